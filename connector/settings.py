@@ -1,0 +1,186 @@
+"""The settings as one frozen value. Where they come from is in `connector.settings_sources`.
+
+Each field is the setting of the same name in lower case. Its description completes the sentence "must be …"
+and its example stands beside it when a value is refused.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import quote, unquote
+
+from platformdirs import user_data_path
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from connector.errors import SettingsError
+from connector.settings_values import (
+    FROZEN_MAPPING,
+    LOWER_CASE,
+    SQLITE,
+    Aliases,
+    BaseUrl,
+    Count,
+    CountOrNone,
+    Credential,
+    DatabaseUrl,
+    EncryptionKeys,
+    HeaderName,
+    Host,
+    Secrets,
+)
+
+APPLICATION = "koji-amplitude"
+CONNECTION_NAME = "[a-z0-9-]{1,40}"
+DEFAULT_CONNECTION = "default"
+
+
+def _told(rule: str, example: str | float) -> Any:
+    return Field(description=rule, examples=[example])
+
+
+class _Frozen(BaseModel):
+    # Values stay out of validation errors: one of them may be a secret.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Connection(_Frozen):
+    """One Koji project wired to one Amplitude project. Missing credentials are None.
+
+    An Amplitude URL that is None follows from the region; an empty `koji_webhook_secret` means that none is
+    configured. `koji_field_aliases` maps a field to the steps of its path in a webhook's body.
+    """
+
+    name: Annotated[str, Field(pattern=f"^{CONNECTION_NAME}$")] = DEFAULT_CONNECTION
+    koji_api_key: Annotated[Credential | None, _told("a key of Koji", "your-koji-key")] = None
+    koji_project_id: Annotated[str | None, _told("a project id of Koji", "your-project-id")] = None
+    koji_base_url: Annotated[BaseUrl, _told("a URL", "https://koji.so")] = "https://koji.so"
+    koji_webhook_secret: Annotated[
+        Secrets, _told("one or more secrets, separated by commas", "new-secret,old-secret")
+    ] = ()
+    koji_signature_header: Annotated[
+        HeaderName | None, _told("the name of one HTTP header", "x-koji-signature")
+    ] = None
+    koji_signature_scheme: Annotated[
+        Literal["auto", "hex", "base64", "timestamped", "standard-webhooks"],
+        LOWER_CASE,
+        _told("auto, hex, base64, timestamped or standard-webhooks", "auto"),
+    ] = "auto"
+    koji_field_aliases: Annotated[
+        Aliases, _told("field=path pairs, separated by commas", "interview_id=data.session.uuid")
+    ] = Field(default_factory=lambda: MappingProxyType({}))
+    koji_timestamp_tolerance_seconds: Annotated[
+        CountOrNone, _told("a whole number of seconds, 0 for no check", 300)
+    ] = 300
+    koji_rate_limit_per_minute: Annotated[Count, _told("a whole number of at least 1", 60)] = 60
+    amplitude_api_key: Annotated[Credential | None, _told("an API key of Amplitude", "your-api-key")] = None
+    amplitude_secret_key: Annotated[
+        Credential | None, _told("a secret key of Amplitude", "your-secret-key")
+    ] = None
+    amplitude_region: Annotated[Literal["us", "eu"], LOWER_CASE, _told("us or eu", "eu")] = "us"
+    amplitude_ingestion_url: Annotated[BaseUrl | None, _told("a URL", "https://proxy.example.com")] = None
+    amplitude_rest_url: Annotated[BaseUrl | None, _told("a URL", "https://proxy.example.com")] = None
+    amplitude_min_id_length: Annotated[Count, _told("a whole number of at least 1", 5)] = 5
+    amplitude_events_per_second: Annotated[CountOrNone, _told("a whole number, 0 for no limit", 1000)] = 1000
+    connector_min_quality: Annotated[
+        float, Field(ge=0, le=5, allow_inf_nan=False), _told("a number from 0 to 5", 3)
+    ] = 3.0
+    connector_null_email_is_anonymous: Annotated[bool, _told("true or false", example=True)] = False
+    connector_trust_external_id: Annotated[bool, _told("true or false", example=True)] = False
+
+    @property
+    def koji_lane(self) -> str | None:
+        """Name the order and budget that all users of this Koji key share; None without a key."""
+        return None if self.koji_api_key is None else _lane("koji", self.koji_api_key)
+
+    @property
+    def amplitude_lane(self) -> str | None:
+        """Name the order and pace that all users of this Amplitude key share; None without a key."""
+        return None if self.amplitude_api_key is None else _lane("amplitude", self.amplitude_api_key)
+
+
+def _lane(kind: str, key: SecretStr) -> str:
+    return f"{kind}:{sha256(key.get_secret_value().encode()).hexdigest()[:16]}"
+
+
+def _default_database_url() -> str:
+    path = user_data_path(APPLICATION, appauthor=False) / "ledger.db"
+    return SQLITE + quote(path.as_posix(), safe="/:")
+
+
+def _default_public_url(settled: Mapping[str, Any]) -> str:
+    host, port = settled["host"], settled["port"]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class Settings(_Frozen):
+    """All that the program is told at start. `connections` is by name and always has "default"."""
+
+    connections: Annotated[Mapping[str, Connection], *FROZEN_MAPPING] = Field(
+        default_factory=lambda: MappingProxyType({DEFAULT_CONNECTION: Connection()})
+    )
+    connector_api_token: Annotated[Credential | None, _told("a token", "a-long-random-text")] = None
+    connector_log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        LOWER_CASE,
+        _told("debug, info, warning or error", "info"),
+    ] = "info"
+    connector_retention_days: Annotated[Count, _told("a whole number of at least 1", 90)] = 90
+    connector_encryption_key: Annotated[
+        EncryptionKeys, _told("32 bytes in base64, several separated by commas", "new-key,old-key")
+    ] = ()
+    database_url: Annotated[DatabaseUrl, _told("a database URL", "sqlite:////data/ledger.db")] = Field(
+        default_factory=_default_database_url,
+        repr=False,  # may carry a password
+    )
+    host: Annotated[Host, _told("a host name or address, without scheme and port", "127.0.0.1")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535), _told("a whole number from 1 to 65535", 8080)] = 8080
+    public_url: Annotated[BaseUrl, _told("a URL", "https://connector.example.com")] = Field(
+        default_factory=_default_public_url
+    )
+
+    @model_validator(mode="after")
+    def _connections_by_name(self) -> Self:
+        if DEFAULT_CONNECTION not in self.connections:
+            raise ValueError("connections must contain default")
+        if any(name != connection.name for name, connection in self.connections.items()):
+            raise ValueError("connections must be keyed by their names")
+        return self
+
+    @property
+    def database_file(self) -> Path | None:
+        """Name the SQLite file, as SQLAlchemy reads it from the URL; None with PostgreSQL."""
+        if not self.database_url.startswith(SQLITE):
+            return None
+        return Path(unquote(self.database_url.removeprefix(SQLITE).partition("?")[0]))
+
+
+def require_startable(settings: Settings) -> None:
+    """Refuse to serve others without the secrets that they must know.
+
+    Raises SettingsError: a token made on this machine reaches nobody elsewhere, and a file beside a SQLite
+    database is no place that the processes around one PostgreSQL share.
+    """
+    shared = settings.database_file is None
+    if settings.connector_api_token is None and (shared or not _is_loopback(settings.host)):
+        why = "DATABASE_URL is postgresql://" if shared else "HOST is not a loopback address"
+        raise SettingsError(
+            f"CONNECTOR_API_TOKEN: must be set, because {why}; "
+            "for example to the output of: openssl rand -hex 32"
+        )
+    if shared and not settings.connector_encryption_key:
+        raise SettingsError(
+            "CONNECTOR_ENCRYPTION_KEY: must be set, because DATABASE_URL is postgresql://; "
+            "for example to the output of: openssl rand -base64 32"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

@@ -1,0 +1,155 @@
+"""Layer the settings: defaults, `connector.toml`, `.env`, environment; the later wins.
+
+The top level of the file and the variables describe the connection "default"; `[connections.NAME]` describes
+another one, which takes nothing from "default" but the `connector_*` settings that it does not give itself.
+`[connections.default]` stands between the top level of the file and `.env`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from connector.errors import SettingsError
+from connector.settings import DEFAULT_CONNECTION, Connection, Settings
+from connector.settings_files import (
+    CONFIG_VARIABLE,
+    Document,
+    read_document,
+    read_dotenv,
+    references,
+    resolved,
+)
+from connector.settings_refusal import did_you_mean, one_line, refusal
+from connector.settings_values import is_set
+
+_PREFIXES = ("CONNECTOR_", "KOJI_", "AMPLITUDE_")
+
+_GLOBAL = frozenset(Settings.model_fields) - {"connections"}
+_OF_CONNECTION = frozenset(Connection.model_fields) - {"name"}
+_INHERITED = frozenset(name for name in _OF_CONNECTION if name.startswith("connector_"))
+_ALL = _GLOBAL | _OF_CONNECTION
+_VARIABLES = frozenset(name.upper() for name in _ALL) | {CONFIG_VARIABLE}
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The settings, and what their owner should know about the way they were written."""
+
+    settings: Settings
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A value with the place and the name under which it was written; the place of a variable is ""."""
+
+    place: str
+    name: str
+    value: Any = field(repr=False)
+
+
+_Layer = Mapping[str, _Given]
+
+
+def load(environ: Mapping[str, str], directory: Path) -> Loaded:
+    """Read every source once. `connector.toml` and `.env` are looked for in `directory`.
+
+    Raises SettingsError: one line that names the setting as it was written, what is wrong, and an example.
+    """
+    dotenv = _set_only(read_dotenv(directory / ".env"))
+    environment = _set_only(environ)
+    variables = {**dotenv, **environment}
+    document = read_document(variables.get(CONFIG_VARIABLE), directory)
+
+    top = _from_table(document.top, _ALL, document.name, variables)
+    from_variables = {**_from_variables(dotenv, ".env"), **_from_variables(environment, "")}
+    everywhere = {**top, **from_variables}
+    tables = _connection_layers(document, variables)
+    default = {**top, **tables.pop(DEFAULT_CONNECTION, {}), **from_variables}
+    inherited = _only(everywhere, _INHERITED)
+    layers = {DEFAULT_CONNECTION: _only(default, _OF_CONNECTION)}
+    layers |= {name: {**inherited, **table} for name, table in tables.items()}
+
+    connections = {name: _build(Connection, layer, {"name": name}) for name, layer in layers.items()}
+    settings = _build(Settings, _only(everywhere, _GLOBAL), {"connections": connections})
+    return Loaded(settings, _warnings(variables, document))
+
+
+def _set_only(variables: Mapping[str, str]) -> dict[str, str]:
+    return {name: value.strip() for name, value in variables.items() if is_set(value)}
+
+
+def _only(layer: _Layer, names: Collection[str]) -> _Layer:
+    return {name: given for name, given in layer.items() if name in names}
+
+
+def _from_variables(variables: Mapping[str, str], place: str) -> _Layer:
+    return {
+        name: _Given(place, name.upper(), variables[name.upper()])
+        for name in _ALL
+        if name.upper() in variables
+    }
+
+
+def _from_table(
+    table: Mapping[str, Any], known: Collection[str], place: str, variables: Mapping[str, str]
+) -> _Layer:
+    for name in table:
+        if name not in known:
+            raise _unknown_key(name, known, place)
+    values = {name: resolved(written, variables) for name, written in table.items()}
+    return {name: _Given(place, name, value) for name, value in values.items() if value is not None}
+
+
+def _connection_layers(document: Document, variables: Mapping[str, str]) -> dict[str, _Layer]:
+    return {
+        name: _from_table(table, _OF_CONNECTION, f"{document.name} [connections.{name}]", variables)
+        for name, table in document.connections.items()
+    }
+
+
+def _unknown_key(name: str, known: Collection[str], place: str) -> SettingsError:
+    if name in _GLOBAL:
+        return refusal(f"{place} {name}", "belongs to the top level, above the first [table]")
+    hint = did_you_mean(name.lower(), known)
+    return refusal(
+        f"{place} {name}", f"is not a setting of this version{hint}", 'koji_project_id = "your-project-id"'
+    )
+
+
+def _build(model: type[Model], layer: _Layer, more: Mapping[str, Any]) -> Model:
+    try:
+        return model.model_validate({**{name: given.value for name, given in layer.items()}, **more})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+    name = str(first["loc"][0])
+    told = model.model_fields[name]
+    # The library's own words may repeat the value, so only our checks are quoted.
+    wrong = str(first["ctx"]["error"]) if first["type"] == "value_error" else f"must be {told.description}"
+    raise _malformed(layer[name], wrong, (told.examples or [""])[0])
+
+
+def _malformed(given: _Given, wrong: str, example: Any) -> SettingsError:
+    if given.name.isupper():
+        text = example if isinstance(example, str) else json.dumps(example)
+        return refusal(f"{given.place} {given.name}".strip(), wrong, f"{given.name}={text}")
+    return refusal(f"{given.place} {given.name}", wrong, f"{given.name} = {json.dumps(example)}")
+
+
+def _warnings(variables: Mapping[str, str], document: Document) -> tuple[str, ...]:
+    expected = _VARIABLES | set(references(document.top)) | set(references(document.connections))
+    unknown = sorted(name for name in variables if name.startswith(_PREFIXES) and name not in expected)
+    return tuple(
+        one_line(
+            f"{name}: is not a setting of this version, so it has no effect{did_you_mean(name, _VARIABLES)}"
+        )
+        for name in unknown
+    )

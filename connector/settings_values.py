@@ -1,0 +1,131 @@
+"""The types of single settings: what a text must look like to become a value.
+
+Messages never repeat a secret, nor a value that may be one pasted into the wrong place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields
+from types import MappingProxyType
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SecretStr
+
+from connector.models import Interview
+from connector.sealing import parse_key
+
+SQLITE = "sqlite:///"
+POSTGRESQL = "postgresql://"
+
+ALIAS_FIELDS = frozenset(field.name for field in fields(Interview)) | {"event"}
+"""What KOJI_FIELD_ALIASES can point at: what we know of an interview, and the name of the event."""
+
+_UNEXPANDED = re.compile(r"\$\{[^{}]*\}")
+_LARGEST = 1_000_000_000  # that many days in milliseconds still fit a 64-bit column
+
+
+def is_set(text: str) -> bool:
+    """Tell whether a value counts: not empty, and not a `${…}` that nobody expanded."""
+    text = text.strip()
+    return text != "" and _UNEXPANDED.fullmatch(text) is None
+
+
+def _split(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return [part.strip() for part in value.split(",") if is_set(part)]
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _credential(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]+", value.get_secret_value()):
+        raise ValueError("must be visible ASCII characters without spaces, because it travels in a header")
+    return value
+
+
+def _encryption_key(value: SecretStr) -> SecretStr:
+    parse_key(value.get_secret_value())
+    return value
+
+
+def _base_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        whole = False
+    if not whole or re.search(r"\s", value):
+        raise ValueError("must begin with http:// or https:// and name a host")
+    if "@" in parts.netloc:
+        raise ValueError("must not carry a user or password, because it is shown in reports")
+    if "?" in value or "#" in value:
+        raise ValueError("must not carry a query or fragment, because paths are put after it")
+    return value.rstrip("/")
+
+
+def _header_name(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9!#$%&'*+.^_`|~-]+", value):
+        raise ValueError("must be the name of one HTTP header")
+    return value
+
+
+def _database_url(value: str) -> str:
+    if not value.startswith((SQLITE, POSTGRESQL)):
+        raise ValueError("must begin with sqlite:/// or postgresql://")
+    path = value.removeprefix(SQLITE).partition("?")[0]
+    if value.startswith(SQLITE) and (path in ("", ":memory:") or path.startswith("file:")):
+        raise ValueError("must name a file after sqlite:///, because the store outlives the process")
+    return value
+
+
+def _alias_pairs(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    pairs: dict[str, str] = {}
+    for part in _split(value):
+        name, _, path = (piece.strip() for piece in part.partition("="))
+        if name in pairs:
+            raise ValueError(f"must name each field once, names {name!r} twice")
+        pairs[name] = path
+    return pairs
+
+
+def _alias_path(value: Any) -> Any:
+    return [step.strip() for step in value.split(".")] if isinstance(value, str) else value
+
+
+def _known_aliases(value: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+    for name, path in value.items():
+        if name not in ALIAS_FIELDS:
+            raise ValueError(f"must name known fields ({', '.join(sorted(ALIAS_FIELDS))}), not {name!r}")
+        if not all(path):
+            raise ValueError(f"must give the field {name!r} a path without empty steps")
+    return value
+
+
+LOWER_CASE = BeforeValidator(_lower)
+FROZEN_MAPPING = (AfterValidator(MappingProxyType), PlainSerializer(dict))
+
+Count = Annotated[int, Field(ge=1, le=_LARGEST)]
+CountOrNone = Annotated[int, Field(ge=0, le=_LARGEST)]
+Credential = Annotated[SecretStr, AfterValidator(_credential)]
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split)]
+EncryptionKeys = Annotated[
+    tuple[Annotated[SecretStr, AfterValidator(_encryption_key)], ...], BeforeValidator(_split)
+]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
+Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:%_-]+$")]
+HeaderName = Annotated[str, LOWER_CASE, AfterValidator(_header_name)]
+Aliases = Annotated[
+    Mapping[str, Annotated[tuple[str, ...], BeforeValidator(_alias_path)]],
+    BeforeValidator(_alias_pairs),
+    AfterValidator(_known_aliases),
+    *FROZEN_MAPPING,
+]
