@@ -1,0 +1,103 @@
+"""Secrets made on this machine: small files beside the SQLite database, readable by their owner alone."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from connector.errors import SettingsError
+from connector.sealing import KEY_BYTES, parse_key
+from connector.settings import Settings
+
+_PATIENCE_SECONDS = 2.0
+_PAUSE_SECONDS = 0.02
+
+
+def api_token(settings: Settings) -> tuple[SecretStr, bool]:
+    """Return the token with every scope, and whether it was made just now (then it is worth printing).
+
+    The setting wins; else the file beside the database, made at first use. Raises SettingsError without both
+    a setting and a SQLite file, or when the file cannot be made or read.
+    """
+    if settings.connector_api_token is not None:
+        return settings.connector_api_token, False
+    path = _beside_database(settings, "api-token", "CONNECTOR_API_TOKEN")
+    token, made_now = _read_or_create(path, lambda: secrets.token_urlsafe(32))
+    return SecretStr(token), made_now
+
+
+def encryption_keys(settings: Settings) -> tuple[bytes, ...]:
+    """Return the keys for `connector.sealing.Sealer`, 32 bytes each: the first seals, all open.
+
+    The setting wins; else the file beside the database (base64, several separated by commas), made at first
+    use. Raises SettingsError without both a setting and a SQLite file, or when the file is not good.
+    """
+    if settings.connector_encryption_key:
+        return tuple(parse_key(key.get_secret_value()) for key in settings.connector_encryption_key)
+    path = _beside_database(settings, "encryption-key", "CONNECTOR_ENCRYPTION_KEY")
+    text, _ = _read_or_create(path, _new_key)
+    try:
+        return tuple(parse_key(key) for key in text.split(","))
+    except ValueError as error:
+        raise SettingsError(f"{path}: each key in it {error}") from None
+
+
+def _new_key() -> str:
+    return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+
+
+def _beside_database(settings: Settings, name: str, setting: str) -> Path:
+    if settings.database_file is None:
+        raise SettingsError(f"{setting}: must be set, because DATABASE_URL is postgresql://")
+    return settings.database_file.parent / name
+
+
+def _read_or_create(path: Path, make: Callable[[], str]) -> tuple[str, bool]:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        made_now = _create(path, make())
+        return _read_finished(path), made_now
+    except OSError as error:
+        raise SettingsError(
+            f"DATABASE_URL: {path.name} cannot be kept beside the database in {path.parent}: {error.strerror}"
+        ) from None
+
+
+def _create(path: Path, text: str) -> bool:
+    """Write the file unless it is there, and only then answer True. Exclusive: of two processes one wins."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return False
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(descriptor)
+    _sync_directory(path.parent)
+    return True
+
+
+def _sync_directory(directory: Path) -> None:
+    # What is sealed with a key must not survive a power cut that the key's file name does not.
+    if os.name == "posix":
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _read_finished(path: Path) -> str:
+    """Read what is there; an empty file is one whose maker is about to write it."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not (text := path.read_text(encoding="utf-8", errors="replace").strip()):
+        if time.monotonic() > deadline:
+            raise SettingsError(f"{path}: is empty, so it was never used; delete it and start again")
+        time.sleep(_PAUSE_SECONDS)
+    return text
