@@ -1,0 +1,40 @@
+"""Read how long somebody asks us to wait."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+LONGEST_WAIT: Final = 86_400
+
+
+def retry_after_seconds(headers: Mapping[str, str], now: float | None = None) -> int | None:
+    """Return an answer's Retry-After in whole seconds, at most a day; None when it says nothing.
+
+    RFC 9110: the value is a number of seconds or an HTTP date. A date is measured from the answer's own
+    `Date`, which is right whatever our clock says, else from `now` (Unix time).
+    """
+    value = _header(headers, "retry-after")
+    if value.isascii() and value.isdigit():
+        return LONGEST_WAIT if len(value) > 5 else min(int(value), LONGEST_WAIT)
+    until = _unix(value)
+    since = _unix(_header(headers, "date"))
+    since = now if since is None else since
+    if until is None or since is None:
+        return None
+    return min(max(math.ceil(until - since), 0), LONGEST_WAIT)
+
+
+def _header(headers: Mapping[str, str], name: str) -> str:
+    return next((value.strip() for key, value in headers.items() if key.lower() == name), "")
+
+
+def _unix(date: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(date)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
