@@ -1,0 +1,70 @@
+"""Send events to Amplitude's HTTP V2 API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+import httpx
+
+from connector.amplitude.answers import Answer, Kind, classify
+from connector.http_client import call, never_sent
+
+_DEFAULT_MIN_ID_LENGTH: Final = 5
+_ANSWER_LIMIT: Final = 1024 * 1024
+_PROBE_USER: Final = "koji-amplitude-probe"
+
+
+class AmplitudeIngestion:
+    """One Amplitude project's way in. `url` is the region's ingestion base URL (`regions.REGIONS`)."""
+
+    def __init__(self, client: httpx.AsyncClient, url: str, api_key: str, min_id_length: int) -> None:
+        self._client = client
+        self._url = f"{url.rstrip('/')}/2/httpapi"
+        options = (
+            ""
+            if min_id_length == _DEFAULT_MIN_ID_LENGTH
+            else f'"options":{{"min_id_length":{min_id_length}}},'
+        )
+        self._head = f'{{"api_key":{json.dumps(api_key)},{options}"events":['
+
+    async def send(self, events: Sequence[str], user_ids: Sequence[str]) -> Answer:
+        """Send events, each already JSON text; `user_ids` are theirs, in the same order.
+
+        Never raises for the network: a request that surely never left is UNAVAILABLE, a cut one UNKNOWN.
+        """
+        try:
+            reply = await call(
+                self._client,
+                "POST",
+                self._url,
+                limit=_ANSWER_LIMIT,
+                content=self._body(events),
+                headers={"Content-Type": "application/json"},
+            )
+        except httpx.UnsupportedProtocol:
+            return Answer(Kind.PAUSED, None, "AMPLITUDE_INGESTION_URL is no http or https address")
+        except httpx.RequestError as error:
+            if never_sent(error):
+                return Answer(
+                    Kind.UNAVAILABLE, None, f"Amplitude could not be reached ({type(error).__name__})"
+                )
+            return Answer(Kind.UNKNOWN, None, f"the call to Amplitude was cut ({type(error).__name__})")
+        return classify(reply.status, reply.body, reply.headers, user_ids)
+
+    async def probe(self) -> Answer:
+        """Tell a good key from a bad one without ingesting anything.
+
+        Sends one event without `event_type`. REJECTED (Amplitude names that field) means that the key is
+        good, PAUSED that key, region or address is wrong.
+        """
+        return await self.send([json.dumps({"user_id": _PROBE_USER})], [_PROBE_USER])
+
+    def request_size(self, events: Sequence[str]) -> int:
+        """Return the bytes of the body that would carry these events."""
+        return len(self._body(events))
+
+    def _body(self, events: Sequence[str]) -> bytes:
+        # A lone surrogate has no UTF-8 form; one odd character must not hold up everybody's events.
+        return f"{self._head}{','.join(events)}]}}".encode("utf-8", "replace")

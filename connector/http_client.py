@@ -1,0 +1,110 @@
+"""The one place that opens HTTP clients, and how a call with them is made.
+
+Redirects are never followed: a POST would be repeated elsewhere, and `Authorization` would be lost on the
+way. Proxies come from the environment, as httpx reads it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+
+from connector import __version__
+
+ANSWER_LIMIT: Final = 20 * 1024 * 1024
+_CONNECT_SECONDS: Final = 5.0
+_CALL_SECONDS: Final = 20.0
+_DEADLINE_SECONDS: Final = 30.0  # longer than waiting for a connection and making it may take together
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer. `body` is decoded; it is cut, and `whole` false, when it was larger than the limit."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    whole: bool
+
+
+def open_client() -> httpx.AsyncClient:
+    """Open a client for Koji and Amplitude; whoever opens it closes it.
+
+    httpx logs whole addresses, and a user search carries a person's in its query: its loggers are silenced.
+    """
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return httpx.AsyncClient(
+        follow_redirects=False,
+        timeout=httpx.Timeout(_CALL_SECONDS, connect=_CONNECT_SECONDS, pool=_CONNECT_SECONDS),
+        headers={"User-Agent": f"koji-amplitude/{__version__}", "Accept": "application/json"},
+    )
+
+
+async def call(
+    client: httpx.AsyncClient,
+    method: str,
+    url: str,
+    *,
+    limit: int = ANSWER_LIMIT,
+    auth: httpx.Auth | None = None,
+    **request: Any,
+) -> Reply:
+    """Make one request and read at most `limit` bytes of its answer, within 30 seconds in all.
+
+    Raises `httpx.RequestError` and nothing else of httpx: no usable address is `UnsupportedProtocol`, an
+    answer that drips past the deadline `ReadTimeout`.
+    """
+    try:
+        prepared = client.build_request(method, url, **request)
+    except httpx.InvalidURL as error:
+        raise httpx.UnsupportedProtocol("the address cannot be used") from error
+    try:
+        async with asyncio.timeout(_DEADLINE_SECONDS):
+            response = await client.send(prepared, auth=auth, stream=True)
+            try:
+                return await _read(response, limit)
+            finally:
+                await response.aclose()
+    except TimeoutError as error:
+        raise httpx.ReadTimeout(f"no whole answer within {_DEADLINE_SECONDS:.0f} s") from error
+    except httpx.InvalidURL as error:
+        raise httpx.RemoteProtocolError("a redirect to an address that cannot be used") from error
+
+
+async def _read(response: httpx.Response, limit: int) -> Reply:
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > limit:
+            break
+    whole = len(body) <= limit
+    return Reply(response.status_code, response.headers, bytes(body if whole else body[:limit]), whole)
+
+
+def never_sent(error: httpx.RequestError) -> bool:
+    """Whether the request surely did not reach the other side: no connection came about."""
+    return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError)
+
+
+def redirect_base(url: str, path: str, headers: Mapping[str, str]) -> str | None:
+    """Return the base URL that a redirect of `url`, which ends with `path`, points to.
+
+    None when the redirect leads to another path, such as a login page. Never carries a query or credentials.
+    """
+    try:
+        target = urlsplit(urljoin(url, headers.get("location", "")))
+        host = target.hostname
+        port = f":{target.port}" if target.port else ""
+    except ValueError:
+        return None
+    found = target.path.rstrip("/")
+    if not host or target.scheme not in ("http", "https") or not found.endswith(path):
+        return None
+    return f"{target.scheme}://{host}{port}{found.removesuffix(path)}"
