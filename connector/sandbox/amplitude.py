@@ -1,0 +1,288 @@
+"""A strict stand-in of Amplitude's ingestion: `/2/httpapi`, `/batch`, `/identify`.
+
+Strict where the documents leave room: a request is refused whole, one kind of fault is told at a time, gzip
+is refused unless switched on, and numbers as ids are invalid.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from connector.sandbox.amplitude_rules import (
+    DEFAULT_MIN_ID_LENGTH,
+    TooDeepError,
+    cut_strings,
+    depth_refusal,
+    request_refusal,
+)
+from connector.sandbox.amplitude_store import AmplitudeStore, derived_device_id
+from connector.sandbox.amplitude_throttle import IdentityThrottle
+from connector.sandbox.cohorts import Cohorts
+from connector.sandbox.faults import FaultQueue
+from connector.sandbox.options import SandboxOptions
+from connector.sandbox.window import CallWindow
+
+MAX_EVENTS: Final = 2000
+BATCH_EVENTS_PER_SECOND: Final = 1000.0
+BATCH_WINDOW_SECONDS: Final = 30.0
+THROTTLED_RATE: Final = 31
+DAILY_EVENTS: Final = 500_001
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """The limits of one ingestion route."""
+
+    name: str
+    max_bytes: int
+    name_all: bool
+
+
+HTTP_V2: Final = Endpoint("httpapi", 1024 * 1024, name_all=False)
+BATCH: Final = Endpoint("batch", 20 * 1024 * 1024, name_all=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP status with its JSON body."""
+
+    status: int
+    body: Mapping[str, Any]
+
+
+def refusal(status: int, error: str, **more: Any) -> Answer:
+    """Build an error in Amplitude's shape."""
+    return Answer(status, {"code": status, "error": error, **more})
+
+
+class AmplitudeProject:
+    """One Amplitude project. `now` gives seconds since the epoch."""
+
+    def __init__(self, options: SandboxOptions, now: Callable[[], float]) -> None:
+        self.options = options
+        self.now = now
+        self.store = AmplitudeStore(
+            keep_events=options.store_events, blocked_event_types=options.blocked_event_types
+        )
+        self.faults = FaultQueue()
+        self.silenced_devices: set[str] = set()
+        self.throttled_ids: set[str] = set()
+        self.over_daily_quota: set[str] = set()
+        self.requests: deque[dict[str, Any]] = deque(maxlen=options.request_log_size)
+        self.cohorts = Cohorts(options, now, self.store)
+        self.searches = CallWindow(options.user_searches_per_hour, 3600, now)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget data, faults, refused ids, cohorts and logs."""
+        self.store.reset()
+        self.faults.clear()
+        self.silenced_devices.clear()
+        self.throttled_ids.clear()
+        self.over_daily_quota.clear()
+        self.requests.clear()
+        self.cohorts.reset()
+        self.searches.reset()
+        self.requests_total = 0
+        self.events_received = 0
+        self.set_throttle(self.options.throttle_events_per_second)
+
+    def set_throttle(self, events_per_second: float | None) -> None:
+        """Set the limit per user and device of HTTP V2, or None for no limit on any endpoint."""
+        self.throttle_events_per_second = events_per_second
+        self._throttles: dict[str, IdentityThrottle] = {}
+        if events_per_second is not None:
+            window = self.options.throttle_window_seconds
+            self._throttles = {
+                HTTP_V2.name: IdentityThrottle(events_per_second, window),
+                BATCH.name: IdentityThrottle(BATCH_EVENTS_PER_SECOND, BATCH_WINDOW_SECONDS),
+            }
+
+    def ingest(self, endpoint: Endpoint, raw: bytes, *, encoding: str = "") -> tuple[Answer, int]:
+        """Answer one ingestion request; also tell how many events it carried.
+
+        The answer is 200 only when every event was taken in; otherwise none was.
+        """
+        if len(raw) > endpoint.max_bytes:
+            return refusal(413, "Payload too large"), 0
+        request = self._parsed(raw, encoding)
+        if isinstance(request, Answer):
+            return request, 0
+        if (fault := self._request_fault(request)) is not None:
+            return fault, 0
+        events: list[dict[str, Any]] = request["events"]
+        if len(events) > MAX_EVENTS:
+            return refusal(413, "Payload too large"), len(events)
+        return self._ingest_events(endpoint, request, events, len(raw)), len(events)
+
+    def _parsed(self, raw: bytes, encoding: str) -> dict[str, Any] | Answer:
+        if not raw:
+            return refusal(400, "Missing request body")
+        try:
+            if encoding == "gzip" and self.options.accept_gzip:
+                raw = gzip.decompress(raw)
+            request = json.loads(raw)
+        except (ValueError, OSError, EOFError, zlib.error, RecursionError):
+            return refusal(400, "Invalid JSON request body")
+        return request if isinstance(request, dict) else refusal(400, "Invalid JSON request body")
+
+    def _request_fault(self, request: Mapping[str, Any]) -> Answer | None:
+        for field in ("api_key", "events"):
+            if not request.get(field):
+                return refusal(400, "Request missing required field", missing_field=field)
+        if request["api_key"] != self.options.amplitude_api_key:
+            return refusal(400, "Invalid API key")
+        events = request["events"]
+        if not isinstance(events, list) or not all(type(event) is dict for event in events):
+            return refusal(400, "Invalid event JSON")
+        return None
+
+    def _ingest_events(
+        self, endpoint: Endpoint, request: Mapping[str, Any], events: list[dict[str, Any]], size: int
+    ) -> Answer:
+        refused = request_refusal(events, min_id_length(request.get("options")), name_all=endpoint.name_all)
+        if refused is None:
+            refused = _cut(events)
+        now = self.now()
+        if refused is None and self.silenced_devices:
+            refused = self._silenced(events)
+        if refused is None and (self.throttled_ids or self.over_daily_quota):
+            refused = self._named_throttle(events)
+        throttle = self._throttles.get(endpoint.name)
+        if refused is None and throttle is not None:
+            refused = throttle.refusal(events, now)
+        if refused is not None:
+            return Answer(refused["code"], refused)
+        self.store.accept(events, now)
+        return Answer(
+            200,
+            {
+                "code": 200,
+                "events_ingested": len(events),
+                "payload_size_bytes": size,
+                "server_upload_time": int(now * 1000),
+            },
+        )
+
+    def _silenced(self, events: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+        devices = [event.get("device_id") or derived_device_id(event["user_id"]) for event in events]
+        indexes = [index for index, device in enumerate(devices) if device in self.silenced_devices]
+        if not indexes:
+            return None
+        return {
+            "code": 400,
+            "error": "Events silenced for device_id",
+            "eps_threshold": 100,
+            "exceeded_daily_quota_devices": {},
+            "silenced_devices": sorted({devices[index] for index in indexes}),
+            "silenced_events": indexes,
+            "throttled_devices": {},
+            "throttled_events": [],
+        }
+
+    def _named_throttle(self, events: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+        """Return the 429 body for events of ids that were set to be throttled or over their daily quota."""
+        refused = self.throttled_ids | self.over_daily_quota
+        indexes = [
+            index
+            for index, event in enumerate(events)
+            if event.get("user_id") in refused or event.get("device_id") in refused
+        ]
+        if not indexes:
+            return None
+        hit = [events[index] for index in indexes]
+        users = {event["user_id"] for event in hit if event.get("user_id") in refused}
+        devices = {event["device_id"] for event in hit if event.get("device_id") in refused}
+        body: dict[str, Any] = {
+            "code": 429,
+            "error": "Too many requests for some devices and users",
+            "eps_threshold": 30,
+            "throttled_devices": dict.fromkeys(sorted(devices), THROTTLED_RATE),
+            "throttled_users": dict.fromkeys(sorted(users), THROTTLED_RATE),
+            "throttled_events": indexes,
+        }
+        if spent := self.over_daily_quota & (users | devices):
+            body["exceeded_daily_quota_users"] = dict.fromkeys(sorted(spent & users), DAILY_EVENTS)
+            body["exceeded_daily_quota_devices"] = dict.fromkeys(sorted(spent & devices), DAILY_EVENTS)
+        return body
+
+    def identify(
+        self, api_key: str | None, identification: str | None, options: str | None
+    ) -> tuple[int, str]:
+        """Answer the Identify API: status and plain text.
+
+        Amplitude Identify API: `identification` is JSON text of one object or a list; the answer is not JSON.
+        """
+        if not api_key:
+            return 400, "missing_api_key"
+        if api_key != self.options.amplitude_api_key:
+            return 400, "invalid_api_key"
+        try:
+            parsed = json.loads(identification or "")
+            given = parsed if isinstance(parsed, list) else [parsed]
+            events = [{**item, "event_type": "$identify"} for item in given]
+            smallest = min_id_length(json.loads(options) if options else None)
+        except (ValueError, TypeError):
+            return 400, "missing_event"
+        refused = request_refusal(events, smallest, name_all=True) or _cut(events)
+        throttle = self._throttles.get(HTTP_V2.name)
+        if refused is None and throttle is not None:
+            refused = throttle.refusal(events, self.now())
+        if refused is not None:
+            return refused["code"], refused["error"]
+        self.store.accept(events, self.now())
+        return 200, "success"
+
+    def log(
+        self, *, route: str, size: int, events: int, status: int | None, error: str | None, fault: str | None
+    ) -> None:
+        """Remember one ingestion request; `status` is None when the connection was cut."""
+        self.requests_total += 1
+        self.events_received += events
+        self.requests.append(
+            {
+                "received_at": self.now(),
+                "route": route,
+                "bytes": size,
+                "events": events,
+                "status": status,
+                "error": error,
+                "fault": fault,
+            }
+        )
+
+    def search(self, text: str) -> dict[str, Any]:
+        """Find users as `GET /api/2/usersearch` does: user id prefix, exact device id or Amplitude id."""
+        matches = [
+            {"user_id": user.user_id, "amplitude_id": user.amplitude_id}
+            for user_id, user in self.store.users.items()
+            if user_id.startswith(text) or str(user.amplitude_id) == text
+        ]
+        device = self.store.devices.get(text)
+        if device is not None and not matches:
+            matches = [{"user_id": device.user_id, "amplitude_id": device.amplitude_id}]
+        return {"matches": matches, "type": "match_user_or_device_id" if matches else "nomatch"}
+
+
+def min_id_length(options: Any) -> int:
+    """Return the shortest id that a request allows (`options.min_id_length`, else 5)."""
+    value = options.get("min_id_length") if isinstance(options, dict) else None
+    return value if type(value) is int and value > 0 else DEFAULT_MIN_ID_LENGTH
+
+
+def _cut(events: list[dict[str, Any]]) -> dict[str, Any] | None:
+    for index, event in enumerate(events):
+        for field in ("event_properties", "user_properties"):
+            value = event.get(field)
+            if value:
+                try:
+                    event[field] = cut_strings(value)
+                except TooDeepError:
+                    return depth_refusal(field, index)
+    return None

@@ -1,0 +1,193 @@
+"""What Amplitude accepts: a pure check of one event, and the answer to a request with bad ones.
+
+Amplitude HTTP V2: one bad event refuses the whole request, and each map names only the first offender per
+field; Batch names all. Only one kind of fault is reported at a time, so a sender has to prune and try again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+MISSING: Final = "events_with_missing_fields"
+INVALID: Final = "events_with_invalid_fields"
+ID_LENGTH: Final = "events_with_invalid_id_lengths"
+
+ERRORS: Final = {
+    MISSING: "Request missing required field",
+    INVALID: "Invalid field values on some events",
+    ID_LENGTH: "Invalid id length for user_id or device_id",
+}
+
+DEFAULT_MIN_ID_LENGTH: Final = 5
+MAX_DEPTH: Final = 40
+MAX_STRING: Final = 1024
+
+RESERVED_IDS: Final = frozenset(
+    {
+        "anonymous",
+        "nil",
+        "none",
+        "null",
+        "n/a",
+        "na",
+        "undefined",
+        "unknown",
+        '""',
+        "00000000-0000-0000-0000-000000000000",
+        "{}",
+        "lmy47d",
+        "0",
+        "-1",
+    }
+)
+OPERATORS: Final = frozenset(
+    {
+        "$set",
+        "$setOnce",
+        "$add",
+        "$append",
+        "$prepend",
+        "$unset",
+        "$preInsert",
+        "$postInsert",
+        "$remove",
+        "$clearAll",
+    }
+)
+
+_TEXT: Final = (
+    "user_id device_id event_type insert_id ip app_version platform os_name os_version device_brand "
+    "device_manufacturer device_model carrier country region city dma language user_agent productId "
+    "revenueType currency idfa idfv adid android_id android_app_set_id library partner_id"
+)
+_NUMBERS: Final = "price revenue location_lat location_lng"
+_OBJECTS: Final = "event_properties user_properties groups group_properties plan"
+_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+    **dict.fromkeys(_TEXT.split(), (str,)),
+    **dict.fromkeys(_NUMBERS.split(), (int, float)),
+    **dict.fromkeys(_OBJECTS.split(), (dict,)),
+    **dict.fromkeys(("time", "session_id", "event_id", "quantity"), (int,)),
+    "$skip_user_properties_sync": (bool,),
+}
+
+
+class Fault(NamedTuple):
+    """One thing wrong with one event: `kind` is the map of the answer that names it."""
+
+    kind: str
+    field: str
+
+
+def event_faults(event: Mapping[str, Any], min_id_length: int) -> Sequence[Fault]:
+    """List what is wrong with one event; null counts as absent. Empty means acceptable."""
+    faults: list[Fault] = []
+    for field, value in event.items():
+        expected = _TYPES.get(field)
+        # bool is an int to isinstance, and Amplitude's numbers are not booleans: exact types decide.
+        if expected is not None and value is not None and type(value) not in expected:
+            faults.append(Fault(INVALID, field))
+    if faults:
+        return faults
+    event_type = event.get("event_type")
+    if not event_type:
+        faults.append(Fault(MISSING, "event_type"))
+    elif event_type.startswith("[Amplitude] "):
+        faults.append(Fault(INVALID, "event_type"))
+    user_id, device_id = event.get("user_id"), event.get("device_id")
+    if user_id is None and device_id is None:
+        faults += [Fault(MISSING, "user_id"), Fault(MISSING, "device_id")]
+    else:
+        _check_id("user_id", user_id, min_id_length, faults)
+        _check_id("device_id", device_id, min_id_length, faults)
+    time = event.get("time")
+    if time is not None and time < 0:
+        faults.append(Fault(INVALID, "time"))
+    properties = event.get("user_properties")
+    if properties and not _operators_are_sound(properties):
+        faults.append(Fault(INVALID, "user_properties"))
+    return faults
+
+
+def _check_id(field: str, value: str | None, min_id_length: int, faults: list[Fault]) -> None:
+    if value is None:
+        return
+    if len(value) < min_id_length:
+        faults.append(Fault(ID_LENGTH, field))
+    elif value.lower() in RESERVED_IDS:
+        faults.append(Fault(INVALID, field))
+
+
+def _operators_are_sound(properties: Mapping[str, Any]) -> bool:
+    """Tell whether the keys are all plain or all known operators with objects as values."""
+    dollars = [key for key in properties if key.startswith("$")]
+    if not dollars:
+        return True
+    if len(dollars) != len(properties) or not OPERATORS.issuperset(dollars):
+        return False
+    for operator in dollars:
+        values = properties[operator]
+        if operator == "$clearAll":
+            continue
+        if type(values) is not dict:
+            return False
+        if operator == "$add" and any(type(value) not in {int, float} for value in values.values()):
+            return False
+    return True
+
+
+class TooDeepError(ValueError):
+    """A property object is nested deeper than Amplitude keeps."""
+
+
+def cut_strings(value: Any, depth: int = 1) -> Any:
+    """Return `value` with strings over 1,024 characters cut, itself when nothing had to change.
+
+    Amplitude limits: string values are truncated silently, objects have at most 40 layers. Raises
+    TooDeepError.
+    """
+    kind = type(value)
+    if kind is str:
+        return value if len(value) <= MAX_STRING else value[:MAX_STRING]
+    if kind is dict:
+        _check_depth(depth)
+        changed = {}
+        for key, inner in value.items():
+            cut = cut_strings(inner, depth + 1)
+            if cut is not inner:
+                changed[key] = cut
+        return {**value, **changed} if changed else value
+    if kind is list:
+        _check_depth(depth)
+        cuts = [cut_strings(inner, depth + 1) for inner in value]
+        return cuts if any(cut is not inner for cut, inner in zip(cuts, value, strict=True)) else value
+    return value
+
+
+def _check_depth(depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise TooDeepError
+
+
+def request_refusal(
+    events: Sequence[Mapping[str, Any]], min_id_length: int, *, name_all: bool
+) -> dict[str, Any] | None:
+    """Check every event and return the 400 body that refuses the request, or None when all are acceptable.
+
+    With `name_all` (Batch) a map lists every offending index of a field, else (HTTP V2) only the first.
+    """
+    found: dict[str, dict[str, list[int]]] = {}
+    for index, event in enumerate(events):
+        for kind, field in event_faults(event, min_id_length):
+            indexes = found.setdefault(kind, {}).setdefault(field, [])
+            if name_all or not indexes:
+                indexes.append(index)
+    for kind, error in ERRORS.items():
+        if kind in found:
+            return {"code": 400, "error": error, kind: found[kind]}
+    return None
+
+
+def depth_refusal(field: str, index: int) -> dict[str, Any]:
+    """Return the 400 body for a property object with more than 40 layers."""
+    return {"code": 400, "error": ERRORS[INVALID], INVALID: {field: [index]}}

@@ -1,0 +1,197 @@
+"""A strict stand-in of one Koji project: what its API decides, apart from HTTP."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from connector.sandbox.faults import FaultQueue
+from connector.sandbox.koji_store import REASONS, Interview, KojiStore, Switches
+from connector.sandbox.options import SandboxOptions
+from connector.sandbox.respondents import result_for
+from connector.sandbox.scheduler import Scheduler
+from connector.sandbox.webhooks import WebhookSender
+from connector.sandbox.window import CallWindow, most_in_any_window
+
+
+class RefusedError(Exception):
+    """An error answer of Koji: `code` is its documented name."""
+
+    def __init__(self, status: int, code: str, message: str, body: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = {**(body or {}), "error": code, "message": message}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call to the API. `counted` tells that it took from the key's rate limit."""
+
+    at: float
+    route: str
+    status: int
+    counted: bool
+
+
+class KojiProject:
+    """One Koji project with its keys, interviews and webhook."""
+
+    def __init__(self, options: SandboxOptions, now: Callable[[], float]) -> None:
+        self.options = options
+        self.now = now
+        self.store = KojiStore(now, options.koji_project_id)
+        self.sender = WebhookSender(
+            self.store, now, concurrency=options.webhook_concurrency, log_size=options.request_log_size
+        )
+        self.scheduler = Scheduler(now)
+        self.faults = FaultQueue()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget interviews, calls, faults, deliveries and switches; the saved webhook endpoint stays."""
+        options = self.options
+        self.store.interviews.clear()
+        self.sender.reset()
+        self.scheduler.clear()
+        self.faults.clear()
+        self.calls: list[Call] = []
+        self._windows: dict[str, CallWindow] = {}
+        self.switches = Switches(
+            permissions={**options.extra_koji_keys, options.koji_api_key: options.koji_permissions},
+            analysis_seconds=options.analysis_seconds,
+        )
+
+    def key(self, authorization: str) -> str:
+        """Return the API key of an `Authorization` header. Raises RefusedError 401."""
+        scheme, _, given = authorization.partition(" ")
+        for known in self.switches.permissions:
+            if scheme.lower() == "bearer" and secrets.compare_digest(given.encode(), known.encode()):
+                return known
+        raise RefusedError(401, "unauthorized", "Invalid API key.")
+
+    def take_call(self, key: str) -> None:
+        """Count one call of a key. Raises RefusedError 429 (Koji: 60 requests a minute by default)."""
+        window = self._windows.get(key)
+        if window is None:
+            limit = self.options.koji_rate_limit_per_minute
+            window = self._windows[key] = CallWindow(limit, 60.0, self.now)
+        if not window.take():
+            raise RefusedError(429, "rate_limited", "Too many requests.")
+
+    def check_permission(self, key: str, permission: str) -> None:
+        """Raise RefusedError 403 when a key lacks a permission."""
+        if permission not in self.switches.permissions[key]:
+            raise RefusedError(403, "forbidden", f"This key lacks {permission}.")
+
+    def max_calls_in_any_window(self, seconds: float = 60.0, *, route: str | None = None) -> int:
+        """Return the most calls that arrived within any span of `seconds`, refused ones included."""
+        times = [call.at for call in self.calls if route is None or call.route == route]
+        return most_in_any_window(times, seconds)
+
+    def start(self, body: Any) -> dict[str, Any]:
+        """Start an interview. Raises RefusedError 400 for a body unlike the documented one, and 402."""
+        _check_start(body)
+        if self.switches.credits_exhausted:
+            raise RefusedError(402, "credits_exhausted", "This workspace has no credits left.")
+        interview = self.store.start(body)
+        interview.result = result_for(self.options.seed, interview.email or interview.interview_id)
+        answer = {
+            "interview_id": interview.interview_id,
+            "session_token": interview.session_token,
+            "initial_message": "Hello, and thank you for your time. What was your first week like?",
+        }
+        if self.switches.link_in_start:
+            answer["interview_url"] = f"https://koji.so/i/{interview.interview_id}"
+        return answer
+
+    def interview(self, interview_id: str) -> Interview:
+        """Return an interview. Raises RefusedError 404."""
+        found = self.store.interviews.get(interview_id)
+        if found is None:
+            raise RefusedError(404, "not_found", "No such interview.")
+        return found
+
+    def own_interview(self, interview_id: str, session_token: str) -> Interview:
+        """Return an interview to who started it. Raises RefusedError 404, 401 for another session token."""
+        interview = self.interview(interview_id)
+        if not secrets.compare_digest(session_token.encode(), interview.session_token.encode()):
+            raise RefusedError(401, "unauthorized", "Invalid session token.")
+        return interview
+
+    def message(self, interview_id: str, session_token: str, body: Any) -> str:
+        """Take a respondent's message and return the interviewer's next one."""
+        interview = self.own_interview(interview_id, session_token)
+        if interview.completed_at is not None:
+            raise RefusedError(409, "already_completed", "This interview is over.")
+        content = body.get("content") if isinstance(body, dict) else None
+        if not isinstance(content, str) or not content:
+            raise RefusedError(400, "invalid_request", "content must be text.")
+        interview.messages += 1
+        return "Thank you. Can you tell me more about that?"
+
+    def complete(self, session_token: str, body: Any) -> dict[str, Any]:
+        """End an interview; a second time is refused with 409 with the body of the first."""
+        interview_id = body.get("interview_id") if isinstance(body, dict) else None
+        if not isinstance(interview_id, str):
+            raise RefusedError(400, "invalid_request", "interview_id is required.")
+        reason = body.get("reason", "manual")
+        if reason not in REASONS or set(body) - {"interview_id", "reason"}:
+            raise RefusedError(400, "invalid_request", f"reason must be one of {', '.join(sorted(REASONS))}.")
+        interview = self.own_interview(interview_id, session_token)
+        if interview.completed_at is not None:
+            done = self.store.completed_body(interview)
+            if self.switches.second_complete_status == 200:
+                return done
+            raise RefusedError(409, "already_completed", "This interview was already completed.", done)
+        self.finish(interview, reason)
+        return self.store.completed_body(interview)
+
+    def finish(self, interview: Interview, reason: str = "natural") -> None:
+        """End an interview: `interview.completed` goes out now, the rest when the analysis is over."""
+        self.store.complete(interview, reason, self.switches.analysis_seconds)
+        self.sender.send("interview.completed", interview)
+        if interview.analysed_at is not None:
+            self.scheduler.at(interview.analysed_at, lambda: self._announce_analysis(interview))
+
+    def _announce_analysis(self, interview: Interview) -> None:
+        if interview.result.quality_score is None:
+            return
+        self.sender.send("interview.analysis_ready", interview)
+        if interview.failed_gate:
+            self.sender.send("interview.failed_quality_gate", interview)
+
+    def record(self, route: str, status: int, *, counted: bool) -> None:
+        """Remember one call."""
+        self.calls.append(Call(self.now(), route, status, counted))
+
+    def recorded_calls(self) -> list[dict[str, Any]]:
+        """List all calls, oldest first."""
+        return [asdict(call) for call in self.calls]
+
+
+def _check_start(body: Any) -> None:
+    """Refuse what Koji's start page does not document: nothing else may travel along."""
+    if not isinstance(body, dict):
+        raise RefusedError(400, "invalid_request", "The body must be a JSON object.")
+    respondent = body.get("respondent", {})
+    if not isinstance(respondent, dict):
+        raise RefusedError(400, "invalid_request", "respondent must be an object.")
+    unknown = sorted(
+        [*(set(body) - {"respondent", "mode", "locale"})]
+        + [f"respondent.{key}" for key in set(respondent) - {"external_id", "display_name", "metadata"}]
+    )
+    if unknown:
+        raise RefusedError(400, "invalid_request", f"Unknown fields: {', '.join(unknown)}.")
+    texts = {
+        **{key: respondent.get(key) for key in ("external_id", "display_name")},
+        "locale": body.get("locale"),
+    }
+    for name, value in texts.items():
+        if value is not None and not isinstance(value, str):
+            raise RefusedError(400, "invalid_request", f"{name} must be text.")
+    if body.get("mode") not in {None, "text", "voice"}:
+        raise RefusedError(400, "invalid_request", "mode must be text or voice.")
+    if not isinstance(respondent.get("metadata", {}), dict):
+        raise RefusedError(400, "invalid_request", "respondent.metadata must be an object.")

@@ -1,0 +1,210 @@
+"""What the Koji stand-in holds: interviews, their results once the analysis is over, and every call made."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+ReadField = Literal[
+    "analysis_status", "sentiment", "respondent", "transcript_url", "completed_at", "project_id", "mode"
+]
+READ_FIELDS: Final = frozenset(
+    {"analysis_status", "sentiment", "respondent", "transcript_url", "completed_at", "project_id", "mode"}
+)
+REASONS: Final = frozenset({"natural", "respondent_left", "timeout", "manual"})
+QUALITY_GATE: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What the analysis finds. `quality_score` is 1.0 to 5.0; None means that the analysis failed."""
+
+    themes: tuple[str, ...] = ()
+    sentiment: str = "neutral"
+    quality_score: float | None = 3.5
+    insights: tuple[str, ...] = ()
+    structured_answers: tuple[Mapping[str, Any], ...] = ()
+    duration_seconds: int = 600
+    respondent_messages: int = 9
+
+
+@dataclass(slots=True, kw_only=True)
+class Interview:
+    """One interview. Times are epoch seconds; `analysed_at` is when its analysis is (or will be) over."""
+
+    interview_id: str
+    session_token: str
+    started_at: float
+    external_id: str | None = None
+    display_name: str | None = None
+    email: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    mode: str = "text"
+    locale: str = "en"
+    anonymous: bool = False
+    messages: int = 0
+    reason: str | None = None
+    completed_at: float | None = None
+    analysed_at: float | None = None
+    result: Result = field(default_factory=Result)
+
+    @property
+    def failed_gate(self) -> bool:
+        """Tell whether Koji's quality gate (3 and more) refuses it."""
+        return self.result.quality_score is not None and self.result.quality_score < QUALITY_GATE
+
+
+def iso(seconds: float) -> str:
+    """Write epoch seconds as Koji prints times (UTC, whole seconds)."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(slots=True)
+class Switches:
+    """What can be changed while it runs; `read_omits` leaves undocumented fields out of the read."""
+
+    permissions: dict[str, frozenset[str]]
+    credits_exhausted: bool = False
+    redirect_to: str | None = None
+    read_omits: frozenset[str] = frozenset()
+    link_in_start: bool = False
+    second_complete_status: int = 409
+    analysis_seconds: float = 0.0
+
+
+class KojiStore:
+    """Interviews by id. `now` gives seconds since the epoch."""
+
+    def __init__(self, now: Callable[[], float], project_id: str) -> None:
+        self._now = now
+        self.project_id = project_id
+        self.interviews: dict[str, Interview] = {}
+
+    def start(self, body: Mapping[str, Any]) -> Interview:
+        """Make an active interview from a checked start body."""
+        respondent = body.get("respondent") or {}
+        metadata = respondent.get("metadata") or {}
+        email = metadata.get("email")
+        return self.add(
+            external_id=respondent.get("external_id"),
+            display_name=respondent.get("display_name"),
+            email=email if isinstance(email, str) else None,
+            metadata=metadata,
+            mode=body.get("mode") or "text",
+            locale=body.get("locale") or "en",
+        )
+
+    def add(self, *, interview_id: str | None = None, **fields: Any) -> Interview:
+        """Make an active interview from its fields."""
+        interview = Interview(
+            interview_id=interview_id or str(uuid.uuid4()),
+            session_token=f"st_sandbox_{secrets.token_hex(10)}",
+            started_at=self._now(),
+            **fields,
+        )
+        self.interviews[interview.interview_id] = interview
+        return interview
+
+    def complete(self, interview: Interview, reason: str, analysis_seconds: float) -> None:
+        """End an interview; its analysis is over `analysis_seconds` later."""
+        interview.reason = reason
+        interview.completed_at = self._now()
+        interview.analysed_at = interview.completed_at + analysis_seconds
+
+    def analysis_status(self, interview: Interview) -> str | None:
+        """Return `processing`, `completed` or `failed`; None while the interview is active."""
+        if interview.analysed_at is None:
+            return None
+        if self._now() < interview.analysed_at:
+            return "processing"
+        return "failed" if interview.result.quality_score is None else "completed"
+
+    def stats(self, interview: Interview) -> dict[str, int]:
+        """Return the summary numbers of an interview; calls to `message` count when there were any."""
+        over = interview.completed_at is not None
+        said = interview.messages or (interview.result.respondent_messages if over else 0)
+        return {
+            "duration_seconds": interview.result.duration_seconds if over else 0,
+            "respondent_messages": said,
+            "interviewer_messages": said + 1,
+        }
+
+    def completed_body(self, interview: Interview) -> dict[str, Any]:
+        """Return the answer of the complete endpoint."""
+        stats = self.stats(interview)
+        total = stats["respondent_messages"] + stats["interviewer_messages"]
+        return {
+            "interview_id": interview.interview_id,
+            "status": "completed",
+            "completed_at": iso(interview.completed_at or self._now()),
+            "analysis_status": "processing",
+            "stats": {**stats, "total_messages": total},
+        }
+
+    def read_body(self, interview: Interview, omits: frozenset[str]) -> dict[str, Any]:
+        """Return the answer of the read endpoint: documented fields, and the others unless in `omits`."""
+        status = self.analysis_status(interview)
+        body: dict[str, Any] = {
+            "interview_id": interview.interview_id,
+            "status": "active" if interview.completed_at is None else "completed",
+            "transcript": transcript(interview),
+            "stats": self.stats(interview),
+        }
+        if status == "completed":
+            body["analysis"] = self.analysis(interview)
+        extra: dict[str, Any] = {
+            "analysis_status": status,
+            "respondent": self.respondent(interview),
+            "transcript_url": transcript_url(interview),
+            "completed_at": iso(interview.completed_at) if interview.completed_at else None,
+            "project_id": self.project_id,
+            "mode": interview.mode,
+        }
+        body.update({key: value for key, value in extra.items() if value is not None and key not in omits})
+        if "respondent" not in omits:
+            body["respondent_email"] = None if interview.anonymous else interview.email
+        if "sentiment" in omits and "analysis" in body:
+            del body["analysis"]["sentiment"]
+        return body
+
+    def analysis(self, interview: Interview) -> dict[str, Any]:
+        """Return the analysis payload; `structured_answers` members are in camelCase, as Koji prints them."""
+        result = interview.result
+        body: dict[str, Any] = {
+            "themes": list(result.themes),
+            "insights": list(result.insights),
+            "quality_score": result.quality_score,
+            "sentiment": result.sentiment,
+        }
+        if result.structured_answers:
+            body["structured_answers"] = [dict(answer) for answer in result.structured_answers]
+        return body
+
+    def respondent(self, interview: Interview) -> dict[str, Any] | None:
+        """Return who was interviewed, None in anonymous mode."""
+        if interview.anonymous:
+            return None
+        return {
+            "external_id": interview.external_id,
+            "display_name": interview.display_name,
+            "metadata": dict(interview.metadata),
+        }
+
+
+def transcript_url(interview: Interview) -> str:
+    """Return the address of the transcript in Koji's app."""
+    return f"https://www.koji.so/interviews/{interview.interview_id}"
+
+
+def transcript(interview: Interview) -> Sequence[Mapping[str, str]]:
+    """Return a short synthetic conversation about the themes."""
+    lines = [{"speaker": "interviewer", "text": "What was your first week like?"}]
+    if interview.completed_at is not None:
+        lines += [
+            {"speaker": "respondent", "text": f"I noticed {theme}."} for theme in interview.result.themes
+        ]
+    return lines

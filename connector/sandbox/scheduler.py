@@ -1,0 +1,59 @@
+"""Things to do at a given time of the sandbox's own clock."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable
+from itertools import count
+
+TICK_SECONDS = 0.02
+
+
+class Scheduler:
+    """Run actions when `now` reaches their time. The clock may jump, so it is looked at every 20 ms."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = count()
+        self._added = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to watch the clock."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Drop what is not due yet."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    @property
+    def waiting(self) -> int:
+        """Count what is not done yet."""
+        return len(self._heap)
+
+    def at(self, when: float, action: Callable[[], None]) -> None:
+        """Do `action` at `when` (epoch seconds)."""
+        heapq.heappush(self._heap, (when, next(self._order), action))
+        self._added.set()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._heap.clear()
+
+    async def _run(self) -> None:
+        while True:
+            self.run_due()
+            if not self._heap:
+                self._added.clear()
+                await self._added.wait()
+            else:
+                await asyncio.sleep(min(TICK_SECONDS, max(0.0, self._heap[0][0] - self._now())))
+
+    def run_due(self) -> None:
+        """Do all that is due now."""
+        while self._heap and self._heap[0][0] <= self._now():
+            heapq.heappop(self._heap)[2]()

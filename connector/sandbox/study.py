@@ -1,0 +1,101 @@
+"""Run the study: people appear in Amplitude, are interviewed at Koji, and go on (or do not)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Final
+
+from connector.sandbox.amplitude import AmplitudeProject
+from connector.sandbox.cohorts import Cohort, Member
+from connector.sandbox.koji import KojiProject
+from connector.sandbox.koji_store import Interview
+from connector.sandbox.respondents import STEP, Respondent, study
+
+COHORT_ID: Final = "onboarding-drop-off"
+COHORT_NAME: Final = "Onboarding drop-off"
+FIRST_STEPS: Final = ("Signed Up", "Onboarding Started")
+
+
+class StudyRun:
+    """One study at a time; its people have their address as user id, at Koji and in the product alike."""
+
+    def __init__(self, amplitude: AmplitudeProject, koji: KojiProject, now: Callable[[], float]) -> None:
+        self._amplitude = amplitude
+        self._koji = koji
+        self._now = now
+        self.people: list[Respondent] = []
+
+    def reset(self) -> None:
+        """Forget the people."""
+        self.people = []
+
+    def enrol(self, people: int, seed: int) -> None:
+        """Make the people users of the Amplitude project, with the first steps done, and a cohort of them."""
+        self.people = study(seed, people)
+        members = []
+        for person in self.people:
+            properties = {"email": person.email, "name": person.display_name, "plan": "trial"}
+            members.append(Member(person.email, properties))
+            self._track(person.email, FIRST_STEPS)
+        self._amplitude.cohorts.put(Cohort(id=COHORT_ID, name=COHORT_NAME, members=members))
+
+    def interview_everyone(self, pace_per_second: float | None) -> None:
+        """Complete an interview with each person, `pace_per_second` a second (None: all at once)."""
+        now = self._now()
+        for index, person in enumerate(self.people):
+            delay = index / pace_per_second if pace_per_second else 0.0
+            self._koji.scheduler.at(now + delay, partial(self._interview, person))
+
+    def _interview(self, person: Respondent) -> None:
+        self._koji.finish(
+            self._koji.store.add(
+                email=None if person.anonymous else person.email,
+                display_name=None if person.anonymous else person.display_name,
+                anonymous=person.anonymous,
+                result=person.result,
+            )
+        )
+
+    def answer_started(self, limit: int | None = None) -> int:
+        """Let those whose interview is started by API answer it to the end; return how many did."""
+        active = [one for one in self._koji.store.interviews.values() if one.completed_at is None]
+        chosen = active[:limit]
+        for interview in chosen:
+            self._koji.finish(interview)
+        return len(chosen)
+
+    def go_on(self) -> dict[str, int]:
+        """Send what people do after the interview: some finish onboarding, the others go silent."""
+        reaching = [person for person in self.people if person.reaches_step]
+        for person in reaching:
+            self._track(person.email, (STEP,))
+        return {"people": len(self.people), "reached_step": len(reaching)}
+
+    def _track(self, user_id: str, event_types: Iterable[str]) -> None:
+        events: list[dict[str, Any]] = [
+            {"user_id": user_id, "event_type": event_type, "insert_id": f"product:{user_id}:{event_type}"}
+            for event_type in event_types
+        ]
+        self._amplitude.store.accept(events, self._now())
+
+
+def interview_summary(koji: KojiProject, interview: Interview) -> dict[str, Any]:
+    """Return all that the stand-in knows of an interview, its session token too, for `/control`."""
+    return {
+        "interview_id": interview.interview_id,
+        "session_token": interview.session_token,
+        "external_id": interview.external_id,
+        "display_name": interview.display_name,
+        "email": interview.email,
+        "metadata": dict(interview.metadata),
+        "mode": interview.mode,
+        "locale": interview.locale,
+        "anonymous": interview.anonymous,
+        "status": "active" if interview.completed_at is None else "completed",
+        "reason": interview.reason,
+        "analysis_status": koji.store.analysis_status(interview),
+        "quality_score": interview.result.quality_score,
+        "themes": list(interview.result.themes),
+        "sentiment": interview.result.sentiment,
+    }
