@@ -241,6 +241,7 @@ def test_words_show_no_key_id_or_address() -> None:
         assert secret not in shown
     assert answer(400, bodies[2], users=users).words == "Refused and for device_id"
     assert answer(400, bodies[3], users=users).words == "Invalid: time"
+    assert answer(400, {"error": "Invalid value: somebodys word"}).words == "Invalid value"
 
 
 json_values = st.recursive(
