@@ -1,0 +1,96 @@
+"""PURE: forms and query strings to values, and flat keys to nested ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import Field, File, create_form_parser
+
+from connector.errors import InvalidInput
+from connector.surfaces.json_text import MAX_NESTING, UNSTORABLE, unstorable
+
+MAX_FORM_FIELDS = 10_000
+
+
+def parse_pairs(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Return what a form or query string holds: repeated keys and `key[]` are lists, `a__b` keys objects."""
+    values: dict[str, Any] = {}
+    for key, value in pairs:
+        if UNSTORABLE.search(key) or UNSTORABLE.search(value):
+            raise unstorable()
+        name = key.removesuffix("[]")
+        if name not in values:
+            values[name] = [value] if name != key else value
+        elif isinstance(values[name], list):
+            values[name].append(value)
+        else:
+            values[name] = [values[name], value]
+    return unflatten(values)
+
+
+def unflatten(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values with `a__b` keys as nested objects. Raises `InvalidInput` when two collide."""
+    nested: dict[str, Any] = {}
+    for key, value in values.items():
+        path = key.split("__")
+        if not all(path) or len(path) > MAX_NESTING:
+            path = [key]
+        target = nested
+        for step in path[:-1]:
+            child = target.setdefault(step, {})
+            if not isinstance(child, dict):
+                raise _given_twice(key)
+            target = child
+        leaf = path[-1]
+        present = target.get(leaf)
+        if isinstance(present, dict) and isinstance(value, dict) and not present.keys() & value.keys():
+            target[leaf] = {**present, **value}
+        elif leaf in target:
+            raise _given_twice(key)
+        else:
+            target[leaf] = dict(value) if isinstance(value, dict) else value
+    return nested
+
+
+def urlencoded(body: bytes) -> list[tuple[str, str]]:
+    """Return the pairs of an urlencoded body. Raises `InvalidInput` with code `malformed_form`."""
+    try:
+        return parse_qsl(
+            body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FORM_FIELDS
+        )
+    except ValueError:
+        raise _malformed_form() from None
+
+
+def multipart(content_type: str, body: bytes) -> list[tuple[str, str]]:
+    """Return the pairs of a multipart body; a file is the text in it. Raises as `urlencoded`."""
+    # Files stay in memory: what people uploaded is not to lie about in a temporary directory.
+    limits = {"MAX_FIELDS": MAX_FORM_FIELDS, "MAX_MEMORY_FILE_SIZE": len(body) + 1}
+    parts: list[tuple[bytes | None, bytes]] = []
+
+    def on_field(field: Field) -> None:
+        parts.append((field.field_name, field.value or b""))
+
+    def on_file(file: File) -> None:
+        file.file_object.seek(0)
+        parts.append((file.field_name, file.file_object.read()))
+        file.close()
+
+    try:
+        parser = create_form_parser({"Content-Type": content_type.encode()}, on_field, on_file, config=limits)
+        parser.write(body)
+        parser.finalize()
+        return [((name or b"").decode(), value.decode()) for name, value in parts]
+    except (FormParserError, ValueError):
+        raise _malformed_form() from None
+
+
+def _malformed_form() -> InvalidInput:
+    return InvalidInput("The body is not a valid form in UTF-8.", code="malformed_form")
+
+
+def _given_twice(key: str) -> InvalidInput:
+    return InvalidInput.of(key[:80], "is given twice; give it once")

@@ -1,0 +1,107 @@
+"""PURE: forgiving in. Values as low-code tools send them, to values that a model takes.
+
+What this does not touch, the model judges: unknown fields stay, so that they are refused by name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from connector.errors import InvalidInput
+from connector.surfaces.annotations import is_list, is_mapping, item_kinds, kinds, model_of
+from connector.surfaces.json_text import parse_json
+
+LINE_BREAK = re.compile(r"[\r\n]+")
+
+
+def fit(values: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """Return the values as `model` takes them.
+
+    Empty text, null and empty lists count as not given, here and in the models one level below; a free
+    dictionary is the caller's own and stays as it is. Lists may be text (split at line breaks, else at
+    commas), lists and objects may be JSON text, numbers and booleans text, text whole numbers.
+    """
+    return _fit(values, model, below=True)
+
+
+def _fit(values: Mapping[str, Any], model: type[BaseModel], *, below: bool) -> dict[str, Any]:
+    fitted: dict[str, Any] = {}
+    for name, value in values.items():
+        field = model.model_fields.get(name)
+        if field is None:
+            fitted[name] = value
+        elif not _is_empty(value):
+            fitted[name] = _fit_value(value, kinds(field.annotation), below=below)
+    return fitted
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or value == [] or (isinstance(value, str) and not value.strip())
+
+
+def _fit_value(value: Any, wanted: list[Any], *, below: bool) -> Any:
+    if isinstance(value, str):
+        value = _fit_text(value, wanted)
+    elif wanted == [str]:
+        return _whole_number_text(value)
+    if isinstance(value, dict):
+        return _fit_object(value, wanted, below=below)
+    if isinstance(value, list):
+        return _fit_list(value, [item for kind in wanted for item in item_kinds(kind)], below=below)
+    return value
+
+
+def _fit_list(items: list[Any], wanted: list[Any], *, below: bool) -> list[Any]:
+    if wanted == [str]:
+        return [_whole_number_text(item) for item in items]
+    models = [model for kind in wanted if (model := model_of(kind))]
+    if not below or len(models) != 1:
+        return items
+    return [_fit(item, models[0], below=False) if isinstance(item, dict) else item for item in items]
+
+
+def _whole_number_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _fit_object(value: dict[str, Any], wanted: list[Any], *, below: bool) -> Any:
+    models = [model for kind in wanted if (model := model_of(kind))]
+    if below and len(models) == 1 and len(wanted) == 1:
+        return _fit(value, models[0], below=False)
+    if any(is_list(kind) for kind in wanted) and not any(is_mapping(kind) for kind in wanted):
+        return _fit_value([value], wanted, below=below)
+    return value
+
+
+def _fit_text(text: str, wanted: list[Any]) -> Any:
+    if str in wanted:
+        return text
+    if any(is_list(kind) for kind in wanted):
+        return _list_of(text)
+    if any(is_mapping(kind) for kind in wanted):
+        return _json_or(text, text)
+    return text.strip()
+
+
+def _list_of(text: str) -> Any:
+    if text.lstrip().startswith(("[", "{")):
+        return _json_or(text, _split(text))
+    return _split(text)
+
+
+def _split(text: str) -> list[str]:
+    parts = LINE_BREAK.split(text.strip())
+    if len(parts) == 1:
+        parts = parts[0].split(",")
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _json_or(text: str, otherwise: Any) -> Any:
+    try:
+        return parse_json(text.encode(errors="surrogatepass"))
+    except InvalidInput:
+        return otherwise

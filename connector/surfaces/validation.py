@@ -1,0 +1,77 @@
+"""Values to an operation's input, and what is wrong with them in words for the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from connector.errors import FieldError, InvalidInput
+from connector.surfaces.annotations import item_kinds, kinds, model_of
+
+MAX_NAME = 60
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def validate(model: type[M], values: Mapping[str, Any]) -> M:
+    """Return the values as a model. Raises `InvalidInput` with one `FieldError` for each thing wrong."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise invalid_input(error, model) from None
+
+
+def invalid_input(error: ValidationError, model: type[BaseModel]) -> InvalidInput:
+    """Return the error for the caller: every wrong field by name, none of the values that were sent."""
+    details = error.errors(include_url=False, include_context=False, include_input=False)
+    errors = [FieldError(pointer(one["loc"]), _words(one, model)) for one in details]
+    message = "; ".join(
+        f"{'.'.join(_name(step) for step in one['loc'])}: {wrong.detail}" if one["loc"] else wrong.detail
+        for one, wrong in zip(details, errors, strict=True)
+    )
+    return InvalidInput(message, errors=errors)
+
+
+def pointer(steps: Sequence[str | int]) -> str:
+    """Return the JSON pointer (RFC 6901) of a path into the body."""
+    return "".join("/" + _name(step).replace("~", "~0").replace("/", "~1") for step in steps)
+
+
+def _name(step: str | int) -> str:
+    return str(step)[:MAX_NAME]
+
+
+def _words(one: ErrorDetails, model: type[BaseModel]) -> str:
+    match one["type"]:
+        case "missing":
+            return "is required"
+        case "extra_forbidden":
+            return _unknown(one["loc"], model)
+        case "union_tag_invalid":
+            return "is of a kind that is not known"
+        case "value_error" | "assertion_error":
+            return one["msg"].partition(", ")[2]
+        case _:
+            return one["msg"].replace("Input should", "should", 1)
+
+
+def _unknown(path: tuple[str | int, ...], model: type[BaseModel]) -> str:
+    owner = _owner(path[:-1], model)
+    close = get_close_matches(str(path[-1]), owner.model_fields if owner else (), n=1)
+    return "is not a field of this operation" + (f"; did you mean {close[0]}?" if close else "")
+
+
+def _owner(path: tuple[str | int, ...], model: type[BaseModel]) -> type[BaseModel] | None:
+    owner: type[BaseModel] | None = model
+    for step in path:
+        if owner is None or isinstance(step, int):
+            continue
+        field = owner.model_fields.get(step)
+        alternatives = kinds(field.annotation) if field else []
+        alternatives += [item for kind in alternatives for item in item_kinds(kind)]
+        owner = next((found for kind in alternatives if (found := model_of(kind))), None)
+    return owner
