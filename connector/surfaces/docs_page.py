@@ -1,0 +1,164 @@
+"""The documentation page: one self-contained HTML file made from the OpenAPI document."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from typing import Any
+from urllib.parse import urlencode
+
+from connector.errors import CONSEQUENCES, ConnectorError
+from connector.operations.base import AnyOperation, Effect
+from connector.surfaces.docs_style import STYLE
+from connector.surfaces.openapi import EFFECTS, openapi
+from connector.surfaces.problem import HTTP_ONLY
+from connector.surfaces.schema_words import Schema, in_words, inside, nullable, required_example, resolved
+
+CONTINUES = (
+    "<p>200 when it has ended; 202 when it goes on by itself: then <code>status_url</code> is the address "
+    "whose <code>GET</code> tells the end.</p>"
+)
+
+
+def docs_page(operations: Sequence[AnyOperation], *, public_url: str, version: str) -> str:
+    """Return the page; it needs no script and asks nothing of any other server."""
+    document = openapi(operations, public_url=public_url, version=version)
+    body = "\n".join(
+        [
+            *_head(document, public_url),
+            _contents(operations),
+            *(_operation(op, document, public_url) for op in operations),
+            *_errors(),
+        ]
+    )
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>koji-amplitude {escape(version)}</title>\n<style>{STYLE}</style>\n</head>\n"
+        f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _head(document: Mapping[str, Any], public_url: str) -> Iterator[str]:
+    info = document["info"]
+    yield f"<h1>{escape(info['title'])}</h1>"
+    yield f"<p>{escape(info['description'])} Version {escape(info['version'])}.</p>"
+    yield (
+        "<p>Send the value of <code>CONNECTOR_API_TOKEN</code> as <code>Authorization: Bearer …</code>, as "
+        "<code>X-API-Key</code>, or as the password of Basic authentication. Bodies are JSON or forms; what "
+        "only reads also answers <code>GET</code> with a query string. Empty fields count as not given, "
+        'unknown ones are refused. The same for machines: <a href="/openapi.json">openapi.json</a>.</p>'
+    )
+    yield f"<pre><code>{escape(_curl(f'{public_url}/me', None))}</code></pre>"
+
+
+def _contents(operations: Sequence[AnyOperation]) -> str:
+    items = (f'<li><a href="#{escape(op.name)}">{escape(op.title)}</a></li>' for op in operations)
+    return f'<nav><ul>{"".join(items)}<li><a href="#errors">Errors</a></li></ul></nav>'
+
+
+def _operation(op: AnyOperation, document: Mapping[str, Any], public_url: str) -> str:
+    definitions = document["components"]["schemas"]
+    route = document["paths"][f"/actions/{op.name}"]
+    asked = resolved(_schema_of(route["post"]["requestBody"]), definitions)
+    answered = _schema_of(route["post"]["responses"]["200"])
+    methods = " or ".join(method.upper() for method in sorted(route, reverse=True))
+    continues = "202" in route["post"]["responses"]
+    return "\n".join(
+        [
+            f'<section id="{escape(op.name)}">',
+            f"<h2>{escape(op.title)}</h2>",
+            f'<p class="route"><code>{methods} /actions/{escape(op.name)}</code>',
+            f'<span class="kind">{escape(EFFECTS[op.effect])}</span></p>',
+            f"<p>{_text(op.summary)}</p>",
+            "<h3>Fields</h3>",
+            _fields(asked, definitions, asked=True),
+            "<h3>Answer</h3>",
+            CONTINUES if continues else "",
+            _answers(answered, definitions),
+            f"<pre><code>{escape(_call(op, required_example(asked, definitions), public_url))}</code></pre>",
+            "</section>",
+        ]
+    )
+
+
+def _answers(answered: Schema, definitions: Schema) -> str:
+    shapes = answered.get("anyOf") or [answered]
+    lists = (_fields(resolved(shape, definitions), definitions, asked=False) for shape in shapes)
+    return "<p>or</p>".join(lists)
+
+
+def _fields(schema: Schema, definitions: Schema, *, asked: bool) -> str:
+    required = schema.get("required", [])
+    rows = []
+    for name, field in schema.get("properties", {}).items():
+        kind = (
+            _asked_kind(field, definitions, required=name in required) if asked else _kind(field, definitions)
+        )
+        described = _text(str(field.get("description", "")))
+        if inner := inside(field, definitions):
+            described += _fields(inner, definitions, asked=asked)
+        term = f'<code>{escape(name)}</code> <span class="kind">{_text(kind)}</span>'
+        rows.append(f"<dt>{term}</dt><dd>{described}</dd>")
+    return f"<dl>{''.join(rows)}</dl>" if rows else "<p>None.</p>"
+
+
+def _kind(field: Schema, definitions: Schema) -> str:
+    return in_words(field, definitions) + (" or null" if nullable(field) else "")
+
+
+def _asked_kind(field: Schema, definitions: Schema, *, required: bool) -> str:
+    words = in_words(field, definitions)
+    if required:
+        return f"{words}, required"
+    default = field.get("default")
+    if default in (None, [], ""):
+        return words
+    told = default if isinstance(default, str) else json.dumps(default)
+    return f"{words}, default `{told}`"
+
+
+def _errors() -> Iterator[str]:
+    yield '<section id="errors"><h2>Errors</h2>'
+    yield (
+        "<p>Errors are <code>application/problem+json</code>. <code>detail</code> says what happened, which "
+        "field, and what to do; <code>errors</code> points at wrong fields; <code>request_id</code> finds "
+        "the request in the log. 429 and 503 tell in <code>Retry-After</code> when to try again.</p><dl>"
+    )
+    statuses = {cls: row.http_status for cls, row in CONSEQUENCES.items()} | dict(HTTP_ONLY)
+    for cls, status in sorted(statuses.items(), key=lambda item: item[1]):
+        yield (
+            f'<dt id="{cls.code}"><code>{cls.code}</code> <span class="kind">{status}</span></dt>'
+            f"<dd>{_text(_says(cls))}</dd>"
+        )
+    yield "</dl></section>"
+
+
+def _says(cls: type[ConnectorError]) -> str:
+    return (cls.__doc__ or "").strip().partition("\n")[0]
+
+
+def _call(op: AnyOperation, body: Mapping[str, Any], public_url: str) -> str:
+    address = f"{public_url}/actions/{op.name}"
+    if op.effect is Effect.READ and not any(isinstance(value, dict | list) for value in body.values()):
+        return _curl(address + (f"?{urlencode(body)}" if body else ""), None)
+    return _curl(address, json.dumps(body, ensure_ascii=False))
+
+
+def _curl(url: str, body: str | None) -> str:
+    call = f'curl "{url}" -H "Authorization: Bearer $CONNECTOR_API_TOKEN"'
+    if body is None:
+        return call
+    quoted = body.replace("'", "'\\''")
+    return f"{call} \\\n  -H 'Content-Type: application/json' -d '{quoted}'"
+
+
+def _text(text: str) -> str:
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+
+
+def _schema_of(content: Mapping[str, Any]) -> Schema:
+    schema: Schema = content["content"]["application/json"]["schema"]
+    return schema

@@ -1,0 +1,206 @@
+"""OpenAPI 3.1 from the operations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from connector.operations.base import AnyOperation, Effect, Output
+from connector.surfaces.annotations import kinds
+from connector.surfaces.problem import Problem
+from connector.surfaces.schema_words import Schema, resolved
+
+PROBLEM = "problem"  # no operation has this name: theirs begin with a verb
+REF = "#/components/schemas/{model}"
+
+REFUSALS = {
+    "401": "No token, or a wrong one.",
+    "404": "Something that was named does not exist, the connection included.",
+    "409": "It is not in a state for this, or a setting is missing.",
+    "413": "The body is too large.",
+    "415": "The body is in a format that is not read.",
+    "422": "A field is wrong; `errors` names it.",
+    "502": "Koji or Amplitude refused.",
+    "503": "Koji, Amplitude or the store is unavailable; see Retry-After.",
+}
+
+EFFECTS = {
+    Effect.READ: "Changes nothing that anyone would notice.",
+    Effect.WRITE: "Changes the connector's own records.",
+    Effect.SEND: "Changes something at Koji or Amplitude, contacts people, or spends.",
+    Effect.ERASE: "Removes for good.",
+}
+
+ME = {
+    "type": "object",
+    "required": ["account_name", "connections", "scopes", "version"],
+    "properties": {
+        "account_name": {"type": "string", "description": "A label for this server."},
+        "connections": {"type": "array", "items": {"type": "string"}, "description": "Names of connections."},
+        "scopes": {"type": "array", "items": {"type": "string"}, "description": "What the token may do."},
+        "version": {"type": "string", "description": "The version of the connector."},
+    },
+}
+
+
+def openapi(operations: Sequence[AnyOperation], *, public_url: str, version: str) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of the operations, served at `public_url`."""
+    schemas, definitions = _schemas(operations)
+    paths: dict[str, Any] = {f"/actions/{op.name}": _path(op, schemas, definitions) for op in operations}
+    paths["/me"] = {"get": _me()}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "koji-amplitude",
+            "version": version,
+            "description": "Closes the loop between Amplitude cohorts and Koji AI interviews.",
+        },
+        "servers": [{"url": public_url}],
+        "security": [{"bearer": []}, {"apiKey": []}, {"basic": []}],
+        "tags": [{"name": effect.value, "description": words} for effect, words in EFFECTS.items()],
+        "paths": paths,
+        "components": {
+            "schemas": definitions,
+            "responses": {status: _problem(status, words, schemas) for status, words in REFUSALS.items()},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+                "basic": {
+                    "type": "http",
+                    "scheme": "basic",
+                    "description": "The token as the password; any user name.",
+                },
+            },
+        },
+    }
+
+
+def output_models(op: AnyOperation) -> list[type[Output]]:
+    """Return the shapes that an operation can answer in."""
+    return [kind for kind in kinds(op.output) if isinstance(kind, type)]
+
+
+def can_continue(op: AnyOperation) -> bool:
+    """Tell whether an operation can answer before it has ended (202)."""
+    return op.effect is not Effect.READ and any(
+        model.follow_up is not Output.follow_up for model in output_models(op)
+    )
+
+
+Schemas = dict[tuple[str, str], Any]
+
+
+def _schemas(operations: Sequence[AnyOperation]) -> tuple[Schemas, dict[str, Any]]:
+    wanted: list[tuple[str, Any, TypeAdapter[Any]]] = [(PROBLEM, "serialization", TypeAdapter(Problem))]
+    for op in operations:
+        wanted.append((op.name, "validation", TypeAdapter(op.input)))
+        wanted.append((op.name, "serialization", TypeAdapter(op.output)))
+    found, shared = TypeAdapter.json_schemas(wanted, ref_template=REF)
+    return {(name, mode): schema for (name, mode), schema in found.items()}, shared.get("$defs", {})
+
+
+def _path(op: AnyOperation, schemas: Schemas, definitions: dict[str, Any]) -> dict[str, Any]:
+    asked = schemas[op.name, "validation"]
+    described = {
+        "tags": [op.effect.value],
+        "summary": op.title,
+        "description": op.summary,
+        "responses": _responses(op, schemas),
+    }
+    required = bool(resolved(asked, definitions).get("required"))
+    post = {
+        "operationId": op.name,
+        **described,
+        "parameters": [] if op.effect is Effect.READ else [_idempotency_header()],
+        "requestBody": {"required": required, "content": _json(asked)},
+    }
+    if op.effect is not Effect.READ:
+        return {"post": post}
+    get = {
+        "operationId": f"{op.name}_by_query",
+        **described,
+        "parameters": _query(resolved(asked, definitions)),
+    }
+    return {"get": get, "post": post}
+
+
+def _responses(op: AnyOperation, schemas: Schemas) -> dict[str, Any]:
+    answered = schemas[op.name, "serialization"]
+    responses: dict[str, Any] = {"200": {"description": "Finished.", "content": _json(answered)}}
+    if op.effect is not Effect.READ:
+        responses["200"]["headers"] = _replayed()
+    if can_continue(op):
+        told = {
+            "type": "object",
+            "required": ["status_url"],
+            "properties": {"status_url": {"type": "string", "description": "Where a GET tells the end."}},
+        }
+        responses["202"] = {
+            "description": "Begun; it goes on by itself.",
+            "headers": _replayed(),
+            "content": _json({"allOf": [answered, told]}),
+        }
+    return responses | {status: {"$ref": f"#/components/responses/{status}"} for status in REFUSALS}
+
+
+def _me() -> dict[str, Any]:
+    return {
+        "operationId": "me",
+        "summary": "Test the token",
+        "description": "Tells which server this is and what the token may do.",
+        "responses": {
+            "200": {"description": "The token is good.", "content": _json(ME)},
+            "401": {"$ref": "#/components/responses/401"},
+        },
+    }
+
+
+def _query(schema: Schema) -> list[dict[str, Any]]:
+    needed = schema.get("required", [])
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in needed,
+            "description": field.get("description", ""),
+            "schema": {key: value for key, value in field.items() if key != "description"},
+        }
+        for name, field in schema.get("properties", {}).items()
+    ]
+
+
+def _idempotency_header() -> dict[str, Any]:
+    return {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": "The same as the field idempotency_key.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    }
+
+
+def _replayed() -> dict[str, Any]:
+    return {
+        "Idempotency-Replayed": {
+            "description": "`true` when this repeats the answer of an earlier request with the same key.",
+            "schema": {"type": "string", "enum": ["true"]},
+        }
+    }
+
+
+def _problem(status: str, words: str, schemas: Schemas) -> dict[str, Any]:
+    response: dict[str, Any] = {
+        "description": words,
+        "content": {"application/problem+json": {"schema": schemas[PROBLEM, "serialization"]}},
+    }
+    if status == "503":
+        response["headers"] = {
+            "Retry-After": {"description": "Whole seconds.", "schema": {"type": "integer"}},
+        }
+    return response
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}

@@ -1,0 +1,130 @@
+"""Errors as `application/problem+json` (RFC 9457)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from connector.errors import ConnectorError, consequence
+from connector.surfaces.body import BodyTooLarge, UnsupportedContentType
+
+MEDIA_TYPE = "application/problem+json"
+MAX_DETAIL = 250
+DEFAULT_RETRY_SECONDS = 5
+MUST_TELL_WHEN = frozenset({429, 503})
+
+# HTTP has a status of its own for these; everywhere else they are invalid input like any other.
+HTTP_ONLY: Mapping[type[ConnectorError], int] = {BodyTooLarge: 413, UnsupportedContentType: 415}
+
+NO_ROUTE = {
+    404: ("not_found", "There is nothing at this address. /docs lists what there is."),
+    405: ("method_not_allowed", "This address does not answer that method."),
+}
+
+
+class WrongField(BaseModel):
+    """One wrong field of the request."""
+
+    detail: str = Field(description="What is wrong with it.")
+    pointer: str = Field(description='Where it stands: a JSON pointer into the body, as "/interview_id".')
+
+
+class Problem(BaseModel):
+    """Why a request was not done, and what to do about it."""
+
+    type: str = Field(description="Where the code is explained, relative to this server.")
+    title: str = Field(description="The code in words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(
+        max_length=MAX_DETAIL,
+        description="What happened, which field, and what to do. At most 250 characters.",
+    )
+    code: str = Field(description="The reason, for programs; it does not change between versions.")
+    message: str = Field(description="The same as detail, for tools that show only a message.")
+    errors: list[WrongField] = Field(description="The wrong fields, if the request was at fault.")
+    request_id: str = Field(description="The X-Request-Id of this answer; the log knows it too.")
+    result: dict[str, Any] | None = Field(
+        None, description="What the operation would have answered, when it ended in an error."
+    )
+
+
+def problem(error: ConnectorError, request_id: str) -> Response:
+    """Return the answer for an error of ours. 401 names the scheme, 429 and 503 always tell when to retry."""
+    status = _status(error)
+    headers: dict[str, str] = {}
+    if error.retry_after is not None or status in MUST_TELL_WHEN:
+        headers["Retry-After"] = str(error.retry_after or DEFAULT_RETRY_SECONDS)
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    fields = [WrongField(detail=_cut(one.detail), pointer=one.pointer) for one in error.errors]
+    return _respond(
+        status,
+        error.reason,
+        error.message,
+        request_id,
+        errors=fields,
+        result=dict(error.result) if error.result is not None else None,
+        headers=headers,
+    )
+
+
+def internal_problem(request_id: str) -> Response:
+    """Return the answer for a fault of ours: where to look, nothing of what it was."""
+    return _respond(
+        500, "internal_error", f"Something failed here. The log has it under {request_id}.", request_id
+    )
+
+
+async def on_http_exception(request: Request, exc: Exception) -> Response:
+    """Answer what the router refuses (no such address, other method) as a problem."""
+    if not isinstance(exc, HTTPException):
+        raise exc
+    headers = dict(exc.headers or {})
+    code, detail = NO_ROUTE.get(exc.status_code, ("http_error", exc.detail))
+    if exc.status_code == 405 and (allowed := headers.get("Allow")):
+        detail = f"{detail} It answers: {allowed}."
+    return _respond(exc.status_code, code, detail, request_id_of(request.scope), headers=headers)
+
+
+def request_id_of(scope: Mapping[str, Any]) -> str:
+    """Return the id that this request was given, empty outside of `Boundary`."""
+    return str(scope.get("state", {}).get("request_id", ""))
+
+
+def _status(error: ConnectorError) -> int:
+    return HTTP_ONLY.get(type(error)) or consequence(error).http_status
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_DETAIL else text[: MAX_DETAIL - 1] + "…"
+
+
+def _respond(
+    status: int,
+    code: str,
+    detail: str,
+    request_id: str,
+    *,
+    errors: list[WrongField] | None = None,
+    result: dict[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    words = _cut(detail)
+    body = Problem(
+        type=f"/docs#{code}",
+        title=code.replace("_", " ").capitalize(),
+        status=status,
+        detail=words,
+        code=code,
+        message=words,
+        errors=errors or [],
+        request_id=request_id,
+        result=result,
+    )
+    left_out = {"result"} if result is None else None
+    return Response(body.model_dump_json(exclude=left_out), status, headers, media_type=MEDIA_TYPE)

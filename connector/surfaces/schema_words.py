@@ -1,0 +1,88 @@
+"""JSON schemas in words for people, and small examples that satisfy them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Schema = Mapping[str, Any]
+
+NAMES = {
+    "string": "text",
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "true or false",
+    "object": "object",
+    "null": "null",
+}
+EXAMPLES: dict[str, Any] = {"string": "…", "integer": 1, "number": 1.0, "boolean": True, "object": {}}
+
+
+def resolved(schema: Schema, definitions: Schema) -> Schema:
+    """Follow a reference into the definitions; a schema without one is returned as it is."""
+    reference = schema.get("$ref")
+    found: Schema = definitions[reference.rpartition("/")[2]] if reference else schema
+    return found
+
+
+def in_words(schema: Schema, definitions: Schema) -> str:
+    """Return what a value can be: "text", "list of whole number", "`text` or `voice`"."""
+    schema = resolved(schema, definitions)
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "enum" in schema:
+        return " or ".join(f"`{value}`" for value in schema["enum"])
+    if "anyOf" in schema or "oneOf" in schema:
+        members = [in_words(member, definitions) for member in _given(schema)]
+        return " or ".join(dict.fromkeys(members))
+    if schema.get("type") == "array":
+        items = in_words(schema.get("items", {}), definitions)
+        return f"list of {items}"
+    return NAMES.get(str(schema.get("type")), "anything")
+
+
+def nullable(schema: Schema) -> bool:
+    """Tell whether null is one of the alternatives."""
+    return any(member.get("type") == "null" for member in _members(schema))
+
+
+def inside(schema: Schema, definitions: Schema) -> Schema | None:
+    """Return the object with named properties that a value is, or is a list of; None when there is none."""
+    schema = resolved(schema, definitions)
+    if schema.get("properties"):
+        return schema
+    parts = [*_members(schema), *([schema["items"]] if "items" in schema else [])]
+    return next((found for part in parts if (found := inside(part, definitions))), None)
+
+
+def example(schema: Schema, definitions: Schema) -> Any:
+    """Return a small value of a schema: its own example, its first choice, or a placeholder."""
+    schema = resolved(schema, definitions)
+    named = (
+        schema.get("examples") or schema.get("enum") or [schema[key] for key in ("const",) if key in schema]
+    )
+    if named:
+        return named[0]
+    if _members(schema):
+        return example(_given(schema)[0], definitions)
+    if schema.get("type") == "array":
+        return [example(schema.get("items", {}), definitions)]
+    if schema.get("properties"):
+        return required_example(schema, definitions)
+    return EXAMPLES.get(str(schema.get("type")), "…")
+
+
+def required_example(schema: Schema, definitions: Schema) -> dict[str, Any]:
+    """Return an object with an example for each required property."""
+    fields = schema.get("properties", {})
+    return {name: example(fields[name], definitions) for name in schema.get("required", [])}
+
+
+def _members(schema: Schema) -> list[Schema]:
+    found: list[Schema] = schema.get("anyOf") or schema.get("oneOf") or []
+    return found
+
+
+def _given(schema: Schema) -> list[Schema]:
+    members = _members(schema)
+    return [member for member in members if member.get("type") != "null"] or members
