@@ -1,0 +1,104 @@
+"""Operations over HTTP: `POST /actions/{operation}`, for READ operations also `GET`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from urllib.parse import urlencode
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from connector.errors import NotFound, StoreUnavailable
+from connector.operations.base import AnyOperation, Effect, Input, Output
+from connector.operations.execute import Executed, execute
+from connector.ports import Context
+from connector.surfaces.auth import authenticate
+from connector.surfaces.probes import probe_routes
+from connector.surfaces.published import published_routes
+from connector.surfaces.request import read_input
+
+ContextOf = Callable[[], Context]
+
+
+def routes(
+    operations: Sequence[AnyOperation],
+    *,
+    context: ContextOf,
+    tokens: Mapping[str, bytes],
+    version: str,
+) -> list[Route]:
+    """Return the routes of the operations, of what describes them, and of what tells the server's health.
+
+    `context` is asked at each request; `tokens` maps credential ids to digests (`auth.token_digest`). Serve
+    them inside `boundary.Boundary`, with `problem.on_http_exception` as the handler of `HTTPException`.
+    """
+    return [
+        _action_route(operations, context, tokens),
+        *probe_routes(context, tokens, version),
+        *published_routes(operations, context, version),
+    ]
+
+
+def _action_route(
+    operations: Sequence[AnyOperation], context: ContextOf, tokens: Mapping[str, bytes]
+) -> Route:
+    by_name = {op.name: op for op in operations}
+
+    async def action(request: Request) -> Response:
+        credential = authenticate(request.headers, tokens)
+        op = _find(by_name, request.path_params["operation"])
+        if request.method != "POST" and op.effect is not Effect.READ:
+            raise HTTPException(405, headers={"Allow": "POST"})
+        ctx = context()
+        if ctx.stopping.is_set():
+            raise StoreUnavailable("The server is stopping; send the request again.", code="stopping")
+        payload = await read_input(request, op)
+        done = await execute(ctx, op, payload, credential=credential, by_name=by_name)
+        return answer(done, payload, ctx.settings.public_url)
+
+    return Route("/actions/{operation}", action, methods=["GET", "POST"], name="action")
+
+
+def answer(done: Executed, payload: Input, public_url: str) -> Response:
+    """Return the response for what an operation answered; a 202 also says where its end can be read."""
+    headers = {"Cache-Control": "no-store"}
+    if done.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    body = done.output.model_dump_json()
+    if done.status == 202:
+        url = status_url(done.output, payload.connection, public_url)
+        body = _compact({**json.loads(body), "status_url": url})
+    return Response(body, done.status, headers, media_type="application/json")
+
+
+def status_url(output: Output, connection: str, public_url: str) -> str | None:
+    """Return the address whose `GET` tells the end of what `output` began, None when it has ended."""
+    follow_up = output.follow_up()
+    if follow_up is None:
+        return None
+    name, arguments = follow_up
+    given = {"connection": connection, **arguments}
+    if given["connection"] == Input.model_fields["connection"].default:
+        del given["connection"]
+    query = urlencode({key: _text(value) for key, value in given.items() if value is not None}, doseq=True)
+    return f"{public_url.rstrip('/')}/actions/{name}" + (f"?{query}" if query else "")
+
+
+def _find(by_name: Mapping[str, AnyOperation], name: str) -> AnyOperation:
+    if name in by_name:
+        return by_name[name]
+    close = get_close_matches(name.replace("-", "_"), by_name, n=3)
+    hint = f" Did you mean {', '.join(close)}?" if close else " /docs lists them."
+    raise NotFound(f"There is no operation of that name.{hint}", code="unknown_operation")
+
+
+def _text(value: object) -> object:
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _compact(body: Mapping[str, object]) -> str:
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,51 @@
+"""Who am I, are you there, can you work: the addresses that tools test a connection with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from connector.errors import StoreUnavailable
+from connector.operations.base import Effect
+from connector.ports import Context
+from connector.surfaces.auth import authenticate
+
+PING_SECONDS = 5
+
+
+def probe_routes(context: Callable[[], Context], tokens: Mapping[str, bytes], version: str) -> list[Route]:
+    """Return `GET /me` (needs a token), `GET /healthz` and `GET /readyz`."""
+
+    async def me(request: Request) -> Response:
+        authenticate(request.headers, tokens)
+        settings = context().settings
+        return JSONResponse(
+            {
+                "account_name": f"koji-amplitude at {urlsplit(settings.public_url).netloc}",
+                "connections": sorted(settings.connections),
+                "scopes": [effect.value for effect in Effect],
+                "version": version,
+            },
+            headers={"Cache-Control": "no-store"},
+        )
+
+    async def healthz(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def readyz(_: Request) -> Response:
+        ctx = context()
+        if ctx.stopping.is_set():
+            raise StoreUnavailable("The server is stopping.", code="stopping")
+        try:
+            async with asyncio.timeout(PING_SECONDS):
+                await ctx.ledger.ping()
+        except TimeoutError:
+            raise StoreUnavailable(f"The store did not answer within {PING_SECONDS} seconds.") from None
+        return JSONResponse({"status": "ready"})
+
+    return [Route("/me", me), Route("/healthz", healthz), Route("/readyz", readyz)]

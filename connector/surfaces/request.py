@@ -1,0 +1,73 @@
+"""An HTTP request to an operation's input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+
+from connector.errors import InvalidInput
+from connector.operations.base import AnyOperation, Effect, Input
+from connector.surfaces.body import (
+    MAX_BODY_BYTES,
+    UnsupportedContentType,
+    parse_body,
+    too_large,
+)
+from connector.surfaces.form import parse_pairs
+from connector.surfaces.lenient import fit
+from connector.surfaces.validation import validate
+
+
+async def read_input(request: Request, op: AnyOperation) -> Input:
+    """Return the input that body, query string and Idempotency-Key header make together.
+
+    A field may stand in the body or in the query string, not in both: ignoring one of them could ignore the
+    word that keeps an operation from spending. Raises `InvalidInput`, `BodyTooLarge` and
+    `UnsupportedContentType`.
+    """
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"", "identity"}:
+        raise UnsupportedContentType("Content-Encoding: send the body uncompressed.")
+    body = parse_body(request.headers.get("content-type"), await read_body(request, MAX_BODY_BYTES))
+    query = parse_pairs(request.query_params.multi_items())
+    for name in query.keys() & body.keys():
+        raise InvalidInput.of(name[:80], "stands in the body and in the address; give it once")
+    values = fit({**query, **body}, op.input)
+    if op.effect is not Effect.READ:
+        values = with_key(values, request.headers.get("idempotency-key"))
+    payload: Input = validate(op.input, values)
+    return payload
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Return the body, of at most `limit` bytes. Raises `BodyTooLarge` before reading more than that."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limit:
+        raise too_large()
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise too_large()
+    return bytes(body)
+
+
+def with_key(values: Mapping[str, Any], header: str | None) -> dict[str, Any]:
+    """Return the values with the Idempotency-Key header as their `idempotency_key`.
+
+    The header may be a quoted string (IETF draft idempotency-key-header). Raises `InvalidInput` when the
+    field says something else.
+    """
+    key = (header or "").strip()
+    if len(key) > 1 and key[0] == key[-1] == '"':
+        key = key[1:-1]
+    given = values.get("idempotency_key")
+    if not key:
+        return dict(values)
+    if given is not None and str(given).strip() != key:
+        raise InvalidInput.of(
+            "idempotency_key", "differs from the Idempotency-Key header; send one of them, or both alike"
+        )
+    return {**values, "idempotency_key": key}
