@@ -55,6 +55,7 @@ class AmplitudeRoutes:
             Route("/api/5/cohorts/request-status/{request_id}", self._cohort_status),
             Route("/api/5/cohorts/request/{request_id}/file", self._cohort_file),
             Route("/presigned/{token}", self._presigned, name="presigned"),
+            Route("/{path:path}", _unknown, methods=["POST"]),
         ]
 
     async def _httpapi(self, request: Request) -> Response:
@@ -92,7 +93,8 @@ class AmplitudeRoutes:
         await self._wait()
         if len(str(request.url)) > MAX_IDENTIFY_URL:
             return PlainTextResponse("request_uri_too_long", status_code=414)
-        fault = self._project.faults.next("identify", await request.body())
+        raw = await request.body()
+        fault = self._project.faults.next("identify", raw)
         fields: Mapping[str, Any] = request.query_params if request.method == "GET" else await request.form()
 
         async def go_on() -> Response:
@@ -101,7 +103,16 @@ class AmplitudeRoutes:
             )
             return PlainTextResponse(text, status_code=status)
 
-        return await answer_with(fault, error_body, go_on)
+        response = await answer_with(fault, error_body, go_on)
+        self._project.log(
+            route="identify",
+            size=len(raw),
+            events=0,
+            status=response.status_code,
+            error=None,
+            fault=fault.kind if fault else None,
+        )
+        return response
 
     async def _search(self, request: Request) -> Response:
         async def go_on() -> Response:
@@ -199,6 +210,10 @@ class AmplitudeRoutes:
     async def _wait(self) -> None:
         if self._latency:
             await asyncio.sleep(self._latency)
+
+
+async def _unknown(_request: Request) -> Response:
+    return JSONResponse({"code": 400, "error": "Invalid request path"}, status_code=400)
 
 
 def _text(value: Any) -> str | None:

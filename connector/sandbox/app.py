@@ -45,6 +45,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import httpx
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -58,10 +59,16 @@ from connector.sandbox.state import Sandbox
 
 
 def create_sandbox(
-    options: SandboxOptions | None = None, *, now: Callable[[], float] = time.time
+    options: SandboxOptions | None = None,
+    *,
+    now: Callable[[], float] = time.time,
+    webhook_transport: httpx.AsyncBaseTransport | None = None,
 ) -> Starlette:
-    """Build the server; `state.sandbox` is the `Sandbox` behind it; `now` gives epoch seconds."""
-    sandbox = Sandbox(options or SandboxOptions(), now)
+    """Build the server; `state.sandbox` is the `Sandbox` behind it; `now` gives epoch seconds.
+
+    `webhook_transport` takes the deliveries instead of the network: an application in this process, say.
+    """
+    sandbox = Sandbox(options or SandboxOptions(), now, webhook_transport)
     latency = sandbox.options.latency_seconds
     control = [
         *StudyControl(sandbox).routes(),
@@ -77,7 +84,6 @@ def create_sandbox(
         finally:
             await sandbox.stop()
 
-    # The public mounts share one application each with their names, so that signed links resolve.
     app = Starlette(
         lifespan=lifespan,
         routes=[

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import httpx
+
 from connector.sandbox.faults import FaultQueue
 from connector.sandbox.koji_store import REASONS, Interview, KojiStore, Switches
 from connector.sandbox.options import SandboxOptions
@@ -38,12 +40,21 @@ class Call:
 class KojiProject:
     """One Koji project with its keys, interviews and webhook."""
 
-    def __init__(self, options: SandboxOptions, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        options: SandboxOptions,
+        now: Callable[[], float],
+        webhook_transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
         self.options = options
         self.now = now
         self.store = KojiStore(now, options.koji_project_id)
         self.sender = WebhookSender(
-            self.store, now, concurrency=options.webhook_concurrency, log_size=options.request_log_size
+            self.store,
+            now,
+            concurrency=options.webhook_concurrency,
+            log_size=options.request_log_size,
+            transport=webhook_transport,
         )
         self.scheduler = Scheduler(now)
         self.faults = FaultQueue()

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import httpx
+
 from connector.sandbox.amplitude import AmplitudeProject
 from connector.sandbox.koji import KojiProject
 from connector.sandbox.options import SandboxOptions
@@ -15,11 +17,16 @@ from connector.sandbox.study import StudyRun
 class Sandbox:
     """Everything behind one sandbox server; in-process tests may use it without HTTP."""
 
-    def __init__(self, options: SandboxOptions, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        options: SandboxOptions,
+        now: Callable[[], float],
+        webhook_transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
         self.options = options
         self.now = now
         self.amplitude = AmplitudeProject(options, now)
-        self.koji = KojiProject(options, now)
+        self.koji = KojiProject(options, now, webhook_transport)
         self.koji.sender.endpoint = options.webhook
         self.study = StudyRun(self.amplitude, self.koji, now)
 

@@ -49,11 +49,18 @@ class WebhookSender:
     """Deliver signed events to one endpoint; `start` and `stop` belong to the server's lifespan."""
 
     def __init__(
-        self, store: KojiStore, now: Callable[[], float], *, concurrency: int, log_size: int
+        self,
+        store: KojiStore,
+        now: Callable[[], float],
+        *,
+        concurrency: int,
+        log_size: int,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._store = store
         self._now = now
         self._concurrency = concurrency
+        self._transport = transport
         self.endpoint: WebhookEndpoint | None = None
         self.log: deque[Delivery] = deque(maxlen=log_size)
         self._queue: asyncio.Queue[Message] = asyncio.Queue()
@@ -64,7 +71,7 @@ class WebhookSender:
 
     async def start(self) -> None:
         """Open the client and begin to deliver what is queued."""
-        self._client = httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False)
+        self._client = httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False, transport=self._transport)
         self._tasks = [asyncio.create_task(self._work()) for _ in range(self._concurrency)]
 
     async def stop(self) -> None:

@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import gzip
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.fixtures import load
+
+from .conftest import Box, Opener, event
+
+SEVEN_DAYS = 7 * 24 * 3600
+ANNA = "person-001@example.com"
+
+
+async def stored(box: Box, query: str = "") -> list[dict[str, Any]]:
+    answer: dict[str, Any] = await box.control("GET", f"/amplitude/events{query}")
+    events: list[dict[str, Any]] = answer["events"]
+    return events
+
+
+async def test_a_good_request_is_stored_and_answered_as_documented(box: Box) -> None:
+    answer = await box.send(event(insert_id="a"), event(event_type="Bought"))
+    assert answer.status_code == 200
+    assert answer.json().keys() == load("amplitude/success")["body"].keys()
+    assert answer.json()["events_ingested"] == 2
+    assert [one["event_type"] for one in await stored(box)] == ["Signed Up", "Bought"]
+
+
+@pytest.mark.parametrize("bad", [{"time": "2026-11-22"}, {"user_id": "abc"}, {"event_type": None}])
+@pytest.mark.parametrize("path", ["httpapi", "batch"])
+async def test_one_bad_event_refuses_the_whole_request(box: Box, bad: dict[str, Any], path: str) -> None:
+    answer = await box.send(event(), event(**bad), path=path)
+    assert answer.status_code == 400
+    assert await stored(box) == []
+
+
+async def test_min_id_length_is_an_option_of_the_request(box: Box) -> None:
+    assert (await box.send(event(user_id="abc"))).status_code == 400
+    assert (await box.send(event(user_id="abc"), options={"min_id_length": 1})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "fixture"),
+    [(b"", "missing_body"), (b"{", "invalid_json"), (b"[]", "invalid_json")],
+)
+async def test_bodies_that_are_no_request(box: Box, body: bytes, fixture: str) -> None:
+    answer = await box.client.post("/amplitude/2/httpapi", content=body)
+    assert (answer.status_code, answer.json()) == (400, load(f"amplitude/{fixture}")["body"])
+
+
+async def test_wrong_requests_are_named(box: Box) -> None:
+    post = box.client.post
+    missing = await post("/amplitude/2/httpapi", json={"events": [event()]})
+    assert missing.json()["missing_field"] == "api_key"
+    nothing = await post("/amplitude/2/httpapi", json={"api_key": "sandbox-amplitude-key"})
+    assert nothing.json()["missing_field"] == "events"
+    wrong = await post("/amplitude/2/httpapi", json={"api_key": "another", "events": [event()]})
+    assert wrong.json() == load("amplitude/invalid_api_key")["body"]
+    odd = await post("/amplitude/2/httpapi", json={"api_key": "sandbox-amplitude-key", "events": ["x"]})
+    assert odd.json() == load("amplitude/invalid_event_json")["body"]
+    path = await post("/amplitude/2/http", json={})
+    assert path.json() == load("amplitude/invalid_path")["body"]
+
+
+async def test_too_large_by_bytes_and_by_count(box: Box) -> None:
+    big = event(event_properties={"a": ["x" * 1000] * 1100})
+    answer = await box.send(big)
+    assert (answer.status_code, answer.json()) == (413, load("amplitude/too_large")["body"])
+    assert (await box.send(big, path="batch")).status_code == 200
+    many = [event(user_id=f"person-{n}@example.com") for n in range(2001)]
+    assert (await box.send(*many)).status_code == 413
+    assert (await box.send(*many, path="batch")).status_code == 413
+    assert (await box.send(*many[:2000])).status_code == 200
+    huge = await box.client.post("/amplitude/batch", content=b" " * (20 * 1024 * 1024 + 1))
+    assert huge.status_code == 413
+
+
+async def test_gzip_is_refused_unless_switched_on(opened: Opener) -> None:
+    body = gzip.compress(json.dumps({"api_key": "sandbox-amplitude-key", "events": [event()]}).encode())
+    for accept, status in ((False, 400), (True, 200)):
+        async with opened(accept_gzip=accept) as box:
+            answer = await box.client.post(
+                "/amplitude/2/httpapi", content=body, headers={"Content-Encoding": "gzip"}
+            )
+            assert answer.status_code == status
+
+
+async def test_strings_are_cut_at_1024(box: Box) -> None:
+    assert (await box.send(event(event_properties={"a": "x" * 3000}))).status_code == 200
+    assert len((await stored(box))[0]["event_properties"]["a"]) == 1024
+
+
+async def test_too_deep_properties_are_invalid(box: Box) -> None:
+    deep: Any = 1
+    for _ in range(41):
+        deep = {"a": deep}
+    answer = await box.send(event(), event(event_properties=deep))
+    assert answer.json()["events_with_invalid_fields"] == {"event_properties": [1]}
+
+
+async def test_the_same_insert_id_counts_once_for_seven_days(box: Box) -> None:
+    for _ in range(2):
+        answer = await box.send(event(insert_id="koji:int_1:completed"))
+        assert (answer.status_code, answer.json()["events_ingested"]) == (200, 1)
+    assert len(await stored(box)) == 1
+    box.clock.move(SEVEN_DAYS - 1)
+    await box.send(event(insert_id="koji:int_1:completed"))
+    assert len(await stored(box)) == 1
+    box.clock.move(1)
+    await box.send(event(insert_id="koji:int_1:completed"))
+    assert len(await stored(box)) == 2
+    assert (await box.control("GET", "/state"))["amplitude"]["duplicates"] == 2
+
+
+async def test_the_same_insert_id_under_another_identity_is_another_event(box: Box) -> None:
+    await box.send(event(insert_id="one"), event(insert_id="one", user_id="person-002@example.com"))
+    await box.send(event(insert_id="one", device_id="device-1"))
+    assert len(await stored(box)) == 3
+
+
+async def test_a_device_id_is_derived_from_the_user_id(box: Box) -> None:
+    await box.send(event(), event(), event(user_id="person-002@example.com"))
+    devices = [one["device_id"] for one in await stored(box)]
+    assert devices[0] == devices[1] != devices[2]
+
+
+async def test_events_carry_the_properties_of_their_arrival_not_of_their_time(box: Box) -> None:
+    await box.send(event(event_type="Before", time=5000))
+    await box.send(
+        event(event_type="$identify", time=9000, user_properties={"$set": {"mood": "negative"}}),
+        event(event_type="With", time=9001),
+    )
+    await box.send(event(event_type="$identify", time=1, user_properties={"$set": {"mood": "positive"}}))
+    await box.send(event(event_type="After", time=2))
+    moods = {one["event_type"]: one["user_properties"].get("mood") for one in await stored(box)}
+    assert moods == {"Before": None, "With": "negative", "$identify": "positive", "After": "positive"}
+    assert (await box.control("GET", f"/amplitude/users?user_id={ANNA}"))["user_properties"] == {
+        "mood": "positive"
+    }
+
+
+async def test_plain_properties_on_an_event_stay_with_the_user(box: Box) -> None:
+    await box.send(event(user_properties={"plan": "trial"}), event(event_type="Later"))
+    assert [one["user_properties"] for one in await stored(box)] == [{"plan": "trial"}] * 2
+
+
+async def test_skip_user_properties_sync_neither_reads_nor_writes_the_user(box: Box) -> None:
+    await box.send(event(user_properties={"plan": "trial"}))
+    await box.send(
+        event(event_type="Old", user_properties={"plan": "free"}, **{"$skip_user_properties_sync": True})
+    )
+    await box.send(event(event_type="Bare", **{"$skip_user_properties_sync": True}))
+    await box.send(event(event_type="New"))
+    plans = {one["event_type"]: one["user_properties"] for one in await stored(box)}
+    assert plans["Old"] == {"plan": "free"}
+    assert plans["Bare"] == {}
+    assert plans["New"] == {"plan": "trial"}
+
+
+async def test_a_blocked_event_takes_its_properties_along_but_not_a_separate_identify(box: Box) -> None:
+    await box.control("POST", "/amplitude/rules", {"blocked_event_types": ["Signed Up"]})
+    answer = await box.send(
+        event(event_type="$identify", user_properties={"$set": {"kept": 1}}),
+        event(user_properties={"lost": 1}),
+    )
+    assert (answer.status_code, answer.json()["events_ingested"]) == (200, 2)
+    assert [one["event_type"] for one in await stored(box)] == ["$identify"]
+    assert (await box.control("GET", f"/amplitude/users?user_id={ANNA}"))["user_properties"] == {"kept": 1}
+
+
+async def test_an_anonymous_device_becomes_the_first_user_seen_on_it(box: Box) -> None:
+    await box.send({"device_id": "device-1", "event_type": "Visited", "user_properties": {"source": "ad"}})
+    await box.send(event(device_id="device-1"))
+    await box.send({"device_id": "device-1", "event_type": "Visited again"})
+    found = await stored(box)
+    assert {one["user_id"] for one in found} == {ANNA}
+    assert found[-1]["user_properties"] == {"source": "ad"}
+
+
+async def test_identify_is_form_encoded_and_answers_plain_text(box: Box) -> None:
+    identification = json.dumps({"user_id": ANNA, "user_properties": {"$set": {"plan": "paid"}}})
+    fields = {"api_key": "sandbox-amplitude-key", "identification": identification}
+    answer = await box.client.post("/amplitude/identify", data=fields)
+    assert (answer.status_code, answer.text) == (200, load("amplitude/identify_success")["body"])
+    assert (await box.control("GET", f"/amplitude/users?user_id={ANNA}"))["user_properties"] == {
+        "plan": "paid"
+    }
+    as_query = await box.client.get(f"/amplitude/identify?{urlencode(fields)}")
+    assert as_query.status_code == 200
+    as_json = await box.client.post("/amplitude/identify", json=fields)
+    assert as_json.status_code == 400
+
+
+async def test_the_documented_identify_body_needs_min_id_length(box: Box) -> None:
+    body = load("amplitude/identify_request")["body"].replace("KEY", "sandbox-amplitude-key")
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert (await box.client.post("/amplitude/identify", content=body, headers=headers)).status_code == 200
+    short = {"api_key": "sandbox-amplitude-key", "identification": '{"user_id": "u-1"}'}
+    assert (await box.client.post("/amplitude/identify", data=short)).status_code == 400
+    lowered = {**short, "options": '{"min_id_length": 1}'}
+    assert (await box.client.post("/amplitude/identify", data=lowered)).status_code == 200
+
+
+async def test_identify_mistakes(box: Box) -> None:
+    post = box.client.post
+    key = {"api_key": "sandbox-amplitude-key"}
+    assert (await post("/amplitude/identify", data=key)).text == "missing_event"
+    assert (await post("/amplitude/identify", data={**key, "identification": "[1]"})).text == "missing_event"
+    assert (
+        await post("/amplitude/identify", data={"api_key": "x", "identification": "{}"})
+    ).status_code == 400
+    long = await box.client.get("/amplitude/identify", params={"identification": "x" * 9000})
+    assert long.status_code == 414
+
+
+async def test_without_bodies_counters_and_deduplication_stay(opened: Opener) -> None:
+    async with opened(store_events=False) as box:
+        await box.send(event(insert_id="a"))
+        await box.send(event(insert_id="a"))
+        state = (await box.control("GET", "/state"))["amplitude"]
+        assert (state["events_stored"], state["duplicates"]) == (1, 1)
+        assert await stored(box) == []
+
+
+async def test_the_request_log_has_sizes_and_outcomes(box: Box) -> None:
+    good = await box.send(event())
+    await box.send(event(time="now"))
+    log = (await box.control("GET", "/amplitude/requests"))["requests"]
+    assert [(one["route"], one["events"], one["status"]) for one in log] == [
+        ("httpapi", 1, 200),
+        ("httpapi", 1, 400),
+    ]
+    assert log[0]["bytes"] == int(good.request.headers["content-length"])
+    assert log[1]["error"] == "Invalid field values on some events"
