@@ -124,4 +124,6 @@ async def _repeat(
     question = reader.input.model_validate({"connection": payload.connection, **arguments})
     present: Output = await reader.run(ctx, question)
     output = shape.validate_python({**stored, **present.model_dump(mode="json")})
+    if failure := output.failure():
+        raise failure
     return Executed(output, _status(op, output), replayed=True)

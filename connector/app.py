@@ -1,0 +1,183 @@
+"""The only wiring: from settings to a context, to lanes, to a server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from connector import __version__
+from connector.amplitude.ingestion import AmplitudeIngestion
+from connector.amplitude.regions import REGIONS
+from connector.amplitude.users import AmplitudeUsers
+from connector.clock import SystemClock
+from connector.http_client import open_client
+from connector.inbound.koji_webhook import KojiWebhook
+from connector.koji import KojiClient
+from connector.koji_budget import BudgetedKoji
+from connector.lanes.amplitude import AmplitudeLane
+from connector.lanes.base import Lane
+from connector.lanes.intake import IntakeLane
+from connector.lanes.koji import KojiLane
+from connector.lanes.runner import Runner
+from connector.lanes.upkeep import UpkeepLane
+from connector.ledger.book import open_book
+from connector.local_files import api_token, encryption_keys
+from connector.operations import OPERATIONS
+from connector.ports import Amplitude, Clock, Context
+from connector.ports import AmplitudeUsers as AmplitudeUsersPort
+from connector.sealing import Sealer
+from connector.settings import Connection, Settings
+from connector.surfaces.auth import token_digest
+from connector.surfaces.boundary import Boundary
+from connector.surfaces.http import routes
+from connector.surfaces.problem import on_http_exception
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An open context and the runner of its lanes."""
+
+    context: Context
+    runner: Runner
+
+
+@asynccontextmanager
+async def build(
+    settings: Settings, *, workers: bool = True, clock: Clock | None = None
+) -> AsyncIterator[Running]:
+    """Open the book and the clients, start the lanes unless `workers` is false, and close all in reverse order."""
+    clock = clock or SystemClock()
+    sealer = Sealer(encryption_keys(settings))
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(open_client())
+        book = await open_book(settings.database_url, sealer.seal, sealer.open)
+        stack.push_async_callback(book.close)
+        stopping = asyncio.Event()
+        runner = Runner(book, clock, stopping)
+        connections = settings.connections.values()
+        koji = {
+            name: BudgetedKoji(
+                KojiClient(client, mine[0].koji_base_url, _secret(mine[0].koji_api_key)),
+                book,
+                clock,
+                key=name,
+                per_minute=min(connection.koji_rate_limit_per_minute for connection in mine),
+            )
+            for name, mine in _by_lane(connections, lambda c: c.koji_lane).items()
+        }
+        amplitude = {c.name: _ingestion(client, c) for c in connections if c.amplitude_api_key}
+        context = Context(
+            settings=settings,
+            clock=clock,
+            ledger=book,
+            koji={c.name: koji[c.koji_lane] for c in connections if c.koji_lane},
+            amplitude=amplitude,
+            amplitude_users={
+                c.name: _users(client, c)
+                for c in connections
+                if c.amplitude_api_key and c.amplitude_secret_key
+            },
+            amplitude_elsewhere={
+                c.name: _ingestion(client, c, elsewhere=True)
+                for c in connections
+                if c.amplitude_api_key and c.amplitude_ingestion_url is None
+            },
+            stopping=stopping,
+            wake=runner.wake,
+        )
+        if workers:
+            runner.start(lanes(context))
+        stack.push_async_callback(runner.stop)
+        yield Running(context, runner)
+
+
+def lanes(context: Context) -> list[Lane]:
+    """Return the lanes that the settings call for."""
+    connections = context.settings.connections.values()
+    found: list[Lane] = [IntakeLane(context), UpkeepLane(context)]
+    for name, mine in _by_lane(connections, lambda c: c.koji_lane).items():
+        names = tuple(c.name for c in mine)
+        found.append(KojiLane(context, name, names, context.koji[names[0]]))
+    for name, mine in _by_lane(connections, lambda c: c.amplitude_lane).items():
+        names = tuple(c.name for c in mine)
+        pace = min((c.amplitude_events_per_second for c in mine if c.amplitude_events_per_second), default=0)
+        found.append(AmplitudeLane(context, name, names, context.amplitude[names[0]], pace))
+    return found
+
+
+def create_app(settings: Settings, *, workers: bool = True) -> Starlette:
+    """Return the server: actions, webhooks and, unless `workers` is false, the lanes, in one process."""
+    token, _ = api_token(settings)
+    webhook = KojiWebhook(settings)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with build(settings, workers=workers) as running:
+            app.state.context = running.context
+            webhook.open(running.context)
+            yield
+            running.context.stopping.set()
+
+    def context() -> Context:
+        opened: Context = app.state.context
+        return opened
+
+    app = Starlette(
+        routes=[
+            *webhook.routes(),
+            *routes(
+                OPERATIONS,
+                context=context,
+                tokens={"token": token_digest(token.get_secret_value())},
+                version=__version__,
+            ),
+        ],
+        middleware=[Middleware(Boundary)],
+        exception_handlers={HTTPException: on_http_exception},
+        lifespan=lifespan,
+    )
+    return app
+
+
+def _secret(secret: SecretStr | None) -> str:
+    return "" if secret is None else secret.get_secret_value()
+
+
+def _ingestion(client: httpx.AsyncClient, connection: Connection, *, elsewhere: bool = False) -> Amplitude:
+    region: str = connection.amplitude_region
+    if elsewhere:
+        region = next(name for name in REGIONS if name != region)
+    return AmplitudeIngestion(
+        client,
+        connection.amplitude_ingestion_url or REGIONS[region].ingestion,
+        _secret(connection.amplitude_api_key),
+        connection.amplitude_min_id_length,
+    )
+
+
+def _users(client: httpx.AsyncClient, connection: Connection) -> AmplitudeUsersPort:
+    return AmplitudeUsers(
+        client,
+        connection.amplitude_rest_url or REGIONS[connection.amplitude_region].rest,
+        _secret(connection.amplitude_api_key),
+        _secret(connection.amplitude_secret_key),
+    )
+
+
+def _by_lane(
+    connections: Iterable[Connection], lane: Callable[[Connection], str | None]
+) -> dict[str, list[Connection]]:
+    """Group connections that share a credential: they share its order and limits."""
+    grouped: dict[str, list[Connection]] = {}
+    for connection in connections:
+        if name := lane(connection):
+            grouped.setdefault(name, []).append(connection)
+    return grouped

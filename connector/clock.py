@@ -1,0 +1,18 @@
+"""The real clock."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+
+class SystemClock:
+    """Wall-clock time in milliseconds, as several processes must agree on it."""
+
+    def now(self) -> int:
+        """Return the present."""
+        return time.time_ns() // 1_000_000
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        await asyncio.sleep(seconds)

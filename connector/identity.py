@@ -1,0 +1,61 @@
+"""Whose interview is this; or nobody's."""
+
+from __future__ import annotations
+
+import re
+
+from connector.models import Interview
+
+# Amplitude HTTP V2 rejects these as ids; case does not matter to it
+_RESERVED = frozenset(
+    {
+        "anonymous",
+        "nil",
+        "none",
+        "null",
+        "n/a",
+        "na",
+        "undefined",
+        "unknown",
+        '""',
+        "00000000-0000-0000-0000-000000000000",
+        "{}",
+        "lmy47d",
+        "0",
+        "-1",
+    }
+)
+_ALL_ZERO = re.compile(r"[0-]*")
+
+
+def whose(interview: Interview, *, null_email_is_anonymous: bool, trust_external_id: bool) -> str | None:
+    """Return the Amplitude user id of a respondent, or None for an anonymous one.
+
+    In this order: an anonymous mark says nobody; then the respondent's e-mail as it is; then, where trusted, an
+    external id that somebody else issued. A null e-mail is an anonymous mark where the settings say so.
+    """
+    if interview.anonymous:
+        return None
+    if interview.respondent_email:
+        return interview.respondent_email
+    if interview.email_given and null_email_is_anonymous:
+        return None
+    return interview.external_id if trust_external_id else None
+
+
+def is_told(interview: Interview) -> bool:
+    """Tell whether anybody said who the respondent is or is not, so that Koji need not be asked."""
+    return interview.anonymous or interview.email_given or interview.external_id is not None
+
+
+def unusable(user_id: str, min_id_length: int) -> str | None:
+    """Return why Amplitude would refuse a user id, or None.
+
+    Amplitude HTTP V2: ids shorter than `min_id_length` (5 unless changed) and a list of reserved words make it
+    refuse the whole request.
+    """
+    if len(user_id) < min_id_length:
+        return f"the user id has fewer than {min_id_length} characters"
+    if user_id.strip().lower() in _RESERVED or _ALL_ZERO.fullmatch(user_id):
+        return "the user id is a word that Amplitude reserves"
+    return None

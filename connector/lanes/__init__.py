@@ -1,0 +1,1 @@
+"""The workers: one module per kind of lane, one runner."""

@@ -1,0 +1,281 @@
+"""The Amplitude lane: sends what is due in few requests and settles every interview for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from connector.amplitude.answers import Answer, Kind
+from connector.lanes.base import CREDENTIAL_WAIT, backoff
+from connector.models import Stage, SyncStatus
+from connector.ports import Amplitude, Context, Lease, Outgoing, Settlement
+
+LARGEST_BATCH = 500
+LARGEST_REQUEST = 900_000
+STOP_AFTER_UNKNOWN = 6 * 86_400_000  # Amplitude forgets insert ids after 7 days
+_UNNAMED_WAIT = 30_000
+_STOPS = frozenset({Kind.PAUSED, Kind.UNAVAILABLE, Kind.UNKNOWN})
+_log = structlog.get_logger(__name__)
+
+
+class AmplitudeLane:
+    """Sends the interviews of one Amplitude project, an interview's two writes always together."""
+
+    def __init__(
+        self,
+        context: Context,
+        name: str,
+        connections: tuple[str, ...],
+        amplitude: Amplitude,
+        events_per_second: int,
+    ) -> None:
+        self.name = name
+        self._context = context
+        self._connections = connections
+        self._amplitude = amplitude
+        self._rate = events_per_second
+        self._largest = (
+            max(1, min(LARGEST_BATCH, events_per_second // 2)) if events_per_second else LARGEST_BATCH
+        )
+        self._batch = self._largest
+        self._failures = 0
+        self._rests_until = 0
+        self._paced_until = 0
+        self._paused = False
+
+    async def recover(self, lease: Lease) -> None:
+        """Give sends that a dead owner left an unknown outcome, and end its pauses."""
+        self._paced_until = lease.paced_until
+        await self._context.ledger.resume(self.name)
+        lost = await self._context.ledger.recover_sends(lease, self._connections, self._context.clock.now())
+        if lost:
+            _log.warning("sends_of_unknown_outcome", lane=self.name, interviews=lost)
+
+    async def drain(self, lease: Lease) -> int | None:
+        """Send one batch."""
+        now = self._context.clock.now()
+        if self._paused and not await self._is_paused():
+            self._paused, self._rests_until = False, 0
+        quiet_until = max(self._rests_until, self._paced_until)
+        if now < quiet_until:
+            return quiet_until - now
+        taken = await self._context.ledger.begin_send(lease, self._connections, now, self._batch)
+        if not taken:
+            following = await self._context.ledger.next_due(Stage.SEND, self._connections)
+            return None if following is None else max(0, following - now)
+        await self._deliver(lease, await self._without_expired(lease, taken, now))
+        self._context.wake()
+        return 0
+
+    async def _is_paused(self) -> bool:
+        return any(pause.lane == self.name for pause in await self._context.ledger.pauses())
+
+    async def _without_expired(self, lease: Lease, taken: Sequence[Outgoing], now: int) -> list[Outgoing]:
+        """Settle sends that may have been accepted too long ago for Amplitude to recognise them again."""
+        going: list[Outgoing] = []
+        expired: list[Settlement] = []
+        for one in taken:
+            since = one.sync.unknown_since
+            if since is not None and now - since >= STOP_AFTER_UNKNOWN and not one.sync.force:
+                expired.append(_settlement(one, SyncStatus.FAILED, "outcome_unknown"))
+            else:
+                going.append(one)
+        if expired:
+            await self._context.ledger.settle(lease, expired, now, self._paced_until)
+        return going
+
+    async def _deliver(self, lease: Lease, taken: list[Outgoing]) -> None:
+        """Send interviews, in as many requests as the answers ask for."""
+        open_parts = [part for part in reversed(_parts(taken)) if part]
+        while open_parts:
+            part = open_parts.pop()
+            await self._pace()
+            sent_at = self._context.clock.now()
+            events, user_ids, owners = _events(part)
+            answer = await self._amplitude.send(events, user_ids)
+            self._paced_until = max(self._paced_until, sent_at) + self._cost(len(events))
+            again, settlements = self._judge(part, owners, answer, sent_at)
+            open_parts += [p for p in reversed(again) if p]
+            if answer.kind in _STOPS or self._context.stopping.is_set():
+                # what was taken and not sent goes back as it was
+                left = [one for rest in open_parts for one in rest]
+                settlements += [_back(one, self._context.clock.now()) for one in left]
+                open_parts = []
+            await self._context.ledger.settle(
+                lease, settlements, self._context.clock.now(), self._paced_until
+            )
+            await self._after(answer)
+
+    async def _pace(self) -> None:
+        wait = self._paced_until - self._context.clock.now()
+        if wait > 0:
+            await self._context.clock.sleep(wait / 1000)
+
+    def _cost(self, events: int) -> int:
+        return events * 1000 // self._rate if self._rate else 0
+
+    def _judge(
+        self, part: list[Outgoing], owners: Sequence[int], answer: Answer, sent_at: int
+    ) -> tuple[list[list[Outgoing]], list[Settlement]]:
+        """Return what to send again at once, and what the answer settles."""
+        now = self._context.clock.now()
+        attempt = _attempt(answer, sent_at, len(owners))
+        match answer.kind:
+            case Kind.ACCEPTED:
+                return [], [_accepted(one, attempt, now) for one in part]
+            case Kind.REJECTED | Kind.THROTTLED if answer.rejected or answer.held:
+                return self._named(part, owners, answer, attempt, now)
+            case Kind.REJECTED | Kind.REFUSED | Kind.TOO_LARGE if len(part) > 1:
+                middle = len(part) // 2
+                return [part[:middle], part[middle:]], []
+            case Kind.REJECTED | Kind.REFUSED | Kind.TOO_LARGE:
+                return [], [_settlement(part[0], SyncStatus.FAILED, "rejected_by_amplitude", attempt)]
+            case Kind.THROTTLED:
+                due = now + max(_UNNAMED_WAIT, (answer.retry_after or 0) * 1000)
+                return [], [_pending(one, attempt, due, "throttled") for one in part]
+            case Kind.PAUSED:
+                return [], [_pending(one, attempt, now, "amplitude_paused") for one in part]
+            case _:
+                unknown = sent_at if answer.kind is Kind.UNKNOWN else None
+                due = now + backoff(self._failures + 1)
+                return [], [_pending(one, attempt, due, "amplitude_unavailable", unknown) for one in part]
+
+    def _named(
+        self,
+        part: list[Outgoing],
+        owners: Sequence[int],
+        answer: Answer,
+        attempt: Mapping[str, Any],
+        now: int,
+    ) -> tuple[list[list[Outgoing]], list[Settlement]]:
+        """Settle the interviews that Amplitude named; the others go again at once."""
+        refused = {owners[index]: words for index, words in answer.rejected.items()}
+        held = {owners[index]: wait for index, wait in answer.held.items()}
+        settlements = []
+        again = []
+        for position, one in enumerate(part):
+            if position in refused:
+                words = {**attempt, "outcome": "rejected", "words": refused[position]}
+                settlements.append(_settlement(one, SyncStatus.FAILED, "rejected_by_amplitude", words))
+            elif position in held:
+                settlements.append(_pending(one, attempt, now + held[position] * 1000, "throttled"))
+            else:
+                again.append(one)
+        return [again], settlements
+
+    async def _after(self, answer: Answer) -> None:
+        now = self._context.clock.now()
+        match answer.kind:
+            case Kind.ACCEPTED:
+                self._failures, self._batch = 0, min(self._largest, self._batch * 2)
+            case Kind.PAUSED:
+                self._paused, self._rests_until = True, now + CREDENTIAL_WAIT
+                _log.warning("amplitude_lane_paused", lane=self.name, words=answer.words)
+                await self._context.ledger.pause(self.name, self._rests_until, "amplitude_key", answer.words)
+            case Kind.UNAVAILABLE | Kind.UNKNOWN:
+                self._failures += 1
+                self._rests_until = now + max(backoff(self._failures), (answer.retry_after or 0) * 1000)
+                if answer.kind is Kind.UNKNOWN:
+                    # smaller requests, so that one interview which upsets Amplitude stands alone sooner
+                    self._batch = max(1, self._batch // 2)
+                _log.warning(
+                    "amplitude_unavailable", lane=self.name, status=answer.status, failures=self._failures
+                )
+            case Kind.THROTTLED if not answer.held:
+                self._rests_until = now + max(backoff(self._failures + 4), (answer.retry_after or 0) * 1000)
+
+
+def _parts(taken: Sequence[Outgoing]) -> list[list[Outgoing]]:
+    """Split into requests that stay below Amplitude's size limit (1 MB; 900 KB leaves room)."""
+    parts: list[list[Outgoing]] = [[]]
+    size = 0
+    for one in taken:
+        bytes_ = len((one.sync.event or "").encode()) + len((one.sync.identify or "").encode())
+        if parts[-1] and size + bytes_ > LARGEST_REQUEST:
+            parts.append([])
+            size = 0
+        parts[-1].append(one)
+        size += bytes_ + 2
+    return parts
+
+
+def _events(part: Sequence[Outgoing]) -> tuple[list[str], list[str], list[int]]:
+    """Return events, their user ids, and for each event the position of its interview."""
+    events: list[str] = []
+    user_ids: list[str] = []
+    owners: list[int] = []
+    for position, one in enumerate(part):
+        mine = [one.sync.identify] if one.identify and one.sync.identify else []
+        for event in (*mine, one.sync.event or "{}"):
+            events.append(event)
+            user_ids.append(one.sync.user_id or "")
+            owners.append(position)
+    return events, user_ids, owners
+
+
+def _attempt(answer: Answer, sent_at: int, events: int) -> dict[str, Any]:
+    attempt: dict[str, Any] = {"at": sent_at, "outcome": str(answer.kind), "status": answer.status}
+    if answer.words:
+        attempt["words"] = answer.words
+    if answer.events_ingested is not None and answer.events_ingested < events:
+        attempt["words"] = f"Amplitude took {answer.events_ingested} of the {events} events of this request."
+    return attempt
+
+
+def _accepted(one: Outgoing, attempt: Mapping[str, Any], now: int) -> Settlement:
+    with_identify = {**attempt, "identify": one.identify}
+    return _settlement(one, SyncStatus.SYNCED, None, with_identify, synced_at=now)
+
+
+def _settlement(
+    one: Outgoing,
+    status: SyncStatus,
+    reason: str | None,
+    attempt: Mapping[str, Any] | None = None,
+    *,
+    synced_at: int | None = None,
+) -> Settlement:
+    sync = one.sync
+    return Settlement(
+        connection=sync.connection,
+        interview_id=sync.interview_id,
+        status=status,
+        reason=reason,
+        due=None,
+        attempts=sync.attempts if attempt is None else (*sync.attempts, attempt),
+        unknown_since=sync.unknown_since,
+        tries=sync.tries + 1,
+        synced_at=synced_at,
+    )
+
+
+def _pending(
+    one: Outgoing, attempt: Mapping[str, Any], due: int, reason: str, unknown_at: int | None = None
+) -> Settlement:
+    sync = one.sync
+    return Settlement(
+        connection=sync.connection,
+        interview_id=sync.interview_id,
+        status=SyncStatus.PENDING,
+        reason=reason,
+        due=due,
+        attempts=(*sync.attempts, attempt),
+        unknown_since=sync.unknown_since or unknown_at,
+        tries=sync.tries + 1,
+    )
+
+
+def _back(one: Outgoing, now: int) -> Settlement:
+    sync = one.sync
+    return Settlement(
+        connection=sync.connection,
+        interview_id=sync.interview_id,
+        status=SyncStatus.PENDING,
+        reason=sync.reason,
+        due=now,
+        attempts=sync.attempts,
+        unknown_since=sync.unknown_since,
+        tries=sync.tries,
+    )

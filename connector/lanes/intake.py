@@ -1,0 +1,63 @@
+"""The intake: what came in becomes the next state of its sync."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from connector.envelope import read_interview
+from connector.ports import Context, Delivery, Lease, Sync
+from connector.syncing import Heard, advance
+
+BATCH = 500
+_log = structlog.get_logger(__name__)
+
+
+class IntakeLane:
+    """Reads stored deliveries in order of arrival and decides over their interviews."""
+
+    name = "intake"
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def recover(self, lease: Lease) -> None:
+        """Nothing to do: what was not marked as done is simply taken again."""
+
+    async def drain(self, lease: Lease) -> int | None:
+        """Decide over one batch of deliveries."""
+        deliveries = await self._context.ledger.take_new(BATCH)
+        if not deliveries:
+            return None
+        heard = [one for delivery in deliveries if (one := self._heard(delivery))]
+        await self._context.ledger.revise(
+            list({one.key for one in heard}),
+            lambda before: self._revise(before, heard),
+            lease=lease,
+            done=[delivery.id for delivery in deliveries],
+        )
+        self._context.wake()
+        return 0
+
+    def _heard(self, delivery: Delivery) -> Heard | None:
+        connection = self._context.settings.connections.get(delivery.connection)
+        if connection is None or delivery.interview_id is None or delivery.body is None:
+            _log.warning("delivery_left_aside", delivery=delivery.id, connection=delivery.connection)
+            return None
+        interview = read_interview(
+            json.loads(delivery.body),
+            delivery.interview_id,
+            event=delivery.event,
+            aliases=connection.koji_field_aliases,
+            signed_at=delivery.signed_at,
+        )
+        return Heard(connection=connection, interview=interview, at=delivery.received_at)
+
+    def _revise(self, before: Mapping[tuple[str, str], Sync], heard: Sequence[Heard]) -> list[Sync]:
+        after: dict[tuple[str, str], Sync] = {}
+        for one in heard:
+            was = after.get(one.key, before.get(one.key))
+            after[one.key] = advance(was, one, self._context.ledger.hash_user)
+        return [sync for key, sync in after.items() if sync is not before.get(key)]

@@ -1,0 +1,37 @@
+"""Upkeep: removes what is older than the retention, once an hour."""
+
+from __future__ import annotations
+
+import structlog
+
+from connector.ports import Context, Lease
+
+_HOUR = 3_600_000
+_DAY = 86_400_000
+_log = structlog.get_logger(__name__)
+
+
+class UpkeepLane:
+    """Prunes bodies, names and addresses; what keeps promises stays."""
+
+    name = "upkeep"
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._next = 0
+
+    async def recover(self, lease: Lease) -> None:
+        """Nothing to do: pruning begins anew."""
+
+    async def drain(self, lease: Lease) -> int | None:
+        """Prune when an hour has passed."""
+        now = self._context.clock.now()
+        if now >= self._next:
+            self._next = now + _HOUR
+            await self._context.ledger.release_backfills(now)
+            changed = await self._context.ledger.prune(
+                now - self._context.settings.connector_retention_days * _DAY, now
+            )
+            if changed:
+                _log.info("pruned", rows=changed)
+        return self._next - now

@@ -1,0 +1,276 @@
+"""The ledger as the rest of the connector sees it (`ports.Ledger`)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import lru_cache, partial
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from connector.errors import StoreUnavailable
+from connector.ledger import answers, budget, counters, inbox, keys, leases, migrations, notes, runs, syncs
+from connector.ledger.dialect import reader_engine, writer_engine
+from connector.ledger.writer import Writer
+from connector.models import Stage
+from connector.ports import (
+    Claim,
+    Delivery,
+    Lease,
+    ListFilter,
+    Note,
+    Outgoing,
+    Pause,
+    Revise,
+    RunProgress,
+    Settlement,
+    Sync,
+)
+
+T = TypeVar("T")
+_READERS = 4
+_PRUNE_CHUNK = 1_000
+_NOTES_KEPT = 3_600_000
+
+
+class Book:
+    """One durable book. Open it with `open_book`; close it before the event loop ends."""
+
+    def __init__(self, database_url: str) -> None:
+        self._write_engine = writer_engine(database_url)
+        self._read_engine = reader_engine(database_url, _READERS)
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="ledger-reader")
+        self._writer = Writer(self._write_engine)
+        self.hash_user: Callable[[str], str]
+
+    async def obtain_keys(self, seal: keys.Seal, unseal: keys.Open) -> None:
+        """Load the key that hashes people, made at first start."""
+        key = await self._write(lambda c: keys.obtain(c, "tombstone", seal, unseal))
+        self.hash_user = lru_cache(maxsize=10_000)(partial(keys.keyed_hash, key))
+
+    async def close(self) -> None:
+        """Commit what is queued, then let go of the database."""
+        await self._writer.close()
+        self._readers.shutdown(wait=True)
+        self._write_engine.dispose()
+        self._read_engine.dispose()
+
+    async def _write(self, work: Callable[[Connection], T]) -> T:
+        return cast("T", await self._writer.submit(work))
+
+    async def _read(self, work: Callable[[Connection], T]) -> T:
+        def run() -> T:
+            with self._read_engine.connect() as connection:
+                return work(connection)
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._readers, run)
+        except (SQLAlchemyError, RuntimeError) as error:
+            raise StoreUnavailable("The store cannot be read now; call again in a few seconds.", retry_after=5) from error
+
+    async def ping(self) -> None:
+        """Touch the database."""
+        await self._read(lambda c: c.execute(text("SELECT 1")).scalar_one())
+
+    async def accept(self, delivery: Delivery) -> bool:
+        """Store what came in; return whether it was new."""
+        return cast("bool", await self._writer.submit(delivery))
+
+    async def take_new(self, limit: int) -> list[Delivery]:
+        """Return the oldest deliveries that nobody looked at yet."""
+        return await self._read(lambda c: inbox.take_new(c, limit))
+
+    async def revise(
+        self,
+        keys: Sequence[tuple[str, str]],
+        revise: Revise,
+        *,
+        lease: Lease | None = None,
+        done: Sequence[int] = (),
+        record: Sequence[Delivery] = (),
+    ) -> list[Sync]:
+        """Load syncs, store what `revise` makes of them, in one transaction."""
+
+        def work(connection: Connection) -> list[Sync]:
+            if lease is not None:
+                leases.fence(connection, lease)
+            before = syncs.load(connection, keys)
+            changed = list(revise(before))
+            syncs.save(connection, before, changed)
+            inbox.mark(connection, done, "done")
+            if record:
+                inbox.accept(connection, record)
+            anonymous = [(one.connection, one.interview_id) for one in changed if one.reason == "anonymous"]
+            inbox.erase_bodies(connection, anonymous)
+            return changed
+
+        return await self._write(work)
+
+    async def find(self, connection: str, interview_id: str) -> Sync | None:
+        """Return one sync."""
+        return await self._read(lambda c: syncs.find(c, connection, interview_id))
+
+    async def listed(
+        self, connection: str, where: ListFilter, *, limit: int, after: tuple[int, str] | None
+    ) -> list[Sync]:
+        """Return syncs, newest first receipt first."""
+        return await self._read(lambda c: syncs.listed(c, connection, where, limit, after))
+
+    async def received(self, connection: str, interview_id: str) -> list[Delivery]:
+        """Return what came in about one interview."""
+        return await self._read(lambda c: inbox.of_interview(c, connection, interview_id))
+
+    async def unreadable(self, connection: str, *, limit: int, before: int | None = None) -> list[Delivery]:
+        """Return deliveries without an interview id."""
+        return await self._read(lambda c: inbox.unreadable(c, connection, limit=limit, before=before))
+
+    async def reread(self, found: Mapping[int, tuple[str | None, str]]) -> None:
+        """Give unreadable deliveries back to the intake."""
+        await self._write(lambda c: inbox.reread(c, found))
+
+    async def due_reads(self, connections: Sequence[str], now: int, limit: int) -> list[Sync]:
+        """Return syncs for which Koji must be read now."""
+        return await self._read(lambda c: syncs.due_reads(c, connections, now, limit))
+
+    async def next_due(self, stage: Stage, connections: Sequence[str]) -> int | None:
+        """Return when the next sync of a stage is due."""
+        return await self._read(lambda c: syncs.next_due(c, stage, connections))
+
+    async def waiting(self, stage: Stage, connections: Sequence[str]) -> int:
+        """Count the syncs in a stage."""
+        return await self._read(lambda c: syncs.waiting(c, stage, connections))
+
+    async def begin_send(self, lease: Lease, connections: Sequence[str], now: int, limit: int) -> list[Outgoing]:
+        """Take due syncs and mark them as being sent."""
+
+        def work(connection: Connection) -> list[Outgoing]:
+            leases.fence(connection, lease)
+            return syncs.begin_send(connection, connections, now, limit)
+
+        return await self._write(work)
+
+    async def is_overtaken(self, connections: Sequence[str], sync: Sync) -> bool:
+        """Tell whether a newer interview of the same user owns the user properties."""
+        return await self._read(lambda c: syncs.is_overtaken(c, connections, sync))
+
+    async def settle(self, lease: Lease, settlements: Sequence[Settlement], now: int, paced_until: int) -> None:
+        """Store what a send led to."""
+
+        def work(connection: Connection) -> None:
+            leases.fence(connection, lease, paced_until=paced_until)
+            syncs.settle(connection, settlements, now)
+
+        await self._write(work)
+
+    async def recover_sends(self, lease: Lease, connections: Sequence[str], now: int) -> int:
+        """Mark sends that a dead owner left behind."""
+
+        def work(connection: Connection) -> int:
+            leases.fence(connection, lease)
+            return syncs.recover_sends(connection, connections, now)
+
+        return await self._write(work)
+
+    async def acquire(self, lane: str, owner: str, now: int, ttl: int) -> Lease | None:
+        """Take a lane that nobody holds."""
+        return await self._write(lambda c: leases.acquire(c, lane, owner, now, ttl))
+
+    async def renew(self, lease: Lease, now: int, ttl: int) -> Lease | None:
+        """Prolong a lease."""
+        return await self._write(lambda c: leases.renew(c, lease, now, ttl))
+
+    async def release(self, lease: Lease) -> None:
+        """Give a lane back."""
+        await self._write(lambda c: leases.release(c, lease))
+
+    async def pause(self, lane: str, until: int, code: str, words: str) -> None:
+        """Let a lane rest."""
+        await self._write(lambda c: leases.pause(c, lane, until, code, words))
+
+    async def resume(self, lane: str) -> bool:
+        """End a pause."""
+        return await self._write(lambda c: leases.resume(c, lane))
+
+    async def pauses(self) -> list[Pause]:
+        """Return the lanes that rest."""
+        return await self._read(leases.pauses)
+
+    async def take_call(self, key: str, now: int, interval: int, *, interactive: bool) -> int:
+        """Take one call of a key's budget."""
+        return await self._write(lambda c: budget.take(c, key, now, interval, interactive=interactive))
+
+    async def create_run(
+        self, run_id: str, connection: str, operation: str, interview_ids: Sequence[str], now: int
+    ) -> None:
+        """Store a run over many interviews."""
+        await self._write(lambda c: runs.create(c, run_id, connection, operation, interview_ids, now))
+
+    async def run_progress(self, run_id: str) -> RunProgress | None:
+        """Return how far a run is."""
+        return await self._read(lambda c: runs.progress(c, run_id))
+
+    async def release_backfills(self, now: int) -> int:
+        """Let held syncs go whose whole backfill was read."""
+        return await self._write(lambda c: syncs.release_backfills(c, now))
+
+    async def totals(self, connection: str) -> dict[tuple[str, str], int]:
+        """Return the counters of a connection."""
+        return await self._read(lambda c: counters.totals(c, connection))
+
+    async def note(self, connection: str, kind: str, detail: Mapping[str, Any], now: int, keep: int) -> None:
+        """Remember something for diagnostics."""
+        await self._write(lambda c: notes.add(c, connection, kind, detail, now, keep))
+
+    async def notes(self, connection: str, kind: str, since: int) -> list[Note]:
+        """Return notes, newest first."""
+        return await self._read(lambda c: notes.since(c, connection, kind, since))
+
+    async def latest_webhook(self, connection: str) -> Delivery | None:
+        """Return the newest accepted webhook."""
+        return await self._read(lambda c: inbox.latest_webhook(c, connection))
+
+    async def claim_answer(self, scope: str, key: str, digest: str, now: int) -> Claim:
+        """Claim an idempotency key, or tell its standing."""
+        return await self._write(lambda c: answers.claim(c, scope, key, digest, now))
+
+    async def store_answer(self, scope: str, key: str, token: str | None, status: int, body: str, now: int) -> None:
+        """Store the answer of a claim."""
+        await self._write(lambda c: answers.store(c, scope, key, token, status, body, now))
+
+    async def release_answer(self, scope: str, key: str, token: str | None) -> None:
+        """Give a claim back unanswered."""
+        await self._write(lambda c: answers.release(c, scope, key, token))
+
+    async def prune(self, before: int, now: int) -> int:
+        """Remove what is older than `before`, in chunks that let others write in between."""
+        total = 0
+        for remove in (
+            lambda c: inbox.prune(c, before, _PRUNE_CHUNK),
+            lambda c: syncs.prune(c, before, now, _PRUNE_CHUNK),
+        ):
+            while removed := await self._write(remove):
+                total += removed
+        await self._write(lambda c: runs.prune(c, before))
+        await self._write(lambda c: notes.prune(c, now - _NOTES_KEPT))
+        await self._write(lambda c: answers.prune(c, now))
+        return total
+
+
+async def open_book(database_url: str, seal: keys.Seal, unseal: keys.Open) -> Book:
+    """Open the book behind a URL, upgraded to this version's schema.
+
+    Raises `SettingsError` for a database that this program cannot use.
+    """
+    await asyncio.to_thread(migrations.migrate, database_url)
+    book = Book(database_url)
+    try:
+        await book.obtain_keys(seal, unseal)
+    except BaseException:
+        with suppress(Exception):
+            await book.close()
+        raise
+    return book

@@ -1,0 +1,30 @@
+"""Keys that live in the book: made once, sealed with the encryption key, the same for every process."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+
+from sqlalchemy import Connection, select, text
+
+from connector.ledger.schema import secret
+
+Seal = Callable[[bytes], bytes]
+Open = Callable[[bytes], bytes]
+
+
+def obtain(connection: Connection, name: str, seal: Seal, unseal: Open) -> bytes:
+    """Return the key of that name, made now if there is none. Raises what `unseal` raises."""
+    connection.execute(
+        text("INSERT INTO secret (name, sealed) VALUES (:name, :sealed) ON CONFLICT (name) DO NOTHING"),
+        {"name": name, "sealed": seal(secrets.token_bytes(32)).decode("ascii")},
+    )
+    sealed = connection.execute(select(secret.c.sealed).where(secret.c.name == name)).scalar_one()
+    return unseal(sealed.encode("ascii"))
+
+
+def keyed_hash(key: bytes, value: str) -> str:
+    """Return what stays of a person after pruning: 32 hex characters that only this book can make again."""
+    return hmac.new(key, value.encode(), hashlib.sha256).hexdigest()[:32]

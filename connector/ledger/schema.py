@@ -1,0 +1,191 @@
+"""The tables of the book.
+
+Times are milliseconds since the epoch. What keeps a promise after pruning stays in `sync`: the interview id with
+its outcome, the keyed hash of the user and the completion time. Everything that names or quotes a person can be
+nulled without breaking one.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text, text
+
+SCHEMA_VERSION = 1
+
+metadata = MetaData()
+_serial = BigInteger().with_variant(Integer, "sqlite")
+
+schema_version = Table(
+    "schema_version",
+    metadata,
+    Column("version", Integer, primary_key=True),
+    Column("applied_at", BigInteger, nullable=False),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", _serial, primary_key=True, autoincrement=True),
+    Column("connection", String(40), nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("event", Text),
+    Column("interview_id", Text),
+    Column("webhook_id", Text),
+    Column("digest", Text),
+    Column("body", Text),
+    Column("header", Text),
+    Column("scheme", Text),
+    Column("signed_at", BigInteger),
+    Index("inbox_webhook_id", "connection", "webhook_id", unique=True),
+    Index("inbox_digest", "connection", "digest", unique=True),
+    Index(
+        "inbox_new", "id", sqlite_where=text("state = 'new'"), postgresql_where=text("state = 'new'")
+    ),
+    Index(
+        "inbox_unreadable",
+        "connection",
+        "id",
+        sqlite_where=text("state = 'unreadable'"),
+        postgresql_where=text("state = 'unreadable'"),
+    ),
+    Index("inbox_interview", "connection", "interview_id"),
+    Index("inbox_received", "received_at"),
+)
+
+sync = Table(
+    "sync",
+    metadata,
+    Column("connection", String(40), primary_key=True),
+    Column("interview_id", Text, primary_key=True),
+    Column("status", String(16), nullable=False),
+    Column("reason", Text),
+    Column("stage", String(16)),
+    Column("due", BigInteger),
+    Column("first_received_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("completed_at", BigInteger),
+    Column("synced_at", BigInteger),
+    Column("facts", Text),
+    Column("user_id", Text),
+    Column("user_hash", Text),
+    Column("identify", Text),
+    Column("event", Text),
+    Column("given", Boolean, nullable=False),
+    Column("reads", Integer, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("frozen_at", BigInteger),
+    Column("sending_since", BigInteger),
+    Column("unknown_since", BigInteger),
+    Column("attempts", Text),
+    Column("run_id", Text),
+    Column("backfill", Boolean, nullable=False),
+    Column("force", Boolean, nullable=False),
+    Column("pruned_at", BigInteger),
+    Index(
+        "sync_due",
+        "stage",
+        "connection",
+        "due",
+        "completed_at",
+        sqlite_where=text("stage IS NOT NULL"),
+        postgresql_where=text("stage IS NOT NULL"),
+    ),
+    Index(
+        "sync_user",
+        "user_hash",
+        "completed_at",
+        sqlite_where=text("user_hash IS NOT NULL"),
+        postgresql_where=text("user_hash IS NOT NULL"),
+    ),
+    Index("sync_listed", "connection", "first_received_at", "interview_id"),
+    Index(
+        "sync_run", "run_id", sqlite_where=text("run_id IS NOT NULL"), postgresql_where=text("run_id IS NOT NULL")
+    ),
+    Index(
+        "sync_unpruned",
+        "updated_at",
+        sqlite_where=text("pruned_at IS NULL"),
+        postgresql_where=text("pruned_at IS NULL"),
+    ),
+)
+
+run = Table(
+    "run",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("connection", String(40), nullable=False),
+    Column("operation", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("total", Integer, nullable=False),
+)
+
+run_item = Table(
+    "run_item",
+    metadata,
+    Column("run_id", String(40), primary_key=True),
+    Column("interview_id", Text, primary_key=True),
+)
+
+counter = Table(
+    "counter",
+    metadata,
+    Column("connection", String(40), primary_key=True),
+    Column("day", Integer, primary_key=True),
+    Column("status", String(16), primary_key=True),
+    Column("reason", String(64), primary_key=True),
+    Column("n", BigInteger, nullable=False),
+)
+
+lane = Table(
+    "lane",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("owner", String(64)),
+    Column("until", BigInteger, nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("paced_until", BigInteger, nullable=False),
+    Column("paused_until", BigInteger, nullable=False),
+    Column("pause_code", String(64)),
+    Column("pause_words", Text),
+)
+
+budget = Table(
+    "budget",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("next_at", BigInteger, nullable=False),
+    Column("next_interactive_at", BigInteger, nullable=False),
+)
+
+note = Table(
+    "note",
+    metadata,
+    Column("id", _serial, primary_key=True, autoincrement=True),
+    Column("connection", String(40), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("note_kind", "connection", "kind", "id"),
+)
+
+answer = Table(
+    "answer",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("token", Text),
+    Column("until", BigInteger, nullable=False),
+    Column("status", Integer),
+    Column("body", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Index("answer_created", "created_at"),
+)
+
+secret = Table(
+    "secret",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("sealed", Text, nullable=False),
+)

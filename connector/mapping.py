@@ -1,0 +1,107 @@
+"""An interview as the two writes to Amplitude: what a preview shows is what is sent, because both call this."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from connector.models import Interview
+from connector.redaction import cut
+
+EVENT_TYPE = "koji.interview_completed"
+IDENTIFY_TYPE = "$identify"
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """The two writes of one interview, as JSON text: Amplitude's events in the order in which they are sent."""
+
+    identify: str
+    event: str
+
+
+def event_insert_id(interview_id: str) -> str:
+    """Return the event's insert id, the same for ever."""
+    return f"koji:{interview_id}:completed"
+
+
+def identify_insert_id(interview_id: str) -> str:
+    """Return the insert id of the user properties' write, the same for ever."""
+    return f"koji:{interview_id}:identify"
+
+
+def writes(
+    interview: Interview, *, user_id: str, completed_at: int, koji_project_id: str | None, backfill: bool
+) -> Writes:
+    """Map an interview.
+
+    The `$identify` stands one millisecond before the event, so that the event carries the new user properties.
+    A backfilled event leaves the user table alone (`$skip_user_properties_sync`).
+    """
+    return Writes(
+        identify=_json(_identify(interview, user_id, completed_at)),
+        event=_json(_event(interview, user_id, completed_at, koji_project_id, backfill=backfill)),
+    )
+
+
+def _identify(interview: Interview, user_id: str, completed_at: int) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "last_interview_at": iso(completed_at),
+        "last_interview_sentiment": _cut(interview.sentiment),
+        "last_interview_themes": [cut(theme) for theme in interview.themes or ()] or None,
+        "last_interview_quality": interview.quality_score,
+    }
+    properties: dict[str, Any] = {"$set": {name: value for name, value in told.items() if value is not None}}
+    if lacking := {name: "-" for name, value in told.items() if value is None}:
+        properties["$unset"] = lacking
+    return {
+        "event_type": IDENTIFY_TYPE,
+        "user_id": user_id,
+        "time": completed_at - 1,
+        "insert_id": identify_insert_id(interview.interview_id),
+        "user_properties": properties,
+    }
+
+
+def _event(
+    interview: Interview, user_id: str, completed_at: int, koji_project_id: str | None, *, backfill: bool
+) -> dict[str, Any]:
+    themes = [cut(theme) for theme in interview.themes or ()]
+    properties: dict[str, Any] = {
+        "theme_top_1": themes[0] if themes else None,
+        "theme_top_2": themes[1] if len(themes) > 1 else None,
+        "themes": themes or None,
+        "sentiment": _cut(interview.sentiment),
+        "quality_score": interview.quality_score,
+        "transcript_url": _cut(interview.transcript_url),
+        "interview_id": interview.interview_id,
+        "koji_project_id": interview.project_id or koji_project_id,
+        "mode": interview.mode,
+        "duration_seconds": interview.duration_seconds,
+        "respondent_messages": interview.respondent_messages,
+    }
+    event: dict[str, Any] = {
+        "event_type": EVENT_TYPE,
+        "user_id": user_id,
+        "time": completed_at,
+        "insert_id": event_insert_id(interview.interview_id),
+        "event_properties": {name: value for name, value in properties.items() if value is not None},
+    }
+    if backfill:
+        event["$skip_user_properties_sync"] = True
+    return event
+
+
+def iso(millis: int) -> str:
+    """Return a time as `YYYY-MM-DDTHH:MM:SSZ`."""
+    return datetime.fromtimestamp(millis // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _cut(text: str | None) -> str | None:
+    return None if text is None else cut(text)
+
+
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,54 @@
+"""The values that travel through the connector.
+
+Times are whole milliseconds since the epoch, UTC. `None` means "not told", never "empty".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Interview:
+    """All that we know of one Koji interview, whoever told us: webhook, read, or caller.
+
+    `themes` are in Koji's order. `quality_score` is 0 to 5, not rounded. `email_given` is true once anybody sent
+    a `respondent_email`, even null: null says "nobody" where absence says nothing.
+    """
+
+    interview_id: str
+    ready: bool = False
+    analysis_status: str | None = None
+    anonymous: bool = False
+    failed_quality_gate: bool = False
+    email_given: bool = False
+    respondent_email: str | None = None
+    external_id: str | None = None
+    themes: tuple[str, ...] | None = None
+    sentiment: str | None = None
+    quality_score: float | None = None
+    transcript_url: str | None = None
+    completed_at: int | None = None
+    occurred_at: int | None = None
+    project_id: str | None = None
+    mode: str | None = None
+    duration_seconds: float | None = None
+    respondent_messages: int | None = None
+
+
+class SyncStatus(StrEnum):
+    """Where one interview's way to Amplitude stands."""
+
+    PENDING = "pending"
+    SYNCED = "synced"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+class Stage(StrEnum):
+    """What a pending sync waits for."""
+
+    READ = "read"  # Koji must be read
+    HOLD = "hold"  # the rest of its backfill must be read, so that the newest interview is known
+    SEND = "send"  # Amplitude must be told

@@ -1,0 +1,175 @@
+"""Bring many past interviews to Amplitude without touching the user properties of newer ones."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from pydantic import Field
+
+from connector.envelope import read_envelope, read_time
+from connector.errors import FieldError, InvalidInput, NotConfigured
+from connector.models import Interview, SyncStatus
+from connector.operations.base import Effect, Operation, WaitInput
+from connector.operations.runs import RunOutput, chunks, new_run_id, until_finished
+from connector.ports import Context, Delivery, Sync
+from connector.syncing import Heard, advance
+
+_COLUMNS = ("interview_id", "completed_at", "email")
+_MOST = 100_000
+_ENDED_UNSENT = (SyncStatus.SKIPPED, SyncStatus.FAILED)
+
+
+class BackfillInput(WaitInput):
+    """Which interviews: exactly one of the two."""
+
+    interview_ids: list[str] | None = Field(
+        None, max_length=_MOST, description="Koji's ids of the interviews."
+    )
+    csv: str | None = Field(
+        None,
+        description="The text of a CSV file with a header row: interview_id, and where known completed_at (ISO 8601) "
+        "and email. Koji does not tell when an interview was completed, so that one without it is skipped.",
+    )
+
+
+async def run(ctx: Context, given: BackfillInput) -> RunOutput:
+    """Start the backfill; wait for its end for `wait_seconds`."""
+    connection = ctx.connection(given.connection)
+    if connection.amplitude_api_key is None:
+        raise NotConfigured(
+            f"AMPLITUDE_API_KEY is not set for the connection {connection.name}; set it and call again."
+        )
+    if connection.koji_api_key is None:
+        raise NotConfigured(
+            f"KOJI_API_KEY is not set for the connection {connection.name}; a backfill reads Koji."
+        )
+    rows = _rows(given)
+    run_id = new_run_id()
+    for some in chunks(list(rows)):
+        now = ctx.clock.now()
+        heard = {
+            (connection.name, one): Heard(connection=connection, interview=rows[one], at=now, run_id=run_id)
+            for one in some
+        }
+        await ctx.ledger.revise(
+            list(heard),
+            partial(_begin, heard=heard, ctx=ctx),
+            record=[_delivery(rows[one], connection.name, now) for one in some],
+        )
+    # last, so that a crash before it leaves no run that waits for interviews which were never stored
+    await ctx.ledger.create_run(run_id, connection.name, "backfill_interviews", list(rows), ctx.clock.now())
+    await ctx.ledger.release_backfills(ctx.clock.now())
+    ctx.wake()
+    return await until_finished(ctx, run_id, given.wait_seconds)
+
+
+def _begin(
+    before: Mapping[tuple[str, str], Sync], *, heard: Mapping[tuple[str, str], Heard], ctx: Context
+) -> list[Sync]:
+    """What is synced or on its way stays as it is; the rest joins the run."""
+    return [
+        advance(was, one, ctx.ledger.hash_user)
+        for key, one in heard.items()
+        if (was := before.get(key)) is None or (was.status in _ENDED_UNSENT and was.frozen_at is None)
+    ]
+
+
+def _delivery(interview: Interview, connection: str, now: int) -> Delivery:
+    told = {"completed_at": interview.completed_at, "respondent_email": interview.respondent_email}
+    return Delivery(
+        connection=connection,
+        received_at=now,
+        source="backfill",
+        state="done",
+        interview_id=interview.interview_id,
+        body=json.dumps({name: value for name, value in told.items() if value is not None}),
+    )
+
+
+def _rows(given: BackfillInput) -> dict[str, Interview]:
+    """Return the interviews in ascending order of completion, those without a time last."""
+    if (given.csv is None) == (given.interview_ids is None):
+        raise InvalidInput.of("interview_ids", "give exactly one of interview_ids and csv")
+    rows = _from_csv(given.csv) if given.csv is not None else _from_ids(given.interview_ids or ())
+    if not rows:
+        raise InvalidInput.of("csv" if given.csv is not None else "interview_ids", "names no interview")
+    return dict(sorted(rows.items(), key=lambda item: item[1].completed_at or float("inf")))
+
+
+def _from_ids(interview_ids: Sequence[str]) -> dict[str, Interview]:
+    wrong = [i for i, one in enumerate(interview_ids) if _id(one) is None]
+    _refuse([FieldError(f"/interview_ids/{i}", "is no interview id") for i in wrong], "interview_ids")
+    return {one: Interview(one) for one in interview_ids}
+
+
+def _from_csv(text: str) -> dict[str, Interview]:
+    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), skipinitialspace=True, strict=True)
+    try:
+        names = [name.strip().lower() for name in reader.fieldnames or ()]
+        if "interview_id" not in names:
+            raise InvalidInput.of("csv", "has no column interview_id in its header row")
+        unknown = [name for name in names if name not in _COLUMNS]
+        if unknown:
+            raise InvalidInput.of("csv", f"has a column that is not known; known are {', '.join(_COLUMNS)}")
+        reader.fieldnames = names
+        rows: dict[str, Interview] = {}
+        errors: list[FieldError] = []
+        for row in reader:
+            interview = _from_row(row, reader.line_num, errors)
+            if interview is not None:
+                rows[interview.interview_id] = interview
+            if len(rows) > _MOST:
+                raise InvalidInput.of("csv", f"has more than {_MOST:,} interviews; split it")
+    except csv.Error:
+        raise InvalidInput.of("csv", f"cannot be read as CSV near line {reader.line_num}") from None
+    _refuse(errors, "csv")
+    return rows
+
+
+def _from_row(row: Mapping[str | None, str | None], line: int, errors: list[FieldError]) -> Interview | None:
+    values = {name: (row.get(name) or "").strip() for name in _COLUMNS}
+    if not any(values.values()):
+        return None
+    interview_id = _id(values["interview_id"])
+    completed_at = read_time(values["completed_at"]) if values["completed_at"] else None
+    if None in row or interview_id is None:
+        errors.append(FieldError("/csv", f"line {line} has no interview id, or too many cells"))
+        return None
+    if values["completed_at"] and completed_at is None:
+        errors.append(
+            FieldError("/csv", f"line {line}: completed_at is no time; write it like 2026-01-31T12:00:00Z")
+        )
+        return None
+    interview = Interview(interview_id, completed_at=completed_at)
+    email = values["email"] or None
+    return interview if email is None else replace(interview, respondent_email=email, email_given=True)
+
+
+def _id(text: str) -> str | None:
+    return read_envelope({"interview_id": text}).interview_id
+
+
+def _refuse(errors: Sequence[FieldError], field: str) -> None:
+    if errors:
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        raise InvalidInput(f"{field}: {errors[0].detail}{more}; nothing was started.", errors=errors[:50])
+
+
+BACKFILL_INTERVIEWS = Operation[BackfillInput, RunOutput](
+    name="backfill_interviews",
+    title="Backfill past interviews",
+    summary=(
+        "Bring many past interviews to Amplitude, by ids or as CSV. Reads each from Koji within Koji's limit, so that "
+        "thousands take hours; get_run shows how long. Events carry their own time and leave the user table alone; "
+        "user properties are written only for a user's newest interview."
+    ),
+    input=BackfillInput,
+    output=RunOutput,
+    run=run,
+    effect=Effect.SEND,
+)

@@ -1,0 +1,102 @@
+"""What an operation is: one frozen value from which every surface is projected."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypeForm
+
+from connector.errors import ConnectorError
+from connector.ports import Context
+
+
+class Effect(Enum):
+    """What an operation changes; scope, hints and the question on the command line follow from it."""
+
+    READ = "read"  # nothing that anyone would notice
+    WRITE = "write"  # our own records
+    SEND = "send"  # something at Koji or Amplitude; may contact people or spend
+    ERASE = "erase"  # removes for good
+
+
+class Input(BaseModel):
+    """What every operation takes. Unknown fields are refused by name."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    connection: str = Field(
+        "default",
+        pattern=r"^[a-z0-9-]{1,40}$",
+        description="Which Koji project and Amplitude project: a name from list_connections.",
+    )
+
+
+class EffectInput(Input):
+    """What every operation that changes something takes."""
+
+    idempotency_key: str | None = Field(
+        None,
+        min_length=1,
+        max_length=255,
+        description="Any text of yours that names this request. The same key answers with the first result and does nothing again, for 7 days.",
+    )
+
+
+class WaitInput(EffectInput):
+    """What every operation that can end later than it answers takes."""
+
+    wait_seconds: int = Field(
+        8,
+        ge=0,
+        le=25,
+        description="How long to wait for the end, in seconds (0 to 25). What is not done by then goes on by itself.",
+    )
+
+
+class Output(BaseModel):
+    """What every operation answers. Every key is always present."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    def follow_up(self) -> tuple[str, dict[str, Any]] | None:
+        """Name the READ operation and its arguments that tell the end, or None when this is the end."""
+        return None
+
+    def failure(self) -> ConnectorError | None:
+        """Return the error as which a caller who asked for just this one thing is told that it failed."""
+        return None
+
+
+class ListInput(Input):
+    """What every list takes."""
+
+    cursor: str | None = Field(None, description="The next_cursor of the page before.")
+    limit: int = Field(50, ge=1, le=500, description="Rows a page (1 to 500).")
+
+
+In = TypeVar("In", bound=Input)
+Out = TypeVar("Out", bound=Output)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation(Generic[In, Out]):
+    """One thing that the connector can do.
+
+    `name` is the same on every surface. `summary` is written for a person and a model: when to use it and what
+    it changes. `output` is a model, or a union of models when it can answer in more than one shape.
+    """
+
+    name: str
+    title: str
+    summary: str
+    input: type[In]
+    output: TypeForm[Out]
+    run: Callable[[Context, In], Awaitable[Out]]
+    effect: Effect
+
+
+AnyOperation = Operation[Any, Any]

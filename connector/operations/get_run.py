@@ -1,0 +1,39 @@
+"""Show how far a run is."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from connector.errors import NotFound
+from connector.operations.base import Effect, Input, Operation
+from connector.operations.runs import RunOutput, shown
+from connector.ports import Context
+
+
+class GetRunInput(Input):
+    """Which run."""
+
+    run_id: str = Field(
+        min_length=1, max_length=40, description="The run_id that the backfill or replay answered."
+    )
+
+
+async def run(ctx: Context, given: GetRunInput) -> RunOutput:
+    """Return the run's progress."""
+    progress = await ctx.ledger.run_progress(given.run_id)
+    if progress is None or progress.connection != given.connection:
+        raise NotFound(
+            "run_id: there is no such run on this connection; runs are forgotten after the retention time."
+        )
+    return await shown(ctx, progress)
+
+
+GET_RUN = Operation[GetRunInput, RunOutput](
+    name="get_run",
+    title="Get a run's progress",
+    summary="Show how far a backfill or replay is: counts by outcome and about how long the rest takes.",
+    input=GetRunInput,
+    output=RunOutput,
+    run=run,
+    effect=Effect.READ,
+)

@@ -1,0 +1,41 @@
+"""Show the receipt of one interview."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from connector.errors import NotFound
+from connector.operations.base import Effect, Input, Operation
+from connector.operations.receipts import Receipt, receipt
+from connector.ports import Context
+
+
+class GetSyncInput(Input):
+    """Which interview."""
+
+    interview_id: str = Field(min_length=1, max_length=200, description="Koji's id of the interview.")
+
+
+async def run(ctx: Context, given: GetSyncInput) -> Receipt:
+    """Return what came in, what was decided and why, what was sent, what Amplitude answered."""
+    sync = await ctx.ledger.find(given.connection, given.interview_id)
+    if sync is None:
+        raise NotFound(
+            "interview_id: nothing was ever heard of this interview on this connection; look it up with list_syncs."
+        )
+    received = await ctx.ledger.received(given.connection, given.interview_id)
+    return receipt(sync, received, ctx.connection(given.connection))
+
+
+GET_SYNC = Operation[GetSyncInput, Receipt](
+    name="get_sync",
+    title="Get an interview's receipt",
+    summary=(
+        "Show everything about one interview's way to Amplitude: what Koji sent, what was decided and why, the exact "
+        "request, every attempt and Amplitude's answer. Use it to explain a missing or skipped interview."
+    ),
+    input=GetSyncInput,
+    output=Receipt,
+    run=run,
+    effect=Effect.READ,
+)

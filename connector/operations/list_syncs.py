@@ -1,0 +1,103 @@
+"""List syncs, newest first."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Literal
+
+from pydantic import Field
+
+from connector.errors import InvalidInput
+from connector.operations.base import Effect, ListInput, Operation, Output
+from connector.operations.receipts import SyncOutput, flat, unreadable
+from connector.operations.times import bound
+from connector.ports import Context, Delivery, ListFilter, Sync
+
+
+class ListSyncsInput(ListInput):
+    """Which syncs."""
+
+    status: Literal["synced", "skipped", "pending", "failed", "unreadable"] | None = Field(
+        None, description="Only syncs of this status."
+    )
+    reason: str | None = Field(
+        None, max_length=64, description="Only syncs of this reason, such as anonymous."
+    )
+    since: str | None = Field(None, description="Only what first came in at or after this time, ISO 8601.")
+    until: str | None = Field(None, description="Only what first came in before this time, ISO 8601.")
+
+
+class ListSyncsOutput(Output):
+    """One page of syncs."""
+
+    items: list[SyncOutput] = Field(description="Syncs, newest first.")
+    next_cursor: str | None = Field(
+        description="Give it as cursor to get the next page; null on the last one."
+    )
+    has_more: bool = Field(description="Whether there is a next page.")
+
+
+_Position = tuple[tuple[int, str] | None, int | None]
+
+
+async def run(ctx: Context, given: ListSyncsInput) -> ListSyncsOutput:
+    """Return one page: syncs and unreadable deliveries, merged by the time of their first receipt."""
+    after, before = _position(given.cursor)
+    since, until = bound("since", given.since), bound("until", given.until)
+    syncs: list[Sync] = []
+    if given.status != "unreadable":
+        where = ListFilter(status=given.status, reason=given.reason, since=since, until=until)
+        syncs = await ctx.ledger.listed(given.connection, where, limit=given.limit + 1, after=after)
+    deliveries: list[Delivery] = []
+    if given.status in (None, "unreadable") and given.reason in (None, "no_interview_id"):
+        found = await ctx.ledger.unreadable(given.connection, limit=given.limit + 1, before=before)
+        deliveries = [
+            d for d in found if d.received_at >= (since or 0) and d.received_at < (until or d.received_at + 1)
+        ]
+    merged: list[Sync | Delivery] = sorted([*syncs, *deliveries], key=_at, reverse=True)
+    page = merged[: given.limit]
+    more = len(merged) > given.limit
+    return ListSyncsOutput(
+        items=[SyncOutput(**flat(one)) if isinstance(one, Sync) else unreadable(one) for one in page],
+        next_cursor=_cursor(page, after, before) if more else None,
+        has_more=more,
+    )
+
+
+def _at(one: Sync | Delivery) -> tuple[int, str]:
+    return (one.first_received_at, one.interview_id) if isinstance(one, Sync) else (one.received_at, "")
+
+
+def _cursor(page: list[Sync | Delivery], after: tuple[int, str] | None, before: int | None) -> str:
+    for one in page:
+        if isinstance(one, Sync):
+            after = (one.first_received_at, one.interview_id)
+        else:
+            before = one.id
+    return base64.urlsafe_b64encode(json.dumps([after, before]).encode()).decode()
+
+
+def _position(cursor: str | None) -> _Position:
+    if cursor is None:
+        return None, None
+    try:
+        after, before = json.loads(base64.urlsafe_b64decode(cursor))
+        position = None if after is None else (int(after[0]), str(after[1]))
+        return position, None if before is None else int(before)
+    except (ValueError, TypeError, IndexError, KeyError):
+        raise InvalidInput.of("cursor", "is not one of ours; take next_cursor of the page before") from None
+
+
+LIST_SYNCS = Operation[ListSyncsInput, ListSyncsOutput](
+    name="list_syncs",
+    title="List syncs",
+    summary=(
+        "List interviews that came in and what became of them, newest first: synced, skipped, pending, failed or "
+        "unreadable. Use it to find failures and their reasons. Changes nothing."
+    ),
+    input=ListSyncsInput,
+    output=ListSyncsOutput,
+    run=run,
+    effect=Effect.READ,
+)

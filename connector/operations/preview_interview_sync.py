@@ -1,0 +1,99 @@
+"""Preview a sync: the exact request, or why there would be none."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from connector.errors import NotConfigured, NotFound
+from connector.models import SyncStatus
+from connector.operations.base import Effect, Operation, Output
+from connector.operations.receipts import AmplitudeRequest, request
+from connector.operations.sync_inputs import InterviewInput
+from connector.ports import Context, Sync
+from connector.syncing import Heard, Verdict, advance, heard_from_read
+
+PATIENCE = 8.0
+
+
+class PreviewInput(InterviewInput):
+    """Which interview."""
+
+    force: bool = Field(
+        default=False, description="Preview what force would do with an interview that was synced before."
+    )
+
+
+class PreviewOutput(Output):
+    """What a sync would do."""
+
+    interview_id: str = Field(description="Koji's id of the interview.")
+    decision: Literal["sync", "skip", "pending", "fail"] = Field(
+        description="sync: request would be sent. skip: nothing would. pending: Koji's analysis is not ready. fail: it cannot be sent."
+    )
+    reason: str | None = Field(description="Why not, unless the decision is sync.")
+    request: AmplitudeRequest | None = Field(
+        description="The body for Amplitude without api_key; null when nothing would be sent."
+    )
+
+
+async def preview(ctx: Context, given: InterviewInput, *, force: bool) -> PreviewOutput:
+    """Decide and map without storing anything."""
+    connection = ctx.connection(given.connection)
+    heard = given.heard(connection, ctx.clock.now(), force=force)
+    before = await ctx.ledger.find(*heard.key)
+    interview_id = heard.interview.interview_id
+    if before is not None and before.status is SyncStatus.SYNCED and not force:
+        return PreviewOutput(
+            interview_id=interview_id, decision="skip", reason="already_synced", request=None
+        )
+    sync = _redecide(before, heard, ctx)
+    if not heard.given and (sync.stage == "read" or before is None or force):
+        if given.connection not in ctx.koji:
+            raise NotConfigured(
+                f"KOJI_API_KEY is not set for the connection {connection.name}; set it, or give the interview's values."
+            )
+        try:
+            body = await ctx.koji[given.connection].read(interview_id, patience=PATIENCE)
+        except NotFound:
+            return PreviewOutput(
+                interview_id=interview_id, decision="fail", reason="not_found_in_koji", request=None
+            )
+        sync = advance(
+            sync, heard_from_read(connection, interview_id, body, ctx.clock.now()), ctx.ledger.hash_user
+        )
+    return await _shown(ctx, sync)
+
+
+def _redecide(before: Sync | None, heard: Heard, ctx: Context) -> Sync:
+    return advance(before, heard, ctx.ledger.hash_user)
+
+
+async def _shown(ctx: Context, sync: Sync) -> PreviewOutput:
+    decision: dict[str, Any] = {"interview_id": sync.interview_id, "reason": sync.reason, "request": None}
+    if sync.stage in ("send", "hold"):
+        overtaken = await ctx.ledger.is_overtaken(ctx.same_amplitude(sync.connection), sync)
+        decision["request"] = request(sync, ctx.connection(sync.connection), identify=not overtaken)
+        return PreviewOutput(**{**decision, "reason": None}, decision=Verdict.SYNC.value)
+    verdicts = {SyncStatus.SKIPPED: Verdict.SKIP, SyncStatus.FAILED: Verdict.FAIL}
+    return PreviewOutput(**decision, decision=verdicts.get(sync.status, Verdict.PENDING).value)
+
+
+async def run(ctx: Context, given: PreviewInput) -> PreviewOutput:
+    """Show what a sync would send."""
+    return await preview(ctx, given, force=given.force)
+
+
+PREVIEW_INTERVIEW_SYNC = Operation[PreviewInput, PreviewOutput](
+    name="preview_interview_sync",
+    title="Preview an interview's sync",
+    summary=(
+        "Show the exact Amplitude request that a sync of one interview would send, or the reason why it would be "
+        "skipped. Use it before the first sync or to explain a skip. Changes nothing."
+    ),
+    input=PreviewInput,
+    output=PreviewOutput,
+    run=run,
+    effect=Effect.READ,
+)

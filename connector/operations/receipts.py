@@ -1,0 +1,229 @@
+"""How a sync is shown: the flat answer of a sync, and its receipt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from connector.errors import ConnectorError, InvalidInput, NotFound, OutcomeUnknown, UpstreamRejected
+from connector.mapping import EVENT_TYPE, event_insert_id, identify_insert_id, iso
+from connector.operations.base import Output
+from connector.ports import Delivery, Sync
+from connector.settings import Connection
+
+DEFAULT_MIN_ID_LENGTH = 5
+
+_REFUSED: tuple[type[ConnectorError], str, str] = (
+    UpstreamRejected,
+    "upstream_refused",
+    "Amplitude refused the interview; its words are in get_sync, attempts.",
+)
+_FAILURES: Mapping[str, tuple[type[ConnectorError], str, str]] = {
+    "not_found_in_koji": (
+        NotFound,
+        "not_found_in_koji",
+        "Koji has no such interview in this project; check interview_id and connection.",
+    ),
+    "invalid_user_id": (
+        InvalidInput,
+        "invalid_user_id",
+        "Amplitude would refuse the respondent's user id: it is too short, or a word that Amplitude reserves.",
+    ),
+    "outcome_unknown": (
+        OutcomeUnknown,
+        "outcome_unknown",
+        "Nobody knows whether Amplitude took it; send it again with force, which may count twice.",
+    ),
+    "refused_by_koji": (
+        UpstreamRejected,
+        "upstream_refused",
+        "Koji refused to show the interview; try preview_interview_sync for Koji's reason.",
+    ),
+}
+
+
+class SyncOutput(Output):
+    """One interview's way to Amplitude, flat."""
+
+    interview_id: str | None = Field(description="Koji's id of the interview; null when none could be read.")
+    status: Literal["synced", "skipped", "pending", "failed", "unreadable"] = Field(
+        description="synced: Amplitude has it. skipped: it does not belong there, see reason. pending: on its way. "
+        "failed: it could not be delivered, see reason. unreadable: a webhook without an id that we could find."
+    )
+    reason: str | None = Field(
+        description="Why it was skipped, failed or still waits; null when all is well."
+    )
+    user_id: str | None = Field(description="The Amplitude user id it is written to; null for nobody.")
+    event_type: str = Field(description="The type of the event in Amplitude.")
+    event_insert_id: str | None = Field(
+        description="The event's insert_id, by which Amplitude counts it once."
+    )
+    identify_insert_id: str | None = Field(description="The insert_id of the write of user properties.")
+    quality_score: float | None = Field(description="Koji's quality score, 1 to 5.")
+    sentiment: str | None = Field(description="positive, negative, neutral or mixed.")
+    themes: list[str] = Field(description="Themes in Koji's order.")
+    themes_text: str = Field(description="The themes joined with a comma.")
+    theme_top_1: str | None = Field(description="The first theme.")
+    theme_top_2: str | None = Field(description="The second theme.")
+    transcript_url: str | None = Field(description="Where the transcript can be read.")
+    completed_at: str | None = Field(description="When the interview was completed, ISO 8601 in UTC.")
+    synced_at: str | None = Field(description="When Amplitude accepted it, ISO 8601 in UTC.")
+    warning: str | None = Field(
+        None, description="What to know about this answer, such as that it may count twice."
+    )
+
+    def follow_up(self) -> tuple[str, dict[str, Any]] | None:
+        """Tell where a pending sync ends."""
+        return ("get_sync", {"interview_id": self.interview_id}) if self.status == "pending" else None
+
+    def failure(self) -> ConnectorError | None:
+        """Tell a failed sync as an error that carries the sync."""
+        if self.status != "failed":
+            return None
+        cls, code, message = _FAILURES.get(self.reason or "", _REFUSED)
+        return cls(message, code=code, result=self.model_dump(mode="json"))
+
+
+class Received(BaseModel):
+    """One thing that came in about the interview."""
+
+    received_at: str = Field(description="When, ISO 8601 in UTC.")
+    source: str = Field(description="webhook, call or backfill.")
+    event: str | None = Field(description="The event name that came with it.")
+    signature_header: str | None = Field(description="The header whose signature matched.")
+    signature_scheme: str | None = Field(description="The scheme of that signature.")
+    body: Any = Field(description="What it said; null once it was removed.")
+
+
+class Attempt(BaseModel):
+    """One request to Amplitude that carried the interview."""
+
+    at: str = Field(description="When it was sent, ISO 8601 in UTC.")
+    outcome: str = Field(description="accepted, rejected, throttled, unavailable, unknown and so on.")
+    status: int | None = Field(None, description="Amplitude's HTTP status; null when none came.")
+    words: str | None = Field(None, description="Amplitude's own words.")
+    identify: bool | None = Field(None, description="Whether the user properties went along.")
+
+
+class AmplitudeRequest(BaseModel):
+    """A body of Amplitude's HTTP V2 API without its api_key."""
+
+    events: list[dict[str, Any]] = Field(description="Amplitude's events: the $identify, then the event.")
+    options: dict[str, Any] | None = Field(
+        None, description="Amplitude's options, when they differ from its defaults."
+    )
+
+
+class Receipt(SyncOutput):
+    """A sync with everything that led to it."""
+
+    received: list[Received] = Field(description="What came in, oldest first.")
+    attempts: list[Attempt] = Field(description="What was sent and answered, oldest first.")
+    request: AmplitudeRequest | None = Field(
+        description="The body that is or was sent; null when nothing is."
+    )
+
+    def follow_up(self) -> tuple[str, dict[str, Any]] | None:
+        """End here: reading a receipt starts nothing."""
+        return None
+
+    def failure(self) -> ConnectorError | None:
+        """Show a failed sync like any other: reading it succeeded."""
+        return None
+
+
+def flat(sync: Sync) -> dict[str, Any]:
+    """Return the values of `SyncOutput` for a sync."""
+    facts = sync.facts
+    themes = list(facts.themes or ()) if facts else []
+    sent = sync.event is not None
+    return {
+        "interview_id": sync.interview_id,
+        "status": str(sync.status),
+        "reason": sync.reason,
+        "user_id": sync.user_id,
+        "event_type": EVENT_TYPE,
+        "event_insert_id": event_insert_id(sync.interview_id) if sent else None,
+        "identify_insert_id": identify_insert_id(sync.interview_id) if sent else None,
+        "quality_score": facts.quality_score if facts else None,
+        "sentiment": facts.sentiment if facts else None,
+        "themes": themes,
+        "themes_text": ", ".join(themes),
+        "theme_top_1": themes[0] if themes else None,
+        "theme_top_2": themes[1] if len(themes) > 1 else None,
+        "transcript_url": facts.transcript_url if facts else None,
+        "completed_at": time_text(sync.completed_at or (facts.completed_at if facts else None)),
+        "synced_at": time_text(sync.synced_at),
+    }
+
+
+def unreadable(delivery: Delivery) -> SyncOutput:
+    """Return how a delivery without an interview id is listed."""
+    return SyncOutput(
+        interview_id=None,
+        status="unreadable",
+        reason="no_interview_id",
+        user_id=None,
+        event_type=EVENT_TYPE,
+        event_insert_id=None,
+        identify_insert_id=None,
+        quality_score=None,
+        sentiment=None,
+        themes=[],
+        themes_text="",
+        theme_top_1=None,
+        theme_top_2=None,
+        transcript_url=None,
+        completed_at=None,
+        synced_at=None,
+        warning=None,
+    )
+
+
+def receipt(sync: Sync, deliveries: Sequence[Delivery], connection: Connection) -> Receipt:
+    """Return a sync with everything that led to it."""
+    return Receipt(
+        **flat(sync),
+        received=[
+            Received(
+                received_at=iso(delivery.received_at),
+                source=delivery.source,
+                event=delivery.event,
+                signature_header=delivery.header,
+                signature_scheme=delivery.scheme,
+                body=None if delivery.body is None else json.loads(delivery.body),
+            )
+            for delivery in deliveries
+        ],
+        attempts=[_attempt(attempt) for attempt in sync.attempts],
+        request=request(sync, connection, identify=_took_identify(sync)),
+    )
+
+
+def request(sync: Sync, connection: Connection, *, identify: bool) -> AmplitudeRequest | None:
+    """Return the body of a sync's request."""
+    if sync.event is None:
+        return None
+    parts = [sync.identify] if identify and sync.identify else []
+    events = [json.loads(text) for text in (*parts, sync.event)]
+    shortest = connection.amplitude_min_id_length
+    return AmplitudeRequest(
+        events=events, options=None if shortest == DEFAULT_MIN_ID_LENGTH else {"min_id_length": shortest}
+    )
+
+
+def time_text(millis: int | None) -> str | None:
+    """Return a time as ISO 8601, or None."""
+    return None if millis is None else iso(millis)
+
+
+def _took_identify(sync: Sync) -> bool:
+    told = [attempt["identify"] for attempt in sync.attempts if "identify" in attempt]
+    return bool(told[-1]) if told else True
+
+
+def _attempt(attempt: Mapping[str, Any]) -> Attempt:
+    return Attempt(**{**attempt, "at": iso(attempt["at"])})

@@ -1,0 +1,105 @@
+"""Send failed syncs again, or read unreadable webhooks anew."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from connector.envelope import read_envelope
+from connector.operations.base import Effect, Operation, WaitInput
+from connector.operations.runs import RunOutput, chunks, new_run_id, until_finished
+from connector.operations.times import bound
+from connector.ports import Context, ListFilter
+from connector.syncing import replay
+
+_PAGE = 500
+
+
+class ReplayInput(WaitInput):
+    """Which syncs; without any field, all that failed."""
+
+    interview_ids: list[str] | None = Field(None, max_length=100_000, description="Only these interviews.")
+    status: Literal["failed", "skipped", "pending", "unreadable", "synced"] | None = Field(
+        None,
+        description="Syncs of this status (failed when nothing else is given). unreadable: webhooks are read again, "
+        "for example after KOJI_FIELD_ALIASES was set. synced needs force.",
+    )
+    since: str | None = Field(None, description="Only what first came in at or after this time, ISO 8601.")
+    force: bool = Field(
+        default=False,
+        description="Read Koji again and send again even what may have been accepted; it may then count twice.",
+    )
+
+
+async def run(ctx: Context, given: ReplayInput) -> RunOutput:
+    """Start the replay; wait for its end for `wait_seconds`."""
+    if given.status == "unreadable":
+        interview_ids = await _reread(ctx, given)
+    else:
+        interview_ids = list(dict.fromkeys(given.interview_ids or ())) or await _matching(ctx, given)
+        await _replay(ctx, given, interview_ids)
+    run_id = new_run_id()
+    await ctx.ledger.create_run(run_id, given.connection, "replay_syncs", interview_ids, ctx.clock.now())
+    ctx.wake()
+    return await until_finished(ctx, run_id, given.wait_seconds)
+
+
+async def _matching(ctx: Context, given: ReplayInput) -> list[str]:
+    where = ListFilter(status=given.status or "failed", since=bound("since", given.since))
+    found: list[str] = []
+    after: tuple[int, str] | None = None
+    while True:
+        page = await ctx.ledger.listed(given.connection, where, limit=_PAGE, after=after)
+        found += [sync.interview_id for sync in page]
+        if len(page) < _PAGE:
+            return found
+        after = (page[-1].first_received_at, page[-1].interview_id)
+
+
+async def _replay(ctx: Context, given: ReplayInput, interview_ids: Sequence[str]) -> None:
+    connection = ctx.connection(given.connection)
+    for some in chunks(interview_ids):
+        await ctx.ledger.revise(
+            [(given.connection, interview_id) for interview_id in some],
+            lambda before: [
+                replay(sync, connection, ctx.clock.now(), ctx.ledger.hash_user, force=given.force)
+                for sync in before.values()
+            ],
+        )
+
+
+async def _reread(ctx: Context, given: ReplayInput) -> list[str]:
+    """Give readable ones back to the intake; return their interviews."""
+    aliases = ctx.connection(given.connection).koji_field_aliases
+    since = bound("since", given.since) or 0
+    interview_ids: list[str] = []
+    before: int | None = None
+    while page := await ctx.ledger.unreadable(given.connection, limit=_PAGE, before=before):
+        found = {}
+        for delivery in page:
+            if delivery.body is None or delivery.received_at < since:
+                continue
+            envelope = read_envelope(json.loads(delivery.body), aliases=aliases)
+            if envelope.interview_id is not None:
+                found[delivery.id] = (envelope.event or delivery.event, envelope.interview_id)
+        await ctx.ledger.reread(found)
+        interview_ids += [interview_id for _, interview_id in found.values()]
+        before = page[-1].id
+    return list(dict.fromkeys(interview_ids))
+
+
+REPLAY_SYNCS = Operation[ReplayInput, RunOutput](
+    name="replay_syncs",
+    title="Replay syncs",
+    summary=(
+        "Send syncs again that failed, or read webhooks again that could not be read, after their cause was mended. "
+        "Interviews that Amplitude has are not sent again unless force is given. Answers a run for get_run."
+    ),
+    input=ReplayInput,
+    output=RunOutput,
+    run=run,
+    effect=Effect.SEND,
+)

@@ -1,0 +1,115 @@
+"""What a caller may tell about an interview, and how it becomes something heard."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from connector.envelope import read_envelope, read_interview, read_time, split_themes
+from connector.errors import InvalidInput
+from connector.models import Interview
+from connector.operations.base import Input
+from connector.ports import Delivery
+from connector.settings import Connection
+from connector.syncing import Heard
+
+_VALUES = ("themes", "sentiment", "quality_score", "respondent_email", "transcript_url", "completed_at")
+
+
+class InterviewInput(Input):
+    """Names one interview, or tells it."""
+
+    interview_id: str | None = Field(
+        None, min_length=1, max_length=200, pattern=r"^[!-~]+$", description="Koji's id of the interview."
+    )
+    interview: dict[str, Any] | None = Field(
+        None,
+        description="Instead of interview_id: the whole interview in the shape of Koji's webhook. Koji is not read.",
+    )
+    themes: list[str] | None = Field(
+        None,
+        description="Beside interview_id: its themes, in order; as text, one a line or separated by commas.",
+    )
+    sentiment: str | None = Field(
+        None, description="Beside interview_id: positive, negative, neutral or mixed."
+    )
+    quality_score: float | None = Field(
+        None, ge=0, le=5, description="Beside interview_id: the quality score, 1 to 5."
+    )
+    respondent_email: str | None = Field(
+        None, description="Beside interview_id: the respondent's e-mail address."
+    )
+    transcript_url: str | None = Field(
+        None, description="Beside interview_id: where the transcript can be read."
+    )
+    completed_at: str | None = Field(
+        None, description="Beside interview_id: when it was completed, ISO 8601."
+    )
+
+    @field_validator("themes", mode="before")
+    @classmethod
+    def _themes_as_text(cls, value: Any) -> Any:
+        return split_themes(value) if isinstance(value, str) else value
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Return the values that stand beside the interview id."""
+        return {name: value for name in _VALUES if (value := getattr(self, name)) not in (None, "", [])}
+
+    @property
+    def is_told(self) -> bool:
+        """Tell whether the caller vouches for the values, so that Koji is not read."""
+        return self.interview is not None or bool(self.values)
+
+    def checked_id(self, connection: Connection) -> str:
+        """Return the interview's id. Raises `InvalidInput` when there is none, or two forms of one interview."""
+        if self.interview is None:
+            if self.interview_id is None:
+                raise InvalidInput.of(
+                    "interview_id", "is missing; give interview_id, or interview as an object"
+                )
+            if self.completed_at and read_time(self.completed_at) is None:
+                raise InvalidInput.of("completed_at", "is no time; write it like 2026-01-31T12:00:00Z")
+            return self.interview_id
+        if self.interview_id is not None or self.values:
+            raise InvalidInput.of(
+                "interview", "stands beside interview_id or its values; give one of the two forms"
+            )
+        found = read_envelope(self.interview, aliases=connection.koji_field_aliases).interview_id
+        if found is None:
+            raise InvalidInput.of("interview", "has no interview_id in it; add one")
+        return found
+
+    def heard(self, connection: Connection, now: int, *, force: bool) -> Heard:
+        """Return what the caller told. Raises `InvalidInput`."""
+        interview_id = self.checked_id(connection)
+        body = self.interview if self.interview is not None else self.values
+        interview = (
+            read_interview(
+                body,
+                interview_id,
+                event=read_envelope(body, aliases=connection.koji_field_aliases).event,
+                aliases=connection.koji_field_aliases if self.interview is not None else {},
+            )
+            if self.is_told
+            else Interview(interview_id)
+        )
+        return Heard(connection=connection, interview=interview, at=now, given=self.is_told, force=force)
+
+    def delivery(self, connection: Connection, interview_id: str, now: int) -> list[Delivery]:
+        """Return what the receipt says of this call: nothing unless it told something."""
+        if not self.is_told:
+            return []
+        body = self.interview if self.interview is not None else self.values
+        return [
+            Delivery(
+                connection=connection.name,
+                received_at=now,
+                source="call",
+                state="done",
+                interview_id=interview_id,
+                body=json.dumps(body),
+            )
+        ]

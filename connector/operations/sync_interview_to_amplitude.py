@@ -1,0 +1,98 @@
+"""Sync one interview: read it from Koji if needed, gate, map, deliver."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pydantic import Field
+
+from connector.errors import NotConfigured
+from connector.models import Stage, SyncStatus
+from connector.operations.base import Effect, Operation, WaitInput
+from connector.operations.preview_interview_sync import PreviewOutput, preview
+from connector.operations.receipts import SyncOutput, flat
+from connector.operations.sync_inputs import InterviewInput
+from connector.operations.waiting import until_ended
+from connector.ports import Context, Sync
+from connector.syncing import Heard, advance, replay
+
+_DEDUPLICATED_FOR = 7 * 86_400_000
+
+
+class SyncInput(InterviewInput, WaitInput):
+    """Which interview, and how."""
+
+    force: bool = Field(
+        default=False,
+        description="Read Koji again and send again with the same insert ids. Never overrides anonymity or the quality gate.",
+    )
+    dry_run: bool = Field(
+        default=False, description="Only show what would be sent; the same as preview_interview_sync."
+    )
+
+
+async def run(ctx: Context, given: SyncInput) -> SyncOutput | PreviewOutput:
+    """Sync one interview; wait for the end for `wait_seconds`."""
+    if given.dry_run:
+        return await preview(ctx, given, force=given.force)
+    connection = ctx.connection(given.connection)
+    heard = given.heard(connection, ctx.clock.now(), force=given.force)
+    before = await ctx.ledger.find(*heard.key)
+    _require_keys(heard, before)
+    changed = await ctx.ledger.revise(
+        [heard.key],
+        lambda found: [_next(found.get(heard.key), heard, ctx)],
+        record=given.delivery(connection, heard.interview.interview_id, heard.at),
+    )
+    ctx.wake()
+    sync = await until_ended(ctx, changed[0], given.wait_seconds)
+    output = SyncOutput(**flat(sync), warning=_warning(before, heard, sync))
+    if failure := output.failure():
+        raise failure
+    return output
+
+
+def _next(sync: Sync | None, heard: Heard, ctx: Context) -> Sync:
+    """A plain call does what is still to do: a skip is read again, a refusal sent again, a success stays."""
+    if sync is None or heard.given or heard.force or sync.status is SyncStatus.SYNCED:
+        return advance(sync, heard, ctx.ledger.hash_user)
+    if sync.status is SyncStatus.PENDING:
+        return replace(sync, due=heard.at)
+    if sync.frozen_at is None and heard.connection.koji_api_key:
+        return advance(sync, replace(heard, force=True), ctx.ledger.hash_user)
+    return replay(sync, heard.connection, heard.at, ctx.ledger.hash_user, force=False)
+
+
+def _require_keys(heard: Heard, before: Sync | None) -> None:
+    name = heard.connection.name
+    if heard.connection.amplitude_api_key is None:
+        raise NotConfigured(f"AMPLITUDE_API_KEY is not set for the connection {name}; set it and call again.")
+    unread = before is None or before.stage is Stage.READ or heard.force
+    if heard.connection.koji_api_key is None and not heard.given and unread:
+        raise NotConfigured(
+            f"KOJI_API_KEY is not set for the connection {name}; set it, or give the interview's values with the call."
+        )
+
+
+def _warning(before: Sync | None, heard: Heard, sync: Sync) -> str | None:
+    if not heard.force or before is None or before.frozen_at is None or sync.status is not SyncStatus.SYNCED:
+        return None
+    if heard.at - before.frozen_at < _DEDUPLICATED_FOR:
+        return None
+    return "It was first sent more than 7 days ago: Amplitude may count it twice, because it forgets insert ids by then."
+
+
+SYNC_INTERVIEW_TO_AMPLITUDE = Operation[SyncInput, SyncOutput | PreviewOutput](
+    name="sync_interview_to_amplitude",
+    title="Sync an interview to Amplitude",
+    summary=(
+        "Write one Koji interview's themes, sentiment and quality score to Amplitude: the event "
+        "koji.interview_completed and the user properties last_interview_*. Use it when you have an interview id and "
+        "no webhook does it for you, or to send one again (force). Skips anonymous respondents and quality below the "
+        "gate. Counted once however often it is called."
+    ),
+    input=SyncInput,
+    output=SyncOutput | PreviewOutput,
+    run=run,
+    effect=Effect.SEND,
+)

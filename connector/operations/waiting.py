@@ -1,0 +1,39 @@
+"""Wait for a sync to end, as long as a caller has patience."""
+
+from __future__ import annotations
+
+from connector.errors import CredentialsRejected
+from connector.models import Stage
+from connector.ports import Context, Sync
+
+_FIRST = 0.01
+_LONGEST = 0.25
+
+
+async def until_ended(ctx: Context, sync: Sync, seconds: float) -> Sync:
+    """Return the sync as it ended, or as it is after `seconds`.
+
+    Raises `CredentialsRejected` when the lane it waits for is paused because a key was refused: waiting longer
+    cannot help, and the interview is kept.
+    """
+    until = ctx.clock.now() + seconds * 1000
+    pause = _FIRST
+    while sync.stage is not None and sync.reason != "not_configured":
+        await _raise_for_pause(ctx, sync)
+        if ctx.clock.now() >= until or ctx.stopping.is_set():
+            break
+        await ctx.clock.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST)
+        sync = await ctx.ledger.find(sync.connection, sync.interview_id) or sync
+    return sync
+
+
+async def _raise_for_pause(ctx: Context, sync: Sync) -> None:
+    connection = ctx.connection(sync.connection)
+    lane = connection.koji_lane if sync.stage is Stage.READ else connection.amplitude_lane
+    for pause in await ctx.ledger.pauses():
+        if pause.lane == lane:
+            raise CredentialsRejected(
+                f"{pause.words.rstrip('.')}. The interview is kept and goes on once check_connection finds the key good.",
+                result=None,
+            )

@@ -1,0 +1,400 @@
+"""What operations and lanes see of the world: protocols, and the values that cross them.
+
+Adapters implement these; tests swap them for fakes. Times are milliseconds since the epoch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from connector.amplitude.answers import Answer
+from connector.models import Interview, Stage, SyncStatus
+from connector.settings import Connection, Settings
+
+
+class Clock(Protocol):
+    """Time, so that tests can move it."""
+
+    def now(self) -> int:
+        """Return the present, in milliseconds."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        ...
+
+
+class Koji(Protocol):
+    """Koji's REST interface, with one project's key."""
+
+    async def read(self, interview_id: str, *, patience: float | None = None) -> Mapping[str, Any]:
+        """Return the interview as Koji's JSON object, within the key's budget of calls.
+
+        `patience` marks an interactive call, which waits at most that many seconds for the budget; without it the
+        call waits as long as it takes. Raises `NotFound`, `CredentialsRejected`, `UpstreamRejected` or
+        `UpstreamUnavailable`.
+        """
+        ...
+
+
+class Amplitude(Protocol):
+    """Amplitude's ingestion, with one project's key."""
+
+    async def send(self, events: Sequence[str], user_ids: Sequence[str]) -> Answer:
+        """Send events, each already JSON text; `user_ids` name their users. Never raises for the network."""
+        ...
+
+    async def probe(self) -> Answer:
+        """Tell a good key from a bad one without ingesting anything."""
+        ...
+
+
+class AmplitudeUsers(Protocol):
+    """Amplitude's user search, with one project's key and secret."""
+
+    async def search(self, user: str) -> list[str]:
+        """Return the user ids that match. Raises `CredentialsRejected` and the other upstream errors."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One thing that came in about an interview. `source` is webhook, call, backfill or read."""
+
+    connection: str
+    received_at: int
+    source: str
+    state: str
+    event: str | None = None
+    interview_id: str | None = None
+    webhook_id: str | None = None
+    digest: str | None = None
+    body: str | None = None
+    header: str | None = None
+    scheme: str | None = None
+    signed_at: int | None = None
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sync:
+    """One interview's way to Amplitude: a row of the book and the source of its receipt.
+
+    `identify` and `event` are JSON text. From `frozen_at`, the first send, user id, insert ids and event stay as
+    they are. `unknown_since` is the first attempt whose outcome nobody knows. `given` values came from a caller,
+    so that Koji is not read.
+    """
+
+    connection: str
+    interview_id: str
+    status: SyncStatus
+    first_received_at: int
+    updated_at: int
+    reason: str | None = None
+    stage: Stage | None = None
+    due: int | None = None
+    completed_at: int | None = None
+    synced_at: int | None = None
+    facts: Interview | None = None
+    user_id: str | None = None
+    user_hash: str | None = None
+    identify: str | None = None
+    event: str | None = None
+    given: bool = False
+    reads: int = 0
+    tries: int = 0
+    frozen_at: int | None = None
+    sending_since: int | None = None
+    unknown_since: int | None = None
+    attempts: tuple[Mapping[str, Any], ...] = ()
+    run_id: str | None = None
+    backfill: bool = False
+    force: bool = False
+    pruned_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A sync that is about to be sent; `identify` says whether its user properties go along."""
+
+    sync: Sync
+    identify: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What one attempt means for one sync. A pending one is due again at `due`."""
+
+    connection: str
+    interview_id: str
+    status: SyncStatus
+    reason: str | None
+    due: int | None
+    attempts: tuple[Mapping[str, Any], ...]
+    unknown_since: int | None
+    tries: int
+    synced_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work a lane until `until`; `token` fences what an owner that overslept tries to write."""
+
+    lane: str
+    owner: str
+    token: int
+    until: int
+    paced_until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Why a lane rests: `code` for programs, `words` for people."""
+
+    lane: str
+    until: int
+    code: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The standing of an idempotency key: new, stored, running or mismatch."""
+
+    state: str
+    token: str | None = None
+    status: int | None = None
+    body: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something worth showing in diagnostics that is not part of the ledger's promises."""
+
+    at: int
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """How far a backfill or replay is. `skipped` and `failed` count by reason; `unread` still wait for Koji."""
+
+    run_id: str
+    connection: str
+    operation: str
+    created_at: int
+    total: int
+    pending: int
+    synced: int
+    skipped: Mapping[str, int]
+    failed: Mapping[str, int]
+    unread: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListFilter:
+    """Which syncs a list shows; times bound the first receipt, `since` inclusive, `until` exclusive."""
+
+    status: str | None = None
+    reason: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+
+Revise = Callable[[Mapping[tuple[str, str], Sync]], Sequence[Sync]]
+HashUser = Callable[[str], str]
+
+
+class Ledger(Protocol):
+    """The one durable book. Every method raises `StoreUnavailable` when the store cannot be used."""
+
+    hash_user: HashUser
+
+    async def ping(self) -> None:
+        """Do nothing, successfully."""
+        ...
+
+    async def accept(self, delivery: Delivery) -> bool:
+        """Store what came in; return whether it was new. Returns after the commit."""
+        ...
+
+    async def take_new(self, limit: int) -> list[Delivery]:
+        """Return the oldest deliveries that nobody looked at yet."""
+        ...
+
+    async def revise(
+        self,
+        keys: Sequence[tuple[str, str]],
+        revise: Revise,
+        *,
+        lease: Lease | None = None,
+        done: Sequence[int] = (),
+        record: Sequence[Delivery] = (),
+    ) -> list[Sync]:
+        """Load syncs by (connection, interview id), store what `revise` makes of them, in one transaction.
+
+        `done` are deliveries that this deals with, `record` new ones that explain it. Raises `Conflict` when the
+        lease was lost.
+        """
+        ...
+
+    async def find(self, connection: str, interview_id: str) -> Sync | None:
+        """Return one sync."""
+        ...
+
+    async def listed(
+        self, connection: str, where: ListFilter, *, limit: int, after: tuple[int, str] | None
+    ) -> list[Sync]:
+        """Return syncs, newest first receipt first, beginning after a (first receipt, interview id)."""
+        ...
+
+    async def received(self, connection: str, interview_id: str) -> list[Delivery]:
+        """Return what came in about one interview, oldest first."""
+        ...
+
+    async def unreadable(self, connection: str, *, limit: int, before: int | None = None) -> list[Delivery]:
+        """Return deliveries without an interview id that we could find, newest first."""
+        ...
+
+    async def reread(self, found: Mapping[int, tuple[str | None, str]]) -> None:
+        """Give unreadable deliveries back to the intake: delivery id to (event, interview id)."""
+        ...
+
+    async def due_reads(self, connections: Sequence[str], now: int, limit: int) -> list[Sync]:
+        """Return syncs for which Koji must be read now, most urgent first."""
+        ...
+
+    async def next_due(self, stage: Stage, connections: Sequence[str]) -> int | None:
+        """Return when the next sync of a stage is due."""
+        ...
+
+    async def waiting(self, stage: Stage, connections: Sequence[str]) -> int:
+        """Count the syncs in a stage."""
+        ...
+
+    async def begin_send(
+        self, lease: Lease, connections: Sequence[str], now: int, limit: int
+    ) -> list[Outgoing]:
+        """Take due syncs, freeze them and mark them as being sent, in order of completion."""
+        ...
+
+    async def is_overtaken(self, connections: Sequence[str], sync: Sync) -> bool:
+        """Tell whether a newer interview of the same user, synced or on its way, owns the user properties."""
+        ...
+
+    async def settle(
+        self, lease: Lease, settlements: Sequence[Settlement], now: int, paced_until: int
+    ) -> None:
+        """Store what a send led to. Raises `Conflict` when the lease was lost."""
+        ...
+
+    async def recover_sends(self, lease: Lease, connections: Sequence[str], now: int) -> int:
+        """Mark sends that a dead owner left behind as of unknown outcome; return how many."""
+        ...
+
+    async def acquire(self, lane: str, owner: str, now: int, ttl: int) -> Lease | None:
+        """Take a lane that nobody holds; None when it is held."""
+        ...
+
+    async def renew(self, lease: Lease, now: int, ttl: int) -> Lease | None:
+        """Prolong a lease; None when it was lost."""
+        ...
+
+    async def release(self, lease: Lease) -> None:
+        """Give a lane back."""
+        ...
+
+    async def pause(self, lane: str, until: int, code: str, words: str) -> None:
+        """Let a lane rest."""
+        ...
+
+    async def resume(self, lane: str) -> bool:
+        """End a pause; return whether there was one."""
+        ...
+
+    async def pauses(self) -> list[Pause]:
+        """Return the lanes that rest, with reasons."""
+        ...
+
+    async def take_call(self, key: str, now: int, interval: int, *, interactive: bool) -> int:
+        """Take one call of a key's budget: 0 when granted, else the milliseconds to wait before asking again."""
+        ...
+
+    async def create_run(
+        self, run_id: str, connection: str, operation: str, interview_ids: Sequence[str], now: int
+    ) -> None:
+        """Store a run over many interviews."""
+        ...
+
+    async def run_progress(self, run_id: str) -> RunProgress | None:
+        """Return how far a run is."""
+        ...
+
+    async def release_backfills(self, now: int) -> int:
+        """Let held syncs go whose whole backfill was read; return how many."""
+        ...
+
+    async def totals(self, connection: str) -> dict[tuple[str, str], int]:
+        """Return the counters of a connection: (status, reason) to number of interviews."""
+        ...
+
+    async def note(self, connection: str, kind: str, detail: Mapping[str, Any], now: int, keep: int) -> None:
+        """Remember something for diagnostics; only the newest `keep` of a kind stay."""
+        ...
+
+    async def notes(self, connection: str, kind: str, since: int) -> list[Note]:
+        """Return notes, newest first."""
+        ...
+
+    async def latest_webhook(self, connection: str) -> Delivery | None:
+        """Return the newest accepted webhook."""
+        ...
+
+    async def claim_answer(self, scope: str, key: str, digest: str, now: int) -> Claim:
+        """Claim an idempotency key for 60 seconds, or tell its standing."""
+        ...
+
+    async def store_answer(
+        self, scope: str, key: str, token: str | None, status: int, body: str, now: int
+    ) -> None:
+        """Store the answer of a claim."""
+        ...
+
+    async def release_answer(self, scope: str, key: str, token: str | None) -> None:
+        """Give a claim back unanswered."""
+        ...
+
+    async def prune(self, before: int, now: int) -> int:
+        """Remove bodies, names and addresses older than `before`; return how many rows changed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Everything that an operation may use."""
+
+    settings: Settings
+    clock: Clock
+    ledger: Ledger
+    koji: Mapping[str, Koji]
+    amplitude: Mapping[str, Amplitude]
+    amplitude_users: Mapping[str, AmplitudeUsers]
+    amplitude_elsewhere: Mapping[str, Amplitude]  # the same keys at the other region's address
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    wake: Callable[[], None] = lambda: None
+
+    def connection(self, name: str) -> Connection:
+        """Return the settings of a connection that is known to exist."""
+        return self.settings.connections[name]
+
+    def same_amplitude(self, name: str) -> tuple[str, ...]:
+        """Return the connections that write to the same Amplitude project, this one included."""
+        lane = self.connection(name).amplitude_lane
+        return tuple(
+            c.name
+            for c in self.settings.connections.values()
+            if c.name == name or (lane and c.amplitude_lane == lane)
+        )

@@ -1,0 +1,25 @@
+"""What may leave: Amplitude's length limit, and texts that are safe to show and to log."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+AMPLITUDE_STRING_LIMIT = 1_024  # Amplitude cuts longer strings without a word
+_ADDRESS = re.compile(r"[^\s@<>\"',;:()\[\]{}]+@[^\s@<>\"',;:()\[\]{}]+")
+_BEARER = re.compile(r"(?i)\b(bearer|basic|api-key)\s+\S+")
+_TOKEN_PARAMETER = re.compile(r"(?i)([?&](?:token|api_key|key|secret)=)[^&\s]+")
+
+
+def cut(text: str, limit: int = AMPLITUDE_STRING_LIMIT) -> str:
+    """Return text of at most `limit` characters; what is cut ends in an ellipsis."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def safe(text: str, secrets: Iterable[str] = (), limit: int = 250) -> str:
+    """Return text without addresses, credentials and the given secrets, at most `limit` characters."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "[secret]")
+    text = _TOKEN_PARAMETER.sub(r"\1[secret]", _BEARER.sub(r"\1 [secret]", text))
+    return cut(_ADDRESS.sub("[address]", text), limit)
