@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, fields
+from types import NoneType
 from typing import Any, Final, get_args
 
 from starlette.requests import Request
@@ -28,17 +30,14 @@ PERSON_FIELDS: Final = frozenset(
     {"interview_id", "external_id", "display_name", "email", "metadata", "mode", "locale", "anonymous"}
 )
 STATES: Final = ("active", "processing", "completed")
-SWITCHES: Final = frozenset(
-    {
-        "permissions",
-        "credits_exhausted",
-        "redirect_to",
-        "read_omits",
-        "link_in_start",
-        "second_complete_status",
-        "analysis_seconds",
-    }
-)
+SWITCH_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+    "credits_exhausted": (bool,),
+    "redirect_to": (str, NoneType),
+    "link_in_start": (bool,),
+    "second_complete_status": (int,),
+    "analysis_seconds": (int, float),
+}
+SWITCHES: Final = frozenset({"permissions", "read_omits", *SWITCH_TYPES})
 
 
 class KojiControl:
@@ -86,10 +85,7 @@ class KojiControl:
         usual = result_for(self._seed, interview.email or interview.interview_id)
         interview.result = Result(**{**asdict(usual), **_result(data)})
         if state == "completed":
-            delay = self._project.switches.analysis_seconds
-            self._project.switches.analysis_seconds = 0.0
-            self._project.finish(interview)
-            self._project.switches.analysis_seconds = delay
+            self._project.finish(interview, analysis_seconds=0.0)
         elif state == "processing":
             self._project.finish(interview)
         return interview_summary(self._project, interview)
@@ -159,6 +155,8 @@ class KojiControl:
         if data.get("second_complete_status", 409) not in {200, 409}:
             raise ValueError("second_complete_status must be 200 or 409.")
         for name, value in data.items():
+            if not isinstance(value, SWITCH_TYPES[name]):
+                raise TypeError(f"{name} has the wrong type.")
             setattr(switches, name, value)
         return self._switches()
 

@@ -159,9 +159,12 @@ class KojiProject:
         self.finish(interview, reason)
         return self.store.completed_body(interview)
 
-    def finish(self, interview: Interview, reason: str = "natural") -> None:
+    def finish(
+        self, interview: Interview, reason: str = "natural", *, analysis_seconds: float | None = None
+    ) -> None:
         """End an interview: `interview.completed` goes out now, the rest when the analysis is over."""
-        self.store.complete(interview, reason, self.switches.analysis_seconds)
+        usual = self.switches.analysis_seconds
+        self.store.complete(interview, reason, usual if analysis_seconds is None else analysis_seconds)
         self.sender.send("interview.completed", interview)
         if interview.analysed_at is not None:
             self.scheduler.at(interview.analysed_at, lambda: self._announce_analysis(interview))

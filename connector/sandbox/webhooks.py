@@ -88,6 +88,12 @@ class WebhookSender:
         """Count messages that are queued, on their way, or wait for another attempt."""
         return self._queue.qsize() + self._in_flight + len(self._retries)
 
+    async def drained(self) -> None:
+        """Wait until nothing is waiting."""
+        await self._queue.join()
+        while self._retries:
+            await asyncio.gather(*self._retries, return_exceptions=True)
+
     def send(self, event: str, interview: Interview, *, times: int = 1) -> bool:
         """Queue one message, delivered `times` over; False when no endpoint takes it."""
         endpoint = self.endpoint
@@ -116,6 +122,7 @@ class WebhookSender:
         self.log.clear()
         while not self._queue.empty():
             self._queue.get_nowait()
+            self._queue.task_done()
         for task in self._retries:
             task.cancel()
 
@@ -131,6 +138,7 @@ class WebhookSender:
                     retry.add_done_callback(self._retries.discard)
             finally:
                 self._in_flight -= 1
+                self._queue.task_done()
 
     async def _retry(self, message: Message) -> None:
         for number in range(message.endpoint.retries):

@@ -78,7 +78,9 @@ def test_the_smallest_id_length_can_be_lowered() -> None:
 
 
 def test_clear_all_and_every_operator_are_sound() -> None:
-    operators: dict[str, Any] = {f"${name}": {"a": 1} for name in ("set", "setOnce", "add", "append", "prepend", "remove")}
+    operators: dict[str, Any] = {
+        f"${name}": {"a": 1} for name in ("set", "setOnce", "add", "append", "prepend", "remove")
+    }
     operators |= {"$unset": {"b": "-"}, "$preInsert": {"c": 1}, "$postInsert": {"d": 1}}
     assert not event_faults(event(event_type="$identify", user_properties=operators), 5)
     assert not event_faults(event(event_type="$identify", user_properties={"$clearAll": "-"}), 5)
