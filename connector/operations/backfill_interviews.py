@@ -160,7 +160,7 @@ def _refuse(errors: Sequence[FieldError], field: str) -> None:
         raise InvalidInput(f"{field}: {errors[0].detail}{more}; nothing was started.", errors=errors[:50])
 
 
-BACKFILL_INTERVIEWS = Operation[BackfillInput, RunOutput](
+BACKFILL_INTERVIEWS = Operation(
     name="backfill_interviews",
     title="Backfill past interviews",
     summary=(

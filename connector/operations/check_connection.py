@@ -246,7 +246,7 @@ async def _go_on(ctx: Context, lane: str | None) -> None:
         ctx.wake()
 
 
-CHECK_CONNECTION = Operation[Input, CheckOutput](
+CHECK_CONNECTION = Operation(
     name="check_connection",
     title="Check a connection",
     summary=(

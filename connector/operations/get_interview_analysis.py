@@ -226,7 +226,7 @@ def _snake(key: str) -> str:
     return _CAMEL.sub(r"_\1", key).lower()
 
 
-GET_INTERVIEW_ANALYSIS = Operation[AnalysisInput, AnalysisOutput](
+GET_INTERVIEW_ANALYSIS = Operation(
     name="get_interview_analysis",
     title="Get an interview's analysis",
     summary=(

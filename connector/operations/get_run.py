@@ -28,7 +28,7 @@ async def run(ctx: Context, given: GetRunInput) -> RunOutput:
     return await shown(ctx, progress)
 
 
-GET_RUN = Operation[GetRunInput, RunOutput](
+GET_RUN = Operation(
     name="get_run",
     title="Get a run's progress",
     summary="Show how far a backfill or replay is: counts by outcome and about how long the rest takes.",

@@ -27,7 +27,7 @@ async def run(ctx: Context, given: GetSyncInput) -> Receipt:
     return receipt(sync, received, ctx.connection(given.connection))
 
 
-GET_SYNC = Operation[GetSyncInput, Receipt](
+GET_SYNC = Operation(
     name="get_sync",
     title="Get an interview's receipt",
     summary=(

@@ -52,7 +52,7 @@ def _label(connection: Connection) -> str:
     return f"{connection.name} (not set: {', '.join(missing)})" if missing else connection.name
 
 
-LIST_CONNECTIONS = Operation[ListInput, ListConnectionsOutput](
+LIST_CONNECTIONS = Operation(
     name="list_connections",
     title="List connections",
     summary="List the connections: each is one Koji project wired to one Amplitude project. Changes nothing.",

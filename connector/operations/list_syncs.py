@@ -89,7 +89,7 @@ def _position(cursor: str | None) -> _Position:
         raise InvalidInput.of("cursor", "is not one of ours; take next_cursor of the page before") from None
 
 
-LIST_SYNCS = Operation[ListSyncsInput, ListSyncsOutput](
+LIST_SYNCS = Operation(
     name="list_syncs",
     title="List syncs",
     summary=(

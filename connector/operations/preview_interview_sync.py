@@ -85,7 +85,7 @@ async def run(ctx: Context, given: PreviewInput) -> PreviewOutput:
     return await preview(ctx, given, force=given.force)
 
 
-PREVIEW_INTERVIEW_SYNC = Operation[PreviewInput, PreviewOutput](
+PREVIEW_INTERVIEW_SYNC = Operation(
     name="preview_interview_sync",
     title="Preview an interview's sync",
     summary=(

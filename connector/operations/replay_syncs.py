@@ -91,7 +91,7 @@ async def _reread(ctx: Context, given: ReplayInput) -> list[str]:
     return list(dict.fromkeys(interview_ids))
 
 
-REPLAY_SYNCS = Operation[ReplayInput, RunOutput](
+REPLAY_SYNCS = Operation(
     name="replay_syncs",
     title="Replay syncs",
     summary=(

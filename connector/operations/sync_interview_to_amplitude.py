@@ -82,7 +82,7 @@ def _warning(before: Sync | None, heard: Heard, sync: Sync) -> str | None:
     return "It was first sent more than 7 days ago: Amplitude may count it twice, because it forgets insert ids by then."
 
 
-SYNC_INTERVIEW_TO_AMPLITUDE = Operation[SyncInput, SyncOutput | PreviewOutput](
+SYNC_INTERVIEW_TO_AMPLITUDE = Operation(
     name="sync_interview_to_amplitude",
     title="Sync an interview to Amplitude",
     summary=(
