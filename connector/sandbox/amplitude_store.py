@@ -63,11 +63,12 @@ class AmplitudeStore:
 
     def __init__(self, *, keep_events: bool, blocked_event_types: Iterable[str]) -> None:
         self.keep_events = keep_events
-        self.blocked_event_types = set(blocked_event_types)
+        self._first_blocked = frozenset(blocked_event_types)
         self.reset()
 
     def reset(self) -> None:
-        """Forget all data; the blocked event types stay."""
+        """Forget all data and block the first event types again."""
+        self.blocked_event_types = set(self._first_blocked)
         self.events: list[StoredEvent] = []
         self.counts: Counter[str] = Counter()
         self.users: dict[str, User] = {}

@@ -12,9 +12,12 @@ async def test_reset_returns_to_the_first_state(box: Box) -> None:
     await box.send(event(insert_id="a"))
     await box.start()
     await box.control("POST", "/study", {"people": 5})
+    rules = await box.control("GET", "/amplitude/rules")
     await box.control("POST", "/amplitude/rules", {"throttled_ids": ["person-001@example.com"]})
+    await box.control("POST", "/amplitude/rules", {"blocked_event_types": ["Signed Up"]})
     await box.control("POST", "/koji/faults", {"kind": "status"})
     assert await box.control("POST", "/reset") == before
+    assert await box.control("GET", "/amplitude/rules") == rules
     assert (await box.send(event(insert_id="a"))).status_code == 200
     assert (await box.control("GET", "/state"))["amplitude"]["events_stored"] == 1
 

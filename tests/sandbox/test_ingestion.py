@@ -235,3 +235,12 @@ async def test_the_request_log_has_sizes_and_outcomes(box: Box) -> None:
     ]
     assert log[0]["bytes"] == int(good.request.headers["content-length"])
     assert log[1]["error"] == "Invalid field values on some events"
+
+
+async def test_an_anonymous_device_gives_its_properties_to_a_user_known_before(box: Box) -> None:
+    await box.send(event(user_properties={"plan": "trial"}))
+    await box.send(
+        {"device_id": "device-1", "event_type": "Visited", "user_properties": {"plan": "none", "ad": 1}}
+    )
+    await box.send(event(device_id="device-1", event_type="Signed In"))
+    assert (await stored(box))[-1]["user_properties"] == {"plan": "trial", "ad": 1}
