@@ -255,9 +255,12 @@ def _number(value: Any) -> float | None:
             value = float(value.strip())
         except ValueError:
             return None
-    if isinstance(value, int | float) and math.isfinite(value):
-        return value
-    return None
+    if not isinstance(value, int | float):
+        return None
+    try:
+        return value if math.isfinite(value) else None
+    except OverflowError:
+        return None  # JSON's whole numbers have no end, floats do
 
 
 def _score(value: Any) -> float | None:
