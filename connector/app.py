@@ -53,7 +53,7 @@ class Running:
 async def build(
     settings: Settings, *, workers: bool = True, clock: Clock | None = None
 ) -> AsyncIterator[Running]:
-    """Open the book and the clients, start the lanes unless `workers` is false, and close all in reverse order."""
+    """Open the book and the clients and start the lanes unless `workers` is false; close all at the end."""
     clock = clock or SystemClock()
     sealer = Sealer(encryption_keys(settings))
     async with AsyncExitStack() as stack:
@@ -113,18 +113,19 @@ def lanes(context: Context) -> list[Lane]:
     return found
 
 
-def create_app(settings: Settings, *, workers: bool = True) -> Starlette:
+def create_app(settings: Settings, *, workers: bool = True, clock: Clock | None = None) -> Starlette:
     """Return the server: actions, webhooks and, unless `workers` is false, the lanes, in one process."""
     token, _ = api_token(settings)
     webhook = KojiWebhook(settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with build(settings, workers=workers) as running:
+        async with build(settings, workers=workers, clock=clock) as running:
             app.state.context = running.context
             webhook.open(running.context)
             yield
             running.context.stopping.set()
+            await webhook.close()
 
     def context() -> Context:
         opened: Context = app.state.context

@@ -13,8 +13,8 @@ from enum import StrEnum
 class Interview:
     """All that we know of one Koji interview, whoever told us: webhook, read, or caller.
 
-    `themes` are in Koji's order. `quality_score` is 0 to 5, not rounded. `email_given` is true once anybody sent
-    a `respondent_email`, even null: null says "nobody" where absence says nothing.
+    `themes` are in Koji's order. `quality_score` is 0 to 5, not rounded. `email_given` is true once anybody
+    sent a `respondent_email`, even null: null says "nobody" where absence says nothing.
     """
 
     interview_id: str

@@ -33,8 +33,8 @@ class Koji(Protocol):
     async def read(self, interview_id: str, *, patience: float | None = None) -> Mapping[str, Any]:
         """Return the interview as Koji's JSON object, within the key's budget of calls.
 
-        `patience` marks an interactive call, which waits at most that many seconds for the budget; without it the
-        call waits as long as it takes. Raises `NotFound`, `CredentialsRejected`, `UpstreamRejected` or
+        `patience` marks an interactive call, which waits at most that many seconds for the budget; without it
+        the call waits as long as it takes. Raises `NotFound`, `CredentialsRejected`, `UpstreamRejected` or
         `UpstreamUnavailable`.
         """
         ...
@@ -83,9 +83,9 @@ class Delivery:
 class Sync:
     """One interview's way to Amplitude: a row of the book and the source of its receipt.
 
-    `identify` and `event` are JSON text. From `frozen_at`, the first send, user id, insert ids and event stay as
-    they are. `unknown_since` is the first attempt whose outcome nobody knows. `given` values came from a caller,
-    so that Koji is not read.
+    `identify` and `event` are JSON text. From `frozen_at`, the first send, user id, insert ids and event stay
+    as they are. `unknown_since` is the first attempt whose outcome nobody knows. `given` values came from a
+    caller, so that Koji is not read.
     """
 
     connection: str
@@ -180,7 +180,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class RunProgress:
-    """How far a backfill or replay is. `skipped` and `failed` count by reason; `unread` still wait for Koji."""
+    """How far a run is. `skipped` and `failed` count by reason; `unread` ones still wait for Koji."""
 
     run_id: str
     connection: str
@@ -236,8 +236,8 @@ class Ledger(Protocol):
     ) -> list[Sync]:
         """Load syncs by (connection, interview id), store what `revise` makes of them, in one transaction.
 
-        `done` are deliveries that this deals with, `record` new ones that explain it. Raises `Conflict` when the
-        lease was lost.
+        `done` are deliveries that this deals with, `record` new ones that explain it. Raises `Conflict` when
+        the lease was lost.
         """
         ...
 
@@ -320,7 +320,7 @@ class Ledger(Protocol):
         ...
 
     async def take_call(self, key: str, now: int, interval: int, *, interactive: bool) -> int:
-        """Take one call of a key's budget: 0 when granted, else the milliseconds to wait before asking again."""
+        """Take one call of a key's budget: 0 when granted, else milliseconds to wait before asking again."""
         ...
 
     async def create_run(

@@ -42,7 +42,8 @@ class EffectInput(Input):
         None,
         min_length=1,
         max_length=255,
-        description="Any text of yours that names this request. The same key answers with the first result and does nothing again, for 7 days.",
+        description="Any text of yours that names this request. For 7 days the same key answers with the first "
+        "result and does nothing again.",
     )
 
 
@@ -53,7 +54,8 @@ class WaitInput(EffectInput):
         8,
         ge=0,
         le=25,
-        description="How long to wait for the end, in seconds (0 to 25). What is not done by then goes on by itself.",
+        description="How long to wait for the end, in seconds (0 to 25). What is not done by then goes on "
+        "by itself.",
     )
 
 
@@ -86,8 +88,8 @@ Out = TypeVar("Out", bound=Output)
 class Operation(Generic[In, Out]):
     """One thing that the connector can do.
 
-    `name` is the same on every surface. `summary` is written for a person and a model: when to use it and what
-    it changes. `output` is a model, or a union of models when it can answer in more than one shape.
+    `name` is the same on every surface. `summary` is written for a person and a model: when to use it and
+    what it changes. `output` is a model, or a union of models when it can answer in more than one shape.
     """
 
     name: str
