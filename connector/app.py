@@ -121,7 +121,7 @@ def create_app(settings: Settings, *, workers: bool = True, clock: Clock | None 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with build(settings, workers=workers, clock=clock) as running:
-            app.state.context = running.context
+            app.state.context, app.state.runner = running.context, running.runner
             webhook.open(running.context)
             yield
             running.context.stopping.set()
