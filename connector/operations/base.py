@@ -42,8 +42,8 @@ class EffectInput(Input):
         None,
         min_length=1,
         max_length=255,
-        description="Any text of yours that names this request. For 7 days the same key answers with the first "
-        "result and does nothing again.",
+        description="Any text of yours that names this request. For 7 days the same key answers with the "
+        "first result and does nothing again.",
     )
 
 
