@@ -22,7 +22,7 @@ from connector.errors import (
 from connector.http_client import ANSWER_LIMIT, Reply, call, redirect_base
 from connector.retry_after import retry_after_seconds
 
-_DEFAULT_WAIT: Final = 30
+_DEFAULT_WAIT: Final = 5
 _LONGEST_QUOTE: Final = 120
 # Koji's sentences are quoted; anything with an address, a key or an id in it is not.
 _PLAIN: Final = re.compile(r"(?:(?!\S{24})[A-Za-z0-9 .,:;'_()!?-])+")
