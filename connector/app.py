@@ -26,7 +26,7 @@ from connector.lanes.amplitude import AmplitudeLane
 from connector.lanes.base import Lane
 from connector.lanes.intake import IntakeLane
 from connector.lanes.koji import KojiLane
-from connector.lanes.runner import Runner
+from connector.lanes.runner import TTL, Runner
 from connector.lanes.upkeep import UpkeepLane
 from connector.ledger.book import open_book
 from connector.local_files import api_token, encryption_keys
@@ -51,7 +51,7 @@ class Running:
 
 @asynccontextmanager
 async def build(
-    settings: Settings, *, workers: bool = True, clock: Clock | None = None
+    settings: Settings, *, workers: bool = True, clock: Clock | None = None, lease_ms: int = TTL
 ) -> AsyncIterator[Running]:
     """Open the book and the clients and start the lanes unless `workers` is false; close all at the end."""
     clock = clock or SystemClock()
@@ -61,7 +61,7 @@ async def build(
         book = await open_book(settings.database_url, sealer.seal, sealer.open)
         stack.push_async_callback(book.close)
         stopping = asyncio.Event()
-        runner = Runner(book, clock, stopping)
+        runner = Runner(book, clock, stopping, lease_ms=lease_ms)
         connections = settings.connections.values()
         koji = {
             name: BudgetedKoji(
@@ -113,14 +113,16 @@ def lanes(context: Context) -> list[Lane]:
     return found
 
 
-def create_app(settings: Settings, *, workers: bool = True, clock: Clock | None = None) -> Starlette:
+def create_app(
+    settings: Settings, *, workers: bool = True, clock: Clock | None = None, lease_ms: int = TTL
+) -> Starlette:
     """Return the server: actions, webhooks and, unless `workers` is false, the lanes, in one process."""
     token, _ = api_token(settings)
     webhook = KojiWebhook(settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with build(settings, workers=workers, clock=clock) as running:
+        async with build(settings, workers=workers, clock=clock, lease_ms=lease_ms) as running:
             app.state.context, app.state.runner = running.context, running.runner
             webhook.open(running.context)
             yield

@@ -24,10 +24,13 @@ _log = structlog.get_logger(__name__)
 class Runner:
     """One asyncio task a lane. Beside other processes, leases decide who works it."""
 
-    def __init__(self, ledger: Ledger, clock: Clock, stopping: asyncio.Event) -> None:
+    def __init__(
+        self, ledger: Ledger, clock: Clock, stopping: asyncio.Event, *, lease_ms: int = TTL
+    ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._stopping = stopping
+        self._lease_ms = lease_ms
         self._owner = f"{socket.gethostname()[:24]}:{os.getpid()}:{secrets.token_hex(4)}"
         self._bells: list[asyncio.Event] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -58,7 +61,7 @@ class Runner:
     async def _work(self, lane: Lane, bell: asyncio.Event) -> None:
         while not self._stopping.is_set():
             try:
-                lease = await self._ledger.acquire(lane.name, self._owner, self._clock.now(), TTL)
+                lease = await self._ledger.acquire(lane.name, self._owner, self._clock.now(), self._lease_ms)
                 if lease is not None:
                     await self._own(lane, lease, bell)
             except ConnectorError as error:
@@ -85,9 +88,9 @@ class Runner:
 
     async def _renew(self, lease: Lease) -> None:
         while True:
-            await asyncio.sleep(TTL / 3000)
+            await asyncio.sleep(self._lease_ms / 3000)
             try:
-                if await self._ledger.renew(lease, self._clock.now(), TTL) is None:
+                if await self._ledger.renew(lease, self._clock.now(), self._lease_ms) is None:
                     _log.warning("lease_lost", lane=lease.lane)
                     return
             except ConnectorError:
