@@ -6,8 +6,10 @@ import re
 from pathlib import Path
 
 from connector.operations import OPERATIONS
+from connector.settings import Connection, Settings
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_table_of_operations_names_each_operation_with_its_effect() -> None:
@@ -18,3 +20,14 @@ def test_table_of_operations_names_each_operation_with_its_effect() -> None:
 
 def test_no_line_names_a_path_of_one_machine() -> None:
     assert not re.search(r"/(home|root|tmp|opt)/", README)
+
+
+def test_settings_page_names_each_setting_and_no_other() -> None:
+    page = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
+    told = {
+        name
+        for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+        for name in re.findall(r"`([A-Z_]+)`", row)
+    }
+    known = {*Connection.model_fields, *Settings.model_fields} - {"name", "connections"}
+    assert told == {name.upper() for name in known}
