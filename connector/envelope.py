@@ -1,37 +1,46 @@
 """Read what Koji sends, in any shape that is plausible.
 
-Koji documents what its webhooks and answers contain, not how they are laid out. Fields are looked for at the top
-level and in the usual sections; a setting (`KOJI_FIELD_ALIASES`) names the place of any field that is elsewhere.
-Nothing here raises: what cannot be read is not told.
+Koji documents what its webhooks and answers contain, not how they are laid out. Fields are looked for at the
+top level and in the usual sections; a setting (`KOJI_FIELD_ALIASES`) names the place of any field that is
+elsewhere. Nothing here raises: what cannot be read is not told.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
+from connector import values
 from connector.models import Interview
+from connector.values import read_time, split_themes
+
+__all__ = ["Aliases", "Envelope", "read_envelope", "read_interview", "read_time", "shape", "split_themes"]
 
 Aliases = Mapping[str, Sequence[str]]
+Headers = Iterable[tuple[bytes, bytes]]
 
-_SECTIONS = ("interview", "data", "payload", "analysis", "respondent", "metadata", "stats")
+_NO_ALIASES: Aliases = MappingProxyType({})
+_SECTIONS = ("data", "payload", "interview", "analysis", "respondent", "stats")
+_WRAPPERS = ("data", "payload")
 _DEPTH = 4
 _EVENT_KEYS = ("event", "type", "event_type", "event_name", "topic", "name")
 _EVENT_HEADERS = (b"-event", b"-topic")
 _ID_KEYS = ("interview_id", "interviewId", "conversation_id")
 _PROJECT_KEYS = ("project_id", "projectId", "study_id", "studyId")
+_EMAIL_KEYS = ("respondent_email", "respondentEmail")
+_ANONYMOUS_KEYS = ("anonymous", "is_anonymous", "isAnonymous")
 _TIME_KEYS = ("timestamp", "occurred_at", "created_at")
-_LABEL_KEYS = ("name", "label", "title")
-_READY_EVENTS = frozenset({"interview.analysis_ready", "analysis_ready"})
+_READY = "analysis_ready"  # some of Koji's pages write this one name without its prefix
 _NEVER_OURS = frozenset({"study.published", "report.generated"})
 _ID = re.compile(r"[!-~]{1,200}")
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # NUL and half characters, which no database takes
-_FALSE_WORDS = frozenset({"", "0", "false", "no", "off", "null", "none"})
-_MILLISECONDS_FROM = 100_000_000_000  # a number above this counts milliseconds, below it seconds
+_KEY = re.compile(r"[A-Za-z0-9_$-]{1,40}")
+_EVENT_NAME = re.compile(r"[a-z_]+(?:\.[a-z_]+)+")
+_MOST_KEYS = 40
+_LONGEST_INDEX = 6
+_ABSENT = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +54,7 @@ class Envelope:
     @property
     def is_interview_event(self) -> bool:
         """Tell whether the event name speaks of an interview."""
-        return self.event is not None and self.event.startswith("interview.")
+        return self.event is not None and _speaks_of_interview(self.event)
 
     @property
     def is_never_ours(self) -> bool:
@@ -53,237 +62,231 @@ class Envelope:
         return self.event in _NEVER_OURS
 
 
-def read_envelope(body: Any, headers: Iterable[tuple[bytes, bytes]] = (), aliases: Aliases = {}) -> Envelope:
+def read_envelope(body: Any, headers: Headers = (), aliases: Aliases = _NO_ALIASES) -> Envelope:
     """Return event name, interview id and project ids of a parsed body."""
-    sections = _sections(body)
-    event = _event(body, headers, aliases)
-    found = [section[key] for section in sections for key in _PROJECT_KEYS if key in section]
-    if "project_id" in aliases:
-        found.insert(0, _at(body, aliases["project_id"]))
-    projects = tuple(text for value in found if (text := _text(value)))
-    return Envelope(event, _interview_id(body, sections, event, aliases), projects)
+    read = _Body(body, aliases)
+    event = read.event(headers)
+    return Envelope(event, read.interview_id(event), read.projects())
 
 
 def read_interview(
-    body: Any, interview_id: str, *, event: str | None, aliases: Aliases = {}, signed_at: int | None = None
+    body: Any,
+    interview_id: str,
+    *,
+    event: str | None,
+    aliases: Aliases = _NO_ALIASES,
+    signed_at: int | None = None,
+    project_id: str | None = None,
 ) -> Interview:
-    """Return all that a parsed body tells of an interview; `signed_at` (ms) stands in for a missing time."""
-    sections = _sections(body)
+    """Return all that a parsed body tells of an interview.
 
-    def first(name: str, *keys: str) -> Any:
-        if name in aliases and (value := _at(body, aliases[name])) is not None:
-            return value
-        for section in sections:
-            for key in keys:
-                if section.get(key) is not None:
-                    return section[key]
-        return None
-
-    email, email_given = _email(body, sections, aliases)
-    themes = first("themes", "themes")
-    score = _score(first("quality_score", "quality_score", "qualityScore"))
-    status = _text(first("analysis_status", "analysis_status", "analysisStatus"))
-    theme_names = _themes(themes)
-    occurred = (read_time(section[key]) for key in _TIME_KEYS for section in sections if key in section)
+    `signed_at` (ms) stands in for a missing time. Of several projects that a body names, `project_id` counts
+    when it is one of them, else the first.
+    """
+    read = _Body(body, aliases)
+    email, email_given = read.email()
+    themes = values.labels(read.first("themes"))
+    score = values.as_score(read.first("quality_score", "qualityScore"))
+    status = _lower(values.text(read.first("analysis_status", "analysisStatus")))
+    name = (event or "").lower().removeprefix("interview.")
     return Interview(
         interview_id=interview_id,
-        ready=event in _READY_EVENTS or status == "completed" or bool(theme_names and score is not None),
+        ready=name == _READY or status == "completed" or bool(themes and score is not None),
         analysis_status=status,
-        anonymous=_anonymous(sections, _at(body, aliases["anonymous"]) if "anonymous" in aliases else None),
-        failed_quality_gate=event == "interview.failed_quality_gate",
+        anonymous=read.anonymous(),
+        failed_quality_gate=name == "failed_quality_gate",
         email_given=email_given,
         respondent_email=email,
-        external_id=_text(first("external_id", "external_id", "externalId")),
-        themes=theme_names,
-        sentiment=_lower(_label(first("sentiment", "sentiment"))),
+        external_id=values.text(read.first("external_id", "externalId")),
+        themes=themes,
+        sentiment=_lower(values.label(read.first("sentiment"))),
         quality_score=score,
-        transcript_url=_text(first("transcript_url", "transcript_url", "transcriptUrl")),
-        completed_at=read_time(first("completed_at", "completed_at", "completedAt")),
-        occurred_at=next((at for at in occurred if at is not None), signed_at),
-        project_id=_text(first("project_id", *_PROJECT_KEYS)),
-        mode=_text(first("mode", "mode")),
-        duration_seconds=_number(first("duration_seconds", "duration_seconds", "durationSeconds")),
-        respondent_messages=_count(first("respondent_messages", "respondent_messages", "respondentMessages")),
+        transcript_url=values.text(read.first("transcript_url", "transcriptUrl")),
+        completed_at=read_time(read.first("completed_at", "completedAt")),
+        occurred_at=read.occurred_at() or signed_at,
+        project_id=_one_of(read.projects(), project_id),
+        mode=values.text(read.first("mode")),
+        duration_seconds=values.as_number(read.first("duration_seconds", "durationSeconds")),
+        respondent_messages=values.as_count(read.first("respondent_messages", "respondentMessages")),
     )
 
 
 def shape(body: Any) -> list[str]:
-    """Return the key paths of a body, without any value: what to show when it cannot be read."""
+    """Return the key paths of a body as aliases write them, without any value.
+
+    A key that does not look like a name stands as "?": it may be an address.
+    """
     paths: list[str] = []
 
     def walk(value: Any, prefix: str, depth: int) -> None:
-        if isinstance(value, dict) and depth < _DEPTH:
-            for key, inner in value.items():
-                paths.append(f"{prefix}{key}"[:80])
-                walk(inner, f"{prefix}{key}.", depth + 1)
+        if isinstance(value, list):
+            value = {"0": value[0]} if value else {}
+        if not isinstance(value, dict) or depth >= _DEPTH:
+            return
+        for key, inner in value.items():
+            if len(paths) >= _MOST_KEYS:
+                return
+            path = prefix + (key if _KEY.fullmatch(key) else "?")
+            paths.append(path)
+            walk(inner, f"{path}.", depth + 1)
 
     walk(body, "", 0)
-    return paths[:40]
+    return paths
+
+
+class _Body:
+    """A parsed body with the objects in which fields are looked for, outermost first.
+
+    `carried` are the metadata sections. Whoever writes an interview's link fills them, so that what Koji
+    itself says counts first.
+    """
+
+    def __init__(self, body: Any, aliases: Aliases) -> None:
+        self._body = body
+        self._aliases = aliases
+        self._own = _sections(body)
+        self._carried = [inner for one in self._own if isinstance(inner := one.get("metadata"), dict)]
+
+    def first(self, name: str, *also: str) -> Any:
+        """Return the first value that is there and not null, under a name or one of its other spellings."""
+        aliased = self._aliased(name)
+        if aliased is not _ABSENT and aliased is not None:
+            return aliased
+        for section in (*self._own, *self._carried):
+            for key in (name, *also):
+                if section.get(key) is not None:
+                    return section[key]
+        return None
+
+    def event(self, headers: Headers) -> str | None:
+        """Return the event name; of several, the one that speaks of an interview."""
+        if named := values.text(self._aliased("event")):
+            return named
+        top = self._own[:1]
+        names = [found for section in top for key in _EVENT_KEYS if (found := values.word(section.get(key)))]
+        names += [
+            found
+            for key, value in headers
+            if key.lower().endswith(_EVENT_HEADERS) and (found := values.word(value.decode("latin-1")))
+        ]
+        names += self._wrapped_events()
+        return next(filter(_speaks_of_interview, names), names[0] if names else None)
+
+    def _wrapped_events(self) -> list[str]:
+        """Return event names beside the fields of a wrapper, where "type" and "name" may be anything else."""
+        found = [
+            section[key]
+            for section in self._wrappers()
+            for key in _EVENT_KEYS[:-1]
+            if isinstance(section.get(key), str)
+        ]
+        return [name for name in found if _EVENT_NAME.fullmatch(name)]
+
+    def interview_id(self, event: str | None) -> str | None:
+        """Return the interview's id; a plain `id` only where the event leaves no doubt whose it is."""
+        candidates = [self._aliased("interview_id")]
+        candidates += [section.get(key) for section in self._own for key in _ID_KEYS]
+        if event is None or _speaks_of_interview(event):
+            inner = [section.get(name) for name in ("interview", "data") for section in self._own]
+            candidates += [one.get("id") for one in inner if isinstance(one, dict)]
+        candidates += [section.get(key) for section in self._carried for key in _ID_KEYS]
+        return next((found for value in candidates if (found := _identifier(value))), None)
+
+    def projects(self) -> tuple[str, ...]:
+        """Return the projects that Koji names; one in the metadata is the caller's own."""
+        candidates = [self._aliased("project_id")]
+        candidates += [section.get(key) for section in self._own for key in _PROJECT_KEYS]
+        return tuple(dict.fromkeys(found for value in candidates if (found := values.text(value))))
+
+    def email(self) -> tuple[str | None, bool]:
+        """Return the respondent's e-mail, and whether anybody mentioned it; an explicit null is a mention.
+
+        The key that Koji documents counts before the others, and its null before an address beside it.
+        """
+        aliased = self._aliased("respondent_email")
+        documented, guessed = _emails(self._own)
+        carried = [value for found in _emails(self._carried) for value in found]
+        for mentions in ([] if aliased is _ABSENT else [aliased], documented, guessed, carried):
+            if mentions:
+                found = [values.text(value) for value in mentions]
+                return (None if None in found else found[0]), True
+        return None, False
+
+    def anonymous(self) -> bool:
+        """Tell whether anything marks the interview as anonymous."""
+        aliased = self._aliased("anonymous")
+        sections = (*self._own, *self._carried)
+        marks = [section[key] for section in sections for key in _ANONYMOUS_KEYS if key in section]
+        return any(map(values.truthy, marks)) or (aliased is not _ABSENT and values.truthy(aliased))
+
+    def occurred_at(self) -> int | None:
+        """Return the webhook's own time; one inside the interview may be that of its start."""
+        candidates = [self._aliased("occurred_at")]
+        sections = (*self._own[:1], *self._wrappers())
+        candidates += [section.get(key) for section in sections for key in _TIME_KEYS]
+        return next((at for value in candidates if (at := read_time(value)) is not None), None)
+
+    def _wrappers(self) -> list[dict[str, Any]]:
+        return [
+            inner
+            for section in self._own[:1]
+            for name in _WRAPPERS
+            if isinstance(inner := section.get(name), dict)
+        ]
+
+    def _aliased(self, name: str) -> Any:
+        return _at(self._body, self._aliases[name]) if name in self._aliases else _ABSENT
 
 
 def _sections(body: Any) -> list[dict[str, Any]]:
-    """Return the objects in which fields are looked for, outermost first."""
     if not isinstance(body, dict):
         return []
     sections = [body]
     level = [body]
     for _ in range(_DEPTH):
-        level = [s[name] for s in level for name in _SECTIONS if isinstance(s.get(name), dict)]
-        if not level:
-            break
+        level = [inner for one in level for name in _SECTIONS if isinstance(inner := one.get(name), dict)]
         sections += level
     return sections
 
 
-def _event(body: Any, headers: Iterable[tuple[bytes, bytes]], aliases: Aliases) -> str | None:
-    if "event" in aliases and (named := _text(_at(body, aliases["event"]))):
-        return named
-    names = [text for key in _EVENT_KEYS if isinstance(body, dict) and (text := _word(body.get(key)))]
-    names += [
-        value.decode("latin-1").strip()
-        for key, value in headers
-        if key.lower().endswith(_EVENT_HEADERS) and value
-    ]
-    # "type": "event" beside "event_type": "interview.completed": the one that speaks of an interview counts
-    return next((name for name in names if name.startswith("interview.")), names[0] if names else None)
-
-
-def _interview_id(
-    body: Any, sections: list[dict[str, Any]], event: str | None, aliases: Aliases
-) -> str | None:
-    if "interview_id" in aliases and (found := _identifier(_at(body, aliases["interview_id"]))):
-        return found
+def _emails(sections: Iterable[dict[str, Any]]) -> tuple[list[Any], list[Any]]:
+    """Return the mentions under the documented key, and those as `respondent.email`."""
+    documented: list[Any] = []
+    guessed: list[Any] = []
     for section in sections:
-        for key in _ID_KEYS:
-            if found := _identifier(section.get(key)):
-                return found
-    if event is None or event.startswith("interview."):
-        for name in ("interview", "data"):
-            for section in sections:
-                inner = section.get(name)
-                if isinstance(inner, dict) and (found := _identifier(inner.get("id"))):
-                    return found
-    return None
-
-
-def _identifier(value: Any) -> str | None:
-    text = _text(value)
-    return text if text is not None and _ID.fullmatch(text) else None
-
-
-def _email(body: Any, sections: list[dict[str, Any]], aliases: Aliases) -> tuple[str | None, bool]:
-    """Return the respondent's e-mail and whether anybody mentioned it; an explicit null is a mention."""
-    if "respondent_email" in aliases and (aliased := _text(_at(body, aliases["respondent_email"]))):
-        return aliased, True
-    given = False
-    for section in sections:
-        candidates = [section[key] for key in ("respondent_email", "respondentEmail") if key in section]
+        documented += [section[key] for key in _EMAIL_KEYS if key in section]
         respondent = section.get("respondent")
         if isinstance(respondent, dict) and "email" in respondent:
-            candidates.append(respondent["email"])
-        for value in candidates:
-            given = True
-            if text := _text(value):
-                return text, True
-    return None, given
-
-
-def _anonymous(sections: list[dict[str, Any]], aliased: Any) -> bool:
-    marks = [
-        section[key]
-        for section in sections
-        for key in ("anonymous", "is_anonymous", "isAnonymous")
-        if key in section
-    ]
-    return any(_truthy(mark) for mark in [aliased, *marks])
-
-
-def _truthy(value: Any) -> bool:
-    return value.strip().lower() not in _FALSE_WORDS if isinstance(value, str) else bool(value)
+            guessed.append(respondent["email"])
+    return documented, guessed
 
 
 def _at(body: Any, path: Sequence[str]) -> Any:
     for step in path:
-        if isinstance(body, list) and step.isdigit() and int(step) < len(body):
+        if isinstance(body, dict) and step in body:
+            body = body[step]
+        elif isinstance(body, list) and step.isdecimal() and len(step) <= _LONGEST_INDEX:
+            if int(step) >= len(body):
+                return _ABSENT
             body = body[int(step)]
-        elif isinstance(body, dict):
-            body = body.get(step)
         else:
-            return None
+            return _ABSENT
     return body
 
 
-def _text(value: Any) -> str | None:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    return _UNSTORABLE.sub("", str(value)).strip() or None
+def _speaks_of_interview(event: str) -> bool:
+    name = event.lower()
+    return name.startswith("interview.") or name == _READY
 
 
-def _word(value: Any) -> str | None:
-    return _text(value) if isinstance(value, str) else None
+def _identifier(value: Any) -> str | None:
+    found = values.text(value)
+    return found if found is not None and _ID.fullmatch(found) else None
+
+
+def _one_of(projects: tuple[str, ...], wanted: str | None) -> str | None:
+    return wanted if wanted in projects else next(iter(projects), None)
 
 
 def _lower(value: str | None) -> str | None:
-    return value.lower() if value else None
-
-
-def _label(value: Any) -> str | None:
-    if isinstance(value, dict):
-        value = next((value[key] for key in _LABEL_KEYS if value.get(key)), None)
-    return _text(value)
-
-
-def _themes(value: Any) -> tuple[str, ...] | None:
-    if isinstance(value, str):
-        value = split_themes(value)
-    if not isinstance(value, list | tuple):
-        return None
-    return tuple(dict.fromkeys(label for item in value if (label := _label(item))))
-
-
-def split_themes(text: str) -> list[str]:
-    """Split themes given as text: at line breaks if there are any, else at commas."""
-    parts = text.splitlines() if len(text.strip().splitlines()) > 1 else text.split(",")
-    return [part.strip() for part in parts if part.strip()]
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, str):
-        try:
-            value = float(value.strip())
-        except ValueError:
-            return None
-    if not isinstance(value, int | float):
-        return None
-    try:
-        return value if math.isfinite(value) else None
-    except OverflowError:
-        return None  # JSON's whole numbers have no end, floats do
-
-
-def _score(value: Any) -> float | None:
-    """Return a quality score; Koji's scale ends at 5, so anything outside 0 to 5 is not one."""
-    number = _number(value)
-    return number if number is not None and 0 <= number <= 5 else None
-
-
-def _count(value: Any) -> int | None:
-    number = _number(value)
-    return None if number is None else int(number)
-
-
-def read_time(value: Any) -> int | None:
-    """Return milliseconds from ISO 8601 (without an offset: UTC), or epoch seconds or milliseconds."""
-    number = _number(value)
-    if number is not None:
-        millis = number if number > _MILLISECONDS_FROM else number * 1000
-        return int(millis) if 0 < millis < 4_102_444_800_000 else None
-    if not isinstance(value, str):
-        return None
-    try:
-        at = datetime.fromisoformat(value.strip())
-        return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
-    except (ValueError, OverflowError):
-        return None
+    return None if value is None else value.lower()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from connector.models import Interview
 
 # Amplitude HTTP V2 rejects these as ids; case does not matter to it
@@ -25,14 +23,14 @@ _RESERVED = frozenset(
         "-1",
     }
 )
-_ALL_ZERO = re.compile(r"[0-]*")
+_LONGEST = 1_024  # Amplitude cuts longer ids without a word, and two people could become one
 
 
 def whose(interview: Interview, *, null_email_is_anonymous: bool, trust_external_id: bool) -> str | None:
     """Return the Amplitude user id of a respondent, or None for an anonymous one.
 
-    In this order: an anonymous mark says nobody; then the respondent's e-mail as it is; then, where trusted, an
-    external id that somebody else issued. A null e-mail is an anonymous mark where the settings say so.
+    In this order: an anonymous mark says nobody; then the respondent's e-mail as it is; then, where trusted,
+    an external id that somebody else issued. A null e-mail is an anonymous mark where the settings say so.
     """
     if interview.anonymous:
         return None
@@ -51,11 +49,13 @@ def is_told(interview: Interview) -> bool:
 def unusable(user_id: str, min_id_length: int) -> str | None:
     """Return why Amplitude would refuse a user id, or None.
 
-    Amplitude HTTP V2: ids shorter than `min_id_length` (5 unless changed) and a list of reserved words make it
-    refuse the whole request.
+    Amplitude HTTP V2: ids shorter than `min_id_length` (5 unless changed) and a list of reserved words make
+    it refuse the whole request.
     """
     if len(user_id) < min_id_length:
         return f"the user id has fewer than {min_id_length} characters"
-    if user_id.strip().lower() in _RESERVED or _ALL_ZERO.fullmatch(user_id):
+    if len(user_id) > _LONGEST:
+        return f"the user id has more than {_LONGEST} characters"
+    if user_id.strip().lower() in _RESERVED:
         return "the user id is a word that Amplitude reserves"
     return None

@@ -1,4 +1,4 @@
-"""An interview as the two writes to Amplitude: what a preview shows is what is sent, because both call this."""
+"""An interview as the two writes to Amplitude: a preview shows what is sent, because both call this."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ IDENTIFY_TYPE = "$identify"
 
 @dataclass(frozen=True, slots=True)
 class Writes:
-    """The two writes of one interview, as JSON text: Amplitude's events in the order in which they are sent."""
+    """The two writes of one interview as JSON text, in the order in which they are sent."""
 
     identify: str
     event: str
@@ -37,8 +37,8 @@ def writes(
 ) -> Writes:
     """Map an interview.
 
-    The `$identify` stands one millisecond before the event, so that the event carries the new user properties.
-    A backfilled event leaves the user table alone (`$skip_user_properties_sync`).
+    The `$identify` stands one millisecond before the event, so that the event carries the new user
+    properties. A backfilled event leaves the user table alone (`$skip_user_properties_sync`).
     """
     return Writes(
         identify=_json(_identify(interview, user_id, completed_at)),
@@ -77,8 +77,8 @@ def _event(
         "quality_score": interview.quality_score,
         "transcript_url": _cut(interview.transcript_url),
         "interview_id": interview.interview_id,
-        "koji_project_id": interview.project_id or koji_project_id,
-        "mode": interview.mode,
+        "koji_project_id": _cut(interview.project_id or koji_project_id),
+        "mode": _cut(interview.mode),
         "duration_seconds": interview.duration_seconds,
         "respondent_messages": interview.respondent_messages,
     }

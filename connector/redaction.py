@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 AMPLITUDE_STRING_LIMIT = 1_024  # Amplitude cuts longer strings without a word
-_ADDRESS = re.compile(r"[^\s@<>\"',;:()\[\]{}]+@[^\s@<>\"',;:()\[\]{}]+")
+_PART = re.compile(r"[^\s<>(),;:\[\]{}\"=&?/]+")
 _BEARER = re.compile(r"(?i)\b(bearer|basic|api-key)\s+\S+")
 _TOKEN_PARAMETER = re.compile(r"(?i)([?&](?:token|api_key|key|secret)=)[^&\s]+")
 
@@ -18,8 +18,12 @@ def cut(text: str, limit: int = AMPLITUDE_STRING_LIMIT) -> str:
 
 def safe(text: str, secrets: Iterable[str] = (), limit: int = 250) -> str:
     """Return text without addresses, credentials and the given secrets, at most `limit` characters."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "[secret]")
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, "[secret]")
     text = _TOKEN_PARAMETER.sub(r"\1[secret]", _BEARER.sub(r"\1 [secret]", text))
-    return cut(_ADDRESS.sub("[address]", text), limit)
+    return cut(_PART.sub(_without_address, text), limit)
+
+
+def _without_address(part: re.Match[str]) -> str:
+    written = part[0].lower()
+    return "[address]" if "@" in written or "%40" in written else part[0]

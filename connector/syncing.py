@@ -1,142 +1,40 @@
-"""How one interview moves towards Amplitude: pure decisions over what is known.
+"""How one interview moves towards Amplitude: pure steps over what is known.
 
-`decide` says what ought to happen; `advance` gives a sync its next state after something was heard about its
-interview. Both the preview and the sync use them, so that a preview cannot differ from what happens.
+`advance` gives a sync its next state after something was heard about its interview. Both the preview and the
+sync use it, so that a preview cannot differ from what happens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
-from enum import StrEnum
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
 from connector import mapping
-from connector.envelope import read_interview
-from connector.identity import is_told, unusable, whose
+from connector.deciding import ANONYMOUS, Decision, Verdict, completion, decide
+from connector.hearing import Heard, heard_from_read, merge
 from connector.models import Interview, Stage, SyncStatus
 from connector.ports import Sync
 from connector.settings import Connection
 
+__all__ = [
+    "Decision",
+    "Heard",
+    "Verdict",
+    "advance",
+    "completion",
+    "decide",
+    "heard_from_read",
+    "merge",
+    "read_delay",
+    "replay",
+]
+
 GIVE_UP_AFTER = 24 * 3_600_000
 _FIRST_READ_DELAY = 5_000
 _LONGEST_READ_DELAY = 300_000
-_UNFINISHED = frozenset({"processing", "pending", "in_progress", "queued"})
+_SAFE_IN_ATTEMPTS = ("at", "outcome", "status", "identify")
 
-
-class Verdict(StrEnum):
-    """What ought to happen to an interview."""
-
-    SYNC = "sync"
-    SKIP = "skip"
-    PENDING = "pending"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """A verdict with its reason; `user_id` only for `SYNC` and `FAIL`."""
-
-    verdict: Verdict
-    reason: str | None = None
-    user_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
-    """Something that was told about an interview.
-
-    `read` says that Koji itself was read, `given` that a caller vouches for the values, `force` that the caller
-    wants it read and sent again.
-    """
-
-    connection: Connection
-    interview: Interview
-    at: int
-    read: bool = False
-    given: bool = False
-    force: bool = False
-    run_id: str | None = None
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """Return the key of the sync that this is about."""
-        return (self.connection.name, self.interview.interview_id)
-
-
-def heard_from_read(connection: Connection, interview_id: str, body: Mapping[str, Any], at: int) -> Heard:
-    """Return what Koji answered to a read."""
-    interview = read_interview(body, interview_id, event=None, aliases=connection.koji_field_aliases)
-    return Heard(connection=connection, interview=interview, at=at, read=True)
-
-
-def merge(old: Interview | None, new: Interview) -> Interview:
-    """Return what is known after `new`: its values where it has any, else the old ones.
-
-    An anonymous mark is never taken back: it was a promise to the respondent. A null e-mail takes an e-mail back.
-    """
-    if old is None:
-        merged = new
-    else:
-        told = {f.name: value for f in fields(Interview) if (value := getattr(new, f.name)) != f.default}
-        if new.email_given:
-            told["respondent_email"] = new.respondent_email
-        if new.themes == () and old.themes:
-            told.pop("themes", None)
-        merged = replace(old, **told)
-    if merged.themes and merged.quality_score is not None and not merged.ready:
-        merged = replace(merged, ready=True)
-    return merged
-
-
-def decide(
-    interview: Interview,
-    connection: Connection,
-    *,
-    was_read: bool = False,
-    given: bool = False,
-    backfill: bool = False,
-    gave_up: bool = False,
-) -> Decision:
-    """Decide over an interview: the first reason that applies, in the order of the contract.
-
-    `gave_up` says that an unfinished analysis was waited for long enough.
-    """
-    asked_everybody = was_read or given
-    user_id = whose(
-        interview,
-        null_email_is_anonymous=connection.connector_null_email_is_anonymous,
-        trust_external_id=connection.connector_trust_external_id,
-    )
-    score = interview.quality_score
-    ours = connection.koji_project_id
-    if ours and interview.project_id and interview.project_id != ours:
-        return Decision(Verdict.SKIP, "other_project")
-    if user_id is None and (asked_everybody or is_told(interview)):
-        return Decision(Verdict.SKIP, "anonymous")
-    if interview.analysis_status == "failed":
-        return Decision(Verdict.SKIP, "analysis_failed")
-    if (interview.failed_quality_gate and score is None) or (
-        score is not None and score < connection.connector_min_quality
-    ):
-        return Decision(Verdict.SKIP, "below_quality_gate")
-    if user_id is None or (not asked_everybody and (interview.themes is None or score is None)):
-        return Decision(Verdict.PENDING, "waiting_for_koji")
-    unfinished = not interview.ready or (score is None and interview.analysis_status in _UNFINISHED)
-    if unfinished and not given and not gave_up:
-        return Decision(Verdict.PENDING, "analysis_not_ready")
-    if score is None:
-        return Decision(Verdict.SKIP, "no_quality_score")
-    if backfill and completion(interview) is None:
-        return Decision(Verdict.SKIP, "no_completion_time")
-    if unusable(user_id, connection.amplitude_min_id_length):
-        return Decision(Verdict.FAIL, "invalid_user_id", user_id)
-    return Decision(Verdict.SYNC, None, user_id)
-
-
-def completion(interview: Interview) -> int | None:
-    """Return when the interview was completed (ms): Koji's word, else the time of what told us."""
-    return interview.completed_at or interview.occurred_at
+HashUser = Callable[[str], str]
 
 
 def read_delay(reads: int) -> int:
@@ -144,110 +42,186 @@ def read_delay(reads: int) -> int:
     return int(min(_FIRST_READ_DELAY * 1.5 ** min(reads, 20), _LONGEST_READ_DELAY))
 
 
-def advance(sync: Sync | None, heard: Heard, hash_user: Callable[[str], str]) -> Sync:
+def advance(sync: Sync | None, heard: Heard, hash_user: HashUser) -> Sync:
     """Return the next state of a sync after `heard`.
 
-    What Amplitude accepted stays; what was sent keeps its body; a reason to skip stops everything else at once.
+    What Amplitude accepted stays; what was sent, or may have been, keeps its body; a reason to skip stops
+    everything else at once. A pending sync always has a stage and a due time.
     """
+    interview = heard.told()
     if sync is None:
         sync = Sync(
             connection=heard.connection.name,
-            interview_id=heard.interview.interview_id,
+            interview_id=interview.interview_id,
             status=SyncStatus.PENDING,
             first_received_at=heard.at,
             updated_at=heard.at,
         )
     if sync.status is SyncStatus.SYNCED and not (heard.force or sync.force):
-        return sync
+        return _marked_after(sync, heard.at) if interview.anonymous else sync
     sync = replace(
         sync,
-        facts=merge(sync.facts, heard.interview),
+        facts=merge(sync.facts, interview),
         updated_at=heard.at,
         given=sync.given or heard.given,
-        reads=sync.reads + heard.read if not heard.force else 0,
+        reads=0 if heard.force else sync.reads + heard.read,
         force=sync.force or heard.force,
         run_id=heard.run_id or sync.run_id,
         backfill=sync.backfill or heard.run_id is not None,
     )
-    return _settle_on(sync, _decision(sync, heard), heard, hash_user)
+    return _step(sync, heard, hash_user)
 
 
-def _decision(sync: Sync, heard: Heard) -> Decision:
+def _marked_after(sync: Sync, at: int) -> Sync:
+    """Remember that what Amplitude has turned out anonymous, so that `force` cannot send it again."""
+    if sync.facts is not None and sync.facts.anonymous:
+        return sync
+    mark = Interview(sync.interview_id, anonymous=True)
+    return _without_person(replace(sync, facts=merge(sync.facts, mark), updated_at=at))
+
+
+def _without_person(sync: Sync) -> Sync:
+    """Forget whatever could tell who an anonymous respondent is."""
+    assert sync.facts is not None  # noqa: S101 - a decision was made over it
+    return replace(
+        sync,
+        facts=replace(sync.facts, respondent_email=None, external_id=None),
+        user_id=None,
+        user_hash=None,
+        identify=None,
+        event=None,
+        attempts=tuple(
+            {key: attempt[key] for key in _SAFE_IN_ATTEMPTS if key in attempt} for attempt in sync.attempts
+        ),
+    )
+
+
+def _step(sync: Sync, heard: Heard, hash_user: HashUser) -> Sync:
     assert sync.facts is not None  # noqa: S101 - advance has just set it
-    if sync.force and not heard.read and not heard.given and not sync.facts.anonymous:
-        return Decision(Verdict.PENDING, "waiting_for_koji")
-    return decide(
+    readable = heard.connection.koji_api_key is not None and not sync.facts.anonymous
+    if heard.force and not heard.given and readable:
+        return _reading(sync, "waiting_for_koji", heard)
+    if sync.force and sync.stage is Stage.READ and not heard.read and not heard.given and readable:
+        return sync  # what the read says will be decided over
+    decision = decide(
         sync.facts,
         heard.connection,
         was_read=heard.read,
         given=sync.given,
         backfill=sync.backfill,
-        gave_up=heard.read and heard.at - sync.first_received_at >= GIVE_UP_AFTER,
+        gave_up=heard.read and heard.at - _waited_since(sync, heard.at) >= GIVE_UP_AFTER,
+    )
+    match decision.verdict:
+        case Verdict.SKIP:
+            return _skipped(sync, decision.reason)
+        case Verdict.PENDING:
+            return _pending(sync, decision, heard)
+        case _:
+            return _sendable(sync, decision, heard, hash_user)
+
+
+def _waited_since(sync: Sync, now: int) -> int:
+    """Return when the wait for the analysis began: an interview may be known long before its end."""
+    completed_at = sync.facts.completed_at if sync.facts else None
+    if completed_at is not None and completed_at <= now:
+        return max(sync.first_received_at, completed_at)
+    return sync.first_received_at
+
+
+def _skipped(sync: Sync, reason: str | None) -> Sync:
+    assert sync.facts is not None  # noqa: S101 - a decision was made over it
+    if sync.facts.anonymous or reason == ANONYMOUS:
+        sync = _without_person(sync)
+    ended = replace(sync, stage=None, due=None, force=False)
+    if sync.status is SyncStatus.SYNCED:
+        return replace(ended, reason=None)
+    ended = replace(ended, status=SyncStatus.SKIPPED, reason=reason)
+    if _perhaps_accepted(sync):
+        return ended  # with its body, so that nothing else goes out under its insert ids
+    return _unsent(ended)
+
+
+def _unsent(sync: Sync) -> Sync:
+    return replace(sync, user_id=None, user_hash=None, identify=None, event=None, frozen_at=None)
+
+
+def _perhaps_accepted(sync: Sync) -> bool:
+    return (
+        sync.status is SyncStatus.SYNCED or sync.unknown_since is not None or sync.sending_since is not None
     )
 
 
-def _settle_on(sync: Sync, decision: Decision, heard: Heard, hash_user: Callable[[str], str]) -> Sync:
+def _is_frozen(sync: Sync) -> bool:
+    return sync.frozen_at is not None and sync.event is not None
+
+
+def _pending(sync: Sync, decision: Decision, heard: Heard) -> Sync:
+    if sync.status is SyncStatus.SYNCED and heard.connection.koji_api_key is None:
+        return replace(sync, stage=None, due=None, force=False)
+    if _is_frozen(sync) and heard.again:
+        return _resent(sync, heard)
+    if sync.stage in (Stage.SEND, Stage.HOLD) or (_is_frozen(sync) and not sync.force):
+        return sync  # decided already; this tells less than what was decided over
+    return _reading(sync, decision.reason, heard)
+
+
+def _reading(sync: Sync, reason: str | None, heard: Heard) -> Sync:
     accepted = sync.status is SyncStatus.SYNCED
-    perhaps_accepted = accepted or sync.unknown_since is not None
-    if decision.verdict is Verdict.PENDING:
-        if sync.frozen_at and not sync.force:
-            return sync
-        return _read(sync, decision, heard)
-    if decision.verdict in (Verdict.SKIP, Verdict.FAIL):
-        return _end(sync, decision, accepted=accepted)
-    if sync.frozen_at and not sync.force:
-        return sync
-    if sync.force and perhaps_accepted and sync.event is not None:
-        return replace(sync, stage=Stage.SEND, due=heard.at, reason=sync.reason if accepted else None)
-    return _send(sync, decision, heard, hash_user)
-
-
-def _read(sync: Sync, decision: Decision, heard: Heard) -> Sync:
     configured = heard.connection.koji_api_key is not None
+    waiting = reason if configured else "not_configured"
     return replace(
         sync,
-        status=sync.status if sync.force and sync.status is SyncStatus.SYNCED else SyncStatus.PENDING,
-        reason=decision.reason if configured else "not_configured",
+        status=SyncStatus.SYNCED if accepted else SyncStatus.PENDING,
+        reason=None if accepted else waiting,
         stage=Stage.READ,
         due=heard.at + read_delay(sync.reads - 1) if heard.read else heard.at,
     )
 
 
-def _end(sync: Sync, decision: Decision, *, accepted: bool) -> Sync:
-    if accepted:
-        return replace(sync, stage=None, due=None, force=False)
-    if sync.status is SyncStatus.FAILED and sync.frozen_at and not sync.force:
-        return sync
-    ended = replace(
+def _sendable(sync: Sync, decision: Decision, heard: Heard, hash_user: HashUser) -> Sync:
+    corrected = sync.force or (heard.given and sync.status is SyncStatus.FAILED)
+    if _is_frozen(sync) and (not corrected or _perhaps_accepted(sync)):
+        return sync if sync.stage is Stage.SEND or _stays_failed(sync, heard) else _resent(sync, heard)
+    if decision.verdict is Verdict.FAIL:
+        return _failed(sync, decision)
+    if not sync.force and _perhaps_accepted(sync):
+        # its body is gone: another one might name another user, whom Amplitude would count once more
+        return _failed(sync, Decision(Verdict.FAIL, "outcome_unknown"))
+    return _sent_anew(sync, decision, heard, hash_user)
+
+
+def _stays_failed(sync: Sync, heard: Heard) -> bool:
+    if sync.status is not SyncStatus.FAILED or sync.force:
+        return False
+    return sync.reason == "outcome_unknown" or not (heard.again or heard.given)
+
+
+def _failed(sync: Sync, decision: Decision) -> Sync:
+    ended = replace(sync, stage=None, due=None, force=False)
+    if sync.status is SyncStatus.SYNCED:
+        return replace(ended, reason=None)
+    ended = replace(ended, status=SyncStatus.FAILED, reason=decision.reason)
+    return ended if _perhaps_accepted(sync) else replace(_unsent(ended), user_id=decision.user_id)
+
+
+def _resent(sync: Sync, heard: Heard) -> Sync:
+    """Send what was sent before, as it was."""
+    accepted = sync.status is SyncStatus.SYNCED
+    return replace(
         sync,
-        status=SyncStatus.SKIPPED if decision.verdict is Verdict.SKIP else SyncStatus.FAILED,
-        reason=decision.reason,
-        stage=None,
-        due=None,
-        force=False,
+        status=SyncStatus.SYNCED if accepted else SyncStatus.PENDING,
+        reason=None if accepted else _not_configured(heard.connection),
+        stage=Stage.SEND,
+        due=heard.at,
+        tries=0,
+        updated_at=heard.at,
     )
-    if sync.sending_since is not None:
-        return ended  # in flight: the settlement keeps what Amplitude accepts and clears the rest
-    ended = replace(
-        ended,
-        user_id=decision.user_id,
-        user_hash=None,
-        identify=None,
-        event=None,
-        frozen_at=None,
-    )
-    return _nobody(ended) if decision.reason == "anonymous" else ended
 
 
-def _nobody(sync: Sync) -> Sync:
-    """Forget whatever could tell who an anonymous respondent is."""
-    assert sync.facts is not None  # noqa: S101 - a decision was made over it
-    return replace(sync, facts=replace(sync.facts, respondent_email=None, external_id=None), attempts=())
-
-
-def _send(sync: Sync, decision: Decision, heard: Heard, hash_user: Callable[[str], str]) -> Sync:
+def _sent_anew(sync: Sync, decision: Decision, heard: Heard, hash_user: HashUser) -> Sync:
     assert sync.facts is not None  # noqa: S101 - a decision was made over it
     assert decision.user_id is not None  # noqa: S101 - SYNC has one
+    accepted = sync.status is SyncStatus.SYNCED
     completed_at = completion(sync.facts) or sync.first_received_at
     writes = mapping.writes(
         sync.facts,
@@ -256,11 +230,12 @@ def _send(sync: Sync, decision: Decision, heard: Heard, hash_user: Callable[[str
         koji_project_id=heard.connection.koji_project_id,
         backfill=sync.backfill,
     )
+    held = sync.backfill and sync.run_id is not None and not sync.force
     return replace(
         sync,
-        status=SyncStatus.PENDING,
-        reason=None if heard.connection.amplitude_api_key else "not_configured",
-        stage=Stage.HOLD if sync.backfill and sync.run_id else Stage.SEND,
+        status=SyncStatus.SYNCED if accepted else SyncStatus.PENDING,
+        reason=None if accepted else _not_configured(heard.connection),
+        stage=Stage.HOLD if held else Stage.SEND,
         due=heard.at,
         completed_at=completed_at,
         user_id=decision.user_id,
@@ -272,29 +247,29 @@ def _send(sync: Sync, decision: Decision, heard: Heard, hash_user: Callable[[str
     )
 
 
-def replay(
-    sync: Sync, connection: Connection, now: int, hash_user: Callable[[str], str], *, force: bool
-) -> Sync:
+def _not_configured(connection: Connection) -> str | None:
+    return None if connection.amplitude_api_key else "not_configured"
+
+
+def replay(sync: Sync, connection: Connection, now: int, hash_user: HashUser, *, force: bool) -> Sync:
     """Return the state of a sync that somebody wants done again.
 
-    Refused ones go out as they were; those never sent are decided over anew. A send of unknown outcome goes out
-    again only with `force`, because it may count twice once Amplitude has forgotten the first.
+    Refused ones go out as they were, unless there is a reason to skip them by now; those never sent are
+    decided over anew. One whose outcome nobody knows goes out again only with `force`, because it may count
+    twice once Amplitude has forgotten the first.
     """
     heard = Heard(
         connection=connection,
         interview=sync.facts or Interview(sync.interview_id),
         at=now,
-        given=sync.given,
+        given=sync.given and not (force and connection.koji_api_key),
         force=force,
+        again=True,
     )
     if force:
-        return advance(sync, replace(heard, given=sync.given and connection.koji_api_key is None), hash_user)
+        return advance(sync, heard, hash_user)
     if sync.status is SyncStatus.PENDING:
         return replace(sync, due=now)
-    if sync.status is SyncStatus.SYNCED or sync.unknown_since is not None:
+    if sync.status is SyncStatus.SYNCED or sync.reason == "outcome_unknown":
         return sync
-    if sync.frozen_at is not None:
-        return replace(
-            sync, status=SyncStatus.PENDING, reason=None, stage=Stage.SEND, due=now, tries=0, updated_at=now
-        )
     return advance(sync, heard, hash_user)

@@ -92,6 +92,7 @@ class InterviewInput(Input):
                 interview_id,
                 event=read_envelope(body, aliases=connection.koji_field_aliases).event,
                 aliases=connection.koji_field_aliases if self.interview is not None else {},
+                project_id=connection.koji_project_id,
             )
             if self.is_told
             else Interview(interview_id)

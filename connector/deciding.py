@@ -1,0 +1,91 @@
+"""What ought to happen to an interview, from what is known of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from connector.identity import is_told, unusable, whose
+from connector.models import Interview
+from connector.settings import Connection
+
+ANONYMOUS = "anonymous"
+_UNFINISHED = frozenset({"processing", "pending", "in_progress", "queued"})
+
+
+class Verdict(StrEnum):
+    """What ought to happen to an interview."""
+
+    SYNC = "sync"
+    SKIP = "skip"
+    PENDING = "pending"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A verdict with its reason; `user_id` only for `SYNC` and `FAIL`."""
+
+    verdict: Verdict
+    reason: str | None = None
+    user_id: str | None = None
+
+
+def decide(
+    interview: Interview,
+    connection: Connection,
+    *,
+    was_read: bool = False,
+    given: bool = False,
+    backfill: bool = False,
+    gave_up: bool = False,
+) -> Decision:
+    """Decide over an interview: the first reason that applies, in the order of the contract.
+
+    `gave_up` says that an unfinished analysis was waited for long enough.
+    """
+    asked_everybody = was_read or given
+    user_id = whose(
+        interview,
+        null_email_is_anonymous=connection.connector_null_email_is_anonymous,
+        trust_external_id=connection.connector_trust_external_id,
+    )
+    nobody = user_id is None and (asked_everybody or is_told(interview))
+    if reason := _told_against(interview, connection, nobody=nobody):
+        return Decision(Verdict.SKIP, reason)
+    complete = asked_everybody or (interview.themes is not None and interview.quality_score is not None)
+    unfinished = _is_unfinished(interview) and not given and not gave_up
+    if user_id is None or not complete or unfinished:
+        return Decision(Verdict.PENDING, "analysis_not_ready" if user_id and complete else "waiting_for_koji")
+    if interview.quality_score is None:
+        return Decision(Verdict.SKIP, "no_quality_score")
+    if backfill and completion(interview) is None:
+        return Decision(Verdict.SKIP, "no_completion_time")
+    if unusable(user_id, connection.amplitude_min_id_length):
+        return Decision(Verdict.FAIL, "invalid_user_id", user_id)
+    return Decision(Verdict.SYNC, None, user_id)
+
+
+def _told_against(interview: Interview, connection: Connection, *, nobody: bool) -> str | None:
+    """Return the reason to skip that stands whatever else may still be heard."""
+    ours = connection.koji_project_id
+    if ours and interview.project_id and interview.project_id != ours:
+        return "other_project"
+    if nobody:
+        return ANONYMOUS
+    if interview.analysis_status == "failed":
+        return "analysis_failed"
+    score = interview.quality_score
+    below = interview.failed_quality_gate if score is None else score < connection.connector_min_quality
+    return "below_quality_gate" if below else None
+
+
+def _is_unfinished(interview: Interview) -> bool:
+    return not interview.ready or (
+        interview.quality_score is None and interview.analysis_status in _UNFINISHED
+    )
+
+
+def completion(interview: Interview) -> int | None:
+    """Return when the interview was completed (ms): Koji's word, else the time of what told us."""
+    return interview.completed_at or interview.occurred_at

@@ -1,0 +1,81 @@
+"""What is heard about an interview, and what is known of it after that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from connector.envelope import read_interview
+from connector.models import Interview
+from connector.settings import Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """Something that was told about an interview.
+
+    `read` says that Koji itself was read, `given` that a caller vouches for the values, `force` that the
+    caller wants it read and sent again, `again` that what was refused may go out once more.
+    """
+
+    connection: Connection
+    interview: Interview
+    at: int
+    read: bool = False
+    given: bool = False
+    force: bool = False
+    again: bool = False
+    run_id: str | None = None
+
+    def told(self) -> Interview:
+        """Return what was told; a null e-mail is an anonymous mark where the settings say so."""
+        null_email = self.interview.email_given and self.interview.respondent_email is None
+        if null_email and self.connection.connector_null_email_is_anonymous:
+            return replace(self.interview, anonymous=True)
+        return self.interview
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Return the key of the sync that this is about."""
+        return (self.connection.name, self.interview.interview_id)
+
+
+def heard_from_read(connection: Connection, interview_id: str, body: Mapping[str, Any], at: int) -> Heard:
+    """Return what Koji answered to a read. A time in it other than the completion's is no webhook's time."""
+    interview = read_interview(
+        body,
+        interview_id,
+        event=None,
+        aliases=connection.koji_field_aliases,
+        project_id=connection.koji_project_id,
+    )
+    return Heard(connection=connection, interview=replace(interview, occurred_at=None), at=at, read=True)
+
+
+def merge(old: Interview | None, new: Interview) -> Interview:
+    """Return what is known after `new`: its values where it has any, else the old ones.
+
+    An anonymous mark is never taken back, because it was a promise to the respondent; with it nothing stays
+    that tells who that was. A null e-mail takes an e-mail back. The earliest webhook is nearest to the
+    completion. A finished analysis takes back that it failed.
+    """
+    merged = new if old is None else _over(old, new)
+    if merged.themes and merged.quality_score is not None:
+        merged = replace(merged, ready=True)
+    if merged.anonymous:
+        merged = replace(merged, respondent_email=None, external_id=None)
+    return merged
+
+
+def _over(old: Interview, new: Interview) -> Interview:
+    told = {f.name: value for f in fields(Interview) if (value := getattr(new, f.name)) != f.default}
+    if new.email_given:
+        told["respondent_email"] = new.respondent_email
+    if not new.themes and old.themes:
+        told.pop("themes", None)
+    if new.ready and new.analysis_status is None:
+        told["analysis_status"] = None
+    if old.occurred_at is not None and new.occurred_at is not None:
+        told["occurred_at"] = min(old.occurred_at, new.occurred_at)
+    return replace(old, **told)

@@ -1,0 +1,117 @@
+"""Plain values out of JSON that strangers wrote. Nothing here raises: what is not such a value is None."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # NUL and half characters, which no database takes
+_FALSE_WORDS = frozenset({"", "0", "false", "f", "no", "n", "off", "null", "none"})
+_WHOLE = re.compile(r"[+-]?[0-9]{1,15}")
+_LONGEST_NUMBER = 40
+_LARGEST = 10**15  # from here on floats cannot count any more
+_LARGEST_ID = 10**40
+_LABEL_KEYS = ("name", "label", "title")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_EARLIEST_SECONDS = 1_000_000_000  # 2001: below it a number such as 20260131 is a date, or none
+_MILLISECONDS_FROM = 100_000_000_000  # a number from here on counts milliseconds, below it seconds
+_END_OF_TIME = 4_102_444_800_000  # 2100
+
+
+def text(value: Any) -> str | None:
+    """Return text without surrounding space and without what no database takes; numbers become text."""
+    if isinstance(value, str):
+        return _UNSTORABLE.sub("", value).strip() or None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, int):
+        return str(value) if -_LARGEST_ID < value < _LARGEST_ID else None
+    number = as_number(value)
+    return None if number is None else str(int(number) if number.is_integer() else number)
+
+
+def word(value: Any) -> str | None:
+    """Return text that was written as text."""
+    return text(value) if isinstance(value, str) else None
+
+
+def label(value: Any) -> str | None:
+    """Return text, or the name of an object that carries one."""
+    if isinstance(value, dict):
+        return next((found for key in _LABEL_KEYS if (found := text(value.get(key)))), None)
+    return text(value)
+
+
+def labels(value: Any) -> tuple[str, ...] | None:
+    """Return labels in their order, each once; text is split as `split_themes` does."""
+    if isinstance(value, str):
+        value = split_themes(value)
+    if not isinstance(value, list | tuple):
+        return None
+    return tuple(dict.fromkeys(found for item in value if (found := label(item))))
+
+
+def split_themes(given: str) -> list[str]:
+    """Split themes given as text: at line breaks if there are any, else at commas."""
+    lines = given.strip().splitlines()
+    parts = lines if len(lines) > 1 else given.split(",")
+    return [part.strip() for part in parts if part.strip()]
+
+
+def truthy(value: Any) -> bool:
+    """Tell whether a mark is set; a word counts unless it says no."""
+    return value.strip().lower() not in _FALSE_WORDS if isinstance(value, str) else bool(value)
+
+
+def as_number(value: Any) -> float | None:
+    """Return a finite number below 10^15; whole ones stay whole, also when written as text."""
+    if isinstance(value, str):
+        value = _parsed(value.strip())
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if -_LARGEST < value < _LARGEST and math.isfinite(value) else None
+
+
+def _parsed(written: str) -> float | None:
+    if _WHOLE.fullmatch(written):
+        return int(written)
+    try:
+        return float(written) if len(written) <= _LONGEST_NUMBER else None
+    except ValueError:
+        return None
+
+
+def as_score(value: Any) -> float | None:
+    """Return a quality score, not rounded; Koji's scale ends at 5, and what is outside 0 to 5 is not one."""
+    number = as_number(value)
+    return number if number is not None and 0 <= number <= 5 else None
+
+
+def as_count(value: Any) -> int | None:
+    """Return a whole number that is not negative."""
+    number = as_number(value)
+    return None if number is None or number < 0 else int(number)
+
+
+def read_time(value: Any) -> int | None:
+    """Return milliseconds from ISO 8601 (without an offset: UTC), or epoch seconds or milliseconds.
+
+    Times are from 1970 to 2100; a number below 10^9 (2001) is none.
+    """
+    number = as_number(value)
+    if number is not None and number >= _EARLIEST_SECONDS:
+        return _in_range(round(number if number >= _MILLISECONDS_FROM else number * 1000))
+    if not isinstance(value, str):
+        return None
+    try:
+        at = datetime.fromisoformat(value.strip())
+        return _in_range(((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _in_range(millis: int) -> int | None:
+    return millis if 0 < millis < _END_OF_TIME else None
