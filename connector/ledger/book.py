@@ -6,15 +6,29 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, TypeVar, cast
 
+import structlog
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from connector.errors import StoreUnavailable
-from connector.ledger import answers, budget, counters, inbox, keys, leases, migrations, notes, runs, syncs
-from connector.ledger.dialect import reader_engine, writer_engine
+from connector.ledger import (
+    answers,
+    budget,
+    counters,
+    inbox,
+    keys,
+    leases,
+    migrations,
+    notes,
+    pruning,
+    runs,
+    sending,
+    syncs,
+)
+from connector.ledger.dialect import empty_log, reader_engine, writer_engine
 from connector.ledger.writer import Writer
 from connector.models import Stage
 from connector.ports import (
@@ -32,28 +46,33 @@ from connector.ports import (
 )
 
 T = TypeVar("T")
+_UNREADABLE = "The store cannot be read now; call again in a few seconds."
 _READERS = 4
 _PRUNE_CHUNK = 1_000
 _NOTES_KEPT = 3_600_000
+_log = structlog.get_logger(__name__)
 
 
 class Book:
     """One durable book. Open it with `open_book`; close it before the event loop ends."""
 
     def __init__(self, database_url: str) -> None:
+        self._url = database_url
         self._write_engine = writer_engine(database_url)
         self._read_engine = reader_engine(database_url, _READERS)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="ledger-reader")
         self._writer = Writer(self._write_engine)
+        self._closed = False
         self.hash_user: Callable[[str], str]
 
     async def obtain_keys(self, seal: keys.Seal, unseal: keys.Open) -> None:
         """Load the key that hashes people, made at first start."""
         key = await self._write(lambda c: keys.obtain(c, "tombstone", seal, unseal))
-        self.hash_user = lru_cache(maxsize=10_000)(partial(keys.keyed_hash, key))
+        self.hash_user = partial(keys.keyed_hash, key)
 
     async def close(self) -> None:
         """Commit what is queued, then let go of the database."""
+        self._closed = True
         await self._writer.close()
         self._readers.shutdown(wait=True)
         self._write_engine.dispose()
@@ -67,10 +86,14 @@ class Book:
             with self._read_engine.connect() as connection:
                 return work(connection)
 
+        if self._closed:
+            raise StoreUnavailable(_UNREADABLE, retry_after=5)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._readers, run)
-        except (SQLAlchemyError, RuntimeError) as error:
-            raise StoreUnavailable("The store cannot be read now; call again in a few seconds.", retry_after=5) from error
+        except SQLAlchemyError as error:
+            # not the cause itself: a database's words quote data
+            _log.error("store_read_failed", error=type(error).__name__)
+            raise StoreUnavailable(_UNREADABLE, retry_after=5) from None
 
     async def ping(self) -> None:
         """Touch the database."""
@@ -93,7 +116,10 @@ class Book:
         done: Sequence[int] = (),
         record: Sequence[Delivery] = (),
     ) -> list[Sync]:
-        """Load syncs, store what `revise` makes of them, in one transaction."""
+        """Load syncs, store what `revise` makes of them, in one transaction.
+
+        `revise` runs in the writer's thread and, when another process came in between, more than once.
+        """
 
         def work(connection: Connection) -> list[Sync]:
             if lease is not None:
@@ -101,7 +127,7 @@ class Book:
             before = syncs.load(connection, keys)
             changed = list(revise(before))
             syncs.save(connection, before, changed)
-            inbox.mark(connection, done, "done")
+            inbox.mark_done(connection, done)
             if record:
                 inbox.accept(connection, record)
             anonymous = [(one.connection, one.interview_id) for one in changed if one.reason == "anonymous"]
@@ -144,25 +170,29 @@ class Book:
         """Count the syncs in a stage."""
         return await self._read(lambda c: syncs.waiting(c, stage, connections))
 
-    async def begin_send(self, lease: Lease, connections: Sequence[str], now: int, limit: int) -> list[Outgoing]:
+    async def begin_send(
+        self, lease: Lease, connections: Sequence[str], now: int, limit: int
+    ) -> list[Outgoing]:
         """Take due syncs and mark them as being sent."""
 
         def work(connection: Connection) -> list[Outgoing]:
             leases.fence(connection, lease)
-            return syncs.begin_send(connection, connections, now, limit)
+            return sending.begin_send(connection, connections, now, limit)
 
         return await self._write(work)
 
     async def is_overtaken(self, connections: Sequence[str], sync: Sync) -> bool:
         """Tell whether a newer interview of the same user owns the user properties."""
-        return await self._read(lambda c: syncs.is_overtaken(c, connections, sync))
+        return bool(await self._read(lambda c: sending.overtaken(c, connections, [sync])))
 
-    async def settle(self, lease: Lease, settlements: Sequence[Settlement], now: int, paced_until: int) -> None:
+    async def settle(
+        self, lease: Lease, settlements: Sequence[Settlement], now: int, paced_until: int
+    ) -> None:
         """Store what a send led to."""
 
         def work(connection: Connection) -> None:
             leases.fence(connection, lease, paced_until=paced_until)
-            syncs.settle(connection, settlements, now)
+            sending.settle(connection, settlements, now)
 
         await self._write(work)
 
@@ -171,7 +201,7 @@ class Book:
 
         def work(connection: Connection) -> int:
             leases.fence(connection, lease)
-            return syncs.recover_sends(connection, connections, now)
+            return sending.recover_sends(connection, connections, now)
 
         return await self._write(work)
 
@@ -215,7 +245,7 @@ class Book:
 
     async def release_backfills(self, now: int) -> int:
         """Let held syncs go whose whole backfill was read."""
-        return await self._write(lambda c: syncs.release_backfills(c, now))
+        return await self._write(lambda c: runs.release_backfills(c, now))
 
     async def totals(self, connection: str) -> dict[tuple[str, str], int]:
         """Return the counters of a connection."""
@@ -237,7 +267,9 @@ class Book:
         """Claim an idempotency key, or tell its standing."""
         return await self._write(lambda c: answers.claim(c, scope, key, digest, now))
 
-    async def store_answer(self, scope: str, key: str, token: str | None, status: int, body: str, now: int) -> None:
+    async def store_answer(
+        self, scope: str, key: str, token: str | None, status: int, body: str, now: int
+    ) -> None:
         """Store the answer of a claim."""
         await self._write(lambda c: answers.store(c, scope, key, token, status, body, now))
 
@@ -250,13 +282,15 @@ class Book:
         total = 0
         for remove in (
             lambda c: inbox.prune(c, before, _PRUNE_CHUNK),
-            lambda c: syncs.prune(c, before, now, _PRUNE_CHUNK),
+            lambda c: pruning.prune_syncs(c, before, now, _PRUNE_CHUNK),
         ):
             while removed := await self._write(remove):
                 total += removed
         await self._write(lambda c: runs.prune(c, before))
         await self._write(lambda c: notes.prune(c, now - _NOTES_KEPT))
         await self._write(lambda c: answers.prune(c, now))
+        if total:
+            await asyncio.get_running_loop().run_in_executor(self._readers, empty_log, self._url)
         return total
 
 

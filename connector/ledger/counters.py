@@ -2,58 +2,49 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
+from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, func, select
 
-from connector.ledger.dialect import rows
+from connector.ledger.batch import Batch
 from connector.ledger.schema import counter
-from connector.ports import Sync
 
 _DAY = 86_400_000
-_COLUMNS = {"connection": "text", "day": "integer", "status": "text", "reason": "text", "n": "bigint"}
-_Moves = Counter[tuple[str, int, str, str]]
+_ADD = Batch(
+    "INSERT INTO counter ({names}) SELECT {names} FROM {rows} AS r WHERE true "
+    "ON CONFLICT (connection, day, status, reason) DO UPDATE SET n = counter.n + excluded.n",
+    {"connection": "text", "day": "integer", "status": "text", "reason": "text", "n": "bigint"},
+)
 
 
-def move(connection: Connection, changes: Sequence[tuple[Sync, Sync | None]]) -> None:
-    """Count syncs as what they are now and no longer as what they were."""
-    moves: _Moves = Counter()
-    for now, was in changes:
-        if was is not None:
-            if (was.status, was.reason) == (now.status, now.reason):
-                continue
-            moves[_key(was, was.status, was.reason)] -= 1
-        moves[_key(now, now.status, now.reason)] += 1
-    _add(connection, moves)
+class Place(NamedTuple):
+    """Where one interview is counted."""
+
+    connection: str
+    day: int
+    status: str
+    reason: str
+
+    @classmethod
+    def of(cls, connection: str, first_received_at: int, status: str, reason: str | None) -> Place:
+        """Return the place of a sync."""
+        return cls(connection, first_received_at // _DAY, str(status), reason or "")
 
 
-def change(connection: Connection, changes: Sequence[tuple[Sync, str, str | None]]) -> None:
-    """Count syncs under a new status and reason."""
-    moves: _Moves = Counter()
-    for was, status, reason in changes:
-        moves[_key(was, was.status, was.reason)] -= 1
-        moves[_key(was, status, reason)] += 1
-    _add(connection, moves)
-
-
-def _key(sync: Sync, status: str, reason: str | None) -> tuple[str, int, str, str]:
-    return (sync.connection, sync.first_received_at // _DAY, str(status), reason or "")
-
-
-def _add(connection: Connection, moves: _Moves) -> None:
+def move(connection: Connection, moves: Iterable[tuple[Place | None, Place]]) -> None:
+    """Count interviews where they are now and no longer where they were (None: nowhere)."""
+    change: Counter[Place] = Counter()
+    for was, now in moves:
+        if was != now:
+            change[now] += 1
+            if was is not None:
+                change[was] -= 1
     # sorted, so that two processes lock the rows in the same order
-    values = [(*key, n) for key, n in sorted(moves.items()) if n]
+    values = [(*place, n) for place, n in sorted(change.items()) if n]
     if values:
-        names = ", ".join(_COLUMNS)
-        connection.execute(
-            text(
-                f"INSERT INTO counter ({names}) SELECT {names} FROM {rows(connection.dialect.name, _COLUMNS)} AS r "  # noqa: S608
-                "WHERE true ON CONFLICT (connection, day, status, reason) DO UPDATE SET n = counter.n + excluded.n"
-            ),
-            {"rows": json.dumps(values)},
-        )
+        _ADD.execute(connection, values)
 
 
 def totals(connection: Connection, name: str) -> dict[tuple[str, str], int]:

@@ -1,22 +1,36 @@
-"""All SQL and driver set-up that differs between SQLite and PostgreSQL."""
+"""All set-up of drivers that differs between SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
-from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.pool import NullPool
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    ProgrammingError,
+    SQLAlchemyError,
+    StatementError,
+)
 
 from connector.errors import SettingsError
 
-BUSY_SECONDS = 30
+BUSY_SECONDS: Final = 30
 _OLDEST_SQLITE = (3, 35, 0)  # RETURNING, UPDATE … FROM and upserts over a SELECT
+_PRAGMAS = ("synchronous=FULL", "secure_delete=ON", "temp_store=MEMORY", "journal_mode=WAL")
 _MIGRATION_LOCK = 7_052_011  # any constant of ours
+# a process that was stopped in the middle of a transaction must not keep its rows from the others for ever
+_POSTGRES_LIMITS = "SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '10s'"
+_TRY_AGAIN = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock timeout
+
+
+class TryAgainError(Exception):
+    """Another process changed what this transaction was made from."""
 
 
 def is_sqlite(database_url: str) -> bool:
@@ -30,47 +44,51 @@ def sqlite_path(database_url: str) -> Path:
 
 
 def writer_engine(database_url: str) -> Engine:
-    """Return an engine for the one writing connection of this process."""
-    return _sqlite(database_url, begin="BEGIN IMMEDIATE") if is_sqlite(database_url) else _postgres(database_url, 1)
+    """Return an engine for one writing connection."""
+    if is_sqlite(database_url):
+        return _sqlite(database_url, begin="BEGIN IMMEDIATE", connections=1)
+    return _postgres(database_url, connections=1)
 
 
 def reader_engine(database_url: str, connections: int) -> Engine:
-    """Return an engine for reading beside the writer; a transaction sees one snapshot."""
-    return _sqlite(database_url, begin="BEGIN", readers=connections) if is_sqlite(database_url) else _postgres(database_url, connections)
+    """Return an engine for reading beside the writer."""
+    if is_sqlite(database_url):
+        return _sqlite(database_url, begin="BEGIN", connections=connections, read_only=True)
+    return _postgres(database_url, connections=connections)
 
 
-def _postgres(database_url: str, connections: int) -> Engine:
-    url = make_url(database_url).set(drivername="postgresql+psycopg")
-    return create_engine(
-        url,
+def _postgres(database_url: str, *, connections: int) -> Engine:
+    engine = create_engine(
+        make_url(database_url).set(drivername="postgresql+psycopg"),
         pool_size=connections,
         max_overflow=0,
         pool_pre_ping=True,
-        # one connection may be behind a pooler that knows nothing of prepared statements
+        hide_parameters=True,
         connect_args={"connect_timeout": 10, "application_name": "koji-amplitude"},
     )
 
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: object) -> None:
+        connection.execute(_POSTGRES_LIMITS)
+        connection.commit()
 
-def _sqlite(database_url: str, *, begin: str, readers: int = 0) -> Engine:
-    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
-        raise SettingsError(
-            f"DATABASE_URL: this Python is linked to SQLite {sqlite3.sqlite_version}, 3.35 or newer is needed; "
-            "use a newer Python or postgresql://user@host/name"
-        )
-    path = sqlite_path(database_url)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    pool: dict[str, Any] = {"pool_size": readers or 1, "max_overflow": 0}
+    return engine
+
+
+def _sqlite(database_url: str, *, begin: str, connections: int, read_only: bool = False) -> Engine:
     engine = create_engine(
-        f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}, **pool
+        URL.create("sqlite", database=str(sqlite_path(database_url))),
+        pool_size=connections,
+        max_overflow=0,
+        hide_parameters=True,
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
     )
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", "temp_store=MEMORY"):
+        for pragma in (*_PRAGMAS, "query_only=ON") if read_only else _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
-        if readers:
-            connection.execute("PRAGMA query_only=ON")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -79,43 +97,56 @@ def _sqlite(database_url: str, *, begin: str, readers: int = 0) -> Engine:
     return engine
 
 
-def migration_engine(database_url: str) -> Engine:
-    """Return an engine whose transactions are exclusive; every use opens and closes a connection."""
-    if is_sqlite(database_url):
-        engine = _sqlite(database_url, begin="BEGIN EXCLUSIVE")
-        return engine
-    return create_engine(make_url(database_url).set(drivername="postgresql+psycopg"), poolclass=NullPool)
+def create_sqlite_file(database_url: str) -> None:
+    """Make the file for its owner alone, unless it is there. Raises `SettingsError` for an old SQLite."""
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise SettingsError(
+            f"DATABASE_URL: this Python is linked to SQLite {sqlite3.sqlite_version}, 3.35 is the oldest; "
+            "use a newer Python or postgresql://user@host/name"
+        )
+    path = sqlite_path(database_url)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.touch(mode=0o600)
 
 
 def lock_for_migration(connection: Connection) -> None:
-    """Keep every other process out until the transaction ends (SQLite's BEGIN EXCLUSIVE already does)."""
+    """Keep every other process out until the transaction ends (SQLite has one writer anyway)."""
     if connection.dialect.name == "postgresql":
+        # others may wait for as long as the upgrade takes
+        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
 
 
-def back_up(database_url: str, version: int) -> Path | None:
+def back_up(database_url: str, version: int) -> None:
     """Copy a SQLite file beside itself before its schema changes; PostgreSQL is backed up by its owner."""
     if not is_sqlite(database_url):
-        return None
+        return
     path = sqlite_path(database_url)
     copy = path.with_name(f"{path.name}.before-version-{version}")
-    shutil.copy2(path, copy)
-    return copy
+    copy.touch(mode=0o600)
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
 
 
-def rows(dialect: str, columns: Mapping[str, str]) -> str:
-    """Return a derived table over the parameter `:rows`, a JSON array of arrays in the order of `columns`.
-
-    One statement for many rows: the thread gives up the interpreter once instead of once a row. Types are
-    `text`, `bigint`, `integer` and `boolean`; SQLite needs none.
-    """
-    if dialect == "sqlite":
-        picked = ", ".join(f"json_extract(value, '$[{i}]') AS {name}" for i, name in enumerate(columns))
-        return f"(SELECT {picked} FROM json_each(:rows))"
-    picked = ", ".join(f"CAST(value ->> {i} AS {kind}) AS {name}" for i, (name, kind) in enumerate(columns.items()))
-    return f"(SELECT {picked} FROM json_array_elements(CAST(:rows AS json)))"
+def empty_log(database_url: str) -> None:
+    """Move SQLite's log into the file, so that what was erased is not left there. A busy log stays."""
+    if is_sqlite(database_url):
+        with closing(sqlite3.connect(sqlite_path(database_url), timeout=1)) as connection:
+            connection.execute("PRAGMA secure_delete=ON")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def lock_rows(dialect: str, table: str) -> str:
-    """Return the clause that keeps selected rows for this transaction (SQLite has one writer anyway)."""
-    return f" FOR UPDATE OF {table}" if dialect == "postgresql" else ""
+def may_try_again(error: Exception) -> bool:
+    """Tell whether a transaction failed because of another one (PostgreSQL; SQLite waits instead)."""
+    if isinstance(error, DBAPIError):
+        return getattr(error.orig, "sqlstate", None) in _TRY_AGAIN
+    return isinstance(error, TryAgainError)
+
+
+def is_store_failure(error: Exception) -> bool:
+    """Tell a store that cannot be used from work that is wrong by itself."""
+    if not isinstance(error, SQLAlchemyError) or may_try_again(error):
+        return False
+    if isinstance(error, StatementError) and not isinstance(error, DBAPIError):
+        return False
+    return not isinstance(error, DataError | IntegrityError | ProgrammingError)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, text, update
+from sqlalchemy import Connection, Select, delete, func, literal_column, select
 
-from connector.ledger.dialect import rows
+from connector.ledger.batch import Batch, Row, fetch
 from connector.ledger.schema import inbox
 from connector.ports import Delivery
 
@@ -26,145 +26,105 @@ _COLUMNS = {
     "scheme": "text",
     "signed_at": "bigint",
 }
+_KEY = {"connection": "text", "interview_id": "text"}
+_SHOWN = 200
+_TAKEN = 16 * 1024 * 1024  # characters of bodies
+_row = attrgetter(*_COLUMNS)
+# as literals: a partial index is not used for a parameter
+_is_new = inbox.c.state == literal_column("'new'")
+_is_unreadable = inbox.c.state == literal_column("'unreadable'")
+
+_INSERT = Batch(
+    "INSERT INTO inbox ({names}) SELECT {names} FROM {rows} AS r WHERE true ON CONFLICT DO NOTHING", _COLUMNS
+)
+_MARK_DONE = Batch(
+    "UPDATE inbox SET state = 'done' WHERE id IN (SELECT id FROM {rows} AS r)", {"id": "bigint"}
+)
+_ERASE = Batch(
+    "UPDATE inbox SET body = NULL FROM {rows} AS r "
+    "WHERE inbox.connection = r.connection AND inbox.interview_id = r.interview_id",
+    _KEY,
+)
+_REREAD = Batch(
+    "UPDATE inbox SET state = 'new', event = r.event, interview_id = r.interview_id FROM {rows} AS r "
+    "WHERE inbox.id = r.id AND inbox.state = 'unreadable'",
+    {"id": "bigint", "event": "text", "interview_id": "text"},
+)
 
 
 def accept(connection: Connection, deliveries: Sequence[Delivery]) -> list[bool]:
     """Store deliveries; return for each whether it was new.
 
-    A delivery is known when its `webhook-id`, or its body and event name, was stored before on that connection.
+    A delivery is known when its `webhook-id`, or its body and event name, was stored before on that
+    connection.
     """
-    known = _known(connection, deliveries)
-    fresh: list[bool] = []
-    batch: list[tuple[Any, ...]] = []
-    for delivery in deliveries:
-        marks = [(delivery.connection, mark) for mark in (delivery.webhook_id, delivery.digest) if mark]
-        new = not any(mark in known for mark in marks)
-        fresh.append(new)
-        if new:
-            known.update(marks)
-            batch.append(_row(delivery))
-    if batch:
-        names = ", ".join(_COLUMNS)
-        connection.execute(
-            text(
-                f"INSERT INTO inbox ({names}) SELECT {names} FROM {rows(connection.dialect.name, _COLUMNS)} AS r "  # noqa: S608
-                "WHERE true ON CONFLICT DO NOTHING"
-            ),
-            {"rows": json.dumps(batch)},
-        )
-    return fresh
+    return _insert(connection, [_row(delivery) for delivery in deliveries])
 
 
-def _row(delivery: Delivery) -> tuple[Any, ...]:
-    return (
-        delivery.connection,
-        delivery.received_at,
-        delivery.source,
-        delivery.state,
-        delivery.event,
-        delivery.interview_id,
-        delivery.webhook_id,
-        delivery.digest,
-        delivery.body,
-        delivery.header,
-        delivery.scheme,
-        delivery.signed_at,
-    )
-
-
-def _known(connection: Connection, deliveries: Sequence[Delivery]) -> set[tuple[str, str]]:
-    known: set[tuple[str, str]] = set()
-    for column in ("digest", "webhook_id"):
-        marks = [(d.connection, getattr(d, column)) for d in deliveries if getattr(d, column)]
-        if not marks:
-            continue
-        table = rows(connection.dialect.name, {"connection": "text", "mark": "text"})
-        found = connection.execute(
-            text(
-                f"SELECT i.connection, i.{column} FROM {table} AS r "  # noqa: S608
-                f"JOIN inbox AS i ON i.connection = r.connection AND i.{column} = r.mark"
-            ),
-            {"rows": json.dumps(marks)},
-        )
-        known.update((row[0], row[1]) for row in found)
-    return known
+def _insert(connection: Connection, rows: Sequence[Row]) -> list[bool]:
+    """Insert all and count; only when some were known, find out which by inserting halves instead."""
+    connection.exec_driver_sql("SAVEPOINT before_insert")
+    stored = _INSERT.execute(connection, rows)
+    if stored in (0, len(rows)):
+        connection.exec_driver_sql("RELEASE SAVEPOINT before_insert")
+        return [stored > 0] * len(rows)
+    connection.exec_driver_sql("ROLLBACK TO SAVEPOINT before_insert")
+    middle = len(rows) // 2
+    return _insert(connection, rows[:middle]) + _insert(connection, rows[middle:])
 
 
 def take_new(connection: Connection, limit: int) -> list[Delivery]:
-    """Return the oldest deliveries that were not looked at yet."""
-    found = connection.execute(select(inbox).where(inbox.c.state == "new").order_by(inbox.c.id).limit(limit))
-    return [_delivery(row) for row in found]
+    """Return the oldest deliveries that were not looked at yet, as many as are not too long together."""
+    oldest = select(inbox).where(_is_new).order_by(inbox.c.id).limit(limit).subquery()
+    length = func.coalesce(func.length(oldest.c.body), 0)
+    before = func.coalesce(func.sum(length).over(order_by=oldest.c.id, rows=(None, -1)), 0)
+    measured = select(oldest, before.label("before")).subquery()
+    columns = [measured.c[name] for name in ("id", *_COLUMNS)]
+    return _read(connection, select(*columns).where(measured.c.before < _TAKEN).order_by(measured.c.id))
 
 
-def mark(connection: Connection, ids: Sequence[int], state: str) -> None:
-    """Set the state of deliveries."""
+def mark_done(connection: Connection, ids: Sequence[int]) -> None:
+    """Note that deliveries were dealt with."""
     if ids:
-        table = rows(connection.dialect.name, {"id": "bigint"})
-        connection.execute(
-            text(f"UPDATE inbox SET state = :state WHERE id IN (SELECT id FROM {table} AS r)"),  # noqa: S608
-            {"state": state, "rows": json.dumps([(i,) for i in ids])},
-        )
+        _MARK_DONE.execute(connection, [(i,) for i in ids])
 
 
 def of_interview(connection: Connection, name: str, interview_id: str) -> list[Delivery]:
-    """Return everything that came in about one interview, oldest first."""
-    found = connection.execute(
-        select(inbox)
+    """Return what came in about one interview, oldest first, the newest 200."""
+    newest = (
+        _select_all()
         .where(inbox.c.connection == name, inbox.c.interview_id == interview_id)
-        .order_by(inbox.c.id)
-        .limit(200)
+        .order_by(inbox.c.id.desc())
+        .limit(_SHOWN)
     )
-    return [_delivery(row) for row in found]
+    return _read(connection, newest)[::-1]
 
 
 def unreadable(connection: Connection, name: str, *, limit: int, before: int | None = None) -> list[Delivery]:
     """Return deliveries in which no interview id was found, newest first."""
-    query = select(inbox).where(inbox.c.connection == name, inbox.c.state == "unreadable")
+    query = _select_all().where(inbox.c.connection == name, _is_unreadable)
     if before is not None:
         query = query.where(inbox.c.id < before)
-    return [_delivery(row) for row in connection.execute(query.order_by(inbox.c.id.desc()).limit(limit))]
+    return _read(connection, query.order_by(inbox.c.id.desc()).limit(limit))
+
+
+def reread(connection: Connection, found: Mapping[int, tuple[str | None, str]]) -> None:
+    """Give unreadable deliveries back to the intake after an alias made their interview id readable."""
+    if found:
+        _REREAD.execute(connection, [(i, event, interview_id) for i, (event, interview_id) in found.items()])
 
 
 def erase_bodies(connection: Connection, keys: Sequence[tuple[str, str]]) -> None:
     """Remove what was sent about interviews; that something came, and when, stays."""
     if keys:
-        table = rows(connection.dialect.name, {"connection": "text", "interview_id": "text"})
-        connection.execute(
-            text(
-                f"UPDATE inbox SET body = NULL FROM {table} AS r "  # noqa: S608
-                "WHERE inbox.connection = r.connection AND inbox.interview_id = r.interview_id"
-            ),
-            {"rows": json.dumps(keys)},
-        )
+        _ERASE.execute(connection, keys)
 
 
 def latest_webhook(connection: Connection, name: str) -> Delivery | None:
     """Return the newest accepted webhook of a connection."""
-    row = connection.execute(
-        select(inbox)
-        .where(inbox.c.connection == name, inbox.c.source == "webhook")
-        .order_by(inbox.c.id.desc())
-        .limit(1)
-    ).first()
-    return None if row is None else _delivery(row)
-
-
-def count_unreadable(connection: Connection, name: str) -> int:
-    """Count deliveries in which no interview id was found."""
-    return int(
-        connection.execute(
-            select(func.count()).select_from(inbox).where(inbox.c.connection == name, inbox.c.state == "unreadable")
-        ).scalar_one()
-    )
-
-
-def reread(connection: Connection, ids: Sequence[int], found: dict[int, tuple[str | None, str]]) -> None:
-    """Give deliveries back to the intake after an alias made their interview id readable."""
-    for i in ids:
-        event, interview_id = found[i]
-        connection.execute(
-            update(inbox).where(inbox.c.id == i).values(state="new", event=event, interview_id=interview_id)
-        )
+    mine = _select_all().where(inbox.c.connection == name, inbox.c.source == "webhook")
+    found = _read(connection, mine.order_by(inbox.c.id.desc()).limit(1))
+    return found[0] if found else None
 
 
 def prune(connection: Connection, before: int, limit: int) -> int:
@@ -173,19 +133,10 @@ def prune(connection: Connection, before: int, limit: int) -> int:
     return connection.execute(delete(inbox).where(inbox.c.id.in_(ids.scalar_subquery()))).rowcount
 
 
-def _delivery(row: Any) -> Delivery:
-    return Delivery(
-        id=row.id,
-        connection=row.connection,
-        received_at=row.received_at,
-        source=row.source,
-        state=row.state,
-        event=row.event,
-        interview_id=row.interview_id,
-        webhook_id=row.webhook_id,
-        digest=row.digest,
-        body=row.body,
-        header=row.header,
-        scheme=row.scheme,
-        signed_at=row.signed_at,
-    )
+def _select_all() -> Select[Any]:
+    return select(inbox.c.id, *(inbox.c[name] for name in _COLUMNS))
+
+
+def _read(connection: Connection, query: Select[Any]) -> list[Delivery]:
+    names = ("id", *_COLUMNS)
+    return [Delivery(**dict(zip(names, row, strict=True))) for row in fetch(connection, query)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 from collections.abc import Callable
@@ -13,18 +12,17 @@ from connector.ledger.schema import secret
 
 Seal = Callable[[bytes], bytes]
 Open = Callable[[bytes], bytes]
+_INSERT = text("INSERT INTO secret (name, sealed) VALUES (:name, :sealed) ON CONFLICT (name) DO NOTHING")
 
 
 def obtain(connection: Connection, name: str, seal: Seal, unseal: Open) -> bytes:
     """Return the key of that name, made now if there is none. Raises what `unseal` raises."""
-    connection.execute(
-        text("INSERT INTO secret (name, sealed) VALUES (:name, :sealed) ON CONFLICT (name) DO NOTHING"),
-        {"name": name, "sealed": seal(secrets.token_bytes(32)).decode("ascii")},
-    )
-    sealed = connection.execute(select(secret.c.sealed).where(secret.c.name == name)).scalar_one()
-    return unseal(sealed.encode("ascii"))
+    sealed = seal(secrets.token_bytes(32)).decode("ascii")
+    connection.execute(_INSERT, {"name": name, "sealed": sealed})
+    stored: str = connection.execute(select(secret.c.sealed).where(secret.c.name == name)).scalar_one()
+    return unseal(stored.encode("ascii"))
 
 
 def keyed_hash(key: bytes, value: str) -> str:
     """Return what stays of a person after pruning: 32 hex characters that only this book can make again."""
-    return hmac.new(key, value.encode(), hashlib.sha256).hexdigest()[:32]
+    return hmac.digest(key, value.encode("utf-8", "surrogatepass"), "sha256").hex()[:32]

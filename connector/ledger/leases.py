@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select, text, update
+from sqlalchemy import Connection, or_, select, text, update
 
 from connector.errors import Conflict
 from connector.ledger.schema import lane
 from connector.ports import Lease, Pause
 
+_CLOCK_SET_BACK = 20
+"""A lease that ends after so many times its length was taken before the clock was set back."""
+
+_ENSURE = text(
+    "INSERT INTO lane (name, until, token, paced_until, paused_until) VALUES (:name, 0, 0, 0, 0) "
+    "ON CONFLICT (name) DO NOTHING"
+)
+
 
 def acquire(connection: Connection, name: str, owner: str, now: int, ttl: int) -> Lease | None:
     """Take a lane that nobody holds."""
-    connection.execute(
-        text(
-            "INSERT INTO lane (name, until, token, paced_until, paused_until) VALUES (:name, 0, 0, 0, 0) "
-            "ON CONFLICT (name) DO NOTHING"
-        ),
-        {"name": name},
-    )
+    free = or_(lane.c.until < now, lane.c.until > now + _CLOCK_SET_BACK * ttl)
+    # looked at first, so that those who wait for a lane do not wait for its owner's transactions
+    is_free = connection.execute(select(free).where(lane.c.name == name)).scalar()
+    if is_free is None:
+        connection.execute(_ENSURE, {"name": name})
+    elif not is_free:
+        return None
     row = connection.execute(
         update(lane)
-        .where(lane.c.name == name, lane.c.until < now)
+        .where(lane.c.name == name, free)
         .values(owner=owner, until=now + ttl, token=lane.c.token + 1)
         .returning(lane.c.token, lane.c.paced_until)
     ).first()
@@ -32,7 +40,11 @@ def renew(connection: Connection, lease: Lease, now: int, ttl: int) -> Lease | N
     changed = connection.execute(
         update(lane).where(lane.c.name == lease.lane, lane.c.token == lease.token).values(until=now + ttl)
     )
-    return Lease(lease.lane, lease.owner, lease.token, now + ttl, lease.paced_until) if changed.rowcount else None
+    return (
+        Lease(lease.lane, lease.owner, lease.token, now + ttl, lease.paced_until)
+        if changed.rowcount
+        else None
+    )
 
 
 def release(connection: Connection, lease: Lease) -> None:
@@ -54,6 +66,7 @@ def fence(connection: Connection, lease: Lease, *, paced_until: int | None = Non
 
 def pause(connection: Connection, name: str, until: int, code: str, words: str) -> None:
     """Let a lane rest."""
+    connection.execute(_ENSURE, {"name": name})
     connection.execute(
         update(lane).where(lane.c.name == name).values(paused_until=until, pause_code=code, pause_words=words)
     )

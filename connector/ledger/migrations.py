@@ -3,41 +3,72 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, func, insert, inspect, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from connector.errors import SettingsError
-from connector.ledger.dialect import back_up, lock_for_migration, migration_engine
-from connector.ledger.schema import SCHEMA_VERSION, metadata, schema_version
+from connector.ledger.dialect import (
+    back_up,
+    create_sqlite_file,
+    is_sqlite,
+    lock_for_migration,
+    writer_engine,
+)
+from connector.ledger.schema import metadata, schema_version
+
+Upgrade = Callable[[Connection], None]
+
+UPGRADES: tuple[Upgrade, ...] = ()
+"""What changes existing tables: the first brings version 1 to version 2. New tables need none."""
 
 
-def migrate(database_url: str) -> None:
-    """Create or upgrade the tables. Raises `SettingsError` when the database is newer than this program."""
-    engine = migration_engine(database_url)
+def migrate(database_url: str, upgrades: Sequence[Upgrade] = UPGRADES) -> None:
+    """Create or upgrade the tables; of several processes one does it, the others wait.
+
+    Raises `SettingsError` when the database cannot be used, or is newer than this program.
+    """
     try:
-        with engine.connect() as connection:
-            if _version(connection) == SCHEMA_VERSION:
-                return
-        with engine.begin() as connection:
-            lock_for_migration(connection)
-            version = _version(connection)
-            if version > SCHEMA_VERSION:
-                raise SettingsError(
-                    f"DATABASE_URL: the database has schema version {version}, this program knows {SCHEMA_VERSION}; "
-                    "upgrade koji-amplitude"
-                )
-            if version < SCHEMA_VERSION:
-                if version:
-                    back_up(database_url, version)
-                metadata.create_all(connection)
-                connection.execute(
-                    insert(schema_version).values(version=SCHEMA_VERSION, applied_at=int(time.time() * 1000))
-                )
-    finally:
-        engine.dispose()
+        if is_sqlite(database_url):
+            create_sqlite_file(database_url)
+        engine = writer_engine(database_url)
+        try:
+            with engine.begin() as connection:
+                lock_for_migration(connection)
+                _upgrade(connection, database_url, upgrades)
+        finally:
+            engine.dispose()
+    except OSError as error:
+        raise SettingsError(f"DATABASE_URL: the file cannot be made: {error.strerror}") from None
+    except SQLAlchemyError as error:
+        raise SettingsError(f"DATABASE_URL: the database cannot be opened: {_first_line(error)}") from None
+
+
+def _upgrade(connection: Connection, database_url: str, upgrades: Sequence[Upgrade]) -> None:
+    known = 1 + len(upgrades)
+    version = _version(connection)
+    if version > known:
+        raise SettingsError(
+            f"DATABASE_URL: the database has schema version {version}, this program knows {known}; "
+            "upgrade koji-amplitude"
+        )
+    if version == known:
+        return
+    if version:
+        back_up(database_url, known)
+        for upgrade in upgrades[version - 1 :]:
+            upgrade(connection)
+    metadata.create_all(connection)
+    connection.execute(insert(schema_version).values(version=known, applied_at=time.time_ns() // 1_000_000))
 
 
 def _version(connection: Connection) -> int:
     if not inspect(connection).has_table(schema_version.name):
         return 0
     return int(connection.execute(select(func.coalesce(func.max(schema_version.c.version), 0))).scalar_one())
+
+
+def _first_line(error: SQLAlchemyError) -> str:
+    lines = str(getattr(error, "orig", None) or type(error).__name__).splitlines()
+    return lines[0] if lines else type(error).__name__

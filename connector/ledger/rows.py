@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from operator import attrgetter
 from typing import Any
-
-from sqlalchemy import Row
 
 from connector.models import Interview, Stage, SyncStatus
 from connector.ports import Sync
@@ -40,15 +40,21 @@ SYNC_COLUMNS = {
     "pruned_at": "bigint",
 }
 
+ATTEMPTS_KEPT = 20
 _FACTS = tuple((f.name, f.default) for f in fields(Interview))
+_fields = attrgetter(*SYNC_COLUMNS)
+_POSITION = {name: position for position, name in enumerate(SYNC_COLUMNS)}
+_FACTS_AT, _ATTEMPTS_AT, _PRUNED_AT = (_POSITION[name] for name in ("facts", "attempts", "pruned_at"))
+_STATUS = {status.value: status for status in SyncStatus}
+_STAGE: Mapping[str | None, Stage | None] = {None: None, **{stage.value: stage for stage in Stage}}
+_dump = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def dump_facts(facts: Interview | None) -> str | None:
     """Return what is known of an interview as JSON text, without what is not."""
     if facts is None:
         return None
-    told = {name: value for name, default in _FACTS if (value := getattr(facts, name)) != default}
-    return json.dumps(told, separators=(",", ":"))
+    return _dump({name: value for name, default in _FACTS if (value := getattr(facts, name)) != default})
 
 
 def load_facts(text: str | None) -> Interview | None:
@@ -61,70 +67,78 @@ def load_facts(text: str | None) -> Interview | None:
     return Interview(**told)
 
 
-def dump_attempts(attempts: tuple[Any, ...]) -> str | None:
-    """Return attempts as JSON text."""
-    return json.dumps(attempts, separators=(",", ":")) if attempts else None
+def dump_attempts(attempts: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return attempts as JSON text: of many, the first and the newest."""
+    if len(attempts) > ATTEMPTS_KEPT:
+        attempts = (*attempts[:1], *attempts[1 - ATTEMPTS_KEPT :])
+    return _dump(attempts) if attempts else None
 
 
-def dump_sync(sync: Sync) -> tuple[Any, ...]:
+def dump_sync(sync: Sync) -> list[Any]:
     """Return a sync as values in the order of `SYNC_COLUMNS`."""
-    return (
-        sync.connection,
-        sync.interview_id,
-        sync.status,
-        sync.reason,
-        sync.stage,
-        sync.due,
-        sync.first_received_at,
-        sync.updated_at,
-        sync.completed_at,
-        sync.synced_at,
-        dump_facts(sync.facts),
-        sync.user_id,
-        sync.user_hash,
-        sync.identify,
-        sync.event,
-        sync.given,
-        sync.reads,
-        sync.tries,
-        sync.frozen_at,
-        sync.sending_since,
-        sync.unknown_since,
-        dump_attempts(sync.attempts),
-        sync.run_id,
-        sync.backfill,
-        sync.force,
-        sync.pruned_at,
-    )
+    values = list(_fields(sync))
+    values[_FACTS_AT] = dump_facts(sync.facts)
+    values[_ATTEMPTS_AT] = dump_attempts(sync.attempts)
+    if sync.facts is not None:
+        values[_PRUNED_AT] = None  # something is known again, and must be pruned again
+    return values
 
 
-def load_sync(row: Row[Any]) -> Sync:
-    """Return the sync behind a row."""
+def load_sync(row: Sequence[Any]) -> Sync:
+    """Return the sync behind a row of `SYNC_COLUMNS`; what follows them does not matter."""
+    (
+        connection,
+        interview_id,
+        status,
+        reason,
+        stage,
+        due,
+        first_received_at,
+        updated_at,
+        completed_at,
+        synced_at,
+        facts,
+        user_id,
+        user_hash,
+        identify,
+        event,
+        given,
+        reads,
+        tries,
+        frozen_at,
+        sending_since,
+        unknown_since,
+        attempts,
+        run_id,
+        backfill,
+        force,
+        pruned_at,
+    ) = row[: len(SYNC_COLUMNS)]
     return Sync(
-        connection=row.connection,
-        interview_id=row.interview_id,
-        status=SyncStatus(row.status),
-        reason=row.reason,
-        stage=None if row.stage is None else Stage(row.stage),
-        due=row.due,
-        first_received_at=row.first_received_at,
-        updated_at=row.updated_at,
-        completed_at=row.completed_at,
-        synced_at=row.synced_at,
-        facts=load_facts(row.facts),
-        user_id=row.user_id,
-        user_hash=row.user_hash,
-        identify=row.identify,
-        event=row.event,
-        given=bool(row.given),
-        reads=row.reads,
-        tries=row.tries,
-        frozen_at=row.frozen_at,
-        sending_since=row.sending_since,
-        unknown_since=row.unknown_since,
-        attempts=tuple(json.loads(row.attempts)) if row.attempts else (),
-        run_id=row.run_id,
-        backfill=bool(row.backfill),
-        force=bool(row.force),
-        pruned_at=row.pruned_at,
+        connection=connection,
+        interview_id=interview_id,
+        status=_STATUS[status],
+        reason=reason,
+        stage=_STAGE[stage],
+        due=due,
+        first_received_at=first_received_at,
+        updated_at=updated_at,
+        completed_at=completed_at,
+        synced_at=synced_at,
+        facts=load_facts(facts),
+        user_id=user_id,
+        user_hash=user_hash,
+        identify=identify,
+        event=event,
+        given=bool(given),
+        reads=reads,
+        tries=tries,
+        frozen_at=frozen_at,
+        sending_since=sending_since,
+        unknown_since=unknown_since,
+        attempts=tuple(json.loads(attempts)) if attempts else (),
+        run_id=run_id,
+        backfill=bool(backfill),
+        force=bool(force),
+        pruned_at=pruned_at,
     )

@@ -1,29 +1,35 @@
-"""Runs over many interviews: what they cover and how far they are."""
+"""Runs over many interviews: what they cover, how far they are, and when what they hold may go."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, and_, delete, func, insert, select
+from sqlalchemy import Connection, and_, delete, exists, func, insert, select, update
 
+from connector.ledger.batch import Batch
 from connector.ledger.schema import run, run_item, sync
-from connector.models import Stage
+from connector.models import Stage, SyncStatus
 from connector.ports import RunProgress
+
+_COVER = Batch(
+    "INSERT INTO run_item ({names}) SELECT {names} FROM {rows} AS r",
+    {"run_id": "text", "interview_id": "text"},
+)
 
 
 def create(
     connection: Connection, run_id: str, name: str, operation: str, interview_ids: Sequence[str], now: int
 ) -> None:
-    """Store a run and what it covers."""
+    """Store a run and what it covers, each interview once."""
+    covered = list(dict.fromkeys(interview_ids))
     connection.execute(
         insert(run).values(
-            id=run_id, connection=name, operation=operation, created_at=now, total=len(interview_ids)
+            id=run_id, connection=name, operation=operation, created_at=now, total=len(covered)
         )
     )
-    if interview_ids:
-        connection.execute(
-            insert(run_item), [{"run_id": run_id, "interview_id": interview_id} for interview_id in interview_ids]
-        )
+    if covered:
+        _COVER.execute(connection, [(run_id, interview_id) for interview_id in covered])
 
 
 def progress(connection: Connection, run_id: str) -> RunProgress | None:
@@ -31,45 +37,54 @@ def progress(connection: Connection, run_id: str) -> RunProgress | None:
     head = connection.execute(select(run).where(run.c.id == run_id)).first()
     if head is None:
         return None
+    covered = run_item.join(
+        sync, and_(sync.c.connection == head.connection, sync.c.interview_id == run_item.c.interview_id)
+    )
     counts = connection.execute(
         select(sync.c.status, sync.c.reason, sync.c.stage, func.count().label("n"))
-        .select_from(
-            run_item.join(
-                sync, and_(sync.c.connection == head.connection, sync.c.interview_id == run_item.c.interview_id)
-            )
-        )
+        .select_from(covered)
         .where(run_item.c.run_id == run_id)
         .group_by(sync.c.status, sync.c.reason, sync.c.stage)
-    ).all()
-    skipped: dict[str, int] = {}
-    failed: dict[str, int] = {}
-    synced = unread = 0
+    )
+    ended: dict[str, Counter[str]] = {status: Counter() for status in SyncStatus}
+    unread = 0
     for row in counts:
-        if row.stage is not None:
-            unread += row.n if row.stage == Stage.READ else 0
-        elif row.status == "synced":
-            synced += row.n
-        elif row.status == "skipped":
-            skipped[row.reason or ""] = skipped.get(row.reason or "", 0) + row.n
-        elif row.status == "failed":
-            failed[row.reason or ""] = failed.get(row.reason or "", 0) + row.n
-    ended = synced + sum(skipped.values()) + sum(failed.values())
+        if row.stage is None:
+            ended[row.status][row.reason or ""] += row.n
+        elif row.stage == Stage.READ:
+            unread += row.n
+    synced = ended[SyncStatus.SYNCED].total()
+    skipped, failed = ended[SyncStatus.SKIPPED], ended[SyncStatus.FAILED]
     return RunProgress(
         run_id=run_id,
         connection=head.connection,
         operation=head.operation,
         created_at=head.created_at,
         total=head.total,
-        pending=head.total - ended,
+        pending=head.total - synced - skipped.total() - failed.total(),
         synced=synced,
-        skipped=skipped,
-        failed=failed,
+        skipped=dict(skipped),
+        failed=dict(failed),
         unread=unread,
     )
 
 
+def release_backfills(connection: Connection, now: int) -> int:
+    """Let held syncs go whose run has nothing left that was never read; return how many."""
+    held = exists().where(sync.c.run_id == run.c.id, sync.c.stage == Stage.HOLD)
+    unread = exists().where(sync.c.run_id == run.c.id, sync.c.stage == Stage.READ, sync.c.reads == 0)
+    ready = connection.execute(select(run.c.id).where(held, ~unread)).scalars().all()
+    if not ready:
+        return 0
+    released = update(sync).where(sync.c.run_id.in_(ready), sync.c.stage == Stage.HOLD)
+    return connection.execute(released.values(stage=Stage.SEND, due=now)).rowcount
+
+
 def prune(connection: Connection, before: int) -> int:
-    """Delete runs older than `before`."""
-    old = select(run.c.id).where(run.c.created_at < before).scalar_subquery()
-    connection.execute(delete(run_item).where(run_item.c.run_id.in_(old)))
-    return connection.execute(delete(run).where(run.c.created_at < before)).rowcount
+    """Delete runs older than `before` of which nothing waits; return how many."""
+    waits = exists().where(sync.c.run_id == run.c.id, sync.c.stage.is_not(None))
+    old = connection.execute(select(run.c.id).where(run.c.created_at < before, ~waits)).scalars().all()
+    for run_id in old:
+        connection.execute(delete(run_item).where(run_item.c.run_id == run_id))
+        connection.execute(delete(run).where(run.c.id == run_id))
+    return len(old)

@@ -1,15 +1,13 @@
 """The tables of the book.
 
-Times are milliseconds since the epoch. What keeps a promise after pruning stays in `sync`: the interview id with
-its outcome, the keyed hash of the user and the completion time. Everything that names or quotes a person can be
-nulled without breaking one.
+Times are milliseconds since the epoch. What keeps a promise after pruning stays in `sync`: the interview id
+with its outcome, the keyed hash of the user and the completion time. Everything that names or quotes a person
+can be nulled without breaking one.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text, text
-
-SCHEMA_VERSION = 1
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text, text
 
 metadata = MetaData()
 _serial = BigInteger().with_variant(Integer, "sqlite")
@@ -25,10 +23,10 @@ inbox = Table(
     "inbox",
     metadata,
     Column("id", _serial, primary_key=True, autoincrement=True),
-    Column("connection", String(40), nullable=False),
+    Column("connection", Text, nullable=False),
     Column("received_at", BigInteger, nullable=False),
-    Column("source", String(16), nullable=False),
-    Column("state", String(16), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("state", Text, nullable=False),
     Column("event", Text),
     Column("interview_id", Text),
     Column("webhook_id", Text),
@@ -39,9 +37,7 @@ inbox = Table(
     Column("signed_at", BigInteger),
     Index("inbox_webhook_id", "connection", "webhook_id", unique=True),
     Index("inbox_digest", "connection", "digest", unique=True),
-    Index(
-        "inbox_new", "id", sqlite_where=text("state = 'new'"), postgresql_where=text("state = 'new'")
-    ),
+    Index("inbox_new", "id", sqlite_where=text("state = 'new'"), postgresql_where=text("state = 'new'")),
     Index(
         "inbox_unreadable",
         "connection",
@@ -56,11 +52,11 @@ inbox = Table(
 sync = Table(
     "sync",
     metadata,
-    Column("connection", String(40), primary_key=True),
+    Column("connection", Text, primary_key=True),
     Column("interview_id", Text, primary_key=True),
-    Column("status", String(16), nullable=False),
+    Column("status", Text, nullable=False),
     Column("reason", Text),
-    Column("stage", String(16)),
+    Column("stage", Text),
     Column("due", BigInteger),
     Column("first_received_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
@@ -94,13 +90,25 @@ sync = Table(
     Index(
         "sync_user",
         "user_hash",
+        "connection",
         "completed_at",
         sqlite_where=text("user_hash IS NOT NULL"),
         postgresql_where=text("user_hash IS NOT NULL"),
     ),
     Index("sync_listed", "connection", "first_received_at", "interview_id"),
     Index(
-        "sync_run", "run_id", sqlite_where=text("run_id IS NOT NULL"), postgresql_where=text("run_id IS NOT NULL")
+        "sync_sending",
+        "connection",
+        sqlite_where=text("sending_since IS NOT NULL"),
+        postgresql_where=text("sending_since IS NOT NULL"),
+    ),
+    Index(
+        "sync_run",
+        "run_id",
+        "stage",
+        "reads",
+        sqlite_where=text("run_id IS NOT NULL"),
+        postgresql_where=text("run_id IS NOT NULL"),
     ),
     Index(
         "sync_unpruned",
@@ -113,9 +121,9 @@ sync = Table(
 run = Table(
     "run",
     metadata,
-    Column("id", String(40), primary_key=True),
-    Column("connection", String(40), nullable=False),
-    Column("operation", String(64), nullable=False),
+    Column("id", Text, primary_key=True),
+    Column("connection", Text, nullable=False),
+    Column("operation", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("total", Integer, nullable=False),
 )
@@ -123,37 +131,37 @@ run = Table(
 run_item = Table(
     "run_item",
     metadata,
-    Column("run_id", String(40), primary_key=True),
+    Column("run_id", Text, primary_key=True),
     Column("interview_id", Text, primary_key=True),
 )
 
 counter = Table(
     "counter",
     metadata,
-    Column("connection", String(40), primary_key=True),
+    Column("connection", Text, primary_key=True),
     Column("day", Integer, primary_key=True),
-    Column("status", String(16), primary_key=True),
-    Column("reason", String(64), primary_key=True),
+    Column("status", Text, primary_key=True),
+    Column("reason", Text, primary_key=True),
     Column("n", BigInteger, nullable=False),
 )
 
 lane = Table(
     "lane",
     metadata,
-    Column("name", String(64), primary_key=True),
-    Column("owner", String(64)),
+    Column("name", Text, primary_key=True),
+    Column("owner", Text),
     Column("until", BigInteger, nullable=False),
     Column("token", BigInteger, nullable=False),
     Column("paced_until", BigInteger, nullable=False),
     Column("paused_until", BigInteger, nullable=False),
-    Column("pause_code", String(64)),
+    Column("pause_code", Text),
     Column("pause_words", Text),
 )
 
 budget = Table(
     "budget",
     metadata,
-    Column("name", String(64), primary_key=True),
+    Column("name", Text, primary_key=True),
     Column("next_at", BigInteger, nullable=False),
     Column("next_interactive_at", BigInteger, nullable=False),
 )
@@ -162,8 +170,8 @@ note = Table(
     "note",
     metadata,
     Column("id", _serial, primary_key=True, autoincrement=True),
-    Column("connection", String(40), nullable=False),
-    Column("kind", String(16), nullable=False),
+    Column("connection", Text, nullable=False),
+    Column("kind", Text, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("detail", Text, nullable=False),
     Index("note_kind", "connection", "kind", "id"),
@@ -186,6 +194,6 @@ answer = Table(
 secret = Table(
     "secret",
     metadata,
-    Column("name", String(64), primary_key=True),
+    Column("name", Text, primary_key=True),
     Column("sealed", Text, nullable=False),
 )

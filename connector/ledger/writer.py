@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final
 
 import structlog
 from sqlalchemy import Connection, Engine
@@ -17,87 +18,143 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from connector.errors import StoreUnavailable
 from connector.ledger import inbox
+from connector.ledger.dialect import TryAgainError, is_store_failure, may_try_again
 from connector.ports import Delivery
 
-T = TypeVar("T")
-QUEUE_LIMIT = 10_000
-GROUP_LIMIT = 1_000
+QUEUE_LIMIT: Final = 10_000  # deliveries that wait
+QUEUE_SIZE: Final = 64 * 1024 * 1024  # characters of their bodies
+_GROUP_LIMIT = 1_000
+_GROUP_SIZE = 8 * 1024 * 1024
+_PAUSES = (0.02, 0.1, 0.5)  # seconds before work that another transaction stopped is tried again
 _log = structlog.get_logger(__name__)
+
+Work = Delivery | Callable[[Connection], Any]
 
 
 class Writer:
-    """Runs writes of one process in groups; each caller is answered after the commit that holds its write."""
+    """Runs writes of one process in groups; each caller is answered after the commit that holds its write.
+
+    Work may run more than once, each time in a transaction of which nothing stayed.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._queue: deque[tuple[Delivery | Callable[[Connection], Any], asyncio.Future[Any]]] = deque()
+        self._queue: deque[tuple[Work, asyncio.Future[Any]]] = deque()
+        self._deliveries = 0
+        self._size = 0
         self._wake = threading.Event()
         self._closed = False
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Delivery | Callable[[Connection], Any]) -> asyncio.Future[Any]:
-        """Queue one write. Raises `StoreUnavailable` when the queue is full or the writer is closed."""
-        if self._closed or len(self._queue) >= QUEUE_LIMIT:
-            raise StoreUnavailable("The store cannot keep up; call again in a few seconds.", retry_after=2)
+    def submit(self, work: Work) -> asyncio.Future[Any]:
+        """Queue one write. Raises `StoreUnavailable` after `close`, or for a delivery when the queue is full.
+
+        What is not a delivery is as much as its callers wait for, and a lane that cannot settle would have to
+        call its sends lost.
+        """
+        if self._closed:
+            raise StoreUnavailable("The store is closed; call again when the connector is up.", retry_after=5)
+        if isinstance(work, Delivery):
+            if self._deliveries >= QUEUE_LIMIT or self._size >= QUEUE_SIZE:
+                raise StoreUnavailable(
+                    "The store cannot keep up; call again in a few seconds.", retry_after=2
+                )
+            self._deliveries += 1
+            self._size += _size(work)
         future: asyncio.Future[Any] = self._loop.create_future()
         self._queue.append((work, future))
         self._wake.set()
         return future
 
     async def close(self) -> None:
-        """Finish the group that is open, then end the thread."""
+        """Commit what is queued, then end the thread."""
         self._closed = True
         self._wake.set()
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
-        while True:
+        closed = False
+        while not closed:
             self._wake.wait()
             self._wake.clear()
+            closed = self._closed  # read first: nothing is queued after it is set
             while self._queue:
-                group = [self._queue.popleft() for _ in range(min(len(self._queue), GROUP_LIMIT))]
-                results = self._commit([work for work, _ in group])
-                self._loop.call_soon_threadsafe(_answer, [future for _, future in group], results)
-            if self._closed:
-                return
+                works, futures = self._group()
+                results = self._commit(works)
+                self._loop.call_soon_threadsafe(self._answer, works, futures, results)
 
-    def _commit(self, works: list[Delivery | Callable[[Connection], Any]]) -> list[Any]:
-        """Return one result or exception for each piece of work, none before the commit."""
+    def _group(self) -> tuple[list[Work], list[asyncio.Future[Any]]]:
+        works: list[Work] = []
+        futures: list[asyncio.Future[Any]] = []
+        size = 0
+        while self._queue and len(works) < _GROUP_LIMIT and size < _GROUP_SIZE:
+            work, future = self._queue.popleft()
+            works.append(work)
+            futures.append(future)
+            size += _size(work)
+        return works, futures
+
+    def _commit(self, works: list[Work]) -> list[Any]:
+        """Return one result or exception for each piece of work, none before its commit.
+
+        A group that one piece of work spoils is committed in halves, so that the others do not suffer.
+        """
         try:
-            with self._engine.begin() as connection:
-                return self._perform(connection, works)
-        except SQLAlchemyError as error:
-            _log.error("store_write_failed", error=type(error).__name__, cause=type(error.__cause__).__name__)
-            failure = StoreUnavailable("The store cannot be written now; call again in a few seconds.", retry_after=5)
-            return [failure] * len(works)
+            return self._transaction(works)
+        except Exception as error:  # noqa: BLE001 - whatever it is belongs to a caller, not to this thread
+            if is_store_failure(error):
+                return [_told(error)] * len(works)
+            if len(works) == 1:
+                return [self._again(works[0], error)]
+        middle = len(works) // 2
+        return self._commit(works[:middle]) + self._commit(works[middle:])
 
-    def _perform(self, connection: Connection, works: list[Delivery | Callable[[Connection], Any]]) -> list[Any]:
-        results: list[Any] = [None] * len(works)
-        deliveries = [(i, work) for i, work in enumerate(works) if isinstance(work, Delivery)]
-        if deliveries:
-            stored = inbox.accept(connection, [delivery for _, delivery in deliveries])
-            for (i, _), fresh in zip(deliveries, stored, strict=True):
-                results[i] = fresh
-        for i, work in enumerate(works):
-            if isinstance(work, Delivery):
-                continue
+    def _again(self, work: Work, error: Exception) -> Any:
+        """Return the result of work that another transaction stopped, or why it has none."""
+        for pause in _PAUSES:
+            if not may_try_again(error):
+                break
+            time.sleep(pause)
             try:
-                with connection.begin_nested():
-                    results[i] = work(connection)
-            except SQLAlchemyError:
-                raise
-            except Exception as error:  # noqa: BLE001 - one caller's refusal must not undo the others' writes
-                results[i] = error
-        return results
+                return self._transaction([work])[0]
+            except Exception as another:  # noqa: BLE001 - the same
+                error = another
+        return _told(error)
+
+    def _transaction(self, works: list[Work]) -> list[Any]:
+        with self._engine.begin() as connection:
+            deliveries = [work for work in works if isinstance(work, Delivery)]
+            stored = iter(inbox.accept(connection, deliveries) if deliveries else ())
+            return [next(stored) if isinstance(work, Delivery) else work(connection) for work in works]
+
+    def _answer(self, works: list[Work], futures: list[asyncio.Future[Any]], results: list[Any]) -> None:
+        for work, future, result in zip(works, futures, results, strict=True):
+            if isinstance(work, Delivery):
+                self._deliveries -= 1
+                self._size -= _size(work)
+            if future.done():
+                continue
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
 
 
-def _answer(futures: list[asyncio.Future[Any]], results: list[Any]) -> None:
-    for future, result in zip(futures, results, strict=True):
-        if future.done():
-            continue
-        if isinstance(result, Exception):
-            future.set_exception(result)
-        else:
-            future.set_result(result)
+def _size(work: Work) -> int:
+    return len(work.body or "") if isinstance(work, Delivery) else 0
+
+
+def _told(error: Exception) -> Exception:
+    """Return what the caller learns: a refusal as it is, and never the database's words, which quote data."""
+    if not isinstance(error, SQLAlchemyError | TryAgainError):
+        return error
+    cause = getattr(error, "orig", None)
+    _log.error(
+        "store_write_failed",
+        error=type(error).__name__,
+        cause=type(cause).__name__,
+        sqlstate=getattr(cause, "sqlstate", None),
+    )
+    return StoreUnavailable("The store cannot be written now; call again in a few seconds.", retry_after=5)

@@ -1,0 +1,138 @@
+"""One SQL statement over many rows, and many rows as one result.
+
+Python's `sqlite3` gives up the interpreter for every row that it steps over. While the event loop is busy,
+each of those costs the writer's thread milliseconds; so rows go in as one VALUES list and come out as one
+JSON text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, CursorResult, Select, func, select
+
+Row = Sequence[Any]
+_SQLITE_SIZES: Final = (
+    256,
+    64,
+    16,
+    4,
+    1,
+)  # rows a statement: few sizes, so that the driver keeps each prepared
+# jsonb is parsed once, json once for every column
+_POSTGRES_ROWS: Final = "(SELECT {picked} FROM jsonb_array_elements(CAST(%(rows)s AS jsonb)))"
+_SQLITE_ROWS: Final = "(SELECT {picked} FROM (VALUES {values}))"
+
+
+class Batch:
+    """A statement for both databases, made once.
+
+    In `template`, `{names}` stands for the columns, `{rows}` for a derived table of them and `{changes}` for
+    the assignments of those that are not in `key`. For a query, `{returns}` stands for what it returns, and
+    `{lock}` for what keeps the rows of the table `s` until the transaction ends (SQLite has one writer
+    anyway). Column types are `text`, `bigint`, `integer` and `boolean`; SQLite needs none.
+    """
+
+    def __init__(
+        self,
+        template: str,
+        columns: Mapping[str, str],
+        *,
+        key: Collection[str] = (),
+        returns: Sequence[str] = (),
+    ) -> None:
+        changes = ", ".join(f"{name} = r.{name}" for name in columns if name not in key)
+        template = template.replace("{names}", ", ".join(columns)).replace("{changes}", changes)
+        shown = ", ".join(returns)
+        self._postgres = (
+            template.replace("{rows}", _postgres_rows(columns))
+            .replace("{returns}", shown)
+            .replace("{lock}", "ORDER BY s.connection, s.interview_id FOR UPDATE OF s")
+        )
+        self._sqlite = {
+            size: template.replace("{rows}", _sqlite_rows(columns, size))
+            .replace("{returns}", f"json_group_array(json_array({shown}))")
+            .replace("{lock}", "")
+            for size in _SQLITE_SIZES
+        }
+
+    def execute(self, connection: Connection, values: Sequence[Row]) -> int:
+        """Run it over `values`, rows in the order of the columns; return how many rows it changed."""
+        return sum(result.rowcount for result in self._results(connection, values))
+
+    def fetch(self, connection: Connection, values: Sequence[Row]) -> list[Row]:
+        """Run a query over `values`; return rows in the order of `returns`."""
+        results = self._results(connection, values)
+        if connection.dialect.name == "sqlite":
+            return [row for result in results for row in json.loads(result.scalar_one())]
+        return [row for result in results for row in result]
+
+    def _results(self, connection: Connection, values: Sequence[Row]) -> Iterator[CursorResult[Any]]:
+        if connection.dialect.name == "postgresql":
+            yield connection.exec_driver_sql(self._postgres, {"rows": _json(values)})
+            return
+        start = 0
+        for size in _SQLITE_SIZES:
+            while len(values) - start >= size:
+                flat = tuple(value for row in values[start : start + size] for value in row)
+                yield connection.exec_driver_sql(self._sqlite[size], _bindable(flat))
+                start += size
+
+
+def fetch(connection: Connection, query: Select[Any]) -> list[Row]:
+    """Return the rows of a query, in its order."""
+    if connection.dialect.name != "sqlite":
+        return list(connection.execute(query))
+    rows = query.subquery()
+    return list(
+        json.loads(connection.execute(select(func.json_group_array(func.json_array(*rows.c)))).scalar_one())
+    )
+
+
+def storable(value: Any) -> Any:
+    """Return a text as both databases can hold it; anything else as it is.
+
+    PostgreSQL's text takes neither NUL nor half of a surrogate pair: U+FFFD stands for them.
+    """
+    if not isinstance(value, str):
+        return value
+    whole = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return whole.replace("\0", "\ufffd")
+
+
+def _postgres_rows(columns: Mapping[str, str]) -> str:
+    picked = (f"CAST(value ->> {at} AS {kind}) AS {name}" for at, (name, kind) in enumerate(columns.items()))
+    return _POSTGRES_ROWS.replace("{picked}", ", ".join(picked))
+
+
+def _sqlite_rows(columns: Collection[str], size: int) -> str:
+    picked = ", ".join(f"column{at} AS {name}" for at, name in enumerate(columns, 1))
+    row = f"({', '.join('?' * len(columns))})"
+    return _SQLITE_ROWS.replace("{picked}", picked).replace("{values}", ", ".join([row] * size))
+
+
+def _json(values: Sequence[Row]) -> str:
+    encoded = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    if "\\u0000" in encoded or not _is_whole(encoded):
+        return json.dumps([[storable(value) for value in row] for row in values], ensure_ascii=False)
+    return encoded
+
+
+def _bindable(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    texts = "".join([value for value in values if isinstance(value, str)])
+    if "\0" in texts or not _is_whole(texts):
+        return tuple(map(storable, values))
+    return values
+
+
+def _is_whole(value: str) -> bool:
+    """Tell whether a text has no half of a surrogate pair."""
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,39 @@
+"""Remove what names or quotes a person once it is old."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+
+from connector.ledger.batch import Batch, fetch
+from connector.ledger.schema import sync
+from connector.ledger.syncs import KEY
+
+_FORGET = Batch(
+    "UPDATE sync SET {changes}, facts = NULL, user_id = NULL, identify = NULL, event = NULL, attempts = NULL "
+    "FROM {rows} AS r WHERE sync.connection = r.connection AND sync.interview_id = r.interview_id",
+    {**KEY, "pruned_at": "bigint"},
+    key=KEY,
+)
+
+
+def prune_syncs(connection: Connection, before: int, now: int, limit: int) -> int:
+    """Remove what names or quotes a person from syncs that ended before `before`; return how many.
+
+    The interview id with its outcome, the user's keyed hash and the completion time stay: they keep an
+    interview from being counted twice, and older interviews from overwriting newer user properties.
+    """
+    old = (
+        select(sync.c.connection, sync.c.interview_id)
+        .where(
+            sync.c.updated_at < before,
+            sync.c.pruned_at.is_(None),
+            sync.c.stage.is_(None),
+            sync.c.sending_since.is_(None),
+        )
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    values = [(*key, now) for key in fetch(connection, old)]
+    if values:
+        _FORGET.execute(connection, values)
+    return len(values)

@@ -1,0 +1,154 @@
+"""What the ledger promises about what comes in, on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from connector.errors import Conflict, StoreUnavailable
+from connector.ledger import writer
+from connector.ledger.book import Book
+from tests.fakes import NOW, a_delivery, a_sync
+
+
+async def test_many_at_once_are_all_stored_before_they_are_answered(book: Book, other_book: Book) -> None:
+    async def accept(number: int) -> tuple[bool, int]:
+        fresh = await book.accept(a_delivery(f"int_{number}"))
+        return fresh, len(await other_book.received("default", f"int_{number}"))
+
+    assert await asyncio.gather(*map(accept, range(200))) == [(True, 1)] * 200
+
+
+async def test_every_column_comes_back(book: Book) -> None:
+    given = a_delivery(webhook_id="msg_1", header="x-koji-signature", scheme="timestamped", signed_at=NOW - 5)
+    await book.accept(given)
+    [stored] = await book.take_new(10)
+    assert stored == replace(given, id=stored.id)
+    assert await book.latest_webhook("default") == stored
+    assert await book.latest_webhook("other") is None
+
+
+async def test_known_by_digest_or_webhook_id_in_one_group_and_across_groups(book: Book) -> None:
+    first = a_delivery(webhook_id="msg_1")
+    group = [
+        first,
+        first,
+        a_delivery(webhook_id="msg_1"),
+        replace(first, webhook_id="msg_2"),
+        a_delivery(webhook_id="msg_3"),
+        replace(first, connection="other"),
+    ]
+    assert await asyncio.gather(*map(book.accept, group)) == [True, False, False, False, True, True]
+    assert await asyncio.gather(*map(book.accept, group)) == [False] * 6
+    assert len(await book.take_new(10)) == 3
+
+
+async def test_what_carries_no_mark_is_never_a_duplicate(book: Book) -> None:
+    plain = a_delivery(digest=None, source="call")
+    assert await asyncio.gather(*(book.accept(plain) for _ in range(3))) == [True, True, True]
+
+
+async def test_two_processes_agree_on_what_is_new(book: Book, other_book: Book) -> None:
+    deliveries = [a_delivery(f"int_{number}") for number in range(100)]
+    answers = await asyncio.gather(
+        *map(book.accept, deliveries), *map(other_book.accept, reversed(deliveries))
+    )
+    assert sum(answers) == 100
+    assert len(await book.take_new(500)) == 100
+
+
+async def test_taken_oldest_first_until_done(book: Book) -> None:
+    for number in range(5):
+        await book.accept(a_delivery(f"int_{number}"))
+    taken = await book.take_new(3)
+    assert [one.interview_id for one in taken] == ["int_0", "int_1", "int_2"]
+    await book.revise([], lambda _: [], done=[one.id for one in taken])
+    assert [one.interview_id for one in await book.take_new(3)] == ["int_3", "int_4"]
+
+
+async def test_large_bodies_are_taken_a_few_at_a_time(book: Book) -> None:
+    body = '{"words": "' + "é\\n" * 349_000 + '"}'
+    for number in range(20):
+        await book.accept(a_delivery(f"int_{number}", body=body, digest=f"{number}"))
+    taken = await book.take_new(500)
+    assert 1 <= len(taken) < 20
+    assert taken[0].body == body
+
+
+async def test_texts_that_a_database_cannot_hold(book: Book) -> None:
+    odd = a_delivery(event="a\0b", webhook_id="half \ud83d", scheme="whole \U0001f600", body="\udc00 \0 é")
+    assert await book.accept(odd)
+    assert not await book.accept(odd)
+    [stored] = await book.take_new(10)
+    assert (stored.event, stored.webhook_id) == ("a\ufffdb", "half \ufffd")
+    assert (stored.scheme, stored.body) == ("whole \U0001f600", "\ufffd \ufffd é")
+
+
+async def test_a_failing_piece_of_work_does_not_undo_its_group(book: Book) -> None:
+    def refuse(_: Any) -> list[Any]:
+        raise Conflict("no")
+
+    results = await asyncio.gather(
+        book.accept(a_delivery("int_1")),
+        book.revise([], refuse),
+        book.accept(a_delivery("int_2")),
+        book.revise([("default", "int_3")], lambda _: [a_sync("int_3")]),
+        return_exceptions=True,
+    )
+    assert [type(result) for result in results] == [bool, Conflict, bool, list]
+    assert len(await book.take_new(10)) == 2
+    assert await book.find("default", "int_3") == a_sync("int_3")
+    assert await book.totals("default") == {("pending", ""): 1}
+
+
+async def test_a_full_queue_refuses_deliveries_and_nothing_else(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "QUEUE_LIMIT", 3)
+    results = await asyncio.gather(
+        *(book.accept(a_delivery(f"int_{number}")) for number in range(5)),
+        book.acquire("lane", "me", NOW, 1_000),
+        return_exceptions=True,
+    )
+    assert results[:3] == [True, True, True]
+    assert [type(result) for result in results[3:5]] == [StoreUnavailable, StoreUnavailable]
+    assert results[5] is not None
+    assert await book.accept(a_delivery("int_9"))
+
+
+async def test_a_queue_of_long_bodies_is_full_early(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "QUEUE_SIZE", 1_000)
+    long = [a_delivery(body=f"{number}" * 1_000) for number in range(2)]
+    results = await asyncio.gather(*map(book.accept, long), return_exceptions=True)
+    assert [type(result) for result in results] == [bool, StoreUnavailable]
+    assert await book.accept(long[1])
+
+
+async def test_close_finishes_what_is_queued_and_refuses_the_rest(book: Book, other_book: Book) -> None:
+    queued = [asyncio.ensure_future(book.accept(a_delivery(f"int_{number}"))) for number in range(50)]
+    await asyncio.sleep(0)
+    await book.close()
+    assert await asyncio.gather(*queued) == [True] * 50
+    assert len(await other_book.take_new(100)) == 50
+    with pytest.raises(StoreUnavailable):
+        await book.accept(a_delivery())
+    with pytest.raises(StoreUnavailable):
+        await book.find("default", "int_1")
+
+
+async def test_unreadable_ones_are_listed_and_given_back(book: Book) -> None:
+    for number in range(3):
+        await book.accept(a_delivery(None, body=f"{number}"))
+    newest = await book.unreadable("default", limit=2)
+    assert [one.body for one in newest] == ["2", "1"]
+    assert [one.body for one in await book.unreadable("default", limit=2, before=newest[-1].id)] == ["0"]
+    assert await book.take_new(10) == []
+    await book.reread({newest[0].id: ("interview.completed", "int_7"), newest[1].id: (None, "int_8")})
+    assert [(one.event, one.interview_id) for one in await book.take_new(10)] == [
+        (None, "int_8"),
+        ("interview.completed", "int_7"),
+    ]
+    assert len(await book.unreadable("default", limit=10)) == 1

@@ -1,0 +1,121 @@
+"""Stand-ins for the ports that need a network or a clock, and values to put into a ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from itertools import count
+from typing import Any
+
+from connector.amplitude.answers import Answer, Kind
+from connector.errors import NotFound
+from connector.models import Interview, Stage, SyncStatus
+from connector.ports import Delivery, Settlement, Sync
+
+NOW = 1_790_000_000_000
+_numbers = count()
+
+
+class ManualClock:
+    """Time that passes only when a test says so, or when somebody sleeps."""
+
+    def __init__(self, now: int = NOW) -> None:
+        self.time = now
+
+    def now(self) -> int:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.advance(seconds)
+        await asyncio.sleep(0)
+
+    def advance(self, seconds: float) -> None:
+        self.time += round(seconds * 1000)
+
+
+class FakeKoji:
+    """Interviews by id; an exception in place of a body is raised. `reads` are the ids asked for."""
+
+    def __init__(self, interviews: Mapping[str, Mapping[str, Any] | Exception] | None = None) -> None:
+        self.interviews = dict(interviews or {})
+        self.reads: list[str] = []
+
+    async def read(self, interview_id: str, *, patience: float | None = None) -> Mapping[str, Any]:
+        self.reads.append(interview_id)
+        found = self.interviews.get(interview_id, NotFound("Koji has no interview of that id."))
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+class FakeAmplitude:
+    """Answers in the order given, then accepts everything. `sent` are the events of each request, parsed."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers = list(answers)
+        self.sent: list[list[dict[str, Any]]] = []
+
+    async def send(self, events: Sequence[str], user_ids: Sequence[str]) -> Answer:
+        assert len(events) == len(user_ids)
+        self.sent.append([json.loads(event) for event in events])
+        return self._answer(len(events))
+
+    async def probe(self) -> Answer:
+        return self._answer(0)
+
+    def _answer(self, events: int) -> Answer:
+        if self.answers:
+            return self.answers.pop(0)
+        return Answer(Kind.ACCEPTED, 200, "", events_ingested=events)
+
+
+def a_delivery(interview_id: str | None = "int_1", **told: Any) -> Delivery:
+    """Return a webhook about an interview; every one has a body and a digest of its own unless told."""
+    body = told.pop("body", json.dumps({"interview_id": interview_id, "nr": next(_numbers)}))
+    values: dict[str, Any] = {
+        "connection": "default",
+        "received_at": NOW,
+        "source": "webhook",
+        "state": "unreadable" if interview_id is None else "new",
+        "event": "interview.analysis_ready",
+        "digest": sha256(str(body).encode("utf-8", "surrogatepass")).hexdigest()[:32],
+    }
+    return Delivery(interview_id=interview_id, body=body, **(values | told))
+
+
+def a_sync(interview_id: str = "int_1", user: str = "ada@example.com", **told: Any) -> Sync:
+    """Return a sync that is due to be sent now."""
+    values: dict[str, Any] = {
+        "connection": "default",
+        "status": SyncStatus.PENDING,
+        "stage": Stage.SEND,
+        "due": NOW,
+        "first_received_at": NOW,
+        "updated_at": NOW,
+        "completed_at": NOW - 60_000,
+        "facts": Interview(
+            interview_id, ready=True, respondent_email=user, themes=("pricing",), quality_score=4.5
+        ),
+        "user_id": user,
+        "user_hash": sha256(user.encode()).hexdigest()[:32],
+        "identify": json.dumps({"event_type": "$identify", "user_id": user}),
+        "event": json.dumps({"event_type": "koji.interview_completed", "user_id": user}),
+    }
+    return Sync(interview_id=interview_id, **(values | told))
+
+
+def a_settlement(sync: Sync, status: SyncStatus = SyncStatus.SYNCED, **told: Any) -> Settlement:
+    """Return what one send led to."""
+    values: dict[str, Any] = {
+        "reason": None,
+        "due": NOW + 1_000 if status is SyncStatus.PENDING else None,
+        "attempts": (*sync.attempts, {"at": NOW, "outcome": "accepted", "status": 200}),
+        "unknown_since": sync.unknown_since,
+        "tries": sync.tries + 1,
+        "synced_at": NOW if status is SyncStatus.SYNCED else None,
+    }
+    return Settlement(
+        connection=sync.connection, interview_id=sync.interview_id, status=status, **(values | told)
+    )

@@ -1,0 +1,103 @@
+"""A private PostgreSQL cluster for tests: on a loopback port, in a temporary directory, gone at the end."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg import sql
+
+GIVEN = "KOJI_AMPLITUDE_TEST_POSTGRES"
+MISSING = f"needs PostgreSQL: install its server programs (initdb, pg_ctl), or set {GIVEN}=postgresql://..."
+_INSTALLED = Path("/usr/lib/postgresql")
+_USER = "postgres"
+_OPTIONS = "-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off"
+
+
+def is_available() -> bool:
+    """Tell whether a server was given or can be started."""
+    return bool(os.environ.get(GIVEN)) or (_program("initdb") is not None and _program("pg_ctl") is not None)
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """Yield the URL of a server whose user may create databases."""
+    if given := os.environ.get(GIVEN):
+        yield given
+        return
+    folder = Path(tempfile.mkdtemp(prefix="koji-amplitude-postgres-"))
+    if _as_user():
+        shutil.chown(folder, _USER)
+    try:
+        data = folder / "data"
+        _run("initdb", "-D", data, "-U", _USER, "-A", "trust", "-E", "UTF8", "--no-sync")
+        port = _free_port()
+        options = _OPTIONS.format(port=port, folder=folder)
+        _run("pg_ctl", "-D", data, "-o", options, "-l", folder / "log", "-w", "-t", "60", "start")
+        try:
+            yield f"postgresql://{_USER}@127.0.0.1:{port}/postgres"
+        finally:
+            _run("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def database(server_url: str) -> Iterator[str]:
+    """Yield the URL of an empty database on a server; it is dropped at the end, whoever still uses it."""
+    name = f"koji_amplitude_{secrets.token_hex(6)}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _run(name: str, *arguments: str | Path) -> None:
+    program = _program(name)
+    assert program is not None, MISSING
+    command = [*_as_user(), program, *map(str, arguments)]
+    # the server inherits these streams: a pipe would never end
+    with tempfile.TemporaryFile() as said:
+        done = subprocess.run(
+            command, check=False, stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd="/", timeout=120
+        )
+        said.seek(0)
+        assert done.returncode == 0, said.read().decode(errors="replace")
+
+
+def _as_user() -> list[str]:
+    """Return what makes a command run as another user: PostgreSQL refuses to run as root."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return []
+    if runuser := shutil.which("runuser"):
+        return [runuser, "-u", _USER, "--"]
+    return ["setpriv", f"--reuid={_USER}", f"--regid={_USER}", "--init-groups", "--"]
+
+
+def _program(name: str) -> str | None:
+    if found := shutil.which(name):
+        return found
+    versions = sorted(_INSTALLED.glob(f"*/bin/{name}"), key=lambda path: _number(path.parts[-3]))
+    return str(versions[-1]) if versions else None
+
+
+def _number(version: str) -> float:
+    return float(version) if version.replace(".", "", 1).isdigit() else 0.0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
