@@ -1,0 +1,164 @@
+"""One server of the demo: a process of its own on a free loopback port."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+import connector
+
+HOST = "127.0.0.1"
+Command = Callable[[int], tuple[Sequence[str], Mapping[str, str]]]
+"""From a port to Python's arguments and the settings."""
+
+_START_SECONDS = 40.0
+_STOP_SECONDS = 12.0  # the connector waits at most 10 s for calls in flight
+_PORT_TRIES = 3
+_LAST_LINES = 8
+# Nothing else of the caller's environment reaches a server: no settings, no keys, no proxy, no home.
+_INHERITED = (
+    *("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "COMSPEC", "PATHEXT"),
+    *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME"),
+)
+
+
+class DemoError(Exception):
+    """The demo cannot go on. The message is one line; `log` holds the last lines that a server wrote."""
+
+    def __init__(self, message: str, log: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.log = tuple(log)
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One server process; what it writes goes to the file `log`."""
+
+    name: str
+    port: int
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def url(self) -> str:
+        """Return the base URL."""
+        return f"http://{HOST}:{self.port}"
+
+    def last_lines(self) -> list[str]:
+        """Return the end of what it wrote."""
+        return self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_LINES:]
+
+    def require_running(self) -> None:
+        """Raise DemoError when the process ended."""
+        code = self.process.poll()
+        if code is not None:
+            raise DemoError(f"The {self.name} ended with exit code {code}.", self.last_lines())
+
+    def stop(self) -> None:
+        """Ask it to end, and end it when it does not."""
+        self.process.terminate()
+        try:
+            self.process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            # also when a second Ctrl-C cuts the wait short
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+
+
+@contextmanager
+def child(name: str, ready_path: str, directory: Path, command: Command) -> Iterator[Child]:
+    """Start a server in `directory` and wait until `ready_path` answers 200.
+
+    It is ended however the block is left. Raises DemoError when it ends or is silent instead.
+    """
+    for left in reversed(range(_PORT_TRIES)):
+        started = _start(name, directory, command)
+        try:
+            if _is_ready(started, ready_path, or_port_lost=left > 0):
+                yield started
+                return
+        finally:
+            started.stop()
+
+
+def _start(name: str, directory: Path, command: Command) -> Child:
+    port = _free_port()
+    arguments, settings = command(port)
+    log = directory / f"{name}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603 - our own modules, with arguments of our own
+            [sys.executable, *arguments],
+            cwd=directory,
+            env={**_environment(directory), **settings},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    return Child(name, port, process, log)
+
+
+def _is_ready(started: Child, path: str, *, or_port_lost: bool) -> bool:
+    """Wait until the server answers; False, if allowed, when somebody else took its port before it could."""
+    deadline = time.monotonic() + _START_SECONDS
+    with httpx.Client(base_url=started.url, trust_env=False, timeout=5) as client:
+        while time.monotonic() < deadline:
+            if started.process.poll() is not None and or_port_lost and not _is_free(started.port):
+                return False
+            started.require_running()
+            if _answers(client, path):
+                return True
+            time.sleep(0.05)
+    raise DemoError(f"The {started.name} did not answer within {_START_SECONDS:.0f} s.", started.last_lines())
+
+
+def _answers(client: httpx.Client, path: str) -> bool:
+    try:
+        return client.get(path).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) != 0
+
+
+def _environment(directory: Path) -> dict[str, str]:
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return {
+        **inherited,
+        "HOME": str(directory),
+        "USERPROFILE": str(directory),
+        "PYTHONPATH": os.pathsep.join(_python_path()),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _python_path() -> list[str]:
+    """Return where the server finds what this process found, though it runs in another directory."""
+    given = [
+        str(Path(entry).resolve()) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry
+    ]
+    ours = Path(connector.__file__).resolve().parents[1]
+    installed = {Path(sysconfig.get_path(kind)).resolve() for kind in ("purelib", "platlib")}
+    return given if ours in installed else [*given, str(ours)]

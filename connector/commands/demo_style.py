@@ -1,0 +1,98 @@
+"""How the demo writes: 100 columns at most; colour and movement only on a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import Final, TextIO
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+WIDTH: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """Signs that the output can carry."""
+
+    full: str
+    partial: str
+    empty: str
+    good: str
+    bad: str
+
+
+_DRAWN: Final = Glyphs("█", "▒", "·", "✓", "✗")
+_TYPED: Final = Glyphs("#", "+", ".", "ok", "NO")
+
+
+def open_console(file: TextIO | None = None) -> Console:
+    """Return a console for `file` (the standard output): plain lines unless it is a terminal of a person."""
+    out = sys.stdout if file is None else file
+    moving = out.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
+    if not moving:
+        return Console(file=out, force_terminal=False, color_system=None, width=WIDTH, highlight=False)
+    console = Console(file=out, highlight=False)
+    console.width = min(console.width, WIDTH)
+    return console
+
+
+def glyphs(console: Console) -> Glyphs:
+    """Return the signs that the console's encoding has."""
+    return _TYPED if console.options.ascii_only else _DRAWN
+
+
+def put(console: Console, *what: RenderableType) -> None:
+    """Print; elsewhere than on a terminal without the blanks that fill a table's lines."""
+    if console.is_terminal:
+        console.print(*what, sep="\n")
+        return
+    with console.capture() as capture:
+        console.print(*what, sep="\n")
+    console.file.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
+    console.file.flush()
+
+
+def heading(console: Console, words: str, aside: str = "") -> None:
+    """Begin a section."""
+    put(console, "", Text.assemble((words, "bold"), (f"  {aside}" if aside else "", "dim")))
+
+
+def indented(words: str | Text, style: str = "") -> Padding:
+    """Return a paragraph as far from the margin as the tables."""
+    return Padding(Text(words, style) if isinstance(words, str) else words, (0, 0, 0, 2))
+
+
+def columns(*, right: tuple[int, ...] = (), count: int) -> Table:
+    """Return an indented table without lines; the columns in `right` are numbers."""
+    table = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column(width=0)
+    for index in range(count):
+        last = index == count - 1
+        table.add_column(
+            justify="right" if index in right else "left",
+            no_wrap=not last,
+            overflow="fold" if last else "ellipsis",
+        )
+    return table
+
+
+def bar(signs: Glyphs, width: int, whole: int, solid: int, partial: int = 0) -> Text:
+    """Draw `solid` and then `partial` of `whole` over `width` cells; what is more than nothing is visible."""
+    first = _cells(width, whole, solid)
+    second = min(width - first, _cells(width, whole, partial))
+    return Text.assemble(
+        (signs.full * first, "cyan"),
+        (signs.partial * second, "yellow"),
+        (signs.empty * (width - first - second), "dim"),
+    )
+
+
+def _cells(width: int, whole: int, part: int) -> int:
+    if not (whole and part):
+        return 0
+    return min(width, max(1, round(width * part / whole)))
