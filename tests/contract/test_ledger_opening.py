@@ -1,0 +1,188 @@
+"""What happens when a ledger is opened, and when its store fails."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import stat
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event, insert, text
+
+from connector.errors import NotConfigured, SettingsError, StoreUnavailable
+from connector.ledger.book import Book, open_book
+from connector.ledger.dialect import is_sqlite, sqlite_path
+from connector.ledger.migrations import migrate
+from connector.ledger.schema import schema_version
+from connector.sealing import Sealer
+from tests.conftest import SEALER
+from tests.fakes import NOW, a_delivery, a_sync
+
+
+async def opened(database_url: str) -> Book:
+    return await open_book(database_url, SEALER.seal, SEALER.open)
+
+
+async def test_what_was_stored_is_there_after_a_restart(database_url: str) -> None:
+    first = await opened(database_url)
+    await first.accept(a_delivery())
+    await first.close()
+    second = await opened(database_url)
+    assert len(await second.take_new(10)) == 1
+    await second.ping()
+    await second.close()
+    if is_sqlite(database_url):
+        assert [one.name for one in sqlite_path(database_url).parent.iterdir()] == ["ledger.db"]
+
+
+async def test_a_file_is_for_its_owner_alone_and_durable(sqlite_url: str) -> None:
+    book = await opened(sqlite_url)
+    path = sqlite_path(sqlite_url)
+    assert "a folder, 100%?" in str(path)
+    assert {stat.S_IMODE(one.stat().st_mode) for one in path.parent.iterdir()} == {0o600}
+    with book._write_engine.connect() as connection:
+        told = {
+            name: connection.execute(text(f"PRAGMA {name}")).scalar()
+            for name in ("journal_mode", "synchronous", "secure_delete")
+        }
+    assert told == {"journal_mode": "wal", "synchronous": 2, "secure_delete": 1}
+    await book.close()
+
+
+async def test_a_newer_schema_ends_with_one_line(book: Book, database_url: str) -> None:
+    with book._write_engine.begin() as connection:
+        connection.execute(insert(schema_version).values(version=99, applied_at=NOW))
+    with pytest.raises(SettingsError) as refused:
+        await opened(database_url)
+    assert "99" in str(refused.value)
+    assert "upgrade koji-amplitude" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+async def test_an_upgrade_runs_once_and_copies_a_file_first(book: Book, database_url: str) -> None:
+    await book.accept(a_delivery())
+
+    def upgrade(connection: Connection) -> None:
+        connection.execute(text("ALTER TABLE note ADD COLUMN weight INTEGER"))
+
+    for _ in range(2):
+        await asyncio.to_thread(migrate, database_url, [upgrade])
+    with book._write_engine.begin() as connection:
+        assert connection.execute(text("SELECT count(weight) FROM note")).scalar() == 0
+    if is_sqlite(database_url):
+        copy = sqlite_path(database_url).with_name("ledger.db.before-version-2")
+        assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+        with closing(sqlite3.connect(copy)) as kept:
+            assert kept.execute("SELECT count(*) FROM inbox").fetchone() == (1,)
+            assert kept.execute("SELECT max(version) FROM schema_version").fetchone() == (1,)
+    with pytest.raises(SettingsError):
+        await opened(database_url)
+
+
+async def test_an_upgrade_that_fails_leaves_everything_as_it_was(book: Book, database_url: str) -> None:
+    def upgrade(connection: Connection) -> None:
+        connection.execute(text("ALTER TABLE note ADD COLUMN weight INTEGER"))
+        connection.execute(text("SELECT nothing FROM nowhere"))
+
+    with pytest.raises(SettingsError):
+        migrate(database_url, [upgrade])
+    again = await opened(database_url)
+    await again.note("", "ping", {}, NOW, 1)
+    await again.close()
+
+
+async def test_all_who_open_share_one_key(book: Book, other_book: Book) -> None:
+    assert book.hash_user("ada@example.com") == other_book.hash_user("ada@example.com")
+    assert book.hash_user("ada@example.com") != book.hash_user("grace@example.com")
+    assert len(book.hash_user("half \ud800")) == 32
+
+
+async def test_many_open_an_empty_database_at_once(database_url: str) -> None:
+    books = await asyncio.gather(*(opened(database_url) for _ in range(6)))
+    assert len({one.hash_user("ada@example.com") for one in books}) == 1
+    await asyncio.gather(*(one.close() for one in books))
+
+
+async def test_another_encryption_key_is_told(book: Book, database_url: str) -> None:
+    stranger = Sealer([b"x" * 32])
+    with pytest.raises(NotConfigured, match="CONNECTOR_ENCRYPTION_KEY"):
+        await open_book(database_url, stranger.seal, stranger.open)
+    rotated = Sealer([b"x" * 32, b"k" * 32])
+    again = await open_book(database_url, rotated.seal, rotated.open)
+    assert again.hash_user("ada@example.com") == book.hash_user("ada@example.com")
+    await again.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://nobody:secret-word@127.0.0.1:1/nothing", "sqlite:////proc/nowhere/ledger.db"],
+)
+async def test_a_database_that_cannot_be_opened_is_told_in_one_line(url: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        await opened(url)
+    assert str(refused.value).startswith("DATABASE_URL: ")
+    assert "\n" not in str(refused.value)
+    assert "secret-word" not in str(refused.value)
+
+
+async def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "letter.txt"
+    path.write_text("Dear reader, " * 100)
+    with pytest.raises(SettingsError, match="not a database"):
+        await opened(f"sqlite:///{path}")
+
+
+async def test_a_store_that_fails_is_told_to_all_and_recovers(book: Book) -> None:
+    failing = True
+
+    @event.listens_for(book._write_engine, "commit")
+    def _fail(connection: Connection) -> None:
+        if failing:
+            _break(connection)
+
+    results = await asyncio.gather(
+        *(book.accept(a_delivery(f"int_{at}")) for at in range(5)),
+        book.revise([], lambda _: [a_sync()]),
+        return_exceptions=True,
+    )
+    assert {type(result) for result in results} == {StoreUnavailable}
+    assert all(isinstance(result, StoreUnavailable) and result.retry_after for result in results)
+    failing = False
+    assert await book.take_new(10) == []
+    assert await book.accept(a_delivery("int_1"))
+    assert len(await book.take_new(10)) == 1
+
+
+def _break(connection: Connection) -> None:
+    """Fail as a full disk or a server that went away does."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA query_only=ON")
+        try:
+            connection.exec_driver_sql("DELETE FROM note")
+        finally:
+            connection.exec_driver_sql("PRAGMA query_only=OFF")
+    else:
+        connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
+
+
+async def test_a_read_that_fails_quotes_no_data(book: Book) -> None:
+    def fail(connection: Connection) -> Any:
+        return connection.execute(text("SELECT :who FROM nowhere"), {"who": "ada@example.com"})
+
+    with pytest.raises(StoreUnavailable) as failed:
+        await book._read(fail)
+    assert failed.value.__cause__ is None
+    assert "example.com" not in str(failed.value)
+
+
+async def test_work_that_is_wrong_by_itself_fails_alone_and_quotes_no_data(book: Book) -> None:
+    results = await asyncio.gather(
+        book.revise([], lambda _: [a_sync("int_1"), a_sync("int_1")]),
+        *(book.accept(a_delivery(f"int_{at}")) for at in range(5)),
+        return_exceptions=True,
+    )
+    assert isinstance(results[0], StoreUnavailable)
+    assert results[1:] == [True] * 5
