@@ -1,0 +1,179 @@
+"""Where log lines go and what may stand in them: standard error, without people, their words or secrets."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+import traceback
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from connector.errors import ConnectorError
+from connector.redaction import safe
+
+LEVELS: Final[Mapping[str, int]] = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+LONGEST_VALUE = 2_000
+REMOVED = "[removed]"
+_DROPPED = re.compile(
+    r"(?i)(?:^|[_-])(?:body|headers?|tokens?|secrets?|authorization|cookies?|password|api[_-]?key)$"
+)
+_ESCAPED_ADDRESS = re.compile(r"(?i)[^\s\"'<>=&?/]+%40[^\s\"'<>&/]+")
+_USER_INFO = re.compile(r"(?<=://)[^\s/@]+@")
+_API_KEY_HEADER = re.compile(r"(?i)\b((?:x-)?api-key|authorization)(\"|')?\s*[:=]\s*(\"|')?[^\s,\"']+")
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+# Their lines carry addresses of requests, or tell of each request, which the ledger tells better.
+_QUIET = ("httpx", "httpcore", "uvicorn", "asyncio", "sqlalchemy")
+_DEEPEST = 6
+
+
+def configure(level: str, *, secrets: Iterable[str] = (), stream_is_terminal: bool | None = None) -> None:
+    """Send the log of this process to standard error: readable on a terminal, else one JSON object a line.
+
+    `level` is debug, info, warning or error; `secrets` are texts that no line may hold, besides whatever
+    looks like an address or a credential. Standard library loggers come out the same way.
+    """
+    terminal = sys.stderr.isatty() if stream_is_terminal is None else stream_is_terminal
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _describe_exception,
+        Scrubber(secrets),
+    ]
+    renderer = _readable() if terminal else structlog.processors.JSONRenderer(ensure_ascii=False)
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=_StandardError,
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(_Stream())
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, _only_first_line, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(LEVELS[level])
+    for name in _QUIET:
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+        logger.setLevel(max(LEVELS[level], logging.WARNING))
+
+
+class Scrubber:
+    """A processor that takes out what no log may hold, in every value at any depth."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._secrets = tuple(sorted({one for one in secrets if len(one) > 3}, key=len, reverse=True))
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        """Return the event without what is not for logs."""
+        return {
+            name: value if name.startswith("_") else self._value(value, 0)
+            for name, value in event.items()
+            if not _DROPPED.search(name)
+        }
+
+    def text(self, text: str) -> str:
+        """Return a text without addresses, credentials, known secrets and control characters."""
+        text = _CONTROL.sub(" ", text)
+        text = _USER_INFO.sub("", _API_KEY_HEADER.sub(r"\1: [secret]", text))
+        return safe(_ESCAPED_ADDRESS.sub("[address]", text), self._secrets, LONGEST_VALUE)
+
+    def _value(self, value: Any, depth: int) -> Any:
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        if isinstance(value, Mapping | list | tuple | set | frozenset):
+            return self._items(value, depth + 1) if depth < _DEEPEST else REMOVED
+        return self.text(described(value) if isinstance(value, BaseException) else str(value))
+
+    def _items(self, items: Mapping[Any, Any] | Iterable[Any], depth: int) -> Any:
+        if not isinstance(items, Mapping):
+            return [self._value(item, depth) for item in items]
+        return {
+            self.text(str(name)): self._value(item, depth)
+            for name, item in items.items()
+            if not _DROPPED.search(str(name))
+        }
+
+
+def described(error: BaseException) -> str:
+    """Return an exception in one line.
+
+    What libraries quote, or put on further lines, may be somebody's words: it is left out.
+    """
+    name = type(error).__qualname__
+    if isinstance(error, ConnectorError):
+        return f"{name}: {error.message}"
+    if isinstance(error, OSError):
+        return f"{name}: {error.strerror or 'failed'}"
+    first, _, _ = str(error).partition("\n")
+    return f"{name}: {_QUOTED.sub('…', first)}" if first else name
+
+
+def _describe_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    error = _exception_of(event.pop("exc_info", None))
+    event.pop("stack_info", None)
+    if error is None:
+        return event
+    frames = traceback.extract_tb(error.__traceback__)
+    causes: list[str] = []
+    cause = error.__cause__ or error.__context__
+    while cause is not None and len(causes) < 5:
+        causes.append(described(cause))
+        cause = cause.__cause__ or cause.__context__
+    event["exception"] = described(error)
+    if causes:
+        event["causes"] = causes
+    event["frames"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-20:]]
+    return event
+
+
+def _exception_of(given: object) -> BaseException | None:
+    if isinstance(given, BaseException):
+        return given
+    if isinstance(given, tuple):
+        return given[1] if isinstance(given[1], BaseException) else None
+    return sys.exc_info()[1] if given else None
+
+
+def _only_first_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Keep what a library says of itself: asyncio puts the repr of a failed task, words and all, below it."""
+    event["event"] = str(event.get("event", "")).partition("\n")[0]
+    return event
+
+
+def _readable() -> Processor:
+    return structlog.dev.ConsoleRenderer(colors="NO_COLOR" not in os.environ, sort_keys=False)
+
+
+class _Stream:
+    """Standard error as it is now: progress bars put another stream in its place for a while."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+class _StandardError(structlog.PrintLogger):
+    """The logger behind every structlog logger."""
+
+    def __init__(self, *_: object) -> None:
+        super().__init__(_Stream())  # type: ignore[arg-type]
