@@ -1,0 +1,40 @@
+"""The console command `koji-amplitude`, also `python -m connector`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from connector.errors import ConnectorError, SettingsError, consequence
+from connector.surfaces.cli.terminal import say, show_error
+
+INTERRUPTED = 130
+BAD_SETTINGS = 2
+BROKEN_PIPE = 141
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; `words` are the arguments without the program's name."""
+    # What a command needs is imported when it is called, so that help answers at once.
+    from connector.surfaces.cli.catalogue import dispatch  # noqa: PLC0415
+
+    try:
+        return dispatch(sys.argv[1:] if words is None else words)
+    except SettingsError as error:
+        say(f"error: {error}")
+        return BAD_SETTINGS
+    except ConnectorError as error:
+        show_error(error)
+        return consequence(error).exit_code
+    except KeyboardInterrupt:
+        say("Stopped.")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the answer has enough; without this Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

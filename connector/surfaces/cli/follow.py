@@ -1,0 +1,105 @@
+"""Follow what an operation began until it has ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from connector.errors import CredentialsRejected
+from connector.models import Stage
+from connector.operations.base import AnyOperation, Input, Output
+from connector.ports import Context, Pause
+from connector.surfaces.cli.progress import Watcher
+
+_FIRST, _LONGEST, _GROWTH = 0.05, 1.0, 1.5
+_STANDSTILL = 3_000  # milliseconds without any change while a lane is paused
+
+
+class Followed:
+    """One call of an operation; `output` is its state as last seen."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        op: AnyOperation,
+        payload: Input,
+        output: Output,
+        by_name: Mapping[str, AnyOperation],
+    ) -> None:
+        self.output = output
+        self._ctx = ctx
+        self._payload = payload
+        self._shape: TypeAdapter[Output] = TypeAdapter(op.output)
+        self._by_name = by_name
+
+    async def until_finished(self, watcher: Watcher, seconds: float | None) -> None:
+        """Watch until the end, or for `seconds`.
+
+        Raises what the operation says of its failure, and `CredentialsRejected` when nothing moves because a
+        key was refused: watching longer cannot help.
+        """
+        clock = self._ctx.clock
+        until = None if seconds is None else clock.now() + seconds * 1000
+        changed_at, rest = clock.now(), _FIRST
+        while self.output.follow_up() is not None and not self._waits_for_settings():
+            pause = await self._pause()
+            if pause is not None and clock.now() - changed_at > _STANDSTILL:
+                raise _standstill(pause, self.output)
+            watcher.show(self.output, pause.words if pause else await self._why())
+            if until is not None and clock.now() >= until:
+                return
+            await asyncio.sleep(rest)
+            rest = min(rest * _GROWTH, _LONGEST)
+            if await self._look():
+                changed_at = clock.now()
+        if failure := self.output.failure():
+            raise failure
+
+    async def _look(self) -> bool:
+        """Read the present state; return whether it differs from the last."""
+        follow_up = self.output.follow_up()
+        assert follow_up is not None  # noqa: S101 - asked for by the loop
+        name, arguments = follow_up
+        reader = self._by_name[name]
+        question = reader.input.model_validate({"connection": self._payload.connection, **arguments})
+        present: Output = await reader.run(self._ctx, question)
+        before = self.output
+        self.output = self._shape.validate_python({**_json(before), **_json(present)})
+        return self.output != before
+
+    def _waits_for_settings(self) -> bool:
+        return getattr(self.output, "reason", None) == "not_configured"
+
+    async def _pause(self) -> Pause | None:
+        connection = self._ctx.connection(self._payload.connection)
+        lanes = (connection.koji_lane, connection.amplitude_lane)
+        return next((pause for pause in await self._ctx.ledger.pauses() if pause.lane in lanes), None)
+
+    async def _why(self) -> str:
+        connection = self._ctx.connection(self._payload.connection)
+        reads = await self._ctx.ledger.waiting(Stage.READ, [connection.name])
+        sends = await self._ctx.ledger.waiting(Stage.SEND, [connection.name])
+        limit = f"{reads} to read from Koji (at most {connection.koji_rate_limit_per_minute} a minute)"
+        return ", ".join([*([limit] if reads else []), *([f"{sends} to send"] if sends else [])])
+
+
+async def forget_pauses(ctx: Context, connection: str) -> None:
+    """Let the lanes of a connection try again at once: somebody asks for it, perhaps with a mended key."""
+    mine = ctx.connection(connection)
+    for lane in (mine.koji_lane, mine.amplitude_lane):
+        if lane is not None:
+            await ctx.ledger.resume(lane)
+
+
+def _standstill(pause: Pause, output: Output) -> CredentialsRejected:
+    return CredentialsRejected(
+        f"{pause.words.rstrip('.')}. What is left goes on once check_connection finds the key good.",
+        result=_json(output),
+    )
+
+
+def _json(output: Output) -> dict[str, Any]:
+    return output.model_dump(mode="json")

@@ -1,0 +1,128 @@
+"""How far a thing is, for somebody who watches: a bar on a terminal, else a line now and then."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from connector.operations.base import Output
+from connector.operations.runs import RunOutput
+from connector.surfaces.cli.terminal import clean, say, stderr
+
+_LINE_EVERY = 30.0
+_SETTLING = 3.0  # seconds until a rate means something
+
+
+class Watcher(Protocol):
+    """Is told how things stand."""
+
+    def show(self, output: Output, why: str) -> None:
+        """Show the present state; `why` says what it waits for, empty when nothing is known."""
+        ...
+
+
+@contextmanager
+def watching(title: str) -> Iterator[Watcher]:
+    """Yield a watcher for one thing; what it drew is gone at the end."""
+    console = stderr()
+    if not console.is_terminal:
+        yield _Lines(title)
+        return
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[words]}"),
+        console=console,
+        transient=True,
+    ) as progress:
+        yield _Bar(progress, title)
+
+
+class _Bar:
+    def __init__(self, progress: Progress, title: str) -> None:
+        self._progress = progress
+        self._task = progress.add_task(title, total=None, words="")
+        self._pace = _Pace(time.monotonic())
+
+    def show(self, output: Output, why: str) -> None:
+        words = summary(output, self._pace, why)
+        if isinstance(output, RunOutput):
+            done = output.total - output.pending
+            self._progress.update(self._task, total=output.total, completed=done, words=words)
+        else:
+            self._progress.update(self._task, words=words)
+
+
+class _Lines:
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._next = time.monotonic() + _LINE_EVERY
+        self._pace = _Pace(time.monotonic())
+
+    def show(self, output: Output, why: str) -> None:
+        words = summary(output, self._pace, why)
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + _LINE_EVERY
+            counts = (
+                f" {output.total - output.pending}/{output.total}" if isinstance(output, RunOutput) else ""
+            )
+            say(f"{self._title}:{counts} {words}")
+
+
+@dataclass(slots=True)
+class _Pace:
+    begun: float
+    first: int | None = None
+
+    def per_minute(self, done: int) -> float | None:
+        """Return how many a minute end since the watching began; None before that can be told."""
+        if self.first is None:
+            self.first = done
+        elapsed = time.monotonic() - self.begun
+        return (done - self.first) * 60 / elapsed if elapsed >= _SETTLING and done > self.first else None
+
+
+def summary(output: Output, pace: _Pace, why: str) -> str:
+    """Return rate, remaining time, counts and what is waited for, in one line."""
+    parts: list[str] = []
+    if isinstance(output, RunOutput):
+        rate = pace.per_minute(output.total - output.pending)
+        parts += [f"{rate:.0f}/min"] if rate is not None else []
+        parts += [f"about {duration(output.eta_seconds)} left"] if output.eta_seconds else []
+        parts += [
+            f"{output.synced} synced",
+            *_counts("skipped", output.skipped),
+            *_counts("failed", output.failed),
+        ]
+    else:
+        parts += [str(value) for name in ("status", "reason") if (value := getattr(output, name, None))]
+    return clean(" · ".join([*parts, why] if why else parts))
+
+
+def duration(seconds: int) -> str:
+    """Return seconds as people say them."""
+    if seconds < 90:
+        return f"{seconds} s"
+    return f"{round(seconds / 60)} min" if seconds < 5_400 else f"{seconds / 3_600:.1f} h"
+
+
+def _counts(word: str, by_reason: Mapping[str, int]) -> list[str]:
+    if not by_reason:
+        return []
+    reasons = ", ".join(f"{reason} {n}" for reason, n in by_reason.items())
+    return [f"{sum(by_reason.values())} {word} ({reasons})"]
