@@ -1,0 +1,142 @@
+"""uvicorn as this product runs it: its own sockets, its own way to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import math
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from connector.errors import SettingsError
+from connector.surfaces.cli.terminal import say
+
+KEEP_ALIVE_SECONDS = 75  # longer than common proxies keep theirs, so that they close first
+GRACEFUL_SECONDS = 10
+LARGEST_HEAD = 65_536
+FORCED = 130
+_BACKLOG = 2_048
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Return listening sockets on every address of `host`. Raises SettingsError that names PORT or HOST."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError:
+        raise SettingsError(
+            f"HOST: {host} is no name or address of this machine; for example HOST=127.0.0.1"
+        ) from None
+    sockets: list[socket.socket] = []
+    try:
+        for family, address in dict.fromkeys((one[0], one[4]) for one in found):
+            sockets.append(_open(family, address))
+    except OSError as error:
+        for opened in sockets:
+            opened.close()
+        raise _refused(host, port, error) from None
+    return sockets
+
+
+def config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
+    """Return how to serve: uvloop and httptools where they are installed, no access log, no server header.
+
+    Every setting of uvicorn's log is left to `connector.log`. The limit on the size of a request's head
+    applies to h11 alone; with httptools put a proxy in front where strangers reach the server.
+    """
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        lifespan="on",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+        h11_max_incomplete_event_size=LARGEST_HEAD,
+    )
+
+
+class Server(uvicorn.Server):
+    """A server that a signal ends in good order, with exit code 0.
+
+    `started_hook` runs once it answers, `stop_hook` in the event loop as soon as it must stop:
+    uvicorn tells the application only after the last request has ended, and requests that wait for an
+    interview would never learn of it. A second Ctrl-C ends the process.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, *, started_hook: Callable[[], None], stop_hook: Callable[[], None]
+    ) -> None:
+        super().__init__(config)
+        self._started_hook = started_hook
+        self._stop_hook = stop_hook
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer."""
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+        if self.started:
+            self._started_hook()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Wait for the calls in flight while others are told that the server is stopping, then close.
+
+        Both together take at most `GRACEFUL_SECONDS`. Without the first part, whoever asks /readyz meanwhile
+        would find a closed door instead of 503.
+        """
+        begun = time.monotonic()
+        if self.server_state.tasks:
+            await asyncio.wait(set(self.server_state.tasks), timeout=GRACEFUL_SECONDS)
+        left = GRACEFUL_SECONDS - (time.monotonic() - begun)
+        self.config.timeout_graceful_shutdown = max(1, math.ceil(left))
+        await super().shutdown(sockets)
+
+    def stop(self) -> None:
+        """Refuse new work and end when what is in flight has ended; may be called from a signal handler."""
+        if not self.should_exit:
+            self.should_exit = True
+            if self.started and self._loop is not None:
+                self._loop.call_soon_threadsafe(self._stop_hook)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        """Stop; at the second Ctrl-C at once: what was answered is on disk, leases end by themselves."""
+        if self.should_exit and sig == signal.SIGINT:
+            say("Stopped at once.")
+            os._exit(FORCED)
+        self.stop()
+
+
+def _open(family: int, address: tuple[object, ...]) -> socket.socket:
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        opened.bind(address)
+        opened.listen(_BACKLOG)
+    except OSError:
+        opened.close()
+        raise
+    return opened
+
+
+def _refused(host: str, port: int, error: OSError) -> SettingsError:
+    if error.errno == errno.EADDRINUSE:
+        return SettingsError(
+            f"PORT: {port} on {host} is in use; stop what uses it, or for example PORT={port + 1}"
+        )
+    if error.errno == errno.EACCES:
+        return SettingsError(f"PORT: {port} needs more rights than this user has; for example PORT=8080")
+    return SettingsError(f"HOST: {host} cannot be listened on: {error.strerror}; for example HOST=127.0.0.1")
