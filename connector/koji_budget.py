@@ -11,12 +11,14 @@ from connector.ports import Clock, Ledger
 
 _SHARED_FOR = 2_000
 _WINDOW = 61_000  # a minute and a margin: what we space evenly may arrive less evenly
+_RETRY_SECONDS = 5
+_Body = Mapping[str, Any]
 
 
 class KojiReader(Protocol):
     """Something that reads one interview from Koji, whatever the budget."""
 
-    async def read(self, interview_id: str) -> Mapping[str, Any]:
+    async def read(self, interview_id: str) -> _Body:
         """Return Koji's JSON object."""
         ...
 
@@ -32,26 +34,46 @@ class BudgetedKoji:
         self._clock = clock
         self._key = key
         self._interval = -(-_WINDOW // per_minute)
-        self._shared: dict[str, tuple[int, asyncio.Task[Mapping[str, Any]]]] = {}
+        self._shared: dict[str, tuple[int, asyncio.Task[_Body]]] = {}
 
-    async def read(self, interview_id: str, *, patience: float | None = None) -> Mapping[str, Any]:
-        """Return the interview; reads of one interview within 2 s are one call."""
+    async def read(self, interview_id: str, *, patience: float | None = None) -> _Body:
+        """Return the interview; reads of one interview within 2 s are one call.
+
+        With `patience` budget and call together take at most that many seconds, else `UpstreamUnavailable`.
+        """
+        if patience is None:
+            return await self._read(interview_id, None)
+        try:
+            async with asyncio.timeout(patience):
+                return await self._read(interview_id, patience)
+        except TimeoutError:
+            raise UpstreamUnavailable(
+                f"Koji did not answer within {patience:.0f} seconds; call again later.",
+                retry_after=_RETRY_SECONDS,
+            ) from None
+
+    async def _read(self, interview_id: str, patience: float | None) -> _Body:
+        task = self._running(interview_id)
+        if task is None:
+            await self._take(patience)
+            # somebody else may have begun while this one waited for the budget
+            task = self._running(interview_id) or self._begin(interview_id)
+        return await asyncio.shield(task)
+
+    def _running(self, interview_id: str) -> asyncio.Task[_Body] | None:
         now = self._clock.now()
         self._shared = {
             name: (at, task)
             for name, (at, task) in self._shared.items()
-            if now - at < _SHARED_FOR or not task.done()
+            if not task.done() or (now - at < _SHARED_FOR and task.exception() is None)
         }
-        if interview_id in self._shared:
-            return await asyncio.shield(self._shared[interview_id][1])
-        await self._take(patience)
+        return self._shared[interview_id][1] if interview_id in self._shared else None
+
+    def _begin(self, interview_id: str) -> asyncio.Task[_Body]:
         task = asyncio.ensure_future(self._reader.read(interview_id))
+        task.add_done_callback(_looked_at)
         self._shared[interview_id] = (self._clock.now(), task)
-        try:
-            return await asyncio.shield(task)
-        except Exception:
-            self._shared.pop(interview_id, None)
-            raise
+        return task
 
     async def _take(self, patience: float | None) -> None:
         interactive = patience is not None
@@ -66,3 +88,9 @@ class BudgetedKoji:
                     retry_after=-(-wait // 1000),
                 )
             await self._clock.sleep(wait / 1000)
+
+
+def _looked_at(task: asyncio.Task[_Body]) -> None:
+    """Keep asyncio quiet about an error of a read for which nobody waits any more."""
+    if not task.cancelled():
+        task.exception()

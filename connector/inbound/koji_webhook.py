@@ -13,13 +13,17 @@ from starlette.types import Receive, Scope, Send
 
 from connector.envelope import Envelope, read_envelope
 from connector.errors import StoreUnavailable
+from connector.inbound.exchange import Exchange, Headers
 from connector.inbound.refusals import Refusals
 from connector.ports import Context, Delivery
 from connector.settings import DEFAULT_CONNECTION, Connection, Settings
 from connector.signature import Refused, Verified, signing_keys, verify
 
 LARGEST_BODY = 1024 * 1024
-_JSON = (b"content-type", b"application/json")
+_IGNORED = b'{"status":"ignored"}'
+_UNREADABLE = b'{"status":"unreadable"}'
+_ID_HEADERS = (b"webhook-id", b"svix-id")
+_LONGEST_NAME = 200
 _log = structlog.get_logger(__name__)
 _MALFORMED = object()
 
@@ -41,90 +45,85 @@ class KojiWebhook:
         self._context = context
         self._refusals = Refusals(context.ledger, context.clock)
 
+    async def close(self) -> None:
+        """Write what is still to be noted; the book is about to close."""
+        if self._refusals is not None:
+            await self._refusals.close()
+
     def routes(self) -> list[Route]:
         """Return the two routes."""
         return [Route("/webhooks/koji", self), Route("/webhooks/koji/{connection}", self)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        name = scope["path_params"].get("connection")
-        if name is not None and name not in self._connections:
-            await _answer(
-                send,
-                404,
-                _problem(
-                    404,
-                    "not_found",
-                    f"There is no connection of the name in this address. Use one of: {', '.join(sorted(self._connections))}.",
-                ),
+        exchange = Exchange(scope, receive, send)
+        path = scope["path_params"].get("connection")
+        if path is not None and path not in self._connections:
+            known = ", ".join(sorted(self._connections))
+            await exchange.problem(
+                404, "unknown_connection", f"No connection has the name in this address; there are: {known}."
             )
             return
-        if scope["method"] not in ("POST", "GET", "HEAD"):
-            await _answer(
-                send,
-                405,
-                _problem(405, "method_not_allowed", "Send webhooks with POST."),
-                (b"allow", b"POST"),
+        if exchange.method not in ("POST", "GET", "HEAD"):
+            await exchange.problem(
+                405, "method_not_allowed", "Send webhooks with POST.", (b"allow", b"GET, HEAD, POST")
             )
             return
         try:
-            body = await _body(scope, receive)
+            body = await exchange.body(LARGEST_BODY)
         except ClientDisconnect:
             return
         if body is None:
-            await _answer(send, 413, _problem(413, "too_large", "A webhook has at most 1 MiB."))
-        elif scope["method"] != "POST" or not body:
+            await exchange.problem(413, "too_large", "A webhook has at most 1 MiB.")
+        elif exchange.method != "POST" or not body:
             # Koji checks an endpoint when it is saved, in a way that it does not publish
-            await _answer(send, 200, b"" if scope["method"] == "HEAD" else b'{"status":"ok"}')
+            await exchange.ok(b'{"status":"ok"}')
         else:
-            await self._receive(scope["headers"], name, body, send)
+            await self._receive(exchange, path, body)
 
-    async def _receive(
-        self, headers: list[tuple[bytes, bytes]], path: str | None, body: bytes, send: Send
-    ) -> None:
+    async def _receive(self, exchange: Exchange, path: str | None, body: bytes) -> None:
         context = self._context
         if context is None or context.stopping.is_set():
-            await _unavailable(send, "The connector is starting or stopping.")
+            await exchange.unavailable("stopping", "The connector is starting or stopping; send it again.")
             return
         now = context.clock.now()
-        verified, refused = self._verify(headers, path, body, now)
+        headers = exchange.headers
+        verified = self._verify(headers, path, body, now)
         parsed = _parse(body)
-        if verified is None:
-            await self._refuse(headers, path, body, parsed, refused, send)
+        if isinstance(verified, list):
+            await self._refuse(exchange, path, body, parsed, verified)
             return
         if parsed is _MALFORMED:
-            await _answer(
-                send, 400, _problem(400, "malformed_json", "The signature is right, the body is not JSON.")
-            )
+            await exchange.problem(400, "malformed_json", "The signature is right, the body is not JSON.")
             return
-        connection, signature = verified
+        matched, signature = verified
+        connection = self._owner(
+            matched, signature.key, path, read_envelope(parsed, headers, matched.koji_field_aliases)
+        )
         envelope = read_envelope(parsed, headers, connection.koji_field_aliases)
-        connection = self._owner(connection, signature.key, path, envelope)
-        if connection.koji_field_aliases:
-            envelope = read_envelope(parsed, headers, connection.koji_field_aliases)
         if _is_noise(parsed, envelope):
-            await _answer(send, 200, b'{"status":"ignored"}')
+            await exchange.ok(_IGNORED)
             return
         delivery = _delivery(connection, envelope, signature, headers, body, now)
         try:
             fresh = await context.ledger.accept(delivery)
         except StoreUnavailable as error:
-            await _unavailable(send, error.message, error.retry_after)
+            await exchange.unavailable(error.reason, error.message, error.retry_after)
             return
         if delivery.interview_id is None:
-            _log.warning("webhook_unreadable", connection=connection.name, webhook_event=envelope.event)
-            await _answer(send, 200, b'{"status":"unreadable"}')
+            _log.warning("webhook_unreadable", connection=connection.name)
+            await exchange.ok(_UNREADABLE)
             return
         if fresh:
             context.wake()
-        await _answer(send, 200, _accepted(delivery.interview_id, duplicate=not fresh))
+        await exchange.ok(_accepted(delivery.interview_id, duplicate=not fresh))
 
     def _verify(
-        self, headers: list[tuple[bytes, bytes]], path: str | None, body: bytes, now: int
-    ) -> tuple[tuple[Connection, Verified] | None, list[Refused]]:
-        """Return the first connection one of whose secrets made the signature."""
+        self, headers: Headers, path: str | None, body: bytes, now: int
+    ) -> tuple[Connection, Verified] | list[Refused]:
+        """Return the first connection one of whose secrets made the signature, or why none did."""
         refused: list[Refused] = []
-        for name in (path,) if path is not None else self._connections:
+        for name in self._asked(path):
             connection = self._connections[name]
             result = verify(
                 body,
@@ -136,44 +135,49 @@ class KojiWebhook:
                 now=now / 1000,
             )
             if isinstance(result, Verified):
-                return (connection, result), []
+                return connection, result
             refused.append(result)
-        return None, refused
+        return refused
+
+    def _asked(self, path: str | None) -> tuple[str, ...]:
+        """Return the connections that an address stands for."""
+        return tuple(self._connections) if path is None else (path,)
 
     def _owner(self, matched: Connection, key: bytes, path: str | None, envelope: Envelope) -> Connection:
-        """Among connections that share the secret: the one whose project the body names, else the path's, else default."""
-        sharing = [self._connections[name] for name, keys in self._keys.items() if key in keys]
-        if len(sharing) < 2:
-            return matched
-        for connection in sharing:
-            if connection.koji_project_id and connection.koji_project_id in envelope.projects:
+        """Return whose it is among those that share a secret: the named project's, the path's, or default."""
+        sharing = {name: self._connections[name] for name, keys in self._keys.items() if key in keys}
+        for connection in sharing.values():
+            if connection.koji_project_id in envelope.projects:
                 return connection
-        names = {connection.name: connection for connection in sharing}
-        return names.get(path or DEFAULT_CONNECTION, matched)
+        return sharing.get(path or DEFAULT_CONNECTION, matched)
 
     async def _refuse(
-        self,
-        headers: list[tuple[bytes, bytes]],
-        path: str | None,
-        body: bytes,
-        parsed: Any,
-        refused: list[Refused],
-        send: Send,
+        self, exchange: Exchange, path: str | None, body: bytes, parsed: Any, refused: list[Refused]
     ) -> None:
-        name = path or DEFAULT_CONNECTION
         assert self._refusals is not None  # noqa: S101 - `open` was called
-        if parsed is not _MALFORMED and _is_ping(parsed, headers, self._connections[name]):
-            await self._refusals.ping(path or "", headers)
-            await _answer(send, 200, b'{"status":"ignored"}')
+        if self._is_ping(parsed, exchange.headers, path):
+            await self._refusals.ping(path or "", exchange.headers)
+            await exchange.ok(_IGNORED)
             return
-        configured = any(self._keys[one] for one in ((path,) if path else self._keys))
-        await self._refusals.refused(path or "", headers, len(body), refused, configured=configured)
+        configured = any(self._keys[name] for name in self._asked(path))
+        await self._refusals.refused(path or "", exchange.headers, len(body), refused, configured=configured)
         detail = (
-            "No header carries a signature that KOJI_WEBHOOK_SECRET made over this body; check_connection shows what was tried."
+            "No header carries a signature that KOJI_WEBHOOK_SECRET made over this body; "
+            "check_connection shows what was tried."
             if configured
             else "KOJI_WEBHOOK_SECRET is not set, so that no webhook can be believed."
         )
-        await _answer(send, 401, _problem(401, "unauthenticated", detail))
+        await exchange.problem(401, "unauthenticated", detail)
+
+    def _is_ping(self, parsed: Any, headers: Headers, path: str | None) -> bool:
+        """Tell a harmless test call, which nobody need have signed, from an interview."""
+        if parsed is _MALFORMED:
+            return False
+        read = [
+            read_envelope(parsed, headers, self._connections[name].koji_field_aliases)
+            for name in self._asked(path)
+        ]
+        return all(envelope.interview_id is None and not envelope.is_interview_event for envelope in read)
 
 
 def _parse(body: bytes) -> Any:
@@ -181,12 +185,6 @@ def _parse(body: bytes) -> Any:
         return json.loads(body.decode("utf-8-sig"), parse_constant=lambda _: None)
     except (ValueError, RecursionError):
         return _MALFORMED
-
-
-def _is_ping(parsed: Any, headers: list[tuple[bytes, bytes]], connection: Connection) -> bool:
-    """Tell a harmless test call, which nobody need have signed, from an interview."""
-    envelope = read_envelope(parsed, headers, connection.koji_field_aliases)
-    return envelope.interview_id is None and not envelope.is_interview_event
 
 
 def _is_noise(parsed: Any, envelope: Envelope) -> bool:
@@ -197,15 +195,10 @@ def _is_noise(parsed: Any, envelope: Envelope) -> bool:
 
 
 def _delivery(
-    connection: Connection,
-    envelope: Envelope,
-    signature: Verified,
-    headers: list[tuple[bytes, bytes]],
-    body: bytes,
-    now: int,
+    connection: Connection, envelope: Envelope, signature: Verified, headers: Headers, body: bytes, now: int
 ) -> Delivery:
-    webhook_id = next((value for key, value in headers if key in (b"webhook-id", b"svix-id")), None)
-    event = (envelope.event or "")[:200]
+    webhook_id = next((value for key, value in headers if key in _ID_HEADERS), None)
+    event = (envelope.event or "")[:_LONGEST_NAME]
     return Delivery(
         connection=connection.name,
         received_at=now,
@@ -213,7 +206,7 @@ def _delivery(
         state="unreadable" if envelope.interview_id is None else "new",
         event=event or None,
         interview_id=envelope.interview_id,
-        webhook_id=webhook_id.decode("latin-1")[:200] if webhook_id else None,
+        webhook_id=webhook_id.decode("latin-1")[:_LONGEST_NAME] if webhook_id else None,
         digest=hashlib.sha256(event.encode("utf-8", "replace") + b"\0" + body).hexdigest()[:32],
         body=body.decode("utf-8-sig"),
         header=signature.header,
@@ -222,60 +215,6 @@ def _delivery(
     )
 
 
-async def _body(scope: Scope, receive: Receive) -> bytes | None:
-    """Return the body, or None as soon as it is over the limit."""
-    declared = dict(scope["headers"]).get(b"content-length", b"0")
-    if declared.isdigit() and int(declared) > LARGEST_BODY:
-        return None
-    message = await receive()
-    if not message.get("more_body") and message["type"] == "http.request":
-        body: bytes = message.get("body", b"")
-        return body if len(body) <= LARGEST_BODY else None
-    parts = bytearray()
-    while True:
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        parts += message.get("body", b"")
-        if len(parts) > LARGEST_BODY:
-            return None
-        if not message.get("more_body"):
-            return bytes(parts)
-        message = await receive()
-
-
 def _accepted(interview_id: str, *, duplicate: bool) -> bytes:
     mark = "true" if duplicate else "false"
     return f'{{"status":"accepted","duplicate":{mark},"interview_id":{json.dumps(interview_id)}}}'.encode()
-
-
-def _problem(status: int, code: str, detail: str) -> bytes:
-    titles = {
-        400: "Bad Request",
-        401: "Unauthorized",
-        404: "Not Found",
-        405: "Method Not Allowed",
-        413: "Content Too Large",
-    }
-    return json.dumps(
-        {
-            "type": f"/docs#{code}",
-            "title": titles.get(status, "Service Unavailable"),
-            "status": status,
-            "detail": detail,
-            "code": code,
-            "message": detail,
-            "errors": [],
-        }
-    ).encode()
-
-
-async def _unavailable(send: Send, detail: str, retry_after: int | None = None) -> None:
-    wait = str(retry_after or 5).encode()
-    await _answer(send, 503, _problem(503, "store_unavailable", detail), (b"retry-after", wait))
-
-
-async def _answer(send: Send, status: int, body: bytes, *extra: tuple[bytes, bytes]) -> None:
-    kind = _JSON if status == 200 else (b"content-type", b"application/problem+json")
-    headers = [kind, (b"content-length", str(len(body)).encode()), *extra]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

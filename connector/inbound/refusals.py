@@ -1,8 +1,11 @@
-"""What is remembered of webhooks that were refused: enough to find the right setting, nothing of their content."""
+"""What is remembered of refused webhooks: enough to find the right setting, nothing of their content."""
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -11,19 +14,32 @@ from connector.errors import StoreUnavailable
 from connector.ports import Clock, Ledger
 from connector.signature import Refused
 
-KEPT = 5
+_KEPT = {"refused": 5, "ping": 1}
 _AT_MOST_EVERY = 1_000
 _NAMES = 40
 _log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Note:
+    connection: str
+    kind: str
+    detail: dict[str, Any]
+    at: int
+
+
 class Refusals:
-    """Notes refused webhooks and pings, each kind at most once a second, so that a flood costs nothing."""
+    """Notes refused webhooks and pings, written at most once a second, so that a flood costs next to nothing.
+
+    What comes within the second waits; of each kind the newest are kept.
+    """
 
     def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
         self._clock = clock
-        self._last = {"refused": 0, "ping": 0}
+        self._waiting = {kind: deque[_Note](maxlen=keep) for kind, keep in _KEPT.items()}
+        self._written_at = 0
+        self._later: asyncio.Task[None] | None = None
 
     async def refused(
         self,
@@ -47,20 +63,46 @@ class Refusals:
             "tried": tried,
             "setting": _setting(configured=configured, stale=stale, tried=bool(tried)),
         }
-        await self._note(connection, "refused", detail, KEPT)
+        await self._note(connection, "refused", detail)
 
     async def ping(self, connection: str, headers: list[tuple[bytes, bytes]]) -> None:
         """Note a test call that nobody signed."""
-        await self._note(connection, "ping", {"headers": _names(headers)}, 1)
+        await self._note(connection, "ping", {"headers": _names(headers)})
 
-    async def _note(self, connection: str, kind: str, detail: dict[str, Any], keep: int) -> None:
+    async def close(self) -> None:
+        """Write what waits."""
+        if self._later is not None:
+            self._later.cancel()
+            await asyncio.gather(self._later, return_exceptions=True)
+        await self._write()
+
+    async def _note(self, connection: str, kind: str, detail: dict[str, Any]) -> None:
         now = self._clock.now()
-        if now - self._last[kind] < _AT_MOST_EVERY:
+        self._waiting[kind].append(_Note(connection, kind, detail, now))
+        wait = self._written_at + _AT_MOST_EVERY - now
+        if wait <= 0:
+            await self._write()
+        elif self._later is None or self._later.done():
+            self._later = asyncio.create_task(self._write_in(wait / 1000), name="note refused webhooks")
+
+    async def _write_in(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        await self._write()
+
+    async def _write(self) -> None:
+        notes = [note for kind in self._waiting.values() for note in kind]
+        if not notes:
             return
-        self._last[kind] = now
-        _log.info("webhook_not_accepted", connection=connection, kind=kind, setting=detail.get("setting"))
+        for kind in self._waiting.values():
+            kind.clear()
+        self._written_at = self._clock.now()
+        _log.info(
+            "webhooks_not_accepted",
+            settings=sorted({n.detail["setting"] for n in notes if "setting" in n.detail}),
+        )
         with suppress(StoreUnavailable):
-            await self._ledger.note(connection, kind, detail, now, keep)
+            for note in notes:
+                await self._ledger.note(note.connection, note.kind, note.detail, note.at, _KEPT[note.kind])
 
 
 def _names(headers: list[tuple[bytes, bytes]]) -> list[dict[str, Any]]:
@@ -71,7 +113,16 @@ def _setting(*, configured: bool, stale: bool, tried: bool) -> str:
     if not configured:
         return "KOJI_WEBHOOK_SECRET is not set: copy the secret that Koji shows beside the webhook."
     if stale:
-        return "The signature is right, its time is not: check this machine's clock, or raise KOJI_TIMESTAMP_TOLERANCE_SECONDS."
+        return (
+            "The signature is right, its time is not: check this machine's clock, or raise "
+            "KOJI_TIMESTAMP_TOLERANCE_SECONDS."
+        )
     if tried:
-        return "A signature came, made with another secret or over other bytes: check KOJI_WEBHOOK_SECRET, and that no proxy changes the body."
-    return "No header looks like a signature: check KOJI_SIGNATURE_HEADER and KOJI_SIGNATURE_SCHEME, and that a proxy passes headers on."
+        return (
+            "A signature came, made with another secret or over other bytes: check KOJI_WEBHOOK_SECRET, "
+            "and that no proxy changes the body."
+        )
+    return (
+        "No header looks like a signature: check KOJI_SIGNATURE_HEADER and KOJI_SIGNATURE_SCHEME, "
+        "and that a proxy passes headers on."
+    )

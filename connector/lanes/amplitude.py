@@ -9,11 +9,12 @@ import structlog
 
 from connector.amplitude.answers import Answer, Kind
 from connector.lanes.base import CREDENTIAL_WAIT, backoff
+from connector.lanes.packing import by_user_rate, events_of, parts
+from connector.lanes.settling import accepted, attempt_of, back, pending, settlement
 from connector.models import Stage, SyncStatus
 from connector.ports import Amplitude, Context, Lease, Outgoing, Settlement
 
 LARGEST_BATCH = 500
-LARGEST_REQUEST = 900_000
 STOP_AFTER_UNKNOWN = 6 * 86_400_000  # Amplitude forgets insert ids after 7 days
 _UNNAMED_WAIT = 30_000
 _STOPS = frozenset({Kind.PAUSED, Kind.UNAVAILABLE, Kind.UNKNOWN})
@@ -45,7 +46,7 @@ class AmplitudeLane:
         self._paced_until = 0
         self._paused = False
 
-    async def recover(self, lease: Lease) -> None:
+    async def recover(self, lease: Lease, /) -> None:
         """Give sends that a dead owner left an unknown outcome, and end its pauses."""
         self._paced_until = lease.paced_until
         await self._context.ledger.resume(self.name)
@@ -56,8 +57,8 @@ class AmplitudeLane:
     async def drain(self, lease: Lease) -> int | None:
         """Send one batch."""
         now = self._context.clock.now()
-        if self._paused and not await self._is_paused():
-            self._paused, self._rests_until = False, 0
+        if self._paused and (now >= self._rests_until or not await self._is_paused()):
+            await self._go_on()
         quiet_until = max(self._rests_until, self._paced_until)
         if now < quiet_until:
             return quiet_until - now
@@ -65,12 +66,20 @@ class AmplitudeLane:
         if not taken:
             following = await self._context.ledger.next_due(Stage.SEND, self._connections)
             return None if following is None else max(0, following - now)
-        await self._deliver(lease, await self._without_expired(lease, taken, now))
+        going, later = by_user_rate(await self._without_expired(lease, taken, now), now)
+        if later:
+            await self._context.ledger.settle(lease, later, now, self._paced_until)
+        await self._deliver(lease, going)
         self._context.wake()
         return 0
 
     async def _is_paused(self) -> bool:
         return any(pause.lane == self.name for pause in await self._context.ledger.pauses())
+
+    async def _go_on(self) -> None:
+        """End a pause before trying again: whoever asks meanwhile waits for what the try shows."""
+        self._paused, self._rests_until = False, 0
+        await self._context.ledger.resume(self.name)
 
     async def _without_expired(self, lease: Lease, taken: Sequence[Outgoing], now: int) -> list[Outgoing]:
         """Settle sends that may have been accepted too long ago for Amplitude to recognise them again."""
@@ -79,7 +88,7 @@ class AmplitudeLane:
         for one in taken:
             since = one.sync.unknown_since
             if since is not None and now - since >= STOP_AFTER_UNKNOWN and not one.sync.force:
-                expired.append(_settlement(one, SyncStatus.FAILED, "outcome_unknown"))
+                expired.append(settlement(one, SyncStatus.FAILED, "outcome_unknown"))
             else:
                 going.append(one)
         if expired:
@@ -88,12 +97,12 @@ class AmplitudeLane:
 
     async def _deliver(self, lease: Lease, taken: list[Outgoing]) -> None:
         """Send interviews, in as many requests as the answers ask for."""
-        open_parts = [part for part in reversed(_parts(taken)) if part]
+        open_parts = [part for part in reversed(parts(taken)) if part]
         while open_parts:
             part = open_parts.pop()
             await self._pace()
             sent_at = self._context.clock.now()
-            events, user_ids, owners = _events(part)
+            events, user_ids, owners = events_of(part)
             answer = await self._amplitude.send(events, user_ids)
             self._paced_until = max(self._paced_until, sent_at) + self._cost(len(events))
             again, settlements = self._judge(part, owners, answer, sent_at)
@@ -101,7 +110,7 @@ class AmplitudeLane:
             if answer.kind in _STOPS or self._context.stopping.is_set():
                 # what was taken and not sent goes back as it was
                 left = [one for rest in open_parts for one in rest]
-                settlements += [_back(one, self._context.clock.now()) for one in left]
+                settlements += [back(one, self._context.clock.now()) for one in left]
                 open_parts = []
             await self._context.ledger.settle(
                 lease, settlements, self._context.clock.now(), self._paced_until
@@ -121,26 +130,32 @@ class AmplitudeLane:
     ) -> tuple[list[list[Outgoing]], list[Settlement]]:
         """Return what to send again at once, and what the answer settles."""
         now = self._context.clock.now()
-        attempt = _attempt(answer, sent_at, len(owners))
+        attempt = attempt_of(answer, sent_at, len(owners))
         match answer.kind:
             case Kind.ACCEPTED:
-                return [], [_accepted(one, attempt, now) for one in part]
+                return [], [accepted(one, attempt, now) for one in part]
             case Kind.REJECTED | Kind.THROTTLED if answer.rejected or answer.held:
                 return self._named(part, owners, answer, attempt, now)
             case Kind.REJECTED | Kind.REFUSED | Kind.TOO_LARGE if len(part) > 1:
                 middle = len(part) // 2
                 return [part[:middle], part[middle:]], []
             case Kind.REJECTED | Kind.REFUSED | Kind.TOO_LARGE:
-                return [], [_settlement(part[0], SyncStatus.FAILED, "rejected_by_amplitude", attempt)]
-            case Kind.THROTTLED:
-                due = now + max(_UNNAMED_WAIT, (answer.retry_after or 0) * 1000)
-                return [], [_pending(one, attempt, due, "throttled") for one in part]
-            case Kind.PAUSED:
-                return [], [_pending(one, attempt, now, "amplitude_paused") for one in part]
+                return [], [settlement(part[0], SyncStatus.FAILED, "rejected_by_amplitude", attempt)]
             case _:
-                unknown = sent_at if answer.kind is Kind.UNKNOWN else None
-                due = now + backoff(self._failures + 1)
-                return [], [_pending(one, attempt, due, "amplitude_unavailable", unknown) for one in part]
+                return [], [self._waiting(one, attempt, answer, sent_at) for one in part]
+
+    def _waiting(self, one: Outgoing, attempt: Mapping[str, Any], answer: Answer, sent_at: int) -> Settlement:
+        """Settle an interview that goes again, once Amplitude can be reached or lets it in."""
+        now = self._context.clock.now()
+        if answer.kind is Kind.THROTTLED:
+            return pending(
+                one, attempt, now + max(_UNNAMED_WAIT, (answer.retry_after or 0) * 1000), "throttled"
+            )
+        if answer.kind is Kind.PAUSED:
+            return pending(one, attempt, now, "amplitude_paused")
+        due = now + backoff(self._failures + 1)
+        unknown = sent_at if answer.kind is Kind.UNKNOWN else None
+        return pending(one, attempt, due, "amplitude_unavailable", unknown)
 
     def _named(
         self,
@@ -158,9 +173,9 @@ class AmplitudeLane:
         for position, one in enumerate(part):
             if position in refused:
                 words = {**attempt, "outcome": "rejected", "words": refused[position]}
-                settlements.append(_settlement(one, SyncStatus.FAILED, "rejected_by_amplitude", words))
+                settlements.append(settlement(one, SyncStatus.FAILED, "rejected_by_amplitude", words))
             elif position in held:
-                settlements.append(_pending(one, attempt, now + held[position] * 1000, "throttled"))
+                settlements.append(pending(one, attempt, now + held[position] * 1000, "throttled"))
             else:
                 again.append(one)
         return [again], settlements
@@ -185,97 +200,3 @@ class AmplitudeLane:
                 )
             case Kind.THROTTLED if not answer.held:
                 self._rests_until = now + max(backoff(self._failures + 4), (answer.retry_after or 0) * 1000)
-
-
-def _parts(taken: Sequence[Outgoing]) -> list[list[Outgoing]]:
-    """Split into requests that stay below Amplitude's size limit (1 MB; 900 KB leaves room)."""
-    parts: list[list[Outgoing]] = [[]]
-    size = 0
-    for one in taken:
-        bytes_ = len((one.sync.event or "").encode()) + len((one.sync.identify or "").encode())
-        if parts[-1] and size + bytes_ > LARGEST_REQUEST:
-            parts.append([])
-            size = 0
-        parts[-1].append(one)
-        size += bytes_ + 2
-    return parts
-
-
-def _events(part: Sequence[Outgoing]) -> tuple[list[str], list[str], list[int]]:
-    """Return events, their user ids, and for each event the position of its interview."""
-    events: list[str] = []
-    user_ids: list[str] = []
-    owners: list[int] = []
-    for position, one in enumerate(part):
-        mine = [one.sync.identify] if one.identify and one.sync.identify else []
-        for event in (*mine, one.sync.event or "{}"):
-            events.append(event)
-            user_ids.append(one.sync.user_id or "")
-            owners.append(position)
-    return events, user_ids, owners
-
-
-def _attempt(answer: Answer, sent_at: int, events: int) -> dict[str, Any]:
-    attempt: dict[str, Any] = {"at": sent_at, "outcome": str(answer.kind), "status": answer.status}
-    if answer.words:
-        attempt["words"] = answer.words
-    if answer.events_ingested is not None and answer.events_ingested < events:
-        attempt["words"] = f"Amplitude took {answer.events_ingested} of the {events} events of this request."
-    return attempt
-
-
-def _accepted(one: Outgoing, attempt: Mapping[str, Any], now: int) -> Settlement:
-    with_identify = {**attempt, "identify": one.identify}
-    return _settlement(one, SyncStatus.SYNCED, None, with_identify, synced_at=now)
-
-
-def _settlement(
-    one: Outgoing,
-    status: SyncStatus,
-    reason: str | None,
-    attempt: Mapping[str, Any] | None = None,
-    *,
-    synced_at: int | None = None,
-) -> Settlement:
-    sync = one.sync
-    return Settlement(
-        connection=sync.connection,
-        interview_id=sync.interview_id,
-        status=status,
-        reason=reason,
-        due=None,
-        attempts=sync.attempts if attempt is None else (*sync.attempts, attempt),
-        unknown_since=sync.unknown_since,
-        tries=sync.tries + 1,
-        synced_at=synced_at,
-    )
-
-
-def _pending(
-    one: Outgoing, attempt: Mapping[str, Any], due: int, reason: str, unknown_at: int | None = None
-) -> Settlement:
-    sync = one.sync
-    return Settlement(
-        connection=sync.connection,
-        interview_id=sync.interview_id,
-        status=SyncStatus.PENDING,
-        reason=reason,
-        due=due,
-        attempts=(*sync.attempts, attempt),
-        unknown_since=sync.unknown_since or unknown_at,
-        tries=sync.tries + 1,
-    )
-
-
-def _back(one: Outgoing, now: int) -> Settlement:
-    sync = one.sync
-    return Settlement(
-        connection=sync.connection,
-        interview_id=sync.interview_id,
-        status=SyncStatus.PENDING,
-        reason=sync.reason,
-        due=now,
-        attempts=sync.attempts,
-        unknown_since=sync.unknown_since,
-        tries=sync.tries,
-    )

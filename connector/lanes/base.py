@@ -17,16 +17,16 @@ class Lane(Protocol):
 
     name: str
 
-    async def recover(self, lease: Lease) -> None:
+    async def recover(self, lease: Lease, /) -> None:
         """Deal with what a dead owner left behind."""
         ...
 
-    async def drain(self, lease: Lease) -> int | None:
-        """Do what is due; return milliseconds until there may be more, or None when nothing is planned."""
+    async def drain(self, lease: Lease, /) -> int | None:
+        """Do what is due; return milliseconds until there may be more, or None."""
         ...
 
 
 def backoff(failures: int) -> int:
-    """Return milliseconds to wait after so many failures in a row: doubling from 0.5 s to 60 s, with jitter."""
+    """Return how long to wait after failures in a row (ms): doubling from 0.5 s to 60 s, with jitter."""
     longest = min(_FIRST_WAIT * 2 ** min(failures, 16), LONGEST_WAIT)
     return int(random.uniform(longest / 2, longest))  # noqa: S311 - spreads load, hides nothing

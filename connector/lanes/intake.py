@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from connector.envelope import read_interview
+from connector.models import Interview
 from connector.ports import Context, Delivery, Lease, Sync
+from connector.settings import Connection
 from connector.syncing import Heard, advance
 
 BATCH = 500
@@ -23,7 +25,7 @@ class IntakeLane:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    async def recover(self, lease: Lease) -> None:
+    async def recover(self, _lease: Lease, /) -> None:
         """Nothing to do: what was not marked as done is simply taken again."""
 
     async def drain(self, lease: Lease) -> int | None:
@@ -46,14 +48,23 @@ class IntakeLane:
         if connection is None or delivery.interview_id is None or delivery.body is None:
             _log.warning("delivery_left_aside", delivery=delivery.id, connection=delivery.connection)
             return None
-        interview = read_interview(
-            json.loads(delivery.body),
-            delivery.interview_id,
-            event=delivery.event,
-            aliases=connection.koji_field_aliases,
-            signed_at=delivery.signed_at,
-        )
+        interview = self._read(delivery, delivery.interview_id, connection)
         return Heard(connection=connection, interview=interview, at=delivery.received_at)
+
+    def _read(self, delivery: Delivery, interview_id: str, connection: Connection) -> Interview:
+        try:
+            return read_interview(
+                json.loads(delivery.body or ""),
+                interview_id,
+                event=delivery.event,
+                aliases=connection.koji_field_aliases,
+                signed_at=delivery.signed_at,
+                project_id=connection.koji_project_id,
+            )
+        except (ValueError, ArithmeticError, RecursionError, LookupError, TypeError) as error:
+            # one body must not hold up everybody's: Koji is asked about its interview instead
+            _log.error("delivery_not_understood", delivery=delivery.id, error=type(error).__name__)
+            return Interview(interview_id)
 
     def _revise(self, before: Mapping[tuple[str, str], Sync], heard: Sequence[Heard]) -> list[Sync]:
         after: dict[tuple[str, str], Sync] = {}

@@ -37,15 +37,15 @@ class KojiLane:
         self._rests_until = 0
         self._paused = False
 
-    async def recover(self, lease: Lease) -> None:
+    async def recover(self, _lease: Lease, /) -> None:
         """Try again whatever pause an earlier owner left."""
         await self._context.ledger.resume(self.name)
 
     async def drain(self, lease: Lease) -> int | None:
         """Read the interviews that are due."""
         now = self._context.clock.now()
-        if self._paused and not await self._is_paused():
-            self._paused, self._rests_until = False, 0
+        if self._paused and (now >= self._rests_until or not await self._is_paused()):
+            await self._go_on()
         if now < self._rests_until:
             return self._rests_until - now
         ledger = self._context.ledger
@@ -61,6 +61,11 @@ class KojiLane:
 
     async def _is_paused(self) -> bool:
         return any(pause.lane == self.name for pause in await self._context.ledger.pauses())
+
+    async def _go_on(self) -> None:
+        """End a pause before trying again: whoever asks meanwhile waits for what the try shows."""
+        self._paused, self._rests_until = False, 0
+        await self._context.ledger.resume(self.name)
 
     async def _read(self, lease: Lease, sync: Sync) -> None:
         try:

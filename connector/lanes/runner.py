@@ -24,9 +24,7 @@ _log = structlog.get_logger(__name__)
 class Runner:
     """One asyncio task a lane. Beside other processes, leases decide who works it."""
 
-    def __init__(
-        self, ledger: Ledger, clock: Clock, stopping: asyncio.Event, *, lease_ms: int = TTL
-    ) -> None:
+    def __init__(self, ledger: Ledger, clock: Clock, stopping: asyncio.Event, *, lease_ms: int = TTL) -> None:
         self._ledger = ledger
         self._clock = clock
         self._stopping = stopping
@@ -66,7 +64,7 @@ class Runner:
                     await self._own(lane, lease, bell)
             except ConnectorError as error:
                 _log.warning("lane_interrupted", lane=lane.name, code=error.reason)
-            except Exception:
+            except Exception:  # noqa: BLE001 - one fault must not end a lane; it is logged and tried again
                 _log.exception("lane_failed", lane=lane.name)
             await self._wait(bell, _POLL)
 

@@ -20,10 +20,10 @@ class UpkeepLane:
         self._context = context
         self._next = 0
 
-    async def recover(self, lease: Lease) -> None:
+    async def recover(self, _lease: Lease, /) -> None:
         """Nothing to do: pruning begins anew."""
 
-    async def drain(self, lease: Lease) -> int | None:
+    async def drain(self, _lease: Lease, /) -> int | None:
         """Prune when an hour has passed."""
         now = self._context.clock.now()
         if now >= self._next:

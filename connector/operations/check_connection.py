@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 import json
-import uuid
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field
 
-from connector.amplitude.answers import Kind
 from connector.envelope import shape
-from connector.errors import ConnectorError, CredentialsRejected, NotFound, UpstreamUnavailable
 from connector.mapping import iso
 from connector.models import Stage
 from connector.operations.base import Effect, Input, Operation, Output
-from connector.ports import Context
+from connector.operations.credential_checks import Check, credential_checks
+from connector.ports import Context, Note
 from connector.settings import Connection
 
-PATIENCE = 8.0
 _REFUSED_KEPT = 3_600_000
-_PING_KEPT = 30 * 86_400_000
-_NOBODY = "koji-amplitude-check"
-Status = Literal["ok", "warn", "fail", "unknown"]
-
-
-class Check(BaseModel):
-    """One thing that was checked."""
-
-    name: str = Field(description="What was checked.")
-    status: Status = Field(description="ok, warn (works, could be better), fail (does not work) or unknown.")
-    message: str = Field(description="What was found and, unless all is well, what to do.")
+_REFUSED_SHOWN = 5
 
 
 class RefusedWebhook(BaseModel):
@@ -61,100 +48,22 @@ async def run(ctx: Context, given: Input) -> CheckOutput:
     connection = ctx.connection(given.connection)
     refused = await _refused(ctx, connection)
     checks = [
-        await _koji_key(ctx, connection),
-        await _amplitude_key(ctx, connection),
-        await _amplitude_secret(ctx, connection),
-        await _webhook_secret(ctx, connection, refused),
+        *await credential_checks(ctx, connection),
+        await _webhook(ctx, connection, refused),
         _public_url(ctx),
         await _unreadable(ctx, connection),
         await _syncs(ctx, connection),
     ]
-    worst = next((c for level in ("fail", "warn") for c in checks if c.status == level), None)
+    worst = next((c for level in ("fail", "unknown", "warn") for c in checks if c.status == level), None)
     return CheckOutput(
         ok=all(check.status != "fail" for check in checks),
         checks=checks,
-        refused_webhooks=refused,
+        refused_webhooks=[RefusedWebhook(at=iso(note.at), **note.detail) for note in refused],
         next_step=worst.message if worst else "Nothing: everything is in order.",
     )
 
 
-async def _koji_key(ctx: Context, connection: Connection) -> Check:
-    name = "koji_api_key"
-    koji = ctx.koji.get(connection.name)
-    if koji is None:
-        return Check(
-            name=name, status="fail", message="Set KOJI_API_KEY: make a key in Koji, Settings, Integrations."
-        )
-    try:
-        await koji.read(str(uuid.uuid4()), patience=PATIENCE)
-    except NotFound:
-        await _go_on(ctx, connection.koji_lane)
-        return Check(name=name, status="ok", message="Koji accepts the key and lets it read interviews.")
-    except UpstreamUnavailable as error:
-        return Check(name=name, status="unknown", message=error.message)
-    except ConnectorError as error:
-        return Check(name=name, status="fail", message=error.message)
-    return Check(
-        name=name,
-        status="unknown",
-        message="Koji showed an interview that cannot exist: check KOJI_BASE_URL.",
-    )
-
-
-async def _amplitude_key(ctx: Context, connection: Connection) -> Check:
-    name = "amplitude_api_key"
-    amplitude = ctx.amplitude.get(connection.name)
-    if amplitude is None:
-        return Check(
-            name=name, status="fail", message="Set AMPLITUDE_API_KEY: it is in Amplitude, Settings, Projects."
-        )
-    answer = await amplitude.probe()
-    match answer.kind:
-        case Kind.REJECTED:
-            await _go_on(ctx, connection.amplitude_lane)
-            return Check(name=name, status="ok", message="Amplitude accepts the key; nothing was ingested.")
-        case Kind.PAUSED:
-            return Check(name=name, status="fail", message=await _wrong_key(ctx, connection, answer.words))
-        case Kind.UNAVAILABLE | Kind.UNKNOWN | Kind.THROTTLED:
-            return Check(name=name, status="unknown", message=f"Amplitude did not answer: {answer.words}.")
-        case _:
-            return Check(
-                name=name,
-                status="unknown",
-                message=f"Amplitude answered in an unexpected way: {answer.words}.",
-            )
-
-
-async def _wrong_key(ctx: Context, connection: Connection, words: str) -> str:
-    """Say what is wrong with a refused key; a key of the other region is named."""
-    other = ctx.amplitude_elsewhere.get(connection.name)
-    if other is not None and (await other.probe()).kind is Kind.REJECTED:
-        region = "eu" if connection.amplitude_region == "us" else "us"
-        return f"The key belongs to the other region: set AMPLITUDE_REGION={region}."
-    return f"Amplitude refused AMPLITUDE_API_KEY ({words}): check key, project and AMPLITUDE_REGION."
-
-
-async def _amplitude_secret(ctx: Context, connection: Connection) -> Check:
-    name = "amplitude_secret_key"
-    users = ctx.amplitude_users.get(connection.name)
-    if users is None:
-        return Check(
-            name=name,
-            status="warn",
-            message="AMPLITUDE_SECRET_KEY is not set; results sync without it, look-ups do not.",
-        )
-    try:
-        await users.search(_NOBODY)
-    except CredentialsRejected as error:
-        return Check(name=name, status="fail", message=error.message)
-    except UpstreamUnavailable as error:
-        return Check(name=name, status="unknown", message=error.message)
-    except ConnectorError as error:
-        return Check(name=name, status="fail", message=error.message)
-    return Check(name=name, status="ok", message="Amplitude accepts the secret key.")
-
-
-async def _webhook_secret(ctx: Context, connection: Connection, refused: list[RefusedWebhook]) -> Check:
+async def _webhook(ctx: Context, connection: Connection, refused: list[Note]) -> Check:
     name = "koji_webhook"
     if not connection.koji_webhook_secret:
         return Check(
@@ -163,26 +72,26 @@ async def _webhook_secret(ctx: Context, connection: Connection, refused: list[Re
             message="Set KOJI_WEBHOOK_SECRET: copy the secret that Koji shows beside the webhook.",
         )
     latest = await ctx.ledger.latest_webhook(connection.name)
-    if latest is not None and (not refused or refused[0].at <= iso(latest.received_at)):
-        return Check(
-            name=name,
-            status="ok",
-            message=f"The last webhook came at {iso(latest.received_at)}, signed in the header {latest.header} "
-            f"({latest.scheme}).",
-        )
-    if refused:
-        return Check(name=name, status="fail", message=refused[0].setting)
-    pinged = [
-        note
-        for of in (connection.name, "")
-        for note in await ctx.ledger.notes(of, "ping", ctx.clock.now() - _PING_KEPT)
-    ]
-    seen = f" Koji's test call came at {iso(pinged[0].at)}." if pinged else ""
-    return Check(
-        name=name,
-        status="warn",
-        message=f"No webhook has come yet.{seen} In Koji, point a webhook at {ctx.settings.public_url}/webhooks/koji "
-        "with the event interview.analysis_ready.",
+    if latest is None:
+        if refused:
+            return Check(name=name, status="fail", message=refused[0].detail["setting"])
+        return Check(name=name, status="warn", message=await _none_came(ctx, connection))
+    came = (
+        f"The last webhook came at {iso(latest.received_at)}, signed in the header {latest.header} "
+        f"({latest.scheme})."
+    )
+    if refused and refused[0].at > latest.received_at:
+        later = f"{came} One that came later was refused: {refused[0].detail['setting']}"
+        return Check(name=name, status="warn", message=later)
+    return Check(name=name, status="ok", message=came)
+
+
+async def _none_came(ctx: Context, connection: Connection) -> str:
+    pinged = [note for of in (connection.name, "") for note in await ctx.ledger.notes(of, "ping", 0)]
+    seen = f" A test call came at {iso(max(note.at for note in pinged))}." if pinged else ""
+    return (
+        f"No webhook has come yet.{seen} In Koji, point a webhook at {ctx.settings.public_url}/webhooks/koji "
+        "with the event interview.analysis_ready."
     )
 
 
@@ -234,16 +143,11 @@ async def _syncs(ctx: Context, connection: Connection) -> Check:
     )
 
 
-async def _refused(ctx: Context, connection: Connection) -> list[RefusedWebhook]:
+async def _refused(ctx: Context, connection: Connection) -> list[Note]:
+    """Return what was refused at this connection's address and at the common one, newest first."""
     since = ctx.clock.now() - _REFUSED_KEPT
     notes = [note for of in (connection.name, "") for note in await ctx.ledger.notes(of, "refused", since)]
-    notes.sort(key=lambda note: note.at, reverse=True)
-    return [RefusedWebhook(at=iso(note.at), **note.detail) for note in notes[:5]]
-
-
-async def _go_on(ctx: Context, lane: str | None) -> None:
-    if lane is not None and await ctx.ledger.resume(lane):
-        ctx.wake()
+    return sorted(notes, key=lambda note: note.at, reverse=True)[:_REFUSED_SHOWN]
 
 
 CHECK_CONNECTION = Operation(

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
 from connector.envelope import read_interview
-from connector.errors import InvalidInput, NotConfigured
+from connector.errors import InvalidInput, NotConfigured, UpstreamUnavailable
 from connector.identity import whose
 from connector.models import Interview
 from connector.operations.base import Effect, Input, Operation, Output
 from connector.ports import Context
 from connector.redaction import cut
+from connector.settings import Connection
 
 PATIENCE = 8.0
 _FIRST_WAIT = 2.0
@@ -109,24 +111,29 @@ async def run(ctx: Context, given: AnalysisInput) -> AnalysisOutput:
         )
     until = ctx.clock.now() + given.wait_seconds * 1000
     wait = _FIRST_WAIT
+    body = await koji.read(given.interview_id, patience=PATIENCE)
     while True:
-        body = await koji.read(given.interview_id, patience=PATIENCE)
         interview = read_interview(
             body, given.interview_id, event=None, aliases=connection.koji_field_aliases
         )
+        left = (until - ctx.clock.now()) / 1000 - wait
         ended = interview.ready or interview.analysis_status == "failed"
-        if ended or ctx.stopping.is_set() or ctx.clock.now() + wait * 1000 > until:
-            anonymous = (
-                whose(
-                    interview,
-                    null_email_is_anonymous=connection.connector_null_email_is_anonymous,
-                    trust_external_id=True,
-                )
-                is None
-            )
-            return _output(given, body, interview, anonymous=anonymous)
+        if ended or left <= 0 or ctx.stopping.is_set():
+            return _output(given, body, interview, anonymous=_is_anonymous(interview, connection))
         await ctx.clock.sleep(wait)
         wait *= _GROWTH
+        with suppress(UpstreamUnavailable):  # what was read before is still an answer
+            body = await koji.read(given.interview_id, patience=min(PATIENCE, left))
+
+
+def _is_anonymous(interview: Interview, connection: Connection) -> bool:
+    """Tell whether nobody may learn who it was; an external id, whoever issued it, is no name."""
+    nobody = whose(
+        interview,
+        null_email_is_anonymous=connection.connector_null_email_is_anonymous,
+        trust_external_id=True,
+    )
+    return nobody is None
 
 
 def _output(

@@ -38,6 +38,7 @@ class ListSyncsOutput(Output):
     has_more: bool = Field(description="Whether there is a next page.")
 
 
+_NO_ID = "no_interview_id"
 _Position = tuple[tuple[int, str] | None, int | None]
 
 
@@ -50,11 +51,8 @@ async def run(ctx: Context, given: ListSyncsInput) -> ListSyncsOutput:
         where = ListFilter(status=given.status, reason=given.reason, since=since, until=until)
         syncs = await ctx.ledger.listed(given.connection, where, limit=given.limit + 1, after=after)
     deliveries: list[Delivery] = []
-    if given.status in (None, "unreadable") and given.reason in (None, "no_interview_id"):
-        found = await ctx.ledger.unreadable(given.connection, limit=given.limit + 1, before=before)
-        deliveries = [
-            d for d in found if d.received_at >= (since or 0) and d.received_at < (until or d.received_at + 1)
-        ]
+    if given.status in (None, "unreadable") and given.reason in (None, _NO_ID):
+        deliveries = await _unreadable(ctx, given, since, until, before)
     merged: list[Sync | Delivery] = sorted([*syncs, *deliveries], key=_at, reverse=True)
     page = merged[: given.limit]
     more = len(merged) > given.limit
@@ -63,6 +61,24 @@ async def run(ctx: Context, given: ListSyncsInput) -> ListSyncsOutput:
         next_cursor=_cursor(page, after, before) if more else None,
         has_more=more,
     )
+
+
+async def _unreadable(
+    ctx: Context, given: ListSyncsInput, since: int | None, until: int | None, before: int | None
+) -> list[Delivery]:
+    """Return one more than a page of unreadable deliveries within the times, newest first."""
+    wanted: list[Delivery] = []
+    while len(wanted) <= given.limit:
+        found = await ctx.ledger.unreadable(given.connection, limit=given.limit + 1, before=before)
+        wanted += [
+            one
+            for one in found
+            if (since is None or one.received_at >= since) and (until is None or one.received_at < until)
+        ]
+        if len(found) <= given.limit:
+            break
+        before = found[-1].id
+    return wanted[: given.limit + 1]
 
 
 def _at(one: Sync | Delivery) -> tuple[int, str]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field
 
 from connector.envelope import read_envelope
+from connector.errors import FieldError, InvalidInput, NotFound
 from connector.operations.base import Effect, Operation, WaitInput
 from connector.operations.runs import RunOutput, chunks, new_run_id, until_finished
 from connector.operations.times import bound
-from connector.ports import Context, ListFilter
+from connector.ports import Context, ListFilter, Sync
 from connector.syncing import replay
 
 _PAGE = 500
@@ -36,15 +37,38 @@ class ReplayInput(WaitInput):
 
 async def run(ctx: Context, given: ReplayInput) -> RunOutput:
     """Start the replay; wait for its end for `wait_seconds`."""
+    if given.interview_ids and (given.status or given.since):
+        raise InvalidInput.of("interview_ids", "stands beside status or since; give one of the two forms")
     if given.status == "unreadable":
         interview_ids = await _reread(ctx, given)
     else:
-        interview_ids = list(dict.fromkeys(given.interview_ids or ())) or await _matching(ctx, given)
+        interview_ids = await _named(ctx, given) if given.interview_ids else await _matching(ctx, given)
         await _replay(ctx, given, interview_ids)
     run_id = new_run_id()
     await ctx.ledger.create_run(run_id, given.connection, "replay_syncs", interview_ids, ctx.clock.now())
     ctx.wake()
     return await until_finished(ctx, run_id, given.wait_seconds)
+
+
+async def _named(ctx: Context, given: ReplayInput) -> list[str]:
+    """Return the named interviews. Raises `NotFound` when nothing was ever heard of one."""
+    names = list(dict.fromkeys(given.interview_ids or ()))
+    known: set[str] = set()
+    for some in chunks(names):
+
+        def look(found: Mapping[tuple[str, str], Sync]) -> list[Sync]:
+            known.update(interview_id for _, interview_id in found)
+            return []
+
+        await ctx.ledger.revise([(given.connection, one) for one in some], look)
+    unknown = [i for i, one in enumerate(names) if one not in known]
+    if unknown:
+        detail = "nothing was ever heard of this interview on this connection; sync or backfill it instead"
+        raise NotFound(
+            f"interview_ids: {len(unknown)} of them were never heard of on this connection; nothing was started.",
+            errors=[FieldError(f"/interview_ids/{i}", detail) for i in unknown[:50]],
+        )
+    return names
 
 
 async def _matching(ctx: Context, given: ReplayInput) -> list[str]:

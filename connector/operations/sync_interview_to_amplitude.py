@@ -57,7 +57,8 @@ def _next(sync: Sync | None, heard: Heard, ctx: Context) -> Sync:
     if sync is None or heard.given or heard.force or sync.status is SyncStatus.SYNCED:
         return advance(sync, heard, ctx.ledger.hash_user)
     if sync.status is SyncStatus.PENDING:
-        return replace(sync, due=heard.at)
+        # only a read is worth hurrying: a send waits because Amplitude asked for it
+        return replace(sync, due=heard.at) if sync.stage is Stage.READ else sync
     if sync.frozen_at is None and heard.connection.koji_api_key:
         return advance(sync, replace(heard, force=True), ctx.ledger.hash_user)
     return replay(sync, heard.connection, heard.at, ctx.ledger.hash_user, force=False)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from connector.errors import CredentialsRejected
+from connector.errors import CredentialsRejected, UpstreamRejected
 from connector.models import Stage
+from connector.operations.receipts import flat
 from connector.ports import Context, Sync
 
 _FIRST = 0.01
 _LONGEST = 0.25
+_KEYS = frozenset({"koji_key", "koji_permission", "amplitude_key"})
 
 
 async def until_ended(ctx: Context, sync: Sync, seconds: float) -> Sync:
     """Return the sync as it ended, or as it is after `seconds`.
 
-    Raises `CredentialsRejected` when the lane it waits for is paused because a key was refused: waiting longer
+    Raises `CredentialsRejected` or `UpstreamRejected` when the lane it waits for is paused: waiting longer
     cannot help, and the interview is kept.
     """
     until = ctx.clock.now() + seconds * 1000
@@ -33,7 +35,8 @@ async def _raise_for_pause(ctx: Context, sync: Sync) -> None:
     lane = connection.koji_lane if sync.stage is Stage.READ else connection.amplitude_lane
     for pause in await ctx.ledger.pauses():
         if pause.lane == lane:
-            raise CredentialsRejected(
-                f"{pause.words.rstrip('.')}. The interview is kept and goes on once check_connection finds the key good.",
-                result=None,
+            refusal = CredentialsRejected if pause.code in _KEYS else UpstreamRejected
+            raise refusal(
+                f"{pause.words.rstrip('.')}. The interview is kept; it goes on once check_connection finds all well.",
+                result=flat(sync),
             )

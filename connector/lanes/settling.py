@@ -1,0 +1,81 @@
+"""What one answer of Amplitude means for one interview."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from connector.amplitude.answers import Answer
+from connector.models import SyncStatus
+from connector.ports import Outgoing, Settlement
+
+
+def attempt_of(answer: Answer, sent_at: int, events: int) -> dict[str, Any]:
+    """Return what a receipt says of a request with so many events; a short count is marked."""
+    attempt: dict[str, Any] = {"at": sent_at, "outcome": str(answer.kind), "status": answer.status}
+    if answer.words:
+        attempt["words"] = answer.words
+    if answer.events_ingested is not None and answer.events_ingested < events:
+        attempt["words"] = f"Amplitude took {answer.events_ingested} of the {events} events of this request."
+    return attempt
+
+
+def accepted(one: Outgoing, attempt: Mapping[str, Any], now: int) -> Settlement:
+    """Settle what Amplitude took."""
+    with_identify = {**attempt, "identify": one.identify}
+    return settlement(one, SyncStatus.SYNCED, None, with_identify, synced_at=now)
+
+
+def settlement(
+    one: Outgoing,
+    status: SyncStatus,
+    reason: str | None,
+    attempt: Mapping[str, Any] | None = None,
+    *,
+    synced_at: int | None = None,
+) -> Settlement:
+    """Settle what has ended."""
+    sync = one.sync
+    return Settlement(
+        connection=sync.connection,
+        interview_id=sync.interview_id,
+        status=status,
+        reason=reason,
+        due=None,
+        attempts=sync.attempts if attempt is None else (*sync.attempts, attempt),
+        unknown_since=sync.unknown_since,
+        tries=sync.tries + 1,
+        synced_at=synced_at,
+    )
+
+
+def pending(
+    one: Outgoing, attempt: Mapping[str, Any], due: int, reason: str, unknown_at: int | None = None
+) -> Settlement:
+    """Settle what is due again at `due` (ms); `unknown_at` is when a send of unknown outcome began."""
+    sync = one.sync
+    return Settlement(
+        connection=sync.connection,
+        interview_id=sync.interview_id,
+        status=SyncStatus.PENDING,
+        reason=reason,
+        due=due,
+        attempts=(*sync.attempts, attempt),
+        unknown_since=sync.unknown_since or unknown_at,
+        tries=sync.tries + 1,
+    )
+
+
+def back(one: Outgoing, due: int) -> Settlement:
+    """Settle what was taken and not sent: it is due at `due` (ms) as it was."""
+    sync = one.sync
+    return Settlement(
+        connection=sync.connection,
+        interview_id=sync.interview_id,
+        status=SyncStatus.PENDING,
+        reason=sync.reason,
+        due=due,
+        attempts=sync.attempts,
+        unknown_since=sync.unknown_since,
+        tries=sync.tries,
+    )

@@ -1,0 +1,109 @@
+"""Check each credential with a call that changes nothing; a lane whose credential is good again goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from connector.amplitude.answers import Answer, Kind
+from connector.errors import ConnectorError, NotFound, UpstreamUnavailable
+from connector.ports import Context
+from connector.settings import Connection
+
+PATIENCE = 8.0
+_NOBODY = "koji-amplitude-check"
+Status = Literal["ok", "warn", "fail", "unknown"]
+
+
+class Check(BaseModel):
+    """One thing that was checked."""
+
+    name: str = Field(description="What was checked.")
+    status: Status = Field(description="ok, warn (works, could be better), fail (does not work) or unknown.")
+    message: str = Field(description="What was found and, unless all is well, what to do.")
+
+
+async def credential_checks(ctx: Context, connection: Connection) -> list[Check]:
+    """Check the three credentials at the same time, none longer than 8 seconds."""
+    return list(
+        await asyncio.gather(
+            _in_time("koji_api_key", "Koji", _koji_key(ctx, connection)),
+            _in_time("amplitude_api_key", "Amplitude", _amplitude_key(ctx, connection)),
+            _in_time("amplitude_secret_key", "Amplitude's user search", _amplitude_secret(ctx, connection)),
+        )
+    )
+
+
+async def _in_time(name: str, who: str, check: Awaitable[tuple[Status, str]]) -> Check:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            status, message = await check
+    except TimeoutError:
+        status, message = "unknown", f"{who} did not answer within {PATIENCE:.0f} seconds; check again later."
+    return Check(name=name, status=status, message=message)
+
+
+async def _koji_key(ctx: Context, connection: Connection) -> tuple[Status, str]:
+    koji = ctx.koji.get(connection.name)
+    if koji is None:
+        return "fail", "Set KOJI_API_KEY: make a key in Koji, Settings, Integrations."
+    try:
+        await koji.read(str(uuid.uuid4()), patience=PATIENCE)
+    except NotFound:
+        await _go_on(ctx, connection.koji_lane)
+        return "ok", "Koji accepts the key and lets it read interviews."
+    except UpstreamUnavailable as error:
+        return "unknown", error.message
+    except ConnectorError as error:
+        return "fail", error.message
+    return "unknown", "Koji showed an interview that cannot exist: check KOJI_BASE_URL."
+
+
+async def _amplitude_key(ctx: Context, connection: Connection) -> tuple[Status, str]:
+    amplitude = ctx.amplitude.get(connection.name)
+    if amplitude is None:
+        return "fail", "Set AMPLITUDE_API_KEY: it is in Amplitude, Settings, Projects."
+    answer = await amplitude.probe()
+    match answer.kind:
+        case Kind.REJECTED:
+            await _go_on(ctx, connection.amplitude_lane)
+            return "ok", "Amplitude accepts the key; nothing was ingested."
+        case Kind.PAUSED:
+            return "fail", await _paused(ctx, connection, answer)
+        case Kind.UNAVAILABLE | Kind.UNKNOWN | Kind.THROTTLED:
+            return "unknown", f"Amplitude gave no verdict: {answer.words}."
+        case _:
+            return "unknown", f"Amplitude answered in an unexpected way: {answer.words}."
+
+
+async def _paused(ctx: Context, connection: Connection, answer: Answer) -> str:
+    """Say what is wrong with a key or an address; a key of the other region is named."""
+    other = ctx.amplitude_elsewhere.get(connection.name)
+    if other is not None and (await other.probe()).kind is Kind.REJECTED:
+        region = "eu" if connection.amplitude_region == "us" else "us"
+        return f"The key belongs to the other region: set AMPLITUDE_REGION={region}."
+    if answer.status is None or 300 <= answer.status < 400:
+        return f"{answer.words}."
+    return f"Amplitude refused AMPLITUDE_API_KEY ({answer.words}): check key, project and AMPLITUDE_REGION."
+
+
+async def _amplitude_secret(ctx: Context, connection: Connection) -> tuple[Status, str]:
+    users = ctx.amplitude_users.get(connection.name)
+    if users is None:
+        return "warn", "AMPLITUDE_SECRET_KEY is not set; results sync without it, look-ups do not."
+    try:
+        await users.search(_NOBODY)
+    except UpstreamUnavailable as error:
+        return "unknown", error.message
+    except ConnectorError as error:
+        return "fail", error.message
+    return "ok", "Amplitude accepts the secret key."
+
+
+async def _go_on(ctx: Context, lane: str | None) -> None:
+    if lane is not None and await ctx.ledger.resume(lane):
+        ctx.wake()
