@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 from connector.errors import ConnectorError, SettingsError, consequence
+from connector.redaction import safe
 from connector.surfaces.cli.terminal import say, show_error
 
 INTERRUPTED = 130
 BAD_SETTINGS = 2
 BROKEN_PIPE = 141
+FAULT = 1
+_FRAMES = 6
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -34,6 +38,17 @@ def main(words: Sequence[str] | None = None) -> int:
         # Whoever read the answer has enough; without this Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
+    except Exception as error:  # noqa: BLE001 - a stack trace would show what people said
+        return _say_fault(error)
+
+
+def _say_fault(error: Exception) -> int:
+    from connector.log import described  # noqa: PLC0415
+
+    say(f"error: a fault of this program: {safe(described(error))}")
+    for frame in traceback.extract_tb(error.__traceback__)[-_FRAMES:]:
+        say(f"  {frame.filename}:{frame.lineno} {frame.name}")
+    return FAULT
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from connector.commands.announce import local_url
 from connector.commands.probe import Listener, who_listens
-from connector.ledger.schema import SCHEMA_VERSION
-from connector.operations.check_connection import Check, Status
+from connector.ledger.migrations import UPGRADES
+from connector.operations.credential_checks import Check, Status
 from connector.ports import Context
 from connector.settings import Connection, Settings
 from connector.settings_files import CONFIG_VARIABLE, read_dotenv
@@ -49,7 +49,7 @@ async def store_checks(ctx: Context) -> list[Check]:
     await ctx.ledger.ping()
     file = ctx.settings.database_file
     where = str(file) if file else "PostgreSQL"
-    found = [Check(name="store", status="ok", message=f"{where}, schema {SCHEMA_VERSION}.")]
+    found = [Check(name="store", status="ok", message=f"{where}, schema {1 + len(UPGRADES)}.")]
     return found if file is None else [*found, _room(file)]
 
 

@@ -12,9 +12,10 @@ from rich.text import Text
 from connector.app import build
 from connector.commands.checks import server_check, settings_checks, store_checks
 from connector.commands.findings import is_wrong, next_step, show_checks, show_refused
-from connector.errors import StoreUnavailable
+from connector.errors import SettingsError, StoreUnavailable
 from connector.operations.base import Input
-from connector.operations.check_connection import CHECK_CONNECTION, Check, CheckOutput
+from connector.operations.check_connection import CHECK_CONNECTION, CheckOutput
+from connector.operations.credential_checks import Check
 from connector.settings import Settings
 from connector.settings_sources import load
 from connector.surfaces.cli.arguments import Parser
@@ -44,8 +45,8 @@ async def examine(settings: Settings, here: Sequence[Check], *, server: bool = T
                 name: await CHECK_CONNECTION.run(running.context, Input(connection=name))
                 for name in settings.connections
             }
-    except StoreUnavailable as error:
-        store, connections = [Check(name="store", status="fail", message=error.message)], {}
+    except (SettingsError, StoreUnavailable) as error:
+        store, connections = [Check(name="store", status="fail", message=str(error))], {}
     show_checks(console, "Store and server" if server else "Store", store)
     checks += store
     checks += _show_connections(connections)

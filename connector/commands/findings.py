@@ -9,7 +9,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from connector.operations.check_connection import Check, RefusedWebhook
+from connector.operations.check_connection import RefusedWebhook
+from connector.operations.credential_checks import Check
 from connector.surfaces.cli.terminal import clean
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "red", "unknown": "yellow"}

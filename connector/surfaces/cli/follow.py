@@ -48,7 +48,8 @@ class Followed:
             pause = await self._pause()
             if pause is not None and clock.now() - changed_at > _STANDSTILL:
                 raise _standstill(pause, self.output)
-            watcher.show(self.output, pause.words if pause else await self._why())
+            unread = await self._waiting(Stage.READ)
+            watcher.show(self.output, unread, pause.words if pause else await self._why(unread))
             if until is not None and clock.now() >= until:
                 return
             await asyncio.sleep(rest)
@@ -78,12 +79,14 @@ class Followed:
         lanes = (connection.koji_lane, connection.amplitude_lane)
         return next((pause for pause in await self._ctx.ledger.pauses() if pause.lane in lanes), None)
 
-    async def _why(self) -> str:
-        connection = self._ctx.connection(self._payload.connection)
-        reads = await self._ctx.ledger.waiting(Stage.READ, [connection.name])
-        sends = await self._ctx.ledger.waiting(Stage.SEND, [connection.name])
-        limit = f"{reads} to read from Koji (at most {connection.koji_rate_limit_per_minute} a minute)"
-        return ", ".join([*([limit] if reads else []), *([f"{sends} to send"] if sends else [])])
+    async def _waiting(self, stage: Stage) -> int:
+        return await self._ctx.ledger.waiting(stage, [self._payload.connection])
+
+    async def _why(self, unread: int) -> str:
+        limit = self._ctx.connection(self._payload.connection).koji_rate_limit_per_minute
+        unsent = await self._waiting(Stage.SEND)
+        reading = [f"{unread} to read from Koji, at most {limit} a minute"] if unread else []
+        return ", ".join([*reading, *([f"{unsent} to send"] if unsent else [])])
 
 
 async def forget_pauses(ctx: Context, connection: str) -> None:

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.console import RenderableType
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from connector.operations.base import Output
 from connector.operations.runs import RunOutput
@@ -28,8 +23,8 @@ _SETTLING = 3.0  # seconds until a rate means something
 class Watcher(Protocol):
     """Is told how things stand."""
 
-    def show(self, output: Output, why: str) -> None:
-        """Show the present state; `why` says what it waits for, empty when nothing is known."""
+    def show(self, output: Output, unread: int, why: str) -> None:
+        """Show the present state: `unread` interviews wait to be read; `why` says what is waited for."""
         ...
 
 
@@ -40,32 +35,41 @@ def watching(title: str) -> Iterator[Watcher]:
     if not console.is_terminal:
         yield _Lines(title)
         return
-    with Progress(
+    with _TwoLines(
         SpinnerColumn(),
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
+        BarColumn(bar_width=20),
+        TextColumn("{task.fields[count]}"),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[words]}"),
         console=console,
         transient=True,
     ) as progress:
         yield _Bar(progress, title)
 
 
+class _TwoLines(Progress):
+    """A bar, and below it the words that have no room beside it."""
+
+    words = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Return both lines."""
+        yield self.make_tasks_table(self.tasks)
+        yield Text(f"  {self.words}", style="dim", no_wrap=True, overflow="ellipsis")
+
+
 class _Bar:
-    def __init__(self, progress: Progress, title: str) -> None:
+    def __init__(self, progress: _TwoLines, title: str) -> None:
         self._progress = progress
-        self._task = progress.add_task(title, total=None, words="")
+        self._task = progress.add_task(title, total=None, count="")
         self._pace = _Pace(time.monotonic())
 
-    def show(self, output: Output, why: str) -> None:
-        words = summary(output, self._pace, why)
+    def show(self, output: Output, unread: int, why: str) -> None:
+        self._progress.words = summary(output, self._pace, why)
         if isinstance(output, RunOutput):
-            done = output.total - output.pending
-            self._progress.update(self._task, total=output.total, completed=done, words=words)
-        else:
-            self._progress.update(self._task, words=words)
+            # reading is half of the way, and in a backfill nothing ends before all is read
+            way = output.total - (output.pending + min(unread, output.pending)) / 2
+            self._progress.update(self._task, total=output.total, completed=way, count=_count(output))
 
 
 class _Lines:
@@ -74,13 +78,11 @@ class _Lines:
         self._next = time.monotonic() + _LINE_EVERY
         self._pace = _Pace(time.monotonic())
 
-    def show(self, output: Output, why: str) -> None:
+    def show(self, output: Output, unread: int, why: str) -> None:  # noqa: ARG002 - a bar shows it
         words = summary(output, self._pace, why)
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + _LINE_EVERY
-            counts = (
-                f" {output.total - output.pending}/{output.total}" if isinstance(output, RunOutput) else ""
-            )
+            counts = f" {_count(output)}" if isinstance(output, RunOutput) else ""
             say(f"{self._title}:{counts} {words}")
 
 
@@ -119,6 +121,10 @@ def duration(seconds: int) -> str:
     if seconds < 90:
         return f"{seconds} s"
     return f"{round(seconds / 60)} min" if seconds < 5_400 else f"{seconds / 3_600:.1f} h"
+
+
+def _count(output: RunOutput) -> str:
+    return f"{output.total - output.pending}/{output.total}"
 
 
 def _counts(word: str, by_reason: Mapping[str, int]) -> list[str]:
