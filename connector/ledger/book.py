@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar, cast
 
-import structlog
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import SQLAlchemyError
 
-from connector.errors import StoreUnavailable
 from connector.ledger import (
     answers,
     budget,
@@ -28,7 +24,8 @@ from connector.ledger import (
     sending,
     syncs,
 )
-from connector.ledger.dialect import empty_log, reader_engine, writer_engine
+from connector.ledger.dialect import empty_log, writer_engine
+from connector.ledger.reader import Reader
 from connector.ledger.writer import Writer
 from connector.models import Stage
 from connector.ports import (
@@ -46,11 +43,8 @@ from connector.ports import (
 )
 
 T = TypeVar("T")
-_UNREADABLE = "The store cannot be read now; call again in a few seconds."
-_READERS = 4
 _PRUNE_CHUNK = 1_000
 _NOTES_KEPT = 3_600_000
-_log = structlog.get_logger(__name__)
 
 
 class Book:
@@ -59,10 +53,8 @@ class Book:
     def __init__(self, database_url: str) -> None:
         self._url = database_url
         self._write_engine = writer_engine(database_url)
-        self._read_engine = reader_engine(database_url, _READERS)
-        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="ledger-reader")
         self._writer = Writer(self._write_engine)
-        self._closed = False
+        self._reader = Reader(database_url)
         self.hash_user: Callable[[str], str]
 
     async def obtain_keys(self, seal: keys.Seal, unseal: keys.Open) -> None:
@@ -72,28 +64,15 @@ class Book:
 
     async def close(self) -> None:
         """Commit what is queued, then let go of the database."""
-        self._closed = True
         await self._writer.close()
-        self._readers.shutdown(wait=True)
         self._write_engine.dispose()
-        self._read_engine.dispose()
+        await asyncio.to_thread(self._reader.close)
 
     async def _write(self, work: Callable[[Connection], T]) -> T:
         return cast("T", await self._writer.submit(work))
 
-    async def _read(self, work: Callable[[Connection], T]) -> T:
-        def run() -> T:
-            with self._read_engine.connect() as connection:
-                return work(connection)
-
-        if self._closed:
-            raise StoreUnavailable(_UNREADABLE, retry_after=5)
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._readers, run)
-        except SQLAlchemyError as error:
-            # not the cause itself: a database's words quote data
-            _log.error("store_read_failed", error=type(error).__name__)
-            raise StoreUnavailable(_UNREADABLE, retry_after=5) from None
+    async def _read(self, query: Callable[[Connection], T]) -> T:
+        return await self._reader.run(query)
 
     async def ping(self) -> None:
         """Touch the database."""
@@ -290,7 +269,7 @@ class Book:
         await self._write(lambda c: notes.prune(c, now - _NOTES_KEPT))
         await self._write(lambda c: answers.prune(c, now))
         if total:
-            await asyncio.get_running_loop().run_in_executor(self._readers, empty_log, self._url)
+            await asyncio.to_thread(empty_log, self._url)
         return total
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -131,8 +131,10 @@ def back_up(database_url: str, version: int) -> None:
 def empty_log(database_url: str) -> None:
     """Move SQLite's log into the file, so that what was erased is not left there. A busy log stays."""
     if is_sqlite(database_url):
-        with closing(sqlite3.connect(sqlite_path(database_url), timeout=1)) as connection:
-            connection.execute("PRAGMA secure_delete=ON")
+        with (
+            suppress(sqlite3.OperationalError),
+            closing(sqlite3.connect(sqlite_path(database_url), timeout=1)) as connection,
+        ):
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, func, insert, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,12 +16,7 @@ from connector.ledger.dialect import (
     lock_for_migration,
     writer_engine,
 )
-from connector.ledger.schema import metadata, schema_version
-
-Upgrade = Callable[[Connection], None]
-
-UPGRADES: tuple[Upgrade, ...] = ()
-"""What changes existing tables: the first brings version 1 to version 2. New tables need none."""
+from connector.ledger.schema import UPGRADES, Upgrade, metadata, schema_version
 
 
 def migrate(database_url: str, upgrades: Sequence[Upgrade] = UPGRADES) -> None:

@@ -7,7 +7,16 @@ can be nulled without breaking one.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text, text
+from collections.abc import Callable
+
+from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, Integer, MetaData, Table, Text, text
+
+Upgrade = Callable[[Connection], None]
+
+UPGRADES: tuple[Upgrade, ...] = ()
+"""What changes existing tables: the first brings version 1 to version 2. New tables need none."""
+
+SCHEMA_VERSION = 1 + len(UPGRADES)
 
 metadata = MetaData()
 _serial = BigInteger().with_variant(Integer, "sqlite")
