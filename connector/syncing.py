@@ -61,7 +61,7 @@ def advance(sync: Sync | None, heard: Heard, hash_user: HashUser) -> Sync:
         return _marked_after(sync, heard.at) if interview.anonymous else sync
     sync = replace(
         sync,
-        facts=merge(sync.facts, interview),
+        facts=merge(_kept_facts(sync), interview),
         updated_at=heard.at,
         given=sync.given or heard.given,
         reads=0 if heard.force else sync.reads + heard.read,
@@ -70,6 +70,14 @@ def advance(sync: Sync | None, heard: Heard, hash_user: HashUser) -> Sync:
         backfill=sync.backfill or heard.run_id is not None,
     )
     return _step(sync, heard, hash_user)
+
+
+def _kept_facts(sync: Sync) -> Interview | None:
+    """Return what is known; where age removed it, a mark is still seen by what an anonymous sync lacks."""
+    if sync.facts is not None or sync.pruned_at is None:
+        return sync.facts
+    nobodys = sync.reason == ANONYMOUS or (sync.status is SyncStatus.SYNCED and sync.user_hash is None)
+    return Interview(sync.interview_id, anonymous=True) if nobodys else None
 
 
 def _marked_after(sync: Sync, at: int) -> Sync:
