@@ -26,6 +26,7 @@ _ID_HEADERS = (b"webhook-id", b"svix-id")
 _LONGEST_NAME = 200
 _log = structlog.get_logger(__name__)
 _MALFORMED = object()
+_DECODER = json.JSONDecoder(parse_constant=lambda _: None)  # NaN and its like are no JSON: not told
 
 
 class KojiWebhook:
@@ -97,10 +98,10 @@ class KojiWebhook:
             await exchange.problem(400, "malformed_json", "The signature is right, the body is not JSON.")
             return
         matched, signature = verified
-        connection = self._owner(
-            matched, signature.key, path, read_envelope(parsed, headers, matched.koji_field_aliases)
-        )
-        envelope = read_envelope(parsed, headers, connection.koji_field_aliases)
+        envelope = read_envelope(parsed, headers, matched.koji_field_aliases)
+        connection = self._owner(matched, signature.key, path, envelope)
+        if connection is not matched:
+            envelope = read_envelope(parsed, headers, connection.koji_field_aliases)
         if _is_noise(parsed, envelope):
             await exchange.ok(_IGNORED)
             return
@@ -182,7 +183,7 @@ class KojiWebhook:
 
 def _parse(body: bytes) -> Any:
     try:
-        return json.loads(body.decode("utf-8-sig"), parse_constant=lambda _: None)
+        return _DECODER.decode(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return _MALFORMED
 
