@@ -16,6 +16,7 @@ from connector.ports import Amplitude, Context, Lease, Outgoing, Settlement
 
 LARGEST_BATCH = 500
 STOP_AFTER_UNKNOWN = 6 * 86_400_000  # Amplitude forgets insert ids after 7 days
+_LONGEST_PACE = 10_000
 _UNNAMED_WAIT = 30_000
 _STOPS = frozenset({Kind.PAUSED, Kind.UNAVAILABLE, Kind.UNKNOWN})
 _log = structlog.get_logger(__name__)
@@ -59,9 +60,9 @@ class AmplitudeLane:
         now = self._context.clock.now()
         if self._paused and (now >= self._rests_until or not await self._is_paused()):
             await self._go_on()
-        quiet_until = max(self._rests_until, self._paced_until)
-        if now < quiet_until:
-            return quiet_until - now
+        quiet = max(self._rests_until - now, self._pace_left())
+        if quiet > 0:
+            return quiet
         taken = await self._context.ledger.begin_send(lease, self._connections, now, self._batch)
         if not taken:
             following = await self._context.ledger.next_due(Stage.SEND, self._connections)
@@ -104,7 +105,7 @@ class AmplitudeLane:
             sent_at = self._context.clock.now()
             events, user_ids, owners = events_of(part)
             answer = await self._amplitude.send(events, user_ids)
-            self._paced_until = max(self._paced_until, sent_at) + self._cost(len(events))
+            self._paced_until = sent_at + self._pace_left() + self._cost(len(events))
             again, settlements = self._judge(part, owners, answer, sent_at)
             open_parts += [p for p in reversed(again) if p]
             if answer.kind in _STOPS or self._context.stopping.is_set():
@@ -118,9 +119,14 @@ class AmplitudeLane:
             await self._after(answer)
 
     async def _pace(self) -> None:
-        wait = self._paced_until - self._context.clock.now()
-        if wait > 0:
+        if wait := self._pace_left():
             await self._context.clock.sleep(wait / 1000)
+
+    def _pace_left(self) -> int:
+        """Return how long the project's pace asks to wait (ms)."""
+        left = self._paced_until - self._context.clock.now()
+        # no request costs as much: the clock was set back
+        return max(0, left) if left <= _LONGEST_PACE else 0
 
     def _cost(self, events: int) -> int:
         return events * 1000 // self._rate if self._rate else 0

@@ -32,8 +32,11 @@ class BackfillInput(WaitInput):
     )
     csv: str | None = Field(
         None,
-        description="The text of a CSV file with a header row: interview_id, and where known completed_at (ISO 8601) "
-        "and email. Koji does not tell when an interview was completed, so that one without it is skipped.",
+        description=(
+            "The text of a CSV file with a header row: interview_id, and where known completed_at "
+            "(ISO 8601) and email. Koji does not tell when an interview was completed, so that one "
+            "without it is skipped."
+        ),
     )
 
 
@@ -71,7 +74,7 @@ async def run(ctx: Context, given: BackfillInput) -> RunOutput:
 def _begin(
     before: Mapping[tuple[str, str], Sync], *, heard: Mapping[tuple[str, str], Heard], ctx: Context
 ) -> list[Sync]:
-    """What is synced or on its way stays as it is; the rest joins the run."""
+    """Return what joins the run: all but what is synced or on its way."""
     return [
         advance(was, one, ctx.ledger.hash_user)
         for key, one in heard.items()
@@ -164,8 +167,10 @@ BACKFILL_INTERVIEWS = Operation(
     name="backfill_interviews",
     title="Backfill past interviews",
     summary=(
-        "Bring many past interviews to Amplitude, by ids or as CSV. Reads each from Koji within Koji's limit, so that "
-        "thousands take hours; get_run shows how long. Events carry their own time and leave the user table alone; "
+        "Bring many past interviews to Amplitude, by ids or as CSV. Reads each from Koji within Koji's "
+        "limit, so that "
+        "thousands take hours; get_run shows how long. Events carry their own time and leave the user "
+        "table alone; "
         "user properties are written only for a user's newest interview."
     ),
     input=BackfillInput,

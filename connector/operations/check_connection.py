@@ -102,7 +102,10 @@ def _public_url(ctx: Context) -> Check:
     return Check(
         name="public_url",
         status="warn",
-        message=f"PUBLIC_URL is {url}; Koji sends webhooks to https addresses only. Put a proxy or tunnel in front and set PUBLIC_URL.",
+        message=(
+            f"PUBLIC_URL is {url}; Koji sends webhooks to https addresses only. Put a proxy or tunnel in "
+            "front and set PUBLIC_URL."
+        ),
     )
 
 
@@ -115,8 +118,10 @@ async def _unreadable(ctx: Context, connection: Connection) -> Check:
     return Check(
         name=name,
         status="fail",
-        message=f"No interview id was found in webhooks with the keys: {keys}. Set KOJI_FIELD_ALIASES, for example "
-        "interview_id=data.session.uuid, then replay_syncs with status unreadable.",
+        message=(
+            f"No interview id was found in webhooks with the keys: {keys}. Set KOJI_FIELD_ALIASES, "
+            "for example interview_id=data.session.uuid, then replay_syncs with status unreadable."
+        ),
     )
 
 
@@ -154,8 +159,10 @@ CHECK_CONNECTION = Operation(
     name="check_connection",
     title="Check a connection",
     summary=(
-        "Check every credential, address and webhook of a connection and say in plain words what works, what does not, "
-        "and the one next step. Use it after setting up, and whenever something does not arrive. Sends and spends nothing."
+        "Check every credential, address and webhook of a connection and say in plain words what works, "
+        "what does not, "
+        "and the one next step. Use it after setting up, and whenever something does not arrive. Sends "
+        "and spends nothing."
     ),
     input=Input,
     output=CheckOutput,

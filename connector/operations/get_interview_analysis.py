@@ -237,8 +237,10 @@ GET_INTERVIEW_ANALYSIS = Operation(
     name="get_interview_analysis",
     title="Get an interview's analysis",
     summary=(
-        "Read one interview from Koji: themes, sentiment, quality score, insights, structured answers, statistics and, "
-        "if asked, the transcript. Use it to learn why a respondent did something. Changes nothing and costs no credit; "
+        "Read one interview from Koji: themes, sentiment, quality score, insights, structured answers, "
+        "statistics and, "
+        "if asked, the transcript. Use it to learn why a respondent did something. Changes nothing and "
+        "costs no credit; "
         "Koji allows about one read a second."
     ),
     input=AnalysisInput,

@@ -21,7 +21,8 @@ async def run(ctx: Context, given: GetSyncInput) -> Receipt:
     sync = await ctx.ledger.find(given.connection, given.interview_id)
     if sync is None:
         raise NotFound(
-            "interview_id: nothing was ever heard of this interview on this connection; look it up with list_syncs."
+            "interview_id: nothing was ever heard of this interview on this connection; look it up with "
+            "list_syncs."
         )
     received = await ctx.ledger.received(given.connection, given.interview_id)
     return receipt(sync, received, ctx.connection(given.connection))
@@ -31,7 +32,8 @@ GET_SYNC = Operation(
     name="get_sync",
     title="Get an interview's receipt",
     summary=(
-        "Show everything about one interview's way to Amplitude: what Koji sent, what was decided and why, the exact "
+        "Show everything about one interview's way to Amplitude: what Koji sent, what was decided and "
+        "why, the exact "
         "request, every attempt and Amplitude's answer. Use it to explain a missing or skipped interview."
     ),
     input=GetSyncInput,

@@ -57,7 +57,7 @@ async def run(ctx: Context, given: ListSyncsInput) -> ListSyncsOutput:
     page = merged[: given.limit]
     more = len(merged) > given.limit
     return ListSyncsOutput(
-        items=[SyncOutput(**flat(one)) if isinstance(one, Sync) else unreadable(one) for one in page],
+        items=[SyncOutput(**flat(one)) if isinstance(one, Sync) else unreadable() for one in page],
         next_cursor=_cursor(page, after, before) if more else None,
         has_more=more,
     )
@@ -109,7 +109,8 @@ LIST_SYNCS = Operation(
     name="list_syncs",
     title="List syncs",
     summary=(
-        "List interviews that came in and what became of them, newest first: synced, skipped, pending, failed or "
+        "List interviews that came in and what became of them, newest first: synced, skipped, pending, "
+        "failed or "
         "unreadable. Use it to find failures and their reasons. Changes nothing."
     ),
     input=ListSyncsInput,

@@ -30,7 +30,10 @@ class PreviewOutput(Output):
 
     interview_id: str = Field(description="Koji's id of the interview.")
     decision: Literal["sync", "skip", "pending", "fail"] = Field(
-        description="sync: request would be sent. skip: nothing would. pending: Koji's analysis is not ready. fail: it cannot be sent."
+        description=(
+            "sync: request would be sent. skip: nothing would. pending: Koji's analysis is not ready. "
+            "fail: it cannot be sent."
+        )
     )
     reason: str | None = Field(description="Why not, unless the decision is sync.")
     request: AmplitudeRequest | None = Field(
@@ -52,7 +55,8 @@ async def preview(ctx: Context, given: InterviewInput, *, force: bool) -> Previe
     if not heard.given and (sync.stage == "read" or before is None or force):
         if given.connection not in ctx.koji:
             raise NotConfigured(
-                f"KOJI_API_KEY is not set for the connection {connection.name}; set it, or give the interview's values."
+                f"KOJI_API_KEY is not set for the connection {connection.name}; set it, or give the "
+                "interview's values."
             )
         try:
             body = await ctx.koji[given.connection].read(interview_id, patience=PATIENCE)
@@ -89,7 +93,8 @@ PREVIEW_INTERVIEW_SYNC = Operation(
     name="preview_interview_sync",
     title="Preview an interview's sync",
     summary=(
-        "Show the exact Amplitude request that a sync of one interview would send, or the reason why it would be "
+        "Show the exact Amplitude request that a sync of one interview would send, or the reason why it "
+        "would be "
         "skipped. Use it before the first sync or to explain a skip. Changes nothing."
     ),
     input=PreviewInput,

@@ -30,7 +30,7 @@ _FAILURES: Mapping[str, tuple[type[ConnectorError], str, str]] = {
     "invalid_user_id": (
         InvalidInput,
         "invalid_user_id",
-        "Amplitude would refuse the respondent's user id: it is too short, or a word that Amplitude reserves.",
+        "Amplitude would refuse the respondent's user id: it is too short, or a reserved word.",
     ),
     "outcome_unknown": (
         OutcomeUnknown,
@@ -50,8 +50,11 @@ class SyncOutput(Output):
 
     interview_id: str | None = Field(description="Koji's id of the interview; null when none could be read.")
     status: Literal["synced", "skipped", "pending", "failed", "unreadable"] = Field(
-        description="synced: Amplitude has it. skipped: it does not belong there, see reason. pending: on its way. "
-        "failed: it could not be delivered, see reason. unreadable: a webhook without an id that we could find."
+        description=(
+            "synced: Amplitude has it. skipped: it does not belong there, see reason. pending: on its way. "
+            "failed: it could not be delivered, see reason. unreadable: a webhook without an id that we "
+            "could find."
+        )
     )
     reason: str | None = Field(
         description="Why it was skipped, failed or still waits; null when all is well."
@@ -160,7 +163,7 @@ def flat(sync: Sync) -> dict[str, Any]:
     }
 
 
-def unreadable(delivery: Delivery) -> SyncOutput:
+def unreadable() -> SyncOutput:
     """Return how a delivery without an interview id is listed."""
     return SyncOutput(
         interview_id=None,

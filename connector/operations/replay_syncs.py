@@ -25,13 +25,17 @@ class ReplayInput(WaitInput):
     interview_ids: list[str] | None = Field(None, max_length=100_000, description="Only these interviews.")
     status: Literal["failed", "skipped", "pending", "unreadable", "synced"] | None = Field(
         None,
-        description="Syncs of this status (failed when nothing else is given). unreadable: webhooks are read again, "
-        "for example after KOJI_FIELD_ALIASES was set. synced needs force.",
+        description=(
+            "Syncs of this status (failed when nothing else is given). unreadable: webhooks are read again, "
+            "for example after KOJI_FIELD_ALIASES was set. synced needs force."
+        ),
     )
     since: str | None = Field(None, description="Only what first came in at or after this time, ISO 8601.")
     force: bool = Field(
         default=False,
-        description="Read Koji again and send again even what may have been accepted; it may then count twice.",
+        description=(
+            "Read Koji again and send again even what may have been accepted; it may then count twice."
+        ),
     )
 
 
@@ -65,7 +69,8 @@ async def _named(ctx: Context, given: ReplayInput) -> list[str]:
     if unknown:
         detail = "nothing was ever heard of this interview on this connection; sync or backfill it instead"
         raise NotFound(
-            f"interview_ids: {len(unknown)} of them were never heard of on this connection; nothing was started.",
+            f"interview_ids: {len(unknown)} of them were never heard of on this connection; nothing was "
+            "started.",
             errors=[FieldError(f"/interview_ids/{i}", detail) for i in unknown[:50]],
         )
     return names
@@ -119,7 +124,8 @@ REPLAY_SYNCS = Operation(
     name="replay_syncs",
     title="Replay syncs",
     summary=(
-        "Send syncs again that failed, or read webhooks again that could not be read, after their cause was mended. "
+        "Send syncs again that failed, or read webhooks again that could not be read, after their cause "
+        "was mended. "
         "Interviews that Amplitude has are not sent again unless force is given. Answers a run for get_run."
     ),
     input=ReplayInput,

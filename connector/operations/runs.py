@@ -28,7 +28,9 @@ class RunOutput(Output):
     skipped: dict[str, int] = Field(description="How many were skipped, by reason.")
     failed: dict[str, int] = Field(description="How many failed, by reason.")
     eta_seconds: int | None = Field(
-        description="About how long the rest takes, in seconds: reading Koji is the slow part. 0 when finished."
+        description=(
+            "About how long the rest takes, in seconds: reading Koji is the slow part. 0 when finished."
+        )
     )
 
     def follow_up(self) -> tuple[str, dict[str, Any]] | None:

@@ -26,7 +26,9 @@ class InterviewInput(Input):
     )
     interview: dict[str, Any] | None = Field(
         None,
-        description="Instead of interview_id: the whole interview in the shape of Koji's webhook. Koji is not read.",
+        description=(
+            "Instead of interview_id: the whole interview in the shape of Koji's webhook. Koji is not read."
+        ),
     )
     themes: list[str] | None = Field(
         None,
@@ -64,7 +66,7 @@ class InterviewInput(Input):
         return self.interview is not None or bool(self.values)
 
     def checked_id(self, connection: Connection) -> str:
-        """Return the interview's id. Raises `InvalidInput` when there is none, or two forms of one interview."""
+        """Return the interview's id. Raises `InvalidInput` for none, or for an interview in two forms."""
         if self.interview is None:
             if self.interview_id is None:
                 raise InvalidInput.of(

@@ -24,7 +24,10 @@ class SyncInput(InterviewInput, WaitInput):
 
     force: bool = Field(
         default=False,
-        description="Read Koji again and send again with the same insert ids. Never overrides anonymity or the quality gate.",
+        description=(
+            "Read Koji again and send again with the same insert ids. Never overrides anonymity or the "
+            "quality gate."
+        ),
     )
     dry_run: bool = Field(
         default=False, description="Only show what would be sent; the same as preview_interview_sync."
@@ -53,7 +56,7 @@ async def run(ctx: Context, given: SyncInput) -> SyncOutput | PreviewOutput:
 
 
 def _next(sync: Sync | None, heard: Heard, ctx: Context) -> Sync:
-    """A plain call does what is still to do: a skip is read again, a refusal sent again, a success stays."""
+    """Return what a plain call makes of it: a skip is read again, a refusal sent again, a success stays."""
     if sync is None or heard.given or heard.force or sync.status is SyncStatus.SYNCED:
         return advance(sync, heard, ctx.ledger.hash_user)
     if sync.status is SyncStatus.PENDING:
@@ -71,7 +74,8 @@ def _require_keys(heard: Heard, before: Sync | None) -> None:
     unread = before is None or before.stage is Stage.READ or heard.force
     if heard.connection.koji_api_key is None and not heard.given and unread:
         raise NotConfigured(
-            f"KOJI_API_KEY is not set for the connection {name}; set it, or give the interview's values with the call."
+            f"KOJI_API_KEY is not set for the connection {name}; set it, or give the interview's values "
+            "with the call."
         )
 
 
@@ -80,7 +84,7 @@ def _warning(before: Sync | None, heard: Heard, sync: Sync) -> str | None:
         return None
     if heard.at - before.frozen_at < _DEDUPLICATED_FOR:
         return None
-    return "It was first sent more than 7 days ago: Amplitude may count it twice, because it forgets insert ids by then."
+    return "First sent more than 7 days ago: Amplitude has forgotten its insert ids and may count it twice."
 
 
 SYNC_INTERVIEW_TO_AMPLITUDE = Operation(
@@ -88,8 +92,10 @@ SYNC_INTERVIEW_TO_AMPLITUDE = Operation(
     title="Sync an interview to Amplitude",
     summary=(
         "Write one Koji interview's themes, sentiment and quality score to Amplitude: the event "
-        "koji.interview_completed and the user properties last_interview_*. Use it when you have an interview id and "
-        "no webhook does it for you, or to send one again (force). Skips anonymous respondents and quality below the "
+        "koji.interview_completed and the user properties last_interview_*. Use it when you have an "
+        "interview id and "
+        "no webhook does it for you, or to send one again (force). Skips anonymous respondents and "
+        "quality below the "
         "gate. Counted once however often it is called."
     ),
     input=SyncInput,

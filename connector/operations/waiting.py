@@ -37,6 +37,7 @@ async def _raise_for_pause(ctx: Context, sync: Sync) -> None:
         if pause.lane == lane:
             refusal = CredentialsRejected if pause.code in _KEYS else UpstreamRejected
             raise refusal(
-                f"{pause.words.rstrip('.')}. The interview is kept; it goes on once check_connection finds all well.",
+                f"{pause.words.rstrip('.')}. The interview is kept; it goes on once check_connection "
+                "finds all well.",
                 result=flat(sync),
             )

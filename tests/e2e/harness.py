@@ -192,6 +192,11 @@ class World:
         await self.stop()
         await self.start(workers=workers, toml=toml, **env)
 
+    async def reconfigure(self, settings: Mapping[str, str]) -> None:
+        """Restart with other settings; an empty value takes one away."""
+        self.environment |= settings
+        await self.restart()
+
     def move(self, seconds: float) -> None:
         """Move the clock and wake every lane."""
         self.clock.move(seconds)
