@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from connector.errors import UpstreamUnavailable
+from connector.errors import CredentialsRejected, UpstreamRejected, UpstreamUnavailable
 from connector.ports import Clock, Ledger
 
 _SHARED_FOR = 2_000
@@ -51,6 +51,9 @@ class BudgetedKoji:
                 f"Koji did not answer within {patience:.0f} seconds; call again later.",
                 retry_after=_RETRY_SECONDS,
             ) from None
+        except (CredentialsRejected, UpstreamRejected) as error:
+            # a caller knows two codes; which credential or address it is stands in the words
+            raise type(error)(error.message, retry_after=error.retry_after) from error
 
     async def _read(self, interview_id: str, patience: float | None) -> _Body:
         task = self._running(interview_id)

@@ -127,12 +127,17 @@ async def test_no_call_takes_longer_than_it_may(world: World) -> None:
 async def test_a_key_that_koji_refuses_is_502(tmp_path: Path, operation: str) -> None:
     async with open_world(tmp_path, KOJI_API_KEY="a-wrong-key") as world:
         answer = await world.call(operation, interview_id="int-1")
-        assert (answer.status_code, answer.json()["code"] in {"credentials_rejected", "koji_key"}) == (
-            502,
-            True,
-        )
+        assert (answer.status_code, answer.json()["code"]) == (502, "credentials_rejected")
         assert "KOJI_API_KEY" in answer.json()["detail"]
         assert "a-wrong-key" not in answer.text
+
+
+@pytest.mark.parametrize("operation", [SYNC, "preview_interview_sync", "get_interview_analysis"])
+async def test_an_address_that_redirects_is_502_and_named(world: World, operation: str) -> None:
+    await world.control("POST", "/koji/switches", {"redirect_to": "https://www.koji.example.com"})
+    answer = await world.call(operation, interview_id="int-1")
+    assert (answer.status_code, answer.json()["code"]) == (502, "upstream_refused")
+    assert "KOJI_BASE_URL" in answer.json()["detail"]
 
 
 async def test_a_preview_shows_what_is_then_sent(world: World) -> None:

@@ -372,3 +372,37 @@ async def test_fewer_events_than_sent_are_marked(world: World) -> None:
     receipt = await world.ended("int-1")
     assert receipt["status"] == "synced"
     assert receipt["attempts"][0]["words"] == "Amplitude took 1 of the 2 events of this request."
+
+
+async def test_what_is_sent_again_is_what_was_sent_first(world: World) -> None:
+    await world.fault("amplitude", "status_after_accept", status=500)
+    await world.told(letter("int-1"))
+    await until(partial(_attempts, world))
+    frozen = (await world.get("get_sync", interview_id="int-1"))["request"]
+    await world.told(letter("int-1", sentiment="mixed", respondent_email="person-002@example.com"))
+
+    async def ended() -> bool:
+        world.move(2)
+        return (await world.get("get_sync", interview_id="int-1"))["status"] == "synced"
+
+    await until(ended)
+    receipt = await world.get("get_sync", interview_id="int-1")
+    assert (receipt["request"], len(receipt["received"])) == (frozen, 2)
+    assert world.completed() == ["int-1"]
+    assert [one["event_properties"]["sentiment"] for one in world.stored("koji.interview_completed")] == [
+        "negative"
+    ]
+
+
+async def test_a_resend_drops_the_user_properties_once_newer_ones_were_sent(world: World) -> None:
+    await world.control("POST", "/amplitude/rules", {"throttled_ids": ["person-001@example.com"]})
+    await world.told(letter("int-old", 1, completed_at="2026-11-10T10:00:00Z"))
+    await world.seen("int-old", reason="throttled")
+    await world.control("POST", "/amplitude/rules", {"throttled_ids": []})
+    await world.told(letter("int-new", 1, completed_at="2026-11-12T10:00:00Z"))
+    await world.ended("int-new")
+    world.move(31)
+    receipt = await world.ended("int-old")
+    assert [one["insert_id"] for one in world.stored("$identify")] == ["koji:int-new:identify"]
+    assert [one["event_type"] for one in receipt["request"]["events"]] == ["koji.interview_completed"]
+    assert receipt["attempts"][-1]["identify"] is False
