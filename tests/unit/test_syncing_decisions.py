@@ -30,7 +30,7 @@ WAITING = Decision(Verdict.PENDING, "waiting_for_koji")
 NOT_READY = Decision(Verdict.PENDING, "analysis_not_ready")
 
 
-def decided(connection: Connection = CONNECTION, **changes: Any) -> Decision:
+def decided(connection: Connection = CONNECTION, /, **changes: Any) -> Decision:
     options = {
         name: changes.pop(name) for name in ("was_read", "given", "backfill", "gave_up") if name in changes
     }

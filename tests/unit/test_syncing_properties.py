@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -95,7 +96,7 @@ class Story(RuleBasedStateMachine):
         self.perhaps_counted: set[str] = set()
         self.sent_with_force = False
 
-    def hear(self, interview: Interview, **how: bool) -> None:
+    def hear(self, interview: Interview, **how: Any) -> None:
         self.at += 1
         null = interview.email_given and interview.respondent_email is None
         self.marked |= interview.anonymous or (null and self.connection.connector_null_email_is_anonymous)
@@ -213,10 +214,12 @@ class Story(RuleBasedStateMachine):
         self.sync, self.in_flight = after, None
 
     @precondition(
-        lambda self: self.sync is not None
-        and self.sync.stage is None
-        and self.in_flight is None
-        and self.sync.reason != "other_project"
+        lambda self: (
+            self.sync is not None
+            and self.sync.stage is None
+            and self.in_flight is None
+            and self.sync.reason != "other_project"
+        )
     )
     @rule()
     def prune(self) -> None:
