@@ -21,6 +21,7 @@ from connector.ports import Context, Koji, Lease, Sync
 from connector.syncing import advance, heard_from_read
 
 _BATCH = 20
+_HOLDS_NOBODY_AFTER = 5  # failed reads; the rest of its backfill then goes without it
 _PAUSES = frozenset({"koji_key", "koji_permission", "koji_credits", "koji_redirect"})
 _log = structlog.get_logger(__name__)
 
@@ -130,7 +131,13 @@ class KojiLane:
         self._rests_until = now + wait
 
         def later(present: Sync) -> Sync:
+            if present.stage is not Stage.READ:
+                return present
             # behind the others: an interview that Koji cannot show must not hold them up
-            return present if present.stage is not Stage.READ else replace(present, due=now + wait + 1)
+            tries = present.tries + 1
+            reads = max(present.reads, 1) if tries >= _HOLDS_NOBODY_AFTER else present.reads
+            return replace(present, due=now + wait + 1, tries=tries, reads=reads)
 
         await self._revise(lease, sync, later)
+        if sync.backfill:
+            await self._context.ledger.release_backfills(now)

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from connector.sandbox import SandboxOptions
-from tests.e2e.harness import HurriedClock, World, letter, open_world
+from connector.sandbox.koji import RefusedError
+from connector.sandbox.koji_store import Interview
+from tests.e2e.harness import HurriedClock, World, letter, open_world, until
 
 HOUR = 3600
 
@@ -143,3 +145,29 @@ async def test_a_backfill_goes_on_after_a_restart(world: World) -> None:
 async def test_a_run_of_another_connection_is_not_found(world: World) -> None:
     answer = await world.call("get_run", run_id="run_0")
     assert answer.status_code == 404
+
+
+async def test_one_interview_that_koji_cannot_show_does_not_hold_a_backfill_for_ever(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await past(world, "int-1", "int-2", "int-broken", omit=False)
+    show = world.sandbox.koji.interview
+
+    def broken(interview_id: str) -> Interview:
+        if interview_id == "int-broken":
+            raise RefusedError(500, "internal_error", "Something failed.")
+        return show(interview_id)
+
+    with monkeypatch.context() as trouble:
+        trouble.setattr(world.sandbox.koji, "interview", broken)
+        await world.call(
+            "backfill_interviews", interview_ids=["int-broken", "int-1", "int-2"], wait_seconds=0
+        )
+
+        async def others_arrived() -> bool:
+            world.move(61)
+            return sorted(world.completed()) == ["int-1", "int-2"]
+
+        await until(others_arrived)
+    world.move(61)
+    assert (await world.ended("int-broken"))["status"] == "synced"
