@@ -20,7 +20,7 @@ GIVEN = "KOJI_AMPLITUDE_TEST_POSTGRES"
 MISSING = f"needs PostgreSQL: install its server programs (initdb, pg_ctl), or set {GIVEN}=postgresql://..."
 _INSTALLED = Path("/usr/lib/postgresql")
 _USER = "postgres"
-_OPTIONS = "-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off"
+_OPTIONS = "-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder}"
 
 
 def is_available() -> bool:
@@ -29,8 +29,8 @@ def is_available() -> bool:
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    """Yield the URL of a server whose user may create databases."""
+def server(*, durable: bool = False) -> Iterator[str]:
+    """Yield the URL of a server whose user may create databases; `durable` is for measurements."""
     if given := os.environ.get(GIVEN):
         yield given
         return
@@ -41,7 +41,7 @@ def server() -> Iterator[str]:
         data = folder / "data"
         _run("initdb", "-D", data, "-U", _USER, "-A", "trust", "-E", "UTF8", "--no-sync")
         port = _free_port()
-        options = _OPTIONS.format(port=port, folder=folder)
+        options = _OPTIONS.format(port=port, folder=folder) + ("" if durable else " -c fsync=off")
         _run("pg_ctl", "-D", data, "-o", options, "-l", folder / "log", "-w", "-t", "60", "start")
         try:
             yield f"postgresql://{_USER}@127.0.0.1:{port}/postgres"

@@ -17,17 +17,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.bench.children import Load, connector, free_port, sandbox, settings, state
-from tests.postgres import private_server
+from tests.postgres import database, is_available, server
 
 ROUNDS = 3
 SECONDS = "4"
 
 
-def acknowledgements(database: Callable[[Path], str] | None, directory: Path) -> dict[str, float]:
+def acknowledgements(where: Callable[[Path], str] | None, directory: Path) -> dict[str, float]:
     """Measure durable acknowledgements once; without a database, the ceiling."""
     port = free_port()
-    environ = settings(port, database(directory) if database else "sqlite:///unused.db")
-    flags = ["--no-workers"] if database else ["--ceiling"]
+    environ = settings(port, where(directory) if where else "sqlite:///unused.db")
+    flags = ["--no-workers"] if where else ["--ceiling"]
     with connector(port, environ, directory, *flags):
         load = Load(port, 60_000, "--seconds", SECONDS, "--prefix", uuid.uuid4().hex[:8])
         return load.send()
@@ -43,10 +43,10 @@ def compare_acknowledgements(root: Path, postgres: str | None) -> None:
         variants["PostgreSQL"] = lambda _: postgres
     measured: dict[str, list[dict[str, float]]] = {name: [] for name in variants}
     for turn in range(ROUNDS):
-        for name, database in variants.items():
+        for name, where in variants.items():
             directory = root / f"ack-{turn}-{len(measured[name])}-{variants[name] is None}-{name[:3]}"
             directory.mkdir()
-            measured[name].append(acknowledgements(database, directory))
+            measured[name].append(acknowledgements(where, directory))
     ceiling = statistics.median(m["per_second"] for m in measured["no storage (ceiling)"])
     print("\nDurable acknowledgements: one process, 64 connections, 2 KB signed bodies")
     for name, results in measured.items():
@@ -167,8 +167,11 @@ def main() -> None:
     root = Path(tempfile.mkdtemp(prefix="koji-amplitude-bench-"))
     try:
         if "ack" in only:
-            with private_server() as postgres:
-                compare_acknowledgements(root, postgres)
+            if is_available():
+                with server(durable=True) as url, database(url) as postgres:
+                    compare_acknowledgements(root, postgres)
+            else:
+                compare_acknowledgements(root, None)
         if "e2e" in only:
             end_to_end(root)
         if "latency" in only:
