@@ -10,7 +10,7 @@ from pathlib import Path
 
 from connector.commands.announce import local_url
 from connector.commands.probe import Listener, who_listens
-from connector.ledger.migrations import UPGRADES
+from connector.ledger.schema import SCHEMA_VERSION
 from connector.operations.credential_checks import Check, Status
 from connector.ports import Context
 from connector.settings import Connection, Settings
@@ -49,7 +49,7 @@ async def store_checks(ctx: Context) -> list[Check]:
     await ctx.ledger.ping()
     file = ctx.settings.database_file
     where = str(file) if file else "PostgreSQL"
-    found = [Check(name="store", status="ok", message=f"{where}, schema {1 + len(UPGRADES)}.")]
+    found = [Check(name="store", status="ok", message=f"{where}, schema {SCHEMA_VERSION}.")]
     return found if file is None else [*found, _room(file)]
 
 

@@ -31,7 +31,7 @@ def changed(text: str, values: Mapping[str, str]) -> str:
             ]
             lines.append(f"{lead}{_line(binding.key, left.pop(binding.key))}")
     before = "".join(lines)
-    gap = "\n" if before and not before.endswith("\n") else ""
+    gap = "\n" if left and before and not before.endswith("\n") else ""
     return before + gap + "".join(_line(name, value) for name, value in left.items())
 
 

@@ -9,7 +9,8 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 import uvicorn
@@ -25,23 +26,22 @@ FORCED = 130
 _BACKLOG = 2_048
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
-    """Return listening sockets on every address of `host`. Raises SettingsError that names PORT or HOST."""
+@contextmanager
+def listening(host: str, port: int) -> Iterator[list[socket.socket]]:
+    """Yield listening sockets on every address of `host`. Raises SettingsError that names PORT or HOST."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError:
         raise SettingsError(
             f"HOST: {host} is no name or address of this machine; for example HOST=127.0.0.1"
         ) from None
-    sockets: list[socket.socket] = []
-    try:
-        for family, address in dict.fromkeys((one[0], one[4]) for one in found):
-            sockets.append(_open(family, address))
-    except OSError as error:
-        for opened in sockets:
-            opened.close()
-        raise _refused(host, port, error) from None
-    return sockets
+    with ExitStack() as stack:
+        try:
+            addresses = dict.fromkeys((one[0], one[4]) for one in found)
+            sockets = [stack.enter_context(_open(family, address)) for family, address in addresses]
+        except OSError as error:
+            raise _refused(host, port, error) from None
+        yield sockets
 
 
 def config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:

@@ -7,23 +7,18 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from connector.app import build
-from connector.commands.announce import WEBHOOK_EVENT, announce, local_url, obtain_token, webhook_url
+from connector.commands.announce import WEBHOOK_EVENT, local_url, webhook_url
 from connector.commands.checks import settings_checks
 from connector.commands.doctor import examine
 from connector.commands.env_file import write
-from connector.commands.http_server import listen
-from connector.commands.probe import Listener, who_listens
+from connector.commands.first_webhook import wait
 from connector.commands.questions import ask, from_environment
-from connector.commands.serve import make_server, open_store
-from connector.commands.webhook_watch import watch
-from connector.errors import SettingsError, StoreUnavailable
-from connector.ports import Context
-from connector.settings import Settings, require_startable
+from connector.errors import SettingsError
+from connector.settings import Settings
 from connector.settings_sources import Loaded, load
 from connector.surfaces.cli.arguments import USAGE, Parser
 from connector.surfaces.cli.startup import begin_log
-from connector.surfaces.cli.terminal import PROGRAM, can_ask, say
+from connector.surfaces.cli.terminal import can_ask, say
 
 
 def main(words: Sequence[str]) -> int:
@@ -53,10 +48,7 @@ def main(words: Sequence[str]) -> int:
     _tell_where(loaded.settings)
     if given.no_wait:
         return code
-    try:
-        return _wait(loaded.settings, restart=bool(answers))
-    except KeyboardInterrupt:
-        return _left()
+    return wait(loaded.settings, restart=bool(answers))
 
 
 def _keep(answers: Mapping[str, str], directory: Path) -> Loaded:
@@ -91,64 +83,3 @@ def _tell_where(settings: Settings) -> None:
         say(f"  cloudflared tunnel --url {local_url(settings)}")
         say("  Then run init again and give the address that it prints as PUBLIC_URL.")
     say()
-
-
-def _wait(settings: Settings, *, restart: bool) -> int:
-    match who_listens(settings):
-        case Listener.STRANGER:
-            raise SettingsError(
-                f"PORT: another program listens at {local_url(settings)}; for example PORT=8081"
-            )
-        case Listener.OURS:
-            say(f"A server already runs at {local_url(settings)}; watching its store. Ctrl-C leaves.")
-            if restart:
-                say("It does not know the new settings yet: restart it.")
-            return asyncio.run(_watch_store(settings))
-        case Listener.NOBODY:
-            require_startable(settings)
-            return _serve_until_webhook(settings)
-
-
-async def _watch_store(settings: Settings) -> int:
-    async with build(settings, workers=False) as running:
-        await watch(running.context, running.context.clock.now())
-    say("It works.")
-    return 0
-
-
-def _serve_until_webhook(settings: Settings) -> int:
-    sockets = listen(settings.host, settings.port)
-    asyncio.run(open_store(settings))
-    new_token = obtain_token(settings)
-    arrived: list[str] = []
-    tasks: list[asyncio.Task[None]] = []
-
-    async def until_webhook() -> None:
-        context: Context = app.state.context
-        try:
-            await watch(context, context.clock.now())
-            arrived.append("webhook")
-        except StoreUnavailable as error:
-            if not server.should_exit:
-                say(f"error: {error.message}")
-        finally:
-            server.stop()
-
-    def started() -> None:
-        announce(settings, new_token, workers=True)
-        say("Waiting for Koji's first webhook. Ctrl-C leaves.")
-        tasks.append(asyncio.create_task(until_webhook(), name="wait for a webhook"))
-
-    app, server = make_server(settings, workers=True, started=started)
-    server.run(sockets)
-    return _done() if arrived else _left()
-
-
-def _done() -> int:
-    say(f"It works. `{PROGRAM} serve` keeps it running.")
-    return 0
-
-
-def _left() -> int:
-    say(f"Left. `{PROGRAM} serve` goes on from here, `{PROGRAM} doctor` tells what arrived.")
-    return 0

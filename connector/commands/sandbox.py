@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from connector.commands.http_server import Server, listen
+from connector.commands.http_server import Server, listening
 from connector.errors import SettingsError
 from connector.sandbox.options import SandboxOptions, WebhookEndpoint
 from connector.sandbox.server import config
@@ -43,14 +43,14 @@ def main(words: Sequence[str]) -> int:
     )
     if given.no_throttle:
         options = replace(options, throttle_events_per_second=None, koji_rate_limit_per_minute=None)
-    sockets = listen(given.host, given.port)
     base = f"http://{given.host}:{given.port}"
-    server = Server(
-        config(options, given.host, given.port),
-        started_hook=lambda: print(clean(introduction(base, options)), flush=True),  # noqa: T201 - its answer
-        stop_hook=lambda: None,
-    )
-    server.run(sockets)
+    with listening(given.host, given.port) as sockets:
+        server = Server(
+            config(options, given.host, given.port),
+            started_hook=lambda: print(clean(introduction(base, options)), flush=True),  # noqa: T201 - its answer
+            stop_hook=lambda: None,
+        )
+        server.run(sockets)
     return 0
 
 

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 
 from connector.app import build, create_app
 from connector.commands.announce import announce, obtain_token
-from connector.commands.http_server import Server, config, listen
+from connector.commands.http_server import Server, config, listening
 from connector.ports import Context
 from connector.settings import Settings, require_startable
 from connector.surfaces.cli.arguments import Parser
@@ -41,14 +41,14 @@ def main(words: Sequence[str]) -> int:
 
 def serve(settings: Settings, *, workers: bool) -> int:
     """Answer HTTP until a signal."""
-    sockets = listen(settings.host, settings.port)
-    # A store that cannot be opened is one line here; inside the server it would be a stack trace.
-    asyncio.run(open_store(settings))
-    new_token = obtain_token(settings)
-    _, server = make_server(
-        settings, workers=workers, started=lambda: announce(settings, new_token, workers=workers)
-    )
-    server.run(sockets)
+    with listening(settings.host, settings.port) as sockets:
+        # A store that cannot be opened is one line here; inside the server it would be a stack trace.
+        asyncio.run(open_store(settings))
+        new_token = obtain_token(settings)
+        _, server = make_server(
+            settings, workers=workers, started=lambda: announce(settings, new_token, workers=workers)
+        )
+        server.run(sockets)
     return 0 if server.started else 1
 
 
