@@ -113,10 +113,11 @@ class AmplitudeLane:
                 left = [one for rest in open_parts for one in rest]
                 settlements += [back(one, self._context.clock.now()) for one in left]
                 open_parts = []
+            # first, so that nobody sees an interview settled by an answer that the lane does not heed yet
+            await self._after(answer)
             await self._context.ledger.settle(
                 lease, settlements, self._context.clock.now(), self._paced_until
             )
-            await self._after(answer)
 
     async def _pace(self) -> None:
         if wait := self._pace_left():
