@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, and_, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, select, update
 
 from connector.ledger.batch import Batch
 from connector.ledger.schema import run, run_item, sync
 from connector.models import Stage, SyncStatus
 from connector.ports import RunProgress
 
+ORPHANED_AFTER = 600_000
 _COVER = Batch(
     "INSERT INTO run_item ({names}) SELECT {names} FROM {rows} AS r",
     {"run_id": "text", "interview_id": "text"},
@@ -70,13 +71,15 @@ def progress(connection: Connection, run_id: str) -> RunProgress | None:
 
 
 def release_backfills(connection: Connection, now: int) -> int:
-    """Let held syncs go whose run has nothing left that was never read; return how many."""
+    """Let held syncs go whose run has nothing left that was never read; return how many.
+
+    A run is stored after its interviews; those of one that a crash kept from being stored go after a while.
+    """
     held = exists().where(sync.c.run_id == run.c.id, sync.c.stage == Stage.HOLD)
     unread = exists().where(sync.c.run_id == run.c.id, sync.c.stage == Stage.READ, sync.c.reads == 0)
     ready = connection.execute(select(run.c.id).where(held, ~unread)).scalars().all()
-    if not ready:
-        return 0
-    released = update(sync).where(sync.c.run_id.in_(ready), sync.c.stage == Stage.HOLD)
+    orphan = ~exists().where(run.c.id == sync.c.run_id) & (sync.c.updated_at < now - ORPHANED_AFTER)
+    released = update(sync).where(sync.c.stage == Stage.HOLD, or_(sync.c.run_id.in_(ready), orphan))
     return connection.execute(released.values(stage=Stage.SEND, due=now)).rowcount
 
 

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from connector.envelope import read_envelope, read_time
 from connector.errors import FieldError, InvalidInput, NotConfigured
-from connector.models import Interview, SyncStatus
+from connector.models import Interview, Stage, SyncStatus
 from connector.operations.base import Effect, Operation, WaitInput
 from connector.operations.runs import RunOutput, chunks, new_run_id, until_finished
 from connector.ports import Context, Delivery, Sync
@@ -74,12 +74,19 @@ async def run(ctx: Context, given: BackfillInput) -> RunOutput:
 def _begin(
     before: Mapping[tuple[str, str], Sync], *, heard: Mapping[tuple[str, str], Heard], ctx: Context
 ) -> list[Sync]:
-    """Return what joins the run: all but what is synced or on its way."""
+    """Return what joins the run: all but what is synced or on its way for another reason."""
     return [
         advance(was, one, ctx.ledger.hash_user)
         for key, one in heard.items()
-        if (was := before.get(key)) is None or (was.status in _ENDED_UNSENT and was.frozen_at is None)
+        if (was := before.get(key)) is None or _may_join(was)
     ]
+
+
+def _may_join(sync: Sync) -> bool:
+    """Tell whether a sync may join; what waits in an earlier run, which a crash may have cut, does."""
+    if sync.frozen_at is not None:
+        return False
+    return sync.status in _ENDED_UNSENT or (sync.backfill and sync.stage in (Stage.READ, Stage.HOLD))
 
 
 def _delivery(interview: Interview, connection: str, now: int) -> Delivery:
