@@ -6,12 +6,11 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
 from pydantic import Field
 
-from connector.envelope import read_envelope, read_time
+from connector.envelope import read_envelope, read_interview, read_time
 from connector.errors import FieldError, InvalidInput, NotConfigured
 from connector.models import Interview, Stage, SyncStatus
 from connector.operations.base import Effect, Operation, WaitInput
@@ -155,9 +154,8 @@ def _from_row(row: Mapping[str | None, str | None], line: int, errors: list[Fiel
             FieldError("/csv", f"line {line}: completed_at is no time; write it like 2026-01-31T12:00:00Z")
         )
         return None
-    interview = Interview(interview_id, completed_at=completed_at)
-    email = values["email"] or None
-    return interview if email is None else replace(interview, respondent_email=email, email_given=True)
+    told = {"completed_at": values["completed_at"], "respondent_email": values["email"]}
+    return read_interview({name: value for name, value in told.items() if value}, interview_id, event=None)
 
 
 def _id(text: str) -> str | None:
