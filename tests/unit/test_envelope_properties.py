@@ -16,7 +16,18 @@ from connector.models import Interview
 
 KEYS = st.sampled_from(
     [
-        *("data", "payload", "interview", "analysis", "respondent", "metadata", "stats", "event", "type", "id"),
+        *(
+            "data",
+            "payload",
+            "interview",
+            "analysis",
+            "respondent",
+            "metadata",
+            "stats",
+            "event",
+            "type",
+            "id",
+        ),
         *("interview_id", "conversation_id", "project_id", "respondent_email", "email", "external_id"),
         *("themes", "sentiment", "quality_score", "analysis_status", "anonymous", "mode", "name", "label"),
         *("completed_at", "timestamp", "created_at", "duration_seconds", "respondent_messages"),
@@ -28,11 +39,15 @@ LEAVES = (
     | st.integers()
     | st.floats()
     | st.text()
-    | st.sampled_from([10**400, "\ud800", "²", "interview.completed", "2026-01-31", "9" * 5000, "ada@example.com"])
+    | st.sampled_from(
+        [10**400, "\ud800", "²", "interview.completed", "2026-01-31", "9" * 5000, "ada@example.com"]
+    )
 )
 BODIES = st.recursive(
     LEAVES,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS | st.text(max_size=5), inner, max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(KEYS | st.text(max_size=5), inner, max_size=6)
+    ),
     max_leaves=40,
 )
 HEADERS = st.lists(
@@ -92,7 +107,11 @@ HUGE = {
     "spaces": {"themes": " " * 1_000_000, "sentiment": " " * 1_000_000, "interview_id": " " * 1_000_000},
     "long event": {"event": "a." * 500_000, "data": {"event": "a." * 500_000}},
     "dotted": {"data": {"event": "a" + "._" * 500_000 + "!"}},
-    "digits": {"quality_score": "1" * 1_000_000, "completed_at": "1" * 1_000_000, "external_id": "1" * 1_000_000},
+    "digits": {
+        "quality_score": "1" * 1_000_000,
+        "completed_at": "1" * 1_000_000,
+        "external_id": "1" * 1_000_000,
+    },
     "deep": deep(),
     "wide and nested": {
         name: {inner: {"id": "x", "event": "y"} for inner in ("data", "analysis", "metadata")}
