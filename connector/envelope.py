@@ -103,7 +103,7 @@ def read_interview(
         quality_score=score,
         transcript_url=values.text(read.first("transcript_url", "transcriptUrl")),
         completed_at=read_time(read.first("completed_at", "completedAt")),
-        occurred_at=read.occurred_at() or signed_at,
+        occurred_at=read.occurred_at() or values.in_range(signed_at or 0),
         project_id=_one_of(read.projects(), project_id),
         mode=values.text(read.first("mode")),
         duration_seconds=values.as_number(read.first("duration_seconds", "durationSeconds")),

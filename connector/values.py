@@ -103,15 +103,16 @@ def read_time(value: Any) -> int | None:
     """
     number = as_number(value)
     if number is not None and number >= _EARLIEST_SECONDS:
-        return _in_range(round(number if number >= _MILLISECONDS_FROM else number * 1000))
+        return in_range(round(number if number >= _MILLISECONDS_FROM else number * 1000))
     if not isinstance(value, str):
         return None
     try:
         at = datetime.fromisoformat(value.strip())
-        return _in_range(((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND)
+        return in_range(((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND)
     except (ValueError, OverflowError):
         return None
 
 
-def _in_range(millis: int) -> int | None:
+def in_range(millis: int) -> int | None:
+    """Return milliseconds that are a time from 1970 to 2100."""
     return millis if 0 < millis < _END_OF_TIME else None

@@ -95,7 +95,7 @@ def test_a_shape_has_no_values(body: Any) -> None:
 def deep() -> Any:
     body: Any = "x"
     for _ in range(400):
-        body = {name: body for name in ("data", "interview", "metadata", "respondent")} | {"id": "a"}
+        body = dict.fromkeys(("data", "interview", "metadata", "respondent"), body) | {"id": "a"}
     return body
 
 

@@ -11,9 +11,22 @@ from connector.models import Interview
 
 NOBODY = Interview("int_1")
 BOTH = replace(NOBODY, email_given=True, respondent_email="Ada@Example.com", external_id="user-1")
-RESERVED = (
-    'anonymous nil none null n/a na undefined unknown "" 00000000-0000-0000-0000-000000000000 {} lmy47d 0 -1'
-).split()
+RESERVED = [
+    "anonymous",
+    "nil",
+    "none",
+    "null",
+    "n/a",
+    "na",
+    "undefined",
+    "unknown",
+    '""',
+    "00000000-0000-0000-0000-000000000000",
+    "{}",
+    "lmy47d",
+    "0",
+    "-1",
+]
 
 
 def owner(interview: Interview, *, null_email: bool = False, trust: bool = False) -> str | None:
