@@ -71,8 +71,7 @@ class AmplitudeLane:
         if later:
             await self._context.ledger.settle(lease, later, now, self._paced_until)
         await self._deliver(lease, going)
-        self._context.wake()
-        return 0
+        return 0 if len(taken) == self._batch else 1
 
     async def _is_paused(self) -> bool:
         return any(pause.lane == self.name for pause in await self._context.ledger.pauses())

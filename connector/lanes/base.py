@@ -22,7 +22,10 @@ class Lane(Protocol):
         ...
 
     async def drain(self, lease: Lease, /) -> int | None:
-        """Do what is due; return milliseconds until there may be more, or None."""
+        """Do what is due; return milliseconds until there may be more, or None.
+
+        0 says that there is more now: the runner drains again at once.
+        """
         ...
 
 

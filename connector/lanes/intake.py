@@ -41,7 +41,7 @@ class IntakeLane:
             done=[delivery.id for delivery in deliveries],
         )
         self._context.wake()
-        return 0
+        return 0 if len(deliveries) == BATCH else None
 
     def _heard(self, delivery: Delivery) -> Heard | None:
         connection = self._context.settings.connections.get(delivery.connection)

@@ -17,6 +17,7 @@ from connector.ports import Clock, Lease, Ledger
 
 TTL = 30_000
 _POLL = 1.0
+_BREATH = 0.01
 _STOP_WITHIN = 10.0
 _log = structlog.get_logger(__name__)
 
@@ -76,6 +77,8 @@ class Runner:
                 bell.clear()
                 rest = await lane.drain(lease)
                 if rest != 0:
+                    # what arrives in the meantime is drained together: a batch costs little more than one
+                    await asyncio.sleep(_BREATH)
                     await self._wait(bell, _POLL if rest is None else min(rest / 1000, _POLL))
         finally:
             heart.cancel()
