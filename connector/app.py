@@ -134,16 +134,13 @@ def create_app(
         return opened
 
     app = Starlette(
-        routes=[
-            *webhook.routes(),
-            *routes(
-                OPERATIONS,
-                context=context,
-                tokens={"token": token_digest(token.get_secret_value())},
-                version=__version__,
-            ),
-        ],
-        middleware=[Middleware(Boundary)],
+        routes=routes(
+            OPERATIONS,
+            context=context,
+            tokens={"token": token_digest(token.get_secret_value())},
+            version=__version__,
+        ),
+        middleware=[Middleware(webhook.in_front_of), Middleware(Boundary)],
         exception_handlers={HTTPException: on_http_exception},
         lifespan=lifespan,
     )

@@ -8,7 +8,7 @@ elsewhere. Nothing here raises: what cannot be read is not told.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -146,13 +146,14 @@ class _Body:
         self._aliases = aliases
         self._own = _sections(body)
         self._carried = [inner for one in self._own if isinstance(inner := one.get("metadata"), dict)]
+        self._all = [*self._own, *self._carried] if self._carried else self._own
 
     def first(self, name: str, *also: str) -> Any:
         """Return the first value that is there and not null, under a name or one of its other spellings."""
         aliased = self._aliased(name)
         if aliased is not _ABSENT and aliased is not None:
             return aliased
-        for section in (*self._own, *self._carried):
+        for section in self._all:
             for key in (name, *also):
                 if section.get(key) is not None:
                     return section[key]
@@ -162,15 +163,22 @@ class _Body:
         """Return the event name; of several, the one that speaks of an interview."""
         if named := values.text(self._aliased("event")):
             return named
-        top = self._own[:1]
-        names = [found for section in top for key in _EVENT_KEYS if (found := values.word(section.get(key)))]
-        names += [
-            found
-            for key, value in headers
-            if key.lower().endswith(_EVENT_HEADERS) and (found := values.word(value.decode("latin-1")))
-        ]
-        names += self._wrapped_events()
-        return next(filter(_speaks_of_interview, names), names[0] if names else None)
+        first = None
+        for name in self._event_names(headers):
+            if _speaks_of_interview(name):
+                return name
+            first = first or name
+        return first
+
+    def _event_names(self, headers: Headers) -> Iterator[str]:
+        for section in self._own[:1]:
+            for key in _EVENT_KEYS:
+                if found := values.word(section.get(key)):
+                    yield found
+        for name, value in headers:
+            if name.lower().endswith(_EVENT_HEADERS) and (found := values.word(value.decode("latin-1"))):
+                yield found
+        yield from self._wrapped_events()
 
     def _wrapped_events(self) -> list[str]:
         """Return event names beside the fields of a wrapper, where "type" and "name" may be anything else."""
@@ -184,19 +192,27 @@ class _Body:
 
     def interview_id(self, event: str | None) -> str | None:
         """Return the interview's id; a plain `id` only where the event leaves no doubt whose it is."""
-        candidates = [self._aliased("interview_id")]
-        candidates += [section.get(key) for section in self._own for key in _ID_KEYS]
+        return next(filter(None, map(_identifier, self._interview_ids(event))), None)
+
+    def _interview_ids(self, event: str | None) -> Iterator[Any]:
+        yield self._aliased("interview_id")
+        for section in self._own:
+            for key in _ID_KEYS:
+                yield section.get(key)
         if event is None or _speaks_of_interview(event):
-            inner = [section.get(name) for name in ("interview", "data") for section in self._own]
-            candidates += [one.get("id") for one in inner if isinstance(one, dict)]
-        candidates += [section.get(key) for section in self._carried for key in _ID_KEYS]
-        return next((found for value in candidates if (found := _identifier(value))), None)
+            for name in ("interview", "data"):
+                for section in self._own:
+                    if isinstance(inner := section.get(name), dict):
+                        yield inner.get("id")
+        for section in self._carried:
+            for key in _ID_KEYS:
+                yield section.get(key)
 
     def projects(self) -> tuple[str, ...]:
         """Return the projects that Koji names; one in the metadata is the caller's own."""
-        candidates = [self._aliased("project_id")]
-        candidates += [section.get(key) for section in self._own for key in _PROJECT_KEYS]
-        return tuple(dict.fromkeys(found for value in candidates if (found := values.text(value))))
+        named = [section[key] for section in self._own for key in _PROJECT_KEYS if key in section]
+        named = [self._aliased("project_id"), *named]
+        return tuple(dict.fromkeys(found for value in named if (found := values.text(value))))
 
     def email(self) -> tuple[str | None, bool]:
         """Return the respondent's e-mail, and whether anybody mentioned it; an explicit null is a mention.
@@ -215,16 +231,17 @@ class _Body:
     def anonymous(self) -> bool:
         """Tell whether anything marks the interview as anonymous."""
         aliased = self._aliased("anonymous")
-        sections = (*self._own, *self._carried)
-        marks = [section[key] for section in sections for key in _ANONYMOUS_KEYS if key in section]
+        marks = [section[key] for section in self._all for key in _ANONYMOUS_KEYS if key in section]
         return any(map(values.truthy, marks)) or (aliased is not _ABSENT and values.truthy(aliased))
 
     def occurred_at(self) -> int | None:
         """Return the webhook's own time; one inside the interview may be that of its start."""
-        candidates = [self._aliased("occurred_at")]
+        aliased = read_time(self._aliased("occurred_at"))
+        if aliased is not None:
+            return aliased
         sections = (*self._own[:1], *self._wrappers())
-        candidates += [section.get(key) for section in sections for key in _TIME_KEYS]
-        return next((at for value in candidates if (at := read_time(value)) is not None), None)
+        told = (section[key] for section in sections for key in _TIME_KEYS if key in section)
+        return next((at for value in told if (at := read_time(value)) is not None), None)
 
     def _wrappers(self) -> list[dict[str, Any]]:
         return [
@@ -245,6 +262,8 @@ def _sections(body: Any) -> list[dict[str, Any]]:
     level = [body]
     for _ in range(_DEPTH):
         level = [inner for one in level for name in _SECTIONS if isinstance(inner := one.get(name), dict)]
+        if not level:
+            break
         sections += level
     return sections
 

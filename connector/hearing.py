@@ -61,9 +61,9 @@ def merge(old: Interview | None, new: Interview) -> Interview:
     completion. A finished analysis takes back that it failed.
     """
     merged = new if old is None else _over(old, new)
-    if merged.themes and merged.quality_score is not None:
+    if not merged.ready and merged.themes and merged.quality_score is not None:
         merged = replace(merged, ready=True)
-    if merged.anonymous:
+    if merged.anonymous and (merged.respondent_email or merged.external_id):
         merged = replace(merged, respondent_email=None, external_id=None)
     return merged
 

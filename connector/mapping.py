@@ -12,6 +12,7 @@ from connector.redaction import cut
 
 EVENT_TYPE = "koji.interview_completed"
 IDENTIFY_TYPE = "$identify"
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,4 +105,4 @@ def _cut(text: str | None) -> str | None:
 
 
 def _json(value: dict[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(value)

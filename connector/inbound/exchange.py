@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
@@ -19,7 +20,7 @@ class Exchange:
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.method: str = scope["method"]
         self.headers: Headers = scope["headers"]
-        self._request_id = str(scope.get("state", {}).get("request_id", ""))
+        self.begun = False
         self._receive = receive
         self._send = send
 
@@ -49,6 +50,7 @@ class Exchange:
     async def problem(self, status: int, code: str, detail: str, *more: tuple[bytes, bytes]) -> None:
         """Answer with `application/problem+json` in the shape that every route of ours answers with."""
         words = detail if len(detail) <= _LONGEST_DETAIL else detail[: _LONGEST_DETAIL - 1] + "…"
+        request_id = secrets.token_hex(8)
         body = {
             "type": f"/docs#{code}",
             "title": code.replace("_", " ").capitalize(),
@@ -57,9 +59,10 @@ class Exchange:
             "code": code,
             "message": words,
             "errors": [],
-            "request_id": self._request_id,
+            "request_id": request_id,
         }
-        await self._answer(status, b"application/problem+json", json.dumps(body).encode(), *more)
+        marked = (b"x-request-id", request_id.encode())
+        await self._answer(status, b"application/problem+json", json.dumps(body).encode(), marked, *more)
 
     async def unavailable(self, code: str, detail: str, retry_after: int | None = None) -> None:
         """Answer 503 and say when to come again, in whole seconds."""
@@ -68,5 +71,6 @@ class Exchange:
 
     async def _answer(self, status: int, kind: bytes, body: bytes, *more: tuple[bytes, bytes]) -> None:
         headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), *more]
+        self.begun = True
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})

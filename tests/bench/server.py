@@ -45,7 +45,7 @@ def ceiling(settings: Settings) -> Starlette:
         webhook.open(context)
         yield
 
-    return Starlette(routes=[*webhook.routes()], middleware=[Middleware(Boundary)], lifespan=lifespan)
+    return Starlette(middleware=[Middleware(webhook.in_front_of), Middleware(Boundary)], lifespan=lifespan)
 
 
 def main() -> None:
