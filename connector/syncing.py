@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from connector import mapping
+from connector.anonymity import without_person
 from connector.deciding import ANONYMOUS, Decision, Verdict, completion, decide
 from connector.hearing import Heard, heard_from_read, merge
 from connector.models import Interview, Stage, SyncStatus
@@ -32,7 +33,6 @@ __all__ = [
 GIVE_UP_AFTER = 24 * 3_600_000
 _FIRST_READ_DELAY = 5_000
 _LONGEST_READ_DELAY = 300_000
-_SAFE_IN_ATTEMPTS = ("at", "outcome", "status", "identify")
 
 HashUser = Callable[[str], str]
 
@@ -85,23 +85,7 @@ def _marked_after(sync: Sync, at: int) -> Sync:
     if sync.facts is not None and sync.facts.anonymous:
         return sync
     mark = Interview(sync.interview_id, anonymous=True)
-    return _without_person(replace(sync, facts=merge(sync.facts, mark), updated_at=at))
-
-
-def _without_person(sync: Sync) -> Sync:
-    """Forget whatever could tell who an anonymous respondent is."""
-    assert sync.facts is not None  # noqa: S101 - a decision was made over it
-    return replace(
-        sync,
-        facts=replace(sync.facts, respondent_email=None, external_id=None),
-        user_id=None,
-        user_hash=None,
-        identify=None,
-        event=None,
-        attempts=tuple(
-            {key: attempt[key] for key in _SAFE_IN_ATTEMPTS if key in attempt} for attempt in sync.attempts
-        ),
-    )
+    return without_person(replace(sync, facts=merge(sync.facts, mark), updated_at=at))
 
 
 def _step(sync: Sync, heard: Heard, hash_user: HashUser) -> Sync:
@@ -139,7 +123,7 @@ def _waited_since(sync: Sync, now: int) -> int:
 def _skipped(sync: Sync, reason: str | None) -> Sync:
     assert sync.facts is not None  # noqa: S101 - a decision was made over it
     if sync.facts.anonymous or reason == ANONYMOUS:
-        sync = _without_person(sync)
+        sync = without_person(sync)
     ended = replace(sync, stage=None, due=None, force=False)
     if sync.status is SyncStatus.SYNCED:
         return replace(ended, reason=None)

@@ -48,6 +48,7 @@ IO = (
 )
 PURE = (
     *(
+        "anonymity",
         "deciding",
         "envelope",
         "hearing",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
+from connector.anonymity import is_nobodys, without_person
 from connector.ledger import counters
 from connector.ledger.batch import Batch, Row, fetch
 from connector.ledger.counters import Place
@@ -27,6 +28,7 @@ class _Standing(NamedTuple):
     stage: str | None
     due: int | None
     force: bool
+    erased: bool  # found to be nobody's while it was in flight
 
     def place(self, status: str, reason: str | None) -> Place:
         return Place.of(self.connection, self.first_received_at, status, reason)
@@ -55,7 +57,7 @@ _STANDING = Batch(
     "SELECT {returns} FROM {rows} AS r "
     "JOIN sync AS s ON s.connection = r.connection AND s.interview_id = r.interview_id {lock}",
     KEY,
-    returns=[f"s.{name}" for name in _Standing._fields],
+    returns=[*(f"s.{name}" for name in _Standing._fields[:-1]), "s.event IS NULL"],
 )
 _SETTLE = Batch(
     "UPDATE sync SET {changes}, synced_at = coalesce(r.accepted_at, sync.synced_at), sending_since = NULL "
@@ -135,7 +137,7 @@ def settle(connection: Connection, settlements: Sequence[Settlement], now: int) 
     standing = {was[:2]: was for was in map(_Standing._make, _STANDING.fetch(connection, keys))}
     values: list[Row] = []
     moves: list[tuple[Place, Place]] = []
-    called_off: list[Key] = []
+    ended: list[Key] = []
     for key, one in zip(keys, settlements, strict=True):
         if (was := standing.get(key)) is None:
             continue
@@ -143,11 +145,11 @@ def settle(connection: Connection, settlements: Sequence[Settlement], now: int) 
         attempts = dump_attempts(one.attempts)
         values.append((*key, *state, attempts, one.unknown_since, one.tries, now, one.synced_at))
         moves.append((was.place(was.status, was.reason), was.place(*state[:2])))
-        if state[0] == SyncStatus.SKIPPED:
-            called_off.append(key)
+        if was.erased or state[0] == SyncStatus.SKIPPED:
+            ended.append(key)
     _SETTLE.execute(connection, values)
     counters.move(connection, moves)
-    _forget(connection, called_off)
+    _forget(connection, ended, {key for key in ended if standing[key].erased})
 
 
 def _state(was: _Standing, one: Settlement) -> _State:
@@ -165,17 +167,19 @@ def _state(was: _Standing, one: Settlement) -> _State:
     return one.status, one.reason, stage, due, force
 
 
-def _forget(connection: Connection, called_off: Sequence[Key]) -> None:
-    """Remove what was only kept because it was in flight."""
-    before = load(connection, called_off)
-    save(connection, before, [_without_writes(one) for one in before.values()])
+def _forget(connection: Connection, keys: Sequence[Key], erased: Collection[Key]) -> None:
+    """Remove what was only kept because it was in flight, and what the answer brought back."""
+    before = load(connection, keys)
+    save(connection, before, [_remains(one, erased=key in erased) for key, one in before.items()])
 
 
-def _without_writes(sync: Sync) -> Sync:
-    sync = replace(sync, user_id=None, user_hash=None, identify=None, event=None, frozen_at=None)
-    if sync.reason != "anonymous" or sync.facts is None:
+def _remains(sync: Sync, *, erased: bool) -> Sync:
+    """Return what stays: what Amplitude perhaps has keeps its body, so that no other one goes out instead."""
+    if erased or is_nobodys(sync):
+        sync = without_person(sync)
+    if sync.status is not SyncStatus.SKIPPED or sync.unknown_since is not None:
         return sync
-    return replace(sync, facts=replace(sync.facts, respondent_email=None, external_id=None), attempts=())
+    return replace(sync, user_id=None, user_hash=None, identify=None, event=None, frozen_at=None)
 
 
 def recover_sends(connection: Connection, names: Sequence[str], now: int) -> int:

@@ -12,6 +12,8 @@ from connector.errors import Conflict
 from connector.ledger.book import Book
 from connector.models import Interview, Stage, SyncStatus
 from connector.ports import Lease, Outgoing, Sync
+from connector.settings import Connection
+from connector.syncing import Heard, advance
 from tests.fakes import NOW, a_settlement, a_sync
 
 LANE = "amplitude:1"
@@ -194,10 +196,60 @@ async def test_found_anonymous_in_flight_forgets_who_it_was(book: Book, lease: L
     facts = Interview("int_1", respondent_email="ada@example.com", external_id="inv_1", anonymous=True)
     sent = await send_one(book, lease)
     await change(book, status=SyncStatus.SKIPPED, reason="anonymous", stage=None, due=None, facts=facts)
-    await book.settle(lease, [a_settlement(sent, SyncStatus.PENDING)], NOW, 0)
+    attempts = ({"at": NOW, "outcome": "rejected", "status": 400, "words": "ada@example.com is no id"},)
+    await book.settle(lease, [a_settlement(sent, SyncStatus.PENDING, attempts=attempts)], NOW, 0)
     stored = await find(book)
     assert stored.facts == Interview("int_1", anonymous=True)
-    assert (stored.user_id, stored.attempts) == (None, ())
+    assert stored.user_id is None
+    assert stored.attempts == ({"at": NOW, "outcome": "rejected", "status": 400},)
+
+
+async def hear(book: Book, **told: Any) -> None:
+    """Let a webhook tell something of the interview."""
+    heard = Heard(
+        connection=Connection(koji_project_id="ours"), interview=Interview("int_1", **told), at=NOW + 1
+    )
+    await book.revise(
+        [("default", "int_1")], lambda found: [advance(found["default", "int_1"], heard, book.hash_user)]
+    )
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["timeout", "crash"])
+async def test_what_was_perhaps_taken_and_is_called_off_keeps_its_body(
+    book: Book, lease: Lease, lost: bool
+) -> None:
+    sent = await send_one(book, lease)
+    await hear(book, quality_score=2)
+    assert (await find(book)).reason == "below_quality_gate"
+    if lost:
+        await book.recover_sends(lease, ["default"], NOW + 2)
+    else:
+        unknown = a_settlement(sent, SyncStatus.PENDING, unknown_since=NOW)
+        await book.settle(lease, [unknown], NOW + 2, 0)
+    await hear(book, quality_score=5, respondent_email="grace@example.com", email_given=True)
+    [again] = await book.begin_send(lease, ["default"], NOW + 3, 10)
+    assert (again.sync.event, again.sync.identify, again.sync.user_id) == (
+        sent.event,
+        sent.identify,
+        sent.user_id,
+    )
+    assert await book.totals("default") == {("pending", "not_configured"): 1}
+
+
+@pytest.mark.parametrize("status", [SyncStatus.PENDING, SyncStatus.SYNCED])
+@pytest.mark.parametrize("mark", [{"anonymous": True}, {"anonymous": True, "project_id": "theirs"}])
+async def test_whoever_turned_out_anonymous_in_flight_is_not_brought_back(
+    book: Book, lease: Lease, status: SyncStatus, mark: dict[str, Any]
+) -> None:
+    sent = await send_one(book, lease)
+    await hear(book, **mark)
+    attempts = ({"at": NOW, "outcome": "unknown", "words": "ada@example.com"},)
+    await book.settle(lease, [a_settlement(sent, status, attempts=attempts, unknown_since=NOW)], NOW + 2, 0)
+    stored = await find(book)
+    assert stored.status is (SyncStatus.SYNCED if status is SyncStatus.SYNCED else SyncStatus.SKIPPED)
+    assert stored.attempts == ({"at": NOW, "outcome": "unknown"},)
+    assert stored.event is stored.identify is stored.user_hash is None
+    assert "ada" not in repr(stored)
 
 
 @pytest.mark.parametrize("status", [SyncStatus.PENDING, SyncStatus.FAILED, SyncStatus.SYNCED])

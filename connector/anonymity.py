@@ -1,0 +1,31 @@
+"""What must not stay of an interview that is nobody's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from connector.deciding import ANONYMOUS
+from connector.ports import Sync
+
+_SAFE_IN_ATTEMPTS = ("at", "outcome", "status", "identify")
+
+
+def is_nobodys(sync: Sync) -> bool:
+    """Tell whether an interview carries an anonymous mark, or was skipped because it is nobody's."""
+    return sync.reason == ANONYMOUS or (sync.facts is not None and sync.facts.anonymous)
+
+
+def without_person(sync: Sync) -> Sync:
+    """Forget whatever could tell who the respondent is, Amplitude's words among it."""
+    facts = sync.facts
+    return replace(
+        sync,
+        facts=None if facts is None else replace(facts, respondent_email=None, external_id=None),
+        user_id=None,
+        user_hash=None,
+        identify=None,
+        event=None,
+        attempts=tuple(
+            {key: attempt[key] for key in _SAFE_IN_ATTEMPTS if key in attempt} for attempt in sync.attempts
+        ),
+    )
