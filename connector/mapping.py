@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from connector.json_text import dumps
 from connector.models import Interview
 from connector.redaction import cut
 
 EVENT_TYPE = "koji.interview_completed"
 IDENTIFY_TYPE = "$identify"
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +41,8 @@ def writes(
     properties. A backfilled event leaves the user table alone (`$skip_user_properties_sync`).
     """
     return Writes(
-        identify=_json(_identify(interview, user_id, completed_at)),
-        event=_json(_event(interview, user_id, completed_at, koji_project_id, backfill=backfill)),
+        identify=dumps(_identify(interview, user_id, completed_at)),
+        event=dumps(_event(interview, user_id, completed_at, koji_project_id, backfill=backfill)),
     )
 
 
@@ -102,7 +101,3 @@ def iso(millis: int) -> str:
 
 def _cut(text: str | None) -> str | None:
     return None if text is None else cut(text)
-
-
-def _json(value: dict[str, Any]) -> str:
-    return _ENCODER.encode(value)

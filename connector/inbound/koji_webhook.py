@@ -15,6 +15,7 @@ from connector.envelope import Envelope, read_envelope
 from connector.errors import StoreUnavailable
 from connector.inbound.exchange import Exchange, Headers
 from connector.inbound.refusals import Refusals
+from connector.json_text import loads
 from connector.ports import Context, Delivery
 from connector.settings import DEFAULT_CONNECTION, Connection, Settings
 from connector.signature import Refused, Verified, signing_keys, verify
@@ -28,7 +29,6 @@ _ID_HEADERS = (b"webhook-id", b"svix-id")
 _LONGEST_NAME = 200
 _log = structlog.get_logger(__name__)
 _MALFORMED = object()
-_DECODER = json.JSONDecoder(parse_constant=lambda _: None)  # NaN and its like are no JSON: not told
 
 
 class KojiWebhook:
@@ -201,7 +201,7 @@ class KojiWebhook:
 
 def _parse(body: bytes) -> Any:
     try:
-        return _DECODER.decode(body.decode("utf-8-sig"))
+        return loads(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return _MALFORMED
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 import structlog
 
 from connector.envelope import read_interview
+from connector.json_text import loads
 from connector.models import Interview
 from connector.ports import Context, Delivery, Lease, Sync
 from connector.settings import Connection
@@ -54,7 +54,7 @@ class IntakeLane:
     def _read(self, delivery: Delivery, interview_id: str, connection: Connection) -> Interview:
         try:
             return read_interview(
-                json.loads(delivery.body or ""),
+                loads(delivery.body or ""),
                 interview_id,
                 event=delivery.event,
                 aliases=connection.koji_field_aliases,

@@ -13,14 +13,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, CursorResult, Select, func, select
 
+from connector.json_text import loads
+
 Row = Sequence[Any]
-_SQLITE_SIZES: Final = (
-    256,
-    64,
-    16,
-    4,
-    1,
-)  # rows a statement: few sizes, so that the driver keeps each prepared
+# rows a statement: few sizes, so that the driver keeps each prepared
+_SQLITE_SIZES: Final = (256, 128, 64, 32, 16, 8, 4, 2, 1)
 # jsonb is parsed once, json once for every column
 _POSTGRES_ROWS: Final = "(SELECT {picked} FROM jsonb_array_elements(CAST(%(rows)s AS jsonb)))"
 _SQLITE_ROWS: Final = "(SELECT {picked} FROM (VALUES {values}))"
@@ -66,7 +63,7 @@ class Batch:
         """Run a query over `values`; return rows in the order of `returns`."""
         results = self._results(connection, values)
         if connection.dialect.name == "sqlite":
-            return [row for result in results for row in json.loads(result.scalar_one())]
+            return [row for result in results for row in loads(result.scalar_one())]
         return [row for result in results for row in result]
 
     def _results(self, connection: Connection, values: Sequence[Row]) -> Iterator[CursorResult[Any]]:
@@ -87,7 +84,7 @@ def fetch(connection: Connection, query: Select[Any]) -> list[Row]:
         return list(connection.execute(query))
     rows = query.subquery()
     return list(
-        json.loads(connection.execute(select(func.json_group_array(func.json_array(*rows.c)))).scalar_one())
+        loads(connection.execute(select(func.json_group_array(func.json_array(*rows.c)))).scalar_one())
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
+from connector.json_text import dumps, loads
 from connector.models import Interview, Stage, SyncStatus
 from connector.ports import Sync
 
@@ -47,21 +47,20 @@ _POSITION = {name: position for position, name in enumerate(SYNC_COLUMNS)}
 _FACTS_AT, _ATTEMPTS_AT, _PRUNED_AT = (_POSITION[name] for name in ("facts", "attempts", "pruned_at"))
 _STATUS = {status.value: status for status in SyncStatus}
 _STAGE: Mapping[str | None, Stage | None] = {None: None, **{stage.value: stage for stage in Stage}}
-_dump = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def dump_facts(facts: Interview | None) -> str | None:
     """Return what is known of an interview as JSON text, without what is not."""
     if facts is None:
         return None
-    return _dump({name: value for name, default in _FACTS if (value := getattr(facts, name)) != default})
+    return dumps({name: value for name, default in _FACTS if (value := getattr(facts, name)) != default})
 
 
 def load_facts(text: str | None) -> Interview | None:
     """Return the interview behind JSON text."""
     if text is None:
         return None
-    told = json.loads(text)
+    told = loads(text)
     if "themes" in told:
         told["themes"] = tuple(told["themes"])
     return Interview(**told)
@@ -71,7 +70,7 @@ def dump_attempts(attempts: Sequence[Mapping[str, Any]]) -> str | None:
     """Return attempts as JSON text: of many, the first and the newest."""
     if len(attempts) > ATTEMPTS_KEPT:
         attempts = (*attempts[:1], *attempts[1 - ATTEMPTS_KEPT :])
-    return _dump(attempts) if attempts else None
+    return dumps(attempts) if attempts else None
 
 
 def dump_sync(sync: Sync) -> list[Any]:
@@ -136,7 +135,7 @@ def load_sync(row: Sequence[Any]) -> Sync:
         frozen_at=frozen_at,
         sending_since=sending_since,
         unknown_since=unknown_since,
-        attempts=tuple(json.loads(attempts)) if attempts else (),
+        attempts=tuple(loads(attempts)) if attempts else (),
         run_id=run_id,
         backfill=bool(backfill),
         force=bool(force),
