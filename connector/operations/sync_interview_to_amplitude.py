@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from pydantic import Field
 
+from connector.deciding import ANONYMOUS
 from connector.errors import NotConfigured
 from connector.models import Stage, SyncStatus
 from connector.operations.base import Effect, Operation, WaitInput
@@ -14,7 +15,7 @@ from connector.operations.receipts import SyncOutput, flat
 from connector.operations.sync_inputs import InterviewInput
 from connector.operations.waiting import until_ended
 from connector.ports import Context, Sync
-from connector.syncing import Heard, advance, replay
+from connector.syncing import Heard, Verdict, advance, decide, replay
 
 _DEDUPLICATED_FOR = 7 * 86_400_000
 
@@ -56,15 +57,29 @@ async def run(ctx: Context, given: SyncInput) -> SyncOutput | PreviewOutput:
 
 
 def _next(sync: Sync | None, heard: Heard, ctx: Context) -> Sync:
-    """Return what a plain call makes of it: a skip is read again, a refusal sent again, a success stays."""
+    """Return what a plain call makes of it.
+
+    A skip that Koji's answer led to is read again, a refusal sent again; a success stays, and so does what
+    came in without a read and decides by itself.
+    """
     if sync is None or heard.given or heard.force or sync.status is SyncStatus.SYNCED:
         return advance(sync, heard, ctx.ledger.hash_user)
     if sync.status is SyncStatus.PENDING:
         # only a read is worth hurrying: a send waits because Amplitude asked for it
         return replace(sync, due=heard.at) if sync.stage is Stage.READ else sync
-    if sync.frozen_at is None and heard.connection.koji_api_key:
+    if sync.frozen_at is None and heard.connection.koji_api_key and not _is_certain(sync, heard):
         return advance(sync, replace(heard, force=True), ctx.ledger.hash_user)
     return replay(sync, heard.connection, heard.at, ctx.ledger.hash_user, force=False)
+
+
+def _is_certain(sync: Sync, heard: Heard) -> bool:
+    """Tell whether what came in decides without a read; what Koji itself said may have changed there."""
+    if sync.facts is None or sync.reads:
+        return False
+    if sync.reason == ANONYMOUS and not sync.given:
+        return True  # an external id that made it so is erased by now
+    decision = decide(sync.facts, heard.connection)
+    return decision.verdict is not Verdict.PENDING and decision.reason != "analysis_failed"
 
 
 def _require_keys(heard: Heard, before: Sync | None) -> None:
