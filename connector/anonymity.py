@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from connector.deciding import ANONYMOUS
+from connector.models import Interview
 from connector.ports import Sync
 
 _SAFE_IN_ATTEMPTS = ("at", "outcome", "status", "identify")
 
 
-def is_nobodys(sync: Sync) -> bool:
+def is_nobodys(reason: str | None, facts: Interview | None) -> bool:
     """Tell whether an interview carries an anonymous mark, or was skipped because it is nobody's."""
-    return sync.reason == ANONYMOUS or (sync.facts is not None and sync.facts.anonymous)
+    return reason == ANONYMOUS or (facts is not None and facts.anonymous)
 
 
 def without_person(sync: Sync) -> Sync:

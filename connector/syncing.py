@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from connector import mapping
-from connector.anonymity import without_person
-from connector.deciding import ANONYMOUS, Decision, Verdict, completion, decide
+from connector.anonymity import is_nobodys, without_person
+from connector.deciding import Decision, Verdict, completion, decide
 from connector.hearing import Heard, heard_from_read, merge
 from connector.models import Interview, Stage, SyncStatus
 from connector.ports import Sync
@@ -61,7 +61,7 @@ def advance(sync: Sync | None, heard: Heard, hash_user: HashUser) -> Sync:
         return _marked_after(sync, heard.at) if interview.anonymous else sync
     sync = replace(
         sync,
-        facts=merge(_kept_facts(sync), interview),
+        facts=merge(sync.facts, interview),
         updated_at=heard.at,
         given=sync.given or heard.given,
         reads=0 if heard.force else sync.reads + heard.read,
@@ -70,14 +70,6 @@ def advance(sync: Sync | None, heard: Heard, hash_user: HashUser) -> Sync:
         backfill=sync.backfill or heard.run_id is not None,
     )
     return _step(sync, heard, hash_user)
-
-
-def _kept_facts(sync: Sync) -> Interview | None:
-    """Return what is known; where age removed it, a mark is still seen by what an anonymous sync lacks."""
-    if sync.facts is not None or sync.pruned_at is None:
-        return sync.facts
-    nobodys = sync.reason == ANONYMOUS or (sync.status is SyncStatus.SYNCED and sync.user_hash is None)
-    return Interview(sync.interview_id, anonymous=True) if nobodys else None
 
 
 def _marked_after(sync: Sync, at: int) -> Sync:
@@ -122,7 +114,7 @@ def _waited_since(sync: Sync, now: int) -> int:
 
 def _skipped(sync: Sync, reason: str | None) -> Sync:
     assert sync.facts is not None  # noqa: S101 - a decision was made over it
-    if sync.facts.anonymous or reason == ANONYMOUS:
+    if is_nobodys(reason, sync.facts):
         sync = without_person(sync)
     ended = replace(sync, stage=None, due=None, force=False)
     if sync.status is SyncStatus.SYNCED:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
+from connector.anonymity import is_nobodys
 from connector.ledger.batch import Batch, fetch
+from connector.ledger.rows import dump_facts, load_facts
 from connector.ledger.schema import sync
 from connector.ledger.syncs import KEY
+from connector.models import Interview
 
 _FORGET = Batch(
-    "UPDATE sync SET {changes}, facts = NULL, user_id = NULL, identify = NULL, event = NULL, attempts = NULL "
+    "UPDATE sync SET {changes}, user_id = NULL, identify = NULL, event = NULL, attempts = NULL "
     "FROM {rows} AS r WHERE sync.connection = r.connection AND sync.interview_id = r.interview_id",
-    {**KEY, "pruned_at": "bigint"},
+    {**KEY, "facts": "text", "pruned_at": "bigint"},
     key=KEY,
 )
 
@@ -20,10 +23,11 @@ def prune_syncs(connection: Connection, before: int, now: int, limit: int) -> in
     """Remove what names or quotes a person from syncs that ended before `before`; return how many.
 
     The interview id with its outcome, the user's keyed hash and the completion time stay: they keep an
-    interview from being counted twice, and older interviews from overwriting newer user properties.
+    interview from being counted twice, and older interviews from overwriting newer user properties. An
+    anonymous mark stays too, because it was a promise.
     """
     old = (
-        select(sync.c.connection, sync.c.interview_id)
+        select(sync.c.connection, sync.c.interview_id, sync.c.reason, sync.c.facts)
         .where(
             sync.c.updated_at < before,
             sync.c.pruned_at.is_(None),
@@ -33,7 +37,15 @@ def prune_syncs(connection: Connection, before: int, now: int, limit: int) -> in
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    values = [(*key, now) for key in fetch(connection, old)]
+    values = [
+        (name, one, _mark(one, reason, facts), now) for name, one, reason, facts in fetch(connection, old)
+    ]
     if values:
         _FORGET.execute(connection, values)
     return len(values)
+
+
+def _mark(interview_id: str, reason: str | None, facts: str | None) -> str | None:
+    if is_nobodys(reason, load_facts(facts)):
+        return dump_facts(Interview(interview_id, anonymous=True))
+    return None

@@ -175,7 +175,7 @@ def _forget(connection: Connection, keys: Sequence[Key], erased: Collection[Key]
 
 def _remains(sync: Sync, *, erased: bool) -> Sync:
     """Return what stays: what Amplitude perhaps has keeps its body, so that no other one goes out instead."""
-    if erased or is_nobodys(sync):
+    if erased or is_nobodys(sync.reason, sync.facts):
         sync = without_person(sync)
     if sync.status is not SyncStatus.SKIPPED or sync.unknown_since is not None:
         return sync

@@ -8,8 +8,10 @@ import pytest
 
 from connector.ledger.book import Book
 from connector.ledger.dialect import is_sqlite, sqlite_path
-from connector.models import Stage, SyncStatus
+from connector.models import Interview, Stage, SyncStatus
 from connector.ports import Sync
+from connector.settings import Connection
+from connector.syncing import Heard, advance
 from tests.fakes import NOW, a_delivery, a_settlement, a_sync
 
 DAY = 86_400_000
@@ -114,6 +116,46 @@ async def test_what_is_told_again_is_forgotten_again(book: Book) -> None:
     again = await book.find("default", "int_1")
     assert again is not None
     assert (again.facts, again.pruned_at) == (None, LATER + DAY)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (SyncStatus.SKIPPED, "anonymous"),
+        (SyncStatus.SKIPPED, "other_project"),
+        (SyncStatus.FAILED, "not_found_in_koji"),
+        (SyncStatus.SYNCED, None),
+    ],
+)
+async def test_an_anonymous_mark_outlives_pruning(
+    book: Book, database_url: str, status: SyncStatus, reason: str | None
+) -> None:
+    facts = Interview(
+        'int"\\1', ready=True, anonymous=True, themes=(WORDS,), quality_score=4.5, project_id="theirs"
+    )
+    await store(book, a_sync('int"\\1', facts=facts, stage=None, status=status, reason=reason))
+    assert await book.prune(LATER, LATER) == 1
+    assert await book.prune(LATER, LATER) == 0
+    pruned = await book.find("default", 'int"\\1')
+    assert pruned is not None
+    assert (pruned.facts, pruned.pruned_at) == (Interview('int"\\1', anonymous=True), LATER)
+    assert (pruned.status, pruned.reason) == (status, reason)
+    whole = replace(facts, anonymous=False, respondent_email=WHO, email_given=True, project_id=None)
+    for force in (False, True):
+        heard = Heard(connection=Connection(), interview=whole, at=LATER, given=True, force=force)
+        after = advance(pruned, heard, str)
+        assert after.stage is after.event is after.user_id is None
+        assert WHO not in repr(after)
+    if is_sqlite(database_url):
+        assert WORDS.encode() not in remains(database_url)
+
+
+async def test_whoever_was_nobody_stays_nobody(book: Book) -> None:
+    await store(book, a_sync(stage=None, status=SyncStatus.SKIPPED, reason="anonymous"))
+    await book.prune(LATER, LATER)
+    pruned = await book.find("default", "int_1")
+    assert pruned is not None
+    assert pruned.facts == Interview("int_1", anonymous=True)
 
 
 async def test_more_than_one_chunk(book: Book) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from pydantic import SecretStr
 
+from connector.anonymity import is_nobodys, without_person
 from connector.models import Interview, Stage, SyncStatus
 from connector.ports import Sync
 from connector.settings import Connection
@@ -92,7 +93,7 @@ class Story(RuleBasedStateMachine):
         self.at = 10_000
         self.marked = False
         self.accepted = False
-        self.in_flight: tuple[str, str] | None = None
+        self.in_flight: Sync | None = None
         self.perhaps_counted: set[str] = set()
         self.sent_with_force = False
 
@@ -179,7 +180,7 @@ class Story(RuleBasedStateMachine):
             # Amplitude knows a repeated insert id by its user: another user would be counted once more
             assert self.perhaps_counted == {sync.user_id} or self.sent_with_force
         self.sent_with_force |= sync.force
-        self.in_flight = (sync.event, sync.user_id)
+        self.in_flight = sync
         self.sync = replace(sync, sending_since=self.at, frozen_at=sync.frozen_at or self.at)
 
     @precondition(lambda self: self.sync is not None and self.sync.sending_since is not None)
@@ -189,11 +190,11 @@ class Story(RuleBasedStateMachine):
         sync, sent = self.sync, self.in_flight
         assert sync is not None
         assert sent is not None
+        assert sent.user_id is not None
         if outcome in ("accepted", "unknown"):
-            self.perhaps_counted.add(sent[1])
-        attempt = {"at": self.at, "outcome": outcome, "words": f"about {sent[1]}"}
-        attempts = (*sync.attempts, {} if self.marked or sync.event is None else attempt)
-        after = replace(sync, sending_since=None, attempts=attempts)
+            self.perhaps_counted.add(sent.user_id)
+        attempt = {"at": self.at, "outcome": outcome, "words": f"about {sent.user_id}"}
+        after = replace(sync, sending_since=None, attempts=(*sent.attempts, attempt))
         if outcome == "unknown":
             after = replace(after, unknown_since=sync.unknown_since or sync.sending_since)
         if outcome == "accepted":
@@ -207,27 +208,21 @@ class Story(RuleBasedStateMachine):
             if sync.status is not SyncStatus.SYNCED:
                 status = SyncStatus.FAILED if outcome == "rejected" else SyncStatus.PENDING
                 after = replace(after, status=status, reason=outcome)
+        if sync.event is None or is_nobodys(after.reason, after.facts):
+            after = without_person(after)
         if after.status is SyncStatus.SKIPPED and after.unknown_since is None:
-            after = replace(
-                after, user_id=None, user_hash=None, identify=None, event=None, frozen_at=None, attempts=()
-            )
+            after = replace(after, user_id=None, user_hash=None, identify=None, event=None, frozen_at=None)
         self.sync, self.in_flight = after, None
 
-    @precondition(
-        lambda self: (
-            self.sync is not None
-            and self.sync.stage is None
-            and self.in_flight is None
-            and self.sync.reason != "other_project"
-        )
-    )
+    @precondition(lambda self: self.sync is not None and self.sync.stage is None and self.in_flight is None)
     @rule()
     def prune(self) -> None:
         """Do what the book does with old syncs; months pass, Amplitude has forgotten the insert ids."""
         assert self.sync is not None
         self.perhaps_counted.clear()
+        mark = Interview("int_1", anonymous=True) if is_nobodys(self.sync.reason, self.sync.facts) else None
         self.sync = replace(
-            self.sync, facts=None, user_id=None, identify=None, event=None, attempts=(), pruned_at=self.at
+            self.sync, facts=mark, user_id=None, identify=None, event=None, attempts=(), pruned_at=self.at
         )
 
     @invariant()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from connector.anonymity import is_nobodys
 from connector.models import Interview, Stage, SyncStatus
 from connector.ports import Sync
 from connector.settings import Connection
@@ -64,7 +65,8 @@ def synced(**changes: Any) -> Sync:
 
 
 def pruned(sync: Sync) -> Sync:
-    return replace(sync, facts=None, user_id=None, identify=None, event=None, attempts=(), pruned_at=5_000)
+    mark = Interview(sync.interview_id, anonymous=True) if is_nobodys(sync.reason, sync.facts) else None
+    return replace(sync, facts=mark, user_id=None, identify=None, event=None, attempts=(), pruned_at=5_000)
 
 
 def state(sync: Sync) -> tuple[str, str | None, str | None]:
