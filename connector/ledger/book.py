@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, text
 
+from connector.anonymity import is_nobodys
 from connector.ledger import (
     answers,
     budget,
@@ -97,7 +98,8 @@ class Book:
     ) -> list[Sync]:
         """Load syncs, store what `revise` makes of them, in one transaction.
 
-        `revise` runs in the writer's thread and, when another process came in between, more than once.
+        `revise` runs in the writer's thread and, when another process came in between, more than once. Of
+        interviews that are nobody's, what came in about them is erased, whether or not it changed anything.
         """
 
         def work(connection: Connection) -> list[Sync]:
@@ -109,8 +111,9 @@ class Book:
             inbox.mark_done(connection, done)
             if record:
                 inbox.accept(connection, record)
-            anonymous = [(one.connection, one.interview_id) for one in changed if one.reason == "anonymous"]
-            inbox.erase_bodies(connection, anonymous)
+            after = {**before, **{(one.connection, one.interview_id): one for one in changed}}
+            nobodys = [key for key, one in after.items() if is_nobodys(one.reason, one.facts)]
+            inbox.erase_bodies(connection, nobodys)
             return changed
 
         return await self._write(work)

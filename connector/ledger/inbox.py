@@ -42,7 +42,7 @@ _MARK_DONE = Batch(
 )
 _ERASE = Batch(
     "UPDATE inbox SET body = NULL FROM {rows} AS r "
-    "WHERE inbox.connection = r.connection AND inbox.interview_id = r.interview_id",
+    "WHERE inbox.connection = r.connection AND inbox.interview_id = r.interview_id AND inbox.state <> 'new'",
     _KEY,
 )
 _REREAD = Batch(
@@ -115,7 +115,10 @@ def reread(connection: Connection, found: Mapping[int, tuple[str | None, str]]) 
 
 
 def erase_bodies(connection: Connection, keys: Sequence[tuple[str, str]]) -> None:
-    """Remove what was sent about interviews; that something came, and when, stays."""
+    """Remove what was sent about interviews; that something came, and when, stays.
+
+    What nobody looked at yet is left to be looked at: it may tell that an interview is somebody's after all.
+    """
     if keys:
         _ERASE.execute(connection, keys)
 

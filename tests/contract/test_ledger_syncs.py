@@ -138,16 +138,6 @@ async def test_record_explains_and_done_ends(book: Book) -> None:
     ]
 
 
-async def test_bodies_of_an_anonymous_interview_are_erased(book: Book) -> None:
-    for one in ("int_1", "int_1", "int_2"):
-        await book.accept(a_delivery(one))
-    await store(
-        book, a_sync("int_1", status=SyncStatus.SKIPPED, reason="anonymous"), record=[a_delivery("int_1")]
-    )
-    assert [one.body for one in await book.received("default", "int_1")] == [None] * 3
-    assert [one.body is None for one in await book.received("default", "int_2")] == [False]
-
-
 async def test_lists_page_over_equal_times(book: Book) -> None:
     await store(book, *(a_sync(f"int_{at}", first_received_at=NOW + at // 4) for at in range(10)))
     seen: list[str] = []
