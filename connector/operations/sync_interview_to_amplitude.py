@@ -67,6 +67,8 @@ def _next(sync: Sync | None, heard: Heard, ctx: Context) -> Sync:
     if sync.status is SyncStatus.PENDING:
         # only a read is worth hurrying: a send waits because Amplitude asked for it
         return replace(sync, due=heard.at) if sync.stage is Stage.READ else sync
+    if sync.reason == ANONYMOUS and not sync.reads and not sync.given:
+        return sync  # the external id that may have made it so is erased, so that it cannot be decided anew
     if sync.frozen_at is None and heard.connection.koji_api_key and not _is_certain(sync, heard):
         return advance(sync, replace(heard, force=True), ctx.ledger.hash_user)
     return replay(sync, heard.connection, heard.at, ctx.ledger.hash_user, force=False)
@@ -76,8 +78,6 @@ def _is_certain(sync: Sync, heard: Heard) -> bool:
     """Tell whether what came in decides without a read; what Koji itself said may have changed there."""
     if sync.facts is None or sync.reads:
         return False
-    if sync.reason == ANONYMOUS and not sync.given:
-        return True  # an external id that made it so is erased by now
     decision = decide(sync.facts, heard.connection)
     return decision.verdict is not Verdict.PENDING and decision.reason != "analysis_failed"
 
