@@ -17,6 +17,7 @@ from connector.operations.base import Effect, Input, Operation, Output
 from connector.ports import Context
 from connector.redaction import cut
 from connector.settings import Connection
+from connector.values import showable
 
 PATIENCE = 8.0
 _FIRST_WAIT = 2.0
@@ -25,6 +26,7 @@ _CONCISE_ITEMS = 10
 _CONCISE_TEXT = 300
 _TRANSCRIPT_PAGE = 100
 _CAMEL = re.compile(r"(?<=[a-z0-9])([A-Z])")
+_CURSOR = re.compile("[0-9]{1,9}")
 _SPEAKER_KEYS = ("speaker", "role", "sender", "author", "type")
 _TEXT_KEYS = ("text", "content", "message")
 
@@ -111,7 +113,7 @@ async def run(ctx: Context, given: AnalysisInput) -> AnalysisOutput:
         )
     until = ctx.clock.now() + given.wait_seconds * 1000
     wait = _FIRST_WAIT
-    body = await koji.read(given.interview_id, patience=PATIENCE)
+    body = showable(await koji.read(given.interview_id, patience=PATIENCE))
     while True:
         interview = read_interview(
             body, given.interview_id, event=None, aliases=connection.koji_field_aliases
@@ -119,11 +121,13 @@ async def run(ctx: Context, given: AnalysisInput) -> AnalysisOutput:
         left = (until - ctx.clock.now()) / 1000 - wait
         ended = interview.ready or interview.analysis_status == "failed"
         if ended or left <= 0 or ctx.stopping.is_set():
-            return _output(given, body, interview, anonymous=_is_anonymous(interview, connection))
+            stored = await ctx.ledger.find(connection.name, given.interview_id)
+            marked = stored is not None and stored.facts is not None and stored.facts.anonymous
+            return _output(given, body, interview, anonymous=marked or _is_anonymous(interview, connection))
         await ctx.clock.sleep(wait)
         wait *= _GROWTH
         with suppress(UpstreamUnavailable):  # what was read before is still an answer
-            body = await koji.read(given.interview_id, patience=min(PATIENCE, left))
+            body = showable(await koji.read(given.interview_id, patience=min(PATIENCE, left)))
 
 
 def _is_anonymous(interview: Interview, connection: Connection) -> bool:
@@ -196,7 +200,7 @@ def _answer(one: Mapping[str, Any], concise: bool) -> StructuredAnswer:  # noqa:
 def _transcript(body: Mapping[str, Any], cursor: str | None) -> tuple[list[TranscriptMessage], str | None]:
     messages = body.get("transcript")
     said = messages if isinstance(messages, list) else []
-    if cursor is not None and not cursor.isdecimal():
+    if cursor is not None and not _CURSOR.fullmatch(cursor):
         raise InvalidInput.of("cursor", "is not one of ours; take next_cursor of the page before")
     start = int(cursor or 0)
     page = said[start : start + _TRANSCRIPT_PAGE]

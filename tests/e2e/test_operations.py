@@ -266,6 +266,19 @@ async def test_an_analysis_is_shown_and_waited_for(tmp_path: Path) -> None:
         assert (missing.status_code, missing.json()["code"]) == (404, "not_found_in_koji")
 
 
+async def test_an_analysis_shows_nobody_who_was_ever_marked_anonymous(world: World) -> None:
+    await world.interview("int-1")
+    assert (await world.get("get_interview_analysis", interview_id="int-1"))["respondent"] is not None
+    await world.told(letter("int-1"))
+    assert (await world.ended("int-1"))["status"] == "synced"
+    await world.told(letter("int-1", anonymous=True))
+    await world.seen("int-1", status="synced", user_id=None)
+    shown = await world.get("get_interview_analysis", interview_id="int-1")
+    assert (shown["respondent"], shown["quality_score"]) == (None, 4.0)
+    await world.context.ledger.prune(world.clock.now() + 1, world.clock.now())
+    assert (await world.get("get_interview_analysis", interview_id="int-1"))["respondent"] is None
+
+
 async def test_replay_names_what_it_never_heard_of(world: World) -> None:
     answer = await world.call("replay_syncs", interview_ids=["int-1"])
     assert answer.status_code == 404
