@@ -20,8 +20,9 @@ from connector.sealing import parse_key
 SQLITE = "sqlite:///"
 POSTGRESQL = "postgresql://"
 
-ALIAS_FIELDS = frozenset(field.name for field in fields(Interview)) | {"event"}
-"""What KOJI_FIELD_ALIASES can point at: what we know of an interview, and the name of the event."""
+_CONCLUDED = frozenset({"ready", "email_given", "failed_quality_gate"})
+ALIAS_FIELDS = frozenset(field.name for field in fields(Interview)) - _CONCLUDED | {"event"}
+"""What KOJI_FIELD_ALIASES can point at: what is told of an interview, and the name of the event."""
 
 _UNEXPANDED = re.compile(r"\$\{[^{}]*\}")
 _LARGEST = 1_000_000_000  # that many days in milliseconds still fit a 64-bit column

@@ -8,6 +8,7 @@ import pytest
 
 from connector.envelope import read_envelope, read_interview, shape
 from connector.models import Interview
+from connector.settings_values import ALIAS_FIELDS
 from tests.fixtures import load
 
 SECTIONS = ("data", "payload", "interview", "analysis", "respondent", "metadata")
@@ -193,6 +194,11 @@ class TestFields:
         assert (found.themes, found.sentiment, found.quality_score) == (("x",), "positive", 3)
         assert found.anonymous
         assert found.respondent_email == "ada@example.com"
+
+    @pytest.mark.parametrize("name", sorted(ALIAS_FIELDS - {"event", "interview_id"}))
+    def test_every_field_that_has_an_alias_heeds_it(self, name: str) -> None:
+        value = "2026-11-20T10:00:00Z" if name.endswith("_at") else "4"
+        assert interview({"x": {"y": value}}, aliases={name: ("x", "y")}) != Interview("int_1")
 
     def test_sentiment_may_be_an_object(self) -> None:
         assert interview({"sentiment": {"label": "Mixed"}}).sentiment == "mixed"

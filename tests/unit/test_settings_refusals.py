@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from connector.settings import Settings
+from connector.settings_values import ALIAS_FIELDS
 from tests.unit.settings_reading import KEY, Read, reading, refused
 
 
@@ -132,6 +133,9 @@ MALFORMED = [
     ("KOJI_FIELD_ALIASES", "interview_id="),
     ("KOJI_FIELD_ALIASES", "interview_id=a..b"),
     ("KOJI_FIELD_ALIASES", "id=a.b"),
+    ("KOJI_FIELD_ALIASES", "ready=a.b"),
+    ("KOJI_FIELD_ALIASES", "email_given=a.b"),
+    ("KOJI_FIELD_ALIASES", "failed_quality_gate=a.b"),
     ("KOJI_FIELD_ALIASES", "interview_id=a,interview_id=b"),
 ]
 
@@ -143,6 +147,12 @@ def test_a_malformed_variable_is_named_with_an_example_and_never_shown(
     line = refused(read, **{name: text})
     assert re.match(rf"{name}: must .+; for example {name}=\S+$", line)
     assert not re.search(r"s3cr|\d{6}", line)
+
+
+def test_a_field_that_is_concluded_has_no_alias_and_the_others_are_named(read: Read) -> None:
+    line = refused(read, KOJI_FIELD_ALIASES="ready=data.done")
+    assert "not 'ready'" in line
+    assert all(name in line for name in ALIAS_FIELDS)
 
 
 @pytest.mark.parametrize("name", sorted({name for name, _ in MALFORMED} - {"CONNECTOR_ENCRYPTION_KEY"}))
