@@ -7,7 +7,9 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+MOST_LEVELS = 64
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # NUL and half characters, which no database takes
+_HALF = re.compile("[\ud800-\udfff]")
 _FALSE_WORDS = frozenset({"", "0", "false", "f", "no", "n", "off", "null", "none"})
 _WHOLE = re.compile(r"[+-]?[0-9]{1,15}")
 _LONGEST_NUMBER = 40
@@ -31,6 +33,22 @@ def text(value: Any) -> str | None:
         return str(value) if -_LARGEST_ID < value < _LARGEST_ID else None
     number = as_number(value)
     return None if number is None else str(int(number) if number.is_integer() else number)
+
+
+def showable(value: Any, levels: int = MOST_LEVELS) -> Any:
+    """Return a JSON value as every answer can carry it.
+
+    U+FFFD stands for half characters, which JSON can escape and UTF-8 cannot write; what is nested deeper
+    than `levels` is left out.
+    """
+    if isinstance(value, str):
+        return _HALF.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [showable(item, levels - 1) for item in value] if levels else None
+    if isinstance(value, dict):
+        shown = ((showable(name), showable(item, levels - 1)) for name, item in value.items())
+        return dict(shown) if levels else None
+    return value
 
 
 def word(value: Any) -> str | None:

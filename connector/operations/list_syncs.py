@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from connector.errors import InvalidInput
 from connector.operations.base import Effect, ListInput, Operation, Output
@@ -39,7 +39,9 @@ class ListSyncsOutput(Output):
 
 
 _NO_ID = "no_interview_id"
-_Position = tuple[tuple[int, str] | None, int | None]
+_Place = Annotated[int, Field(ge=0, lt=2**63)]  # as large as a column holds
+_Position = tuple[tuple[_Place, str] | None, _Place | None]
+_POSITION: TypeAdapter[_Position] = TypeAdapter(_Position, config=ConfigDict(strict=True))
 
 
 async def run(ctx: Context, given: ListSyncsInput) -> ListSyncsOutput:
@@ -98,10 +100,8 @@ def _position(cursor: str | None) -> _Position:
     if cursor is None:
         return None, None
     try:
-        after, before = json.loads(base64.urlsafe_b64decode(cursor))
-        position = None if after is None else (int(after[0]), str(after[1]))
-        return position, None if before is None else int(before)
-    except (ValueError, TypeError, IndexError, KeyError):
+        return _POSITION.validate_json(base64.urlsafe_b64decode(cursor))
+    except ValueError:
         raise InvalidInput.of("cursor", "is not one of ours; take next_cursor of the page before") from None
 
 

@@ -13,6 +13,7 @@ from connector.mapping import EVENT_TYPE, event_insert_id, identify_insert_id, i
 from connector.operations.base import Output
 from connector.ports import Delivery, Sync
 from connector.settings import Connection
+from connector.values import showable
 
 DEFAULT_MIN_ID_LENGTH = 5
 
@@ -197,7 +198,7 @@ def receipt(sync: Sync, deliveries: Sequence[Delivery], connection: Connection) 
                 event=delivery.event,
                 signature_header=delivery.header,
                 signature_scheme=delivery.scheme,
-                body=None if delivery.body is None else json.loads(delivery.body),
+                body=None if delivery.body is None else showable(json.loads(delivery.body)),
             )
             for delivery in deliveries
         ],
