@@ -26,6 +26,7 @@ _COLUMNS = {
     "scheme": "text",
     "signed_at": "bigint",
 }
+_REPEATED_COLUMNS = ("connection", "event", "interview_id", "webhook_id", "digest", "body")
 _KEY = {"connection": "text", "interview_id": "text"}
 _SHOWN = 200
 _TAKEN = 16 * 1024 * 1024  # characters of bodies
@@ -50,15 +51,26 @@ _REREAD = Batch(
     "WHERE inbox.id = r.id AND inbox.state = 'unreadable'",
     {"id": "bigint", "event": "text", "interview_id": "text"},
 )
+_REPEATED = Batch(
+    "UPDATE inbox SET state = 'new', event = r.event, interview_id = r.interview_id FROM {rows} AS r "
+    "WHERE inbox.state = 'unreadable' AND inbox.connection = r.connection AND inbox.body = r.body "
+    "AND (inbox.digest = r.digest OR inbox.webhook_id = r.webhook_id)",
+    {name: _COLUMNS[name] for name in _REPEATED_COLUMNS},
+)
+_repeated = attrgetter(*_REPEATED_COLUMNS)
 
 
 def accept(connection: Connection, deliveries: Sequence[Delivery]) -> list[bool]:
     """Store deliveries; return for each whether it was new.
 
     A delivery is known when its `webhook-id`, or its body and event name, was stored before on that
-    connection.
+    connection. One that was unreadable then and is readable now goes to the intake.
     """
-    return _insert(connection, [_row(delivery) for delivery in deliveries])
+    fresh = _insert(connection, [_row(delivery) for delivery in deliveries])
+    repeated = [one for one, new in zip(deliveries, fresh, strict=True) if not new and one.state == "new"]
+    if repeated:
+        _REPEATED.execute(connection, [_repeated(one) for one in repeated])
+    return fresh
 
 
 def _insert(connection: Connection, rows: Sequence[Row]) -> list[bool]:

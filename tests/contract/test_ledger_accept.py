@@ -152,3 +152,17 @@ async def test_unreadable_ones_are_listed_and_given_back(book: Book) -> None:
         ("interview.completed", "int_7"),
     ]
     assert len(await book.unreadable("default", limit=10)) == 1
+
+
+async def test_unreadable_ones_that_are_repeated_and_readable_by_now_are_taken(book: Book) -> None:
+    first = replace(a_delivery(webhook_id="msg_1"), state="unreadable", interview_id=None, event=None)
+    other = replace(a_delivery("int_2", digest="d_2"), state="unreadable", interview_id=None, body="{2}")
+    assert [await book.accept(one) for one in (first, other)] == [True, True]
+    again = replace(first, state="new", interview_id="int_1", event="interview.completed", digest="changed")
+    assert [await book.accept(first), await book.accept(again), await book.accept(again)] == [False] * 3
+    [taken] = await book.take_new(10)
+    assert (taken.interview_id, taken.event) == ("int_1", "interview.completed")
+    assert [one.body for one in await book.unreadable("default", limit=10)] == [other.body]
+    await book.revise([], lambda _: [], done=[taken.id])
+    assert not await book.accept(again)
+    assert await book.take_new(10) == []
