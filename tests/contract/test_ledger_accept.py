@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from connector.errors import Conflict, StoreUnavailable
 from connector.ledger import writer
 from connector.ledger.book import Book
+from connector.ports import Sync
 from tests.fakes import NOW, a_delivery, a_sync
 
 
@@ -166,3 +169,25 @@ async def test_unreadable_ones_that_are_repeated_and_readable_by_now_are_taken(b
     await book.revise([], lambda _: [], done=[taken.id])
     assert not await book.accept(again)
     assert await book.take_new(10) == []
+
+
+async def test_a_store_that_hangs_is_told_in_time_and_loses_nothing(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connector.ledger.book.ACCEPT_SECONDS", 0.05)
+    held = threading.Event()
+
+    def hang(_: Mapping[tuple[str, str], Sync]) -> list[Sync]:
+        held.wait(10)
+        return []
+
+    hanging = asyncio.ensure_future(book.revise([], hang))
+    await asyncio.sleep(0)
+    delivery = a_delivery()
+    with pytest.raises(StoreUnavailable) as told:
+        await book.accept(delivery)
+    assert told.value.retry_after
+    held.set()
+    await hanging
+    assert await book.accept(delivery) is False
+    assert len(await book.received("default", "int_1")) == 1
