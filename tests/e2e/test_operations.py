@@ -213,7 +213,7 @@ async def test_a_repeated_202_tells_the_present_state(tmp_path: Path) -> None:
         assert (await world.call(SYNC, **fields, wait_seconds=0)).status_code == 202
         assert (await world.call(SYNC, **fields)).status_code == 202
         world.move(40)
-        await world.ended("int-1")
+        await world.ended("int-1", seconds=15)
         again = await world.call(SYNC, **fields)
         assert (again.status_code, again.json()["status"]) == (200, "synced")
         assert again.headers["idempotency-replayed"] == "true"
