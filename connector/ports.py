@@ -384,7 +384,7 @@ class Context:
     amplitude_users: Mapping[str, AmplitudeUsers]
     amplitude_elsewhere: Mapping[str, Amplitude]  # the same keys at the other region's address
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    wake: Callable[[], None] = lambda: None
+    wake: Callable[..., None] = lambda *_: None  # takes kinds of lanes: intake, koji, amplitude
 
     def connection(self, name: str) -> Connection:
         """Return the settings of a connection that is known to exist."""

@@ -50,13 +50,7 @@ def advance(sync: Sync | None, heard: Heard, hash_user: HashUser) -> Sync:
     """
     interview = heard.told()
     if sync is None:
-        sync = Sync(
-            connection=heard.connection.name,
-            interview_id=interview.interview_id,
-            status=SyncStatus.PENDING,
-            first_received_at=heard.at,
-            updated_at=heard.at,
-        )
+        return _step(_first(heard, interview), heard, hash_user)
     if sync.status is SyncStatus.SYNCED and not (heard.force or sync.force):
         return _marked_after(sync, heard.at) if interview.anonymous else sync
     sync = replace(
@@ -70,6 +64,22 @@ def advance(sync: Sync | None, heard: Heard, hash_user: HashUser) -> Sync:
         backfill=sync.backfill or heard.run_id is not None,
     )
     return _step(sync, heard, hash_user)
+
+
+def _first(heard: Heard, interview: Interview) -> Sync:
+    return Sync(
+        connection=heard.connection.name,
+        interview_id=interview.interview_id,
+        status=SyncStatus.PENDING,
+        first_received_at=heard.at,
+        updated_at=heard.at,
+        facts=merge(None, interview),
+        given=heard.given,
+        reads=int(heard.read),
+        force=heard.force,
+        run_id=heard.run_id,
+        backfill=heard.run_id is not None,
+    )
 
 
 def _marked_after(sync: Sync, at: int) -> Sync:

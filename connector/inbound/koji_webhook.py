@@ -134,7 +134,7 @@ class KojiWebhook:
             await exchange.ok(_UNREADABLE)
             return
         if fresh:
-            context.wake()
+            context.wake("intake")
         await exchange.ok(_accepted(delivery.interview_id, duplicate=not fresh))
 
     def _verify(

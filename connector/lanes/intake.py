@@ -8,12 +8,12 @@ import structlog
 
 from connector.envelope import read_interview
 from connector.json_text import loads
-from connector.models import Interview
+from connector.models import Interview, Stage
 from connector.ports import Context, Delivery, Lease, Sync
 from connector.settings import Connection
 from connector.syncing import Heard, advance
 
-BATCH = 500
+BATCH = 128  # bodies have up to 1 MiB, and webhooks wait for the commit that decides over a batch
 _log = structlog.get_logger(__name__)
 
 
@@ -34,13 +34,16 @@ class IntakeLane:
         if not deliveries:
             return None
         heard = [one for delivery in deliveries if (one := self._heard(delivery))]
-        await self._context.ledger.revise(
+        changed = await self._context.ledger.revise(
             list({one.key for one in heard}),
             lambda before: self._revise(before, heard),
             lease=lease,
             done=[delivery.id for delivery in deliveries],
         )
-        self._context.wake()
+        stages = {sync.stage for sync in changed}
+        for kind, stage in (("koji", Stage.READ), ("amplitude", Stage.SEND)):
+            if stage in stages:
+                self._context.wake(kind)
         return 0 if len(deliveries) == BATCH else None
 
     def _heard(self, delivery: Delivery) -> Heard | None:

@@ -86,7 +86,7 @@ class KojiLane:
         self._failures = 0
         if sync.backfill:
             await self._context.ledger.release_backfills(self._context.clock.now())
-        self._context.wake()
+        self._context.wake("amplitude")
 
     async def _told(self, lease: Lease, sync: Sync, body: Mapping[str, Any]) -> None:
         connection = self._context.connection(sync.connection)

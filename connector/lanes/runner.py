@@ -31,20 +31,21 @@ class Runner:
         self._stopping = stopping
         self._lease_ms = lease_ms
         self._owner = f"{socket.gethostname()[:24]}:{os.getpid()}:{secrets.token_hex(4)}"
-        self._bells: list[asyncio.Event] = []
+        self._bells: list[tuple[str, asyncio.Event]] = []
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, lanes: Sequence[Lane]) -> None:
         """Begin to work lanes."""
         for lane in lanes:
             bell = asyncio.Event()
-            self._bells.append(bell)
+            self._bells.append((lane.name.partition(":")[0], bell))
             self._tasks.append(asyncio.create_task(self._work(lane, bell), name=f"lane {lane.name}"))
 
-    def wake(self) -> None:
-        """Tell every lane that there may be work."""
-        for bell in self._bells:
-            bell.set()
+    def wake(self, *kinds: str) -> None:
+        """Tell lanes of these kinds (intake, koji, amplitude), or all, that there may be work."""
+        for kind, bell in self._bells:
+            if not kinds or kind in kinds:
+                bell.set()
 
     async def stop(self) -> None:
         """Wait for calls in flight, at most 10 s, and release every lane."""

@@ -8,10 +8,12 @@ JSON text.
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from sqlalchemy import Connection, CursorResult, Select, func, select
+from sqlalchemy import Connection, Select, func, select
+from sqlalchemy.exc import DBAPIError
 
 from connector.json_text import loads
 
@@ -57,24 +59,30 @@ class Batch:
 
     def execute(self, connection: Connection, values: Sequence[Row]) -> int:
         """Run it over `values`, rows in the order of the columns; return how many rows it changed."""
-        return sum(result.rowcount for result in self._results(connection, values))
+        if connection.dialect.name == "sqlite":
+            return sum(cursor.rowcount for cursor in self._on_sqlite(connection, values))
+        return connection.exec_driver_sql(self._postgres, {"rows": _json(values)}).rowcount
 
     def fetch(self, connection: Connection, values: Sequence[Row]) -> list[Row]:
         """Run a query over `values`; return rows in the order of `returns`."""
-        results = self._results(connection, values)
         if connection.dialect.name == "sqlite":
-            return [row for result in results for row in loads(result.scalar_one())]
-        return [row for result in results for row in result]
+            cursors = self._on_sqlite(connection, values)
+            return [row for cursor in cursors for row in loads(cursor.fetchone()[0])]
+        return list(connection.exec_driver_sql(self._postgres, {"rows": _json(values)}))
 
-    def _results(self, connection: Connection, values: Sequence[Row]) -> Iterator[CursorResult[Any]]:
-        if connection.dialect.name == "postgresql":
-            yield connection.exec_driver_sql(self._postgres, {"rows": _json(values)})
-            return
+    def _on_sqlite(self, connection: Connection, values: Sequence[Row]) -> Iterator[sqlite3.Cursor]:
+        """Run it on the driver: a batch is several statements, and SQLAlchemy's care for each costs more."""
+        execute = cast("sqlite3.Connection", connection.connection.driver_connection).execute
         start = 0
         for size in _SQLITE_SIZES:
             while len(values) - start >= size:
-                flat = tuple(value for row in values[start : start + size] for value in row)
-                yield connection.exec_driver_sql(self._sqlite[size], _bindable(flat))
+                flat = tuple([value for row in values[start : start + size] for value in row])
+                try:
+                    yield execute(self._sqlite[size], _bindable(flat))
+                except sqlite3.Error as error:
+                    raise DBAPIError.instance(
+                        None, None, error, sqlite3.Error, hide_parameters=True, dialect=connection.dialect
+                    ) from error
                 start += size
 
 

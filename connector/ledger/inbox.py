@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from operator import attrgetter
 from typing import Any
 
@@ -87,12 +88,14 @@ def _insert(connection: Connection, rows: Sequence[Row]) -> list[bool]:
 
 def take_new(connection: Connection, limit: int) -> list[Delivery]:
     """Return the oldest deliveries that were not looked at yet, as many as are not too long together."""
-    oldest = select(inbox).where(_is_new).order_by(inbox.c.id).limit(limit).subquery()
-    length = func.coalesce(func.length(oldest.c.body), 0)
-    before = func.coalesce(func.sum(length).over(order_by=oldest.c.id, rows=(None, -1)), 0)
-    measured = select(oldest, before.label("before")).subquery()
-    columns = [measured.c[name] for name in ("id", *_COLUMNS)]
-    return _read(connection, select(*columns).where(measured.c.before < _TAKEN).order_by(measured.c.id))
+    length = func.coalesce(func.length(inbox.c.body), 0)
+    oldest = fetch(connection, select(inbox.c.id, length).where(_is_new).order_by(inbox.c.id).limit(limit))
+    if not oldest:
+        return []
+    before = accumulate((size for _, size in oldest), initial=0)
+    last = max(number for (number, _), taken in zip(oldest, before, strict=False) if taken < _TAKEN)
+    columns = [inbox.c[name] for name in ("id", *_COLUMNS)]
+    return _read(connection, select(*columns).where(_is_new, inbox.c.id <= last).order_by(inbox.c.id))
 
 
 def mark_done(connection: Connection, ids: Sequence[int]) -> None:
@@ -143,9 +146,10 @@ def latest_webhook(connection: Connection, name: str) -> Delivery | None:
 
 
 def prune(connection: Connection, before: int, limit: int) -> int:
-    """Delete deliveries older than `before` that were dealt with; return how many."""
-    ids = select(inbox.c.id).where(inbox.c.received_at < before, inbox.c.state != "new").limit(limit)
-    return connection.execute(delete(inbox).where(inbox.c.id.in_(ids.scalar_subquery()))).rowcount
+    """Delete deliveries older than `before` that were dealt with, of the `limit` oldest; return how many."""
+    oldest = select(inbox.c.id).where(inbox.c.state != "new").order_by(inbox.c.id).limit(limit)
+    old = delete(inbox).where(inbox.c.id.in_(oldest.scalar_subquery()), inbox.c.received_at < before)
+    return connection.execute(old).rowcount
 
 
 def _select_all() -> Select[Any]:

@@ -29,6 +29,7 @@ def prune_syncs(connection: Connection, before: int, now: int, limit: int) -> in
     old = (
         select(sync.c.connection, sync.c.interview_id, sync.c.reason, sync.c.facts)
         .where(
+            sync.c.first_received_at < before,
             sync.c.updated_at < before,
             sync.c.pruned_at.is_(None),
             sync.c.stage.is_(None),

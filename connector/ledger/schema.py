@@ -44,7 +44,14 @@ inbox = Table(
     Column("header", Text),
     Column("scheme", Text),
     Column("signed_at", BigInteger),
-    Index("inbox_webhook_id", "connection", "webhook_id", unique=True),
+    Index(
+        "inbox_webhook_id",
+        "connection",
+        "webhook_id",
+        unique=True,
+        sqlite_where=text("webhook_id IS NOT NULL"),
+        postgresql_where=text("webhook_id IS NOT NULL"),
+    ),
     Index("inbox_digest", "connection", "digest", unique=True),
     Index("inbox_new", "id", sqlite_where=text("state = 'new'"), postgresql_where=text("state = 'new'")),
     Index(
@@ -55,7 +62,6 @@ inbox = Table(
         postgresql_where=text("state = 'unreadable'"),
     ),
     Index("inbox_interview", "connection", "interview_id"),
-    Index("inbox_received", "received_at"),
 )
 
 sync = Table(
@@ -121,7 +127,7 @@ sync = Table(
     ),
     Index(
         "sync_unpruned",
-        "updated_at",
+        "first_received_at",  # which never changes: no update has to move it
         sqlite_where=text("pruned_at IS NULL"),
         postgresql_where=text("pruned_at IS NULL"),
     ),

@@ -24,23 +24,27 @@ from connector.ports import Delivery
 QUEUE_LIMIT: Final = 10_000  # deliveries that wait
 QUEUE_SIZE: Final = 64 * 1024 * 1024  # characters of their bodies
 _GROUP_LIMIT = 1_000
+_OTHERS_LIMIT = 4
 _GROUP_SIZE = 8 * 1024 * 1024
 _PAUSES = (0.02, 0.1, 0.5)  # seconds before work that another transaction stopped is tried again
 _log = structlog.get_logger(__name__)
 
 Work = Delivery | Callable[[Connection], Any]
+_Queue = deque[tuple[Work, asyncio.Future[Any]]]
 
 
 class Writer:
     """Runs writes of one process in groups; each caller is answered after the commit that holds its write.
 
-    Work may run more than once, each time in a transaction of which nothing stayed.
+    Deliveries and other work take turns, in transactions of their own: who sent a webhook waits for little of
+    a lane's work. Work may run more than once, each time in a transaction of which nothing stayed.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._queue: deque[tuple[Work, asyncio.Future[Any]]] = deque()
-        self._deliveries = 0
+        self._deliveries: _Queue = deque()
+        self._others: _Queue = deque()
+        self._waiting = 0
         self._size = 0
         self._wake = threading.Event()
         self._closed = False
@@ -57,14 +61,14 @@ class Writer:
         if self._closed:
             raise StoreUnavailable("The store is closed; call again when the connector is up.", retry_after=5)
         if isinstance(work, Delivery):
-            if self._deliveries >= QUEUE_LIMIT or self._size >= QUEUE_SIZE:
+            if self._waiting >= QUEUE_LIMIT or self._size >= QUEUE_SIZE:
                 raise StoreUnavailable(
                     "The store cannot keep up; call again in a few seconds.", retry_after=2
                 )
-            self._deliveries += 1
+            self._waiting += 1
             self._size += _size(work)
         future: asyncio.Future[Any] = self._loop.create_future()
-        self._queue.append((work, future))
+        (self._deliveries if isinstance(work, Delivery) else self._others).append((work, future))
         self._wake.set()
         return future
 
@@ -80,21 +84,22 @@ class Writer:
             self._wake.wait()
             self._wake.clear()
             closed = self._closed  # read first: nothing is queued after it is set
-            while self._queue:
-                works, futures = self._group()
-                results = self._commit(works)
-                self._loop.call_soon_threadsafe(self._answer, works, futures, results)
+            while self._deliveries or self._others:
+                self._commit_some(self._deliveries, _GROUP_LIMIT)
+                self._commit_some(self._others, _OTHERS_LIMIT)
 
-    def _group(self) -> tuple[list[Work], list[asyncio.Future[Any]]]:
+    def _commit_some(self, queue: _Queue, limit: int) -> None:
         works: list[Work] = []
         futures: list[asyncio.Future[Any]] = []
         size = 0
-        while self._queue and len(works) < _GROUP_LIMIT and size < _GROUP_SIZE:
-            work, future = self._queue.popleft()
+        while queue and len(works) < limit and size < _GROUP_SIZE:
+            work, future = queue.popleft()
             works.append(work)
             futures.append(future)
             size += _size(work)
-        return works, futures
+        if works:
+            results = self._commit(works)
+            self._loop.call_soon_threadsafe(self._answer, works, futures, results)
 
     def _commit(self, works: list[Work]) -> list[Any]:
         """Return one result or exception for each piece of work, none before its commit.
@@ -132,7 +137,7 @@ class Writer:
     def _answer(self, works: list[Work], futures: list[asyncio.Future[Any]], results: list[Any]) -> None:
         for work, future, result in zip(works, futures, results, strict=True):
             if isinstance(work, Delivery):
-                self._deliveries -= 1
+                self._waiting -= 1
                 self._size -= _size(work)
             if future.done():
                 continue

@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench.children import Load, connector, free_port, sandbox, settings, state
+from tests.bench.children import Load, ceiling, connector, free_port, sandbox, settings, state
 from tests.postgres import database, is_available, server
 
 ROUNDS = 3
@@ -27,8 +27,10 @@ def acknowledgements(where: Callable[[Path], str] | None, directory: Path) -> di
     """Measure durable acknowledgements once; without a database, the ceiling."""
     port = free_port()
     environ = settings(port, where(directory) if where else "sqlite:///unused.db")
-    flags = ["--no-workers"] if where else ["--ceiling"]
-    with connector(port, environ, directory, *flags):
+    served = (
+        connector(port, environ, directory, "--no-workers") if where else ceiling(port, environ, directory)
+    )
+    with served:
         load = Load(port, 60_000, "--seconds", SECONDS, "--prefix", uuid.uuid4().hex[:8])
         return load.send()
 
@@ -47,14 +49,14 @@ def compare_acknowledgements(root: Path, postgres: str | None) -> None:
             directory = root / f"ack-{turn}-{len(measured[name])}-{variants[name] is None}-{name[:3]}"
             directory.mkdir()
             measured[name].append(acknowledgements(where, directory))
-    ceiling = statistics.median(m["per_second"] for m in measured["no storage (ceiling)"])
+    highest = statistics.median(m["per_second"] for m in measured["no storage (ceiling)"])
     print("\nDurable acknowledgements: one process, 64 connections, 2 KB signed bodies")
     for name, results in measured.items():
         rate = statistics.median(m["per_second"] for m in results)
         p99 = statistics.median(m["p99_ms"] for m in results)
         errors = sum(m["errors"] for m in results)
         print(
-            f"  {name:28} {rate:8.0f}/s  ratio {rate / ceiling:5.2f}  p99 {p99:6.1f} ms  errors {errors:.0f}"
+            f"  {name:28} {rate:8.0f}/s  ratio {rate / highest:5.2f}  p99 {p99:6.1f} ms  errors {errors:.0f}"
         )
 
 

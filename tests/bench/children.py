@@ -76,11 +76,19 @@ def settings(port: int, database_url: str, sandbox: str | None = None, **more: s
 
 @contextmanager
 def connector(port: int, environ: Mapping[str, str], directory: Path, *flags: str) -> Iterator[int]:
-    """Run the connector's server."""
-    health = f"http://127.0.0.1:{port}/healthz"
-    if "--ceiling" in flags:
-        health = f"http://127.0.0.1:{port}/webhooks/koji"
-    with child(["-m", "tests.bench.server", *flags], environ, directory, health) as pid:
+    """Run `koji-amplitude serve`."""
+    with child(
+        ["-m", "connector", "serve", *flags], environ, directory, f"http://127.0.0.1:{port}/healthz"
+    ) as pid:
+        yield pid
+
+
+@contextmanager
+def ceiling(port: int, environ: Mapping[str, str], directory: Path) -> Iterator[int]:
+    """Run the same server with no storage."""
+    with child(
+        ["-m", "tests.bench.ceiling"], environ, directory, f"http://127.0.0.1:{port}/webhooks/koji"
+    ) as pid:
         yield pid
 
 

@@ -14,6 +14,8 @@ import time
 from collections.abc import Iterator
 from typing import cast
 
+import uvloop
+
 SECRET = "bench-webhook-secret"
 _PADDING = "What the respondent said, in so many words, as Koji's webhook carries it. "
 
@@ -178,13 +180,7 @@ def main() -> None:
         prepared.append(request(given.host, given.port, body))
     print("ready", flush=True)
     input()
-    try:
-        import uvloop
-
-        runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-    except ImportError:
-        runner = asyncio.Runner()
-    with runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         if given.pace:
             result = runner.run(run_paced(given.host, given.port, given.pace, prepared))
         else:

@@ -175,14 +175,15 @@ async def test_a_store_that_hangs_is_told_in_time_and_loses_nothing(
     book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("connector.ledger.book.ACCEPT_SECONDS", 0.05)
-    held = threading.Event()
+    begun, held = threading.Event(), threading.Event()
 
     def hang(_: Mapping[tuple[str, str], Sync]) -> list[Sync]:
+        begun.set()
         held.wait(10)
         return []
 
     hanging = asyncio.ensure_future(book.revise([], hang))
-    await asyncio.sleep(0)
+    await asyncio.to_thread(begun.wait, 10)
     delivery = a_delivery()
     with pytest.raises(StoreUnavailable) as told:
         await book.accept(delivery)

@@ -1,20 +1,19 @@
-"""The connector's server as the bench needs it; `--ceiling` is the same server with no storage behind it."""
+"""The connector's server with nothing behind it: it verifies, parses and answers, and stores nothing."""
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from connector.app import create_app
 from connector.clock import SystemClock
+from connector.commands.http_server import config
 from connector.inbound.koji_webhook import KojiWebhook
 from connector.ports import Context, Delivery, Ledger
 from connector.settings import Settings
@@ -28,7 +27,7 @@ class _NoStorage:
 
 
 def ceiling(settings: Settings) -> Starlette:
-    """Return a server that verifies, parses and answers, and stores nothing."""
+    """Return the server."""
     webhook = KojiWebhook(settings)
     context = Context(
         settings=settings,
@@ -48,16 +47,6 @@ def ceiling(settings: Settings) -> Starlette:
     return Starlette(middleware=[Middleware(webhook.in_front_of), Middleware(Boundary)], lifespan=lifespan)
 
 
-def main() -> None:
-    """Serve until terminated."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--ceiling", action="store_true")
-    parser.add_argument("--no-workers", action="store_true")
-    given = parser.parse_args()
-    settings = load(os.environ, Path.cwd()).settings
-    app: Any = ceiling(settings) if given.ceiling else create_app(settings, workers=not given.no_workers)
-    uvicorn.run(app, host="127.0.0.1", port=settings.port, log_level="error", access_log=False)
-
-
 if __name__ == "__main__":
-    main()
+    given = load(os.environ, Path.cwd()).settings
+    uvicorn.Server(config(ceiling(given), "127.0.0.1", given.port)).run()
