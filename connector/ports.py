@@ -221,8 +221,8 @@ class Ledger(Protocol):
         """Store what came in; return whether it was new. Returns after the commit."""
         ...
 
-    async def take_new(self, limit: int) -> list[Delivery]:
-        """Return the oldest deliveries that nobody looked at yet."""
+    async def take_new(self, connections: Sequence[str], limit: int) -> list[Delivery]:
+        """Return the oldest deliveries of connections that nobody looked at yet."""
         ...
 
     async def revise(

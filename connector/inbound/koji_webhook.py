@@ -22,7 +22,7 @@ from connector.signature import Refused, Verified, signing_keys, verify
 
 LARGEST_BODY = 1024 * 1024
 _ROUTE = "/webhooks/koji"
-_OF_CONNECTION = re.compile(r"/[^/]*")
+_OF_CONNECTION = re.compile(r"/[^/]*/?")
 _IGNORED = b'{"status":"ignored"}'
 _UNREADABLE = b'{"status":"unreadable"}'
 _ID_HEADERS = (b"webhook-id", b"svix-id")
@@ -60,7 +60,7 @@ class KojiWebhook:
             if scope["type"] == "http":
                 route, _, connection = scope["path"].partition(_ROUTE)
                 if not route and (not connection or _OF_CONNECTION.fullmatch(connection)):
-                    await self.answer(connection[1:] or None, Exchange(scope, receive, send))
+                    await self.answer(connection.strip("/") or None, Exchange(scope, receive, send))
                     return
             await app(scope, receive, send)
 
@@ -78,9 +78,8 @@ class KojiWebhook:
 
     async def _answer(self, path: str | None, exchange: Exchange) -> None:
         if path is not None and path not in self._connections:
-            known = ", ".join(sorted(self._connections))
             await exchange.problem(
-                404, "unknown_connection", f"No connection has the name in this address; there are: {known}."
+                404, "unknown_connection", "No connection has the name in this address; see list_connections."
             )
             return
         if exchange.method not in ("POST", "GET", "HEAD"):

@@ -30,7 +30,8 @@ class IntakeLane:
 
     async def drain(self, lease: Lease) -> int | None:
         """Decide over one batch of deliveries."""
-        deliveries = await self._context.ledger.take_new(BATCH)
+        # those of a connection that this process does not know stay for one that does
+        deliveries = await self._context.ledger.take_new(list(self._context.settings.connections), BATCH)
         if not deliveries:
             return None
         heard = [one for delivery in deliveries if (one := self._heard(delivery))]

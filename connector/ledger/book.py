@@ -90,9 +90,9 @@ class Book:
         except TimeoutError:
             raise StoreUnavailable(_LATE, retry_after=5) from None
 
-    async def take_new(self, limit: int) -> list[Delivery]:
-        """Return the oldest deliveries that nobody looked at yet."""
-        return await self._read(lambda c: inbox.take_new(c, limit))
+    async def take_new(self, connections: Sequence[str], limit: int) -> list[Delivery]:
+        """Return the oldest deliveries of connections that nobody looked at yet."""
+        return await self._read(lambda c: inbox.take_new(c, connections, limit))
 
     async def revise(
         self,

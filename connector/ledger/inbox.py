@@ -86,16 +86,17 @@ def _insert(connection: Connection, rows: Sequence[Row]) -> list[bool]:
     return _insert(connection, rows[:middle]) + _insert(connection, rows[middle:])
 
 
-def take_new(connection: Connection, limit: int) -> list[Delivery]:
-    """Return the oldest deliveries that were not looked at yet, as many as are not too long together."""
+def take_new(connection: Connection, names: Sequence[str], limit: int) -> list[Delivery]:
+    """Return the oldest deliveries of connections that nobody looked at yet, not too long together."""
+    mine = (_is_new, inbox.c.connection.in_(names))
     length = func.coalesce(func.length(inbox.c.body), 0)
-    oldest = fetch(connection, select(inbox.c.id, length).where(_is_new).order_by(inbox.c.id).limit(limit))
+    oldest = fetch(connection, select(inbox.c.id, length).where(*mine).order_by(inbox.c.id).limit(limit))
     if not oldest:
         return []
     before = accumulate((size for _, size in oldest), initial=0)
     last = max(number for (number, _), taken in zip(oldest, before, strict=False) if taken < _TAKEN)
     columns = [inbox.c[name] for name in ("id", *_COLUMNS)]
-    return _read(connection, select(*columns).where(_is_new, inbox.c.id <= last).order_by(inbox.c.id))
+    return _read(connection, select(*columns).where(*mine, inbox.c.id <= last).order_by(inbox.c.id))
 
 
 def mark_done(connection: Connection, ids: Sequence[int]) -> None:

@@ -68,6 +68,10 @@ class Output(BaseModel):
         """Name the READ operation and its arguments that tell the end, or None when this is the end."""
         return None
 
+    def may_still_show(self) -> tuple[str, dict[str, Any]] | None:
+        """Name the READ operation that says what of a stored answer may be shown again; None: all of it."""
+        return None
+
     def failure(self) -> ConnectorError | None:
         """Return the error as which a caller who asked for just this one thing is told that it failed."""
         return None

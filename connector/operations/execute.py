@@ -116,14 +116,16 @@ async def _repeat(
     shape: TypeAdapter[Output] = TypeAdapter(op.output)
     stored = json.loads(claim.body or "{}")
     output = shape.validate_python(stored)
-    follow_up = output.follow_up() if claim.status == 202 else None
-    if follow_up is None:
+    unfinished = claim.status == 202
+    if (question := output.follow_up() if unfinished else output.may_still_show()) is None:
         return Executed(output, 200, replayed=True)
-    name, arguments = follow_up
+    name, arguments = question
     reader = by_name[name]
-    question = reader.input.model_validate({"connection": payload.connection, **arguments})
-    present: Output = await reader.run(ctx, question)
+    asked = reader.input.model_validate({"connection": payload.connection, **arguments})
+    present: Output = await reader.run(ctx, asked)
     output = shape.validate_python({**stored, **present.model_dump(mode="json")})
+    if not unfinished:
+        return Executed(output, 200, replayed=True)
     if failure := output.failure():
         raise failure
     return Executed(output, _status(op, output), replayed=True)

@@ -83,6 +83,10 @@ class SyncOutput(Output):
         """Tell where a pending sync ends."""
         return ("get_sync", {"interview_id": self.interview_id}) if self.status == "pending" else None
 
+    def may_still_show(self) -> tuple[str, dict[str, Any]] | None:
+        """Ask again who it was: the interview may have turned out anonymous since."""
+        return None if self.user_id is None else ("get_sync", {"interview_id": self.interview_id})
+
     def failure(self) -> ConnectorError | None:
         """Tell a failed sync as an error that carries the sync."""
         if self.status != "failed":

@@ -28,7 +28,7 @@ async def test_many_at_once_are_all_stored_before_they_are_answered(book: Book, 
 async def test_every_column_comes_back(book: Book) -> None:
     given = a_delivery(webhook_id="msg_1", header="x-koji-signature", scheme="timestamped", signed_at=NOW - 5)
     await book.accept(given)
-    [stored] = await book.take_new(10)
+    [stored] = await book.take_new(["default"], 10)
     assert stored == replace(given, id=stored.id)
     assert await book.latest_webhook("default") == stored
     assert await book.latest_webhook("other") is None
@@ -46,7 +46,7 @@ async def test_known_by_digest_or_webhook_id_in_one_group_and_across_groups(book
     ]
     assert await asyncio.gather(*map(book.accept, group)) == [True, False, False, False, True, True]
     assert await asyncio.gather(*map(book.accept, group)) == [False] * 6
-    assert len(await book.take_new(10)) == 3
+    assert len(await book.take_new(["default"], 10)) == 3
 
 
 async def test_what_carries_no_mark_is_never_a_duplicate(book: Book) -> None:
@@ -60,23 +60,23 @@ async def test_two_processes_agree_on_what_is_new(book: Book, other_book: Book) 
         *map(book.accept, deliveries), *map(other_book.accept, reversed(deliveries))
     )
     assert sum(answers) == 100
-    assert len(await book.take_new(500)) == 100
+    assert len(await book.take_new(["default"], 500)) == 100
 
 
 async def test_taken_oldest_first_until_done(book: Book) -> None:
     for number in range(5):
         await book.accept(a_delivery(f"int_{number}"))
-    taken = await book.take_new(3)
+    taken = await book.take_new(["default"], 3)
     assert [one.interview_id for one in taken] == ["int_0", "int_1", "int_2"]
     await book.revise([], lambda _: [], done=[one.id for one in taken])
-    assert [one.interview_id for one in await book.take_new(3)] == ["int_3", "int_4"]
+    assert [one.interview_id for one in await book.take_new(["default"], 3)] == ["int_3", "int_4"]
 
 
 async def test_large_bodies_are_taken_a_few_at_a_time(book: Book) -> None:
     body = '{"words": "' + "é\\n" * 349_000 + '"}'
     for number in range(20):
         await book.accept(a_delivery(f"int_{number}", body=body, digest=f"{number}"))
-    taken = await book.take_new(500)
+    taken = await book.take_new(["default"], 500)
     assert 1 <= len(taken) < 20
     assert taken[0].body == body
 
@@ -85,7 +85,7 @@ async def test_texts_that_a_database_cannot_hold(book: Book) -> None:
     odd = a_delivery(event="a\0b", webhook_id="half \ud83d", scheme="whole \U0001f600", body="\udc00 \0 é")
     assert await book.accept(odd)
     assert not await book.accept(odd)
-    [stored] = await book.take_new(10)
+    [stored] = await book.take_new(["default"], 10)
     assert (stored.event, stored.webhook_id) == ("a\ufffdb", "half \ufffd")
     assert (stored.scheme, stored.body) == ("whole \U0001f600", "\ufffd \ufffd é")
 
@@ -102,7 +102,7 @@ async def test_a_failing_piece_of_work_does_not_undo_its_group(book: Book) -> No
         return_exceptions=True,
     )
     assert [type(result) for result in results] == [bool, Conflict, bool, list]
-    assert len(await book.take_new(10)) == 2
+    assert len(await book.take_new(["default"], 10)) == 2
     assert await book.find("default", "int_3") == a_sync("int_3")
     assert await book.totals("default") == {("pending", ""): 1}
 
@@ -135,7 +135,7 @@ async def test_close_finishes_what_is_queued_and_refuses_the_rest(book: Book, ot
     await asyncio.sleep(0)
     await book.close()
     assert await asyncio.gather(*queued) == [True] * 50
-    assert len(await other_book.take_new(100)) == 50
+    assert len(await other_book.take_new(["default"], 100)) == 50
     with pytest.raises(StoreUnavailable):
         await book.accept(a_delivery())
     with pytest.raises(StoreUnavailable):
@@ -148,9 +148,9 @@ async def test_unreadable_ones_are_listed_and_given_back(book: Book) -> None:
     newest = await book.unreadable("default", limit=2)
     assert [one.body for one in newest] == ["2", "1"]
     assert [one.body for one in await book.unreadable("default", limit=2, before=newest[-1].id)] == ["0"]
-    assert await book.take_new(10) == []
+    assert await book.take_new(["default"], 10) == []
     await book.reread({newest[0].id: ("interview.completed", "int_7"), newest[1].id: (None, "int_8")})
-    assert [(one.event, one.interview_id) for one in await book.take_new(10)] == [
+    assert [(one.event, one.interview_id) for one in await book.take_new(["default"], 10)] == [
         (None, "int_8"),
         ("interview.completed", "int_7"),
     ]
@@ -163,12 +163,12 @@ async def test_unreadable_ones_that_are_repeated_and_readable_by_now_are_taken(b
     assert [await book.accept(one) for one in (first, other)] == [True, True]
     again = replace(first, state="new", interview_id="int_1", event="interview.completed", digest="changed")
     assert [await book.accept(first), await book.accept(again), await book.accept(again)] == [False] * 3
-    [taken] = await book.take_new(10)
+    [taken] = await book.take_new(["default"], 10)
     assert (taken.interview_id, taken.event) == ("int_1", "interview.completed")
     assert [one.body for one in await book.unreadable("default", limit=10)] == [other.body]
     await book.revise([], lambda _: [], done=[taken.id])
     assert not await book.accept(again)
-    assert await book.take_new(10) == []
+    assert await book.take_new(["default"], 10) == []
 
 
 async def test_a_store_that_hangs_is_told_in_time_and_loses_nothing(

@@ -36,7 +36,7 @@ def a_letter(interview_id: str = "int_1", **told: Any) -> Delivery:
 
 async def look(book: Book, after: Sync | None = None) -> None:
     """Deal with everything new, as the intake does; `after` is what the interview became."""
-    new = await book.take_new(100)
+    new = await book.take_new(["default"], 100)
     await book.revise([KEY], lambda _: [after] if after else [], done=[one.id for one in new])
 
 
@@ -122,11 +122,11 @@ async def test_pruned_and_heard_of_again(book: Book, database_url: str) -> None:
 
 async def test_what_nobody_looked_at_yet_may_still_tell_who_it_was(book: Book) -> None:
     await book.accept(a_letter(nr=1))
-    [first] = await book.take_new(10)
+    [first] = await book.take_new(["default"], 10)
     await book.accept(a_letter(nr=2))
     nobodys = a_sync(stage=None, status=SyncStatus.SKIPPED, reason="anonymous")
     await book.revise([KEY], lambda _: [nobodys], done=[first.id])
-    [second] = await book.take_new(10)
+    [second] = await book.take_new(["default"], 10)
     assert second.body is not None
     await look(book, a_sync())
     assert await bodies(book) == [None, second.body]

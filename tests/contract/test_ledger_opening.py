@@ -31,7 +31,7 @@ async def test_what_was_stored_is_there_after_a_restart(database_url: str) -> No
     await first.accept(a_delivery())
     await first.close()
     second = await opened(database_url)
-    assert len(await second.take_new(10)) == 1
+    assert len(await second.take_new(["default"], 10)) == 1
     await second.ping()
     await second.close()
     if is_sqlite(database_url):
@@ -151,9 +151,9 @@ async def test_a_store_that_fails_is_told_to_all_and_recovers(book: Book) -> Non
     assert {type(result) for result in results} == {StoreUnavailable}
     assert all(isinstance(result, StoreUnavailable) and result.retry_after for result in results)
     failing = False
-    assert await book.take_new(10) == []
+    assert await book.take_new(["default"], 10) == []
     assert await book.accept(a_delivery("int_1"))
-    assert len(await book.take_new(10)) == 1
+    assert len(await book.take_new(["default"], 10)) == 1
 
 
 def _break(connection: Connection) -> None:

@@ -33,7 +33,7 @@ def remains(database_url: str) -> bytes:
 async def send(book: Book) -> Sync:
     """Let one interview come in, be sent and be accepted."""
     await book.accept(a_delivery(body=f'{{"q": "{WORDS}", "respondent_email": "{WHO}"}}'))
-    [delivery] = await book.take_new(1)
+    [delivery] = await book.take_new(["default"], 1)
     sync = a_sync(user=WHO, event=f'{{"user_id": "{WHO}", "q": "{WORDS}"}}')
     await book.revise([("default", "int_1")], lambda _: [sync], done=[delivery.id])
     lease = await book.acquire("amplitude:1", "me", NOW, 1_000)

@@ -118,20 +118,20 @@ async def test_a_lost_lease_changes_nothing(book: Book) -> None:
     assert old is not None
     assert await book.acquire("intake", "you", NOW + 2_000, 1_000)
     await book.accept(a_delivery())
-    [delivery] = await book.take_new(1)
+    [delivery] = await book.take_new(["default"], 1)
     with pytest.raises(Conflict) as lost:
         await store(book, a_sync(), lease=old, done=[delivery.id], record=[a_delivery()])
     assert lost.value.reason == "lease_lost"
     assert await book.find("default", "int_1") is None
-    assert await book.take_new(10) == [delivery]
+    assert await book.take_new(["default"], 10) == [delivery]
 
 
 async def test_record_explains_and_done_ends(book: Book) -> None:
     await book.accept(a_delivery())
-    [delivery] = await book.take_new(1)
+    [delivery] = await book.take_new(["default"], 1)
     call = a_delivery(source="call", state="done", digest=None, body='{"quality_score": 4}')
     await store(book, a_sync(), done=[delivery.id], record=[call])
-    assert await book.take_new(1) == []
+    assert await book.take_new(["default"], 1) == []
     assert [(one.source, one.state, one.body) for one in await book.received("default", "int_1")] == [
         ("webhook", "done", delivery.body),
         ("call", "done", call.body),

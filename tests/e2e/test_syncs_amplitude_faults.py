@@ -383,7 +383,7 @@ async def test_what_is_sent_again_is_what_was_sent_first(world: World) -> None:
 
     async def ended() -> bool:
         world.move(2)
-        return (await world.get("get_sync", interview_id="int-1"))["status"] == "synced"
+        return bool((await world.get("get_sync", interview_id="int-1"))["status"] == "synced")
 
     await until(ended)
     receipt = await world.get("get_sync", interview_id="int-1")
