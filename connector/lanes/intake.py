@@ -45,7 +45,7 @@ class IntakeLane:
         for kind, stage in (("koji", Stage.READ), ("amplitude", Stage.SEND)):
             if stage in stages:
                 self._context.wake(kind)
-        return 0 if len(deliveries) == BATCH else None
+        return 0 if len(deliveries) == BATCH else 1
 
     def _heard(self, delivery: Delivery) -> Heard | None:
         connection = self._context.settings.connections.get(delivery.connection)

@@ -87,8 +87,14 @@ def _insert(connection: Connection, rows: Sequence[Row]) -> list[bool]:
 
 
 def take_new(connection: Connection, names: Sequence[str], limit: int) -> list[Delivery]:
-    """Return the oldest deliveries of connections that nobody looked at yet, not too long together."""
-    mine = (_is_new, inbox.c.connection.in_(names))
+    """Return the oldest deliveries that nobody looked at yet, of each connection its share."""
+    share = max(1, limit // max(1, len(names)))
+    return [delivery for name in names for delivery in _take_new(connection, name, share)]
+
+
+def _take_new(connection: Connection, name: str, limit: int) -> list[Delivery]:
+    """Return as many as are not too long together."""
+    mine = (_is_new, inbox.c.connection == name)
     length = func.coalesce(func.length(inbox.c.body), 0)
     oldest = fetch(connection, select(inbox.c.id, length).where(*mine).order_by(inbox.c.id).limit(limit))
     if not oldest:

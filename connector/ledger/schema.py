@@ -53,7 +53,13 @@ inbox = Table(
         postgresql_where=text("webhook_id IS NOT NULL"),
     ),
     Index("inbox_digest", "connection", "digest", unique=True),
-    Index("inbox_new", "id", sqlite_where=text("state = 'new'"), postgresql_where=text("state = 'new'")),
+    Index(
+        "inbox_new",
+        "connection",
+        "id",
+        sqlite_where=text("state = 'new'"),
+        postgresql_where=text("state = 'new'"),
+    ),
     Index(
         "inbox_unreadable",
         "connection",
