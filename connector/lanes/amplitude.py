@@ -63,10 +63,13 @@ class AmplitudeLane:
         quiet = max(self._rests_until - now, self._pace_left())
         if quiet > 0:
             return quiet
+        # asked first, because an idle lane must not write
+        following = await self._context.ledger.next_due(Stage.SEND, self._connections)
+        if following is None or following > now:
+            return None if following is None else following - now
         taken = await self._context.ledger.begin_send(lease, self._connections, now, self._batch)
         if not taken:
-            following = await self._context.ledger.next_due(Stage.SEND, self._connections)
-            return None if following is None else max(0, following - now)
+            return 1
         going, later = by_user_rate(await self._without_expired(lease, taken, now), now)
         if later:
             await self._context.ledger.settle(lease, later, now, self._paced_until)

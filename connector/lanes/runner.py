@@ -17,7 +17,7 @@ from connector.ports import Clock, Lease, Ledger
 
 TTL = 30_000
 _POLL = 1.0
-_BREATH = 0.01
+_BREATH = 0.003
 _STOP_WITHIN = 10.0
 _log = structlog.get_logger(__name__)
 

@@ -11,7 +11,6 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import Connection, text
 
 from connector.anonymity import is_nobodys
-from connector.errors import StoreUnavailable
 from connector.ledger import (
     answers,
     budget,
@@ -45,8 +44,6 @@ from connector.ports import (
 )
 
 T = TypeVar("T")
-ACCEPT_SECONDS = 8.0
-_LATE = "The store did not take it in time; send it again in a few seconds."
 _PRUNE_CHUNK = 1_000
 _NOTES_KEPT = 3_600_000
 
@@ -83,12 +80,8 @@ class Book:
         await self._read(lambda c: c.execute(text("SELECT 1")).scalar_one())
 
     async def accept(self, delivery: Delivery) -> bool:
-        """Store what came in; return whether it was new. Raises `StoreUnavailable` after 8 s at most."""
-        try:
-            async with asyncio.timeout(ACCEPT_SECONDS):
-                return cast("bool", await self._writer.submit(delivery))
-        except TimeoutError:
-            raise StoreUnavailable(_LATE, retry_after=5) from None
+        """Store what came in; return whether it was new. Raises `StoreUnavailable` after 8 s or so."""
+        return cast("bool", await self._writer.submit(delivery))
 
     async def take_new(self, connections: Sequence[str], limit: int) -> list[Delivery]:
         """Return the oldest deliveries of connections that nobody looked at yet."""

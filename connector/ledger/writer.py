@@ -21,6 +21,9 @@ from connector.ledger import inbox
 from connector.ledger.dialect import TryAgainError, is_store_failure, may_try_again
 from connector.ports import Delivery
 
+ACCEPT_SECONDS = 8.0
+_SWEEP_SECONDS = 0.5
+_LATE = "The store did not take it in time; send it again in a few seconds."
 QUEUE_LIMIT: Final = 10_000  # deliveries that wait
 QUEUE_SIZE: Final = 64 * 1024 * 1024  # characters of their bodies
 _GROUP_LIMIT = 1_000
@@ -49,6 +52,8 @@ class Writer:
         self._wake = threading.Event()
         self._closed = False
         self._loop = asyncio.get_running_loop()
+        self._promised: deque[tuple[float, asyncio.Future[Any]]] = deque()
+        self._sweep = self._loop.call_later(_SWEEP_SECONDS, self._give_up_late)
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._thread.start()
 
@@ -68,15 +73,29 @@ class Writer:
             self._waiting += 1
             self._size += _size(work)
         future: asyncio.Future[Any] = self._loop.create_future()
-        (self._deliveries if isinstance(work, Delivery) else self._others).append((work, future))
+        if isinstance(work, Delivery):
+            self._promised.append((self._loop.time() + ACCEPT_SECONDS, future))
+            self._deliveries.append((work, future))
+        else:
+            self._others.append((work, future))
         self._wake.set()
         return future
 
     async def close(self) -> None:
         """Commit what is queued, then end the thread."""
         self._closed = True
+        self._sweep.cancel()
         self._wake.set()
         await asyncio.to_thread(self._thread.join)
+
+    def _give_up_late(self) -> None:
+        """Tell who waited too long; what they sent may be stored yet, and is known then."""
+        now = self._loop.time()
+        while self._promised and (self._promised[0][0] <= now or self._promised[0][1].done()):
+            _, future = self._promised.popleft()
+            if not future.done():
+                future.set_exception(StoreUnavailable(_LATE, retry_after=5))
+        self._sweep = self._loop.call_later(_SWEEP_SECONDS, self._give_up_late)
 
     def _run(self) -> None:
         closed = False

@@ -29,9 +29,14 @@ def child(arguments: list[str], environ: Mapping[str, str], directory: Path, hea
     """Run `python ARGUMENTS` until the block ends; yield its process id once `health` answers."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("KOJI_", "AMPLITUDE_", "CONNECTOR_"))}
     root = str(Path(__file__).parents[2])
-    process = subprocess.Popen(
-        [sys.executable, *arguments], cwd=directory, env={**clean, "PYTHONPATH": root, **environ}
-    )
+    with (directory / f"{arguments[1]}.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=directory,
+            env={**clean, "PYTHONPATH": root, **environ},
+            stdout=log,
+            stderr=log,
+        )
     try:
         until = time.monotonic() + 20
         while True:

@@ -174,7 +174,7 @@ async def test_unreadable_ones_that_are_repeated_and_readable_by_now_are_taken(b
 async def test_a_store_that_hangs_is_told_in_time_and_loses_nothing(
     book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("connector.ledger.book.ACCEPT_SECONDS", 0.05)
+    monkeypatch.setattr("connector.ledger.writer.ACCEPT_SECONDS", 0.05)
     begun, held = threading.Event(), threading.Event()
 
     def hang(_: Mapping[tuple[str, str], Sync]) -> list[Sync]:
