@@ -50,15 +50,14 @@ class KojiLane:
         if now < self._rests_until:
             return self._rests_until - now
         ledger = self._context.ledger
-        due = await ledger.due_reads(self._connections, now, _BATCH)
-        for sync in due:
+        following = await ledger.next_due(Stage.READ, self._connections)
+        if following is None or following > now:
+            return None if following is None else following - now
+        for sync in await ledger.due_reads(self._connections, now, _BATCH):
             if self._context.stopping.is_set() or self._context.clock.now() < self._rests_until:
                 break
             await self._read(lease, sync)
-        if due:
-            return 0
-        following = await ledger.next_due(Stage.READ, self._connections)
-        return None if following is None else max(0, following - now)
+        return 0
 
     async def _is_paused(self) -> bool:
         return any(pause.lane == self.name for pause in await self._context.ledger.pauses())

@@ -16,7 +16,7 @@ from connector.lanes.base import Lane
 from connector.ports import Clock, Lease, Ledger
 
 TTL = 30_000
-_POLL = 1.0
+_POLL = 2.0
 _BREATH = 0.003
 _STOP_WITHIN = 10.0
 _log = structlog.get_logger(__name__)
