@@ -164,9 +164,13 @@ def main() -> None:
     parser.add_argument(
         "only", nargs="*", choices=["ack", "e2e", "latency", "reads", "start", []], default=[]
     )
-    only = parser.parse_args().only or ["ack", "e2e", "latency", "reads", "start"]
+    parser.add_argument(
+        "--directory", type=Path, help="the disk to measure on; default: that of temporary files"
+    )
+    given = parser.parse_args()
+    only = given.only or ["ack", "e2e", "latency", "reads", "start"]
     print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {os.cpu_count()} cores")
-    root = Path(tempfile.mkdtemp(prefix="koji-amplitude-bench-"))
+    root = Path(tempfile.mkdtemp(prefix="koji-amplitude-bench-", dir=given.directory))
     try:
         if "ack" in only:
             if is_available():
