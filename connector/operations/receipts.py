@@ -65,7 +65,9 @@ class SyncOutput(Output):
     event_insert_id: str | None = Field(
         description="The event's insert_id, by which Amplitude counts it once."
     )
-    identify_insert_id: str | None = Field(description="The insert_id of the write of user properties.")
+    identify_insert_id: str | None = Field(
+        description="The insert_id of the write of user properties; null when a newer interview owns them."
+    )
     quality_score: float | None = Field(description="Koji's quality score, 1 to 5.")
     sentiment: str | None = Field(description="positive, negative, neutral or mixed.")
     themes: list[str] = Field(description="Themes in Koji's order.")
@@ -155,7 +157,9 @@ def flat(sync: Sync) -> dict[str, Any]:
         "user_id": sync.user_id,
         "event_type": EVENT_TYPE,
         "event_insert_id": event_insert_id(sync.interview_id) if sent else None,
-        "identify_insert_id": identify_insert_id(sync.interview_id) if sent else None,
+        "identify_insert_id": identify_insert_id(sync.interview_id)
+        if sent and _took_identify(sync)
+        else None,
         "quality_score": facts.quality_score if facts else None,
         "sentiment": facts.sentiment if facts else None,
         "themes": themes,
