@@ -254,7 +254,7 @@ class World:
         async def looked() -> Any:
             answer = await self.call("get_sync", interview_id=interview_id, connection=connection)
             found = answer.json()
-            return found if {**found, **wanted} == found else None
+            return found if answer.status_code == 200 and {**found, **wanted} == found else None
 
         return await until(looked)
 

@@ -76,10 +76,11 @@ async def test_five_days_of_unknown_outcomes_count_once(world: World) -> None:
     await world.told(letter("int-1"))
     for attempts in range(1, 6):
 
-        async def tried(wanted: int = attempts) -> bool:
-            return len(world.requests) >= wanted
+        async def settled(wanted: int = attempts) -> bool:
+            answer = await world.call("get_sync", interview_id="int-1")
+            return answer.status_code == 200 and len(answer.json()["attempts"]) >= wanted
 
-        await until(tried)
+        await until(settled)
         world.move(DAY - 60)
     await world.control("DELETE", "/amplitude/faults")
 
