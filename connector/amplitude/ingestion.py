@@ -61,10 +61,6 @@ class AmplitudeIngestion:
         """
         return await self.send([json.dumps({"user_id": _PROBE_USER})], [_PROBE_USER])
 
-    def request_size(self, events: Sequence[str]) -> int:
-        """Return the bytes of the body that would carry these events."""
-        return len(self._body(events))
-
     def _body(self, events: Sequence[str]) -> bytes:
         # A lone surrogate has no UTF-8 form; one odd character must not hold up everybody's events.
         return f"{self._head}{','.join(events)}]}}".encode("utf-8", "replace")

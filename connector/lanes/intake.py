@@ -48,10 +48,9 @@ class IntakeLane:
         return 0 if len(deliveries) == BATCH else 1
 
     def _heard(self, delivery: Delivery) -> Heard | None:
-        connection = self._context.settings.connections.get(delivery.connection)
-        if connection is None or delivery.interview_id is None or delivery.body is None:
-            _log.warning("delivery_left_aside", delivery=delivery.id, connection=delivery.connection)
+        if delivery.interview_id is None:  # such a one is unreadable, and never new
             return None
+        connection = self._context.connection(delivery.connection)
         interview = self._read(delivery, delivery.interview_id, connection)
         return Heard(connection=connection, interview=interview, at=delivery.received_at)
 

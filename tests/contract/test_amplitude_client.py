@@ -51,7 +51,6 @@ async def test_the_body_joins_the_events_as_they_are(ingestion: AmplitudeIngesti
     found = await ingestion.send(EVENTS, IDS)
     request = route.calls.last.request
     assert request.content.decode() == f'{{"api_key":{json.dumps(KEY)},"events":[{EVENTS[0]},{EVENTS[1]}]}}'
-    assert ingestion.request_size(EVENTS) == len(request.content)
     assert request.headers["content-type"] == "application/json"
     assert request.headers["user-agent"] == "koji-amplitude/0.1.0"
     assert (found.kind, found.events_ingested) == (Kind.ACCEPTED, 2)
