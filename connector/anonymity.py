@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from connector.deciding import ANONYMOUS
 from connector.models import Interview
 from connector.ports import Sync
@@ -19,9 +17,8 @@ def is_nobodys(reason: str | None, facts: Interview | None) -> bool:
 def without_person(sync: Sync) -> Sync:
     """Forget whatever could tell who the respondent is, Amplitude's words among it."""
     facts = sync.facts
-    return replace(
-        sync,
-        facts=None if facts is None else replace(facts, respondent_email=None, external_id=None),
+    return sync._replace(
+        facts=None if facts is None else facts._replace(respondent_email=None, external_id=None),
         user_id=None,
         user_hash=None,
         identify=None,

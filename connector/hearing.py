@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any
 
 from connector.envelope import read_interview
@@ -32,7 +32,7 @@ class Heard:
         """Return what was told; a null e-mail is an anonymous mark where the settings say so."""
         null_email = self.interview.email_given and self.interview.respondent_email is None
         if null_email and self.connection.connector_null_email_is_anonymous:
-            return replace(self.interview, anonymous=True)
+            return self.interview._replace(anonymous=True)
         return self.interview
 
     @property
@@ -50,7 +50,7 @@ def heard_from_read(connection: Connection, interview_id: str, body: Mapping[str
         aliases=connection.koji_field_aliases,
         project_id=connection.koji_project_id,
     )
-    return Heard(connection=connection, interview=replace(interview, occurred_at=None), at=at, read=True)
+    return Heard(connection=connection, interview=interview._replace(occurred_at=None), at=at, read=True)
 
 
 def merge(old: Interview | None, new: Interview) -> Interview:
@@ -62,14 +62,14 @@ def merge(old: Interview | None, new: Interview) -> Interview:
     """
     merged = new if old is None else _over(old, new)
     if not merged.ready and merged.themes and merged.quality_score is not None:
-        merged = replace(merged, ready=True)
+        merged = merged._replace(ready=True)
     if merged.anonymous and (merged.respondent_email or merged.external_id):
-        merged = replace(merged, respondent_email=None, external_id=None)
+        merged = merged._replace(respondent_email=None, external_id=None)
     return merged
 
 
 def _over(old: Interview, new: Interview) -> Interview:
-    told = {f.name: value for f in fields(Interview) if (value := getattr(new, f.name)) != f.default}
+    told = new.told()
     if new.email_given:
         told["respondent_email"] = new.respondent_email
     if not new.themes and old.themes:
@@ -78,4 +78,4 @@ def _over(old: Interview, new: Interview) -> Interview:
         told["analysis_status"] = None
     if old.occurred_at is not None and new.occurred_at is not None:
         told["occurred_at"] = min(old.occurred_at, new.occurred_at)
-    return replace(old, **told)
+    return old._replace(**told)

@@ -5,16 +5,17 @@ Times are whole milliseconds since the epoch, UTC. `None` means "not told", neve
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Interview:
+class Interview(NamedTuple):
     """All that we know of one Koji interview, whoever told us: webhook, read, or caller.
 
     `themes` are in Koji's order. `quality_score` is 0 to 5, not rounded. `email_given` is true once anybody
     sent a `respondent_email`, even null: null says "nobody" where absence says nothing.
+
+    A tuple, as `ports.Sync` and `ports.Delivery` are, because thousands a second are made of rows.
     """
 
     interview_id: str
@@ -35,6 +36,17 @@ class Interview:
     mode: str | None = None
     duration_seconds: float | None = None
     respondent_messages: int | None = None
+
+    def told(self) -> dict[str, Any]:
+        """Return what differs from its default."""
+        return {
+            name: value
+            for name, value, default in zip(self._fields, self, _NOTHING_TOLD, strict=True)
+            if value != default
+        }
+
+
+_NOTHING_TOLD = tuple(Interview._field_defaults.get(name) for name in Interview._fields)
 
 
 class SyncStatus(StrEnum):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from connector.amplitude.answers import Answer
 from connector.models import Interview, Stage, SyncStatus
@@ -60,8 +60,7 @@ class AmplitudeUsers(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One thing that came in about an interview. `source` is webhook, call, backfill or read."""
 
     connection: str
@@ -79,8 +78,7 @@ class Delivery:
     id: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sync:
+class Sync(NamedTuple):
     """One interview's way to Amplitude: a row of the book and the source of its receipt.
 
     `identify` and `event` are JSON text. From `frozen_at`, the first send, user id, insert ids and event stay

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import fields
 from types import MappingProxyType
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -21,7 +20,7 @@ SQLITE = "sqlite:///"
 POSTGRESQL = "postgresql://"
 
 _CONCLUDED = frozenset({"ready", "email_given", "failed_quality_gate"})
-ALIAS_FIELDS = frozenset(field.name for field in fields(Interview)) - _CONCLUDED | {"event"}
+ALIAS_FIELDS = frozenset(Interview._fields) - _CONCLUDED | {"event"}
 """What KOJI_FIELD_ALIASES can point at: what is told of an interview, and the name of the event."""
 
 _UNEXPANDED = re.compile(r"\$\{[^{}]*\}")

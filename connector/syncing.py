@@ -7,7 +7,6 @@ sync use it, so that a preview cannot differ from what happens.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from connector import mapping
 from connector.anonymity import is_nobodys, without_person
@@ -53,8 +52,7 @@ def advance(sync: Sync | None, heard: Heard, hash_user: HashUser) -> Sync:
         return _step(_first(heard, interview), heard, hash_user)
     if sync.status is SyncStatus.SYNCED and not (heard.force or sync.force):
         return _marked_after(sync, heard.at) if interview.anonymous else sync
-    sync = replace(
-        sync,
+    sync = sync._replace(
         facts=merge(sync.facts, interview),
         updated_at=heard.at,
         given=sync.given or heard.given,
@@ -87,7 +85,7 @@ def _marked_after(sync: Sync, at: int) -> Sync:
     if sync.facts is not None and sync.facts.anonymous:
         return sync
     mark = Interview(sync.interview_id, anonymous=True)
-    return without_person(replace(sync, facts=merge(sync.facts, mark), updated_at=at))
+    return without_person(sync._replace(facts=merge(sync.facts, mark), updated_at=at))
 
 
 def _step(sync: Sync, heard: Heard, hash_user: HashUser) -> Sync:
@@ -126,17 +124,17 @@ def _skipped(sync: Sync, reason: str | None) -> Sync:
     assert sync.facts is not None  # noqa: S101 - a decision was made over it
     if is_nobodys(reason, sync.facts):
         sync = without_person(sync)
-    ended = replace(sync, stage=None, due=None, force=False)
+    ended = sync._replace(stage=None, due=None, force=False)
     if sync.status is SyncStatus.SYNCED:
-        return replace(ended, reason=None)
-    ended = replace(ended, status=SyncStatus.SKIPPED, reason=reason)
+        return ended._replace(reason=None)
+    ended = ended._replace(status=SyncStatus.SKIPPED, reason=reason)
     if _perhaps_accepted(sync):
         return ended  # with its body, so that nothing else goes out under its insert ids
     return _unsent(ended)
 
 
 def _unsent(sync: Sync) -> Sync:
-    return replace(sync, user_id=None, user_hash=None, identify=None, event=None, frozen_at=None)
+    return sync._replace(user_id=None, user_hash=None, identify=None, event=None, frozen_at=None)
 
 
 def _perhaps_accepted(sync: Sync) -> bool:
@@ -151,7 +149,7 @@ def _is_frozen(sync: Sync) -> bool:
 
 def _pending(sync: Sync, decision: Decision, heard: Heard) -> Sync:
     if sync.status is SyncStatus.SYNCED and heard.connection.koji_api_key is None:
-        return replace(sync, stage=None, due=None, force=False)
+        return sync._replace(stage=None, due=None, force=False)
     if _is_frozen(sync) and heard.again:
         return _resent(sync, heard)
     if sync.stage in (Stage.SEND, Stage.HOLD) or (_is_frozen(sync) and not sync.force):
@@ -163,8 +161,7 @@ def _reading(sync: Sync, reason: str | None, heard: Heard) -> Sync:
     accepted = sync.status is SyncStatus.SYNCED
     configured = heard.connection.koji_api_key is not None
     waiting = reason if configured else "not_configured"
-    return replace(
-        sync,
+    return sync._replace(
         status=SyncStatus.SYNCED if accepted else SyncStatus.PENDING,
         reason=None if accepted else waiting,
         stage=Stage.READ,
@@ -191,18 +188,17 @@ def _stays_failed(sync: Sync, heard: Heard) -> bool:
 
 
 def _failed(sync: Sync, decision: Decision) -> Sync:
-    ended = replace(sync, stage=None, due=None, force=False)
+    ended = sync._replace(stage=None, due=None, force=False)
     if sync.status is SyncStatus.SYNCED:
-        return replace(ended, reason=None)
-    ended = replace(ended, status=SyncStatus.FAILED, reason=decision.reason)
-    return ended if _perhaps_accepted(sync) else replace(_unsent(ended), user_id=decision.user_id)
+        return ended._replace(reason=None)
+    ended = ended._replace(status=SyncStatus.FAILED, reason=decision.reason)
+    return ended if _perhaps_accepted(sync) else _unsent(ended)._replace(user_id=decision.user_id)
 
 
 def _resent(sync: Sync, heard: Heard) -> Sync:
     """Send what was sent before, as it was."""
     accepted = sync.status is SyncStatus.SYNCED
-    return replace(
-        sync,
+    return sync._replace(
         status=SyncStatus.SYNCED if accepted else SyncStatus.PENDING,
         reason=None if accepted else _not_configured(heard.connection),
         stage=Stage.SEND,
@@ -225,8 +221,7 @@ def _sent_anew(sync: Sync, decision: Decision, heard: Heard, hash_user: HashUser
         backfill=sync.backfill,
     )
     held = sync.backfill and sync.run_id is not None and not sync.force
-    return replace(
-        sync,
+    return sync._replace(
         status=SyncStatus.SYNCED if accepted else SyncStatus.PENDING,
         reason=None if accepted else _not_configured(heard.connection),
         stage=Stage.HOLD if held else Stage.SEND,
@@ -263,7 +258,7 @@ def replay(sync: Sync, connection: Connection, now: int, hash_user: HashUser, *,
     if force:
         return advance(sync, heard, hash_user)
     if sync.status is SyncStatus.PENDING:
-        return replace(sync, due=now)
+        return sync._replace(due=now)
     if sync.status is SyncStatus.SYNCED or sync.reason == "outcome_unknown":
         return sync
     return advance(sync, heard, hash_user)

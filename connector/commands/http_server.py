@@ -16,6 +16,7 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp
 
+from connector.commands.http_writes import OneWriteProtocol
 from connector.errors import SettingsError
 from connector.surfaces.cli.terminal import say
 
@@ -54,6 +55,7 @@ def config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
         app,
         host=host,
         port=port,
+        http=OneWriteProtocol,
         lifespan="on",
         ws="none",
         log_config=None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -99,8 +98,7 @@ class KojiLane:
     def _failed(self, present: Sync, reason: str) -> Sync:
         if present.stage is not Stage.READ:
             return present
-        ended = replace(
-            present,
+        ended = present._replace(
             stage=None,
             due=None,
             force=False,
@@ -109,7 +107,7 @@ class KojiLane:
         )
         if present.status is SyncStatus.SYNCED:
             return ended
-        return replace(ended, status=SyncStatus.FAILED, reason=reason)
+        return ended._replace(status=SyncStatus.FAILED, reason=reason)
 
     async def _revise(self, lease: Lease, sync: Sync, revise: Callable[[Sync], Sync]) -> None:
         key = (sync.connection, sync.interview_id)
@@ -135,7 +133,7 @@ class KojiLane:
             # behind the others: an interview that Koji cannot show must not hold them up
             tries = present.tries + 1
             reads = max(present.reads, 1) if tries >= _HOLDS_NOBODY_AFTER else present.reads
-            return replace(present, due=now + wait + 1, tries=tries, reads=reads)
+            return present._replace(due=now + wait + 1, tries=tries, reads=reads)
 
         await self._revise(lease, sync, later)
         if sync.backfill:

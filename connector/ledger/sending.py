@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
@@ -179,7 +178,7 @@ def _remains(sync: Sync, *, erased: bool) -> Sync:
         sync = without_person(sync)
     if sync.status is not SyncStatus.SKIPPED or sync.unknown_since is not None:
         return sync
-    return replace(sync, user_id=None, user_hash=None, identify=None, event=None, frozen_at=None)
+    return sync._replace(user_id=None, user_hash=None, identify=None, event=None, frozen_at=None)
 
 
 def recover_sends(connection: Connection, names: Sequence[str], now: int) -> int:

@@ -66,7 +66,7 @@ def _next(sync: Sync | None, heard: Heard, ctx: Context) -> Sync:
         return advance(sync, heard, ctx.ledger.hash_user)
     if sync.status is SyncStatus.PENDING:
         # only a read is worth hurrying: a send waits because Amplitude asked for it
-        return replace(sync, due=heard.at) if sync.stage is Stage.READ else sync
+        return sync._replace(due=heard.at) if sync.stage is Stage.READ else sync
     if sync.reason == ANONYMOUS and not sync.reads and not sync.given:
         return sync  # the external id that may have made it so is erased, so that it cannot be decided anew
     if sync.frozen_at is None and heard.connection.koji_api_key and not _is_certain(sync, heard):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,7 +28,7 @@ async def test_every_column_comes_back(book: Book) -> None:
     given = a_delivery(webhook_id="msg_1", header="x-koji-signature", scheme="timestamped", signed_at=NOW - 5)
     await book.accept(given)
     [stored] = await book.take_new(["default"], 10)
-    assert stored == replace(given, id=stored.id)
+    assert stored == given._replace(id=stored.id)
     assert await book.latest_webhook("default") == stored
     assert await book.latest_webhook("other") is None
 
@@ -40,9 +39,9 @@ async def test_known_by_digest_or_webhook_id_in_one_group_and_across_groups(book
         first,
         first,
         a_delivery(webhook_id="msg_1"),
-        replace(first, webhook_id="msg_2"),
+        first._replace(webhook_id="msg_2"),
         a_delivery(webhook_id="msg_3"),
-        replace(first, connection="other"),
+        first._replace(connection="other"),
     ]
     assert await asyncio.gather(*map(book.accept, group)) == [True, False, False, False, True, True]
     assert await asyncio.gather(*map(book.accept, group)) == [False] * 6
@@ -158,10 +157,10 @@ async def test_unreadable_ones_are_listed_and_given_back(book: Book) -> None:
 
 
 async def test_unreadable_ones_that_are_repeated_and_readable_by_now_are_taken(book: Book) -> None:
-    first = replace(a_delivery(webhook_id="msg_1"), state="unreadable", interview_id=None, event=None)
-    other = replace(a_delivery("int_2", digest="d_2"), state="unreadable", interview_id=None, body="{2}")
+    first = a_delivery(webhook_id="msg_1")._replace(state="unreadable", interview_id=None, event=None)
+    other = a_delivery("int_2", digest="d_2")._replace(state="unreadable", interview_id=None, body="{2}")
     assert [await book.accept(one) for one in (first, other)] == [True, True]
-    again = replace(first, state="new", interview_id="int_1", event="interview.completed", digest="changed")
+    again = first._replace(state="new", interview_id="int_1", event="interview.completed", digest="changed")
     assert [await book.accept(first), await book.accept(again), await book.accept(again)] == [False] * 3
     [taken] = await book.take_new(["default"], 10)
     assert (taken.interview_id, taken.event) == ("int_1", "interview.completed")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from connector.ledger.book import Book
 from connector.ledger.runs import ORPHANED_AFTER
 from connector.models import Stage
@@ -11,8 +9,8 @@ from tests.fakes import NOW, a_sync
 
 
 async def test_held_interviews_without_a_run_go_after_a_while(book: Book) -> None:
-    cut = replace(
-        a_sync(interview_id="int-1"), stage=Stage.HOLD, run_id="run_cut", backfill=True, updated_at=NOW
+    cut = a_sync(interview_id="int-1")._replace(
+        stage=Stage.HOLD, run_id="run_cut", backfill=True, updated_at=NOW
     )
     await book.revise([("default", "int-1")], lambda _: [cut])
     assert await book.release_backfills(NOW + ORPHANED_AFTER) == 0
@@ -20,10 +18,10 @@ async def test_held_interviews_without_a_run_go_after_a_while(book: Book) -> Non
 
 
 async def test_held_interviews_of_a_stored_run_wait_for_it_however_long(book: Book) -> None:
-    held = replace(
-        a_sync(interview_id="int-1"), stage=Stage.HOLD, run_id="run_1", backfill=True, updated_at=NOW
+    held = a_sync(interview_id="int-1")._replace(
+        stage=Stage.HOLD, run_id="run_1", backfill=True, updated_at=NOW
     )
-    unread = replace(a_sync(interview_id="int-2"), stage=Stage.READ, run_id="run_1", backfill=True, due=NOW)
+    unread = a_sync(interview_id="int-2")._replace(stage=Stage.READ, run_id="run_1", backfill=True, due=NOW)
     await book.revise([("default", "int-1"), ("default", "int-2")], lambda _: [held, unread])
     await book.create_run("run_1", "default", "backfill_interviews", ["int-1", "int-2"], NOW)
     assert await book.release_backfills(NOW + 10 * ORPHANED_AFTER) == 0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from connector.ledger.book import Book
@@ -110,7 +108,7 @@ async def test_what_is_told_again_is_forgotten_again(book: Book) -> None:
     await book.prune(LATER - 90 * DAY, LATER)
     pruned = await book.find("default", "int_1")
     assert pruned is not None
-    await store(book, replace(pruned, facts=ended.facts, updated_at=LATER))
+    await store(book, pruned._replace(facts=ended.facts, updated_at=LATER))
     assert await book.prune(LATER, LATER) == 0
     assert await book.prune(LATER + 1, LATER + DAY) == 1
     again = await book.find("default", "int_1")
@@ -140,7 +138,7 @@ async def test_an_anonymous_mark_outlives_pruning(
     assert pruned is not None
     assert (pruned.facts, pruned.pruned_at) == (Interview('int"\\1', anonymous=True), LATER)
     assert (pruned.status, pruned.reason) == (status, reason)
-    whole = replace(facts, anonymous=False, respondent_email=WHO, email_given=True, project_id=None)
+    whole = facts._replace(anonymous=False, respondent_email=WHO, email_given=True, project_id=None)
     for force in (False, True):
         heard = Heard(connection=Connection(), interview=whole, at=LATER, given=True, force=force)
         after = advance(pruned, heard, str)

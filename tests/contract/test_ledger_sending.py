@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,7 +25,7 @@ async def store(book: Book, *syncs: Sync) -> None:
 
 async def change(book: Book, interview_id: str = "int_1", **told: Any) -> None:
     def revise(found: Mapping[tuple[str, str], Sync]) -> Sequence[Sync]:
-        return [replace(found["default", interview_id], **told)]
+        return [found["default", interview_id]._replace(**told)]
 
     await book.revise([("default", interview_id)], revise)
 

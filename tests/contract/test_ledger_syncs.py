@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -47,7 +46,7 @@ async def test_every_column_comes_back_with_its_type(book: Book) -> None:
     assert await book.find("default", "int_1") == full
     assert await book.find("default", "int_2") == bare
     assert await book.find("other", "int_1") is None
-    await store(book, replace(full, force=False, given=False))
+    await store(book, full._replace(force=False, given=False))
     found = await book.find("default", "int_1")
     assert found is not None
     assert (found.force, found.given, found.backfill) == (False, False, True)
@@ -58,7 +57,7 @@ async def test_revise_sees_what_is_there_and_stores_what_it_makes(book: Book) ->
 
     def revise(found: Found) -> Sequence[Sync]:
         assert set(found) == {("default", "int_1"), ("default", "int_2")}
-        changed = replace(found["default", "int_1"], status=SyncStatus.FAILED, reason="not_found_in_koji")
+        changed = found["default", "int_1"]._replace(status=SyncStatus.FAILED, reason="not_found_in_koji")
         return [changed, a_sync("int_3")]
 
     changed = await book.revise([("default", f"int_{i}") for i in (1, 2, 3)], revise)
@@ -75,7 +74,7 @@ async def test_counters_go_by_day_and_never_drift(book: Book) -> None:
 
     async def skip(one: str) -> None:
         def revise(found: Found) -> Sequence[Sync]:
-            return [replace(found["default", one], status=SyncStatus.SKIPPED, reason="below_quality_gate")]
+            return [found["default", one]._replace(status=SyncStatus.SKIPPED, reason="below_quality_gate")]
 
         await book.revise([("default", one)], revise)
 
@@ -89,7 +88,7 @@ async def test_two_processes_that_store_one_interview_first(book: Book, other_bo
     async def count_up(by: Book, one: str) -> None:
         def revise(found: Found) -> Sequence[Sync]:
             was = found.get(("default", one))
-            return [a_sync(one, reads=1) if was is None else replace(was, reads=was.reads + 1)]
+            return [a_sync(one, reads=1) if was is None else was._replace(reads=was.reads + 1)]
 
         await by.revise([("default", one)], revise)
 
@@ -104,7 +103,7 @@ async def test_overlapping_batches_of_two_processes_end_well(book: Book, other_b
 
     async def count_up(by: Book, order: Sequence[str]) -> None:
         def revise(found: Found) -> Sequence[Sync]:
-            return [replace(found["default", one], reads=found["default", one].reads + 1) for one in order]
+            return [found["default", one]._replace(reads=found["default", one].reads + 1) for one in order]
 
         await by.revise([("default", one) for one in order], revise)
 

@@ -9,7 +9,6 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from connector.ledger.book import Book, open_book
@@ -48,7 +47,7 @@ async def _count_up(book: Book) -> None:
 
     def revise(found: Mapping[tuple[str, str], Sync]) -> Sequence[Sync]:
         present = [found.get(("default", one), a_sync(one, stage=None)) for one in order]
-        return [replace(one, reads=one.reads + 1) for one in present]
+        return [one._replace(reads=one.reads + 1) for one in present]
 
     while True:
         order.append(order.pop(0))

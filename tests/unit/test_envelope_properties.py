@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -57,7 +56,7 @@ HEADERS = st.lists(
     ),
     max_size=4,
 )
-FIELDS = [field.name for field in fields(Interview)] + ["event"]
+FIELDS = [*Interview._fields, "event"]
 ALIASES = st.dictionaries(
     st.sampled_from(FIELDS),
     st.lists(KEYS | st.sampled_from(["0", "1", "²", "-1", "9" * 30]), min_size=1, max_size=3).map(tuple),

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from connector.identity import is_told, unusable, whose
 from connector.models import Interview
 
 NOBODY = Interview("int_1")
-BOTH = replace(NOBODY, email_given=True, respondent_email="Ada@Example.com", external_id="user-1")
+BOTH = NOBODY._replace(email_given=True, respondent_email="Ada@Example.com", external_id="user-1")
 RESERVED = [
     "anonymous",
     "nil",
@@ -38,14 +36,14 @@ def test_the_email_as_it_is_comes_first() -> None:
 
 
 def test_a_foreign_external_id_counts_only_where_it_is_trusted() -> None:
-    stranger = replace(NOBODY, external_id="user-1")
+    stranger = NOBODY._replace(external_id="user-1")
     assert owner(stranger) is None
     assert owner(stranger, trust=True) == "user-1"
     assert owner(stranger, trust=True, null_email=True) == "user-1"
 
 
 def test_an_explicit_null_email_is_anonymous_only_where_the_setting_says_so() -> None:
-    null = replace(NOBODY, email_given=True, external_id="user-1")
+    null = NOBODY._replace(email_given=True, external_id="user-1")
     assert owner(null, trust=True) == "user-1"
     assert owner(null, trust=True, null_email=True) is None
 
@@ -53,7 +51,7 @@ def test_an_explicit_null_email_is_anonymous_only_where_the_setting_says_so() ->
 @pytest.mark.parametrize("trust", [False, True])
 @pytest.mark.parametrize("null_email", [False, True])
 def test_a_mark_says_nobody_whatever_else_is_known(*, trust: bool, null_email: bool) -> None:
-    assert owner(replace(BOTH, anonymous=True), trust=trust, null_email=null_email) is None
+    assert owner(BOTH._replace(anonymous=True), trust=trust, null_email=null_email) is None
 
 
 def test_nothing_told_is_nobody() -> None:
@@ -62,9 +60,9 @@ def test_nothing_told_is_nobody() -> None:
 
 def test_what_counts_as_told() -> None:
     assert not is_told(NOBODY)
-    assert is_told(replace(NOBODY, email_given=True))
-    assert is_told(replace(NOBODY, external_id="user-1"))
-    assert is_told(replace(NOBODY, anonymous=True))
+    assert is_told(NOBODY._replace(email_given=True))
+    assert is_told(NOBODY._replace(external_id="user-1"))
+    assert is_told(NOBODY._replace(anonymous=True))
 
 
 @pytest.mark.parametrize("word", RESERVED)

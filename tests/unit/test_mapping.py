@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -83,7 +82,7 @@ def test_the_event() -> None:
 
 
 def test_what_is_lacking_is_unset_in_the_same_write() -> None:
-    identify, _ = mapped(replace(FULL, sentiment=None, themes=None, quality_score=None))
+    identify, _ = mapped(FULL._replace(sentiment=None, themes=None, quality_score=None))
     assert identify["user_properties"] == {
         "$set": {"last_interview_at": "2026-11-22T10:00:00Z"},
         "$unset": {
@@ -92,7 +91,7 @@ def test_what_is_lacking_is_unset_in_the_same_write() -> None:
             "last_interview_quality": "-",
         },
     }
-    identify, _ = mapped(replace(FULL, themes=()))
+    identify, _ = mapped(FULL._replace(themes=()))
     assert identify["user_properties"]["$unset"] == {"last_interview_themes": "-"}
 
 
@@ -102,28 +101,28 @@ def test_what_is_unknown_is_left_out_of_the_event() -> None:
 
 
 def test_a_single_theme_has_no_second() -> None:
-    _, event = mapped(replace(FULL, themes=("only",)))
+    _, event = mapped(FULL._replace(themes=("only",)))
     assert event["event_properties"]["theme_top_1"] == "only"
     assert "theme_top_2" not in event["event_properties"]
 
 
 @pytest.mark.parametrize("score", [3, 5, 3.0, 2.9999999, 4.123456789])
 def test_the_score_is_not_rounded_and_keeps_its_type(score: float) -> None:
-    identify, event = mapped(replace(FULL, quality_score=score))
+    identify, event = mapped(FULL._replace(quality_score=score))
     found = event["event_properties"]["quality_score"]
     assert (found, type(found)) == (score, type(score))
     assert identify["user_properties"]["$set"]["last_interview_quality"] == score
 
 
 def test_a_score_of_zero_is_known() -> None:
-    identify, event = mapped(replace(FULL, quality_score=0))
+    identify, event = mapped(FULL._replace(quality_score=0))
     assert event["event_properties"]["quality_score"] == 0
     assert "$unset" not in identify["user_properties"]
 
 
 def test_the_configured_project_stands_in_for_one_that_koji_does_not_name() -> None:
     assert mapped(project="ours")[1]["event_properties"]["koji_project_id"] == "study-1"
-    unnamed = replace(FULL, project_id=None)
+    unnamed = FULL._replace(project_id=None)
     assert mapped(unnamed, project="ours")[1]["event_properties"]["koji_project_id"] == "ours"
 
 
@@ -143,7 +142,7 @@ def test_no_device_and_no_address_go_along() -> None:
 def test_strings_over_1024_characters_are_cut_to_1023_and_an_ellipsis(length: int) -> None:
     text = "ä" * length
     identify, event = mapped(
-        replace(FULL, themes=(text, "b"), sentiment=text, transcript_url=text, mode=text, project_id=text),
+        FULL._replace(themes=(text, "b"), sentiment=text, transcript_url=text, mode=text, project_id=text),
         project=None,
     )
     expected = text if length <= 1024 else "ä" * 1023 + "…"
@@ -157,7 +156,7 @@ def test_strings_over_1024_characters_are_cut_to_1023_and_an_ellipsis(length: in
 
 @given(st.lists(st.text(min_size=1), unique=True, max_size=9), st.booleans(), st.integers(1, 4 * 10**12))
 def test_the_same_interview_gives_the_same_bytes(themes: list[str], backfill: bool, at: int) -> None:
-    interview = replace(FULL, themes=tuple(themes))
+    interview = FULL._replace(themes=tuple(themes))
     first, second = (
         writes(interview, user_id="u-12345", completed_at=at, koji_project_id=None, backfill=backfill)
         for _ in range(2)

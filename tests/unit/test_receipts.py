@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from connector.operations.receipts import flat
 from tests.fakes import a_sync
 
 
 def test_the_identify_is_named_only_when_it_went_along() -> None:
-    sync = replace(a_sync(interview_id="int-1"), event='{"event_type": "e"}', identify='{"event_type": "i"}')
+    sync = a_sync(interview_id="int-1")._replace(event='{"event_type": "e"}', identify='{"event_type": "i"}')
     assert flat(sync)["identify_insert_id"] == "koji:int-1:identify"
-    left_out = replace(sync, attempts=({"at": 1, "outcome": "accepted", "identify": False},))
+    left_out = sync._replace(attempts=({"at": 1, "outcome": "accepted", "identify": False},))
     assert flat(left_out)["identify_insert_id"] is None
     assert flat(left_out)["event_insert_id"] == "koji:int-1:completed"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,7 +33,7 @@ def decided(connection: Connection = CONNECTION, /, **changes: Any) -> Decision:
     options = {
         name: changes.pop(name) for name in ("was_read", "given", "backfill", "gave_up") if name in changes
     }
-    return decide(replace(FULL, **changes), connection, **options)
+    return decide(FULL._replace(**changes), connection, **options)
 
 
 def with_setting(**settings: Any) -> Connection:
@@ -172,9 +171,9 @@ class TestIdentity:
 
 
 def test_the_completion_is_kojis_word_else_the_webhooks() -> None:
-    assert completion(replace(FULL, completed_at=1, occurred_at=2)) == 1
-    assert completion(replace(FULL, completed_at=None, occurred_at=2)) == 2
-    assert completion(replace(FULL, completed_at=None)) is None
+    assert completion(FULL._replace(completed_at=1, occurred_at=2)) == 1
+    assert completion(FULL._replace(completed_at=None, occurred_at=2)) == 2
+    assert completion(FULL._replace(completed_at=None)) is None
 
 
 @given(

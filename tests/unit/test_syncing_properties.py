@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import Phase, given, settings
@@ -41,11 +40,11 @@ INTERVIEWS = st.builds(
     lambda one: st.sampled_from(
         [
             one,
-            replace(one, email_given=True),
-            replace(one, email_given=True, respondent_email=NAMES[0]),
-            replace(one, email_given=True, respondent_email=NAMES[0]),
-            replace(one, email_given=True, respondent_email=NAMES[1]),
-            replace(one, email_given=True, respondent_email="none"),
+            one._replace(email_given=True),
+            one._replace(email_given=True, respondent_email=NAMES[0]),
+            one._replace(email_given=True, respondent_email=NAMES[0]),
+            one._replace(email_given=True, respondent_email=NAMES[1]),
+            one._replace(email_given=True, respondent_email="none"),
         ]
     )
 )
@@ -136,7 +135,7 @@ class Story(RuleBasedStateMachine):
     @rule(interview=INTERVIEWS, day=st.booleans())
     def read(self, interview: Interview, *, day: bool) -> None:
         self.at += 86_400_000 * day
-        self.hear(replace(interview, occurred_at=None), read=True)
+        self.hear(interview._replace(occurred_at=None), read=True)
 
     @precondition(lambda self: self.sync is not None)
     @rule(force=st.booleans())
@@ -148,9 +147,9 @@ class Story(RuleBasedStateMachine):
     @rule()
     def not_found(self) -> None:
         assert self.sync is not None
-        ended = replace(self.sync, stage=None, due=None, force=False)
+        ended = self.sync._replace(stage=None, due=None, force=False)
         if self.sync.status is not SyncStatus.SYNCED:
-            ended = replace(ended, status=SyncStatus.FAILED, reason="not_found_in_koji")
+            ended = ended._replace(status=SyncStatus.FAILED, reason="not_found_in_koji")
         self.become(ended)
 
     @rule(trust=st.booleans(), null_email=st.booleans(), gate=st.sampled_from([3.0, 4.2]), key=st.booleans())
@@ -181,7 +180,7 @@ class Story(RuleBasedStateMachine):
             assert self.perhaps_counted == {sync.user_id} or self.sent_with_force
         self.sent_with_force |= sync.force
         self.in_flight = sync
-        self.sync = replace(sync, sending_since=self.at, frozen_at=sync.frozen_at or self.at)
+        self.sync = sync._replace(sending_since=self.at, frozen_at=sync.frozen_at or self.at)
 
     @precondition(lambda self: self.sync is not None and self.sync.sending_since is not None)
     @rule(outcome=st.sampled_from(["accepted", "rejected", "throttled", "unknown"]))
@@ -194,24 +193,24 @@ class Story(RuleBasedStateMachine):
         if outcome in ("accepted", "unknown"):
             self.perhaps_counted.add(sent.user_id)
         attempt = {"at": self.at, "outcome": outcome, "words": f"about {sent.user_id}"}
-        after = replace(sync, sending_since=None, attempts=(*sent.attempts, attempt))
+        after = sync._replace(sending_since=None, attempts=(*sent.attempts, attempt))
         if outcome == "unknown":
-            after = replace(after, unknown_since=sync.unknown_since or sync.sending_since)
+            after = after._replace(unknown_since=sync.unknown_since or sync.sending_since)
         if outcome == "accepted":
             self.accepted = True
-            after = replace(after, status=SyncStatus.SYNCED, reason=None, synced_at=self.at)
+            after = after._replace(status=SyncStatus.SYNCED, reason=None, synced_at=self.at)
             if sync.stage is not Stage.READ:
-                after = replace(after, stage=None, due=None, force=False)
+                after = after._replace(stage=None, due=None, force=False)
         elif sync.stage is Stage.SEND:
             if outcome == "rejected":
-                after = replace(after, stage=None, due=None, force=False)
+                after = after._replace(stage=None, due=None, force=False)
             if sync.status is not SyncStatus.SYNCED:
                 status = SyncStatus.FAILED if outcome == "rejected" else SyncStatus.PENDING
-                after = replace(after, status=status, reason=outcome)
+                after = after._replace(status=status, reason=outcome)
         if sync.event is None or is_nobodys(after.reason, after.facts):
             after = without_person(after)
         if after.status is SyncStatus.SKIPPED and after.unknown_since is None:
-            after = replace(after, user_id=None, user_hash=None, identify=None, event=None, frozen_at=None)
+            after = after._replace(user_id=None, user_hash=None, identify=None, event=None, frozen_at=None)
         self.sync, self.in_flight = after, None
 
     @precondition(lambda self: self.sync is not None and self.sync.stage is None and self.in_flight is None)
@@ -221,8 +220,8 @@ class Story(RuleBasedStateMachine):
         assert self.sync is not None
         self.perhaps_counted.clear()
         mark = Interview("int_1", anonymous=True) if is_nobodys(self.sync.reason, self.sync.facts) else None
-        self.sync = replace(
-            self.sync, facts=mark, user_id=None, identify=None, event=None, attempts=(), pruned_at=self.at
+        self.sync = self.sync._replace(
+            facts=mark, user_id=None, identify=None, event=None, attempts=(), pruned_at=self.at
         )
 
     @invariant()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,17 +18,16 @@ from tests.fixtures import load
 CONNECTION = Connection(koji_api_key=SecretStr("koji-key"), amplitude_api_key=SecretStr("amplitude-key"))
 KEYLESS = CONNECTION.model_copy(update={"koji_api_key": None})
 BARE = Interview("int_1")
-WHOLE = replace(
-    BARE,
+WHOLE = BARE._replace(
     ready=True,
     email_given=True,
     respondent_email="ada@example.com",
     themes=("pricing",),
     quality_score=4,
 )
-LOW = replace(WHOLE, quality_score=2)
-MARK = replace(BARE, anonymous=True)
-NULL = replace(BARE, email_given=True)
+LOW = WHOLE._replace(quality_score=2)
+MARK = BARE._replace(anonymous=True)
+NULL = BARE._replace(email_given=True)
 DAY = 86_400_000
 
 
@@ -49,12 +47,12 @@ def again(sync: Sync, *, force: bool = False, connection: Connection = CONNECTIO
 
 
 def sending(**changes: Any) -> Sync:
-    return replace(hear(None, WHOLE), **{"sending_since": 2_000, "frozen_at": 2_000, **changes})
+    return hear(None, WHOLE)._replace(**{"sending_since": 2_000, "frozen_at": 2_000, **changes})
 
 
 def ended(status: SyncStatus, reason: str | None = None, **changes: Any) -> Sync:
-    return replace(
-        sending(), status=status, reason=reason, stage=None, due=None, **{"sending_since": None, **changes}
+    return sending()._replace(
+        status=status, reason=reason, stage=None, due=None, **{"sending_since": None, **changes}
     )
 
 
@@ -66,7 +64,7 @@ def synced(**changes: Any) -> Sync:
 
 def pruned(sync: Sync) -> Sync:
     mark = Interview(sync.interview_id, anonymous=True) if is_nobodys(sync.reason, sync.facts) else None
-    return replace(sync, facts=mark, user_id=None, identify=None, event=None, attempts=(), pruned_at=5_000)
+    return sync._replace(facts=mark, user_id=None, identify=None, event=None, attempts=(), pruned_at=5_000)
 
 
 def state(sync: Sync) -> tuple[str, str | None, str | None]:
@@ -81,8 +79,8 @@ class TestFirst:
 
     def test_its_time_is_the_first_receipt_when_nobody_says_another(self) -> None:
         assert json.loads(hear(None, WHOLE).event or "")["time"] == 1_000
-        assert json.loads(hear(None, replace(WHOLE, occurred_at=700)).event or "")["time"] == 700
-        told = replace(WHOLE, occurred_at=700, completed_at=600)
+        assert json.loads(hear(None, WHOLE._replace(occurred_at=700)).event or "")["time"] == 700
+        told = WHOLE._replace(occurred_at=700, completed_at=600)
         assert json.loads(hear(None, told).event or "")["time"] == 600
 
     def test_a_thin_one_is_read_at_once(self) -> None:
@@ -95,7 +93,7 @@ class TestFirst:
         assert state(hear(None, WHOLE, connection=mute)) == ("pending", "not_configured", "send")
 
     def test_a_backfilled_one_waits_for_the_others(self) -> None:
-        sync = hear(None, replace(WHOLE, completed_at=1), run_id="run_1")
+        sync = hear(None, WHOLE._replace(completed_at=1), run_id="run_1")
         assert sync.stage is Stage.HOLD
         assert json.loads(sync.event or "")["$skip_user_properties_sync"] is True
         assert state(hear(None, WHOLE, run_id="run_1")) == ("skipped", "no_completion_time", None)
@@ -110,7 +108,7 @@ class TestReading:
 
     def test_goes_on_until_ready(self) -> None:
         sync = hear(None, BARE)
-        unready = replace(NULL, respondent_email="ada@example.com")
+        unready = NULL._replace(respondent_email="ada@example.com")
         for at, delay in ((2_000, 5_000), (7_000, 7_500), (14_500, 11_250)):
             sync = hear(sync, unready, at, read=True)
             assert state(sync) == ("pending", "analysis_not_ready", "read")
@@ -118,13 +116,13 @@ class TestReading:
         assert hear(sync, WHOLE, 20_000, read=True).stage is Stage.SEND
 
     def test_gives_up_24_hours_after_the_first_receipt(self) -> None:
-        unready = replace(NULL, respondent_email="ada@example.com")
+        unready = NULL._replace(respondent_email="ada@example.com")
         sync = hear(hear(None, BARE), unready, DAY, read=True)
         assert sync.stage is Stage.READ
         assert state(hear(sync, unready, DAY + 1_000, read=True)) == ("skipped", "no_quality_score", None)
 
     def test_waits_anew_for_an_interview_that_was_known_long_before_its_end(self) -> None:
-        unready = replace(NULL, respondent_email="ada@example.com", completed_at=3 * DAY)
+        unready = NULL._replace(respondent_email="ada@example.com", completed_at=3 * DAY)
         sync = hear(hear(None, BARE), unready, 3 * DAY + 1_000, read=True)
         assert state(sync) == ("pending", "analysis_not_ready", "read")
         assert hear(sync, unready, 4 * DAY, read=True).reason == "no_quality_score"
@@ -135,7 +133,7 @@ class TestReading:
         assert state(sync) == ("skipped", "anonymous", None)
 
     def test_keeps_what_only_the_webhook_told(self) -> None:
-        told = replace(NULL, respondent_email="ada@example.com", sentiment="mixed", transcript_url="u")
+        told = NULL._replace(respondent_email="ada@example.com", sentiment="mixed", transcript_url="u")
         body = load("koji/read")["body"]
         sync = advance(hear(None, told), heard_from_read(CONNECTION, "int_1", body, 2_000), str.upper)
         properties = json.loads(sync.event or "")["event_properties"]
@@ -150,7 +148,7 @@ class TestReading:
         assert heard.interview.occurred_at is None
 
     def test_a_message_that_tells_less_does_not_call_a_send_back(self) -> None:
-        thin = replace(WHOLE, themes=None)
+        thin = WHOLE._replace(themes=None)
         sync = hear(hear(None, BARE), thin, read=True)
         assert sync.stage is Stage.SEND
         assert hear(sync, BARE).stage is Stage.SEND
@@ -161,7 +159,7 @@ class TestSkips:
         ("first", "reason"),
         [
             (LOW, "below_quality_gate"),
-            (replace(WHOLE, analysis_status="failed"), "analysis_failed"),
+            (WHOLE._replace(analysis_status="failed"), "analysis_failed"),
             (NULL, "anonymous"),
         ],
     )
@@ -178,19 +176,19 @@ class TestSkips:
 
     def test_in_flight_are_reopened_with_the_body_that_flies(self) -> None:
         flying = sending()
-        sync = hear(hear(flying, LOW), replace(WHOLE, respondent_email="grace@example.com"))
+        sync = hear(hear(flying, LOW), WHOLE._replace(respondent_email="grace@example.com"))
         assert state(sync) == ("pending", None, "send")
         assert (sync.event, sync.user_id) == (flying.event, "ada@example.com")
 
     def test_after_an_unknown_outcome_keep_the_body(self) -> None:
         unsure = sending(sending_since=None, unknown_since=2_000)
-        sync = hear(hear(unsure, LOW), replace(WHOLE, respondent_email="grace@example.com"))
+        sync = hear(hear(unsure, LOW), WHOLE._replace(respondent_email="grace@example.com"))
         assert (sync.event, sync.user_id, sync.stage) == (unsure.event, "ada@example.com", "send")
 
     def test_after_an_unknown_outcome_never_send_to_another_user_unasked(self) -> None:
         nobody = hear(sending(sending_since=None, unknown_since=2_000), NULL)
         assert state(nobody) == ("skipped", "anonymous", None)
-        reopened = hear(nobody, replace(WHOLE, respondent_email="grace@example.com"))
+        reopened = hear(nobody, WHOLE._replace(respondent_email="grace@example.com"))
         assert state(reopened) == ("failed", "outcome_unknown", None)
         forced = hear(hear(reopened, BARE, force=True), BARE, read=True)
         assert (forced.stage, forced.user_id) == ("send", "grace@example.com")
@@ -206,7 +204,7 @@ class TestAnonymous:
             sending(sending_since=None, unknown_since=2_000),
             ended(SyncStatus.FAILED, "rejected_by_amplitude"),
             ended(SyncStatus.FAILED, "outcome_unknown", unknown_since=2_000),
-            hear(None, replace(WHOLE, respondent_email="none")),
+            hear(None, WHOLE._replace(respondent_email="none")),
         ],
     )
     def test_a_mark_leaves_nothing_that_tells_who_it_was(self, sync: Sync) -> None:
@@ -218,7 +216,7 @@ class TestAnonymous:
             assert "ada@example.com" not in repr(after).lower()
 
     def test_nobody_keeps_no_external_id(self) -> None:
-        sync = hear(None, replace(WHOLE, email_given=False, respondent_email=None, external_id="user-1"))
+        sync = hear(None, WHOLE._replace(email_given=False, respondent_email=None, external_id="user-1"))
         assert state(sync) == ("skipped", "anonymous", None)
         assert "user-1" not in repr(sync)
 
@@ -246,13 +244,13 @@ class TestAnonymous:
 class TestFrozen:
     def test_user_and_event_stay_once_sent(self) -> None:
         sync = sending(sending_since=None)
-        after = hear(sync, replace(WHOLE, respondent_email="grace@example.com", sentiment="mixed"))
+        after = hear(sync, WHOLE._replace(respondent_email="grace@example.com", sentiment="mixed"))
         assert (after.user_id, after.event, after.due) == (sync.user_id, sync.event, sync.due)
-        bad = hear(sync, replace(WHOLE, respondent_email="none"))
+        bad = hear(sync, WHOLE._replace(respondent_email="none"))
         assert (state(bad), bad.user_id) == (("pending", None, "send"), "ada@example.com")
 
     def test_before_that_a_correction_counts(self) -> None:
-        after = hear(hear(None, WHOLE), replace(WHOLE, respondent_email="grace@example.com"))
+        after = hear(hear(None, WHOLE), WHOLE._replace(respondent_email="grace@example.com"))
         assert after.user_id == "grace@example.com"
         assert "ada@" not in (after.event or "") + (after.identify or "")
 
@@ -268,7 +266,7 @@ class TestForce:
     def test_reads_again_and_sends_the_same_body(self) -> None:
         reading = hear(synced(), BARE, force=True)
         assert state(reading) == ("synced", None, "read")
-        sync = hear(reading, replace(WHOLE, respondent_email="grace@example.com"), read=True)
+        sync = hear(reading, WHOLE._replace(respondent_email="grace@example.com"), read=True)
         assert state(sync) == ("synced", None, "send")
         assert (sync.event, sync.user_id) == (synced().event, "ada@example.com")
 
@@ -285,9 +283,9 @@ class TestForce:
 
     def test_makes_a_new_body_only_when_the_old_was_surely_refused(self) -> None:
         refused = ended(SyncStatus.FAILED, "rejected_by_amplitude")
-        told = replace(WHOLE, respondent_email="grace@example.com")
+        told = WHOLE._replace(respondent_email="grace@example.com")
         assert hear(hear(refused, BARE, force=True), told, read=True).user_id == "grace@example.com"
-        unsure = replace(refused, unknown_since=2_000)
+        unsure = refused._replace(unknown_since=2_000)
         assert hear(hear(unsure, BARE, force=True), told, read=True).user_id == "ada@example.com"
         flying = hear(hear(sending(), BARE, force=True), told, read=True)
         assert (flying.event, flying.user_id) == (sending().event, "ada@example.com")
@@ -329,20 +327,20 @@ class TestReplay:
 
     def test_a_caller_who_corrects_a_refused_one_is_heard(self) -> None:
         refused = ended(SyncStatus.FAILED, "rejected_by_amplitude")
-        told = replace(BARE, email_given=True, respondent_email="grace@example.com")
+        told = BARE._replace(email_given=True, respondent_email="grace@example.com")
         assert hear(refused, told, given=True).user_id == "grace@example.com"
 
 
 class TestMerge:
     def test_the_earliest_webhook_counts(self) -> None:
-        one, two = replace(BARE, occurred_at=2), replace(BARE, occurred_at=1)
+        one, two = BARE._replace(occurred_at=2), BARE._replace(occurred_at=1)
         assert merge(merge(one, two), one).occurred_at == merge(two, one).occurred_at == 1
 
     def test_empty_themes_take_nothing_back(self) -> None:
-        assert merge(WHOLE, replace(BARE, themes=())).themes == ("pricing",)
+        assert merge(WHOLE, BARE._replace(themes=())).themes == ("pricing",)
 
     def test_a_score_of_zero_is_told(self) -> None:
-        assert merge(WHOLE, replace(BARE, quality_score=0)).quality_score == 0
+        assert merge(WHOLE, BARE._replace(quality_score=0)).quality_score == 0
 
     def test_themes_and_score_from_two_messages_make_it_ready(self) -> None:
-        assert merge(replace(BARE, themes=("a",)), replace(BARE, quality_score=4)).ready
+        assert merge(BARE._replace(themes=("a",)), BARE._replace(quality_score=4)).ready
