@@ -96,7 +96,7 @@ def _event(
 
 def iso(millis: int) -> str:
     """Return a time as `YYYY-MM-DDTHH:MM:SSZ`."""
-    return datetime.fromtimestamp(millis // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(millis // 1000, UTC).isoformat()[:19] + "Z"
 
 
 def _cut(text: str | None) -> str | None:

@@ -26,7 +26,8 @@ _END_OF_TIME = 4_102_444_800_000  # 2100
 def text(value: Any) -> str | None:
     """Return text without surrounding space and without what no database takes; numbers become text."""
     if isinstance(value, str):
-        return _UNSTORABLE.sub("", value).strip() or None
+        whole = value if value.isprintable() else _UNSTORABLE.sub("", value)
+        return whole.strip() or None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     if isinstance(value, int):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
 from sqlalchemy import Connection, Select, func, select
@@ -107,6 +107,12 @@ def storable(value: Any) -> Any:
     return whole.replace("\0", "\ufffd")
 
 
+def are_storable(values: Iterable[Any]) -> bool:
+    """Tell whether values are stored as they are."""
+    texts = "".join([value for value in values if isinstance(value, str)])
+    return "\0" not in texts and _is_whole(texts)
+
+
 def _postgres_rows(columns: Mapping[str, str]) -> str:
     picked = (f"CAST(value ->> {at} AS {kind}) AS {name}" for at, (name, kind) in enumerate(columns.items()))
     return _POSTGRES_ROWS.replace("{picked}", ", ".join(picked))
@@ -126,10 +132,7 @@ def _json(values: Sequence[Row]) -> str:
 
 
 def _bindable(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    texts = "".join([value for value in values if isinstance(value, str)])
-    if "\0" in texts or not _is_whole(texts):
-        return tuple(map(storable, values))
-    return values
+    return values if are_storable(values) else tuple(map(storable, values))
 
 
 def _is_whole(value: str) -> bool:

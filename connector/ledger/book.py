@@ -27,6 +27,7 @@ from connector.ledger import (
 )
 from connector.ledger.dialect import empty_log, writer_engine
 from connector.ledger.reader import Reader
+from connector.ledger.recent import Recent
 from connector.ledger.writer import Writer
 from connector.models import Stage
 from connector.ports import (
@@ -56,6 +57,7 @@ class Book:
         self._write_engine = writer_engine(database_url)
         self._writer = Writer(self._write_engine)
         self._reader = Reader(database_url)
+        self._recent = Recent()
         self.hash_user: Callable[[str], str]
 
     async def obtain_keys(self, seal: keys.Seal, unseal: keys.Open) -> None:
@@ -81,11 +83,22 @@ class Book:
 
     async def accept(self, delivery: Delivery) -> bool:
         """Store what came in; return whether it was new. Raises `StoreUnavailable` after 8 s or so."""
-        return cast("bool", await self._writer.submit(delivery))
+        fresh = cast("bool", await self._writer.submit(delivery))
+        if fresh:
+            self._recent.keep(delivery)
+        return fresh
 
     async def take_new(self, connections: Sequence[str], limit: int) -> list[Delivery]:
         """Return the oldest deliveries of connections that nobody looked at yet."""
-        return await self._read(lambda c: inbox.take_new(c, connections, limit))
+        found = await self._read(lambda c: inbox.new_ones(c, connections, limit))
+        known = {
+            number: one._replace(id=number)
+            for number, name, digest in found
+            if (one := self._recent.take(name, digest)) is not None
+        }
+        if unknown := [number for number, _, _ in found if number not in known]:
+            known |= {one.id: one for one in await self._read(lambda c: inbox.read(c, unknown))}
+        return [known[number] for number, _, _ in found if number in known]
 
     async def revise(
         self,

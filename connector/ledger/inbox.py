@@ -86,23 +86,28 @@ def _insert(connection: Connection, rows: Sequence[Row]) -> list[bool]:
     return _insert(connection, rows[:middle]) + _insert(connection, rows[middle:])
 
 
-def take_new(connection: Connection, names: Sequence[str], limit: int) -> list[Delivery]:
-    """Return the oldest deliveries that nobody looked at yet, of each connection its share."""
+def new_ones(connection: Connection, names: Sequence[str], limit: int) -> list[tuple[int, str, str]]:
+    """Return id, connection and digest of the oldest deliveries that nobody looked at yet.
+
+    Each connection has its share, and of each there are as many as are not too long together.
+    """
     share = max(1, limit // max(1, len(names)))
-    return [delivery for name in names for delivery in _take_new(connection, name, share)]
+    return [(number, name, digest) for name in names for number, digest in _new(connection, name, share)]
 
 
-def _take_new(connection: Connection, name: str, limit: int) -> list[Delivery]:
-    """Return as many as are not too long together."""
-    mine = (_is_new, inbox.c.connection == name)
+def _new(connection: Connection, name: str, limit: int) -> list[tuple[int, str]]:
     length = func.coalesce(func.length(inbox.c.body), 0)
-    oldest = fetch(connection, select(inbox.c.id, length).where(*mine).order_by(inbox.c.id).limit(limit))
-    if not oldest:
-        return []
-    before = accumulate((size for _, size in oldest), initial=0)
-    last = max(number for (number, _), taken in zip(oldest, before, strict=False) if taken < _TAKEN)
-    columns = [inbox.c[name] for name in ("id", *_COLUMNS)]
-    return _read(connection, select(*columns).where(*mine, inbox.c.id <= last).order_by(inbox.c.id))
+    query = select(inbox.c.id, inbox.c.digest, length).where(_is_new, inbox.c.connection == name)
+    oldest = fetch(connection, query.order_by(inbox.c.id).limit(limit))
+    before = accumulate((size for _, _, size in oldest), initial=0)
+    return [
+        (number, digest) for (number, digest, _), sum_ in zip(oldest, before, strict=False) if sum_ < _TAKEN
+    ]
+
+
+def read(connection: Connection, ids: Sequence[int]) -> list[Delivery]:
+    """Return deliveries by their ids."""
+    return _read(connection, _select_all().where(inbox.c.id.in_(ids)))
 
 
 def mark_done(connection: Connection, ids: Sequence[int]) -> None:
@@ -164,5 +169,4 @@ def _select_all() -> Select[Any]:
 
 
 def _read(connection: Connection, query: Select[Any]) -> list[Delivery]:
-    names = ("id", *_COLUMNS)
-    return [Delivery(**dict(zip(names, row, strict=True))) for row in fetch(connection, query)]
+    return [Delivery._make((*values, number)) for number, *values in fetch(connection, query)]
