@@ -11,12 +11,13 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from types import FrameType
+from typing import Literal
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from connector.commands.http_writes import OneWriteProtocol
 from connector.errors import SettingsError
 from connector.surfaces.cli.terminal import say
 
@@ -55,7 +56,7 @@ def config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
         app,
         host=host,
         port=port,
-        http=OneWriteProtocol,
+        http=_protocol(),
         lifespan="on",
         ws="none",
         log_config=None,
@@ -66,6 +67,14 @@ def config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
         h11_max_incomplete_event_size=LARGEST_HEAD,
     )
+
+
+def _protocol() -> type[asyncio.Protocol] | Literal["auto"]:
+    if find_spec("httptools") is None:  # it is not built for every Python
+        return "auto"
+    from connector.commands.http_writes import OneWriteProtocol  # noqa: PLC0415 - needs httptools
+
+    return OneWriteProtocol
 
 
 class Server(uvicorn.Server):
