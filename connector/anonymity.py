@@ -18,7 +18,7 @@ def without_person(sync: Sync) -> Sync:
     """Forget whatever could tell who the respondent is, Amplitude's words among it."""
     facts = sync.facts
     return sync._replace(
-        facts=None if facts is None else facts._replace(respondent_email=None, external_id=None),
+        facts=None if facts is None else facts.nobodys(),
         user_id=None,
         user_hash=None,
         identify=None,

@@ -40,6 +40,7 @@ _KEY = re.compile(r"[A-Za-z0-9_$-]{1,40}")
 _EVENT_NAME = re.compile(r"[a-z_]+(?:\.[a-z_]+)+")
 _MOST_KEYS = 40
 _LONGEST_INDEX = 6
+_OVER = frozenset({"completed", _READY, "quality_scored", "failed_quality_gate"})
 _ABSENT = object()
 
 
@@ -108,7 +109,12 @@ def read_interview(
         mode=values.text(read.first("mode")),
         duration_seconds=values.as_number(read.first("duration_seconds", "durationSeconds")),
         respondent_messages=values.as_count(read.first("respondent_messages", "respondentMessages")),
+        over=name in _OVER or status is not None or score is not None or _is_completed(read),
     )
+
+
+def _is_completed(read: _Body) -> bool:
+    return _lower(values.text(read.first("status"))) == "completed" or read.first("completed_at") is not None
 
 
 def shape(body: Any) -> list[str]:

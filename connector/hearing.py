@@ -63,9 +63,7 @@ def merge(old: Interview | None, new: Interview) -> Interview:
     merged = new if old is None else _over(old, new)
     if not merged.ready and merged.themes and merged.quality_score is not None:
         merged = merged._replace(ready=True)
-    if merged.anonymous and (merged.respondent_email or merged.external_id):
-        merged = merged._replace(respondent_email=None, external_id=None)
-    return merged
+    return merged.nobodys() if merged.anonymous else merged
 
 
 def _over(old: Interview, new: Interview) -> Interview:

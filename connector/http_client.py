@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
@@ -62,18 +63,45 @@ async def call(
     answer that drips past the deadline `ReadTimeout`.
     """
     try:
-        prepared = client.build_request(method, url, **request)
-    except httpx.InvalidURL as error:
-        raise httpx.UnsupportedProtocol("the address cannot be used") from error
-    try:
         async with asyncio.timeout(_DEADLINE_SECONDS):
-            response = await client.send(prepared, auth=auth, stream=True)
+            response = await _send(client, method, url, auth, request)
             try:
                 return await _read(response, limit)
             finally:
                 await response.aclose()
     except TimeoutError as error:
         raise httpx.ReadTimeout(f"no whole answer within {_DEADLINE_SECONDS:.0f} s") from error
+
+
+@asynccontextmanager
+async def stream(
+    client: httpx.AsyncClient, method: str, url: str, *, auth: httpx.Auth | None = None, **request: Any
+) -> AsyncIterator[httpx.Response]:
+    """Make one request and yield its answer with the body unread; it is closed whatever happens.
+
+    The headers come within 30 seconds; the body may take as long as it is not silent for 20. Raises as
+    `call`.
+    """
+    try:
+        async with asyncio.timeout(_DEADLINE_SECONDS):
+            response = await _send(client, method, url, auth, request)
+    except TimeoutError as error:
+        raise httpx.ReadTimeout(f"no answer within {_DEADLINE_SECONDS:.0f} s") from error
+    try:
+        yield response
+    finally:
+        await response.aclose()
+
+
+async def _send(
+    client: httpx.AsyncClient, method: str, url: str, auth: httpx.Auth | None, request: Mapping[str, Any]
+) -> httpx.Response:
+    try:
+        prepared = client.build_request(method, url, **request)
+    except httpx.InvalidURL as error:
+        raise httpx.UnsupportedProtocol("the address cannot be used") from error
+    try:
+        return await client.send(prepared, auth=auth, stream=True)
     except httpx.InvalidURL as error:
         raise httpx.RemoteProtocolError("a redirect to an address that cannot be used") from error
 

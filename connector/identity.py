@@ -29,11 +29,14 @@ _LONGEST = 1_024  # Amplitude cuts longer ids without a word, and two people cou
 def whose(interview: Interview, *, null_email_is_anonymous: bool, trust_external_id: bool) -> str | None:
     """Return the Amplitude user id of a respondent, or None for an anonymous one.
 
-    In this order: an anonymous mark says nobody; then the respondent's e-mail as it is; then, where trusted,
-    an external id that somebody else issued. A null e-mail is an anonymous mark where the settings say so.
+    In this order: an anonymous mark says nobody; then whom we invited under the external id that came back;
+    then the respondent's e-mail as it is; then, where trusted, an external id that somebody else issued. A
+    null e-mail is an anonymous mark where the settings say so.
     """
     if interview.anonymous:
         return None
+    if interview.invitee:
+        return interview.invitee
     if interview.respondent_email:
         return interview.respondent_email
     if interview.email_given and null_email_is_anonymous:

@@ -1,60 +1,21 @@
-"""Read interviews from Koji's REST API."""
+"""Koji's REST API: start, read and end interviews."""
 
 from __future__ import annotations
 
-import json
-import re
-import time
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
 
 import httpx
 
-from connector.errors import (
-    ConnectorError,
-    CredentialsRejected,
-    NotFound,
-    UpstreamRejected,
-    UpstreamUnavailable,
-)
-from connector.http_client import ANSWER_LIMIT, Reply, call, redirect_base
-from connector.retry_after import retry_after_seconds
+from connector import koji_answers as answers
+from connector.errors import CredentialsRejected, OutcomeUnknown, UpstreamRejected, UpstreamUnavailable
+from connector.http_client import ANSWER_LIMIT, Reply, call, never_sent, redirect_base
+from connector.inviting import Started
 
-_DEFAULT_WAIT: Final = 5
-_LONGEST_QUOTE: Final = 120
-# Koji's sentences are quoted; anything with an address, a key or an id in it is not.
-_PLAIN: Final = re.compile(r"(?:(?!\S{24})[A-Za-z0-9 .,:;'_()!?-])+")
-
-_FINAL: Final[Mapping[int, tuple[type[ConnectorError], str, str, str]]] = MappingProxyType(
-    {
-        401: (
-            CredentialsRejected,
-            "koji_key",
-            "Koji refused KOJI_API_KEY",
-            "check it, or make a new key in the project",
-        ),
-        402: (
-            UpstreamRejected,
-            "koji_credits",
-            "Koji asks for credits or another plan",
-            "look at the plan in Koji",
-        ),
-        403: (
-            CredentialsRejected,
-            "koji_permission",
-            "KOJI_API_KEY lacks the permission interview:read",
-            "add it to the key in Koji",
-        ),
-    }
-)
-_OTHER = (
-    UpstreamRejected,
-    UpstreamRejected.code,
-    "Koji refused the read",
-    "check interview_id and KOJI_BASE_URL",
-)
+_START = "/api/v1/interviews/start"
+_COMPLETE = "/api/interview/complete"
+_NO_ADDRESS = "KOJI_BASE_URL is no http or https address."
 
 
 class KojiClient:
@@ -72,90 +33,129 @@ class KojiClient:
         Raises `NotFound` (`not_found_in_koji`), `CredentialsRejected` (`koji_key`, `koji_permission`),
         `UpstreamRejected` (`koji_credits`, `koji_redirect`, …) or `UpstreamUnavailable` with `retry_after`.
         """
-        if not (self._api_key.isascii() and self._api_key.isprintable()):
-            raise CredentialsRejected(
-                "KOJI_API_KEY has characters that no HTTP header can carry; copy the key again.",
-                code="koji_key",
-            )
         path = f"/api/v1/interviews/{_segment(interview_id)}"
-        try:
-            reply = await call(self._client, "GET", self._base + path, headers=self._headers)
-        except httpx.UnsupportedProtocol:
-            raise UpstreamRejected("KOJI_BASE_URL is no http or https address.") from None
-        except httpx.RequestError as error:
-            raise UpstreamUnavailable(
-                f"Koji could not be reached ({type(error).__name__}); try again later.",
-                retry_after=_DEFAULT_WAIT,
-            ) from None
+        reply = await self._repeatable("GET", path)
+        if reply.status == 404:
+            raise answers.not_found()
         if not 200 <= reply.status < 300:
-            raise _refusal(reply, self._base + path, path, _quoted(reply.body, self._api_key))
-        return _interview(reply)
+            said = answers.quoted(reply.body, self._api_key)
+            raise answers.refusal(
+                reply.status, reply.headers, said, permission="interview:read", what="the read"
+            )
+        return _whole_object(reply)
+
+    async def start(self, body: Mapping[str, Any]) -> Started:
+        """Start an interview with exactly this body (Koji REST: the key needs `interview:start`).
+
+        Raises `UpstreamUnavailable` when it surely did not happen, `OutcomeUnknown` when nobody knows,
+        `CredentialsRejected` (`koji_key`, `koji_permission`), and `UpstreamRejected`: `koji_credits`, or
+        `refused_by_koji` for this one person.
+        """
+        self._check_key()
+        url = self._base + _START
+        try:
+            reply = await call(self._client, "POST", url, json=dict(body), headers=self._headers)
+        except httpx.UnsupportedProtocol:
+            raise UpstreamUnavailable(
+                _NO_ADDRESS, code="koji_redirect", retry_after=answers.DEFAULT_WAIT
+            ) from None
+        except httpx.RequestError as error:
+            name = type(error).__name__
+            if never_sent(error):
+                raise _unreachable(name) from None
+            raise OutcomeUnknown(
+                f"The call was cut ({name}); Koji may or may not have started the interview."
+            ) from None
+        if 300 <= reply.status < 400:
+            words = answers.redirected(redirect_base(url, _START, reply.headers))
+            raise UpstreamUnavailable(words, code="koji_redirect", retry_after=answers.DEFAULT_WAIT)
+        if not 200 <= reply.status < 300:
+            said = answers.quoted(reply.body, self._api_key)
+            raise answers.start_refusal(reply.status, reply.headers, said)
+        return answers.read_start(reply.body)
+
+    async def complete(self, interview_id: str, session_token: str, reason: str) -> Mapping[str, Any]:
+        """End an interview; return Koji's JSON object, the same for one that was ended before.
+
+        Koji REST: idempotent, 409 carries what 200 carries; the key needs `interview:complete`. Raises as
+        `read`, and `CredentialsRejected` with code `koji_session` when the key or the session token is wrong.
+        """
+        if not (session_token.isascii() and session_token.isprintable()):
+            raise _session_refused()
+        reply = await self._repeatable(
+            "POST",
+            _COMPLETE,
+            json={"interview_id": interview_id, "reason": reason},
+            headers={"X-Session-Token": session_token},
+        )
+        if reply.status == 404:
+            raise answers.not_found()
+        if reply.status == 401:
+            raise _session_refused()
+        if reply.status != 409 and not 200 <= reply.status < 300:
+            said = answers.quoted(reply.body, self._api_key)
+            raise answers.refusal(
+                reply.status, reply.headers, said, permission="interview:complete", what="to end it"
+            )
+        told = answers.read_object(reply.body) or {}
+        return {"interview_id": interview_id, "status": "completed", **told}
+
+    async def _repeatable(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **request: Any
+    ) -> Reply:
+        """Make a call that may be made again; an answer that is a redirect is an error."""
+        self._check_key()
+        url = self._base + path
+        try:
+            reply = await call(
+                self._client, method, url, headers={**self._headers, **(headers or {})}, **request
+            )
+        except httpx.UnsupportedProtocol:
+            raise UpstreamRejected(_NO_ADDRESS) from None
+        except httpx.RequestError as error:
+            raise _unreachable(type(error).__name__) from None
+        if 300 <= reply.status < 400:
+            raise UpstreamRejected(
+                answers.redirected(redirect_base(url, path, reply.headers)), code="koji_redirect"
+            )
+        return reply
+
+    def _check_key(self) -> None:
+        if not (self._api_key.isascii() and self._api_key.isprintable()):
+            raise answers.malformed_key()
 
 
 def _segment(interview_id: str) -> str:
     """Quote an id as one path segment; dots alone would climb the path, and no interview has such an id."""
     if not interview_id.strip("."):
-        raise _not_found()
+        raise answers.not_found()
     try:
         return quote(interview_id, safe="")
     except UnicodeEncodeError:
-        raise _not_found() from None
+        raise answers.not_found() from None
 
 
-def _interview(reply: Reply) -> Mapping[str, Any]:
+def _whole_object(reply: Reply) -> Mapping[str, Any]:
     if not reply.whole:
         raise UpstreamRejected(
             f"Koji's answer is larger than {ANSWER_LIMIT // 1024 // 1024} MB; it was not read."
         )
-    try:
-        interview = json.loads(reply.body)
-    except (ValueError, RecursionError):
-        interview = None
-    if not isinstance(interview, dict):
+    told = answers.read_object(reply.body)
+    if told is None:
         raise UpstreamUnavailable(
             "Koji answered with something that is not a JSON object; check KOJI_BASE_URL if this stays.",
-            retry_after=_DEFAULT_WAIT,
+            retry_after=answers.DEFAULT_WAIT,
         )
-    return interview
+    return told
 
 
-def _refusal(reply: Reply, url: str, path: str, said: str) -> ConnectorError:
-    status = reply.status
-    if status == 404:
-        return _not_found()
-    if 300 <= status < 400:
-        base = redirect_base(url, path, reply.headers)
-        advice = f"set KOJI_BASE_URL to {base}" if base else "check KOJI_BASE_URL"
-        return UpstreamRejected(f"Koji's address redirects: {advice}.", code="koji_redirect")
-    if status in (408, 429) or status >= 500:
-        wait = retry_after_seconds(reply.headers, time.time())
-        return UpstreamUnavailable(
-            f"Koji answered {status}{said}; try again later.",
-            retry_after=_DEFAULT_WAIT if wait is None else wait,
-        )
-    error, code, what, next_step = _FINAL.get(status, _OTHER)
-    return error(f"{what} ({status}){said}: {next_step}.", code=code)
-
-
-def _not_found() -> NotFound:
-    return NotFound(
-        "Koji has no such interview in the project of this key; check interview_id and KOJI_API_KEY.",
-        code="not_found_in_koji",
+def _unreachable(name: str) -> UpstreamUnavailable:
+    return UpstreamUnavailable(
+        f"Koji could not be reached ({name}); try again later.", retry_after=answers.DEFAULT_WAIT
     )
 
 
-def _quoted(body: bytes, api_key: str) -> str:
-    """Return Koji's own words in brackets, or nothing. Koji does not publish the shape of its errors."""
-    try:
-        problem = json.loads(body)
-    except (ValueError, RecursionError):
-        return ""
-    if not isinstance(problem, dict):
-        return ""
-    error = problem.get("error")
-    nested = (error.get("message"), error.get("code")) if isinstance(error, dict) else (error,)
-    for text in (*nested, problem.get("message"), problem.get("detail")):
-        if isinstance(text, str) and text.strip():
-            words = " ".join(text.split())[:_LONGEST_QUOTE]
-            return f' ("{words}")' if _PLAIN.fullmatch(words) and api_key not in words else ""
-    return ""
+def _session_refused() -> CredentialsRejected:
+    return CredentialsRejected(
+        "Koji refused the API key or the session token of this interview.", code="koji_session"
+    )

@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol
 
 from connector.errors import CredentialsRejected, UpstreamRejected, UpstreamUnavailable
+from connector.inviting import Started
 from connector.ports import Clock, Ledger
 
 _SHARED_FOR = 2_000
 _WINDOW = 61_000  # a minute and a margin: what we space evenly may arrive less evenly
 _RETRY_SECONDS = 5
+SESSION = "koji_session"
 _Body = Mapping[str, Any]
 
 
-class KojiReader(Protocol):
-    """Something that reads one interview from Koji, whatever the budget."""
+class KojiCalls(Protocol):
+    """Something that calls Koji, whatever the budget."""
 
     async def read(self, interview_id: str) -> _Body:
         """Return Koji's JSON object."""
         ...
 
+    async def start(self, body: _Body) -> Started:
+        """Start one interview."""
+        ...
+
+    async def complete(self, interview_id: str, session_token: str, reason: str) -> _Body:
+        """End one interview."""
+        ...
+
 
 class BudgetedKoji:
-    """Reads interviews without ever going over the key's calls a minute, in any process."""
+    """Calls Koji without ever going over the key's calls a minute, in any process."""
 
-    def __init__(
-        self, reader: KojiReader, ledger: Ledger, clock: Clock, *, key: str, per_minute: int
-    ) -> None:
-        self._reader = reader
+    def __init__(self, calls: KojiCalls, ledger: Ledger, clock: Clock, *, key: str, per_minute: int) -> None:
+        self._calls = calls
         self._ledger = ledger
         self._clock = clock
         self._key = key
@@ -41,19 +49,26 @@ class BudgetedKoji:
 
         With `patience` budget and call together take at most that many seconds, else `UpstreamUnavailable`.
         """
-        if patience is None:
-            return await self._read(interview_id, None)
-        try:
-            async with asyncio.timeout(patience):
-                return await self._read(interview_id, patience)
-        except TimeoutError:
-            raise UpstreamUnavailable(
-                f"Koji did not answer within {patience:.0f} seconds; call again later.",
-                retry_after=_RETRY_SECONDS,
-            ) from None
-        except (CredentialsRejected, UpstreamRejected) as error:
-            # a caller knows two codes; which credential or address it is stands in the words
-            raise type(error)(error.message, retry_after=error.retry_after) from error
+        return await _patiently(self._read(interview_id, patience), patience)
+
+    async def turn(self) -> None:
+        """Wait for one call of the budget, as a lane waits: as long as it takes."""
+        await self._take(None)
+
+    async def start(self, body: _Body) -> Started:
+        """Start one interview with a call that `turn` has taken from the budget."""
+        return await self._calls.start(body)
+
+    async def complete(
+        self, interview_id: str, session_token: str, reason: str, *, patience: float | None = None
+    ) -> _Body:
+        """End one interview; `patience` as in `read`."""
+
+        async def complete() -> _Body:
+            await self._take(patience)
+            return await self._calls.complete(interview_id, session_token, reason)
+
+        return await _patiently(complete(), patience)
 
     async def _read(self, interview_id: str, patience: float | None) -> _Body:
         task = self._running(interview_id)
@@ -73,7 +88,7 @@ class BudgetedKoji:
         return self._shared[interview_id][1] if interview_id in self._shared else None
 
     def _begin(self, interview_id: str) -> asyncio.Task[_Body]:
-        task = asyncio.ensure_future(self._reader.read(interview_id))
+        task = asyncio.ensure_future(self._calls.read(interview_id))
         task.add_done_callback(_looked_at)
         self._shared[interview_id] = (self._clock.now(), task)
         return task
@@ -97,3 +112,21 @@ def _looked_at(task: asyncio.Task[_Body]) -> None:
     """Keep asyncio quiet about an error of a read for which nobody waits any more."""
     if not task.cancelled():
         task.exception()
+
+
+async def _patiently(making: Coroutine[Any, Any, _Body], patience: float | None) -> _Body:
+    """Return what a call answers; an interactive one has so many seconds and knows two codes of refusal."""
+    if patience is None:
+        return await making
+    try:
+        async with asyncio.timeout(patience):
+            return await making
+    except TimeoutError:
+        raise UpstreamUnavailable(
+            f"Koji did not answer within {patience:.0f} seconds; call again later.",
+            retry_after=_RETRY_SECONDS,
+        ) from None
+    except (CredentialsRejected, UpstreamRejected) as error:
+        # which credential or address it is stands in the words
+        code = error.reason if error.reason == SESSION else None
+        raise type(error)(error.message, code=code, retry_after=error.retry_after) from error

@@ -13,7 +13,9 @@ class Interview(NamedTuple):
     """All that we know of one Koji interview, whoever told us: webhook, read, or caller.
 
     `themes` are in Koji's order. `quality_score` is 0 to 5, not rounded. `email_given` is true once anybody
-    sent a `respondent_email`, even null: null says "nobody" where absence says nothing.
+    sent a `respondent_email`, even null: null says "nobody" where absence says nothing. `invitee` is the
+    Amplitude user id (else the e-mail) of the invitation whose `external_id` came back, and what follows it
+    describes that invitation. `over` says that the interview has ended.
 
     A tuple, as `ports.Sync` and `ports.Delivery` are, because thousands a second are made of rows.
     """
@@ -36,6 +38,24 @@ class Interview(NamedTuple):
     mode: str | None = None
     duration_seconds: float | None = None
     respondent_messages: int | None = None
+    invitee: str | None = None
+    launch_id: str | None = None
+    cohort_id: str | None = None
+    cohort_name: str | None = None
+    variant: str | None = None
+    over: bool = False
+
+    def nobodys(self) -> Interview:
+        """Return it without what tells, or leads to, who the respondent is."""
+        return self._replace(
+            respondent_email=None,
+            external_id=None,
+            invitee=None,
+            launch_id=None,
+            cohort_id=None,
+            cohort_name=None,
+            variant=None,
+        )
 
     def told(self) -> dict[str, Any]:
         """Return what differs from its default."""

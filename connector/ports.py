@@ -6,11 +6,13 @@ Adapters implement these; tests swap them for fakes. Times are milliseconds sinc
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from connector.amplitude.answers import Answer
+from connector.inviting import Cohort, Started
+from connector.launch_ports import Invitations, Launches
 from connector.models import Interview, Stage, SyncStatus
 from connector.settings import Connection, Settings
 
@@ -36,6 +38,28 @@ class Koji(Protocol):
         `patience` marks an interactive call, which waits at most that many seconds for the budget; without it
         the call waits as long as it takes. Raises `NotFound`, `CredentialsRejected`, `UpstreamRejected` or
         `UpstreamUnavailable`.
+        """
+        ...
+
+    async def turn(self) -> None:
+        """Wait for one call of the key's budget, for a start."""
+        ...
+
+    async def start(self, body: Mapping[str, Any]) -> Started:
+        """Start an interview with the call that `turn` gave.
+
+        Raises `UpstreamUnavailable` when it surely did not happen, `OutcomeUnknown` when nobody knows,
+        `CredentialsRejected`, and `UpstreamRejected`, of which `refused_by_koji` is about this one person.
+        """
+        ...
+
+    async def complete(
+        self, interview_id: str, session_token: str, reason: str, *, patience: float | None = None
+    ) -> Mapping[str, Any]:
+        """End an interview; return Koji's JSON object. Harmless to repeat; `patience` as in `read`.
+
+        Raises as `read`, and `CredentialsRejected` with code `koji_session` when the key or the session token
+        is wrong.
         """
         ...
 
@@ -370,6 +394,29 @@ class Ledger(Protocol):
         ...
 
 
+class AmplitudeCohorts(Protocol):
+    """Amplitude's cohorts, with one project's key and secret. Raises the upstream errors."""
+
+    async def listed(self) -> list[Cohort]:
+        """Return the cohorts that can be found, without archived and hidden ones."""
+        ...
+
+    async def request(self, cohort_id: str, properties: Sequence[str]) -> str:
+        """Ask for a cohort's file with these user properties; return the request's id.
+
+        Counts against the limits on downloads. Raises `NotFound` for an unknown cohort.
+        """
+        ...
+
+    async def is_ready(self, request_id: str) -> bool:
+        """Tell whether the file is made. Raises `NotFound` when the request is forgotten."""
+        ...
+
+    def rows(self, request_id: str, columns: Sequence[str]) -> AsyncGenerator[list[dict[str, str]], None]:
+        """Yield the file's rows piece by piece, each with `user_id` and these columns."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """Everything that an operation may use."""
@@ -377,12 +424,17 @@ class Context:
     settings: Settings
     clock: Clock
     ledger: Ledger
+    launches: Launches
+    invitations: Invitations
     koji: Mapping[str, Koji]
     amplitude: Mapping[str, Amplitude]
     amplitude_users: Mapping[str, AmplitudeUsers]
     amplitude_elsewhere: Mapping[str, Amplitude]  # the same keys at the other region's address
+    amplitude_cohorts: Mapping[str, AmplitudeCohorts]
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    wake: Callable[..., None] = lambda *_: None  # takes kinds of lanes: intake, koji, amplitude
+    wake: Callable[..., None] = lambda *_: (
+        None
+    )  # takes kinds of lanes: intake, launches, koji, links, amplitude
 
     def connection(self, name: str) -> Connection:
         """Return the settings of a connection that is known to exist."""

@@ -31,12 +31,16 @@ from connector.settings_values import (
     EncryptionKeys,
     HeaderName,
     Host,
+    LinkTemplate,
     Secrets,
 )
 
 APPLICATION = "koji-amplitude"
 CONNECTION_NAME = "[a-z0-9-]{1,40}"
 DEFAULT_CONNECTION = "default"
+DEFAULT_LINK = "{base}/api/v1/embed/{project_id}?external_id={external_id}&mode={mode}&language={locale}"
+LAUNCH_DEFAULTS = frozenset({"mode", "locale", "email_property", "name_property", "variant"})
+"""What only a table of the file can give a connection: the defaults of its launches."""
 
 
 def _told(rule: str, example: str | float) -> Any:
@@ -77,6 +81,13 @@ class Connection(_Frozen):
         CountOrNone, _told("a whole number of seconds, 0 for no check", 300)
     ] = 300
     koji_rate_limit_per_minute: Annotated[Count, _told("a whole number of at least 1", 60)] = 60
+    koji_invite_by: Annotated[Literal["start", "link"], LOWER_CASE, _told("start or link", "start")] = "start"
+    koji_link_template: Annotated[LinkTemplate, _told("a URL with places", DEFAULT_LINK)] = DEFAULT_LINK
+    koji_send_email: Annotated[bool, _told("true or false", example=False)] = True
+    koji_default_mode: Annotated[
+        Literal["text", "voice"] | None, LOWER_CASE, _told("text or voice", "text")
+    ] = None
+    koji_complete_after_hours: Annotated[Count | None, _told("a whole number of hours", 48)] = None
     amplitude_api_key: Annotated[Credential | None, _told("an API key of Amplitude", "your-api-key")] = None
     amplitude_secret_key: Annotated[
         Credential | None, _told("a secret key of Amplitude", "your-secret-key")
@@ -91,6 +102,20 @@ class Connection(_Frozen):
     ] = 3.0
     connector_null_email_is_anonymous: Annotated[bool, _told("true or false", example=True)] = False
     connector_trust_external_id: Annotated[bool, _told("true or false", example=True)] = False
+    connector_max_interviews_per_launch: Annotated[
+        Count, Field(le=2_000_000), _told("a whole number from 1 to 2000000", 100)
+    ] = 100
+    connector_max_credits_per_day: Annotated[CountOrNone, _told("a whole number", 100)] = 100
+    mode: Annotated[Literal["text", "voice"] | None, LOWER_CASE, _told("text or voice", "text")] = None
+    locale: Annotated[str | None, _told("a language code", "en")] = None
+    email_property: Annotated[str | None, _told("the name of a user property", "email")] = None
+    name_property: Annotated[str | None, _told("the name of a user property", "name")] = None
+    variant: Annotated[str | None, _told("a text", "B")] = None
+
+    @property
+    def credit_lane(self) -> str:
+        """Name whose credits an interview takes: those of the Koji key, or of a connection that has none."""
+        return self.koji_lane or f"koji-links:{self.name}"
 
     @property
     def koji_lane(self) -> str | None:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from connector.errors import SettingsError
-from connector.settings import DEFAULT_CONNECTION, Connection, Settings
+from connector.settings import DEFAULT_CONNECTION, LAUNCH_DEFAULTS, Connection, Settings
 from connector.settings_files import (
     CONFIG_VARIABLE,
     Document,
@@ -33,7 +33,7 @@ _PREFIXES = ("CONNECTOR_", "KOJI_", "AMPLITUDE_")
 _GLOBAL = frozenset(Settings.model_fields) - {"connections"}
 _OF_CONNECTION = frozenset(Connection.model_fields) - {"name"}
 _INHERITED = frozenset(name for name in _OF_CONNECTION if name.startswith("connector_"))
-_ALL = _GLOBAL | _OF_CONNECTION
+_ALL = (_GLOBAL | _OF_CONNECTION) - LAUNCH_DEFAULTS
 _VARIABLES = frozenset(name.upper() for name in _ALL) | {CONFIG_VARIABLE}
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -13,13 +13,17 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SecretStr
 
+from connector.links import NAMES, needs
 from connector.models import Interview
 from connector.sealing import parse_key
 
 SQLITE = "sqlite:///"
 POSTGRESQL = "postgresql://"
 
-_CONCLUDED = frozenset({"ready", "email_given", "failed_quality_gate"})
+_CONCLUDED = frozenset(
+    {"ready", "email_given", "failed_quality_gate", "over"}
+    | {"invitee", "launch_id", "cohort_id", "cohort_name", "variant"}
+)
 ALIAS_FIELDS = frozenset(Interview._fields) - _CONCLUDED | {"event"}
 """What KOJI_FIELD_ALIASES can point at: what is told of an interview, and the name of the event."""
 
@@ -75,6 +79,14 @@ def _header_name(value: str) -> str:
     return value
 
 
+def _link_template(value: str) -> str:
+    if not value.startswith(("{base}", "http://", "https://")) or re.search(r"\s", value):
+        raise ValueError("must begin with {base}, http:// or https:// and have no space")
+    if unknown := sorted(needs(value) - NAMES):
+        raise ValueError(f"must name known places ({', '.join(sorted(NAMES))}), not {unknown[0]!r}")
+    return value
+
+
 def _database_url(value: str) -> str:
     if not value.startswith((SQLITE, POSTGRESQL)):
         raise ValueError("must begin with sqlite:/// or postgresql://")
@@ -120,6 +132,7 @@ EncryptionKeys = Annotated[
     tuple[Annotated[SecretStr, AfterValidator(_encryption_key)], ...], BeforeValidator(_split)
 ]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
+LinkTemplate = Annotated[str, AfterValidator(_link_template)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:%_-]+$")]
 HeaderName = Annotated[str, LOWER_CASE, AfterValidator(_header_name)]

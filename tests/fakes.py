@@ -11,6 +11,7 @@ from typing import Any
 
 from connector.amplitude.answers import Answer, Kind
 from connector.errors import NotFound
+from connector.inviting import Started
 from connector.models import Interview, Stage, SyncStatus
 from connector.ports import Delivery, Settlement, Sync
 
@@ -36,11 +37,35 @@ class ManualClock:
 
 
 class FakeKoji:
-    """Interviews by id; an exception in place of a body is raised. `reads` are the ids asked for."""
+    """Interviews by id; an exception in place of a body or of an answer to a start is raised."""
 
-    def __init__(self, interviews: Mapping[str, Mapping[str, Any] | Exception] | None = None) -> None:
+    def __init__(
+        self,
+        interviews: Mapping[str, Mapping[str, Any] | Exception] | None = None,
+        answers: Sequence[Started | Exception] = (),
+    ) -> None:
         self.interviews = dict(interviews or {})
+        self.answers = list(answers)
         self.reads: list[str] = []
+        self.starts: list[Mapping[str, Any]] = []
+        self.completed: list[tuple[str, str, str]] = []
+
+    async def turn(self) -> None:
+        await asyncio.sleep(0)
+
+    async def start(self, body: Mapping[str, Any]) -> Started:
+        self.starts.append(body)
+        number = len(self.starts)
+        answer = self.answers.pop(0) if self.answers else Started(f"int_{number}", f"st_{number}", None)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def complete(
+        self, interview_id: str, session_token: str, reason: str, *, patience: float | None = None
+    ) -> Mapping[str, Any]:
+        self.completed.append((interview_id, session_token, reason))
+        return {"interview_id": interview_id, "status": "completed"}
 
     async def read(self, interview_id: str, *, patience: float | None = None) -> Mapping[str, Any]:
         self.reads.append(interview_id)

@@ -10,6 +10,7 @@ from connector.envelope import read_interview
 from connector.json_text import loads
 from connector.models import Interview, Stage
 from connector.ports import Context, Delivery, Lease, Sync
+from connector.recognising import recognised
 from connector.settings import Connection
 from connector.syncing import Heard, advance
 
@@ -34,7 +35,8 @@ class IntakeLane:
         deliveries = await self._context.ledger.take_new(list(self._context.settings.connections), BATCH)
         if not deliveries:
             return None
-        heard = [one for delivery in deliveries if (one := self._heard(delivery))]
+        told = [one for delivery in deliveries if (one := self._heard(delivery))]
+        heard = await recognised(self._context.invitations, told)
         changed = await self._context.ledger.revise(
             list({one.key for one in heard}),
             lambda before: self._revise(before, heard),

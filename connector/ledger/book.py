@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 from connector.anonymity import is_nobodys
 from connector.ledger import (
     answers,
+    binding,
     budget,
     counters,
     inbox,
@@ -26,6 +27,7 @@ from connector.ledger import (
     syncs,
 )
 from connector.ledger.dialect import empty_log, writer_engine
+from connector.ledger.launch_book import InvitationBook, LaunchBook
 from connector.ledger.reader import Reader
 from connector.ledger.recent import Recent
 from connector.ledger.writer import Writer
@@ -59,11 +61,16 @@ class Book:
         self._reader = Reader(database_url)
         self._recent = Recent()
         self.hash_user: Callable[[str], str]
+        self.launches: LaunchBook
+        self.invitations: InvitationBook
 
     async def obtain_keys(self, seal: keys.Seal, unseal: keys.Open) -> None:
-        """Load the key that hashes people, made at first start."""
-        key = await self._write(lambda c: keys.obtain(c, "tombstone", seal, unseal))
+        """Load the keys that hash people and sign plans, made at first start."""
+        key = await self.write(lambda c: keys.obtain(c, "tombstone", seal, unseal))
+        plan_key = await self.write(lambda c: keys.obtain(c, "plan", seal, unseal))
         self.hash_user = partial(keys.keyed_hash, key)
+        self.launches = LaunchBook(self, key, plan_key)
+        self.invitations = InvitationBook(self, seal, unseal)
 
     async def close(self) -> None:
         """Commit what is queued, then let go of the database."""
@@ -71,15 +78,17 @@ class Book:
         self._write_engine.dispose()
         await asyncio.to_thread(self._reader.close)
 
-    async def _write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run work in a transaction; return after its commit."""
         return cast("T", await self._writer.submit(work))
 
-    async def _read(self, query: Callable[[Connection], T]) -> T:
+    async def read(self, query: Callable[[Connection], T]) -> T:
+        """Return what a query finds."""
         return await self._reader.run(query)
 
     async def ping(self) -> None:
         """Touch the database."""
-        await self._read(lambda c: c.execute(text("SELECT 1")).scalar_one())
+        await self.read(lambda c: c.execute(text("SELECT 1")).scalar_one())
 
     async def accept(self, delivery: Delivery) -> bool:
         """Store what came in; return whether it was new. Raises `StoreUnavailable` after 8 s or so."""
@@ -90,14 +99,14 @@ class Book:
 
     async def take_new(self, connections: Sequence[str], limit: int) -> list[Delivery]:
         """Return the oldest deliveries of connections that nobody looked at yet."""
-        found = await self._read(lambda c: inbox.new_ones(c, connections, limit))
+        found = await self.read(lambda c: inbox.new_ones(c, connections, limit))
         known = {
             number: one._replace(id=number)
             for number, name, digest in found
             if (one := self._recent.take(name, digest)) is not None
         }
         if unknown := [number for number, _, _ in found if number not in known]:
-            known |= {one.id: one for one in await self._read(lambda c: inbox.read(c, unknown))}
+            known |= {one.id: one for one in await self.read(lambda c: inbox.read(c, unknown))}
         return [known[number] for number, _, _ in found if number in known]
 
     async def revise(
@@ -127,43 +136,45 @@ class Book:
             after = {**before, **{(one.connection, one.interview_id): one for one in changed}}
             nobodys = [key for key, one in after.items() if is_nobodys(one.reason, one.facts)]
             inbox.erase_bodies(connection, nobodys)
+            binding.unbind(connection, nobodys)
+            binding.bind(connection, changed)
             return changed
 
-        return await self._write(work)
+        return await self.write(work)
 
     async def find(self, connection: str, interview_id: str) -> Sync | None:
         """Return one sync."""
-        return await self._read(lambda c: syncs.find(c, connection, interview_id))
+        return await self.read(lambda c: syncs.find(c, connection, interview_id))
 
     async def listed(
         self, connection: str, where: ListFilter, *, limit: int, after: tuple[int, str] | None
     ) -> list[Sync]:
         """Return syncs, newest first receipt first."""
-        return await self._read(lambda c: syncs.listed(c, connection, where, limit, after))
+        return await self.read(lambda c: syncs.listed(c, connection, where, limit, after))
 
     async def received(self, connection: str, interview_id: str) -> list[Delivery]:
         """Return what came in about one interview."""
-        return await self._read(lambda c: inbox.of_interview(c, connection, interview_id))
+        return await self.read(lambda c: inbox.of_interview(c, connection, interview_id))
 
     async def unreadable(self, connection: str, *, limit: int, before: int | None = None) -> list[Delivery]:
         """Return deliveries without an interview id."""
-        return await self._read(lambda c: inbox.unreadable(c, connection, limit=limit, before=before))
+        return await self.read(lambda c: inbox.unreadable(c, connection, limit=limit, before=before))
 
     async def reread(self, found: Mapping[int, tuple[str | None, str]]) -> None:
         """Give unreadable deliveries back to the intake."""
-        await self._write(lambda c: inbox.reread(c, found))
+        await self.write(lambda c: inbox.reread(c, found))
 
     async def due_reads(self, connections: Sequence[str], now: int, limit: int) -> list[Sync]:
         """Return syncs for which Koji must be read now."""
-        return await self._read(lambda c: syncs.due_reads(c, connections, now, limit))
+        return await self.read(lambda c: syncs.due_reads(c, connections, now, limit))
 
     async def next_due(self, stage: Stage, connections: Sequence[str]) -> int | None:
         """Return when the next sync of a stage is due."""
-        return await self._read(lambda c: syncs.next_due(c, stage, connections))
+        return await self.read(lambda c: syncs.next_due(c, stage, connections))
 
     async def waiting(self, stage: Stage, connections: Sequence[str]) -> int:
         """Count the syncs in a stage."""
-        return await self._read(lambda c: syncs.waiting(c, stage, connections))
+        return await self.read(lambda c: syncs.waiting(c, stage, connections))
 
     async def begin_send(
         self, lease: Lease, connections: Sequence[str], now: int, limit: int
@@ -174,11 +185,11 @@ class Book:
             leases.fence(connection, lease)
             return sending.begin_send(connection, connections, now, limit)
 
-        return await self._write(work)
+        return await self.write(work)
 
     async def is_overtaken(self, connections: Sequence[str], sync: Sync) -> bool:
         """Tell whether a newer interview of the same user owns the user properties."""
-        return bool(await self._read(lambda c: sending.overtaken(c, connections, [sync])))
+        return bool(await self.read(lambda c: sending.overtaken(c, connections, [sync])))
 
     async def settle(
         self, lease: Lease, settlements: Sequence[Settlement], now: int, paced_until: int
@@ -189,7 +200,7 @@ class Book:
             leases.fence(connection, lease, paced_until=paced_until)
             sending.settle(connection, settlements, now)
 
-        await self._write(work)
+        await self.write(work)
 
     async def recover_sends(self, lease: Lease, connections: Sequence[str], now: int) -> int:
         """Mark sends that a dead owner left behind."""
@@ -198,79 +209,79 @@ class Book:
             leases.fence(connection, lease)
             return sending.recover_sends(connection, connections, now)
 
-        return await self._write(work)
+        return await self.write(work)
 
     async def acquire(self, lane: str, owner: str, now: int, ttl: int) -> Lease | None:
         """Take a lane that nobody holds."""
-        return await self._write(lambda c: leases.acquire(c, lane, owner, now, ttl))
+        return await self.write(lambda c: leases.acquire(c, lane, owner, now, ttl))
 
     async def renew(self, lease: Lease, now: int, ttl: int) -> Lease | None:
         """Prolong a lease."""
-        return await self._write(lambda c: leases.renew(c, lease, now, ttl))
+        return await self.write(lambda c: leases.renew(c, lease, now, ttl))
 
     async def release(self, lease: Lease) -> None:
         """Give a lane back."""
-        await self._write(lambda c: leases.release(c, lease))
+        await self.write(lambda c: leases.release(c, lease))
 
     async def pause(self, lane: str, until: int, code: str, words: str) -> None:
         """Let a lane rest."""
-        await self._write(lambda c: leases.pause(c, lane, until, code, words))
+        await self.write(lambda c: leases.pause(c, lane, until, code, words))
 
     async def resume(self, lane: str) -> bool:
         """End a pause."""
-        return await self._write(lambda c: leases.resume(c, lane))
+        return await self.write(lambda c: leases.resume(c, lane))
 
     async def pauses(self) -> list[Pause]:
         """Return the lanes that rest."""
-        return await self._read(leases.pauses)
+        return await self.read(leases.pauses)
 
     async def take_call(self, key: str, now: int, interval: int, *, interactive: bool) -> int:
         """Take one call of a key's budget."""
-        return await self._write(lambda c: budget.take(c, key, now, interval, interactive=interactive))
+        return await self.write(lambda c: budget.take(c, key, now, interval, interactive=interactive))
 
     async def create_run(
         self, run_id: str, connection: str, operation: str, interview_ids: Sequence[str], now: int
     ) -> None:
         """Store a run over many interviews."""
-        await self._write(lambda c: runs.create(c, run_id, connection, operation, interview_ids, now))
+        await self.write(lambda c: runs.create(c, run_id, connection, operation, interview_ids, now))
 
     async def run_progress(self, run_id: str) -> RunProgress | None:
         """Return how far a run is."""
-        return await self._read(lambda c: runs.progress(c, run_id))
+        return await self.read(lambda c: runs.progress(c, run_id))
 
     async def release_backfills(self, now: int) -> int:
         """Let held syncs go whose whole backfill was read."""
-        return await self._write(lambda c: runs.release_backfills(c, now))
+        return await self.write(lambda c: runs.release_backfills(c, now))
 
     async def totals(self, connection: str) -> dict[tuple[str, str], int]:
         """Return the counters of a connection."""
-        return await self._read(lambda c: counters.totals(c, connection))
+        return await self.read(lambda c: counters.totals(c, connection))
 
     async def note(self, connection: str, kind: str, detail: Mapping[str, Any], now: int, keep: int) -> None:
         """Remember something for diagnostics."""
-        await self._write(lambda c: notes.add(c, connection, kind, detail, now, keep))
+        await self.write(lambda c: notes.add(c, connection, kind, detail, now, keep))
 
     async def notes(self, connection: str, kind: str, since: int) -> list[Note]:
         """Return notes, newest first."""
-        return await self._read(lambda c: notes.since(c, connection, kind, since))
+        return await self.read(lambda c: notes.since(c, connection, kind, since))
 
     async def latest_webhook(self, connection: str) -> Delivery | None:
         """Return the newest accepted webhook."""
-        return await self._read(lambda c: inbox.latest_webhook(c, connection))
+        return await self.read(lambda c: inbox.latest_webhook(c, connection))
 
     async def claim_answer(self, scope: str, key: str, digest: str, now: int) -> Claim:
         """Claim an idempotency key, or tell its standing."""
-        return await self._write(lambda c: answers.claim(c, scope, key, digest, now))
+        return await self.write(lambda c: answers.claim(c, scope, key, digest, now))
 
     async def store_answer(
         self, scope: str, key: str, token: str | None, status: int, body: str, now: int
     ) -> None:
         """Store the answer of a claim."""
-        await self._write(lambda c: answers.store(c, scope, key, token, status, body, now))
+        await self.write(lambda c: answers.store(c, scope, key, token, status, body, now))
 
     async def release_answer(self, scope: str, key: str, token: str | None) -> None:
         """Give a claim back unanswered."""
-        await self._write(lambda c: answers.release(c, scope, key, token))
+        await self.write(lambda c: answers.release(c, scope, key, token))
 
     async def prune(self, before: int, now: int) -> int:
         """Remove what is older than `before`, in chunks that let others write in between."""
@@ -278,12 +289,14 @@ class Book:
         for remove in (
             lambda c: inbox.prune(c, before, _PRUNE_CHUNK),
             lambda c: pruning.prune_syncs(c, before, now, _PRUNE_CHUNK),
+            lambda c: pruning.prune_invitations(c, before, now, _PRUNE_CHUNK),
+            lambda c: pruning.prune_launches(c, before, _PRUNE_CHUNK),
         ):
-            while removed := await self._write(remove):
+            while removed := await self.write(remove):
                 total += removed
-        await self._write(lambda c: runs.prune(c, before))
-        await self._write(lambda c: notes.prune(c, now - _NOTES_KEPT))
-        await self._write(lambda c: answers.prune(c, now))
+        await self.write(lambda c: runs.prune(c, before))
+        await self.write(lambda c: notes.prune(c, now - _NOTES_KEPT))
+        await self.write(lambda c: answers.prune(c, now))
         if total:
             await asyncio.to_thread(empty_log, self._url)
         return total

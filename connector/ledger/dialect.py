@@ -31,7 +31,7 @@ _PRAGMAS = (
 )
 # keep what every transaction changes in memory, and copy the log into the file every 16 MB
 _WRITER_PRAGMAS = ("cache_size=-16000", "wal_autocheckpoint=2000")
-_MIGRATION_LOCK = 7_052_011  # any constant of ours
+_MIGRATION_LOCK, _PEOPLE_LOCK = 7_052_011, 7_052_012  # any constants of ours
 # a process that was stopped in the middle of a transaction must not keep its rows from the others for ever
 _POSTGRES_LIMITS = "SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '10s'"
 _TRY_AGAIN = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock timeout
@@ -123,6 +123,12 @@ def lock_for_migration(connection: Connection) -> None:
         # others may wait for as long as the upgrade takes
         connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+
+
+def lock_people(connection: Connection) -> None:
+    """Let nobody else decide who is whom until the transaction ends (SQLite has one writer anyway)."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_PEOPLE_LOCK})")
 
 
 def back_up(database_url: str, version: int) -> None:

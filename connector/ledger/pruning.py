@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from connector.anonymity import is_nobodys
 from connector.ledger.batch import Batch, fetch
 from connector.ledger.rows import dump_facts, load_facts
-from connector.ledger.schema import sync
+from connector.ledger.schema import invitation, launch, sync
 from connector.ledger.syncs import KEY
 from connector.models import Interview
 
@@ -50,3 +50,33 @@ def _mark(interview_id: str, reason: str | None, facts: str | None) -> str | Non
     if is_nobodys(reason, load_facts(facts)):
         return dump_facts(Interview(interview_id, anonymous=True))
     return None
+
+
+def prune_invitations(connection: Connection, before: int, now: int, limit: int) -> int:
+    """Remove names, addresses, links and tokens of invitations made before `before`; return how many.
+
+    Its person, as keys of aliases, and when it was started stay: nobody is asked twice. One that is not sent
+    yet keeps what its start needs.
+    """
+    old = (
+        select(invitation.c.id)
+        .where(
+            invitation.c.created_at < before,
+            invitation.c.pruned_at.is_(None),
+            invitation.c.state.not_in(("planned", "waiting", "sending")),
+        )
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = connection.execute(old).scalars().all()
+    gone = dict.fromkeys(("user_id", "email", "name", "link", "session_token", "words", "complete_due"))
+    if ids:
+        connection.execute(update(invitation).where(invitation.c.id.in_(ids)).values(**gone, pruned_at=now))
+    return len(ids)
+
+
+def prune_launches(connection: Connection, before: int, limit: int) -> int:
+    """Remove the examples of skipped people from launches made before `before`; return how many."""
+    old = select(launch.c.id).where(launch.c.created_at < before, launch.c.examples.is_not(None)).limit(limit)
+    pruned = update(launch).where(launch.c.id.in_(old.scalar_subquery()))
+    return connection.execute(pruned.values(examples=None)).rowcount

@@ -13,8 +13,13 @@ from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, Integer, 
 
 Upgrade = Callable[[Connection], None]
 
-UPGRADES: tuple[Upgrade, ...] = ()
-"""What changes existing tables: the first brings version 1 to version 2. New tables need none."""
+
+def _only_new_tables(_connection: Connection) -> None:
+    """Change no table that is there: new ones are made after the upgrades."""
+
+
+UPGRADES: tuple[Upgrade, ...] = (_only_new_tables,)
+"""What changes existing tables: the first brings version 1 to version 2."""
 
 SCHEMA_VERSION = 1 + len(UPGRADES)
 
@@ -217,4 +222,162 @@ secret = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("sealed", Text, nullable=False),
+)
+
+launch = Table(
+    "launch",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("connection", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("phase", Text),
+    Column("phase_due", BigInteger),
+    Column("goes_on", Boolean, nullable=False),
+    Column("single", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("planned_at", BigInteger),
+    Column("expires_at", BigInteger),
+    Column("started_at", BigInteger),
+    Column("finished_at", BigInteger),
+    Column("pause_reason", Text),
+    Column("error", Text),
+    Column("words", Text),
+    Column("cohort_id", Text),
+    Column("cohort_name", Text),
+    Column("request_id", Text),
+    Column("options", Text, nullable=False),
+    Column("members_total", Integer, nullable=False),
+    Column("skipped", Text, nullable=False),
+    Column("examples", Text),
+    Column("planned", Integer, nullable=False),
+    *(
+        Column(name, Integer, nullable=False)
+        for name in (
+            "waiting",
+            "sending",
+            "started",
+            "completed",
+            "expired",
+            "failed",
+            "in_doubt",
+            "cancelled",
+        )
+    ),
+    Index("launch_listed", "connection", "created_at", "id"),
+    Index(
+        "launch_phase",
+        "phase",
+        sqlite_where=text("phase IS NOT NULL"),
+        postgresql_where=text("phase IS NOT NULL"),
+    ),
+    Index(
+        "launch_open",
+        "connection",
+        sqlite_where=text("status IN ('running', 'paused')"),
+        postgresql_where=text("status IN ('running', 'paused')"),
+    ),
+)
+
+launch_source = Table(
+    "launch_source",
+    metadata,
+    Column("launch_id", Text, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("members", Text, nullable=False),
+)
+
+invitation = Table(
+    "invitation",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("connection", Text, nullable=False),
+    Column("launch_id", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("person", BigInteger, nullable=False),
+    Column("taken_at", BigInteger),  # null: the person may be invited by another launch
+    Column("user_id", Text),
+    Column("email", Text),
+    Column("name", Text),
+    Column("interview_id", Text),
+    Column("link", Text),
+    Column("session_token", Text),
+    Column("reason", Text),
+    Column("words", Text),
+    Column("sending_since", BigInteger),
+    Column("started_at", BigInteger),
+    Column("due", BigInteger),
+    Column("polls", Integer, nullable=False),
+    Column("complete_due", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("pruned_at", BigInteger),
+    Index("invitation_listed", "launch_id", "position"),
+    Index("invitation_state", "launch_id", "state", "position"),
+    Index(
+        "invitation_person",
+        "person",
+        "taken_at",
+        sqlite_where=text("taken_at IS NOT NULL"),
+        postgresql_where=text("taken_at IS NOT NULL"),
+    ),
+    Index(
+        "invitation_interview",
+        "connection",
+        "interview_id",
+        sqlite_where=text("interview_id IS NOT NULL"),
+        postgresql_where=text("interview_id IS NOT NULL"),
+    ),
+    Index(
+        "invitation_due",
+        "connection",
+        "due",
+        sqlite_where=text("due IS NOT NULL"),
+        postgresql_where=text("due IS NOT NULL"),
+    ),
+    Index(
+        "invitation_complete_due",
+        "connection",
+        "complete_due",
+        sqlite_where=text("complete_due IS NOT NULL"),
+        postgresql_where=text("complete_due IS NOT NULL"),
+    ),
+    Index(
+        "invitation_sending",
+        "connection",
+        sqlite_where=text("sending_since IS NOT NULL"),
+        postgresql_where=text("sending_since IS NOT NULL"),
+    ),
+    Index(
+        "invitation_unpruned",
+        "created_at",
+        sqlite_where=text("pruned_at IS NULL"),
+        postgresql_where=text("pruned_at IS NULL"),
+    ),
+)
+
+alias = Table(
+    "alias",
+    metadata,
+    # 64 bits of a keyed hash over connection, kind and value: nothing else is kept of whom we only recognise
+    Column("key", _serial, primary_key=True, autoincrement=False),
+    Column("person", BigInteger, nullable=False),
+    Index("alias_person", "person"),
+)
+
+credit = Table(
+    "credit",
+    metadata,
+    Column("lane", Text, primary_key=True),
+    Column("day", Integer, primary_key=True),
+    Column("n", Integer, nullable=False),
+)
+
+download = Table(
+    "download",
+    metadata,
+    Column("id", _serial, primary_key=True, autoincrement=True),
+    Column("lane", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("download_at", "lane", "at"),
 )

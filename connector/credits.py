@@ -1,0 +1,24 @@
+"""What interviews cost at Koji: text 1 credit, voice 3, and 3 where the mode is not known."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_DAY: Final = 86_400_000
+_COST: Final = {"text": 1, "voice": 3}
+_UNKNOWN: Final = 3
+
+
+def cost(mode: str | None) -> int:
+    """Return the credits that one interview takes at most."""
+    return _COST.get(mode or "", _UNKNOWN)
+
+
+def day_of(now: int) -> int:
+    """Return the number of the UTC day of a time (ms)."""
+    return now // _DAY
+
+
+def next_day(now: int) -> int:
+    """Return when the next UTC day begins (ms)."""
+    return (day_of(now) + 1) * _DAY

@@ -1,0 +1,189 @@
+"""The values of the second half of the loop: cohorts, launches, invitations, and what Koji answers to a start.
+
+Times are milliseconds since the epoch. Addresses and names are None once they were removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+
+class LaunchStatus(StrEnum):
+    """Where a launch stands."""
+
+    PLANNING = "planning"
+    PLANNED = "planned"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+
+
+class InvitationState(StrEnum):
+    """Where one person's invitation stands."""
+
+    PLANNED = "planned"  # decided, not launched: shown to nobody
+    WAITING = "waiting"
+    SENDING = "sending"
+    STARTED = "started"
+    COMPLETED = "completed"
+    EXPIRED = "expired"
+    FAILED = "failed"
+    IN_DOUBT = "in_doubt"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """A cohort as Amplitude lists it; `size` may be stale, or unknown."""
+
+    id: str
+    name: str
+    size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What Koji answered to a start. Only the interview id is documented; the rest is taken where it stands."""
+
+    interview_id: str | None
+    session_token: str | None
+    link: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchOptions:
+    """How a launch was asked for: what goes to Koji with each start, and how people are found and limited."""
+
+    max_interviews: int
+    mode: str | None = None
+    locale: str | None = None
+    variant: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    reinvite_after_days: int | None = None
+    allow_without_link: bool = False
+    email_property: str = "email"
+    name_property: str = "name"
+
+
+class Phase(StrEnum):
+    """What a launch in planning waits for."""
+
+    REQUEST = "request"  # Amplitude must be asked for the cohort's file
+    POLL = "poll"  # Amplitude makes the file
+    READ = "read"  # the members must be decided over
+    DIRECT = "direct"  # the same, by the call that brought them
+    ACTIVATE = "activate"  # who is planned must be looked at once more, and then waits to be started
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """One run over a cohort, or a plan for one. The counts are of invitations in each state.
+
+    `goes_on` says that planning ends in invitations, not in a plan; `single` marks a launch of one by
+    `start_interview`. `skipped` counts people by reason. `error` and `words` tell why planning ended without a
+    plan.
+    """
+
+    id: str
+    connection: str
+    status: LaunchStatus
+    created_at: int
+    options: LaunchOptions
+    goes_on: bool
+    phase: Phase | None = None
+    phase_due: int | None = None
+    single: bool = False
+    planned_at: int | None = None
+    expires_at: int | None = None
+    started_at: int | None = None
+    finished_at: int | None = None
+    pause_reason: str | None = None
+    error: str | None = None
+    words: str | None = None
+    cohort_id: str | None = None
+    cohort_name: str | None = None
+    request_id: str | None = None
+    members_total: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    examples: tuple[tuple[str, str], ...] = ()
+    planned: int = 0
+    waiting: int = 0
+    sending: int = 0
+    started: int = 0
+    completed: int = 0
+    expired: int = 0
+    failed: int = 0
+    in_doubt: int = 0
+    cancelled: int = 0
+
+    @property
+    def to_invite(self) -> int:
+        """Count the people who are or were to be invited."""
+        return self.planned + self.left + self.invited + self.failed + self.in_doubt + self.cancelled
+
+    @property
+    def left(self) -> int:
+        """Count the people whose interview is not started yet."""
+        return self.waiting + self.sending
+
+    @property
+    def invited(self) -> int:
+        """Count the people who have their link."""
+        return self.started + self.completed + self.expired
+
+
+class Invitation(NamedTuple):
+    """One person in a launch. `id` is the external id that Koji gives back; `person` stands for all aliases.
+
+    `taken_at` is when the person was invited as far as later launches are concerned, None when they may
+    invite. `session_token` is sealed. `due` is when a silent one is read, `polls` how often it was.
+    """
+
+    id: str
+    connection: str
+    launch_id: str
+    position: int
+    state: InvitationState
+    person: int
+    created_at: int
+    updated_at: int
+    taken_at: int | None = None
+    user_id: str | None = None
+    email: str | None = None
+    name: str | None = None
+    interview_id: str | None = None
+    link: str | None = None
+    session_token: str | None = None
+    reason: str | None = None
+    words: str | None = None
+    sending_since: int | None = None
+    started_at: int | None = None
+    due: int | None = None
+    polls: int = 0
+    complete_due: int | None = None
+
+
+class Invited(NamedTuple):
+    """Whom we invited under an external id, and what the event says of it."""
+
+    invitee: str
+    launch_id: str
+    cohort_id: str | None
+    cohort_name: str | None
+    variant: str | None
+    mode: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handed:
+    """What a start gave a person; `session_token` is plain, `due` and `complete_due` as in `Invitation`."""
+
+    interview_id: str | None
+    link: str | None
+    session_token: str | None
+    due: int
+    complete_due: int | None

@@ -1,0 +1,73 @@
+"""When the Koji lane rests: for a refused key until somebody mends it, for silence until it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from connector.errors import ConnectorError, UpstreamUnavailable
+from connector.lanes.base import CREDENTIAL_WAIT, backoff
+from connector.ports import Context
+
+UNREACHABLE = "koji_unreachable"
+PAUSES = frozenset({"koji_key", "koji_permission", "koji_credits", "koji_redirect"})
+"""What is everybody's trouble, not one interview's."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Rest:
+    """The lane's pause, shown to everybody through the book."""
+
+    def __init__(self, context: Context, name: str, connections: Sequence[str]) -> None:
+        self._context = context
+        self._name = name
+        self._connections = connections
+        self._until = 0
+        self._code: str | None = None
+        self._failures = 0
+
+    async def forget(self) -> None:
+        """Try again whatever pause an earlier owner left."""
+        await self._context.ledger.resume(self._name)
+
+    async def left(self) -> int:
+        """Return how long the lane still rests (ms).
+
+        A pause for the key ends before its time when somebody lets the lane go on.
+        """
+        now = self._context.clock.now()
+        if self._code is not None and (now >= self._until or not await self._stands()):
+            # ended before the next try: whoever asks meanwhile waits for what it shows
+            self._until, self._code = 0, None
+            await self._context.ledger.resume(self._name)
+        return max(0, self._until - now)
+
+    async def _stands(self) -> bool:
+        return any(pause.lane == self._name for pause in await self._context.ledger.pauses())
+
+    def is_resting(self) -> bool:
+        """Tell whether the lane rests now."""
+        return self._context.clock.now() < self._until
+
+    def well(self) -> None:
+        """Note that Koji answered sanely."""
+        self._failures = 0
+
+    async def for_key(self, error: ConnectorError) -> None:
+        """Rest because of the key, and pause the running launches until somebody resumes them."""
+        now = self._context.clock.now()
+        self._until, self._code = now + CREDENTIAL_WAIT, error.reason
+        _log.warning("koji_lane_paused", lane=self._name, code=error.reason)
+        await self._context.ledger.pause(self._name, self._until, error.reason, error.message)
+        if error.reason != "koji_redirect":
+            await self._context.invitations.pause(self._connections, error.reason)
+
+    async def for_silence(self, error: UpstreamUnavailable) -> int:
+        """Rest because Koji cannot be reached; return for how long (ms)."""
+        self._failures += 1
+        wait = max((error.retry_after or 0) * 1000, backoff(self._failures))
+        self._until, self._code = self._context.clock.now() + wait, UNREACHABLE
+        await self._context.ledger.pause(self._name, self._until, UNREACHABLE, error.message)
+        return wait

@@ -1,0 +1,115 @@
+"""The safety net: interviews that were started and never heard of are read, and at last ended or expired."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import structlog
+
+from connector.errors import ConnectorError, CredentialsRejected, NotFound, UpstreamUnavailable
+from connector.hearing import Heard
+from connector.inviting import Invitation
+from connector.lanes.koji_rest import PAUSES, Rest
+from connector.ports import Context, Koji, Lease, Sync
+from connector.recognising import recognised
+from connector.starting import next_poll
+from connector.syncing import advance, heard_from_read
+
+_APART = 12_000  # at most five a minute
+_TRY_AGAIN = 600_000
+_SESSION = "koji_session"
+_log = structlog.get_logger(__name__)
+
+
+class Silent:
+    """Reads and ends silent interviews of one key, at most five calls a minute."""
+
+    def __init__(self, context: Context, connections: Sequence[str], koji: Koji, rest: Rest) -> None:
+        self._context = context
+        self._connections = connections
+        self._koji = koji
+        self._rest = rest
+        self._next = 0
+
+    async def next_due(self) -> int | None:
+        """Return when there is something to do."""
+        due = await self._context.invitations.next_due(self._connections)
+        if due is None:
+            return None
+        # far ahead only when the clock was set back
+        return max(due, self._next) if self._next <= self._context.clock.now() + _APART else due
+
+    async def step(self, lease: Lease) -> None:
+        """Do the one thing that is longest due."""
+        ctx = self._context
+        now = ctx.clock.now()
+        ending = await ctx.invitations.due(self._connections, now, complete=True)
+        silent = await ctx.invitations.due(self._connections, now, complete=False)
+        if ending is None and (silent is None or silent.interview_id is None):
+            if silent is not None:  # handed out as a link: there is nothing to read
+                await ctx.invitations.polled(lease, silent.id, None, now)
+            return
+        self._next = now + _APART
+        try:
+            if ending is not None:
+                await self._end(lease, ending)
+            elif silent is not None:
+                await self._read(lease, silent)
+        except UpstreamUnavailable as error:
+            await self._rest.for_silence(error)
+        except ConnectorError as error:
+            if error.reason not in PAUSES:
+                raise
+            await self._rest.for_key(error)
+
+    async def _read(self, lease: Lease, invitation: Invitation) -> None:
+        ctx = self._context
+        interview_id = invitation.interview_id or ""
+        if await ctx.ledger.find(invitation.connection, interview_id) is None:
+            try:
+                body = await self._koji.read(interview_id)
+            except NotFound:
+                pass
+            else:
+                self._rest.well()
+                if await self._told(lease, invitation, body):
+                    return
+        await ctx.invitations.polled(lease, invitation.id, next_poll(invitation), ctx.clock.now())
+
+    async def _told(self, lease: Lease, invitation: Invitation, body: Mapping[str, Any]) -> bool:
+        """Take an interview that has ended like one that a webhook told of; tell whether it has."""
+        ctx = self._context
+        connection = ctx.connection(invitation.connection)
+        read = heard_from_read(connection, invitation.interview_id or "", body, ctx.clock.now())
+        if not read.interview.over:
+            return False
+        (heard,) = await recognised(ctx.invitations, [read])
+        await ctx.ledger.revise([heard.key], partial(self._advanced, heard=heard), lease=lease)
+        ctx.wake("amplitude")
+        return heard.interview.invitee is not None or heard.interview.anonymous
+
+    def _advanced(self, before: Mapping[tuple[str, str], Sync], *, heard: Heard) -> list[Sync]:
+        return [advance(before.get(heard.key), heard, self._context.ledger.hash_user)]
+
+    async def _end(self, lease: Lease, invitation: Invitation) -> None:
+        """End an interview that stayed silent for the time of the setting."""
+        ctx = self._context
+        interview_id = invitation.interview_id or ""
+        try:
+            token = ctx.invitations.opened(invitation.session_token or "")
+            await self._koji.complete(interview_id, token, "timeout")
+        except UpstreamUnavailable:
+            later = ctx.clock.now() + _TRY_AGAIN
+            await ctx.invitations.completing(lease, invitation.id, later)
+            raise
+        except CredentialsRejected as error:
+            # only a read can tell a refused key from a refused session token
+            if error.reason == _SESSION:
+                await self._koji.read(interview_id)
+            elif error.reason in PAUSES:
+                _log.warning("complete_not_permitted", code=error.reason)
+        except ConnectorError as error:
+            _log.warning("silent_interview_not_ended", code=error.reason)
+        await ctx.invitations.completing(lease, invitation.id, None)

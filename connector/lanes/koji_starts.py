@@ -1,0 +1,142 @@
+"""Start interviews at Koji, one at a time, never twice for one person."""
+
+from __future__ import annotations
+
+import uuid
+
+import structlog
+
+from connector.credits import cost, next_day
+from connector.errors import (
+    ConnectorError,
+    CredentialsRejected,
+    NotFound,
+    OutcomeUnknown,
+    UpstreamRejected,
+    UpstreamUnavailable,
+)
+from connector.inviting import Invitation, Launch
+from connector.lanes.koji_rest import PAUSES, Rest
+from connector.ports import Context, Koji, Lease
+from connector.starting import body_of, handed
+
+_MOST_IN_DOUBT = 2
+_log = structlog.get_logger(__name__)
+
+
+class Starts:
+    """The starts of one key. After two unknown outcomes in a row Koji must first answer a read sanely."""
+
+    def __init__(self, context: Context, connections: tuple[str, ...], koji: Koji, rest: Rest) -> None:
+        self._context = context
+        self._connections = connections
+        self._koji = koji
+        self._rest = rest
+        self._doubts = 0
+        self._held: dict[str, int] = {}
+
+    async def recover(self, lease: Lease) -> None:
+        """Give starts that a dead owner left an unknown outcome; each counts towards the two."""
+        now = self._context.clock.now()
+        lost = await self._context.invitations.recover(lease, self._connections, now)
+        if lost:
+            self._doubts = _MOST_IN_DOUBT
+            _log.warning("starts_of_unknown_outcome", invitations=lost)
+
+    @property
+    def must_probe(self) -> bool:
+        """Tell whether Koji must answer a read before anybody is started."""
+        return self._doubts >= _MOST_IN_DOUBT
+
+    async def waiting(self, *, single: bool) -> Invitation | None:
+        """Return who is next, unless the day's credits are used up."""
+        now = self._context.clock.now()
+        names = [name for name in self._connections if self._held.get(name, 0) <= now]
+        return await self._context.invitations.next_waiting(names, single=single) if names else None
+
+    async def probe(self) -> None:
+        """Ask Koji for an interview that cannot exist: any sane answer will do."""
+        try:
+            await self._koji.read(str(uuid.uuid4()))
+        except NotFound:
+            pass
+        except UpstreamUnavailable as error:
+            await self._rest.for_silence(error)
+            return
+        except ConnectorError as error:
+            if error.reason in PAUSES:
+                await self._rest.for_key(error)
+        self._doubts = 0
+        self._rest.well()
+
+    async def start(self, lease: Lease, invitation: Invitation) -> None:
+        """Start one interview: `sending` is committed before the call, the outcome after it."""
+        ctx = self._context
+        launch = await ctx.launches.find(invitation.launch_id)
+        if launch is None:
+            return
+        connection = ctx.connection(invitation.connection)
+        price = cost(launch.options.mode or connection.koji_default_mode)
+        cap = connection.connector_max_credits_per_day
+        now = ctx.clock.now()
+        if await ctx.invitations.credits_left(connection.credit_lane, cap, now) < price:
+            self._hold(connection.name, now)
+            return
+        await self._koji.turn()
+        begun = await ctx.invitations.begin_start(
+            lease, invitation, credit_lane=connection.credit_lane, cost=price, cap=cap, now=ctx.clock.now()
+        )
+        if begun == "held":
+            self._hold(connection.name, ctx.clock.now())
+        elif begun == "sending":
+            await self._send(lease, launch, invitation, price)
+
+    def _hold(self, name: str, now: int) -> None:
+        """Leave a connection's launches alone until the next UTC day."""
+        self._held[name] = next_day(now)
+        _log.warning("daily_credits_used_up", connection=name)
+
+    async def _send(self, lease: Lease, launch: Launch, invitation: Invitation, price: int) -> None:
+        ctx = self._context
+        connection = ctx.connection(invitation.connection)
+        lane = connection.credit_lane
+        try:
+            answer = await self._koji.start(body_of(connection, launch, invitation))
+        except OutcomeUnknown as error:
+            self._doubts += 1
+            _log.warning("start_in_doubt", launch=launch.id, in_a_row=self._doubts)
+            await ctx.invitations.in_doubt(lease, invitation.id, error.message, ctx.clock.now())
+        except UpstreamUnavailable as error:
+            await self._rest.for_silence(error)
+            await self._put_back(lease, invitation, lane, price)
+        except (CredentialsRejected, UpstreamRejected) as error:
+            if error.reason in PAUSES:
+                # first, so that nobody is next before the launches stand still
+                await self._rest.for_key(error)
+                await self._put_back(lease, invitation, lane, price)
+                return
+            self._well()
+            await ctx.invitations.failed(
+                lease,
+                invitation.id,
+                error.reason,
+                error.message,
+                credit_lane=lane,
+                cost=price,
+                now=ctx.clock.now(),
+            )
+        else:
+            self._well()
+            now = ctx.clock.now()
+            got = handed(connection, launch, invitation, answer, now)
+            await ctx.invitations.started(lease, invitation.id, got, now)
+
+    async def _put_back(self, lease: Lease, invitation: Invitation, lane: str, price: int) -> None:
+        now = self._context.clock.now()
+        await self._context.invitations.not_started(
+            lease, invitation.id, credit_lane=lane, cost=price, now=now
+        )
+
+    def _well(self) -> None:
+        self._doubts = 0
+        self._rest.well()

@@ -1,0 +1,69 @@
+"""The link lane: hands out links that carry our external id, without any call to Koji."""
+
+from __future__ import annotations
+
+from connector.credits import cost, next_day
+from connector.inviting import Invitation
+from connector.ports import Context, Lease
+from connector.starting import handed_a_link
+
+_BATCH = 100
+
+
+class LinkLane:
+    """Hands out the links of one connection, within its credits of the day."""
+
+    def __init__(self, context: Context, connection: str) -> None:
+        self.name = f"links:{connection}"
+        self._context = context
+        self._connection = connection
+        self._held_until = 0
+
+    async def recover(self, lease: Lease, /) -> None:
+        """Put on record as in doubt what a dead owner left: nobody may have two links."""
+        await self._context.invitations.recover(lease, [self._connection], self._context.clock.now())
+
+    async def drain(self, lease: Lease, /) -> int | None:
+        """Hand out the next links."""
+        ctx = self._context
+        for _ in range(_BATCH):
+            if (wait := self._held_until - ctx.clock.now()) > 0:
+                return wait
+            one = None
+            for single in (True, False):
+                one = one or await ctx.invitations.next_waiting([self._connection], single=single)
+            if one is None or ctx.stopping.is_set():
+                return await self._expired(lease)
+            await self._hand_out(lease, one)
+        return 0
+
+    async def _hand_out(self, lease: Lease, one: Invitation) -> None:
+        ctx = self._context
+        connection = ctx.connection(self._connection)
+        launch = await ctx.launches.find(one.launch_id)
+        if launch is None:
+            return
+        now = ctx.clock.now()
+        begun = await ctx.invitations.begin_start(
+            lease,
+            one,
+            credit_lane=connection.credit_lane,
+            cost=cost(launch.options.mode or connection.koji_default_mode),
+            cap=connection.connector_max_credits_per_day,
+            now=now,
+        )
+        if begun == "held":
+            self._held_until = next_day(now)
+        elif begun == "sending":
+            await ctx.invitations.started(lease, one.id, handed_a_link(connection, launch, one, now), now)
+
+    async def _expired(self, lease: Lease) -> int | None:
+        """Let links expire that nobody opened in 30 days; return how long until the next one."""
+        ctx = self._context
+        now = ctx.clock.now()
+        if ctx.connection(self._connection).koji_api_key is not None:
+            return None  # the lane of the key does
+        while silent := await ctx.invitations.due([self._connection], now, complete=False):
+            await ctx.invitations.polled(lease, silent.id, None, now)
+        due = await ctx.invitations.next_due([self._connection])
+        return None if due is None else max(1, due - now)

@@ -1,0 +1,206 @@
+"""The planning lane: from a cohort's name to the people who are invited, and who is not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+
+import structlog
+
+from connector import planning
+from connector.eligibility import Member, member
+from connector.errors import (
+    ConnectorError,
+    CredentialsRejected,
+    InvalidInput,
+    NotConfigured,
+    NotFound,
+    UpstreamRejected,
+    UpstreamUnavailable,
+)
+from connector.inviting import Launch, Phase
+from connector.ports import AmplitudeCohorts, Context, Lease
+
+MOST_A_MONTH, MOST_IN_TEN_MINUTES = 500, 60  # Amplitude's limits on cohort downloads
+MONTH, TEN_MINUTES = 30 * 86_400_000, 600_000
+_PLAN_KEPT = 3_600_000
+_INTERRUPTED_AFTER = 120_000
+_GIVE_UP_AFTER = 3_600_000
+_FIRST_POLL, _LONGEST_POLL = 500, 10_000
+_MINUTE = 60_000
+_PHASES = (Phase.REQUEST, Phase.POLL, Phase.READ, Phase.ACTIVATE, Phase.DIRECT)
+_FINAL = (NotFound, InvalidInput, NotConfigured, CredentialsRejected, UpstreamRejected)
+_log = structlog.get_logger(__name__)
+
+
+class PlanningLane:
+    """Plans launches of cohorts, and of members that are too many for the call that brought them."""
+
+    name = "launches"
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._tidied = 0
+
+    async def recover(self, _lease: Lease, /) -> None:
+        """Nothing to do: planning that was interrupted begins anew."""
+
+    async def drain(self, lease: Lease, /) -> int | None:
+        """Take every launch that is due one step on."""
+        ctx = self._context
+        now = ctx.clock.now()
+        if now - self._tidied >= _MINUTE or now < self._tidied:
+            self._tidied = now
+            await ctx.launches.delete_unused_plans(now - _PLAN_KEPT)
+        following: int | None = None
+        for launch in await ctx.launches.in_phases(_PHASES):
+            if launch.connection not in ctx.settings.connections or ctx.stopping.is_set():
+                continue
+            due = launch.created_at + _INTERRUPTED_AFTER if launch.phase is Phase.DIRECT else launch.phase_due
+            if (due or 0) <= now:
+                await self._step(lease, launch)
+                return 0
+            following = min(following or due or now, due or now)
+        return None if following is None else max(1, following - now)
+
+    async def _step(self, lease: Lease, launch: Launch) -> None:
+        try:
+            await self._go_on(lease, launch)
+        except _FINAL as error:
+            await self._end(lease, launch, error)
+        except UpstreamUnavailable as error:
+            now = self._context.clock.now()
+            if now - launch.created_at > _GIVE_UP_AFTER:
+                await self._end(lease, launch, error)
+                return
+            _log.warning("planning_waits", launch=launch.id, code=error.reason)
+            due = now + 1_000 * (error.retry_after or 5)
+            phase = launch.phase or Phase.REQUEST
+            await self._context.launches.set_phase(lease, launch.id, phase, due=due, words=error.message)
+
+    async def _end(self, lease: Lease, launch: Launch, error: ConnectorError) -> None:
+        _log.warning("planning_ended", launch=launch.id, code=error.reason)
+        now = self._context.clock.now()
+        await self._context.launches.end_unplanned(lease, launch.id, error.reason, error.message, now)
+
+    async def _go_on(self, lease: Lease, launch: Launch) -> None:
+        match launch.phase:
+            case Phase.REQUEST:
+                await self._request(lease, launch)
+            case Phase.POLL:
+                await self._poll(lease, launch)
+            case Phase.READ:
+                await self._read(lease, launch)
+            case Phase.ACTIVATE:
+                await planning.activate(self._context, launch)
+            case _:
+                raise InvalidInput(
+                    "The connector stopped while it decided over the members; send the call again.",
+                    code="interrupted",
+                )
+
+    async def _request(self, lease: Lease, launch: Launch) -> None:
+        ctx = self._context
+        cohorts = _cohorts(ctx, launch)
+        known = {one.id: one for one in await cohorts.listed()}
+        cohort = known.get(launch.cohort_id or "")
+        if cohort is not None and (cohort.size or 0) > planning.LARGEST_COHORT:
+            words = f"has more than {planning.LARGEST_COHORT:,} people; no download takes as many"
+            raise InvalidInput.of("cohort_id", words, code="cohort_too_large")
+        await self._keep_quota(launch)
+        options = launch.options
+        request_id = await cohorts.request(
+            launch.cohort_id or "", [options.email_property, options.name_property]
+        )
+        now = ctx.clock.now()
+        await ctx.launches.note_download(ctx.connection(launch.connection).amplitude_lane or "", now)
+        await ctx.launches.set_phase(
+            lease,
+            launch.id,
+            Phase.POLL,
+            due=now + _FIRST_POLL,
+            request_id=request_id,
+            cohort_name=cohort.name if cohort else None,
+            words="Amplitude prepares the cohort's file; that takes up to a minute or two.",
+        )
+
+    async def _keep_quota(self, launch: Launch) -> None:
+        """Wait, or refuse, before Amplitude does. Raises `UpstreamUnavailable` and `UpstreamRejected`."""
+        ctx = self._context
+        now = ctx.clock.now()
+        lane = ctx.connection(launch.connection).amplitude_lane or ""
+        used = await ctx.launches.downloads(lane, now - MONTH)
+        if len(used) >= MOST_A_MONTH:
+            raise UpstreamRejected(
+                f"Amplitude allows {MOST_A_MONTH} cohort downloads a month, and all are used; give members, or "
+                "use Amplitude's cohort webhook.",
+                code="cohort_quota",
+            )
+        lately = [at for at in used if at > now - TEN_MINUTES]
+        if len(lately) >= MOST_IN_TEN_MINUTES:
+            raise UpstreamUnavailable(
+                f"Amplitude allows {MOST_IN_TEN_MINUTES} cohort downloads in ten minutes; this one waits.",
+                code="cohort_quota",
+                retry_after=max(1, -(-(lately[0] + TEN_MINUTES - now) // 1_000)),
+            )
+
+    async def _poll(self, lease: Lease, launch: Launch) -> None:
+        ctx = self._context
+        try:
+            ready = await _cohorts(ctx, launch).is_ready(launch.request_id or "")
+        except NotFound:
+            await ctx.launches.set_phase(lease, launch.id, Phase.REQUEST, due=ctx.clock.now())
+            return
+        now = ctx.clock.now()
+        age = now - launch.created_at
+        if ready:
+            await ctx.launches.set_phase(lease, launch.id, Phase.READ, due=now, words="")
+        elif age > _GIVE_UP_AFTER:
+            raise UpstreamRejected(
+                "Amplitude did not finish the cohort's file within an hour; plan again later.",
+                code="cohort_job_failed",
+            )
+        else:
+            due = now + min(_LONGEST_POLL, _FIRST_POLL + age // 4)
+            await ctx.launches.set_phase(lease, launch.id, Phase.POLL, due=due)
+
+    async def _read(self, lease: Lease, launch: Launch) -> None:
+        ctx = self._context
+        pieces = self._stored(launch) if launch.cohort_id is None else self._file(launch)
+        async with aclosing(pieces):
+            planned = await planning.decide(ctx, launch, pieces, lease)
+        if planned is not None and planned.phase is Phase.ACTIVATE:
+            await planning.activate(ctx, planned)
+
+    async def _stored(self, launch: Launch) -> AsyncIterator[list[Member]]:
+        position = 0
+        while (members := await self._context.launches.source(launch.id, position)) is not None:
+            yield members
+            position += 1
+
+    async def _file(self, launch: Launch) -> AsyncIterator[list[Member]]:
+        options = launch.options
+        columns = [options.email_property, options.name_property]
+        piece: list[Member] = []
+        rows = _cohorts(self._context, launch).rows(launch.request_id or "", columns)
+        async with aclosing(rows):
+            async for some in rows:
+                piece += _members(some, options.email_property, options.name_property)
+                while len(piece) >= planning.CHUNK:
+                    yield piece[: planning.CHUNK]
+                    piece = piece[planning.CHUNK :]
+        if piece:
+            yield piece
+
+
+def _cohorts(ctx: Context, launch: Launch) -> AmplitudeCohorts:
+    cohorts = ctx.amplitude_cohorts.get(launch.connection)
+    if cohorts is None:
+        raise NotConfigured(
+            "AMPLITUDE_API_KEY and AMPLITUDE_SECRET_KEY are not both set; cohorts cannot be downloaded."
+        )
+    return cohorts
+
+
+def _members(rows: Sequence[Mapping[str, str]], email: str, name: str) -> list[Member]:
+    return [member(row["user_id"], row[email], row[name]) for row in rows]

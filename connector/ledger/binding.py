@@ -1,0 +1,134 @@
+"""Invitations and the interviews that came of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, and_, case, select, update
+
+from connector.inviting import Invitation, InvitationState, Invited
+from connector.json_text import loads
+from connector.ledger.batch import storable
+from connector.ledger.launch_rows import finish, load_invitation, move, select_invitations
+from connector.ledger.schema import invitation, launch
+from connector.ports import Sync
+
+_OURS = re.compile(r"inv_[0-9a-f]{32}")
+_DAY = 86_400_000
+
+
+def is_ours(external_id: str | None) -> bool:
+    """Tell whether an external id has the form of ours."""
+    return external_id is not None and _OURS.fullmatch(external_id) is not None
+
+
+def invited(connection: Connection, name: str, external_ids: Iterable[str]) -> dict[str, Invited]:
+    """Return whom we invited under external ids, unless their names and addresses are gone."""
+    ours = sorted(set(filter(is_ours, external_ids)))
+    if not ours:
+        return {}
+    query = (
+        select(
+            invitation.c.id,
+            invitation.c.user_id,
+            invitation.c.email,
+            launch.c.id.label("launch_id"),
+            launch.c.cohort_id,
+            launch.c.cohort_name,
+            launch.c.options,
+        )
+        .join(launch, launch.c.id == invitation.c.launch_id)
+        .where(invitation.c.id.in_(ours), invitation.c.connection == name)
+    )
+    found: dict[str, Invited] = {}
+    for row in connection.execute(query):
+        options = loads(row.options)
+        if whom := row.user_id or row.email:
+            found[row.id] = Invited(
+                whom, row.launch_id, row.cohort_id, row.cohort_name, options["variant"], options["mode"]
+            )
+    return found
+
+
+def bind(connection: Connection, syncs: Sequence[Sync]) -> None:
+    """Let interviews that came back with our external id belong to their invitations, whatever their ids."""
+    for sync in syncs:
+        facts = sync.facts
+        if facts is None or facts.invitee is None or facts.external_id is None:
+            continue
+        _bind(connection, sync, facts.external_id, over=facts.over)
+
+
+def _bind(connection: Connection, sync: Sync, external_id: str, *, over: bool) -> None:
+    query = select_invitations().where(
+        invitation.c.id == external_id, invitation.c.connection == sync.connection
+    )
+    row = connection.execute(query.with_for_update()).first()
+    if row is None:
+        return
+    was = load_invitation(row)
+    over = over or was.state is InvitationState.COMPLETED
+    state = InvitationState.COMPLETED if over else InvitationState.STARTED
+    if was.state is state and was.interview_id == sync.interview_id:
+        return
+    now = sync.updated_at
+    values: dict[str, Any] = {
+        "state": state,
+        "interview_id": storable(sync.interview_id),
+        "due": None,
+        "reason": None,
+        "words": None,
+        "taken_at": was.taken_at or was.started_at or now,
+        "updated_at": now,
+    }
+    if was.interview_id not in (None, sync.interview_id):
+        values["session_token"] = None  # that of the interview which was started and never held
+    if over or "session_token" in values:
+        values["complete_due"] = None
+    connection.execute(update(invitation).where(invitation.c.id == external_id).values(**values))
+    move(connection, was.launch_id, was.state, state)
+    finish(connection, was.launch_id, now)
+
+
+def unbind(connection: Connection, keys: Sequence[tuple[str, str]]) -> None:
+    """Erase what links interviews that are nobody's to invitations; times stay to the day."""
+    for name, interview_id in keys:
+        mine = and_(invitation.c.connection == name, invitation.c.interview_id == storable(interview_id))
+        day = invitation.c.updated_at - invitation.c.updated_at % _DAY
+        still = case((invitation.c.state == InvitationState.STARTED, invitation.c.due), else_=None)
+        connection.execute(
+            update(invitation)
+            .where(mine)
+            .values(
+                interview_id=None,
+                link=None,
+                session_token=None,
+                complete_due=None,
+                due=still,
+                updated_at=day,
+            )
+        )
+
+
+def find(connection: Connection, invitation_id: str) -> Invitation | None:
+    """Return one invitation."""
+    row = connection.execute(select_invitations().where(invitation.c.id == storable(invitation_id))).first()
+    return None if row is None else load_invitation(row)
+
+
+def of_interview(connection: Connection, name: str, interview_id: str) -> Invitation | None:
+    """Return the invitation whose interview this is."""
+    query = select_invitations().where(
+        invitation.c.connection == name, invitation.c.interview_id == storable(interview_id)
+    )
+    row = connection.execute(query.limit(1)).first()
+    return None if row is None else load_invitation(row)
+
+
+def of_person(connection: Connection, persons: Sequence[int]) -> Invitation | None:
+    """Return the newest invitation that takes one of these persons."""
+    query = select_invitations().where(invitation.c.person.in_(persons), invitation.c.taken_at.is_not(None))
+    row = connection.execute(query.order_by(invitation.c.taken_at.desc()).limit(1)).first()
+    return None if row is None else load_invitation(row)

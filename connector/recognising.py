@@ -1,0 +1,38 @@
+"""Recognise whom we invited in interviews that came back with an external id of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from connector.hearing import Heard
+from connector.launch_ports import Invitations
+
+
+async def recognised(invitations: Invitations, heard: Sequence[Heard]) -> list[Heard]:
+    """Return what was heard, with the invitation wherever its external id is one of ours.
+
+    Only the external id counts: an interview that we started and that comes back without it is nobody's.
+    """
+    asked: dict[str, list[str]] = {}
+    for one in heard:
+        if one.interview.external_id is not None and not one.interview.anonymous:
+            asked.setdefault(one.connection.name, []).append(one.interview.external_id)
+    if not asked:
+        return list(heard)
+    known = {name: await invitations.invited(name, external_ids) for name, external_ids in asked.items()}
+    found = []
+    for one in heard:
+        interview = one.interview
+        invited = known.get(one.connection.name, {}).get(interview.external_id or "")
+        if invited is not None:
+            interview = interview._replace(
+                invitee=invited.invitee,
+                launch_id=invited.launch_id,
+                cohort_id=invited.cohort_id,
+                cohort_name=invited.cohort_name,
+                variant=invited.variant,
+                mode=interview.mode or invited.mode,
+            )
+        found.append(one if invited is None else replace(one, interview=interview))
+    return found

@@ -1,0 +1,94 @@
+"""What Koji is told when an interview is started, and what the person is handed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from connector import links
+from connector.inviting import Handed, Invitation, Launch, Started
+from connector.settings import Connection
+
+HOUR = 3_600_000
+DAY = 24 * HOUR
+SCHEDULE = (HOUR, 6 * HOUR, DAY, 3 * DAY, 7 * DAY, 14 * DAY, 30 * DAY)
+"""When a silent interview is read, from its start on; after the last it is expired."""
+
+
+def body_of(connection: Connection, launch: Launch, invitation: Invitation) -> dict[str, Any]:
+    """Return the body of a start (Koji REST: respondent, mode and locale, nothing else).
+
+    Of equal keys in the metadata ours win; without the e-mail of ours the caller's goes neither.
+    """
+    options = launch.options
+    metadata: dict[str, Any] = {name: value for name, value in options.metadata.items() if name != "email"}
+    ours = {
+        "email": invitation.email if connection.koji_send_email else None,
+        "launch_id": launch.id,
+        "cohort_id": launch.cohort_id,
+        "variant": options.variant,
+    }
+    metadata |= {name: value for name, value in ours.items() if value is not None}
+    respondent: dict[str, Any] = {"external_id": invitation.id}
+    if invitation.name is not None:
+        respondent["display_name"] = invitation.name
+    body: dict[str, Any] = {"respondent": {**respondent, "metadata": metadata}}
+    if options.mode is not None:
+        body["mode"] = options.mode
+    if options.locale is not None:
+        body["locale"] = options.locale
+    return body
+
+
+def link_of(
+    connection: Connection, launch: Launch, invitation: Invitation, interview_id: str | None
+) -> str | None:
+    """Return the link from the setting's template; None when it needs a project id and none is set."""
+    if has_no_link(connection):
+        return None
+    values = {
+        "base": connection.koji_base_url,
+        "project_id": connection.koji_project_id,
+        "external_id": invitation.id,
+        "mode": launch.options.mode,
+        "locale": launch.options.locale,
+        "interview_id": interview_id,
+        "name": invitation.name,
+        "email": invitation.email if connection.koji_send_email else None,
+    }
+    return links.fill(connection.koji_link_template, values)
+
+
+def has_no_link(connection: Connection) -> bool:
+    """Tell whether the template cannot be filled for anybody."""
+    needed = links.needs(connection.koji_link_template)
+    return "project_id" in needed and connection.koji_project_id is None
+
+
+def handed(
+    connection: Connection, launch: Launch, invitation: Invitation, answer: Started, now: int
+) -> Handed:
+    """Return what a person is handed after Koji's answer: its link, else that of the template."""
+    link = answer.link or link_of(connection, launch, invitation, answer.interview_id)
+    hours = connection.koji_complete_after_hours
+    ends = hours is not None and answer.session_token is not None
+    return Handed(
+        interview_id=answer.interview_id,
+        link=link,
+        session_token=answer.session_token,
+        due=now + SCHEDULE[0] if answer.interview_id else now + SCHEDULE[-1],
+        complete_due=now + (hours or 0) * HOUR if ends else None,
+    )
+
+
+def handed_a_link(connection: Connection, launch: Launch, invitation: Invitation, now: int) -> Handed:
+    """Return what a person is handed without any call to Koji."""
+    link = link_of(connection, launch, invitation, None)
+    return Handed(interview_id=None, link=link, session_token=None, due=now + SCHEDULE[-1], complete_due=None)
+
+
+def next_poll(invitation: Invitation) -> int | None:
+    """Return when a silent interview is read after this read; None: it is expired."""
+    polls = invitation.polls + 1
+    if invitation.started_at is None or invitation.interview_id is None or polls >= len(SCHEDULE):
+        return None
+    return invitation.started_at + SCHEDULE[polls]
