@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from connector import __version__
+from connector.amplitude.cohorts import AmplitudeCohorts
 from connector.amplitude.ingestion import AmplitudeIngestion
 from connector.amplitude.regions import REGIONS
 from connector.amplitude.users import AmplitudeUsers
@@ -26,6 +27,8 @@ from connector.lanes.amplitude import AmplitudeLane
 from connector.lanes.base import Lane
 from connector.lanes.intake import IntakeLane
 from connector.lanes.koji import KojiLane
+from connector.lanes.links import LinkLane
+from connector.lanes.planning import PlanningLane
 from connector.lanes.runner import TTL, Runner
 from connector.lanes.upkeep import UpkeepLane
 from connector.ledger.book import open_book
@@ -78,6 +81,8 @@ async def build(
             settings=settings,
             clock=clock,
             ledger=book,
+            launches=book.launches,
+            invitations=book.invitations,
             koji={c.name: koji[c.koji_lane] for c in connections if c.koji_lane},
             amplitude=amplitude,
             amplitude_users={
@@ -89,6 +94,11 @@ async def build(
                 c.name: _ingestion(client, c, elsewhere=True)
                 for c in connections
                 if c.amplitude_api_key and c.amplitude_ingestion_url is None
+            },
+            amplitude_cohorts={
+                c.name: _cohorts(client, c)
+                for c in connections
+                if c.amplitude_api_key and c.amplitude_secret_key
             },
             stopping=stopping,
             wake=runner.wake,
@@ -102,7 +112,8 @@ async def build(
 def lanes(context: Context) -> list[Lane]:
     """Return the lanes that the settings call for."""
     connections = context.settings.connections.values()
-    found: list[Lane] = [IntakeLane(context), UpkeepLane(context)]
+    found: list[Lane] = [IntakeLane(context), UpkeepLane(context), PlanningLane(context)]
+    found += [LinkLane(context, c.name) for c in connections if c.koji_invite_by == "link"]
     for name, mine in _by_lane(connections, lambda c: c.koji_lane).items():
         names = tuple(c.name for c in mine)
         found.append(KojiLane(context, name, names, context.koji[names[0]]))
@@ -165,6 +176,15 @@ def _ingestion(client: httpx.AsyncClient, connection: Connection, *, elsewhere: 
 
 def _users(client: httpx.AsyncClient, connection: Connection) -> AmplitudeUsersPort:
     return AmplitudeUsers(
+        client,
+        connection.amplitude_rest_url or REGIONS[connection.amplitude_region].rest,
+        _secret(connection.amplitude_api_key),
+        _secret(connection.amplitude_secret_key),
+    )
+
+
+def _cohorts(client: httpx.AsyncClient, connection: Connection) -> AmplitudeCohorts:
+    return AmplitudeCohorts(
         client,
         connection.amplitude_rest_url or REGIONS[connection.amplitude_region].rest,
         _secret(connection.amplitude_api_key),

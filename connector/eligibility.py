@@ -41,7 +41,7 @@ class Member(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """What is known of an alias: the person behind it, and when that person was last invited (ms), if ever."""
+    """What is known of an alias: the person behind it, and when they were last invited (ms), if ever."""
 
     person: int
     taken_at: int | None
@@ -144,7 +144,9 @@ class Selection:
         known = [history[key] for key in keys if key in history]
         # two rows that share no alias are one person when the book says so
         marks = {*keys, *(standing.person for standing in known)} if known else keys
-        if not all([self._seen.add(mark) for mark in marks]):
+        # every mark is added, also behind one that was there
+        fresh = [self._seen.add(mark) for mark in marks]
+        if not all(fresh):
             return SkipReason.DUPLICATE
         if known and (reason := held([one.taken_at for one in known], self._rules, self._now)):
             return reason

@@ -1,4 +1,4 @@
-"""The values of the second half of the loop: cohorts, launches, invitations, and what Koji answers to a start.
+"""The values of the second half of the loop: cohorts, launches, invitations, and what a start gives.
 
 Times are milliseconds since the epoch. Addresses and names are None once they were removed.
 """
@@ -47,7 +47,7 @@ class Cohort:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What Koji answered to a start. Only the interview id is documented; the rest is taken where it stands."""
+    """What Koji answered to a start. Only the interview id is documented."""
 
     interview_id: str | None
     session_token: str | None
@@ -84,8 +84,8 @@ class Launch:
     """One run over a cohort, or a plan for one. The counts are of invitations in each state.
 
     `goes_on` says that planning ends in invitations, not in a plan; `single` marks a launch of one by
-    `start_interview`. `skipped` counts people by reason. `error` and `words` tell why planning ended without a
-    plan.
+    `start_interview`. `skipped` counts people by reason. `error` and `words` tell why planning ended without
+    a plan.
     """
 
     id: str

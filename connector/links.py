@@ -16,7 +16,7 @@ def needs(template: str) -> frozenset[str]:
 
 
 def fill(template: str, values: Mapping[str, str | None]) -> str:
-    """Return a template with its places filled, values URL-encoded; parameters without a value are dropped."""
+    """Return a template with its places filled, URL-encoded; parameters without a value are dropped."""
     address, mark, query = template.partition("?")
     query, hash_, fragment = query.partition("#")
     parameters = [part for part in query.split("&") if not _is_empty(part, values)]

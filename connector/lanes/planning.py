@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 
 import structlog
@@ -132,7 +132,8 @@ class PlanningLane:
         used = await ctx.launches.downloads(lane, now - MONTH)
         if len(used) >= MOST_A_MONTH:
             raise UpstreamRejected(
-                f"Amplitude allows {MOST_A_MONTH} cohort downloads a month, and all are used; give members, or "
+                f"Amplitude allows {MOST_A_MONTH} cohort downloads a month, and all are used; give "
+                f"members, or "
                 "use Amplitude's cohort webhook.",
                 code="cohort_quota",
             )
@@ -172,13 +173,13 @@ class PlanningLane:
         if planned is not None and planned.phase is Phase.ACTIVATE:
             await planning.activate(ctx, planned)
 
-    async def _stored(self, launch: Launch) -> AsyncIterator[list[Member]]:
+    async def _stored(self, launch: Launch) -> AsyncGenerator[list[Member], None]:
         position = 0
         while (members := await self._context.launches.source(launch.id, position)) is not None:
             yield members
             position += 1
 
-    async def _file(self, launch: Launch) -> AsyncIterator[list[Member]]:
+    async def _file(self, launch: Launch) -> AsyncGenerator[list[Member], None]:
         options = launch.options
         columns = [options.email_property, options.name_property]
         piece: list[Member] = []

@@ -26,7 +26,8 @@ _PERSONS = Batch(
     returns=["a.key", "a.person"],
 )
 _INSERT = Batch(
-    "INSERT INTO alias (key, person) SELECT key, person FROM {rows} AS r WHERE true ON CONFLICT (key) DO NOTHING",
+    "INSERT INTO alias (key, person) SELECT key, person FROM {rows} AS r WHERE true ON CONFLICT (key) DO "
+    "NOTHING",
     {"key": "bigint", "person": "bigint"},
 )
 

@@ -41,7 +41,8 @@ _TAKE = Batch(
     {"id": "text", "now": "bigint"},
 )
 _TAKEN = Batch(
-    "SELECT {returns} FROM {rows} AS r JOIN invitation AS i ON i.person = r.person AND i.taken_at IS NOT NULL",
+    "SELECT {returns} FROM {rows} AS r JOIN invitation AS i ON i.person = r.person AND i.taken_at IS NOT "
+    "NULL",
     {"person": "bigint"},
     returns=["i.person", "i.taken_at"],
 )

@@ -4,25 +4,43 @@ from __future__ import annotations
 
 from connector.operations.backfill_interviews import BACKFILL_INTERVIEWS
 from connector.operations.base import AnyOperation
+from connector.operations.cancel_launch import CANCEL_LAUNCH
 from connector.operations.check_connection import CHECK_CONNECTION
+from connector.operations.complete_interview import COMPLETE_INTERVIEW
 from connector.operations.get_interview_analysis import GET_INTERVIEW_ANALYSIS
+from connector.operations.get_launch import GET_LAUNCH
 from connector.operations.get_run import GET_RUN
 from connector.operations.get_sync import GET_SYNC
+from connector.operations.launch_cohort_interviews import LAUNCH_COHORT_INTERVIEWS
+from connector.operations.list_cohorts import LIST_COHORTS
 from connector.operations.list_connections import LIST_CONNECTIONS
+from connector.operations.list_launches import LIST_LAUNCHES
 from connector.operations.list_syncs import LIST_SYNCS
+from connector.operations.plan_cohort_launch import PLAN_COHORT_LAUNCH
 from connector.operations.preview_interview_sync import PREVIEW_INTERVIEW_SYNC
 from connector.operations.replay_syncs import REPLAY_SYNCS
+from connector.operations.resume_launch import RESUME_LAUNCH
+from connector.operations.start_interview import START_INTERVIEW
 from connector.operations.sync_interview_to_amplitude import SYNC_INTERVIEW_TO_AMPLITUDE
 
 OPERATIONS: tuple[AnyOperation, ...] = (
+    LAUNCH_COHORT_INTERVIEWS,
     SYNC_INTERVIEW_TO_AMPLITUDE,
     GET_INTERVIEW_ANALYSIS,
+    PLAN_COHORT_LAUNCH,
+    START_INTERVIEW,
+    GET_LAUNCH,
+    LIST_LAUNCHES,
+    CANCEL_LAUNCH,
+    RESUME_LAUNCH,
+    COMPLETE_INTERVIEW,
     PREVIEW_INTERVIEW_SYNC,
     BACKFILL_INTERVIEWS,
     GET_RUN,
     LIST_SYNCS,
     GET_SYNC,
     REPLAY_SYNCS,
+    LIST_COHORTS,
     LIST_CONNECTIONS,
     CHECK_CONNECTION,
 )

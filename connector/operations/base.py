@@ -72,6 +72,14 @@ class Output(BaseModel):
         """Name the READ operation that says what of a stored answer may be shown again; None: all of it."""
         return None
 
+    def brought_up_to_date(self, present: Output) -> dict[str, Any]:
+        """Return the values of this answer after those of its follow-up."""
+        return {**self.model_dump(mode="json"), **present.model_dump(mode="json")}
+
+    def stands_still(self) -> bool:
+        """Tell whether what was begun goes on only when somebody does something."""
+        return False
+
     def failure(self) -> ConnectorError | None:
         """Return the error as which a caller who asked for just this one thing is told that it failed."""
         return None

@@ -130,7 +130,12 @@ async def _syncs(ctx: Context, connection: Connection) -> Check:
     lanes = (connection.koji_lane, connection.amplitude_lane)
     for pause in await ctx.ledger.pauses():
         if pause.lane in lanes:
-            return Check(name=name, status="fail", message=f"Syncs are paused: {pause.words}")
+            silent = pause.code == "koji_unreachable"
+            return Check(
+                name=name,
+                status="warn" if silent else "fail",
+                message=f"{'Waiting for Koji' if silent else 'Calls are paused'}: {pause.words}",
+            )
     by_status: dict[str, int] = {}
     for (status, _), n in (await ctx.ledger.totals(connection.name)).items():
         by_status[status] = by_status.get(status, 0) + n

@@ -114,8 +114,7 @@ async def _repeat(
 ) -> Executed:
     # A union's best fitting model is the one that was stored: outputs always carry every key.
     shape: TypeAdapter[Output] = TypeAdapter(op.output)
-    stored = json.loads(claim.body or "{}")
-    output = shape.validate_python(stored)
+    output = shape.validate_python(json.loads(claim.body or "{}"))
     unfinished = claim.status == 202
     if (question := output.follow_up() if unfinished else output.may_still_show()) is None:
         return Executed(output, 200, replayed=True)
@@ -123,7 +122,7 @@ async def _repeat(
     reader = by_name[name]
     asked = reader.input.model_validate({"connection": payload.connection, **arguments})
     present: Output = await reader.run(ctx, asked)
-    output = shape.validate_python({**stored, **present.model_dump(mode="json")})
+    output = shape.validate_python(output.brought_up_to_date(present))
     if not unfinished:
         return Executed(output, 200, replayed=True)
     if failure := output.failure():

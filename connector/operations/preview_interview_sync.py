@@ -12,6 +12,7 @@ from connector.operations.base import Effect, Operation, Output
 from connector.operations.receipts import AmplitudeRequest, request
 from connector.operations.sync_inputs import InterviewInput
 from connector.ports import Context, Sync
+from connector.recognising import recognised
 from connector.syncing import Heard, Verdict, advance, heard_from_read
 
 PATIENCE = 8.0
@@ -44,7 +45,8 @@ class PreviewOutput(Output):
 async def preview(ctx: Context, given: InterviewInput, *, force: bool) -> PreviewOutput:
     """Decide and map without storing anything."""
     connection = ctx.connection(given.connection)
-    heard = given.heard(connection, ctx.clock.now(), force=force)
+    told = given.heard(connection, ctx.clock.now(), force=force)
+    (heard,) = await recognised(ctx.invitations, [told])
     before = await ctx.ledger.find(*heard.key)
     interview_id = heard.interview.interview_id
     if before is not None and before.status is SyncStatus.SYNCED and not force:
@@ -64,9 +66,9 @@ async def preview(ctx: Context, given: InterviewInput, *, force: bool) -> Previe
             return PreviewOutput(
                 interview_id=interview_id, decision="fail", reason="not_found_in_koji", request=None
             )
-        sync = advance(
-            sync, heard_from_read(connection, interview_id, body, ctx.clock.now()), ctx.ledger.hash_user
-        )
+        read = heard_from_read(connection, interview_id, body, ctx.clock.now())
+        (told,) = await recognised(ctx.invitations, [read])
+        sync = advance(sync, told, ctx.ledger.hash_user)
     return await _shown(ctx, sync)
 
 

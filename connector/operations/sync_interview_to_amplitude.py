@@ -15,6 +15,7 @@ from connector.operations.receipts import SyncOutput, flat
 from connector.operations.sync_inputs import InterviewInput
 from connector.operations.waiting import until_ended
 from connector.ports import Context, Sync
+from connector.recognising import recognised
 from connector.syncing import Heard, Verdict, advance, decide, replay
 
 _DEDUPLICATED_FOR = 7 * 86_400_000
@@ -40,7 +41,8 @@ async def run(ctx: Context, given: SyncInput) -> SyncOutput | PreviewOutput:
     if given.dry_run:
         return await preview(ctx, given, force=given.force)
     connection = ctx.connection(given.connection)
-    heard = given.heard(connection, ctx.clock.now(), force=given.force)
+    told = given.heard(connection, ctx.clock.now(), force=given.force)
+    (heard,) = await recognised(ctx.invitations, [told])
     before = await ctx.ledger.find(*heard.key)
     _require_keys(heard, before)
     changed = await ctx.ledger.revise(

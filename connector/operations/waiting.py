@@ -34,7 +34,7 @@ async def _raise_for_pause(ctx: Context, sync: Sync) -> None:
     connection = ctx.connection(sync.connection)
     lane = connection.koji_lane if sync.stage is Stage.READ else connection.amplitude_lane
     for pause in await ctx.ledger.pauses():
-        if pause.lane == lane:
+        if pause.lane == lane and pause.code != "koji_unreachable":
             refusal = CredentialsRejected if pause.code in _KEYS else UpstreamRejected
             raise refusal(
                 f"{pause.words.rstrip('.')}. The interview is kept; it goes on once check_connection "

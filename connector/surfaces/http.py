@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -15,6 +14,7 @@ from starlette.routing import Route
 from connector.errors import NotFound, StoreUnavailable
 from connector.operations.base import AnyOperation, Effect, Input, Output
 from connector.operations.execute import Executed, execute
+from connector.operations.status_url import status_url as operation_url
 from connector.ports import Context
 from connector.surfaces.auth import authenticate
 from connector.surfaces.probes import probe_routes
@@ -81,11 +81,7 @@ def status_url(output: Output, connection: str, public_url: str) -> str | None:
     if follow_up is None:
         return None
     name, arguments = follow_up
-    given = {"connection": connection, **arguments}
-    if given["connection"] == Input.model_fields["connection"].default:
-        del given["connection"]
-    query = urlencode({key: _text(value) for key, value in given.items() if value is not None}, doseq=True)
-    return f"{public_url.rstrip('/')}/actions/{name}" + (f"?{query}" if query else "")
+    return operation_url(name, {"connection": connection, **arguments}, public_url)
 
 
 def _find(by_name: Mapping[str, AnyOperation], name: str) -> AnyOperation:
@@ -94,10 +90,6 @@ def _find(by_name: Mapping[str, AnyOperation], name: str) -> AnyOperation:
     close = get_close_matches(name.replace("-", "_"), by_name, n=3)
     hint = f" Did you mean {', '.join(close)}?" if close else " /docs lists them."
     raise NotFound(f"There is no operation of that name.{hint}", code="unknown_operation")
-
-
-def _text(value: object) -> object:
-    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _compact(body: Mapping[str, object]) -> str:

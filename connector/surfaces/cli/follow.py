@@ -44,9 +44,10 @@ class Followed:
         clock = self._ctx.clock
         until = None if seconds is None else clock.now() + seconds * 1000
         changed_at, rest = clock.now(), _FIRST
-        while self.output.follow_up() is not None and not self._waits_for_settings():
+        while self.output.follow_up() is not None and not self._waits_for_somebody():
             pause = await self._pause()
-            if pause is not None and clock.now() - changed_at > _STANDSTILL:
+            for_key = pause is not None and pause.code != "koji_unreachable"
+            if pause is not None and for_key and clock.now() - changed_at > _STANDSTILL:
                 raise _standstill(pause, self.output)
             unread = await self._waiting(Stage.READ)
             watcher.show(self.output, unread, pause.words if pause else await self._why(unread))
@@ -68,11 +69,11 @@ class Followed:
         question = reader.input.model_validate({"connection": self._payload.connection, **arguments})
         present: Output = await reader.run(self._ctx, question)
         before = self.output
-        self.output = self._shape.validate_python({**_json(before), **_json(present)})
+        self.output = self._shape.validate_python(before.brought_up_to_date(present))
         return self.output != before
 
-    def _waits_for_settings(self) -> bool:
-        return getattr(self.output, "reason", None) == "not_configured"
+    def _waits_for_somebody(self) -> bool:
+        return getattr(self.output, "reason", None) == "not_configured" or self.output.stands_still()
 
     async def _pause(self) -> Pause | None:
         connection = self._ctx.connection(self._payload.connection)

@@ -1,0 +1,179 @@
+"""What the answers of Amplitude's cohorts API mean."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote, urljoin, urlsplit
+
+from connector.errors import (
+    ConnectorError,
+    CredentialsRejected,
+    InvalidInput,
+    NotFound,
+    UpstreamRejected,
+    UpstreamUnavailable,
+)
+from connector.inviting import Cohort
+from connector.retry_after import retry_after_seconds
+
+DEFAULT_WAIT: Final = 60
+_LOOKED_AT: Final = 4_096
+# Amplitude does not publish the words of these refusals.
+_TOO_LARGE: Final = re.compile(rb"too (?:large|big)|\bsize\b|million|2,?000,?000", re.IGNORECASE)
+_UNKNOWN: Final = re.compile(
+    rb"not (?:be )?f(?:ou|i)nd|unknown|no such|not exist|invalid cohort", re.IGNORECASE
+)
+_KEY: Final = (
+    "Amplitude refused the cohorts: check AMPLITUDE_API_KEY and AMPLITUDE_SECRET_KEY (both of one project) "
+    "and AMPLITUDE_REGION."
+)
+
+
+def segment(text: str) -> str | None:
+    """Return an id as one path segment, None for one that climbs the path or cannot be written."""
+    try:
+        return quote(text, safe="") if text.strip(".") else None
+    except UnicodeEncodeError:
+        return None
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """Return Amplitude's JSON object. Raises `UpstreamUnavailable` for anything else."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        raise foreign() from None
+    if not isinstance(value, dict):
+        raise foreign()
+    return value
+
+
+def read_cohorts(body: bytes) -> list[Cohort]:
+    """Return the cohorts of a list, without archived and hidden ones."""
+    found = read_object(body).get("cohorts")
+    if not isinstance(found, list):
+        raise foreign()
+    rows = [row for row in found if isinstance(row, dict) and row.get("id")]
+    return [_cohort(row) for row in rows if not (row.get("archived") or row.get("hidden"))]
+
+
+def _cohort(row: Mapping[str, Any]) -> Cohort:
+    name, size = row.get("name"), row.get("size")
+    known = isinstance(size, int) and not isinstance(size, bool)
+    return Cohort(
+        str(row["id"]), name if isinstance(name, str) and name else str(row["id"]), size if known else None
+    )
+
+
+def read_readiness(status: int, body: bytes) -> bool:
+    """Tell whether a file is made. Raises `UpstreamUnavailable` (`cohort_job_failed`)."""
+    told = read_object(body).get("async_status")
+    words = told.upper().replace("_", " ").split() if isinstance(told, str) else []
+    if any(word.startswith(("FAIL", "ERROR")) for word in words):
+        raise UpstreamUnavailable(
+            "Amplitude could not make the cohort's file; it is asked for again.",
+            code="cohort_job_failed",
+            retry_after=DEFAULT_WAIT,
+        )
+    if status != 202 and not words:
+        raise foreign()
+    return status != 202 and words == ["JOB", "COMPLETED"]
+
+
+def request_refusal(status: int, headers: Mapping[str, str], body: bytes) -> ConnectorError | None:
+    """Return what a refused request for a cohort's file means, None when it is no matter of the cohort."""
+    words = body[:_LOOKED_AT] if status == 400 and b"api key" not in body[:_LOOKED_AT].lower() else b""
+    if _TOO_LARGE.search(words):
+        detail = "is too large to be downloaded, Amplitude says (above 2,000,000 people)"
+        return InvalidInput.of("cohort_id", detail, code="cohort_too_large")
+    if status == 404 or _UNKNOWN.search(words):
+        return unknown_cohort()
+    if status == 429:
+        return UpstreamUnavailable(
+            "Amplitude allows no more cohort downloads now (60 in 10 minutes, 500 a month).",
+            code="cohort_quota",
+            retry_after=wait(headers),
+        )
+    return None
+
+
+def unknown_cohort() -> NotFound:
+    """Return the error for a cohort that Amplitude does not know."""
+    return NotFound(
+        "cohort_id: Amplitude has no such cohort in this project; list_cohorts shows those that can be "
+        "found.",
+        code="cohort_not_found",
+    )
+
+
+def gone() -> NotFound:
+    """Return the error for a request that Amplitude has forgotten."""
+    return NotFound("Amplitude has forgotten this cohort download; ask anew.", code="cohort_request_gone")
+
+
+def refusal(status: int, headers: Mapping[str, str], body: bytes, base: str | None) -> ConnectorError:
+    """Return the error for any other refusal; `base` is where a redirect leads, if that is known."""
+    if 300 <= status < 400:
+        advice = (
+            f"set AMPLITUDE_REST_URL to {base}" if base else "check AMPLITUDE_REST_URL and AMPLITUDE_REGION"
+        )
+        return UpstreamRejected(f"Amplitude's cohorts redirect: {advice}.", code="amplitude_redirect")
+    if status in (401, 403) or (status == 400 and b"api key" in body[:_LOOKED_AT].lower()):
+        return CredentialsRejected(_KEY, code="amplitude_key")
+    if status in (408, 429) or status >= 500:
+        return UpstreamUnavailable(
+            f"Amplitude's cohorts answered {status}; try again later.", retry_after=wait(headers)
+        )
+    return UpstreamRejected(f"Amplitude's cohorts answered {status}; check AMPLITUDE_REST_URL.")
+
+
+def wait(headers: Mapping[str, str]) -> int:
+    """Return after how many seconds to come again."""
+    told = retry_after_seconds(headers, time.time())
+    return DEFAULT_WAIT if told is None else told
+
+
+def foreign() -> UpstreamUnavailable:
+    """Return the error for an answer that is not Amplitude's."""
+    return UpstreamUnavailable(
+        "Amplitude's cohorts gave an answer that is not their own; check AMPLITUDE_REST_URL.",
+        retry_after=DEFAULT_WAIT,
+    )
+
+
+def target(url: str, location: str) -> str:
+    """Return where the file lies. Raises `UpstreamRejected` for what is no web address."""
+    try:
+        found = urljoin(url, location)
+        parts = urlsplit(found)
+    except ValueError:
+        raise redirected() from None
+    if not location or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise redirected()
+    return found
+
+
+def redirected() -> UpstreamRejected:
+    """Return the error for a file that is nowhere to be found."""
+    return UpstreamRejected(
+        "Amplitude's cohort file redirects to an address that cannot be used.", code="amplitude_redirect"
+    )
+
+
+def storage_refusal(status: int, headers: Mapping[str, str]) -> UpstreamUnavailable:
+    """Return the error for a storage that does not hand out the file: its address is valid one minute."""
+    return UpstreamUnavailable(
+        f"The storage of Amplitude's cohort file answered {status}; it is fetched again.",
+        retry_after=min(wait(headers), 5),
+    )
+
+
+def unreached(name: str) -> UpstreamUnavailable:
+    """Return the error for a call that was not answered; `name` says how."""
+    return UpstreamUnavailable(
+        f"Amplitude's cohorts could not be reached ({name}); try again later.", retry_after=10
+    )

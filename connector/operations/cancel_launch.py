@@ -1,0 +1,38 @@
+"""Stop what is not sent yet."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from connector.operations.base import Effect, EffectInput, Operation
+from connector.operations.launches import LaunchOutput, find, shown
+from connector.ports import Context
+
+
+class CancelLaunchInput(EffectInput):
+    """Which launch."""
+
+    launch_id: str = Field(min_length=1, max_length=64, description="The launch's id.")
+
+
+async def run(ctx: Context, given: CancelLaunchInput) -> LaunchOutput:
+    """Call off everybody whose interview is not started; a launch that has ended stays as it is."""
+    launch = await find(ctx, given.launch_id, given.connection)
+    launch = await ctx.launches.cancel(launch.id, ctx.clock.now()) or launch
+    output, _ = await shown(ctx, launch)
+    return output
+
+
+CANCEL_LAUNCH = Operation(
+    name="cancel_launch",
+    title="Cancel a launch",
+    summary=(
+        "Stop a launch or plan: whoever is not started yet stays uninvited and may be invited later. "
+        "Interviews "
+        "that were started go on; links that people have stay valid."
+    ),
+    input=CancelLaunchInput,
+    output=LaunchOutput,
+    run=run,
+    effect=Effect.WRITE,
+)

@@ -1,0 +1,83 @@
+"""End an interview that was started here."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from connector.envelope import read_interview
+from connector.errors import Conflict, CredentialsRejected, NotConfigured
+from connector.operations.base import Effect, EffectInput, Operation, Output
+from connector.ports import Context
+
+_PATIENCE = 8.0
+_SESSION = "koji_session"
+
+
+class CompleteInput(EffectInput):
+    """Which interview, and why."""
+
+    interview_id: str = Field(min_length=1, max_length=200, description="Koji's id of the interview.")
+    reason: Literal["natural", "respondent_left", "timeout", "manual"] = Field(
+        "manual", description="Why it ends, in Koji's words."
+    )
+
+
+class CompleteOutput(Output):
+    """The interview after its end."""
+
+    interview_id: str = Field(description="Koji's id of the interview.")
+    status: str = Field(description="completed, also when it was ended before.")
+    analysis_status: str | None = Field(description="processing, completed or failed; null when not told.")
+    completed_at: str | None = Field(description="When it ended, as Koji says.")
+
+
+async def run(ctx: Context, given: CompleteInput) -> CompleteOutput:
+    """End the interview with the session token of its start."""
+    koji = ctx.koji.get(given.connection)
+    if koji is None:
+        raise NotConfigured(f"KOJI_API_KEY is not set for the connection {given.connection}; set it first.")
+    invitation = await ctx.invitations.of_interview(given.connection, given.interview_id)
+    if invitation is None or invitation.session_token is None:
+        raise Conflict(
+            "interview_id: the session token of its start is not here, so that only a member of your team "
+            "can end "
+            "it, in Koji's dashboard.",
+            code="no_session_token",
+        )
+    token = ctx.invitations.opened(invitation.session_token)
+    try:
+        told = await koji.complete(given.interview_id, token, given.reason, patience=_PATIENCE)
+    except CredentialsRejected as error:
+        if error.reason != _SESSION:
+            raise
+        # only a read tells a refused key from a refused session token
+        await koji.read(given.interview_id, patience=_PATIENCE)
+        raise Conflict(
+            "interview_id: Koji refused the session token of its start; end it in Koji's dashboard.",
+            code="session_token_refused",
+        ) from None
+    read = read_interview(told, given.interview_id, event=None)
+    completed_at = told.get("completed_at")
+    return CompleteOutput(
+        interview_id=given.interview_id,
+        status="completed",
+        analysis_status=read.analysis_status,
+        completed_at=completed_at if isinstance(completed_at, str) else None,
+    )
+
+
+COMPLETE_INTERVIEW = Operation(
+    name="complete_interview",
+    title="Complete an interview",
+    summary=(
+        "End an interview that was started here, so that Koji analyses it now. Use it for a respondent who "
+        "left. "
+        "Harmless to repeat. Interviews that were not started here can only be ended in Koji's dashboard."
+    ),
+    input=CompleteInput,
+    output=CompleteOutput,
+    run=run,
+    effect=Effect.SEND,
+)

@@ -1,0 +1,73 @@
+"""Show how far a launch is, and who was invited."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from connector.errors import InvalidInput
+from connector.inviting import InvitationState
+from connector.operations.base import Effect, ListInput, Operation
+from connector.operations.launches import INVITED, LaunchOutput, find, shown
+from connector.ports import Context
+
+State = Literal["waiting", "sending", "started", "completed", "expired", "failed", "in_doubt", "cancelled"]
+_LARGEST = 2**31
+
+
+class GetLaunchInput(ListInput):
+    """Which launch, and which of its people."""
+
+    launch_id: str = Field(min_length=1, max_length=64, description="The launch's id.")
+    state: State | None = Field(
+        None, description="Only people in this state; without it those who were invited."
+    )
+
+
+class GetLaunchOutput(LaunchOutput):
+    """A launch with one page of its people."""
+
+    next_cursor: str | None = Field(
+        description="Give it as cursor to get the next page of invitations; null on the last one."
+    )
+    has_more: bool = Field(description="Whether there is a next page of invitations.")
+
+    def follow_up(self) -> tuple[str, dict[str, Any]] | None:
+        """End here: looking starts nothing."""
+        return None
+
+
+async def run(ctx: Context, given: GetLaunchInput) -> GetLaunchOutput:
+    """Return the launch with one page of invitations, in the cohort's order."""
+    launch = await find(ctx, given.launch_id, given.connection)
+    states = INVITED if given.state is None else (InvitationState(given.state),)
+    output, found = await shown(ctx, launch, states=states, limit=given.limit, after=_position(given.cursor))
+    more = len(found) > given.limit
+    return GetLaunchOutput(
+        **output.model_dump(),
+        next_cursor=str(found[given.limit - 1].position) if more else None,
+        has_more=more,
+    )
+
+
+def _position(cursor: str | None) -> int:
+    if cursor is None:
+        return -1
+    if not (cursor.isascii() and cursor.isdecimal() and int(cursor) < _LARGEST):
+        raise InvalidInput.of("cursor", "is not one of ours; take next_cursor of the page before")
+    return int(cursor)
+
+
+GET_LAUNCH = Operation(
+    name="get_launch",
+    title="Get a launch",
+    summary=(
+        "Show how far a launch is: counts by state, why it waits, about how long the rest takes, and the "
+        "people with their interview links, page by page. Changes nothing."
+    ),
+    input=GetLaunchInput,
+    output=GetLaunchOutput,
+    run=run,
+    effect=Effect.READ,
+)

@@ -1,0 +1,94 @@
+"""Invite a cohort to interviews."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from connector import planning
+from connector.errors import Conflict, InvalidInput, NotFound
+from connector.inviting import Launch, LaunchStatus, Phase
+from connector.operations.base import Effect, Operation
+from connector.operations.launch_requests import CohortOptions, require_koji
+from connector.operations.launches import LaunchOutput, failure_of, launch_id_of, shown, until
+from connector.operations.plan_cohort_launch import plan
+from connector.ports import Context
+
+_ACTIVATED_HERE = 500
+_ASIDE = frozenset(
+    {"plan_token", "connection", "dry_run", "wait_seconds", "idempotency_key", "members", "cohort_id"}
+)
+
+
+class LaunchInput(CohortOptions):
+    """Whom to invite: exactly one of cohort_id, members and plan_token."""
+
+    plan_token: str | None = Field(
+        None, max_length=200, description="From plan_cohort_launch: invite exactly the people of that plan."
+    )
+    dry_run: bool = Field(default=False, description="Only plan; the same as plan_cohort_launch.")
+
+
+async def run(ctx: Context, given: LaunchInput) -> LaunchOutput:
+    """Launch; wait for the end for `wait_seconds`."""
+    if sum(one is not None for one in (given.cohort_id, given.members, given.plan_token)) != 1:
+        raise InvalidInput.of("cohort_id", "give exactly one of cohort_id, members and plan_token")
+    if given.plan_token is None:
+        return await plan(ctx, given, goes_on=not given.dry_run)
+    launch = await _of_plan(ctx, given, given.plan_token)
+    launch = await until(ctx, launch, given.wait_seconds)
+    output, _ = await shown(ctx, launch)
+    if failure := failure_of(launch, output):
+        raise failure
+    return output
+
+
+async def _of_plan(ctx: Context, given: LaunchInput, token: str) -> Launch:
+    """Launch the people of a plan; a plan that was used answers the launch that it started."""
+    launch = await ctx.launches.find(launch_id_of(ctx, token))
+    if launch is None:
+        raise NotFound(
+            "plan_token: this plan is gone; unused plans are deleted after an hour. Plan again.",
+            code="plan_gone",
+        )
+    _refuse_contradictions(given, launch)
+    if given.dry_run or launch.status is not LaunchStatus.PLANNED:
+        return launch
+    require_koji(ctx.connection(launch.connection), allow_without_link=launch.options.allow_without_link)
+    launch = await ctx.launches.use_plan(launch.id, ctx.clock.now()) or launch
+    if launch.status is LaunchStatus.PLANNED:
+        raise Conflict(
+            "plan_token: this plan is older than 10 minutes; plan again and look at it.", code="plan_expired"
+        )
+    if launch.phase is Phase.ACTIVATE and launch.planned <= _ACTIVATED_HERE:
+        await planning.activate(ctx, launch)
+    ctx.wake("launches")
+    return await ctx.launches.find(launch.id) or launch
+
+
+def _refuse_contradictions(given: LaunchInput, launch: Launch) -> None:
+    """Raise `InvalidInput` (`plan_mismatch`) for an argument that says something else than the plan."""
+    planned = {name: getattr(launch.options, name) for name in given.model_fields_set - _ASIDE}
+    wrong = [name for name, value in planned.items() if getattr(given, name) != value]
+    if given.connection != launch.connection:
+        wrong.append("connection")
+    if wrong:
+        name = min(wrong)
+        raise InvalidInput.of(name, "contradicts the plan; leave it out, or plan again", code="plan_mismatch")
+
+
+LAUNCH_COHORT_INTERVIEWS = Operation(
+    name="launch_cohort_interviews",
+    title="Launch cohort interviews",
+    summary=(
+        "Invite the people of an Amplitude cohort, of a list, or of a plan to Koji interviews: each gets one "
+        "interview and one link, nobody is asked twice. Spends Koji credits, within the settings' caps. "
+        "Interviews "
+        "are started within Koji's limit, so that a large launch takes hours; get_launch shows how far it "
+        "is. "
+        "Plan first with plan_cohort_launch."
+    ),
+    input=LaunchInput,
+    output=LaunchOutput,
+    run=run,
+    effect=Effect.SEND,
+)

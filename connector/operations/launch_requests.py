@@ -1,0 +1,208 @@
+"""What may be asked of a launch, and how one begins."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from connector import planning
+from connector.eligibility import Member, is_email, member
+from connector.errors import ConnectorError, FieldError, InvalidInput, NotConfigured
+from connector.inviting import Launch, LaunchOptions, LaunchStatus, Phase
+from connector.operations.base import WaitInput
+from connector.ports import Context
+from connector.settings import Connection
+from connector.starting import has_no_link
+
+_DIRECTLY = 500  # members over whom the call itself decides; more are left to the planning lane
+_MOST_SHOWN = 50
+Mode = Literal["text", "voice"]
+
+
+class MemberInput(BaseModel):
+    """One person; at least one of user_id and email makes them known."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    user_id: str | None = Field(None, max_length=1_024, description="The person's Amplitude user id.")
+    email: str | None = Field(None, max_length=1_024, description="The person's e-mail address.")
+    name: str | None = Field(None, max_length=1_024, description="What the interviewer calls the person.")
+    properties: dict[str, Any] | None = Field(
+        None, description="User properties; they only serve to find e-mail and name."
+    )
+
+
+class PersonOptions(WaitInput):
+    """How interviews are started, for one person or many."""
+
+    mode: Mode | None = Field(None, description="text or voice; without it the study's own mode.")
+    locale: str | None = Field(None, max_length=35, description="The interview's language, such as en.")
+    metadata: dict[str, Any] | None = Field(
+        None, description="Anything of yours that goes to Koji with each interview, and nowhere else."
+    )
+    reinvite_after_days: int | None = Field(
+        None,
+        ge=0,
+        le=36_500,
+        description="Ask people again who were invited longer ago than this. Without it nobody is asked "
+        "twice.",
+    )
+    allow_without_link: bool = Field(
+        default=False,
+        description="Start interviews although no link can be made, because KOJI_PROJECT_ID is not set.",
+    )
+
+
+class CohortOptions(PersonOptions):
+    """Whom to invite, and how many."""
+
+    cohort_id: str | None = Field(
+        None, max_length=256, description="Amplitude's id of the cohort; list_cohorts shows them."
+    )
+    members: list[MemberInput] | None = Field(
+        None, max_length=planning.LARGEST_COHORT, description="The people, instead of a cohort."
+    )
+    max_interviews: int | None = Field(
+        None,
+        ge=1,
+        description="Invite at most so many, in the cohort's order. Never above the settings' cap.",
+    )
+    email_property: str | None = Field(
+        None, max_length=256, description="The user property that holds the e-mail (default email)."
+    )
+    name_property: str | None = Field(
+        None, max_length=256, description="The user property that holds the name (default name)."
+    )
+    variant: str | None = Field(
+        None, max_length=256, description="A label of yours, such as B; it reaches the event in Amplitude."
+    )
+
+    @model_validator(mode="after")
+    def _metadata_is_small(self) -> Self:
+        if self.metadata is not None and len(str(self.metadata)) > 20_000:
+            raise ValueError("metadata is larger than 20,000 characters")
+        return self
+
+    def options(self, connection: Connection) -> LaunchOptions:
+        """Return the launch's options: those given, else the connection's, else the defaults."""
+        cap = connection.connector_max_interviews_per_launch
+        if self.max_interviews is not None and self.max_interviews > cap:
+            raise InvalidInput.of(
+                "max_interviews", f"is above the cap of {cap} (CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH)"
+            )
+        return LaunchOptions(
+            max_interviews=self.max_interviews or cap,
+            mode=self.mode or connection.mode,
+            locale=self.locale or connection.locale,
+            variant=self.variant or connection.variant,
+            metadata=self.metadata or {},
+            reinvite_after_days=self.reinvite_after_days,
+            allow_without_link=self.allow_without_link,
+            email_property=self.email_property or connection.email_property or "email",
+            name_property=self.name_property or connection.name_property or "name",
+        )
+
+
+def require_koji(connection: Connection, *, allow_without_link: bool) -> None:
+    """Refuse before anybody is started. Raises `NotConfigured`, and `InvalidInput` with code `no_link`."""
+    if connection.koji_invite_by == "start" and connection.koji_api_key is None:
+        raise NotConfigured(
+            f"KOJI_API_KEY is not set for the connection {connection.name}; interviews cannot be started."
+        )
+    if has_no_link(connection) and not allow_without_link:
+        raise InvalidInput.of(
+            "allow_without_link",
+            "KOJI_PROJECT_ID is not set, so that people would get no link; set it, or allow that",
+            code="no_link",
+        )
+
+
+async def begin(ctx: Context, given: CohortOptions, *, goes_on: bool) -> Launch:
+    """Store what is asked for, and decide over few members at once; many are decided over by a lane."""
+    connection = ctx.connection(given.connection)
+    require_koji(connection, allow_without_link=given.allow_without_link)
+    if given.cohort_id is not None and ctx.amplitude_cohorts.get(connection.name) is None:
+        raise NotConfigured(
+            "AMPLITUDE_API_KEY and AMPLITUDE_SECRET_KEY are not both set for the connection "
+            f"{connection.name}; a cohort cannot be downloaded without them."
+        )
+    options = given.options(connection)
+    members = _members(given, options)
+    few = given.cohort_id is None and len(members) <= _DIRECTLY
+    phase = Phase.DIRECT if few else (Phase.REQUEST if given.cohort_id is not None else Phase.READ)
+    launch = new_launch(
+        ctx, given.connection, options, goes_on=goes_on, phase=phase, cohort_id=given.cohort_id
+    )
+    size = planning.CHUNK
+    pieces = [members[at : at + size] for at in range(0, len(members), size)]
+    if few:
+        return await decide_now(ctx, launch, pieces)
+    await ctx.launches.create(launch, pieces)
+    ctx.wake("launches")
+    return launch
+
+
+def new_launch(
+    ctx: Context,
+    connection: str,
+    options: LaunchOptions,
+    *,
+    goes_on: bool,
+    phase: Phase,
+    cohort_id: str | None = None,
+    single: bool = False,
+) -> Launch:
+    """Return a launch that is about to be planned."""
+    now = ctx.clock.now()
+    return Launch(
+        id=f"lau_{secrets.token_hex(12)}",
+        connection=connection,
+        status=LaunchStatus.PLANNING,
+        created_at=now,
+        options=options,
+        goes_on=goes_on,
+        phase=phase,
+        phase_due=now,
+        cohort_id=cohort_id,
+        single=single,
+    )
+
+
+async def decide_now(ctx: Context, launch: Launch, pieces: list[list[Member]]) -> Launch:
+    """Decide over a few members in the call that brought them. Raises what makes planning impossible."""
+    await ctx.launches.create(launch)
+    try:
+        planned = await planning.decide(ctx, launch, planning.pieces_of(pieces))
+    except ConnectorError as error:
+        await ctx.launches.end_unplanned(None, launch.id, error.reason, error.message, ctx.clock.now())
+        raise
+    if planned is not None and planned.phase is Phase.ACTIVATE:
+        await planning.activate(ctx, planned)
+    return await ctx.launches.find(launch.id) or launch
+
+
+def _members(given: CohortOptions, options: LaunchOptions) -> list[Member]:
+    found: list[Member] = []
+    errors: list[FieldError] = []
+    for at, one in enumerate(given.members or ()):
+        if one.email is not None and not is_email(one.email):
+            errors.append(FieldError(f"/members/{at}/email", "is no e-mail address"))
+        properties = one.properties or {}
+        found.append(
+            member(
+                one.user_id,
+                one.email or properties.get(options.email_property),
+                one.name or properties.get(options.name_property),
+            )
+        )
+    if errors:
+        first = errors[0]
+        raise InvalidInput(
+            f"{first.pointer.strip('/').replace('/', '.')}: {first.detail}"
+            + (f" ({len(errors)} such members)" if len(errors) > 1 else "")
+            + "; nobody was invited.",
+            errors=errors[:_MOST_SHOWN],
+        )
+    return found

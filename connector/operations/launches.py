@@ -1,0 +1,294 @@
+"""Launches as they are answered: counts, why they wait, and who was invited."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from connector.credits import cost, next_day
+from connector.errors import (
+    Conflict,
+    ConnectorError,
+    CredentialsRejected,
+    InvalidInput,
+    NotConfigured,
+    NotFound,
+    UpstreamRejected,
+    UpstreamUnavailable,
+)
+from connector.inviting import Invitation, InvitationState, Launch, LaunchStatus
+from connector.operations.base import Output
+from connector.operations.receipts import time_text
+from connector.operations.status_url import status_url
+from connector.ports import Context
+from connector.starting import has_no_link
+
+INVITED = (InvitationState.STARTED, InvitationState.COMPLETED, InvitationState.EXPIRED)
+SHOWN = 50
+SELF_RESUMING = frozenset({"koji_unreachable", "daily_credits"})
+_MINUTE = 61
+_FIRST, _LONGEST = 0.02, 0.5
+_FAILURES: dict[str, type[ConnectorError]] = {
+    "cohort_not_found": NotFound,
+    "cohort_too_large": InvalidInput,
+    "cohort_empty": InvalidInput,
+    "not_configured": NotConfigured,
+    "amplitude_key": CredentialsRejected,
+    "interrupted": Conflict,
+    "cohort_quota": UpstreamUnavailable,
+    "cohort_file_cut": UpstreamUnavailable,
+    "upstream_unavailable": UpstreamUnavailable,
+}
+_OWN_CODES = frozenset({CredentialsRejected, UpstreamRejected})
+
+
+class InvitationItem(BaseModel):
+    """One person of a launch."""
+
+    interview_id: str | None = Field(description="Koji's id of the interview; null until Koji tells one.")
+    interview_link: str | None = Field(description="The link that the person opens; null without one.")
+    user_id: str | None = Field(description="The person's Amplitude user id; null when unknown or removed.")
+    email: str | None = Field(description="The person's e-mail; null when unknown or removed.")
+    name: str | None = Field(description="The person's name; null when unknown or removed.")
+    state: str = Field(
+        description="waiting, sending, started, completed, expired, failed, in_doubt or cancelled."
+    )
+    reason: str | None = Field(description="Why it failed; null otherwise.")
+    started_at: str | None = Field(description="When the interview was started, ISO 8601 in UTC.")
+
+
+class SkippedExample(BaseModel):
+    """One person who is not invited."""
+
+    user_id: str = Field(description="The person's Amplitude user id.")
+    reason: str = Field(description="Why the person is not invited.")
+
+
+class LaunchOutput(Output):
+    """A launch, or the plan for one."""
+
+    launch_id: str = Field(description="The launch's id, for get_launch.")
+    status: Literal["planning", "planned", "running", "paused", "finished", "cancelled"] = Field(
+        description="planned: decided, nothing sent. running: interviews are started within Koji's limit. "
+        "paused: see pause_reason. finished: nobody waits. cancelled: what was not sent stays unsent."
+    )
+    pause_reason: str | None = Field(
+        description="daily_credits and koji_unreachable end by themselves (resumes_at); koji_credits, "
+        "koji_key "
+        "and koji_permission wait for resume_launch."
+    )
+    resumes_at: str | None = Field(description="When a pause ends by itself, ISO 8601 in UTC.")
+    status_url: str = Field(description="The address that tells how it goes on.")
+    message: str | None = Field(description="What it waits for, or why it ended, in plain words.")
+    cohort_id: str | None = Field(description="Amplitude's id of the cohort; null for given members.")
+    cohort_name: str | None = Field(description="The cohort's name in Amplitude.")
+    members_total: int = Field(description="Rows of the cohort: to_invite and all skipped.")
+    to_invite: int = Field(description="People who are, or are to be, invited.")
+    waiting: int = Field(description="People whose interview is not started yet.")
+    invited: int = Field(description="People whose interview was started.")
+    failed: int = Field(description="People whom Koji refused, or whose doubtful start was given up.")
+    in_doubt: int = Field(
+        description="People of whom nobody knows whether their interview was started; see resume_launch."
+    )
+    cancelled: int = Field(description="People who were called off before anything was sent.")
+    skipped: dict[str, int] = Field(description="People who are not invited, by reason.")
+    credits_estimate: int = Field(description="Koji credits that all of it takes at most.")
+    eta_seconds: int | None = Field(
+        description="About how long the rest takes, in seconds; null while it is paused, 0 at the end."
+    )
+    warnings: list[str] = Field(description="What to know before going on.")
+    invitations: list[InvitationItem] = Field(description="People who were invited, the first 50.")
+    interview_id: str | None = Field(description="Koji's interview id, in a launch of one.")
+    interview_link: str | None = Field(description="The person's link, in a launch of one.")
+    plan_token: str | None = Field(
+        description="Give it to launch_cohort_interviews to invite exactly these people; null unless planned."
+    )
+    plan_expires_at: str | None = Field(description="Until when plan_token can be used, ISO 8601 in UTC.")
+    skipped_examples: list[SkippedExample] = Field(description="At most 100 of the skipped, by user id.")
+
+    def follow_up(self) -> tuple[str, dict[str, Any]] | None:
+        """Tell where an unfinished launch ends."""
+        open_ = self.status in ("planning", "running", "paused")
+        return ("get_launch", {"launch_id": self.launch_id}) if open_ else None
+
+    def stands_still(self) -> bool:
+        """Tell whether it goes on only when somebody resumes it."""
+        return self.status == "paused" and self.pause_reason not in SELF_RESUMING
+
+
+def failure_of(launch: Launch, output: LaunchOutput) -> ConnectorError | None:
+    """Return the error as which planning ended, None when it did not end in one."""
+    if launch.error is None:
+        return None
+    kind = _FAILURES.get(launch.error, UpstreamRejected)
+    # a caller knows two codes of upstream; which credential it is stands in the words
+    code = None if kind in _OWN_CODES else launch.error
+    return kind(launch.words or "Planning failed.", code=code, result=output.model_dump(mode="json"))
+
+
+def token_of(ctx: Context, launch_id: str) -> str:
+    """Return the plan token of a launch: its id, signed."""
+    return f"plan_{launch_id}.{_signature(ctx, launch_id)}"
+
+
+def launch_id_of(ctx: Context, token: str) -> str:
+    """Return whose plan token it is. Raises `InvalidInput` (`plan_invalid`)."""
+    launch_id, _, signature = token.removeprefix("plan_").rpartition(".")
+    expected = _signature(ctx, launch_id)
+    if not hmac.compare_digest(signature.encode("utf-8", "replace"), expected.encode()):
+        raise InvalidInput.of("plan_token", "is not one of ours; plan again", code="plan_invalid")
+    return launch_id
+
+
+def _signature(ctx: Context, launch_id: str) -> str:
+    return hmac.digest(ctx.launches.plan_key, launch_id.encode("utf-8", "replace"), "sha256").hex()[:40]
+
+
+async def find(ctx: Context, launch_id: str, connection: str) -> Launch:
+    """Return a launch of a connection. Raises `NotFound`."""
+    launch = await ctx.launches.find(launch_id)
+    if launch is None or launch.connection != connection:
+        raise NotFound(
+            "launch_id: there is no such launch on this connection; unused plans are deleted after an hour."
+        )
+    return launch
+
+
+async def until(ctx: Context, launch: Launch, seconds: float) -> Launch:
+    """Return the launch when it has ended, is planned or stands still, or as it is after `seconds`."""
+    end = ctx.clock.now() + seconds * 1000
+    pause = _FIRST
+    while launch.status in (LaunchStatus.PLANNING, LaunchStatus.RUNNING):
+        if ctx.clock.now() >= end or ctx.stopping.is_set():
+            break
+        if launch.status is LaunchStatus.RUNNING and await pause_of(ctx, launch):
+            break
+        await ctx.clock.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST)
+        launch = await ctx.launches.find(launch.id) or launch
+    return launch
+
+
+async def pause_of(ctx: Context, launch: Launch) -> tuple[str, int | None, str] | None:
+    """Return why a launch rests: a code, when it ends by itself (ms), and words; None while it goes on."""
+    if launch.status is LaunchStatus.PAUSED:
+        words = await _words(ctx, launch)
+        return launch.pause_reason or "", None, words or "Paused; resume_launch lets it go on."
+    if launch.status is not LaunchStatus.RUNNING or not launch.left:
+        return None
+    return await key_pause(ctx, launch.connection, launch.options.mode)
+
+
+async def key_pause(ctx: Context, name: str, mode: str | None) -> tuple[str, int | None, str] | None:
+    """Return why nothing can be started with a connection's key now, as `pause_of`."""
+    connection = ctx.connection(name)
+    for pause in await ctx.ledger.pauses():
+        if pause.lane != connection.koji_lane or connection.koji_invite_by == "link":
+            continue
+        if pause.code in ("koji_unreachable", "koji_redirect"):
+            return "koji_unreachable", pause.until, pause.words
+        return pause.code, None, pause.words
+    now = ctx.clock.now()
+    cap = connection.connector_max_credits_per_day
+    left = await ctx.invitations.credits_left(connection.credit_lane, cap, now)
+    if left < cost(mode or connection.koji_default_mode):
+        words = f"The {cap} credits of this UTC day are used (CONNECTOR_MAX_CREDITS_PER_DAY)."
+        return "daily_credits", next_day(now), words
+    return None
+
+
+async def _words(ctx: Context, launch: Launch) -> str | None:
+    lane = ctx.connection(launch.connection).koji_lane
+    return next((pause.words for pause in await ctx.ledger.pauses() if pause.lane == lane), None)
+
+
+async def shown(
+    ctx: Context,
+    launch: Launch,
+    *,
+    states: Sequence[InvitationState] = INVITED,
+    limit: int = SHOWN,
+    after: int = -1,
+) -> tuple[LaunchOutput, list[Invitation]]:
+    """Return a launch as it is answered, and one invitation more than `limit` for whoever pages."""
+    found = await ctx.launches.invitations(launch.id, states, limit=limit + 1, after=after)
+    paused = await pause_of(ctx, launch)
+    connection = ctx.connection(launch.connection)
+    planned = launch.status is LaunchStatus.PLANNED
+    single = found[0] if launch.to_invite == 1 and found else None
+    code, resumes_at, words = paused or (None, None, launch.words or None)
+    return LaunchOutput(
+        launch_id=launch.id,
+        status="paused" if paused else launch.status.value,
+        pause_reason=code,
+        resumes_at=time_text(resumes_at),
+        status_url=status_url(
+            "get_launch", {"connection": launch.connection, "launch_id": launch.id}, ctx.settings.public_url
+        ),
+        message=words,
+        cohort_id=launch.cohort_id,
+        cohort_name=launch.cohort_name,
+        members_total=launch.members_total,
+        to_invite=launch.to_invite,
+        waiting=launch.left,
+        invited=launch.invited,
+        failed=launch.failed,
+        in_doubt=launch.in_doubt,
+        cancelled=launch.cancelled,
+        skipped=dict(launch.skipped),
+        credits_estimate=launch.to_invite * cost(launch.options.mode or connection.koji_default_mode),
+        eta_seconds=None if paused or launch.status is LaunchStatus.PLANNING else _eta(ctx, launch),
+        warnings=_warnings(ctx, launch),
+        invitations=[item(one) for one in found[:limit]],
+        interview_id=single.interview_id if single else None,
+        interview_link=single.link if single else None,
+        plan_token=token_of(ctx, launch.id) if planned else None,
+        plan_expires_at=time_text(launch.expires_at) if planned else None,
+        skipped_examples=[SkippedExample(user_id=who, reason=why) for who, why in launch.examples],
+    ), found
+
+
+def item(one: Invitation) -> InvitationItem:
+    """Return an invitation as it is answered."""
+    return InvitationItem(
+        interview_id=one.interview_id,
+        interview_link=one.link,
+        user_id=one.user_id,
+        email=one.email,
+        name=one.name,
+        state=one.state.value,
+        reason=one.reason,
+        started_at=time_text(one.started_at),
+    )
+
+
+def _eta(ctx: Context, launch: Launch) -> int:
+    """Return seconds: everything that is started shares the key's calls a minute."""
+    connection = ctx.connection(launch.connection)
+    people = launch.left + launch.planned
+    if connection.koji_invite_by == "link":
+        return -(-people // 100)
+    return -(-people * _MINUTE // connection.koji_rate_limit_per_minute)
+
+
+def _warnings(ctx: Context, launch: Launch) -> list[str]:
+    connection = ctx.connection(launch.connection)
+    found = []
+    if has_no_link(connection):
+        found.append("KOJI_PROJECT_ID is not set: people get a link only where Koji's answer carries one.")
+    if launch.in_doubt:
+        found.append(
+            f"{launch.in_doubt} starts have no known outcome and are not repeated: look into Koji, then "
+            "resume_launch with in_doubt retry or give_up."
+        )
+    if launch.skipped.get("over_limit"):
+        found.append(
+            f"{launch.skipped['over_limit']} people are over the limit of this launch; "
+            f"CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH is {connection.connector_max_interviews_per_launch}."
+        )
+    if launch.to_invite and launch.options.mode is None and connection.koji_default_mode is None:
+        found.append("No mode is given: credits are counted as voice. Give mode, or set KOJI_DEFAULT_MODE.")
+    return found

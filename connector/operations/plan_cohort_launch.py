@@ -1,0 +1,46 @@
+"""Decide who of a cohort would be invited, and send nothing."""
+
+from __future__ import annotations
+
+from connector.errors import InvalidInput
+from connector.operations.base import Effect, Operation
+from connector.operations.launch_requests import CohortOptions, begin
+from connector.operations.launches import LaunchOutput, failure_of, shown, until
+from connector.ports import Context
+
+
+class PlanInput(CohortOptions):
+    """Whom to plan for: exactly one of cohort_id and members."""
+
+
+async def run(ctx: Context, given: PlanInput) -> LaunchOutput:
+    """Plan; wait for the plan for `wait_seconds`."""
+    if (given.cohort_id is None) == (given.members is None):
+        raise InvalidInput.of("cohort_id", "give exactly one of cohort_id and members")
+    return await plan(ctx, given, goes_on=False)
+
+
+async def plan(ctx: Context, given: CohortOptions, *, goes_on: bool) -> LaunchOutput:
+    """Begin a launch, or only its plan, and answer how far it came."""
+    launch = await begin(ctx, given, goes_on=goes_on)
+    launch = await until(ctx, launch, given.wait_seconds)
+    output, _ = await shown(ctx, launch)
+    if failure := failure_of(launch, output):
+        raise failure
+    return output
+
+
+PLAN_COHORT_LAUNCH = Operation(
+    name="plan_cohort_launch",
+    title="Plan a cohort launch",
+    summary=(
+        "Decide who of a cohort would be invited to an interview, who not and why, and what it costs in "
+        "credits. "
+        "Nobody is contacted and nothing is spent. The answer carries a plan_token, with which "
+        "launch_cohort_interviews invites exactly these people within 10 minutes. Use it before every launch."
+    ),
+    input=PlanInput,
+    output=LaunchOutput,
+    run=run,
+    effect=Effect.WRITE,
+)
