@@ -1,20 +1,36 @@
-"""Koji's REST API: start, read and end interviews."""
+"""Start, end and read interviews with Koji's REST API."""
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
-from connector import koji_answers as answers
-from connector.errors import CredentialsRejected, OutcomeUnknown, UpstreamRejected, UpstreamUnavailable
+from connector.errors import ConnectorError, CredentialsRejected, UpstreamRejected, UpstreamUnavailable
 from connector.http_client import ANSWER_LIMIT, Reply, call, never_sent, redirect_base
 from connector.inviting import Started
+from connector.koji_answers import (
+    COMPLETE,
+    DEFAULT_WAIT,
+    READ,
+    Refused,
+    completed,
+    json_object,
+    not_found,
+    quoted,
+    refusal,
+    start_in_doubt,
+    start_refusal,
+    started,
+)
+from connector.retry_after import retry_after_seconds
 
 _START = "/api/v1/interviews/start"
-_COMPLETE = "/api/interview/complete"
+_COMPLETE = "/api/interview/complete"  # Koji: neither `v1` nor a plural in this one
 _NO_ADDRESS = "KOJI_BASE_URL is no http or https address."
 
 
@@ -25,7 +41,6 @@ class KojiClient:
         self._client = client
         self._base = base_url.rstrip("/")
         self._api_key = api_key
-        self._headers = {"Authorization": f"Bearer {api_key}"}
 
     async def read(self, interview_id: str) -> Mapping[str, Any]:
         """Return the interview as Koji's JSON object (Koji REST: the key needs `interview:read`).
@@ -35,127 +50,142 @@ class KojiClient:
         """
         path = f"/api/v1/interviews/{_segment(interview_id)}"
         reply = await self._repeatable("GET", path)
-        if reply.status == 404:
-            raise answers.not_found()
-        if not 200 <= reply.status < 300:
-            said = answers.quoted(reply.body, self._api_key)
-            raise answers.refusal(
-                reply.status, reply.headers, said, permission="interview:read", what="the read"
-            )
-        return _whole_object(reply)
+        if not _succeeded(reply):
+            raise refusal(self._refused(reply, path), READ)
+        return _object(reply)
 
     async def start(self, body: Mapping[str, Any]) -> Started:
         """Start an interview with exactly this body (Koji REST: the key needs `interview:start`).
 
-        Raises `UpstreamUnavailable` when it surely did not happen, `OutcomeUnknown` when nobody knows,
-        `CredentialsRejected` (`koji_key`, `koji_permission`), and `UpstreamRejected`: `koji_credits`, or
-        `refused_by_koji` for this one person.
+        Raises `UpstreamUnavailable` with `retry_after` when surely nothing was started (`koji_redirect` for a
+        wrong KOJI_BASE_URL), `OutcomeUnknown` when that is not known, `CredentialsRejected` (`koji_key`,
+        `koji_permission`) or `UpstreamRejected` (`koji_credits`, `refused_by_koji`). Koji documents no
+        idempotency key: a start that is repeated may be a second interview.
         """
-        self._check_key()
-        url = self._base + _START
         try:
-            reply = await call(self._client, "POST", url, json=dict(body), headers=self._headers)
+            reply = await self._call("POST", _START, body)
         except httpx.UnsupportedProtocol:
-            raise UpstreamUnavailable(
-                _NO_ADDRESS, code="koji_redirect", retry_after=answers.DEFAULT_WAIT
-            ) from None
+            raise UpstreamUnavailable(_NO_ADDRESS, code="koji_redirect", retry_after=DEFAULT_WAIT) from None
         except httpx.RequestError as error:
-            name = type(error).__name__
             if never_sent(error):
-                raise _unreachable(name) from None
-            raise OutcomeUnknown(
-                f"The call was cut ({name}); Koji may or may not have started the interview."
-            ) from None
-        if 300 <= reply.status < 400:
-            words = answers.redirected(redirect_base(url, _START, reply.headers))
-            raise UpstreamUnavailable(words, code="koji_redirect", retry_after=answers.DEFAULT_WAIT)
-        if not 200 <= reply.status < 300:
-            said = answers.quoted(reply.body, self._api_key)
-            raise answers.start_refusal(reply.status, reply.headers, said)
-        return answers.read_start(reply.body)
+                raise _unreachable(error) from None
+            raise start_in_doubt(f"The call to Koji was cut ({type(error).__name__})") from None
+        if not _succeeded(reply):
+            raise start_refusal(self._refused(reply, _START, _name(body)))
+        answer = json_object(reply.body) if reply.whole else None
+        if answer is None:
+            raise start_in_doubt("Koji's answer is not a JSON object, or too large")
+        return started(answer)
 
     async def complete(self, interview_id: str, session_token: str, reason: str) -> Mapping[str, Any]:
-        """End an interview; return Koji's JSON object, the same for one that was ended before.
+        """End an interview and return Koji's JSON object (Koji REST: the key needs `interview:complete`).
 
-        Koji REST: idempotent, 409 carries what 200 carries; the key needs `interview:complete`. Raises as
-        `read`, and `CredentialsRejected` with code `koji_session` when the key or the session token is wrong.
+        `reason` is natural, respondent_left, timeout or manual. An interview that was over is no error. Raises
+        as `read` does, but `CredentialsRejected` with `koji_session` when Koji refuses either the key or the
+        session token. Koji: completing twice changes nothing.
         """
-        if not (session_token.isascii() and session_token.isprintable()):
-            raise _session_refused()
+        if not _fits_a_header(session_token):
+            raise CredentialsRejected(
+                "The session token has characters that no HTTP header can carry; end the interview in Koji.",
+                code="koji_session",
+            )
         reply = await self._repeatable(
             "POST",
             _COMPLETE,
-            json={"interview_id": interview_id, "reason": reason},
-            headers={"X-Session-Token": session_token},
+            {"interview_id": interview_id, "reason": reason},
+            {"X-Session-Token": session_token},
         )
-        if reply.status == 404:
-            raise answers.not_found()
-        if reply.status == 401:
-            raise _session_refused()
-        if reply.status != 409 and not 200 <= reply.status < 300:
-            said = answers.quoted(reply.body, self._api_key)
-            raise answers.refusal(
-                reply.status, reply.headers, said, permission="interview:complete", what="to end it"
-            )
-        told = answers.read_object(reply.body) or {}
-        return {"interview_id": interview_id, "status": "completed", **told}
+        if reply.status == 409:
+            return completed(json_object(reply.body) if reply.whole else None, interview_id)
+        if not _succeeded(reply):
+            raise refusal(self._refused(reply, _COMPLETE, session_token), COMPLETE)
+        return _object(reply)
 
     async def _repeatable(
-        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **request: Any
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Make a call that may be made again; an answer that is a redirect is an error."""
-        self._check_key()
-        url = self._base + path
+        """Make a call of which it need not be known whether it reached Koji."""
         try:
-            reply = await call(
-                self._client, method, url, headers={**self._headers, **(headers or {})}, **request
-            )
+            return await self._call(method, path, body, headers)
         except httpx.UnsupportedProtocol:
             raise UpstreamRejected(_NO_ADDRESS) from None
         except httpx.RequestError as error:
-            raise _unreachable(type(error).__name__) from None
-        if 300 <= reply.status < 400:
-            raise UpstreamRejected(
-                answers.redirected(redirect_base(url, path, reply.headers)), code="koji_redirect"
-            )
-        return reply
+            raise _unreachable(error) from None
 
-    def _check_key(self) -> None:
-        if not (self._api_key.isascii() and self._api_key.isprintable()):
-            raise answers.malformed_key()
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        if not _fits_a_header(self._api_key):
+            raise CredentialsRejected(
+                "KOJI_API_KEY has characters that no HTTP header can carry; copy the key again.",
+                code="koji_key",
+            )
+        sent = {"Authorization": f"Bearer {self._api_key}", **(headers or {})}
+        if body is None:
+            return await call(self._client, method, self._base + path, headers=sent)
+        sent["Content-Type"] = "application/json"
+        # escaped, half characters too, which have no UTF-8 form
+        content = json.dumps(body).encode("ascii")
+        return await call(self._client, method, self._base + path, headers=sent, content=content)
+
+    def _refused(self, reply: Reply, path: str, *hidden: str) -> Refused:
+        wait = retry_after_seconds(reply.headers, time.time())
+        return Refused(
+            status=reply.status,
+            said=quoted(reply.body, [self._api_key, *filter(None, hidden)]),
+            wait=DEFAULT_WAIT if wait is None else wait,
+            base=redirect_base(self._base + path, path, reply.headers),
+        )
+
+
+def _succeeded(reply: Reply) -> bool:
+    return 200 <= reply.status < 300
+
+
+def _fits_a_header(text: str) -> bool:
+    return text.isascii() and text.isprintable() and text == text.strip()
+
+
+def _name(body: Mapping[str, Any]) -> str:
+    """Return the respondent's name, which no error repeats even where Koji does."""
+    respondent = body.get("respondent")
+    name = respondent.get("display_name") if isinstance(respondent, Mapping) else None
+    return name if isinstance(name, str) else ""
 
 
 def _segment(interview_id: str) -> str:
     """Quote an id as one path segment; dots alone would climb the path, and no interview has such an id."""
     if not interview_id.strip("."):
-        raise answers.not_found()
+        raise not_found()
     try:
         return quote(interview_id, safe="")
     except UnicodeEncodeError:
-        raise answers.not_found() from None
+        raise not_found() from None
 
 
-def _whole_object(reply: Reply) -> Mapping[str, Any]:
+def _object(reply: Reply) -> Mapping[str, Any]:
     if not reply.whole:
         raise UpstreamRejected(
             f"Koji's answer is larger than {ANSWER_LIMIT // 1024 // 1024} MB; it was not read."
         )
-    told = answers.read_object(reply.body)
-    if told is None:
+    answer = json_object(reply.body)
+    if answer is None:
         raise UpstreamUnavailable(
             "Koji answered with something that is not a JSON object; check KOJI_BASE_URL if this stays.",
-            retry_after=answers.DEFAULT_WAIT,
+            retry_after=DEFAULT_WAIT,
         )
-    return told
+    return answer
 
 
-def _unreachable(name: str) -> UpstreamUnavailable:
+def _unreachable(error: httpx.RequestError) -> ConnectorError:
     return UpstreamUnavailable(
-        f"Koji could not be reached ({name}); try again later.", retry_after=answers.DEFAULT_WAIT
-    )
-
-
-def _session_refused() -> CredentialsRejected:
-    return CredentialsRejected(
-        "Koji refused the API key or the session token of this interview.", code="koji_session"
+        f"Koji could not be reached ({type(error).__name__}); try again later.", retry_after=DEFAULT_WAIT
     )
