@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -54,9 +54,17 @@ class Running:
 
 @asynccontextmanager
 async def build(
-    settings: Settings, *, workers: bool = True, clock: Clock | None = None, lease_ms: int = TTL
+    settings: Settings,
+    *,
+    workers: bool = True,
+    only: Collection[str] | None = None,
+    clock: Clock | None = None,
+    lease_ms: int = TTL,
 ) -> AsyncIterator[Running]:
-    """Open the book and the clients and start the lanes unless `workers` is false; close all at the end."""
+    """Open the book and the clients and start the lanes; close all at the end.
+
+    No lane is started when `workers` is false, and of several kinds of lanes those in `only`, if given.
+    """
     clock = clock or SystemClock()
     sealer = Sealer(encryption_keys(settings))
     async with AsyncExitStack() as stack:
@@ -104,7 +112,8 @@ async def build(
             wake=runner.wake,
         )
         if workers:
-            runner.start(lanes(context))
+            kinds = {lane: lane.name.partition(":")[0] for lane in lanes(context)}
+            runner.start([lane for lane, kind in kinds.items() if only is None or kind in only])
         stack.push_async_callback(runner.stop)
         yield Running(context, runner)
 

@@ -1,37 +1,34 @@
-"""Start, end and read interviews with Koji's REST API."""
+"""Read, start and end interviews with Koji's REST API."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 import httpx
 
-from connector.errors import ConnectorError, CredentialsRejected, UpstreamRejected, UpstreamUnavailable
+from connector.errors import CredentialsRejected, UpstreamRejected, UpstreamUnavailable
 from connector.http_client import ANSWER_LIMIT, Reply, call, never_sent, redirect_base
 from connector.inviting import Started
-from connector.koji_answers import (
+from connector.koji_answers import completed, json_object, quoted, started
+from connector.koji_refusals import (
     COMPLETE,
     DEFAULT_WAIT,
     READ,
     Refused,
-    completed,
-    json_object,
     not_found,
-    quoted,
     refusal,
     start_in_doubt,
     start_refusal,
-    started,
 )
 from connector.retry_after import retry_after_seconds
 
-_START = "/api/v1/interviews/start"
-_COMPLETE = "/api/interview/complete"  # Koji: neither `v1` nor a plural in this one
-_NO_ADDRESS = "KOJI_BASE_URL is no http or https address."
+_START: Final = "/api/v1/interviews/start"
+_COMPLETE: Final = "/api/interview/complete"
+_NO_ADDRESS: Final = "KOJI_BASE_URL is no http or https address."
 
 
 class KojiClient:
@@ -57,11 +54,12 @@ class KojiClient:
     async def start(self, body: Mapping[str, Any]) -> Started:
         """Start an interview with exactly this body (Koji REST: the key needs `interview:start`).
 
-        Raises `UpstreamUnavailable` with `retry_after` when surely nothing was started (`koji_redirect` for a
-        wrong KOJI_BASE_URL), `OutcomeUnknown` when that is not known, `CredentialsRejected` (`koji_key`,
-        `koji_permission`) or `UpstreamRejected` (`koji_credits`, `refused_by_koji`). Koji documents no
-        idempotency key: a start that is repeated may be a second interview.
+        Raises `UpstreamUnavailable` with `retry_after` when surely nothing was started (`koji_redirect` when
+        KOJI_BASE_URL is wrong), `OutcomeUnknown` when nobody knows, `CredentialsRejected` (`koji_key`,
+        `koji_permission`) or `UpstreamRejected` (`koji_credits`, `refused_by_koji`). Koji documents no way to
+        repeat a start without starting a second interview.
         """
+        name = body.get("respondent", {}).get("display_name")  # no error repeats it, even where Koji does
         try:
             reply = await self._call("POST", _START, body)
         except httpx.UnsupportedProtocol:
@@ -71,7 +69,7 @@ class KojiClient:
                 raise _unreachable(error) from None
             raise start_in_doubt(f"The call to Koji was cut ({type(error).__name__})") from None
         if not _succeeded(reply):
-            raise start_refusal(self._refused(reply, _START, _name(body)))
+            raise start_refusal(self._refused(reply, _START, name))
         answer = json_object(reply.body) if reply.whole else None
         if answer is None:
             raise start_in_doubt("Koji's answer is not a JSON object, or too large")
@@ -80,37 +78,27 @@ class KojiClient:
     async def complete(self, interview_id: str, session_token: str, reason: str) -> Mapping[str, Any]:
         """End an interview and return Koji's JSON object (Koji REST: the key needs `interview:complete`).
 
-        `reason` is natural, respondent_left, timeout or manual. An interview that was over is no error. Raises
-        as `read` does, but `CredentialsRejected` with `koji_session` when Koji refuses either the key or the
-        session token. Koji: completing twice changes nothing.
+        `reason` is natural, respondent_left, timeout or manual. An interview that was over already is no
+        error (Koji: completing again changes nothing). Raises as `read` does, but `CredentialsRejected` with
+        `koji_session` when Koji refuses the key or the session token, without saying which.
         """
         if not _fits_a_header(session_token):
             raise CredentialsRejected(
                 "The session token has characters that no HTTP header can carry; end the interview in Koji.",
                 code="koji_session",
             )
-        reply = await self._repeatable(
-            "POST",
-            _COMPLETE,
-            {"interview_id": interview_id, "reason": reason},
-            {"X-Session-Token": session_token},
-        )
+        body = {"interview_id": interview_id, "reason": reason}
+        reply = await self._repeatable("POST", _COMPLETE, body, {"X-Session-Token": session_token})
         if reply.status == 409:
-            return completed(json_object(reply.body) if reply.whole else None, interview_id)
+            return completed(json_object(reply.body), interview_id)
         if not _succeeded(reply):
             raise refusal(self._refused(reply, _COMPLETE, session_token), COMPLETE)
         return _object(reply)
 
-    async def _repeatable(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Reply:
-        """Make a call of which it need not be known whether it reached Koji."""
+    async def _repeatable(self, method: str, path: str, *sent: Mapping[str, Any]) -> Reply:
+        """Make a call of which nobody needs to know whether it reached Koji."""
         try:
-            return await self._call(method, path, body, headers)
+            return await self._call(method, path, *sent)
         except httpx.UnsupportedProtocol:
             raise UpstreamRejected(_NO_ADDRESS) from None
         except httpx.RequestError as error:
@@ -132,15 +120,15 @@ class KojiClient:
         if body is None:
             return await call(self._client, method, self._base + path, headers=sent)
         sent["Content-Type"] = "application/json"
-        # escaped, half characters too, which have no UTF-8 form
+        # in ASCII, because half of a surrogate pair has no UTF-8 form
         content = json.dumps(body).encode("ascii")
         return await call(self._client, method, self._base + path, headers=sent, content=content)
 
-    def _refused(self, reply: Reply, path: str, *hidden: str) -> Refused:
+    def _refused(self, reply: Reply, path: str, hidden: str | None = None) -> Refused:
         wait = retry_after_seconds(reply.headers, time.time())
         return Refused(
             status=reply.status,
-            said=quoted(reply.body, [self._api_key, *filter(None, hidden)]),
+            said=quoted(reply.body, [self._api_key, *([hidden] if hidden else [])]),
             wait=DEFAULT_WAIT if wait is None else wait,
             base=redirect_base(self._base + path, path, reply.headers),
         )
@@ -150,15 +138,8 @@ def _succeeded(reply: Reply) -> bool:
     return 200 <= reply.status < 300
 
 
-def _fits_a_header(text: str) -> bool:
-    return text.isascii() and text.isprintable() and text == text.strip()
-
-
-def _name(body: Mapping[str, Any]) -> str:
-    """Return the respondent's name, which no error repeats even where Koji does."""
-    respondent = body.get("respondent")
-    name = respondent.get("display_name") if isinstance(respondent, Mapping) else None
-    return name if isinstance(name, str) else ""
+def _fits_a_header(value: str) -> bool:
+    return value.isascii() and value.isprintable() and value == value.strip()
 
 
 def _segment(interview_id: str) -> str:
@@ -185,7 +166,7 @@ def _object(reply: Reply) -> Mapping[str, Any]:
     return answer
 
 
-def _unreachable(error: httpx.RequestError) -> ConnectorError:
+def _unreachable(error: httpx.RequestError) -> UpstreamUnavailable:
     return UpstreamUnavailable(
         f"Koji could not be reached ({type(error).__name__}); try again later.", retry_after=DEFAULT_WAIT
     )

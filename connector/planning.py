@@ -12,6 +12,8 @@ from connector.inviting import Launch
 from connector.ports import Context, Lease
 
 LARGEST_COHORT = 2_000_000
+MOST_A_MONTH, MOST_IN_TEN_MINUTES = 500, 60  # Amplitude's limits on cohort downloads
+MONTH, TEN_MINUTES = 30 * 86_400_000, 600_000
 CHUNK = 5_000
 _SMALL = 200
 

@@ -21,8 +21,6 @@ from connector.errors import (
 from connector.inviting import Launch, Phase
 from connector.ports import AmplitudeCohorts, Context, Lease
 
-MOST_A_MONTH, MOST_IN_TEN_MINUTES = 500, 60  # Amplitude's limits on cohort downloads
-MONTH, TEN_MINUTES = 30 * 86_400_000, 600_000
 _PLAN_KEPT = 3_600_000
 _INTERRUPTED_AFTER = 120_000
 _GIVE_UP_AFTER = 3_600_000
@@ -129,20 +127,21 @@ class PlanningLane:
         ctx = self._context
         now = ctx.clock.now()
         lane = ctx.connection(launch.connection).amplitude_lane or ""
-        used = await ctx.launches.downloads(lane, now - MONTH)
-        if len(used) >= MOST_A_MONTH:
+        used = await ctx.launches.downloads(lane, now - planning.MONTH)
+        if len(used) >= planning.MOST_A_MONTH:
             raise UpstreamRejected(
-                f"Amplitude allows {MOST_A_MONTH} cohort downloads a month, and all are used; give "
+                f"Amplitude allows {planning.MOST_A_MONTH} cohort downloads a month, and all are used; give "
                 f"members, or "
                 "use Amplitude's cohort webhook.",
                 code="cohort_quota",
             )
-        lately = [at for at in used if at > now - TEN_MINUTES]
-        if len(lately) >= MOST_IN_TEN_MINUTES:
+        lately = [at for at in used if at > now - planning.TEN_MINUTES]
+        if len(lately) >= planning.MOST_IN_TEN_MINUTES:
             raise UpstreamUnavailable(
-                f"Amplitude allows {MOST_IN_TEN_MINUTES} cohort downloads in ten minutes; this one waits.",
+                f"Amplitude allows {planning.MOST_IN_TEN_MINUTES} cohort downloads in ten minutes; this "
+                f"one waits.",
                 code="cohort_quota",
-                retry_after=max(1, -(-(lately[0] + TEN_MINUTES - now) // 1_000)),
+                retry_after=max(1, -(-(lately[0] + planning.TEN_MINUTES - now) // 1_000)),
             )
 
     async def _poll(self, lease: Lease, launch: Launch) -> None:

@@ -13,6 +13,7 @@ from connector.mapping import iso
 from connector.models import Stage
 from connector.operations.base import Effect, Input, Operation, Output
 from connector.operations.credential_checks import Check, credential_checks
+from connector.operations.launch_checks import launch_checks
 from connector.ports import Context, Note
 from connector.settings import Connection
 
@@ -53,6 +54,7 @@ async def run(ctx: Context, given: Input) -> CheckOutput:
         _public_url(ctx),
         await _unreadable(ctx, connection),
         await _syncs(ctx, connection),
+        *await launch_checks(ctx, connection),
     ]
     worst = next((c for level in ("fail", "unknown", "warn") for c in checks if c.status == level), None)
     return CheckOutput(

@@ -48,14 +48,14 @@ _OWN_CODES = frozenset({CredentialsRejected, UpstreamRejected})
 class InvitationItem(BaseModel):
     """One person of a launch."""
 
-    interview_id: str | None = Field(description="Koji's id of the interview; null until Koji tells one.")
-    interview_link: str | None = Field(description="The link that the person opens; null without one.")
-    user_id: str | None = Field(description="The person's Amplitude user id; null when unknown or removed.")
     email: str | None = Field(description="The person's e-mail; null when unknown or removed.")
-    name: str | None = Field(description="The person's name; null when unknown or removed.")
+    user_id: str | None = Field(description="The person's Amplitude user id; null when unknown or removed.")
     state: str = Field(
         description="waiting, sending, started, completed, expired, failed, in_doubt or cancelled."
     )
+    interview_link: str | None = Field(description="The link that the person opens; null without one.")
+    name: str | None = Field(description="The person's name; null when unknown or removed.")
+    interview_id: str | None = Field(description="Koji's id of the interview; null until Koji tells one.")
     reason: str | None = Field(description="Why it failed; null otherwise.")
     started_at: str | None = Field(description="When the interview was started, ISO 8601 in UTC.")
 
@@ -233,7 +233,7 @@ async def shown(
         cohort_name=launch.cohort_name,
         members_total=launch.members_total,
         to_invite=launch.to_invite,
-        waiting=launch.left,
+        waiting=launch.left + launch.planned,
         invited=launch.invited,
         failed=launch.failed,
         in_doubt=launch.in_doubt,

@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 from connector.clock import SystemClock
 from connector.commands.http_server import config
 from connector.inbound.koji_webhook import KojiWebhook
+from connector.launch_ports import Invitations, Launches
 from connector.ports import Context, Delivery, Ledger
 from connector.settings import Settings
 from connector.settings_sources import load
@@ -33,10 +34,13 @@ def ceiling(settings: Settings) -> Starlette:
         settings=settings,
         clock=SystemClock(),
         ledger=cast("Ledger", _NoStorage()),
+        launches=cast("Launches", None),
+        invitations=cast("Invitations", None),
         koji={},
         amplitude={},
         amplitude_users={},
         amplitude_elsewhere={},
+        amplitude_cohorts={},
     )
 
     @asynccontextmanager

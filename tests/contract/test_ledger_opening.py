@@ -173,7 +173,7 @@ async def test_a_read_that_fails_quotes_no_data(book: Book) -> None:
         return connection.execute(text("SELECT :who FROM nowhere"), {"who": "ada@example.com"})
 
     with pytest.raises(StoreUnavailable) as failed:
-        await book._read(fail)
+        await book.read(fail)
     assert failed.value.__cause__ is None
     assert "example.com" not in str(failed.value)
 

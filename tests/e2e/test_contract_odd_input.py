@@ -12,6 +12,7 @@ import pytest
 
 from connector.ports import Koji
 from tests.e2e.harness import World, letter, open_world
+from tests.fakes import FakeKoji
 
 HALF = "\ud83d"  # JavaScript cuts texts between the halves of an emoji
 
@@ -42,7 +43,7 @@ async def test_the_receipt_of_a_deeply_nested_webhook_can_be_read(world: World) 
     assert "bottom" not in json.dumps(receipt)
 
 
-class OddKoji:
+class OddKoji(FakeKoji):
     """A Koji whose insights were cut in the middle of an emoji."""
 
     async def read(self, interview_id: str, *, patience: float | None = None) -> Mapping[str, Any]:

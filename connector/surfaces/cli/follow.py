@@ -50,7 +50,8 @@ class Followed:
             if pause is not None and for_key and clock.now() - changed_at > _STANDSTILL:
                 raise _standstill(pause, self.output)
             unread = await self._waiting(Stage.READ)
-            watcher.show(self.output, unread, pause.words if pause else await self._why(unread))
+            why = pause.words if pause else await self._why(unread)
+            watcher.show(self.output, unread, "" if hasattr(self.output, "message") else why)
             if until is not None and clock.now() >= until:
                 return
             await asyncio.sleep(rest)

@@ -12,7 +12,9 @@ from pydantic_core import PydanticUndefined
 from connector.operations.base import AnyOperation, Effect, EffectInput, Input, WaitInput
 from connector.surfaces.annotations import is_list, is_mapping, kinds
 from connector.surfaces.cli.arguments import Parser
+from connector.surfaces.cli.csv_output import has_rows
 
+ROW_FILES = frozenset({"members"})
 TEXT_FILES = frozenset({"csv"})
 PREFIX = "field_"
 _COMMON = (
@@ -39,7 +41,7 @@ def operation_parser(op: AnyOperation) -> Parser:
     )
     common.add_argument(
         "--output",
-        choices=["table", "json"],
+        choices=["table", "json", *(["csv"] if has_rows(op) else [])],
         default="table",
         help="How to print the answer (default table).",
     )
@@ -71,6 +73,8 @@ def _help(name: str, field: FieldInfo, wanted: list[Any], op: AnyOperation) -> s
     words = field.description or ""
     if name in TEXT_FILES:
         words += " A file, or - for standard input."
+    elif name in ROW_FILES:
+        words += " A CSV file with the columns user_id, email and name; or JSON text, or @FILE."
     elif any(is_list(kind) for kind in wanted):
         words += " Repeat the flag, or separate by commas; @FILE reads a file, one a line."
     elif any(is_mapping(kind) for kind in wanted):
@@ -84,7 +88,7 @@ def _help(name: str, field: FieldInfo, wanted: list[Any], op: AnyOperation) -> s
 
 
 def _metavar(name: str, wanted: list[Any]) -> str:
-    if name in TEXT_FILES:
+    if name in TEXT_FILES or name in ROW_FILES:
         return "FILE"
     if any(get_origin(kind) is Literal for kind in wanted):
         return "{" + ",".join(str(value) for kind in wanted for value in get_args(kind)) + "}"

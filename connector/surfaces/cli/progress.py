@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.text import Text
 
 from connector.operations.base import Output
+from connector.operations.launches import LaunchOutput
 from connector.operations.runs import RunOutput
 from connector.surfaces.cli.terminal import clean, say, stderr
 
@@ -70,6 +71,9 @@ class _Bar:
             # reading is half of the way, and in a backfill nothing ends before all is read
             way = output.total - (output.pending + min(unread, output.pending)) / 2
             self._progress.update(self._task, total=output.total, completed=way, count=_count(output))
+        elif isinstance(output, LaunchOutput) and output.to_invite:
+            done = output.to_invite - output.waiting
+            self._progress.update(self._task, total=output.to_invite, completed=done, count=_count(output))
 
 
 class _Lines:
@@ -82,7 +86,7 @@ class _Lines:
         words = summary(output, self._pace, why)
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + _LINE_EVERY
-            counts = f" {_count(output)}" if isinstance(output, RunOutput) else ""
+            counts = f" {_count(output)}" if isinstance(output, RunOutput | LaunchOutput) else ""
             say(f"{self._title}:{counts} {words}")
 
 
@@ -111,9 +115,25 @@ def summary(output: Output, pace: _Pace, why: str) -> str:
             *_counts("skipped", output.skipped),
             *_counts("failed", output.failed),
         ]
+    elif isinstance(output, LaunchOutput):
+        parts += _of_launch(output, pace)
     else:
         parts += [str(value) for name in ("status", "reason") if (value := getattr(output, name, None))]
     return clean(" · ".join([*parts, why] if why else parts))
+
+
+def _of_launch(output: LaunchOutput, pace: _Pace) -> list[str]:
+    rate = pace.per_minute(output.to_invite - output.waiting)
+    counts = [("invited", output.invited), ("waiting", output.waiting), ("failed", output.failed)]
+    return [
+        output.status if output.pause_reason is None else f"{output.status}: {output.pause_reason}",
+        *([f"{rate:.0f}/min"] if rate is not None else []),
+        *([f"about {duration(output.eta_seconds)} left"] if output.eta_seconds else []),
+        *(f"{n} {word}" for word, n in [*counts, ("in doubt", output.in_doubt)] if n),
+        *([f"until {output.resumes_at}"] if output.resumes_at else []),
+        *([output.message] if output.message else []),
+        *([f"{output.members_total} rows so far"] if output.status == "planning" else []),
+    ]
 
 
 def duration(seconds: int) -> str:
@@ -123,7 +143,9 @@ def duration(seconds: int) -> str:
     return f"{round(seconds / 60)} min" if seconds < 5_400 else f"{seconds / 3_600:.1f} h"
 
 
-def _count(output: RunOutput) -> str:
+def _count(output: RunOutput | LaunchOutput) -> str:
+    if isinstance(output, LaunchOutput):
+        return f"{output.to_invite - output.waiting}/{output.to_invite}"
     return f"{output.total - output.pending}/{output.total}"
 
 

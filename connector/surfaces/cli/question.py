@@ -34,8 +34,12 @@ def may_go_on(op: AnyOperation, payload: Input, *, yes: bool) -> bool:
 def _short(name: str, value: Any) -> str:
     if name == "csv":
         return f"{max(0, len(value.strip().splitlines()) - 1)} rows"
+    if name == "members":
+        return f"{len(value)} people"
     if isinstance(value, list):
         few = ", ".join(str(item) for item in value[:3])
         return f"{few} and {len(value) - 3} more" if len(value) > 3 else few
+    if isinstance(value, dict):
+        return ", ".join(map(str, value))
     text = " ".join(str(value).split())
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

@@ -12,7 +12,8 @@ from pydantic import BaseModel
 from connector.errors import InvalidInput
 from connector.operations.base import AnyOperation, Input
 from connector.surfaces.annotations import is_list, is_mapping, kinds
-from connector.surfaces.cli.parser import PREFIX, TEXT_FILES
+from connector.surfaces.cli.members_file import read_members
+from connector.surfaces.cli.parser import PREFIX, ROW_FILES, TEXT_FILES
 from connector.surfaces.json_text import parse_json
 from connector.surfaces.lenient import fit
 from connector.surfaces.validation import validate
@@ -42,6 +43,8 @@ def read_payload(op: AnyOperation, given: Namespace) -> Input:
 
 
 def _field(name: str, texts: list[str], model: type[BaseModel]) -> Any:
+    if name in ROW_FILES:
+        return [row for text in texts for row in _rows(name, text, model)]
     wanted = kinds(model.model_fields[name].annotation)
     if any(is_list(kind) for kind in wanted):
         return [item for text in texts for item in _items(name, text, model)]
@@ -50,6 +53,13 @@ def _field(name: str, texts: list[str], model: type[BaseModel]) -> Any:
     if name in TEXT_FILES:
         return _read(name, texts[0])
     return _or_file(name, texts[0]) if any(is_mapping(kind) for kind in wanted) else texts[0]
+
+
+def _rows(name: str, text: str, model: type[BaseModel]) -> list[Any]:
+    """Return rows of a CSV file; what looks like JSON or @FILE is read as JSON."""
+    if text.lstrip().startswith(("[", "{", "@")):
+        return _items(name, text, model)
+    return read_members(name, _read(name, text))
 
 
 def _items(name: str, text: str, model: type[BaseModel]) -> list[Any]:

@@ -1,0 +1,67 @@
+"""An answer's rows as CSV: invitations with their links, or the items of a list."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from connector.errors import InvalidInput
+from connector.operations.base import AnyOperation, ListInput, Output
+from connector.operations.execute import Executed
+from connector.ports import Context
+
+_ROWS = ("invitations", "items")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_LARGEST_PAGE = 500
+
+
+def has_rows(op: AnyOperation) -> bool:
+    """Tell whether an operation answers rows, page by page."""
+    fields = getattr(op.output, "model_fields", {})
+    return issubclass(op.input, ListInput) and any(name in fields for name in _ROWS)
+
+
+async def with_all_pages(ctx: Context, op: AnyOperation, payload: Any, first: Executed) -> Executed:
+    """Return an answer with the rows of all pages, unless a page was asked for."""
+    name = _name_of(op.output.model_fields)
+    output: Any = first.output
+    rows = list(getattr(output, name))
+    if not {"limit", "cursor"} & payload.model_fields_set:
+        while output.has_more:
+            more = payload.model_copy(update={"cursor": output.next_cursor, "limit": _LARGEST_PAGE})
+            output = await op.run(ctx, more)
+            rows += getattr(output, name)
+    whole: Output = output.model_copy(update={name: rows})
+    return replace(first, output=whole)
+
+
+def as_csv(answer: Mapping[str, Any]) -> str:
+    """Return the rows of an answer (JSON values) as CSV with a header row.
+
+    Text that a spreadsheet would take for a formula begins with an apostrophe: names come from strangers.
+    """
+    rows = answer.get(_name_of(answer)) or []
+    text = io.StringIO(newline="")
+    if rows:
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def _name_of(fields: Any) -> str:
+    for name in _ROWS:
+        if name in fields:
+            return name
+    raise InvalidInput.of("output", "this answer has no rows to write as CSV; take json")
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, list | dict):
+        return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return value
