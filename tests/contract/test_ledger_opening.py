@@ -16,7 +16,7 @@ from connector.errors import NotConfigured, SettingsError, StoreUnavailable
 from connector.ledger.book import Book, open_book
 from connector.ledger.dialect import is_sqlite, sqlite_path
 from connector.ledger.migrations import migrate
-from connector.ledger.schema import schema_version
+from connector.ledger.schema import SCHEMA_VERSION, UPGRADES, schema_version
 from connector.sealing import Sealer
 from tests.conftest import SEALER
 from tests.fakes import NOW, a_delivery, a_sync
@@ -69,15 +69,15 @@ async def test_an_upgrade_runs_once_and_copies_a_file_first(book: Book, database
         connection.execute(text("ALTER TABLE note ADD COLUMN weight INTEGER"))
 
     for _ in range(2):
-        await asyncio.to_thread(migrate, database_url, [upgrade])
+        await asyncio.to_thread(migrate, database_url, [*UPGRADES, upgrade])
     with book._write_engine.begin() as connection:
         assert connection.execute(text("SELECT count(weight) FROM note")).scalar() == 0
     if is_sqlite(database_url):
-        copy = sqlite_path(database_url).with_name("ledger.db.before-version-2")
+        copy = sqlite_path(database_url).with_name(f"ledger.db.before-version-{SCHEMA_VERSION + 1}")
         assert stat.S_IMODE(copy.stat().st_mode) == 0o600
         with closing(sqlite3.connect(copy)) as kept:
             assert kept.execute("SELECT count(*) FROM inbox").fetchone() == (1,)
-            assert kept.execute("SELECT max(version) FROM schema_version").fetchone() == (1,)
+            assert kept.execute("SELECT max(version) FROM schema_version").fetchone() == (SCHEMA_VERSION,)
     with pytest.raises(SettingsError):
         await opened(database_url)
 
@@ -88,7 +88,7 @@ async def test_an_upgrade_that_fails_leaves_everything_as_it_was(book: Book, dat
         connection.execute(text("SELECT nothing FROM nowhere"))
 
     with pytest.raises(SettingsError):
-        migrate(database_url, [upgrade])
+        migrate(database_url, [*UPGRADES, upgrade])
     again = await opened(database_url)
     await again.note("", "ping", {}, NOW, 1)
     await again.close()

@@ -40,6 +40,7 @@ READ = Interview(
     mode="voice",
     duration_seconds=1530,
     respondent_messages=18,
+    over=True,
 )
 
 
@@ -325,7 +326,32 @@ class TestDocumentedBodies:
 
     def test_a_thin_one(self) -> None:
         found = interview(load("invented/koji_analysis_ready_thin")["body"], "interview.analysis_ready")
-        assert found == Interview("int_1", ready=True, occurred_at=1_795_341_605_000)
+        assert found == Interview("int_1", ready=True, occurred_at=1_795_341_605_000, over=True)
+
+
+class TestOver:
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"status": "completed"},
+            {"data": {"status": "Completed"}},
+            {"completed_at": "2026-11-20T10:00:00Z"},
+            {"analysis_status": "processing"},
+            {"quality_score": 1.5},
+        ],
+    )
+    def test_what_tells_that_an_interview_has_ended(self, body: dict[str, Any]) -> None:
+        assert interview(body).over
+
+    @pytest.mark.parametrize(
+        "event", ["completed", "analysis_ready", "quality_scored", "failed_quality_gate"]
+    )
+    def test_events_that_tell_it(self, event: str) -> None:
+        assert interview({}, f"interview.{event}").over
+
+    @pytest.mark.parametrize("body", [{}, {"status": "active"}, {"themes": ["a"]}])
+    def test_what_does_not(self, body: dict[str, Any]) -> None:
+        assert not interview(body, "interview.started").over
 
 
 class TestShape:

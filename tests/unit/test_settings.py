@@ -33,6 +33,12 @@ def test_nothing_set_is_a_whole_configuration(read: Read) -> None:
                 "koji_field_aliases": {},
                 "koji_timestamp_tolerance_seconds": 300,
                 "koji_rate_limit_per_minute": 60,
+                "koji_invite_by": "start",
+                "koji_link_template": "{base}/api/v1/embed/{project_id}?external_id={external_id}"
+                "&mode={mode}&language={locale}",
+                "koji_send_email": True,
+                "koji_default_mode": None,
+                "koji_complete_after_hours": None,
                 "amplitude_api_key": None,
                 "amplitude_secret_key": None,
                 "amplitude_region": "us",
@@ -43,6 +49,13 @@ def test_nothing_set_is_a_whole_configuration(read: Read) -> None:
                 "connector_min_quality": 3.0,
                 "connector_null_email_is_anonymous": False,
                 "connector_trust_external_id": False,
+                "connector_max_interviews_per_launch": 100,
+                "connector_max_credits_per_day": 100,
+                "mode": None,
+                "locale": None,
+                "email_property": None,
+                "name_property": None,
+                "variant": None,
             }
         },
         "connector_api_token": None,
@@ -136,9 +149,9 @@ def test_connections_always_hold_default_under_its_name(connections: Mapping[str
 
 def test_settings_take_no_unknown_field() -> None:
     with pytest.raises(ValidationError):
-        Settings.model_validate({"koji_invite_by": "link"})
+        Settings.model_validate({"koji_invite": "link"})
     with pytest.raises(ValidationError):
-        Connection.model_validate({"mode": "voice"})
+        Connection.model_validate({"modes": "voice"})
 
 
 POSTGRESQL = "postgresql://user:s3cret@db.example.com/x"

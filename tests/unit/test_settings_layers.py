@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from connector.settings import Connection, Settings
+from connector.settings import LAUNCH_DEFAULTS, Connection, Settings
 from connector.settings_sources import load
 from tests.unit.settings_reading import KEY, OTHER_KEY, Read, default, reading, refused, secret
 
@@ -50,12 +50,21 @@ EVERY_OF_CONNECTION = [
     ("CONNECTOR_MIN_QUALITY", "3.5", 3.5),
     ("CONNECTOR_NULL_EMAIL_IS_ANONYMOUS", "true", True),
     ("CONNECTOR_TRUST_EXTERNAL_ID", "1", True),
+    ("KOJI_INVITE_BY", "Link", "link"),
+    ("KOJI_LINK_TEMPLATE", "https://x.example.com/{external_id}", "https://x.example.com/{external_id}"),
+    ("KOJI_SEND_EMAIL", "false", False),
+    ("KOJI_DEFAULT_MODE", "voice", "voice"),
+    ("KOJI_COMPLETE_AFTER_HOURS", "48", 48),
+    ("CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH", "5", 5),
+    ("CONNECTOR_MAX_CREDITS_PER_DAY", "0", 0),
 ]
 
 
 def test_these_are_all_the_settings() -> None:
     assert {name.lower() for name, _, _ in EVERY_GLOBAL} == set(Settings.model_fields) - {"connections"}
-    assert {name.lower() for name, _, _ in EVERY_OF_CONNECTION} == set(Connection.model_fields) - {"name"}
+    assert {name.lower() for name, _, _ in EVERY_OF_CONNECTION} == (
+        set(Connection.model_fields) - {"name"} - LAUNCH_DEFAULTS
+    )
 
 
 @pytest.mark.parametrize(("name", "text", "value"), EVERY_GLOBAL + EVERY_OF_CONNECTION)

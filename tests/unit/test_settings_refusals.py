@@ -14,13 +14,6 @@ def read(tmp_path: Path) -> Read:
 
 
 LATER = [
-    "KOJI_INVITE_BY",
-    "KOJI_LINK_TEMPLATE",
-    "KOJI_SEND_EMAIL",
-    "KOJI_DEFAULT_MODE",
-    "KOJI_COMPLETE_AFTER_HOURS",
-    "CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH",
-    "CONNECTOR_MAX_CREDITS_PER_DAY",
     "AMPLITUDE_COHORT_WEBHOOK_TOKEN",
     "CONNECTOR_COHORT_APPROVE_ABOVE",
     "CONNECTOR_ALLOW_PRIVATE_TARGETS",
@@ -34,12 +27,38 @@ def test_what_this_version_does_not_have_is_never_accepted(read: Read, name: str
     assert refused(read, f"{name.lower()} = 1").startswith(f"connector.toml {name.lower()}: is not a setting")
 
 
-@pytest.mark.parametrize(
-    "key", ["mode", "locale", "email_property", "name_property", "variant", "name", "cohorts"]
-)
-def test_tables_take_no_launch_defaults_yet(read: Read, key: str) -> None:
+@pytest.mark.parametrize("key", ["name", "cohorts"])
+def test_tables_take_nothing_else(read: Read, key: str) -> None:
     line = refused(read, f'[connections.b]\n{key} = "x"')
     assert line.startswith(f"connector.toml [connections.b] {key}: is not a setting of this version")
+
+
+@pytest.mark.parametrize("key", ["mode", "locale", "email_property", "name_property", "variant"])
+def test_launch_defaults_stand_in_tables_only(read: Read, key: str) -> None:
+    value = "text" if key == "mode" else "x"
+    loaded = read(f'[connections.b]\n{key} = "{value}"', **{key.upper(): "voice"})
+    assert getattr(loaded.settings.connections["b"], key) == value
+    assert getattr(loaded.settings.connections["default"], key) is None
+    assert refused(read, f'{key} = "{value}"').startswith(f"connector.toml {key}: is not a setting")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("KOJI_INVITE_BY", "email"),
+        ("KOJI_LINK_TEMPLATE", "{base}/x?who={person}"),
+        ("KOJI_LINK_TEMPLATE", "ftp://example.com/{external_id}"),
+        ("KOJI_SEND_EMAIL", "perhaps"),
+        ("KOJI_DEFAULT_MODE", "video"),
+        ("KOJI_COMPLETE_AFTER_HOURS", "0"),
+        ("CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH", "2000001"),
+        ("CONNECTOR_MAX_CREDITS_PER_DAY", "-1"),
+    ],
+)
+def test_wrong_launch_settings_are_named(read: Read, name: str, value: str) -> None:
+    line = refused(read, **{name: value})
+    assert line.startswith(f"{name}: must")
+    assert "for example" in line
 
 
 def test_unknown_variables_with_our_prefixes_are_warned_about(read: Read) -> None:

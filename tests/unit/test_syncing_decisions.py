@@ -205,7 +205,7 @@ def test_only_a_named_person_above_the_gate_is_ever_synced(
     )
     if decision.verdict is Verdict.SYNC:
         assert not interview.anonymous
-        assert decision.user_id in (interview.respondent_email, interview.external_id)
+        assert decision.user_id in (interview.invitee, interview.respondent_email, interview.external_id)
         assert interview.quality_score is not None
         assert interview.quality_score >= 3
         assert interview.project_id != "theirs"
