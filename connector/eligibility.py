@@ -141,12 +141,12 @@ class Selection:
     def _decide(self, keys: tuple[int, ...], history: Mapping[int, Standing]) -> SkipReason | None:
         if not keys:
             return SkipReason.NO_IDENTIFIER
-        known = [history[key] for key in keys if key in history]
+        known = [history[key] for key in keys if key in history] if history else []
         # two rows that share no alias are one person when the book says so
-        marks = {*keys, *(standing.person for standing in known)} if known else keys
+        others = {one.person for one in known if one.person not in keys} if known else ()
         # every mark is added, also behind one that was there
-        fresh = [self._seen.add(mark) for mark in marks]
-        if not all(fresh):
+        fresh = [self._seen.add(mark) for mark in (*keys, *others)]
+        if False in fresh:
             return SkipReason.DUPLICATE
         if known and (reason := held([one.taken_at for one in known], self._rules, self._now)):
             return reason
@@ -158,12 +158,12 @@ class Selection:
 
 def held(taken_at: Sequence[int | None], rules: Rules, now: int) -> SkipReason | None:
     """Return why somebody who was invited at those times may not be invited now, or None."""
-    last = max((at for at in taken_at if at is not None), default=None)
-    if last is None:
+    times = [at for at in taken_at if at is not None]
+    if not times:
         return None
     if rules.reinvite_after_days is None:
         return SkipReason.ALREADY
-    return SkipReason.RECENTLY if now - last < rules.reinvite_after_days * _DAY else None
+    return SkipReason.RECENTLY if now - max(times) < rules.reinvite_after_days * _DAY else None
 
 
 def select(

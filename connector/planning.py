@@ -65,8 +65,9 @@ def _teaches(choice: Choice, history: Mapping[int, Standing]) -> bool:
     """Tell whether a row may tell us an alias that we did not know of somebody whom we know."""
     if choice.reason in (None, SkipReason.DUPLICATE):
         return True
-    known = {history[key].person for key in choice.keys if key in history}
-    return bool(known) and (len(known) > 1 or not all(key in history for key in choice.keys))
+    found = [history.get(key) for key in choice.keys]
+    # all known as one person, or none known at all: there is nothing to learn
+    return found.count(found[0]) != len(found) if found else False
 
 
 async def activate(ctx: Context, launch: Launch) -> None:

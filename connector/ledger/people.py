@@ -11,13 +11,12 @@ from connector.eligibility import Choice, Member, Standing, aliases
 from connector.ledger.batch import Batch
 from connector.ledger.schema import alias, invitation
 
-_HISTORY = Batch(
-    "SELECT {returns} FROM {rows} AS r JOIN alias AS a ON a.key = r.key",
-    {"key": "bigint"},
+_TAKEN = Batch(
+    "SELECT {returns} FROM {rows} AS r",
+    {"person": "bigint"},
     returns=[
-        "a.key",
-        "a.person",
-        "(SELECT max(i.taken_at) FROM invitation AS i WHERE i.person = a.person AND i.taken_at IS NOT NULL)",
+        "r.person",
+        "(SELECT max(i.taken_at) FROM invitation AS i WHERE i.person = r.person AND i.taken_at IS NOT NULL)",
     ],
 )
 _PERSONS = Batch(
@@ -48,7 +47,11 @@ def alias_keys(key: bytes, connection: str, member: Member) -> tuple[int, ...]:
 def history(connection: Connection, keys: Iterable[int]) -> dict[int, Standing]:
     """Return what is known of aliases, by key; sorted, because neighbours lie on one page."""
     asked = [(key,) for key in sorted(set(keys))]
-    return {row[0]: Standing(row[1], row[2]) for row in _HISTORY.fetch(connection, asked)} if asked else {}
+    if not asked or not (found := _PERSONS.fetch(connection, asked)):
+        return {}
+    persons = [(person,) for person in sorted({row[1] for row in found})]
+    standing = {row[0]: Standing(row[0], row[1]) for row in _TAKEN.fetch(connection, persons)}
+    return {row[0]: standing[row[1]] for row in found}
 
 
 def learn(connection: Connection, choices: Sequence[Choice]) -> dict[int, int]:

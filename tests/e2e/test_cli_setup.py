@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from connector.ledger.schema import SCHEMA_VERSION
 from connector.sandbox.options import (
     FAKE_AMPLITUDE_KEY,
     FAKE_AMPLITUDE_REST_KEY,
@@ -170,7 +171,7 @@ def test_doctor_finds_everything_in_order(machine: Machine, sandbox: str) -> Non
     assert done.stdout.splitlines()[-1] == "Next: Nothing: everything is in order."
     for words in (
         "environment (",
-        "schema 1.",
+        f"schema {SCHEMA_VERSION}.",
         "GB free",
         "Koji accepts the key",
         "signed in the header",
