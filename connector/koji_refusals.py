@@ -37,7 +37,11 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What was asked of Koji. `key` says what a 401 refuses and what to do, `other` the same of any other 4xx."""
+    """What was asked of Koji.
+
+    `key` says what a 401 refuses and what to do about it, `other` the same of any 4xx that has no meaning of
+    its own.
+    """
 
     permission: str
     key_code: str

@@ -139,7 +139,7 @@ class _Gunzip:
                 raise _cut() from None
             yield piece
             data = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
-            if not data and len(piece) < _PIECE:
+            if not data:
                 return
 
 
