@@ -40,8 +40,7 @@ class KojiLane:
 
     async def recover(self, lease: Lease, /) -> None:
         """Try again whatever pause an earlier owner left; its last start is in doubt."""
-        await self._rest.forget()
-        await self._starts.recover(lease)
+        await self._starts.recover(lease, unreachable=await self._rest.forget())
 
     async def drain(self, lease: Lease) -> int | None:
         """Make the next call, if there is one to make."""

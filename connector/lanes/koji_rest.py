@@ -28,9 +28,11 @@ class Rest:
         self._code: str | None = None
         self._failures = 0
 
-    async def forget(self) -> None:
-        """Try again whatever pause an earlier owner left."""
+    async def forget(self) -> bool:
+        """Try again whatever pause an earlier owner left; tell whether it could not reach Koji."""
+        pauses = await self._context.ledger.pauses()
         await self._context.ledger.resume(self._name)
+        return any(one.lane == self._name and one.code == UNREACHABLE for one in pauses)
 
     async def left(self) -> int:
         """Return how long the lane still rests (ms).

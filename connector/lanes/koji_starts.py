@@ -35,12 +35,13 @@ class Starts:
         self._doubts = 0
         self._held: dict[str, int] = {}
 
-    async def recover(self, lease: Lease) -> None:
+    async def recover(self, lease: Lease, *, unreachable: bool = False) -> None:
         """Give starts that a dead owner left an unknown outcome; each counts towards the two."""
         now = self._context.clock.now()
         lost = await self._context.invitations.recover(lease, self._connections, now)
-        if lost:
+        if lost or unreachable:  # what an earlier owner knew of Koji's trouble holds for this one too
             self._doubts = _MOST_IN_DOUBT
+        if lost:
             _log.warning("starts_of_unknown_outcome", invitations=lost)
 
     @property

@@ -167,8 +167,12 @@ class PlanningLane:
     async def _read(self, lease: Lease, launch: Launch) -> None:
         ctx = self._context
         pieces = self._stored(launch) if launch.cohort_id is None else self._file(launch)
-        async with aclosing(pieces):
-            planned = await planning.decide(ctx, launch, pieces, lease)
+        try:
+            async with aclosing(pieces):
+                planned = await planning.decide(ctx, launch, pieces, lease)
+        except NotFound:  # Amplitude keeps a file for 7 days
+            await ctx.launches.set_phase(lease, launch.id, Phase.REQUEST, due=ctx.clock.now())
+            return
         if planned is not None and planned.phase is Phase.ACTIVATE:
             await planning.activate(ctx, planned)
 

@@ -14,6 +14,7 @@ from connector.ledger.batch import storable
 from connector.ledger.launch_rows import finish, load_invitation, move, select_invitations
 from connector.ledger.schema import invitation, launch
 from connector.ports import Sync
+from connector.starting import SCHEDULE
 
 _OURS = re.compile(r"inv_[0-9a-f]{32}")
 _DAY = 86_400_000
@@ -97,7 +98,8 @@ def unbind(connection: Connection, keys: Sequence[tuple[str, str]]) -> None:
     for name, interview_id in keys:
         mine = and_(invitation.c.connection == name, invitation.c.interview_id == storable(interview_id))
         day = invitation.c.updated_at - invitation.c.updated_at % _DAY
-        still = case((invitation.c.state == InvitationState.STARTED, invitation.c.due), else_=None)
+        unread = invitation.c.started_at + SCHEDULE[-1]  # there is nothing left to read, only to expire
+        still = case((invitation.c.state == InvitationState.STARTED, unread), else_=None)
         connection.execute(
             update(invitation)
             .where(mine)

@@ -95,8 +95,13 @@ def started(connection: Connection, invitation_id: str, handed: Handed, token: s
 
 
 def not_started(connection: Connection, invitation_id: str, *, credit_lane: str, cost: int, now: int) -> None:
-    """Put back an invitation whose start surely did not happen, and its credits."""
-    if (since := _settle(connection, invitation_id, InvitationState.WAITING, now)) is not None:
+    """Put back a start that surely did not happen, with its credits; or call it off with its launch."""
+    mine = select(invitation.c.launch_id).where(invitation.c.id == invitation_id).scalar_subquery()
+    locked = select(launch.c.status).where(launch.c.id == mine).with_for_update()
+    called_off = connection.execute(locked).scalar() == LaunchStatus.CANCELLED
+    state = InvitationState.CANCELLED if called_off else InvitationState.WAITING
+    values = {"taken_at": None} if called_off else None
+    if (since := _settle(connection, invitation_id, state, now, values)) is not None:
         spend(connection, credit_lane, day_of(since), -cost)
 
 
@@ -134,7 +139,10 @@ def _settle(
         invitation.c.id == invitation_id, invitation.c.state == InvitationState.SENDING
     )
     row = connection.execute(sent.with_for_update()).first()
-    if row is None:
+    if row is None:  # its interview came back before the answer: there is nothing left to recover
+        if state is not InvitationState.STARTED:  # `started` has more to store
+            over = update(invitation).where(invitation.c.id == invitation_id)
+            connection.execute(over.values(sending_since=None))
         return None
     settled = update(invitation).where(invitation.c.id == invitation_id)
     connection.execute(

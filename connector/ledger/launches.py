@@ -106,7 +106,8 @@ def resume(connection: Connection, launch_id: str, in_doubt: str | None, now: in
         move(connection, one.id, "in_doubt", "failed", connection.execute(given_up).rowcount)
     values: dict[str, Any] = {}
     if in_doubt == "retry" and one.status is not LaunchStatus.CANCELLED:
-        again = doubtful.values(state=InvitationState.WAITING, words=None, taken_at=now, updated_at=now)
+        known = doubtful.where(invitation.c.pruned_at.is_(None))  # a link for nobody would be paid
+        again = known.values(state=InvitationState.WAITING, words=None, taken_at=now, updated_at=now)
         n = connection.execute(again).rowcount
         move(connection, one.id, "in_doubt", "waiting", n)
         if n and one.status is LaunchStatus.FINISHED:

@@ -44,7 +44,7 @@ _TAKEN = Batch(
     "SELECT {returns} FROM {rows} AS r JOIN invitation AS i ON i.person = r.person AND i.taken_at IS NOT "
     "NULL",
     {"person": "bigint"},
-    returns=["i.person", "i.taken_at"],
+    returns=["i.person", "i.taken_at", "i.launch_id"],
 )
 _DROP = Batch("DELETE FROM invitation WHERE id IN (SELECT id FROM {rows} AS r)", {"id": "text"})
 
@@ -183,17 +183,24 @@ def activate(connection: Connection, launch_id: str, rules: Rules, now: int, lim
         .limit(limit)
     ).all()
     taken: dict[int, list[int | None]] = {}
-    for person, at in _TAKEN.fetch(connection, sorted({(row.person,) for row in planned})) if planned else ():
+    here: set[int] = set()  # two planned rows may have turned out to be one person
+    asked = sorted({(row.person,) for row in planned})
+    for person, at, of in _TAKEN.fetch(connection, asked) if asked else ():
         taken.setdefault(person, []).append(at)
+        if of == launch_id:
+            here.add(person)
     going: list[tuple[str, int]] = []
     dropped: list[tuple[str]] = []
     skipped: Counter[str] = Counter(one.skipped)
     for row in planned:
         over = one.waiting + len(going) >= rules.limit
-        reason = held(taken.get(row.person, ()), rules, now) or (SkipReason.OVER_LIMIT if over else None)
+        twice = SkipReason.DUPLICATE if row.person in here else None
+        reason = (
+            twice or held(taken.get(row.person, ()), rules, now) or (SkipReason.OVER_LIMIT if over else None)
+        )
         if reason is None:
             going.append((row.id, now))
-            taken[row.person] = [now]  # two planned rows may have turned out to be one person
+            here.add(row.person)
         else:
             dropped.append((row.id,))
             skipped[str(reason)] += 1
