@@ -23,6 +23,7 @@ FILES = sorted((ROOT / "connector").rglob("*.py"))
 ADAPTERS = (
     "connector.koji",
     "connector.http_client",
+    "connector.amplitude.cohorts",
     "connector.amplitude.ingestion",
     "connector.amplitude.users",
     "connector.ledger",
@@ -59,6 +60,7 @@ PURE = (
         "signature",
         "syncing",
     ),
+    *("compact_set", "credits", "eligibility", "inviting", "links", "starting", "amplitude.cohort_file"),
     *("values", "amplitude.answers", "amplitude.regions", "amplitude.words", "retry_after"),
 )
 
