@@ -18,6 +18,7 @@ from connector.commands.demo_calls import Calls, opened
 from connector.commands.demo_child import DemoError
 from connector.commands.demo_outcomes import show_outcomes, show_proof
 from connector.commands.demo_payoff import show_payoff
+from connector.commands.demo_plan import show_plan
 from connector.commands.demo_progress import follow
 from connector.commands.demo_proof import gather, mismatches
 from connector.commands.demo_receipt import most_eventful, show_receipt
@@ -66,9 +67,11 @@ def _run(console: Console, directory: Path, *, keep: bool) -> int:
 def _show(console: Console, calls: Calls) -> bool:
     """Play the story and print its end; return whether all three sides agree."""
     story = Story(calls)
-    follow(console, story.play())
+    plan = story.prepare()
+    show_plan(console, plan)
+    follow(console, story.play(plan))
     calls.steer("study/behaviour")
-    evidence = gather(calls, story.refused)
+    evidence = gather(calls, story.refused.email, plan["launch_id"], story.launch_again())
     wrong = mismatches(evidence)
     show_outcomes(console, evidence)
     show_proof(console, evidence, wrong)
@@ -82,8 +85,10 @@ def _show(console: Console, calls: Calls) -> bool:
 def _introduce(console: Console) -> None:
     heading(console, "koji-amplitude demo", "the real connector between stand-ins of Koji and Amplitude")
     words = (
-        f"{PEOPLE} synthetic people are interviewed; nothing leaves this machine. Koji repeats some of its "
-        f"webhooks,\nAmplitude refuses one person and is down for {OUTAGE_SECONDS:.0f} seconds."
+        f"{PEOPLE} synthetic people stopped in the middle of onboarding. The connector asks each of them "
+        f"why;\n"
+        "nothing leaves this machine. Koji repeats some webhooks, Amplitude refuses one person and is down "
+        f"for {OUTAGE_SECONDS:.0f} s."
     )
     put(console, Text(words, "dim"), "")
 

@@ -27,6 +27,13 @@ class Calls:
         url = f"{self._servers.connector.url}/actions/{name}"
         return self._call("GET", url, params=arguments, headers=headers)
 
+    def act(self, name: str, **arguments: Any) -> dict[str, Any]:
+        """Call an operation of the connector that changes something."""
+        headers = {"Authorization": f"Bearer {self._servers.token}"}
+        url = f"{self._servers.connector.url}/actions/{name}"
+        answer: dict[str, Any] = self._call("POST", url, json=arguments, headers=headers)
+        return answer
+
     def syncs(self) -> list[dict[str, Any]]:
         """Return every sync that the connector knows, page by page."""
         page = self.operation("list_syncs", limit=500)

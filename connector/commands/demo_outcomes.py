@@ -43,7 +43,9 @@ def show_proof(console: Console, evidence: Evidence, mismatches: Sequence[str]) 
     once = f"{len(evidence.events)} interviews in Amplitude, each counted exactly once"
     if evidence.resent:
         once += f" ({evidence.resent} events were sent twice)"
-    for words in (repeated, once):
+    people = len(evidence.interviews)
+    asked = f"{people} people started, nobody twice; a second launch of the cohort invites nobody"
+    for words in (asked, repeated, once):
         put(console, indented(Text.assemble((f"{signs.good} ", "bold green"), words)))
 
 

@@ -38,8 +38,8 @@ def _picture(console: Console, now: Snapshot) -> Table:
     picture.add_row(
         "",
         Text("Koji", "bold"),
-        bar(signs, _BAR, PEOPLE, now.completed),
-        f"{now.completed} interviews completed",
+        bar(signs, _BAR, PEOPLE, now.completed, now.started - now.completed),
+        f"{now.started} started, {now.completed} completed",
     )
     answered = bar(signs, _BAR, PEOPLE, now.arrived + now.skipped + now.failed, now.kept)
     picture.add_row("", Text("Connector", "bold"), answered, _connector(now))
@@ -63,12 +63,13 @@ def _tell(console: Console, moments: Iterable[Snapshot]) -> None:
 
 
 def _line(console: Console, now: Snapshot) -> None:
-    row = columns(count=5)
+    row = columns(count=6)
     row.add_row(
         "",
         f"{now.elapsed:4.1f} s",
-        f"{now.completed:>2} interviews",
-        f"{now.webhooks_acknowledged:>3} webhooks acknowledged",
+        f"{now.started:>2} started",
+        f"{now.completed:>2} answered",
+        f"{now.webhooks_acknowledged:>3} webhooks",
         f"{now.arrived:>2} in Amplitude",
         _weather(now),
     )

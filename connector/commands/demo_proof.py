@@ -18,15 +18,20 @@ Webhook = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What the three sides say afterwards. `resent` counts events that Amplitude dropped as repeats."""
+    """What the three sides say afterwards. `resent` counts events that Amplitude dropped as repeats.
+
+    `launch_id` is of the launch, `again` of the second one over the same cohort; `refused` is an e-mail.
+    """
 
     interviews: Sequence[Mapping[str, Any]]
     acknowledged: Sequence[Webhook]
     receipts: Mapping[str, Mapping[str, Any]]
-    events: Sequence[str]
+    events: Sequence[Mapping[str, Any]]
     identifies: Sequence[str]
     resent: int
     refused: str
+    launch_id: str
+    again: Mapping[str, Any]
 
     @property
     def repeats(self) -> int:
@@ -44,7 +49,7 @@ class Evidence:
         return set(self.acknowledged) - received
 
 
-def gather(calls: Calls, refused: str) -> Evidence:
+def gather(calls: Calls, refused: str, launch_id: str, again: Mapping[str, Any]) -> Evidence:
     """Ask Koji's stand-in, the connector and Amplitude's stand-in."""
     return Evidence(
         interviews=calls.look("koji/interviews", limit=100_000)["interviews"],
@@ -53,10 +58,12 @@ def gather(calls: Calls, refused: str) -> Evidence:
             sync["interview_id"]: calls.operation("get_sync", interview_id=sync["interview_id"])
             for sync in calls.syncs()
         },
-        events=_insert_ids(calls.amplitude_events(EVENT_TYPE)),
+        events=calls.amplitude_events(EVENT_TYPE),
         identifies=_insert_ids(calls.amplitude_events(IDENTIFY_TYPE)),
         resent=calls.look("state")["amplitude"]["duplicates"],
         refused=refused,
+        launch_id=launch_id,
+        again=again,
     )
 
 
@@ -72,8 +79,26 @@ def mismatches(evidence: Evidence) -> list[str]:
         found.append(f"{len(unannounced)} interviews were never acknowledged.")
     if wrong := [key for key in expected.keys() | told.keys() if expected.get(key) != told.get(key)]:
         found.append(f"{len(wrong)} interviews have another outcome than they should.")
-    found += _not_once("events", evidence.events, map(event_insert_id, synced))
+    found += _not_once("events", _insert_ids(evidence.events), map(event_insert_id, synced))
     found += _not_once("user property writes", evidence.identifies, map(identify_insert_id, synced))
+    return found + _of_launch(evidence)
+
+
+def _of_launch(evidence: Evidence) -> list[str]:
+    """Return what is wrong with who was started, and with whom Amplitude takes the respondents for."""
+    found = []
+    asked = Counter(one["metadata"]["email"] for one in evidence.interviews)
+    if twice := [who for who, times in asked.items() if times > 1]:
+        found.append(f"{len(twice)} people were started twice.")
+    if wrong := [
+        event
+        for event in evidence.events
+        if event["event_properties"].get("launch_id") != evidence.launch_id
+        or not event["user_id"].startswith("user-")
+    ]:
+        found.append(f"{len(wrong)} events do not belong to their launch and user.")
+    if evidence.again["to_invite"]:
+        found.append(f"A second launch would have invited {evidence.again['to_invite']} people again.")
     return found
 
 
@@ -83,7 +108,7 @@ def outcome(interview: Mapping[str, Any], refused: str) -> tuple[str, str | None
         return "skipped", "anonymous"
     if interview["quality_score"] < Connection().connector_min_quality:
         return "skipped", "below_quality_gate"
-    if interview["email"] == refused:
+    if interview["metadata"].get("email", interview["email"]) == refused:
         return "failed", "rejected_by_amplitude"
     return "synced", None
 

@@ -1,9 +1,9 @@
-"""What happens in the demo: sixty interviews with trouble in the middle, moment by moment."""
+"""What happens in the demo: a cohort is launched and answers, with trouble in the middle."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
@@ -11,12 +11,13 @@ from typing import Any, Final
 from connector.commands.demo_calls import Calls
 from connector.mapping import EVENT_TYPE
 from connector.sandbox.respondents import Respondent, study
+from connector.sandbox.study import COHORT_ID
 from connector.settings import Connection
 
 PEOPLE: Final = 60
 OUTAGE_SECONDS: Final = 5.0
 _SEED: Final = 5
-_PER_SECOND: Final = 6.0
+_ANSWERS_A_LOOK: Final = 2
 _OUTAGE_AFTER: Final = 20  # completed interviews
 _REPEAT_AFTER: Final = 30  # completed interviews
 _REPEATED: Final = 6
@@ -40,12 +41,13 @@ class Weather(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """One moment. `elapsed` and `back_in` are seconds; all else counts interviews, or webhooks where named.
+    """One moment. `elapsed` and `back_in` are seconds; all else counts people, or webhooks where named.
 
     `kept` interviews are meant for Amplitude and wait in the connector's ledger.
     """
 
     elapsed: float
+    started: int
     completed: int
     webhooks_acknowledged: int
     webhooks_repeated: int
@@ -62,32 +64,45 @@ class Story:
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
-        self.refused = _one_to_refuse(study(_SEED, PEOPLE)).email
+        self.refused = _one_to_refuse(study(_SEED, PEOPLE, user_ids=True))
         self._began = 0.0
         self._down_since: float | None = None
         self._weather = Weather.FINE
         self._repeated = False
 
-    def play(self) -> Iterator[Snapshot]:
-        """Let it happen and yield what is to be seen, the last time when all is quiet. Raises DemoError."""
+    def prepare(self) -> dict[str, Any]:
+        """Make the cohort and plan its launch; return the plan. Raises DemoError."""
         self._calls.send_webhooks_to_connector()
-        self._calls.steer("amplitude/rules", {"silenced_users": [self.refused]})
-        self._calls.steer("study", {"people": PEOPLE, "seed": _SEED, "pace_per_second": _PER_SECOND})
+        self._calls.steer("amplitude/rules", {"silenced_users": [self.refused.user_id]})
+        self._calls.steer("study", {"people": PEOPLE, "seed": _SEED, "interviews": False, "user_ids": True})
+        return self._calls.act("plan_cohort_launch", cohort_id=COHORT_ID, mode="text", wait_seconds=20)
+
+    def play(self, plan: Mapping[str, Any]) -> Iterator[Snapshot]:
+        """Launch the plan, let it happen, and yield what is to be seen, the last time when all is quiet.
+
+        Raises DemoError.
+        """
+        self._calls.act("launch_cohort_interviews", plan_token=plan["plan_token"], wait_seconds=0)
         self._began = time.monotonic()
         quiet = False
         while not quiet:
             time.sleep(_LOOK_EVERY)
+            self._calls.steer("study/answer", {"limit": _ANSWERS_A_LOOK})
             state = self._calls.look("state")
             snapshot, pending = self._snapshot(state)
             self._meddle(snapshot)
             yield snapshot
-            quiet = self._is_quiet(state, pending)
+            quiet = self._is_quiet(state, snapshot, pending)
             if not quiet and snapshot.elapsed > _PATIENCE_SECONDS:
                 raise self._calls.trouble(
                     f"Not done after {_PATIENCE_SECONDS:.0f} s: {snapshot.completed} interviews completed, "
                     f"{snapshot.arrived} arrived, {snapshot.skipped} skipped, {snapshot.failed} failed, "
                     f"{pending} pending."
                 )
+
+    def launch_again(self) -> dict[str, Any]:
+        """Launch the same cohort once more; return the launch, which ought to invite nobody."""
+        return self._calls.act("launch_cohort_interviews", cohort_id=COHORT_ID, mode="text", wait_seconds=20)
 
     def _snapshot(self, state: dict[str, Any]) -> tuple[Snapshot, int]:
         """Return what is to be seen, and how many syncs are pending for whatever reason."""
@@ -97,7 +112,8 @@ class Story:
         now = time.monotonic()
         return Snapshot(
             elapsed=now - self._began,
-            completed=state["koji"]["interviews"],
+            started=state["koji"]["interviews"],
+            completed=state["koji"]["interviews"] - state["koji"]["interviews_by_status"].get("active", 0),
             webhooks_acknowledged=len(acknowledged),
             webhooks_repeated=len(acknowledged) - len(set(acknowledged)),
             arrived=state["amplitude"]["events_by_type"].get(EVENT_TYPE, 0),
@@ -125,12 +141,12 @@ class Story:
             self._calls.steer(f"koji/interviews/{interview['interview_id']}/deliver", {"times": 2})
         self._repeated = True
 
-    def _is_quiet(self, state: dict[str, Any], pending: int) -> bool:
+    def _is_quiet(self, state: dict[str, Any], now: Snapshot, pending: int) -> bool:
         koji = state["koji"]
         return (
             self._weather is Weather.BACK
             and self._repeated
-            and koji["interviews"] == PEOPLE
+            and now.completed == PEOPLE
             and not (koji["analyses_waiting"] or koji["deliveries_waiting"] or pending)
         )
 

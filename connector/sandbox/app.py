@@ -31,10 +31,11 @@ The control routes take and answer JSON; a mistake is 422 `{"error"}`, something
 - `GET /control/koji/calls?seconds=60&route=`: every API call, and `max_in_window`.
 - `GET|POST /control/koji/switches`: `permissions`, `credits_exhausted`, `redirect_to`, `read_omits`,
   `link_in_start`, `second_complete_status`, `analysis_seconds`.
-- `POST /control/study` `{people?, seed?, pace_per_second?, interviews?}`: enrol synthetic people (Amplitude
-  users and the cohort `onboarding-drop-off`) and, unless `interviews` is false, complete an interview with
-  each.
-- `POST /control/study/answer` `{limit?}`: those whose interview was started by API answer it to the end.
+- `POST /control/study` `{people?, seed?, pace_per_second?, interviews?, user_ids?}`: enrol synthetic people
+  (Amplitude users, by their address or with `user_ids` by ids of their own, and the cohort
+  `onboarding-drop-off`) and, unless `interviews` is false, complete an interview with each.
+- `POST /control/study/answer` `{limit?}`: those whose interview was started by API answer it to the end, each
+  as the study has it.
 - `POST /control/study/behaviour`: what the people do afterwards arrives at Amplitude.
 - `GET /control/payoff?step=`: the funnel step cut by theme and sentiment.
 """

@@ -39,14 +39,14 @@ class StudyControl:
         return self._sandbox.summary()
 
     async def _run(self, request: Request) -> Any:
-        data = await json_object(request, {"people", "seed", "pace_per_second", "interviews"})
+        data = await json_object(request, {"people", "seed", "pace_per_second", "interviews", "user_ids"})
         people, seed = data.get("people", 60), data.get("seed", self._sandbox.options.seed)
         if type(people) is not int or people < 1:
             raise ValueError("people must be a whole number from 1.")
         pace = data.get("pace_per_second")
         if pace is not None and not (isinstance(pace, int | float) and pace > 0):
             raise ValueError("pace_per_second must be a number above 0, or null for all at once.")
-        self._sandbox.study.enrol(people, seed)
+        self._sandbox.study.enrol(people, seed, user_ids=data.get("user_ids", False) is True)
         if data.get("interviews", True):
             self._sandbox.study.interview_everyone(pace)
         enrolled = self._sandbox.study.people

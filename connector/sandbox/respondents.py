@@ -46,6 +46,7 @@ _BY_NAME: Final[Mapping[str, Theme]] = {theme.name: theme for theme in THEMES}
 class Respondent:
     """One synthetic person. `reaches_step` is whether they finish onboarding after the interview."""
 
+    user_id: str
     email: str
     display_name: str
     anonymous: bool
@@ -53,11 +54,12 @@ class Respondent:
     reaches_step: bool
 
 
-def respondent(seed: int, number: int) -> Respondent:
-    """Return person `number` (from 1) of a study."""
+def respondent(seed: int, number: int, *, user_ids: bool = False) -> Respondent:
+    """Return person `number` (from 1) of a study; without `user_ids` the address is the user id."""
     email = f"person-{number:03d}@example.com"
     result = result_for(seed, email)
     return Respondent(
+        user_id=f"user-{number:03d}" if user_ids else email,
         email=email,
         display_name=f"Person {number:03d}",
         anonymous=_draw(seed, email, "anonymous") < ANONYMOUS_SHARE,
@@ -66,9 +68,9 @@ def respondent(seed: int, number: int) -> Respondent:
     )
 
 
-def study(seed: int, people: int) -> list[Respondent]:
+def study(seed: int, people: int, *, user_ids: bool = False) -> list[Respondent]:
     """Return the first `people` persons of a study; a larger study begins with the same ones."""
-    return [respondent(seed, number) for number in range(1, people + 1)]
+    return [respondent(seed, number, user_ids=user_ids) for number in range(1, people + 1)]
 
 
 def result_for(seed: int, person: str) -> Result:

@@ -18,7 +18,7 @@ FIRST_STEPS: Final = ("Signed Up", "Onboarding Started")
 
 
 class StudyRun:
-    """One study at a time; its people have their address as user id, at Koji and in the product alike."""
+    """One study at a time; the product knows its people by address, or by user ids of their own."""
 
     def __init__(self, amplitude: AmplitudeProject, koji: KojiProject, now: Callable[[], float]) -> None:
         self._amplitude = amplitude
@@ -30,14 +30,14 @@ class StudyRun:
         """Forget the people."""
         self.people = []
 
-    def enrol(self, people: int, seed: int) -> None:
+    def enrol(self, people: int, seed: int, *, user_ids: bool = False) -> None:
         """Make the people users of the Amplitude project, with the first steps done, and a cohort of them."""
-        self.people = study(seed, people)
+        self.people = study(seed, people, user_ids=user_ids)
         members = []
         for person in self.people:
             properties = {"email": person.email, "name": person.display_name, "plan": "trial"}
-            members.append(Member(person.email, properties))
-            self._track(person.email, FIRST_STEPS)
+            members.append(Member(person.user_id, properties))
+            self._track(person.user_id, FIRST_STEPS)
         self._amplitude.cohorts.put(Cohort(id=COHORT_ID, name=COHORT_NAME, members=members))
 
     def interview_everyone(self, pace_per_second: float | None) -> None:
@@ -58,10 +58,17 @@ class StudyRun:
         )
 
     def answer_started(self, limit: int | None = None) -> int:
-        """Let those whose interview is started by API answer it to the end; return how many did."""
+        """Let those whose interview is started by API answer it to the end; return how many did.
+
+        People of the study say what they have to say, some of them in anonymous mode.
+        """
         active = [one for one in self._koji.store.interviews.values() if one.completed_at is None]
         chosen = active[:limit]
+        by_email = {person.email: person for person in self.people}
         for interview in chosen:
+            person = by_email.get(interview.email or "")
+            if person is not None:
+                interview.result, interview.anonymous = person.result, person.anonymous
             self._koji.finish(interview)
         return len(chosen)
 
@@ -69,7 +76,7 @@ class StudyRun:
         """Send what people do after the interview: some finish onboarding, the others go silent."""
         reaching = [person for person in self.people if person.reaches_step]
         for person in reaching:
-            self._track(person.email, (STEP,))
+            self._track(person.user_id, (STEP,))
         return {"people": len(self.people), "reached_step": len(reaching)}
 
     def _track(self, user_id: str, event_types: Iterable[str]) -> None:
