@@ -52,7 +52,7 @@ def test_closes_the_loop_and_leaves_nothing_behind(tmp_path: Path) -> None:
     with start(tmp_path) as process:
         output, _ = process.communicate(timeout=90)
     assert process.returncode == 0, output
-    assert time.monotonic() - began < 40
+    assert time.monotonic() - began < 50
 
     outcomes = {
         (status, reason): int(count)
@@ -74,12 +74,16 @@ def test_closes_the_loop_and_leaves_nothing_behind(tmp_path: Path) -> None:
     assert f"{synced} interviews in Amplitude, each counted exactly once" in output
     assert f"Of {synced} people " in output
 
+    assert "to invite  60 people" in output
+    assert "60 people started, nobody twice; a second launch of the cohort invites nobody" in output
+    assert "launch_id lau_" in output
+    assert re.search(r"the respondent is known \(user-0\d\d\)", output)
     assert "DOWN, back in 5 s" in output
     assert re.search(r"503 unavailable", output)
     assert re.search(r"200 accepted", output)
     assert "koji-amplitude init" in output
     lines = output.splitlines()
-    assert len(lines) <= 72
+    assert len(lines) <= 88
     assert all(len(line) <= 100 and line == line.rstrip() for line in lines)
     assert "\x1b" not in output
     assert not list((tmp_path / "home").iterdir())
@@ -91,7 +95,7 @@ def test_a_request_to_end_takes_the_servers_along(tmp_path: Path) -> None:
     with start(tmp_path) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if "webhooks acknowledged" in line:
+            if "answered" in line:
                 break
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         process.send_signal(signal.SIGTERM)
@@ -118,7 +122,24 @@ def test_a_server_that_does_not_start_is_told_with_its_last_words(
 
 def interview(interview_id: str, **changed: object) -> dict[str, object]:
     email = f"{interview_id}@example.com"
-    return {"interview_id": interview_id, "anonymous": False, "quality_score": 4.0, "email": email, **changed}
+    return {
+        "interview_id": interview_id,
+        "anonymous": False,
+        "quality_score": 4.0,
+        "email": email,
+        "metadata": {"email": email},
+        **changed,
+    }
+
+
+def event(interview_id: str, **changed: object) -> dict[str, object]:
+    insert_id = f"koji:{interview_id}:completed"
+    return {
+        "insert_id": insert_id,
+        "user_id": "user-1",
+        "event_properties": {"launch_id": "lau_1"},
+        **changed,
+    }
 
 
 def receipt(status: str, reason: str | None = None) -> dict[str, object]:
@@ -142,10 +163,12 @@ PROVEN = Evidence(
         "poor": receipt("skipped", "below_quality_gate"),
         "refused": receipt("failed", "rejected_by_amplitude"),
     },
-    events=["koji:fine:completed"],
+    events=[event("fine")],
     identifies=["koji:fine:identify"],
     resent=0,
     refused="refused@example.com",
+    launch_id="lau_1",
+    again={"to_invite": 0},
 )
 
 
@@ -163,7 +186,14 @@ def test_agreement_is_proven() -> None:
         ({"receipts": {**PROVEN.receipts, "fine": receipt("pending")}}, "another outcome"),
         ({"events": []}, "1 events are missing"),
         ({"events": [*PROVEN.events, *PROVEN.events]}, "1 events are in Amplitude twice"),
-        ({"events": [*PROVEN.events, "koji:nobody:completed"]}, "without reason"),
+        ({"events": [*PROVEN.events, event("nobody")]}, "without reason"),
+        ({"events": [event("fine", user_id="fine@example.com")]}, "do not belong to their launch"),
+        ({"events": [event("fine", event_properties={})]}, "do not belong to their launch"),
+        (
+            {"interviews": [*PROVEN.interviews, interview("fine")]},
+            "1 people were started twice",
+        ),
+        ({"again": {"to_invite": 3}}, "would have invited 3 people again"),
         ({"identifies": []}, "1 user property writes are missing"),
         (
             {"identifies": [*PROVEN.identifies, *PROVEN.identifies]},
