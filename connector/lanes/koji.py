@@ -6,6 +6,7 @@ kept for launches.
 
 from __future__ import annotations
 
+from connector.inviting import Invitation
 from connector.lanes.koji_reads import Reads
 from connector.lanes.koji_rest import Rest
 from connector.lanes.koji_silent import Silent
@@ -55,26 +56,34 @@ class KojiLane:
         due = await self._context.ledger.next_due(Stage.READ, self._connections)
         reads = due is not None and due <= now
         silent = await self._silent.next_due()
-        if bulk and abs(now - self._last_launch) >= _KEPT_FOR_LAUNCHES:
-            chosen = bulk
-        elif single and (self._single_next or not reads):
-            chosen, self._single_next = single, False
+        if (chosen := self._chosen(single, bulk, now, reads=reads)) is not None:
+            await self._starts.start(lease, chosen)
         elif reads:
             self._single_next = True
             await self._read(lease, alone=bool(single or bulk))
-            return 0
         elif silent is not None and silent <= now:
             await self._silent.step(lease)
-            return 0
         elif bulk:
-            chosen = bulk
+            self._last_launch = now
+            await self._starts.start(lease, bulk)
+        elif self._rest.is_unsure:  # nothing is due that would show whether Koji answers again
+            await self._starts.probe()
         else:
             following = [at for at in (due, silent) if at is not None]
             return max(1, min(following) - now) if following else None
-        if chosen is bulk:
-            self._last_launch = now
-        await self._starts.start(lease, chosen)
         return 0
+
+    def _chosen(
+        self, single: Invitation | None, bulk: Invitation | None, now: int, *, reads: bool
+    ) -> Invitation | None:
+        """Return whose start comes before everything else: a launch's share, or a single start's turn."""
+        if bulk is not None and abs(now - self._last_launch) >= _KEPT_FOR_LAUNCHES:
+            self._last_launch = now
+            return bulk
+        if single is not None and (self._single_next or not reads):
+            self._single_next = False
+            return single
+        return None
 
     async def _read(self, lease: Lease, *, alone: bool) -> None:
         """Read the interviews that are due; one alone when others wait for their turn too."""

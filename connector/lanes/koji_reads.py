@@ -39,7 +39,7 @@ class Reads:
             return
         else:
             await self._told(lease, sync, body)
-        self._rest.well()
+        await self._rest.well()
         if sync.backfill:
             await self._context.ledger.release_backfills(self._context.clock.now())
         self._context.wake("amplitude")

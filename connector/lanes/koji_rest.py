@@ -37,14 +37,27 @@ class Rest:
     async def left(self) -> int:
         """Return how long the lane still rests (ms).
 
-        A pause for the key ends before its time when somebody lets the lane go on.
+        A pause ends before its time when somebody lets the lane go on. That Koji cannot be reached is taken
+        back only by an answer.
         """
         now = self._context.clock.now()
-        if self._code is not None and (now >= self._until or not await self._stands()):
-            # ended before the next try: whoever asks meanwhile waits for what it shows
-            self._until, self._code = 0, None
-            await self._context.ledger.resume(self._name)
+        if self._code is not None:
+            stands = await self._stands()
+            if now >= self._until or not stands:
+                self._until = 0
+                if self._code != UNREACHABLE or not stands:
+                    # ended before the next try: whoever asks meanwhile waits for what it shows
+                    await self._end()
         return max(0, self._until - now)
+
+    @property
+    def is_unsure(self) -> bool:
+        """Tell whether Koji did not answer when it was last asked."""
+        return self._code == UNREACHABLE
+
+    async def _end(self) -> None:
+        self._code = None
+        await self._context.ledger.resume(self._name)
 
     async def _stands(self) -> bool:
         return any(pause.lane == self._name for pause in await self._context.ledger.pauses())
@@ -53,9 +66,11 @@ class Rest:
         """Tell whether the lane rests now."""
         return self._context.clock.now() < self._until
 
-    def well(self) -> None:
+    async def well(self) -> None:
         """Note that Koji answered sanely."""
         self._failures = 0
+        if self.is_unsure:
+            await self._end()
 
     async def for_key(self, error: ConnectorError) -> None:
         """Rest because of the key, and pause the running launches until somebody resumes them."""

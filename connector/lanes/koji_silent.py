@@ -73,7 +73,7 @@ class Silent:
             except NotFound:
                 pass
             else:
-                self._rest.well()
+                await self._rest.well()
                 if await self._told(lease, invitation, body):
                     return
         await ctx.invitations.polled(lease, invitation.id, next_poll(invitation), ctx.clock.now())

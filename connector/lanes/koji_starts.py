@@ -65,10 +65,12 @@ class Starts:
             await self._rest.for_silence(error)
             return
         except ConnectorError as error:
-            if error.reason in PAUSES:
+            # a key that may not read is an answer as good as any
+            if error.reason in PAUSES - {"koji_permission"}:
                 await self._rest.for_key(error)
+                return
         self._doubts = 0
-        self._rest.well()
+        await self._rest.well()
 
     async def start(self, lease: Lease, invitation: Invitation) -> None:
         """Start one interview: `sending` is committed before the call, the outcome after it."""
@@ -116,7 +118,7 @@ class Starts:
                 await self._rest.for_key(error)
                 await self._put_back(lease, invitation, lane, price)
                 return
-            self._well()
+            await self._well()
             await ctx.invitations.failed(
                 lease,
                 invitation.id,
@@ -127,7 +129,7 @@ class Starts:
                 now=ctx.clock.now(),
             )
         else:
-            self._well()
+            await self._well()
             now = ctx.clock.now()
             got = handed(connection, launch, invitation, answer, now)
             await ctx.invitations.started(lease, invitation.id, got, now)
@@ -138,6 +140,6 @@ class Starts:
             lease, invitation.id, credit_lane=lane, cost=price, now=now
         )
 
-    def _well(self) -> None:
+    async def _well(self) -> None:
         self._doubts = 0
-        self._rest.well()
+        await self._rest.well()

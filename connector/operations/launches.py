@@ -177,7 +177,7 @@ async def pause_of(ctx: Context, launch: Launch) -> tuple[str, int | None, str] 
     if launch.status is LaunchStatus.PAUSED:
         words = await _words(ctx, launch)
         return launch.pause_reason or "", None, words or "Paused; resume_launch lets it go on."
-    if launch.status is not LaunchStatus.RUNNING or not launch.left:
+    if launch.status is not LaunchStatus.RUNNING or launch.sending or not launch.waiting:
         return None
     return await key_pause(ctx, launch.connection, launch.options.mode)
 
@@ -189,7 +189,7 @@ async def key_pause(ctx: Context, name: str, mode: str | None) -> tuple[str, int
         if pause.lane != connection.koji_lane or connection.koji_invite_by == "link":
             continue
         if pause.code in ("koji_unreachable", "koji_redirect"):
-            return "koji_unreachable", pause.until, pause.words
+            return "koji_unreachable", max(pause.until, ctx.clock.now() + 1_000), pause.words
         return pause.code, None, pause.words
     now = ctx.clock.now()
     cap = connection.connector_max_credits_per_day

@@ -36,6 +36,16 @@ def started(world: World) -> list[Any]:
     return list(world.sandbox.koji.store.interviews.values())
 
 
+async def called_off(world: World, launch_id: str, people: int) -> None:
+    """Wait until everybody is called off: one whose start is on its way is so after its answer."""
+
+    async def seen() -> bool:
+        launch = await world.get("get_launch", launch_id=launch_id)
+        return bool(launch["cancelled"] == people and launch["waiting"] == 0)
+
+    await until(seen)
+
+
 async def test_a_launch_of_members_starts_each_once_and_its_results_reach_amplitude(world: World) -> None:
     launched = await world.get(
         "launch_cohort_interviews", members=people(1, 2, 3), variant="B", mode="text", locale="de"
@@ -230,12 +240,32 @@ async def test_cancelling_frees_who_was_not_sent(world: World) -> None:
     launched = await world.get("launch_cohort_interviews", members=people(1, 2), wait_seconds=1)
     assert launched["pause_reason"] == "koji_unreachable", launched
     assert launched["resumes_at"]
-    cancelled = await world.get("cancel_launch", launch_id=launched["launch_id"])
-    assert (cancelled["status"], cancelled["cancelled"], cancelled["waiting"]) == ("cancelled", 2, 0)
+    assert (await world.get("cancel_launch", launch_id=launched["launch_id"]))["status"] == "cancelled"
+    await called_off(world, launched["launch_id"], 2)
     await world.control("DELETE", "/koji/faults")
     world.move(120)
     again = await world.get("launch_cohort_interviews", members=people(1, 2), wait_seconds=10)
     assert again["invited"] == 2
+
+
+async def test_while_koji_is_silent_a_single_start_is_refused_and_goes_once_it_answers(world: World) -> None:
+    await world.fault("koji", "status", status=503, times=None)
+    first = await world.call("start_interview", email="one@example.com", wait_seconds=1)
+    assert first.json()["status"] == "pending"
+    for _ in range(4):
+        refused = await world.call("start_interview", email="two@example.com")
+        assert (refused.status_code, refused.json()["code"]) == (409, "koji_unreachable"), refused.text
+        world.move(61)
+    await world.get("cancel_launch", launch_id=first.json()["launch_id"])
+    await called_off(world, first.json()["launch_id"], 1)
+    await world.control("DELETE", "/koji/faults")
+
+    async def answered() -> bool:
+        world.move(61)
+        return (await world.call("start_interview", email="two@example.com")).status_code == 200
+
+    await until(answered)
+    assert [one.email for one in started(world)] == ["two@example.com"]
 
 
 async def test_the_days_credits_hold_a_launch_until_the_next_day(world: World) -> None:
