@@ -141,7 +141,7 @@ class Selection:
     def _decide(self, keys: tuple[int, ...], history: Mapping[int, Standing]) -> SkipReason | None:
         if not keys:
             return SkipReason.NO_IDENTIFIER
-        known = [history[key] for key in keys if key in history] if history else []
+        known = [one for key in keys if (one := history.get(key)) is not None] if history else ()
         # two rows that share no alias are one person when the book says so
         others = {one.person for one in known if one.person not in keys} if known else ()
         # every mark is added, also behind one that was there

@@ -11,12 +11,19 @@ from connector.eligibility import Choice, Member, Standing, aliases
 from connector.ledger.batch import Batch
 from connector.ledger.schema import alias, invitation
 
+_LAST = "(SELECT max(i.taken_at) FROM invitation AS i WHERE i.person = {person} AND i.taken_at IS NOT NULL)"
 _TAKEN = Batch(
     "SELECT {returns} FROM {rows} AS r",
     {"person": "bigint"},
+    returns=["r.person", _LAST.replace("{person}", "r.person")],
+)
+_HISTORY = Batch(
+    "SELECT {returns} FROM {rows} AS r JOIN alias AS a ON a.key = r.key",
+    {"key": "bigint"},
     returns=[
-        "r.person",
-        "(SELECT max(i.taken_at) FROM invitation AS i WHERE i.person = r.person AND i.taken_at IS NOT NULL)",
+        "a.key",
+        "a.person",
+        f"CASE WHEN a.key = a.person THEN {_LAST.replace('{person}', 'a.person')} END",
     ],
 )
 _PERSONS = Batch(
@@ -47,11 +54,13 @@ def alias_keys(key: bytes, connection: str, member: Member) -> tuple[int, ...]:
 def history(connection: Connection, keys: Iterable[int]) -> dict[int, Standing]:
     """Return what is known of aliases, by key; sorted, because neighbours lie on one page."""
     asked = [(key,) for key in sorted(set(keys))]
-    if not asked or not (found := _PERSONS.fetch(connection, asked)):
+    if not asked or not (found := _HISTORY.fetch(connection, asked)):
         return {}
-    persons = [(person,) for person in sorted({row[1] for row in found})]
-    standing = {row[0]: Standing(row[0], row[1]) for row in _TAKEN.fetch(connection, persons)}
-    return {row[0]: standing[row[1]] for row in found}
+    # a person is named after one alias, which nearly always is asked for too: it brings the answer along
+    standing = {key: Standing(person, at) for key, person, at in found if key == person}
+    if others := [(person,) for person in sorted({row[1] for row in found} - standing.keys())]:
+        standing |= {person: Standing(person, at) for person, at in _TAKEN.fetch(connection, others)}
+    return {key: standing[person] for key, person, _ in found}
 
 
 def learn(connection: Connection, choices: Sequence[Choice]) -> dict[int, int]:

@@ -177,9 +177,11 @@ async def pause_of(ctx: Context, launch: Launch) -> tuple[str, int | None, str] 
     if launch.status is LaunchStatus.PAUSED:
         words = await _words(ctx, launch)
         return launch.pause_reason or "", None, words or "Paused; resume_launch lets it go on."
-    if launch.status is not LaunchStatus.RUNNING or launch.sending or not launch.waiting:
+    if launch.status is not LaunchStatus.RUNNING or not launch.left:
         return None
-    return await key_pause(ctx, launch.connection, launch.options.mode)
+    pause = await key_pause(ctx, launch.connection, launch.options.mode)
+    # the last of the day's credits may belong to the one who is being started
+    return None if pause is not None and pause[0] == "daily_credits" and launch.sending else pause
 
 
 async def key_pause(ctx: Context, name: str, mode: str | None) -> tuple[str, int | None, str] | None:

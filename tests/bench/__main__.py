@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.bench import planning
 from tests.bench.children import Load, ceiling, connector, free_port, sandbox, settings, state
 from tests.postgres import database, is_available, server
 
@@ -162,13 +163,13 @@ def main() -> None:
     """Measure what is asked for, everything by default."""
     parser = argparse.ArgumentParser()
     parser.add_argument(
-        "only", nargs="*", choices=["ack", "e2e", "latency", "reads", "start", []], default=[]
+        "only", nargs="*", choices=["ack", "e2e", "latency", "reads", "plan", "start", []], default=[]
     )
     parser.add_argument(
         "--directory", type=Path, help="the disk to measure on; default: that of temporary files"
     )
     given = parser.parse_args()
-    only = given.only or ["ack", "e2e", "latency", "reads", "start"]
+    only = given.only or ["ack", "e2e", "latency", "reads", "plan", "start"]
     print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {os.cpu_count()} cores")
     root = Path(tempfile.mkdtemp(prefix="koji-amplitude-bench-", dir=given.directory))
     try:
@@ -184,6 +185,8 @@ def main() -> None:
             latency(root)
         if "reads" in only:
             reads(root)
+        if "plan" in only:
+            planning.measure(root, 200_000)
         if "start" in only:
             start_up(root)
     finally:

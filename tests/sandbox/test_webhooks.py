@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 import json
+from collections import Counter
 from typing import Any
 
 import httpx
@@ -149,7 +150,10 @@ async def test_duplicates_on_demand(opened: Opener) -> None:
         path = f"/koji/interviews/{made['interview_id']}/deliver"
         await box.control("POST", path, {"times": 3})
         await settle(box)
-        again = receiver.requests[2:]
+        # the analysis may still be announced in between; what was asked for has one id
+        named = Counter(request.headers["webhook-id"] for request in receiver.requests)
+        again = [one for one in receiver.requests if named[one.headers["webhook-id"]] > 1]
+        assert len(again) == 3
         assert len({request.content for request in again}) == 1
         assert len({request.headers["webhook-id"] for request in again}) == 1
 

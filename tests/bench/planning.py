@@ -1,0 +1,105 @@
+"""Planning a large cohort: from the file's bytes to the stored plan, against nobody and against everybody known."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import gzip
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from connector import planning
+from connector.amplitude.cohort_file import CohortFile
+from connector.clock import SystemClock
+from connector.eligibility import Member, member
+from connector.inviting import Launch, LaunchOptions, LaunchStatus, Phase
+from connector.ledger.book import Book, open_book
+from connector.ports import Context
+from connector.sealing import Sealer
+from connector.settings_sources import load
+
+_COLUMNS = ["email", "name"]
+_READ = 65_536
+
+
+def measure(directory: Path, people: int) -> None:
+    """Print how long plans and a launch of so many people take, and the share that known people add."""
+    file = directory / "cohort.csv.gz"
+    with gzip.open(file, "wt", compresslevel=1, newline="") as text:
+        writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
+        writer.writerow(["amplitude_id", "user_id", *_COLUMNS])
+        writer.writerows(
+            [n, f"user-{n:07d}", f"person-{n:07d}@example.com", f"Person {n}"] for n in range(people)
+        )
+    asyncio.run(_measure(directory, file, people))
+
+
+async def _measure(directory: Path, file: Path, people: int) -> None:
+    sealer = Sealer([b"bench-bench-bench-bench-bench-01"])
+    url = f"sqlite:///{directory}/ledger.db"
+    book = await open_book(url, sealer.seal, sealer.open)
+    try:
+        unknown = await _plan(book, directory, url, file, cap=100)
+        launched = await _plan(book, directory, url, file, cap=people, goes_on=True)
+        known = await _plan(book, directory, url, file, cap=100)
+    finally:
+        await book.close()
+    print(
+        f"  planning {people:,} people: {unknown:.1f} s against nobody known, {known:.1f} s against all of them "
+        f"({known / unknown:.2f}); launching all of them stores in {launched:.1f} s"
+    )
+
+
+async def _plan(
+    book: Book, directory: Path, url: str, file: Path, *, cap: int, goes_on: bool = False
+) -> float:
+    settings = load(
+        {"DATABASE_URL": url, "CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH": str(cap)}, directory
+    ).settings
+    context = Context(
+        settings=settings,
+        clock=SystemClock(),
+        ledger=book,
+        launches=book.launches,
+        invitations=book.invitations,
+        koji={},
+        amplitude={},
+        amplitude_users={},
+        amplitude_elsewhere={},
+        amplitude_cohorts={},
+    )
+    launch = Launch(
+        id=f"lau_{cap}_{time.time_ns()}",
+        connection="default",
+        status=LaunchStatus.PLANNING,
+        created_at=context.clock.now(),
+        options=LaunchOptions(max_interviews=cap),
+        goes_on=goes_on,
+        phase=Phase.READ,
+        phase_due=0,
+        cohort_id="bench",
+    )
+    await book.launches.create(launch)
+    began = time.perf_counter()
+    planned = await planning.decide(context, launch, _pieces(file))
+    assert planned is not None
+    if goes_on:
+        await planning.activate(context, planned)
+    return time.perf_counter() - began
+
+
+async def _pieces(file: Path) -> AsyncIterator[list[Member]]:
+    rows = CohortFile(_COLUMNS)
+    piece: list[Member] = []
+    with file.open("rb") as data:
+        while chunk := data.read(_READ):
+            for some in rows.feed(chunk):
+                piece += [member(row["user_id"], row["email"], row["name"]) for row in some]
+            while len(piece) >= planning.CHUNK:
+                yield piece[: planning.CHUNK]
+                piece = piece[planning.CHUNK :]
+            await asyncio.sleep(0)
+    piece += [member(row["user_id"], row["email"], row["name"]) for row in rows.finish(whole=True)]
+    if piece:
+        yield piece
