@@ -116,10 +116,6 @@ class Launches(Protocol):
         """End a pause; `in_doubt` ones are tried again (`retry`) or given up (`give_up`)."""
         ...
 
-    async def running(self, connections: Sequence[str]) -> int:
-        """Count the launches of these connections that are running."""
-        ...
-
     async def delete_unused_plans(self, before: int) -> int:
         """Delete plans that ended before a time and were never used; return how many."""
         ...

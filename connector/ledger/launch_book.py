@@ -133,10 +133,6 @@ class LaunchBook:
         """End a pause."""
         return await self._store.write(lambda c: launches.resume(c, launch_id, in_doubt, now))
 
-    async def running(self, connections: Sequence[str]) -> int:
-        """Count running launches."""
-        return await self._store.read(lambda c: launches.running(c, connections))
-
     async def delete_unused_plans(self, before: int) -> int:
         """Delete plans that were never used."""
         return await self._store.write(lambda c: planning.delete_unused(c, before))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, literal, select, tuple_, update
+from sqlalchemy import Connection, delete, insert, literal, select, tuple_, update
 
 from connector.inviting import Invitation, InvitationState, Launch, LaunchStatus, Phase
 from connector.ledger.batch import fetch, storable
@@ -118,13 +118,6 @@ def resume(connection: Connection, launch_id: str, in_doubt: str | None, now: in
         connection.execute(update(launch).where(launch.c.id == one.id).values(**values))
         finish(connection, one.id, now)
     return find_launch(connection, one.id)
-
-
-def running(connection: Connection, names: Sequence[str]) -> int:
-    """Count the running launches of connections."""
-    query = select(func.count()).select_from(launch)
-    mine = query.where(launch.c.connection.in_(names), launch.c.status == LaunchStatus.RUNNING)
-    return int(connection.execute(mine).scalar_one())
 
 
 def pause(connection: Connection, names: Sequence[str], code: str) -> int:

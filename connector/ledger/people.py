@@ -11,7 +11,13 @@ from connector.eligibility import Choice, Member, Standing, aliases
 from connector.ledger.batch import Batch
 from connector.ledger.schema import alias, invitation
 
-_LAST = "(SELECT max(i.taken_at) FROM invitation AS i WHERE i.person = {person} AND i.taken_at IS NOT NULL)"
+QUEUED = 9_000_000_000_000_000
+"""When somebody was invited who still waits: later than any reinvitation could allow."""
+
+_LAST = (
+    "(SELECT max(CASE WHEN i.state IN ('waiting', 'sending') THEN 9000000000000000 ELSE i.taken_at END) "
+    "FROM invitation AS i WHERE i.person = {person} AND i.taken_at IS NOT NULL)"
+)
 _TAKEN = Batch(
     "SELECT {returns} FROM {rows} AS r",
     {"person": "bigint"},

@@ -44,7 +44,7 @@ _TAKEN = Batch(
     "SELECT {returns} FROM {rows} AS r JOIN invitation AS i ON i.person = r.person AND i.taken_at IS NOT "
     "NULL",
     {"person": "bigint"},
-    returns=["i.person", "i.taken_at", "i.launch_id"],
+    returns=["i.person", "i.taken_at", "i.launch_id", "i.state"],
 )
 _DROP = Batch("DELETE FROM invitation WHERE id IN (SELECT id FROM {rows} AS r)", {"id": "text"})
 
@@ -185,8 +185,8 @@ def activate(connection: Connection, launch_id: str, rules: Rules, now: int, lim
     taken: dict[int, list[int | None]] = {}
     here: set[int] = set()  # two planned rows may have turned out to be one person
     asked = sorted({(row.person,) for row in planned})
-    for person, at, of in _TAKEN.fetch(connection, asked) if asked else ():
-        taken.setdefault(person, []).append(at)
+    for person, at, of, state in _TAKEN.fetch(connection, asked) if asked else ():
+        taken.setdefault(person, []).append(people.QUEUED if state in ("waiting", "sending") else at)
         if of == launch_id:
             here.add(person)
     going: list[tuple[str, int]] = []

@@ -318,6 +318,7 @@ invitation = Table(
         "invitation_person",
         "person",
         "taken_at",
+        "state",
         sqlite_where=text("taken_at IS NOT NULL"),
         postgresql_where=text("taken_at IS NOT NULL"),
     ),

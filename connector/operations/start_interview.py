@@ -113,7 +113,9 @@ async def _known(ctx: Context, given: StartInput, whom: Member) -> StartOutput |
     if earlier is None:
         return None
     rules = Rules(1, given.reinvite_after_days)
-    reason = held([earlier.taken_at], rules, ctx.clock.now())
+    now = ctx.clock.now()
+    # who waits for a start is asked soon enough, whatever may be asked again
+    reason = held([now + 1 if earlier.state in _GOING else earlier.taken_at], rules, now)
     if reason is SkipReason.ALREADY:
         status = "in_doubt" if earlier.state is InvitationState.IN_DOUBT else "already_invited"
         return _output(ctx, given, status, earlier, None)

@@ -159,6 +159,18 @@ async def test_reinviting_after_days(world: World) -> None:
     assert len(started(world)) == 2
 
 
+async def test_who_waits_in_a_paused_launch_is_not_queued_again(world: World) -> None:
+    world.sandbox.koji.switches.credits_exhausted = True
+    paused = await world.get("launch_cohort_interviews", members=people(1))
+    assert paused["waiting"] == 1
+    world.move(10 * DAY)
+    for days in (0, 7):
+        again = await world.get("launch_cohort_interviews", members=people(1), reinvite_after_days=days)
+        assert again["skipped"] == {"recently_interviewed": 1}, again
+        single = await world.get("start_interview", user_id="user-001", reinvite_after_days=days)
+        assert (single["status"], single["reason"]) == ("skipped", "recently_interviewed")
+
+
 @pytest.mark.parametrize(
     ("fault", "code"), [("credits", "koji_credits"), ("key", "koji_key"), ("permission", "koji_permission")]
 )
