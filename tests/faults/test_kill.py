@@ -92,11 +92,14 @@ class Ground:
         return Counter(str(event.body["event_properties"]["interview_id"]) for event in events)
 
     async def everything_arrived(self, seconds: float) -> None:
-        async def arrived() -> bool:
+        """Wait for all that was acknowledged. Raises AssertionError after so long without anything new."""
+        counted, last = self.counted().keys(), time.monotonic()
+        while missing := len(self.acknowledged - counted):
+            assert time.monotonic() < last + seconds, f"{missing} did not arrive in {seconds} s"
             await asyncio.sleep(0.02)
-            return self.acknowledged <= self.counted().keys()
-
-        await until(arrived, seconds)
+            before, counted = len(counted), self.counted().keys()
+            if len(counted) > before:
+                last = time.monotonic()
 
 
 @asynccontextmanager
