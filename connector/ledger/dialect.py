@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -27,7 +28,6 @@ _PRAGMAS = (
     "synchronous=FULL",
     "secure_delete=ON",
     "temp_store=MEMORY",
-    "journal_mode=WAL",
 )
 # keep what every transaction changes in memory, and copy the log into the file every 16 MB
 _WRITER_PRAGMAS = ("cache_size=-16000", "wal_autocheckpoint=2000")
@@ -97,12 +97,31 @@ def _sqlite(database_url: str, *, begin: str, connections: int, read_only: bool 
         connection.isolation_level = None
         for pragma in (*_PRAGMAS, *(("query_only=ON",) if read_only else _WRITER_PRAGMAS)):
             connection.execute(f"PRAGMA {pragma}")
+        _keep_log(connection)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _keep_log(connection: sqlite3.Connection) -> None:
+    """Switch to a write-ahead log; of several processes that open a new file at once, all but one must wait.
+
+    SQLite refuses that switch at once while another connection is open in the middle of it, whatever the
+    timeout. Raises `sqlite3.OperationalError` after 30 s.
+    """
+    end = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def create_sqlite_file(database_url: str) -> None:

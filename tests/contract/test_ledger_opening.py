@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -104,6 +106,19 @@ async def test_many_open_an_empty_database_at_once(database_url: str) -> None:
     books = await asyncio.gather(*(opened(database_url) for _ in range(6)))
     assert len({one.hash_user("ada@example.com") for one in books}) == 1
     await asyncio.gather(*(one.close() for one in books))
+
+
+def test_many_threads_make_one_new_file(tmp_path: Path) -> None:
+    """SQLite's own waiting does not cover the switch to a write-ahead log."""
+    for number in range(30):
+        with ThreadPoolExecutor(4) as threads:
+            together = Barrier(4)
+
+            def make(url: str, together: Barrier = together) -> None:
+                together.wait()
+                migrate(url)
+
+            list(threads.map(make, [f"sqlite:///{tmp_path / str(number)}.db"] * 4))
 
 
 async def test_another_encryption_key_is_told(book: Book, database_url: str) -> None:

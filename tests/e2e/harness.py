@@ -117,7 +117,7 @@ def letter(interview_id: str, number: int = 1, /, **fields: Any) -> dict[str, An
     return {name: value for name, value in whole.items() if value is not None}
 
 
-async def until(condition: Callable[[], Awaitable[T]], seconds: float = 5.0) -> T:
+async def until(condition: Callable[[], Awaitable[T]], seconds: float = 20.0) -> T:
     """Return the first true result of a condition. Raises AssertionError with the last one after a while."""
     end = time.monotonic() + seconds
     while not (result := await condition()):
@@ -235,7 +235,7 @@ class World:
         assert answer.status_code in {200, 202}, answer.text
         return answer.json()
 
-    async def ended(self, *interview_ids: str, connection: str = "default", seconds: float = 5.0) -> Any:
+    async def ended(self, *interview_ids: str, connection: str = "default", seconds: float = 20.0) -> Any:
         """Wait until interviews are no longer pending; return the receipt of the last."""
         receipt: Any = None
         for interview_id in interview_ids:

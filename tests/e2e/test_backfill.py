@@ -169,5 +169,10 @@ async def test_one_interview_that_koji_cannot_show_does_not_hold_a_backfill_for_
             return sorted(world.completed()) == ["int-1", "int-2"]
 
         await until(others_arrived)
-    world.move(61)
+
+    async def broken_arrived() -> bool:
+        world.move(61)
+        return sorted(world.completed()) == ["int-1", "int-2", "int-broken"]
+
+    await until(broken_arrived)
     assert (await world.ended("int-broken"))["status"] == "synced"
