@@ -226,6 +226,38 @@ class ListFilter:
     until: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """One operation that changed something: who called it, on what, and how it ended.
+
+    `touched` holds ids by the name of their field, never an address. Without an outcome the operation is at
+    work, or its process ended in the middle. `id` is 0 until it is stored; times in ms.
+    """
+
+    connection: str
+    at: int
+    token: str
+    surface: str
+    operation: str
+    effect: str
+    touched: Mapping[str, str]
+    id: int = 0
+    ended_at: int | None = None
+    outcome: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which entries a list shows; `since` inclusive, `until` exclusive (ms), `before` an id, exclusive."""
+
+    token: str | None = None
+    surface: str | None = None
+    operation: str | None = None
+    since: int | None = None
+    until: int | None = None
+    before: int | None = None
+
+
 Revise = Callable[[Mapping[tuple[str, str], Sync]], Sequence[Sync]]
 HashUser = Callable[[str], str]
 
@@ -369,6 +401,18 @@ class Ledger(Protocol):
 
     async def notes(self, connection: str, kind: str, since: int) -> list[Note]:
         """Return notes, newest first."""
+        ...
+
+    async def begin_audit(self, entry: AuditEntry) -> int:
+        """Store that an operation begins; return the number of its entry."""
+        ...
+
+    async def end_audit(self, number: int, outcome: str, touched: dict[str, str], now: int) -> None:
+        """Store how an operation ended, and the ids of what it made."""
+        ...
+
+    async def audited(self, connection: str, where: AuditFilter, limit: int) -> list[AuditEntry]:
+        """Return entries of the audit log, newest first."""
         ...
 
     async def latest_webhook(self, connection: str) -> Delivery | None:

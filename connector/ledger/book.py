@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 from connector.anonymity import is_nobodys
 from connector.ledger import (
     answers,
+    auditing,
     binding,
     budget,
     counters,
@@ -33,6 +34,8 @@ from connector.ledger.recent import Recent
 from connector.ledger.writer import Writer
 from connector.models import Stage
 from connector.ports import (
+    AuditEntry,
+    AuditFilter,
     Claim,
     Delivery,
     Lease,
@@ -264,6 +267,18 @@ class Book:
     async def notes(self, connection: str, kind: str, since: int) -> list[Note]:
         """Return notes, newest first."""
         return await self.read(lambda c: notes.since(c, connection, kind, since))
+
+    async def begin_audit(self, entry: AuditEntry) -> int:
+        """Store that an operation begins; return the number of its entry."""
+        return await self.write(lambda c: auditing.begin(c, entry))
+
+    async def end_audit(self, number: int, outcome: str, touched: dict[str, str], now: int) -> None:
+        """Store how an operation ended."""
+        await self.write(lambda c: auditing.end(c, number, outcome, touched, now))
+
+    async def audited(self, connection: str, where: AuditFilter, limit: int) -> list[AuditEntry]:
+        """Return entries of the audit log, newest first."""
+        return await self.read(lambda c: auditing.listed(c, connection, where, limit))
 
     async def latest_webhook(self, connection: str) -> Delivery | None:
         """Return the newest accepted webhook."""

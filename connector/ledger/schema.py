@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, Integer, MetaData, Table, Text, text
 
+from connector.ledger.dialect import append_only
+
 Upgrade = Callable[[Connection], None]
 
 
@@ -18,7 +20,7 @@ def _only_new_tables(_connection: Connection) -> None:
     """Change no table that is there: new ones are made after the upgrades."""
 
 
-UPGRADES: tuple[Upgrade, ...] = (_only_new_tables,)
+UPGRADES: tuple[Upgrade, ...] = (_only_new_tables, _only_new_tables)
 """What changes existing tables: the first brings version 1 to version 2."""
 
 SCHEMA_VERSION = 1 + len(UPGRADES)
@@ -382,3 +384,30 @@ download = Table(
     Column("at", BigInteger, nullable=False),
     Index("download_at", "lane", "at"),
 )
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _serial, primary_key=True, autoincrement=True),
+    Column("connection", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("token", Text, nullable=False),
+    Column("surface", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("effect", Text, nullable=False),
+    Column("touched", Text, nullable=False),
+    Index("audit_at", "connection", "at"),
+)
+
+# an entry is written before its operation begins, so that a crash hides nothing; how it ended is a second row
+audit_outcome = Table(
+    "audit_outcome",
+    metadata,
+    Column("audit_id", _serial, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("touched", Text, nullable=False),
+)
+
+for _kept in (audit, audit_outcome):
+    append_only(_kept)

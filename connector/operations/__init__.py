@@ -12,6 +12,7 @@ from connector.operations.get_launch import GET_LAUNCH
 from connector.operations.get_run import GET_RUN
 from connector.operations.get_sync import GET_SYNC
 from connector.operations.launch_cohort_interviews import LAUNCH_COHORT_INTERVIEWS
+from connector.operations.list_audit import LIST_AUDIT
 from connector.operations.list_cohorts import LIST_COHORTS
 from connector.operations.list_connections import LIST_CONNECTIONS
 from connector.operations.list_launches import LIST_LAUNCHES
@@ -41,6 +42,7 @@ OPERATIONS: tuple[AnyOperation, ...] = (
     GET_SYNC,
     REPLAY_SYNCS,
     LIST_COHORTS,
+    LIST_AUDIT,
     LIST_CONNECTIONS,
     CHECK_CONNECTION,
 )

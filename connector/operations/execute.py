@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import TypeAdapter
 
 from connector.errors import Conflict, FieldError, InvalidInput, NotFound, StoreUnavailable
+from connector.operations.audited import audited
 from connector.operations.base import AnyOperation, Effect, Input, Output
 from connector.ports import Claim, Context
 
@@ -19,6 +20,7 @@ NOT_COMPARED = frozenset({"idempotency_key", "wait_seconds", "callback_url"})
 RETRY_RUNNING_SECONDS = 5
 
 Status = Literal[200, 202]
+Surface = Literal["http", "cli"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +38,33 @@ async def execute(
     payload: Input,
     *,
     credential: str,
+    surface: Surface,
     by_name: Mapping[str, AnyOperation],
 ) -> Executed:
     """Run an operation, or repeat the stored answer of its idempotency key.
 
     `credential` is the id of whoever asks: keys of different callers never meet. `by_name` holds all
-    operations, to tell the present state of what a stored 202 began. Raises `NotFound` for an unknown
-    connection, `Conflict` (with `retry_after`) while the key is at work, `InvalidInput` when the key came
-    with another request, and whatever the operation raises; after an error the key is free again.
+    operations, to tell the present state of what a stored 202 began. What changes something is in the audit
+    log before it begins. Raises `NotFound` for an unknown connection, `Conflict` (with `retry_after`) while
+    the key is at work, `InvalidInput` when the key came with another request, and whatever the operation
+    raises; after an error the key is free again.
     """
     _check_connection(ctx, payload.connection)
+    if op.effect is Effect.READ:
+        return Executed(await op.run(ctx, payload), 200, replayed=False)
+    async with audited(ctx, op, payload, token=credential, surface=surface) as entry:
+        done = await _execute(ctx, op, payload, credential, by_name)
+        entry.answered(payload, done.output, replayed=done.replayed)
+        return done
+
+
+async def _execute(
+    ctx: Context, op: AnyOperation, payload: Input, credential: str, by_name: Mapping[str, AnyOperation]
+) -> Executed:
     key: str | None = getattr(payload, "idempotency_key", None)
-    if key is None or op.effect is Effect.READ:
+    if key is None:
         output = await op.run(ctx, payload)
-        return Executed(output, _status(op, output), replayed=False)
+        return Executed(output, _status(output), replayed=False)
     scope = f"{credential}:{op.name}:{payload.connection}"
     claim = await ctx.ledger.claim_answer(scope, key, digest(payload), ctx.clock.now())
     match claim.state:
@@ -88,8 +103,8 @@ def _check_connection(ctx: Context, name: str) -> None:
     )
 
 
-def _status(op: AnyOperation, output: Output) -> Status:
-    return 202 if op.effect is not Effect.READ and output.follow_up() is not None else 200
+def _status(output: Output) -> Status:
+    return 202 if output.follow_up() is not None else 200
 
 
 async def _first(
@@ -97,7 +112,7 @@ async def _first(
 ) -> Executed:
     try:
         output = await op.run(ctx, payload)
-        status = _status(op, output)
+        status = _status(output)
         await ctx.ledger.store_answer(
             scope, key, claim.token, status, output.model_dump_json(), ctx.clock.now()
         )
@@ -127,4 +142,4 @@ async def _repeat(
         return Executed(output, 200, replayed=True)
     if failure := output.failure():
         raise failure
-    return Executed(output, _status(op, output), replayed=True)
+    return Executed(output, _status(output), replayed=True)

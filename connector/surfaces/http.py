@@ -57,7 +57,7 @@ def _action_route(
         if ctx.stopping.is_set():
             raise StoreUnavailable("The server is stopping; send the request again.", code="stopping")
         payload = await read_input(request, op)
-        done = await execute(ctx, op, payload, credential=credential, by_name=by_name)
+        done = await execute(ctx, op, payload, credential=credential, surface="http", by_name=by_name)
         return answer(done, payload, ctx.settings.public_url)
 
     return Route("/actions/{operation}", action, methods=["GET", "POST"], name="action")

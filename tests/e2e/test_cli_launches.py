@@ -77,6 +77,10 @@ def test_csv_holds_all_pages(machine: Machine) -> None:
     launch_id = json.loads(launched.stdout)["launch_id"]
     whole = machine.run("get-launch", "--launch-id", launch_id, "--output", "csv")
     assert len(whole.stdout.splitlines()) == 61
+    lines = machine.run("get-launch", "--launch-id", launch_id, "--output", "jsonl").stdout.splitlines()
+    assert [json.loads(line)["user_id"] for line in lines] == [f"user-{n}" for n in range(60)]
+    [entry] = machine.run("list-audit", "--output", "jsonl").stdout.splitlines()
+    assert json.loads(entry)["touched"] == {"launch_id": launch_id}
     page = machine.run("get-launch", "--launch-id", launch_id, "--output", "csv", "--limit", "5")
     assert len(page.stdout.splitlines()) == 6
 

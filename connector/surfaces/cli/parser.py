@@ -12,7 +12,7 @@ from pydantic_core import PydanticUndefined
 from connector.operations.base import AnyOperation, Effect, EffectInput, Input, WaitInput
 from connector.surfaces.annotations import is_list, is_mapping, kinds
 from connector.surfaces.cli.arguments import Parser
-from connector.surfaces.cli.csv_output import has_rows
+from connector.surfaces.cli.rows_output import ROW_FORMATS, has_rows
 
 ROW_FILES = frozenset({"members"})
 TEXT_FILES = frozenset({"csv"})
@@ -41,7 +41,7 @@ def operation_parser(op: AnyOperation) -> Parser:
     )
     common.add_argument(
         "--output",
-        choices=["table", "json", *(["csv"] if has_rows(op) else [])],
+        choices=["table", "json", *(ROW_FORMATS if has_rows(op) else [])],
         default="table",
         help="How to print the answer (default table).",
     )

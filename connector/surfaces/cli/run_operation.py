@@ -17,11 +17,11 @@ from connector.operations import OPERATIONS
 from connector.operations.base import AnyOperation, Effect, Input, Output, WaitInput
 from connector.operations.execute import Executed, execute
 from connector.settings import Settings
-from connector.surfaces.cli.csv_output import as_csv, with_all_pages
 from connector.surfaces.cli.follow import Followed, forget_pauses
 from connector.surfaces.cli.parser import flag, operation_parser
 from connector.surfaces.cli.progress import watching
 from connector.surfaces.cli.question import may_go_on
+from connector.surfaces.cli.rows_output import ROW_FORMATS, as_csv, as_json_lines, with_all_pages
 from connector.surfaces.cli.startup import read_settings
 from connector.surfaces.cli.tables import show
 from connector.surfaces.cli.terminal import PROGRAM, say, show_error, stdout
@@ -65,7 +65,7 @@ def run_operation(name: str, words: Sequence[str]) -> int:
 def _call(settings: Settings, op: AnyOperation, payload: Input, given: Namespace) -> int:
     call = _prepared(op, payload)
     try:
-        output = asyncio.run(_run(settings, call, csv=given.output == "csv"))
+        output = asyncio.run(_run(settings, call, all_rows=given.output in ROW_FORMATS))
     except (KeyboardInterrupt, asyncio.CancelledError):
         _say_what_goes_on(call, "Stopped watching.")
         return TERMINATED if call.terminated else INTERRUPTED
@@ -86,7 +86,7 @@ def _prepared(op: AnyOperation, payload: Input) -> _Call:
     return _Call(op, payload.model_copy(update={"wait_seconds": 0}), seconds)
 
 
-async def _run(settings: Settings, call: _Call, *, csv: bool) -> Output:
+async def _run(settings: Settings, call: _Call, *, all_rows: bool) -> Output:
     _end_on_terminate(call)
     works = call.op.effect is not Effect.READ
     # deciding over a cohort takes the planning lane, and nothing else may happen while somebody only looks
@@ -95,8 +95,10 @@ async def _run(settings: Settings, call: _Call, *, csv: bool) -> Output:
         ctx = running.context
         if works and not plans and call.payload.connection in settings.connections:
             await forget_pauses(ctx, call.payload.connection)
-        call.executed = await execute(ctx, call.op, call.payload, credential=CREDENTIAL, by_name=BY_NAME)
-        if csv:
+        call.executed = await execute(
+            ctx, call.op, call.payload, credential=CREDENTIAL, surface="cli", by_name=BY_NAME
+        )
+        if all_rows:
             call.executed = await with_all_pages(ctx, call.op, call.payload, call.executed)
         call.followed = Followed(ctx, call.op, call.payload, call.executed.output, BY_NAME)
         if call.executed.output.follow_up() is not None and call.watch_seconds != 0:
@@ -133,8 +135,9 @@ def _say_what_goes_on(call: _Call, first: str) -> None:
 
 def _print(answer: Output | Mapping[str, Any], given: Namespace) -> None:
     """Print the exact JSON of the model, or a table."""
-    if given.output == "csv":
-        sys.stdout.write(as_csv(answer.model_dump(mode="json") if isinstance(answer, Output) else answer))
+    if given.output in ROW_FORMATS:
+        write = as_csv if given.output == "csv" else as_json_lines
+        sys.stdout.write(write(answer.model_dump(mode="json") if isinstance(answer, Output) else answer))
     elif given.output == "json":
         console = stdout()
         sys.stdout.write(_json(answer, 2 if console.is_terminal else None) + "\n")

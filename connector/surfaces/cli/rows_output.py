@@ -1,9 +1,10 @@
-"""An answer's rows as CSV: invitations with their links, or the items of a list."""
+"""An answer's rows as CSV or JSON lines: invitations with their links, or the items of a list."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ from connector.operations.base import AnyOperation, ListInput, Output
 from connector.operations.execute import Executed
 from connector.ports import Context
 
+ROW_FORMATS = ("csv", "jsonl")
 _ROWS = ("invitations", "items")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _LARGEST_PAGE = 500
@@ -52,11 +54,17 @@ def as_csv(answer: Mapping[str, Any]) -> str:
     return text.getvalue()
 
 
+def as_json_lines(answer: Mapping[str, Any]) -> str:
+    """Return the rows of an answer (JSON values), one JSON object a line."""
+    rows = answer.get(_name_of(answer)) or []
+    return "".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows)
+
+
 def _name_of(fields: Any) -> str:
     for name in _ROWS:
         if name in fields:
             return name
-    raise InvalidInput.of("output", "this answer has no rows to write as CSV; take json")
+    raise InvalidInput.of("output", "this answer has no rows to write; take json")
 
 
 def _cell(value: Any) -> Any:

@@ -1,0 +1,74 @@
+"""The audit log: what changes something leaves an entry before it begins, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from connector.errors import ConnectorError, StoreUnavailable
+from connector.operations.base import AnyOperation, Input, Output
+from connector.ports import AuditEntry, Context
+
+GIVEN = ("interview_id", "launch_id", "run_id", "cohort_id")
+MADE = ("launch_id", "run_id")
+"""What an answer adds; not its interview, which would join an anonymous one to the request for it."""
+
+_LONGEST = 128
+
+
+class Entry:
+    """An entry that is open; `answered` tells what the operation gave back."""
+
+    def __init__(self) -> None:
+        self.outcome = "unknown"
+        self.made: dict[str, str] = {}
+
+    def answered(self, payload: Input, output: Output, *, replayed: bool) -> None:
+        """Keep how it ended."""
+        dry = getattr(payload, "dry_run", False)
+        self.outcome = "replayed" if replayed else "dry_run" if dry else "done"
+        self.made = ids(output, MADE)
+
+
+def ids(values: Input | Output, names: tuple[str, ...]) -> dict[str, str]:
+    """Return the ids among fields: texts that cannot be an address."""
+    found = {name: getattr(values, name, None) for name in names}
+    return {
+        name: value[:_LONGEST]
+        for name, value in found.items()
+        if isinstance(value, str) and value and "@" not in value
+    }
+
+
+@asynccontextmanager
+async def audited(
+    ctx: Context, op: AnyOperation, payload: Input, *, token: str, surface: str
+) -> AsyncIterator[Entry]:
+    """Write an entry, let the operation run, and write how it ended.
+
+    Raises `StoreUnavailable` before the operation when the entry cannot be written: nothing that changes
+    something happens unseen. A process that ends in the middle leaves an entry without an outcome.
+    """
+    opened = AuditEntry(
+        connection=payload.connection,
+        at=ctx.clock.now(),
+        token=token,
+        surface=surface,
+        operation=op.name,
+        effect=op.effect.value,
+        touched=ids(payload, GIVEN),
+    )
+    number = await ctx.ledger.begin_audit(opened)
+    entry = Entry()
+    try:
+        yield entry
+    except ConnectorError as error:
+        entry.outcome = error.code
+        raise
+    except BaseException as error:
+        entry.outcome = "interrupted" if not isinstance(error, Exception) else "internal_error"
+        raise
+    finally:
+        # what was done stays done: without a store the entry stays open
+        with suppress(StoreUnavailable):
+            await ctx.ledger.end_audit(number, entry.outcome, entry.made, ctx.clock.now())

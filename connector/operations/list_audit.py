@@ -1,0 +1,109 @@
+"""List who did what."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from connector.errors import InvalidInput
+from connector.mapping import iso
+from connector.operations.base import Effect, ListInput, Operation, Output
+from connector.operations.times import bound
+from connector.ports import AuditEntry, AuditFilter, Context
+
+
+class ListAuditInput(ListInput):
+    """Which entries."""
+
+    token: str | None = Field(None, max_length=255, description="Only what this token's name did.")
+    surface: Literal["http", "cli"] | None = Field(None, description="Only what came through this surface.")
+    operation: str | None = Field(None, max_length=64, description="Only this operation.")
+    since: str | None = Field(None, description="Only entries begun at or after this time, ISO 8601.")
+    until: str | None = Field(None, description="Only entries begun before this time, ISO 8601.")
+
+
+class AuditOutput(BaseModel):
+    """One operation that was called."""
+
+    id: int = Field(description="Number of the entry; it only grows.")
+    at: str = Field(description="When it began, ISO 8601.")
+    token: str = Field(description="Name of the token that called it.")
+    surface: str = Field(description="Where the call came from: http or cli.")
+    operation: str = Field(description="What was called.")
+    effect: str = Field(description="What it may change: write, send or erase.")
+    touched: dict[str, str] = Field(
+        description="Ids that were given, and of launches and runs that were begun; never an address."
+    )
+    outcome: str | None = Field(
+        description="done, dry_run, replayed (the stored answer of its idempotency key), or the code of its "
+        "error; null while it is at work or when its process ended in the middle."
+    )
+    ended_at: str | None = Field(description="When it ended, ISO 8601.")
+
+
+class ListAuditOutput(Output):
+    """One page of entries."""
+
+    items: list[AuditOutput] = Field(description="Entries, newest first.")
+    next_cursor: str | None = Field(
+        description="Give it as cursor to get the next page; null on the last one."
+    )
+    has_more: bool = Field(description="Whether there is a next page.")
+
+
+async def run(ctx: Context, given: ListAuditInput) -> ListAuditOutput:
+    """Return one page of the audit log."""
+    where = AuditFilter(
+        token=given.token,
+        surface=given.surface,
+        operation=given.operation,
+        since=bound("since", given.since),
+        until=bound("until", given.until),
+        before=_number(given.cursor),
+    )
+    found = await ctx.ledger.audited(given.connection, where, given.limit + 1)
+    page = found[: given.limit]
+    more = len(found) > given.limit
+    return ListAuditOutput(
+        items=[_shown(entry) for entry in page],
+        next_cursor=str(page[-1].id) if more else None,
+        has_more=more,
+    )
+
+
+def _shown(entry: AuditEntry) -> AuditOutput:
+    return AuditOutput(
+        id=entry.id,
+        at=iso(entry.at),
+        token=entry.token,
+        surface=entry.surface,
+        operation=entry.operation,
+        effect=entry.effect,
+        touched=dict(entry.touched),
+        outcome=entry.outcome,
+        ended_at=None if entry.ended_at is None else iso(entry.ended_at),
+    )
+
+
+def _number(cursor: str | None) -> int | None:
+    if cursor is None:
+        return None
+    if cursor.isascii() and cursor.isdigit() and len(cursor) < 19:
+        return int(cursor)
+    raise InvalidInput.of("cursor", "is not one of ours; take next_cursor of the page before")
+
+
+LIST_AUDIT = Operation(
+    name="list_audit",
+    title="List who did what",
+    summary=(
+        "List what was called that changes something: when, by which token, through which surface, on which "
+        "ids, and how it ended; newest first. Use it to find out who launched, wrote or erased. Changes "
+        "nothing."
+    ),
+    input=ListAuditInput,
+    output=ListAuditOutput,
+    run=run,
+    effect=Effect.READ,
+)
