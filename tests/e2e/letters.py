@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -26,7 +26,7 @@ from connector.operations.base import (
     Output,
     WaitInput,
 )
-from connector.ports import Claim, Context
+from connector.ports import AuditEntry, Claim, Context
 from connector.surfaces.auth import token_digest
 from connector.surfaces.boundary import Boundary
 from connector.surfaces.http import routes
@@ -41,9 +41,10 @@ DAY = 86_400_000
 
 @dataclass
 class Answers:
-    """The idempotency part of the book, in memory: leases of a minute, answers for a week."""
+    """Idempotency and audit of the book, in memory: leases of a minute, answers for a week."""
 
     rows: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    entries: list[AuditEntry] = field(default_factory=list)
     broken: bool = False
     hanging: bool = False
 
@@ -52,6 +53,15 @@ class Answers:
             await asyncio.Event().wait()
         if self.broken:
             raise StoreUnavailable("The store cannot be read.")
+
+    async def begin_audit(self, entry: AuditEntry) -> int:
+        self.entries.append(entry)
+        return len(self.entries)
+
+    async def end_audit(self, number: int, outcome: str, touched: dict[str, str], now: int) -> None:
+        self.entries[number - 1] = replace(
+            self.entries[number - 1], outcome=outcome, touched=touched, ended_at=now
+        )
 
     async def claim_answer(self, scope: str, key: str, digest: str, now: int) -> Claim:
         row = self.rows.get((scope, key))
