@@ -26,6 +26,9 @@ _LONGEST_NAME: Final = 100
 _HEX: Final = re.compile(rb"(?:sha256=)?([0-9a-f]{64})", re.IGNORECASE)
 _BASE64: Final = re.compile(rb"([A-Za-z0-9+/]{43})=?")
 _STANDARD: Final = re.compile(rb"v1,([A-Za-z0-9+/]{43})=?")
+_STANDARD_PARTS: Final = frozenset(
+    {b"webhook-id", b"webhook-timestamp", b"svix-id", b"svix-timestamp"}  # the first of each is signed
+)
 _UNIX: Final = re.compile(rb"[0-9]{1,11}")  # milliseconds have 13 digits and are refused
 
 
@@ -93,7 +96,8 @@ def verify(
 ) -> Verified | Refused:
     """Find a header value that only the holder of one of `keys` can have made.
 
-    `header` pins the only header to look at (every occurrence), `scheme` the only scheme; `auto` tries all.
+    `header` pins the only header to look at, `scheme` the only scheme; `auto` tries all. A header that
+    took part in a true signature and stands there again must say the same.
     `now` and the tolerance are seconds; a signed time further away than that, in either direction, is refused
     although its MAC is true, and 0 turns that check off.
     """
@@ -107,6 +111,8 @@ def verify(
             why = claim
         elif (key := _signer(claim, keys, body, digests)) is None:
             why = f"HMAC-SHA256 over {claim.signed} matches none of {len(keys)} keys"
+        elif (twice := _differs(headers, name, found_scheme)) is not None:
+            why = f"{twice} was sent twice with different values"
         elif (late := _lateness(claim.timestamp, tolerance_seconds, now)) is None:
             return Verified(_text(name), found_scheme, key, claim.timestamp)
         else:
@@ -214,6 +220,18 @@ def _signer(
             if compare_digest(expected, mac) and key and signer is None:
                 signer = key
     return signer
+
+
+def _differs(headers: Headers, name: bytes, scheme: str) -> str | None:
+    """Return the header that took part in a signature and stands there again with another value."""
+    matched = name.lower()
+    parts = _STANDARD_PARTS if scheme == "standard-webhooks" else frozenset[bytes]()
+    seen: dict[bytes, bytes] = {}
+    for raw_name, value in headers:
+        one = raw_name.lower()
+        if (one == matched or one in parts) and seen.setdefault(one, value) != value:
+            return _text(one)
+    return None
 
 
 def _lateness(timestamp: int | None, tolerance: int, now: float) -> str | None:

@@ -132,9 +132,21 @@ def test_a_pinned_header_is_the_only_one_looked_at() -> None:
     assert [attempt.header for attempt in found.attempts] == ["x-koji-signature"]
 
 
-def test_every_occurrence_of_a_pinned_header_is_tried() -> None:
-    headers = [(b"x-koji-signature", b"short"), (b"x-koji-signature", b"0" * 64), (b"x-koji-signature", HEX)]
-    assert isinstance(check(headers, header="X-Koji-Signature"), Verified)
+@pytest.mark.parametrize("pinned", [None, "X-Sig"])
+@pytest.mark.parametrize("places", [(0, 1), (1, 0)])
+def test_a_signature_that_stands_twice_must_say_the_same(pinned: str | None, places: tuple[int, int]) -> None:
+    pair = [(b"x-sig", HEX), (b"X-Sig", b"0" * 64)]
+    found = check([pair[place] for place in places], header=pinned)
+    assert isinstance(found, Refused)
+    assert "x-sig was sent twice with different values" in [attempt.why for attempt in found.attempts]
+    assert isinstance(check([pair[0], pair[0]], header=pinned), Verified)
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_what_standard_webhooks_signs_stands_once(part: int) -> None:
+    headers = standard()
+    assert isinstance(check([*headers, headers[part]]), Verified)
+    assert isinstance(check([*headers, (headers[part][0], b"7")]), Refused)
 
 
 @pytest.mark.parametrize(
