@@ -49,8 +49,9 @@ def listening(host: str, port: int) -> Iterator[list[socket.socket]]:
 def config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
     """Return how to serve: uvloop and httptools where they are installed, no access log, no server header.
 
-    Every setting of uvicorn's log is left to `connector.log`. The limit on the size of a request's head
-    applies to h11 alone; with httptools put a proxy in front where strangers reach the server.
+    Every setting of uvicorn's log is left to `connector.log`. With httptools, `http_limits` bounds heads and
+    the time of a request; with h11 uvicorn bounds heads alone: there put a proxy in front where strangers
+    reach the server.
     """
     return uvicorn.Config(
         app,

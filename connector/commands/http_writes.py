@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from connector.commands.http_limits import BoundedProtocol
 
 
-class OneWriteProtocol(HttpToolsProtocol):
-    """uvicorn's protocol over a transport that joins what one step of a request writes."""
+class OneWriteProtocol(BoundedProtocol):
+    """The bounded protocol over a transport that joins what one step of a request writes."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin a connection."""

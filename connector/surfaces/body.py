@@ -17,6 +17,12 @@ class BodyTooLarge(InvalidInput):
     code = "body_too_large"
 
 
+class DuplicateHeader(InvalidInput):
+    """A header that may stand once stands twice."""
+
+    code = "duplicate_header"
+
+
 class UnsupportedContentType(InvalidInput):
     """The body is in a format that we do not read."""
 

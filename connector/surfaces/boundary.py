@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import traceback
+from collections.abc import Iterable
 
 import structlog
 from starlette.datastructures import MutableHeaders
@@ -11,9 +12,15 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connector.errors import ConnectorError
+from connector.surfaces.body import DuplicateHeader
 from connector.surfaces.problem import internal_problem, problem
 
 log = structlog.get_logger(__name__)
+
+# Of two, one program reads the first and another the last; whoever checked may not be whoever acts.
+ONCE = frozenset(
+    {b"authorization", b"content-encoding", b"content-type", b"host", b"idempotency-key", b"x-api-key"}
+)
 
 
 class Boundary:
@@ -40,6 +47,7 @@ class Boundary:
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
+                _refuse_duplicates(scope["headers"])
                 await self.app(scope, receive, send_with_id)
             except ClientDisconnect:
                 return
@@ -54,6 +62,14 @@ class Boundary:
                 # Too late for a status: without the end of the body the caller sees that it was cut.
                 return
             await answer(scope, receive, send_with_id)
+
+
+def _refuse_duplicates(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    seen: set[bytes] = set()
+    for name, _ in headers:
+        if name in ONCE and name in seen:
+            raise DuplicateHeader(f"{name.decode()}: this header was sent twice; send it once.")
+        seen.add(name)
 
 
 def _log_fault(error: Exception, request_id: str) -> None:

@@ -68,16 +68,22 @@ def urlencoded(body: bytes) -> list[tuple[str, str]]:
 def multipart(content_type: str, body: bytes) -> list[tuple[str, str]]:
     """Return the pairs of a multipart body; a file is the text in it. Raises as `urlencoded`."""
     # Files stay in memory: what people uploaded is not to lie about in a temporary directory.
-    limits = {"MAX_FIELDS": MAX_FORM_FIELDS, "MAX_MEMORY_FILE_SIZE": len(body) + 1}
+    limits = {"MAX_MEMORY_FILE_SIZE": len(body) + 1}
     parts: list[tuple[bytes | None, bytes]] = []
 
+    def keep(name: bytes | None, value: bytes) -> None:
+        if len(parts) >= MAX_FORM_FIELDS:  # the parser's own limit counts no parts of multipart bodies
+            raise _malformed_form()
+        parts.append((name, value))
+
     def on_field(field: Field) -> None:
-        parts.append((field.field_name, field.value or b""))
+        keep(field.field_name, field.value or b"")
 
     def on_file(file: File) -> None:
         file.file_object.seek(0)
-        parts.append((file.field_name, file.file_object.read()))
+        value = file.file_object.read()
         file.close()
+        keep(file.field_name, value)
 
     try:
         parser = create_form_parser({"Content-Type": content_type.encode()}, on_field, on_file, config=limits)

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from connector.errors import ConnectorError, consequence
-from connector.surfaces.body import BodyTooLarge, UnsupportedContentType
+from connector.surfaces.body import BodyTooLarge, DuplicateHeader, UnsupportedContentType
 
 MEDIA_TYPE = "application/problem+json"
 MAX_DETAIL = 250
@@ -19,7 +19,11 @@ DEFAULT_RETRY_SECONDS = 5
 MUST_TELL_WHEN = frozenset({429, 503})
 
 # HTTP has a status of its own for these; everywhere else they are invalid input like any other.
-HTTP_ONLY: Mapping[type[ConnectorError], int] = {BodyTooLarge: 413, UnsupportedContentType: 415}
+HTTP_ONLY: Mapping[type[ConnectorError], int] = {
+    BodyTooLarge: 413,
+    DuplicateHeader: 400,
+    UnsupportedContentType: 415,
+}
 
 NO_ROUTE = {
     404: ("not_found", "There is nothing at this address. /docs lists what there is."),

@@ -19,12 +19,10 @@ from tests.e2e.harness import QUICK, TOKEN, World, letter, open_world, until
 WORDS = "canary-words-of-a-respondent"
 NAME = "Canaria Nightingale"
 PERSON = "canary.person"
-SECRETS = {
-    "KOJI_API_KEY": "canary-koji-key-0001",
-    "KOJI_WEBHOOK_SECRET": "canary-webhook-secret-0001",
-    "AMPLITUDE_API_KEY": "canary-amplitude-key-0001",
-    "AMPLITUDE_SECRET_KEY": "canary-amplitude-secret-0001",
-}
+KOJI_KEY = "canary-koji-key-0001"
+WEBHOOK_SECRET = "canary-webhook-secret-0001"
+AMPLITUDE_KEY = "canary-amplitude-key-0001"
+AMPLITUDE_SECRET = "canary-amplitude-secret-0001"
 
 
 @pytest.fixture(autouse=True)
@@ -59,21 +57,15 @@ async def walk(world: World) -> list[str]:
     await call("list_syncs", cursor=address(1))
     await call("start_interview", email=f"{WORDS} {address(2)}", unknown=address(3))
     await world.client.post(f"/actions/get_sync?token={TOKEN}&x={address(4)}", content=f"{{{WORDS}")
-    await world.client.get(
-        f"/no/such/{address(4)}", headers={"Authorization": f"Bearer {SECRETS['KOJI_API_KEY']}"}
-    )
+    await world.client.get(f"/no/such/{address(4)}", headers={"Authorization": f"Bearer {KOJI_KEY}"})
 
     said = {"themes": [WORDS], "summary": WORDS, "respondent_name": NAME}
-    await world.send(
-        letter("int-1", respondent_email=address(1), **said), secret=SECRETS["KOJI_WEBHOOK_SECRET"]
-    )
+    await world.send(letter("int-1", respondent_email=address(1), **said), secret=WEBHOOK_SECRET)
     await world.send(letter("int-2", respondent_email=address(2), **said), secret="canary-wrong-secret-0001")
     unreadable = f'{{"interview_id": "int-3", "said": "{WORDS}", "who": "{address(3)}"'.encode()
-    await world.send(unreadable, secret=SECRETS["KOJI_WEBHOOK_SECRET"])
+    await world.send(unreadable, secret=WEBHOOK_SECRET)
     await world.fault("amplitude", "status", status=400, body={"error": f"{WORDS} {address(1)}"})
-    await world.send(
-        letter("int-4", respondent_email=address(4), **said), secret=SECRETS["KOJI_WEBHOOK_SECRET"]
-    )
+    await world.send(letter("int-4", respondent_email=address(4), **said), secret=WEBHOOK_SECRET)
 
     async def all_arrived() -> bool:
         world.move(61)
@@ -109,26 +101,36 @@ async def test_logs_errors_and_the_store_give_nothing_away(
         tmp_path,
         options=replace(
             QUICK,
-            koji_api_key=SECRETS["KOJI_API_KEY"],
-            amplitude_api_key=SECRETS["AMPLITUDE_API_KEY"],
-            amplitude_secret_key=SECRETS["AMPLITUDE_SECRET_KEY"],
+            koji_api_key=KOJI_KEY,
+            amplitude_api_key=AMPLITUDE_KEY,
+            amplitude_secret_key=AMPLITUDE_SECRET,
         ),
         KOJI_PROJECT_ID=QUICK.koji_project_id,
         CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH="100",
         CONNECTOR_MAX_CREDITS_PER_DAY="100",
-        LOG_LEVEL="debug",
-        **SECRETS,
+        KOJI_API_KEY=KOJI_KEY,
+        KOJI_WEBHOOK_SECRET=WEBHOOK_SECRET,
+        AMPLITUDE_API_KEY=AMPLITUDE_KEY,
+        AMPLITUDE_SECRET_KEY=AMPLITUDE_SECRET,
     ) as world:
         log.configure("debug", secrets=secrets_of(world.settings))
         # one line that must be there, so that an empty log proves nothing by itself
-        structlog.get_logger().debug("walk_begins", secret_in_a_value=SECRETS["KOJI_API_KEY"], who=address(9))
+        structlog.get_logger().debug("walk_begins", secret_in_a_value=KOJI_KEY, who=address(9))
         errors = await walk(world)
         tokens = [one.session_token for one in world.sandbox.koji.store.interviews.values()]
     out, err = capfd.readouterr()
     logged = out + err
     assert "walk_begins" in logged
     assert len(tokens) >= 3
-    kept = [*SECRETS.values(), TOKEN, "canary-wrong-secret-0001", *tokens]
+    kept = [
+        KOJI_KEY,
+        WEBHOOK_SECRET,
+        AMPLITUDE_KEY,
+        AMPLITUDE_SECRET,
+        TOKEN,
+        "canary-wrong-secret-0001",
+        *tokens,
+    ]
     for canary in (*kept, WORDS, PERSON, NAME):
         assert canary not in logged, canary
     assert errors

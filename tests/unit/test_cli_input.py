@@ -5,14 +5,18 @@ from __future__ import annotations
 import io
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from connector.errors import InvalidInput
 from connector.operations import OPERATIONS
 from connector.operations.base import AnyOperation, Effect
+from connector.surfaces.cli.members_file import read_members
 from connector.surfaces.cli.parser import flag, operation_parser
 from connector.surfaces.cli.values import read_payload
 
@@ -137,3 +141,17 @@ def test_a_wrong_flag_is_one_line_and_exit_code_2(
     assert shown.err.startswith("error: ")
     assert shown.err.count("\n") == 1
     assert says in shown.err
+
+
+CSV_TEXTS = st.text(max_size=80) | st.lists(
+    st.sampled_from(["user_id", "email", "name", ",", '"', "\n", "\r", "\x00", " ", "ä", "\ud800", "\ufeff"]),
+    max_size=30,
+).map("".join)
+
+
+@given(CSV_TEXTS, st.sampled_from(["", "user_id,email\n", "email,plan\n"]))
+def test_any_file_of_members_is_read_or_refused(text: str, header: str) -> None:
+    with suppress(InvalidInput):
+        for person in read_members("members", header + text):
+            assert person
+            assert all(person.values())

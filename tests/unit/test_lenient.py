@@ -18,7 +18,7 @@ from connector.surfaces.body import (
     UnsupportedContentType,
     parse_body,
 )
-from connector.surfaces.form import parse_pairs, unflatten
+from connector.surfaces.form import MAX_FORM_FIELDS, parse_pairs, unflatten
 from connector.surfaces.json_text import MAX_NESTING
 from connector.surfaces.lenient import fit
 from connector.surfaces.validation import validate
@@ -323,3 +323,12 @@ def test_any_body_becomes_an_input_or_a_refusal(values: dict[str, Any]) -> None:
 def test_any_bytes_become_values_or_a_refusal(content_type: str | None, body: bytes) -> None:
     with suppress(InvalidInput):
         assert isinstance(parse_body(content_type, body), dict)
+
+
+@pytest.mark.parametrize("more", [b"", b'; filename="f"'])
+def test_parts_of_a_form_are_counted(more: bytes) -> None:
+    part = b'--b\r\nContent-Disposition: form-data; name="a"' + more + b"\r\n\r\n\r\n"
+    content_type = "multipart/form-data; boundary=b"
+    assert len(parse_body(content_type, part * MAX_FORM_FIELDS + b"--b--\r\n")["a"]) == MAX_FORM_FIELDS
+    with pytest.raises(InvalidInput):
+        parse_body(content_type, part * (MAX_FORM_FIELDS + 1) + b"--b--\r\n")
