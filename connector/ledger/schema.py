@@ -18,7 +18,10 @@ def _only_new_tables(_connection: Connection) -> None:
     """Change no table that is there: new ones are made after the upgrades."""
 
 
-UPGRADES: tuple[Upgrade, ...] = (_only_new_tables,)
+UPGRADES: tuple[Upgrade, ...] = (
+    _only_new_tables,  # launches and invitations
+    _only_new_tables,  # tokens
+)
 """What changes existing tables: the first brings version 1 to version 2."""
 
 SCHEMA_VERSION = 1 + len(UPGRADES)
@@ -381,4 +384,15 @@ download = Table(
     Column("lane", Text, nullable=False),
     Column("at", BigInteger, nullable=False),
     Index("download_at", "lane", "at"),
+)
+
+token = Table(
+    "token",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("sha256", Text, nullable=False, unique=True),  # in hex; the token itself is nowhere
+    Column("scopes", Text, nullable=False),  # separated by commas
+    Column("connections", Text),  # JSON; null: all
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
 )

@@ -6,12 +6,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pydantic import TypeAdapter
 
-from connector.errors import Conflict, FieldError, InvalidInput, NotFound, StoreUnavailable
+from connector.callers import Caller
+from connector.errors import Conflict, FieldError, Forbidden, InvalidInput, NotFound, StoreUnavailable
 from connector.operations.base import AnyOperation, Effect, Input, Output
 from connector.ports import Claim, Context
 
@@ -35,22 +36,25 @@ async def execute(
     op: AnyOperation,
     payload: Input,
     *,
-    credential: str,
+    caller: Caller,
     by_name: Mapping[str, AnyOperation],
 ) -> Executed:
     """Run an operation, or repeat the stored answer of its idempotency key.
 
-    `credential` is the id of whoever asks: keys of different callers never meet. `by_name` holds all
-    operations, to tell the present state of what a stored 202 began. Raises `NotFound` for an unknown
+    Keys of different callers never meet. `by_name` holds all operations, to tell the present state of what
+    a stored 202 began. Raises `Forbidden` for what is not the caller's, `NotFound` for an unknown
     connection, `Conflict` (with `retry_after`) while the key is at work, `InvalidInput` when the key came
     with another request, and whatever the operation raises; after an error the key is free again.
     """
-    _check_connection(ctx, payload.connection)
+    _check_scope(caller, op)
+    if not op.spans_connections or "connection" in payload.model_fields_set:
+        _check_connection(ctx, caller, payload.connection)
+    ctx = replace(ctx, caller=caller)
     key: str | None = getattr(payload, "idempotency_key", None)
     if key is None or op.effect is Effect.READ:
         output = await op.run(ctx, payload)
         return Executed(output, _status(op, output), replayed=False)
-    scope = f"{credential}:{op.name}:{payload.connection}"
+    scope = f"{caller.name}:{op.name}:{payload.connection}"
     claim = await ctx.ledger.claim_answer(scope, key, digest(payload), ctx.clock.now())
     match claim.state:
         case "running":
@@ -78,8 +82,23 @@ def digest(payload: Input) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _check_connection(ctx: Context, name: str) -> None:
-    known = sorted(ctx.settings.connections)
+def _check_scope(caller: Caller, op: AnyOperation) -> None:
+    needed = op.effect.value
+    if needed not in caller.scopes:
+        raise Forbidden(
+            f"{op.name} needs the scope {needed}; this token has: {', '.join(sorted(caller.scopes))}.",
+            code="missing_scope",
+        )
+
+
+def _check_connection(ctx: Context, caller: Caller, name: str) -> None:
+    # before anything tells whether it exists
+    if not caller.may_use(name):
+        detail = f"this token is not for the connection {name}; list_connections tells which it is for"
+        raise Forbidden(
+            f"connection: {detail}", code="other_connection", errors=[FieldError("/connection", detail)]
+        )
+    known = caller.visible(ctx.settings.connections)
     if name in known:
         return
     detail = f"there is no connection {name}; there are: {', '.join(known)}"
