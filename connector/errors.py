@@ -5,7 +5,8 @@ The class says what the caller may do next, not where the error came from::
     ConnectorError
     ├── InvalidInput          correct the named field and call again
     ├── Unauthenticated       send a valid token or signature
-    ├── Forbidden             use a token that has the scope
+    ├── TooManyFailures       send a valid token, or wait `retry_after`
+    ├── Forbidden             use a token that has the scope and the connection
     ├── NotFound              the thing does not exist
     ├── Conflict              the thing is not in a state for this; look at it first
     │   └── NotConfigured     set the named setting, then call again
@@ -74,8 +75,14 @@ class Unauthenticated(ConnectorError):
     code = "unauthenticated"
 
 
+class TooManyFailures(ConnectorError):
+    """Too many callers without a valid token are being answered."""
+
+    code = "too_many_failures"
+
+
 class Forbidden(ConnectorError):
-    """The token is good, its scope is not."""
+    """The token is good, but not for this."""
 
     code = "forbidden"
 
@@ -149,6 +156,7 @@ class Consequence:
 CONSEQUENCES: Mapping[type[ConnectorError], Consequence] = {
     InvalidInput: Consequence(422, 2),
     Unauthenticated: Consequence(401, 4),
+    TooManyFailures: Consequence(429, 4),
     Forbidden: Consequence(403, 4),
     NotFound: Consequence(404, 3),
     Conflict: Consequence(409, 3),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from connector.amplitude.answers import Answer
+from connector.callers import OURSELVES, Caller
 from connector.inviting import Cohort, Started
 from connector.launch_ports import Invitations, Launches
 from connector.models import Interview, Stage, SyncStatus
@@ -258,6 +259,17 @@ class AuditFilter:
     before: int | None = None
 
 
+class Token(NamedTuple):
+    """A named token as the book knows it: by its SHA-256 in hex; `connections` None means all."""
+
+    name: str
+    sha256: str
+    scopes: tuple[str, ...]
+    connections: tuple[str, ...] | None
+    created_at: int
+    revoked_at: int | None = None
+
+
 Revise = Callable[[Mapping[tuple[str, str], Sync]], Sequence[Sync]]
 HashUser = Callable[[str], str]
 
@@ -433,6 +445,22 @@ class Ledger(Protocol):
         """Give a claim back unanswered."""
         ...
 
+    async def create_token(self, token: Token) -> bool:
+        """Store a named token; False when its name was ever used."""
+        ...
+
+    async def find_token(self, sha256: str) -> Token | None:
+        """Return the token of a digest, revoked or not."""
+        ...
+
+    async def tokens(self) -> list[Token]:
+        """Return all named tokens by name."""
+        ...
+
+    async def revoke_token(self, name: str, now: int) -> bool:
+        """End a token; False when there is none of that name."""
+        ...
+
     async def prune(self, before: int, now: int) -> int:
         """Remove bodies, names and addresses older than `before`; return how many rows changed."""
         ...
@@ -479,6 +507,8 @@ class Context:
     wake: Callable[..., None] = lambda *_: (
         None
     )  # takes kinds of lanes: intake, launches, koji, links, amplitude
+
+    caller: Caller = OURSELVES
 
     def connection(self, name: str) -> Connection:
         """Return the settings of a connection that is known to exist."""

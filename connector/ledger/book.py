@@ -26,6 +26,7 @@ from connector.ledger import (
     runs,
     sending,
     syncs,
+    tokens,
 )
 from connector.ledger.dialect import empty_log, writer_engine
 from connector.ledger.launch_book import InvitationBook, LaunchBook
@@ -47,6 +48,7 @@ from connector.ports import (
     RunProgress,
     Settlement,
     Sync,
+    Token,
 )
 
 T = TypeVar("T")
@@ -297,6 +299,22 @@ class Book:
     async def release_answer(self, scope: str, key: str, token: str | None) -> None:
         """Give a claim back unanswered."""
         await self.write(lambda c: answers.release(c, scope, key, token))
+
+    async def create_token(self, token: Token) -> bool:
+        """Store a named token; False when its name was ever used."""
+        return await self.write(lambda c: tokens.create(c, token))
+
+    async def find_token(self, sha256: str) -> Token | None:
+        """Return the token of a digest, revoked or not."""
+        return await self.read(lambda c: tokens.by_digest(c, sha256))
+
+    async def tokens(self) -> list[Token]:
+        """Return all named tokens by name."""
+        return await self.read(tokens.listed)
+
+    async def revoke_token(self, name: str, now: int) -> bool:
+        """End a token; False when there is none of that name."""
+        return await self.write(lambda c: tokens.revoke(c, name, now))
 
     async def prune(self, before: int, now: int) -> int:
         """Remove what is older than `before`, in chunks that let others write in between."""

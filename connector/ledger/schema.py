@@ -20,7 +20,10 @@ def _only_new_tables(_connection: Connection) -> None:
     """Change no table that is there: new ones are made after the upgrades."""
 
 
-UPGRADES: tuple[Upgrade, ...] = (_only_new_tables, _only_new_tables)
+UPGRADES: tuple[Upgrade, ...] = (
+    _only_new_tables,  # launches and invitations
+    _only_new_tables,  # tokens and the audit log
+)
 """What changes existing tables: the first brings version 1 to version 2."""
 
 SCHEMA_VERSION = 1 + len(UPGRADES)
@@ -411,3 +414,14 @@ audit_outcome = Table(
 
 for _kept in (audit, audit_outcome):
     append_only(_kept)
+
+token = Table(
+    "token",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("sha256", Text, nullable=False, unique=True),  # in hex; the token itself is nowhere
+    Column("scopes", Text, nullable=False),  # separated by commas
+    Column("connections", Text),  # JSON; null: all
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+)

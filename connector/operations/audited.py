@@ -41,10 +41,8 @@ def ids(values: Input | Output, names: tuple[str, ...]) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def audited(
-    ctx: Context, op: AnyOperation, payload: Input, *, token: str, surface: str
-) -> AsyncIterator[Entry]:
-    """Write an entry, let the operation run, and write how it ended.
+async def audited(ctx: Context, op: AnyOperation, payload: Input) -> AsyncIterator[Entry]:
+    """Write an entry of the context's caller, let the operation run, and write how it ended.
 
     Raises `StoreUnavailable` before the operation when the entry cannot be written: nothing that changes
     something happens unseen. A process that ends in the middle leaves an entry without an outcome.
@@ -52,8 +50,8 @@ async def audited(
     opened = AuditEntry(
         connection=payload.connection,
         at=ctx.clock.now(),
-        token=token,
-        surface=surface,
+        token=ctx.caller.name,
+        surface=ctx.caller.surface,
         operation=op.name,
         effect=op.effect.value,
         touched=ids(payload, GIVEN),

@@ -102,6 +102,7 @@ class Operation(Generic[In, Out]):
 
     `name` is the same on every surface. `summary` is written for a person and a model: when to use it and
     what it changes. `output` is a model, or a union of models when it can answer in more than one shape.
+    `spans_connections` tells that, when no `connection` is given, it is about all of the caller's.
     """
 
     name: str
@@ -111,6 +112,7 @@ class Operation(Generic[In, Out]):
     output: TypeForm[Out]
     run: Callable[[Context, In], Awaitable[Out]]
     effect: Effect
+    spans_connections: bool = False
 
 
 AnyOperation = Operation[Any, Any]

@@ -6,12 +6,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pydantic import TypeAdapter
 
-from connector.errors import Conflict, FieldError, InvalidInput, NotFound, StoreUnavailable
+from connector.callers import Caller
+from connector.errors import Conflict, FieldError, Forbidden, InvalidInput, NotFound, StoreUnavailable
 from connector.operations.audited import audited
 from connector.operations.base import AnyOperation, Effect, Input, Output
 from connector.ports import Claim, Context
@@ -20,7 +21,6 @@ NOT_COMPARED = frozenset({"idempotency_key", "wait_seconds", "callback_url"})
 RETRY_RUNNING_SECONDS = 5
 
 Status = Literal[200, 202]
-Surface = Literal["http", "cli"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,35 +37,42 @@ async def execute(
     op: AnyOperation,
     payload: Input,
     *,
-    credential: str,
-    surface: Surface,
+    caller: Caller,
     by_name: Mapping[str, AnyOperation],
 ) -> Executed:
     """Run an operation, or repeat the stored answer of its idempotency key.
 
-    `credential` is the id of whoever asks: keys of different callers never meet. `by_name` holds all
-    operations, to tell the present state of what a stored 202 began. What changes something is in the audit
-    log before it begins. Raises `NotFound` for an unknown connection, `Conflict` (with `retry_after`) while
-    the key is at work, `InvalidInput` when the key came with another request, and whatever the operation
-    raises; after an error the key is free again.
+    Keys of different callers never meet. `by_name` holds all operations, to tell the present state of what
+    a stored 202 began. What changes something is in the audit log before it begins, also when it is refused.
+    Raises `Forbidden` for what is not the caller's, `NotFound` for an unknown connection, `Conflict` (with
+    `retry_after`) while the key is at work, `InvalidInput` when the key came with another request, and
+    whatever the operation raises; after an error the key is free again.
     """
-    _check_connection(ctx, payload.connection)
+    ctx = replace(ctx, caller=caller)
     if op.effect is Effect.READ:
+        _check(ctx, op, payload)
         return Executed(await op.run(ctx, payload), 200, replayed=False)
-    async with audited(ctx, op, payload, token=credential, surface=surface) as entry:
-        done = await _execute(ctx, op, payload, credential, by_name)
+    async with audited(ctx, op, payload) as entry:
+        _check(ctx, op, payload)
+        done = await _execute(ctx, op, payload, by_name)
         entry.answered(payload, done.output, replayed=done.replayed)
         return done
 
 
+def _check(ctx: Context, op: AnyOperation, payload: Input) -> None:
+    _check_scope(ctx.caller, op)
+    if not op.spans_connections or "connection" in payload.model_fields_set:
+        _check_connection(ctx, ctx.caller, payload.connection)
+
+
 async def _execute(
-    ctx: Context, op: AnyOperation, payload: Input, credential: str, by_name: Mapping[str, AnyOperation]
+    ctx: Context, op: AnyOperation, payload: Input, by_name: Mapping[str, AnyOperation]
 ) -> Executed:
     key: str | None = getattr(payload, "idempotency_key", None)
     if key is None:
         output = await op.run(ctx, payload)
         return Executed(output, _status(output), replayed=False)
-    scope = f"{credential}:{op.name}:{payload.connection}"
+    scope = f"{ctx.caller.name}:{op.name}:{payload.connection}"
     claim = await ctx.ledger.claim_answer(scope, key, digest(payload), ctx.clock.now())
     match claim.state:
         case "running":
@@ -93,8 +100,23 @@ def digest(payload: Input) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _check_connection(ctx: Context, name: str) -> None:
-    known = sorted(ctx.settings.connections)
+def _check_scope(caller: Caller, op: AnyOperation) -> None:
+    needed = op.effect.value
+    if needed not in caller.scopes:
+        raise Forbidden(
+            f"{op.name} needs the scope {needed}; this token has: {', '.join(sorted(caller.scopes))}.",
+            code="missing_scope",
+        )
+
+
+def _check_connection(ctx: Context, caller: Caller, name: str) -> None:
+    # before anything tells whether it exists
+    if not caller.may_use(name):
+        detail = f"this token is not for the connection {name}; list_connections tells which it is for"
+        raise Forbidden(
+            f"connection: {detail}", code="other_connection", errors=[FieldError("/connection", detail)]
+        )
+    known = caller.visible(ctx.settings.connections)
     if name in known:
         return
     detail = f"there is no connection {name}; there are: {', '.join(known)}"

@@ -29,7 +29,11 @@ class ListConnectionsOutput(Output):
 
 async def run(ctx: Context, given: ListInput) -> ListConnectionsOutput:
     """Return one page of connections."""
-    names = sorted(name for name in ctx.settings.connections if given.cursor is None or name > given.cursor)
+    names = [
+        name
+        for name in ctx.caller.visible(ctx.settings.connections)
+        if given.cursor is None or name > given.cursor
+    ]
     page = names[: given.limit]
     items = []
     for name in page:
@@ -60,4 +64,5 @@ LIST_CONNECTIONS = Operation(
     output=ListConnectionsOutput,
     run=run,
     effect=Effect.READ,
+    spans_connections=True,
 )

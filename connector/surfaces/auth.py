@@ -6,38 +6,84 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Iterator, Mapping
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from starlette.requests import Request
+
+from connector.callers import Caller
 from connector.errors import Unauthenticated
+from connector.ports import Context
+from connector.surfaces.failures import Failures
+
+TOKEN_PREFIX = "kat_"  # noqa: S105 - what every named token begins with, so that scanners find leaked ones
+SURFACE = "http"
+
+
+def new_token() -> str:
+    """Return a token that nobody guesses."""
+    return TOKEN_PREFIX + secrets.token_urlsafe(32)
 
 
 def token_digest(token: str) -> bytes:
-    """Return the SHA-256 by which a token is known to `authenticate`."""
+    """Return the SHA-256 by which a token is known."""
     return hashlib.sha256(token.encode()).digest()
 
 
-def authenticate(headers: Mapping[str, str], tokens: Mapping[str, bytes]) -> str:
-    """Return the id of the credential that the headers carry.
+class Gate:
+    """Tells who is calling: tokens that are always there, and named ones in the book.
 
-    `headers` are looked up in lower case; `tokens` maps credential ids to `token_digest` of the token. The
-    token is a Bearer token, an X-API-Key, or the password of Basic authentication. Digests of equal length
-    are compared in constant time, and all of them, so that the time taken tells nothing. Raises
-    `Unauthenticated`.
+    `tokens` maps names to `token_digest` of tokens with every scope. The book is asked at each request, so
+    that revoking holds at once in every process.
     """
-    found: str | None = None
-    presented = [token_digest(token) for token in _presented(headers)]
-    for credential, expected in tokens.items():
-        for candidate in presented:
-            if hmac.compare_digest(candidate, expected):
-                found = credential
-    if found is not None:
-        return found
-    if presented:
-        raise Unauthenticated("The token is not valid. Send the value of CONNECTOR_API_TOKEN.")
-    raise Unauthenticated(
-        "A token is needed: send `Authorization: Bearer TOKEN`, `X-API-Key: TOKEN`, or TOKEN as the "
-        "password of Basic authentication."
-    )
+
+    def __init__(self, tokens: Mapping[str, bytes], context: Callable[[], Context]) -> None:
+        self._tokens = tokens
+        self._context = context
+        self._failures = Failures()
+
+    async def caller(self, request: Request) -> Caller:
+        """Return the caller whose token a request carries.
+
+        The token is a Bearer token, an X-API-Key, or the password of Basic authentication. Raises
+        `Unauthenticated`, later and later to an address that goes on failing, or `TooManyFailures`.
+        """
+        presented = list(_presented(request.headers))
+        caller = self._fixed(presented) or await self._named(presented)
+        if caller is not None:
+            return caller
+        await self._failures.add(request.client.host if request.client else "", self._context().clock)
+        if presented:
+            raise Unauthenticated(
+                "The token is not valid. Send the value of CONNECTOR_API_TOKEN, or a token of "
+                "`koji-amplitude token create` that is not revoked."
+            )
+        raise Unauthenticated(
+            "A token is needed: send `Authorization: Bearer TOKEN`, `X-API-Key: TOKEN`, or TOKEN as the "
+            "password of Basic authentication."
+        )
+
+    def _fixed(self, presented: Sequence[str]) -> Caller | None:
+        found: str | None = None
+        # all of them, in constant time, so that the time taken tells nothing
+        for candidate in [token_digest(token) for token in presented]:
+            for name, expected in self._tokens.items():
+                if hmac.compare_digest(candidate, expected):
+                    found = name
+        return None if found is None else Caller(found, SURFACE)
+
+    async def _named(self, presented: Sequence[str]) -> Caller | None:
+        for one in presented:
+            if not one.startswith(TOKEN_PREFIX):
+                continue  # none of ours: the book need not be asked
+            digest = token_digest(one).hex()
+            token = await self._context().ledger.find_token(digest)
+            if token is None or not hmac.compare_digest(token.sha256, digest):
+                continue
+            if token.revoked_at is None:
+                connections = None if token.connections is None else frozenset(token.connections)
+                return Caller(token.name, SURFACE, frozenset(token.scopes), connections)
+        return None
 
 
 def _presented(headers: Mapping[str, str]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from connector.operations.base import AnyOperation, Effect, Input, Output
 from connector.operations.execute import Executed, execute
 from connector.operations.status_url import status_url as operation_url
 from connector.ports import Context
-from connector.surfaces.auth import authenticate
+from connector.surfaces.auth import Gate
 from connector.surfaces.probes import probe_routes
 from connector.surfaces.published import published_routes
 from connector.surfaces.request import read_input
@@ -33,23 +33,23 @@ def routes(
 ) -> list[Route]:
     """Return the routes of the operations, of what describes them, and of what tells the server's health.
 
-    `context` is asked at each request; `tokens` maps credential ids to digests (`auth.token_digest`). Serve
-    them inside `boundary.Boundary`, with `problem.on_http_exception` as the handler of `HTTPException`.
+    `context` is asked at each request; `tokens` maps the names of tokens with every scope to digests
+    (`auth.token_digest`), others are in the book. Serve the routes inside `boundary.Boundary`, with
+    `problem.on_http_exception` as the handler of `HTTPException`.
     """
+    gate = Gate(tokens, context)
     return [
-        _action_route(operations, context, tokens),
-        *probe_routes(context, tokens, version),
+        _action_route(operations, context, gate),
+        *probe_routes(context, gate, version),
         *published_routes(operations, context, version),
     ]
 
 
-def _action_route(
-    operations: Sequence[AnyOperation], context: ContextOf, tokens: Mapping[str, bytes]
-) -> Route:
+def _action_route(operations: Sequence[AnyOperation], context: ContextOf, gate: Gate) -> Route:
     by_name = {op.name: op for op in operations}
 
     async def action(request: Request) -> Response:
-        credential = authenticate(request.headers, tokens)
+        caller = await gate.caller(request)
         op = _find(by_name, request.path_params["operation"])
         if request.method != "POST" and op.effect is not Effect.READ:
             raise HTTPException(405, headers={"Allow": "POST"})
@@ -57,7 +57,7 @@ def _action_route(
         if ctx.stopping.is_set():
             raise StoreUnavailable("The server is stopping; send the request again.", code="stopping")
         payload = await read_input(request, op)
-        done = await execute(ctx, op, payload, credential=credential, surface="http", by_name=by_name)
+        done = await execute(ctx, op, payload, caller=caller, by_name=by_name)
         return answer(done, payload, ctx.settings.public_url)
 
     return Route("/actions/{operation}", action, methods=["GET", "POST"], name="action")

@@ -17,11 +17,13 @@ REF = "#/components/schemas/{model}"
 
 REFUSALS = {
     "401": "No token, or a wrong one.",
+    "403": "The token lacks the scope, or is for other connections.",
     "404": "Something that was named does not exist, the connection included.",
     "409": "It is not in a state for this, or a setting is missing.",
     "413": "The body is too large.",
     "415": "The body is in a format that is not read.",
     "422": "A field is wrong; `errors` names it.",
+    "429": "Too many requests without a valid token; see Retry-After.",
     "502": "Koji or Amplitude refused.",
     "503": "Koji, Amplitude or the store is unavailable; see Retry-After.",
 }
@@ -153,6 +155,7 @@ def _me() -> dict[str, Any]:
         "responses": {
             "200": {"description": "The token is good.", "content": _json(ME)},
             "401": {"$ref": "#/components/responses/401"},
+            "429": {"$ref": "#/components/responses/429"},
         },
     }
 
@@ -195,7 +198,7 @@ def _problem(status: str, words: str, schemas: Schemas) -> dict[str, Any]:
         "description": words,
         "content": {"application/problem+json": {"schema": schemas[PROBLEM, "serialization"]}},
     }
-    if status == "503":
+    if status in ("429", "503"):
         response["headers"] = {
             "Retry-After": {"description": "Whole seconds.", "schema": {"type": "integer"}},
         }

@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from connector.callers import SCOPES
 from connector.errors import StoreUnavailable
-from connector.operations.base import Effect
 from connector.ports import Context
-from connector.surfaces.auth import authenticate
+from connector.surfaces.auth import Gate
 
 PING_SECONDS = 5
 
 
-def probe_routes(context: Callable[[], Context], tokens: Mapping[str, bytes], version: str) -> list[Route]:
+def probe_routes(context: Callable[[], Context], gate: Gate, version: str) -> list[Route]:
     """Return `GET /me` (needs a token), `GET /healthz` and `GET /readyz`."""
 
     async def me(request: Request) -> Response:
-        authenticate(request.headers, tokens)
+        caller = await gate.caller(request)
         settings = context().settings
         return JSONResponse(
             {
                 "account_name": f"koji-amplitude at {urlsplit(settings.public_url).netloc}",
-                "connections": sorted(settings.connections),
-                "scopes": [effect.value for effect in Effect],
+                "connections": caller.visible(settings.connections),
+                "scopes": [scope for scope in SCOPES if scope in caller.scopes],
                 "version": version,
             },
             headers={"Cache-Control": "no-store"},

@@ -31,6 +31,8 @@ from connector.ledger.book import Book
 from connector.ledger.launch_rows import load_launch
 from connector.ledger.schema import (
     alias,
+    audit,
+    audit_outcome,
     credit,
     invitation,
     launch,
@@ -250,6 +252,8 @@ def postgres_url(one_postgres_url: str) -> str:
     """Return the URL of that database, emptied."""
     with psycopg.connect(one_postgres_url, autocommit=True) as connection:
         for table in metadata.sorted_tables:
+            if table in (audit, audit_outcome):  # they refuse, and nothing here writes to them
+                continue
             found = connection.execute("SELECT to_regclass(%s)", [table.name]).fetchone()
             if table is not schema_version and found != (None,):
                 connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)))

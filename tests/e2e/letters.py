@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
+from connector.callers import OURSELVES, Caller
 from connector.errors import NotFound, StoreUnavailable
 from connector.operations.base import (
     AnyOperation,
@@ -100,13 +101,29 @@ class World:
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     failure: BaseException | None = None
+    slept: list[float] = field(default_factory=list)
 
     @property
     def context(self) -> Context:
         settings = SimpleNamespace(public_url=URL, connections={"default": None, "shop": None})
-        clock = SimpleNamespace(now=lambda: self.now)
-        parts = {"settings": settings, "clock": clock, "ledger": self.answers, "stopping": self.stopping}
-        return cast("Context", SimpleNamespace(**parts, world=self))
+        clock = SimpleNamespace(now=lambda: self.now, sleep=self.sleep)
+        return cast("Context", WorldContext(settings, clock, self.answers, self.stopping, self))
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        await asyncio.sleep(0)
+
+
+@dataclass(frozen=True)
+class WorldContext:
+    """As much of a context as these operations need."""
+
+    settings: Any
+    clock: Any
+    ledger: Answers
+    stopping: asyncio.Event
+    world: World
+    caller: Caller = OURSELVES
 
 
 def world_of(ctx: Context) -> World:

@@ -180,7 +180,7 @@ class TestDocument:
 
     def test_errors_are_problems(self, document: dict[str, Any]) -> None:
         responses = document["components"]["responses"]
-        assert set(responses) == {"401", "404", "409", "413", "415", "422", "502", "503"}
+        assert set(responses) == {"401", "403", "404", "409", "413", "415", "422", "429", "502", "503"}
         for response in responses.values():
             schema = response["content"]["application/problem+json"]["schema"]
             assert schema == {"$ref": "#/components/schemas/Problem"}

@@ -36,6 +36,7 @@ EVERYDAY = (
         "connector.commands.doctor",
     ),
     Command("serve", "Serve HTTP and work, in one process.", "connector.commands.serve"),
+    Command("token", "Create, list and revoke named tokens with scopes.", "connector.commands.token"),
     Command("sandbox", "Run the stand-ins for Koji and Amplitude.", "connector.commands.sandbox"),
 )
 

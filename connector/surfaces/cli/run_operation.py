@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connector.app import build
+from connector.callers import COMMAND_LINE
 from connector.errors import ConnectorError, consequence
 from connector.operations import OPERATIONS
 from connector.operations.base import AnyOperation, Effect, Input, Output, WaitInput
@@ -27,7 +28,6 @@ from connector.surfaces.cli.tables import show
 from connector.surfaces.cli.terminal import PROGRAM, say, show_error, stdout
 from connector.surfaces.cli.values import read_payload
 
-CREDENTIAL = "cli"
 INTERRUPTED = 130
 TERMINATED = 143
 DECLINED = 1
@@ -95,9 +95,7 @@ async def _run(settings: Settings, call: _Call, *, all_rows: bool) -> Output:
         ctx = running.context
         if works and not plans and call.payload.connection in settings.connections:
             await forget_pauses(ctx, call.payload.connection)
-        call.executed = await execute(
-            ctx, call.op, call.payload, credential=CREDENTIAL, surface="cli", by_name=BY_NAME
-        )
+        call.executed = await execute(ctx, call.op, call.payload, caller=COMMAND_LINE, by_name=BY_NAME)
         if all_rows:
             call.executed = await with_all_pages(ctx, call.op, call.payload, call.executed)
         call.followed = Followed(ctx, call.op, call.payload, call.executed.output, BY_NAME)
