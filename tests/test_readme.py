@@ -31,3 +31,12 @@ def test_settings_page_names_each_setting_and_no_other() -> None:
     }
     known = {*Connection.model_fields, *Settings.model_fields} - {"name", "connections"} - LAUNCH_DEFAULTS
     assert told == {name.upper() for name in known}
+
+
+def test_each_promise_names_a_test_that_is_there() -> None:
+    named = re.findall(
+        r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    )
+    assert len(named) > 10
+    for path, test in named:
+        assert f"def {test}" in (ROOT / path).read_text(encoding="utf-8"), (path, test)
