@@ -36,6 +36,11 @@ EVERYDAY = (
         "connector.commands.doctor",
     ),
     Command("serve", "Serve HTTP and work, in one process.", "connector.commands.serve"),
+    Command(
+        "rotate-key",
+        "Seal what is stored anew, with the first key or a fresh one.",
+        "connector.commands.rotate_key",
+    ),
     Command("sandbox", "Run the stand-ins for Koji and Amplitude.", "connector.commands.sandbox"),
 )
 
