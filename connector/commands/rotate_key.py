@@ -64,7 +64,7 @@ async def _run(settings: Settings, file: KeyFile | None, *, dry_run: bool) -> in
     if not dry_run:
         await asyncio.to_thread(empty_log, settings.database_url)
     if tally.lost:
-        _tell(f"{_values(tally.lost)} opened with no key, as before: a key was lost earlier. Left as found.")
+        _tell(f"{_values(tally.lost)} opened with no key, before or after: left as found.")
     return 1 if tally.lost else 0
 
 
