@@ -27,10 +27,12 @@ demo: $(VENV)/.run ## Close the loop on this machine, with stand-ins and no acco
 test: $(VENV)/.dev ## Run the tests (those on PostgreSQL where its programs are installed)
 	$(BIN)/pytest -q -m 'not proof'
 
-check: $(VENV)/.dev ## Lint, format and types
+check: $(VENV)/.dev ## Lint, format, types, secrets, known vulnerabilities
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m tools.secret_scan
+	$(BIN)/python -m tools.audit
 
 proof: $(VENV)/.dev ## Run the long proofs: crashes, outages, real leases
 	$(BIN)/pytest -q -m proof

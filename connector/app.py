@@ -32,11 +32,10 @@ from connector.lanes.planning import PlanningLane
 from connector.lanes.runner import TTL, Runner
 from connector.lanes.upkeep import UpkeepLane
 from connector.ledger.book import open_book
-from connector.local_files import api_token, encryption_keys
+from connector.local_files import api_token, open_sealer
 from connector.operations import OPERATIONS
 from connector.ports import Amplitude, Clock, Context
 from connector.ports import AmplitudeUsers as AmplitudeUsersPort
-from connector.sealing import Sealer
 from connector.settings import Connection, Settings
 from connector.surfaces.auth import token_digest
 from connector.surfaces.boundary import Boundary
@@ -66,7 +65,7 @@ async def build(
     No lane is started when `workers` is false, and of several kinds of lanes those in `only`, if given.
     """
     clock = clock or SystemClock()
-    sealer = Sealer(encryption_keys(settings))
+    sealer = open_sealer(settings)
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(open_client())
         book = await open_book(settings.database_url, sealer.seal, sealer.open)

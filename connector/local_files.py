@@ -6,13 +6,14 @@ import base64
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from connector.errors import SettingsError
-from connector.sealing import KEY_BYTES, parse_key
+from connector.sealing import KEY_BYTES, Sealer, parse_key
 from connector.settings import Settings
 
 _PATIENCE_SECONDS = 2.0
@@ -46,6 +47,67 @@ def encryption_keys(settings: Settings) -> tuple[bytes, ...]:
         return tuple(parse_key(key) for key in text.split(","))
     except ValueError as error:
         raise SettingsError(f"{path}: each key in it {error}") from None
+
+
+def open_sealer(settings: Settings) -> Sealer:
+    """Return what seals and opens; with a key file it follows the file. Raises SettingsError."""
+    keys = encryption_keys(settings)
+    return Sealer(keys) if settings.connector_encryption_key else Sealer(keys, key_file(settings).read)
+
+
+def key_file(settings: Settings) -> KeyFile:
+    """Return the key file beside the database. Raises SettingsError when that is no SQLite file."""
+    return KeyFile(_beside_database(settings, "encryption-key", "CONNECTOR_ENCRYPTION_KEY"))
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFile:
+    """The encryption keys in a file: replaced as a whole, and only by who holds the database's write lock."""
+
+    path: Path
+
+    def read(self) -> tuple[bytes, ...]:
+        """Return the keys. Raises OSError and ValueError."""
+        return tuple(parse_key(key) for key in self.path.read_text(encoding="ascii").split(","))
+
+    def begin_rotation(self) -> tuple[bytes, bool]:
+        """Put a fresh key in front, unless several are there: then an earlier rotation must be finished.
+
+        Return the first key and whether it is fresh. Raises SettingsError.
+        """
+        keys = self._usable()
+        if len(keys) > 1:
+            return keys[0], False
+        fresh = secrets.token_bytes(KEY_BYTES)
+        self._write((fresh, *keys))
+        return fresh, True
+
+    def end_rotation(self, first: bytes) -> bool:
+        """Keep the first key alone, and tell so; not when yet another rotation has begun."""
+        keys = self._usable()
+        if keys[0] != first:
+            return False
+        if len(keys) > 1:
+            self._write((first,))
+        return True
+
+    def _usable(self) -> tuple[bytes, ...]:
+        try:
+            return self.read()
+        except OSError as error:
+            raise SettingsError(f"{self.path}: cannot be read: {error.strerror}") from None
+        except ValueError as error:
+            raise SettingsError(f"{self.path}: each key in it {error}") from None
+
+    def _write(self, keys: Sequence[bytes]) -> None:
+        beside = self.path.with_name(f"{self.path.name}.new")
+        try:
+            beside.unlink(missing_ok=True)
+            _create(beside, ",".join(base64.b64encode(key).decode() for key in keys))
+            beside.replace(self.path)
+            _sync_directory(self.path.parent)
+        except OSError as error:
+            raise SettingsError(f"{self.path}: cannot be replaced: {error.strerror}") from None
 
 
 def _new_key() -> str:

@@ -180,8 +180,13 @@ class InvitationBook:
     async def started(self, lease: Lease, invitation_id: str, handed: Handed, now: int) -> None:
         """Store what a person was handed, the session token sealed."""
         token = handed.session_token
-        sealed = None if token is None else self._seal(token.encode("utf-8", "replace")).decode("ascii")
-        await self._fenced(lease, lambda c: invitations.started(c, invitation_id, handed, sealed, now))
+
+        def work(connection: Connection) -> None:
+            # inside the transaction, so that a rotation of the key sees this row or the row the new key
+            sealed = None if token is None else self._seal(token.encode("utf-8", "replace")).decode("ascii")
+            invitations.started(connection, invitation_id, handed, sealed, now)
+
+        await self._fenced(lease, work)
 
     async def not_started(
         self, lease: Lease, invitation_id: str, *, credit_lane: str, cost: int, now: int

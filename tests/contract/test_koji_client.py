@@ -16,7 +16,7 @@ from connector.koji import KojiClient
 
 BASE = "https://koji.so"
 URL = f"{BASE}/api/v1/interviews/int-1"
-KEY = "pk_live_0123456789abcdef0123456789abcdef"
+KEY = "pk_live_0123456789abcdef0123456789abcdef"  # not-a-secret
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from tests.e2e.harness import serving
 BASE = "https://koji.so"
 START = f"{BASE}/api/v1/interviews/start"
 COMPLETE = f"{BASE}/api/interview/complete"
-KEY = "pk_live_0123456789abcdef0123456789abcdef"
+KEY = "pk_live_0123456789abcdef0123456789abcdef"  # not-a-secret
 TOKEN = "st_live_short"
 BODY = {
     "respondent": {

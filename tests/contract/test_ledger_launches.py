@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 
 from connector import planning
 from connector.eligibility import Member, Rules, Selection, member
-from connector.errors import Conflict
+from connector.errors import Conflict, NotConfigured
 from connector.inviting import (
     Handed,
     Invitation,
@@ -27,8 +27,9 @@ from connector.inviting import (
     LaunchStatus,
     Phase,
 )
-from connector.ledger.book import Book
+from connector.ledger.book import Book, open_book
 from connector.ledger.launch_rows import load_launch
+from connector.ledger.resealing import Tally, reseal
 from connector.ledger.schema import (
     alias,
     audit,
@@ -42,6 +43,7 @@ from connector.ledger.schema import (
 )
 from connector.models import Interview
 from connector.ports import Context, Lease, ListFilter
+from connector.sealing import Sealer
 from connector.settings import Connection, Settings
 from tests import postgres
 from tests.fakes import NOW, ManualClock, a_sync
@@ -505,6 +507,27 @@ async def test_a_person_is_recognised_by_every_alias_ever_seen(desk: Desk) -> No
     for known in (who(user="u-ada"), who("ADA@work.example"), who(user="Ada@Example.com")):
         assert (await desk.launch(known)).skipped == {"already_invited": 1}, known
     assert (await desk.launch(who(user="U-ADA"))).waiting == 1, "user ids are not folded"
+
+
+async def test_after_a_rotation_of_the_key_people_are_recognised_and_tokens_open_with_the_new_key_only(
+    desk: Desk, database_url: str
+) -> None:
+    launched = await desk.launch(who("ada@example.com"))
+    await desk.start_all()
+    hashed = desk.book.hash_user("ada@example.com")
+    both = Sealer([b"n" * 32, b"k" * 32])
+    assert await reseal(desk.book, both) == Tally(values=3, old=3)
+    assert await reseal(desk.book, both) == Tally(values=3)
+    new = Sealer([b"n" * 32])
+    again = await open_book(database_url, new.seal, new.open)
+    (one,) = await desk.all_of(launched.id)
+    assert again.invitations.opened(one.session_token or "") == "st_secret"
+    assert again.hash_user("ada@example.com") == hashed
+    other = replace(desk, book=again, ctx=replace(desk.ctx, ledger=again, launches=again.launches))
+    assert (await other.launch(who("Ada@Example.com"))).skipped == {"already_invited": 1}
+    with pytest.raises(NotConfigured):
+        desk.book.invitations.opened(one.session_token or "")
+    await again.close()
 
 
 async def test_aliases_are_learnt_from_rows_that_are_skipped_in_the_same_cohort(desk: Desk) -> None:

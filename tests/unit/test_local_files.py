@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from connector import local_files
 from connector.errors import SettingsError
-from connector.local_files import api_token, encryption_keys
+from connector.local_files import api_token, encryption_keys, key_file, open_sealer
 from connector.sealing import Sealer
 from connector.settings import Settings
 
@@ -136,3 +136,51 @@ def test_a_directory_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
 def test_postgresql_has_no_files(use: Callable[[Settings], object], setting: str) -> None:
     with pytest.raises(SettingsError, match=f"^{setting}: must be set"):
         use(Settings(database_url="postgresql://db.example.com/connector"))
+
+
+class TestKeyFile:
+    def test_a_rotation_keeps_both_keys_until_it_ends(self, tmp_path: Path) -> None:
+        settings = beside(tmp_path)
+        (old,) = encryption_keys(settings)
+        file = key_file(settings)
+        first, is_fresh = file.begin_rotation()
+        assert is_fresh
+        assert encryption_keys(settings) == (first, old)
+        assert file.begin_rotation() == (first, False), "an unfinished one goes on with its key"
+        assert file.end_rotation(first)
+        assert encryption_keys(settings) == (first,)
+        assert file.end_rotation(first)
+        assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
+        assert [path.name for path in tmp_path.iterdir()] == ["encryption-key"]
+
+    def test_one_rotation_does_not_end_another(self, tmp_path: Path) -> None:
+        file = key_file(beside(tmp_path))
+        encryption_keys(beside(tmp_path))
+        first, _ = file.begin_rotation()
+        file.end_rotation(first)
+        second, _ = file.begin_rotation()
+        assert not file.end_rotation(first)
+        assert file.read() == (second, first)
+
+    def test_what_a_killed_one_left_beside_it_is_replaced(self, tmp_path: Path) -> None:
+        encryption_keys(beside(tmp_path))
+        (tmp_path / "encryption-key.new").write_text("half")
+        first, _ = key_file(beside(tmp_path)).begin_rotation()
+        assert encryption_keys(beside(tmp_path))[0] == first
+
+    @pytest.mark.parametrize("text", [None, "", "s3cret"])
+    def test_a_bad_file_is_refused_and_not_repeated(self, tmp_path: Path, text: str | None) -> None:
+        if text is not None:
+            (tmp_path / "encryption-key").write_text(text)
+        with pytest.raises(SettingsError) as refused:
+            key_file(beside(tmp_path)).begin_rotation()
+        assert "s3cret" not in str(refused.value)
+
+    def test_a_running_process_follows_the_file(self, tmp_path: Path) -> None:
+        running = open_sealer(beside(tmp_path))
+        before = running.seal(b"before")
+        first, _ = key_file(beside(tmp_path)).begin_rotation()
+        key_file(beside(tmp_path)).end_rotation(first)
+        assert running.open(Sealer([first]).seal(b"sealed anew")) == b"sealed anew"
+        assert Sealer([first]).open(running.seal(b"after")) == b"after"
+        assert running.open(before) == b"before"

@@ -77,3 +77,26 @@ def test_a_bad_key_is_refused_without_repeating_it(text: str) -> None:
         parse_key(text)
     assert not text or text not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_keys_that_changed_are_seen_and_those_known_before_still_open() -> None:
+    keys = [OLD]
+    running = Sealer(keys, lambda: keys)
+    before = running.seal(b"before")
+    keys = [NEW]
+    assert running.open(Sealer([NEW]).seal(b"by another process")) == b"by another process"
+    assert Sealer([NEW]).open(running.seal(b"after")) == b"after"
+    assert running.open(before) == b"before"
+    assert not running.is_first(before)
+    assert running.is_first(running.seal(b"after"))
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError(), ValueError()])
+def test_keys_that_cannot_be_read_again_leave_those_in_memory(error: Exception) -> None:
+    def fail() -> list[bytes]:
+        raise error
+
+    running = Sealer([OLD], fail)
+    assert running.open(running.seal(b"content")) == b"content"
+    with pytest.raises(NotConfigured):
+        running.open(Sealer([NEW]).seal(b"content"))

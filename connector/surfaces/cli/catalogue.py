@@ -37,6 +37,11 @@ EVERYDAY = (
     ),
     Command("serve", "Serve HTTP and work, in one process.", "connector.commands.serve"),
     Command("token", "Create, list and revoke named tokens with scopes.", "connector.commands.token"),
+    Command(
+        "rotate-key",
+        "Seal what is stored anew, with the first key or a fresh one.",
+        "connector.commands.rotate_key",
+    ),
     Command("sandbox", "Run the stand-ins for Koji and Amplitude.", "connector.commands.sandbox"),
 )
 
