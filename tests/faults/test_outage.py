@@ -36,6 +36,8 @@ async def test_a_week_without_koji_delays_what_must_be_read_and_nothing_else(wor
     for _ in range(7):
         await world.seen("int-0", status="pending")
         world.move(DAY)
+    # a week took milliseconds: the lane may just have had to take its lease again
+    await world.ended("int-whole")
     assert world.completed() == ["int-whole"]
     await world.control("DELETE", "/koji/faults")
     await counted(world, "int-whole", *ids)
