@@ -95,9 +95,11 @@ def _sqlite(database_url: str, *, begin: str, connections: int, read_only: bool 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None
-        for pragma in (*_PRAGMAS, *(("query_only=ON",) if read_only else _WRITER_PRAGMAS)):
+        for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
         _keep_log(connection)
+        for pragma in ("query_only=ON",) if read_only else _WRITER_PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

@@ -399,7 +399,7 @@ audit = Table(
     Column("operation", Text, nullable=False),
     Column("effect", Text, nullable=False),
     Column("touched", Text, nullable=False),
-    Index("audit_at", "connection", "at"),
+    Index("audit_connection", "connection", "id"),  # a page is the newest of a connection,
 )
 
 # an entry is written before its operation begins, so that a crash hides nothing; how it ended is a second row

@@ -60,7 +60,7 @@ async def execute(
 
 
 def _check(ctx: Context, op: AnyOperation, payload: Input) -> None:
-    _check_scope(ctx.caller, op)
+    check_scope(ctx.caller, op)
     if not op.spans_connections or "connection" in payload.model_fields_set:
         _check_connection(ctx, ctx.caller, payload.connection)
 
@@ -100,7 +100,8 @@ def digest(payload: Input) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _check_scope(caller: Caller, op: AnyOperation) -> None:
+def check_scope(caller: Caller, op: AnyOperation) -> None:
+    """Raise `Forbidden` when an operation has an effect that the caller has no scope for."""
     needed = op.effect.value
     if needed not in caller.scopes:
         raise Forbidden(

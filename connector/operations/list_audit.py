@@ -36,8 +36,9 @@ class AuditOutput(BaseModel):
         description="Ids that were given, and of launches and runs that were begun; never an address."
     )
     outcome: str | None = Field(
-        description="done, dry_run, replayed (the stored answer of its idempotency key), or the code of its "
-        "error; null while it is at work or when its process ended in the middle."
+        description="done (answered; what it began may go on), dry_run, replayed (the stored answer of its "
+        "idempotency key), or the code of its error; null while it is at work or when its process ended in "
+        "the middle."
     )
     ended_at: str | None = Field(description="When it ended, ISO 8601.")
 

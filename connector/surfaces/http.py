@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from connector.errors import NotFound, StoreUnavailable
+from connector.errors import ConnectorError, NotFound, StoreUnavailable
 from connector.operations.base import AnyOperation, Effect, Input, Output
-from connector.operations.execute import Executed, execute
+from connector.operations.execute import Executed, check_scope, execute
 from connector.operations.status_url import status_url as operation_url
 from connector.ports import Context
 from connector.surfaces.auth import Gate
@@ -56,7 +56,11 @@ def _action_route(operations: Sequence[AnyOperation], context: ContextOf, gate: 
         ctx = context()
         if ctx.stopping.is_set():
             raise StoreUnavailable("The server is stopping; send the request again.", code="stopping")
-        payload = await read_input(request, op)
+        try:
+            payload = await read_input(request, op)
+        except ConnectorError:
+            check_scope(caller, op)  # whoever may not call it is told that, not how to call it
+            raise
         done = await execute(ctx, op, payload, caller=caller, by_name=by_name)
         return answer(done, payload, ctx.settings.public_url)
 

@@ -127,9 +127,9 @@ async def until(condition: Callable[[], Awaitable[T]], seconds: float = 20.0) ->
 
 
 @asynccontextmanager
-async def serving(app: Any) -> AsyncIterator[str]:
-    """Serve an application on a loopback port of this event loop and yield its URL."""
-    config = uvicorn.Config(app, log_level="critical", access_log=False, lifespan="off")
+async def serving(app: Any, config: uvicorn.Config | None = None) -> AsyncIterator[str]:
+    """Serve an application on a loopback port of this event loop, as `config` says, and yield its URL."""
+    config = config or uvicorn.Config(app, log_level="critical", access_log=False, lifespan="off")
     config.load()
     state = ServerState()
 

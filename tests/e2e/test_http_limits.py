@@ -8,11 +8,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from uvicorn.server import ServerState
 
 from connector.commands import http_limits
 from connector.commands.http_server import LARGEST_HEAD, config
-from tests.e2e.harness import TOKEN, World, open_world, sign
+from tests.e2e.harness import TOKEN, World, open_world, serving, sign
 
 AUTHORIZED = f"Authorization: Bearer {TOKEN}\r\n".encode()
 PING = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -21,22 +20,8 @@ PING = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 @asynccontextmanager
 async def door(world: World) -> AsyncIterator[int]:
     """Serve a world's application through the protocol of `serve`; yield the port."""
-    served = config(world.app, "127.0.0.1", 0)
-    served.load()
-    state = ServerState()
-
-    def protocol() -> asyncio.Protocol:
-        made: asyncio.Protocol = served.http_protocol_class(config=served, server_state=state, app_state={})  # type: ignore[call-arg]  # asyncio's name for any protocol class
-        return made
-
-    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        for connection in list(state.connections):
-            connection.transport.abort()
-        await asyncio.gather(*state.tasks, return_exceptions=True)
+    async with serving(world.app, config(world.app, "127.0.0.1", 0)) as url:
+        yield int(url.rpartition(":")[2])
 
 
 @pytest.fixture

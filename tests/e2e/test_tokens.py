@@ -44,6 +44,10 @@ async def test_a_scope_opens_its_effect_and_no_other(world: World) -> None:
     assert (await world.client.get("/actions/list_syncs", headers=reader)).status_code == 200
     refused = await world.client.post("/actions/cancel_launch", json={"launch_id": "lau_1"}, headers=reader)
     assert "write" in assert_problem(refused, 403, "missing_scope")["detail"]
+    # also when the body is wrong: who may not call it need not learn how
+    for content in ("{}", "no json"):
+        refused = await world.client.post("/actions/cancel_launch", content=content, headers=reader)
+        assert_problem(refused, 403, "missing_scope")
     me = (await world.client.get("/me", headers=reader)).json()
     assert (me["scopes"], me["connections"]) == (["read"], ["default", "shop"])
     writer = await a_token(world, "write", name="robot")
