@@ -47,6 +47,10 @@ class Standing(NamedTuple):
     taken_at: int | None
 
 
+Known = tuple[Standing | None, ...]
+"""What is known of a row: nothing, one standing where all its aliases are one person, or one for each."""
+
+
 class Rules(NamedTuple):
     """How many may be invited, and after how many days somebody may be asked again (None: never)."""
 
@@ -132,23 +136,28 @@ class Selection:
         self._seen = seen if seen is not None else _Seen()
         self._chosen = 0
 
-    def take(
-        self, rows: Iterable[tuple[Member, tuple[int, ...]]], history: Mapping[int, Standing]
-    ) -> list[Choice]:
-        """Decide over the next rows, each with the keys of its aliases; `history` is by key."""
-        return [Choice(one, keys, self._decide(keys, history)) for one, keys in rows]
+    def take(self, rows: Sequence[tuple[Member, tuple[int, ...]]], history: Sequence[Known]) -> list[Choice]:
+        """Decide over the next rows, each with the keys of its aliases; `history` tells of each."""
+        return [
+            Choice(one, keys, self._decide(keys, known))
+            for (one, keys), known in zip(rows, history, strict=True)
+        ]
 
-    def _decide(self, keys: tuple[int, ...], history: Mapping[int, Standing]) -> SkipReason | None:
+    def _decide(self, keys: tuple[int, ...], known: Known) -> SkipReason | None:
         if not keys:
             return SkipReason.NO_IDENTIFIER
-        known = [one for key in keys if (one := history.get(key)) is not None] if history else ()
-        # two rows that share no alias are one person when the book says so
-        others = {one.person for one in known if one.person not in keys} if known else ()
+        marks, last = keys, None
+        for one in known:
+            if one is None:
+                continue
+            if one.person not in marks:  # two rows that share no alias are one person when the book says so
+                marks = (*marks, one.person)
+            if one.taken_at is not None and (last is None or one.taken_at > last):
+                last = one.taken_at
         # every mark is added, also behind one that was there
-        fresh = [self._seen.add(mark) for mark in (*keys, *others)]
-        if False in fresh:
+        if False in [self._seen.add(mark) for mark in marks]:
             return SkipReason.DUPLICATE
-        if known and (reason := held([one.taken_at for one in known], self._rules, self._now)):
+        if last is not None and (reason := held(last, self._rules, self._now)):
             return reason
         if self._chosen >= self._rules.limit:
             return SkipReason.OVER_LIMIT
@@ -156,14 +165,11 @@ class Selection:
         return None
 
 
-def held(taken_at: Sequence[int | None], rules: Rules, now: int) -> SkipReason | None:
-    """Return why somebody who was invited at those times may not be invited now, or None."""
-    times = [at for at in taken_at if at is not None]
-    if not times:
-        return None
+def held(taken_at: int, rules: Rules, now: int) -> SkipReason | None:
+    """Return why somebody who was last invited at that time may not be invited now, or None."""
     if rules.reinvite_after_days is None:
         return SkipReason.ALREADY
-    return SkipReason.RECENTLY if now - max(times) < rules.reinvite_after_days * _DAY else None
+    return SkipReason.RECENTLY if now - taken_at < rules.reinvite_after_days * _DAY else None
 
 
 def select(
@@ -176,7 +182,8 @@ def select(
 ) -> Plan:
     """Return the plan for a whole cohort; `history` is by the `key` of an alias, `now` in ms."""
     selection, plan = Selection(rules, now), Plan()
-    plan.add(selection.take(((one, tuple(map(key, aliases(one)))) for one in members), history))
+    rows = [(one, tuple(map(key, aliases(one)))) for one in members]
+    plan.add(selection.take(rows, [tuple(map(history.get, keys)) for _, keys in rows]))
     return plan
 
 

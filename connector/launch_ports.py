@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from connector.eligibility import Choice, Member, Rules, Standing
+from connector.eligibility import Choice, Known, Member, Rules
 from connector.inviting import Handed, Invitation, InvitationState, Invited, Launch, LaunchStatus, Phase
 
 if TYPE_CHECKING:  # which hands these protocols on in its context
@@ -54,8 +54,8 @@ class Launches(Protocol):
         """Return one stored piece of a launch's members; None after the last."""
         ...
 
-    async def history(self, keyed: Sequence[KeyedMember]) -> Mapping[int, Standing]:
-        """Return what is known of these aliases, by key."""
+    async def history(self, keyed: Sequence[KeyedMember]) -> Sequence[Known]:
+        """Return what is known of each of these members, in their order."""
         ...
 
     async def begin_reading(self, lease: Lease | None, launch_id: str) -> bool:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence, Sized
+from contextlib import aclosing
+from typing import ParamSpec, TypeVar
 
 from connector.compact_set import CompactSet
-from connector.eligibility import Choice, Member, Rules, Selection, SkipReason, Standing
+from connector.eligibility import Known, Member, Rules, Selection, SkipReason
 from connector.errors import InvalidInput
 from connector.inviting import Launch
+from connector.launch_ports import KeyedMember
 from connector.ports import Context, Lease
 
 LARGEST_COHORT = 2_000_000
 MOST_A_MONTH, MOST_IN_TEN_MINUTES = 500, 60  # Amplitude's limits on cohort downloads
 MONTH, TEN_MINUTES = 30 * 86_400_000, 600_000
-CHUNK = 5_000
+CHUNK = 4_096  # what history is asked for at once
 _SMALL = 200
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def rules_of(ctx: Context, launch: Launch) -> Rules:
@@ -37,37 +42,55 @@ async def decide(
     selection = Selection(rules_of(ctx, launch), ctx.clock.now(), CompactSet())
     field = "members" if launch.cohort_id is None else "cohort_id"
     total = 0
-    async for piece in pieces:
-        total += len(piece)
-        if total > LARGEST_COHORT:
-            raise InvalidInput.of(field, f"has more than {LARGEST_COHORT:,} people", code="cohort_too_large")
-        small = len(piece) <= _SMALL
-        keyed = (
-            launches.keyed(launch.connection, piece)
-            if small
-            else await asyncio.to_thread(launches.keyed, launch.connection, piece)
-        )
-        history = await launches.history(keyed)
-        choices = (
-            selection.take(keyed, history)
-            if small
-            else await asyncio.to_thread(selection.take, keyed, history)
-        )
-        learn = [choice for choice in choices if _teaches(choice, history)]
-        if not await launches.add_choices(lease, launch.id, choices, learn, ctx.clock.now()):
-            return None
+    async with aclosing(_known(ctx, launch, pieces)) as known:
+        async for keyed, history in known:
+            total += len(keyed)
+            if total > LARGEST_COHORT:
+                words = f"has more than {LARGEST_COHORT:,} people"
+                raise InvalidInput.of(field, words, code="cohort_too_large")
+            choices = await _aside(keyed, selection.take, keyed, history)
+            learn = [
+                choice for choice, one in zip(choices, history, strict=True) if _teaches(choice.reason, one)
+            ]
+            if not await launches.add_choices(lease, launch.id, choices, learn, ctx.clock.now()):
+                return None
     if not total:
         raise InvalidInput.of(field, "has nobody in it; nobody was invited", code="cohort_empty")
     return await launches.end_planning(lease, launch.id, ctx.clock.now())
 
 
-def _teaches(choice: Choice, history: Mapping[int, Standing]) -> bool:
+async def _known(
+    ctx: Context, launch: Launch, pieces: AsyncIterable[Sequence[Member]]
+) -> AsyncGenerator[tuple[Sequence[KeyedMember], Sequence[Known]], None]:
+    """Yield each piece with what is known of it; the store is asked of the next while one is decided over.
+
+    What a piece teaches cannot change how the next is decided: the selection remembers all that it has seen.
+    """
+    before: tuple[Sequence[KeyedMember], asyncio.Task[Sequence[Known]]] | None = None
+    try:
+        async for piece in pieces:
+            keyed = await _aside(piece, ctx.launches.keyed, launch.connection, piece)
+            asked, before = before, (keyed, asyncio.ensure_future(ctx.launches.history(keyed)))
+            if asked is not None:
+                yield asked[0], await asked[1]
+        if before is not None:
+            yield before[0], await before[1]
+    finally:
+        if before is not None:
+            before[1].cancel()
+
+
+async def _aside(size: Sized, work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
+    """Do work over a large piece in a thread of its own, so that others are answered meanwhile."""
+    if len(size) <= _SMALL:
+        return work(*given, **named)
+    return await asyncio.to_thread(work, *given, **named)
+
+
+def _teaches(reason: SkipReason | None, known: Known) -> bool:
     """Tell whether a row may tell us an alias that we did not know of somebody whom we know."""
-    if choice.reason in (None, SkipReason.DUPLICATE):
-        return True
-    found = [history.get(key) for key in choice.keys]
     # all known as one person, or none known at all: there is nothing to learn
-    return found.count(found[0]) != len(found) if found else False
+    return reason is None or reason is SkipReason.DUPLICATE or len(known) > 1
 
 
 async def activate(ctx: Context, launch: Launch) -> None:

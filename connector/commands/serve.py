@@ -49,12 +49,12 @@ def serve(settings: Settings, *, workers: bool) -> int:
         _, server = make_server(
             settings, workers=workers, started=lambda: announce(settings, new_token, workers=workers)
         )
-        _spare_the_collector()
+        spare_the_collector()
         server.run(sockets)
     return 0 if server.started else 1
 
 
-def _spare_the_collector() -> None:
+def spare_the_collector() -> None:
     """Let the garbage collector leave alone what start-up made, and look less often at what requests make."""
     gc.collect()
     gc.freeze()
@@ -98,6 +98,7 @@ async def _work(settings: Settings) -> int:
         with suppress(NotImplementedError):  # Windows: Ctrl-C arrives as KeyboardInterrupt
             loop.add_signal_handler(one, end)
     async with build(settings, workers=True):
+        spare_the_collector()
         say(f"{PROGRAM} works; another process must answer HTTP. Ctrl-C ends it.")
         await stop.wait()
     return 0

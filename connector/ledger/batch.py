@@ -18,8 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from connector.json_text import loads
 
 Row = Sequence[Any]
-# rows a statement: few sizes, so that the driver keeps each prepared
-_SQLITE_SIZES: Final = (256, 128, 64, 32, 16, 8, 4, 2, 1)
+_SQLITE_ROWS_AT_ONCE: Final = 256
 # jsonb is parsed once, json once for every column
 _POSTGRES_ROWS: Final = "(SELECT {picked} FROM jsonb_array_elements(CAST(%(rows)s AS jsonb)))"
 _SQLITE_ROWS: Final = "(SELECT {picked} FROM (VALUES {values}))"
@@ -31,7 +30,8 @@ class Batch:
     In `template`, `{names}` stands for the columns, `{rows}` for a derived table of them and `{changes}` for
     the assignments of those that are not in `key`. For a query, `{returns}` stands for what it returns, and
     `{lock}` for what keeps the rows of the table `s` until the transaction ends (SQLite has one writer
-    anyway). Column types are `text`, `bigint`, `integer` and `boolean`; SQLite needs none.
+    anyway). Column types are `text`, `bigint`, `integer` and `boolean`; SQLite needs none. `at_once` is how
+    many rows SQLite takes in one statement, a power of two: after each it waits for a busy interpreter.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class Batch:
         *,
         key: Collection[str] = (),
         returns: Sequence[str] = (),
+        at_once: int = _SQLITE_ROWS_AT_ONCE,
     ) -> None:
         changes = ", ".join(f"{name} = r.{name}" for name in columns if name not in key)
         template = template.replace("{names}", ", ".join(columns)).replace("{changes}", changes)
@@ -50,12 +51,10 @@ class Batch:
             .replace("{returns}", shown)
             .replace("{lock}", "ORDER BY s.connection, s.interview_id FOR UPDATE OF s")
         )
-        self._sqlite = {
-            size: template.replace("{rows}", _sqlite_rows(columns, size))
-            .replace("{returns}", f"json_group_array(json_array({shown}))")
-            .replace("{lock}", "")
-            for size in _SQLITE_SIZES
-        }
+        self._template, self._columns, self._shown = template, columns, shown
+        # few sizes, so that the driver keeps each prepared
+        self._sizes = [1 << power for power in reversed(range(at_once.bit_length()))]
+        self._sqlite: dict[int, str] = {}
 
     def execute(self, connection: Connection, values: Sequence[Row]) -> int:
         """Run it over `values`, rows in the order of the columns; return how many rows it changed."""
@@ -74,16 +73,25 @@ class Batch:
         """Run it on the driver: a batch is several statements, and SQLAlchemy's care for each costs more."""
         execute = cast("sqlite3.Connection", connection.connection.driver_connection).execute
         start = 0
-        for size in _SQLITE_SIZES:
+        for size in self._sizes:
             while len(values) - start >= size:
                 flat = tuple([value for row in values[start : start + size] for value in row])
                 try:
-                    yield execute(self._sqlite[size], _bindable(flat))
+                    yield execute(self._of_size(size), _bindable(flat))
                 except sqlite3.Error as error:
                     raise DBAPIError.instance(
                         None, None, error, sqlite3.Error, hide_parameters=True, dialect=connection.dialect
                     ) from error
                 start += size
+
+    def _of_size(self, size: int) -> str:
+        if size not in self._sqlite:
+            self._sqlite[size] = (
+                self._template.replace("{rows}", _sqlite_rows(self._columns, size))
+                .replace("{returns}", f"json_group_array(json_array({self._shown}))")
+                .replace("{lock}", "")
+            )
+        return self._sqlite[size]
 
 
 def fetch(connection: Connection, query: Select[Any]) -> list[Row]:

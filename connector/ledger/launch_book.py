@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from connector.eligibility import Choice, Member, Rules, Standing
+from connector.eligibility import Choice, Known, Member, Rules
 from connector.inviting import Handed, Invitation, InvitationState, Invited, Launch, Phase
 from connector.launch_ports import KeyedMember
 from connector.ledger import binding, invitations, launches, leases, people, planning
@@ -72,9 +72,9 @@ class LaunchBook:
         """Return one stored piece of a launch's members."""
         return await self._store.read(lambda c: planning.source(c, launch_id, position))
 
-    async def history(self, keyed: Sequence[KeyedMember]) -> Mapping[int, Standing]:
-        """Return what is known of aliases."""
-        keys = [key for _, keys in keyed for key in keys]
+    async def history(self, keyed: Sequence[KeyedMember]) -> Sequence[Known]:
+        """Return what is known of members."""
+        keys = [keys for _, keys in keyed]
         return await self._store.read(lambda c: people.history(c, keys))
 
     async def begin_reading(self, lease: Lease | None, launch_id: str) -> bool:
@@ -265,8 +265,7 @@ class InvitationBook:
         """Return the newest invitation that takes a person."""
 
         def query(connection: Connection) -> Invitation | None:
-            known = people.history(connection, keys)
-            return binding.of_person(connection, [one.person for one in known.values()])
+            return binding.of_person(connection, sorted(set(people.behind(connection, keys).values())))
 
         return await self._store.read(query)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from sqlalchemy import Connection, update
 
@@ -23,14 +24,22 @@ _TAKEN = Batch(
     {"person": "bigint"},
     returns=["r.person", _LAST.replace("{person}", "r.person")],
 )
+_IS_ONE = (
+    "a.person IN (r.a, r.b, r.c) AND (r.b IS NULL OR b.person = a.person) "
+    "AND (r.c IS NULL OR c.person = a.person)"
+)
 _HISTORY = Batch(
-    "SELECT {returns} FROM {rows} AS r JOIN alias AS a ON a.key = r.key",
-    {"key": "bigint"},
+    "SELECT {returns} FROM {rows} AS r LEFT JOIN alias AS a ON a.key = r.a LEFT JOIN alias AS b "
+    "ON b.key = r.b LEFT JOIN alias AS c ON c.key = r.c "
+    "WHERE coalesce(a.person, b.person, c.person) IS NOT NULL",
+    {"place": "integer", "a": "bigint", "b": "bigint", "c": "bigint"},
     returns=[
-        "a.key",
+        "r.place",
         "a.person",
-        f"CASE WHEN a.key = a.person THEN {_LAST.replace('{person}', 'a.person')} END",
+        # nearly always all aliases are of one person, who is named after one of them: nothing is left to ask
+        f"CASE WHEN {_IS_ONE} THEN {_LAST.replace('{person}', 'a.person')} END",
     ],
+    at_once=4_096,
 )
 _PERSONS = Batch(
     "SELECT {returns} FROM {rows} AS r JOIN alias AS a ON a.key = r.key",
@@ -42,6 +51,14 @@ _INSERT = Batch(
     "NOTHING",
     {"key": "bigint", "person": "bigint"},
 )
+
+
+_PADS: Final[Sequence[tuple[None, ...]]] = (
+    (None,) * 3,
+    (None,) * 2,
+    (None,),
+    (),
+)  # a member has up to 3 aliases
 
 
 def alias_keys(key: bytes, connection: str, member: Member) -> tuple[int, ...]:
@@ -57,16 +74,45 @@ def alias_keys(key: bytes, connection: str, member: Member) -> tuple[int, ...]:
     )
 
 
-def history(connection: Connection, keys: Iterable[int]) -> dict[int, Standing]:
-    """Return what is known of aliases, by key; sorted, because neighbours lie on one page."""
+def history(connection: Connection, asked: Sequence[tuple[int, ...]]) -> list[tuple[Standing | None, ...]]:
+    """Return what is known of each member, given by the keys of their aliases.
+
+    Nothing where none is known, one standing where all are one person, otherwise one for each alias.
+    """
+    known: list[tuple[Standing | None, ...]] = [()] * len(asked)
+    # sorted, because neighbours lie on one page
+    rows = sorted([(keys[0], place, keys) for place, keys in enumerate(asked) if keys])
+    found = _HISTORY.fetch(connection, [(place, *keys, *_PADS[len(keys)]) for _, place, keys in rows])
+    unsure: list[int] = []
+    for place, person, at in found:
+        if at is None:
+            unsure.append(place)
+        else:
+            known[place] = (Standing(person, at),)
+    if unsure:
+        _tell_apart(connection, asked, unsure, known)
+    return known
+
+
+def _tell_apart(
+    connection: Connection,
+    asked: Sequence[tuple[int, ...]],
+    places: Sequence[int],
+    known: list[tuple[Standing | None, ...]],
+) -> None:
+    """Fill in members whose aliases are of several people, or of somebody who was never invited."""
+    persons = behind(connection, [key for place in places for key in asked[place]])
+    taken = _TAKEN.fetch(connection, [(person,) for person in sorted(set(persons.values()))])
+    standing = {person: Standing(person, at) for person, at in taken}
+    for place in places:
+        found = tuple([standing[persons[key]] if key in persons else None for key in asked[place]])
+        known[place] = found[:1] if len(set(found)) == 1 else found
+
+
+def behind(connection: Connection, keys: Iterable[int]) -> dict[int, int]:
+    """Return the person behind each alias that is known."""
     asked = [(key,) for key in sorted(set(keys))]
-    if not asked or not (found := _HISTORY.fetch(connection, asked)):
-        return {}
-    # a person is named after one alias, which nearly always is asked for too: it brings the answer along
-    standing = {key: Standing(person, at) for key, person, at in found if key == person}
-    if others := [(person,) for person in sorted({row[1] for row in found} - standing.keys())]:
-        standing |= {person: Standing(person, at) for person, at in _TAKEN.fetch(connection, others)}
-    return {key: standing[person] for key, person, _ in found}
+    return {row[0]: row[1] for row in _PERSONS.fetch(connection, asked)} if asked else {}
 
 
 def learn(connection: Connection, choices: Sequence[Choice]) -> dict[int, int]:
@@ -75,8 +121,7 @@ def learn(connection: Connection, choices: Sequence[Choice]) -> dict[int, int]:
     A row that is not invited teaches new aliases only of somebody who is known already: of others nothing is
     kept. Rows that join two known persons make them one. The caller has the people locked.
     """
-    asked = sorted({(key,) for choice in choices for key in choice.keys})
-    stored: Mapping[int, int] = {row[0]: row[1] for row in _PERSONS.fetch(connection, asked)} if asked else {}
+    stored = behind(connection, [key for choice in choices for key in choice.keys])
     persons = dict(stored)
     joined: dict[int, int] = {}
 

@@ -182,11 +182,12 @@ def activate(connection: Connection, launch_id: str, rules: Rules, now: int, lim
         .order_by(invitation.c.position)
         .limit(limit)
     ).all()
-    taken: dict[int, list[int | None]] = {}
+    taken: dict[int, int] = {}
     here: set[int] = set()  # two planned rows may have turned out to be one person
     asked = sorted({(row.person,) for row in planned})
     for person, at, of, state in _TAKEN.fetch(connection, asked) if asked else ():
-        taken.setdefault(person, []).append(people.QUEUED if state in ("waiting", "sending") else at)
+        last: int = people.QUEUED if state in ("waiting", "sending") else at
+        taken[person] = max(taken.get(person, last), last)
         if of == launch_id:
             here.add(person)
     going: list[tuple[str, int]] = []
@@ -194,10 +195,11 @@ def activate(connection: Connection, launch_id: str, rules: Rules, now: int, lim
     skipped: Counter[str] = Counter(one.skipped)
     for row in planned:
         over = one.waiting + len(going) >= rules.limit
-        twice = SkipReason.DUPLICATE if row.person in here else None
-        reason = (
-            twice or held(taken.get(row.person, ()), rules, now) or (SkipReason.OVER_LIMIT if over else None)
-        )
+        reason = SkipReason.DUPLICATE if row.person in here else None
+        if reason is None and row.person in taken:
+            reason = held(taken[row.person], rules, now)
+        if reason is None and over:
+            reason = SkipReason.OVER_LIMIT
         if reason is None:
             going.append((row.id, now))
             here.add(row.person)

@@ -110,12 +110,12 @@ async def _known(ctx: Context, given: StartInput, whom: Member) -> StartOutput |
     """Return the answer for somebody who was invited before, None for anybody else."""
     ((_, keys),) = ctx.launches.keyed(given.connection, [whom])
     earlier = await ctx.invitations.of_person(keys)
-    if earlier is None:
+    if earlier is None or earlier.taken_at is None:
         return None
     rules = Rules(1, given.reinvite_after_days)
     now = ctx.clock.now()
     # who waits for a start is asked soon enough, whatever may be asked again
-    reason = held([now + 1 if earlier.state in _GOING else earlier.taken_at], rules, now)
+    reason = held(now + 1 if earlier.state in _GOING else earlier.taken_at, rules, now)
     if reason is SkipReason.ALREADY:
         status = "in_doubt" if earlier.state is InvitationState.IN_DOUBT else "already_invited"
         return _output(ctx, given, status, earlier, None)

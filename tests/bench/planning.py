@@ -12,6 +12,7 @@ from pathlib import Path
 from connector import planning
 from connector.amplitude.cohort_file import CohortFile
 from connector.clock import SystemClock
+from connector.commands.serve import spare_the_collector
 from connector.eligibility import Member, member
 from connector.inviting import Launch, LaunchOptions, LaunchStatus, Phase
 from connector.ledger.book import Book, open_book
@@ -32,6 +33,7 @@ def measure(directory: Path, people: int) -> None:
         writer.writerows(
             [n, f"user-{n:07d}", f"person-{n:07d}@example.com", f"Person {n}"] for n in range(people)
         )
+    spare_the_collector()
     asyncio.run(_measure(directory, file, people))
 
 

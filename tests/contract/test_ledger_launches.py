@@ -29,6 +29,7 @@ from connector.inviting import (
 )
 from connector.ledger.book import Book, open_book
 from connector.ledger.launch_rows import load_launch
+from connector.ledger.people import QUEUED
 from connector.ledger.resealing import Tally, reseal
 from connector.ledger.schema import (
     alias,
@@ -348,7 +349,7 @@ async def test_an_interrupted_attempt_to_decide_is_forgotten(desk: Desk) -> None
     launches = desk.book.launches
     assert await launches.begin_reading(None, one.id)
     keyed = launches.keyed("default", persons(1, 2))
-    choices = Selection(Rules(CAP, None), NOW).take(keyed, {})
+    choices = Selection(Rules(CAP, None), NOW).take(keyed, [()] * len(keyed))
     assert await launches.add_choices(None, one.id, choices, choices, NOW)
     assert (await desk.find(one.id)).planned == 2
     await desk.decide_over(one, persons(2, 3, 4))
@@ -361,7 +362,7 @@ async def test_planning_that_was_called_off_stores_nothing_more(desk: Desk) -> N
     launches = desk.book.launches
     assert await launches.begin_reading(None, one.id)
     await launches.cancel(one.id, NOW)
-    choices = Selection(Rules(CAP, None), NOW).take(launches.keyed("default", persons(1)), {})
+    choices = Selection(Rules(CAP, None), NOW).take(launches.keyed("default", persons(1)), [()])
     assert not await launches.add_choices(None, one.id, choices, choices, NOW)
     assert await launches.end_planning(None, one.id, NOW) is None
     assert not await launches.begin_reading(None, one.id)
@@ -373,7 +374,7 @@ async def test_planning_that_cannot_succeed_ends_with_its_reason_and_nobody(desk
     one = await desk.create(source=[persons(1)])
     launches = desk.book.launches
     await launches.begin_reading(None, one.id)
-    choices = Selection(Rules(CAP, None), NOW).take(launches.keyed("default", persons(1, 1)), {})
+    choices = Selection(Rules(CAP, None), NOW).take(launches.keyed("default", persons(1, 1)), [(), ()])
     await launches.add_choices(None, one.id, choices, choices, NOW)
     await launches.end_unplanned(None, one.id, "cohort_not_found", "There is none.", NOW + 5)
     ended = await desk.find(one.id)
@@ -548,7 +549,32 @@ async def test_connections_do_not_know_each_others_people(desk: Desk) -> None:
     launches = desk.book.launches
     [(_, mine)], [(_, theirs)] = (launches.keyed(name, persons(1)) for name in ("default", "other"))
     assert len({*mine, *theirs}) == 4
-    assert await launches.history([(persons(1)[0], theirs)]) == {}
+    assert await launches.history([(persons(1)[0], theirs)]) == [()]
+
+
+async def test_history_tells_of_each_member_in_order_what_its_aliases_tell(desk: Desk) -> None:
+    await desk.launch(*persons(1, 2))
+    await desk.decide(persons(3))  # planned, never taken
+    (one, two, three), new = persons(1, 2, 3), who("new@example.com", "new")
+    members = [
+        new,
+        one,
+        Member(None, one.email, None),
+        Member(one.user_id, two.email, None),  # two people
+        Member(two.user_id, "another@example.com", None),  # an alias that is not known yet
+        Member(None, None, None),
+        three,
+        Member("also@example.com", one.email, None),  # three aliases
+    ]
+    known = await desk.book.launches.history(desk.book.launches.keyed("default", members))
+    times = [[None if standing is None else standing.taken_at for standing in told] for told in known]
+    assert times == [[], [QUEUED], [QUEUED], [QUEUED] * 2, [QUEUED, None], [], [None], [None, QUEUED, None]]
+    first, second = known[1][0], known[4][0]
+    assert first is not None
+    assert second is not None
+    assert known[2] == (first,)
+    assert known[3] == (first, second)
+    assert first.person != second.person
 
 
 async def test_two_planned_rows_that_turn_out_to_be_one_person_are_started_once(desk: Desk) -> None:
@@ -791,7 +817,7 @@ async def test_whoever_lost_the_lease_changes_nothing(desk: Desk) -> None:
     heir = await desk.book.acquire(LANE, "heir", NOW + 30_001, 30_000)
     assert heir is not None
     launches, invitations, lost = desk.book.launches, desk.book.invitations, desk.lease
-    choices = Selection(Rules(CAP, None), NOW).take(launches.keyed("default", persons(9)), {})
+    choices = Selection(Rules(CAP, None), NOW).take(launches.keyed("default", persons(9)), [()])
     before = await desk.find(launched.id), await desk.find(plan.id), await desk.all_of(launched.id)
     tries: list[Callable[[], Awaitable[object]]] = [
         lambda: desk.begin(other),

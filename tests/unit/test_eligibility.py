@@ -157,7 +157,8 @@ def test_piece_by_piece_is_the_same_as_at_once(rows: list[Member], size: int, li
     whole = select(rows, {}, Rules(limit, None), NOW, key=key)
     selection = Selection(Rules(limit, None), NOW, CompactSet())
     keyed = [(one, tuple(map(key, aliases(one)))) for one in rows]
-    choices = [c for at in range(0, len(keyed), size) for c in selection.take(keyed[at : at + size], {})]
+    pieces = [keyed[at : at + size] for at in range(0, len(keyed), size)]
+    choices = [choice for piece in pieces for choice in selection.take(piece, [()] * len(piece))]
     assert [choice.member for choice in choices if choice.reason is None] == whole.invited
     assert Counter(choice.reason for choice in choices if choice.reason) == whole.skipped
 
