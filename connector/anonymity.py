@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connector.deciding import ANONYMOUS
+from connector.deciding import ANONYMOUS, SUPPRESSED
 from connector.models import Interview
 from connector.ports import Sync
 
@@ -10,8 +10,10 @@ _SAFE_IN_ATTEMPTS = ("at", "outcome", "status", "identify")
 
 
 def is_nobodys(reason: str | None, facts: Interview | None) -> bool:
-    """Tell whether an interview carries an anonymous mark, or was skipped because it is nobody's."""
-    return reason == ANONYMOUS or (facts is not None and facts.anonymous)
+    """Tell whether an interview is anonymous or its respondent was forgotten, by its mark or its skip."""
+    if reason in (ANONYMOUS, SUPPRESSED):
+        return True
+    return facts is not None and (facts.anonymous or facts.suppressed)
 
 
 def without_person(sync: Sync) -> Sync:
@@ -23,6 +25,7 @@ def without_person(sync: Sync) -> Sync:
         user_hash=None,
         identify=None,
         event=None,
+        respondent=None,
         attempts=tuple(
             {key: attempt[key] for key in _SAFE_IN_ATTEMPTS if key in attempt} for attempt in sync.attempts
         ),

@@ -25,6 +25,7 @@ from connector.koji import KojiClient
 from connector.koji_budget import BudgetedKoji
 from connector.lanes.amplitude import AmplitudeLane
 from connector.lanes.base import Lane
+from connector.lanes.forgetting import ForgettingLane
 from connector.lanes.intake import IntakeLane
 from connector.lanes.koji import KojiLane
 from connector.lanes.links import LinkLane
@@ -120,7 +121,12 @@ async def build(
 def lanes(context: Context) -> list[Lane]:
     """Return the lanes that the settings call for."""
     connections = context.settings.connections.values()
-    found: list[Lane] = [IntakeLane(context), UpkeepLane(context), PlanningLane(context)]
+    found: list[Lane] = [
+        IntakeLane(context),
+        UpkeepLane(context),
+        PlanningLane(context),
+        ForgettingLane(context),
+    ]
     found += [LinkLane(context, c.name) for c in connections if c.koji_invite_by == "link"]
     for name, mine in _by_lane(connections, lambda c: c.koji_lane).items():
         names = tuple(c.name for c in mine)

@@ -9,7 +9,7 @@ from connector.identity import is_told, unusable, whose
 from connector.models import Interview
 from connector.settings import Connection
 
-ANONYMOUS = "anonymous"
+OTHER_PROJECT, SUPPRESSED, ANONYMOUS = "other_project", "suppressed", "anonymous"
 _UNFINISHED = frozenset({"processing", "pending", "in_progress", "queued"})
 
 
@@ -70,7 +70,9 @@ def _told_against(interview: Interview, connection: Connection, *, nobody: bool)
     """Return the reason to skip that stands whatever else may still be heard."""
     ours = connection.koji_project_id
     if ours and interview.project_id and interview.project_id != ours:
-        return "other_project"
+        return OTHER_PROJECT
+    if interview.suppressed:
+        return SUPPRESSED
     if nobody:
         return ANONYMOUS
     if interview.analysis_status == "failed":

@@ -17,6 +17,8 @@ from typing import NamedTuple, Protocol
 from connector.values import text
 
 MOST_EXAMPLES = 100
+FORGOTTEN = 0
+"""The person behind every alias of everybody who was forgotten."""
 _DAY = 86_400_000
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _LONGEST = 1_024
@@ -27,6 +29,7 @@ class SkipReason(StrEnum):
 
     NO_IDENTIFIER = "no_identifier"
     DUPLICATE = "duplicate_in_cohort"
+    SUPPRESSED = "suppressed"
     RECENTLY = "recently_interviewed"
     ALREADY = "already_invited"
     OVER_LIMIT = "over_limit"
@@ -91,8 +94,14 @@ class Plan:
                 self.invited.append(choice.member)
                 continue
             self.skipped[choice.reason] += 1
-            if choice.member.user_id is not None and len(self.examples) < MOST_EXAMPLES:
-                self.examples.append((choice.member.user_id, choice.reason))
+            if is_example(choice) and len(self.examples) < MOST_EXAMPLES:
+                self.examples.append((choice.member.user_id or "", choice.reason))
+
+
+def is_example(choice: Choice) -> bool:
+    """Tell whether a skipped row may be shown by its user id: nothing is kept of whoever was forgotten."""
+    skipped = choice.reason is not None and choice.reason is not SkipReason.SUPPRESSED
+    return skipped and choice.member.user_id is not None
 
 
 def member(user_id: object, email: object, name: object) -> Member:
@@ -146,17 +155,21 @@ class Selection:
     def _decide(self, keys: tuple[int, ...], known: Known) -> SkipReason | None:
         if not keys:
             return SkipReason.NO_IDENTIFIER
-        marks, last = keys, None
+        marks, last, forgotten = keys, None, False
         for one in known:
             if one is None:
                 continue
-            if one.person not in marks:  # two rows that share no alias are one person when the book says so
+            if one.person == FORGOTTEN:
+                forgotten = True
+            elif one.person not in marks:  # two rows that share no alias are one person when the book says so
                 marks = (*marks, one.person)
             if one.taken_at is not None and (last is None or one.taken_at > last):
                 last = one.taken_at
         # every mark is added, also behind one that was there
         if False in [self._seen.add(mark) for mark in marks]:
             return SkipReason.DUPLICATE
+        if forgotten:
+            return SkipReason.SUPPRESSED
         if last is not None and (reason := held(last, self._rules, self._now)):
             return reason
         if self._chosen >= self._rules.limit:

@@ -57,10 +57,13 @@ def merge(old: Interview | None, new: Interview) -> Interview:
     """Return what is known after `new`: its values where it has any, else the old ones.
 
     An anonymous mark is never taken back, because it was a promise to the respondent; with it nothing stays
-    that tells who that was. A null e-mail takes an e-mail back. The earliest webhook is nearest to the
-    completion. A finished analysis takes back that it failed.
+    that tells who that was. Nothing at all is learned of a respondent who was forgotten. A null e-mail takes
+    an e-mail back. The earliest webhook is nearest to the completion. A finished analysis takes back that it
+    failed.
     """
     merged = new if old is None else _over(old, new)
+    if merged.suppressed:
+        return merged.forgotten()
     if not merged.ready and merged.themes and merged.quality_score is not None:
         merged = merged._replace(ready=True)
     return merged.nobodys() if merged.anonymous else merged

@@ -65,6 +65,22 @@ def _identify(interview: Interview, user_id: str, completed_at: int) -> dict[str
     }
 
 
+def unset(user_id: str, now: int) -> str:
+    """Return the `$identify`, as JSON text, that takes every property of ours back from a user.
+
+    Without an insert id: taking them back twice is harmless, and once more may be needed later.
+    """
+    names = ("at", "sentiment", "themes", "quality")
+    return dumps(
+        {
+            "event_type": IDENTIFY_TYPE,
+            "user_id": user_id,
+            "time": now,
+            "user_properties": {"$unset": {f"last_interview_{name}": "-" for name in names}},
+        }
+    )
+
+
 def _event(
     interview: Interview, user_id: str, completed_at: int, koji_project_id: str | None, *, backfill: bool
 ) -> dict[str, Any]:

@@ -15,7 +15,8 @@ class Interview(NamedTuple):
     `themes` are in Koji's order. `quality_score` is 0 to 5, not rounded. `email_given` is true once anybody
     sent a `respondent_email`, even null: null says "nobody" where absence says nothing. `invitee` is the
     Amplitude user id (else the e-mail) of the invitation whose `external_id` came back, and what follows it
-    describes that invitation. `over` says that the interview has ended.
+    describes that invitation. `over` says that the interview has ended, `suppressed` that its respondent was
+    forgotten.
 
     A tuple, as `ports.Sync` and `ports.Delivery` are, because thousands a second are made of rows.
     """
@@ -44,6 +45,7 @@ class Interview(NamedTuple):
     cohort_name: str | None = None
     variant: str | None = None
     over: bool = False
+    suppressed: bool = False
 
     def nobodys(self) -> Interview:
         """Return it without what tells, or leads to, who the respondent is."""
@@ -56,6 +58,11 @@ class Interview(NamedTuple):
             cohort_name=None,
             variant=None,
         )
+
+    def forgotten(self) -> Interview:
+        """Return what stays of it once its respondent was forgotten."""
+        bare = Interview(self.interview_id, anonymous=self.anonymous, project_id=self.project_id)
+        return bare._replace(suppressed=True)
 
     def told(self) -> dict[str, Any]:
         """Return what differs from its default."""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from connector.amplitude.answers import Answer
 from connector.callers import OURSELVES, Caller
+from connector.forgetting import Forgettings
 from connector.inviting import Cohort, Started
 from connector.launch_ports import Invitations, Launches
 from connector.models import Interview, Stage, SyncStatus
@@ -108,7 +109,7 @@ class Sync(NamedTuple):
 
     `identify` and `event` are JSON text. From `frozen_at`, the first send, user id, insert ids and event stay
     as they are. `unknown_since` is the first attempt whose outcome nobody knows. `given` values came from a
-    caller, so that Koji is not read.
+    caller, so that Koji is not read. `respondent` is the keyed hash of whom the interview names, if anybody.
     """
 
     connection: str
@@ -137,6 +138,7 @@ class Sync(NamedTuple):
     backfill: bool = False
     force: bool = False
     pruned_at: int | None = None
+    respondent: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +280,11 @@ class Ledger(Protocol):
     """The one durable book. Every method raises `StoreUnavailable` when the store cannot be used."""
 
     hash_user: HashUser
+
+    @property
+    def forgettings(self) -> Forgettings:
+        """The people who are forgotten."""
+        ...
 
     async def ping(self) -> None:
         """Do nothing, successfully."""

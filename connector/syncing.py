@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from connector import mapping
 from connector.anonymity import is_nobodys, without_person
-from connector.deciding import Decision, Verdict, completion, decide
+from connector.deciding import OTHER_PROJECT, SUPPRESSED, Decision, Verdict, completion, decide
 from connector.hearing import Heard, heard_from_read, merge
 from connector.models import Interview, Stage, SyncStatus
 from connector.ports import Sync
@@ -27,6 +27,7 @@ __all__ = [
     "merge",
     "read_delay",
     "replay",
+    "suppress",
 ]
 
 GIVE_UP_AFTER = 24 * 3_600_000
@@ -90,7 +91,8 @@ def _marked_after(sync: Sync, at: int) -> Sync:
 
 def _step(sync: Sync, heard: Heard, hash_user: HashUser) -> Sync:
     assert sync.facts is not None  # noqa: S101 - advance has just set it
-    readable = heard.connection.koji_api_key is not None and not sync.facts.anonymous
+    closed = sync.facts.anonymous or sync.facts.suppressed
+    readable = heard.connection.koji_api_key is not None and not closed
     if heard.force and not heard.given and readable:
         return _reading(sync, "waiting_for_koji", heard)
     if sync.force and sync.stage is Stage.READ and not heard.read and not heard.given and readable:
@@ -110,6 +112,13 @@ def _step(sync: Sync, heard: Heard, hash_user: HashUser) -> Sync:
             return _pending(sync, decision, heard)
         case _:
             return _sendable(sync, decision, heard, hash_user)
+
+
+def suppress(sync: Sync) -> Sync:
+    """Return what stays of a sync whose respondent was forgotten: that there was one, and its outcome."""
+    facts = sync.facts or Interview(sync.interview_id)
+    other = sync.status is SyncStatus.SKIPPED and sync.reason == OTHER_PROJECT
+    return _skipped(sync._replace(facts=facts.forgotten()), OTHER_PROJECT if other else SUPPRESSED)
 
 
 def _waited_since(sync: Sync, now: int) -> int:

@@ -8,9 +8,11 @@ from typing import Any
 import structlog
 
 from connector.amplitude.answers import Answer, Kind
+from connector.forgetting import Unset
 from connector.lanes.base import CREDENTIAL_WAIT, backoff
 from connector.lanes.packing import by_user_rate, events_of, parts
 from connector.lanes.settling import accepted, attempt_of, back, pending, settlement
+from connector.mapping import unset
 from connector.models import Stage, SyncStatus
 from connector.ports import Amplitude, Context, Lease, Outgoing, Settlement
 
@@ -65,6 +67,9 @@ class AmplitudeLane:
             return quiet
         # asked first, because an idle lane must not write
         following = await self._context.ledger.next_due(Stage.SEND, self._connections)
+        if (one := await self._context.ledger.forgettings.due_unset(self._connections, now)) is not None:
+            await self._take_back(lease, one)
+            return 0
         if following is None or following > now:
             return None if following is None else following - now
         taken = await self._context.ledger.begin_send(lease, self._connections, now, self._batch)
@@ -120,6 +125,18 @@ class AmplitudeLane:
             await self._context.ledger.settle(
                 lease, settlements, self._context.clock.now(), self._paced_until
             )
+
+    async def _take_back(self, lease: Lease, one: Unset) -> None:
+        """Take our user properties back from somebody who was forgotten; what was in flight has landed."""
+        await self._pace()
+        now = self._context.clock.now()
+        answer = await self._amplitude.send([unset(one.user_id, now)], [one.user_id])
+        self._paced_until = now + self._pace_left() + self._cost(1)
+        await self._after(answer)
+        refused = answer.kind in (Kind.REJECTED, Kind.REFUSED, Kind.TOO_LARGE)
+        done = refused or answer.kind is Kind.ACCEPTED
+        due = None if done else now + 1000 * max(answer.held.values(), default=0)
+        await self._context.ledger.forgettings.settle_unset(lease, one, due=due, refused=refused, now=now)
 
     async def _pace(self) -> None:
         if wait := self._pace_left():

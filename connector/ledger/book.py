@@ -23,12 +23,14 @@ from connector.ledger import (
     migrations,
     notes,
     pruning,
+    respondents,
     runs,
     sending,
     syncs,
     tokens,
 )
 from connector.ledger.dialect import empty_log, writer_engine
+from connector.ledger.forgetting_book import ForgettingBook
 from connector.ledger.launch_book import InvitationBook, LaunchBook
 from connector.ledger.reader import Reader
 from connector.ledger.recent import Recent
@@ -68,6 +70,8 @@ class Book:
         self.hash_user: Callable[[str], str]
         self.launches: LaunchBook
         self.invitations: InvitationBook
+        self.forgettings: ForgettingBook
+        self._keep_out: Callable[[Connection, Sequence[Sync]], list[Sync]]
 
     async def obtain_keys(self, seal: keys.Seal, unseal: keys.Open) -> None:
         """Load the keys that hash people and sign plans, made at first start."""
@@ -76,6 +80,10 @@ class Book:
         self.hash_user = partial(keys.keyed_hash, key)
         self.launches = LaunchBook(self, key, plan_key)
         self.invitations = InvitationBook(self, seal, unseal)
+        self.forgettings = ForgettingBook(self, self._url, key, seal, unseal)
+        self._keep_out = lambda c, changed: respondents.keep_out(c, key, changed)
+        while await self.write(lambda c: respondents.fill(c, key)):
+            pass
 
     async def close(self) -> None:
         """Commit what is queued, then let go of the database."""
@@ -127,13 +135,14 @@ class Book:
 
         `revise` runs in the writer's thread and, when another process came in between, more than once. Of
         interviews that are nobody's, what came in about them is erased, whether or not it changed anything.
+        Whatever it makes of those whose respondent was forgotten, nothing but that is stored.
         """
 
         def work(connection: Connection) -> list[Sync]:
             if lease is not None:
                 leases.fence(connection, lease)
             before = syncs.load(connection, keys)
-            changed = list(revise(before))
+            changed = self._keep_out(connection, revise(before))
             syncs.save(connection, before, changed)
             inbox.mark_done(connection, done)
             if record:
@@ -288,17 +297,21 @@ class Book:
 
     async def claim_answer(self, scope: str, key: str, digest: str, now: int) -> Claim:
         """Claim an idempotency key, or tell its standing."""
+        # hashed, because people build both from names and addresses
+        key, digest = self.hash_user(key), self.hash_user(digest)
         return await self.write(lambda c: answers.claim(c, scope, key, digest, now))
 
     async def store_answer(
         self, scope: str, key: str, token: str | None, status: int, body: str, now: int
     ) -> None:
         """Store the answer of a claim."""
-        await self.write(lambda c: answers.store(c, scope, key, token, status, body, now))
+        hashed = self.hash_user(key)
+        await self.write(lambda c: answers.store(c, scope, hashed, token, status, body, now))
 
     async def release_answer(self, scope: str, key: str, token: str | None) -> None:
         """Give a claim back unanswered."""
-        await self.write(lambda c: answers.release(c, scope, key, token))
+        hashed = self.hash_user(key)
+        await self.write(lambda c: answers.release(c, scope, hashed, token))
 
     async def create_token(self, token: Token) -> bool:
         """Store a named token; False when its name was ever used."""

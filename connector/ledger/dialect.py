@@ -31,7 +31,7 @@ _PRAGMAS = (
 )
 # keep what every transaction changes in memory, and copy the log into the file every 16 MB
 _WRITER_PRAGMAS = ("cache_size=-16000", "wal_autocheckpoint=2000")
-_MIGRATION_LOCK, _PEOPLE_LOCK = 7_052_011, 7_052_012  # any constants of ours
+_MIGRATION_LOCK, _PEOPLE_LOCK, _SUPPRESSION_LOCK = 7_052_011, 7_052_012, 7_052_013  # any constants of ours
 # a process that was stopped in the middle of a transaction must not keep its rows from the others for ever
 _POSTGRES_LIMITS = "SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '10s'"
 _TRY_AGAIN = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock timeout
@@ -150,6 +150,18 @@ def lock_people(connection: Connection) -> None:
     """Let nobody else decide who is whom until the transaction ends (SQLite has one writer anyway)."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_PEOPLE_LOCK})")
+
+
+def lock_suppressions(connection: Connection) -> None:
+    """Let nobody decide over an interview until this transaction, in which somebody is forgotten, ends."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SUPPRESSION_LOCK})")
+
+
+def share_suppressions(connection: Connection) -> None:
+    """Let nobody be forgotten until this transaction ends (SQLite has one writer anyway)."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock_shared({_SUPPRESSION_LOCK})")
 
 
 def append_only(table: Table) -> None:

@@ -33,8 +33,8 @@ _SHOWN = 200
 _TAKEN = 16 * 1024 * 1024  # characters of bodies
 _row = attrgetter(*_COLUMNS)
 # as literals: a partial index is not used for a parameter
-_is_new = inbox.c.state == literal_column("'new'")
-_is_unreadable = inbox.c.state == literal_column("'unreadable'")
+IS_NEW = inbox.c.state == literal_column("'new'")
+IS_UNREADABLE = inbox.c.state == literal_column("'unreadable'")
 
 _INSERT = Batch(
     "INSERT INTO inbox ({names}) SELECT {names} FROM {rows} AS r WHERE true ON CONFLICT DO NOTHING", _COLUMNS
@@ -44,7 +44,8 @@ _MARK_DONE = Batch(
 )
 _ERASE = Batch(
     "UPDATE inbox SET body = NULL FROM {rows} AS r "
-    "WHERE inbox.connection = r.connection AND inbox.interview_id = r.interview_id AND inbox.state <> 'new'",
+    "WHERE inbox.connection = r.connection AND inbox.interview_id = r.interview_id "
+    "AND inbox.state <> 'new' AND inbox.body IS NOT NULL",
     _KEY,
 )
 _REREAD = Batch(
@@ -97,7 +98,7 @@ def new_ones(connection: Connection, names: Sequence[str], limit: int) -> list[t
 
 def _new(connection: Connection, name: str, limit: int) -> list[tuple[int, str]]:
     length = func.coalesce(func.length(inbox.c.body), 0)
-    query = select(inbox.c.id, inbox.c.digest, length).where(_is_new, inbox.c.connection == name)
+    query = select(inbox.c.id, inbox.c.digest, length).where(IS_NEW, inbox.c.connection == name)
     oldest = fetch(connection, query.order_by(inbox.c.id).limit(limit))
     before = accumulate((size for _, _, size in oldest), initial=0)
     return [
@@ -129,7 +130,7 @@ def of_interview(connection: Connection, name: str, interview_id: str) -> list[D
 
 def unreadable(connection: Connection, name: str, *, limit: int, before: int | None = None) -> list[Delivery]:
     """Return deliveries in which no interview id was found, newest first."""
-    query = _select_all().where(inbox.c.connection == name, _is_unreadable)
+    query = _select_all().where(inbox.c.connection == name, IS_UNREADABLE)
     if before is not None:
         query = query.where(inbox.c.id < before)
     return _read(connection, query.order_by(inbox.c.id.desc()).limit(limit))
@@ -141,13 +142,12 @@ def reread(connection: Connection, found: Mapping[int, tuple[str | None, str]]) 
         _REREAD.execute(connection, [(i, event, interview_id) for i, (event, interview_id) in found.items()])
 
 
-def erase_bodies(connection: Connection, keys: Sequence[tuple[str, str]]) -> None:
-    """Remove what was sent about interviews; that something came, and when, stays.
+def erase_bodies(connection: Connection, keys: Sequence[tuple[str, str]]) -> int:
+    """Remove what was sent about interviews; that something came, and when, stays. Return of how many.
 
     What nobody looked at yet is left to be looked at: it may tell that an interview is somebody's after all.
     """
-    if keys:
-        _ERASE.execute(connection, keys)
+    return _ERASE.execute(connection, keys) if keys else 0
 
 
 def latest_webhook(connection: Connection, name: str) -> Delivery | None:

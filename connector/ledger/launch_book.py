@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -13,22 +13,10 @@ from connector.launch_ports import KeyedMember
 from connector.ledger import binding, invitations, launches, leases, people, planning
 from connector.ledger.keys import Open, Seal
 from connector.ledger.launch_rows import find_launch
+from connector.ledger.store import Store, Work
 from connector.ports import Lease, ListFilter
 
 T = TypeVar("T")
-Work = Callable[[Connection], T]
-
-
-class Store(Protocol):
-    """The two ways to the database."""
-
-    async def write(self, work: Work[T]) -> T:
-        """Run work in a transaction; return after its commit."""
-        ...
-
-    async def read(self, query: Work[T]) -> T:
-        """Return what a query finds."""
-        ...
 
 
 class LaunchBook:

@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import Connection, update
 
-from connector.eligibility import Choice, Member, Standing, aliases
+from connector.eligibility import FORGOTTEN, Choice, Known, Member, Standing, aliases
 from connector.ledger.batch import Batch
 from connector.ledger.schema import alias, invitation
 
@@ -74,12 +74,12 @@ def alias_keys(key: bytes, connection: str, member: Member) -> tuple[int, ...]:
     )
 
 
-def history(connection: Connection, asked: Sequence[tuple[int, ...]]) -> list[tuple[Standing | None, ...]]:
+def history(connection: Connection, asked: Sequence[tuple[int, ...]]) -> list[Known]:
     """Return what is known of each member, given by the keys of their aliases.
 
     Nothing where none is known, one standing where all are one person, otherwise one for each alias.
     """
-    known: list[tuple[Standing | None, ...]] = [()] * len(asked)
+    known: list[Known] = [()] * len(asked)
     # sorted, because neighbours lie on one page
     rows = sorted([(keys[0], place, keys) for place, keys in enumerate(asked) if keys])
     found = _HISTORY.fetch(connection, [(place, *keys, *_PADS[len(keys)]) for _, place, keys in rows])
@@ -98,7 +98,7 @@ def _tell_apart(
     connection: Connection,
     asked: Sequence[tuple[int, ...]],
     places: Sequence[int],
-    known: list[tuple[Standing | None, ...]],
+    known: list[Known],
 ) -> None:
     """Fill in members whose aliases are of several people, or of somebody who was never invited."""
     persons = behind(connection, [key for place in places for key in asked[place]])
@@ -115,11 +115,17 @@ def behind(connection: Connection, keys: Iterable[int]) -> dict[int, int]:
     return {row[0]: row[1] for row in _PERSONS.fetch(connection, asked)} if asked else {}
 
 
+def forgotten(connection: Connection, keys: Iterable[int]) -> set[int]:
+    """Return those of the keys that are aliases of somebody who was forgotten."""
+    return {key for key, person in behind(connection, keys).items() if person == FORGOTTEN}
+
+
 def learn(connection: Connection, choices: Sequence[Choice]) -> dict[int, int]:
     """Let the aliases of each row point to one person; return the person by key.
 
     A row that is not invited teaches new aliases only of somebody who is known already: of others nothing is
-    kept. Rows that join two known persons make them one. The caller has the people locked.
+    kept. Rows that join two known persons make them one; who turns out to be somebody who was forgotten is
+    kept out from now on. The caller has the people locked.
     """
     stored = behind(connection, [key for choice in choices for key in choice.keys])
     persons = dict(stored)
@@ -134,8 +140,8 @@ def learn(connection: Connection, choices: Sequence[Choice]) -> dict[int, int]:
         known = list(dict.fromkeys(now_in(persons[key]) for key in choice.keys if key in persons))
         if not known and choice.reason is not None:
             continue
-        person = known[0] if known else choice.keys[0]
-        joined.update(dict.fromkeys(known[1:], person))
+        person = FORGOTTEN if FORGOTTEN in known else known[0] if known else choice.keys[0]
+        joined.update({other: person for other in known if other != person})
         persons.update(dict.fromkeys(choice.keys, person))
     found = {key: now_in(person) for key, person in persons.items()}
     for other in joined:
@@ -147,4 +153,6 @@ def learn(connection: Connection, choices: Sequence[Choice]) -> dict[int, int]:
 
 def _join(connection: Connection, other: int, person: int) -> None:
     connection.execute(update(alias).where(alias.c.person == other).values(person=person))
+    if person == FORGOTTEN:
+        return  # an invitation's person stays the name of an alias that tells so
     connection.execute(update(invitation).where(invitation.c.person == other).values(person=person))

@@ -9,7 +9,16 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from connector.eligibility import MOST_EXAMPLES, Choice, Member, Rules, SkipReason, held
+from connector.eligibility import (
+    FORGOTTEN,
+    MOST_EXAMPLES,
+    Choice,
+    Member,
+    Rules,
+    SkipReason,
+    held,
+    is_example,
+)
 from connector.inviting import InvitationState, Launch, LaunchStatus, Phase
 from connector.json_text import dumps, loads
 from connector.ledger import people
@@ -88,6 +97,7 @@ def add_choices(
     if taught:
         lock_people(connection)
         persons = people.learn(connection, taught)
+        choices = [_kept_out(choice, persons) for choice in choices]
     rows = [
         (
             f"inv_{secrets.token_hex(16)}",
@@ -107,9 +117,7 @@ def add_choices(
     skipped.update(str(choice.reason) for choice in choices if choice.reason is not None)
     examples = list(one.examples)
     examples += [
-        (choice.member.user_id, str(choice.reason))
-        for choice in choices
-        if choice.reason is not None and choice.member.user_id is not None
+        (choice.member.user_id or "", str(choice.reason)) for choice in choices if is_example(choice)
     ][: MOST_EXAMPLES - len(examples)]
     changed = update(launch).where(launch.c.id == launch_id)
     connection.execute(
@@ -121,6 +129,12 @@ def add_choices(
         )
     )
     return True
+
+
+def _kept_out(choice: Choice, persons: Mapping[int, int]) -> Choice:
+    """Skip somebody who was forgotten since history was asked."""
+    forgotten = choice.reason is None and persons[choice.keys[0]] == FORGOTTEN
+    return choice._replace(reason=SkipReason.SUPPRESSED) if forgotten else choice
 
 
 def end_planning(connection: Connection, launch_id: str, now: int) -> Launch | None:
@@ -183,6 +197,7 @@ def activate(connection: Connection, launch_id: str, rules: Rules, now: int, lim
         .limit(limit)
     ).all()
     taken: dict[int, int] = {}
+    forgotten = people.forgotten(connection, [row.person for row in planned])
     here: set[int] = set()  # two planned rows may have turned out to be one person
     asked = sorted({(row.person,) for row in planned})
     for person, at, of, state in _TAKEN.fetch(connection, asked) if asked else ():
@@ -196,6 +211,8 @@ def activate(connection: Connection, launch_id: str, rules: Rules, now: int, lim
     for row in planned:
         over = one.waiting + len(going) >= rules.limit
         reason = SkipReason.DUPLICATE if row.person in here else None
+        if reason is None and row.person in forgotten:
+            reason = SkipReason.SUPPRESSED
         if reason is None and row.person in taken:
             reason = held(taken[row.person], rules, now)
         if reason is None and over:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, select, update
 
 from connector.anonymity import is_nobodys
+from connector.deciding import ANONYMOUS, SUPPRESSED
 from connector.ledger.batch import Batch, fetch
 from connector.ledger.rows import dump_facts, load_facts
 from connector.ledger.schema import invitation, launch, sync
@@ -47,9 +48,13 @@ def prune_syncs(connection: Connection, before: int, now: int, limit: int) -> in
 
 
 def _mark(interview_id: str, reason: str | None, facts: str | None) -> str | None:
-    if is_nobodys(reason, load_facts(facts)):
-        return dump_facts(Interview(interview_id, anonymous=True))
-    return None
+    known = load_facts(facts) or Interview(interview_id)
+    marks = Interview(
+        interview_id,
+        anonymous=known.anonymous or reason == ANONYMOUS,
+        suppressed=known.suppressed or reason == SUPPRESSED,
+    )
+    return dump_facts(marks) if is_nobodys(reason, known) else None
 
 
 def prune_invitations(connection: Connection, before: int, now: int, limit: int) -> int:

@@ -37,6 +37,7 @@ SYNC_COLUMNS = {
     "backfill": "boolean",
     "force": "boolean",
     "pruned_at": "bigint",
+    "respondent": "bigint",
 }
 
 ATTEMPTS_KEPT = 20

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, select, update
 
 from connector.ledger.batch import Batch
-from connector.ledger.schema import run, run_item, sync
+from connector.ledger.schema import forgetting, run, run_item, sync
 from connector.models import Stage, SyncStatus
 from connector.ports import RunProgress
 
@@ -86,8 +86,11 @@ def release_backfills(connection: Connection, now: int) -> int:
 def prune(connection: Connection, before: int) -> int:
     """Delete runs older than `before` of which nothing waits; return how many."""
     waits = exists().where(sync.c.run_id == run.c.id, sync.c.stage.is_not(None))
-    old = connection.execute(select(run.c.id).where(run.c.created_at < before, ~waits)).scalars().all()
+    goes_on = exists().where(forgetting.c.run_id == run.c.id, forgetting.c.finished_at.is_(None))
+    ended = select(run.c.id).where(run.c.created_at < before, ~waits, ~goes_on)
+    old = connection.execute(ended).scalars().all()
     for run_id in old:
         connection.execute(delete(run_item).where(run_item.c.run_id == run_id))
+        connection.execute(delete(forgetting).where(forgetting.c.run_id == run_id))
         connection.execute(delete(run).where(run.c.id == run_id))
     return len(old)

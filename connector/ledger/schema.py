@@ -9,7 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    inspect,
+    text,
+)
 
 from connector.ledger.dialect import append_only
 
@@ -20,9 +32,19 @@ def _only_new_tables(_connection: Connection) -> None:
     """Change no table that is there: new ones are made after the upgrades."""
 
 
+def _respondents(connection: Connection) -> None:
+    """Let interviews be found by their respondent; who that is of those that are there is noted later."""
+    connection.exec_driver_sql("ALTER TABLE sync ADD COLUMN respondent BIGINT")
+    connection.exec_driver_sql("UPDATE sync SET respondent = 0 WHERE facts IS NOT NULL")
+    sync_respondent.create(connection)
+    if inspect(connection).has_table(invitation.name):
+        connection.exec_driver_sql("DROP INDEX invitation_person")
+        invitation_person.create(connection)
+
+
 UPGRADES: tuple[Upgrade, ...] = (
     _only_new_tables,  # launches and invitations
-    _only_new_tables,  # tokens and the audit log
+    _respondents,  # tokens, the audit log, forgetting
 )
 """What changes existing tables: the first brings version 1 to version 2."""
 
@@ -109,6 +131,7 @@ sync = Table(
     Column("backfill", Boolean, nullable=False),
     Column("force", Boolean, nullable=False),
     Column("pruned_at", BigInteger),
+    Column("respondent", BigInteger),
     Index(
         "sync_due",
         "stage",
@@ -147,6 +170,13 @@ sync = Table(
         sqlite_where=text("pruned_at IS NULL"),
         postgresql_where=text("pruned_at IS NULL"),
     ),
+)
+
+sync_respondent = Index(
+    "sync_respondent",
+    sync.c.respondent,
+    sqlite_where=sync.c.respondent.is_not(None),
+    postgresql_where=sync.c.respondent.is_not(None),
 )
 
 run = Table(
@@ -320,14 +350,6 @@ invitation = Table(
     Index("invitation_listed", "launch_id", "position"),
     Index("invitation_state", "launch_id", "state", "position"),
     Index(
-        "invitation_person",
-        "person",
-        "taken_at",
-        "state",
-        sqlite_where=text("taken_at IS NOT NULL"),
-        postgresql_where=text("taken_at IS NOT NULL"),
-    ),
-    Index(
         "invitation_interview",
         "connection",
         "interview_id",
@@ -362,6 +384,7 @@ invitation = Table(
     ),
 )
 
+invitation_person = Index("invitation_person", invitation.c.person, invitation.c.taken_at, invitation.c.state)
 alias = Table(
     "alias",
     metadata,
@@ -414,6 +437,22 @@ audit_outcome = Table(
 
 for _kept in (audit, audit_outcome):
     append_only(_kept)
+
+forgetting = Table(
+    "forgetting",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("connection", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("due", BigInteger),  # null: nothing is left to erase
+    Column("unset_due", BigInteger),  # not null: user properties are left to be taken back
+    Column("received_up_to", BigInteger, nullable=False),
+    Column("keys", Text, nullable=False),
+    Column("interviews", Text, nullable=False),
+    Column("counts", Text, nullable=False),
+    Column("sealed", Text),  # who it is, until it is done
+)
 
 token = Table(
     "token",

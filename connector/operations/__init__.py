@@ -7,6 +7,7 @@ from connector.operations.base import AnyOperation
 from connector.operations.cancel_launch import CANCEL_LAUNCH
 from connector.operations.check_connection import CHECK_CONNECTION
 from connector.operations.complete_interview import COMPLETE_INTERVIEW
+from connector.operations.forget_respondent import FORGET_RESPONDENT
 from connector.operations.get_interview_analysis import GET_INTERVIEW_ANALYSIS
 from connector.operations.get_launch import GET_LAUNCH
 from connector.operations.get_run import GET_RUN
@@ -41,6 +42,7 @@ OPERATIONS: tuple[AnyOperation, ...] = (
     LIST_SYNCS,
     GET_SYNC,
     REPLAY_SYNCS,
+    FORGET_RESPONDENT,
     LIST_COHORTS,
     LIST_AUDIT,
     LIST_CONNECTIONS,

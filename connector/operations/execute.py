@@ -150,9 +150,15 @@ async def _first(
 async def _repeat(
     ctx: Context, op: AnyOperation, payload: Input, claim: Claim, by_name: Mapping[str, AnyOperation]
 ) -> Executed:
+    if claim.body is None:
+        raise Conflict(
+            "idempotency_key: the answer named somebody who was forgotten since; it is not kept, and nothing "
+            "was run again.",
+            code="forgotten",
+        )
     # A union's best fitting model is the one that was stored: outputs always carry every key.
     shape: TypeAdapter[Output] = TypeAdapter(op.output)
-    output = shape.validate_python(json.loads(claim.body or "{}"))
+    output = shape.validate_python(json.loads(claim.body))
     unfinished = claim.status == 202
     if (question := output.follow_up() if unfinished else output.may_still_show()) is None:
         return Executed(output, 200, replayed=True)

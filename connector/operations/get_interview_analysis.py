@@ -9,12 +9,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from connector.deciding import SUPPRESSED
 from connector.envelope import read_interview
 from connector.errors import InvalidInput, NotConfigured, UpstreamUnavailable
 from connector.identity import whose
 from connector.models import Interview
 from connector.operations.base import Effect, Input, Operation, Output
-from connector.ports import Context
+from connector.ports import Context, Sync
 from connector.redaction import cut
 from connector.settings import Connection
 from connector.values import showable
@@ -122,12 +123,23 @@ async def run(ctx: Context, given: AnalysisInput) -> AnalysisOutput:
         ended = interview.ready or interview.analysis_status == "failed"
         if ended or left <= 0 or ctx.stopping.is_set():
             stored = await ctx.ledger.find(connection.name, given.interview_id)
+            if await _is_forgotten(ctx, connection, stored, interview):
+                return _output(given, {"status": SUPPRESSED}, Interview(given.interview_id), anonymous=True)
             marked = stored is not None and stored.facts is not None and stored.facts.anonymous
             return _output(given, body, interview, anonymous=marked or _is_anonymous(interview, connection))
         await ctx.clock.sleep(wait)
         wait *= _GROWTH
         with suppress(UpstreamUnavailable):  # what was read before is still an answer
             body = showable(await koji.read(given.interview_id, patience=min(PATIENCE, left)))
+
+
+async def _is_forgotten(
+    ctx: Context, connection: Connection, stored: Sync | None, interview: Interview
+) -> bool:
+    facts = None if stored is None else stored.facts
+    if facts is not None and (facts.suppressed or facts.anonymous):
+        return facts.suppressed  # whom an anonymous one was of is not even asked
+    return await ctx.ledger.forgettings.is_forgotten(connection.name, interview)
 
 
 def _is_anonymous(interview: Interview, connection: Connection) -> bool:

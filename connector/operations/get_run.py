@@ -14,7 +14,9 @@ class GetRunInput(Input):
     """Which run."""
 
     run_id: str = Field(
-        min_length=1, max_length=40, description="The run_id that the backfill or replay answered."
+        min_length=1,
+        max_length=40,
+        description="The run_id that the backfill, replay or forgetting answered.",
     )
 
 
@@ -31,7 +33,10 @@ async def run(ctx: Context, given: GetRunInput) -> RunOutput:
 GET_RUN = Operation(
     name="get_run",
     title="Get a run's progress",
-    summary="Show how far a backfill or replay is: counts by outcome and about how long the rest takes.",
+    summary=(
+        "Show how far a backfill, replay or forgetting is: counts by outcome, what is left, and about how "
+        "long the rest takes."
+    ),
     input=GetRunInput,
     output=RunOutput,
     run=run,

@@ -13,7 +13,7 @@ from connector.operations.receipts import AmplitudeRequest, request
 from connector.operations.sync_inputs import InterviewInput
 from connector.ports import Context, Sync
 from connector.recognising import recognised
-from connector.syncing import Heard, Verdict, advance, heard_from_read
+from connector.syncing import Heard, Verdict, advance, heard_from_read, suppress
 
 PATIENCE = 8.0
 
@@ -53,7 +53,7 @@ async def preview(ctx: Context, given: InterviewInput, *, force: bool) -> Previe
         return PreviewOutput(
             interview_id=interview_id, decision="skip", reason="already_synced", request=None
         )
-    sync = _redecide(before, heard, ctx)
+    sync = await _redecided(before, heard, ctx)
     if not heard.given and (sync.stage == "read" or before is None or force):
         if given.connection not in ctx.koji:
             raise NotConfigured(
@@ -68,12 +68,16 @@ async def preview(ctx: Context, given: InterviewInput, *, force: bool) -> Previe
             )
         read = heard_from_read(connection, interview_id, body, ctx.clock.now())
         (told,) = await recognised(ctx.invitations, [read])
-        sync = advance(sync, told, ctx.ledger.hash_user)
+        sync = await _redecided(sync, told, ctx)
     return await _shown(ctx, sync)
 
 
-def _redecide(before: Sync | None, heard: Heard, ctx: Context) -> Sync:
-    return advance(before, heard, ctx.ledger.hash_user)
+async def _redecided(before: Sync | None, heard: Heard, ctx: Context) -> Sync:
+    sync = advance(before, heard, ctx.ledger.hash_user)
+    facts = sync.facts
+    if facts is not None and await ctx.ledger.forgettings.is_forgotten(sync.connection, facts):
+        return suppress(sync)
+    return sync
 
 
 async def _shown(ctx: Context, sync: Sync) -> PreviewOutput:

@@ -6,8 +6,10 @@ import secrets
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
+from connector.deciding import SUPPRESSED
+from connector.forgetting import FORGET_RESPONDENT, done, left_to_people
 from connector.models import Stage
 from connector.operations.base import Output
 from connector.ports import Context, RunProgress
@@ -15,6 +17,13 @@ from connector.ports import Context, RunProgress
 CHUNK = 500
 _FIRST = 0.05
 _LONGEST = 0.5
+
+
+class Done(BaseModel):
+    """What was done in one place."""
+
+    place: str = Field(description="Where, as invitations or interviews.")
+    what: str = Field(description="What was done there.")
 
 
 class RunOutput(Output):
@@ -33,6 +42,9 @@ class RunOutput(Output):
         )
     )
 
+    done: list[Done] = Field(description="Of a forgetting: what was done in each place. Else empty.")
+    left_to_people: list[str] = Field(description="Of a forgetting: what only a person can do. Else empty.")
+
     def follow_up(self) -> tuple[str, dict[str, Any]] | None:
         """Tell where a running run ends."""
         return ("get_run", {"run_id": self.run_id}) if self.status == "running" else None
@@ -50,6 +62,8 @@ def chunks(items: Sequence[str]) -> list[Sequence[str]]:
 
 async def shown(ctx: Context, progress: RunProgress) -> RunOutput:
     """Return a run as it is answered."""
+    if progress.operation == FORGET_RESPONDENT:
+        return await _forgetting(ctx, progress)
     return RunOutput(
         run_id=progress.run_id,
         status="running" if progress.pending else "finished",
@@ -59,6 +73,28 @@ async def shown(ctx: Context, progress: RunProgress) -> RunOutput:
         skipped=dict(progress.skipped),
         failed=dict(progress.failed),
         eta_seconds=await _eta(ctx, progress),
+        done=[],
+        left_to_people=[],
+    )
+
+
+async def _forgetting(ctx: Context, progress: RunProgress) -> RunOutput:
+    found = await ctx.ledger.forgettings.find(progress.run_id)
+    assert found is not None  # noqa: S101 - stored and pruned together with its run
+    running = found.finished_at is None
+    total = len(found.interviews)
+    others = [name for name in ctx.settings.connections if name != found.connection]
+    return RunOutput(
+        run_id=found.run_id,
+        status="running" if running else "finished",
+        total=total,
+        pending=total if running else 0,
+        synced=0,
+        skipped={} if running or not total else {SUPPRESSED: total},
+        failed={},
+        eta_seconds=1 if running else 0,
+        done=[Done(place=place, what=what) for place, what in done(found)],
+        left_to_people=left_to_people(found, others),
     )
 
 
@@ -81,7 +117,8 @@ async def until_finished(ctx: Context, run_id: str, seconds: float) -> RunOutput
     while True:
         progress = await ctx.ledger.run_progress(run_id)
         assert progress is not None  # noqa: S101 - the caller has just created it
-        if not progress.pending or ctx.clock.now() >= until or ctx.stopping.is_set():
-            return await shown(ctx, progress)
+        present = await shown(ctx, progress)
+        if present.status == "finished" or ctx.clock.now() >= until or ctx.stopping.is_set():
+            return present
         await ctx.clock.sleep(pause)
         pause = min(pause * 1.5, _LONGEST)

@@ -8,7 +8,7 @@ from connector.ledger.book import Book, open_book
 from connector.ledger.schema import schema_version
 from connector.ports import Token
 from tests.conftest import SEALER
-from tests.fakes import NOW
+from tests.fakes import NOW, a_sync
 
 ZAPIER = Token("zapier", "a1" * 32, ("read", "send"), ("default", "shop"), NOW)
 ROBOT = Token("robot", "b2" * 32, ("write",), None, NOW)
@@ -40,11 +40,23 @@ async def test_a_revoked_token_keeps_the_time_of_its_end(book: Book, other_book:
 
 
 async def test_a_database_from_before_tokens_is_upgraded(book: Book, database_url: str) -> None:
+    await book.revise([("default", "int_1")], lambda _: [a_sync("int_1")])
+    before = await book.find("default", "int_1")
+    assert before is not None
     with book._write_engine.begin() as connection:
-        connection.execute(text("DROP TABLE token"))
+        for was_not_there in (
+            "TABLE token",
+            "TABLE forgetting",
+            "INDEX sync_respondent",
+        ):
+            connection.execute(text(f"DROP {was_not_there}"))
+        connection.execute(text("ALTER TABLE sync DROP COLUMN respondent"))
         connection.execute(delete(schema_version))
         connection.execute(text("INSERT INTO schema_version (version, applied_at) VALUES (2, 1)"))
     upgraded = await open_book(database_url, SEALER.seal, SEALER.open)
     assert await upgraded.create_token(ZAPIER)
     assert await upgraded.tokens() == [ZAPIER]
+    found = await upgraded.find("default", "int_1")
+    assert found is not None
+    assert found.respondent == before.respondent is not None
     await upgraded.close()

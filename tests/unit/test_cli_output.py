@@ -119,6 +119,7 @@ def test_a_summary_tells_rate_rest_counts_and_reason() -> None:
     run = RunOutput(
         run_id="run_1", status="running", total=100, pending=60, synced=30,
         skipped={"anonymous": 8}, failed={"not_found_in_koji": 2}, eta_seconds=3600,
+        done=[], left_to_people=[],
     )  # fmt: skip
     pace = _Pace(begun=0.0, first=0)
     text = summary(run, pace, "60 to read from Koji, at most 60 a minute")

@@ -13,7 +13,7 @@ from connector.anonymity import is_nobodys, without_person
 from connector.models import Interview, Stage, SyncStatus
 from connector.ports import Sync
 from connector.settings import Connection
-from connector.syncing import Heard, advance, merge, replay
+from connector.syncing import Heard, Verdict, advance, decide, merge, replay
 
 NAMES = ("ada@example.com", "grace@example.com", "user-one")
 CONNECTION = Connection(
@@ -36,6 +36,7 @@ INTERVIEWS = st.builds(
     completed_at=st.sampled_from([None, 1_000, 2_000]),
     occurred_at=st.sampled_from([None, 1_500, 2_500]),
     project_id=st.sampled_from([None, "ours", "ours", "theirs"]),
+    suppressed=st.just(value=False),
 ).flatmap(
     lambda one: st.sampled_from(
         [
@@ -80,6 +81,17 @@ def test_merge_keeps_what_the_other_does_not_tell(one: Interview, two: Interview
     assert merged.quality_score == (one.quality_score if two.quality_score is None else two.quality_score)
     assert merged.themes == (two.themes or one.themes or (two.themes if one.themes is None else one.themes))
     assert merged.occurred_at == min((at for at in (one.occurred_at, two.occurred_at) if at), default=None)
+
+
+@given(INTERVIEWS, INTERVIEWS)
+def test_nothing_is_learned_of_an_interview_whose_respondent_was_forgotten(
+    one: Interview, two: Interview
+) -> None:
+    merged = merge(one._replace(suppressed=True), two)
+    bare = Interview("int_1", suppressed=True, anonymous=merged.anonymous, project_id=merged.project_id)
+    assert merged == bare
+    assert merged.anonymous == (one.anonymous or two.anonymous)
+    assert decide(merged, CONNECTION, was_read=True).verdict is Verdict.SKIP
 
 
 class Story(RuleBasedStateMachine):

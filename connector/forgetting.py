@@ -1,0 +1,126 @@
+"""What forgetting a person leaves behind as long as it goes on, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from connector.eligibility import Member
+from connector.models import Interview
+from connector.settings import Connection
+
+FORGET_RESPONDENT = "forget_respondent"
+_DONE = {
+    "invitations": "names, addresses, links and session tokens of {n} erased",
+    "cancelled": "{n} that were not started are called off",
+    "interviews": "what was known of {n} erased; their ids and outcomes stay",
+    "deliveries": "the bodies of {n} erased",
+    "launches": "erased from the members, examples or metadata of {n}",
+    "answers": "{n} stored answers of idempotency keys erased",
+    "unset": "last_interview_* unset for {n} Amplitude user ids",
+}
+
+if TYPE_CHECKING:
+    from connector.ports import Lease
+
+
+class Forgetting(NamedTuple):
+    """How far it is. `counts` tell what was erased, by place; `interviews` are Koji's ids."""
+
+    run_id: str
+    connection: str
+    created_at: int
+    finished_at: int | None
+    counts: Mapping[str, int]
+    interviews: Sequence[str]
+
+
+def done(one: Forgetting) -> list[tuple[str, str]]:
+    """Return (place, what was done there)."""
+    told = [(name, words, one.counts.get(name, 0)) for name, words in _DONE.items()]
+    erased = [(place, words.format(n=n)) for place, words, n in told if n]
+    return [*erased, ("suppression", "kept out of invitations and writes from now on, by keyed hashes")]
+
+
+def left_to_people(one: Forgetting, other_connections: Sequence[str]) -> list[str]:
+    """Return what this connector cannot or must not do."""
+    ids = ", ".join(one.interviews)
+    count = one.counts.get
+    in_koji = f"Koji: delete their interviews in its dashboard ({ids})."
+    in_amplitude = "Amplitude: events stay until you delete the user there; this connector never does."
+    left = [in_koji if ids else "Koji: delete in its dashboard what it holds of them.", in_amplitude]
+    if n := count("pruned", 0):
+        left.append(
+            f"Amplitude: {n} of these interviews were written to users whose ids are not kept any more; "
+            "unset last_interview_* there, or call again with the user id."
+        )
+    if n := count("refused", 0):
+        left.append(f"Amplitude: it refused to unset last_interview_* for {n} user ids.")
+    if n := count("not_unset", 0):
+        left.append(
+            f"Amplitude: AMPLITUDE_API_KEY is not set, so last_interview_* stays for {n} user ids; set it "
+            "and call again."
+        )
+    if other_connections:
+        left.append(f"Other connections: call once for each ({', '.join(other_connections)}).")
+    return [*left, "Backups and exports: remove them where you keep copies."]
+
+
+class Unset(NamedTuple):
+    """A user of Amplitude whose properties are to be taken back; `at` tells those of one person apart."""
+
+    run_id: str
+    connection: str
+    user_id: str
+    at: int
+
+
+class Rules(NamedTuple):
+    """What the settings say; `can_unset` when Amplitude can be written to."""
+
+    trust_external_id: bool
+    can_unset: bool
+    min_id_length: int
+
+
+def rules_of(connection: Connection) -> Rules:
+    """Return what the settings of a connection say."""
+    return Rules(
+        connection.connector_trust_external_id,
+        connection.amplitude_api_key is not None,
+        connection.amplitude_min_id_length,
+    )
+
+
+class Forgettings(Protocol):
+    """The people who are forgotten. Every method raises `StoreUnavailable`."""
+
+    async def begin(self, run_id: str, connection: str, whom: Member, rules: Rules, now: int) -> None:
+        """Keep a person out from now on, erase what is not in flight, and remember the rest to be done."""
+        ...
+
+    async def find(self, run_id: str) -> Forgetting | None:
+        """Return how far a forgetting is."""
+        ...
+
+    async def next_due(self, connections: Sequence[str]) -> int | None:
+        """Return when the next forgetting of connections is to be looked at again (ms)."""
+        ...
+
+    async def go_on(self, lease: Lease, rules: Mapping[str, Rules], now: int) -> None:
+        """Erase what is no longer in flight of the longest due; `rules` are by connection."""
+        ...
+
+    async def due_unset(self, connections: Sequence[str], now: int) -> Unset | None:
+        """Return whose user properties are to be taken back next."""
+        ...
+
+    async def settle_unset(
+        self, lease: Lease, one: Unset, *, due: int | None, refused: bool, now: int
+    ) -> None:
+        """Note that it was done or refused; with `due` (ms), that it is tried again then."""
+        ...
+
+    async def is_forgotten(self, connection: str, interview: Interview) -> bool:
+        """Tell whether an interview's respondent was forgotten."""
+        ...

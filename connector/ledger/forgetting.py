@@ -1,0 +1,273 @@
+"""Forgetting a person: what the book holds of them goes, and the keys of their aliases keep them out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Row, delete, or_, select, update
+
+from connector.eligibility import FORGOTTEN, Member, SkipReason
+from connector.forgetting import Rules
+from connector.identity import unusable
+from connector.inviting import InvitationState
+from connector.json_text import dumps, loads
+from connector.ledger import inbox, syncs
+from connector.ledger.batch import Batch, storable
+from connector.ledger.binding import is_ours
+from connector.ledger.dialect import lock_people, lock_suppressions
+from connector.ledger.keys import keyed_hash
+from connector.ledger.launch_rows import finish, move
+from connector.ledger.people import alias_keys, behind
+from connector.ledger.schema import alias, answer, invitation, launch, launch_source
+from connector.ledger.schema import inbox as inbox_table
+from connector.ledger.schema import sync as sync_table
+from connector.ports import Sync
+from connector.starting import SCHEDULE
+from connector.syncing import suppress
+
+GONE: Final = 410
+"""The status of a stored answer that named somebody who was forgotten since."""
+
+_KEEP_OUT = Batch(
+    "INSERT INTO alias (key, person) SELECT key, person FROM {rows} AS r WHERE true "
+    "ON CONFLICT (key) DO UPDATE SET person = excluded.person",
+    {"key": "bigint", "person": "bigint"},
+)
+
+
+@dataclass(slots=True)
+class Person:
+    """By what somebody is known: texts as they stand in the book, and the keys of their aliases."""
+
+    emails: set[str] = field(default_factory=set)
+    user_ids: set[str] = field(default_factory=set)
+    keys: set[int] = field(default_factory=set)
+
+    def add(self, user_id: str | None, email: str | None) -> None:
+        """Add what they are called."""
+        self.user_ids |= {user_id} if user_id else set()
+        self.emails |= {email} if email else set()
+
+
+def forget(
+    connection: Connection, key: bytes, name: str, person: Person, rules: Rules, now: int
+) -> tuple[Counter[str], list[str], set[str]]:
+    """Erase a person and keep them out; may be done again for what was in flight.
+
+    Returns counts by place, Koji's ids of their interviews, and the user ids that Amplitude may know them by.
+    """
+    lock_people(connection)
+    lock_suppressions(connection)
+    invited, interviews = _gather(connection, key, name, person, rules)
+    _keep_out(connection, person)
+    hashes = {keyed_hash(key, text) for text in person.emails | person.user_ids}
+    known = {one for one in person.emails if keyed_hash(key, one) in {i.user_hash for i in interviews}}
+    counts: Counter[str] = Counter()
+    # the user whom Amplitude knows is gone with the retention, and was not named now
+    counts["pruned"] = sum(
+        one.user_hash is not None and one.user_id is None and one.user_hash not in hashes
+        for one in interviews
+    )
+    counts += _erase_invitations(connection, invited, now)
+    counts += _erase_interviews(connection, interviews, now)
+    ids = sorted(
+        {one.interview_id for one in interviews} | {row.interview_id for row in invited if row.interview_id}
+    )
+    counts["deliveries"] += inbox.erase_bodies(connection, [(name, one) for one in ids])
+    needles = _needles(person, ids, [row.id for row in invited])
+    counts["deliveries"] += _erase_unreadable(connection, name, needles)
+    counts["answers"] += _erase_answers(connection, needles)
+    counts["launches"] += _erase_launches(connection, key, name, person, invited)
+    users = {one for one in person.user_ids | known if unusable(one, rules.min_id_length) is None}
+    return counts, ids, users
+
+
+def in_flight(
+    connection: Connection, name: str, keys: Collection[int], interviews: Sequence[str], up_to: int, now: int
+) -> bool:
+    """Tell whether something of a person's is still on its way, which will be erased when it ends."""
+    sending = (
+        select(sync_table.c.interview_id)
+        .where(sync_table.c.connection == name, sync_table.c.interview_id.in_(interviews))
+        .where(sync_table.c.sending_since.is_not(None))
+    )
+    starting = select(invitation.c.id).where(
+        invitation.c.person.in_(keys), invitation.c.state == InvitationState.SENDING
+    )
+    unread = select(inbox_table.c.id).where(
+        inbox_table.c.connection == name, inbox.IS_NEW, inbox_table.c.id <= up_to
+    )
+    running = select(answer.c.key).where(answer.c.status.is_(None), answer.c.until > now)
+    return any(
+        connection.execute(query.limit(1)).first() is not None
+        for query in (sending, starting, unread, running)
+    )
+
+
+def _gather(
+    connection: Connection, key: bytes, name: str, person: Person, rules: Rules
+) -> tuple[Sequence[Row[Any]], list[Sync]]:
+    """Find everything that is a person's: each alias may lead to more."""
+    while True:
+        known = len(person.keys)
+        for user_id in person.user_ids:
+            person.keys.update(alias_keys(key, name, Member(user_id, None, None)))
+        for email in person.emails:
+            person.keys.update(alias_keys(key, name, Member(None, email, None)))
+        persons = set(behind(connection, person.keys).values()) - {FORGOTTEN}
+        person.keys |= persons
+        person.keys.update(
+            connection.execute(select(alias.c.key).where(alias.c.person.in_(persons))).scalars()
+        )
+        # a person is named after one of the aliases, also once those lead nowhere any more
+        invited = connection.execute(select(invitation).where(invitation.c.person.in_(person.keys))).all()
+        for row in invited:
+            person.add(row.user_id, row.email)
+        interviews = _interviews(connection, key, name, person, [row.interview_id for row in invited])
+        for one in interviews:
+            facts = one.facts
+            if facts is None or facts.invitee is not None:
+                continue  # somebody else may have answered in the place of whom we invited
+            trusted = rules.trust_external_id and not is_ours(facts.external_id)
+            person.add(facts.external_id if trusted else None, facts.respondent_email)
+            person.add(one.user_id, None)
+        if len(person.keys) == known:
+            return invited, interviews
+
+
+def _interviews(
+    connection: Connection, key: bytes, name: str, person: Person, invited: Sequence[str | None]
+) -> list[Sync]:
+    hashes = [keyed_hash(key, text) for text in person.emails | person.user_ids]
+    found: set[str] = set()
+    for theirs in (
+        sync_table.c.respondent.in_(person.keys),
+        sync_table.c.user_hash.in_(hashes),
+        sync_table.c.interview_id.in_([one for one in invited if one]),
+    ):
+        query = select(sync_table.c.interview_id).where(sync_table.c.connection == name, theirs)
+        found.update(connection.execute(query).scalars())
+    return list(syncs.load(connection, sorted((name, one) for one in found)).values())
+
+
+def _keep_out(connection: Connection, person: Person) -> None:
+    keys = sorted(person.keys)
+    connection.execute(update(alias).where(alias.c.person.in_(keys)).values(person=FORGOTTEN))
+    _KEEP_OUT.execute(connection, [(key, FORGOTTEN) for key in keys])
+
+
+def _erase_invitations(connection: Connection, invited: Sequence[Row[Any]], now: int) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for row in invited:
+        match row.state:
+            case InvitationState.SENDING:
+                continue  # what is in flight finishes first
+            case InvitationState.PLANNED:
+                connection.execute(delete(invitation).where(invitation.c.id == row.id))
+                _skip(connection, row.launch_id)
+                counts["cancelled"] += 1
+                continue
+            case InvitationState.WAITING:
+                move(connection, row.launch_id, row.state, InvitationState.CANCELLED)
+                finish(connection, row.launch_id, now)
+                counts["cancelled"] += 1
+        gone: dict[str, Any] = dict.fromkeys(
+            (
+                "user_id",
+                "email",
+                "name",
+                "link",
+                "session_token",
+                "interview_id",
+                "words",
+                "complete_due",
+                "due",
+            )
+        )
+        if row.state == InvitationState.WAITING:
+            gone |= {"state": InvitationState.CANCELLED, "taken_at": None}
+        if row.state == InvitationState.STARTED and row.started_at is not None:
+            gone["due"] = row.started_at + SCHEDULE[-1]  # there is nothing left to read, only to expire
+        counts["invitations"] += row.pruned_at is None or row.link is not None or row.interview_id is not None
+        erased = update(invitation).where(invitation.c.id == row.id)
+        connection.execute(erased.values(**gone, pruned_at=row.pruned_at or now))
+    return counts
+
+
+def _skip(connection: Connection, launch_id: str) -> None:
+    row = connection.execute(select(launch.c.skipped).where(launch.c.id == launch_id).with_for_update()).one()
+    skipped = Counter(loads(row.skipped))
+    skipped[SkipReason.SUPPRESSED] += 1
+    changed = {"planned": launch.c.planned - 1, "skipped": dumps(dict(skipped))}
+    connection.execute(update(launch).where(launch.c.id == launch_id).values(**changed))
+
+
+def _erase_interviews(connection: Connection, interviews: Sequence[Sync], now: int) -> Counter[str]:
+    left = [one for one in interviews if one.facts is None or not one.facts.suppressed or one.user_hash]
+    before = {(one.connection, one.interview_id): one for one in left}
+    erased = [suppress(one)._replace(respondent=None, updated_at=now) for one in left]
+    syncs.save(connection, before, erased)
+    return Counter(interviews=len(erased))
+
+
+def _needles(person: Person, *ids: Sequence[str]) -> list[str]:
+    """Return what their names look like in a JSON text. Ids are short: they stand in quotes."""
+    quoted = [dumps(one) for one in (*person.user_ids, *(one for some in ids for one in some))]
+    return [*quoted, *(dumps(email)[1:-1] for email in person.emails)]
+
+
+def _names_them(column: ColumnElement[Any], needles: Sequence[str]) -> ColumnElement[bool]:
+    return or_(*(column.icontains(needle, autoescape=True) for needle in needles))
+
+
+def _erase_unreadable(connection: Connection, name: str, needles: Sequence[str]) -> int:
+    theirs = update(inbox_table).where(
+        inbox_table.c.connection == name,
+        inbox.IS_UNREADABLE,
+        _names_them(inbox_table.c.body, needles),
+    )
+    return connection.execute(theirs.values(body=None)).rowcount
+
+
+def _erase_answers(connection: Connection, needles: Sequence[str]) -> int:
+    """Let answers that name them be repeated no more; their keys stay used, so that nothing runs twice."""
+    theirs = update(answer).where(answer.c.status.is_not(None), _names_them(answer.c.body, needles))
+    return connection.execute(theirs.values(status=GONE, body=None)).rowcount
+
+
+def _erase_launches(
+    connection: Connection, key: bytes, name: str, person: Person, invited: Sequence[Row[Any]]
+) -> int:
+    """Remove them from launches: as an example, as a member that is not decided over yet, as the only one."""
+    changed: set[str] = set()
+    needles = _needles(person)
+    named = (launch.c.connection == name) & _names_them(launch.c.examples, needles)
+    for row in connection.execute(
+        select(launch.c.id, launch.c.examples).where(named).with_for_update()
+    ).all():
+        left = [one for one in loads(row.examples) if one[0] not in person.user_ids]
+        shown = storable(dumps(left)) if left else None
+        connection.execute(update(launch).where(launch.c.id == row.id).values(examples=shown))
+        changed.add(row.id)
+    for row in connection.execute(
+        select(launch_source).where(_names_them(launch_source.c.members, needles))
+    ).all():
+        members = [
+            one for one in loads(row.members) if person.keys.isdisjoint(alias_keys(key, name, Member(*one)))
+        ]
+        piece = (launch_source.c.launch_id == row.launch_id) & (launch_source.c.position == row.position)
+        connection.execute(update(launch_source).where(piece).values(members=dumps(members)))
+        changed.add(row.launch_id)
+    alone = select(launch.c.id, launch.c.options).where(
+        launch.c.id.in_({row.launch_id for row in invited}), launch.c.single
+    )
+    for row in connection.execute(alone).all():
+        options = loads(row.options)
+        if options["metadata"]:
+            told = dumps({**options, "metadata": {}})
+            connection.execute(update(launch).where(launch.c.id == row.id).values(options=told))
+            changed.add(row.id)
+    return len(changed)

@@ -1,0 +1,103 @@
+"""Whose an interview is, as keys of aliases: so are found a person's, and kept out those of the forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, and_, select
+
+from connector.eligibility import FORGOTTEN, Member
+from connector.ledger.batch import Batch
+from connector.ledger.binding import is_ours
+from connector.ledger.dialect import share_suppressions
+from connector.ledger.people import alias_keys, forgotten
+from connector.ledger.schema import alias, invitation, sync
+from connector.ledger.syncs import KEY, load
+from connector.models import Interview
+from connector.ports import Sync
+from connector.syncing import suppress
+
+UNKNOWN = 0
+"""The respondent of a row that was stored before this column was."""
+
+_PIECE = 500
+_SET = Batch(
+    "UPDATE sync SET {changes} FROM {rows} AS r "
+    "WHERE sync.connection = r.connection AND sync.interview_id = r.interview_id",
+    {**KEY, "respondent": "bigint"},
+    key=KEY,
+)
+
+
+def respondent_keys(key: bytes, connection: str, interview: Interview) -> tuple[int, ...]:
+    """Return the keys of whom an interview names: by e-mail first, then by a foreign external id."""
+    if interview.anonymous:
+        return ()
+    external_id = None if is_ours(interview.external_id) else interview.external_id
+    by_email = alias_keys(key, connection, Member(None, interview.respondent_email, None))
+    return (*by_email, *alias_keys(key, connection, Member(external_id, None, None)))
+
+
+def keep_out(connection: Connection, key: bytes, changed: Sequence[Sync]) -> list[Sync]:
+    """Note whose each interview is; of those whose respondent was forgotten keep only that it was.
+
+    Nobody can be forgotten between this and the end of the transaction.
+    """
+    share_suppressions(connection)
+    keys = {
+        at: respondent_keys(key, one.connection, one.facts) for at, one in enumerate(changed) if one.facts
+    }
+    noted = [one._replace(respondent=keys[at][0]) if keys.get(at) else one for at, one in enumerate(changed)]
+    if not _is_anybody_forgotten(connection):
+        return noted
+    facts = {at: one.facts for at, one in enumerate(changed) if one.facts}
+    out = are_forgotten(connection, facts, keys)
+    return [suppress(one)._replace(respondent=None) if at in out else one for at, one in enumerate(noted)]
+
+
+def is_forgotten(connection: Connection, key: bytes, name: str, interview: Interview) -> bool:
+    """Tell whether an interview's respondent was forgotten."""
+    return bool(are_forgotten(connection, {0: interview}, {0: respondent_keys(key, name, interview)}))
+
+
+def are_forgotten(
+    connection: Connection, interviews: dict[int, Interview], keys: dict[int, tuple[int, ...]]
+) -> set[int]:
+    """Return the places of interviews whose respondent, or whom we invited to it, was forgotten.
+
+    An anonymous one is nobody's: not even this is asked about it.
+    """
+    gone = forgotten(connection, [key for mine in keys.values() for key in mine])
+    ours = {
+        at: one.external_id
+        for at, one in interviews.items()
+        if is_ours(one.external_id) and not one.anonymous
+    }
+    invited: set[str] = set()
+    if ours:
+        theirs = and_(alias.c.key == invitation.c.person, alias.c.person == FORGOTTEN)
+        query = select(invitation.c.id).join(alias, theirs).where(invitation.c.id.in_(set(ours.values())))
+        invited = set(connection.execute(query).scalars())
+    return {at for at, mine in keys.items() if gone.intersection(mine)} | {
+        at for at, external_id in ours.items() if external_id in invited
+    }
+
+
+def fill(connection: Connection, key: bytes) -> int:
+    """Note whose some interviews are that were stored before this was noted; return how many."""
+    query = select(sync.c.connection, sync.c.interview_id).where(sync.c.respondent == UNKNOWN).limit(_PIECE)
+    keys = [(name, interview_id) for name, interview_id in connection.execute(query)]
+    values = []
+    for (name, interview_id), one in load(connection, keys).items():
+        found = () if one.facts is None else respondent_keys(key, name, one.facts)
+        values.append((name, interview_id, found[0] if found else None))
+    if values:
+        _SET.execute(connection, values)
+    return len(values)
+
+
+def _is_anybody_forgotten(connection: Connection) -> bool:
+    return (
+        connection.execute(select(alias.c.key).where(alias.c.person == FORGOTTEN).limit(1)).first()
+        is not None
+    )

@@ -1,0 +1,56 @@
+"""Forget a person everywhere we can, and keep them out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from connector.eligibility import member
+from connector.errors import InvalidInput
+from connector.forgetting import FORGET_RESPONDENT as NAME
+from connector.forgetting import rules_of
+from connector.operations.base import Effect, Operation, WaitInput
+from connector.operations.runs import RunOutput, new_run_id, until_finished
+from connector.ports import Context
+
+_Text = Annotated[str, Field(min_length=1, max_length=1_024)]
+
+
+class ForgetInput(WaitInput):
+    """Who; one of the two or both."""
+
+    email: _Text | None = Field(None, description="Their e-mail address.")
+    user_id: _Text | None = Field(
+        None, description="Their Amplitude user id; also unset in Amplitude when nothing else knows it."
+    )
+
+
+async def run(ctx: Context, given: ForgetInput) -> RunOutput:
+    """Forget at once what is not in flight; wait for the rest for `wait_seconds`."""
+    whom = member(given.user_id, given.email, None)
+    if whom.email is None and given.email is not None:
+        raise InvalidInput.of("email", "is no e-mail address")
+    if whom.email is None and whom.user_id is None:
+        raise InvalidInput("Give email, user_id, or both.", code="no_identifier")
+    run_id = new_run_id()
+    rules = rules_of(ctx.connection(given.connection))
+    await ctx.ledger.forgettings.begin(run_id, given.connection, whom, rules, ctx.clock.now())
+    ctx.wake("forgetting")
+    return await until_finished(ctx, run_id, given.wait_seconds)
+
+
+FORGET_RESPONDENT = Operation(
+    name=NAME,
+    title="Forget a respondent",
+    summary=(
+        "Erase a person on this connection for good: invitations, interviews, stored webhooks and answers; "
+        "unset last_interview_* in Amplitude; keep them out of every later invitation and write. Use it when "
+        "somebody asks to be forgotten. Cannot be taken back. Answers what was done, what only a person can "
+        "do, and a run for get_run."
+    ),
+    input=ForgetInput,
+    output=RunOutput,
+    run=run,
+    effect=Effect.ERASE,
+)
