@@ -55,6 +55,7 @@ from connector.ports import (
 
 T = TypeVar("T")
 _PRUNE_CHUNK = 1_000
+_LOG_KEPT = 1.0
 _NOTES_KEPT = 3_600_000
 
 
@@ -67,6 +68,7 @@ class Book:
         self._writer = Writer(self._write_engine)
         self._reader = Reader(database_url)
         self._recent = Recent()
+        self._emptying: asyncio.Task[None] | None = None
         self.hash_user: Callable[[str], str]
         self.launches: LaunchBook
         self.invitations: InvitationBook
@@ -87,6 +89,8 @@ class Book:
 
     async def close(self) -> None:
         """Commit what is queued, then let go of the database."""
+        if self._emptying is not None:
+            self._emptying.cancel()  # closing the last connection empties the log
         await self._writer.close()
         self._write_engine.dispose()
         await asyncio.to_thread(self._reader.close)
@@ -138,7 +142,7 @@ class Book:
         Whatever it makes of those whose respondent was forgotten, nothing but that is stored.
         """
 
-        def work(connection: Connection) -> list[Sync]:
+        def work(connection: Connection) -> tuple[list[Sync], int]:
             if lease is not None:
                 leases.fence(connection, lease)
             before = syncs.load(connection, keys)
@@ -149,12 +153,15 @@ class Book:
                 inbox.accept(connection, record)
             after = {**before, **{(one.connection, one.interview_id): one for one in changed}}
             nobodys = [key for key, one in after.items() if is_nobodys(one.reason, one.facts)]
-            inbox.erase_bodies(connection, nobodys)
+            erased = inbox.erase_bodies(connection, nobodys)
             binding.unbind(connection, nobodys)
             binding.bind(connection, changed)
-            return changed
+            return changed, erased
 
-        return await self.write(work)
+        changed, erased = await self.write(work)
+        if erased:
+            self.empty_log()
+        return changed
 
     async def find(self, connection: str, interview_id: str) -> Sync | None:
         """Return one sync."""
@@ -344,8 +351,19 @@ class Book:
         await self.write(lambda c: notes.prune(c, now - _NOTES_KEPT))
         await self.write(lambda c: answers.prune(c, now))
         if total:
-            await asyncio.to_thread(empty_log, self._url)
+            self.empty_log()
         return total
+
+    def empty_log(self) -> None:
+        """Let what was erased leave SQLite's log too, soon: who reads the files must not find it there."""
+        if self._emptying is None or self._emptying.done():
+            self._emptying = asyncio.create_task(self._empty_log(), name="empty log")
+
+    async def _empty_log(self) -> None:
+        emptied = False
+        while not emptied:
+            await asyncio.sleep(_LOG_KEPT)  # what is erased meanwhile goes along
+            emptied = await asyncio.to_thread(empty_log, self._url)
 
 
 async def open_book(database_url: str, seal: keys.Seal, unseal: keys.Open) -> Book:

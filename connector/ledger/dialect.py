@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -198,14 +198,16 @@ def back_up(database_url: str, version: int) -> None:
         source.backup(target)
 
 
-def empty_log(database_url: str) -> None:
-    """Move SQLite's log into the file, so that what was erased is not left there. A busy log stays."""
-    if is_sqlite(database_url):
-        with (
-            suppress(sqlite3.OperationalError),
-            closing(sqlite3.connect(sqlite_path(database_url), timeout=1)) as connection,
-        ):
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+def empty_log(database_url: str) -> bool:
+    """Move SQLite's log into the file, so that what was erased is not left there; False when it is busy."""
+    if not is_sqlite(database_url):
+        return True
+    try:
+        with closing(sqlite3.connect(sqlite_path(database_url), timeout=1)) as connection:
+            busy: int = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            return not busy
+    except sqlite3.OperationalError:
+        return False
 
 
 def may_try_again(error: Exception) -> bool:

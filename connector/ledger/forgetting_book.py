@@ -79,30 +79,29 @@ class ForgettingBook:
     async def go_on(self, lease: Lease, rules: Mapping[str, Rules], now: int) -> None:
         """Erase what is no longer in flight of the longest due."""
 
-        def work(c: Connection) -> bool:
+        def work(c: Connection) -> tuple[str, bool] | None:
             leases.fence(c, lease)
             mine = select(table).where(table.c.due <= now, table.c.connection.in_(rules))
             row = c.execute(mine.order_by(table.c.due).limit(1).with_for_update()).first()
-            if row is None:
-                return False
-            return self._go_on(c, row, rules[row.connection], now)
+            return None if row is None else self._again(c, row, rules[row.connection], now)
 
-        if await self._store.write(work):
-            await asyncio.to_thread(empty_log, self._url)
+        if (landed := await self._store.write(work)) is None:
+            return
+        if not await asyncio.to_thread(empty_log, self._url):
+            return  # somebody reads it; it is looked at again
+        run_id, unset = landed
+        values = {"unset_due": now} if unset else {"finished_at": now, "sealed": None}
+        erased = update(table).where(table.c.run_id == run_id).values(due=None, **values)
+        await self._store.write(lambda c: c.execute(erased))
 
-    def _go_on(self, c: Connection, row: Row[Any], rules: Rules, now: int) -> bool:
-        """Look once more at one; return whether it is finished."""
-        this = update(table).where(table.c.run_id == row.run_id)
-        if in_flight(c, row.connection, loads(row.keys), loads(row.interviews), row.received_up_to, now):
-            c.execute(this.values(due=now + _LOOK_AGAIN))
-            return False
-        values = self._erased(c, row.connection, self._person(row), rules, now, row)
-        unset = self._opened(values["sealed"])["unset"]
-        values |= {"due": None, "unset_due": now if unset else None}
-        if not unset:
-            values |= {"finished_at": now, "sealed": None}
-        c.execute(this.values(**values))
-        return not unset
+    def _again(self, c: Connection, row: Row[Any], rules: Rules, now: int) -> tuple[str, bool] | None:
+        """Erase what has landed; unless something is in flight, return the run, and whether to unset."""
+        values: dict[str, Any] = {"due": now + _LOOK_AGAIN}
+        flying = in_flight(c, row.connection, loads(row.keys), loads(row.interviews), row.received_up_to, now)
+        if not flying:
+            values |= self._erased(c, row.connection, self._person(row), rules, now, row)
+        c.execute(update(table).where(table.c.run_id == row.run_id).values(**values))
+        return None if flying else (row.run_id, bool(self._opened(values["sealed"])["unset"]))
 
     async def due_unset(self, connections: Sequence[str], now: int) -> Unset | None:
         """Return whose user properties are to be taken back next."""
@@ -118,16 +117,16 @@ class ForgettingBook:
     ) -> None:
         """Note that it was done or refused, or that it is tried again."""
 
-        def work(c: Connection) -> bool:
+        def work(c: Connection) -> None:
             leases.fence(c, lease)
             this = table.c.run_id == one.run_id
             row = c.execute(select(table).where(this).with_for_update()).first()
             if row is None or row.sealed is None:
-                return False
+                return
             told = self._opened(row.sealed)
             if due is not None or len(told["unset"]) != one.at:
                 c.execute(update(table).where(this).values(unset_due=due or now))
-                return False
+                return
             counts = Counter(loads(row.counts))
             counts["refused" if refused else "unset"] += 1
             left = told["unset"][1:]
@@ -136,10 +135,8 @@ class ForgettingBook:
             if not left:
                 values["finished_at"] = now
             c.execute(update(table).where(this).values(**values))
-            return not left
 
-        if await self._store.write(work):
-            await asyncio.to_thread(empty_log, self._url)
+        await self._store.write(work)
 
     async def is_forgotten(self, connection: str, interview: Interview) -> bool:
         """Tell whether an interview's respondent was forgotten."""

@@ -1,0 +1,285 @@
+"""Forgetting a person: what goes, what stays out, and what is said about the rest."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.harness import QUICK, World, letter, open_world, until
+
+EMAIL, USER, NAME = "wilma.forgotten@example.com", "user-wilma-77", "Wilma Forgotten"
+WHO = {"email": EMAIL, "user_id": USER, "name": NAME}
+OTHERS = [{"email": f"person-{n:03}@example.com", "user_id": f"user-{n:03}"} for n in range(1, 4)]
+OURS = {f"last_interview_{name}" for name in ("at", "sentiment", "themes", "quality")}
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with open_world(
+        tmp_path,
+        KOJI_PROJECT_ID=QUICK.koji_project_id,
+        CONNECTOR_MAX_CREDITS_PER_DAY="1000",
+        CONNECTOR_TRUST_EXTERNAL_ID="true",
+    ) as opened:
+        yield opened
+
+
+async def forget(world: World, **who: Any) -> Any:
+    told = await world.get("forget_respondent", wait_seconds=20, **who)
+    assert told["status"] == "finished", told
+    return told
+
+
+def left_in_files(world: World, *texts: str) -> list[tuple[str, str]]:
+    """Return (file, text) of what is found in the bytes of the store, in whatever letter case."""
+    return [
+        (path.name, text)
+        for path in world.folder.iterdir()
+        if path.is_file() and path.name.startswith("ledger")
+        for text in texts
+        if text.lower().encode() in path.read_bytes().lower()
+    ]
+
+
+async def lived(world: World) -> str:
+    """Let somebody leave traces everywhere: invited, interviewed, synced, told of, planned again."""
+    launched = await world.get(
+        "start_interview", **WHO, metadata={"crm": f"{USER}-crm"}, idempotency_key=f"start {EMAIL}"
+    )
+    interview_id: str = launched["interview_id"]
+    (started,) = world.sandbox.koji.store.interviews.values()
+    await world.told(letter(interview_id, respondent_email=EMAIL, external_id=started.external_id))
+    await world.ended(interview_id)
+    await world.told(letter("int-by-mail", respondent_email=EMAIL.upper(), quality_score=2))
+    await world.ended("int-by-mail")
+    await world.told(letter("int-by-id", respondent_email=None, external_id=USER))
+    await world.ended("int-by-id")
+    await world.send({"event": "interview.completed", "id": {"said": f"I am {EMAIL}"}}, webhook_id="odd")
+    await world.get("plan_cohort_launch", members=[WHO, *OTHERS], reinvite_after_days=0)
+    await world.get("plan_cohort_launch", members=[WHO, *OTHERS])
+    await world.get("sync_interview_to_amplitude", interview_id=interview_id, idempotency_key=USER)
+    return interview_id
+
+
+async def test_nothing_of_a_forgotten_person_is_found_in_the_files_bytes(world: World) -> None:
+    interview_id = await lived(world)
+    assert set(world.properties(USER)) >= OURS
+    (started,) = world.sandbox.koji.store.interviews.values()
+    link_and_token = (started.external_id, started.session_token)
+    texts = (EMAIL, USER, NAME, "Wilma", f"{USER}-crm", "embed/")
+    assert left_in_files(world, EMAIL, USER, NAME)
+
+    told = await forget(world, email=EMAIL)
+    assert left_in_files(world, *texts) == []
+    assert link_and_token[1] is None or left_in_files(world, link_and_token[1]) == []
+    places = {one["place"] for one in told["done"]}
+    assert places == {
+        "invitations", "cancelled", "interviews", "deliveries", "launches", "answers", "unset", "suppression",
+    }  # fmt: skip
+    assert (told["total"], told["pending"], told["skipped"]) == (3, 0, {"suppressed": 3})
+    words = " ".join(told["left_to_people"])
+    assert interview_id in words
+    assert "Koji" in words
+    assert "Amplitude" in words
+    assert told == {**await world.get("get_run", run_id=told["run_id"])}
+
+
+async def test_our_user_properties_are_unset_and_nothing_is_sent_again(world: World) -> None:
+    interview_id = await lived(world)
+    await forget(world, user_id=USER)
+    assert not OURS & set(world.properties(USER))
+    counted = world.completed()
+    synced = await world.get("get_sync", interview_id=interview_id)
+    assert (synced["status"], synced["user_id"], synced["themes"]) == ("synced", None, [])
+    for body in (
+        letter(interview_id, respondent_email=EMAIL),
+        letter("int-by-mail", respondent_email=EMAIL, quality_score=5),
+        letter("int-late", respondent_email=f" {EMAIL.title()} "),
+        letter("int-late-2", respondent_email=None, external_id=USER),
+    ):
+        await world.told(body)
+    for one in ("int-late", "int-late-2", "int-by-mail"):
+        receipt = await world.ended(one)
+        assert (receipt["status"], receipt["reason"]) == ("skipped", "suppressed"), receipt
+    for how in ({}, {"force": True}, {"themes": ["x"], "quality_score": 5, "respondent_email": EMAIL}):
+        again = await world.get("sync_interview_to_amplitude", interview_id="int-late", **how)
+        assert (again["status"], again["reason"]) == ("skipped", "suppressed"), (how, again)
+    previewed = await world.get(
+        "preview_interview_sync", interview_id="new", themes=["x"], quality_score=5, respondent_email=EMAIL
+    )
+    assert (previewed["decision"], previewed["reason"]) == ("skip", "suppressed")
+    assert world.completed() == counted
+    assert not OURS & set(world.properties(USER))
+
+    async def log_emptied() -> bool:
+        return left_in_files(world, EMAIL, USER) == []
+
+    await until(log_emptied)
+
+
+async def test_a_forgotten_person_is_never_invited_again_under_any_alias(world: World) -> None:
+    await lived(world)
+    await forget(world, email=EMAIL)
+    before = len(world.sandbox.koji.store.interviews)
+    members = [
+        {"email": EMAIL.upper()},
+        {"user_id": USER, "email": "wilma.new@example.com"},
+        {"user_id": "someone-else", "email": EMAIL},
+        OTHERS[0],
+    ]
+    plan = await world.get("plan_cohort_launch", members=members, reinvite_after_days=0)
+    assert (plan["to_invite"], plan["skipped"]) == (1, {"suppressed": 2, "duplicate_in_cohort": 1})
+    # what a row said of somebody who was forgotten is learned: it is the same person
+    again = await world.get("plan_cohort_launch", members=[{"email": "wilma.new@example.com"}])
+    assert again["skipped"] == {"suppressed": 1}
+    started = await world.get("start_interview", email=EMAIL)
+    assert (started["status"], started["reason"]) == ("skipped", "suppressed")
+    assert len(world.sandbox.koji.store.interviews) == before
+    assert left_in_files(world, EMAIL, USER, "wilma.new") == []
+
+
+async def test_who_waits_or_is_planned_is_called_off(world: World) -> None:
+    await world.fault("koji", "status", status=401, times=1000)
+    launched = await world.get("launch_cohort_interviews", members=[WHO, *OTHERS])
+    plan = await world.get("plan_cohort_launch", members=[{**WHO, "user_id": "user-wilma-88"}])
+    assert plan["skipped"] == {"already_invited": 1}
+
+    async def paused() -> bool:
+        return bool((await world.get("get_launch", launch_id=launched["launch_id"]))["status"] == "paused")
+
+    await until(paused)
+    told = await forget(world, user_id="user-wilma-88")
+    assert {"place": "cancelled", "what": "1 that were not started are called off"} in told["done"]
+    await world.control("DELETE", "/koji/faults")
+    await world.get("resume_launch", launch_id=launched["launch_id"])
+
+    async def finished() -> bool:
+        seen = await world.get("get_launch", launch_id=launched["launch_id"])
+        return bool(seen["status"] == "finished" and seen["cancelled"] == 1 and seen["invited"] == 3)
+
+    await until(finished)
+    assert all(one.display_name != NAME for one in world.sandbox.koji.store.interviews.values())
+
+
+async def test_a_stored_plan_does_not_start_whom_it_planned_before(world: World) -> None:
+    plan = await world.get("plan_cohort_launch", members=[WHO, *OTHERS])
+    assert plan["to_invite"] == 4
+    await forget(world, email=EMAIL)
+    launched = await world.get("launch_cohort_interviews", plan_token=plan["plan_token"], wait_seconds=20)
+    assert (launched["invited"], launched["skipped"]) == (3, {"suppressed": 1})
+
+
+async def test_an_interview_under_way_comes_back_to_nobody(world: World) -> None:
+    await world.get("start_interview", **WHO)
+    (started,) = world.sandbox.koji.store.interviews.values()
+    await forget(world, email=EMAIL)
+    body = letter(started.interview_id, respondent_email=None, external_id=started.external_id)
+    await world.told(body)
+    receipt = await world.ended(started.interview_id)
+    assert (receipt["status"], receipt["reason"]) == ("skipped", "suppressed")
+    other = letter("under-another-id", respondent_email=None, external_id=started.external_id)
+    await world.told(other)
+    assert (await world.ended("under-another-id"))["reason"] == "suppressed"
+    assert world.completed() == []
+
+
+async def test_the_analysis_of_a_forgotten_person_has_no_content(world: World) -> None:
+    await world.interview("int-1", email=EMAIL)
+    before = await world.get("get_interview_analysis", interview_id="int-1")
+    assert before["themes"] == ["slow import"]
+    await forget(world, email=EMAIL)
+    after = await world.get("get_interview_analysis", interview_id="int-1", include_transcript=True)
+    assert after["status"] == "suppressed"
+    told = {name: value for name, value in after.items() if name not in ("interview_id", "status")}
+    assert not any(told.values()), told
+
+
+async def test_a_backfill_writes_nothing_of_a_forgotten_person(world: World) -> None:
+    await world.interview("int-1", email=EMAIL)
+    await world.interview("int-2", 2)
+    await forget(world, email=EMAIL)
+    run = await world.get("backfill_interviews", interview_ids=["int-1", "int-2"], wait_seconds=20)
+    assert (run["synced"], run["skipped"]) == (1, {"suppressed": 1})
+    assert world.completed() == ["int-2"]
+
+
+async def test_an_answer_that_named_them_is_not_repeated_and_runs_nothing_again(world: World) -> None:
+    call = {"members": [WHO], "idempotency_key": "launch-1"}
+    await world.get("launch_cohort_interviews", **call)
+    before = len(world.sandbox.koji.store.interviews)
+    await world.get("start_interview", **WHO, idempotency_key="one")
+    await forget(world, email=EMAIL)
+    again = await world.call("start_interview", **WHO, idempotency_key="one")
+    assert (again.status_code, again.json()["code"]) == (409, "forgotten")
+    assert len(world.sandbox.koji.store.interviews) == before
+
+
+async def test_forgetting_twice_is_harmless(world: World) -> None:
+    await lived(world)
+    first = await forget(world, email=EMAIL)
+    second = await forget(world, email=EMAIL, user_id=USER)
+    assert first["total"] == 3
+    assert [one["place"] for one in second["done"]] == ["unset", "suppression"]
+    assert left_in_files(world, EMAIL, USER, NAME) == []
+
+
+async def test_what_is_in_flight_finishes_before_the_properties_are_unset(world: World) -> None:
+    await world.told(letter("warm-up", 1))
+    await world.ended("warm-up")
+    await world.fault("amplitude", "slow", seconds=1.5, times=1)
+    await world.told(letter("int-1", respondent_email=EMAIL))
+
+    async def sending() -> bool:
+        found = await world.context.ledger.find("default", "int-1")
+        return found is not None and found.sending_since is not None
+
+    await until(sending)
+    running = await world.get("forget_respondent", email=EMAIL, wait_seconds=0)
+    assert running["status"] == "running"
+
+    async def finished() -> Any:
+        told = await world.get("get_run", run_id=running["run_id"])
+        return told if told["status"] == "finished" else None
+
+    await until(finished)
+    assert not OURS & set(world.properties(EMAIL))
+    assert left_in_files(world, EMAIL) == []
+
+
+async def test_amplitude_that_cannot_be_reached_is_tried_again_across_a_restart(world: World) -> None:
+    await lived(world)
+    await world.fault("amplitude", "status", status=503, times=1000)
+    running = await world.get("forget_respondent", email=EMAIL)
+    assert running["status"] == "running"
+    await world.restart()
+    await world.control("DELETE", "/amplitude/faults")
+
+    async def finished() -> Any:
+        world.move(61)
+        told = await world.get("get_run", run_id=running["run_id"])
+        return told["status"] == "finished"
+
+    await until(finished)
+    assert not OURS & set(world.properties(USER))
+    assert left_in_files(world, EMAIL, USER) == []
+
+
+async def test_without_amplitude_and_beside_other_connections_people_are_told(tmp_path: Path) -> None:
+    toml = "[connections.second]\nkoji_api_key = 'sandbox-koji-key'\n"
+    async with open_world(tmp_path, toml=toml, AMPLITUDE_API_KEY="", AMPLITUDE_SECRET_KEY="") as world:
+        told = await forget(world, user_id=USER)
+        words = " ".join(told["left_to_people"])
+        assert "AMPLITUDE_API_KEY" in words
+        assert "second" in words
+        assert told["total"] == 0
+
+
+async def test_bad_input_forgets_nobody(world: World) -> None:
+    for fields in ({}, {"email": "no address"}, {"email": ""}, {"user_id": "x" * 1_025}):
+        answer = await world.call("forget_respondent", **fields)
+        assert answer.status_code == 422, answer.text
+    plan = await world.get("plan_cohort_launch", members=[WHO])
+    assert plan["to_invite"] == 1
