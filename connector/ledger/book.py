@@ -350,7 +350,7 @@ class Book:
         await self.write(lambda c: runs.prune(c, before))
         await self.write(lambda c: notes.prune(c, now - _NOTES_KEPT))
         await self.write(lambda c: answers.prune(c, now))
-        if total:
+        if total and not await asyncio.to_thread(empty_log, self._url):
             self.empty_log()
         return total
 

@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import planning
+from tests.bench import forgetting, planning
 from tests.bench.children import Load, ceiling, connector, free_port, sandbox, settings, state
 from tests.postgres import database, is_available, server
 
@@ -187,6 +187,7 @@ def main() -> None:
             reads(root)
         if "plan" in only:
             planning.measure(root, 200_000)
+            forgetting.measure(root, 1_000_000)
         if "start" in only:
             start_up(root)
     finally:

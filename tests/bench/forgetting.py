@@ -1,0 +1,72 @@
+"""Forgetting one person in a large ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from connector.clock import SystemClock
+from connector.eligibility import Member
+from connector.forgetting import Rules
+from connector.ledger.book import Book, open_book
+from connector.models import Interview, SyncStatus
+from connector.ports import Sync
+from connector.sealing import Sealer
+
+_FACTS = (
+    '{"respondent_email":"person-\' || n || \'@example.com","themes":["price","speed"],"quality_score":4}'
+)
+_NUMBERS = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < ?)"
+_SYNCS = f"""{_NUMBERS} INSERT INTO sync (connection, interview_id, status, first_received_at, updated_at, facts,
+    user_id, user_hash, identify, event, given, reads, tries, backfill, force, respondent, completed_at)
+    SELECT 'default', 'int-' || n, 'synced', n, n, '{_FACTS}', 'user-' || n, hex(n * 7919), '{{"a":"b"}}',
+    '{{"c":"d"}}', 0, 0, 1, 0, 0, n * 1000003, n FROM c"""
+_INBOX = f"""{_NUMBERS} INSERT INTO inbox (connection, received_at, source, state, interview_id, digest, body)
+    SELECT 'default', n, 'webhook', 'done', 'int-' || n, hex(n * 7907), '{_FACTS}' FROM c"""
+_INVITATIONS = f"""{_NUMBERS} INSERT INTO invitation (id, connection, launch_id, position, state, person, taken_at,
+    user_id, email, polls, created_at, updated_at)
+    SELECT 'inv_' || n, 'default', 'lau_1', n, 'completed', n * 1000003, n, 'user-' || n,
+    'person-' || n || '@example.com', 0, n, n FROM c"""
+_ALIASES = f"{_NUMBERS} INSERT INTO alias (key, person) SELECT n * 1000003, n * 1000003 FROM c"
+
+
+def measure(directory: Path, people: int) -> None:
+    """Print how long one of so many people takes to be forgotten."""
+    asyncio.run(_measure(directory, people))
+
+
+async def _measure(directory: Path, people: int) -> None:
+    sealer = Sealer([b"bench-bench-bench-bench-bench-01"])
+    book = await open_book(f"sqlite:///{directory}/forgetting.db", sealer.seal, sealer.open)
+    try:
+        for statement in (_SYNCS, _INBOX, _INVITATIONS, _ALIASES):
+            await book.write(partial(Connection.exec_driver_sql, statement=statement, parameters=(people,)))
+        whom = Member("user-of-nobody-else", "nobody.else@example.com", None)
+        await _interviewed(book, whom)
+        began = time.perf_counter()
+        now = SystemClock().now()
+        rules = Rules(trust_external_id=False, can_unset=False, min_id_length=5)
+        await book.forgettings.begin("run_1", "default", whom, rules, now)
+        lease = await book.acquire("forgetting", "bench", now, 60_000)
+        assert lease is not None
+        await book.forgettings.go_on(lease, {"default": rules}, now)
+        took = time.perf_counter() - began
+        forgotten = await book.forgettings.find("run_1")
+        assert forgotten is not None
+        assert forgotten.finished_at is not None
+        assert forgotten.interviews == ["int-of-them"]
+    finally:
+        await book.close()
+    print(
+        f"  forgetting one person among {people:,}: {took * 1000:.0f} ms, with both looks and the emptied log"
+    )
+
+
+async def _interviewed(book: Book, whom: Member) -> None:
+    facts = Interview("int-of-them", ready=True, email_given=True, respondent_email=whom.email)
+    sync = Sync("default", "int-of-them", SyncStatus.SYNCED, 1, 1, facts=facts, user_id=whom.user_id)
+    await book.revise([("default", "int-of-them")], lambda _: [sync])
