@@ -14,6 +14,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from connector.operations import OPERATIONS
+from connector.surfaces.body import MAX_BODY_BYTES
+from connector.surfaces.form import MAX_FORM_FIELDS, MAX_PART_HEADERS
 from tests.e2e.harness import TOKEN, HurriedClock, World, open_world, sign
 
 Headers = list[tuple[bytes, bytes]]
@@ -259,3 +261,62 @@ def test_no_webhook_is_a_fault(
     status, headers, answered = door.ask("POST", path, headers=[*seal, *more], body=cut(body, places))
     assert_an_answer_of_ours(status, headers, answered)
     assert status in ({200, 400, 404} if signed else {200, 401, 404})
+
+
+def part(value: bytes, *more: bytes, name: bytes = b"variant") -> bytes:
+    head = b'Content-Disposition: form-data; name="' + name + b'"'
+    return b"--b\r\n" + b"\r\n".join([head, *more]) + b"\r\n\r\n" + value + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "status", "code", "words"),
+    [
+        (PARTS, part(b"x" * MAX_BODY_BYTES), 413, "body_too_large", "20 MiB"),
+        (
+            PARTS,
+            part(b"x" * (MAX_BODY_BYTES // 2)),
+            422,
+            "invalid_input",
+            "variant: String should have at most",
+        ),
+        (PARTS, part(b"x", name=b"x" * 5_000), 422, "malformed_form", "one over 4,096 bytes"),
+        (
+            PARTS,
+            part(b"x", b"X-Long: " + b"x" * (MAX_BODY_BYTES // 2)),
+            422,
+            "malformed_form",
+            "headers",
+        ),
+        (PARTS, part(b"x", *[b"X: y"] * MAX_PART_HEADERS), 422, "malformed_form", "over 8 headers"),
+        (PARTS, part(b"x") * (MAX_FORM_FIELDS + 1), 422, "malformed_form", "more than 10,000 fields"),
+        (FORM, b"a=1&" * (MAX_FORM_FIELDS + 1), 422, "malformed_form", "more than 10,000 fields"),
+    ],
+    ids=["body", "part", "name", "header", "headers", "parts", "fields"],
+)
+def test_a_form_beyond_measure_is_told_which(
+    door: Door, kind: bytes, body: bytes, status: int, code: str, words: str
+) -> None:
+    headers = [(b"authorization", f"Bearer {TOKEN}".encode()), (b"content-type", kind)]
+    ended = body if kind == FORM else body + b"--b--\r\n"
+    found, told, answered = door.ask("POST", "/actions/plan_cohort_launch", headers=headers, body=[ended])
+    assert_an_answer_of_ours(found, told, answered)
+    problem = json.loads(answered)
+    assert (found, problem["code"]) == (status, code)
+    assert words in problem["detail"]
+    assert len(answered) < 2_000
+
+
+def test_a_body_that_is_wrong_everywhere_gets_a_short_answer(door: Door) -> None:
+    headers = [(b"authorization", f"Bearer {TOKEN}".encode())]
+    for body in (
+        b"{" + b",".join(b'"field_%d":1' % n for n in range(100_000)) + b"}",
+        b'{"csv": "interview_id\\n' + b"int-1\\n" * 200_000 + b'"}',
+        b'{"csv": "interview_id,email\\n' + b" ,\\n" * 200_000 + b'"}',
+    ):
+        status, told, answered = door.ask(
+            "POST", "/actions/backfill_interviews", headers=headers, body=[body]
+        )
+        assert_an_answer_of_ours(status, told, answered)
+        assert status == 422
+        assert len(answered) < 10_000
+        assert 0 < len(json.loads(answered)["errors"]) <= 50
