@@ -38,6 +38,7 @@ _NEVER_OURS = frozenset({"study.published", "report.generated"})
 _ID = re.compile(r"[!-~]{1,200}")
 _KEY = re.compile(r"[A-Za-z0-9_$-]{1,40}")
 _EVENT_NAME = re.compile(r"[a-z_]+(?:\.[a-z_]+)+")
+_LONGEST_EVENT_NAME = 200
 _MOST_KEYS = 40
 _LONGEST_INDEX = 6
 _OVER = frozenset({"completed", _READY, "quality_scored", "failed_quality_gate"})
@@ -194,7 +195,7 @@ class _Body:
             for key in _EVENT_KEYS[:-1]
             if isinstance(section.get(key), str)
         ]
-        return [name for name in found if _EVENT_NAME.fullmatch(name)]
+        return [name for name in found if len(name) <= _LONGEST_EVENT_NAME and _EVENT_NAME.fullmatch(name)]
 
     def interview_id(self, event: str | None) -> str | None:
         """Return the interview's id; a plain `id` only where the event leaves no doubt whose it is."""

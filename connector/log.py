@@ -27,13 +27,15 @@ REMOVED = "[removed]"
 _DROPPED = re.compile(
     r"(?i)(?:^|[_-])(?:body|headers?|tokens?|secrets?|authorization|cookies?|password|api[_-]?key)$"
 )
-_ESCAPED_ADDRESS = re.compile(r"(?i)[^\s\"'<>=&?/]+%40[^\s\"'<>&/]+")
+_ESCAPED_PART = re.compile(r"[^\s\"'<>=&?/]+")
 _USER_INFO = re.compile(r"(?<=://)[^\s/@]+@")
 _API_KEY_HEADER = re.compile(r"(?i)\b((?:x-)?api-key|authorization)(\"|')?\s*[:=]\s*(\"|')?[^\s,\"']+")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 # Their lines carry addresses of requests, or tell of each request, which the ledger tells better.
 _QUIET = ("httpx", "httpcore", "uvicorn", "uvicorn.error", "asyncio", "sqlalchemy")
+# It quotes what strangers send; what is wrong with a form stands in its answer.
+_SILENT = ("python_multipart",)
 _DEEPEST = 6
 
 
@@ -73,6 +75,8 @@ def configure(level: str, *, secrets: Iterable[str] = (), stream_is_terminal: bo
         logger.handlers.clear()
         logger.propagate = True
         logger.setLevel(max(LEVELS[level], logging.WARNING))
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 class Scrubber:
@@ -93,7 +97,7 @@ class Scrubber:
         """Return a text without addresses, credentials, known secrets and control characters."""
         text = _CONTROL.sub(" ", text)
         text = _USER_INFO.sub("", _API_KEY_HEADER.sub(r"\1: [secret]", text))
-        return safe(_ESCAPED_ADDRESS.sub("[address]", text), self._secrets, LONGEST_VALUE)
+        return safe(_ESCAPED_PART.sub(_without_address, text), self._secrets, LONGEST_VALUE)
 
     def _value(self, value: Any, depth: int) -> Any:
         if value is None or isinstance(value, bool | int | float):
@@ -110,6 +114,11 @@ class Scrubber:
             for name, item in items.items()
             if not _DROPPED.search(str(name))
         }
+
+
+def _without_address(part: re.Match[str]) -> str:
+    # a pattern with %40 in its middle would try every beginning of a long text
+    return "[address]" if "%40" in part[0] else part[0]
 
 
 def described(error: BaseException) -> str:

@@ -8,7 +8,17 @@ from collections.abc import Iterable
 AMPLITUDE_STRING_LIMIT = 1_024  # Amplitude cuts longer strings without a word
 _PART = re.compile(r"[^\s<>(),;:\[\]{}\"=&?/]+")
 _BEARER = re.compile(r"(?i)\b(bearer|basic|api-key)\s+\S+")
-_TOKEN_PARAMETER = re.compile(r"(?i)([?&](?:token|api_key|key|secret)=)[^&\s]+")
+_SECRET_PARAMETERS = ("token", "api_key", "key", "secret")
+
+
+def _spelt(name: str) -> str:
+    """Return a pattern of a name, each character of which may be percent-encoded as in an address."""
+    return "".join(f"(?:{one}|%{ord(one):02x}|%{ord(one.upper()):02x})" for one in name)
+
+
+_TOKEN_PARAMETER = re.compile(
+    rf"""(?i)((?:^|[?&;'"])(?:{"|".join(map(_spelt, _SECRET_PARAMETERS))})(?:\[\]|%5b%5d)?=)[^&\s]+"""
+)
 
 
 def cut(text: str, limit: int = AMPLITUDE_STRING_LIMIT) -> str:

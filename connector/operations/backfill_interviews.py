@@ -128,12 +128,12 @@ def _from_csv(text: str) -> dict[str, Interview]:
         reader.fieldnames = names
         rows: dict[str, Interview] = {}
         errors: list[FieldError] = []
-        for row in reader:
+        for number, row in enumerate(reader):
+            if number >= _MOST:  # rows that are wrong or come twice take as long as others
+                raise InvalidInput.of("csv", f"has more than {_MOST:,} rows; split it")
             interview = _from_row(row, reader.line_num, errors)
             if interview is not None:
                 rows[interview.interview_id] = interview
-            if len(rows) > _MOST:
-                raise InvalidInput.of("csv", f"has more than {_MOST:,} interviews; split it")
     except csv.Error:
         raise InvalidInput.of("csv", f"cannot be read as CSV near line {reader.line_num}") from None
     _refuse(errors, "csv")

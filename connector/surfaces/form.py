@@ -7,12 +7,14 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import Field, File, create_form_parser
+from python_multipart.multipart import Field, File, MultipartState, create_form_parser
 
 from connector.errors import InvalidInput
 from connector.surfaces.json_text import MAX_NESTING, UNSTORABLE, unstorable
 
 MAX_FORM_FIELDS = 10_000
+MAX_PART_HEADERS = 8
+MAX_PART_HEADER_BYTES = 4_096
 
 
 def parse_pairs(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
@@ -57,10 +59,10 @@ def unflatten(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def urlencoded(body: bytes) -> list[tuple[str, str]]:
     """Return the pairs of an urlencoded body. Raises `InvalidInput` with code `malformed_form`."""
+    if body.count(b"&") >= MAX_FORM_FIELDS:
+        raise _too_many_fields()
     try:
-        return parse_qsl(
-            body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FORM_FIELDS
-        )
+        return parse_qsl(body.decode(), keep_blank_values=True, errors="strict")
     except ValueError:
         raise _malformed_form() from None
 
@@ -68,12 +70,16 @@ def urlencoded(body: bytes) -> list[tuple[str, str]]:
 def multipart(content_type: str, body: bytes) -> list[tuple[str, str]]:
     """Return the pairs of a multipart body; a file is the text in it. Raises as `urlencoded`."""
     # Files stay in memory: what people uploaded is not to lie about in a temporary directory.
-    limits = {"MAX_MEMORY_FILE_SIZE": len(body) + 1}
+    limits = {
+        "MAX_MEMORY_FILE_SIZE": len(body) + 1,
+        "MAX_HEADER_COUNT": MAX_PART_HEADERS,
+        "MAX_HEADER_SIZE": MAX_PART_HEADER_BYTES,
+    }
     parts: list[tuple[bytes | None, bytes]] = []
 
     def keep(name: bytes | None, value: bytes) -> None:
         if len(parts) >= MAX_FORM_FIELDS:  # the parser's own limit counts no parts of multipart bodies
-            raise _malformed_form()
+            raise _too_many_fields()
         parts.append((name, value))
 
     def on_field(field: Field) -> None:
@@ -89,13 +95,26 @@ def multipart(content_type: str, body: bytes) -> list[tuple[str, str]]:
         parser = create_form_parser({"Content-Type": content_type.encode()}, on_field, on_file, config=limits)
         parser.write(body)
         parser.finalize()
+        if getattr(parser.parser, "state", None) is not MultipartState.END:
+            # what the parser drops without a word may be the field that keeps an operation from spending
+            raise InvalidInput(
+                "The form ends before its closing boundary; send it whole.", code="malformed_form"
+            )
         return [((name or b"").decode(), value.decode()) for name, value in parts]
     except (FormParserError, ValueError):
-        raise _malformed_form() from None
+        raise _malformed_form(
+            f", or a part has over {MAX_PART_HEADERS} headers or one over {MAX_PART_HEADER_BYTES:,} bytes"
+        ) from None
 
 
-def _malformed_form() -> InvalidInput:
-    return InvalidInput("The body is not a valid form in UTF-8.", code="malformed_form")
+def _malformed_form(more: str = "") -> InvalidInput:
+    return InvalidInput(f"The body is not a valid form in UTF-8{more}.", code="malformed_form")
+
+
+def _too_many_fields() -> InvalidInput:
+    return InvalidInput(
+        f"The form has more than {MAX_FORM_FIELDS:,} fields; send fewer, or send JSON.", code="malformed_form"
+    )
 
 
 def _given_twice(key: str) -> InvalidInput:

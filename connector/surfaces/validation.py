@@ -13,12 +13,13 @@ from connector.errors import FieldError, InvalidInput
 from connector.surfaces.annotations import item_kinds, kinds, model_of
 
 MAX_NAME = 60
+MOST_SHOWN = 50  # a body can be wrong in a million places, and describing one costs more than finding it
 
 M = TypeVar("M", bound=BaseModel)
 
 
 def validate(model: type[M], values: Mapping[str, Any]) -> M:
-    """Return the values as a model. Raises `InvalidInput` with one `FieldError` for each thing wrong."""
+    """Return the values as a model. Raises `InvalidInput` with the first `MOST_SHOWN` wrong fields."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -26,13 +27,15 @@ def validate(model: type[M], values: Mapping[str, Any]) -> M:
 
 
 def invalid_input(error: ValidationError, model: type[BaseModel]) -> InvalidInput:
-    """Return the error for the caller: every wrong field by name, none of the values that were sent."""
-    details = error.errors(include_url=False, include_context=False, include_input=False)
+    """Return the error for the caller: the first wrong fields by name, none of the values that were sent."""
+    details = error.errors(include_url=False, include_context=False, include_input=False)[:MOST_SHOWN]
     errors = [FieldError(pointer(one["loc"]), _words(one, model)) for one in details]
     message = "; ".join(
         f"{'.'.join(_name(step) for step in one['loc'])}: {wrong.detail}" if one["loc"] else wrong.detail
         for one, wrong in zip(details, errors, strict=True)
     )
+    if (more := error.error_count() - len(details)) > 0:
+        message += f"; and {more:,} more"
     return InvalidInput(message, errors=errors)
 
 

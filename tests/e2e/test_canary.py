@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import os
+import signal
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import structlog
 
 from connector import log
+from connector.commands import demo_servers
+from connector.commands.http_server import config
+from connector.sandbox import options as stand_ins
 from connector.surfaces.cli.startup import secrets_of
-from tests.e2e.harness import QUICK, TOKEN, World, letter, open_world, until
+from tests.e2e.cli_runs import Machine, free_port
+from tests.e2e.harness import QUICK, TOKEN, World, letter, open_world, serving, until
 
 WORDS = "canary-words-of-a-respondent"
 NAME = "Canaria Nightingale"
@@ -141,3 +150,135 @@ async def test_logs_errors_and_the_store_give_nothing_away(
     assert WORDS.encode() in stored  # the search finds what is there
     for canary in kept:
         assert canary.encode() not in stored, canary
+
+
+QUERY_TOKEN = "canary-token-in-an-address-0001"
+SPELT = ["?token=", "?to%6ben=", "?TOKEN=", "?%74%6F%6B%45%4E=", "?x=1&token=", "?x=1&t%6fken=", "?token[]="]
+PLACES = ["/webhooks/koji", "/webhooks/amplitude/cohorts", "/actions/list_syncs", "/actions/list_audit", "/x"]
+
+
+async def test_a_token_in_an_address_is_in_no_log(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], logging_levels: None
+) -> None:
+    async with open_world(tmp_path, workers=False) as world:
+        log.configure("debug", secrets=secrets_of(world.settings))
+        async with serving(world.app, config(world.app, "127.0.0.1", 0)) as url:
+            # uvicorn's own lines begin at warning; here they are all let through
+            for name in ("uvicorn", "uvicorn.error", "httpx", "httpcore"):
+                logging.getLogger(name).setLevel(logging.DEBUG)
+            async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+                for place in PLACES:
+                    for spelt in SPELT:
+                        address = f"{place}{spelt}{QUERY_TOKEN}"
+                        logging.getLogger("a.library").debug("GET %s", address)
+                        await client.get(address, headers={"Authorization": f"Bearer {TOKEN}"})
+                        await client.post(address, content=b"{")
+                        await client.request("BREW", address)
+            await broken(url, f"GET /webhooks/koji?to%6ben={QUERY_TOKEN} HTTP/9.9\r\nno header\r\n\r\n")
+            await broken(
+                url, f"GET /webhooks/koji?token={QUERY_TOKEN} HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\n"
+            )
+    out, err = capfd.readouterr()
+    assert (out + err).count("/webhooks/amplitude/cohorts?to%6ben=[secret]") > 1
+    assert "Invalid HTTP request received" in out + err
+    assert QUERY_TOKEN not in out + err
+
+
+async def test_a_form_puts_nothing_into_the_log(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], logging_levels: None
+) -> None:
+    async with open_world(tmp_path, workers=False) as world:
+        log.configure("debug")
+        head = f'--b\r\nContent-Disposition: form-data; name="{WORDS}"; filename="{WORDS}"\r\n'
+        for body in (
+            f"{head}Content-Transfer-Encoding: {WORDS}\r\n\r\nx\r\n--b--",
+            f"--b{WORDS}",
+            f"{head}{WORDS}",
+        ):
+            for kind in ("multipart/form-data; boundary=b", f"multipart/form-data; x={WORDS}"):
+                answer = await world.client.post(
+                    "/actions/list_syncs", content=body, headers={"Content-Type": kind}
+                )
+                assert answer.status_code == 422
+    out, err = capfd.readouterr()
+    assert WORDS not in out + err
+
+
+async def broken(url: str, head: str) -> None:
+    """Send what is no whole request, and go away."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    writer.write(head.encode())
+    writer.write_eof()
+    await reader.read()
+    writer.close()
+
+
+@pytest.fixture
+def logging_levels() -> Iterator[None]:
+    root = logging.getLogger()
+    names = ("uvicorn", "uvicorn.error", "httpx", "httpcore", "asyncio", "sqlalchemy", "python_multipart")
+    handlers, level = root.handlers[:], root.level
+    levels = {name: logging.getLogger(name).level for name in names}
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name, was in levels.items():
+        logging.getLogger(name).setLevel(was)
+
+
+def commands_of(pid: int) -> list[str]:
+    """Return the arguments of a process and of all that it started, as every user of the machine sees them."""
+    parents = {}
+    for folder in Path("/proc").iterdir():
+        with suppress(OSError, ValueError):
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+    family = {pid}
+    while more := {child for child, parent in parents.items() if parent in family} - family:
+        family |= more
+    found = []
+    for one in family:
+        with suppress(OSError):  # it may have ended meanwhile
+            found.append(Path(f"/proc/{one}/cmdline").read_bytes().decode().replace("\0", " "))
+    return found
+
+
+in_proc = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="this system has no /proc")
+
+
+@in_proc
+@pytest.mark.parametrize(
+    ("words", "ready"),
+    [
+        (["serve"], "Koji webhook"),
+        (["serve", "--no-workers"], "without workers"),
+        (["serve", "--workers-only"], "Ctrl-C ends it"),
+    ],
+)
+def test_no_secret_is_an_argument_of_the_server(tmp_path: Path, words: list[str], ready: str) -> None:
+    kept = {
+        "KOJI_API_KEY": KOJI_KEY,
+        "KOJI_WEBHOOK_SECRET": WEBHOOK_SECRET,
+        "AMPLITUDE_API_KEY": AMPLITUDE_KEY,
+        "AMPLITUDE_SECRET_KEY": AMPLITUDE_SECRET,
+        "CONNECTOR_API_TOKEN": QUERY_TOKEN,
+    }
+    elsewhere = {"KOJI_BASE_URL": "http://127.0.0.1:9", "AMPLITUDE_INGESTION_URL": "http://127.0.0.1:9"}
+    machine = Machine(tmp_path, {**kept, **elsewhere, "PORT": str(free_port())})
+    with machine.started(*words, until=ready) as server:
+        seen = commands_of(server.process.pid)
+        server.send_signal(signal.SIGTERM)
+        server.wait(15)
+    assert any(words[-1] in one for one in seen)
+    assert [secret for secret in kept.values() if any(secret in one for one in seen)] == []
+
+
+@in_proc
+def test_no_secret_is_an_argument_of_the_demo(tmp_path: Path) -> None:
+    with demo_servers.running(tmp_path) as servers:
+        seen = commands_of(os.getpid())
+        kept = [value for name, value in vars(stand_ins).items() if name.startswith("FAKE_")]
+        kept.append(servers.token)
+    assert any("connector.sandbox" in one for one in seen)
+    assert any("connector serve" in one for one in seen)
+    assert len(kept) >= 5
+    assert [secret for secret in kept if any(secret in one for one in seen)] == []

@@ -332,3 +332,12 @@ def test_parts_of_a_form_are_counted(more: bytes) -> None:
     assert len(parse_body(content_type, part * MAX_FORM_FIELDS + b"--b--\r\n")["a"]) == MAX_FORM_FIELDS
     with pytest.raises(InvalidInput):
         parse_body(content_type, part * (MAX_FORM_FIELDS + 1) + b"--b--\r\n")
+
+
+@pytest.mark.parametrize("end", [b"--b--", b"--b--\r\n", b"--b--\r\nepilogue"])
+def test_a_form_counts_once_its_closing_boundary_is_there(end: bytes) -> None:
+    content_type = "multipart/form-data; boundary=b"
+    form = b'--b\r\nContent-Disposition: form-data; name="dry_run"\r\n\r\ntrue\r\n' + end
+    assert parse_body(content_type, form) == {"dry_run": "true"}
+    for length in range(1, form.index(b"--b--") + len(b"--b--")):
+        assert refusal(content_type, form[:length]).reason == "malformed_form"

@@ -61,6 +61,14 @@ def test_no_local_part_survives(local: str) -> None:
         ("basic dXNlcjpwYXNz", "dXNlcjpwYXNz"),
         ("GET /x?token=abcdef&y=1", "abcdef"),
         ("GET /x?y=1&api_key=abcdef", "abcdef"),
+        ("GET /x?to%6ben=abcdef", "abcdef"),
+        ("GET /x?%74%6F%6b%45%4e=abc;def", "abc;def"),
+        ("GET /x?TOKEN=abcdef", "abcdef"),
+        ("GET /x?y=1&amp;token[]=abcdef", "abcdef"),
+        ("GET /x?y=/z?token=abcdef", "abcdef"),
+        ("GET /x?api%5Fkey%5b%5D=abcdef", "abcdef"),
+        ("token=abcdef", "abcdef"),
+        ("query b'token=abcdef'", "abcdef"),
     ],
 )
 def test_credentials_are_masked(text: str, hidden: str) -> None:
