@@ -16,7 +16,6 @@ _DONE = {
     "interviews": "what was known of {n} erased; their ids and outcomes stay",
     "deliveries": "the bodies of {n} erased",
     "launches": "erased from the members, examples or metadata of {n}",
-    "answers": "{n} stored answers of idempotency keys erased",
     "unset": "last_interview_* unset for {n} Amplitude user ids",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, or_, select, update
 
@@ -21,15 +21,12 @@ from connector.ledger.dialect import lock_people, lock_suppressions
 from connector.ledger.keys import keyed_hash
 from connector.ledger.launch_rows import finish, move
 from connector.ledger.people import alias_keys, behind
-from connector.ledger.schema import alias, answer, invitation, launch, launch_source
+from connector.ledger.schema import alias, invitation, launch, launch_source
 from connector.ledger.schema import inbox as inbox_table
 from connector.ledger.schema import sync as sync_table
 from connector.ports import Sync
 from connector.starting import SCHEDULE
 from connector.syncing import suppress
-
-GONE: Final = 410
-"""The status of a stored answer that named somebody who was forgotten since."""
 
 _KEEP_OUT = Batch(
     "INSERT INTO alias (key, person) SELECT key, person FROM {rows} AS r WHERE true "
@@ -79,14 +76,13 @@ def forget(
     counts["deliveries"] += inbox.erase_bodies(connection, [(name, one) for one in ids])
     needles = _needles(person, ids, [row.id for row in invited])
     counts["deliveries"] += _erase_unreadable(connection, name, needles)
-    counts["answers"] += _erase_answers(connection, needles)
     counts["launches"] += _erase_launches(connection, key, name, person, invited)
     users = {one for one in person.user_ids | known if unusable(one, rules.min_id_length) is None}
     return counts, ids, users
 
 
 def in_flight(
-    connection: Connection, name: str, keys: Collection[int], interviews: Sequence[str], up_to: int, now: int
+    connection: Connection, name: str, keys: Collection[int], interviews: Sequence[str], up_to: int
 ) -> bool:
     """Tell whether something of a person's is still on its way, which will be erased when it ends."""
     sending = (
@@ -100,10 +96,8 @@ def in_flight(
     unread = select(inbox_table.c.id).where(
         inbox_table.c.connection == name, inbox.IS_NEW, inbox_table.c.id <= up_to
     )
-    running = select(answer.c.key).where(answer.c.status.is_(None), answer.c.until > now)
     return any(
-        connection.execute(query.limit(1)).first() is not None
-        for query in (sending, starting, unread, running)
+        connection.execute(query.limit(1)).first() is not None for query in (sending, starting, unread)
     )
 
 
@@ -230,12 +224,6 @@ def _erase_unreadable(connection: Connection, name: str, needles: Sequence[str])
         _names_them(inbox_table.c.body, needles),
     )
     return connection.execute(theirs.values(body=None)).rowcount
-
-
-def _erase_answers(connection: Connection, needles: Sequence[str]) -> int:
-    """Let answers that name them be repeated no more; their keys stay used, so that nothing runs twice."""
-    theirs = update(answer).where(answer.c.status.is_not(None), _names_them(answer.c.body, needles))
-    return connection.execute(theirs.values(status=GONE, body=None)).rowcount
 
 
 def _erase_launches(

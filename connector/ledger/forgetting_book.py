@@ -97,7 +97,7 @@ class ForgettingBook:
     def _again(self, c: Connection, row: Row[Any], rules: Rules, now: int) -> tuple[str, bool] | None:
         """Erase what has landed; unless something is in flight, return the run, and whether to unset."""
         values: dict[str, Any] = {"due": now + _LOOK_AGAIN}
-        flying = in_flight(c, row.connection, loads(row.keys), loads(row.interviews), row.received_up_to, now)
+        flying = in_flight(c, row.connection, loads(row.keys), loads(row.interviews), row.received_up_to)
         if not flying:
             values |= self._erased(c, row.connection, self._person(row), rules, now, row)
         c.execute(update(table).where(table.c.run_id == row.run_id).values(**values))

@@ -68,9 +68,9 @@ class Output(BaseModel):
         """Name the READ operation and its arguments that tell the end, or None when this is the end."""
         return None
 
-    def may_still_show(self) -> tuple[str, dict[str, Any]] | None:
-        """Name the READ operation that says what of a stored answer may be shown again; None: all of it."""
-        return None
+    def kept(self) -> Output:
+        """Return what is stored of it for a repeat: nothing that names, quotes or leads to a person."""
+        return self
 
     def brought_up_to_date(self, present: Output) -> dict[str, Any]:
         """Return the values of this answer after those of its follow-up."""
@@ -102,6 +102,7 @@ class Operation(Generic[In, Out]):
 
     `name` is the same on every surface. `summary` is written for a person and a model: when to use it and
     what it changes. `output` is a model, or a union of models when it can answer in more than one shape.
+    `recall` gives a stored answer back what was not kept of it, as far as it is still there.
     `spans_connections` tells that, when no `connection` is given, it is about all of the caller's.
     """
 
@@ -112,6 +113,7 @@ class Operation(Generic[In, Out]):
     output: TypeForm[Out]
     run: Callable[[Context, In], Awaitable[Out]]
     effect: Effect
+    recall: Callable[[Context, In, Out], Awaitable[Out]] | None = None
     spans_connections: bool = False
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from connector.operations.base import Effect, EffectInput, Operation
-from connector.operations.launches import LaunchOutput, find, shown
+from connector.operations.launches import LaunchOutput, find, recall, shown
 from connector.ports import Context
 
 
@@ -35,4 +35,5 @@ CANCEL_LAUNCH = Operation(
     output=LaunchOutput,
     run=run,
     effect=Effect.WRITE,
+    recall=recall,
 )

@@ -137,7 +137,7 @@ async def _first(
         output = await op.run(ctx, payload)
         status = _status(output)
         await ctx.ledger.store_answer(
-            scope, key, claim.token, status, output.model_dump_json(), ctx.clock.now()
+            scope, key, claim.token, status, output.kept().model_dump_json(), ctx.clock.now()
         )
     except BaseException:
         # Without a store the claim ends with its lease; the error that counts is the first.
@@ -150,25 +150,18 @@ async def _first(
 async def _repeat(
     ctx: Context, op: AnyOperation, payload: Input, claim: Claim, by_name: Mapping[str, AnyOperation]
 ) -> Executed:
-    if claim.body is None:
-        raise Conflict(
-            "idempotency_key: the answer named somebody who was forgotten since; it is not kept, and nothing "
-            "was run again.",
-            code="forgotten",
-        )
     # A union's best fitting model is the one that was stored: outputs always carry every key.
     shape: TypeAdapter[Output] = TypeAdapter(op.output)
-    output = shape.validate_python(json.loads(claim.body))
-    unfinished = claim.status == 202
-    if (question := output.follow_up() if unfinished else output.may_still_show()) is None:
-        return Executed(output, 200, replayed=True)
-    name, arguments = question
-    reader = by_name[name]
-    asked = reader.input.model_validate({"connection": payload.connection, **arguments})
-    present: Output = await reader.run(ctx, asked)
-    output = shape.validate_python(output.brought_up_to_date(present))
-    if not unfinished:
-        return Executed(output, 200, replayed=True)
-    if failure := output.failure():
-        raise failure
-    return Executed(output, _status(output), replayed=True)
+    output = shape.validate_python(json.loads(claim.body or "{}"))
+    if claim.status == 202 and (question := output.follow_up()) is not None:
+        name, arguments = question
+        reader = by_name[name]
+        asked = reader.input.model_validate({"connection": payload.connection, **arguments})
+        present: Output = await reader.run(ctx, asked)
+        output = shape.validate_python(output.brought_up_to_date(present))
+        if failure := output.failure():
+            raise failure
+    status = _status(output) if claim.status == 202 else 200
+    if op.recall is not None:
+        output = await op.recall(ctx, payload, output)
+    return Executed(output, status, replayed=True)

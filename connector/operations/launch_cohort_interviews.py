@@ -9,7 +9,7 @@ from connector.errors import Conflict, InvalidInput, NotFound
 from connector.inviting import Launch, LaunchStatus, Phase
 from connector.operations.base import Effect, Operation
 from connector.operations.launch_requests import CohortOptions, require_koji
-from connector.operations.launches import LaunchOutput, failure_of, launch_id_of, shown, until
+from connector.operations.launches import LaunchOutput, failure_of, launch_id_of, recall, shown, until
 from connector.operations.plan_cohort_launch import plan
 from connector.ports import Context
 
@@ -91,4 +91,5 @@ LAUNCH_COHORT_INTERVIEWS = Operation(
     output=LaunchOutput,
     run=run,
     effect=Effect.SEND,
+    recall=recall,
 )

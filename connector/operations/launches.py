@@ -20,7 +20,7 @@ from connector.errors import (
     UpstreamUnavailable,
 )
 from connector.inviting import Invitation, InvitationState, Launch, LaunchStatus
-from connector.operations.base import Output
+from connector.operations.base import Input, Output
 from connector.operations.receipts import time_text
 from connector.operations.status_url import status_url
 from connector.ports import Context
@@ -114,9 +114,25 @@ class LaunchOutput(Output):
         open_ = self.status in ("planning", "running", "paused")
         return ("get_launch", {"launch_id": self.launch_id}) if open_ else None
 
+    def kept(self) -> LaunchOutput:
+        """Keep nobody of those it is about."""
+        gone: dict[str, Any] = {"invitations": [], "skipped_examples": []}
+        gone |= {"interview_id": None, "interview_link": None}
+        return self.model_copy(update=gone)
+
     def stands_still(self) -> bool:
         """Tell whether it goes on only when somebody resumes it."""
         return self.status == "paused" and self.pause_reason not in SELF_RESUMING
+
+
+async def recall(ctx: Context, _given: Input, kept: LaunchOutput) -> LaunchOutput:
+    """Show again who is still in a launch."""
+    launch = await ctx.launches.find(kept.launch_id)
+    if launch is None:
+        return kept
+    present, _ = await shown(ctx, launch)
+    names = ("invitations", "skipped_examples", "interview_id", "interview_link")
+    return kept.model_copy(update={name: getattr(present, name) for name in names})
 
 
 def failure_of(launch: Launch, output: LaunchOutput) -> ConnectorError | None:

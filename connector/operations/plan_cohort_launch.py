@@ -5,7 +5,7 @@ from __future__ import annotations
 from connector.errors import InvalidInput
 from connector.operations.base import Effect, Operation
 from connector.operations.launch_requests import CohortOptions, begin
-from connector.operations.launches import LaunchOutput, failure_of, shown, until
+from connector.operations.launches import LaunchOutput, failure_of, recall, shown, until
 from connector.ports import Context
 
 
@@ -43,4 +43,5 @@ PLAN_COHORT_LAUNCH = Operation(
     output=LaunchOutput,
     run=run,
     effect=Effect.WRITE,
+    recall=recall,
 )

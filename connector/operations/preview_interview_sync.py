@@ -41,6 +41,10 @@ class PreviewOutput(Output):
         description="The body for Amplitude without api_key; null when nothing would be sent."
     )
 
+    def kept(self) -> PreviewOutput:
+        """Keep the decision alone."""
+        return self.model_copy(update={"request": None})
+
 
 async def preview(ctx: Context, given: InterviewInput, *, force: bool) -> PreviewOutput:
     """Decide and map without storing anything."""

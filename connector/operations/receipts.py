@@ -85,9 +85,11 @@ class SyncOutput(Output):
         """Tell where a pending sync ends."""
         return ("get_sync", {"interview_id": self.interview_id}) if self.status == "pending" else None
 
-    def may_still_show(self) -> tuple[str, dict[str, Any]] | None:
-        """Ask again who it was: the interview may have turned out anonymous since."""
-        return None if self.user_id is None else ("get_sync", {"interview_id": self.interview_id})
+    def kept(self) -> SyncOutput:
+        """Keep that it was done; neither whose it was nor what they said."""
+        said = ("user_id", "quality_score", "sentiment", "theme_top_1", "theme_top_2", "transcript_url")
+        gone: dict[str, Any] = {**dict.fromkeys(said), "themes": [], "themes_text": ""}
+        return self.model_copy(update=gone)
 
     def failure(self) -> ConnectorError | None:
         """Tell a failed sync as an error that carries the sync."""

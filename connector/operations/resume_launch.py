@@ -9,7 +9,7 @@ from pydantic import Field
 from connector.errors import Conflict
 from connector.inviting import LaunchStatus
 from connector.operations.base import Effect, Operation, WaitInput
-from connector.operations.launches import LaunchOutput, find, shown, until
+from connector.operations.launches import LaunchOutput, find, recall, shown, until
 from connector.ports import Context
 
 
@@ -53,4 +53,5 @@ RESUME_LAUNCH = Operation(
     output=LaunchOutput,
     run=run,
     effect=Effect.SEND,
+    recall=recall,
 )

@@ -11,7 +11,7 @@ from connector.errors import Conflict, ConnectorError, InvalidInput, UpstreamRej
 from connector.inviting import Invitation, InvitationState, Launch, LaunchOptions, LaunchStatus, Phase
 from connector.operations.base import Effect, Operation, Output
 from connector.operations.launch_requests import PersonOptions, decide_now, new_launch, require_koji
-from connector.operations.launches import LaunchOutput, key_pause
+from connector.operations.launches import LaunchOutput, key_pause, shown
 from connector.operations.status_url import status_url
 from connector.ports import Context
 
@@ -54,6 +54,12 @@ class StartOutput(Output):
     def follow_up(self) -> tuple[str, dict[str, Any]] | None:
         """Tell where a pending start ends."""
         return ("get_launch", {"launch_id": self.launch_id}) if self.status == "pending" else None
+
+    def kept(self) -> StartOutput:
+        """Keep nothing of the person."""
+        return self.model_copy(
+            update={"interview_id": None, "interview_link": None, "email": None, "user_id": None}
+        )
 
     def brought_up_to_date(self, present: Output) -> dict[str, Any]:
         """Return this answer after what its launch says."""
@@ -191,6 +197,18 @@ def _output(
     )
 
 
+async def _recall(ctx: Context, given: StartInput, kept: StartOutput) -> StartOutput:
+    """Show the link again that the person has by now."""
+    told: dict[str, Any] = {"email": given.email, "user_id": given.user_id}
+    launch = await ctx.launches.find(kept.launch_id) if kept.launch_id else None
+    if launch is not None and launch.single:
+        present, _ = await shown(ctx, launch)
+        told |= {"interview_id": present.interview_id, "interview_link": present.interview_link}
+    elif kept.status != "skipped" and (known := await _known(ctx, given, _whom(given))) is not None:
+        told |= {"interview_id": known.interview_id, "interview_link": known.interview_link}
+    return kept.model_copy(update=told)
+
+
 START_INTERVIEW = Operation(
     name="start_interview",
     title="Start an interview",
@@ -203,4 +221,5 @@ START_INTERVIEW = Operation(
     output=StartOutput,
     run=run,
     effect=Effect.SEND,
+    recall=_recall,
 )

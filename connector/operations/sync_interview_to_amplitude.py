@@ -104,6 +104,16 @@ def _warning(before: Sync | None, heard: Heard, sync: Sync) -> str | None:
     return "First sent more than 7 days ago: Amplitude has forgotten its insert ids and may count it twice."
 
 
+async def _recall(
+    ctx: Context, given: SyncInput, kept: SyncOutput | PreviewOutput
+) -> SyncOutput | PreviewOutput:
+    """Show what is known by now: the interview may have turned out anonymous since."""
+    if isinstance(kept, PreviewOutput):
+        return await preview(ctx, given, force=given.force)
+    sync = None if kept.interview_id is None else await ctx.ledger.find(given.connection, kept.interview_id)
+    return kept if sync is None else SyncOutput(**flat(sync), warning=kept.warning)
+
+
 SYNC_INTERVIEW_TO_AMPLITUDE = Operation(
     name="sync_interview_to_amplitude",
     title="Sync an interview to Amplitude",
@@ -119,4 +129,5 @@ SYNC_INTERVIEW_TO_AMPLITUDE = Operation(
     output=SyncOutput | PreviewOutput,
     run=run,
     effect=Effect.SEND,
+    recall=_recall,
 )
