@@ -6,6 +6,7 @@ from connector.deciding import ANONYMOUS, SUPPRESSED
 from connector.models import Interview
 from connector.ports import Sync
 
+DAY = 86_400_000
 _SAFE_IN_ATTEMPTS = ("at", "outcome", "status", "identify")
 
 
@@ -16,17 +17,45 @@ def is_nobodys(reason: str | None, facts: Interview | None) -> bool:
     return facts is not None and (facts.anonymous or facts.suppressed)
 
 
+def day_of(at: int) -> int:
+    """Return when the day of a time began (ms, UTC)."""
+    return at - at % DAY
+
+
+def to_the_day(at: int | None) -> int | None:
+    """Return the same of a time that may not be known."""
+    return None if at is None else day_of(at)
+
+
 def without_person(sync: Sync) -> Sync:
-    """Forget whatever could tell who the respondent is, Amplitude's words among it."""
+    """Forget whatever could tell who the respondent is, Amplitude's words among it.
+
+    Times stay to the day: a finer one, laid beside when somebody was invited, could tell.
+    """
     facts = sync.facts
     return sync._replace(
-        facts=None if facts is None else facts.nobodys(),
+        first_received_at=day_of(sync.first_received_at),
+        updated_at=day_of(sync.updated_at),
+        completed_at=to_the_day(sync.completed_at),
+        synced_at=to_the_day(sync.synced_at),
+        frozen_at=to_the_day(sync.frozen_at),
+        unknown_since=to_the_day(sync.unknown_since),
+        facts=None
+        if facts is None
+        else facts.nobodys()._replace(
+            completed_at=to_the_day(facts.completed_at), occurred_at=to_the_day(facts.occurred_at)
+        ),
         user_id=None,
         user_hash=None,
         identify=None,
         event=None,
         respondent=None,
         attempts=tuple(
-            {key: attempt[key] for key in _SAFE_IN_ATTEMPTS if key in attempt} for attempt in sync.attempts
+            {
+                key: to_the_day(attempt[key]) if key == "at" else attempt[key]
+                for key in _SAFE_IN_ATTEMPTS
+                if key in attempt
+            }
+            for attempt in sync.attempts
         ),
     )

@@ -93,25 +93,26 @@ def _bind(connection: Connection, sync: Sync, external_id: str, *, over: bool) -
     finish(connection, was.launch_id, now)
 
 
-def unbind(connection: Connection, keys: Sequence[tuple[str, str]]) -> None:
-    """Erase what links interviews that are nobody's to invitations; times stay to the day."""
+def unbind(connection: Connection, keys: Sequence[tuple[str, str]]) -> int:
+    """Erase what links interviews that are nobody's to invitations; times stay to the day. Return how many.
+
+    An interview's id may itself tell when it was made. When somebody may be asked again is never sooner.
+    """
+    unbound = 0
     for name, interview_id in keys:
         mine = and_(invitation.c.connection == name, invitation.c.interview_id == storable(interview_id))
-        day = invitation.c.updated_at - invitation.c.updated_at % _DAY
-        unread = invitation.c.started_at + SCHEDULE[-1]  # there is nothing left to read, only to expire
+        after = invitation.c.taken_at + _DAY - 1
+        # there is nothing left to read, only to expire
+        unread = invitation.c.started_at - invitation.c.started_at % _DAY + SCHEDULE[-1]
         still = case((invitation.c.state == InvitationState.STARTED, unread), else_=None)
-        connection.execute(
-            update(invitation)
-            .where(mine)
-            .values(
-                interview_id=None,
-                link=None,
-                session_token=None,
-                complete_due=None,
-                due=still,
-                updated_at=day,
-            )
-        )
+        times = {
+            column.name: column - column % _DAY
+            for column in (invitation.c.created_at, invitation.c.updated_at, invitation.c.started_at)
+        }
+        gone = dict.fromkeys(("interview_id", "link", "session_token", "complete_due", "sending_since"))
+        values = {**gone, **times, "due": still, "polls": 0, "taken_at": after - after % _DAY}
+        unbound += connection.execute(update(invitation).where(mine).values(**values)).rowcount
+    return unbound
 
 
 def find(connection: Connection, invitation_id: str) -> Invitation | None:

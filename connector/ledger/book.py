@@ -154,7 +154,7 @@ class Book:
             after = {**before, **{(one.connection, one.interview_id): one for one in changed}}
             nobodys = [key for key, one in after.items() if is_nobodys(one.reason, one.facts)]
             erased = inbox.erase_bodies(connection, nobodys)
-            binding.unbind(connection, nobodys)
+            erased += binding.unbind(connection, nobodys)
             binding.bind(connection, changed)
             return changed, erased
 

@@ -43,7 +43,8 @@ _MARK_DONE = Batch(
     "UPDATE inbox SET state = 'done' WHERE id IN (SELECT id FROM {rows} AS r)", {"id": "bigint"}
 )
 _ERASE = Batch(
-    "UPDATE inbox SET body = NULL FROM {rows} AS r "
+    "UPDATE inbox SET body = NULL, received_at = inbox.received_at / 86400000 * 86400000, "
+    "signed_at = inbox.signed_at / 86400000 * 86400000 FROM {rows} AS r "
     "WHERE inbox.connection = r.connection AND inbox.interview_id = r.interview_id "
     "AND inbox.state <> 'new' AND inbox.body IS NOT NULL",
     _KEY,
@@ -143,7 +144,7 @@ def reread(connection: Connection, found: Mapping[int, tuple[str | None, str]]) 
 
 
 def erase_bodies(connection: Connection, keys: Sequence[tuple[str, str]]) -> int:
-    """Remove what was sent about interviews; that something came, and when, stays. Return of how many.
+    """Remove what was sent about interviews; that something came, and on which day, stays. Return how many.
 
     What nobody looked at yet is left to be looked at: it may tell that an interview is somebody's after all.
     """
