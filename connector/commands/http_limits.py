@@ -27,7 +27,8 @@ class TooLarge(Exception):
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's protocol with limits: 431 for a head that is too large, 408 for a request that trickles.
 
-    One timer a connection looks every few seconds; one a request would cost more than all other limits.
+    One timer a connection looks every few seconds; one a request would cost more than all other limits. What is
+    called for every piece of a request calls uvicorn's by name, which is cheaper than super().
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -53,7 +54,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._since = self.loop.time()
         self._unread += len(data)
         self._largest = len(data)
-        super().data_received(data)
+        HttpToolsProtocol.data_received(self, data)
         if not self._refused and (
             self._unread > LARGEST_HEAD or (self.headers is not None and len(self.headers) > MOST_HEADERS)
         ):
@@ -67,19 +68,19 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unread = 0
         self._head_ended = True
         self._since = self.loop.time()
-        super().on_headers_complete()
+        HttpToolsProtocol.on_headers_complete(self)
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
         self._unread = 0
-        super().on_body(body)
+        HttpToolsProtocol.on_body(self, body)
 
     def on_message_complete(self) -> None:
         """Wait no longer: the request is here."""
         self._unread = 0
         self._head_ended = False
         self._since = None
-        super().on_message_complete()
+        HttpToolsProtocol.on_message_complete(self)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, unless another answer was given already."""
