@@ -27,8 +27,8 @@ class TooLarge(Exception):
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's protocol with limits: 431 for a head that is too large, 408 for a request that trickles.
 
-    One timer a connection looks every few seconds; one a request would cost more than all other limits. What is
-    called for every piece of a request calls uvicorn's by name, which is cheaper than super().
+    One timer a connection looks every few seconds; one a request would cost more than all other limits. What
+    is called for every piece of a request calls uvicorn's by name, which is cheaper than super().
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
