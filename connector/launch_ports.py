@@ -177,7 +177,7 @@ class Invitations(Protocol):
         """Give starts that a dead owner left behind an unknown outcome; return how many."""
         ...
 
-    async def pause(self, connections: Sequence[str], code: str) -> int:
+    async def pause(self, connections: Sequence[str], code: str, now: int) -> int:
         """Pause every running launch of these connections; return how many."""
         ...
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from connector.amplitude.answers import Answer
 from connector.callers import OURSELVES, Caller
 from connector.forgetting import Forgettings
+from connector.hooks import Hooks
 from connector.inviting import Cohort, Started
 from connector.launch_ports import Invitations, Launches
 from connector.models import Interview, Stage, SyncStatus
@@ -284,6 +285,11 @@ class Ledger(Protocol):
     @property
     def forgettings(self) -> Forgettings:
         """The people who are forgotten."""
+        ...
+
+    @property
+    def hooks(self) -> Hooks:
+        """Subscriptions and events."""
         ...
 
     async def ping(self) -> None:

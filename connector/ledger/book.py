@@ -31,6 +31,7 @@ from connector.ledger import (
 )
 from connector.ledger.dialect import empty_log, writer_engine
 from connector.ledger.forgetting_book import ForgettingBook
+from connector.ledger.hook_book import HookBook
 from connector.ledger.launch_book import InvitationBook, LaunchBook
 from connector.ledger.reader import Reader
 from connector.ledger.recent import Recent
@@ -73,6 +74,7 @@ class Book:
         self.launches: LaunchBook
         self.invitations: InvitationBook
         self.forgettings: ForgettingBook
+        self.hooks: HookBook
         self._keep_out: Callable[[Connection, Sequence[Sync]], list[Sync]]
 
     async def obtain_keys(self, seal: keys.Seal, unseal: keys.Open) -> None:
@@ -82,6 +84,7 @@ class Book:
         self.hash_user = partial(keys.keyed_hash, key)
         self.launches = LaunchBook(self, key, plan_key)
         self.invitations = InvitationBook(self, seal, unseal)
+        self.hooks = HookBook(self, seal, unseal)
         self.forgettings = ForgettingBook(self, self._url, key, seal, unseal)
         self._keep_out = lambda c, changed: respondents.keep_out(c, key, changed)
         while await self.write(lambda c: respondents.fill(c, key)):

@@ -8,7 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, exists, func, select, text, update
 
 from connector.credits import day_of
+from connector.hooks import EventType
 from connector.inviting import Handed, Invitation, InvitationState, LaunchStatus
+from connector.ledger import events
 from connector.ledger.batch import storable
 from connector.ledger.launch_rows import finish, load_invitation, move, select_invitations
 from connector.ledger.schema import credit, invitation, launch
@@ -87,11 +89,22 @@ def started(connection: Connection, invitation_id: str, handed: Handed, token: s
         "started_at": now,
         "taken_at": now,
     }
+    tell_invited(connection, invitation_id, now)
     if _settle(connection, invitation_id, InvitationState.STARTED, now, values) is None:
         back = update(invitation).where(
             invitation.c.id == invitation_id, invitation.c.sending_since.is_not(None)
         )
         connection.execute(back.values(sending_since=None, link=storable(handed.link), started_at=now))
+
+
+def tell_invited(connection: Connection, invitation_id: str, now: int) -> None:
+    """Tell that somebody has a link."""
+    name = connection.execute(
+        select(invitation.c.connection).where(invitation.c.id == invitation_id)
+    ).scalar()
+    if name is not None:
+        told = events.Happened(EventType.INVITATION_CREATED, name, now, invitation_id, {})
+        events.tell(connection, [told])
 
 
 def not_started(connection: Connection, invitation_id: str, *, credit_lane: str, cost: int, now: int) -> None:

@@ -212,9 +212,9 @@ class InvitationBook:
         """Give starts that a dead owner left behind an unknown outcome."""
         return await self._fenced(lease, lambda c: invitations.recover(c, connections, now))
 
-    async def pause(self, connections: Sequence[str], code: str) -> int:
+    async def pause(self, connections: Sequence[str], code: str, now: int) -> int:
         """Pause running launches."""
-        return await self._store.write(lambda c: launches.pause(c, connections, code))
+        return await self._store.write(lambda c: launches.pause(c, connections, code, now))
 
     async def credits_left(self, credit_lane: str, cap: int, now: int) -> int:
         """Return how many credits of the day are left."""

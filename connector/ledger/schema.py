@@ -454,6 +454,52 @@ forgetting = Table(
     Column("sealed", Text),  # who it is, until it is done
 )
 
+event = Table(
+    "event",
+    metadata,
+    Column("number", _serial, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("type", Text, nullable=False),
+    Column("connection", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("told", Text, nullable=False),  # JSON; names nobody
+    Index("event_listed", "connection", "type", "number"),
+)
+
+hook = Table(
+    "hook",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("connection", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("target_url", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("hook_same", "connection", "event", "target_url", unique=True),
+)
+
+hook_delivery = Table(
+    "hook_delivery",
+    metadata,
+    Column("number", _serial, primary_key=True, autoincrement=True),
+    Column("hook_id", Text, nullable=False),
+    Column("event_number", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("outcome", Text),
+    Column("due", BigInteger),
+    Column("updated_at", BigInteger, nullable=False),
+    Index(
+        "hook_delivery_due",
+        "hook_id",
+        "due",
+        sqlite_where=text("due IS NOT NULL"),
+        postgresql_where=text("due IS NOT NULL"),
+    ),
+    Index("hook_delivery_listed", "hook_id", "number"),
+)
+
 token = Table(
     "token",
     metadata,

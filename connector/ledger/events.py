@@ -1,0 +1,81 @@
+"""Events, written in the transaction that makes them true, with a delivery for every subscription."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from connector.anonymity import day_of
+from connector.deciding import ANONYMOUS
+from connector.hooks import EventType
+from connector.json_text import dumps
+from connector.ledger.batch import Batch
+from connector.models import SyncStatus
+
+_INSERT = Batch(
+    "INSERT INTO event ({names}) SELECT {names} FROM {rows} AS r",
+    {
+        "id": "text",
+        "type": "text",
+        "connection": "text",
+        "at": "bigint",
+        "subject": "text",
+        "told": "text",
+    },
+)
+_DELIVER = Batch(
+    "INSERT INTO hook_delivery (hook_id, event_number, state, tries, due, updated_at) "
+    "SELECT h.id, e.number, 'waiting', 0, e.at, e.at FROM {rows} AS r JOIN event AS e ON e.id = r.id "
+    "JOIN hook AS h ON h.connection = e.connection AND h.event = e.type",
+    {"id": "text"},
+)
+_OF_STATUS = {
+    SyncStatus.SYNCED: EventType.INTERVIEW_SYNCED,
+    SyncStatus.SKIPPED: EventType.INTERVIEW_SKIPPED,
+    SyncStatus.FAILED: EventType.SYNC_FAILED,
+}
+
+
+class Happened(NamedTuple):
+    """Something to be told."""
+
+    type: EventType
+    connection: str
+    at: int
+    subject: str
+    told: Mapping[str, Any]
+
+
+def of_sync(
+    connection: str,
+    interview_id: str,
+    was: tuple[str, str | None] | None,
+    status: str,
+    reason: str | None,
+    at: int,
+) -> list[Happened]:
+    """Return what there is to tell of a sync whose status and reason were `was`: nothing while it waits."""
+    kind = _OF_STATUS.get(SyncStatus(status))
+    if kind is None or was == (status, reason):
+        return []
+    # finer than a day it could tell who answered
+    at = day_of(at) if reason == ANONYMOUS else at
+    return [Happened(kind, connection, at, interview_id, {"reason": reason})]
+
+
+def tell(connection: Connection, happened: Sequence[Happened]) -> None:
+    """Store events, and a delivery of each for whoever subscribed."""
+    if not happened:
+        return
+    ids = [f"evt_{secrets.token_hex(12)}" for _ in happened]
+    rows = [
+        (event_id, one.type.value, one.connection, one.at, one.subject, dumps(dict(one.told)))
+        for event_id, one in zip(ids, happened, strict=True)
+    ]
+    _INSERT.execute(connection, rows)
+    # on the driver: asked for every batch of webhooks
+    if connection.exec_driver_sql("SELECT 1 FROM hook LIMIT 1").first() is not None:
+        _DELIVER.execute(connection, [(event_id,) for event_id in ids])
