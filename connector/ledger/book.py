@@ -17,6 +17,7 @@ from connector.ledger import (
     binding,
     budget,
     counters,
+    events,
     inbox,
     keys,
     leases,
@@ -350,6 +351,8 @@ class Book:
         ):
             while removed := await self.write(remove):
                 total += removed
+        while await self.write(lambda c: events.prune(c, before, _PRUNE_CHUNK)):
+            pass
         await self.write(lambda c: runs.prune(c, before))
         await self.write(lambda c: notes.prune(c, now - _NOTES_KEPT))
         await self.write(lambda c: answers.prune(c, now))

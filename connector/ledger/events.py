@@ -6,13 +6,14 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete, exists, select
 
 from connector.anonymity import day_of
 from connector.deciding import ANONYMOUS
 from connector.hooks import EventType
 from connector.json_text import dumps
 from connector.ledger.batch import Batch
+from connector.ledger.schema import event, hook_delivery
 from connector.models import SyncStatus
 
 _INSERT = Batch(
@@ -64,6 +65,15 @@ def of_sync(
     # finer than a day it could tell who answered
     at = day_of(at) if reason == ANONYMOUS else at
     return [Happened(kind, connection, at, interview_id, {"reason": reason})]
+
+
+def prune(connection: Connection, before: int, limit: int) -> int:
+    """Delete events older than `before`, with their deliveries unless one waits; return how many."""
+    waits = exists().where(hook_delivery.c.event_number == event.c.number, hook_delivery.c.due.is_not(None))
+    oldest = select(event.c.number).where(event.c.at < before, ~waits).order_by(event.c.number).limit(limit)
+    numbers = connection.execute(oldest).scalars().all()
+    connection.execute(delete(hook_delivery).where(hook_delivery.c.event_number.in_(numbers)))
+    return connection.execute(delete(event).where(event.c.number.in_(numbers))).rowcount
 
 
 def tell(connection: Connection, happened: Sequence[Happened]) -> None:

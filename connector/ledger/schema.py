@@ -498,6 +498,7 @@ hook_delivery = Table(
         postgresql_where=text("due IS NOT NULL"),
     ),
     Index("hook_delivery_listed", "hook_id", "number"),
+    Index("hook_delivery_event", "event_number"),
 )
 
 token = Table(

@@ -1,9 +1,11 @@
-"""Subscriptions and polls: `/hooks` and `/triggers`, as Zapier, Make and n8n expect them."""
+"""Subscriptions: `/hooks`, as Zapier, Make and n8n expect it."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
@@ -11,10 +13,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from connector import triggers
 from connector.callers import Caller
 from connector.errors import FieldError, Forbidden, InvalidInput, NotFound
 from connector.hooks import EventType, Hook
+from connector.operations.audited import Entry, entered
+from connector.operations.base import Effect
 from connector.operations.receipts import time_text
 from connector.ports import Context
 from connector.surfaces.auth import Gate
@@ -24,7 +27,7 @@ from connector.targets import wrong_with
 from connector.webhook_signing import new_secret
 
 NEWEST = 100
-_HEADERS = {"Cache-Control": "no-store"}
+HEADERS = {"Cache-Control": "no-store"}
 
 
 class Subscribe(BaseModel):
@@ -38,7 +41,7 @@ class Subscribe(BaseModel):
 
 
 def hook_routes(context: Callable[[], Context], gate: Gate) -> list[Route]:
-    """Return the routes of subscriptions and of the events that can be polled."""
+    """Return the routes of subscriptions and of their deliveries."""
 
     async def subscribe(request: Request) -> Response:
         ctx, caller = context(), await gate.caller(request)
@@ -49,10 +52,12 @@ def hook_routes(context: Callable[[], Context], gate: Gate) -> list[Route]:
         fresh = Hook(
             f"hook_{secrets.token_hex(12)}", asked.connection, asked.event, asked.target_url, ctx.clock.now()
         )
-        hook, secret = await ctx.ledger.hooks.subscribe(fresh, new_secret())
+        async with noted(ctx, caller, "subscribe", Effect.WRITE, asked.connection) as entry:
+            hook, secret = await ctx.ledger.hooks.subscribe(fresh, new_secret())
+            entry.outcome, entry.made = "done", {"hook_id": hook.id}
         told = {"id": hook.id, "event": hook.event, "target_url": hook.target_url, "secret": secret}
         where = f"{ctx.settings.public_url.rstrip('/')}/hooks/{hook.id}"
-        return JSONResponse(told, 201, {**_HEADERS, "Location": where})
+        return JSONResponse(told, 201, {**HEADERS, "Location": where})
 
     async def listed(request: Request) -> Response:
         ctx, caller = context(), await gate.caller(request)
@@ -70,7 +75,7 @@ def hook_routes(context: Callable[[], Context], gate: Gate) -> list[Route]:
                 }
                 for one in found
             ],
-            headers=_HEADERS,
+            headers=HEADERS,
         )
 
     async def unsubscribe(request: Request) -> Response:
@@ -81,8 +86,10 @@ def hook_routes(context: Callable[[], Context], gate: Gate) -> list[Route]:
         if hook_id is None and not target_url:
             raise InvalidInput.of("target_url", "is missing; give it, or the id in the address")
         ours = caller.visible(ctx.settings.connections)
-        await ctx.ledger.hooks.unsubscribe(ours, hook_id=hook_id, target_url=target_url)
-        return JSONResponse({}, headers=_HEADERS)
+        async with noted(ctx, caller, "unsubscribe", Effect.WRITE, hook_id=hook_id) as entry:
+            gone = await ctx.ledger.hooks.unsubscribe(ours, hook_id=hook_id, target_url=target_url)
+            entry.outcome = "done" if gone else "not_there"
+        return JSONResponse({}, headers=HEADERS)
 
     async def deliveries(request: Request) -> Response:
         ctx, caller = context(), await gate.caller(request)
@@ -102,46 +109,19 @@ def hook_routes(context: Callable[[], Context], gate: Gate) -> list[Route]:
                 }
                 for one in found
             ],
-            headers=_HEADERS,
+            headers=HEADERS,
         )
 
     async def replay(request: Request) -> Response:
         ctx, caller = context(), await gate.caller(request)
         require(caller, "send")
         ours = caller.visible(ctx.settings.connections)
-        n = await ctx.ledger.hooks.replay(ours, request.path_params["hook_id"], ctx.clock.now())
+        hook_id = request.path_params["hook_id"]
+        async with noted(ctx, caller, "replay_deliveries", Effect.SEND, hook_id=hook_id) as entry:
+            n = await ctx.ledger.hooks.replay(ours, hook_id, ctx.clock.now())
+            entry.outcome = "done"
         ctx.wake("hooks")
-        return JSONResponse({"replayed": n}, headers=_HEADERS)
-
-    async def catalogue(request: Request) -> Response:
-        require(await gate.caller(request), "read")
-        return JSONResponse(
-            [
-                {
-                    "name": one.name,
-                    "title": one.title,
-                    "description": one.description,
-                    "sample": triggers.sample(one, "default"),
-                }
-                for one in triggers.TRIGGERS
-            ],
-            headers=_HEADERS,
-        )
-
-    async def newest(request: Request) -> Response:
-        ctx, caller = context(), await gate.caller(request)
-        require(caller, "read")
-        trigger = _trigger(request)
-        name = request.query_params.get("connection")
-        if name is not None:
-            visible(ctx, caller, name)
-        ours = [name] if name is not None else caller.visible(ctx.settings.connections)
-        events = await ctx.ledger.hooks.events(ours, trigger.name, NEWEST)
-        return JSONResponse([await triggers.render(ctx, one) for one in events], headers=_HEADERS)
-
-    async def sample(request: Request) -> Response:
-        require(await gate.caller(request), "read")
-        return JSONResponse(triggers.sample(_trigger(request), "default"), headers=_HEADERS)
+        return JSONResponse({"replayed": n}, headers=HEADERS)
 
     return [
         Route("/hooks", subscribe, methods=["POST"]),
@@ -150,10 +130,21 @@ def hook_routes(context: Callable[[], Context], gate: Gate) -> list[Route]:
         Route("/hooks/{hook_id}", unsubscribe, methods=["DELETE"]),
         Route("/hooks/{hook_id}/deliveries", deliveries, methods=["GET"]),
         Route("/hooks/{hook_id}/replay", replay, methods=["POST"]),
-        Route("/triggers", catalogue, methods=["GET"]),
-        Route("/triggers/{trigger}", newest, methods=["GET"]),
-        Route("/triggers/{trigger}/sample", sample, methods=["GET"]),
     ]
+
+
+def noted(
+    ctx: Context,
+    caller: Caller,
+    what: str,
+    effect: Effect,
+    connection: str = "default",
+    *,
+    hook_id: str | None = None,
+) -> AbstractAsyncContextManager[Entry]:
+    """Enter what a caller does into the audit log."""
+    touched = {"hook_id": hook_id} if hook_id else {}
+    return entered(replace(ctx, caller=caller), connection, what, effect, touched)
 
 
 def require(caller: Caller, scope: str) -> None:
@@ -173,15 +164,6 @@ def visible(ctx: Context, caller: Caller, name: str) -> None:
         raise NotFound(
             f"connection: {detail}", code="unknown_connection", errors=[FieldError("/connection", detail)]
         )
-
-
-def _trigger(request: Request) -> triggers.Trigger:
-    name = request.path_params["trigger"]
-    for one in triggers.TRIGGERS:
-        if one.name == name:
-            return one
-    known = ", ".join(one.name for one in triggers.TRIGGERS)
-    raise NotFound(f"There is no trigger of that name; there are: {known}.", code="unknown_trigger")
 
 
 async def _require_target(ctx: Context, url: str) -> None:

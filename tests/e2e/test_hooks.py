@@ -90,6 +90,9 @@ async def test_a_synced_interview_is_told_once_and_signed(world: World, receiver
     assert list(shape) == list(body)
     log = (await world.client.get(f"/hooks/{hook['id']}/deliveries")).json()
     assert [(one["state"], one["tries"], one["outcome"]) for one in log] == [("delivered", 1, "200")]
+    (entry,) = (await world.get("list_audit"))["items"]
+    assert (entry["operation"], entry["outcome"]) == ("subscribe", "done")
+    assert entry["touched"] == {"hook_id": hook["id"]}
 
 
 async def test_each_type_goes_to_who_asked_for_it(world: World, receiver: Receiver) -> None:
