@@ -58,6 +58,10 @@ class Launches(Protocol):
         """Return what is known of each of these members, in their order."""
         ...
 
+    async def learn(self, keyed: KeyedMember) -> None:
+        """Let all aliases of somebody who is known lead to the same person."""
+        ...
+
     async def begin_reading(self, lease: Lease | None, launch_id: str) -> bool:
         """Forget an interrupted attempt to decide over the members; False when the launch was called off."""
         ...

@@ -96,21 +96,27 @@ def _bind(connection: Connection, sync: Sync, external_id: str, *, over: bool) -
 def unbind(connection: Connection, keys: Sequence[tuple[str, str]]) -> int:
     """Erase what links interviews that are nobody's to invitations; times stay to the day. Return how many.
 
-    An interview's id may itself tell when it was made. When somebody may be asked again is never sooner.
+    An interview's id may itself tell when it was made. When somebody may be asked again is never sooner. One
+    that was completed is started again, as all others look of whom nothing is known.
     """
     unbound = 0
     for name, interview_id in keys:
         mine = and_(invitation.c.connection == name, invitation.c.interview_id == storable(interview_id))
+        for row in connection.execute(select(invitation.c.launch_id, invitation.c.state).where(mine)).all():
+            if row.state == InvitationState.COMPLETED:
+                move(connection, row.launch_id, row.state, InvitationState.STARTED)
         after = invitation.c.taken_at + _DAY - 1
         # there is nothing left to read, only to expire
         unread = invitation.c.started_at - invitation.c.started_at % _DAY + SCHEDULE[-1]
-        still = case((invitation.c.state == InvitationState.STARTED, unread), else_=None)
+        told = invitation.c.state.in_((InvitationState.STARTED, InvitationState.COMPLETED))
+        still = case((told, unread), else_=None)
+        state = case((told, InvitationState.STARTED), else_=invitation.c.state)
         times = {
             column.name: column - column % _DAY
             for column in (invitation.c.created_at, invitation.c.updated_at, invitation.c.started_at)
         }
         gone = dict.fromkeys(("interview_id", "link", "session_token", "complete_due", "sending_since"))
-        values = {**gone, **times, "due": still, "polls": 0, "taken_at": after - after % _DAY}
+        values = {**gone, **times, "state": state, "due": still, "polls": 0, "taken_at": after - after % _DAY}
         unbound += connection.execute(update(invitation).where(mine).values(**values)).rowcount
     return unbound
 

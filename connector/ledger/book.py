@@ -113,10 +113,16 @@ class Book:
 
     async def accept(self, delivery: Delivery) -> bool:
         """Store what came in; return whether it was new. Raises `StoreUnavailable` after 8 s or so."""
+        delivery = self._keyed(delivery)
         fresh = cast("bool", await self._writer.submit(delivery))
         if fresh:
             self._recent.keep(delivery)
         return fresh
+
+    def _keyed(self, delivery: Delivery) -> Delivery:
+        """Return it with its digest hashed: it outlives the body, which could be guessed from it."""
+        digest = delivery.digest
+        return delivery if digest is None else delivery._replace(digest=self.hash_user(digest))
 
     async def take_new(self, connections: Sequence[str], limit: int) -> list[Delivery]:
         """Return the oldest deliveries of connections that nobody looked at yet."""
@@ -154,11 +160,12 @@ class Book:
             syncs.save(connection, before, changed)
             inbox.mark_done(connection, done)
             if record:
-                inbox.accept(connection, record)
+                inbox.accept(connection, [self._keyed(one) for one in record])
             after = {**before, **{(one.connection, one.interview_id): one for one in changed}}
             nobodys = [key for key, one in after.items() if is_nobodys(one.reason, one.facts)]
             erased = inbox.erase_bodies(connection, nobodys)
             erased += binding.unbind(connection, nobodys)
+            events.to_the_day(connection, nobodys)
             binding.bind(connection, changed)
             return changed, erased
 

@@ -33,6 +33,18 @@ _DELIVER = Batch(
     "JOIN hook AS h ON h.connection = e.connection AND h.event = e.type",
     {"id": "text"},
 )
+_OF_INTERVIEW = {"connection": "text", "subject": "text"}
+_ROUND = Batch(
+    "UPDATE event SET at = event.at / 86400000 * 86400000 FROM {rows} AS r "
+    "WHERE event.connection = r.connection AND event.subject = r.subject",
+    _OF_INTERVIEW,
+)
+_ROUND_DELIVERIES = Batch(
+    "UPDATE hook_delivery SET updated_at = updated_at / 86400000 * 86400000 WHERE event_number IN "
+    "(SELECT e.number FROM {rows} AS r JOIN event AS e ON e.connection = r.connection "
+    "AND e.subject = r.subject)",
+    _OF_INTERVIEW,
+)
 _OF_STATUS = {
     SyncStatus.SYNCED: EventType.INTERVIEW_SYNCED,
     SyncStatus.SKIPPED: EventType.INTERVIEW_SKIPPED,
@@ -65,6 +77,14 @@ def of_sync(
     # finer than a day it could tell who answered
     at = day_of(at) if reason == ANONYMOUS else at
     return [Happened(kind, connection, at, interview_id, {"reason": reason})]
+
+
+def to_the_day(connection: Connection, keys: Sequence[tuple[str, str]]) -> None:
+    """Keep of when something happened to interviews that are nobody's only the day, in deliveries too."""
+    if not keys:
+        return
+    _ROUND.execute(connection, keys)
+    _ROUND_DELIVERIES.execute(connection, keys)
 
 
 def prune(connection: Connection, before: int, limit: int) -> int:

@@ -90,7 +90,7 @@ class ForgettingBook:
         if not await asyncio.to_thread(empty_log, self._url):
             return  # somebody reads it; it is looked at again
         run_id, unset = landed
-        values = {"unset_due": now} if unset else {"finished_at": now, "sealed": None}
+        values = {"unset_due": now} if unset else {"finished_at": now, "sealed": None, "keys": "[]"}
         erased = update(table).where(table.c.run_id == run_id).values(due=None, **values)
         await self._store.write(lambda c: c.execute(erased))
 
@@ -133,7 +133,7 @@ class ForgettingBook:
             values: dict[str, Any] = {"counts": dumps(dict(counts)), "unset_due": now if left else None}
             values["sealed"] = self._sealed({**told, "unset": left}) if left else None
             if not left:
-                values["finished_at"] = now
+                values |= {"finished_at": now, "keys": "[]"}
             c.execute(update(table).where(this).values(**values))
 
         await self._store.write(work)

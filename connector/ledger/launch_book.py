@@ -7,10 +7,11 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from connector.eligibility import Choice, Known, Member, Rules
+from connector.eligibility import Choice, Known, Member, Rules, SkipReason
 from connector.inviting import Handed, Invitation, InvitationState, Invited, Launch, Phase
 from connector.launch_ports import KeyedMember
 from connector.ledger import binding, invitations, launches, leases, people, planning
+from connector.ledger.dialect import lock_people
 from connector.ledger.keys import Open, Seal
 from connector.ledger.launch_rows import find_launch
 from connector.ledger.store import Store, Work
@@ -64,6 +65,15 @@ class LaunchBook:
         """Return what is known of members."""
         keys = [keys for _, keys in keyed]
         return await self._store.read(lambda c: people.history(c, keys))
+
+    async def learn(self, keyed: KeyedMember) -> None:
+        """Let all aliases of somebody who is known lead to the same person."""
+
+        def work(connection: Connection) -> None:
+            lock_people(connection)
+            people.learn(connection, [Choice(*keyed, SkipReason.ALREADY)])
+
+        await self._store.write(work)
 
     async def begin_reading(self, lease: Lease | None, launch_id: str) -> bool:
         """Forget an interrupted attempt."""

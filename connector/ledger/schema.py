@@ -465,6 +465,7 @@ event = Table(
     Column("subject", Text, nullable=False),
     Column("told", Text, nullable=False),  # JSON; names nobody
     Index("event_listed", "connection", "type", "number"),
+    Index("event_subject", "subject"),
 )
 
 hook = Table(

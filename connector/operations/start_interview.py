@@ -114,10 +114,13 @@ def _whom(given: StartInput) -> Member:
 
 async def _known(ctx: Context, given: StartInput, whom: Member) -> StartOutput | None:
     """Return the answer for somebody who was invited before, None for anybody else."""
-    ((_, keys),) = ctx.launches.keyed(given.connection, [whom])
-    earlier = await ctx.invitations.of_person(keys)
+    (keyed,) = ctx.launches.keyed(given.connection, [whom])
+    earlier = await ctx.invitations.of_person(keyed[1])
     if earlier is None or earlier.taken_at is None:
         return None
+    (told,) = await ctx.launches.history([keyed])
+    if len(told) > 1:  # an alias that was not known yet
+        await ctx.launches.learn(keyed)
     rules = Rules(1, given.reinvite_after_days)
     now = ctx.clock.now()
     # who waits for a start is asked soon enough, whatever may be asked again
