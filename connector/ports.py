@@ -522,6 +522,8 @@ class Context:
     )  # takes kinds of lanes: intake, launches, koji, links, amplitude
 
     caller: Caller = OURSELVES
+    request: str | None = None
+    """What the request with an idempotency key is known by, the same at each try of it."""
 
     def connection(self, name: str) -> Connection:
         """Return the settings of a connection that is known to exist."""

@@ -338,7 +338,7 @@ async def test_a_redirect_into_a_private_network_is_not_followed(
     followed = respx.get(location).respond(200, content=b"user_id\nme\n")
     with pytest.raises(UpstreamRejected) as caught:
         await fetched(cohorts)
-    assert caught.value.code == "amplitude_redirect"
+    assert caught.value.reason == "amplitude_redirect"
     assert not followed.called
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from connector.errors import StoreUnavailable
+from connector.ledger.book import Book
 from tests.e2e.harness import DAY, QUICK, World, open_world, until
 
 PROJECT = QUICK.koji_project_id
@@ -481,3 +483,35 @@ async def test_all_who_answered_anonymously_look_the_same(world: World) -> None:
 
     await until(same)
     assert three.interview_id
+
+
+@pytest.mark.parametrize(
+    ("operation", "whom"),
+    [
+        ("start_interview", {"email": "ada@example.com"}),
+        ("launch_cohort_interviews", {"members": [{"email": "ada@example.com"}, {"user_id": "user-bob"}]}),
+    ],
+)
+async def test_a_repeat_after_a_lost_answer_invites_nobody_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, operation: str, whom: dict[str, Any]
+) -> None:
+    call = {**whom, "reinvite_after_days": 0, "idempotency_key": "one"}
+    store = Book.store_answer
+    lost: list[str] = []
+
+    async def lose_it(self: Book, *given: Any) -> None:
+        if not lost:
+            lost.append("answer")
+            raise StoreUnavailable("The store cannot be written now; call again in a few seconds.")
+        await store(self, *given)
+
+    monkeypatch.setattr(Book, "store_answer", lose_it)
+    assert (await world.call(operation, **call)).status_code == 503
+    people_started = len(started(world))
+    assert people_started >= 1
+    again = await world.get(operation, **call)
+    assert again["interview_link"] or again["invited"] == 2
+    assert len(started(world)) == people_started
+    assert await world.get(operation, **call) == again
+    other = await world.get(operation, **{**call, "idempotency_key": "two"})
+    assert other["launch_id"] != again["launch_id"]
