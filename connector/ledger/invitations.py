@@ -11,6 +11,7 @@ from connector.credits import day_of
 from connector.inviting import Handed, Invitation, InvitationState, LaunchStatus
 from connector.ledger.batch import storable
 from connector.ledger.launch_rows import finish, load_invitation, move, select_invitations
+from connector.ledger.people import is_gone
 from connector.ledger.schema import credit, invitation, launch
 
 _ENSURE_DAY = text(
@@ -95,10 +96,15 @@ def started(connection: Connection, invitation_id: str, handed: Handed, token: s
 
 
 def not_started(connection: Connection, invitation_id: str, *, credit_lane: str, cost: int, now: int) -> None:
-    """Put back a start that surely did not happen, with its credits; or call it off with its launch."""
+    """Put back a start that surely did not happen, with its credits; or call it off.
+
+    It is called off with its launch, or when its person was forgotten meanwhile.
+    """
     mine = select(invitation.c.launch_id).where(invitation.c.id == invitation_id).scalar_subquery()
     locked = select(launch.c.status).where(launch.c.id == mine).with_for_update()
     called_off = connection.execute(locked).scalar() == LaunchStatus.CANCELLED
+    forgotten = select(invitation.c.id).where(invitation.c.id == invitation_id, is_gone(invitation.c.person))
+    called_off = called_off or connection.execute(forgotten).first() is not None
     state = InvitationState.CANCELLED if called_off else InvitationState.WAITING
     values = {"taken_at": None} if called_off else None
     if (since := _settle(connection, invitation_id, state, now, values)) is not None:
