@@ -26,6 +26,7 @@ def without_person(sync: Sync) -> Sync:
         identify=None,
         event=None,
         respondent=None,
+        external=None,
         attempts=tuple(
             {key: attempt[key] for key in _SAFE_IN_ATTEMPTS if key in attempt} for attempt in sync.attempts
         ),

@@ -24,18 +24,30 @@ _PIECE = 500
 _SET = Batch(
     "UPDATE sync SET {changes} FROM {rows} AS r "
     "WHERE sync.connection = r.connection AND sync.interview_id = r.interview_id",
-    {**KEY, "respondent": "bigint"},
+    {**KEY, "respondent": "bigint", "external": "bigint"},
     key=KEY,
 )
 
 
 def respondent_keys(key: bytes, connection: str, interview: Interview) -> tuple[int, ...]:
-    """Return the keys of whom an interview names: by e-mail first, then by a foreign external id."""
+    """Return the keys of whom an interview names: by e-mail first, then by a foreign external id.
+
+    An external id with an @ has two keys; the last is that of an e-mail.
+    """
     if interview.anonymous:
         return ()
     external_id = None if is_ours(interview.external_id) else interview.external_id
     by_email = alias_keys(key, connection, Member(None, interview.respondent_email, None))
     return (*by_email, *alias_keys(key, connection, Member(external_id, None, None)))
+
+
+def _noted(interview: Interview | None, keys: Sequence[int]) -> tuple[int | None, int | None]:
+    """Return by what an interview is found: its e-mail or else its external id, and that beside an e-mail."""
+    if interview is None or not keys:
+        return None, None
+    if interview.respondent_email is None:
+        return keys[-1], None
+    return keys[0], keys[-1] if len(keys) > 1 else None
 
 
 def keep_out(connection: Connection, key: bytes, changed: Sequence[Sync]) -> list[Sync]:
@@ -47,12 +59,16 @@ def keep_out(connection: Connection, key: bytes, changed: Sequence[Sync]) -> lis
     keys = {
         at: respondent_keys(key, one.connection, one.facts) for at, one in enumerate(changed) if one.facts
     }
-    noted = [one._replace(respondent=keys[at][0]) if keys.get(at) else one for at, one in enumerate(changed)]
+    noted = list(changed)
+    for at, found in keys.items():
+        if found:
+            respondent, external = _noted(changed[at].facts, found)
+            noted[at] = changed[at]._replace(respondent=respondent, external=external)
     if not _is_anybody_forgotten(connection):
         return noted
     facts = {at: one.facts for at, one in enumerate(changed) if one.facts}
     out = are_forgotten(connection, facts, keys)
-    return [suppress(one)._replace(respondent=None) if at in out else one for at, one in enumerate(noted)]
+    return [suppress(one) if at in out else one for at, one in enumerate(noted)]
 
 
 def is_forgotten(connection: Connection, key: bytes, name: str, interview: Interview) -> bool:
@@ -90,7 +106,7 @@ def fill(connection: Connection, key: bytes) -> int:
     values = []
     for (name, interview_id), one in load(connection, keys).items():
         found = () if one.facts is None else respondent_keys(key, name, one.facts)
-        values.append((name, interview_id, found[0] if found else None))
+        values.append((name, interview_id, *_noted(one.facts, found)))
     if values:
         _SET.execute(connection, values)
     return len(values)
