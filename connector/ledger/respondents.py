@@ -9,7 +9,6 @@ from sqlalchemy import Connection, and_, select
 from connector.eligibility import FORGOTTEN, Member
 from connector.ledger.batch import Batch
 from connector.ledger.binding import is_ours
-from connector.ledger.dialect import share_suppressions
 from connector.ledger.people import alias_keys, forgotten
 from connector.ledger.schema import alias, invitation, sync
 from connector.ledger.syncs import KEY, load
@@ -53,9 +52,8 @@ def _noted(interview: Interview | None, keys: Sequence[int]) -> tuple[int | None
 def keep_out(connection: Connection, key: bytes, changed: Sequence[Sync]) -> list[Sync]:
     """Note whose each interview is; of those whose respondent was forgotten keep only that it was.
 
-    Nobody can be forgotten between this and the end of the transaction.
+    The caller shares the suppressions: nobody can be forgotten until the end of the transaction.
     """
-    share_suppressions(connection)
     keys = {
         at: respondent_keys(key, one.connection, one.facts) for at, one in enumerate(changed) if one.facts
     }
