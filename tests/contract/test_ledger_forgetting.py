@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
-from sqlalchemy import Text, func, select, update
+from sqlalchemy import Text, event, func, select, update
 
 from connector import planning
 from connector.eligibility import Member, Selection
@@ -515,6 +515,18 @@ async def test_an_address_is_found_in_another_letter_case_and_form(desk: Forgett
     assert await desk.traces("rgen@example.com", "Odd One") == []
 
 
+async def test_a_person_of_very_many_interviews_is_forgotten(desk: ForgettingDesk) -> None:
+    facts = [interview(f"int-{n:04}") for n in range(1_200)]
+    syncs = [a_sync(one.interview_id, EMAIL, facts=one) for one in facts]
+    await desk.book.revise([("default", one.interview_id) for one in facts], lambda _: syncs)
+    await answered(desk, "last", {"of": "last", "interview_id": facts[-1].interview_id})
+    await answered(desk, "jo", {"of": "jo", "interview_id": "int-1"})
+    done = await desk.forget(email=EMAIL)
+    assert (done.counts["interviews"], done.counts["answers"]) == (1_200, 1)
+    assert await kept_answers(desk) == ["jo"]
+    await desk.totals_are_true()
+
+
 async def test_other_connections_keep_what_is_theirs(desk: ForgettingDesk) -> None:
     await answered(desk, "there", {"of": "there", "email": EMAIL}, name="second")
     await desk.heard(interview("int-1"), name="second")
@@ -713,6 +725,32 @@ async def test_an_interview_that_comes_in_while_its_person_is_forgotten_is_not_k
     await desk.all_true()
     rows = (await desk.dump())["sync"]
     assert {row["reason"] for row in rows} == {"suppressed"}
+    assert await desk.traces("racer-") == []
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_news_of_a_known_interview_does_not_stop_a_forgetting(
+    desk: ForgettingDesk, other_book: Book
+) -> None:
+    errors: list[str] = []  # a deadlock ends after a second, and what it stopped is tried again
+    for one in (desk.book, other_book):
+        event.listen(one._write_engine, "handle_error", lambda told: errors.append(repr(told)))
+    for at in range(8):
+        email = f"racer-{at}@example.com"
+        facts = [interview(f"int-{at}-{n}", email) for n in range(8)]
+        syncs = [a_sync(one.interview_id, email, facts=one, stage=None) for one in facts]
+        keys = [("default", one.interview_id) for one in syncs]
+        await desk.book.revise(keys, lambda _, syncs=syncs: syncs)  # type: ignore[misc]
+        await asyncio.gather(
+            desk.erase(email=email),
+            *(
+                other_book.revise([key], lambda _, one=one: [one])  # type: ignore[misc]
+                for key, one in zip(keys, syncs, strict=True)
+            ),
+        )
+    assert errors == []
+    await desk.all_true()
     assert await desk.traces("racer-") == []
 
 
