@@ -9,9 +9,9 @@ from sqlalchemy import Connection, exists, func, select, text, update
 
 from connector.credits import day_of
 from connector.inviting import Handed, Invitation, InvitationState, LaunchStatus
+from connector.ledger import people
 from connector.ledger.batch import storable
 from connector.ledger.launch_rows import finish, load_invitation, move, select_invitations
-from connector.ledger.people import is_gone
 from connector.ledger.schema import credit, invitation, launch
 
 _ENSURE_DAY = text(
@@ -45,13 +45,21 @@ def next_waiting(connection: Connection, names: Sequence[str], *, single: bool) 
 def begin_start(
     connection: Connection, one: Invitation, *, credit_lane: str, cost: int, cap: int, now: int
 ) -> str:
-    """Commit that an interview is about to be started: `sending`, `held` or `gone`."""
+    """Commit that an interview is about to be started: `sending`, `held` or `gone`.
+
+    Whoever was forgotten since they wait, or turned out to be somebody who was, is called off.
+    """
     if credits_left(connection, credit_lane, cap, now) < cost:
         return "held"
     runs = exists().where(launch.c.id == invitation.c.launch_id, launch.c.status == LaunchStatus.RUNNING)
     taken = update(invitation).where(
         invitation.c.id == one.id, invitation.c.state == InvitationState.WAITING, runs
     )
+    if people.forgotten(connection, [one.person]):
+        called_off = taken.values(state=InvitationState.CANCELLED, taken_at=None, updated_at=now)
+        move(connection, one.launch_id, "waiting", "cancelled", connection.execute(called_off).rowcount)
+        finish(connection, one.launch_id, now)
+        return "gone"
     values = {"state": InvitationState.SENDING, "sending_since": now, "taken_at": now, "updated_at": now}
     if not connection.execute(taken.values(**values)).rowcount:
         return "gone"
@@ -96,15 +104,10 @@ def started(connection: Connection, invitation_id: str, handed: Handed, token: s
 
 
 def not_started(connection: Connection, invitation_id: str, *, credit_lane: str, cost: int, now: int) -> None:
-    """Put back a start that surely did not happen, with its credits; or call it off.
-
-    It is called off with its launch, or when its person was forgotten meanwhile.
-    """
+    """Put back a start that surely did not happen, with its credits; or call it off with its launch."""
     mine = select(invitation.c.launch_id).where(invitation.c.id == invitation_id).scalar_subquery()
     locked = select(launch.c.status).where(launch.c.id == mine).with_for_update()
     called_off = connection.execute(locked).scalar() == LaunchStatus.CANCELLED
-    forgotten = select(invitation.c.id).where(invitation.c.id == invitation_id, is_gone(invitation.c.person))
-    called_off = called_off or connection.execute(forgotten).first() is not None
     state = InvitationState.CANCELLED if called_off else InvitationState.WAITING
     values = {"taken_at": None} if called_off else None
     if (since := _settle(connection, invitation_id, state, now, values)) is not None:

@@ -17,7 +17,6 @@ from connector.ledger.launch_rows import (
     move,
     select_invitations,
 )
-from connector.ledger.people import is_gone
 from connector.ledger.schema import download, invitation, launch, launch_source
 from connector.ports import ListFilter
 
@@ -107,8 +106,7 @@ def resume(connection: Connection, launch_id: str, in_doubt: str | None, now: in
         move(connection, one.id, "in_doubt", "failed", connection.execute(given_up).rowcount)
     values: dict[str, Any] = {}
     if in_doubt == "retry" and one.status is not LaunchStatus.CANCELLED:
-        # a link for nobody would be paid
-        known = doubtful.where(invitation.c.pruned_at.is_(None), ~is_gone(invitation.c.person))
+        known = doubtful.where(invitation.c.pruned_at.is_(None))  # a link for nobody would be paid
         again = known.values(state=InvitationState.WAITING, words=None, taken_at=now, updated_at=now)
         n = connection.execute(again).rowcount
         move(connection, one.id, "in_doubt", "waiting", n)

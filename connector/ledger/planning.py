@@ -91,7 +91,8 @@ def add_choices(
     connection: Connection, launch_id: str, choices: Sequence[Choice], taught: Sequence[Choice], now: int
 ) -> bool:
     """Store decisions over the next rows of a cohort; False when the launch was called off."""
-    if taught:
+    shown = [choice for choice in choices if is_example(choice)][:MOST_EXAMPLES]
+    if taught or shown:
         lock_people(connection)  # before the launch, as whoever forgets does
     one = find_launch(connection, launch_id, lock=True)
     if one is None or one.status is not LaunchStatus.PLANNING:
@@ -118,9 +119,11 @@ def add_choices(
     skipped = Counter(one.skipped)
     skipped.update(str(choice.reason) for choice in choices if choice.reason is not None)
     examples = list(one.examples)
+    shown = shown[: MOST_EXAMPLES - len(examples)]
+    gone = people.forgotten(connection, [key for choice in shown for key in choice.keys])
     examples += [
-        (choice.member.user_id or "", str(choice.reason)) for choice in choices if is_example(choice)
-    ][: MOST_EXAMPLES - len(examples)]
+        (choice.member.user_id or "", str(choice.reason)) for choice in shown if gone.isdisjoint(choice.keys)
+    ]
     changed = update(launch).where(launch.c.id == launch_id)
     connection.execute(
         changed.values(

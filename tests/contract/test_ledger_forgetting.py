@@ -362,18 +362,17 @@ async def test_a_start_in_flight_ends_and_is_never_tried_again(desk: ForgettingD
     await desk.look()
     assert (await desk.found(run_id)).finished_at is None
     await desk.settle(one, outcome)
-    # before anybody looks again, the lane and people go on
-    following = await desk.waiting()
-    assert following.email == JO.email
+    # before anybody looks again, people and the lane go on
     await desk.book.launches.resume(launched.id, "retry", desk.now)
-    assert (await desk.waiting()).email == JO.email
+    while (following := await desk.waiting()).email != JO.email:
+        assert await desk.begin(following) == "gone"
     await desk.look()
     await desk.unset()
     assert (await desk.found(run_id)).finished_at is not None
     await desk.book.launches.resume(launched.id, "retry", desk.now)
     assert (await desk.waiting()).email == JO.email
     assert await desk.traces(f'"{EMAIL}', USER, NAME, "st_secret", "https://koji.example") == []
-    expected = {"not_started": "cancelled"}.get(outcome, outcome)
+    expected = outcome if outcome in ("started", "failed") else "cancelled"
     assert await desk.states(launched.id) == [expected, "waiting"]
     await desk.all_true()
 
@@ -402,7 +401,20 @@ async def test_a_forgotten_person_may_not_be_started_after_a_crash(desk: Forgett
     await desk.book.invitations.recover(desk.lease, NAMES, desk.now)
     assert await desk.states(launched.id) == ["in_doubt"]
     await desk.book.launches.resume(launched.id, "retry", desk.now)
+    assert await desk.begin(await desk.waiting()) == "gone"
     assert await desk.book.invitations.next_waiting(NAMES, single=False) is None
+    await desk.all_true()
+
+
+async def test_who_turns_out_to_be_forgotten_is_not_started_any_more(desk: ForgettingDesk) -> None:
+    launched = await desk.launch(who(None, USER))
+    await desk.forget(email=EMAIL)
+    assert await desk.states(launched.id) == ["waiting"]
+    plan = await desk.plan(ANN, days=0)
+    assert plan.skipped == {"suppressed": 1}
+    assert await desk.begin(await desk.waiting()) == "gone"
+    assert await desk.states(launched.id) == ["cancelled"]
+    assert (await desk.find(launched.id)).status is LaunchStatus.FINISHED
     await desk.all_true()
 
 
@@ -704,6 +716,22 @@ async def test_planning_that_asked_before_and_decided_after_invites_nobody(desk:
     assert planned is not None
     assert (planned.to_invite, planned.skipped) == (1, {"suppressed": 1})
     assert await desk.traces(f'"{EMAIL}', USER, NAME) == []
+    await desk.all_true()
+
+
+async def test_planning_that_asked_before_shows_nobody_as_an_example_after(desk: ForgettingDesk) -> None:
+    await desk.launch(ANN, JO)
+    one = await desk.create(goes_on=False)
+    assert await desk.book.launches.begin_reading(None, one.id)
+    keyed = desk.book.launches.keyed("default", [ANN, JO])
+    history = await desk.book.launches.history(keyed)
+    choices = Selection(planning.rules_of(desk.ctx, one), desk.now).take(keyed, history)
+    await desk.forget(email=EMAIL)
+    assert await desk.book.launches.add_choices(None, one.id, choices, [], desk.now)
+    planned = await desk.book.launches.end_planning(None, one.id, desk.now)
+    assert planned is not None
+    assert planned.examples == ((JO.user_id, "already_invited"),)
+    assert await desk.traces(USER) == []
     await desk.all_true()
 
 

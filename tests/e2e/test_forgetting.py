@@ -525,3 +525,19 @@ async def test_links_that_carry_names_and_addresses_are_erased(tmp_path: Path) -
             return bool(seen["status"] == "finished")
 
         await until(expired)
+
+
+async def test_their_interview_can_be_asked_about_without_an_error(world: World) -> None:
+    started = await world.get("start_interview", **WHO)
+    await forget(world, email=EMAIL)
+    ended = await world.call("complete_interview", interview_id=started["interview_id"])
+    assert ended.status_code in {404, 409, 422}, ended.text
+    for who in ({"user_id": "half \ud800"}, {"user_id": "nul \0"}, {"email": "h\ud800@example.com"}):
+        answer = await world.client.post(
+            "/actions/forget_respondent",
+            content=json.dumps(who),
+            headers={"Content-Type": "application/json"},
+        )
+        assert answer.status_code in {200, 202, 400, 422}, answer.text
+    replayed = await world.get("replay_syncs", status="skipped", force=True, wait_seconds=20)
+    assert replayed["failed"] == {}
