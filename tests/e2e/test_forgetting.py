@@ -282,6 +282,21 @@ async def test_without_amplitude_and_beside_other_connections_people_are_told(tm
         assert told["total"] == 0
 
 
+async def test_what_was_left_without_a_key_is_unset_once_there_is_one(world: World) -> None:
+    await world.told(letter("int-1", respondent_email=EMAIL))
+    await world.ended("int-1")
+    await world.reconfigure({"AMPLITUDE_API_KEY": "", "AMPLITUDE_SECRET_KEY": ""})
+    told = await forget(world, email=EMAIL)
+    (words,) = [one for one in told["left_to_people"] if "AMPLITUDE_API_KEY" in one]
+    assert "for 1 user ids" in words
+    assert "with the user id" in words
+    await world.reconfigure(
+        {"AMPLITUDE_API_KEY": "sandbox-amplitude-key", "AMPLITUDE_SECRET_KEY": "sandbox-amplitude-secret"}
+    )
+    await forget(world, user_id=EMAIL)
+    assert not OURS & set(world.properties(EMAIL))
+
+
 async def test_bad_input_forgets_nobody(world: World) -> None:
     for fields in ({}, {"email": "no address"}, {"email": ""}, {"user_id": "x" * 1_025}):
         answer = await world.call("forget_respondent", **fields)
