@@ -110,7 +110,7 @@ class Sync(NamedTuple):
     `identify` and `event` are JSON text. From `frozen_at`, the first send, user id, insert ids and event stay
     as they are. `unknown_since` is the first attempt whose outcome nobody knows. `given` values came from a
     caller, so that Koji is not read. `respondent` is the keyed hash of whom the interview names, if anybody,
-    and `external` that of the external id beside an e-mail, which somebody else issued.
+    and `external` that of the external id beside an e-mail.
     """
 
     connection: str

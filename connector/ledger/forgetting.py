@@ -21,6 +21,7 @@ from connector.ledger.dialect import lock_people, lock_suppressions
 from connector.ledger.keys import keyed_hash
 from connector.ledger.launch_rows import finish, move
 from connector.ledger.people import alias_keys, behind
+from connector.ledger.respondents import external_key
 from connector.ledger.schema import alias, answer, invitation, launch, launch_source
 from connector.ledger.schema import inbox as inbox_table
 from connector.ledger.schema import sync as sync_table
@@ -136,7 +137,7 @@ def _gather(
         invited = connection.execute(theirs.order_by(invitation.c.id).with_for_update()).all()
         for row in invited:
             person.add(row.user_id, row.email)
-        interviews = _interviews(connection, key, name, person, [row.interview_id for row in invited])
+        interviews = _interviews(connection, key, name, person, invited)
         for one in interviews:
             facts = one.facts
             trusted = rules.trust_external_id and facts is not None and not is_ours(facts.external_id)
@@ -150,15 +151,18 @@ def _gather(
 
 
 def _interviews(
-    connection: Connection, key: bytes, name: str, person: Person, invited: Sequence[str | None]
+    connection: Connection, key: bytes, name: str, person: Person, invited: Sequence[Row[Any]]
 ) -> list[Sync]:
     hashes = [keyed_hash(key, text) for text in person.emails | person.user_ids]
+    ours = [external_key(key, name, row.id) for row in invited]
     found: set[str] = set()
     for theirs in (
         sync_table.c.respondent.in_(person.keys),
         sync_table.c.external.in_(person.keys),
+        sync_table.c.respondent.in_(ours),
+        sync_table.c.external.in_(ours),
         sync_table.c.user_hash.in_(hashes),
-        sync_table.c.interview_id.in_([one for one in invited if one]),
+        sync_table.c.interview_id.in_([row.interview_id for row in invited if row.interview_id]),
     ):
         query = select(sync_table.c.interview_id).where(sync_table.c.connection == name, theirs)
         found.update(connection.execute(query).scalars())

@@ -29,10 +29,7 @@ _SET = Batch(
 
 
 def respondent_keys(key: bytes, connection: str, interview: Interview) -> tuple[int, ...]:
-    """Return the keys of whom an interview names: by e-mail first, then by a foreign external id.
-
-    An external id with an @ has two keys; the last is that of an e-mail.
-    """
+    """Return the keys of whom an interview names: by e-mail first, then by a foreign external id."""
     if interview.anonymous:
         return ()
     external_id = None if is_ours(interview.external_id) else interview.external_id
@@ -40,13 +37,20 @@ def respondent_keys(key: bytes, connection: str, interview: Interview) -> tuple[
     return (*by_email, *alias_keys(key, connection, Member(external_id, None, None)))
 
 
-def _noted(interview: Interview | None, keys: Sequence[int]) -> tuple[int | None, int | None]:
+def external_key(key: bytes, connection: str, external_id: str) -> int:
+    """Return the key by which interviews are found that carry an external id, ours or a foreign one."""
+    return alias_keys(key, connection, Member(external_id, None, None))[-1]  # with an @, that of an e-mail
+
+
+def _noted(key: bytes, connection: str, interview: Interview | None) -> tuple[int | None, int | None]:
     """Return by what an interview is found: its e-mail or else its external id, and that beside an e-mail."""
-    if interview is None or not keys:
+    if interview is None or interview.anonymous:
         return None, None
+    told = interview.external_id
+    external = None if told is None else external_key(key, connection, told)
     if interview.respondent_email is None:
-        return keys[-1], None
-    return keys[0], keys[-1] if len(keys) > 1 else None
+        return external, None
+    return alias_keys(key, connection, Member(None, interview.respondent_email, None))[0], external
 
 
 def keep_out(connection: Connection, key: bytes, changed: Sequence[Sync]) -> list[Sync]:
@@ -54,17 +58,15 @@ def keep_out(connection: Connection, key: bytes, changed: Sequence[Sync]) -> lis
 
     The caller shares the suppressions: nobody can be forgotten until the end of the transaction.
     """
-    keys = {
-        at: respondent_keys(key, one.connection, one.facts) for at, one in enumerate(changed) if one.facts
-    }
     noted = list(changed)
-    for at, found in keys.items():
-        if found:
-            respondent, external = _noted(changed[at].facts, found)
-            noted[at] = changed[at]._replace(respondent=respondent, external=external)
+    for at, one in enumerate(changed):
+        respondent, external = _noted(key, one.connection, one.facts)
+        if respondent is not None:
+            noted[at] = one._replace(respondent=respondent, external=external)
     if not _is_anybody_forgotten(connection):
         return noted
     facts = {at: one.facts for at, one in enumerate(changed) if one.facts}
+    keys = {at: respondent_keys(key, changed[at].connection, told) for at, told in facts.items()}
     out = are_forgotten(connection, facts, keys)
     return [suppress(one) if at in out else one for at, one in enumerate(noted)]
 
@@ -103,8 +105,7 @@ def fill(connection: Connection, key: bytes) -> int:
     keys = [(name, interview_id) for name, interview_id in connection.execute(query)]
     values = []
     for (name, interview_id), one in load(connection, keys).items():
-        found = () if one.facts is None else respondent_keys(key, name, one.facts)
-        values.append((name, interview_id, *_noted(one.facts, found)))
+        values.append((name, interview_id, *_noted(key, name, one.facts)))
     if values:
         _SET.execute(connection, values)
     return len(values)

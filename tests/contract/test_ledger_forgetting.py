@@ -591,6 +591,20 @@ async def test_an_interview_is_found_by_each_name_that_stands_in_it(desk: Forget
     assert await desk.traces(USER, EMAIL, "eve@") == []
 
 
+async def test_every_interview_that_came_back_with_their_external_id_is_theirs(desk: ForgettingDesk) -> None:
+    await desk.launch(ANN)
+    one = await desk.send()
+    await desk.settle(one, "started")
+    ours = {"external_id": one.id, "invitee": USER, "quality_score": 1.0}
+    await desk.heard(interview("first", None, **ours), interview("second", JO.email, **ours))
+    await desk.heard(interview("last", None, **ours), interview("own", JO.email))
+    await desk.forget(email=EMAIL)
+    for interview_id in ("first", "second", "last"):
+        assert (await desk.of(interview_id)).reason == "suppressed"
+    assert (await desk.of("own")).user_id == JO.email
+    assert await desk.traces(USER, "theme of first", "theme of second", "theme of last") == []
+
+
 async def test_an_interview_that_lost_our_external_id_makes_nobody_somebody_else(
     desk: ForgettingDesk,
 ) -> None:
