@@ -134,7 +134,7 @@ def _gather(
         # a person is named after one of the aliases, also once those lead nowhere any more
         theirs = select(invitation).where(invitation.c.person.in_(person.keys))
         # kept as they are found: nobody begins a start of theirs, or calls it off, in between (PostgreSQL)
-        invited = connection.execute(theirs.order_by(invitation.c.id).with_for_update()).all()
+        invited = connection.execute(theirs.with_for_update()).all()
         for row in invited:
             person.add(row.user_id, row.email)
         interviews = _interviews(connection, key, name, person, invited)
@@ -154,18 +154,17 @@ def _interviews(
     connection: Connection, key: bytes, name: str, person: Person, invited: Sequence[Row[Any]]
 ) -> list[Sync]:
     hashes = [keyed_hash(key, text) for text in person.emails | person.user_ids]
-    ours = [external_key(key, name, row.id) for row in invited]
+    keys = {*person.keys, *(external_key(key, name, row.id) for row in invited)}
+    on_it = sync_table.c.connection == name
     found: set[str] = set()
     for theirs in (
-        sync_table.c.respondent.in_(person.keys),
-        sync_table.c.external.in_(person.keys),
-        sync_table.c.respondent.in_(ours),
-        sync_table.c.external.in_(ours),
-        sync_table.c.user_hash.in_(hashes),
-        sync_table.c.interview_id.in_([row.interview_id for row in invited if row.interview_id]),
+        # keys are of one connection; asked for it too, SQLite would read all that it has
+        sync_table.c.respondent.in_(keys),
+        sync_table.c.external.in_(keys),
+        on_it & sync_table.c.user_hash.in_(hashes),
+        on_it & sync_table.c.interview_id.in_([row.interview_id for row in invited if row.interview_id]),
     ):
-        query = select(sync_table.c.interview_id).where(sync_table.c.connection == name, theirs)
-        found.update(connection.execute(query).scalars())
+        found.update(connection.execute(select(sync_table.c.interview_id).where(theirs)).scalars())
     return list(syncs.load(connection, sorted((name, one) for one in found)).values())
 
 
