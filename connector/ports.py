@@ -110,7 +110,8 @@ class Sync(NamedTuple):
 
     `identify` and `event` are JSON text. From `frozen_at`, the first send, user id, insert ids and event stay
     as they are. `unknown_since` is the first attempt whose outcome nobody knows. `given` values came from a
-    caller, so that Koji is not read. `respondent` is the keyed hash of whom the interview names, if anybody.
+    caller, so that Koji is not read. `respondent` is the keyed hash of whom the interview names, if anybody,
+    and `external` that of the external id beside an e-mail.
     """
 
     connection: str
@@ -140,6 +141,7 @@ class Sync(NamedTuple):
     force: bool = False
     pruned_at: int | None = None
     respondent: int | None = None
+    external: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from connector.inviting import Invitation, InvitationState, Invited
 from connector.json_text import loads
 from connector.ledger.batch import storable
 from connector.ledger.launch_rows import finish, load_invitation, move, select_invitations
+from connector.ledger.people import is_gone
 from connector.ledger.schema import invitation, launch
 from connector.ports import Sync
 from connector.starting import SCHEDULE
@@ -26,7 +27,7 @@ def is_ours(external_id: str | None) -> bool:
 
 
 def invited(connection: Connection, name: str, external_ids: Iterable[str]) -> dict[str, Invited]:
-    """Return whom we invited under external ids, unless their names and addresses are gone."""
+    """Return whom we invited under external ids, unless their names and addresses are gone with time."""
     ours = sorted(set(filter(is_ours, external_ids)))
     if not ours:
         return {}
@@ -39,6 +40,7 @@ def invited(connection: Connection, name: str, external_ids: Iterable[str]) -> d
             launch.c.cohort_id,
             launch.c.cohort_name,
             launch.c.options,
+            is_gone(invitation.c.person).label("forgotten"),
         )
         .join(launch, launch.c.id == invitation.c.launch_id)
         .where(invitation.c.id.in_(ours), invitation.c.connection == name)
@@ -46,7 +48,8 @@ def invited(connection: Connection, name: str, external_ids: Iterable[str]) -> d
     found: dict[str, Invited] = {}
     for row in connection.execute(query):
         options = loads(row.options)
-        if whom := row.user_id or row.email:
+        whom = None if row.forgotten else row.user_id or row.email
+        if whom or row.forgotten:
             found[row.id] = Invited(
                 whom, row.launch_id, row.cohort_id, row.cohort_name, options["variant"], options["mode"]
             )

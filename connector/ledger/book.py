@@ -30,7 +30,7 @@ from connector.ledger import (
     syncs,
     tokens,
 )
-from connector.ledger.dialect import empty_log, writer_engine
+from connector.ledger.dialect import empty_log, share_suppressions, writer_engine
 from connector.ledger.forgetting_book import ForgettingBook
 from connector.ledger.hook_book import HookBook
 from connector.ledger.launch_book import InvitationBook, LaunchBook
@@ -155,6 +155,7 @@ class Book:
         def work(connection: Connection) -> tuple[list[Sync], int]:
             if lease is not None:
                 leases.fence(connection, lease)
+            share_suppressions(connection)  # before any row, as whoever forgets does
             before = syncs.load(connection, keys)
             changed = self._keep_out(connection, revise(before))
             syncs.save(connection, before, changed)

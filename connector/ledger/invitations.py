@@ -11,7 +11,7 @@ from connector.anonymity import is_nobodys
 from connector.credits import day_of
 from connector.hooks import EventType
 from connector.inviting import Handed, Invitation, InvitationState, LaunchStatus
-from connector.ledger import events
+from connector.ledger import events, people
 from connector.ledger.batch import storable
 from connector.ledger.binding import unbind
 from connector.ledger.launch_rows import finish, load_invitation, move, select_invitations
@@ -49,13 +49,21 @@ def next_waiting(connection: Connection, names: Sequence[str], *, single: bool) 
 def begin_start(
     connection: Connection, one: Invitation, *, credit_lane: str, cost: int, cap: int, now: int
 ) -> str:
-    """Commit that an interview is about to be started: `sending`, `held` or `gone`."""
+    """Commit that an interview is about to be started: `sending`, `held` or `gone`.
+
+    Whoever was forgotten since they wait, or turned out to be somebody who was, is called off.
+    """
     if credits_left(connection, credit_lane, cap, now) < cost:
         return "held"
     runs = exists().where(launch.c.id == invitation.c.launch_id, launch.c.status == LaunchStatus.RUNNING)
     taken = update(invitation).where(
         invitation.c.id == one.id, invitation.c.state == InvitationState.WAITING, runs
     )
+    if people.forgotten(connection, [one.person]):
+        called_off = taken.values(state=InvitationState.CANCELLED, taken_at=None, updated_at=now)
+        move(connection, one.launch_id, "waiting", "cancelled", connection.execute(called_off).rowcount)
+        finish(connection, one.launch_id, now)
+        return "gone"
     values = {"state": InvitationState.SENDING, "sending_since": now, "taken_at": now, "updated_at": now}
     if not connection.execute(taken.values(**values)).rowcount:
         return "gone"

@@ -107,7 +107,10 @@ class LaunchBook:
 
     async def end_planning(self, lease: Lease | None, launch_id: str, now: int) -> Launch | None:
         """End the decisions."""
-        return await self._fenced(lease, lambda c: planning.end_planning(c, launch_id, now))
+        ended = await self._fenced(lease, lambda c: planning.end_planning(c, launch_id, now))
+        if ended is not None and SkipReason.SUPPRESSED in ended.skipped:
+            self._store.empty_log()  # the call named somebody who was forgotten
+        return ended
 
     async def end_unplanned(
         self, lease: Lease | None, launch_id: str, code: str, words: str, now: int

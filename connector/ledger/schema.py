@@ -34,9 +34,11 @@ def _only_new_tables(_connection: Connection) -> None:
 
 def _respondents(connection: Connection) -> None:
     """Let interviews be found by their respondent; who that is of those that are there is noted later."""
-    connection.exec_driver_sql("ALTER TABLE sync ADD COLUMN respondent BIGINT")
+    for column in ("respondent", "external"):
+        connection.exec_driver_sql(f"ALTER TABLE sync ADD COLUMN {column} BIGINT")
     connection.exec_driver_sql("UPDATE sync SET respondent = 0 WHERE facts IS NOT NULL")
     sync_respondent.create(connection)
+    sync_external.create(connection)
     if inspect(connection).has_table(invitation.name):
         connection.exec_driver_sql("DROP INDEX invitation_person")
         invitation_person.create(connection)
@@ -132,6 +134,7 @@ sync = Table(
     Column("force", Boolean, nullable=False),
     Column("pruned_at", BigInteger),
     Column("respondent", BigInteger),
+    Column("external", BigInteger),
     Index(
         "sync_due",
         "stage",
@@ -177,6 +180,13 @@ sync_respondent = Index(
     sync.c.respondent,
     sqlite_where=sync.c.respondent.is_not(None),
     postgresql_where=sync.c.respondent.is_not(None),
+)
+
+sync_external = Index(
+    "sync_external",
+    sync.c.external,
+    sqlite_where=sync.c.external.is_not(None),
+    postgresql_where=sync.c.external.is_not(None),
 )
 
 run = Table(
