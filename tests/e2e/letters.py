@@ -127,6 +127,7 @@ class WorldContext:
     stopping: asyncio.Event
     world: World
     caller: Caller = OURSELVES
+    request: str | None = None
 
 
 def world_of(ctx: Context) -> World:
