@@ -1,0 +1,1 @@
+"""The operations as an MCP server: for assistants, over stdio and HTTP."""
