@@ -12,7 +12,7 @@ import pytest
 
 from connector.ports import Token
 from connector.surfaces.auth import new_token, token_digest
-from tests.e2e.harness import QUICK, TOKEN, World, letter, open_world
+from tests.e2e.harness import QUICK, TOKEN, World, letter, open_world, until
 from tests.e2e.letters import assert_problem
 
 PATH = "/integrations/census"
@@ -192,7 +192,12 @@ class TestInvitations:
         assert (await sync(world, {"email": person(1)}))[0]["success"]
         assert started(world) == 0
         await world.restart()
-        await world.get("start_interview", email=person(1))
+
+        async def sent() -> bool:
+            return started(world) == 1
+
+        await until(sent)
+        assert (await world.get("start_interview", email=person(1)))["status"] == "already_invited"
         assert started(world) == 1
 
     async def test_a_mirror_calls_off_what_is_not_sent(self, world: World) -> None:
