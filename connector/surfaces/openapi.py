@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from connector.operations.base import AnyOperation, Effect, Output
 from connector.surfaces.annotations import kinds
+from connector.surfaces.openapi_beside import beside
 from connector.surfaces.problem import Problem
 from connector.surfaces.schema_words import Schema, resolved
 
@@ -27,6 +28,8 @@ REFUSALS = {
     "502": "Koji or Amplitude refused.",
     "503": "Koji, Amplitude or the store is unavailable; see Retry-After.",
 }
+
+MALFORMED = "Signed, and no JSON."  # only webhooks answer so
 
 EFFECTS = {
     Effect.READ: "Changes nothing that anyone would notice.",
@@ -48,10 +51,11 @@ ME = {
 
 
 def openapi(operations: Sequence[AnyOperation], *, public_url: str, version: str) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document of the operations, served at `public_url`."""
+    """Return the OpenAPI 3.1 document of the operations and what is beside them, served at `public_url`."""
     schemas, definitions = _schemas(operations)
     paths: dict[str, Any] = {f"/actions/{op.name}": _path(op, schemas, definitions) for op in operations}
     paths["/me"] = {"get": _me()}
+    paths |= beside()
     return {
         "openapi": "3.1.0",
         "info": {
@@ -65,7 +69,10 @@ def openapi(operations: Sequence[AnyOperation], *, public_url: str, version: str
         "paths": paths,
         "components": {
             "schemas": definitions,
-            "responses": {status: _problem(status, words, schemas) for status, words in REFUSALS.items()},
+            "responses": {
+                status: _problem(status, words, schemas)
+                for status, words in {"400": MALFORMED, **REFUSALS}.items()
+            },
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
