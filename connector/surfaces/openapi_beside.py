@@ -111,6 +111,7 @@ def _doors() -> dict[str, Any]:
                 **koji,
                 "operationId": "koji_webhook_of_connection",
                 "parameters": [connection],
+                "responses": {**koji["responses"], "404": {"$ref": "#/components/responses/404"}},
                 "security": [],
             }
         },
