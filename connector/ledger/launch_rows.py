@@ -95,6 +95,6 @@ def nobody_waits() -> ColumnElement[bool]:
 def finish(connection: Connection, launch_id: str, now: int) -> None:
     """End a launch that has nobody left."""
     done = update(launch).where(
-        launch.c.id == launch_id, launch.c.status.in_(("running", "paused")), nobody_waits()
+        launch.c.id == launch_id, launch.c.status.in_(("running", "paused")), ~launch.c.standing, nobody_waits()
     )
     connection.execute(done.values(status="finished", finished_at=now, pause_reason=None))

@@ -93,6 +93,14 @@ def add_choices(
     one = find_launch(connection, launch_id, lock=True)
     if one is None or one.status is not LaunchStatus.PLANNING:
         return False
+    store_choices(connection, one, choices, taught, now)
+    return True
+
+
+def store_choices(
+    connection: Connection, one: Launch, choices: Sequence[Choice], taught: Sequence[Choice], now: int
+) -> None:
+    """Add decisions to a launch that the caller has locked: who is invited is planned, others are counted."""
     persons: Mapping[int, int] = {}
     if taught:
         lock_people(connection)
@@ -128,7 +136,6 @@ def add_choices(
             examples=storable(dumps(examples)) if examples else None,
         )
     )
-    return True
 
 
 def _kept_out(choice: Choice, persons: Mapping[int, int]) -> Choice:
@@ -238,6 +245,17 @@ def activate(connection: Connection, launch_id: str, rules: Rules, now: int, lim
     connection.execute(update(launch).where(launch.c.id == launch_id).values(**values))
     finish(connection, launch_id, now)
     return more
+
+
+def taken_by(connection: Connection, persons: Sequence[int]) -> set[int]:
+    """Return those of these people whom no other launch may invite."""
+    return {row[0] for row in _TAKEN.fetch(connection, [(one,) for one in persons])} if persons else set()
+
+
+def drop_planned(connection: Connection, ids: Sequence[str]) -> None:
+    """Delete planned invitations."""
+    if ids:
+        _DROP.execute(connection, [(one,) for one in ids])
 
 
 def delete_unused(connection: Connection, before: int) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from connector.settings import LAUNCH_DEFAULTS, Connection, Settings
+from connector.settings import COHORTS, LAUNCH_DEFAULTS, Connection, Settings
 from connector.settings_sources import load
 from tests.unit.settings_reading import KEY, OTHER_KEY, Read, default, reading, refused, secret
 
@@ -63,7 +63,7 @@ EVERY_OF_CONNECTION = [
 def test_these_are_all_the_settings() -> None:
     assert {name.lower() for name, _, _ in EVERY_GLOBAL} == set(Settings.model_fields) - {"connections"}
     assert {name.lower() for name, _, _ in EVERY_OF_CONNECTION} == (
-        set(Connection.model_fields) - {"name"} - LAUNCH_DEFAULTS
+        set(Connection.model_fields) - {"name"} - LAUNCH_DEFAULTS - {COHORTS}
     )
 
 
