@@ -50,6 +50,7 @@ def without_person(sync: Sync) -> Sync:
         identify=None,
         event=None,
         respondent=None,
+        external=None,
         attempts=tuple(
             {
                 key: to_the_day(attempt[key]) if key == "at" else attempt[key]

@@ -26,6 +26,7 @@ from connector.koji_budget import BudgetedKoji
 from connector.lanes.amplitude import AmplitudeLane
 from connector.lanes.base import Lane
 from connector.lanes.forgetting import ForgettingLane
+from connector.lanes.hooks import HookLane
 from connector.lanes.intake import IntakeLane
 from connector.lanes.koji import KojiLane
 from connector.lanes.links import LinkLane
@@ -113,6 +114,9 @@ async def build(
         )
         if workers:
             kinds = {lane: lane.name.partition(":")[0] for lane in lanes(context)}
+            for lane in kinds:
+                if isinstance(lane, HookLane):
+                    stack.push_async_callback(lane.close)
             runner.start([lane for lane, kind in kinds.items() if only is None or kind in only])
         stack.push_async_callback(runner.stop)
         yield Running(context, runner)
@@ -126,6 +130,7 @@ def lanes(context: Context) -> list[Lane]:
         UpkeepLane(context),
         PlanningLane(context),
         ForgettingLane(context),
+        HookLane(context),
     ]
     found += [LinkLane(context, c.name) for c in connections if c.koji_invite_by == "link"]
     for name, mine in _by_lane(connections, lambda c: c.koji_lane).items():

@@ -126,11 +126,12 @@ def aliases(one: Member) -> tuple[str, ...]:
     """Return the texts by which a person is recognised; a user id with an @ counts as an e-mail too."""
     found = [] if one.user_id is None else [f"user:{one.user_id}"]
     addresses = (one.email, one.user_id if one.user_id is not None and "@" in one.user_id else None)
-    found += [f"email:{_same_email(address)}" for address in addresses if address is not None]
+    found += [f"email:{same_email(address)}" for address in addresses if address is not None]
     return tuple(dict.fromkeys(found))
 
 
-def _same_email(address: str) -> str:
+def same_email(address: str) -> str:
+    """Return an address as it is compared: whatever its letter case and Unicode form."""
     if address.isascii():
         return address.strip().lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", address.strip()).casefold())

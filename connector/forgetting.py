@@ -58,7 +58,7 @@ def left_to_people(one: Forgetting, other_connections: Sequence[str]) -> list[st
     if n := count("not_unset", 0):
         left.append(
             f"Amplitude: AMPLITUDE_API_KEY is not set, so last_interview_* stays for {n} user ids; set it "
-            "and call again."
+            "and call again with the user id, which is not kept."
         )
     if other_connections:
         left.append(f"Other connections: call once for each ({', '.join(other_connections)}).")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from connector.anonymity import day_of
 from connector.envelope import read_interview
 from connector.models import Interview
 from connector.settings import Connection
@@ -78,5 +79,6 @@ def _over(old: Interview, new: Interview) -> Interview:
     if new.ready and new.analysis_status is None:
         told["analysis_status"] = None
     if old.occurred_at is not None and new.occurred_at is not None:
-        told["occurred_at"] = min(old.occurred_at, new.occurred_at)
+        to_the_day = old.occurred_at == day_of(new.occurred_at)  # kept so while it was nobody's
+        told["occurred_at"] = new.occurred_at if to_the_day else min(old.occurred_at, new.occurred_at)
     return old._replace(**told)

@@ -169,9 +169,9 @@ class Invitation(NamedTuple):
 
 
 class Invited(NamedTuple):
-    """Whom we invited under an external id, and what the event says of it."""
+    """Whom we invited under an external id (None: forgotten since), and what the event says of it."""
 
-    invitee: str
+    invitee: str | None
     launch_id: str
     cohort_id: str | None
     cohort_name: str | None

@@ -58,6 +58,10 @@ class Launches(Protocol):
         """Return what is known of each of these members, in their order."""
         ...
 
+    async def learn(self, keyed: KeyedMember) -> None:
+        """Let all aliases of somebody who is known lead to the same person."""
+        ...
+
     async def begin_reading(self, lease: Lease | None, launch_id: str) -> bool:
         """Forget an interrupted attempt to decide over the members; False when the launch was called off."""
         ...
@@ -177,7 +181,7 @@ class Invitations(Protocol):
         """Give starts that a dead owner left behind an unknown outcome; return how many."""
         ...
 
-    async def pause(self, connections: Sequence[str], code: str) -> int:
+    async def pause(self, connections: Sequence[str], code: str, now: int) -> int:
         """Pause every running launch of these connections; return how many."""
         ...
 

@@ -57,6 +57,7 @@ class Interview(NamedTuple):
             cohort_id=None,
             cohort_name=None,
             variant=None,
+            mode=None,
         )
 
     def forgotten(self) -> Interview:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from connector.amplitude.answers import Answer
 from connector.callers import OURSELVES, Caller
 from connector.forgetting import Forgettings
+from connector.hooks import Hooks
 from connector.inviting import Cohort, Started
 from connector.launch_ports import Invitations, Launches
 from connector.models import Interview, Stage, SyncStatus
@@ -109,7 +110,8 @@ class Sync(NamedTuple):
 
     `identify` and `event` are JSON text. From `frozen_at`, the first send, user id, insert ids and event stay
     as they are. `unknown_since` is the first attempt whose outcome nobody knows. `given` values came from a
-    caller, so that Koji is not read. `respondent` is the keyed hash of whom the interview names, if anybody.
+    caller, so that Koji is not read. `respondent` is the keyed hash of whom the interview names, if anybody,
+    and `external` that of the external id beside an e-mail.
     """
 
     connection: str
@@ -139,6 +141,7 @@ class Sync(NamedTuple):
     force: bool = False
     pruned_at: int | None = None
     respondent: int | None = None
+    external: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +287,11 @@ class Ledger(Protocol):
     @property
     def forgettings(self) -> Forgettings:
         """The people who are forgotten."""
+        ...
+
+    @property
+    def hooks(self) -> Hooks:
+        """Subscriptions and events."""
         ...
 
     async def ping(self) -> None:
@@ -516,6 +524,8 @@ class Context:
     )  # takes kinds of lanes: intake, launches, koji, links, amplitude
 
     caller: Caller = OURSELVES
+    request: str | None = None
+    """What the request with an idempotency key is known by, the same at each try of it."""
 
     def connection(self, name: str) -> Connection:
         """Return the settings of a connection that is known to exist."""

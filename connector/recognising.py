@@ -13,6 +13,7 @@ async def recognised(invitations: Invitations, heard: Sequence[Heard]) -> list[H
     """Return what was heard, with the invitation wherever its external id is one of ours.
 
     Only the external id counts: an interview that we started and that comes back without it is nobody's.
+    Where the person was forgotten since, only that is returned.
     """
     asked: dict[str, list[str]] = {}
     for one in heard:
@@ -25,7 +26,9 @@ async def recognised(invitations: Invitations, heard: Sequence[Heard]) -> list[H
     for one in heard:
         interview = one.interview
         invited = known.get(one.connection.name, {}).get(interview.external_id or "")
-        if invited is not None:
+        if invited is not None and invited.invitee is None:
+            interview = interview._replace(suppressed=True)
+        elif invited is not None:
             interview = interview._replace(
                 invitee=invited.invitee,
                 launch_id=invited.launch_id,

@@ -174,6 +174,7 @@ class Settings(_Frozen):
         LOWER_CASE,
         _told("debug, info, warning or error", "info"),
     ] = "info"
+    connector_allow_private_targets: Annotated[bool, _told("true or false", example=True)] = False
     connector_retention_days: Annotated[Count, _told("a whole number of at least 1", 90)] = 90
     connector_encryption_key: Annotated[
         EncryptionKeys, _told("32 bytes in base64, several separated by commas", "new-key,old-key")

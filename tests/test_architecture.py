@@ -60,7 +60,16 @@ PURE = (
         "signature",
         "syncing",
     ),
-    *("compact_set", "credits", "eligibility", "inviting", "links", "starting", "amplitude.cohort_file"),
+    *(
+        "compact_set",
+        "credits",
+        "eligibility",
+        "inviting",
+        "links",
+        "naming",
+        "starting",
+        "amplitude.cohort_file",
+    ),
     *("values", "amplitude.answers", "amplitude.regions", "amplitude.words", "retry_after"),
 )
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -14,6 +15,7 @@ from connector.amplitude.cohort_file import CohortFile
 from connector.errors import UpstreamUnavailable
 from connector.http_client import Reply, call, redirect_base, stream
 from connector.inviting import Cohort
+from connector.target_client import PrivateTarget, checked
 
 _LIST: Final = "/api/3/cohorts"
 _REQUEST: Final = "/api/5/cohorts/request"
@@ -113,6 +115,8 @@ class AmplitudeCohorts:
             raise answers.gone()
         if status in _MOVED:
             target = answers.target(self._base + path, response.headers.get("location", ""))
+            if urlsplit(target)[:2] != urlsplit(self._base)[:2]:
+                await _require_public(target)
             await stack.aclose()
             # An `Auth` that does nothing, where None would let the address name a user: S3 takes no header
             # beside the signature in its address.
@@ -142,3 +146,19 @@ class AmplitudeCohorts:
     def _refused(self, reply: Reply, path: str) -> Exception:
         base = redirect_base(self._base + path, path, reply.headers)
         return answers.refusal(reply.status, reply.headers, reply.body, base)
+
+
+async def _require_public(url: str) -> None:
+    """Raise `UpstreamRejected` for a file outside the configured server that is not on public HTTPS.
+
+    A name that does not resolve here may be known to a proxy; without one it cannot be reached at all.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "https":
+        raise answers.redirected()
+    try:
+        await checked(parts.hostname or "", parts.port or 443, allow_private=False)
+    except PrivateTarget:
+        raise answers.redirected() from None
+    except OSError:
+        return

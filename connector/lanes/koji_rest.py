@@ -79,7 +79,7 @@ class Rest:
         _log.warning("koji_lane_paused", lane=self._name, code=error.reason)
         await self._context.ledger.pause(self._name, self._until, error.reason, error.message)
         if error.reason != "koji_redirect":
-            await self._context.invitations.pause(self._connections, error.reason)
+            await self._context.invitations.pause(self._connections, error.reason, self._context.clock.now())
 
     async def for_silence(self, error: UpstreamUnavailable) -> int:
         """Rest because Koji cannot be reached; return for how long (ms)."""

@@ -12,6 +12,7 @@ from connector.inviting import Invitation, InvitationState, Invited
 from connector.json_text import loads
 from connector.ledger.batch import storable
 from connector.ledger.launch_rows import finish, load_invitation, move, select_invitations
+from connector.ledger.people import is_gone
 from connector.ledger.schema import invitation, launch
 from connector.ports import Sync
 from connector.starting import SCHEDULE
@@ -26,7 +27,7 @@ def is_ours(external_id: str | None) -> bool:
 
 
 def invited(connection: Connection, name: str, external_ids: Iterable[str]) -> dict[str, Invited]:
-    """Return whom we invited under external ids, unless their names and addresses are gone."""
+    """Return whom we invited under external ids, unless their names and addresses are gone with time."""
     ours = sorted(set(filter(is_ours, external_ids)))
     if not ours:
         return {}
@@ -39,6 +40,7 @@ def invited(connection: Connection, name: str, external_ids: Iterable[str]) -> d
             launch.c.cohort_id,
             launch.c.cohort_name,
             launch.c.options,
+            is_gone(invitation.c.person).label("forgotten"),
         )
         .join(launch, launch.c.id == invitation.c.launch_id)
         .where(invitation.c.id.in_(ours), invitation.c.connection == name)
@@ -46,7 +48,8 @@ def invited(connection: Connection, name: str, external_ids: Iterable[str]) -> d
     found: dict[str, Invited] = {}
     for row in connection.execute(query):
         options = loads(row.options)
-        if whom := row.user_id or row.email:
+        whom = None if row.forgotten else row.user_id or row.email
+        if whom or row.forgotten:
             found[row.id] = Invited(
                 whom, row.launch_id, row.cohort_id, row.cohort_name, options["variant"], options["mode"]
             )
@@ -96,21 +99,27 @@ def _bind(connection: Connection, sync: Sync, external_id: str, *, over: bool) -
 def unbind(connection: Connection, keys: Sequence[tuple[str, str]]) -> int:
     """Erase what links interviews that are nobody's to invitations; times stay to the day. Return how many.
 
-    An interview's id may itself tell when it was made. When somebody may be asked again is never sooner.
+    An interview's id may itself tell when it was made. When somebody may be asked again is never sooner. One
+    that was completed is started again, as all others look of whom nothing is known.
     """
     unbound = 0
     for name, interview_id in keys:
         mine = and_(invitation.c.connection == name, invitation.c.interview_id == storable(interview_id))
+        for row in connection.execute(select(invitation.c.launch_id, invitation.c.state).where(mine)).all():
+            if row.state == InvitationState.COMPLETED:
+                move(connection, row.launch_id, row.state, InvitationState.STARTED)
         after = invitation.c.taken_at + _DAY - 1
         # there is nothing left to read, only to expire
         unread = invitation.c.started_at - invitation.c.started_at % _DAY + SCHEDULE[-1]
-        still = case((invitation.c.state == InvitationState.STARTED, unread), else_=None)
+        told = invitation.c.state.in_((InvitationState.STARTED, InvitationState.COMPLETED))
+        still = case((told, unread), else_=None)
+        state = case((told, InvitationState.STARTED), else_=invitation.c.state)
         times = {
             column.name: column - column % _DAY
             for column in (invitation.c.created_at, invitation.c.updated_at, invitation.c.started_at)
         }
         gone = dict.fromkeys(("interview_id", "link", "session_token", "complete_due", "sending_since"))
-        values = {**gone, **times, "due": still, "polls": 0, "taken_at": after - after % _DAY}
+        values = {**gone, **times, "state": state, "due": still, "polls": 0, "taken_at": after - after % _DAY}
         unbound += connection.execute(update(invitation).where(mine).values(**values)).rowcount
     return unbound
 

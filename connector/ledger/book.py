@@ -17,6 +17,7 @@ from connector.ledger import (
     binding,
     budget,
     counters,
+    events,
     inbox,
     keys,
     leases,
@@ -29,8 +30,9 @@ from connector.ledger import (
     syncs,
     tokens,
 )
-from connector.ledger.dialect import empty_log, writer_engine
+from connector.ledger.dialect import empty_log, share_suppressions, writer_engine
 from connector.ledger.forgetting_book import ForgettingBook
+from connector.ledger.hook_book import HookBook
 from connector.ledger.launch_book import InvitationBook, LaunchBook
 from connector.ledger.reader import Reader
 from connector.ledger.recent import Recent
@@ -73,6 +75,7 @@ class Book:
         self.launches: LaunchBook
         self.invitations: InvitationBook
         self.forgettings: ForgettingBook
+        self.hooks: HookBook
         self._keep_out: Callable[[Connection, Sequence[Sync]], list[Sync]]
 
     async def obtain_keys(self, seal: keys.Seal, unseal: keys.Open) -> None:
@@ -82,6 +85,7 @@ class Book:
         self.hash_user = partial(keys.keyed_hash, key)
         self.launches = LaunchBook(self, key, plan_key)
         self.invitations = InvitationBook(self, seal, unseal)
+        self.hooks = HookBook(self, seal, unseal)
         self.forgettings = ForgettingBook(self, self._url, key, seal, unseal)
         self._keep_out = lambda c, changed: respondents.keep_out(c, key, changed)
         while await self.write(lambda c: respondents.fill(c, key)):
@@ -109,10 +113,16 @@ class Book:
 
     async def accept(self, delivery: Delivery) -> bool:
         """Store what came in; return whether it was new. Raises `StoreUnavailable` after 8 s or so."""
+        delivery = self._keyed(delivery)
         fresh = cast("bool", await self._writer.submit(delivery))
         if fresh:
             self._recent.keep(delivery)
         return fresh
+
+    def _keyed(self, delivery: Delivery) -> Delivery:
+        """Return it with its digest hashed: it outlives the body, which could be guessed from it."""
+        digest = delivery.digest
+        return delivery if digest is None else delivery._replace(digest=self.hash_user(digest))
 
     async def take_new(self, connections: Sequence[str], limit: int) -> list[Delivery]:
         """Return the oldest deliveries of connections that nobody looked at yet."""
@@ -145,16 +155,18 @@ class Book:
         def work(connection: Connection) -> tuple[list[Sync], int]:
             if lease is not None:
                 leases.fence(connection, lease)
+            share_suppressions(connection)  # before any row, as whoever forgets does
             before = syncs.load(connection, keys)
             changed = self._keep_out(connection, revise(before))
             syncs.save(connection, before, changed)
             inbox.mark_done(connection, done)
             if record:
-                inbox.accept(connection, record)
+                inbox.accept(connection, [self._keyed(one) for one in record])
             after = {**before, **{(one.connection, one.interview_id): one for one in changed}}
             nobodys = [key for key, one in after.items() if is_nobodys(one.reason, one.facts)]
             erased = inbox.erase_bodies(connection, nobodys)
             erased += binding.unbind(connection, nobodys)
+            events.to_the_day(connection, nobodys)
             binding.bind(connection, changed)
             return changed, erased
 
@@ -347,6 +359,8 @@ class Book:
         ):
             while removed := await self.write(remove):
                 total += removed
+        while await self.write(lambda c: events.prune(c, before, _PRUNE_CHUNK)):
+            pass
         await self.write(lambda c: runs.prune(c, before))
         await self.write(lambda c: notes.prune(c, now - _NOTES_KEPT))
         await self.write(lambda c: answers.prune(c, now))

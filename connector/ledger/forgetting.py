@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, or_, select, update
 
 from connector.eligibility import FORGOTTEN, Member, SkipReason
 from connector.forgetting import Rules
@@ -21,13 +21,16 @@ from connector.ledger.dialect import lock_people, lock_suppressions
 from connector.ledger.keys import keyed_hash
 from connector.ledger.launch_rows import finish, move
 from connector.ledger.people import alias_keys, behind
+from connector.ledger.respondents import external_key
 from connector.ledger.schema import alias, invitation, launch, launch_source
 from connector.ledger.schema import inbox as inbox_table
 from connector.ledger.schema import sync as sync_table
+from connector.naming import Names
 from connector.ports import Sync
 from connector.starting import SCHEDULE
 from connector.syncing import suppress
 
+_PATTERNS = 200  # at once: SQLite takes no condition of more than 1,000 parts
 _KEEP_OUT = Batch(
     "INSERT INTO alias (key, person) SELECT key, person FROM {rows} AS r WHERE true "
     "ON CONFLICT (key) DO UPDATE SET person = excluded.person",
@@ -74,8 +77,8 @@ def forget(
         {one.interview_id for one in interviews} | {row.interview_id for row in invited if row.interview_id}
     )
     counts["deliveries"] += inbox.erase_bodies(connection, [(name, one) for one in ids])
-    needles = _needles(person, ids, [row.id for row in invited])
-    counts["deliveries"] += _erase_unreadable(connection, name, needles)
+    names = Names(person.emails, {*person.user_ids, *ids, *(row.id for row in invited)})
+    counts["deliveries"] += _erase_unreadable(connection, name, names)
     counts["launches"] += _erase_launches(connection, key, name, person, invited)
     users = {one for one in person.user_ids | known if unusable(one, rules.min_id_length) is None}
     return counts, ids, users
@@ -90,8 +93,9 @@ def in_flight(
         .where(sync_table.c.connection == name, sync_table.c.interview_id.in_(interviews))
         .where(sync_table.c.sending_since.is_not(None))
     )
+    # also one whose interview came back before the answer to its start, which brings a link
     starting = select(invitation.c.id).where(
-        invitation.c.person.in_(keys), invitation.c.state == InvitationState.SENDING
+        invitation.c.person.in_(keys), invitation.c.sending_since.is_not(None)
     )
     unread = select(inbox_table.c.id).where(
         inbox_table.c.connection == name, inbox.IS_NEW, inbox_table.c.id <= up_to
@@ -117,15 +121,18 @@ def _gather(
             connection.execute(select(alias.c.key).where(alias.c.person.in_(persons))).scalars()
         )
         # a person is named after one of the aliases, also once those lead nowhere any more
-        invited = connection.execute(select(invitation).where(invitation.c.person.in_(person.keys))).all()
+        theirs = select(invitation).where(invitation.c.person.in_(person.keys))
+        # kept as they are found: nobody begins a start of theirs, or calls it off, in between (PostgreSQL)
+        invited = connection.execute(theirs.with_for_update()).all()
         for row in invited:
             person.add(row.user_id, row.email)
-        interviews = _interviews(connection, key, name, person, [row.interview_id for row in invited])
+        interviews = _interviews(connection, key, name, person, invited)
         for one in interviews:
             facts = one.facts
-            if facts is None or facts.invitee is not None:
+            trusted = rules.trust_external_id and facts is not None and not is_ours(facts.external_id)
+            named = {one.respondent, one.external if trusted else None}
+            if facts is None or facts.invitee is not None or person.keys.isdisjoint(named):
                 continue  # somebody else may have answered in the place of whom we invited
-            trusted = rules.trust_external_id and not is_ours(facts.external_id)
             person.add(facts.external_id if trusted else None, facts.respondent_email)
             person.add(one.user_id, None)
         if len(person.keys) == known:
@@ -133,17 +140,20 @@ def _gather(
 
 
 def _interviews(
-    connection: Connection, key: bytes, name: str, person: Person, invited: Sequence[str | None]
+    connection: Connection, key: bytes, name: str, person: Person, invited: Sequence[Row[Any]]
 ) -> list[Sync]:
     hashes = [keyed_hash(key, text) for text in person.emails | person.user_ids]
+    keys = {*person.keys, *(external_key(key, name, row.id) for row in invited)}
+    on_it = sync_table.c.connection == name
     found: set[str] = set()
     for theirs in (
-        sync_table.c.respondent.in_(person.keys),
-        sync_table.c.user_hash.in_(hashes),
-        sync_table.c.interview_id.in_([one for one in invited if one]),
+        # keys are of one connection; asked for it too, SQLite would read all that it has
+        sync_table.c.respondent.in_(keys),
+        sync_table.c.external.in_(keys),
+        on_it & sync_table.c.user_hash.in_(hashes),
+        on_it & sync_table.c.interview_id.in_([row.interview_id for row in invited if row.interview_id]),
     ):
-        query = select(sync_table.c.interview_id).where(sync_table.c.connection == name, theirs)
-        found.update(connection.execute(query).scalars())
+        found.update(connection.execute(select(sync_table.c.interview_id).where(theirs)).scalars())
     return list(syncs.load(connection, sorted((name, one) for one in found)).values())
 
 
@@ -202,28 +212,37 @@ def _skip(connection: Connection, launch_id: str) -> None:
 def _erase_interviews(connection: Connection, interviews: Sequence[Sync], now: int) -> Counter[str]:
     left = [one for one in interviews if one.facts is None or not one.facts.suppressed or one.user_hash]
     before = {(one.connection, one.interview_id): one for one in left}
-    erased = [suppress(one)._replace(respondent=None, updated_at=now) for one in left]
+    erased = [suppress(one)._replace(updated_at=now) for one in left]
     syncs.save(connection, before, erased)
     return Counter(interviews=len(erased))
 
 
-def _needles(person: Person, *ids: Sequence[str]) -> list[str]:
-    """Return what their names look like in a JSON text. Ids are short: they stand in quotes."""
-    quoted = [dumps(one) for one in (*person.user_ids, *(one for some in ids for one in some))]
-    return [*quoted, *(dumps(email)[1:-1] for email in person.emails)]
+def _naming(
+    connection: Connection,
+    query: Select[Any],
+    column: ColumnElement[Any],
+    names: Names,
+    *,
+    whole: bool = True,
+) -> list[Row[Any]]:
+    """Return rows whose column perhaps names somebody, each once; whatever a query selects is hashable."""
+    found: dict[Row[Any], None] = {}
+    patterns = names.patterns(whole=whole)
+    for start in range(0, len(patterns), _PATTERNS):
+        piece = patterns[start : start + _PATTERNS]
+        likely = query.where(or_(*(func.lower(column).like(one) for one in piece)))
+        found.update(dict.fromkeys(connection.execute(likely).all()))
+    return list(found)
 
 
-def _names_them(column: ColumnElement[Any], needles: Sequence[str]) -> ColumnElement[bool]:
-    return or_(*(column.icontains(needle, autoescape=True) for needle in needles))
-
-
-def _erase_unreadable(connection: Connection, name: str, needles: Sequence[str]) -> int:
-    theirs = update(inbox_table).where(
-        inbox_table.c.connection == name,
-        inbox.IS_UNREADABLE,
-        _names_them(inbox_table.c.body, needles),
+def _erase_unreadable(connection: Connection, name: str, names: Names) -> int:
+    query = select(inbox_table.c.id, inbox_table.c.body).where(
+        inbox_table.c.connection == name, inbox.IS_UNREADABLE
     )
-    return connection.execute(theirs.values(body=None)).rowcount
+    rows = _naming(connection, query, inbox_table.c.body, names, whole=False)
+    theirs = [row.id for row in rows if names.are_in(row.body)]
+    connection.execute(update(inbox_table).where(inbox_table.c.id.in_(theirs)).values(body=None))
+    return len(theirs)
 
 
 def _erase_launches(
@@ -231,31 +250,35 @@ def _erase_launches(
 ) -> int:
     """Remove them from launches: as an example, as a member that is not decided over yet, as the only one."""
     changed: set[str] = set()
-    needles = _needles(person)
-    named = (launch.c.connection == name) & _names_them(launch.c.examples, needles)
-    for row in connection.execute(
-        select(launch.c.id, launch.c.examples).where(named).with_for_update()
-    ).all():
-        left = [one for one in loads(row.examples) if one[0] not in person.user_ids]
-        shown = storable(dumps(left)) if left else None
-        connection.execute(update(launch).where(launch.c.id == row.id).values(examples=shown))
-        changed.add(row.id)
-    for row in connection.execute(
-        select(launch_source).where(_names_them(launch_source.c.members, needles))
-    ).all():
-        members = [
-            one for one in loads(row.members) if person.keys.isdisjoint(alias_keys(key, name, Member(*one)))
-        ]
-        piece = (launch_source.c.launch_id == row.launch_id) & (launch_source.c.position == row.position)
-        connection.execute(update(launch_source).where(piece).values(members=dumps(members)))
-        changed.add(row.launch_id)
+    names = Names(person.emails, person.user_ids)
+
+    def are_others(user_id: str | None, email: str | None) -> bool:
+        return person.keys.isdisjoint(alias_keys(key, name, Member(user_id, email, None)))
+
+    on_it = launch.c.connection == name
+    query = select(launch.c.id, launch.c.examples).where(on_it).with_for_update()
+    for row in _naming(connection, query, launch.c.examples, names):
+        examples = loads(row.examples)
+        left = [one for one in examples if are_others(one[0], None)]
+        if len(left) < len(examples):
+            shown = storable(dumps(left)) if left else None
+            connection.execute(update(launch).where(launch.c.id == row.id).values(examples=shown))
+            changed.add(row.id)
+    query = select(launch_source).join(launch, launch.c.id == launch_source.c.launch_id).where(on_it)
+    for row in _naming(connection, query, launch_source.c.members, names):
+        members = loads(row.members)
+        left = [one for one in members if are_others(one[0], one[1])]
+        if len(left) < len(members):
+            piece = (launch_source.c.launch_id == row.launch_id) & (launch_source.c.position == row.position)
+            connection.execute(update(launch_source).where(piece).values(members=dumps(left)))
+            changed.add(row.launch_id)
     alone = select(launch.c.id, launch.c.options).where(
         launch.c.id.in_({row.launch_id for row in invited}), launch.c.single
     )
-    for row in connection.execute(alone).all():
-        options = loads(row.options)
+    for launch_id, text in connection.execute(alone).all():
+        options = loads(text)
         if options["metadata"]:
             told = dumps({**options, "metadata": {}})
-            connection.execute(update(launch).where(launch.c.id == row.id).values(options=told))
-            changed.add(row.id)
+            connection.execute(update(launch).where(launch.c.id == launch_id).values(options=told))
+            changed.add(launch_id)
     return len(changed)

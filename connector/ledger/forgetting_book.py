@@ -90,7 +90,7 @@ class ForgettingBook:
         if not await asyncio.to_thread(empty_log, self._url):
             return  # somebody reads it; it is looked at again
         run_id, unset = landed
-        values = {"unset_due": now} if unset else {"finished_at": now, "sealed": None}
+        values = {"unset_due": now} if unset else {"finished_at": now, "sealed": None, "keys": "[]"}
         erased = update(table).where(table.c.run_id == run_id).values(due=None, **values)
         await self._store.write(lambda c: c.execute(erased))
 
@@ -133,7 +133,7 @@ class ForgettingBook:
             values: dict[str, Any] = {"counts": dumps(dict(counts)), "unset_due": now if left else None}
             values["sealed"] = self._sealed({**told, "unset": left}) if left else None
             if not left:
-                values["finished_at"] = now
+                values |= {"finished_at": now, "keys": "[]"}
             c.execute(update(table).where(this).values(**values))
 
         await self._store.write(work)
@@ -160,7 +160,7 @@ class ForgettingBook:
             interviews = sorted({*interviews, *loads(before.interviews)})
             users |= set(self._opened(before.sealed)["unset"])
         if not rules.can_unset:
-            counts["not_unset"] = len(users)
+            counts["not_unset"] = max(counts["not_unset"], len(users))  # a second look finds fewer
             users = set()
         told = {"emails": sorted(person.emails), "user_ids": sorted(person.user_ids), "unset": sorted(users)}
         return {

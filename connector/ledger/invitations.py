@@ -7,11 +7,16 @@ from typing import Any
 
 from sqlalchemy import Connection, exists, func, select, text, update
 
+from connector.anonymity import is_nobodys
 from connector.credits import day_of
+from connector.hooks import EventType
 from connector.inviting import Handed, Invitation, InvitationState, LaunchStatus
+from connector.ledger import events, people
 from connector.ledger.batch import storable
+from connector.ledger.binding import unbind
 from connector.ledger.launch_rows import finish, load_invitation, move, select_invitations
-from connector.ledger.schema import credit, invitation, launch
+from connector.ledger.rows import load_facts
+from connector.ledger.schema import credit, invitation, launch, sync
 
 _ENSURE_DAY = text(
     "INSERT INTO credit (lane, day, n) VALUES (:lane, :day, 0) ON CONFLICT (lane, day) DO NOTHING"
@@ -44,13 +49,21 @@ def next_waiting(connection: Connection, names: Sequence[str], *, single: bool) 
 def begin_start(
     connection: Connection, one: Invitation, *, credit_lane: str, cost: int, cap: int, now: int
 ) -> str:
-    """Commit that an interview is about to be started: `sending`, `held` or `gone`."""
+    """Commit that an interview is about to be started: `sending`, `held` or `gone`.
+
+    Whoever was forgotten since they wait, or turned out to be somebody who was, is called off.
+    """
     if credits_left(connection, credit_lane, cap, now) < cost:
         return "held"
     runs = exists().where(launch.c.id == invitation.c.launch_id, launch.c.status == LaunchStatus.RUNNING)
     taken = update(invitation).where(
         invitation.c.id == one.id, invitation.c.state == InvitationState.WAITING, runs
     )
+    if people.forgotten(connection, [one.person]):
+        called_off = taken.values(state=InvitationState.CANCELLED, taken_at=None, updated_at=now)
+        move(connection, one.launch_id, "waiting", "cancelled", connection.execute(called_off).rowcount)
+        finish(connection, one.launch_id, now)
+        return "gone"
     values = {"state": InvitationState.SENDING, "sending_since": now, "taken_at": now, "updated_at": now}
     if not connection.execute(taken.values(**values)).rowcount:
         return "gone"
@@ -87,11 +100,35 @@ def started(connection: Connection, invitation_id: str, handed: Handed, token: s
         "started_at": now,
         "taken_at": now,
     }
+    tell_invited(connection, invitation_id, now)
     if _settle(connection, invitation_id, InvitationState.STARTED, now, values) is None:
         back = update(invitation).where(
             invitation.c.id == invitation_id, invitation.c.sending_since.is_not(None)
         )
         connection.execute(back.values(sending_since=None, link=storable(handed.link), started_at=now))
+    if handed.interview_id is not None:
+        _unbind_nobodys(connection, invitation_id, handed.interview_id)
+
+
+def _unbind_nobodys(connection: Connection, invitation_id: str, interview_id: str) -> None:
+    """Join nobody to an interview that turned out anonymous before the answer to its start came."""
+    mine = select(invitation.c.connection).where(invitation.c.id == invitation_id).scalar_subquery()
+    known = select(sync.c.connection, sync.c.reason, sync.c.facts).where(
+        sync.c.connection == mine, sync.c.interview_id == storable(interview_id)
+    )
+    row = connection.execute(known).first()
+    if row is not None and is_nobodys(row.reason, load_facts(row.facts)):
+        unbind(connection, [(row.connection, interview_id)])
+
+
+def tell_invited(connection: Connection, invitation_id: str, now: int) -> None:
+    """Tell that somebody has a link."""
+    name = connection.execute(
+        select(invitation.c.connection).where(invitation.c.id == invitation_id)
+    ).scalar()
+    if name is not None:
+        told = events.Happened(EventType.INVITATION_CREATED, name, now, invitation_id, {})
+        events.tell(connection, [told])
 
 
 def not_started(connection: Connection, invitation_id: str, *, credit_lane: str, cost: int, now: int) -> None:
@@ -185,6 +222,8 @@ def next_due(connection: Connection, names: Sequence[str]) -> int | None:
 def polled(connection: Connection, invitation_id: str, due_at: int | None, now: int) -> None:
     """Note that a silent one was read: again at `due_at`, or expired."""
     silent = (invitation.c.id == invitation_id) & (invitation.c.state == InvitationState.STARTED)
+    if due_at is not None:
+        silent &= invitation.c.interview_id.is_not(None)  # else it turned out anonymous when it was read
     values: dict[str, Any] = {"due": due_at, "polls": invitation.c.polls + 1}
     if due_at is None:
         values |= {"state": InvitationState.EXPIRED, "complete_due": None, "updated_at": now}

@@ -7,10 +7,11 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from connector.eligibility import Choice, Known, Member, Rules
+from connector.eligibility import Choice, Known, Member, Rules, SkipReason
 from connector.inviting import Handed, Invitation, InvitationState, Invited, Launch, Phase
 from connector.launch_ports import KeyedMember
 from connector.ledger import binding, invitations, launches, leases, people, planning
+from connector.ledger.dialect import lock_people
 from connector.ledger.keys import Open, Seal
 from connector.ledger.launch_rows import find_launch
 from connector.ledger.store import Store, Work
@@ -65,6 +66,15 @@ class LaunchBook:
         keys = [keys for _, keys in keyed]
         return await self._store.read(lambda c: people.history(c, keys))
 
+    async def learn(self, keyed: KeyedMember) -> None:
+        """Let all aliases of somebody who is known lead to the same person."""
+
+        def work(connection: Connection) -> None:
+            lock_people(connection)
+            people.learn(connection, [Choice(*keyed, SkipReason.ALREADY)])
+
+        await self._store.write(work)
+
     async def begin_reading(self, lease: Lease | None, launch_id: str) -> bool:
         """Forget an interrupted attempt."""
         return await self._fenced(lease, lambda c: planning.begin_reading(c, launch_id))
@@ -97,7 +107,10 @@ class LaunchBook:
 
     async def end_planning(self, lease: Lease | None, launch_id: str, now: int) -> Launch | None:
         """End the decisions."""
-        return await self._fenced(lease, lambda c: planning.end_planning(c, launch_id, now))
+        ended = await self._fenced(lease, lambda c: planning.end_planning(c, launch_id, now))
+        if ended is not None and SkipReason.SUPPRESSED in ended.skipped:
+            self._store.empty_log()  # the call named somebody who was forgotten
+        return ended
 
     async def end_unplanned(
         self, lease: Lease | None, launch_id: str, code: str, words: str, now: int
@@ -212,9 +225,9 @@ class InvitationBook:
         """Give starts that a dead owner left behind an unknown outcome."""
         return await self._fenced(lease, lambda c: invitations.recover(c, connections, now))
 
-    async def pause(self, connections: Sequence[str], code: str) -> int:
+    async def pause(self, connections: Sequence[str], code: str, now: int) -> int:
         """Pause running launches."""
-        return await self._store.write(lambda c: launches.pause(c, connections, code))
+        return await self._store.write(lambda c: launches.pause(c, connections, code, now))
 
     async def credits_left(self, credit_lane: str, cap: int, now: int) -> int:
         """Return how many credits of the day are left."""

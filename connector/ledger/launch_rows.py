@@ -7,8 +7,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, select, update
 
+from connector.hooks import EventType
 from connector.inviting import Invitation, InvitationState, Launch, LaunchOptions, LaunchStatus, Phase
 from connector.json_text import dumps, loads
+from connector.ledger import events
 from connector.ledger.batch import storable
 from connector.ledger.schema import invitation, launch
 
@@ -97,4 +99,13 @@ def finish(connection: Connection, launch_id: str, now: int) -> None:
     done = update(launch).where(
         launch.c.id == launch_id, launch.c.status.in_(("running", "paused")), ~launch.c.standing, nobody_waits()
     )
-    connection.execute(done.values(status="finished", finished_at=now, pause_reason=None))
+    if connection.execute(done.values(status="finished", finished_at=now, pause_reason=None)).rowcount:
+        tell_launch(connection, EventType.LAUNCH_FINISHED, launch_id, now)
+
+
+def tell_launch(
+    connection: Connection, kind: EventType, launch_id: str, now: int, pause_reason: str | None = None
+) -> None:
+    """Tell that a launch has ended or rests."""
+    name = connection.execute(select(launch.c.connection).where(launch.c.id == launch_id)).scalar_one()
+    events.tell(connection, [events.Happened(kind, name, now, launch_id, {"pause_reason": pause_reason})])

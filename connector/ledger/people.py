@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from sqlalchemy import Connection, update
+from sqlalchemy import ColumnElement, Connection, exists, update
 
 from connector.eligibility import FORGOTTEN, Choice, Known, Member, Standing, aliases
 from connector.ledger.batch import Batch
@@ -118,6 +118,11 @@ def behind(connection: Connection, keys: Iterable[int]) -> dict[int, int]:
 def forgotten(connection: Connection, keys: Iterable[int]) -> set[int]:
     """Return those of the keys that are aliases of somebody who was forgotten."""
     return {key for key, person in behind(connection, keys).items() if person == FORGOTTEN}
+
+
+def is_gone(person: ColumnElement[int]) -> ColumnElement[bool]:
+    """Tell that the person of an invitation was forgotten."""
+    return exists().where(alias.c.key == person, alias.c.person == FORGOTTEN)
 
 
 def learn(connection: Connection, choices: Sequence[Choice]) -> dict[int, int]:

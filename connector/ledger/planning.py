@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -90,6 +91,9 @@ def add_choices(
     connection: Connection, launch_id: str, choices: Sequence[Choice], taught: Sequence[Choice], now: int
 ) -> bool:
     """Store decisions over the next rows of a cohort; False when the launch was called off."""
+    shown = [choice for choice in choices if is_example(choice)][:MOST_EXAMPLES]
+    if taught or shown:
+        lock_people(connection)  # before the launch, as whoever forgets does
     one = find_launch(connection, launch_id, lock=True)
     if one is None or one.status is not LaunchStatus.PLANNING:
         return False
@@ -103,7 +107,6 @@ def store_choices(
     """Add decisions to a launch that the caller has locked: who is invited is planned, others are counted."""
     persons: Mapping[int, int] = {}
     if taught:
-        lock_people(connection)
         persons = people.learn(connection, taught)
         choices = [_kept_out(choice, persons) for choice in choices]
     rows = [
@@ -124,9 +127,11 @@ def store_choices(
     skipped = Counter(one.skipped)
     skipped.update(str(choice.reason) for choice in choices if choice.reason is not None)
     examples = list(one.examples)
+    shown = shown[: MOST_EXAMPLES - len(examples)]
+    gone = people.forgotten(connection, [key for choice in shown for key in choice.keys])
     examples += [
-        (choice.member.user_id or "", str(choice.reason)) for choice in choices if is_example(choice)
-    ][: MOST_EXAMPLES - len(examples)]
+        (choice.member.user_id or "", str(choice.reason)) for choice in shown if gone.isdisjoint(choice.keys)
+    ]
     changed = update(launch).where(launch.c.id == launch_id)
     connection.execute(
         changed.values(
@@ -151,6 +156,8 @@ def end_planning(connection: Connection, launch_id: str, now: int) -> Launch | N
         return None
     connection.execute(delete(launch_source).where(launch_source.c.launch_id == launch_id))
     values: dict[str, Any] = {"planned_at": now, "phase": Phase.ACTIVATE, "phase_due": now, "words": None}
+    if one.single and not one.planned:  # what came along describes somebody who is not invited
+        values["options"] = dumps({**asdict(one.options), "metadata": {}})
     if not one.goes_on:
         expires_at = now + PLAN_MILLISECONDS
         values |= {"status": LaunchStatus.PLANNED, "phase": None, "phase_due": None, "expires_at": expires_at}
@@ -193,10 +200,10 @@ def activate(connection: Connection, launch_id: str, rules: Rules, now: int, lim
 
     Returns whether there may be more. After the last the launch runs, or is finished when nobody is left.
     """
+    lock_people(connection)
     one = find_launch(connection, launch_id, lock=True)
     if one is None or one.phase is not Phase.ACTIVATE:
         return False
-    lock_people(connection)
     planned = connection.execute(
         select(invitation.c.id, invitation.c.person)
         .where(invitation.c.launch_id == launch_id, _is_planned())

@@ -9,13 +9,14 @@ from sqlalchemy import Column, Connection, select, update
 
 from connector.errors import NotConfigured
 from connector.ledger.book import Book
-from connector.ledger.schema import forgetting, invitation, secret
+from connector.ledger.schema import forgetting, hook, invitation, secret
 from connector.sealing import Sealer
 
 SEALED: tuple[tuple[Column[Any], Column[Any]], ...] = (
     (secret.c.name, secret.c.sealed),
     (invitation.c.id, invitation.c.session_token),
     (forgetting.c.run_id, forgetting.c.sealed),
+    (hook.c.id, hook.c.secret),
 )
 """Every sealed column, after the key of its table."""
 

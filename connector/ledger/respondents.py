@@ -9,7 +9,6 @@ from sqlalchemy import Connection, and_, select
 from connector.eligibility import FORGOTTEN, Member
 from connector.ledger.batch import Batch
 from connector.ledger.binding import is_ours
-from connector.ledger.dialect import share_suppressions
 from connector.ledger.people import alias_keys, forgotten
 from connector.ledger.schema import alias, invitation, sync
 from connector.ledger.syncs import KEY, load
@@ -25,7 +24,7 @@ _ANYBODY = f"SELECT 1 FROM alias WHERE person = {FORGOTTEN} LIMIT 1"  # noqa: S6
 _SET = Batch(
     "UPDATE sync SET {changes} FROM {rows} AS r "
     "WHERE sync.connection = r.connection AND sync.interview_id = r.interview_id",
-    {**KEY, "respondent": "bigint"},
+    {**KEY, "respondent": "bigint", "external": "bigint"},
     key=KEY,
 )
 
@@ -42,21 +41,38 @@ def respondent_keys(key: bytes, connection: str, interview: Interview) -> tuple[
     return keys
 
 
+def external_key(key: bytes, connection: str, external_id: str) -> int:
+    """Return the key by which interviews are found that carry an external id, ours or a foreign one."""
+    return alias_keys(key, connection, Member(external_id, None, None))[-1]  # with an @, that of an e-mail
+
+
+def _noted(key: bytes, connection: str, interview: Interview | None) -> tuple[int | None, int | None]:
+    """Return by what an interview is found: its e-mail or else its external id, and that beside an e-mail."""
+    if interview is None or interview.anonymous:
+        return None, None
+    told = interview.external_id
+    external = None if told is None else external_key(key, connection, told)
+    if interview.respondent_email is None:
+        return external, None
+    return alias_keys(key, connection, Member(None, interview.respondent_email, None))[0], external
+
+
 def keep_out(connection: Connection, key: bytes, changed: Sequence[Sync]) -> list[Sync]:
     """Note whose each interview is; of those whose respondent was forgotten keep only that it was.
 
-    Nobody can be forgotten between this and the end of the transaction.
+    The caller shares the suppressions: nobody can be forgotten until the end of the transaction.
     """
-    share_suppressions(connection)
-    keys = {
-        at: respondent_keys(key, one.connection, one.facts) for at, one in enumerate(changed) if one.facts
-    }
-    noted = [one._replace(respondent=keys[at][0]) if keys.get(at) else one for at, one in enumerate(changed)]
+    noted = list(changed)
+    for at, one in enumerate(changed):
+        respondent, external = _noted(key, one.connection, one.facts)
+        if respondent is not None:
+            noted[at] = one._replace(respondent=respondent, external=external)
     if not _is_anybody_forgotten(connection):
         return noted
     facts = {at: one.facts for at, one in enumerate(changed) if one.facts}
+    keys = {at: respondent_keys(key, changed[at].connection, told) for at, told in facts.items()}
     out = are_forgotten(connection, facts, keys)
-    return [suppress(one)._replace(respondent=None) if at in out else one for at, one in enumerate(noted)]
+    return [suppress(one) if at in out else one for at, one in enumerate(noted)]
 
 
 def is_forgotten(connection: Connection, key: bytes, name: str, interview: Interview) -> bool:
@@ -93,8 +109,7 @@ def fill(connection: Connection, key: bytes) -> int:
     keys = [(name, interview_id) for name, interview_id in connection.execute(query)]
     values = []
     for (name, interview_id), one in load(connection, keys).items():
-        found = () if one.facts is None else respondent_keys(key, name, one.facts)
-        values.append((name, interview_id, found[0] if found else None))
+        values.append((name, interview_id, *_noted(key, name, one.facts)))
     if values:
         _SET.execute(connection, values)
     return len(values)

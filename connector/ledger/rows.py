@@ -38,6 +38,7 @@ SYNC_COLUMNS = {
     "force": "boolean",
     "pruned_at": "bigint",
     "respondent": "bigint",
+    "external": "bigint",
 }
 
 ATTEMPTS_KEPT = 20

@@ -35,9 +35,11 @@ def _only_new_tables(_connection: Connection) -> None:
 
 def _respondents(connection: Connection) -> None:
     """Let interviews be found by their respondent; who that is of those that are there is noted later."""
-    connection.exec_driver_sql("ALTER TABLE sync ADD COLUMN respondent BIGINT")
+    for column in ("respondent", "external"):
+        connection.exec_driver_sql(f"ALTER TABLE sync ADD COLUMN {column} BIGINT")
     connection.exec_driver_sql("UPDATE sync SET respondent = 0 WHERE facts IS NOT NULL")
     sync_respondent.create(connection)
+    sync_external.create(connection)
     if inspect(connection).has_table(invitation.name):
         connection.exec_driver_sql("DROP INDEX invitation_person")
         invitation_person.create(connection)
@@ -137,6 +139,7 @@ sync = Table(
     Column("force", Boolean, nullable=False),
     Column("pruned_at", BigInteger),
     Column("respondent", BigInteger),
+    Column("external", BigInteger),
     Index(
         "sync_due",
         "stage",
@@ -182,6 +185,13 @@ sync_respondent = Index(
     sync.c.respondent,
     sqlite_where=sync.c.respondent.is_not(None),
     postgresql_where=sync.c.respondent.is_not(None),
+)
+
+sync_external = Index(
+    "sync_external",
+    sync.c.external,
+    sqlite_where=sync.c.external.is_not(None),
+    postgresql_where=sync.c.external.is_not(None),
 )
 
 run = Table(
@@ -476,6 +486,54 @@ forgetting = Table(
     Column("interviews", Text, nullable=False),
     Column("counts", Text, nullable=False),
     Column("sealed", Text),  # who it is, until it is done
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("number", _serial, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("type", Text, nullable=False),
+    Column("connection", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("told", Text, nullable=False),  # JSON; names nobody
+    Index("event_listed", "connection", "type", "number"),
+    Index("event_subject", "subject"),
+)
+
+hook = Table(
+    "hook",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("connection", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("target_url", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("hook_same", "connection", "event", "target_url", unique=True),
+)
+
+hook_delivery = Table(
+    "hook_delivery",
+    metadata,
+    Column("number", _serial, primary_key=True, autoincrement=True),
+    Column("hook_id", Text, nullable=False),
+    Column("event_number", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("outcome", Text),
+    Column("due", BigInteger),
+    Column("updated_at", BigInteger, nullable=False),
+    Index(
+        "hook_delivery_due",
+        "hook_id",
+        "due",
+        sqlite_where=text("due IS NOT NULL"),
+        postgresql_where=text("due IS NOT NULL"),
+    ),
+    Index("hook_delivery_listed", "hook_id", "number"),
+    Index("hook_delivery_event", "event_number"),
 )
 
 token = Table(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select
 
 from connector.anonymity import is_nobodys, without_person
-from connector.ledger import counters
+from connector.ledger import counters, events
 from connector.ledger.batch import Batch, Row, fetch
 from connector.ledger.counters import Place
 from connector.ledger.rows import dump_attempts, load_sync
@@ -137,16 +137,28 @@ def settle(connection: Connection, settlements: Sequence[Settlement], now: int) 
     values: list[Row] = []
     moves: list[tuple[Place, Place]] = []
     ended: list[Key] = []
+    happened: list[tuple[_Standing, tuple[str, str | None]]] = []
     for key, one in zip(keys, settlements, strict=True):
         if (was := standing.get(key)) is None:
             continue
         state = _state(was, one)
         attempts = dump_attempts(one.attempts)
+        happened.append((was, state[:2]))
         values.append((*key, *state, attempts, one.unknown_since, one.tries, now, one.synced_at))
         moves.append((was.place(was.status, was.reason), was.place(*state[:2])))
         if was.erased or state[0] == SyncStatus.SKIPPED:
             ended.append(key)
     _SETTLE.execute(connection, values)
+    events.tell(
+        connection,
+        [
+            told
+            for was, value in happened
+            for told in events.of_sync(
+                was.connection, was.interview_id, (was.status, was.reason), *value, now
+            )
+        ],
+    )
     counters.move(connection, moves)
     _forget(connection, ended, {key for key in ended if standing[key].erased})
 

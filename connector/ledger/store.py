@@ -21,3 +21,7 @@ class Store(Protocol):
     async def read(self, query: Work[T]) -> T:
         """Return what a query finds."""
         ...
+
+    def empty_log(self) -> None:
+        """Let what was erased leave the database's log too, soon."""
+        ...

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, literal, select, tuple_
 
-from connector.ledger import counters
+from connector.ledger import counters, events
 from connector.ledger.batch import Batch, fetch
 from connector.ledger.counters import Place
 from connector.ledger.dialect import TryAgainError
@@ -55,6 +55,12 @@ def save(connection: Connection, before: Mapping[Key, Sync], changed: Sequence[S
     old = [dump_sync(one) for one in changed if _key(one) in before]
     if old:
         _UPDATE.execute(connection, old)
+    happened: list[events.Happened] = []
+    for one in changed:
+        was = before.get(_key(one))
+        known = None if was is None else (was.status.value, was.reason)
+        happened += events.of_sync(*_key(one), known, one.status, one.reason, one.updated_at)
+    events.tell(connection, happened)
     counters.move(
         connection,
         ((None if (was := before.get(_key(one))) is None else _place(was), _place(one)) for one in changed),

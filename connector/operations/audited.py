@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from connector.errors import ConnectorError, StoreUnavailable
-from connector.operations.base import AnyOperation, Input, Output
+from connector.operations.base import AnyOperation, Effect, Input, Output
 from connector.ports import AuditEntry, Context
 
 GIVEN = ("interview_id", "launch_id", "run_id", "cohort_id")
@@ -44,17 +44,30 @@ def ids(values: Input | Output, names: tuple[str, ...]) -> dict[str, str]:
 async def audited(ctx: Context, op: AnyOperation, payload: Input) -> AsyncIterator[Entry]:
     """Write an entry of the context's caller, let the operation run, and write how it ended.
 
-    Raises `StoreUnavailable` before the operation when the entry cannot be written: nothing that changes
+    Raises as `entered`.
+    """
+    touched = ids(payload, GIVEN)
+    async with entered(ctx, payload.connection, op.name, op.effect, touched) as entry:
+        yield entry
+
+
+@asynccontextmanager
+async def entered(
+    ctx: Context, connection: str, operation: str, effect: Effect, touched: dict[str, str]
+) -> AsyncIterator[Entry]:
+    """Write an entry of the context's caller before something is done, and how it ended.
+
+    Raises `StoreUnavailable` before it begins when the entry cannot be written: nothing that changes
     something happens unseen. A process that ends in the middle leaves an entry without an outcome.
     """
     opened = AuditEntry(
-        connection=payload.connection,
+        connection=connection,
         at=ctx.clock.now(),
         token=ctx.caller.name,
         surface=ctx.caller.surface,
-        operation=op.name,
-        effect=op.effect.value,
-        touched=ids(payload, GIVEN),
+        operation=operation,
+        effect=effect.value,
+        touched=touched,
     )
     number = await ctx.ledger.begin_audit(opened)
     entry = Entry()

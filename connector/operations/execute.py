@@ -73,7 +73,9 @@ async def _execute(
         output = await op.run(ctx, payload)
         return Executed(output, _status(output), replayed=False)
     scope = f"{ctx.caller.name}:{op.name}:{payload.connection}"
-    claim = await ctx.ledger.claim_answer(scope, key, digest(payload), ctx.clock.now())
+    asked = digest(payload)
+    claim = await ctx.ledger.claim_answer(scope, key, asked, ctx.clock.now())
+    ctx = replace(ctx, request=ctx.ledger.hash_user(f"{scope}\0{key}\0{asked}"))
     match claim.state:
         case "running":
             raise Conflict(

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from connector.anonymity import is_nobodys
 from connector.deciding import SUPPRESSED
 from connector.envelope import read_interview
 from connector.errors import InvalidInput, NotConfigured, UpstreamUnavailable
@@ -125,7 +126,7 @@ async def run(ctx: Context, given: AnalysisInput) -> AnalysisOutput:
             stored = await ctx.ledger.find(connection.name, given.interview_id)
             if await _is_forgotten(ctx, connection, stored, interview):
                 return _output(given, {"status": SUPPRESSED}, Interview(given.interview_id), anonymous=True)
-            marked = stored is not None and stored.facts is not None and stored.facts.anonymous
+            marked = stored is not None and is_nobodys(stored.reason, stored.facts)
             return _output(given, body, interview, anonymous=marked or _is_anonymous(interview, connection))
         await ctx.clock.sleep(wait)
         wait *= _GROWTH

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from itertools import count
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -16,6 +17,7 @@ from connector.ports import Context
 from connector.settings import Connection
 from connector.starting import has_no_link
 
+_KEY_KEPT = 7 * 86_400_000
 _DIRECTLY = 500  # members over whom the call itself decides; more are left to the planning lane
 _MOST_SHOWN = 50
 Mode = Literal["text", "voice"]
@@ -132,8 +134,11 @@ async def begin(ctx: Context, given: CohortOptions, *, goes_on: bool) -> Launch:
     members = _members(given, options)
     few = given.cohort_id is None and len(members) <= _DIRECTLY
     phase = Phase.DIRECT if few else (Phase.REQUEST if given.cohort_id is not None else Phase.READ)
-    launch = new_launch(
-        ctx, given.connection, options, goes_on=goes_on, phase=phase, cohort_id=given.cohort_id
+    launch_id, begun = await begun_before(ctx)
+    if begun is not None and begun.phase is not Phase.DIRECT:
+        return begun
+    launch = begun or new_launch(
+        ctx, launch_id, given.connection, options, goes_on=goes_on, phase=phase, cohort_id=given.cohort_id
     )
     size = planning.CHUNK
     pieces = [members[at : at + size] for at in range(0, len(members), size)]
@@ -144,8 +149,29 @@ async def begin(ctx: Context, given: CohortOptions, *, goes_on: bool) -> Launch:
     return launch
 
 
+async def begun_before(ctx: Context) -> tuple[str, Launch | None]:
+    """Return the id for the launch of this request, and the launch that an earlier try of it left.
+
+    A try may have ended in a crash, or without a store, after people were invited: with the same idempotency
+    key they are not invited again, whatever `reinvite_after_days` allows. What ended in an error, or is older
+    than the promise of a key, is begun anew.
+    """
+    if ctx.request is None:
+        return f"lau_{secrets.token_hex(12)}", None
+    for n in count():
+        launch_id = f"lau_{ctx.ledger.hash_user(f'{ctx.request}{n}')[:24]}"
+        found = await ctx.launches.find(launch_id)
+        if found is None:
+            return launch_id, None
+        refused = found.error is not None or (found.single and (found.failed or found.cancelled))
+        if not refused and found.created_at > ctx.clock.now() - _KEY_KEPT:
+            return launch_id, found
+    raise AssertionError("count() does not end")
+
+
 def new_launch(
     ctx: Context,
+    launch_id: str,
     connection: str,
     options: LaunchOptions,
     *,
@@ -157,7 +183,7 @@ def new_launch(
     """Return a launch that is about to be planned."""
     now = ctx.clock.now()
     return Launch(
-        id=f"lau_{secrets.token_hex(12)}",
+        id=launch_id,
         connection=connection,
         status=LaunchStatus.PLANNING,
         created_at=now,
@@ -172,7 +198,8 @@ def new_launch(
 
 async def decide_now(ctx: Context, launch: Launch, pieces: list[list[Member]]) -> Launch:
     """Decide over a few members in the call that brought them. Raises what makes planning impossible."""
-    await ctx.launches.create(launch)
+    if await ctx.launches.find(launch.id) is None:
+        await ctx.launches.create(launch)
     try:
         planned = await planning.decide(ctx, launch, planning.pieces_of(pieces))
     except ConnectorError as error:

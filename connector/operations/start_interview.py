@@ -10,7 +10,13 @@ from connector.eligibility import Member, Rules, SkipReason, held, is_email, mem
 from connector.errors import Conflict, ConnectorError, InvalidInput, UpstreamRejected
 from connector.inviting import Invitation, InvitationState, Launch, LaunchOptions, LaunchStatus, Phase
 from connector.operations.base import Effect, Operation, Output
-from connector.operations.launch_requests import PersonOptions, decide_now, new_launch, require_koji
+from connector.operations.launch_requests import (
+    PersonOptions,
+    begun_before,
+    decide_now,
+    new_launch,
+    require_koji,
+)
 from connector.operations.launches import LaunchOutput, key_pause, shown
 from connector.operations.status_url import status_url
 from connector.ports import Context
@@ -93,12 +99,17 @@ async def run(ctx: Context, given: StartInput) -> StartOutput:
         reinvite_after_days=given.reinvite_after_days,
         allow_without_link=given.allow_without_link,
     )
-    if known := await _known(ctx, given, whom):
-        return known
-    if pause := await key_pause(ctx, given.connection, mode):
-        raise _paused(ctx, pause)
-    launch = new_launch(ctx, given.connection, options, goes_on=True, phase=Phase.DIRECT, single=True)
-    launch = await decide_now(ctx, launch, [[whom]])
+    launch_id, begun = await begun_before(ctx)
+    if begun is None:
+        if known := await _known(ctx, given, whom):
+            return known
+        if pause := await key_pause(ctx, given.connection, mode):
+            raise _paused(ctx, pause)
+    launch = begun or new_launch(
+        ctx, launch_id, given.connection, options, goes_on=True, phase=Phase.DIRECT, single=True
+    )
+    if launch.phase is Phase.DIRECT:
+        launch = await decide_now(ctx, launch, [[whom]])
     if not launch.to_invite:  # taken by somebody else between the two looks
         return await _known(ctx, given, whom) or _skipped(ctx, given, launch)
     return await _until_started(ctx, given, launch)
@@ -114,10 +125,13 @@ def _whom(given: StartInput) -> Member:
 
 async def _known(ctx: Context, given: StartInput, whom: Member) -> StartOutput | None:
     """Return the answer for somebody who was invited before, None for anybody else."""
-    ((_, keys),) = ctx.launches.keyed(given.connection, [whom])
-    earlier = await ctx.invitations.of_person(keys)
+    (keyed,) = ctx.launches.keyed(given.connection, [whom])
+    earlier = await ctx.invitations.of_person(keyed[1])
     if earlier is None or earlier.taken_at is None:
         return None
+    (told,) = await ctx.launches.history([keyed])
+    if len(told) > 1:  # an alias that was not known yet
+        await ctx.launches.learn(keyed)
     rules = Rules(1, given.reinvite_after_days)
     now = ctx.clock.now()
     # who waits for a start is asked soon enough, whatever may be asked again

@@ -17,6 +17,8 @@ from connector.operations.execute import Executed, check_scope, execute
 from connector.operations.status_url import status_url as operation_url
 from connector.ports import Context
 from connector.surfaces.auth import Gate
+from connector.surfaces.hooks import hook_routes
+from connector.surfaces.polls import trigger_routes
 from connector.surfaces.probes import probe_routes
 from connector.surfaces.published import published_routes
 from connector.surfaces.request import read_input
@@ -40,6 +42,8 @@ def routes(
     gate = Gate(tokens, context)
     return [
         _action_route(operations, context, gate),
+        *hook_routes(context, gate),
+        *trigger_routes(context, gate),
         *probe_routes(context, gate, version),
         *published_routes(operations, context, version),
     ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
+from pydantic import BaseModel
 from starlette.requests import Request
 
 from connector.errors import InvalidInput
@@ -19,6 +20,14 @@ from connector.surfaces.form import parse_pairs
 from connector.surfaces.lenient import fit
 from connector.surfaces.validation import validate
 
+M = TypeVar("M", bound=BaseModel)
+
+
+async def read_model(request: Request, model: type[M]) -> M:
+    """Return what body and query string make together. Raises as `read_input`."""
+    read: M = validate(model, fit(await _values(request), model))
+    return read
+
 
 async def read_input(request: Request, op: AnyOperation) -> Input:
     """Return the input that body, query string and Idempotency-Key header make together.
@@ -27,6 +36,14 @@ async def read_input(request: Request, op: AnyOperation) -> Input:
     word that keeps an operation from spending. Raises `InvalidInput`, `BodyTooLarge` and
     `UnsupportedContentType`.
     """
+    values = fit(await _values(request), op.input)
+    if op.effect is not Effect.READ:
+        values = with_key(values, request.headers.get("idempotency-key"))
+    payload: Input = validate(op.input, values)
+    return payload
+
+
+async def _values(request: Request) -> dict[str, Any]:
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"", "identity"}:
         raise UnsupportedContentType("Content-Encoding: send the body uncompressed.")
@@ -34,11 +51,7 @@ async def read_input(request: Request, op: AnyOperation) -> Input:
     query = parse_pairs(request.query_params.multi_items())
     for name in query.keys() & body.keys():
         raise InvalidInput.of(name[:80], "stands in the body and in the address; give it once")
-    values = fit({**query, **body}, op.input)
-    if op.effect is not Effect.READ:
-        values = with_key(values, request.headers.get("idempotency-key"))
-    payload: Input = validate(op.input, values)
-    return payload
+    return {**query, **body}
 
 
 async def read_body(request: Request, limit: int) -> bytes:

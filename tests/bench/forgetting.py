@@ -18,7 +18,8 @@ from connector.ports import Sync
 from connector.sealing import Sealer
 
 _FACTS = (
-    '{"respondent_email":"person-\' || n || \'@example.com","themes":["price","speed"],"quality_score":4}'
+    '{"interview_id":"int-\' || n || \'","respondent_email":"person-\' || n || \'@example.com",'
+    '"themes":["price","speed"],"quality_score":4}'
 )
 _NUMBERS = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < ?)"
 _SYNCS = f"""{_NUMBERS} INSERT INTO sync (connection, interview_id, status, first_received_at, updated_at, facts,

@@ -319,6 +319,29 @@ async def test_even_amplitude_itself_gets_no_key_after_a_redirect(cohorts: Ampli
     assert "authorization" not in route.calls.last.request.headers
 
 
+@pytest.mark.parametrize(
+    "location",
+    [
+        "https://127.0.0.1/s3cr",
+        "https://[::ffff:10.0.0.1]/s3cr",
+        "https://169.254.169.254/latest/meta-data",
+        "https://localhost:8443/s3cr",
+        "https://2130706433/s3cr",
+        "http://storage.example.com/s3cr",
+    ],
+)
+@respx.mock
+async def test_a_redirect_into_a_private_network_is_not_followed(
+    cohorts: AmplitudeCohorts, location: str
+) -> None:
+    respx.get(FILE).respond(302, headers={"Location": location})
+    followed = respx.get(location).respond(200, content=b"user_id\nme\n")
+    with pytest.raises(UpstreamRejected) as caught:
+        await fetched(cohorts)
+    assert caught.value.reason == "amplitude_redirect"
+    assert not followed.called
+
+
 @pytest.mark.parametrize("location", ["", "ftp://bucket/s3cr", "file:///s3cr", "https://[s3cr", "http://"])
 @respx.mock
 async def test_a_redirect_to_no_web_address_is_not_followed(cohorts: AmplitudeCohorts, location: str) -> None:

@@ -686,7 +686,7 @@ async def test_a_start_is_committed_with_its_credits_before_it_happens(desk: Des
 async def test_nobody_is_sent_to_of_a_launch_that_stands_still(desk: Desk) -> None:
     paused = await desk.launch(*persons(1))
     one = await desk.waiting()
-    assert await desk.book.invitations.pause(NAMES, "koji_key") == 1
+    assert await desk.book.invitations.pause(NAMES, "koji_key", NOW) == 1
     assert await desk.begin(one) == "gone"
     assert await desk.book.invitations.next_waiting(NAMES, single=False) is None
     await desk.book.launches.cancel(paused.id, NOW)
@@ -919,9 +919,9 @@ async def test_a_pause_holds_the_running_and_ends_one_by_one(desk: Desk) -> None
     first, second = await desk.launch(*persons(1)), await desk.launch(*persons(2))
     plan = await desk.plan(*persons(3))
     invitations = desk.book.invitations
-    assert await invitations.pause(["other"], "koji_key") == 0
-    assert await invitations.pause(NAMES, "koji_credits") == 2
-    assert await invitations.pause(NAMES, "koji_key") == 0
+    assert await invitations.pause(["other"], "koji_key", NOW) == 0
+    assert await invitations.pause(NAMES, "koji_credits", NOW) == 2
+    assert await invitations.pause(NAMES, "koji_key", NOW) == 0
     assert (await desk.find(plan.id)).status is LaunchStatus.PLANNED
     assert await running(desk) == 0
     resumed = await desk.book.launches.resume(first.id, None, NOW)
@@ -935,7 +935,7 @@ async def test_a_pause_holds_the_running_and_ends_one_by_one(desk: Desk) -> None
 async def test_a_pause_ends_when_the_last_one_is_settled(desk: Desk) -> None:
     launched = await desk.launch(*persons(1))
     one = await desk.send()
-    await desk.book.invitations.pause(NAMES, "koji_key")
+    await desk.book.invitations.pause(NAMES, "koji_key", NOW)
     await desk.settle(one, "started")
     seen = await desk.find(launched.id)
     assert (seen.status, seen.pause_reason) == (LaunchStatus.FINISHED, None)
@@ -971,7 +971,7 @@ async def test_trying_a_doubtful_start_again(desk: Desk) -> None:
 
 async def test_giving_up_a_doubtful_start(desk: Desk) -> None:
     launched, one = await doubtful(desk, 1, 2)
-    await desk.book.invitations.pause(NAMES, "koji_key")
+    await desk.book.invitations.pause(NAMES, "koji_key", NOW)
     given_up = await desk.book.launches.resume(launched.id, "give_up", NOW)
     assert given_up is not None
     assert (given_up.status, given_up.failed, given_up.in_doubt) == (LaunchStatus.RUNNING, 1, 0)
@@ -1199,7 +1199,7 @@ async def test_the_counts_are_true_when_two_processes_change_launches_at_once(
             one = chance.choice(launched)
             match number % 4:
                 case 0:
-                    await other_book.invitations.pause(NAMES, "koji_key")
+                    await other_book.invitations.pause(NAMES, "koji_key", NOW)
                 case 1 | 2:
                     await other_book.launches.resume(one.id, chance.choice([None, "retry", "give_up"]), NOW)
                 case _ if number > 30:
@@ -1355,7 +1355,7 @@ class Walk:
             await self.desk.book.launches.resume(one.id, how, self.desk.now)
 
     async def pause(self) -> None:
-        await self.desk.book.invitations.pause(NAMES, "koji_key")
+        await self.desk.book.invitations.pause(NAMES, "koji_key", NOW)
 
     async def crash(self) -> None:
         """Let another process take the lane; what this one still says is refused."""

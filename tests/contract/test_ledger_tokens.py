@@ -48,9 +48,11 @@ async def test_a_database_from_before_tokens_is_upgraded(book: Book, database_ur
             "TABLE token",
             "TABLE forgetting",
             "INDEX sync_respondent",
+            "INDEX sync_external",
         ):
             connection.execute(text(f"DROP {was_not_there}"))
-        connection.execute(text("ALTER TABLE sync DROP COLUMN respondent"))
+        for column in ("respondent", "external"):
+            connection.execute(text(f"ALTER TABLE sync DROP COLUMN {column}"))
         connection.execute(delete(schema_version))
         connection.execute(text("INSERT INTO schema_version (version, applied_at) VALUES (2, 1)"))
     upgraded = await open_book(database_url, SEALER.seal, SEALER.open)

@@ -49,6 +49,9 @@ class Answers:
     broken: bool = False
     hanging: bool = False
 
+    def hash_user(self, text: str) -> str:
+        return text[::-1]
+
     async def ping(self) -> None:
         if self.hanging:
             await asyncio.Event().wait()
@@ -124,6 +127,7 @@ class WorldContext:
     stopping: asyncio.Event
     world: World
     caller: Caller = OURSELVES
+    request: str | None = None
 
 
 def world_of(ctx: Context) -> World:

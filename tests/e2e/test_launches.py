@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from connector.errors import StoreUnavailable
+from connector.ledger.book import Book
 from tests.e2e.harness import DAY, QUICK, World, open_world, until
 
 PROJECT = QUICK.koji_project_id
@@ -426,3 +429,89 @@ async def test_rows_that_are_skipped_are_counted_with_their_reasons(world: World
     }
     assert plan["members_total"] == 6 == plan["to_invite"] + sum(plan["skipped"].values())
     assert {"user_id": "user-009", "reason": "already_invited"} in plan["skipped_examples"]
+
+
+async def test_a_single_start_learns_every_alias_that_comes_with_a_known_one(world: World) -> None:
+    first = await world.get("start_interview", user_id="user-ada", email="ada@example.com")
+    for whom in (
+        {"user_id": "user-ada", "email": "new@example.com"},
+        {"email": "new@example.com"},
+        {"email": "new@example.com", "user_id": "user-new"},
+        {"user_id": "user-new"},
+    ):
+        again = await world.get("start_interview", **whom)
+        assert (again["status"], again["launch_id"]) == ("already_invited", first["launch_id"]), whom
+    assert len(started(world)) == 1
+    await world.get("forget_respondent", user_id="user-ada", wait_seconds=20)
+    last = await world.get("start_interview", email="new@example.com", reinvite_after_days=0)
+    assert (last["status"], last["reason"]) == ("skipped", "suppressed")
+
+
+async def test_an_anonymous_word_before_the_answer_to_the_start_joins_nobody(world: World) -> None:
+    await world.fault("koji", "slow", route="start", seconds=1.0)
+    call = asyncio.create_task(world.get("start_interview", email="ada@example.com", wait_seconds=10))
+
+    async def begun() -> bool:
+        return len(started(world)) == 1
+
+    await until(begun)
+    (interview,) = started(world)
+    await world.told({"event": "interview.analysis_ready", "interview_id": interview.interview_id,
+                      "external_id": interview.external_id, "anonymous": True})  # fmt: skip
+    told = await call
+    seen = await world.get("get_launch", launch_id=told["launch_id"])
+    assert seen["invitations"][0]["interview_id"] is None
+    assert seen["invitations"][0]["interview_link"] is None
+
+
+async def test_all_who_answered_anonymously_look_the_same(world: World) -> None:
+    await world.get("launch_cohort_interviews", members=people(1, 2, 3))
+    one, two, three = started(world)
+    told = {"event": "interview.analysis_ready", "themes": ["x"], "quality_score": 4}
+    await world.told({**told, "interview_id": one.interview_id, "external_id": one.external_id})
+    await world.seen(one.interview_id, status="synced")
+    for which in (one, two):
+        mark = {**told, "interview_id": which.interview_id, "external_id": which.external_id}
+        await world.told({**mark, "anonymous": True, "event": "interview.completed"})
+    (launch,) = (await world.get("list_launches"))["items"]
+
+    async def same() -> bool:
+        seen = await world.get("get_launch", launch_id=launch["launch_id"])
+        states = {item["email"]: item["state"] for item in seen["invitations"]}
+        links = [item["interview_link"] for item in seen["invitations"]].count(None)
+        return set(states.values()) == {"started"} and links == 2
+
+    await until(same)
+    assert three.interview_id
+
+
+@pytest.mark.parametrize(
+    ("operation", "whom"),
+    [
+        ("start_interview", {"email": "ada@example.com"}),
+        ("launch_cohort_interviews", {"members": [{"email": "ada@example.com"}, {"user_id": "user-bob"}]}),
+    ],
+)
+async def test_a_repeat_after_a_lost_answer_invites_nobody_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, operation: str, whom: dict[str, Any]
+) -> None:
+    call = {**whom, "reinvite_after_days": 0, "idempotency_key": "one"}
+    store = Book.store_answer
+    lost: list[str] = []
+
+    async def lose_it(self: Book, *given: Any) -> None:
+        if not lost:
+            lost.append("answer")
+            raise StoreUnavailable("The store cannot be written now; call again in a few seconds.")
+        await store(self, *given)
+
+    monkeypatch.setattr(Book, "store_answer", lose_it)
+    assert (await world.call(operation, **call)).status_code == 503
+    people_started = len(started(world))
+    assert people_started >= 1
+    again = await world.get(operation, **call)
+    assert again["interview_link"] or again["invited"] == 2
+    assert len(started(world)) == people_started
+    assert await world.get(operation, **call) == again
+    other = await world.get(operation, **{**call, "idempotency_key": "two"})
+    assert other["launch_id"] != again["launch_id"]

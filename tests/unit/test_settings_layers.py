@@ -18,6 +18,7 @@ def read(tmp_path: Path) -> Read:
 
 EVERY_GLOBAL = [
     ("CONNECTOR_LOG_LEVEL", "DEBUG", "debug"),
+    ("CONNECTOR_ALLOW_PRIVATE_TARGETS", "true", True),
     ("CONNECTOR_RETENTION_DAYS", "1", 1),
     ("DATABASE_URL", "postgresql://u:p@db.example.com/x", "postgresql://u:p@db.example.com/x"),
     ("HOST", "0.0.0.0", "0.0.0.0"),

@@ -254,7 +254,7 @@ class Story(RuleBasedStateMachine):
             assert sync.identify
             assert sync.user_id
             assert sync.user_hash
-            assert sync.completed_at
+            assert sync.completed_at is not None
         if sync.status in (SyncStatus.SKIPPED, SyncStatus.FAILED):
             assert sync.reason
 

@@ -224,7 +224,7 @@ class TestAnonymous:
         sync = hear(synced(), MARK)
         assert state(sync) == ("synced", None, None)
         assert "ada@example.com" not in repr(sync).lower()
-        assert sync.attempts == ({"at": 1},)
+        assert sync.attempts == ({"at": 0},)
         assert state(hear(sync, WHOLE, force=True)) == ("synced", None, None)
         assert state(again(pruned(sync), force=True)) == ("synced", None, None)
 

@@ -46,7 +46,7 @@ def rows(items: Sequence[Mapping[str, Any]], width: int) -> RenderableType:
     columns = _columns(items, width)
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
     for name in columns:
-        table.add_column(Text(name), overflow="fold", min_width=min(_NARROWEST, len(name)))
+        table.add_column(Text(clean(name)), overflow="fold", min_width=min(_NARROWEST, len(name)))
     for item in items:
         table.add_row(*(_cell(name, item.get(name)) for name in columns))
     return table
@@ -67,16 +67,20 @@ def _record(answer: Mapping[str, Any], width: int) -> RenderableType:
     parts: list[RenderableType] = []
     for name, value in answer.items():
         if _is_objects(value):
-            parts += [Text(""), Text(name, style="bold"), Padding(rows(value, width - 2), (0, 0, 0, 2))]
+            parts += [
+                Text(""),
+                Text(clean(name), style="bold"),
+                Padding(rows(value, width - 2), (0, 0, 0, 2)),
+            ]
         elif isinstance(value, Mapping) and _is_deep(value):
             text = json.dumps(value, indent=2, ensure_ascii=False)
             parts += [
                 Text(""),
-                Text(name, style="bold"),
+                Text(clean(name), style="bold"),
                 Padding(Text(clean(text), overflow="fold"), (0, 0, 0, 2)),
             ]
         elif name not in _REDUNDANT or "themes_text" not in answer:
-            flat.add_row(Text(name), _cell(name, value))
+            flat.add_row(Text(clean(name)), _cell(name, value))
     return Group(flat, *parts)
 
 

@@ -1,0 +1,179 @@
+"""Subscriptions: `/hooks`, as Zapier, Make and n8n expect it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from connector.callers import Caller
+from connector.errors import FieldError, Forbidden, InvalidInput, NotFound
+from connector.hooks import EventType, Hook
+from connector.operations.audited import Entry, entered
+from connector.operations.base import Effect
+from connector.operations.receipts import time_text
+from connector.ports import Context
+from connector.surfaces.auth import Gate
+from connector.surfaces.request import read_model
+from connector.target_client import PrivateTarget, checked
+from connector.targets import wrong_with
+from connector.webhook_signing import new_secret
+
+NEWEST = 100
+HEADERS = {"Cache-Control": "no-store"}
+
+
+class Subscribe(BaseModel):
+    """Where to tell, and of what."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    target_url: str = Field(validation_alias=AliasChoices("target_url", "targetUrl"), description="Where to.")
+    event: EventType = Field(description="Of which event.")
+    connection: str = Field("default", description="Of which connection.")
+
+
+def hook_routes(context: Callable[[], Context], gate: Gate) -> list[Route]:
+    """Return the routes of subscriptions and of their deliveries."""
+
+    async def subscribe(request: Request) -> Response:
+        ctx, caller = context(), await gate.caller(request)
+        require(caller, "write")
+        asked = await read_model(request, Subscribe)
+        visible(ctx, caller, asked.connection)
+        await _require_target(ctx, asked.target_url)
+        fresh = Hook(
+            f"hook_{secrets.token_hex(12)}", asked.connection, asked.event, asked.target_url, ctx.clock.now()
+        )
+        async with noted(ctx, caller, "subscribe", Effect.WRITE, asked.connection) as entry:
+            hook, secret = await ctx.ledger.hooks.subscribe(fresh, new_secret())
+            entry.outcome, entry.made = "done", {"hook_id": hook.id}
+        told = {"id": hook.id, "event": hook.event, "target_url": hook.target_url, "secret": secret}
+        where = f"{ctx.settings.public_url.rstrip('/')}/hooks/{hook.id}"
+        return JSONResponse(told, 201, {**HEADERS, "Location": where})
+
+    async def listed(request: Request) -> Response:
+        ctx, caller = context(), await gate.caller(request)
+        require(caller, "read")
+        ours = caller.visible(ctx.settings.connections)
+        found = await ctx.ledger.hooks.listed(ours, request.query_params.get("target_url"))
+        return JSONResponse(
+            [
+                {
+                    "id": one.id,
+                    "event": one.event,
+                    "target_url": one.target_url,
+                    "connection": one.connection,
+                    "created_at": time_text(one.created_at),
+                }
+                for one in found
+            ],
+            headers=HEADERS,
+        )
+
+    async def unsubscribe(request: Request) -> Response:
+        ctx, caller = context(), await gate.caller(request)
+        require(caller, "write")
+        hook_id = request.path_params.get("hook_id")
+        target_url = request.query_params.get("target_url")
+        if hook_id is None and not target_url:
+            raise InvalidInput.of("target_url", "is missing; give it, or the id in the address")
+        ours = caller.visible(ctx.settings.connections)
+        async with noted(ctx, caller, "unsubscribe", Effect.WRITE, hook_id=hook_id) as entry:
+            gone = await ctx.ledger.hooks.unsubscribe(ours, hook_id=hook_id, target_url=target_url)
+            entry.outcome = "done" if gone else "not_there"
+        return JSONResponse({}, headers=HEADERS)
+
+    async def deliveries(request: Request) -> Response:
+        ctx, caller = context(), await gate.caller(request)
+        require(caller, "read")
+        ours = caller.visible(ctx.settings.connections)
+        found = await ctx.ledger.hooks.deliveries(ours, request.path_params["hook_id"], NEWEST)
+        return JSONResponse(
+            [
+                {
+                    "id": one.event.id,
+                    "type": one.event.type,
+                    "timestamp": time_text(one.event.at),
+                    "state": one.state,
+                    "tries": one.tries,
+                    "outcome": one.outcome,
+                    "updated_at": time_text(one.updated_at),
+                }
+                for one in found
+            ],
+            headers=HEADERS,
+        )
+
+    async def replay(request: Request) -> Response:
+        ctx, caller = context(), await gate.caller(request)
+        require(caller, "send")
+        ours = caller.visible(ctx.settings.connections)
+        hook_id = request.path_params["hook_id"]
+        async with noted(ctx, caller, "replay_deliveries", Effect.SEND, hook_id=hook_id) as entry:
+            n = await ctx.ledger.hooks.replay(ours, hook_id, ctx.clock.now())
+            entry.outcome = "done"
+        ctx.wake("hooks")
+        return JSONResponse({"replayed": n}, headers=HEADERS)
+
+    return [
+        Route("/hooks", subscribe, methods=["POST"]),
+        Route("/hooks", listed, methods=["GET"]),
+        Route("/hooks", unsubscribe, methods=["DELETE"]),
+        Route("/hooks/{hook_id}", unsubscribe, methods=["DELETE"]),
+        Route("/hooks/{hook_id}/deliveries", deliveries, methods=["GET"]),
+        Route("/hooks/{hook_id}/replay", replay, methods=["POST"]),
+    ]
+
+
+def noted(
+    ctx: Context,
+    caller: Caller,
+    what: str,
+    effect: Effect,
+    connection: str = "default",
+    *,
+    hook_id: str | None = None,
+) -> AbstractAsyncContextManager[Entry]:
+    """Enter what a caller does into the audit log."""
+    touched = {"hook_id": hook_id} if hook_id else {}
+    return entered(replace(ctx, caller=caller), connection, what, effect, touched)
+
+
+def require(caller: Caller, scope: str) -> None:
+    """Raise `Forbidden` for a caller without a scope."""
+    if scope not in caller.scopes:
+        raise Forbidden(f"This needs the scope {scope}, which the token does not have.", code="missing_scope")
+
+
+def visible(ctx: Context, caller: Caller, name: str) -> None:
+    """Raise `Forbidden` or `NotFound` for a connection that is not the caller's, or not there."""
+    if not caller.may_use(name):
+        raise Forbidden(f"connection: this token is not for the connection {name}", code="other_connection")
+    if name not in ctx.settings.connections:
+        detail = (
+            f"there is no connection {name}; there are: {', '.join(caller.visible(ctx.settings.connections))}"
+        )
+        raise NotFound(
+            f"connection: {detail}", code="unknown_connection", errors=[FieldError("/connection", detail)]
+        )
+
+
+async def _require_target(ctx: Context, url: str) -> None:
+    private = ctx.settings.connector_allow_private_targets
+    if reason := wrong_with(url, allow_private=private):
+        raise InvalidInput.of("target_url", reason)
+    parts = urlsplit(url)
+    try:
+        await checked(parts.hostname or "", parts.port or 443, allow_private=private)
+    except PrivateTarget:
+        raise InvalidInput.of("target_url", "leads to a private address", code="private_target") from None
+    except OSError:
+        raise InvalidInput.of("target_url", "does not resolve to any address") from None

@@ -1,0 +1,64 @@
+"""What happened, for whoever polls: the catalogue of triggers, their newest events, and samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from connector import triggers
+from connector.errors import NotFound
+from connector.ports import Context
+from connector.surfaces.auth import Gate
+from connector.surfaces.hooks import HEADERS, NEWEST, require, visible
+
+
+def trigger_routes(context: Callable[[], Context], gate: Gate) -> list[Route]:
+    """Return the routes of the events that can be polled: bare arrays, newest first."""
+
+    async def catalogue(request: Request) -> Response:
+        require(await gate.caller(request), "read")
+        return JSONResponse(
+            [
+                {
+                    "name": one.name,
+                    "title": one.title,
+                    "description": one.description,
+                    "sample": triggers.sample(one, "default"),
+                }
+                for one in triggers.TRIGGERS
+            ],
+            headers=HEADERS,
+        )
+
+    async def newest(request: Request) -> Response:
+        ctx, caller = context(), await gate.caller(request)
+        require(caller, "read")
+        trigger = _trigger(request)
+        name = request.query_params.get("connection")
+        if name is not None:
+            visible(ctx, caller, name)
+        ours = [name] if name is not None else caller.visible(ctx.settings.connections)
+        events = await ctx.ledger.hooks.events(ours, trigger.name, NEWEST)
+        return JSONResponse([await triggers.render(ctx, one) for one in events], headers=HEADERS)
+
+    async def sample(request: Request) -> Response:
+        require(await gate.caller(request), "read")
+        return JSONResponse(triggers.sample(_trigger(request), "default"), headers=HEADERS)
+
+    return [
+        Route("/triggers", catalogue, methods=["GET"]),
+        Route("/triggers/{trigger}", newest, methods=["GET"]),
+        Route("/triggers/{trigger}/sample", sample, methods=["GET"]),
+    ]
+
+
+def _trigger(request: Request) -> triggers.Trigger:
+    name = request.path_params["trigger"]
+    for one in triggers.TRIGGERS:
+        if one.name == name:
+            return one
+    known = ", ".join(one.name for one in triggers.TRIGGERS)
+    raise NotFound(f"There is no trigger of that name; there are: {known}.", code="unknown_trigger")

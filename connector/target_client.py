@@ -1,0 +1,121 @@
+"""The client for addresses that others chose: pinned to an address that was checked, never redirected."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import httpcore
+
+from connector.targets import is_public
+
+ANSWER_LIMIT: Final = 16_384
+READ_SECONDS: Final = 30.0
+CONNECT_SECONDS: Final = 5.0
+_TIMEOUT: Final = {
+    "connect": CONNECT_SECONDS,
+    "read": READ_SECONDS,
+    "write": READ_SECONDS,
+    "pool": CONNECT_SECONDS,
+}
+
+
+class PrivateTarget(Exception):
+    """The name leads to an address that is not public."""
+
+
+async def resolved(host: str, port: int) -> list[str]:
+    """Return the addresses behind a name. Raises `OSError` when there is none."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(one[4][0]) for one in found))
+
+
+async def checked(host: str, port: int, *, allow_private: bool) -> list[str]:
+    """Return the addresses behind a name. Raises `PrivateTarget` when one of them is not public."""
+    addresses = await resolved(host, port)
+    if not allow_private and not all(is_public(address) for address in addresses):
+        raise PrivateTarget(host)
+    return addresses
+
+
+class _Backend(httpcore.AsyncNetworkBackend):
+    """Connects to the addresses that were checked, whatever the name means a moment later."""
+
+    def __init__(self, *, allow_private: bool) -> None:
+        self._inner = httpcore.AnyIOBackend()
+        self._allow_private = allow_private
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's own interface
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Resolve, check, and connect to what was checked."""
+        try:
+            async with asyncio.timeout(timeout):
+                addresses = await checked(host, port, allow_private=self._allow_private)
+        except OSError as error:  # TimeoutError is one of them
+            raise httpcore.ConnectError("the name does not resolve") from error
+        for position, address in enumerate(addresses):
+            try:
+                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if position == len(addresses) - 1:
+                    raise
+        raise httpcore.ConnectError("the name has no address")
+
+    async def connect_unix_socket(
+        self,
+        path: str,  # noqa: ARG002 - httpcore's own interface, here and below
+        timeout: float | None = None,  # noqa: ARG002, ASYNC109
+        socket_options: Iterable[Any] | None = None,  # noqa: ARG002
+    ) -> httpcore.AsyncNetworkStream:
+        """Refuse: nobody may name a socket."""
+        raise httpcore.ConnectError("no socket can be a target")
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
+
+
+class TargetClient:
+    """Posts to targets. Keep one for the process; close it at the end."""
+
+    def __init__(self, *, allow_private: bool) -> None:
+        self._pool = httpcore.AsyncConnectionPool(
+            network_backend=_Backend(allow_private=allow_private), max_connections=200, keepalive_expiry=30
+        )
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str]]:
+        """Post a body; return status and headers (lower case), whatever they are: redirects are not followed.
+
+        Raises `PrivateTarget`, and httpcore's errors and `TimeoutError` when no answer came within 30 s.
+        """
+        request = {name.lower(): value for name, value in headers.items()}
+        async with asyncio.timeout(READ_SECONDS + CONNECT_SECONDS):
+            async with self._pool.stream(
+                "POST",
+                url,
+                headers=[(name.encode(), value.encode()) for name, value in request.items()],
+                content=body,
+                extensions={"timeout": dict(_TIMEOUT)},
+            ) as response:
+                read = 0
+                async for chunk in response.aiter_stream():
+                    read += len(chunk)
+                    if read > ANSWER_LIMIT:
+                        break  # nobody reads it; what follows is not waited for
+                told = {
+                    name.decode("latin-1").lower(): value.decode("latin-1")
+                    for name, value in response.headers
+                }
+                return response.status, told
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._pool.aclose()
