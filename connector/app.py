@@ -20,6 +20,7 @@ from connector.amplitude.regions import REGIONS
 from connector.amplitude.users import AmplitudeUsers
 from connector.clock import SystemClock
 from connector.http_client import open_client
+from connector.inbound.census.route import census_route
 from connector.inbound.koji_webhook import KojiWebhook
 from connector.koji import KojiClient
 from connector.koji_budget import BudgetedKoji
@@ -169,6 +170,7 @@ def create_app(
             context=context,
             tokens={"token": token_digest(token.get_secret_value())},
             version=__version__,
+            beside=[census_route],
         ),
         middleware=[Middleware(webhook.in_front_of), Middleware(Boundary)],
         exception_handlers={HTTPException: on_http_exception},
