@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 
 from connector.eligibility import Member, member
 from connector.errors import FieldError, InvalidInput
+from connector.json_text import dumps
 from connector.values import as_number, read_time, text
 
 _LONGEST_ID = 256
 _LONGEST_NAME = 1_024
 _MOST_SHOWN = 50
+_PIECE = 2_000
 _WORDS = {"true": True, "false": False}
 
 
@@ -71,7 +73,8 @@ def head_of(told: Any, cohort_id: str | None) -> tuple[Head, Sequence[Any]]:
 def members_of(rows: Sequence[Any], email: str, name: str) -> list[Member]:
     """Return the people, of whose properties only e-mail and name are kept.
 
-    Raises `InvalidInput` that tells the first rows which are no users.
+    A template may leave properties beside the user id. Raises `InvalidInput` that tells the first rows which
+    are no users.
     """
     found: list[Member] = []
     errors: list[FieldError] = []
@@ -82,13 +85,21 @@ def members_of(rows: Sequence[Any], email: str, name: str) -> list[Member]:
             if len(errors) == _MOST_SHOWN:
                 break
             continue
-        properties: Mapping[str, Any] = row.get("user_properties") or {}
-        found.append(member(row.get("user_id"), properties.get(email), properties.get(name)))
+        told: Mapping[str, Any] = row.get("user_properties") or row
+        found.append(member(row.get("user_id"), told.get(email), told.get(name)))
     if errors:
         first = errors[0]
         place = first.pointer.strip("/").replace("/", ".")
         raise InvalidInput(f"{place}: {first.detail}; nothing was stored.", errors=errors)
     return found
+
+
+def pieces_of(members: Sequence[Member]) -> list[str]:
+    """Return people as they are stored, in pieces that are decided over one by one."""
+    return [
+        dumps([list(one) for one in members[start : start + _PIECE]])
+        for start in range(0, len(members), _PIECE)
+    ]
 
 
 def digest_of(cohort_id: str, body: bytes) -> str:
@@ -111,8 +122,6 @@ def _wrong(row: Any) -> tuple[str, str] | None:
 def _people(rows: Any) -> Sequence[Any]:
     if not isinstance(rows, list):
         raise InvalidInput.of("users", "must be a list of objects with user_id")
-    if not rows:
-        raise InvalidInput.of("users", "has nobody in it; nothing was stored")
     return rows
 
 

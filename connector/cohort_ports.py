@@ -20,8 +20,11 @@ class CohortMessages(Protocol):
     Those that take a lease raise `Conflict` when it was lost.
     """
 
-    async def accept(self, message: CohortMessage, pieces: Sequence[Sequence[Member]]) -> bool:
-        """Store a message with its people; False when the connection has one of its message id."""
+    async def accept(self, message: CohortMessage, pieces: Sequence[str]) -> bool:
+        """Store a message with its people (`cohort_message.piece_text`).
+
+        False when the connection has one of its message id.
+        """
         ...
 
     async def next_open(self, connections: Sequence[str]) -> CohortMessage | None:

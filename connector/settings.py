@@ -123,7 +123,9 @@ class Connection(LaunchDefaults):
     connector_max_credits_per_day: Annotated[CountOrNone, _told("a whole number", 100)] = 100
     connector_cohort_approve_above: Annotated[CountOrNone, _told("a whole number", 25)] = 25
     cohorts: Annotated[
-        Mapping[str, LaunchDefaults], *FROZEN_MAPPING, _told("tables by cohort id", '[connections.default.cohorts."id"]')
+        Mapping[str, LaunchDefaults],
+        *FROZEN_MAPPING,
+        _told("tables by cohort id", '[connections.default.cohorts."id"]'),
     ] = Field(default_factory=lambda: MappingProxyType({}))
 
     def of_cohort(self, cohort_id: str) -> LaunchDefaults:

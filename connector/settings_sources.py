@@ -16,7 +16,14 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from connector.errors import SettingsError
-from connector.settings import COHORTS, DEFAULT_CONNECTION, LAUNCH_DEFAULTS, Connection, LaunchDefaults, Settings
+from connector.settings import (
+    COHORTS,
+    DEFAULT_CONNECTION,
+    LAUNCH_DEFAULTS,
+    Connection,
+    LaunchDefaults,
+    Settings,
+)
 from connector.settings_files import (
     CONFIG_VARIABLE,
     Document,

@@ -31,7 +31,12 @@ def test_settings_page_names_each_setting_and_no_other() -> None:
         for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
         for name in re.findall(r"`([A-Z_]+)`", row)
     }
-    known = {*Connection.model_fields, *Settings.model_fields} - {"name", "connections"} - LAUNCH_DEFAULTS - {COHORTS}
+    known = (
+        {*Connection.model_fields, *Settings.model_fields}
+        - {"name", "connections"}
+        - LAUNCH_DEFAULTS
+        - {COHORTS}
+    )
     assert told == {name.upper() for name in known}
 
 

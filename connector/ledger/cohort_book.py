@@ -8,10 +8,11 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from connector.cohort_message import CohortMessage
-from connector.eligibility import Choice, Member
+from connector.eligibility import Choice, Member, SkipReason
 from connector.inviting import LaunchOptions
 from connector.launch_ports import KeyedMember
 from connector.ledger import cohort_people, cohorts, leases
+from connector.ledger.keys import keyed_hash
 from connector.ledger.store import Store, Work
 from connector.ports import Lease
 
@@ -21,13 +22,15 @@ T = TypeVar("T")
 class CohortBook:
     """`cohort_ports.CohortMessages` on the book's tables."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, tombstone_key: bytes) -> None:
         self._store = store
+        self._key = tombstone_key
 
-    async def accept(self, message: CohortMessage, pieces: Sequence[Sequence[Member]]) -> bool:
+    async def accept(self, message: CohortMessage, pieces: Sequence[str]) -> bool:
         """Store a message with its people."""
-        texts = [cohorts.piece_text(piece) for piece in pieces]
-        return await self._store.write(lambda c: cohorts.accept(c, message, texts))
+        # hashed, because it outlives the people, who may be in a body that it is the digest of
+        message = message._replace(message_id=keyed_hash(self._key, message.message_id))
+        return await self._store.write(lambda c: cohorts.accept(c, message, pieces))
 
     async def next_open(self, connections: Sequence[str]) -> CohortMessage | None:
         """Return the message that is next."""
@@ -56,12 +59,15 @@ class CohortBook:
         await self._fenced(
             lease, lambda c: cohort_people.invite(c, message, position, choices, learn, options, now)
         )
+        if any(choice.reason is SkipReason.SUPPRESSED for choice in choices):
+            self._store.empty_log()  # the message named somebody who was forgotten
 
     async def dismiss(
         self, lease: Lease, message: CohortMessage, position: int, keyed: Sequence[KeyedMember], now: int
     ) -> None:
         """Call off those of a piece whose start is not sent."""
-        await self._fenced(lease, lambda c: cohort_people.dismiss(c, message, position, keyed, now))
+        if await self._fenced(lease, lambda c: cohort_people.dismiss(c, message, position, keyed, now)):
+            self._store.empty_log()
 
     async def decided(self, lease: Lease, message: CohortMessage, approve_above: int, now: int) -> None:
         """End the decisions over a message."""

@@ -10,19 +10,19 @@ from sqlalchemy import Connection, func, select, update
 
 from connector.cohort_message import CohortMessage
 from connector.credits import day_of
-from connector.eligibility import Choice, SkipReason
+from connector.eligibility import FORGOTTEN, Choice, SkipReason
+from connector.hooks import EventType
 from connector.inviting import Launch, LaunchOptions, LaunchStatus
 from connector.json_text import dumps
 from connector.launch_ports import KeyedMember
 from connector.ledger import cohorts, people
 from connector.ledger.batch import Batch
 from connector.ledger.dialect import lock_people
-from connector.ledger.launch_rows import move
+from connector.ledger.launch_rows import move, tell_launch
 from connector.ledger.planning import drop_planned, store_choices, taken_by
 from connector.ledger.schema import invitation, launch
 
 APPROVAL = "approval"
-_UNTOLD = (SkipReason.NO_IDENTIFIER, SkipReason.SUPPRESSED)
 _TAKE = Batch(
     "UPDATE invitation SET state = 'waiting', taken_at = r.now, updated_at = r.now, counted_day = r.day "
     "FROM {rows} AS r WHERE invitation.id = r.id AND invitation.state = 'planned'",
@@ -46,30 +46,40 @@ def invite(
     now: int,
 ) -> None:
     """Plan a piece's people into the cohort's standing launch, and let go of the piece."""
+    lock_people(connection)  # before the launch, as whoever forgets does
     one = cohorts.obtain(connection, message, options, now)
     if one is None:
         cohorts.done(connection, message)
         return
     store_choices(connection, one, choices, taught, now)
-    # nothing is kept of whoever was forgotten, or cannot be told apart
-    keys = [choice.keys[0] for choice in choices if choice.reason not in _UNTOLD]
-    cohorts.end_piece(connection, message, position, keys, now)
+    _end_piece(connection, message, position, [choice.keys for choice in choices], now)
 
 
 def dismiss(
     connection: Connection, message: CohortMessage, position: int, keyed: Sequence[KeyedMember], now: int
-) -> None:
-    """Call off those of a piece whose start is not sent, and let go of the piece."""
+) -> bool:
+    """Call off those of a piece whose start is not sent, and let go of the piece.
+
+    Returns whether it named somebody who was forgotten.
+    """
     lock_people(connection)
     behind = people.behind(connection, [key for _, keys in keyed for key in keys])
-    forgotten = {key for key, person in behind.items() if person == people.FORGOTTEN}
     one = cohorts.standing(connection, message)
     if one is not None and cohorts.stands(one) and behind:
         rows = [(one.id, person, now) for person in sorted(set(behind.values()))]
         move(connection, one.id, "waiting", "cancelled", _CALL_OFF.execute(connection, rows))
         _need_no_approval(connection, one)
-    told = [keys[0] for _, keys in keyed if keys and forgotten.isdisjoint(keys)]
-    cohorts.end_piece(connection, message, position, told, now)
+    _end_piece(connection, message, position, [keys for _, keys in keyed], now)
+    return FORGOTTEN in behind.values()
+
+
+def _end_piece(
+    connection: Connection, message: CohortMessage, position: int, told: Sequence[tuple[int, ...]], now: int
+) -> None:
+    """Let go of a piece; nothing is kept of whoever was forgotten, or cannot be told apart."""
+    gone = people.forgotten(connection, [key for keys in told for key in keys])
+    keys = [keys[0] for keys in told if keys and gone.isdisjoint(keys)]
+    cohorts.end_piece(connection, message, position, keys, now)
 
 
 def decided(connection: Connection, message: CohortMessage, approve_above: int, now: int) -> None:
@@ -86,7 +96,7 @@ def decided(connection: Connection, message: CohortMessage, approve_above: int, 
     )
     held = connection.execute(counted).scalar_one() + one.planned > approve_above
     if held:
-        _pause(connection, one.id)
+        _pause(connection, one, now)
     cohorts.set_stage(connection, message, "activating", held=held)
 
 
@@ -95,11 +105,11 @@ def activate(connection: Connection, message: CohortMessage, now: int, limit: in
 
     Whoever lets a launch go on approves those who wait then; those who come after them wait again.
     """
+    lock_people(connection)
     one = cohorts.standing(connection, message)
     if one is None or not cohorts.stands(one):
         cohorts.done(connection, message)
         return False
-    lock_people(connection)
     planned = connection.execute(
         select(invitation.c.id, invitation.c.person)
         .where(invitation.c.launch_id == one.id, invitation.c.state == "planned")
@@ -126,7 +136,7 @@ def activate(connection: Connection, message: CohortMessage, now: int, limit: in
     if going:
         _TAKE.execute(connection, [(number, now, day) for number in going.values()])
         if message.held:
-            _pause(connection, one.id)
+            _pause(connection, one, now)
     drop_planned(connection, dropped)
     values: dict[str, Any] = {
         "planned": one.planned - len(planned),
@@ -146,9 +156,12 @@ def approve(connection: Connection, launch_id: str) -> None:
     connection.execute(waiting.where(invitation.c.counted_day.is_not(None)).values(counted_day=None))
 
 
-def _pause(connection: Connection, launch_id: str) -> None:
+def _pause(connection: Connection, one: Launch, now: int) -> None:
+    if one.pause_reason == APPROVAL:
+        return
     values = {"status": LaunchStatus.PAUSED, "pause_reason": APPROVAL}
-    connection.execute(update(launch).where(launch.c.id == launch_id).values(**values))
+    connection.execute(update(launch).where(launch.c.id == one.id).values(**values))
+    tell_launch(connection, EventType.LAUNCH_PAUSED, one.id, now, APPROVAL)
 
 
 def _need_no_approval(connection: Connection, one: Launch) -> None:

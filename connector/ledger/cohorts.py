@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from connector.cohort_message import CohortMessage
 from connector.eligibility import Member
 from connector.inviting import Launch, LaunchOptions, LaunchStatus
-from connector.json_text import dumps, loads
+from connector.json_text import loads
 from connector.ledger.batch import Batch, storable
 from connector.ledger.launch_rows import dump_launch, load_launch
 from connector.ledger.schema import cohort_message, cohort_piece, cohort_told, launch
@@ -46,11 +46,6 @@ def accept(connection: Connection, message: CohortMessage, pieces: Sequence[str]
     rows = [{"message": number, "position": at, "members": piece} for at, piece in enumerate(pieces)]
     connection.execute(insert(cohort_piece), rows)
     return True
-
-
-def piece_text(members: Iterable[Member]) -> str:
-    """Return people as they are stored."""
-    return dumps([[storable(value) for value in one] for one in members])
 
 
 def next_open(connection: Connection, names: Sequence[str]) -> CohortMessage | None:

@@ -91,8 +91,7 @@ def add_choices(
     connection: Connection, launch_id: str, choices: Sequence[Choice], taught: Sequence[Choice], now: int
 ) -> bool:
     """Store decisions over the next rows of a cohort; False when the launch was called off."""
-    shown = [choice for choice in choices if is_example(choice)][:MOST_EXAMPLES]
-    if taught or shown:
+    if taught or any(map(is_example, choices)):
         lock_people(connection)  # before the launch, as whoever forgets does
     one = find_launch(connection, launch_id, lock=True)
     if one is None or one.status is not LaunchStatus.PLANNING:
@@ -104,7 +103,10 @@ def add_choices(
 def store_choices(
     connection: Connection, one: Launch, choices: Sequence[Choice], taught: Sequence[Choice], now: int
 ) -> None:
-    """Add decisions to a launch that the caller has locked: who is invited is planned, others are counted."""
+    """Add decisions to a launch: who is invited is planned, others are counted.
+
+    The caller has the launch locked, and before it the people where the decisions teach or show anybody.
+    """
     persons: Mapping[int, int] = {}
     if taught:
         persons = people.learn(connection, taught)
@@ -127,12 +129,12 @@ def store_choices(
     skipped = Counter(one.skipped)
     skipped.update(str(choice.reason) for choice in choices if choice.reason is not None)
     examples = list(one.examples)
-    shown = shown[: MOST_EXAMPLES - len(examples)]
+    shown = [choice for choice in choices if is_example(choice)][: MOST_EXAMPLES - len(examples)]
     gone = people.forgotten(connection, [key for choice in shown for key in choice.keys])
     examples += [
         (choice.member.user_id or "", str(choice.reason)) for choice in shown if gone.isdisjoint(choice.keys)
     ]
-    changed = update(launch).where(launch.c.id == launch_id)
+    changed = update(launch).where(launch.c.id == one.id)
     connection.execute(
         changed.values(
             members_total=one.members_total + len(choices),

@@ -43,6 +43,11 @@ def _respondents(connection: Connection) -> None:
     if inspect(connection).has_table(invitation.name):
         connection.exec_driver_sql("DROP INDEX invitation_person")
         invitation_person.create(connection)
+
+
+def _standing_launches(connection: Connection) -> None:
+    """Let a launch grow with a cohort's webhook, and its people be counted by the day they came."""
+    if inspect(connection).has_table(invitation.name):
         connection.exec_driver_sql("ALTER TABLE launch ADD COLUMN standing BOOLEAN NOT NULL DEFAULT false")
         connection.exec_driver_sql("ALTER TABLE invitation ADD COLUMN counted_day INTEGER")
         launch_standing.create(connection)
@@ -52,6 +57,7 @@ def _respondents(connection: Connection) -> None:
 UPGRADES: tuple[Upgrade, ...] = (
     _only_new_tables,  # launches and invitations
     _respondents,  # tokens, the audit log, forgetting
+    _standing_launches,  # triggers and hooks, messages of the cohort webhook
 )
 """What changes existing tables: the first brings version 1 to version 2."""
 

@@ -179,6 +179,7 @@ async def desk(book: Book, clock: ManualClock) -> ForgettingDesk:
         ledger=book,
         launches=book.launches,
         invitations=book.invitations,
+        cohort_messages=book.cohort_messages,
         koji={},
         amplitude={},
         amplitude_users={},
