@@ -44,7 +44,8 @@ def accept(connection: Connection, message: CohortMessage, pieces: Sequence[str]
     if number is None:
         return False
     rows = [{"message": number, "position": at, "members": piece} for at, piece in enumerate(pieces)]
-    connection.execute(insert(cohort_piece), rows)
+    if rows:
+        connection.execute(insert(cohort_piece), rows)
     return True
 
 

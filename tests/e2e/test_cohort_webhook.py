@@ -99,15 +99,16 @@ async def seen(world: World, connection: str = "default", **wanted: Any) -> dict
     """Wait until the newest launch carries these values; return it."""
     last: dict[str, Any] | None = None
 
-    async def looked() -> dict[str, Any] | None:
+    async def looked() -> Any:
         nonlocal last
         last = await launch_of(world, connection)
         return last if last and {**last, **wanted} == last else None
 
     try:
-        return await until(looked, 10)  # type: ignore[return-value]  # never None
+        found: dict[str, Any] = await until(looked, 10)
     except AssertionError:
         raise AssertionError({name: (last or {}).get(name) for name in [*wanted, "status"]}) from None
+    return found
 
 
 async def settled(world: World) -> None:
@@ -423,13 +424,13 @@ async def test_the_token_comes_in_each_of_three_ways(
 
 
 async def test_without_a_token_nobody_is_believed(world: World) -> None:
-    for token in (None, "", "wrong", "a-token-of-the-tests", "\xe9"):
+    for token in (None, "", "wrong", "a-token-of-the-tests"):
         answer = await send(
             world, message(0, users(1)), token=None, **({"X-API-Key": token} if token else {})
         )
         assert_problem(answer, 401, "unauthenticated")
     await world.restart(AMPLITUDE_COHORT_WEBHOOK_TOKEN="")
-    for path in (ROUTE, f"{ROUTE}?token=", f"{ROUTE}/default?token="):
+    for path in (ROUTE, f"{ROUTE}?token=%FF", f"{ROUTE}/default?token="):
         refused = assert_problem(await send(world, message(0, users(1)), path=path), 401, "unauthenticated")
         assert "AMPLITUDE_COHORT_WEBHOOK_TOKEN" in refused["detail"]
     assert await launch_of(world) is None
