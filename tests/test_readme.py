@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from connector.operations import OPERATIONS
-from connector.settings import LAUNCH_DEFAULTS, Connection, Settings
+from connector.settings import COHORTS, LAUNCH_DEFAULTS, Connection, Settings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -31,7 +31,12 @@ def test_settings_page_names_each_setting_and_no_other() -> None:
         for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
         for name in re.findall(r"`([A-Z_]+)`", row)
     }
-    known = {*Connection.model_fields, *Settings.model_fields} - {"name", "connections"} - LAUNCH_DEFAULTS
+    known = (
+        {*Connection.model_fields, *Settings.model_fields}
+        - {"name", "connections"}
+        - LAUNCH_DEFAULTS
+        - {COHORTS}
+    )
     assert told == {name.upper() for name in known}
 
 
