@@ -127,7 +127,7 @@ class CohortWebhook:
             await exchange.problem(413, "too_large", "A message has at most 20 MiB; send fewer properties.")
             return
         try:
-            read = await self._read(connection, _parameter(exchange, b"cohort_id"), body)
+            read = await self._read(connection, _parameter(exchange, "cohort_id"), body)
         except InvalidInput as error:
             await exchange.problem(422, error.reason, error.message, errors=error.errors)
             return
@@ -183,13 +183,14 @@ def _presented(exchange: Exchange) -> Iterator[bytes]:
             scheme, _, token = value.strip().partition(b" ")
             if scheme.lower() == b"bearer":
                 yield token.strip()
-    if (token_of_query := _parameter(exchange, b"token")) is not None:
+    if (token_of_query := _parameter(exchange, "token")) is not None:
         yield token_of_query.encode("utf-8", "replace")
 
 
-def _parameter(exchange: Exchange, name: bytes) -> str | None:
-    found = [value for key, value in parse_qsl(exchange.query) if key == name]
-    return found[0].decode("utf-8", "replace") if found else None
+def _parameter(exchange: Exchange, name: str) -> str | None:
+    # as text: given bytes, parse_qsl fails over whatever is no ASCII once it is unquoted
+    given = parse_qsl(exchange.query.decode("latin-1"))
+    return next((value for key, value in given if key == name), None)
 
 
 def _digest(token: bytes) -> bytes:
