@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from connector.hooks import EventType
 from connector.surfaces.hooks import Delivery, Replayed, Subscribe, Subscribed, Subscription
+from connector.surfaces.schema_words import REF, nullable
 from connector.triggers import TRIGGERS, Trigger, sample
 
 _HEAD: Mapping[str, Any] = {
@@ -60,7 +61,7 @@ def beside() -> dict[str, Any]:
             "get": _call(
                 "poll_trigger",
                 "The newest events",
-                {"200": _array({"anyOf": [event_schema(one) for one in TRIGGERS]})},
+                {"200": _array(_any_event())},
                 [trigger, _parameter("connection", "query", "Only this connection's.")],
             ),
         },
@@ -68,7 +69,7 @@ def beside() -> dict[str, Any]:
             "get": _call(
                 "sample_trigger",
                 "An event that nobody caused, of the same shape",
-                {"200": {"anyOf": [event_schema(one) for one in TRIGGERS]}},
+                {"200": _any_event()},
                 [trigger],
             ),
         },
@@ -77,14 +78,38 @@ def beside() -> dict[str, Any]:
 
 
 def event_schema(trigger: Trigger) -> dict[str, Any]:
-    """Return the shape of a trigger's events: every key is always there."""
-    example = sample(trigger, "default")
-    told = TypeAdapter(trigger.output).json_schema(mode="serialization")["properties"]
+    """Return the shape of a trigger's events: every key is always there, null for what is not known."""
+    shown = sample(trigger, "default")
+    told = TypeAdapter(trigger.output).json_schema(mode="serialization", ref_template=REF)["properties"]
     fields = {
-        name: _HEAD.get(name) or {"description": told.get(name, {}).get("description") or _derived(name)}
-        for name in example
+        name: _HEAD.get(name) or (_or_null(told[name]) if name in told else _derived(name)) for name in shown
     }
-    return {"type": "object", "required": list(example), "properties": fields, "examples": [example]}
+    return {"type": "object", "required": list(shown), "properties": fields, "examples": [shown]}
+
+
+def event_parts() -> dict[str, Any]:
+    """Return the schemas that the shapes of events refer to, by name."""
+    wanted: list[tuple[str, Any, TypeAdapter[Any]]] = [
+        (one.name, "serialization", TypeAdapter(one.output)) for one in TRIGGERS
+    ]
+    _, shared = TypeAdapter.json_schemas(wanted, ref_template=REF)
+    return {**shared.get("$defs", {}), **{event_name(one): event_schema(one) for one in TRIGGERS}}
+
+
+def event_name(trigger: Trigger) -> str:
+    """Return what the shape of a trigger's events is called."""
+    return "".join(part.capitalize() for part in trigger.name.split("_")) + "Event"
+
+
+def _any_event() -> dict[str, Any]:
+    return {"anyOf": [{"$ref": REF.format(model=event_name(one))} for one in TRIGGERS]}
+
+
+def _or_null(schema: Mapping[str, Any]) -> dict[str, Any]:
+    if nullable(schema):
+        return dict(schema)
+    about = {key: schema[key] for key in ("title", "description") if key in schema}
+    return {**about, "anyOf": [{key: schema[key] for key in schema if key not in about}, {"type": "null"}]}
 
 
 def _doors() -> dict[str, Any]:
@@ -179,9 +204,11 @@ def _catalogue() -> dict[str, Any]:
     return {"type": "object", "required": list(fields), "properties": fields}
 
 
-def _derived(name: str) -> str:
+def _derived(name: str) -> dict[str, Any]:
     of, _, what = name.rpartition("_")
-    return f"{of} as text." if what == "text" else f"How many {of}." if what == "count" else name
+    if what == "text":
+        return {"type": "string", "description": f"{of} as text."}
+    return {"type": "integer", "description": f"How many {of}."}
 
 
 def _of(model: type[Any]) -> dict[str, Any]:
