@@ -22,8 +22,7 @@ if (response.status === 401) { throw new z.errors.ExpiredAuthError(words); }
 if (response.status === 503 || said.code === 'idempotency_running') {
   throw new z.errors.ThrottledError(words, parseInt(response.headers.get('retry-after'), 10) || 60);
 }
-throw new z.errors.Error(words, said.code, response.status);
-return response;"""
+throw new z.errors.Error(words, said.code, response.status);"""
 
 _SEARCH = """\
 const response = await z.request({{
@@ -49,9 +48,9 @@ def script(source: str, *arguments: str) -> dict[str, Any]:
 
 def search_script(url: str) -> dict[str, Any]:
     """Return a function that answers a list: what was found, none when there is nothing."""
-    return script(f"return (async () => {{\n{_SEARCH.format(url=json.dumps(url))}\n}})();")
+    return script(_SEARCH.format(url=json.dumps(url)))
 
 
 def drop_down_script(url: str, limit: int) -> dict[str, Any]:
     """Return a function that answers a page of ids and names."""
-    return script(f"return (async () => {{\n{_DROP_DOWN.format(url=json.dumps(url), limit=limit)}\n}})();")
+    return script(_DROP_DOWN.format(url=json.dumps(url), limit=limit))

@@ -59,8 +59,11 @@ class Zap:
 @pytest.fixture
 async def zap(tmp_path: Path) -> AsyncIterator[Zap]:
     await asyncio.to_thread(zapier_node.packages)
-    settings = {"KOJI_PROJECT_ID": QUICK.koji_project_id, "CONNECTOR_ALLOW_PRIVATE_TARGETS": "true"}
-    async with open_world(tmp_path, **settings) as world, serving(world.app) as url:
+    project = QUICK.koji_project_id
+    async with (
+        open_world(tmp_path, KOJI_PROJECT_ID=project, CONNECTOR_ALLOW_PRIVATE_TARGETS="true") as world,
+        serving(world.app) as url,
+    ):
         yield Zap(world, url)
 
 
@@ -134,6 +137,7 @@ async def test_a_hook_is_subscribed_listed_and_ended(zap: Zap) -> None:
     assert set(listed["results"][0]) == set(sample)
     hooks = (await zap.world.client.get("/hooks")).json()
     assert [one["event"] for one in hooks] == ["interview_synced"]
+    assert (await zap.world.client.get("/triggers/interview_synced?connection=")).json() == listed["results"]
     taken, ended = await zap.steps(
         (f"{hook}.perform", {"cleanedRequest": {"id": "evt_1"}}),
         (f"{hook}.performUnsubscribe", {"subscribeData": made["results"]}),
