@@ -122,6 +122,17 @@ def _doors() -> dict[str, Any]:
         asks=_body(_ANYTHING),
         refused=("400", "401", "413", "503"),
     )
+    cohorts = _call(
+        "cohort_webhook",
+        "Amplitude's cohort webhook: who entered or left a cohort; AMPLITUDE_COHORT_WEBHOOK_TOKEN opens it",
+        {"200": _STATUS},
+        asks=_body({"type": ["object", "array"], "description": "Amplitude's format, or a list of users."}),
+        refused=("400", "401", "404", "413", "422", "503"),
+    )
+    asked = [
+        _parameter("cohort_id", "query", "Of which cohort a bare list is."),
+        _parameter("token", "query", "The token, where no header can be set."),
+    ]
     census = _call(
         "census",
         "Census's custom destination: one JSON-RPC 2.0 call",
@@ -137,6 +148,15 @@ def _doors() -> dict[str, Any]:
                 "operationId": "koji_webhook_of_connection",
                 "parameters": [connection],
                 "responses": {**koji["responses"], "404": {"$ref": "#/components/responses/404"}},
+                "security": [],
+            }
+        },
+        "/webhooks/amplitude/cohorts": {"post": {**cohorts, "parameters": asked, "security": []}},
+        "/webhooks/amplitude/cohorts/{connection}": {
+            "post": {
+                **cohorts,
+                "operationId": "cohort_webhook_of_connection",
+                "parameters": [connection, *asked],
                 "security": [],
             }
         },
