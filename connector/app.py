@@ -20,11 +20,14 @@ from connector.amplitude.regions import REGIONS
 from connector.amplitude.users import AmplitudeUsers
 from connector.clock import SystemClock
 from connector.http_client import open_client
+from connector.inbound.census.route import census_route
+from connector.inbound.cohort_webhook import CohortWebhook
 from connector.inbound.koji_webhook import KojiWebhook
 from connector.koji import KojiClient
 from connector.koji_budget import BudgetedKoji
 from connector.lanes.amplitude import AmplitudeLane
 from connector.lanes.base import Lane
+from connector.lanes.cohorts import CohortLane
 from connector.lanes.forgetting import ForgettingLane
 from connector.lanes.hooks import HookLane
 from connector.lanes.intake import IntakeLane
@@ -92,6 +95,7 @@ async def build(
             ledger=book,
             launches=book.launches,
             invitations=book.invitations,
+            cohort_messages=book.cohort_messages,
             koji={c.name: koji[c.koji_lane] for c in connections if c.koji_lane},
             amplitude=amplitude,
             amplitude_users={
@@ -129,6 +133,7 @@ def lanes(context: Context) -> list[Lane]:
         IntakeLane(context),
         UpkeepLane(context),
         PlanningLane(context),
+        CohortLane(context),
         ForgettingLane(context),
         HookLane(context),
     ]
@@ -148,13 +153,14 @@ def create_app(
 ) -> Starlette:
     """Return the server: actions, webhooks and, unless `workers` is false, the lanes, in one process."""
     token, _ = api_token(settings)
-    webhook = KojiWebhook(settings)
+    webhook, cohorts = KojiWebhook(settings), CohortWebhook(settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with build(settings, workers=workers, clock=clock, lease_ms=lease_ms) as running:
             app.state.context, app.state.runner = running.context, running.runner
             webhook.open(running.context)
+            cohorts.open(running.context)
             yield
             running.context.stopping.set()
             await webhook.close()
@@ -169,8 +175,9 @@ def create_app(
             context=context,
             tokens={"token": token_digest(token.get_secret_value())},
             version=__version__,
+            beside=[census_route],
         ),
-        middleware=[Middleware(webhook.in_front_of), Middleware(Boundary)],
+        middleware=[Middleware(webhook.in_front_of), Middleware(cohorts.in_front_of), Middleware(Boundary)],
         exception_handlers={HTTPException: on_http_exception},
         lifespan=lifespan,
     )

@@ -84,8 +84,8 @@ class Launch:
     """One run over a cohort, or a plan for one. The counts are of invitations in each state.
 
     `goes_on` says that planning ends in invitations, not in a plan; `single` marks a launch of one by
-    `start_interview`. `skipped` counts people by reason. `error` and `words` tell why planning ended without
-    a plan.
+    `start_interview`, `standing` one that grows with a cohort's webhook and ends only when it is cancelled.
+    `skipped` counts people by reason. `error` and `words` tell why planning ended without a plan.
     """
 
     id: str
@@ -119,6 +119,7 @@ class Launch:
     failed: int = 0
     in_doubt: int = 0
     cancelled: int = 0
+    standing: bool = False
 
     @property
     def to_invite(self) -> int:

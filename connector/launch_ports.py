@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from connector.eligibility import Choice, Known, Member, Rules
@@ -136,16 +136,27 @@ class Launches(Protocol):
 class Invitations(Protocol):
     """Invitations on their way. Raises as `Launches`."""
 
-    async def next_waiting(self, connections: Sequence[str], *, single: bool) -> Invitation | None:
-        """Return who is next in the running launches of these connections."""
+    async def next_waiting(
+        self, connections: Sequence[str], *, single: bool, besides: Collection[str] = ()
+    ) -> Invitation | None:
+        """Return who is next in the running launches of these connections, but of those `besides`."""
         ...
 
     async def begin_start(
-        self, lease: Lease, invitation: Invitation, *, credit_lane: str, cost: int, cap: int, now: int
+        self,
+        lease: Lease,
+        invitation: Invitation,
+        *,
+        credit_lane: str,
+        cost: int,
+        cap: int,
+        now: int,
+        people_a_day: int | None = None,
     ) -> str:
         """Commit that an interview is about to be started, and its credits.
 
-        Returns `sending`, `held` (the day's credits do not suffice) or `gone` (called off meanwhile).
+        Returns `sending`, `held` (the day's credits do not suffice), `full` (the launch started its
+        `people_a_day`) or `gone` (called off meanwhile).
         """
         ...
 

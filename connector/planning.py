@@ -48,9 +48,9 @@ async def decide(
             if total > LARGEST_COHORT:
                 words = f"has more than {LARGEST_COHORT:,} people"
                 raise InvalidInput.of(field, words, code="cohort_too_large")
-            choices = await _aside(keyed, selection.take, keyed, history)
+            choices = await aside(keyed, selection.take, keyed, history)
             learn = [
-                choice for choice, one in zip(choices, history, strict=True) if _teaches(choice.reason, one)
+                choice for choice, one in zip(choices, history, strict=True) if teaches(choice.reason, one)
             ]
             if not await launches.add_choices(lease, launch.id, choices, learn, ctx.clock.now()):
                 return None
@@ -69,7 +69,7 @@ async def _known(
     before: tuple[Sequence[KeyedMember], asyncio.Task[Sequence[Known]]] | None = None
     try:
         async for piece in pieces:
-            keyed = await _aside(piece, ctx.launches.keyed, launch.connection, piece)
+            keyed = await aside(piece, ctx.launches.keyed, launch.connection, piece)
             asked, before = before, (keyed, asyncio.ensure_future(ctx.launches.history(keyed)))
             if asked is not None:
                 yield asked[0], await asked[1]
@@ -80,14 +80,14 @@ async def _known(
             before[1].cancel()
 
 
-async def _aside(size: Sized, work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
+async def aside(size: Sized, work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
     """Do work over a large piece in a thread of its own, so that others are answered meanwhile."""
     if len(size) <= _SMALL:
         return work(*given, **named)
     return await asyncio.to_thread(work, *given, **named)
 
 
-def _teaches(reason: SkipReason | None, known: Known) -> bool:
+def teaches(reason: SkipReason | None, known: Known) -> bool:
     """Tell whether a row may tell us an alias that we did not know of somebody whom we know."""
     # all known as one person, or none known at all: there is nothing to learn
     return reason is None or reason is SkipReason.DUPLICATE or len(known) > 1

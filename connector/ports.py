@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from connector.amplitude.answers import Answer
 from connector.callers import OURSELVES, Caller
+from connector.cohort_ports import CohortMessages
 from connector.forgetting import Forgettings
 from connector.hooks import Hooks
 from connector.inviting import Cohort, Started
@@ -513,6 +514,7 @@ class Context:
     ledger: Ledger
     launches: Launches
     invitations: Invitations
+    cohort_messages: CohortMessages
     koji: Mapping[str, Koji]
     amplitude: Mapping[str, Amplitude]
     amplitude_users: Mapping[str, AmplitudeUsers]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 AMPLITUDE_STRING_LIMIT = 1_024  # Amplitude cuts longer strings without a word
 _PART = re.compile(r"[^\s<>(),;:\[\]{}\"=&?/]+")
 _BEARER = re.compile(r"(?i)\b(bearer|basic|api-key)\s+\S+")
-_SECRET_PARAMETERS = ("token", "api_key", "key", "secret")
+_SECRET_PARAMETERS = ("token", "api_key", "key", "secret", "census_authentication")
 
 
 def _spelt(name: str) -> str:

@@ -41,6 +41,8 @@ DEFAULT_CONNECTION = "default"
 DEFAULT_LINK = "{base}/api/v1/embed/{project_id}?external_id={external_id}&mode={mode}&language={locale}"
 LAUNCH_DEFAULTS = frozenset({"mode", "locale", "email_property", "name_property", "variant"})
 """What only a table of the file can give a connection: the defaults of its launches."""
+COHORTS = "cohorts"
+"""The tables of the file that give one cohort such defaults."""
 
 
 def _told(rule: str, example: str | float) -> Any:
@@ -52,7 +54,17 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-class Connection(_Frozen):
+class LaunchDefaults(_Frozen):
+    """How launches are made where a call, or a cohort's webhook, does not say it."""
+
+    mode: Annotated[Literal["text", "voice"] | None, LOWER_CASE, _told("text or voice", "text")] = None
+    locale: Annotated[str | None, _told("a language code", "en")] = None
+    email_property: Annotated[str | None, _told("the name of a user property", "email")] = None
+    name_property: Annotated[str | None, _told("the name of a user property", "name")] = None
+    variant: Annotated[str | None, _told("a text", "B")] = None
+
+
+class Connection(LaunchDefaults):
     """One Koji project wired to one Amplitude project. Missing credentials are None.
 
     An Amplitude URL that is None follows from the region; an empty `koji_webhook_secret` means that none is
@@ -92,6 +104,9 @@ class Connection(_Frozen):
     amplitude_secret_key: Annotated[
         Credential | None, _told("a secret key of Amplitude", "your-secret-key")
     ] = None
+    amplitude_cohort_webhook_token: Annotated[
+        Credential | None, _told("a secret of your own", "a-long-random-text")
+    ] = None
     amplitude_region: Annotated[Literal["us", "eu"], LOWER_CASE, _told("us or eu", "eu")] = "us"
     amplitude_ingestion_url: Annotated[BaseUrl | None, _told("a URL", "https://proxy.example.com")] = None
     amplitude_rest_url: Annotated[BaseUrl | None, _told("a URL", "https://proxy.example.com")] = None
@@ -106,11 +121,18 @@ class Connection(_Frozen):
         Count, Field(le=2_000_000), _told("a whole number from 1 to 2000000", 100)
     ] = 100
     connector_max_credits_per_day: Annotated[CountOrNone, _told("a whole number", 100)] = 100
-    mode: Annotated[Literal["text", "voice"] | None, LOWER_CASE, _told("text or voice", "text")] = None
-    locale: Annotated[str | None, _told("a language code", "en")] = None
-    email_property: Annotated[str | None, _told("the name of a user property", "email")] = None
-    name_property: Annotated[str | None, _told("the name of a user property", "name")] = None
-    variant: Annotated[str | None, _told("a text", "B")] = None
+    connector_cohort_approve_above: Annotated[CountOrNone, _told("a whole number", 25)] = 25
+    cohorts: Annotated[
+        Mapping[str, LaunchDefaults],
+        *FROZEN_MAPPING,
+        _told("tables by cohort id", '[connections.default.cohorts."id"]'),
+    ] = Field(default_factory=lambda: MappingProxyType({}))
+
+    def of_cohort(self, cohort_id: str) -> LaunchDefaults:
+        """Return the defaults of one cohort: its own, else those of the connection."""
+        own = self.cohorts.get(cohort_id, LaunchDefaults())
+        given = {name: getattr(own, name) or getattr(self, name) for name in LAUNCH_DEFAULTS}
+        return LaunchDefaults(**given)
 
     @property
     def credit_lane(self) -> str:

@@ -16,7 +16,14 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from connector.errors import SettingsError
-from connector.settings import DEFAULT_CONNECTION, LAUNCH_DEFAULTS, Connection, Settings
+from connector.settings import (
+    COHORTS,
+    DEFAULT_CONNECTION,
+    LAUNCH_DEFAULTS,
+    Connection,
+    LaunchDefaults,
+    Settings,
+)
 from connector.settings_files import (
     CONFIG_VARIABLE,
     Document,
@@ -33,7 +40,7 @@ _PREFIXES = ("CONNECTOR_", "KOJI_", "AMPLITUDE_")
 _GLOBAL = frozenset(Settings.model_fields) - {"connections"}
 _OF_CONNECTION = frozenset(Connection.model_fields) - {"name"}
 _INHERITED = frozenset(name for name in _OF_CONNECTION if name.startswith("connector_"))
-_ALL = (_GLOBAL | _OF_CONNECTION) - LAUNCH_DEFAULTS
+_ALL = (_GLOBAL | _OF_CONNECTION) - LAUNCH_DEFAULTS - {COHORTS}
 _VARIABLES = frozenset(name.upper() for name in _ALL) | {CONFIG_VARIABLE}
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -110,10 +117,28 @@ def _from_table(
 
 
 def _connection_layers(document: Document, variables: Mapping[str, str]) -> dict[str, _Layer]:
-    return {
-        name: _from_table(table, _OF_CONNECTION, f"{document.name} [connections.{name}]", variables)
-        for name, table in document.connections.items()
-    }
+    layers: dict[str, _Layer] = {}
+    for name, table in document.connections.items():
+        place = f"{document.name} [connections.{name}]"
+        plain = {key: value for key, value in table.items() if key != COHORTS}
+        layers[name] = _from_table(plain, _OF_CONNECTION, place, variables)
+        if COHORTS in table:
+            told = _cohorts(table[COHORTS], f"{document.name} [connections.{name}.{COHORTS}", variables)
+            layers[name] = {**layers[name], COHORTS: _Given(place, COHORTS, told)}
+    return layers
+
+
+def _cohorts(tables: Any, place: str, variables: Mapping[str, str]) -> dict[str, LaunchDefaults]:
+    example = '[connections.default.cohorts."7khm89cz"]'
+    if not isinstance(tables, dict):
+        raise refusal(f"{place}]", "must be tables, each named with a cohort's id", example)
+    found: dict[str, LaunchDefaults] = {}
+    for cohort_id, table in tables.items():
+        here = f'{place}."{cohort_id}"]'
+        if not isinstance(table, dict):
+            raise refusal(here, "must be a table", example)
+        found[cohort_id] = _build(LaunchDefaults, _from_table(table, LAUNCH_DEFAULTS, here, variables), {})
+    return found
 
 
 def _unknown_key(name: str, known: Collection[str], place: str) -> SettingsError:

@@ -64,6 +64,16 @@ def has_no_link(connection: Connection) -> bool:
     return "project_id" in needed and connection.koji_project_id is None
 
 
+def people_a_day(connection: Connection, launch: Launch) -> int | None:
+    """Return how many people a standing launch may start in a UTC day; None: it is limited as a whole.
+
+    Nobody where there would be no link: whoever sends a cohort cannot be told, and the people can wait.
+    """
+    if not launch.standing:
+        return None
+    return 0 if has_no_link(connection) else connection.connector_max_interviews_per_launch
+
+
 def handed(
     connection: Connection, launch: Launch, invitation: Invitation, answer: Started, now: int
 ) -> Handed:

@@ -84,11 +84,13 @@ class _Backend(httpcore.AsyncNetworkBackend):
 
 
 class TargetClient:
-    """Posts to targets. Keep one for the process; close it at the end."""
+    """Posts to a target over at most so many connections; close it at the end."""
 
-    def __init__(self, *, allow_private: bool) -> None:
+    def __init__(self, *, allow_private: bool, connections: int = 1) -> None:
         self._pool = httpcore.AsyncConnectionPool(
-            network_backend=_Backend(allow_private=allow_private), max_connections=200, keepalive_expiry=30
+            network_backend=_Backend(allow_private=allow_private),
+            max_connections=connections,
+            keepalive_expiry=30,
         )
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str]]:

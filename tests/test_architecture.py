@@ -50,6 +50,7 @@ IO = (
 PURE = (
     *(
         "anonymity",
+        "cohort_message",
         "deciding",
         "envelope",
         "hearing",

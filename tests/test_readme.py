@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from connector.operations import OPERATIONS
-from connector.settings import LAUNCH_DEFAULTS, Connection, Settings
+from connector.settings import COHORTS, LAUNCH_DEFAULTS, Connection, Settings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -31,7 +31,12 @@ def test_settings_page_names_each_setting_and_no_other() -> None:
         for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
         for name in re.findall(r"`([A-Z_]+)`", row)
     }
-    known = {*Connection.model_fields, *Settings.model_fields} - {"name", "connections"} - LAUNCH_DEFAULTS
+    known = (
+        {*Connection.model_fields, *Settings.model_fields}
+        - {"name", "connections"}
+        - LAUNCH_DEFAULTS
+        - {COHORTS}
+    )
     assert told == {name.upper() for name in known}
 
 
@@ -41,3 +46,12 @@ def test_each_promise_names_a_test_that_is_there(page: str) -> None:
     assert len(named) >= 10
     for path, test in named:
         assert f"def {test}" in (ROOT / path).read_text(encoding="utf-8"), (path, test)
+
+
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_each_link_into_the_repository_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []

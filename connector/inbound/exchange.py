@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Sequence
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
+
+from connector.errors import FieldError
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -20,6 +23,7 @@ class Exchange:
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.method: str = scope["method"]
         self.headers: Headers = scope["headers"]
+        self.query: bytes = scope.get("query_string", b"")
         self.begun = False
         self._receive = receive
         self._send = send
@@ -47,7 +51,14 @@ class Exchange:
         """Answer 200 with JSON; HEAD without the body."""
         await self._answer(200, b"application/json", b"" if self.method == "HEAD" else body)
 
-    async def problem(self, status: int, code: str, detail: str, *more: tuple[bytes, bytes]) -> None:
+    async def problem(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *more: tuple[bytes, bytes],
+        errors: Sequence[FieldError] = (),
+    ) -> None:
         """Answer with `application/problem+json` in the shape that every route of ours answers with."""
         words = detail if len(detail) <= _LONGEST_DETAIL else detail[: _LONGEST_DETAIL - 1] + "…"
         request_id = secrets.token_hex(8)
@@ -58,7 +69,7 @@ class Exchange:
             "detail": words,
             "code": code,
             "message": words,
-            "errors": [],
+            "errors": [{"detail": one.detail, "pointer": one.pointer} for one in errors],
             "request_id": request_id,
         }
         marked = (b"x-request-id", request_id.encode())

@@ -36,7 +36,6 @@ class HookLane:
 
     def __init__(self, context: Context, *, paced: bool = True) -> None:
         self._context = context
-        self._client = TargetClient(allow_private=context.settings.connector_allow_private_targets)
         self._rate = _RATE if paced else None
         self._busy: dict[str, asyncio.Task[None]] = {}
 
@@ -63,15 +62,21 @@ class HookLane:
 
     async def _serve(self, lease: Lease, hook: Hook, secret: str) -> None:
         ctx = self._context
+        # connections of its own: a pool looks at all of them at each request, and a dead target holds its own
+        client = TargetClient(allow_private=ctx.settings.connector_allow_private_targets, connections=AT_ONCE)
         try:
             while not ctx.stopping.is_set():
                 due = await ctx.ledger.hooks.due_for(hook.id, ctx.clock.now(), BATCH)
-                if not due or not await self._deliver(lease, hook, secret, due):
+                if not due or not await self._deliver(lease, client, hook, secret, due):
                     return
         except (Conflict, StoreUnavailable) as error:  # the lane's next owner, or this one, tries again
             _log.warning("hook_interrupted", hook=hook.id, code=error.reason)
+        finally:
+            await client.close()
 
-    async def _deliver(self, lease: Lease, hook: Hook, secret: str, due: list[Delivery]) -> bool:
+    async def _deliver(
+        self, lease: Lease, client: TargetClient, hook: Hook, secret: str, due: list[Delivery]
+    ) -> bool:
         """Deliver some; return whether the target takes more now."""
         ctx = self._context
         settled: list[Settled] = []
@@ -81,7 +86,7 @@ class HookLane:
             if self._rate is not None:
                 await ctx.clock.sleep(position / self._rate)
             async with gate:
-                settled.append(await self._try(hook, secret, delivery))
+                settled.append(await self._try(client, hook, secret, delivery))
 
         await asyncio.gather(*(one(position, delivery) for position, delivery in enumerate(due)))
         if any(one.state == "gone" for one in settled):
@@ -91,12 +96,12 @@ class HookLane:
         await ctx.ledger.hooks.settle(lease, settled, ctx.clock.now())
         return all(one.due is None for one in settled)
 
-    async def _try(self, hook: Hook, secret: str, delivery: Delivery) -> Settled:
+    async def _try(self, client: TargetClient, hook: Hook, secret: str, delivery: Delivery) -> Settled:
         now = self._context.clock.now()
         body = dumps(await triggers.render(self._context, delivery.event)).encode()
         headers = signed(secret, delivery.event.id, body, now)
         try:
-            status, answer = await self._client.post(hook.target_url, body, headers)
+            status, answer = await client.post(hook.target_url, body, headers)
         except PrivateTarget:
             return self._again(delivery, "private_target", {}, now)
         except (TimeoutError, httpcore.TimeoutException):
@@ -123,4 +128,3 @@ class HookLane:
         for task in self._busy.values():
             task.cancel()
         await asyncio.gather(*self._busy.values(), return_exceptions=True)
-        await self._client.close()

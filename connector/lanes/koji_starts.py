@@ -6,7 +6,7 @@ import uuid
 
 import structlog
 
-from connector.credits import cost, next_day
+from connector.credits import cost, launch_lane, next_day
 from connector.errors import (
     ConnectorError,
     CredentialsRejected,
@@ -18,7 +18,7 @@ from connector.errors import (
 from connector.inviting import Invitation, Launch
 from connector.lanes.koji_rest import PAUSES, Rest
 from connector.ports import Context, Koji, Lease
-from connector.starting import body_of, handed
+from connector.starting import body_of, handed, people_a_day
 
 _MOST_IN_DOUBT = 2
 _log = structlog.get_logger(__name__)
@@ -34,6 +34,7 @@ class Starts:
         self._rest = rest
         self._doubts = 0
         self._held: dict[str, int] = {}
+        self._full: dict[str, int] = {}
 
     async def recover(self, lease: Lease, *, unreachable: bool = False) -> None:
         """Give starts that a dead owner left an unknown outcome; each counts towards the two."""
@@ -53,7 +54,10 @@ class Starts:
         """Return who is next, unless the day's credits are used up."""
         now = self._context.clock.now()
         names = [name for name in self._connections if self._held.get(name, 0) <= now]
-        return await self._context.invitations.next_waiting(names, single=single) if names else None
+        self._full = {launch: until for launch, until in self._full.items() if until > now}
+        if not names:
+            return None
+        return await self._context.invitations.next_waiting(names, single=single, besides=self._full)
 
     async def probe(self) -> None:
         """Ask Koji for an interview that cannot exist: any sane answer will do."""
@@ -85,12 +89,25 @@ class Starts:
         if await ctx.invitations.credits_left(connection.credit_lane, cap, now) < price:
             self._hold(connection.name, now)
             return
+        people = people_a_day(connection, launch)
+        lane = launch_lane(launch.id)
+        if people is not None and await ctx.invitations.credits_left(lane, people, now) < 1:
+            self._full[launch.id] = next_day(now)
+            return
         await self._koji.turn()
         begun = await ctx.invitations.begin_start(
-            lease, invitation, credit_lane=connection.credit_lane, cost=price, cap=cap, now=ctx.clock.now()
+            lease,
+            invitation,
+            credit_lane=connection.credit_lane,
+            cost=price,
+            cap=cap,
+            now=ctx.clock.now(),
+            people_a_day=people,
         )
         if begun == "held":
             self._hold(connection.name, ctx.clock.now())
+        elif begun == "full":
+            self._full[launch.id] = next_day(ctx.clock.now())
         elif begun == "sending":
             await self._send(lease, launch, invitation, price)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from connector.credits import cost, next_day
 from connector.inviting import Invitation
 from connector.ports import Context, Lease
-from connector.starting import handed_a_link
+from connector.starting import handed_a_link, people_a_day
 
 _BATCH = 100
 
@@ -18,6 +18,7 @@ class LinkLane:
         self._context = context
         self._connection = connection
         self._held_until = 0
+        self._full: dict[str, int] = {}
 
     async def recover(self, lease: Lease, /) -> None:
         """Put on record as in doubt what a dead owner left: nobody may have two links."""
@@ -29,9 +30,13 @@ class LinkLane:
         for _ in range(_BATCH):
             if (wait := self._held_until - ctx.clock.now()) > 0:
                 return wait
+            now = ctx.clock.now()
+            self._full = {launch: until for launch, until in self._full.items() if until > now}
             one = None
             for single in (True, False):
-                one = one or await ctx.invitations.next_waiting([self._connection], single=single)
+                one = one or await ctx.invitations.next_waiting(
+                    [self._connection], single=single, besides=self._full
+                )
             if one is None or ctx.stopping.is_set():
                 return await self._expired(lease)
             await self._hand_out(lease, one)
@@ -51,9 +56,12 @@ class LinkLane:
             cost=cost(launch.options.mode or connection.koji_default_mode),
             cap=connection.connector_max_credits_per_day,
             now=now,
+            people_a_day=people_a_day(connection, launch),
         )
         if begun == "held":
             self._held_until = next_day(now)
+        elif begun == "full":
+            self._full[launch.id] = next_day(now)
         elif begun == "sending":
             await ctx.invitations.started(lease, one.id, handed_a_link(connection, launch, one, now), now)
 

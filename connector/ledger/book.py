@@ -16,6 +16,7 @@ from connector.ledger import (
     auditing,
     binding,
     budget,
+    cohorts,
     counters,
     events,
     inbox,
@@ -30,6 +31,7 @@ from connector.ledger import (
     syncs,
     tokens,
 )
+from connector.ledger.cohort_book import CohortBook
 from connector.ledger.dialect import empty_log, share_suppressions, writer_engine
 from connector.ledger.forgetting_book import ForgettingBook
 from connector.ledger.hook_book import HookBook
@@ -74,6 +76,7 @@ class Book:
         self.hash_user: Callable[[str], str]
         self.launches: LaunchBook
         self.invitations: InvitationBook
+        self.cohort_messages: CohortBook
         self.forgettings: ForgettingBook
         self.hooks: HookBook
         self._keep_out: Callable[[Connection, Sequence[Sync]], list[Sync]]
@@ -85,6 +88,7 @@ class Book:
         self.hash_user = partial(keys.keyed_hash, key)
         self.launches = LaunchBook(self, key, plan_key)
         self.invitations = InvitationBook(self, seal, unseal)
+        self.cohort_messages = CohortBook(self, key)
         self.hooks = HookBook(self, seal, unseal)
         self.forgettings = ForgettingBook(self, self._url, key, seal, unseal)
         self._keep_out = lambda c, changed: respondents.keep_out(c, key, changed)
@@ -356,6 +360,7 @@ class Book:
             lambda c: pruning.prune_syncs(c, before, now, _PRUNE_CHUNK),
             lambda c: pruning.prune_invitations(c, before, now, _PRUNE_CHUNK),
             lambda c: pruning.prune_launches(c, before, _PRUNE_CHUNK),
+            lambda c: cohorts.prune(c, before, _PRUNE_CHUNK),
         ):
             while removed := await self.write(remove):
                 total += removed

@@ -22,7 +22,15 @@ from connector.ledger.keys import keyed_hash
 from connector.ledger.launch_rows import finish, move
 from connector.ledger.people import alias_keys, behind
 from connector.ledger.respondents import external_key
-from connector.ledger.schema import alias, invitation, launch, launch_source
+from connector.ledger.schema import (
+    alias,
+    cohort_message,
+    cohort_piece,
+    cohort_told,
+    invitation,
+    launch,
+    launch_source,
+)
 from connector.ledger.schema import inbox as inbox_table
 from connector.ledger.schema import sync as sync_table
 from connector.naming import Names
@@ -80,6 +88,7 @@ def forget(
     names = Names(person.emails, {*person.user_ids, *ids, *(row.id for row in invited)})
     counts["deliveries"] += _erase_unreadable(connection, name, names)
     counts["launches"] += _erase_launches(connection, key, name, person, invited)
+    counts["deliveries"] += _erase_cohort_messages(connection, key, name, person)
     users = {one for one in person.user_ids | known if unusable(one, rules.min_id_length) is None}
     return counts, ids, users
 
@@ -281,4 +290,21 @@ def _erase_launches(
             told = dumps({**options, "metadata": {}})
             connection.execute(update(launch).where(launch.c.id == launch_id).values(options=told))
             changed.add(launch_id)
+    return len(changed)
+
+
+def _erase_cohort_messages(connection: Connection, key: bytes, name: str, person: Person) -> int:
+    """Remove them from messages that are not decided over, and when a cohort told of them."""
+    on_it = cohort_message.c.connection == name
+    query = select(cohort_piece).join(cohort_message, cohort_message.c.id == cohort_piece.c.message)
+    changed: set[int] = set()
+    names = Names(person.emails, person.user_ids)
+    for row in _naming(connection, query.where(on_it), cohort_piece.c.members, names):
+        members = loads(row.members)
+        left = [one for one in members if person.keys.isdisjoint(alias_keys(key, name, Member(*one)))]
+        if len(left) < len(members):
+            piece = (cohort_piece.c.message == row.message) & (cohort_piece.c.position == row.position)
+            connection.execute(update(cohort_piece).where(piece).values(members=dumps(left)))
+            changed.add(row.message)
+    connection.execute(delete(cohort_told).where(cohort_told.c.key.in_(sorted(person.keys))))
     return len(changed)

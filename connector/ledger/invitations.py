@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, exists, func, select, text, update
 
 from connector.anonymity import is_nobodys
-from connector.credits import day_of
+from connector.credits import day_of, launch_lane
 from connector.hooks import EventType
 from connector.inviting import Handed, Invitation, InvitationState, LaunchStatus
 from connector.ledger import events, people
@@ -23,8 +23,13 @@ _ENSURE_DAY = text(
 )
 
 
-def next_waiting(connection: Connection, names: Sequence[str], *, single: bool) -> Invitation | None:
-    """Return who is next: the oldest running launch that has somebody waiting, in the cohort's order."""
+def next_waiting(
+    connection: Connection, names: Sequence[str], *, single: bool, besides: Collection[str] = ()
+) -> Invitation | None:
+    """Return who is next: the oldest running launch that has somebody waiting, in the cohort's order.
+
+    The launches `besides` are left alone.
+    """
     oldest = (
         select(launch.c.id)
         .where(
@@ -32,6 +37,7 @@ def next_waiting(connection: Connection, names: Sequence[str], *, single: bool) 
             launch.c.status == LaunchStatus.RUNNING,
             launch.c.waiting > 0,
             launch.c.single == single,
+            launch.c.id.not_in(besides),
         )
         .order_by(launch.c.started_at, launch.c.id)
         .limit(1)
@@ -47,14 +53,24 @@ def next_waiting(connection: Connection, names: Sequence[str], *, single: bool) 
 
 
 def begin_start(
-    connection: Connection, one: Invitation, *, credit_lane: str, cost: int, cap: int, now: int
+    connection: Connection,
+    one: Invitation,
+    *,
+    credit_lane: str,
+    cost: int,
+    cap: int,
+    now: int,
+    people_a_day: int | None = None,
 ) -> str:
-    """Commit that an interview is about to be started: `sending`, `held` or `gone`.
+    """Commit that an interview is about to be started: `sending`, `held`, `full` or `gone`.
 
     Whoever was forgotten since they wait, or turned out to be somebody who was, is called off.
     """
     if credits_left(connection, credit_lane, cap, now) < cost:
         return "held"
+    people_lane = launch_lane(one.launch_id)
+    if people_a_day is not None and credits_left(connection, people_lane, people_a_day, now) < 1:
+        return "full"
     runs = exists().where(launch.c.id == invitation.c.launch_id, launch.c.status == LaunchStatus.RUNNING)
     taken = update(invitation).where(
         invitation.c.id == one.id, invitation.c.state == InvitationState.WAITING, runs
@@ -69,6 +85,8 @@ def begin_start(
         return "gone"
     move(connection, one.launch_id, "waiting", "sending")
     spend(connection, credit_lane, day_of(now), cost)
+    if people_a_day is not None:
+        spend(connection, people_lane, day_of(now), 1)
     return "sending"
 
 
@@ -134,12 +152,15 @@ def tell_invited(connection: Connection, invitation_id: str, now: int) -> None:
 def not_started(connection: Connection, invitation_id: str, *, credit_lane: str, cost: int, now: int) -> None:
     """Put back a start that surely did not happen, with its credits; or call it off with its launch."""
     mine = select(invitation.c.launch_id).where(invitation.c.id == invitation_id).scalar_subquery()
-    locked = select(launch.c.status).where(launch.c.id == mine).with_for_update()
-    called_off = connection.execute(locked).scalar() == LaunchStatus.CANCELLED
+    locked = select(launch.c.id, launch.c.status, launch.c.standing).where(launch.c.id == mine)
+    row = connection.execute(locked.with_for_update()).first()
+    called_off = row is not None and row.status == LaunchStatus.CANCELLED
     state = InvitationState.CANCELLED if called_off else InvitationState.WAITING
     values = {"taken_at": None} if called_off else None
     if (since := _settle(connection, invitation_id, state, now, values)) is not None:
         spend(connection, credit_lane, day_of(since), -cost)
+        if row is not None and row.standing:
+            spend(connection, launch_lane(row.id), day_of(since), -1)
 
 
 def in_doubt(connection: Connection, invitation_id: str, words: str, now: int) -> None:

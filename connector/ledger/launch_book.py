@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -163,18 +163,36 @@ class InvitationBook:
         self._seal = seal
         self._unseal = unseal
 
-    async def next_waiting(self, connections: Sequence[str], *, single: bool) -> Invitation | None:
+    async def next_waiting(
+        self, connections: Sequence[str], *, single: bool, besides: Collection[str] = ()
+    ) -> Invitation | None:
         """Return who is next."""
-        return await self._store.read(lambda c: invitations.next_waiting(c, connections, single=single))
+        return await self._store.read(
+            lambda c: invitations.next_waiting(c, connections, single=single, besides=besides)
+        )
 
     async def begin_start(
-        self, lease: Lease, invitation: Invitation, *, credit_lane: str, cost: int, cap: int, now: int
+        self,
+        lease: Lease,
+        invitation: Invitation,
+        *,
+        credit_lane: str,
+        cost: int,
+        cap: int,
+        now: int,
+        people_a_day: int | None = None,
     ) -> str:
         """Commit that an interview is about to be started."""
         return await self._fenced(
             lease,
             lambda c: invitations.begin_start(
-                c, invitation, credit_lane=credit_lane, cost=cost, cap=cap, now=now
+                c,
+                invitation,
+                credit_lane=credit_lane,
+                cost=cost,
+                cap=cap,
+                now=now,
+                people_a_day=people_a_day,
             ),
         )
 

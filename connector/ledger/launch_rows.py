@@ -97,7 +97,10 @@ def nobody_waits() -> ColumnElement[bool]:
 def finish(connection: Connection, launch_id: str, now: int) -> None:
     """End a launch that has nobody left."""
     done = update(launch).where(
-        launch.c.id == launch_id, launch.c.status.in_(("running", "paused")), nobody_waits()
+        launch.c.id == launch_id,
+        launch.c.status.in_(("running", "paused")),
+        ~launch.c.standing,
+        nobody_waits(),
     )
     if connection.execute(done.values(status="finished", finished_at=now, pause_reason=None)).rowcount:
         tell_launch(connection, EventType.LAUNCH_FINISHED, launch_id, now)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, insert, literal, select, tuple_, upda
 from connector.hooks import EventType
 from connector.inviting import Invitation, InvitationState, Launch, LaunchStatus, Phase
 from connector.ledger.batch import fetch, storable
+from connector.ledger.cohort_people import approve
 from connector.ledger.launch_rows import (
     find_launch,
     finish,
@@ -76,7 +77,7 @@ def cancel(connection: Connection, launch_id: str, now: int) -> Launch | None:
         called_off = (
             update(invitation)
             .where(invitation.c.launch_id == one.id, invitation.c.state == state)
-            .values(state=InvitationState.CANCELLED, taken_at=None, updated_at=now)
+            .values(state=InvitationState.CANCELLED, taken_at=None, counted_day=None, updated_at=now)
         )
         move(connection, one.id, state, "cancelled", connection.execute(called_off).rowcount)
     connection.execute(delete(launch_source).where(launch_source.c.launch_id == one.id))
@@ -114,6 +115,8 @@ def resume(connection: Connection, launch_id: str, in_doubt: str | None, now: in
         move(connection, one.id, "in_doubt", "waiting", n)
         if n and one.status is LaunchStatus.FINISHED:
             values = {"status": LaunchStatus.RUNNING, "finished_at": None}
+    if one.standing:
+        approve(connection, one.id)
     if one.status is LaunchStatus.PAUSED:
         values = {"status": LaunchStatus.RUNNING, "pause_reason": None}
     if values:

@@ -91,12 +91,22 @@ def add_choices(
     connection: Connection, launch_id: str, choices: Sequence[Choice], taught: Sequence[Choice], now: int
 ) -> bool:
     """Store decisions over the next rows of a cohort; False when the launch was called off."""
-    shown = [choice for choice in choices if is_example(choice)][:MOST_EXAMPLES]
-    if taught or shown:
+    if taught or any(map(is_example, choices)):
         lock_people(connection)  # before the launch, as whoever forgets does
     one = find_launch(connection, launch_id, lock=True)
     if one is None or one.status is not LaunchStatus.PLANNING:
         return False
+    store_choices(connection, one, choices, taught, now)
+    return True
+
+
+def store_choices(
+    connection: Connection, one: Launch, choices: Sequence[Choice], taught: Sequence[Choice], now: int
+) -> None:
+    """Add decisions to a launch: who is invited is planned, others are counted.
+
+    The caller has the launch locked, and before it the people where the decisions teach or show anybody.
+    """
     persons: Mapping[int, int] = {}
     if taught:
         persons = people.learn(connection, taught)
@@ -119,12 +129,12 @@ def add_choices(
     skipped = Counter(one.skipped)
     skipped.update(str(choice.reason) for choice in choices if choice.reason is not None)
     examples = list(one.examples)
-    shown = shown[: MOST_EXAMPLES - len(examples)]
+    shown = [choice for choice in choices if is_example(choice)][: MOST_EXAMPLES - len(examples)]
     gone = people.forgotten(connection, [key for choice in shown for key in choice.keys])
     examples += [
         (choice.member.user_id or "", str(choice.reason)) for choice in shown if gone.isdisjoint(choice.keys)
     ]
-    changed = update(launch).where(launch.c.id == launch_id)
+    changed = update(launch).where(launch.c.id == one.id)
     connection.execute(
         changed.values(
             members_total=one.members_total + len(choices),
@@ -133,7 +143,6 @@ def add_choices(
             examples=storable(dumps(examples)) if examples else None,
         )
     )
-    return True
 
 
 def _kept_out(choice: Choice, persons: Mapping[int, int]) -> Choice:
@@ -245,6 +254,17 @@ def activate(connection: Connection, launch_id: str, rules: Rules, now: int, lim
     connection.execute(update(launch).where(launch.c.id == launch_id).values(**values))
     finish(connection, launch_id, now)
     return more
+
+
+def taken_by(connection: Connection, persons: Sequence[int]) -> set[int]:
+    """Return those of these people whom no other launch may invite."""
+    return {row[0] for row in _TAKEN.fetch(connection, [(one,) for one in persons])} if persons else set()
+
+
+def drop_planned(connection: Connection, ids: Sequence[str]) -> None:
+    """Delete planned invitations."""
+    if ids:
+        _DROP.execute(connection, [(one,) for one in ids])
 
 
 def delete_unused(connection: Connection, before: int) -> int:

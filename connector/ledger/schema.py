@@ -19,6 +19,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    false,
     inspect,
     text,
 )
@@ -44,9 +45,19 @@ def _respondents(connection: Connection) -> None:
         invitation_person.create(connection)
 
 
+def _standing_launches(connection: Connection) -> None:
+    """Let a launch grow with a cohort's webhook, and its people be counted by the day they came."""
+    if inspect(connection).has_table(invitation.name):
+        connection.exec_driver_sql("ALTER TABLE launch ADD COLUMN standing BOOLEAN NOT NULL DEFAULT false")
+        connection.exec_driver_sql("ALTER TABLE invitation ADD COLUMN counted_day INTEGER")
+        launch_standing.create(connection)
+        invitation_counted.create(connection)
+
+
 UPGRADES: tuple[Upgrade, ...] = (
     _only_new_tables,  # launches and invitations
     _respondents,  # tokens, the audit log, forgetting
+    _standing_launches,  # triggers and hooks, messages of the cohort webhook
 )
 """What changes existing tables: the first brings version 1 to version 2."""
 
@@ -295,6 +306,7 @@ launch = Table(
     Column("skipped", Text, nullable=False),
     Column("examples", Text),
     Column("planned", Integer, nullable=False),
+    Column("standing", Boolean, nullable=False, server_default=false()),
     *(
         Column(name, Integer, nullable=False)
         for name in (
@@ -321,6 +333,16 @@ launch = Table(
         sqlite_where=text("status IN ('running', 'paused')"),
         postgresql_where=text("status IN ('running', 'paused')"),
     ),
+)
+
+# one that grows with a cohort's webhook
+launch_standing = Index(
+    "launch_standing",
+    launch.c.connection,
+    launch.c.cohort_id,
+    launch.c.created_at,
+    sqlite_where=launch.c.standing,
+    postgresql_where=launch.c.standing,
 )
 
 launch_source = Table(
@@ -357,6 +379,7 @@ invitation = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("pruned_at", BigInteger),
+    Column("counted_day", Integer),  # as whose new people of which UTC day: those whom nobody approved
     Index("invitation_listed", "launch_id", "position"),
     Index("invitation_state", "launch_id", "state", "position"),
     Index(
@@ -395,6 +418,13 @@ invitation = Table(
 )
 
 invitation_person = Index("invitation_person", invitation.c.person, invitation.c.taken_at, invitation.c.state)
+invitation_counted = Index(
+    "invitation_counted",
+    invitation.c.connection,
+    invitation.c.counted_day,
+    sqlite_where=invitation.c.counted_day.is_not(None),
+    postgresql_where=invitation.c.counted_day.is_not(None),
+)
 alias = Table(
     "alias",
     metadata,
@@ -521,4 +551,49 @@ token = Table(
     Column("connections", Text),  # JSON; null: all
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
+)
+
+# a message of Amplitude's cohort webhook; its people are in the pieces until they are decided over
+cohort_message = Table(
+    "cohort_message",
+    metadata,
+    Column("id", _serial, primary_key=True, autoincrement=True),
+    Column("connection", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("cohort_id", Text, nullable=False),
+    Column("cohort_name", Text),
+    Column("in_cohort", Boolean, nullable=False),
+    Column("computed_at", BigInteger, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("held", Boolean, nullable=False),
+    Index("cohort_message_once", "connection", "message_id", unique=True),
+    Index(
+        "cohort_message_open",
+        "connection",
+        "computed_at",
+        "id",
+        sqlite_where=text("stage <> 'done'"),
+        postgresql_where=text("stage <> 'done'"),
+    ),
+    Index("cohort_message_received", "received_at"),
+)
+
+cohort_piece = Table(
+    "cohort_piece",
+    metadata,
+    Column("message", _serial, primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True),
+    Column("members", Text, nullable=False),
+)
+
+# when a cohort was computed that last told of somebody, who is only an alias's keyed hash
+cohort_told = Table(
+    "cohort_told",
+    metadata,
+    Column("key", _serial, primary_key=True, autoincrement=False),
+    Column("cohort_id", Text, primary_key=True),
+    Column("computed_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Index("cohort_told_updated", "updated_at"),
 )

@@ -62,7 +62,7 @@ async def execute(
 def _check(ctx: Context, op: AnyOperation, payload: Input) -> None:
     check_scope(ctx.caller, op)
     if not op.spans_connections or "connection" in payload.model_fields_set:
-        _check_connection(ctx, ctx.caller, payload.connection)
+        check_connection(ctx, ctx.caller, payload.connection)
 
 
 async def _execute(
@@ -112,8 +112,9 @@ def check_scope(caller: Caller, op: AnyOperation) -> None:
         )
 
 
-def _check_connection(ctx: Context, caller: Caller, name: str) -> None:
-    # before anything tells whether it exists
+def check_connection(ctx: Context, caller: Caller, name: str) -> None:
+    """Raise `Forbidden` for a connection that is not the caller's, `NotFound` for one that is not there."""
+    # the first before anything tells whether it exists
     if not caller.may_use(name):
         detail = f"this token is not for the connection {name}; list_connections tells which it is for"
         raise Forbidden(

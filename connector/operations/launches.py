@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from connector.credits import cost, next_day
+from connector.credits import cost, launch_lane, next_day
 from connector.errors import (
     Conflict,
     ConnectorError,
@@ -24,11 +24,15 @@ from connector.operations.base import Input, Output
 from connector.operations.receipts import time_text
 from connector.operations.status_url import status_url
 from connector.ports import Context
-from connector.starting import has_no_link
+from connector.starting import has_no_link, people_a_day
 
 INVITED = (InvitationState.STARTED, InvitationState.COMPLETED, InvitationState.EXPIRED)
 SHOWN = 50
 SELF_RESUMING = frozenset({"koji_unreachable", "daily_credits"})
+_APPROVAL = (
+    "More people came in a day than CONNECTOR_COHORT_APPROVE_ABOVE allows; resume_launch approves all "
+    "who wait."
+)
 _MINUTE = 61
 _FIRST, _LONGEST = 0.02, 0.5
 _FAILURES: dict[str, type[ConnectorError]] = {
@@ -77,8 +81,8 @@ class LaunchOutput(Output):
     )
     pause_reason: str | None = Field(
         description="daily_credits and koji_unreachable end by themselves (resumes_at); koji_credits, "
-        "koji_key "
-        "and koji_permission wait for resume_launch."
+        "koji_key, koji_permission and approval (a cohort's webhook brought more people than may be invited "
+        "without) wait for resume_launch."
     )
     resumes_at: str | None = Field(description="When a pause ends by itself, ISO 8601 in UTC.")
     status_url: str = Field(description="The address that tells how it goes on.")
@@ -182,6 +186,8 @@ async def until(ctx: Context, launch: Launch, seconds: float) -> Launch:
             break
         if launch.status is LaunchStatus.RUNNING and await pause_of(ctx, launch):
             break
+        if launch.standing and await _is_done_for_today(ctx, launch):
+            break
         await ctx.clock.sleep(pause)
         pause = min(pause * 1.5, _LONGEST)
         launch = await ctx.launches.find(launch.id) or launch
@@ -191,7 +197,7 @@ async def until(ctx: Context, launch: Launch, seconds: float) -> Launch:
 async def pause_of(ctx: Context, launch: Launch) -> tuple[str, int | None, str] | None:
     """Return why a launch rests: a code, when it ends by itself (ms), and words; None while it goes on."""
     if launch.status is LaunchStatus.PAUSED:
-        words = await _words(ctx, launch)
+        words = _APPROVAL if launch.pause_reason == "approval" else await _words(ctx, launch)
         return launch.pause_reason or "", None, words or "Paused; resume_launch lets it go on."
     if launch.status is not LaunchStatus.RUNNING or not launch.left:
         return None
@@ -237,6 +243,7 @@ async def shown(
     connection = ctx.connection(launch.connection)
     planned = launch.status is LaunchStatus.PLANNED
     single = found[0] if launch.to_invite == 1 and found else None
+    is_full = launch.standing and bool(launch.left) and await _is_done_for_today(ctx, launch)
     code, resumes_at, words = paused or (None, None, launch.words or None)
     return LaunchOutput(
         launch_id=launch.id,
@@ -258,8 +265,10 @@ async def shown(
         cancelled=launch.cancelled,
         skipped=dict(launch.skipped),
         credits_estimate=launch.to_invite * cost(launch.options.mode or connection.koji_default_mode),
-        eta_seconds=None if paused or launch.status is LaunchStatus.PLANNING else _eta(ctx, launch),
-        warnings=_warnings(ctx, launch),
+        eta_seconds=None
+        if paused or is_full or launch.status is LaunchStatus.PLANNING
+        else _eta(ctx, launch),
+        warnings=_warnings(ctx, launch, is_full=is_full),
         invitations=[item(one) for one in found[:limit]],
         interview_id=single.interview_id if single else None,
         interview_link=single.link if single else None,
@@ -292,10 +301,27 @@ def _eta(ctx: Context, launch: Launch) -> int:
     return -(-people * _MINUTE // connection.koji_rate_limit_per_minute)
 
 
-def _warnings(ctx: Context, launch: Launch) -> list[str]:
+async def _is_done_for_today(ctx: Context, launch: Launch) -> bool:
+    """Tell whether a standing launch has nobody left, or nobody whom it may start this UTC day."""
+    if not launch.left and not launch.planned:
+        return True
+    cap = people_a_day(ctx.connection(launch.connection), launch)
+    lane = launch_lane(launch.id)
+    full = cap is not None and await ctx.invitations.credits_left(lane, cap, ctx.clock.now()) < 1
+    return full and not launch.sending
+
+
+def _warnings(ctx: Context, launch: Launch, *, is_full: bool) -> list[str]:
     connection = ctx.connection(launch.connection)
     found = []
-    if has_no_link(connection):
+    if launch.standing and has_no_link(connection):
+        found.append("KOJI_PROJECT_ID is not set: nobody of this cohort is started, as there is no link.")
+    elif is_full:
+        found.append(
+            "People wait for the next UTC day: CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH is "
+            f"{connection.connector_max_interviews_per_launch} a day for a cohort's webhook."
+        )
+    elif has_no_link(connection):
         found.append("KOJI_PROJECT_ID is not set: people get a link only where Koji's answer carries one.")
     if launch.in_doubt:
         found.append(

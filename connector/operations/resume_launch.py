@@ -46,7 +46,7 @@ RESUME_LAUNCH = Operation(
     title="Resume a launch",
     summary=(
         "Let a paused launch go on after its cause was mended (credits, key, permission), and try Koji's "
-        "key again. "
+        "key again. A launch that waits for approval invites all who wait then. "
         "With in_doubt, decide over starts whose outcome nobody knows. Starts interviews and spends credits."
     ),
     input=ResumeLaunchInput,

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from starlette.requests import Request
 
@@ -41,13 +41,14 @@ class Gate:
         self._context = context
         self._failures = Failures()
 
-    async def caller(self, request: Request) -> Caller:
+    async def caller(self, request: Request, *, also: Iterable[str] = ()) -> Caller:
         """Return the caller whose token a request carries.
 
-        The token is a Bearer token, an X-API-Key, or the password of Basic authentication. Raises
+        The token is a Bearer token, an X-API-Key, or the password of Basic authentication; `also` are
+        tokens that stand where only this route looks for them. Raises
         `Unauthenticated`, later and later to an address that goes on failing, or `TooManyFailures`.
         """
-        presented = list(_presented(request.headers))
+        presented = [*_presented(request.headers), *filter(None, also)]
         caller = self._fixed(presented) or await self._named(presented)
         if caller is not None:
             return caller

@@ -16,9 +16,9 @@ from starlette.routing import Route
 from connector.callers import Caller
 from connector.errors import FieldError, Forbidden, InvalidInput, NotFound
 from connector.hooks import EventType, Hook
+from connector.mapping import iso
 from connector.operations.audited import Entry, entered
 from connector.operations.base import Effect
-from connector.operations.receipts import time_text
 from connector.ports import Context
 from connector.surfaces.auth import Gate
 from connector.surfaces.request import read_model
@@ -40,6 +40,43 @@ class Subscribe(BaseModel):
     connection: str = Field("default", description="Of which connection.")
 
 
+class Subscribed(BaseModel):
+    """A subscription as it was made."""
+
+    id: str = Field(description="The subscription's id.")
+    event: str = Field(description="Of which trigger.")
+    target_url: str = Field(description="Where to.")
+    secret: str = Field(description="Signs each delivery, as Standard Webhooks; shown here only.")
+
+
+class Subscription(BaseModel):
+    """A subscription as it is listed."""
+
+    id: str = Field(description="The subscription's id.")
+    event: str = Field(description="Of which trigger.")
+    target_url: str = Field(description="Where to.")
+    connection: str = Field(description="Of which connection.")
+    created_at: str = Field(description="Since when, ISO 8601.")
+
+
+class Delivery(BaseModel):
+    """What became of one event for one subscription."""
+
+    id: str = Field(description="The event's id.")
+    type: str = Field(description="The trigger's name.")
+    timestamp: str = Field(description="When it happened, ISO 8601.")
+    state: str = Field(description="waiting, delivered or failed.")
+    tries: int = Field(description="How often it was sent.")
+    outcome: str | None = Field(description="The last answer: a status, or what went wrong.")
+    updated_at: str = Field(description="When that was, ISO 8601.")
+
+
+class Replayed(BaseModel):
+    """How many failed deliveries are sent again."""
+
+    replayed: int = Field(description="Deliveries that wait again.")
+
+
 def hook_routes(context: Callable[[], Context], gate: Gate) -> list[Route]:
     """Return the routes of subscriptions and of their deliveries."""
 
@@ -55,9 +92,9 @@ def hook_routes(context: Callable[[], Context], gate: Gate) -> list[Route]:
         async with noted(ctx, caller, "subscribe", Effect.WRITE, asked.connection) as entry:
             hook, secret = await ctx.ledger.hooks.subscribe(fresh, new_secret())
             entry.outcome, entry.made = "done", {"hook_id": hook.id}
-        told = {"id": hook.id, "event": hook.event, "target_url": hook.target_url, "secret": secret}
+        told = Subscribed(id=hook.id, event=hook.event, target_url=hook.target_url, secret=secret)
         where = f"{ctx.settings.public_url.rstrip('/')}/hooks/{hook.id}"
-        return JSONResponse(told, 201, {**HEADERS, "Location": where})
+        return JSONResponse(told.model_dump(), 201, {**HEADERS, "Location": where})
 
     async def listed(request: Request) -> Response:
         ctx, caller = context(), await gate.caller(request)
@@ -66,13 +103,13 @@ def hook_routes(context: Callable[[], Context], gate: Gate) -> list[Route]:
         found = await ctx.ledger.hooks.listed(ours, request.query_params.get("target_url"))
         return JSONResponse(
             [
-                {
-                    "id": one.id,
-                    "event": one.event,
-                    "target_url": one.target_url,
-                    "connection": one.connection,
-                    "created_at": time_text(one.created_at),
-                }
+                Subscription(
+                    id=one.id,
+                    event=one.event,
+                    target_url=one.target_url,
+                    connection=one.connection,
+                    created_at=iso(one.created_at),
+                ).model_dump()
                 for one in found
             ],
             headers=HEADERS,
@@ -98,15 +135,15 @@ def hook_routes(context: Callable[[], Context], gate: Gate) -> list[Route]:
         found = await ctx.ledger.hooks.deliveries(ours, request.path_params["hook_id"], NEWEST)
         return JSONResponse(
             [
-                {
-                    "id": one.event.id,
-                    "type": one.event.type,
-                    "timestamp": time_text(one.event.at),
-                    "state": one.state,
-                    "tries": one.tries,
-                    "outcome": one.outcome,
-                    "updated_at": time_text(one.updated_at),
-                }
+                Delivery(
+                    id=one.event.id,
+                    type=one.event.type,
+                    timestamp=iso(one.event.at),
+                    state=one.state,
+                    tries=one.tries,
+                    outcome=one.outcome,
+                    updated_at=iso(one.updated_at),
+                ).model_dump()
                 for one in found
             ],
             headers=HEADERS,
@@ -121,7 +158,7 @@ def hook_routes(context: Callable[[], Context], gate: Gate) -> list[Route]:
             n = await ctx.ledger.hooks.replay(ours, hook_id, ctx.clock.now())
             entry.outcome = "done"
         ctx.wake("hooks")
-        return JSONResponse({"replayed": n}, headers=HEADERS)
+        return JSONResponse(Replayed(replayed=n).model_dump(), headers=HEADERS)
 
     return [
         Route("/hooks", subscribe, methods=["POST"]),

@@ -24,6 +24,7 @@ from connector.surfaces.published import published_routes
 from connector.surfaces.request import read_input
 
 ContextOf = Callable[[], Context]
+RouteOf = Callable[[ContextOf, Gate], Route]
 
 
 def routes(
@@ -32,11 +33,13 @@ def routes(
     context: ContextOf,
     tokens: Mapping[str, bytes],
     version: str,
+    beside: Sequence[RouteOf] = (),
 ) -> list[Route]:
     """Return the routes of the operations, of what describes them, and of what tells the server's health.
 
     `context` is asked at each request; `tokens` maps the names of tokens with every scope to digests
-    (`auth.token_digest`), others are in the book. Serve the routes inside `boundary.Boundary`, with
+    (`auth.token_digest`), others are in the book. `beside` are routes that let the same
+    callers in. Serve the routes inside `boundary.Boundary`, with
     `problem.on_http_exception` as the handler of `HTTPException`.
     """
     gate = Gate(tokens, context)
@@ -46,6 +49,7 @@ def routes(
         *trigger_routes(context, gate),
         *probe_routes(context, gate, version),
         *published_routes(operations, context, version),
+        *(route(context, gate) for route in beside),
     ]
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from connector.operations.base import AnyOperation, Effect, Output
 from connector.surfaces.annotations import kinds
+from connector.surfaces.examples import EXAMPLES
+from connector.surfaces.openapi_beside import beside, event_parts
 from connector.surfaces.problem import Problem
-from connector.surfaces.schema_words import Schema, resolved
+from connector.surfaces.problem_examples import PROBLEMS
+from connector.surfaces.schema_words import REF, Schema, resolved
 
 PROBLEM = "problem"  # no operation has this name: theirs begin with a verb
-REF = "#/components/schemas/{model}"
 
 REFUSALS = {
     "401": "No token, or a wrong one.",
@@ -27,6 +29,8 @@ REFUSALS = {
     "502": "Koji or Amplitude refused.",
     "503": "Koji, Amplitude or the store is unavailable; see Retry-After.",
 }
+
+MALFORMED = "Signed, and no JSON."  # only webhooks answer so
 
 EFFECTS = {
     Effect.READ: "Changes nothing that anyone would notice.",
@@ -48,10 +52,11 @@ ME = {
 
 
 def openapi(operations: Sequence[AnyOperation], *, public_url: str, version: str) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document of the operations, served at `public_url`."""
+    """Return the OpenAPI 3.1 document of the operations and what is beside them, served at `public_url`."""
     schemas, definitions = _schemas(operations)
     paths: dict[str, Any] = {f"/actions/{op.name}": _path(op, schemas, definitions) for op in operations}
     paths["/me"] = {"get": _me()}
+    paths |= beside()
     return {
         "openapi": "3.1.0",
         "info": {
@@ -64,8 +69,11 @@ def openapi(operations: Sequence[AnyOperation], *, public_url: str, version: str
         "tags": [{"name": effect.value, "description": words} for effect, words in EFFECTS.items()],
         "paths": paths,
         "components": {
-            "schemas": definitions,
-            "responses": {status: _problem(status, words, schemas) for status, words in REFUSALS.items()},
+            "schemas": {**event_parts(), **definitions},
+            "responses": {
+                status: _problem(status, words, schemas)
+                for status, words in {"400": MALFORMED, **REFUSALS}.items()
+            },
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -112,11 +120,12 @@ def _path(op: AnyOperation, schemas: Schemas, definitions: dict[str, Any]) -> di
         "responses": _responses(op, schemas),
     }
     required = bool(resolved(asked, definitions).get("required"))
+    example = EXAMPLES.get(op.name)
     post = {
         "operationId": op.name,
         **described,
         "parameters": [] if op.effect is Effect.READ else [_idempotency_header()],
-        "requestBody": {"required": required, "content": _json(asked)},
+        "requestBody": {"required": required, "content": _json(asked, example and example.asked)},
     }
     if op.effect is not Effect.READ:
         return {"post": post}
@@ -130,7 +139,9 @@ def _path(op: AnyOperation, schemas: Schemas, definitions: dict[str, Any]) -> di
 
 def _responses(op: AnyOperation, schemas: Schemas) -> dict[str, Any]:
     answered = schemas[op.name, "serialization"]
-    responses: dict[str, Any] = {"200": {"description": "Finished.", "content": _json(answered)}}
+    example = EXAMPLES.get(op.name)
+    content = _json(answered, example and example.answered)
+    responses: dict[str, Any] = {"200": {"description": "Finished.", "content": content}}
     if op.effect is not Effect.READ:
         responses["200"]["headers"] = _replayed()
     if can_continue(op):
@@ -196,7 +207,12 @@ def _replayed() -> dict[str, Any]:
 def _problem(status: str, words: str, schemas: Schemas) -> dict[str, Any]:
     response: dict[str, Any] = {
         "description": words,
-        "content": {"application/problem+json": {"schema": schemas[PROBLEM, "serialization"]}},
+        "content": {
+            "application/problem+json": {
+                "schema": schemas[PROBLEM, "serialization"],
+                "example": PROBLEMS[status].model_dump(exclude_none=True),
+            }
+        },
     }
     if status in ("429", "503"):
         response["headers"] = {
@@ -205,5 +221,6 @@ def _problem(status: str, words: str, schemas: Schemas) -> dict[str, Any]:
     return response
 
 
-def _json(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"application/json": {"schema": schema}}
+def _json(schema: dict[str, Any], example: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    shown = {} if example is None else {"example": dict(example)}
+    return {"application/json": {"schema": schema, **shown}}

@@ -37,7 +37,7 @@ def trigger_routes(context: Callable[[], Context], gate: Gate) -> list[Route]:
         ctx, caller = context(), await gate.caller(request)
         require(caller, "read")
         trigger = _trigger(request)
-        name = request.query_params.get("connection")
+        name = request.query_params.get("connection") or None  # tools send empty fields along
         if name is not None:
             visible(ctx, caller, name)
         ours = [name] if name is not None else caller.visible(ctx.settings.connections)

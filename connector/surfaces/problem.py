@@ -95,6 +95,30 @@ async def on_http_exception(request: Request, exc: Exception) -> Response:
     return _respond(exc.status_code, code, detail, request_id_of(request.scope), headers=headers)
 
 
+def problem_of(
+    status: int,
+    code: str,
+    detail: str,
+    request_id: str,
+    *,
+    errors: list[WrongField] | None = None,
+    result: dict[str, Any] | None = None,
+) -> Problem:
+    """Return what is said of an error."""
+    words = _cut(detail)
+    return Problem(
+        type=f"/docs#{code}",
+        title=code.replace("_", " ").capitalize(),
+        status=status,
+        detail=words,
+        code=code,
+        message=words,
+        errors=errors or [],
+        request_id=request_id,
+        result=result,
+    )
+
+
 def request_id_of(scope: Mapping[str, Any]) -> str:
     """Return the id that this request was given, empty outside of `Boundary`."""
     return str(scope.get("state", {}).get("request_id", ""))
@@ -118,17 +142,6 @@ def _respond(
     result: dict[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    words = _cut(detail)
-    body = Problem(
-        type=f"/docs#{code}",
-        title=code.replace("_", " ").capitalize(),
-        status=status,
-        detail=words,
-        code=code,
-        message=words,
-        errors=errors or [],
-        request_id=request_id,
-        result=result,
-    )
+    body = problem_of(status, code, detail, request_id, errors=errors, result=result)
     left_out = {"result"} if result is None else None
     return Response(body.model_dump_json(exclude=left_out), status, headers, media_type=MEDIA_TYPE)

@@ -7,6 +7,8 @@ from typing import Any
 
 Schema = Mapping[str, Any]
 
+REF = "#/components/schemas/{model}"
+
 NAMES = {
     "string": "text",
     "integer": "whole number",

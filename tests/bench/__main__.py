@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import forgetting, planning
+from tests.bench import cohorts, forgetting, hooks, planning
 from tests.bench.children import Load, ceiling, connector, free_port, sandbox, settings, state
 from tests.postgres import database, is_available, server
 
@@ -163,13 +163,16 @@ def main() -> None:
     """Measure what is asked for, everything by default."""
     parser = argparse.ArgumentParser()
     parser.add_argument(
-        "only", nargs="*", choices=["ack", "e2e", "latency", "reads", "plan", "start", []], default=[]
+        "only",
+        nargs="*",
+        choices=["ack", "e2e", "latency", "reads", "cohorts", "hooks", "plan", "start", []],
+        default=[],
     )
     parser.add_argument(
         "--directory", type=Path, help="the disk to measure on; default: that of temporary files"
     )
     given = parser.parse_args()
-    only = given.only or ["ack", "e2e", "latency", "reads", "plan", "start"]
+    only = given.only or ["ack", "e2e", "latency", "reads", "cohorts", "hooks", "plan", "start"]
     print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {os.cpu_count()} cores")
     root = Path(tempfile.mkdtemp(prefix="koji-amplitude-bench-", dir=given.directory))
     try:
@@ -185,6 +188,10 @@ def main() -> None:
             latency(root)
         if "reads" in only:
             reads(root)
+        if "cohorts" in only:
+            cohorts.measure(root, 10_000, 4, 10)
+        if "hooks" in only:
+            hooks.measure(root, 10_000, 20)
         if "plan" in only:
             planning.measure(root, 200_000)
             forgetting.measure(root, 1_000_000)

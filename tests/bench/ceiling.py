@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from connector.clock import SystemClock
+from connector.cohort_ports import CohortMessages
 from connector.commands.http_server import config
 from connector.inbound.koji_webhook import KojiWebhook
 from connector.launch_ports import Invitations, Launches
@@ -36,6 +37,7 @@ def ceiling(settings: Settings) -> Starlette:
         ledger=cast("Ledger", _NoStorage()),
         launches=cast("Launches", None),
         invitations=cast("Invitations", None),
+        cohort_messages=cast("CohortMessages", None),
         koji={},
         amplitude={},
         amplitude_users={},

@@ -75,6 +75,7 @@ async def _plan(
         ledger=book,
         launches=book.launches,
         invitations=book.invitations,
+        cohort_messages=book.cohort_messages,
         koji={},
         amplitude={},
         amplitude_users={},

@@ -179,6 +179,7 @@ async def desk(book: Book, clock: ManualClock) -> ForgettingDesk:
         ledger=book,
         launches=book.launches,
         invitations=book.invitations,
+        cohort_messages=book.cohort_messages,
         koji={},
         amplitude={},
         amplitude_users={},
@@ -622,6 +623,10 @@ async def test_interviews_of_an_older_schema_are_found_too(desk: ForgettingDesk,
         for column in ("respondent", "external"):
             connection.exec_driver_sql(f"DROP INDEX sync_{column}")
             connection.exec_driver_sql(f"ALTER TABLE sync DROP COLUMN {column}")
+        for index in ("launch_standing", "invitation_counted"):
+            connection.exec_driver_sql(f"DROP INDEX {index}")
+        connection.exec_driver_sql("ALTER TABLE launch DROP COLUMN standing")
+        connection.exec_driver_sql("ALTER TABLE invitation DROP COLUMN counted_day")
         connection.exec_driver_sql("DELETE FROM schema_version")
         connection.exec_driver_sql("INSERT INTO schema_version VALUES (2, 0)")
 

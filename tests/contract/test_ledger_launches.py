@@ -272,6 +272,7 @@ async def desk(book: Book, clock: ManualClock) -> Desk:
         ledger=book,
         launches=book.launches,
         invitations=book.invitations,
+        cohort_messages=book.cohort_messages,
         koji={},
         amplitude={},
         amplitude_users={},

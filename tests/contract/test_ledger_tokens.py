@@ -49,10 +49,14 @@ async def test_a_database_from_before_tokens_is_upgraded(book: Book, database_ur
             "TABLE forgetting",
             "INDEX sync_respondent",
             "INDEX sync_external",
+            "INDEX launch_standing",
+            "INDEX invitation_counted",
         ):
             connection.execute(text(f"DROP {was_not_there}"))
         for column in ("respondent", "external"):
             connection.execute(text(f"ALTER TABLE sync DROP COLUMN {column}"))
+        connection.execute(text("ALTER TABLE launch DROP COLUMN standing"))
+        connection.execute(text("ALTER TABLE invitation DROP COLUMN counted_day"))
         connection.execute(delete(schema_version))
         connection.execute(text("INSERT INTO schema_version (version, applied_at) VALUES (2, 1)"))
     upgraded = await open_book(database_url, SEALER.seal, SEALER.open)

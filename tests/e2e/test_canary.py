@@ -32,6 +32,7 @@ KOJI_KEY = "canary-koji-key-0001"
 WEBHOOK_SECRET = "canary-webhook-secret-0001"
 AMPLITUDE_KEY = "canary-amplitude-key-0001"
 AMPLITUDE_SECRET = "canary-amplitude-secret-0001"
+TARGET = "http://127.0.0.1:9/canary-address-of-a-subscriber"
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +68,8 @@ async def walk(world: World) -> list[str]:
     await call("start_interview", email=f"{WORDS} {address(2)}", unknown=address(3))
     await world.client.post(f"/actions/get_sync?token={TOKEN}&x={address(4)}", content=f"{{{WORDS}")
     await world.client.get(f"/no/such/{address(4)}", headers={"Authorization": f"Bearer {KOJI_KEY}"})
+    rows = {"jsonrpc": "2.0", "id": 1, "method": "sync_batch", "params": {"records": [{"email": address(6)}]}}
+    await world.client.post(f"/integrations/census?census_authentication={TOKEN}", json=rows)
 
     said = {"themes": [WORDS], "summary": WORDS, "respondent_name": NAME}
     await world.send(letter("int-1", respondent_email=address(1), **said), secret=WEBHOOK_SECRET)
@@ -121,10 +124,12 @@ async def test_logs_errors_and_the_store_give_nothing_away(
         KOJI_WEBHOOK_SECRET=WEBHOOK_SECRET,
         AMPLITUDE_API_KEY=AMPLITUDE_KEY,
         AMPLITUDE_SECRET_KEY=AMPLITUDE_SECRET,
+        CONNECTOR_ALLOW_PRIVATE_TARGETS="true",
     ) as world:
         log.configure("debug", secrets=secrets_of(world.settings))
         # one line that must be there, so that an empty log proves nothing by itself
         structlog.get_logger().debug("walk_begins", secret_in_a_value=KOJI_KEY, who=address(9))
+        hooked = await world.client.post("/hooks", json={"event": "interview_synced", "target_url": TARGET})
         errors = await walk(world)
         tokens = [one.session_token for one in world.sandbox.koji.store.interviews.values()]
     out, err = capfd.readouterr()
@@ -138,9 +143,10 @@ async def test_logs_errors_and_the_store_give_nothing_away(
         AMPLITUDE_SECRET,
         TOKEN,
         "canary-wrong-secret-0001",
+        hooked.json()["secret"],
         *tokens,
     ]
-    for canary in (*kept, WORDS, PERSON, NAME):
+    for canary in (*kept, WORDS, PERSON, NAME, TARGET):
         assert canary not in logged, canary
     assert errors
     for canary in (*kept, NAME):
@@ -153,8 +159,25 @@ async def test_logs_errors_and_the_store_give_nothing_away(
 
 
 QUERY_TOKEN = "canary-token-in-an-address-0001"
-SPELT = ["?token=", "?to%6ben=", "?TOKEN=", "?%74%6F%6B%45%4E=", "?x=1&token=", "?x=1&t%6fken=", "?token[]="]
-PLACES = ["/webhooks/koji", "/webhooks/amplitude/cohorts", "/actions/list_syncs", "/actions/list_audit", "/x"]
+SPELT = [
+    "?token=",
+    "?to%6ben=",
+    "?TOKEN=",
+    "?%74%6F%6B%45%4E=",
+    "?x=1&token=",
+    "?x=1&t%6fken=",
+    "?token[]=",
+    "?census_authentication=",
+    "?census%5Fauthentication=",
+]
+PLACES = [
+    "/webhooks/koji",
+    "/webhooks/amplitude/cohorts",
+    "/integrations/census",
+    "/actions/list_syncs",
+    "/actions/list_audit",
+    "/x",
+]
 
 
 async def test_a_token_in_an_address_is_in_no_log(

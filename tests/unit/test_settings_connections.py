@@ -117,3 +117,39 @@ def test_lanes_are_keyed_by_the_credential() -> None:
     assert one.koji_lane == other.koji_lane == "koji:8254c329a92850f6"
     assert one.amplitude_lane == other.amplitude_lane == "amplitude:8254c329a92850f6"
     assert (Connection().koji_lane, Connection().amplitude_lane) == (None, None)
+
+
+COHORTS = """[connections.default]
+mode = "text"
+variant = "A"
+[connections.default.cohorts."7khm89cz"]
+mode = "Voice"
+email_property = "work_email"
+"""
+
+
+def test_a_cohort_has_launch_defaults_of_its_own_above_the_connections(read: Read) -> None:
+    connection = default(read(COHORTS))
+    own, other = connection.of_cohort("7khm89cz"), connection.of_cohort("another")
+    assert (own.mode, own.variant, own.email_property) == ("voice", "A", "work_email")
+    assert (other.mode, other.variant, other.email_property) == ("text", "A", None)
+
+
+@pytest.mark.parametrize(
+    ("toml", "start"),
+    [
+        ("[connections.b]\ncohorts = 1", "connector.toml [connections.b.cohorts]: must be tables"),
+        ('[connections.b.cohorts]\n"c" = 1', 'connector.toml [connections.b.cohorts."c"]: must be a table'),
+        (
+            '[connections.b.cohorts."c"]\nmode = "song"',
+            'connector.toml [connections.b.cohorts."c"] mode: must be text',
+        ),
+        (
+            '[connections.b.cohorts."c"]\nkoji_api_key = "k"',
+            'connector.toml [connections.b.cohorts."c"] koji_api_key',
+        ),
+        ("cohorts = 1", "connector.toml cohorts: "),
+    ],
+)
+def test_tables_of_cohorts_are_checked(read: Read, toml: str, start: str) -> None:
+    assert refused(read, toml).startswith(start)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from connector.settings import LAUNCH_DEFAULTS, Connection, Settings
+from connector.settings import COHORTS, LAUNCH_DEFAULTS, Connection, Settings
 from connector.settings_sources import load
 from tests.unit.settings_reading import KEY, OTHER_KEY, Read, default, reading, refused, secret
 
@@ -58,13 +58,15 @@ EVERY_OF_CONNECTION = [
     ("KOJI_COMPLETE_AFTER_HOURS", "48", 48),
     ("CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH", "5", 5),
     ("CONNECTOR_MAX_CREDITS_PER_DAY", "0", 0),
+    ("AMPLITUDE_COHORT_WEBHOOK_TOKEN", "cohort-token", SecretStr("cohort-token")),
+    ("CONNECTOR_COHORT_APPROVE_ABOVE", "0", 0),
 ]
 
 
 def test_these_are_all_the_settings() -> None:
     assert {name.lower() for name, _, _ in EVERY_GLOBAL} == set(Settings.model_fields) - {"connections"}
     assert {name.lower() for name, _, _ in EVERY_OF_CONNECTION} == (
-        set(Connection.model_fields) - {"name"} - LAUNCH_DEFAULTS
+        set(Connection.model_fields) - {"name"} - LAUNCH_DEFAULTS - {COHORTS}
     )
 
 

@@ -13,20 +13,7 @@ def read(tmp_path: Path) -> Read:
     return reading(tmp_path)
 
 
-LATER = [
-    "AMPLITUDE_COHORT_WEBHOOK_TOKEN",
-    "CONNECTOR_COHORT_APPROVE_ABOVE",
-]
-
-
-@pytest.mark.parametrize("name", LATER)
-def test_what_this_version_does_not_have_is_never_accepted(read: Read, name: str) -> None:
-    (warning,) = read(**{name: "1"}).warnings
-    assert warning.startswith(f"{name}: is not a setting of this version")
-    assert refused(read, f"{name.lower()} = 1").startswith(f"connector.toml {name.lower()}: is not a setting")
-
-
-@pytest.mark.parametrize("key", ["name", "cohorts"])
+@pytest.mark.parametrize("key", ["name", "connections"])
 def test_tables_take_nothing_else(read: Read, key: str) -> None:
     line = refused(read, f'[connections.b]\n{key} = "x"')
     assert line.startswith(f"connector.toml [connections.b] {key}: is not a setting of this version")

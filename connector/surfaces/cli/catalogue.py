@@ -42,6 +42,11 @@ EVERYDAY = (
         "Seal what is stored anew, with the first key or a fresh one.",
         "connector.commands.rotate_key",
     ),
+    Command(
+        "export",
+        "Print the OpenAPI document, or a Zapier app, as JSON.",
+        "connector.commands.export",
+    ),
     Command("sandbox", "Run the stand-ins for Koji and Amplitude.", "connector.commands.sandbox"),
 )
 

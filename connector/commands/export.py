@@ -1,0 +1,45 @@
+"""`koji-amplitude export openapi|zapier`: what the operations are, in the words of other tools."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from connector import __version__
+from connector.operations import OPERATIONS
+from connector.surfaces.cli.arguments import USAGE, Parser
+from connector.surfaces.cli.startup import read_settings
+from connector.surfaces.cli.terminal import PROGRAM, say
+from connector.surfaces.openapi import openapi
+from connector.surfaces.zapier import zapier_app
+from connector.triggers import TRIGGERS
+
+
+def main(words: Sequence[str]) -> int:
+    """Print one description and return the exit code. Raises SettingsError."""
+    parser = Parser("export", "Print a description of this server as JSON; its address is PUBLIC_URL.")
+    parser.usage = f"{PROGRAM} export {'|'.join(_FORMATS)}"
+    parser.add_argument("format", metavar="FORMAT", nargs="?", help="What for: openapi or zapier.")
+    given = parser.read(words)
+    made = _FORMATS.get(given.format)
+    if made is None:
+        say(f"error: export: say {' or '.join(_FORMATS)}, as in {PROGRAM} export zapier")
+        return USAGE
+    url = read_settings(quiet=True).public_url
+    if not url.startswith("https://"):
+        say(f"warning: PUBLIC_URL is {url}; other services only reach a public address with https")
+    sys.stdout.write(json.dumps(made(url), indent=2, ensure_ascii=False) + "\n")
+    return 0
+
+
+def _openapi(url: str) -> dict[str, Any]:
+    return openapi(OPERATIONS, public_url=url, version=__version__)
+
+
+def _zapier(url: str) -> dict[str, Any]:
+    return zapier_app(OPERATIONS, TRIGGERS, public_url=url, version=__version__)
+
+
+_FORMATS: Mapping[str, Callable[[str], dict[str, Any]]] = {"openapi": _openapi, "zapier": _zapier}

@@ -1,0 +1,105 @@
+"""PURE: what `sync_batch` asks for, checked as a whole before a row is touched, and what each row came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from connector.errors import InvalidInput
+from connector.inbound.census.objects import OBJECTS, CensusObject
+from connector.inbound.census.rpc import shortened
+
+MOST_RECORDS = 100
+Action = Literal["write", "delete"]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows of one object, and which field names a row."""
+
+    of: CensusObject
+    action: Action
+    identifier: str
+    records: Sequence[Any]
+
+    def values_of(self, record: Any) -> dict[str, Any]:
+        """Return a row's values. Raises `InvalidInput` for what is no row of this object."""
+        if not isinstance(record, dict):
+            raise InvalidInput("A record must be an object.")
+        for name in record:
+            if name not in self.of.fields:
+                raise InvalidInput.of(name[:60], f"is not a field of {self.of.name}")
+        if not _is_name(record.get(self.identifier)):
+            raise InvalidInput.of(self.identifier, "is the identifier; it must be a text or a whole number")
+        return record
+
+    def name_of(self, record: Any) -> str | int | None:
+        """Return what names a row in the answer: the identifier as it was sent, None without one."""
+        value = record.get(self.identifier) if isinstance(record, dict) else None
+        return value if isinstance(value, str | int) and not isinstance(value, bool) else None
+
+
+def read_batch(params: Mapping[str, Any]) -> Batch:
+    """Return the batch. Raises `InvalidInput` when it cannot be meant, so that no row of it is touched."""
+    plan = params.get("sync_plan")
+    if not isinstance(plan, dict):
+        raise InvalidInput.of("sync_plan", "must be an object")
+    of = object_of(plan)
+    records = params.get("records")
+    if not isinstance(records, list):
+        raise InvalidInput.of("records", "must be a list")
+    if len(records) > MOST_RECORDS:
+        raise InvalidInput.of(
+            "records", f"are more than {MOST_RECORDS}; send them in batches of get_sync_speed's size"
+        )
+    return Batch(of, _action(of, plan.get("operation")), _identifier(of, plan.get("schema")), records)
+
+
+def object_of(holder: Mapping[str, Any]) -> CensusObject:
+    """Return the object that parameters name. Raises `InvalidInput`."""
+    told = holder.get("object")
+    name = told.get("object_api_name") if isinstance(told, dict) else None
+    if isinstance(name, str) and name in OBJECTS:
+        return OBJECTS[name]
+    raise InvalidInput.of("object", f"there is no such object; there are: {', '.join(OBJECTS)}")
+
+
+def done(name: str | int | None) -> dict[str, Any]:
+    """Return the result of a row that is surely stored."""
+    return {"identifier": name, "success": True}
+
+
+def not_done(name: str | int | None, message: str) -> dict[str, Any]:
+    """Return the result of a row that was refused, with why."""
+    return {"identifier": name, "success": False, "error_message": shortened(message)}
+
+
+def _action(of: CensusObject, operation: Any) -> Action:
+    # A mirror sends two kinds of batches, `upsert` and `delete`; its own name can only mean the first.
+    if operation == "delete":
+        return "delete"
+    if isinstance(operation, str) and operation in of.operations:
+        return "write"
+    raise InvalidInput.of("operation", f"{of.name} takes: {', '.join(of.operations)}")
+
+
+def _identifier(of: CensusObject, schema: Any) -> str:
+    if schema is None:
+        return of.identifier
+    if not isinstance(schema, dict) or not all(isinstance(one, dict) for one in schema.values()):
+        raise InvalidInput.of("schema", "must be an object with an object for each field")
+    for name in schema:
+        if name not in of.fields:
+            raise InvalidInput.of("schema", f"{name[:60]} is not a field of {of.name}")
+    active: list[str] = [name for name, one in schema.items() if one.get("active_identifier") is True]
+    if len(active) != 1 or active[0] not in of.identifiers:
+        wanted = " or ".join(of.identifiers)
+        raise InvalidInput.of("schema", f"one field must be the active identifier of {of.name}: {wanted}")
+    return active[0]
+
+
+def _is_name(value: Any) -> bool:
+    if isinstance(value, str):
+        return bool(value.strip())
+    return isinstance(value, int) and not isinstance(value, bool)

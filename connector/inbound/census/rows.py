@@ -1,0 +1,107 @@
+"""Run one row as the operation that it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from connector.callers import Caller
+from connector.eligibility import SkipReason, member
+from connector.errors import Conflict, ConnectorError, InvalidInput
+from connector.inbound.census.batch import Batch, done, not_done
+from connector.inbound.census.objects import INVITATION
+from connector.inbound.census.speed import WAIT_SECONDS
+from connector.inviting import InvitationState
+from connector.operations.base import AnyOperation, Output
+from connector.operations.cancel_launch import CANCEL_LAUNCH
+from connector.operations.execute import execute
+from connector.operations.launches import LaunchOutput
+from connector.operations.start_interview import START_INTERVIEW, StartInput, StartOutput
+from connector.ports import Context
+from connector.surfaces.boundary import described
+from connector.surfaces.lenient import fit
+from connector.surfaces.validation import validate
+
+_QUEUED = (InvitationState.PLANNED, InvitationState.WAITING)
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Who sends rows, and for which connection; `named` tells that the address or the call said which."""
+
+    ctx: Context
+    caller: Caller
+    connection: str
+    named: bool
+
+    async def run(self, batch: Batch, record: Any) -> dict[str, Any]:
+        """Return the result of a row: done only when what it asks for is stored, however often it comes."""
+        name = batch.name_of(record)
+        try:
+            refusal = await self._refusal(batch, batch.values_of(record))
+        except ConnectorError as error:
+            refusal = error.message
+        except Exception as error:  # noqa: BLE001 - a fault over one row leaves the others their results
+            _log.error("census_row_failed", **described(error))
+            refusal = "Something failed here; the log of the connector has it."
+        return done(name) if refusal is None else not_done(name, refusal)
+
+    async def _refusal(self, batch: Batch, record: Mapping[str, Any]) -> str | None:
+        values = {**fit(record, batch.of.operation.input)}
+        if self.named and values.get("connection", self.connection) != self.connection:
+            raise InvalidInput.of("connection", f"the address of this destination says {self.connection}")
+        values.setdefault("connection", self.connection)
+        if batch.action == "delete":
+            return await self._deleted(batch, values)
+        if values.get("reinvite_after_days") == 0:
+            raise InvalidInput.of(
+                "reinvite_after_days", "must be at least 1 here: Census may send any row again"
+            )
+        values["wait_seconds"] = WAIT_SECONDS
+        return _why_not(await self._execute(batch.of.operation, values))
+
+    async def _deleted(self, batch: Batch, values: Mapping[str, Any]) -> str | None:
+        if batch.of is not INVITATION:
+            return "What is in Amplitude stays there; forget_respondent erases a person."
+        given = validate(StartInput, values)
+        whom = member(given.user_id, given.email, given.name)
+        ((_, keys),) = self.ctx.launches.keyed(given.connection, [whom])
+        found = await self.ctx.invitations.of_person(keys)
+        if found is None or found.taken_at is None:
+            return None
+        if found.state not in _QUEUED:
+            return "The interview is started; a link that somebody has cannot be called back."
+        launch = await self.ctx.launches.find(found.launch_id)
+        if launch is None or not launch.single:
+            return f"This person waits in the launch {found.launch_id} with others; cancel_launch stops it."
+        asked = {"launch_id": launch.id, "connection": given.connection}
+        output = await self._execute(CANCEL_LAUNCH, asked)
+        called_off = isinstance(output, LaunchOutput) and output.cancelled > 0
+        return None if called_off else "The interview was started in this moment; it cannot be called back."
+
+    async def _execute(self, op: AnyOperation, values: Mapping[str, Any]) -> Output:
+        payload = validate(op.input, values)
+        if self.ctx.stopping.is_set():
+            raise Conflict("The server is stopping; nothing was done.", code="stopping")
+        executed = await execute(self.ctx, op, payload, caller=self.caller, by_name=_BY_NAME)
+        return executed.output
+
+
+_BY_NAME: Mapping[str, AnyOperation] = {op.name: op for op in (START_INTERVIEW, CANCEL_LAUNCH)}
+
+
+def _why_not(output: Output) -> str | None:
+    """Return why a row is not done, None when it is, or is stored and waits for its turn."""
+    if isinstance(output, StartOutput) and output.status == "in_doubt":
+        return (
+            f"Koji gave no answer to the start, and it is not started again; resume_launch "
+            f"{output.launch_id} decides."
+        )
+    status, reason = getattr(output, "status", None), getattr(output, "reason", None)
+    if status != "skipped" or reason == SkipReason.RECENTLY:  # asked before, as the repeat of a row is
+        return None
+    return f"Skipped: {reason}."

@@ -1,0 +1,89 @@
+"""The cohort lane: from messages of Amplitude's cohort webhook to people who wait for their invitation."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from connector.cohort_message import CohortMessage
+from connector.compact_set import CompactSet
+from connector.eligibility import Member, Rules, Selection
+from connector.inviting import LaunchOptions
+from connector.launch_ports import KeyedMember
+from connector.planning import CHUNK, aside, teaches
+from connector.ports import Context, Lease
+from connector.settings import Connection
+
+_EVERYBODY = Rules(sys.maxsize, None)  # whoever is above the cap of a day waits for another
+
+
+class CohortLane:
+    """Decides over one message after the other, in the order in which Amplitude computed them."""
+
+    name = "cohorts"
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._selections: dict[int, Selection] = {}
+
+    async def recover(self, _lease: Lease, /) -> None:
+        """Nothing to do: a message that was interrupted goes on where it was."""
+
+    async def drain(self, lease: Lease, /) -> int | None:
+        """Take the next message one step on."""
+        messages = self._context.cohort_messages
+        message = await messages.next_open([*self._context.settings.connections])
+        if message is None:
+            self._selections.clear()
+            return None
+        now = self._context.clock.now()
+        if message.stage == "activating":
+            if not await messages.activate(lease, message, now, CHUNK):
+                self._context.wake("koji", "links")
+            return 0
+        piece = await messages.piece(message)
+        if piece is not None:
+            await self._decide(lease, message, *piece)
+            return 0
+        above = self._context.connection(message.connection).connector_cohort_approve_above
+        await messages.decided(lease, message, above, now)
+        return 0
+
+    async def _decide(
+        self, lease: Lease, message: CohortMessage, position: int, members: Sequence[Member]
+    ) -> None:
+        ctx = self._context
+        keyed = await aside(members, ctx.launches.keyed, message.connection, members)
+        overtaken = await ctx.cohort_messages.overtaken(message, keyed)
+        keyed = [one for one in keyed if not one[1] or one[1][0] not in overtaken]
+        now = ctx.clock.now()
+        if not message.in_cohort:
+            await ctx.cohort_messages.dismiss(lease, message, position, keyed, now)
+            return
+        await self._invite(lease, message, position, keyed)
+
+    async def _invite(
+        self, lease: Lease, message: CohortMessage, position: int, keyed: Sequence[KeyedMember]
+    ) -> None:
+        ctx = self._context
+        now = ctx.clock.now()
+        history = await ctx.launches.history(keyed)
+        if message.id not in self._selections:
+            self._selections = {message.id: Selection(_EVERYBODY, now, CompactSet())}
+        choices = await aside(keyed, self._selections[message.id].take, keyed, history)
+        learn = [choice for choice, one in zip(choices, history, strict=True) if teaches(choice.reason, one)]
+        options = options_of(ctx.connection(message.connection), message.cohort_id)
+        await ctx.cohort_messages.invite(lease, message, position, choices, learn, options, now)
+
+
+def options_of(connection: Connection, cohort_id: str) -> LaunchOptions:
+    """Return how a cohort's people are invited: as its table says, else as the connection does."""
+    told = connection.of_cohort(cohort_id)
+    return LaunchOptions(
+        max_interviews=connection.connector_max_interviews_per_launch,
+        mode=told.mode,
+        locale=told.locale,
+        variant=told.variant,
+        email_property=told.email_property or "email",
+        name_property=told.name_property or "name",
+    )

@@ -1,0 +1,189 @@
+"""PURE: the operations and triggers as a Zapier app, in JSON for `zapier-platform convert`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from connector.operations.base import AnyOperation, Effect
+from connector.surfaces.examples import EXAMPLES
+from connector.surfaces.openapi import output_models
+from connector.surfaces.openapi_beside import event_name, event_parts
+from connector.surfaces.zapier_fields import input_fields, output_fields, title_case
+from connector.surfaces.zapier_scripts import AFTER, BEFORE, HOOK, drop_down_script, script, search_script
+from connector.triggers import Trigger, sample
+
+PLATFORM = "19.1.0"
+MOST_CHOICES = 500
+CREATES = frozenset({Effect.WRITE, Effect.SEND})  # nothing that a Zap does by mistake may erase
+CHOICES = {"connections": "list_connections", "cohorts": "list_cohorts"}
+NOUNS = ("interview", "invitation", "launch", "sync", "run", "connection")
+NOT_MAPPED = frozenset({"callback_url"})  # a Zap has no address of its own to give
+PAGING = frozenset({"cursor", "limit"})  # a step takes the first of what a search finds
+LONGEST_LABEL = 64
+
+
+def zapier_app(
+    operations: Sequence[AnyOperation], triggers: Sequence[Trigger], *, public_url: str, version: str
+) -> dict[str, Any]:
+    """Return the definition of a Zapier app whose requests go to `public_url`."""
+    url = public_url.rstrip("/")
+    searches = [op for op in operations if op.effect is Effect.READ and op.name not in CHOICES.values()]
+    return {
+        "version": version,
+        "platformVersion": PLATFORM,
+        "authentication": _authentication(url),
+        "beforeRequest": [script(BEFORE, "request", "z", "bundle")],
+        "afterResponse": [script(AFTER, "response", "z", "bundle")],
+        "triggers": {
+            **_keyed(_hook(one, url) for one in triggers),
+            **_keyed(_drop_down(key, name, operations, url) for key, name in CHOICES.items()),
+        },
+        "creates": _keyed(_create(op, url) for op in operations if op.effect in CREATES),
+        "searches": _keyed(_search(op, url) for op in searches),
+    }
+
+
+def _authentication(url: str) -> dict[str, Any]:
+    return {
+        "type": "custom",
+        "test": {"method": "GET", "url": f"{url}/me"},
+        "fields": [
+            {
+                "key": "token",
+                "label": "Token",
+                "type": "password",
+                "required": True,
+                "helpText": "What `koji-amplitude token create zapier --scopes read,write,send` prints. "
+                f"[What can be asked with it]({url}/docs).",
+            }
+        ],
+        "connectionLabel": "{{account_name}}",
+    }
+
+
+def _hook(trigger: Trigger, url: str) -> dict[str, Any]:
+    name = trigger.name.value
+    parts = event_parts()
+    fields = output_fields(parts[event_name(trigger)]["properties"], parts)
+    return {
+        "key": name,
+        "noun": _noun(name),
+        "display": {"label": trigger.title, "description": trigger.description},
+        "operation": {
+            "type": "hook",
+            "inputFields": [_connection_field()],
+            "perform": script(HOOK),
+            "performList": {
+                "url": f"{url}/triggers/{name}",
+                "params": {"connection": "{{bundle.inputData.connection}}"},
+                "removeMissingValuesFrom": {"params": True},
+            },
+            "performSubscribe": {
+                "method": "POST",
+                "url": f"{url}/hooks",
+                "body": {
+                    "targetUrl": "{{bundle.targetUrl}}",
+                    "event": name,
+                    "connection": "{{bundle.inputData.connection}}",
+                },
+                "removeMissingValuesFrom": {"body": True},
+            },
+            "performUnsubscribe": {"method": "DELETE", "url": f"{url}/hooks/{{{{bundle.subscribeData.id}}}}"},
+            "sample": sample(trigger, "default"),
+            "outputFields": [
+                {**field, "primary": True} if field["key"] == "id" else field for field in fields
+            ],
+        },
+    }
+
+
+def _drop_down(key: str, name: str, operations: Sequence[AnyOperation], url: str) -> dict[str, Any]:
+    op = next(one for one in operations if one.name == name)
+    return {
+        "key": key,
+        "noun": title_case(key.removesuffix("s")),
+        "display": {"label": title_case(op.title), "description": op.summary, "hidden": True},
+        "operation": {
+            "type": "polling",
+            "perform": drop_down_script(f"{url}/actions/{name}", MOST_CHOICES),
+            "sample": dict(EXAMPLES[name].answered["items"][0]),
+        },
+    }
+
+
+def _create(op: AnyOperation, url: str) -> dict[str, Any]:
+    asked = _asked(op, NOT_MAPPED)
+    return {
+        **_told(op),
+        "operation": {
+            "inputFields": asked,
+            "perform": {
+                "method": "POST",
+                "url": f"{url}/actions/{op.name}",
+                "body": {field["key"]: f"{{{{bundle.inputData.{field['key']}}}}}" for field in asked},
+                "removeMissingValuesFrom": {"body": True},
+            },
+            "sample": dict(EXAMPLES[op.name].answered),
+            "outputFields": _outputs(op),
+        },
+    }
+
+
+def _search(op: AnyOperation, url: str) -> dict[str, Any]:
+    answered = EXAMPLES[op.name].answered
+    first = answered["items"][0] if "items" in answered else answered
+    subject = first.get("interview_id") or first.get("launch_id") or first.get("run_id") or "default"
+    return {
+        **_told(op),
+        "operation": {
+            "inputFields": _asked(op, NOT_MAPPED | (PAGING if "items" in answered else frozenset())),
+            "perform": search_script(f"{url}/actions/{op.name}"),
+            "sample": {"id": subject, **first},
+            **({} if "items" in answered else {"outputFields": _outputs(op)}),
+        },
+    }
+
+
+def _told(op: AnyOperation) -> dict[str, Any]:
+    return {
+        "key": op.name,
+        "noun": _noun(op.name),
+        "display": {"label": title_case(op.title)[:LONGEST_LABEL], "description": op.summary},
+    }
+
+
+def _asked(op: AnyOperation, without: frozenset[str]) -> list[dict[str, Any]]:
+    schema = TypeAdapter(op.input).json_schema()
+    return input_fields(schema, schema.get("$defs", {}), without=without)
+
+
+def _outputs(op: AnyOperation) -> list[dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for model in output_models(op):
+        schema = TypeAdapter(model).json_schema(mode="serialization")
+        for field in output_fields(schema["properties"], schema.get("$defs", {})):
+            found.setdefault(field["key"], field)
+    return list(found.values())
+
+
+def _connection_field() -> dict[str, Any]:
+    return {
+        "key": "connection",
+        "label": "Connection",
+        "helpText": "Which Koji project and Amplitude project.",
+        "type": "string",
+        "required": False,
+        "default": "default",
+        "dynamic": "connections.id.name",
+    }
+
+
+def _noun(name: str) -> str:
+    return next((noun for noun in NOUNS if noun in name), name.rpartition("_")[2]).capitalize()
+
+
+def _keyed(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    return {part["key"]: dict(part) for part in parts}

@@ -1,0 +1,97 @@
+"""PURE: JSON schemas of inputs and answers as fields of a Zapier app."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from connector.surfaces.schema_words import Schema, nullable, resolved
+
+DROP_DOWNS = {"connection": "connections.id.name", "cohort_id": "cohorts.id.name"}
+LONG_TEXTS = frozenset({"csv"})
+ACRONYMS = {"id": "ID", "ids": "IDs", "url": "URL", "csv": "CSV", "eta": "ETA"}
+SMALL_WORDS = frozenset(
+    {"a", "an", "and", "as", "at", "by", "did", "for", "in", "of", "on", "or", "the", "to"}
+)
+
+
+def title_case(words: str) -> str:
+    """Return words as Zapier wants its labels, such as "Sync an Interview to Amplitude"."""
+    first, *others = words.replace("_", " ").split()
+    return " ".join([_capital(first), *(word if word in SMALL_WORDS else _capital(word) for word in others)])
+
+
+def input_fields(schema: Schema, definitions: Schema, *, without: frozenset[str]) -> list[dict[str, Any]]:
+    """Return a field for each property of an input, the required ones first."""
+    needed = schema.get("required", [])
+    names = sorted(schema["properties"].keys() - without, key=list(schema["properties"]).index)
+    return [
+        {
+            "key": name,
+            "label": title_case(name),
+            "required": name in needed,
+            **_asked(name, schema["properties"][name], definitions),
+        }
+        for name in sorted(names, key=lambda name: name not in needed)
+    ]
+
+
+def output_fields(properties: Mapping[str, Schema], definitions: Schema) -> list[dict[str, Any]]:
+    """Return a field for each value of an answer that a later step can use alone."""
+    return list(_answered(properties, definitions))
+
+
+def _capital(word: str) -> str:
+    return ACRONYMS.get(word, word[:1].upper() + word[1:])
+
+
+def _asked(name: str, field: Schema, definitions: Schema) -> dict[str, Any]:
+    kind = _alternative(field, definitions)
+    item = resolved(kind.get("items", {}), definitions)
+    if lines := [
+        {"key": key, "label": title_case(key), "type": "string", "helpText": told["description"]}
+        for key, told in item.get("properties", {}).items()
+        if _alternative(told, definitions).get("type") == "string"
+    ]:
+        return {"children": lines}  # Zapier takes no help text beside line items
+    told = {"helpText": field["description"], **_kind(name, kind)}
+    default = field.get("default")
+    if isinstance(default, str | int) and not isinstance(default, bool):
+        told["default"] = str(default)
+    return told
+
+
+def _kind(name: str, kind: Schema) -> dict[str, Any]:
+    if name in DROP_DOWNS:
+        return {"type": "string", "dynamic": DROP_DOWNS[name]}
+    if "enum" in kind:
+        return {"type": "string", "choices": {one: title_case(one) for one in kind["enum"]}}
+    match kind.get("type"):
+        case "array":
+            return {"type": "string", "list": True}
+        case "object":
+            return {"type": "string", "dict": True}
+        case "integer" | "number" | "boolean" as plain:
+            return {"type": plain}
+        case _:
+            return {"type": "text" if name in LONG_TEXTS else "string"}
+
+
+def _answered(properties: Mapping[str, Schema], definitions: Schema) -> Iterator[dict[str, Any]]:
+    for name, field in properties.items():
+        kind = _alternative(field, definitions)
+        label = {"key": name, "label": title_case(name)}
+        plain = kind.get("type", "string")
+        if plain == "array":
+            if _alternative(kind.get("items", {}), definitions).get("type") == "string":
+                yield {**label, "type": "string", "list": True}
+        elif plain != "object":
+            dated = name == "timestamp" or name.endswith("_at")
+            yield {**label, "type": "datetime" if dated else plain}
+
+
+def _alternative(field: Schema, definitions: Schema) -> Schema:
+    """Return what a field is when it is not null."""
+    if not nullable(field):
+        return resolved(field, definitions)
+    return next(resolved(one, definitions) for one in field["anyOf"] if one.get("type") != "null")

@@ -1,0 +1,182 @@
+"""Messages of the cohort webhook in the book: kept once, decided over, and known to an older database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import text
+
+from connector.cohort_message import CohortMessage, pieces_of
+from connector.credits import day_of
+from connector.eligibility import Choice, Member, Rules, Selection
+from connector.errors import Conflict
+from connector.inviting import InvitationState, Launch, LaunchOptions, LaunchStatus
+from connector.ledger.book import Book
+from connector.ledger.dialect import writer_engine
+from connector.ledger.migrations import migrate
+from connector.ports import Lease, ListFilter
+
+NOW = 1_790_000_000_000
+OPTIONS = LaunchOptions(max_interviews=100)
+EVERY = tuple(InvitationState)
+
+
+def a_message(number: int, *, in_cohort: bool = True, at: int = NOW, received_at: int = NOW) -> CohortMessage:
+    return CohortMessage(
+        0, "default", f"message-{number}", "c-1", "Cohort", in_cohort, computed_at=at, received_at=received_at
+    )
+
+
+def people(*numbers: int) -> list[Member]:
+    return [Member(f"user-{n}", f"person-{n}@example.com", None) for n in numbers]
+
+
+async def a_lease(book: Book) -> Lease:
+    lease = await book.acquire("cohorts", "me", NOW, 60_000)
+    assert lease is not None
+    return lease
+
+
+async def stored(book: Book, message: CohortMessage, members: Sequence[Member]) -> CohortMessage:
+    assert await book.cohort_messages.accept(message, pieces_of(members))
+    found = await book.cohort_messages.next_open(["default"])
+    assert found is not None
+    return found
+
+
+async def decide(
+    book: Book, lease: Lease, message: CohortMessage, *, above: int = 25, now: int = NOW
+) -> None:
+    """Decide over a whole message as the lane does."""
+    messages = book.cohort_messages
+    while (piece := await messages.piece(message)) is not None:
+        keyed = book.launches.keyed("default", piece[1])
+        gone = await messages.overtaken(message, keyed)
+        keyed = [one for one in keyed if one[1][0] not in gone]
+        if message.in_cohort:
+            history = await book.launches.history(keyed)
+            choices: list[Choice] = Selection(Rules(10**9, None), now).take(keyed, history)
+            await messages.invite(lease, message, piece[0], choices, choices, OPTIONS, now)
+        else:
+            await messages.dismiss(lease, message, piece[0], keyed, now)
+    await messages.decided(lease, message, above, now)
+    again = await messages.next_open(["default"])
+    while again is not None and again.stage == "activating":
+        if not await messages.activate(lease, again, now, 2):
+            break
+
+
+async def the_launch(book: Book) -> Launch:
+    (found,) = await book.launches.listed("default", ListFilter(), limit=10, after=None)
+    return found
+
+
+async def test_a_message_is_kept_once_for_each_connection(book: Book) -> None:
+    pieces = pieces_of(people(1))
+    assert await book.cohort_messages.accept(a_message(1), pieces)
+    assert not await book.cohort_messages.accept(a_message(1), pieces)
+    assert await book.cohort_messages.accept(a_message(1)._replace(connection="shop"), pieces)
+
+
+async def test_the_earlier_computed_message_is_next_and_a_begun_one_before_all(book: Book) -> None:
+    await book.cohort_messages.accept(a_message(1, at=NOW + 5), pieces_of(people(1)))
+    first = await stored(book, a_message(2, at=NOW), people(2))
+    assert first.computed_at == NOW
+    lease = await a_lease(book)
+    await book.cohort_messages.dismiss(lease, first, 0, [], NOW)
+    await book.cohort_messages.accept(a_message(3, at=NOW - 5), pieces_of(people(3)))
+    begun = await book.cohort_messages.next_open(["default"])
+    assert begun is not None
+    assert begun.id == first.id
+
+
+async def test_people_wait_counted_or_held_and_resuming_approves_them(book: Book) -> None:
+    lease = await a_lease(book)
+    await decide(book, lease, await stored(book, a_message(1), people(1, 2, 3)), above=3)
+    one = await the_launch(book)
+    assert (one.status, one.waiting, one.standing, one.members_total) == (LaunchStatus.RUNNING, 3, True, 3)
+    await decide(book, lease, await stored(book, a_message(2, at=NOW + 1), people(4)), above=3)
+    one = await the_launch(book)
+    assert (one.status, one.pause_reason, one.waiting) == (LaunchStatus.PAUSED, "approval", 4)
+    resumed = await book.launches.resume(one.id, None, NOW)
+    assert resumed is not None
+    assert (resumed.status, resumed.pause_reason) == (LaunchStatus.RUNNING, None)
+    await decide(book, lease, await stored(book, a_message(3, at=NOW + 2), people(5, 6, 7)), above=3)
+    one = await the_launch(book)
+    assert (one.status, one.waiting) == (LaunchStatus.RUNNING, 7), "whoever was approved is not counted"
+
+
+async def test_whoever_left_later_is_not_invited_by_what_was_computed_before(book: Book) -> None:
+    lease = await a_lease(book)
+    left = await stored(book, a_message(1, in_cohort=False, at=NOW + 9), people(1))
+    await decide(book, lease, left)
+    await decide(book, lease, await stored(book, a_message(2), people(1, 2)))
+    one = await the_launch(book)
+    assert (one.members_total, one.waiting) == (1, 1)
+    await decide(book, lease, await stored(book, a_message(3, in_cohort=False, at=NOW + 1), people(2)))
+    one = await the_launch(book)
+    assert (one.waiting, one.cancelled, one.status) == (0, 1, LaunchStatus.RUNNING)
+
+
+async def test_so_many_start_in_a_day(book: Book) -> None:
+    lease = await a_lease(book)
+    await decide(book, lease, await stored(book, a_message(1), people(1, 2, 3)))
+    launch = await the_launch(book)
+    outcomes = []
+    for now in (NOW, NOW, NOW, NOW + 86_400_000):
+        one = await book.invitations.next_waiting(["default"], single=False)
+        assert one is not None
+        begun = await book.invitations.begin_start(
+            lease, one, credit_lane="k", cost=1, cap=99, now=now, people_a_day=2
+        )
+        outcomes.append(begun)
+        if len(outcomes) == 1:  # what surely did not happen takes nobody's place
+            await book.invitations.not_started(lease, one.id, credit_lane="k", cost=1, now=now)
+            assert await book.invitations.credits_left(f"launch:{launch.id}", 2, now) == 2
+    assert outcomes == ["sending", "sending", "sending", "sending"]
+    assert day_of(NOW) != day_of(NOW + 86_400_000)
+    assert await book.invitations.next_waiting(["default"], single=False, besides=[launch.id]) is None
+
+
+async def test_a_launch_that_is_full_starts_nobody(book: Book) -> None:
+    lease = await a_lease(book)
+    await decide(book, lease, await stored(book, a_message(1), people(1)))
+    one = await book.invitations.next_waiting(["default"], single=False)
+    assert one is not None
+    begun = await book.invitations.begin_start(
+        lease, one, credit_lane="k", cost=1, cap=99, now=NOW, people_a_day=0
+    )
+    assert begun == "full"
+    assert (await the_launch(book)).waiting == 1
+
+
+async def test_whoever_lost_the_lease_decides_nothing(book: Book) -> None:
+    lease = await a_lease(book)
+    message = await stored(book, a_message(1), people(1))
+    assert await book.acquire("cohorts", "other", NOW + 120_000, 60_000) is not None
+    with pytest.raises(Conflict):
+        await decide(book, lease, message)
+    assert await book.launches.listed("default", ListFilter(), limit=10, after=None) == []
+
+
+async def test_a_database_of_before_the_cohort_webhook_is_upgraded(book: Book, database_url: str) -> None:
+    older = (
+        "DROP INDEX launch_standing",
+        "DROP INDEX invitation_counted",
+        "ALTER TABLE launch DROP COLUMN standing",
+        "ALTER TABLE invitation DROP COLUMN counted_day",
+        *(f"DROP TABLE {name}" for name in ("cohort_message", "cohort_piece", "cohort_told")),
+        "DELETE FROM schema_version WHERE version > 3",
+        "INSERT INTO schema_version (version, applied_at) VALUES (3, 1)",
+    )
+    engine = writer_engine(database_url)
+    with engine.begin() as connection:
+        for statement in older:
+            connection.execute(text(statement))
+    engine.dispose()
+    await asyncio.to_thread(migrate, database_url)
+    lease = await a_lease(book)
+    await decide(book, lease, await stored(book, a_message(1), people(1)))
+    assert (await the_launch(book)).waiting == 1

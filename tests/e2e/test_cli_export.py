@@ -1,0 +1,34 @@
+"""`export`: descriptions alone on standard output."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.cli_runs import Machine
+
+URL = "https://connector.example.com"
+
+
+@pytest.mark.parametrize(("name", "key"), [("openapi", "openapi"), ("zapier", "platformVersion")])
+def test_prints_one_description_of_the_public_address(tmp_path: Path, name: str, key: str) -> None:
+    done = Machine(tmp_path, {"PUBLIC_URL": URL}).run("export", name)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert key in json.loads(done.stdout)
+    assert f"{URL}" in done.stdout
+
+
+def test_warns_of_an_address_that_nobody_reaches(tmp_path: Path) -> None:
+    done = Machine(tmp_path).run("export", "zapier")
+    assert done.returncode == 0
+    assert done.stderr.startswith("warning: PUBLIC_URL is http://127.0.0.1:8080")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [("export",), ("export", "soap")])
+def test_names_what_it_can_print(tmp_path: Path, words: tuple[str, ...]) -> None:
+    done = Machine(tmp_path).run(*words)
+    assert done.returncode == 2
+    assert done.stderr == "error: export: say openapi or zapier, as in koji-amplitude export zapier\n"

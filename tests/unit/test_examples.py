@@ -1,0 +1,30 @@
+"""The examples that machines are shown are of the shapes that the operations have."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from pydantic import TypeAdapter
+
+from connector.operations import OPERATIONS
+from connector.operations.base import AnyOperation
+from connector.surfaces.examples import EXAMPLES
+from connector.surfaces.openapi import output_models
+
+
+def test_each_operation_has_one() -> None:
+    assert set(EXAMPLES) == {op.name for op in OPERATIONS}
+
+
+@pytest.mark.parametrize("op", OPERATIONS, ids=lambda op: op.name)
+def test_fits_its_operation(op: AnyOperation) -> None:
+    asked, answered = EXAMPLES[op.name]
+    op.input.model_validate(asked)
+    TypeAdapter(op.output).validate_python(answered)
+    assert set(answered) in [set(model.model_fields) for model in output_models(op)]
+
+
+def test_people_are_at_example_com() -> None:
+    text = json.dumps([[one.asked, one.answered] for one in EXAMPLES.values()])
+    assert text.count("@") == text.count("@example.com") > 0
