@@ -1,4 +1,4 @@
-"""`koji-amplitude export openapi|zapier`: what the operations are, in the words of other tools."""
+"""`koji-amplitude export FORMAT`: what the operations are, in the words of other tools."""
 
 from __future__ import annotations
 
@@ -15,31 +15,55 @@ from connector.surfaces.cli.terminal import PROGRAM, say
 from connector.surfaces.openapi import openapi
 from connector.surfaces.zapier import zapier_app
 from connector.triggers import TRIGGERS
+from mcp_server.manifest import manifest
+from mcp_server.server_json import server_json
 
 
 def main(words: Sequence[str]) -> int:
     """Print one description and return the exit code. Raises SettingsError."""
     parser = Parser("export", "Print a description of this server as JSON; its address is PUBLIC_URL.")
     parser.usage = f"{PROGRAM} export {'|'.join(_FORMATS)}"
-    parser.add_argument("format", metavar="FORMAT", nargs="?", help="What for: openapi or zapier.")
+    parser.add_argument("format", metavar="FORMAT", nargs="?", help=f"What for: {_choices()}.")
     given = parser.read(words)
     made = _FORMATS.get(given.format)
     if made is None:
-        say(f"error: export: say {' or '.join(_FORMATS)}, as in {PROGRAM} export zapier")
+        say(f"error: export: say {_choices()}, as in {PROGRAM} export zapier")
         return USAGE
-    url = read_settings(quiet=True).public_url
-    if not url.startswith("https://"):
-        say(f"warning: PUBLIC_URL is {url}; other services only reach a public address with https")
-    sys.stdout.write(json.dumps(made(url), indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(made(), indent=2, ensure_ascii=False) + "\n")
     return 0
 
 
-def _openapi(url: str) -> dict[str, Any]:
-    return openapi(OPERATIONS, public_url=url, version=__version__)
+def _openapi() -> dict[str, Any]:
+    return openapi(OPERATIONS, public_url=_public_url(), version=__version__)
 
 
-def _zapier(url: str) -> dict[str, Any]:
-    return zapier_app(OPERATIONS, TRIGGERS, public_url=url, version=__version__)
+def _zapier() -> dict[str, Any]:
+    return zapier_app(OPERATIONS, TRIGGERS, public_url=_public_url(), version=__version__)
 
 
-_FORMATS: Mapping[str, Callable[[str], dict[str, Any]]] = {"openapi": _openapi, "zapier": _zapier}
+def _manifest() -> dict[str, Any]:
+    return manifest(OPERATIONS, TRIGGERS, version=__version__)
+
+
+def _server_json() -> dict[str, Any]:
+    return server_json(__version__)
+
+
+def _public_url() -> str:
+    url = read_settings(quiet=True).public_url
+    if not url.startswith("https://"):
+        say(f"warning: PUBLIC_URL is {url}; other services only reach a public address with https")
+    return url
+
+
+_FORMATS: Mapping[str, Callable[[], dict[str, Any]]] = {
+    "openapi": _openapi,
+    "zapier": _zapier,
+    "manifest": _manifest,
+    "server-json": _server_json,
+}
+
+
+def _choices() -> str:
+    *others, last = _FORMATS
+    return f"{', '.join(others)} or {last}"

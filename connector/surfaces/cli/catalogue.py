@@ -44,7 +44,7 @@ EVERYDAY = (
     ),
     Command(
         "export",
-        "Print the OpenAPI document, or a Zapier app, as JSON.",
+        "Print as JSON: the OpenAPI document, a Zapier app, the MCP bundle's manifest, the registry entry.",
         "connector.commands.export",
     ),
     Command("sandbox", "Run the stand-ins for Koji and Amplitude.", "connector.commands.sandbox"),

@@ -1,0 +1,9 @@
+"""Start the MCP server over stdio: the entry point of the bundle, for hosts that choose its environment."""
+
+from __future__ import annotations
+
+import sys
+
+from connector.__main__ import main
+
+sys.exit(main(["mcp"]))

@@ -1,0 +1,79 @@
+"""PURE: the settings that whoever installs the server for an assistant is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal, get_args, get_origin
+
+from pydantic import SecretStr
+
+from connector.settings import Connection
+from connector.surfaces.annotations import kinds
+
+
+@dataclass(frozen=True, slots=True)
+class AskedSetting:
+    """One setting as a form shows it. `name` is its field; what its values are follows from the field."""
+
+    name: str
+    title: str
+    description: str
+    is_required: bool = False
+
+    @property
+    def variable(self) -> str:
+        """Name the environment variable that sets it."""
+        return self.name.upper()
+
+    @property
+    def default(self) -> Any:
+        """Return what holds when it is not given; None for nothing."""
+        return Connection.model_fields[self.name].default
+
+    @property
+    def least(self) -> int | None:
+        """Return the least number that it takes; None where it is no number."""
+        return next(
+            (rule.ge for rule in Connection.model_fields[self.name].metadata if hasattr(rule, "ge")), None
+        )
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Return its possible values; none where they are free."""
+        kind = kinds(Connection.model_fields[self.name].annotation)[0]
+        return get_args(kind) if get_origin(kind) is Literal else ()
+
+    @property
+    def is_secret(self) -> bool:
+        """Tell whether its value must never be shown."""
+        return SecretStr in kinds(Connection.model_fields[self.name].annotation)
+
+
+ASKED: Final = (
+    AskedSetting(
+        "koji_api_key",
+        "Koji API key",
+        "Koji, the project's Settings > Integrations; with interview:read, interview:start and "
+        "interview:complete.",
+        is_required=True,
+    ),
+    AskedSetting("koji_project_id", "Koji project id", "From the project's address in Koji; for links."),
+    AskedSetting(
+        "amplitude_api_key", "Amplitude API key", "Amplitude, Settings > Projects.", is_required=True
+    ),
+    AskedSetting(
+        "amplitude_secret_key", "Amplitude secret key", "From the same page; without it no cohort is read."
+    ),
+    AskedSetting("amplitude_region", "Amplitude region", "us or eu: where the Amplitude project is."),
+    AskedSetting(
+        "connector_max_interviews_per_launch",
+        "People a launch",
+        "How many people one launch may invite; nothing that is asked of the assistant lifts it.",
+    ),
+    AskedSetting(
+        "connector_max_credits_per_day",
+        "Koji credits a day",
+        "How many Koji credits may be spent in a UTC day: text 1, voice 3; nothing that is asked of the "
+        "assistant lifts it.",
+    ),
+)

@@ -1,0 +1,88 @@
+"""PURE: the server as an MCP bundle: what a host shows, asks for and runs (`manifest.json`, MCPB 0.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from connector.operations.base import AnyOperation
+from connector.triggers import Trigger
+from mcp_server.about import DESCRIPTION, NAMESPACE, PACKAGE, TITLE
+from mcp_server.asked_settings import ASKED, AskedSetting
+
+ENTRY_POINT: Final = "bundle.py"
+HERE: Final = "${__dirname}"
+PRIVACY: Final = ("https://www.koji.so/privacy", "https://amplitude.com/privacy")
+
+LONG_DESCRIPTION: Final = (
+    "Amplitude knows what your users did, Koji's AI interviews know why. Invite a cohort to interviews, read "
+    "what they found, and write it back as an event and user properties. Who is invited and what it costs is "
+    "shown before anything is sent; caps that no request lifts stand above it. Data stays on this computer, "
+    "in Koji and in Amplitude."
+)
+
+
+def manifest(
+    operations: Sequence[AnyOperation], triggers: Sequence[Trigger], *, version: str
+) -> dict[str, Any]:
+    """Return the manifest of a bundle that holds this version."""
+    return {
+        "manifest_version": "0.4",
+        "name": PACKAGE,
+        "display_name": TITLE,
+        "version": version,
+        "description": DESCRIPTION,
+        "long_description": LONG_DESCRIPTION,
+        "author": {"name": "The koji-amplitude maintainers"},
+        "license": "Apache-2.0",
+        "keywords": ["amplitude", "koji", "interviews", "webhooks", "cohorts"],
+        "privacy_policies": list(PRIVACY),
+        "compatibility": {
+            "platforms": ["darwin", "win32", "linux"],
+            "runtimes": {"python": ">=3.11"},
+        },
+        "server": {"type": "uv", "entry_point": ENTRY_POINT, "mcp_config": _run()},
+        "user_config": {setting.name: _field(setting) for setting in ASKED},
+        "tools": [{"name": op.name, "description": op.summary} for op in operations],
+        "_meta": {
+            NAMESPACE: {
+                "triggers": [_trigger(one) for one in triggers],
+                "actions": [_action(op) for op in operations],
+            }
+        },
+    }
+
+
+def _run() -> dict[str, Any]:
+    # As a tool, because `uv run` heeds no pins but those of a lock file, and leaves its own in the bundle.
+    return {
+        "command": "uv",
+        "args": ["tool", "run", "--from", HERE, "--constraints", f"{HERE}/constraints.txt", PACKAGE, "mcp"],
+        "env": {setting.variable: f"${{user_config.{setting.name}}}" for setting in ASKED},
+    }
+
+
+def _field(setting: AskedSetting) -> dict[str, Any]:
+    return {
+        "type": "string" if setting.least is None else "number",
+        "title": setting.title,
+        "description": setting.description,
+        "required": setting.is_required,
+        **({"sensitive": True} if setting.is_secret else {}),
+        **({} if setting.default is None else {"default": setting.default}),
+        **({} if setting.least is None else {"min": setting.least}),
+    }
+
+
+def _trigger(trigger: Trigger) -> dict[str, Any]:
+    return {"name": trigger.name.value, "title": trigger.title, "description": trigger.description}
+
+
+def _action(op: AnyOperation) -> dict[str, Any]:
+    return {
+        "name": op.name,
+        "title": op.title,
+        "description": op.summary,
+        "effect": op.effect.value,
+        "path": f"/actions/{op.name}",
+    }

@@ -1,0 +1,44 @@
+"""PURE: the server as an entry of the MCP registry (`server.json`)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from mcp_server.about import DESCRIPTION, PACKAGE, REGISTRY_NAME, TITLE
+from mcp_server.asked_settings import ASKED, AskedSetting
+
+SCHEMA: Final = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json"
+
+
+def server_json(version: str) -> dict[str, Any]:
+    """Return the entry of one version: the package of that version, run over stdio."""
+    return {
+        "$schema": SCHEMA,
+        "name": REGISTRY_NAME,
+        "title": TITLE,
+        "description": DESCRIPTION,
+        "version": version,
+        "packages": [
+            {
+                "registryType": "pypi",
+                "identifier": PACKAGE,
+                "version": version,
+                "runtimeHint": "uvx",
+                "transport": {"type": "stdio"},
+                "packageArguments": [{"type": "positional", "value": "mcp"}],
+                "environmentVariables": [_variable(setting) for setting in ASKED],
+            }
+        ],
+    }
+
+
+def _variable(setting: AskedSetting) -> dict[str, Any]:
+    return {
+        "name": setting.variable,
+        "description": setting.description,
+        "isRequired": setting.is_required,
+        "isSecret": setting.is_secret,
+        "format": "string" if setting.least is None else "number",
+        **({"choices": list(setting.choices)} if setting.choices else {}),
+        **({} if setting.default is None else {"default": str(setting.default)}),
+    }
