@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check proof bench format constraints clean
+.PHONY: help demo test check proof bench format constraints descriptions bundle clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -46,6 +46,13 @@ format: $(VENV)/.dev ## Format the code and mend what the linter can mend
 
 constraints: $(VENV)/.dev ## Pin what is installed now
 	$(BIN)/pip freeze --exclude-editable --exclude koji-amplitude > constraints.txt
+
+descriptions: $(VENV)/.dev ## Write manifest.json and server.json anew
+	$(BIN)/koji-amplitude export manifest > manifest.json
+	$(BIN)/koji-amplitude export server-json > server.json
+
+bundle: descriptions ## Pack dist/koji-amplitude.mcpb for Claude Desktop (needs Node, which brings npx)
+	npx --yes @anthropic-ai/mcpb@2.1.2 pack . dist/koji-amplitude.mcpb
 
 clean: ## Remove the environment and what tools left
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

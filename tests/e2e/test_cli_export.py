@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.cli_runs import Machine
+from tests.e2e.cli_runs import ROOT, Machine
 
 URL = "https://connector.example.com"
 
@@ -27,8 +27,17 @@ def test_warns_of_an_address_that_nobody_reaches(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(("name", "file"), [("manifest", "manifest.json"), ("server-json", "server.json")])
+def test_prints_what_is_committed_whatever_the_settings_are(tmp_path: Path, name: str, file: str) -> None:
+    done = Machine(tmp_path, {"PORT": "none", "KOJI_API_KEY": "not-for-a-manifest"}).run("export", name)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (ROOT / file).read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("words", [("export",), ("export", "soap")])
 def test_names_what_it_can_print(tmp_path: Path, words: tuple[str, ...]) -> None:
     done = Machine(tmp_path).run(*words)
     assert done.returncode == 2
-    assert done.stderr == "error: export: say openapi or zapier, as in koji-amplitude export zapier\n"
+    assert done.stderr == (
+        "error: export: say openapi, zapier, manifest or server-json, as in koji-amplitude export zapier\n"
+    )

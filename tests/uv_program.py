@@ -1,0 +1,49 @@
+"""The program `uv`, with which hosts run a bundle; fetched by pip where it is missing."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.node_packages import CACHE, FETCH_SECONDS
+
+VERSION = "0.13.9"
+KEPT = CACHE / f"uv-{VERSION}"
+UNREACHABLE = re.compile(r"failed to fetch|dns error|connection|timed? ?out", re.IGNORECASE)
+
+
+def uv() -> str:
+    """Return the path of the program; skip the test when it cannot be had."""
+    if found := shutil.which("uv"):
+        return found
+    program = KEPT / "bin" / "uv"
+    if not program.exists():
+        words = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(KEPT), f"uv=={VERSION}"]
+        try:
+            subprocess.run(words, capture_output=True, timeout=FETCH_SECONDS, check=True)
+        except (subprocess.SubprocessError, OSError) as error:
+            pytest.skip(f"pip could not fetch uv: {type(error).__name__}")
+    return str(program)
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Return what a desktop gives a program: a home and a path; packages stay in a cache of the tests."""
+    return {
+        "HOME": str(home),
+        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.defpath)),
+        "UV_CACHE_DIR": str(CACHE / "uv-cache"),
+    }
+
+
+def run_or_skip(words: list[str], env: dict[str, str]) -> None:
+    """Run to the end; skip the test when packages cannot be fetched, fail it when anything else is wrong."""
+    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=FETCH_SECONDS, check=False)
+    if done.returncode and UNREACHABLE.search(done.stderr):
+        pytest.skip(f"uv could not fetch packages: {done.stderr.splitlines()[-1][:200]}")
+    assert done.returncode == 0, done.stderr
