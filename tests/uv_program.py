@@ -15,7 +15,8 @@ from tests.node_packages import CACHE, FETCH_SECONDS
 
 VERSION = "0.13.9"
 KEPT = CACHE / f"uv-{VERSION}"
-UNREACHABLE = re.compile(r"failed to fetch|dns error|connection|timed? ?out", re.IGNORECASE)
+NETWORK = ("SSL_CERT_FILE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+UNREACHABLE = re.compile(r"failed to fetch|error sending request|dns error|timed? ?out", re.IGNORECASE)
 
 
 def uv() -> str:
@@ -35,6 +36,7 @@ def uv() -> str:
 def environment(home: Path) -> dict[str, str]:
     """Return what a desktop gives a program: a home and a path; packages stay in a cache of the tests."""
     return {
+        **{name: os.environ[name] for name in NETWORK if name in os.environ},
         "HOME": str(home),
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.defpath)),
         "UV_CACHE_DIR": str(CACHE / "uv-cache"),
