@@ -323,6 +323,10 @@ class Ledger(Protocol):
         """
         ...
 
+    async def find_many(self, connection: str, interview_ids: Sequence[str]) -> Mapping[str, Sync]:
+        """Return those of a connection's syncs that are there, by interview id."""
+        ...
+
     async def find(self, connection: str, interview_id: str) -> Sync | None:
         """Return one sync."""
         ...

@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Mapping
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import httpcore
 import structlog
@@ -22,6 +22,8 @@ from connector.webhook_signing import signed
 
 BATCH: Final = 50
 AT_ONCE: Final = 8
+FRESH: Final = 1_000
+"""How long what was looked up may wait to be sent, in ms."""
 GIVE_UP_AFTER: Final = 3 * 86_400_000
 _FIRST_WAIT, _LONGEST_WAIT = 10_000, 4 * 3_600_000
 _RATE: Final = 25.0
@@ -82,13 +84,18 @@ class HookLane:
         settled: list[Settled] = []
         gate = asyncio.Semaphore(AT_ONCE)
 
-        async def one(position: int, delivery: Delivery) -> None:
+        shown = await triggers.render(ctx, [one.event for one in due])
+        shown_at = ctx.clock.now()
+
+        async def one(position: int, delivery: Delivery, told: Mapping[str, Any]) -> None:
             if self._rate is not None:
                 await ctx.clock.sleep(position / self._rate)
             async with gate:
-                settled.append(await self._try(client, hook, secret, delivery))
+                if ctx.clock.now() - shown_at > FRESH:  # somebody may have been forgotten since
+                    (told,) = await triggers.render(ctx, [delivery.event])
+                settled.append(await self._try(client, hook, secret, delivery, dumps(told).encode()))
 
-        await asyncio.gather(*(one(position, delivery) for position, delivery in enumerate(due)))
+        await asyncio.gather(*map(one, range(len(due)), due, shown))
         if any(one.state == "gone" for one in settled):
             _log.warning("hook_deleted", hook=hook.id, reason="the target answered 410")
             await ctx.ledger.hooks.unsubscribe([hook.connection], hook_id=hook.id, target_url=None)
@@ -96,9 +103,10 @@ class HookLane:
         await ctx.ledger.hooks.settle(lease, settled, ctx.clock.now())
         return all(one.due is None for one in settled)
 
-    async def _try(self, client: TargetClient, hook: Hook, secret: str, delivery: Delivery) -> Settled:
+    async def _try(
+        self, client: TargetClient, hook: Hook, secret: str, delivery: Delivery, body: bytes
+    ) -> Settled:
         now = self._context.clock.now()
-        body = dumps(await triggers.render(self._context, delivery.event)).encode()
         headers = signed(secret, delivery.event.id, body, now)
         try:
             status, answer = await client.post(hook.target_url, body, headers)

@@ -179,9 +179,13 @@ class Book:
             self.empty_log()
         return changed
 
+    async def find_many(self, connection: str, interview_ids: Sequence[str]) -> Mapping[str, Sync]:
+        """Return syncs by interview id."""
+        return await self.read(lambda c: syncs.find_many(c, connection, interview_ids))
+
     async def find(self, connection: str, interview_id: str) -> Sync | None:
         """Return one sync."""
-        return await self.read(lambda c: syncs.find(c, connection, interview_id))
+        return (await self.find_many(connection, [interview_id])).get(interview_id)
 
     async def listed(
         self, connection: str, where: ListFilter, *, limit: int, after: tuple[int, str] | None
