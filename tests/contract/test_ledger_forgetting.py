@@ -34,6 +34,7 @@ from connector.ports import Context, Lease, Sync
 from connector.sealing import Sealer
 from connector.settings import Connection, Settings
 from connector.syncing import advance
+from connector.target_client import Targets
 from tests import postgres
 from tests.conftest import SEALER
 from tests.contract.test_ledger_launches import CAP, DAY, LANE, NAMES, Desk, who
@@ -185,6 +186,7 @@ async def desk(book: Book, clock: ManualClock) -> ForgettingDesk:
         amplitude_users={},
         amplitude_elsewhere={},
         amplitude_cohorts={},
+        targets=Targets(allow_private=False),
     )
     lease = await book.acquire(LANE, "me", clock.now(), 30_000)
     assert lease is not None
