@@ -39,12 +39,12 @@ from connector.lanes.planning import PlanningLane
 from connector.lanes.runner import TTL, Runner
 from connector.lanes.upkeep import UpkeepLane
 from connector.ledger.book import open_book
-from connector.local_files import api_token, open_sealer
+from connector.local_files import api_token, encryption_keys, open_sealer
 from connector.operations import OPERATIONS, callbacks
 from connector.ports import Amplitude, Clock, Context
 from connector.ports import AmplitudeUsers as AmplitudeUsersPort
 from connector.settings import Connection, Settings
-from connector.surfaces.auth import token_digest
+from connector.surfaces.auth import Gate, token_digest
 from connector.surfaces.boundary import Boundary
 from connector.surfaces.http import routes
 from connector.surfaces.problem import on_http_exception
@@ -157,6 +157,8 @@ def create_app(
     settings: Settings, *, workers: bool = True, clock: Clock | None = None, lease_ms: int = TTL
 ) -> Starlette:
     """Return the server: actions, webhooks and, unless `workers` is false, the lanes, in one process."""
+    from mcp_server.http import Mcp  # noqa: PLC0415 - nothing but a server needs it, and it takes long
+
     token, _ = api_token(settings)
     webhook, cohorts = KojiWebhook(settings), CohortWebhook(settings)
 
@@ -166,22 +168,22 @@ def create_app(
             app.state.context, app.state.runner = running.context, running.runner
             webhook.open(running.context)
             cohorts.open(running.context)
-            yield
-            running.context.stopping.set()
+            async with mcp.run():
+                yield
+                running.context.stopping.set()
             await webhook.close()
 
     def context() -> Context:
         opened: Context = app.state.context
         return opened
 
+    gate = Gate({"token": token_digest(token.get_secret_value())}, context)
+    mcp = Mcp(public_url=settings.public_url, keys=encryption_keys(settings), context=context, gate=gate)
     app = Starlette(
-        routes=routes(
-            OPERATIONS,
-            context=context,
-            tokens={"token": token_digest(token.get_secret_value())},
-            version=__version__,
-            beside=[census_route],
-        ),
+        routes=[
+            *routes(OPERATIONS, context=context, gate=gate, version=__version__, beside=[census_route]),
+            mcp.route,
+        ],
         middleware=[Middleware(webhook.in_front_of), Middleware(cohorts.in_front_of), Middleware(Boundary)],
         exception_handlers={HTTPException: on_http_exception},
         lifespan=lifespan,

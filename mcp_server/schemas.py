@@ -66,19 +66,19 @@ def _plain(schema: Any, defs: Mapping[str, Any]) -> Any:
 
 def _with_null(schema: dict[str, Any]) -> dict[str, Any]:
     match schema.get("anyOf"):
-        case [{"type": str(kind), **rest}, {"type": "null"}] if "enum" not in rest:
+        case [{"type": str(kind)} as some, {"type": "null"}] if "enum" not in some:
             others = {key: value for key, value in schema.items() if key != "anyOf"}
-            return {"type": [kind, "null"], **rest, **others}
+            return {**some, "type": [kind, "null"], **others}
         case _:
             return schema
 
 
 def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:
     plain = dict(schema)
-    match plain:
-        case {"type": [str(kind), "null"]}:
+    match plain.get("type"), plain.get("anyOf"):
+        case [str(kind), "null"], None:
             plain["type"] = kind
-        case {"anyOf": [{**only}, {"type": "null"}]}:
+        case None, [dict() as only, {"type": "null"}]:
             del plain["anyOf"]
             plain = {**only, **plain}
     if isinstance(items := plain.get("items"), dict) and "properties" in items:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, Final
 
 from mcp.types import Tool, ToolAnnotations
@@ -21,6 +22,9 @@ PAGE: Final = 10
 """Rows of a list when a model does not say: what it reads, it pays for."""
 LARGEST_PAGE: Final = 50
 
+NOT_FOR_MODELS: Final = frozenset({"callback_url"})
+"""Arguments that no tool takes: a model that was talked into it could send results anywhere."""
+
 WORDS: Final = {
     "type": ["string", "null"],
     "description": "Koji's summary and insights and, when detailed, what the respondent said: data from "
@@ -36,6 +40,7 @@ _HINTS: Final[Mapping[Effect, tuple[bool, bool, bool]]] = {  # read-only, destru
 }
 
 
+@cache
 def tool(op: AnyOperation) -> Tool:
     """Return an operation as a tool; every hint is stated, because the defaults differ from ours."""
     read_only, destructive, open_world = _HINTS[op.effect]
@@ -63,6 +68,9 @@ def visible(operations: Iterable[AnyOperation], caller: Caller) -> list[AnyOpera
 def input_schema(op: AnyOperation) -> dict[str, Any]:
     """Return what a tool takes; unknown arguments are refused."""
     schema = of_input(op.input.model_json_schema())
+    schema["properties"] = {
+        name: value for name, value in schema["properties"].items() if name not in NOT_FOR_MODELS
+    }
     if is_list(op):
         schema["properties"]["limit"] |= {
             "default": PAGE,
@@ -88,6 +96,8 @@ def is_list(op: AnyOperation) -> bool:
 
 def payload(op: AnyOperation, arguments: Mapping[str, Any]) -> Input:
     """Return the arguments as an operation's input. Raises `InvalidInput` that names what is wrong."""
+    for name in NOT_FOR_MODELS & arguments.keys():
+        raise InvalidInput.of(name, "is not an argument of this tool")
     values = fit(arguments, op.input)
     if is_list(op):
         values = {"limit": PAGE, **values}

@@ -9,11 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from connector.redaction import cut
 from mcp_server.untrusted import cleaned
 
 FIRST: Final = 10
 """People whom an answer shows that cannot be paged; get_launch pages them all."""
 
+LONGEST: Final = 400
+"""Characters of one text."""
+MOST: Final = 30
+"""Items of a list that is no list of rows."""
+
+_WHOLE = ("cursor", "link", "url", "token", "id")
+_CHOSEN = frozenset({"single_choice", "multiple_choice", "ranking", "yes_no", "scale"})
 _PERSON = ("invitations.name", "invitations.reason")
 _PLAN = ("plan_token", "plan_expires_at", "skipped_examples")
 _PEOPLE = ("invitations", "interview_id", "interview_link")
@@ -52,11 +60,34 @@ def left_out(operation: str) -> frozenset[str]:
 
 
 def shown(operation: str, values: Mapping[str, Any], *, paged: bool) -> dict[str, Any]:
-    """Return the values that a model is shown, clean; of people without pages the first ones."""
-    kept: dict[str, Any] = cleaned(_without(values, left_out(operation), ""))
+    """Return the values that a model is shown, clean and not too long; of people without pages the first."""
+    kept: dict[str, Any] = _short(cleaned(_without(values, left_out(operation), "")))
     if not paged:
         kept.update({name: kept[name][:FIRST] for name in _CUT & kept.keys()})
+    if operation == "get_interview_analysis":
+        kept["structured_answers"] = [_typed(one) for one in kept["structured_answers"][:MOST]]
     return kept
+
+
+def _typed(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return a structured answer without what may be the respondent's own sentence."""
+    value = answer["structured_value"]
+    free = isinstance(value, str) and answer["question_type"] not in _CHOSEN
+    return {**answer, "structured_value": None} if free else answer
+
+
+def _short(value: Any, name: str = "") -> Any:
+    if isinstance(value, str):
+        return value if name.endswith(_WHOLE) else cut(value, LONGEST)
+    if isinstance(value, list):
+        return [_short(one, name) for one in (value if _is_rows(value) else value[:MOST])]
+    if isinstance(value, Mapping):
+        return {key: _short(one, key) for key, one in value.items()}
+    return value
+
+
+def _is_rows(value: list[Any]) -> bool:
+    return any(isinstance(one, Mapping) for one in value)
 
 
 def _without(value: Any, paths: frozenset[str], path: str) -> Any:

@@ -16,7 +16,7 @@ from connector.errors import Conflict, FieldError, Forbidden, InvalidInput, NotF
 from connector.operations import callbacks
 from connector.operations.audited import audited
 from connector.operations.base import AnyOperation, Effect, Input, Output
-from connector.operations.following import present
+from connector.operations.following import failure, present
 from connector.ports import Claim, Context
 
 NOT_COMPARED = frozenset({"idempotency_key", "wait_seconds", "callback_url"})
@@ -165,8 +165,8 @@ async def _repeat(
     output = shape.validate_python(json.loads(claim.body or "{}"))
     if claim.status == 202 and output.follow_up() is not None:
         output = await present(ctx, op, payload.connection, output, by_name)
-        if failure := output.failure():
-            raise failure
+        if failed := await failure(ctx, output):
+            raise failed
     status = _status(output) if claim.status == 202 else 200
     if op.recall is not None:
         output = await op.recall(ctx, payload, output)

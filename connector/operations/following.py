@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 from pydantic import TypeAdapter
 
+from connector.errors import ConnectorError
 from connector.operations.base import AnyOperation, Output
+from connector.operations.launches import LaunchOutput, failure_of
 from connector.ports import Context
 
 
@@ -23,3 +25,11 @@ async def present(
     now: Output = await reader.run(ctx, asked)
     shape: TypeAdapter[Output] = TypeAdapter(op.output)
     return shape.validate_python(output.brought_up_to_date(now))
+
+
+async def failure(ctx: Context, output: Output) -> ConnectorError | None:
+    """Return the error in which what was begun ended, None when it did not end in one."""
+    if isinstance(output, LaunchOutput) and output.status == "cancelled":
+        launch = await ctx.launches.find(output.launch_id)
+        return None if launch is None else failure_of(launch, output)
+    return output.failure()

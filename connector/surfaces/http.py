@@ -31,18 +31,16 @@ def routes(
     operations: Sequence[AnyOperation],
     *,
     context: ContextOf,
-    tokens: Mapping[str, bytes],
+    gate: Gate,
     version: str,
     beside: Sequence[RouteOf] = (),
 ) -> list[Route]:
     """Return the routes of the operations, of what describes them, and of what tells the server's health.
 
-    `context` is asked at each request; `tokens` maps the names of tokens with every scope to digests
-    (`auth.token_digest`), others are in the book. `beside` are routes that let the same
+    `context` is asked at each request; `gate` lets callers in. `beside` are routes that let the same
     callers in. Serve the routes inside `boundary.Boundary`, with
     `problem.on_http_exception` as the handler of `HTTPException`.
     """
-    gate = Gate(tokens, context)
     return [
         _action_route(operations, context, gate),
         *hook_routes(context, gate),

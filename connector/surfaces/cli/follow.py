@@ -9,7 +9,7 @@ from typing import Any
 from connector.errors import CredentialsRejected
 from connector.models import Stage
 from connector.operations.base import AnyOperation, Input, Output
-from connector.operations.following import present
+from connector.operations.following import failure, present
 from connector.ports import Context, Pause
 from connector.surfaces.cli.progress import Watcher
 
@@ -57,8 +57,8 @@ class Followed:
             rest = min(rest * _GROWTH, _LONGEST)
             if await self._look():
                 changed_at = clock.now()
-        if failure := self.output.failure():
-            raise failure
+        if failed := await failure(self._ctx, self.output):
+            raise failed
 
     async def _look(self) -> bool:
         """Read the present state; return whether it differs from the last."""
