@@ -50,7 +50,8 @@ class Calling:
             raise
         except Exception as error:  # noqa: BLE001 - the last place where a fault can become an answer
             reference = secrets.token_hex(8)
-            log.error("tool_failed", tool=params.name, reference=reference, **described(error))
+            # not its message: that may hold what people said
+            log.error("tool_failed", tool=params.name, reference=reference, **described(error))  # noqa: TRY400
             return errors.fault(reference)
 
     async def read(self, request: Request, name: str, arguments: Mapping[str, object]) -> Output:
@@ -116,7 +117,7 @@ class Calling:
     async def _in_budget(
         self, ctx: Context, op: AnyOperation, payload: Input, output: Output, caller: Caller
     ) -> CallToolResult:
-        """Return the answer; a page that is too long for a model is read again, shorter, so no row is lost."""
+        """Return the answer; a page too long for a model is read again, shorter, so that no row is lost."""
         answer = answers.result(op, payload, output)
         while answers.is_too_long(answer) and isinstance(payload, ListInput) and payload.limit > 1:
             payload = payload.model_copy(update={"limit": payload.limit // 2})

@@ -36,5 +36,6 @@ GUIDANCE: Final[Mapping[str, str]] = {
     "list_cohorts": "Not for who is in a cohort: plan_cohort_launch counts them.",
     "list_audit": "Not for what became of interviews: list_syncs.",
     "list_connections": "Not for whether one works: check_connection.",
-    "check_connection": "Use it when something is refused or nothing arrives. Not for one interview: get_sync.",
+    "check_connection": "Use it when something is refused or nothing arrives. "
+    "Not for one interview: get_sync.",
 }

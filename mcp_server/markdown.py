@@ -1,4 +1,4 @@
-"""PURE: values as short Markdown: what is empty is left out, and no text of a stranger makes a line of its own."""
+"""PURE: values as short Markdown, without what is empty; no stranger's text makes a line of its own."""
 
 from __future__ import annotations
 

@@ -18,14 +18,14 @@ def next_step(tool: str, payload: Input, values: Mapping[str, Any]) -> str | Non
     return f"{step} (connection {payload.connection})"
 
 
-def _step(tool: str, values: Mapping[str, Any]) -> str | None:
+def _step(tool: str, values: Mapping[str, Any]) -> str | None:  # noqa: PLR0911 - one a case
     match values:
         case {"plan_token": str(), "to_invite": 0}:
             return "nobody would be invited; skipped says why."
         case {"plan_token": str(token), "to_invite": people, "credits_estimate": credits_}:
             return (
-                f"launch_cohort_interviews with plan_token {token} invites these {people} people and can spend "
-                f"{credits_} credits. Nothing is spent before."
+                f"launch_cohort_interviews with plan_token {token} invites these {people} people and can "
+                f"spend {credits_} credits. Nothing is spent before."
             )
         case {"status": "paused", "pause_reason": "daily_credits" | "koji_unreachable"}:
             return "it goes on by itself; get_launch shows it."

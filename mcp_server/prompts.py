@@ -32,7 +32,8 @@ class Ready:
 
 
 def _close_the_loop(given: Mapping[str, str]) -> str:
-    return f"""Find out why the people of the Amplitude cohort {given["cohort_id"]}{_on(given)} do what they do.
+    return f"""Find out why the people of the Amplitude cohort {given["cohort_id"]}{_on(given)} do what they \
+do.
 
 1. Plan with plan_cohort_launch. Tell me how many people would be invited, who is skipped and why, and the \
 credits. Wait for my yes.

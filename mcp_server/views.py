@@ -12,7 +12,7 @@ from typing import Any, Final
 from connector.redaction import cut
 from mcp_server.untrusted import cleaned
 
-FIRST: Final = 10
+FIRST: Final = 5
 """People whom an answer shows that cannot be paged; get_launch pages them all."""
 
 LONGEST: Final = 400
