@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import httpx
 from pydantic import SecretStr
@@ -27,6 +28,7 @@ from connector.koji import KojiClient
 from connector.koji_budget import BudgetedKoji
 from connector.lanes.amplitude import AmplitudeLane
 from connector.lanes.base import Lane
+from connector.lanes.callbacks import CallbackLane
 from connector.lanes.cohorts import CohortLane
 from connector.lanes.forgetting import ForgettingLane
 from connector.lanes.hooks import HookLane
@@ -37,15 +39,16 @@ from connector.lanes.planning import PlanningLane
 from connector.lanes.runner import TTL, Runner
 from connector.lanes.upkeep import UpkeepLane
 from connector.ledger.book import open_book
-from connector.local_files import api_token, open_sealer
-from connector.operations import OPERATIONS
+from connector.local_files import api_token, encryption_keys, open_sealer
+from connector.operations import OPERATIONS, callbacks
 from connector.ports import Amplitude, Clock, Context
 from connector.ports import AmplitudeUsers as AmplitudeUsersPort
 from connector.settings import Connection, Settings
-from connector.surfaces.auth import token_digest
+from connector.surfaces.auth import Gate, token_digest
 from connector.surfaces.boundary import Boundary
 from connector.surfaces.http import routes
 from connector.surfaces.problem import on_http_exception
+from connector.target_client import Targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +116,14 @@ async def build(
                 for c in connections
                 if c.amplitude_api_key and c.amplitude_secret_key
             },
+            targets=Targets(allow_private=settings.connector_allow_private_targets),
             stopping=stopping,
             wake=runner.wake,
         )
         if workers:
             kinds = {lane: lane.name.partition(":")[0] for lane in lanes(context)}
             for lane in kinds:
-                if isinstance(lane, HookLane):
+                if isinstance(lane, HookLane | CallbackLane):
                     stack.push_async_callback(lane.close)
             runner.start([lane for lane, kind in kinds.items() if only is None or kind in only])
         stack.push_async_callback(runner.stop)
@@ -136,6 +140,7 @@ def lanes(context: Context) -> list[Lane]:
         CohortLane(context),
         ForgettingLane(context),
         HookLane(context),
+        CallbackLane(context, partial(callbacks.result, by_name={op.name: op for op in OPERATIONS})),
     ]
     found += [LinkLane(context, c.name) for c in connections if c.koji_invite_by == "link"]
     for name, mine in _by_lane(connections, lambda c: c.koji_lane).items():
@@ -152,6 +157,8 @@ def create_app(
     settings: Settings, *, workers: bool = True, clock: Clock | None = None, lease_ms: int = TTL
 ) -> Starlette:
     """Return the server: actions, webhooks and, unless `workers` is false, the lanes, in one process."""
+    from mcp_server.http import Mcp  # noqa: PLC0415 - nothing but a server needs it, and it takes long
+
     token, _ = api_token(settings)
     webhook, cohorts = KojiWebhook(settings), CohortWebhook(settings)
 
@@ -161,22 +168,22 @@ def create_app(
             app.state.context, app.state.runner = running.context, running.runner
             webhook.open(running.context)
             cohorts.open(running.context)
-            yield
-            running.context.stopping.set()
+            async with mcp.run():
+                yield
+                running.context.stopping.set()
             await webhook.close()
 
     def context() -> Context:
         opened: Context = app.state.context
         return opened
 
+    gate = Gate({"token": token_digest(token.get_secret_value())}, context)
+    mcp = Mcp(public_url=settings.public_url, keys=encryption_keys(settings), context=context, gate=gate)
     app = Starlette(
-        routes=routes(
-            OPERATIONS,
-            context=context,
-            tokens={"token": token_digest(token.get_secret_value())},
-            version=__version__,
-            beside=[census_route],
-        ),
+        routes=[
+            *routes(OPERATIONS, context=context, gate=gate, version=__version__, beside=[census_route]),
+            mcp.route,
+        ],
         middleware=[Middleware(webhook.in_front_of), Middleware(cohorts.in_front_of), Middleware(Boundary)],
         exception_handlers={HTTPException: on_http_exception},
         lifespan=lifespan,

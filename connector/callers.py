@@ -28,4 +28,5 @@ class Caller:
 
 OURSELVES = Caller("connector", "internal")
 COMMAND_LINE = Caller("cli", "cli")
-RESERVED_NAMES = frozenset({"token", OURSELVES.name, COMMAND_LINE.name})
+LOCAL_ASSISTANT = Caller("mcp", "mcp")
+RESERVED_NAMES = frozenset({"token", OURSELVES.name, COMMAND_LINE.name, LOCAL_ASSISTANT.name})

@@ -220,6 +220,10 @@ class Invitations(Protocol):
         """Return whom we invited under external ids; foreign ones are not among them."""
         ...
 
+    async def find_many(self, invitation_ids: Sequence[str]) -> Mapping[str, Invitation]:
+        """Return those invitations that are there, by id."""
+        ...
+
     async def find(self, invitation_id: str) -> Invitation | None:
         """Return one invitation."""
         ...

@@ -6,10 +6,12 @@ import asyncio
 import socket
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpcore
 
-from connector.targets import is_public
+from connector.errors import InvalidInput
+from connector.targets import is_public, wrong_with
 
 ANSWER_LIMIT: Final = 16_384
 READ_SECONDS: Final = 30.0
@@ -38,6 +40,25 @@ async def checked(host: str, port: int, *, allow_private: bool) -> list[str]:
     if not allow_private and not all(is_public(address) for address in addresses):
         raise PrivateTarget(host)
     return addresses
+
+
+class Targets:
+    """`ports.Targets`: public HTTPS addresses; with private ones allowed any, over plain HTTP too."""
+
+    def __init__(self, *, allow_private: bool) -> None:
+        self._allow_private = allow_private
+
+    async def require(self, field: str, url: str) -> None:
+        """Raise `InvalidInput` on a field whose address cannot be a target."""
+        if reason := wrong_with(url, allow_private=self._allow_private):
+            raise InvalidInput.of(field, reason)
+        parts = urlsplit(url)
+        try:
+            await checked(parts.hostname or "", parts.port or 443, allow_private=self._allow_private)
+        except PrivateTarget:
+            raise InvalidInput.of(field, "leads to a private address", code="private_target") from None
+        except OSError:
+            raise InvalidInput.of(field, "does not resolve to any address") from None
 
 
 class _Backend(httpcore.AsyncNetworkBackend):
@@ -87,37 +108,49 @@ class TargetClient:
     """Posts to a target over at most so many connections; close it at the end."""
 
     def __init__(self, *, allow_private: bool, connections: int = 1) -> None:
-        self._pool = httpcore.AsyncConnectionPool(
-            network_backend=_Backend(allow_private=allow_private),
-            max_connections=connections,
-            keepalive_expiry=30,
-        )
+        # one pool each: at every request a pool asks each of its connections whether it still stands
+        self._pools = [
+            httpcore.AsyncConnectionPool(
+                network_backend=_Backend(allow_private=allow_private), max_connections=1, keepalive_expiry=30
+            )
+            for _ in range(connections)
+        ]
+        self._free: asyncio.LifoQueue[httpcore.AsyncConnectionPool] = asyncio.LifoQueue()
+        for pool in self._pools:
+            self._free.put_nowait(pool)
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str]]:
         """Post a body; return status and headers (lower case), whatever they are: redirects are not followed.
 
         Raises `PrivateTarget`, and httpcore's errors and `TimeoutError` when no answer came within 30 s.
         """
-        request = {name.lower(): value for name, value in headers.items()}
-        async with asyncio.timeout(READ_SECONDS + CONNECT_SECONDS):
-            async with self._pool.stream(
-                "POST",
-                url,
-                headers=[(name.encode(), value.encode()) for name, value in request.items()],
-                content=body,
-                extensions={"timeout": dict(_TIMEOUT)},
-            ) as response:
-                read = 0
-                async for chunk in response.aiter_stream():
-                    read += len(chunk)
-                    if read > ANSWER_LIMIT:
-                        break  # nobody reads it; what follows is not waited for
-                told = {
-                    name.decode("latin-1").lower(): value.decode("latin-1")
-                    for name, value in response.headers
-                }
-                return response.status, told
+        pool = await self._free.get()
+        try:
+            async with asyncio.timeout(READ_SECONDS + CONNECT_SECONDS):
+                return await _posted(pool, url, body, headers)
+        finally:
+            self._free.put_nowait(pool)
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._pool.aclose()
+        for pool in self._pools:
+            await pool.aclose()
+
+
+async def _posted(
+    pool: httpcore.AsyncConnectionPool, url: str, body: bytes, headers: Mapping[str, str]
+) -> tuple[int, Mapping[str, str]]:
+    async with pool.stream(
+        "POST",
+        url,
+        headers=[(name.lower().encode(), value.encode()) for name, value in headers.items()],
+        content=body,
+        extensions={"timeout": dict(_TIMEOUT)},
+    ) as response:
+        read = 0
+        async for chunk in response.aiter_stream():
+            read += len(chunk)
+            if read > ANSWER_LIMIT:
+                break  # nobody reads it; what follows is not waited for
+        told = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+        return response.status, told

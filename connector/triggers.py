@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,20 +78,28 @@ TRIGGERS: tuple[Trigger, ...] = (
 )
 
 
-async def render(ctx: Context, event: Event) -> dict[str, Any]:
-    """Return an event as one flat object, every key always present; null for what is unknown or erased."""
-    if event.type in SYNCS:
-        sync = await ctx.ledger.find(event.connection, event.subject)
-        fields = flat(sync) if sync is not None else {}
-        told = SyncOutput(**{**_nulls(SyncOutput), **fields, **event.told}).model_dump(mode="json")
-    elif event.type is EventType.INVITATION_CREATED:
-        invitation = await ctx.invitations.find(event.subject)
-        launch = None if invitation is None else await ctx.launches.find(invitation.launch_id)
-        told = _invitation(invitation, launch)
-    else:
-        launch = await ctx.launches.find(event.subject)
-        told = await _launch(ctx, launch, event)
-    return _flat({**_head(event), **told})
+async def render(ctx: Context, events: Sequence[Event]) -> list[dict[str, Any]]:
+    """Return each event as one flat object, every key always present; null for what is unknown or erased."""
+    syncs = await _syncs(ctx, [one for one in events if one.type in SYNCS])
+    created = [one.subject for one in events if one.type is EventType.INVITATION_CREATED]
+    invitations = await ctx.invitations.find_many(created) if created else {}
+    launches: dict[str, Launch | None] = {}
+    found = []
+    for event in events:
+        if event.type in SYNCS:
+            told = _sync(syncs.get((event.connection, event.subject)), event)
+        else:
+            invitation = invitations.get(event.subject)
+            launch_id = event.subject if invitation is None else invitation.launch_id
+            if launch_id not in launches:
+                launches[launch_id] = await ctx.launches.find(launch_id)
+            launch = launches[launch_id]
+            if event.type is EventType.INVITATION_CREATED:
+                told = _invitation(invitation, launch)
+            else:
+                told = await _launch(ctx, launch, event)
+        found.append(_flat({**_head(event), **told}))
+    return found
 
 
 def sample(trigger: Trigger, connection: str) -> dict[str, Any]:
@@ -143,6 +151,20 @@ def _nulls(model: type[BaseModel]) -> dict[str, Any]:
         "status": "failed",
         "event_type": "",
     }
+
+
+async def _syncs(ctx: Context, events: Sequence[Event]) -> dict[tuple[str, str], Sync]:
+    found: dict[tuple[str, str], Sync] = {}
+    for connection in {one.connection for one in events}:
+        ids = [one.subject for one in events if one.connection == connection]
+        syncs = await ctx.ledger.find_many(connection, ids)
+        found |= {(connection, interview_id): sync for interview_id, sync in syncs.items()}
+    return found
+
+
+def _sync(sync: Sync | None, event: Event) -> dict[str, Any]:
+    fields = {} if sync is None else flat(sync)
+    return SyncOutput(**{**_nulls(SyncOutput), **fields, **event.told}).model_dump(mode="json")
 
 
 def _invitation(invitation: Invitation | None, launch: Launch | None) -> dict[str, Any]:

@@ -124,10 +124,10 @@ def unbind(connection: Connection, keys: Sequence[tuple[str, str]]) -> int:
     return unbound
 
 
-def find(connection: Connection, invitation_id: str) -> Invitation | None:
-    """Return one invitation."""
-    row = connection.execute(select_invitations().where(invitation.c.id == storable(invitation_id))).first()
-    return None if row is None else load_invitation(row)
+def find_many(connection: Connection, invitation_ids: Sequence[str]) -> dict[str, Invitation]:
+    """Return those invitations that are there, by id."""
+    query = select_invitations().where(invitation.c.id.in_([storable(one) for one in invitation_ids]))
+    return {one.id: one for one in map(load_invitation, connection.execute(query))}
 
 
 def of_interview(connection: Connection, name: str, interview_id: str) -> Invitation | None:

@@ -31,6 +31,7 @@ from connector.ledger import (
     syncs,
     tokens,
 )
+from connector.ledger.callback_book import CallbackBook
 from connector.ledger.cohort_book import CohortBook
 from connector.ledger.dialect import empty_log, share_suppressions, writer_engine
 from connector.ledger.forgetting_book import ForgettingBook
@@ -79,6 +80,7 @@ class Book:
         self.cohort_messages: CohortBook
         self.forgettings: ForgettingBook
         self.hooks: HookBook
+        self.callbacks: CallbackBook
         self._keep_out: Callable[[Connection, Sequence[Sync]], list[Sync]]
 
     async def obtain_keys(self, seal: keys.Seal, unseal: keys.Open) -> None:
@@ -90,6 +92,7 @@ class Book:
         self.invitations = InvitationBook(self, seal, unseal)
         self.cohort_messages = CohortBook(self, key)
         self.hooks = HookBook(self, seal, unseal)
+        self.callbacks = CallbackBook(self, seal, unseal)
         self.forgettings = ForgettingBook(self, self._url, key, seal, unseal)
         self._keep_out = lambda c, changed: respondents.keep_out(c, key, changed)
         while await self.write(lambda c: respondents.fill(c, key)):
@@ -179,9 +182,13 @@ class Book:
             self.empty_log()
         return changed
 
+    async def find_many(self, connection: str, interview_ids: Sequence[str]) -> Mapping[str, Sync]:
+        """Return syncs by interview id."""
+        return await self.read(lambda c: syncs.find_many(c, connection, interview_ids))
+
     async def find(self, connection: str, interview_id: str) -> Sync | None:
         """Return one sync."""
-        return await self.read(lambda c: syncs.find(c, connection, interview_id))
+        return (await self.find_many(connection, [interview_id])).get(interview_id)
 
     async def listed(
         self, connection: str, where: ListFilter, *, limit: int, after: tuple[int, str] | None

@@ -272,9 +272,13 @@ class InvitationBook:
         ours = [one for one in external_ids if binding.is_ours(one)]
         return await self._store.read(lambda c: binding.invited(c, connection, ours)) if ours else {}
 
+    async def find_many(self, invitation_ids: Sequence[str]) -> Mapping[str, Invitation]:
+        """Return invitations by id."""
+        return await self._store.read(lambda c: binding.find_many(c, invitation_ids))
+
     async def find(self, invitation_id: str) -> Invitation | None:
         """Return one invitation."""
-        return await self._store.read(lambda c: binding.find(c, invitation_id))
+        return (await self.find_many([invitation_id])).get(invitation_id)
 
     async def of_interview(self, connection: str, interview_id: str) -> Invitation | None:
         """Return the invitation whose interview this is."""

@@ -80,12 +80,10 @@ def _place(sync: Sync) -> Place:
     return Place.of(sync.connection, sync.first_received_at, sync.status, sync.reason)
 
 
-def find(connection: Connection, name: str, interview_id: str) -> Sync | None:
-    """Return one sync."""
-    row = connection.execute(
-        all_columns().where(table.c.connection == name, table.c.interview_id == interview_id)
-    ).first()
-    return None if row is None else load_sync(row)
+def find_many(connection: Connection, name: str, interview_ids: Sequence[str]) -> dict[str, Sync]:
+    """Return those syncs that are there, by interview id."""
+    query = all_columns().where(table.c.connection == name, table.c.interview_id.in_(interview_ids))
+    return {one.interview_id: one for one in map(load_sync, fetch(connection, query))}
 
 
 def listed(

@@ -31,18 +31,16 @@ def routes(
     operations: Sequence[AnyOperation],
     *,
     context: ContextOf,
-    tokens: Mapping[str, bytes],
+    gate: Gate,
     version: str,
     beside: Sequence[RouteOf] = (),
 ) -> list[Route]:
     """Return the routes of the operations, of what describes them, and of what tells the server's health.
 
-    `context` is asked at each request; `tokens` maps the names of tokens with every scope to digests
-    (`auth.token_digest`), others are in the book. `beside` are routes that let the same
+    `context` is asked at each request; `gate` lets callers in. `beside` are routes that let the same
     callers in. Serve the routes inside `boundary.Boundary`, with
     `problem.on_http_exception` as the handler of `HTTPException`.
     """
-    gate = Gate(tokens, context)
     return [
         _action_route(operations, context, gate),
         *hook_routes(context, gate),
@@ -83,7 +81,10 @@ def answer(done: Executed, payload: Input, public_url: str) -> Response:
     body = done.output.model_dump_json()
     if done.status == 202:
         url = status_url(done.output, payload.connection, public_url)
-        body = _compact({**json.loads(body), "status_url": url})
+        more = {"status_url": url}
+        if done.callback_secret is not None:
+            more["callback_secret"] = done.callback_secret
+        body = _compact({**json.loads(body), **more})
     return Response(body, done.status, headers, media_type="application/json")
 
 

@@ -42,7 +42,7 @@ def trigger_routes(context: Callable[[], Context], gate: Gate) -> list[Route]:
             visible(ctx, caller, name)
         ours = [name] if name is not None else caller.visible(ctx.settings.connections)
         events = await ctx.ledger.hooks.events(ours, trigger.name, NEWEST)
-        return JSONResponse([await triggers.render(ctx, one) for one in events], headers=HEADERS)
+        return JSONResponse(await triggers.render(ctx, events), headers=HEADERS)
 
     async def sample(request: Request) -> Response:
         require(await gate.caller(request), "read")

@@ -28,7 +28,7 @@ from connector.operations.base import (
     WaitInput,
 )
 from connector.ports import AuditEntry, Claim, Context
-from connector.surfaces.auth import token_digest
+from connector.surfaces.auth import Gate, token_digest
 from connector.surfaces.boundary import Boundary
 from connector.surfaces.http import routes
 from connector.surfaces.problem import on_http_exception
@@ -237,7 +237,12 @@ async def serve(world: World) -> AsyncIterator[httpx.AsyncClient]:
     """Yield a client without a token for the whole HTTP surface, in this process."""
     tokens = {"token": token_digest(TOKEN), "other": token_digest(OTHER_TOKEN)}
     app = Starlette(
-        routes=routes(OPERATIONS, context=lambda: world.context, tokens=tokens, version="1.2.3"),
+        routes=routes(
+            OPERATIONS,
+            context=lambda: world.context,
+            gate=Gate(tokens, lambda: world.context),
+            version="1.2.3",
+        ),
         middleware=[Middleware(Boundary)],
         exception_handlers={HTTPException: on_http_exception},
     )

@@ -36,6 +36,7 @@ EVERYDAY = (
         "connector.commands.doctor",
     ),
     Command("serve", "Serve HTTP and work, in one process.", "connector.commands.serve"),
+    Command("mcp", "Serve MCP over standard input and output, for assistants.", "connector.commands.mcp"),
     Command("token", "Create, list and revoke named tokens with scopes.", "connector.commands.token"),
     Command(
         "rotate-key",

@@ -1,0 +1,140 @@
+"""One call of a tool: the arguments checked, the operation executed once, the answer for a model."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+
+import structlog
+from mcp.shared.exceptions import MCPError
+from mcp.types import CallToolRequestParams, CallToolResult, InputRequiredResult
+
+from connector.callers import Caller
+from connector.errors import ConnectorError, NotFound, StoreUnavailable
+from connector.operations.base import AnyOperation, Effect, Input, ListInput, Output, WaitInput
+from connector.operations.execute import Executed, check_scope, execute
+from connector.ports import Context
+from connector.surfaces.boundary import described
+from mcp_server import answers, errors, tools
+from mcp_server.consent import Asked, Consent
+from mcp_server.host import Host, Request
+from mcp_server.progress import until_ended
+from mcp_server.spending import guarded, keyed
+from mcp_server.undisturbed import Undisturbed
+
+log = structlog.get_logger(__name__)
+
+
+class Calling:
+    """Calls operations for models."""
+
+    def __init__(self, host: Host, operations: Sequence[AnyOperation]) -> None:
+        self._host = host
+        self._by_name: Mapping[str, AnyOperation] = {op.name: op for op in operations}
+        self._undisturbed = Undisturbed()
+
+    async def call(
+        self, request: Request, params: CallToolRequestParams
+    ) -> CallToolResult | InputRequiredResult:
+        """Answer a call; whatever goes wrong is an answer too, because a model can act on that."""
+        try:
+            return await self._answer(request, params)
+        except Asked as asked:
+            return asked.answer
+        except ConnectorError as error:
+            return errors.refusal(error)
+        except MCPError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the last place where a fault can become an answer
+            reference = secrets.token_hex(8)
+            # not its message: that may hold what people said
+            log.error("tool_failed", tool=params.name, reference=reference, **described(error))  # noqa: TRY400
+            return errors.fault(reference)
+
+    async def read(self, request: Request, name: str, arguments: Mapping[str, object]) -> Output:
+        """Return what a READ operation answers to the caller of a request. Raises `ConnectorError`."""
+        op = self._by_name[name]
+        caller = self._host.caller(request)
+        ctx = await self._context()
+        done = await execute(ctx, op, tools.payload(op, arguments), caller=caller, by_name=self._by_name)
+        return done.output
+
+    async def close(self) -> None:
+        """Wait for what goes on without its client."""
+        await self._undisturbed.close()
+
+    async def _answer(self, request: Request, params: CallToolRequestParams) -> CallToolResult:
+        caller = self._host.caller(request)
+        op = self._find(params.name, caller)
+        check_scope(caller, op)
+        payload = tools.payload(op, params.arguments or {})
+        ctx = await self._context()
+        if op.effect is Effect.READ:
+            output = (await execute(ctx, op, payload, caller=caller, by_name=self._by_name)).output
+            return await self._in_budget(ctx, op, payload, output, caller)
+        done, seconds = await self._execute(ctx, op, payload, caller, request, params)
+        output = await until_ended(
+            replace(ctx, caller=caller),
+            op,
+            payload,
+            done.output,
+            seconds=seconds,
+            by_name=self._by_name,
+            request=request,
+        )
+        return answers.result(op, payload, output, replayed=done.replayed)
+
+    async def _execute(
+        self,
+        ctx: Context,
+        op: AnyOperation,
+        payload: Input,
+        caller: Caller,
+        request: Request,
+        params: CallToolRequestParams,
+    ) -> tuple[Executed, float]:
+        """Begin without waiting, so that the waiting can tell how far it is and be cut short."""
+        seconds = 0.0
+        if isinstance(payload, WaitInput):
+            seconds = float(payload.wait_seconds)
+            payload = payload.model_copy(update={"wait_seconds": 0})
+
+        async def work(gone: asyncio.Event) -> Executed:
+            consent = Consent(request, params, gone)
+            return await execute(
+                ctx,
+                guarded(op, consent),
+                keyed(op, payload, consent),
+                caller=caller,
+                by_name=self._by_name,
+            )
+
+        return await self._undisturbed.run(work), seconds
+
+    async def _in_budget(
+        self, ctx: Context, op: AnyOperation, payload: Input, output: Output, caller: Caller
+    ) -> CallToolResult:
+        """Return the answer; a page too long for a model is read again, shorter, so that no row is lost."""
+        answer = answers.result(op, payload, output)
+        while answers.is_too_long(answer) and isinstance(payload, ListInput) and payload.limit > 1:
+            payload = payload.model_copy(update={"limit": payload.limit // 2})
+            output = (await execute(ctx, op, payload, caller=caller, by_name=self._by_name)).output
+            answer = answers.result(op, payload, output)
+        return answer
+
+    async def _context(self) -> Context:
+        ctx = await self._host.context()
+        if ctx.stopping.is_set():
+            raise StoreUnavailable("The server is stopping; call again.", code="stopping")
+        return ctx
+
+    def _find(self, name: str, caller: Caller) -> AnyOperation:
+        seen = [op.name for op in tools.visible(self._by_name.values(), caller)]
+        if name in self._by_name:
+            return self._by_name[name]
+        close = get_close_matches(name.replace("-", "_"), seen, n=3)
+        hint = f"Did you mean {', '.join(close)}?" if close else f"There are: {', '.join(seen)}."
+        raise NotFound(f"There is no tool of that name. {hint}", code="unknown_tool")

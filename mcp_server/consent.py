@@ -1,0 +1,122 @@
+"""The question before anything is spent: asked where the person behind the client can be asked."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mcp.shared.exceptions import MCPError
+from mcp.types import (
+    CallToolRequestParams,
+    ElicitRequest,
+    ElicitRequestFormParams,
+    ElicitResult,
+    InputRequiredResult,
+)
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
+
+from connector.errors import Conflict, ConnectorError
+from mcp_server.host import Request
+
+PATIENCE_SECONDS: Final = 240.0
+"""How long a question may stand open: a plan is good for 10 minutes, and clients wait for 5."""
+
+_KEY = "approve"
+_FORM: Final[dict[str, Any]] = {"type": "object", "properties": {}}
+"""Nothing to fill in: accepting is the approval."""
+_NOTHING = "Nothing was started and nothing was spent."
+
+
+class ConsentRequired(Conflict):
+    """Somebody has to approve first."""
+
+    code = "consent_required"
+
+
+class Asked(ConnectorError):
+    """The question is on its way; the client calls again with the answer."""
+
+    code = "asked"
+
+    def __init__(self, question: str, state: str) -> None:
+        super().__init__("The person is being asked.")
+        form = ElicitRequestFormParams(message=question, requested_schema=_FORM)
+        self.answer = InputRequiredResult(
+            input_requests={_KEY: ElicitRequest(params=form)}, request_state=state
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """One call's way to whoever uses the client; `gone` is set when the client hangs up.
+
+    `MCP 2026-07-28` answers a call with the question, and the client repeats the call with the answer and
+    with the state that we sealed (see `server`). Before that, the question is a request of ours inside the
+    call, which stateless HTTP cannot carry.
+    """
+
+    request: Request
+    params: CallToolRequestParams
+    gone: asyncio.Event
+
+    @property
+    def state(self) -> str | None:
+        """Return the state of the question that this call answers, None when none was asked."""
+        return self.params.request_state
+
+    def require_way(self, otherwise: str) -> None:
+        """Raise `ConsentRequired` when nobody can be asked; `otherwise` says what to do then."""
+        if not self._can_ask():
+            raise ConsentRequired(f"This client cannot ask its user. {_NOTHING} {otherwise}")
+
+    async def require(self, question: str, state: str) -> None:
+        """Return when the person approved. Raises `ConsentRequired`, or `Asked` until there is an answer."""
+        if self.state is not None:
+            answers = self.params.input_responses or {}
+            _check(answers.get(_KEY))
+        elif self._is_modern():
+            raise Asked(question, state)
+        else:
+            _check(await self._ask(question))
+
+    def _is_modern(self) -> bool:
+        return self.request.protocol_version in MODERN_PROTOCOL_VERSIONS
+
+    def _can_ask(self) -> bool:
+        if self.state is not None:
+            return True
+        capabilities = self.request.session.client_capabilities
+        declared = capabilities.elicitation if capabilities else None
+        if declared is None or (declared.form is None and declared.url is not None):
+            return False
+        return self._is_modern() or self.request.session.can_send_request
+
+    async def _ask(self, question: str) -> ElicitResult | None:
+        """Return the answer, None when none came in time or the client hung up."""
+        asking = asyncio.ensure_future(
+            self.request.session.elicit_form(question, _FORM, self.request.request_id)
+        )
+        hung_up = asyncio.ensure_future(self.gone.wait())
+        try:
+            await asyncio.wait(
+                {asking, hung_up}, timeout=PATIENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
+            # an answer that comes with the hanging up is not waited for by anybody
+            if not asking.done() or self.gone.is_set():
+                return None
+            with suppress(MCPError, ValidationError):
+                return asking.result()
+            return None
+        finally:
+            asking.cancel()
+            hung_up.cancel()
+
+
+def _check(answer: object) -> None:
+    if not isinstance(answer, ElicitResult):
+        raise ConsentRequired(f"The question was not answered. {_NOTHING} Call again to ask once more.")
+    if answer.action != "accept":
+        raise ConsentRequired(f"The person did not approve. {_NOTHING}")

@@ -1,0 +1,97 @@
+"""PURE: errors for models: what failed, which argument, and which tool helps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from mcp.types import CallToolResult, TextContent
+
+from connector.errors import (
+    ConnectorError,
+    CredentialsRejected,
+    Forbidden,
+    InvalidInput,
+    NotConfigured,
+    OutcomeUnknown,
+    StoreUnavailable,
+    UpstreamUnavailable,
+)
+from connector.redaction import safe
+from mcp_server.untrusted import clean
+
+_LONGEST = 600
+_MOST = 10
+
+_BY_CODE: Final[Mapping[str, str]] = {
+    "unknown_connection": "list_connections shows the names.",
+    "other_connection": "list_connections shows the names.",
+    "cohort_not_found": "list_cohorts shows the ids.",
+    "cohort_too_large": "Take a smaller cohort from list_cohorts, or give max_interviews.",
+    "plan_gone": "plan_cohort_launch makes a new plan.",
+    "plan_expired": "plan_cohort_launch makes a new plan.",
+    "plan_invalid": "plan_cohort_launch makes a new plan.",
+    "launch_cancelled": "plan_cohort_launch makes a new plan.",
+    "not_found_in_koji": "list_syncs shows interviews that are known here.",
+    "missing_scope": "A person can make a token with that scope: koji-amplitude token create.",
+    "idempotency_running": "Call again with the same idempotency_key in a few seconds.",
+}
+_BY_KIND: Final[Mapping[type[ConnectorError], str]] = {
+    NotConfigured: "check_connection shows what is set; a person has to set it.",
+    CredentialsRejected: "check_connection tells which key; a person has to replace it.",
+    OutcomeUnknown: "Look first: get_sync or get_launch. Repeating it may do it twice.",
+    UpstreamUnavailable: "Call again later.",
+    StoreUnavailable: "Call again later.",
+    Forbidden: "list_connections shows what this token may use.",
+    InvalidInput: "Correct the argument and call again; nothing was done.",
+}
+_FIELDS = frozenset({"launch_id", "run_id", "interview_id"})
+_LISTS: Final[Mapping[str, str]] = {
+    "launch_id": "list_launches shows the ids.",
+    "interview_id": "list_syncs shows interviews that are known here.",
+}
+
+
+def refusal(error: ConnectorError) -> CallToolResult:
+    """Return an error of ours as a tool's result."""
+    message = safe(clean(error.message), limit=_LONGEST)
+    told: dict[str, Any] = {"code": error.reason, "message": message}
+    if arguments := [
+        {"argument": one.pointer.strip("/").replace("/", "."), "detail": safe(clean(one.detail))}
+        for one in error.errors[:_MOST]
+    ]:
+        told["errors"] = arguments
+    if error.retry_after is not None:
+        told["retry_after"] = error.retry_after
+    if next_step := _next(error):
+        told["next"] = next_step
+    if kept := {name: value for name, value in (error.result or {}).items() if name in _FIELDS and value}:
+        told |= kept
+    lines = [
+        f"Error {error.reason}: {message}",
+        *(f"{name}: {told[name]}" for name in sorted(_FIELDS & told.keys())),
+        *([f"Retry after {error.retry_after} seconds."] if error.retry_after is not None else []),
+        *([next_step] if next_step else []),
+    ]
+    return _failed("\n".join(lines), told)
+
+
+def fault(reference: str) -> CallToolResult:
+    """Return a fault of ours: where to look, nothing of what it was."""
+    message = f"Something failed here; the log has it under {reference}."
+    return _failed(f"Error internal_error: {message}", {"code": "internal_error", "message": message})
+
+
+def _failed(text: str, told: dict[str, Any]) -> CallToolResult:
+    return CallToolResult(
+        content=[TextContent(type="text", text=text)], structured_content=told, is_error=True
+    )
+
+
+def _next(error: ConnectorError) -> str:
+    if error.reason in _BY_CODE:
+        return _BY_CODE[error.reason]
+    if error.reason == "not_found":
+        about = error.message.partition(":")[0]
+        return _LISTS.get(about, "")
+    return next((words for kind, words in _BY_KIND.items() if isinstance(error, kind)), "")

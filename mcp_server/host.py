@@ -1,0 +1,25 @@
+"""What a transport lends the server: the context, and who is calling."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mcp.server.context import ServerRequestContext
+
+from connector.callers import Caller
+from connector.ports import Context
+
+Request = ServerRequestContext[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """Where the server runs.
+
+    `context` may wait until the book is open, and raises `ConnectorError` when it cannot be opened.
+    """
+
+    context: Callable[[], Awaitable[Context]]
+    caller: Callable[[Request], Caller]

@@ -1,0 +1,100 @@
+"""`/mcp`: the server over Streamable HTTP, for whoever has a token."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from mcp.server.lowlevel import Server
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.requests import Request as HttpRequest
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from connector.callers import Caller
+from connector.errors import Unauthenticated
+from connector.ports import Context
+from connector.surfaces.auth import Gate
+from connector.surfaces.body import MAX_BODY_BYTES
+from mcp_server.host import Host, Request
+from mcp_server.server import create_server
+
+PATH: Final = "/mcp"
+SURFACE: Final = "mcp"
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
+
+
+class Mcp:
+    """The MCP server of one process over HTTP; `run` while it is served."""
+
+    def __init__(
+        self, *, public_url: str, keys: Sequence[bytes], context: Callable[[], Context], gate: Gate
+    ) -> None:
+        async def opened() -> Context:
+            return context()
+
+        server, self._calling = create_server(Host(opened, _caller), keys)
+        self._manager = streamable(server, public_url)
+        self.route = Route(PATH, _Guarded(self._manager.asgi_app, gate), include_in_schema=False)
+
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[None]:
+        """Serve; at the end wait for what goes on without its client."""
+        async with self._manager.run():
+            yield
+            await self._calling.close()
+
+
+def streamable(server: Server[Any], public_url: str) -> StreamableHTTPSessionManager:
+    """Return a server's transport: no sessions, so that any process answers any request.
+
+    Only requests for the host of `public_url` or a loopback name are answered, and from a browser only those
+    of their pages, so that no other page can reach the server through whoever looks at it.
+    """
+    return StreamableHTTPSessionManager(
+        server,
+        stateless=True,
+        json_response=False,
+        security_settings=security(public_url),
+        max_request_body_size=MAX_BODY_BYTES,
+    )
+
+
+def security(public_url: str) -> TransportSecuritySettings:
+    """Return the hosts and origins that are answered."""
+    parts = urlsplit(public_url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    names = dict.fromkeys((host, *_LOOPBACK))
+    return TransportSecuritySettings(
+        allowed_hosts=[form for name in names for form in (name, f"{name}:*")],
+        allowed_origins=[
+            f"{parts.scheme}://{parts.netloc}",
+            *(form for name in _LOOPBACK for form in (f"http://{name}", f"http://{name}:*")),
+        ],
+    )
+
+
+class _Guarded:
+    """An application behind the gate; the caller travels with the request."""
+
+    def __init__(self, app: ASGIApp, gate: Gate) -> None:
+        self._app = app
+        self._gate = gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. Raises `Unauthenticated` and `TooManyFailures`."""
+        request = HttpRequest(scope, receive)
+        request.state.caller = replace(await self._gate.caller(request), surface=SURFACE)
+        await self._app(scope, receive, send)
+
+
+def _caller(request: Request) -> Caller:
+    arrived: HttpRequest | None = request.request
+    if arrived is None:
+        raise Unauthenticated("This request came without its HTTP headers.")
+    caller: Caller = arrived.state.caller
+    return caller

@@ -1,0 +1,85 @@
+"""The server over standard input and output, with workers of its own on the same store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from mcp.server.context import CallNext, HandlerResult
+from mcp.server.stdio import stdio_server
+
+from connector.callers import LOCAL_ASSISTANT
+from connector.errors import ConnectorError, NotConfigured, SettingsError
+from connector.ports import Context
+from connector.settings import Settings
+from mcp_server.host import Host, Request
+from mcp_server.server import create_server
+
+if TYPE_CHECKING:
+    from connector.app import Running
+
+log = structlog.get_logger(__name__)
+
+
+class LateStore:
+    """The store and the lanes, opened after the first answer: no client waits for them to shake hands."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stack = AsyncExitStack()
+        self._opening: asyncio.Task[Running] | None = None
+
+    def begin(self) -> asyncio.Task[Running]:
+        """Begin to open, unless that is done or under way; after a failure begin anew."""
+        failed = self._opening is not None and self._opening.done() and self._opening.exception() is not None
+        if self._opening is None or failed:
+            self._opening = asyncio.create_task(self._open(), name="open the store")
+        return self._opening
+
+    async def context(self) -> Context:
+        """Return the context, once it is there. Raises `ConnectorError` when it cannot be opened."""
+        try:
+            return (await asyncio.shield(self.begin())).context
+        except SettingsError as error:
+            raise NotConfigured(str(error)) from None
+
+    async def close(self) -> None:
+        """End the lanes in good order and close the store."""
+        if self._opening is not None:
+            opened = (await asyncio.gather(self._opening, return_exceptions=True))[0]
+            if not isinstance(opened, BaseException):
+                opened.context.stopping.set()
+        await self._stack.aclose()
+
+    async def _open(self) -> Running:
+        # what the store and the lanes import takes longer than the handshake
+        from connector.app import build  # noqa: PLC0415
+
+        try:
+            return await self._stack.enter_async_context(build(self._settings))
+        except (ConnectorError, SettingsError) as error:
+            log.error("store_not_opened", why=str(error))  # noqa: TRY400 - what it says is enough
+            raise
+
+
+async def serve(settings: Settings, keys: Sequence[bytes]) -> None:
+    """Serve until standard input ends."""
+    store = LateStore(settings)
+    server, calling = create_server(Host(store.context, lambda _: LOCAL_ASSISTANT), keys)
+
+    async def open_after_first(request: Request, call_next: CallNext) -> HandlerResult:
+        answer = await call_next(request)
+        store.begin()
+        return answer
+
+    middleware: Any = open_after_first
+    server.middleware.append(middleware)
+    try:
+        async with stdio_server() as (incoming, outgoing):
+            await server.run(incoming, outgoing, server.create_initialization_options())
+    finally:
+        await calling.close()
+        await store.close()

@@ -1,0 +1,102 @@
+"""PURE: what of an operation's answer a model is shown. Schema and values follow the same lists.
+
+Left out is what another field or tool tells as well, what only programs need, and what respondents wrote
+themselves: their names, and the bodies of webhooks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from connector.redaction import cut
+from mcp_server.untrusted import cleaned
+
+FIRST: Final = 5
+"""People whom an answer shows that cannot be paged; get_launch pages them all."""
+
+LONGEST: Final = 400
+"""Characters of one text."""
+MOST: Final = 30
+"""Items of a list that is no list of rows."""
+
+_WHOLE = ("cursor", "link", "url", "token", "id")
+_CHOSEN = frozenset({"single_choice", "multiple_choice", "ranking", "yes_no", "scale"})
+_PERSON = ("invitations.name", "invitations.reason")
+_PLAN = ("plan_token", "plan_expires_at", "skipped_examples")
+_PEOPLE = ("invitations", "interview_id", "interview_link")
+_COUNTED = (
+    *("status_url", "resumes_at", "message", "eta_seconds", "warnings"),
+    *_PEOPLE,
+    *_PLAN,
+)
+_SYNC_ROW = (
+    *("event_type", "event_insert_id", "identify_insert_id", "themes_text", "theme_top_1", "theme_top_2"),
+    *("transcript_url", "warning"),
+)
+_LEFT_OUT: Final[Mapping[str, tuple[str, ...]]] = {
+    "launch_cohort_interviews": ("status_url", *_PERSON),
+    "plan_cohort_launch": ("status_url", *_PEOPLE, "resumes_at"),
+    "get_launch": ("status_url", "skipped_examples", "invitations.name"),
+    "cancel_launch": ("status_url", *_PEOPLE, *_PLAN, "eta_seconds"),
+    "resume_launch": ("status_url", *_PEOPLE, *_PLAN),
+    "list_launches": tuple(f"items.{name}" for name in _COUNTED),
+    "start_interview": ("status_url",),
+    "sync_interview_to_amplitude": ("themes_text",),
+    "list_syncs": tuple(f"items.{name}" for name in _SYNC_ROW),
+    "get_sync": ("themes_text", "theme_top_1", "theme_top_2", "event_type", "warning", "received.body"),
+    "check_connection": ("refused_webhooks.headers", "refused_webhooks.tried"),
+    "get_interview_analysis": (
+        *("themes_text", "insights", "summary", "transcript"),
+        *("structured_answers.qualitative_answer", "structured_answers.follow_up_insights"),
+    ),
+}
+_CUT = frozenset({"invitations", "skipped_examples"})
+
+
+def left_out(operation: str) -> frozenset[str]:
+    """Return the paths of fields that no model is shown; a list's name stands for each of its items."""
+    return frozenset(_LEFT_OUT.get(operation, ()))
+
+
+def shown(operation: str, values: Mapping[str, Any], *, paged: bool) -> dict[str, Any]:
+    """Return the values that a model is shown, clean and not too long; of people without pages the first."""
+    kept: dict[str, Any] = _short(cleaned(_without(values, left_out(operation), "")))
+    if not paged:
+        kept.update({name: kept[name][:FIRST] for name in _CUT & kept.keys()})
+    if operation == "get_interview_analysis":
+        kept["structured_answers"] = [_typed(one) for one in kept["structured_answers"][:MOST]]
+    return kept
+
+
+def _typed(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return a structured answer without what may be the respondent's own sentence."""
+    value = answer["structured_value"]
+    free = isinstance(value, str) and answer["question_type"] not in _CHOSEN
+    return {**answer, "structured_value": None} if free else answer
+
+
+def _short(value: Any, name: str = "") -> Any:
+    if isinstance(value, str):
+        return value if name.endswith(_WHOLE) else cut(value, LONGEST)
+    if isinstance(value, list):
+        return [_short(one, name) for one in (value if _is_rows(value) else value[:MOST])]
+    if isinstance(value, Mapping):
+        return {key: _short(one, key) for key, one in value.items()}
+    return value
+
+
+def _is_rows(value: list[Any]) -> bool:
+    return any(isinstance(one, Mapping) for one in value)
+
+
+def _without(value: Any, paths: frozenset[str], path: str) -> Any:
+    if isinstance(value, list):
+        return [_without(one, paths, path) for one in value]
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        name: _without(one, paths, f"{path}{name}.")
+        for name, one in value.items()
+        if f"{path}{name}" not in paths
+    }
