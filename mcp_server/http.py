@@ -87,6 +87,9 @@ class _Guarded:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Raises `Unauthenticated` and `TooManyFailures`."""
+        # white space around a value is not part of it (RFC 9110, 5.5), and not every HTTP parser takes it off
+        headers = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
+        scope = {**scope, "headers": headers}
         request = HttpRequest(scope, receive)
         request.state.caller = replace(await self._gate.caller(request), surface=SURFACE)
         await self._app(scope, receive, send)

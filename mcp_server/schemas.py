@@ -12,7 +12,7 @@ _TAKEN: Mapping[str, str] = {
     "cursor": "next_cursor of the page before.",
     "interview_id": "Koji's id of the interview.",
     "csv": "With a header row: interview_id, and where known completed_at (ISO 8601) and email.",
-    "in_doubt": "Starts of unknown outcome: retry starts them again, so that some may get a second interview; "
+    "in_doubt": "Starts of unknown outcome: retry starts them again, and some may get a second interview; "
     "give_up counts them as failed. Look into Koji first.",
     "mode": "Without it the study's own mode.",
     "metadata": "Goes to Koji with each interview.",
