@@ -12,7 +12,6 @@ from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.requests import Request as HttpRequest
-from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connector.callers import Caller
@@ -23,7 +22,7 @@ from connector.surfaces.body import MAX_BODY_BYTES
 from mcp_server.host import Host, Request
 from mcp_server.server import create_server
 
-PATH: Final = "/mcp"
+PATHS: Final = ("/mcp", "/mcp/")
 SURFACE: Final = "mcp"
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 
@@ -39,7 +38,16 @@ class Mcp:
 
         server, self._calling = create_server(Host(opened, _caller), keys)
         self._manager = streamable(server, public_url)
-        self.route = Route(PATH, _Guarded(self._manager.asgi_app, gate), include_in_schema=False)
+        self._guarded = _Guarded(self._manager.asgi_app, gate)
+
+    def in_front_of(self, app: ASGIApp) -> ASGIApp:
+        """Return an application that answers `/mcp` before any routing, and leaves the rest to `app`."""
+
+        async def front(scope: Scope, receive: Receive, send: Send) -> None:
+            mine = scope["type"] == "http" and scope["path"] in PATHS
+            await (self._guarded if mine else app)(scope, receive, send)
+
+        return front
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
