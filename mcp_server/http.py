@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -52,9 +53,22 @@ class Mcp:
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
         """Serve; at the end wait for what goes on without its client."""
-        async with self._manager.run():
+        started, ending = asyncio.Event(), asyncio.Event()
+
+        async def serve() -> None:
+            async with self._manager.run():
+                started.set()
+                await ending.wait()
+
+        # its scope must end in the task that began it, which a lifespan does not promise
+        serving = asyncio.create_task(serve(), name="mcp")
+        await started.wait()
+        try:
             yield
             await self._calling.close()
+        finally:
+            ending.set()
+            await serving
 
 
 def streamable(server: Server[Any], public_url: str) -> StreamableHTTPSessionManager:
