@@ -8,7 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+
+KOJI_UNREACHABLE: Final = "koji_unreachable"
+DAILY_CREDITS: Final = "daily_credits"
+"""Pauses that end by themselves: of the key and of the day, never stored with a launch."""
 
 
 class LaunchStatus(StrEnum):
