@@ -169,5 +169,5 @@ async def test_a_hook_is_told_what_a_poll_is(world: World) -> None:
     assert hooked.status_code == 201, hooked.text
     await world.fault("koji", "status", status=503, times=None)
     await launch(world, 1)
-    deliveries = await world.context.hooks.deliveries(["default"], hooked.json()["id"], 10)
+    deliveries = await world.context.ledger.hooks.deliveries(["default"], hooked.json()["id"], 10)
     assert [one.event.id for one in deliveries] == [one["id"] for one in await polled(world)]
