@@ -14,6 +14,10 @@ KOJI_UNREACHABLE: Final = "koji_unreachable"
 DAILY_CREDITS: Final = "daily_credits"
 """Pauses that end by themselves: of the key and of the day, never stored with a launch."""
 
+KOJI_REDIRECT: Final = "koji_redirect"
+AWAY: Final = frozenset({KOJI_UNREACHABLE, KOJI_REDIRECT})
+"""Why a key's lane rests until Koji answers; a launch shows both as `koji_unreachable`."""
+
 
 class LaunchStatus(StrEnum):
     """Where a launch stands."""

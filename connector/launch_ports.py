@@ -196,10 +196,10 @@ class Invitations(Protocol):
         """Pause every running launch of these connections; return how many."""
         ...
 
-    async def await_koji(self, connections: Sequence[str], rest: Pause, now: int) -> None:
-        """Let a key's lane rest until Koji answers, and tell each running launch of these connections once.
+    async def await_koji(self, connections: Sequence[str], rest: Pause, began: int, now: int) -> None:
+        """Let a key's lane rest until Koji answers, and tell the running launches of these connections.
 
-        A pause that stands is the same pause until `Ledger.resume` ends it.
+        Each hears once since `began` (ms; 0: once at all), and once in ten minutes if Koji comes and goes.
         """
         ...
 

@@ -10,12 +10,11 @@ from collections.abc import Sequence
 import structlog
 
 from connector.errors import ConnectorError, UpstreamUnavailable
-from connector.inviting import KOJI_UNREACHABLE
+from connector.inviting import AWAY, KOJI_REDIRECT, KOJI_UNREACHABLE
 from connector.lanes.base import CREDENTIAL_WAIT, backoff
 from connector.ports import Context, Pause
 
-_REDIRECT = "koji_redirect"
-PAUSES = frozenset({"koji_key", "koji_permission", "koji_credits", "koji_redirect"})
+PAUSES = frozenset({"koji_key", "koji_permission", "koji_credits", KOJI_REDIRECT})
 """What is everybody's trouble, not one interview's."""
 
 _log = structlog.get_logger(__name__)
@@ -33,6 +32,7 @@ class Rest:
         self._starting = starting
         self._until = 0
         self._code: str | None = None
+        self._began = 0
         self._failures = 0
 
     async def forget(self) -> bool:
@@ -42,6 +42,7 @@ class Rest:
         """
         pauses = await self._context.ledger.pauses()
         self._until, self._code = 0, next((one.code for one in pauses if one.lane == self._name), None)
+        self._began = 0  # nobody knows any more
         if self._code is not None and not self.is_unsure:
             await self._end()
         return self.is_unsure
@@ -65,7 +66,7 @@ class Rest:
     @property
     def is_unsure(self) -> bool:
         """Tell whether Koji did not answer when it was last asked."""
-        return self._code in (KOJI_UNREACHABLE, _REDIRECT)
+        return self._code in AWAY
 
     async def _end(self) -> None:
         self._code = None
@@ -87,8 +88,8 @@ class Rest:
     async def for_key(self, error: ConnectorError) -> None:
         """Rest because of the key, and pause the running launches until somebody resumes them."""
         _log.warning("koji_lane_paused", lane=self._name, code=error.reason)
-        if error.reason == _REDIRECT:
-            await self._await_koji(CREDENTIAL_WAIT, _REDIRECT, error.message)
+        if error.reason == KOJI_REDIRECT:
+            await self._await_koji(CREDENTIAL_WAIT, KOJI_REDIRECT, error.message)
             return
         self._until, self._code = self._context.clock.now() + CREDENTIAL_WAIT, error.reason
         await self._context.ledger.pause(self._name, self._until, error.reason, error.message)
@@ -103,6 +104,8 @@ class Rest:
 
     async def _await_koji(self, wait: int, code: str, words: str) -> None:
         now = self._context.clock.now()
+        if not self.is_unsure:
+            self._began = now
         self._until, self._code = now + wait, code
         rest = Pause(self._name, self._until, code, words)
-        await self._context.invitations.await_koji(self._starting, rest, now)
+        await self._context.invitations.await_koji(self._starting, rest, self._began, now)

@@ -247,9 +247,9 @@ class InvitationBook:
         """Pause running launches."""
         return await self._store.write(lambda c: pauses.pause(c, connections, code, now))
 
-    async def await_koji(self, connections: Sequence[str], rest: Pause, now: int) -> None:
+    async def await_koji(self, connections: Sequence[str], rest: Pause, began: int, now: int) -> None:
         """Let a key's lane rest until Koji answers."""
-        await self._store.write(lambda c: pauses.await_koji(c, connections, rest, now))
+        await self._store.write(lambda c: pauses.await_koji(c, connections, rest, began, now))
 
     async def await_day(self, lease: Lease, launch_id: str, now: int) -> None:
         """Tell that a launch waits for the next day's credits."""

@@ -64,15 +64,12 @@ def fence(connection: Connection, lease: Lease, *, paced_until: int | None = Non
         raise Conflict("Another process works this lane now.", code="lease_lost")
 
 
-def pause(connection: Connection, name: str, until: int, code: str, words: str) -> str | None:
-    """Let a lane rest; return why it rested already."""
+def pause(connection: Connection, name: str, until: int, code: str, words: str) -> None:
+    """Let a lane rest."""
     connection.execute(_ENSURE, {"name": name})
-    stands = select(lane.c.pause_code).where(lane.c.name == name).with_for_update()
-    before: str | None = connection.execute(stands).scalar_one()
     connection.execute(
         update(lane).where(lane.c.name == name).values(paused_until=until, pause_code=code, pause_words=words)
     )
-    return before
 
 
 def resume(connection: Connection, name: str) -> bool:

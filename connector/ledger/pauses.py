@@ -20,7 +20,6 @@ from connector.ledger.launch_rows import tell_launch
 from connector.ledger.schema import event, launch
 from connector.ports import Pause
 
-_UNREACHABLE: Final = (KOJI_UNREACHABLE, "koji_redirect")
 _COMES_AND_GOES: Final = 600_000
 """A Koji that answers now and then is told once in this time (ms)."""
 
@@ -35,11 +34,10 @@ def pause(connection: Connection, names: Sequence[str], code: str, now: int) -> 
     return len(paused)
 
 
-def await_koji(connection: Connection, names: Sequence[str], rest: Pause, now: int) -> None:
+def await_koji(connection: Connection, names: Sequence[str], rest: Pause, began: int, now: int) -> None:
     """Let a key's lane rest until Koji answers, and tell the running launches of connections."""
-    goes_on = leases.pause(connection, rest.lane, rest.until, rest.code, rest.words) in _UNREACHABLE
-    # whoever was running when it began was told then; who was never told began to run since
-    since = 0 if goes_on else now - _COMES_AND_GOES
+    leases.pause(connection, rest.lane, rest.until, rest.code, rest.words)
+    since = min(began, now - _COMES_AND_GOES)
     _tell_once(connection, launch.c.connection.in_(names), KOJI_UNREACHABLE, rest.until, now, since)
 
 

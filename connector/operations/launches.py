@@ -20,6 +20,7 @@ from connector.errors import (
     UpstreamUnavailable,
 )
 from connector.inviting import (
+    AWAY,
     DAILY_CREDITS,
     KOJI_UNREACHABLE,
     Invitation,
@@ -219,7 +220,7 @@ async def key_pause(ctx: Context, name: str, mode: str | None) -> tuple[str, int
     for pause in await ctx.ledger.pauses():
         if pause.lane != connection.koji_lane or connection.koji_invite_by == "link":
             continue
-        if pause.code in (KOJI_UNREACHABLE, "koji_redirect"):
+        if pause.code in AWAY:
             return KOJI_UNREACHABLE, max(pause.until, ctx.clock.now() + 1_000), pause.words
         return pause.code, None, pause.words
     now = ctx.clock.now()

@@ -31,9 +31,11 @@ async def a_launch(book: Book, name: str, *, connection: str = "default", **told
     return name
 
 
-async def away(book: Book, now: int, *, code: str = "koji_unreachable") -> None:
+async def away(book: Book, began: int, now: int | None = None, *, code: str = "koji_unreachable") -> None:
+    """Let the lane find Koji away, since `began`, now or at another time."""
+    now = began if now is None else now
     rest = Pause(LANE, now + MINUTE, code, "Koji did not answer.")
-    await book.invitations.await_koji(["default"], rest, now)
+    await book.invitations.await_koji(["default"], rest, began, now)
 
 
 async def told(book: Book) -> list[tuple[str, str, int]]:
@@ -56,7 +58,7 @@ async def test_a_koji_that_is_away_is_told_once_to_each_running_launch(book: Boo
     for status in set(LaunchStatus) - {LaunchStatus.RUNNING}:
         await a_launch(book, f"is-{status}", status=status)
     for minute in (0, 1, 30, 3000):
-        await away(book, NOW + minute * MINUTE)
+        await away(book, NOW, NOW + minute * MINUTE)
     assert await told(book) == [
         ("one", "koji_unreachable", NOW + MINUTE),
         ("two", "koji_unreachable", NOW + MINUTE),
@@ -73,7 +75,16 @@ async def test_a_launch_that_begins_while_koji_is_away_is_told_then(book: Book) 
     await away(book, NOW)
     await a_launch(book, "late")
     for minute in (20, 40):
-        await away(book, NOW + minute * MINUTE)
+        await away(book, NOW, NOW + minute * MINUTE)
+    assert [launch for launch, _, _ in await told(book)] == ["one", "late"]
+
+
+async def test_an_owner_that_does_not_know_since_when_tells_only_who_was_never_told(book: Book) -> None:
+    await a_launch(book, "one")
+    await away(book, NOW)
+    await a_launch(book, "late")
+    for minute in (20, 40):
+        await away(book, 0, NOW + minute * MINUTE)
     assert [launch for launch, _, _ in await told(book)] == ["one", "late"]
 
 
@@ -81,7 +92,6 @@ async def test_the_next_time_that_koji_is_away_is_told_again(book: Book) -> None
     await a_launch(book, "one")
     for at in (NOW, NOW + 20 * MINUTE):
         await away(book, at)
-        assert await book.resume(LANE)
     assert [resumes_at for _, _, resumes_at in await told(book)] == [NOW + MINUTE, NOW + 21 * MINUTE]
 
 
@@ -89,23 +99,23 @@ async def test_a_koji_that_comes_and_goes_is_told_once_in_ten_minutes(book: Book
     await a_launch(book, "one")
     for minute in range(20):
         await away(book, NOW + minute * MINUTE)
-        await book.resume(LANE)
-    assert len(await told(book)) == 2
+    assert [at for _, _, at in await told(book)] == [NOW + MINUTE, NOW + 12 * MINUTE]
 
 
-async def test_a_wrong_address_is_the_same_pause_under_the_same_name(book: Book) -> None:
+async def test_an_outage_soon_after_a_short_one_is_told_when_it_lasts(book: Book) -> None:
+    await a_launch(book, "one")
+    await away(book, NOW)
+    began = NOW + 5 * MINUTE
+    for minute in (5, 8, 12, 20, 40, 4000):
+        await away(book, began, NOW + minute * MINUTE)
+    assert [at for _, _, at in await told(book)] == [NOW + MINUTE, NOW + 13 * MINUTE]
+
+
+async def test_a_wrong_address_is_told_under_the_same_name(book: Book) -> None:
     await a_launch(book, "one")
     await away(book, NOW, code="koji_redirect")
-    await away(book, NOW + 30 * MINUTE)
-    await away(book, NOW + 60 * MINUTE, code="koji_redirect")
+    await away(book, NOW, NOW + 30 * MINUTE)
     assert await told(book) == [("one", "koji_unreachable", NOW + MINUTE)]
-
-
-async def test_a_silence_after_a_refused_key_is_another_pause(book: Book) -> None:
-    await a_launch(book, "one")
-    await book.pause(LANE, NOW + MINUTE, "koji_key", "Koji refused the key.")
-    await away(book, NOW)
-    assert [reason for _, reason, _ in await told(book)] == ["koji_unreachable"]
 
 
 async def test_the_days_credits_are_told_once_a_day_and_launch(book: Book, lease: Lease) -> None:
