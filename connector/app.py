@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import httpx
 from pydantic import SecretStr
@@ -27,6 +28,7 @@ from connector.koji import KojiClient
 from connector.koji_budget import BudgetedKoji
 from connector.lanes.amplitude import AmplitudeLane
 from connector.lanes.base import Lane
+from connector.lanes.callbacks import CallbackLane
 from connector.lanes.cohorts import CohortLane
 from connector.lanes.forgetting import ForgettingLane
 from connector.lanes.hooks import HookLane
@@ -38,7 +40,7 @@ from connector.lanes.runner import TTL, Runner
 from connector.lanes.upkeep import UpkeepLane
 from connector.ledger.book import open_book
 from connector.local_files import api_token, open_sealer
-from connector.operations import OPERATIONS
+from connector.operations import OPERATIONS, callbacks
 from connector.ports import Amplitude, Clock, Context
 from connector.ports import AmplitudeUsers as AmplitudeUsersPort
 from connector.settings import Connection, Settings
@@ -46,6 +48,7 @@ from connector.surfaces.auth import token_digest
 from connector.surfaces.boundary import Boundary
 from connector.surfaces.http import routes
 from connector.surfaces.problem import on_http_exception
+from connector.target_client import Targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +116,14 @@ async def build(
                 for c in connections
                 if c.amplitude_api_key and c.amplitude_secret_key
             },
+            targets=Targets(allow_private=settings.connector_allow_private_targets),
             stopping=stopping,
             wake=runner.wake,
         )
         if workers:
             kinds = {lane: lane.name.partition(":")[0] for lane in lanes(context)}
             for lane in kinds:
-                if isinstance(lane, HookLane):
+                if isinstance(lane, HookLane | CallbackLane):
                     stack.push_async_callback(lane.close)
             runner.start([lane for lane, kind in kinds.items() if only is None or kind in only])
         stack.push_async_callback(runner.stop)
@@ -136,6 +140,7 @@ def lanes(context: Context) -> list[Lane]:
         CohortLane(context),
         ForgettingLane(context),
         HookLane(context),
+        CallbackLane(context, partial(callbacks.result, by_name={op.name: op for op in OPERATIONS})),
     ]
     found += [LinkLane(context, c.name) for c in connections if c.koji_invite_by == "link"]
     for name, mine in _by_lane(connections, lambda c: c.koji_lane).items():

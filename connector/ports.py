@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from connector.amplitude.answers import Answer
+from connector.callbacks import Callbacks
 from connector.callers import OURSELVES, Caller
 from connector.cohort_ports import CohortMessages
 from connector.forgetting import Forgettings
@@ -295,6 +296,11 @@ class Ledger(Protocol):
         """Subscriptions and events."""
         ...
 
+    @property
+    def callbacks(self) -> Callbacks:
+        """Results that are owed to an address."""
+        ...
+
     async def ping(self) -> None:
         """Do nothing, successfully."""
         ...
@@ -509,6 +515,14 @@ class AmplitudeCohorts(Protocol):
         ...
 
 
+class Targets(Protocol):
+    """The addresses to which others may let us post."""
+
+    async def require(self, field: str, url: str) -> None:
+        """Raise `InvalidInput` on a field whose address cannot be a target."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """Everything that an operation may use."""
@@ -524,6 +538,7 @@ class Context:
     amplitude_users: Mapping[str, AmplitudeUsers]
     amplitude_elsewhere: Mapping[str, Amplitude]  # the same keys at the other region's address
     amplitude_cohorts: Mapping[str, AmplitudeCohorts]
+    targets: Targets
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     wake: Callable[..., None] = lambda *_: (
         None

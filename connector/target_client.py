@@ -6,10 +6,12 @@ import asyncio
 import socket
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpcore
 
-from connector.targets import is_public
+from connector.errors import InvalidInput
+from connector.targets import is_public, wrong_with
 
 ANSWER_LIMIT: Final = 16_384
 READ_SECONDS: Final = 30.0
@@ -38,6 +40,25 @@ async def checked(host: str, port: int, *, allow_private: bool) -> list[str]:
     if not allow_private and not all(is_public(address) for address in addresses):
         raise PrivateTarget(host)
     return addresses
+
+
+class Targets:
+    """`ports.Targets`: public HTTPS addresses; with private ones allowed any, over plain HTTP too."""
+
+    def __init__(self, *, allow_private: bool) -> None:
+        self._allow_private = allow_private
+
+    async def require(self, field: str, url: str) -> None:
+        """Raise `InvalidInput` on a field whose address cannot be a target."""
+        if reason := wrong_with(url, allow_private=self._allow_private):
+            raise InvalidInput.of(field, reason)
+        parts = urlsplit(url)
+        try:
+            await checked(parts.hostname or "", parts.port or 443, allow_private=self._allow_private)
+        except PrivateTarget:
+            raise InvalidInput.of(field, "leads to a private address", code="private_target") from None
+        except OSError:
+            raise InvalidInput.of(field, "does not resolve to any address") from None
 
 
 class _Backend(httpcore.AsyncNetworkBackend):

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, Final
 
-import httpcore
 import structlog
 
 from connector import triggers
 from connector.errors import Conflict, StoreUnavailable
 from connector.hooks import Delivery, Hook, Settled
 from connector.json_text import dumps
+from connector.lanes.delivering import Letter, deliver
+from connector.lanes.tasks import Tasks
 from connector.ports import Context, Lease
-from connector.retry_after import retry_after_seconds
-from connector.target_client import PrivateTarget, TargetClient
-from connector.webhook_signing import signed
+from connector.target_client import TargetClient
 
 BATCH: Final = 50
 AT_ONCE: Final = 8
 FRESH: Final = 1_000
 """How long what was looked up may wait to be sent, in ms."""
-GIVE_UP_AFTER: Final = 3 * 86_400_000
-_FIRST_WAIT, _LONGEST_WAIT = 10_000, 4 * 3_600_000
 _RATE: Final = 25.0
-_GONE: Final = 410
 _log = structlog.get_logger(__name__)
 
 
@@ -39,7 +33,7 @@ class HookLane:
     def __init__(self, context: Context, *, paced: bool = True) -> None:
         self._context = context
         self._rate = _RATE if paced else None
-        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._tasks = Tasks(lambda: context.wake("hooks"))
 
     async def recover(self, _lease: Lease, /) -> None:
         """Nothing to do: what was not settled is delivered again, under the same id."""
@@ -52,15 +46,9 @@ class HookLane:
         if following is None or following > now:
             return None if following is None else following - now
         for hook, secret in await ctx.ledger.hooks.due(now):
-            if hook.id not in self._busy:
-                task = asyncio.create_task(self._serve(lease, hook, secret), name=f"hook {hook.id}")
-                self._busy[hook.id] = task
-                task.add_done_callback(partial(self._ended, hook.id))
+            if hook.id not in self._tasks:
+                self._tasks.start(hook.id, self._serve(lease, hook, secret))
         return 100
-
-    def _ended(self, hook_id: str, _task: asyncio.Task[None]) -> None:
-        self._busy.pop(hook_id, None)
-        self._context.wake("hooks")
 
     async def _serve(self, lease: Lease, hook: Hook, secret: str) -> None:
         ctx = self._context
@@ -93,7 +81,10 @@ class HookLane:
             async with gate:
                 if ctx.clock.now() - shown_at > FRESH:  # somebody may have been forgotten since
                     (told,) = await triggers.render(ctx, [delivery.event])
-                settled.append(await self._try(client, hook, secret, delivery, dumps(told).encode()))
+                event = delivery.event
+                letter = Letter(event.id, dumps(told).encode(), event.at, delivery.tries)
+                tried = await deliver(client, hook.target_url, secret, letter, ctx.clock.now())
+                settled.append(Settled(delivery.number, *tried))
 
         await asyncio.gather(*map(one, range(len(due)), due, shown))
         if any(one.state == "gone" for one in settled):
@@ -103,36 +94,6 @@ class HookLane:
         await ctx.ledger.hooks.settle(lease, settled, ctx.clock.now())
         return all(one.due is None for one in settled)
 
-    async def _try(
-        self, client: TargetClient, hook: Hook, secret: str, delivery: Delivery, body: bytes
-    ) -> Settled:
-        now = self._context.clock.now()
-        headers = signed(secret, delivery.event.id, body, now)
-        try:
-            status, answer = await client.post(hook.target_url, body, headers)
-        except PrivateTarget:
-            return self._again(delivery, "private_target", {}, now)
-        except (TimeoutError, httpcore.TimeoutException):
-            return self._again(delivery, "timeout", {}, now)
-        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol, OSError):
-            return self._again(delivery, "unreachable", {}, now)
-        if 200 <= status < 300:
-            return Settled(delivery.number, "delivered", str(status), None)
-        if status == _GONE:
-            return Settled(delivery.number, "gone", str(status), None)
-        return self._again(delivery, str(status), answer, now)
-
-    def _again(self, delivery: Delivery, outcome: str, answer: Mapping[str, str], now: int) -> Settled:
-        """Try later and later, for days; `Retry-After` may ask for more."""
-        wait = min(_FIRST_WAIT * 2 ** min(delivery.tries, 20), _LONGEST_WAIT)
-        asked = (retry_after_seconds(answer, now / 1_000) or 0) * 1_000
-        due = now + max(int(random.uniform(wait / 2, wait)), min(asked, _LONGEST_WAIT))  # noqa: S311 - spreads load
-        if due - delivery.event.at > GIVE_UP_AFTER and delivery.tries:
-            return Settled(delivery.number, "failed", outcome, None)
-        return Settled(delivery.number, "waiting", outcome, due)
-
     async def close(self) -> None:
         """Let go of what is on its way; it is delivered again."""
-        for task in self._busy.values():
-            task.cancel()
-        await asyncio.gather(*self._busy.values(), return_exceptions=True)
+        await self._tasks.close()

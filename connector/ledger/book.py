@@ -31,6 +31,7 @@ from connector.ledger import (
     syncs,
     tokens,
 )
+from connector.ledger.callback_book import CallbackBook
 from connector.ledger.cohort_book import CohortBook
 from connector.ledger.dialect import empty_log, share_suppressions, writer_engine
 from connector.ledger.forgetting_book import ForgettingBook
@@ -79,6 +80,7 @@ class Book:
         self.cohort_messages: CohortBook
         self.forgettings: ForgettingBook
         self.hooks: HookBook
+        self.callbacks: CallbackBook
         self._keep_out: Callable[[Connection, Sequence[Sync]], list[Sync]]
 
     async def obtain_keys(self, seal: keys.Seal, unseal: keys.Open) -> None:
@@ -90,6 +92,7 @@ class Book:
         self.invitations = InvitationBook(self, seal, unseal)
         self.cohort_messages = CohortBook(self, key)
         self.hooks = HookBook(self, seal, unseal)
+        self.callbacks = CallbackBook(self, seal, unseal)
         self.forgettings = ForgettingBook(self, self._url, key, seal, unseal)
         self._keep_out = lambda c, changed: respondents.keep_out(c, key, changed)
         while await self.write(lambda c: respondents.fill(c, key)):

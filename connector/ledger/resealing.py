@@ -9,7 +9,7 @@ from sqlalchemy import Column, Connection, select, update
 
 from connector.errors import NotConfigured
 from connector.ledger.book import Book
-from connector.ledger.schema import forgetting, hook, invitation, secret
+from connector.ledger.schema import callback, forgetting, hook, invitation, secret
 from connector.sealing import Sealer
 
 SEALED: tuple[tuple[Column[Any], Column[Any]], ...] = (
@@ -17,6 +17,7 @@ SEALED: tuple[tuple[Column[Any], Column[Any]], ...] = (
     (invitation.c.id, invitation.c.session_token),
     (forgetting.c.run_id, forgetting.c.sealed),
     (hook.c.id, hook.c.secret),
+    (callback.c.id, callback.c.target_url),
 )
 """Every sealed column, after the key of its table."""
 

@@ -58,6 +58,7 @@ UPGRADES: tuple[Upgrade, ...] = (
     _only_new_tables,  # launches and invitations
     _respondents,  # tokens, the audit log, forgetting
     _standing_launches,  # triggers and hooks, messages of the cohort webhook
+    _only_new_tables,  # callbacks
 )
 """What changes existing tables: the first brings version 1 to version 2."""
 
@@ -540,6 +541,22 @@ hook_delivery = Table(
     ),
     Index("hook_delivery_listed", "hook_id", "number"),
     Index("hook_delivery_event", "event_number"),
+)
+
+# a result that somebody waits for at an address of theirs; gone once it was posted
+callback = Table(
+    "callback",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("connection", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("answer", Text, nullable=False),  # JSON; names nobody
+    Column("target_url", Text, nullable=False),  # sealed
+    Column("created_at", BigInteger, nullable=False),
+    Column("due", BigInteger, nullable=False),
+    Column("ready_at", BigInteger),
+    Column("tries", Integer, nullable=False),
+    Index("callback_due", "due"),
 )
 
 token = Table(

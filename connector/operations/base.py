@@ -57,6 +57,11 @@ class WaitInput(EffectInput):
         description="How long to wait for the end, in seconds (0 to 25). What is not done by then goes on "
         "by itself.",
     )
+    callback_url: str | None = Field(
+        None,
+        description="Where to post the result of what is not done by then: a public https address. Nothing "
+        "is posted of an answer that is finished already.",
+    )
 
 
 class Output(BaseModel):

@@ -13,8 +13,10 @@ from pydantic import TypeAdapter
 
 from connector.callers import Caller
 from connector.errors import Conflict, FieldError, Forbidden, InvalidInput, NotFound, StoreUnavailable
+from connector.operations import callbacks
 from connector.operations.audited import audited
 from connector.operations.base import AnyOperation, Effect, Input, Output
+from connector.operations.following import present
 from connector.ports import Claim, Context
 
 NOT_COMPARED = frozenset({"idempotency_key", "wait_seconds", "callback_url"})
@@ -25,11 +27,15 @@ Status = Literal[200, 202]
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """What an operation answered; 202 when it goes on by itself; `replayed` when it was not run again."""
+    """What an operation answered; 202 when it goes on by itself; `replayed` when it was not run again.
+
+    `callback_secret` signs the result that is owed to the request's `callback_url`.
+    """
 
     output: Output
     status: Status
     replayed: bool
+    callback_secret: str | None = None
 
 
 async def execute(
@@ -54,9 +60,10 @@ async def execute(
         return Executed(await op.run(ctx, payload), 200, replayed=False)
     async with audited(ctx, op, payload) as entry:
         _check(ctx, op, payload)
+        await callbacks.require(ctx, payload)
         done = await _execute(ctx, op, payload, by_name)
         entry.answered(payload, done.output, replayed=done.replayed)
-        return done
+        return replace(done, callback_secret=await callbacks.owe(ctx, op, payload, done.output))
 
 
 def _check(ctx: Context, op: AnyOperation, payload: Input) -> None:
@@ -156,12 +163,8 @@ async def _repeat(
     # A union's best fitting model is the one that was stored: outputs always carry every key.
     shape: TypeAdapter[Output] = TypeAdapter(op.output)
     output = shape.validate_python(json.loads(claim.body or "{}"))
-    if claim.status == 202 and (question := output.follow_up()) is not None:
-        name, arguments = question
-        reader = by_name[name]
-        asked = reader.input.model_validate({"connection": payload.connection, **arguments})
-        present: Output = await reader.run(ctx, asked)
-        output = shape.validate_python(output.brought_up_to_date(present))
+    if claim.status == 202 and output.follow_up() is not None:
+        output = await present(ctx, op, payload.connection, output, by_name)
         if failure := output.failure():
             raise failure
     status = _status(output) if claim.status == 202 else 200

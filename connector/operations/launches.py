@@ -246,7 +246,7 @@ async def shown(
     after: int = -1,
 ) -> tuple[LaunchOutput, list[Invitation]]:
     """Return a launch as it is answered, and one invitation more than `limit` for whoever pages."""
-    found = await ctx.launches.invitations(launch.id, states, limit=limit + 1, after=after)
+    found = await ctx.launches.invitations(launch.id, states, limit=limit + 1, after=after) if states else []
     paused = await pause_of(ctx, launch)
     connection = ctx.connection(launch.connection)
     planned = launch.status is LaunchStatus.PLANNED

@@ -77,12 +77,17 @@ class StartOutput(Output):
                 "status": "started",
                 "interview_id": present.interview_id,
                 "interview_link": present.interview_link,
-            }
+            } | _whose(present)
         elif present.in_doubt:
             values["status"] = "in_doubt"
         elif present.failed or present.cancelled:
             values |= {"status": "skipped", "reason": "failed" if present.failed else "cancelled"}
         return values
+
+
+def _whose(launch: LaunchOutput) -> dict[str, Any]:
+    one = next(iter(launch.invitations), None)
+    return {} if one is None else {"email": one.email, "user_id": one.user_id}
 
 
 async def run(ctx: Context, given: StartInput) -> StartOutput:

@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from starlette.requests import Request
@@ -22,8 +21,6 @@ from connector.operations.base import Effect
 from connector.ports import Context
 from connector.surfaces.auth import Gate
 from connector.surfaces.request import read_model
-from connector.target_client import PrivateTarget, checked
-from connector.targets import wrong_with
 from connector.webhook_signing import new_secret
 
 NEWEST = 100
@@ -85,7 +82,7 @@ def hook_routes(context: Callable[[], Context], gate: Gate) -> list[Route]:
         require(caller, "write")
         asked = await read_model(request, Subscribe)
         visible(ctx, caller, asked.connection)
-        await _require_target(ctx, asked.target_url)
+        await ctx.targets.require("target_url", asked.target_url)
         fresh = Hook(
             f"hook_{secrets.token_hex(12)}", asked.connection, asked.event, asked.target_url, ctx.clock.now()
         )
@@ -201,16 +198,3 @@ def visible(ctx: Context, caller: Caller, name: str) -> None:
         raise NotFound(
             f"connection: {detail}", code="unknown_connection", errors=[FieldError("/connection", detail)]
         )
-
-
-async def _require_target(ctx: Context, url: str) -> None:
-    private = ctx.settings.connector_allow_private_targets
-    if reason := wrong_with(url, allow_private=private):
-        raise InvalidInput.of("target_url", reason)
-    parts = urlsplit(url)
-    try:
-        await checked(parts.hostname or "", parts.port or 443, allow_private=private)
-    except PrivateTarget:
-        raise InvalidInput.of("target_url", "leads to a private address", code="private_target") from None
-    except OSError:
-        raise InvalidInput.of("target_url", "does not resolve to any address") from None

@@ -83,7 +83,10 @@ def answer(done: Executed, payload: Input, public_url: str) -> Response:
     body = done.output.model_dump_json()
     if done.status == 202:
         url = status_url(done.output, payload.connection, public_url)
-        body = _compact({**json.loads(body), "status_url": url})
+        more = {"status_url": url}
+        if done.callback_secret is not None:
+            more["callback_secret"] = done.callback_secret
+        body = _compact({**json.loads(body), **more})
     return Response(body, done.status, headers, media_type="application/json")
 
 

@@ -148,7 +148,13 @@ def _responses(op: AnyOperation, schemas: Schemas) -> dict[str, Any]:
         told = {
             "type": "object",
             "required": ["status_url"],
-            "properties": {"status_url": {"type": "string", "description": "Where a GET tells the end."}},
+            "properties": {
+                "status_url": {"type": "string", "description": "Where a GET tells the end."},
+                "callback_secret": {
+                    "type": "string",
+                    "description": "Signs what is posted to callback_url (Standard Webhooks). Only with one.",
+                },
+            },
         }
         responses["202"] = {
             "description": "Begun; it goes on by itself.",

@@ -21,6 +21,7 @@ from connector.ports import Context, Delivery, Ledger
 from connector.settings import Settings
 from connector.settings_sources import load
 from connector.surfaces.boundary import Boundary
+from connector.target_client import Targets
 
 
 class _NoStorage:
@@ -43,6 +44,7 @@ def ceiling(settings: Settings) -> Starlette:
         amplitude_users={},
         amplitude_elsewhere={},
         amplitude_cohorts={},
+        targets=Targets(allow_private=False),
     )
 
     @asynccontextmanager

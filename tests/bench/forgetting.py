@@ -16,23 +16,7 @@ from connector.ledger.book import Book, open_book
 from connector.models import Interview, SyncStatus
 from connector.ports import Sync
 from connector.sealing import Sealer
-
-_FACTS = (
-    '{"interview_id":"int-\' || n || \'","respondent_email":"person-\' || n || \'@example.com",'
-    '"themes":["price","speed"],"quality_score":4}'
-)
-_NUMBERS = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < ?)"
-_SYNCS = f"""{_NUMBERS} INSERT INTO sync (connection, interview_id, status, first_received_at, updated_at, facts,
-    user_id, user_hash, identify, event, given, reads, tries, backfill, force, respondent, completed_at)
-    SELECT 'default', 'int-' || n, 'synced', n, n, '{_FACTS}', 'user-' || n, hex(n * 7919), '{{"a":"b"}}',
-    '{{"c":"d"}}', 0, 0, 1, 0, 0, n * 1000003, n FROM c"""
-_INBOX = f"""{_NUMBERS} INSERT INTO inbox (connection, received_at, source, state, interview_id, digest, body)
-    SELECT 'default', n, 'webhook', 'done', 'int-' || n, hex(n * 7907), '{_FACTS}' FROM c"""
-_INVITATIONS = f"""{_NUMBERS} INSERT INTO invitation (id, connection, launch_id, position, state, person, taken_at,
-    user_id, email, polls, created_at, updated_at)
-    SELECT 'inv_' || n, 'default', 'lau_1', n, 'completed', n * 1000003, n, 'user-' || n,
-    'person-' || n || '@example.com', 0, n, n FROM c"""
-_ALIASES = f"{_NUMBERS} INSERT INTO alias (key, person) SELECT n * 1000003, n * 1000003 FROM c"
+from tests.bench.filling import ALIASES, INBOX, INVITATIONS, SYNCS
 
 
 def measure(directory: Path, people: int) -> None:
@@ -44,7 +28,7 @@ async def _measure(directory: Path, people: int) -> None:
     sealer = Sealer([b"bench-bench-bench-bench-bench-01"])
     book = await open_book(f"sqlite:///{directory}/forgetting.db", sealer.seal, sealer.open)
     try:
-        for statement in (_SYNCS, _INBOX, _INVITATIONS, _ALIASES):
+        for statement in (SYNCS, INBOX, INVITATIONS, ALIASES):
             await book.write(partial(Connection.exec_driver_sql, statement=statement, parameters=(people,)))
         whom = Member("user-of-nobody-else", "nobody.else@example.com", None)
         await _interviewed(book, whom)

@@ -21,6 +21,7 @@ from connector.ledger.book import Book, open_book
 from connector.ports import Context
 from connector.sealing import Sealer
 from connector.settings_sources import load
+from connector.target_client import Targets
 
 _COLUMNS = ["email", "name"]
 _READ = 65_536
@@ -81,6 +82,7 @@ async def _plan(
         amplitude_users={},
         amplitude_elsewhere={},
         amplitude_cohorts={},
+        targets=Targets(allow_private=False),
     )
     launch = Launch(
         id=f"lau_{cap}_{time.time_ns()}",

@@ -34,8 +34,10 @@ from connector.ports import Context, Lease, Sync
 from connector.sealing import Sealer
 from connector.settings import Connection, Settings
 from connector.syncing import advance
+from connector.target_client import Targets
 from tests import postgres
 from tests.conftest import SEALER
+from tests.contract.test_ledger_callbacks import a_callback
 from tests.contract.test_ledger_launches import CAP, DAY, LANE, NAMES, Desk, who
 from tests.fakes import NOW, ManualClock, a_delivery, a_settlement, a_sync
 
@@ -185,6 +187,7 @@ async def desk(book: Book, clock: ManualClock) -> ForgettingDesk:
         amplitude_users={},
         amplitude_elsewhere={},
         amplitude_cohorts={},
+        targets=Targets(allow_private=False),
     )
     lease = await book.acquire(LANE, "me", clock.now(), 30_000)
     assert lease is not None
@@ -652,6 +655,7 @@ async def test_every_sealed_column_is_sealed_anew(desk: ForgettingDesk) -> None:
     await desk.settle(one, "started")
     hook = Hook("hook_1", "default", EventType.INTERVIEW_SYNCED, "https://hooks.example.com/1", desk.now)
     await desk.book.hooks.subscribe(hook, "whsec_c2VjcmV0")
+    await desk.book.callbacks.add(a_callback())
     await desk.erase(email=EMAIL)  # stays open: its row is sealed
     sealed = {column.table.name + "." + column.name for _, column in SEALED}
     assert await opened_by(desk, SEALER) == sealed

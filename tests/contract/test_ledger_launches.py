@@ -46,6 +46,7 @@ from connector.models import Interview
 from connector.ports import Context, Lease, ListFilter
 from connector.sealing import Sealer
 from connector.settings import Connection, Settings
+from connector.target_client import Targets
 from tests import postgres
 from tests.fakes import NOW, ManualClock, a_sync
 
@@ -278,6 +279,7 @@ async def desk(book: Book, clock: ManualClock) -> Desk:
         amplitude_users={},
         amplitude_elsewhere={},
         amplitude_cohorts={},
+        targets=Targets(allow_private=False),
     )
     lease = await book.acquire(LANE, "me", clock.now(), 30_000)
     assert lease is not None

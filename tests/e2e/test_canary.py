@@ -33,6 +33,7 @@ WEBHOOK_SECRET = "canary-webhook-secret-0001"
 AMPLITUDE_KEY = "canary-amplitude-key-0001"
 AMPLITUDE_SECRET = "canary-amplitude-secret-0001"
 TARGET = "http://127.0.0.1:9/canary-address-of-a-subscriber"
+CALLBACK = "http://127.0.0.1:9/canary-address-of-a-callback"
 
 
 @pytest.fixture(autouse=True)
@@ -130,7 +131,9 @@ async def test_logs_errors_and_the_store_give_nothing_away(
         # one line that must be there, so that an empty log proves nothing by itself
         structlog.get_logger().debug("walk_begins", secret_in_a_value=KOJI_KEY, who=address(9))
         hooked = await world.client.post("/hooks", json={"event": "interview_synced", "target_url": TARGET})
+        owed = await world.call("start_interview", email=address(10), wait_seconds=0, callback_url=CALLBACK)
         errors = await walk(world)
+        assert await world.context.ledger.callbacks.next_due() is not None
         tokens = [one.session_token for one in world.sandbox.koji.store.interviews.values()]
     out, err = capfd.readouterr()
     logged = out + err
@@ -144,6 +147,8 @@ async def test_logs_errors_and_the_store_give_nothing_away(
         TOKEN,
         "canary-wrong-secret-0001",
         hooked.json()["secret"],
+        owed.json()["callback_secret"],
+        CALLBACK,
         *tokens,
     ]
     for canary in (*kept, WORDS, PERSON, NAME, TARGET):

@@ -4,49 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 from standardwebhooks import Webhook
 from starlette.applications import Starlette
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from connector import triggers
 from connector.hooks import EventType
 from tests.e2e.harness import QUICK, World, letter, open_world, serving, until
+from tests.e2e.receiver import Receiver, arrived, receiving
 
 BELOW = {"quality_score": 2}
 
 
-@dataclass
-class Receiver:
-    """A subscriber: notes what comes, answers what it is told to."""
-
-    url: str = ""
-    got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-    answers: list[Response] = field(default_factory=list)
-    slow: float = 0.0
-
-    async def take(self, request: Request) -> Response:
-        self.got.append((dict(request.headers), await request.body()))
-        await asyncio.sleep(self.slow)
-        return self.answers.pop(0) if self.answers else Response()
-
-    def bodies(self) -> list[dict[str, Any]]:
-        return [orjson.loads(body) for _, body in self.got]
-
-
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    one = Receiver()
-    app = Starlette(routes=[Route("/{path:path}", one.take, methods=["POST", "GET"])])
-    async with serving(app) as url:
-        one.url = f"{url}/hook"
+    async with receiving() as one:
         yield one
 
 
@@ -63,14 +40,6 @@ async def subscribed(world: World, event: str, url: str, **more: Any) -> Any:
     assert answer.status_code == 201, answer.text
     assert answer.headers["location"] == f"{world.settings.public_url}/hooks/{answer.json()['id']}"
     return answer.json()
-
-
-async def arrived(receiver: Receiver, n: int) -> list[dict[str, Any]]:
-    async def enough() -> bool:
-        return len(receiver.got) >= n
-
-    await until(enough)
-    return receiver.bodies()
 
 
 async def test_a_synced_interview_is_told_once_and_signed(world: World, receiver: Receiver) -> None:

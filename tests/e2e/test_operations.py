@@ -75,7 +75,7 @@ async def test_a_whole_interview_is_taken_in_the_shape_of_a_webhook(world: World
         ({"interview_id": "int-1", "quality_score": 6}, "/quality_score"),
         ({"interview_id": "int-1", "completed_at": "yesterday"}, "/completed_at"),
         ({"interview_id": "int-1", "wait_seconds": 26}, "/wait_seconds"),
-        ({"interview_id": "int-1", "callback_url": "https://example.com"}, "/callback_url"),
+        ({"interview_id": "int-1", "callback_url": "http://127.0.0.1:9/"}, "/callback_url"),
     ],
 )
 async def test_what_cannot_be_right_is_422_by_name(

@@ -6,11 +6,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from connector.errors import CredentialsRejected
 from connector.models import Stage
 from connector.operations.base import AnyOperation, Input, Output
+from connector.operations.following import present
 from connector.ports import Context, Pause
 from connector.surfaces.cli.progress import Watcher
 
@@ -32,7 +31,7 @@ class Followed:
         self.output = output
         self._ctx = ctx
         self._payload = payload
-        self._shape: TypeAdapter[Output] = TypeAdapter(op.output)
+        self._op = op
         self._by_name = by_name
 
     async def until_finished(self, watcher: Watcher, seconds: float | None) -> None:
@@ -63,14 +62,8 @@ class Followed:
 
     async def _look(self) -> bool:
         """Read the present state; return whether it differs from the last."""
-        follow_up = self.output.follow_up()
-        assert follow_up is not None  # noqa: S101 - asked for by the loop
-        name, arguments = follow_up
-        reader = self._by_name[name]
-        question = reader.input.model_validate({"connection": self._payload.connection, **arguments})
-        present: Output = await reader.run(self._ctx, question)
         before = self.output
-        self.output = self._shape.validate_python(before.brought_up_to_date(present))
+        self.output = await present(self._ctx, self._op, self._payload.connection, before, self._by_name)
         return self.output != before
 
     def _waits_for_somebody(self) -> bool:

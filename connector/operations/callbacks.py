@@ -1,0 +1,68 @@
+"""The result of an unfinished answer, owed to the request's `callback_url`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+
+from pydantic import TypeAdapter
+
+from connector.callbacks import Callback, Result, secret_of
+from connector.errors import NotFound
+from connector.operations.base import AnyOperation, Input, Output, WaitInput
+from connector.operations.following import present
+from connector.ports import Context
+
+FIRST_LOOK = 1_000
+"""How long after the answer its end is looked for, in ms."""
+
+
+async def require(ctx: Context, payload: Input) -> None:
+    """Check the address before anything is done. Raises `InvalidInput` on `callback_url`."""
+    if isinstance(payload, WaitInput) and payload.callback_url is not None:
+        await ctx.targets.require("callback_url", payload.callback_url)
+
+
+async def owe(ctx: Context, op: AnyOperation, payload: Input, output: Output) -> str | None:
+    """Store that the result is owed; return the secret that will sign it, None when nothing is owed.
+
+    A finished answer is the result itself. A repeat under the same idempotency key owes nothing twice.
+    """
+    if not isinstance(payload, WaitInput) or payload.callback_url is None or output.follow_up() is None:
+        return None
+    now = ctx.clock.now()
+    callback = Callback(
+        id=_id(ctx, op, payload),
+        connection=payload.connection,
+        operation=op.name,
+        answer=output.kept().model_dump_json(),
+        target_url=payload.callback_url,
+        created_at=now,
+        due=now + FIRST_LOOK,
+    )
+    await ctx.ledger.callbacks.add(callback)
+    ctx.wake("callbacks")
+    return secret_of(ctx.launches.plan_key, callback.id)
+
+
+async def result(ctx: Context, callback: Callback, *, by_name: Mapping[str, AnyOperation]) -> Result | None:
+    """Return how an owed answer stands now, None when what it is about is not there any more."""
+    if callback.connection not in ctx.settings.connections:
+        return None
+    op = by_name[callback.operation]
+    shape: TypeAdapter[Output] = TypeAdapter(op.output)
+    output = shape.validate_python(json.loads(callback.answer))
+    try:
+        output = await present(ctx, op, callback.connection, output, by_name)
+    except NotFound:
+        return None
+    return Result(output.model_dump_json(), ended=output.follow_up() is None)
+
+
+def _id(ctx: Context, op: AnyOperation, payload: WaitInput) -> str:
+    if payload.idempotency_key is None:
+        return f"cb_{secrets.token_hex(16)}"
+    request = (ctx.caller.name, op.name, payload.connection, payload.idempotency_key, payload.callback_url)
+    return f"cb_{hashlib.sha256(ctx.launches.plan_key + repr(request).encode()).hexdigest()[:32]}"
