@@ -180,11 +180,13 @@ def create_app(
     gate = Gate({"token": token_digest(token.get_secret_value())}, context)
     mcp = Mcp(public_url=settings.public_url, keys=encryption_keys(settings), context=context, gate=gate)
     app = Starlette(
-        routes=[
-            *routes(OPERATIONS, context=context, gate=gate, version=__version__, beside=[census_route]),
-            mcp.route,
+        routes=routes(OPERATIONS, context=context, gate=gate, version=__version__, beside=[census_route]),
+        middleware=[
+            Middleware(webhook.in_front_of),
+            Middleware(cohorts.in_front_of),
+            Middleware(Boundary),
+            Middleware(mcp.in_front_of),
         ],
-        middleware=[Middleware(webhook.in_front_of), Middleware(cohorts.in_front_of), Middleware(Boundary)],
         exception_handlers={HTTPException: on_http_exception},
         lifespan=lifespan,
     )

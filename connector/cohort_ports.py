@@ -27,6 +27,10 @@ class CohortMessages(Protocol):
         """
         ...
 
+    async def latest(self, connection: str) -> int | None:
+        """Return when the last message of a connection came (ms); None when none is kept."""
+        ...
+
     async def next_open(self, connections: Sequence[str]) -> CohortMessage | None:
         """Return the message that was begun, else the one whose cohort was computed first."""
         ...

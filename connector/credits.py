@@ -19,6 +19,11 @@ def day_of(now: int) -> int:
     return now // _DAY
 
 
+def day_start(now: int) -> int:
+    """Return when the UTC day of a time began (ms)."""
+    return day_of(now) * _DAY
+
+
 def launch_lane(launch_id: str) -> str:
     """Name the people whom a standing launch starts in a day: counted as if each took one credit of it."""
     return f"launch:{launch_id}"

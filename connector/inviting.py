@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+
+KOJI_UNREACHABLE: Final = "koji_unreachable"
+DAILY_CREDITS: Final = "daily_credits"
+"""Pauses that end by themselves: of the key and of the day, never stored with a launch."""
+
+KOJI_REDIRECT: Final = "koji_redirect"
+AWAY: Final = frozenset({KOJI_UNREACHABLE, KOJI_REDIRECT})
+"""Why a key's lane rests until Koji answers; a launch shows both as `koji_unreachable`."""
 
 
 class LaunchStatus(StrEnum):

@@ -9,7 +9,7 @@ from connector.eligibility import Choice, Known, Member, Rules
 from connector.inviting import Handed, Invitation, InvitationState, Invited, Launch, LaunchStatus, Phase
 
 if TYPE_CHECKING:  # which hands these protocols on in its context
-    from connector.ports import Lease, ListFilter
+    from connector.ports import Lease, ListFilter, Pause
 
 KeyedMember = tuple[Member, tuple[int, ...]]
 
@@ -194,6 +194,17 @@ class Invitations(Protocol):
 
     async def pause(self, connections: Sequence[str], code: str, now: int) -> int:
         """Pause every running launch of these connections; return how many."""
+        ...
+
+    async def await_koji(self, connections: Sequence[str], rest: Pause, began: int, now: int) -> None:
+        """Let a key's lane rest until Koji answers, and tell the running launches of these connections.
+
+        Each hears once since `began` (ms; 0: once at all), and once in ten minutes if Koji comes and goes.
+        """
+        ...
+
+    async def await_day(self, lease: Lease, launch_id: str, now: int) -> None:
+        """Tell, once a UTC day, that a running launch waits for the credits of the next."""
         ...
 
     async def credits_left(self, credit_lane: str, cap: int, now: int) -> int:

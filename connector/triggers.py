@@ -188,7 +188,12 @@ async def _launch(ctx: Context, launch: Launch | None, event: Event) -> dict[str
     output, _ = await shown(ctx, launch)
     told = output.model_dump(mode="json")
     if event.type is EventType.LAUNCH_PAUSED:  # what was so then; it may have gone on since
-        told |= {"status": "paused", "pause_reason": event.told.get("pause_reason")}
+        told |= {
+            "status": "paused",
+            "pause_reason": event.told.get("pause_reason"),
+            "resumes_at": time_text(event.told.get("resumes_at")),
+            "eta_seconds": None,
+        }
     return told
 
 

@@ -132,9 +132,9 @@ class Calling:
         return ctx
 
     def _find(self, name: str, caller: Caller) -> AnyOperation:
-        seen = [op.name for op in tools.visible(self._by_name.values(), caller)]
         if name in self._by_name:
             return self._by_name[name]
+        seen = [op.name for op in tools.visible(self._by_name.values(), caller)]
         close = get_close_matches(name.replace("-", "_"), seen, n=3)
         hint = f"Did you mean {', '.join(close)}?" if close else f"There are: {', '.join(seen)}."
         raise NotFound(f"There is no tool of that name. {hint}", code="unknown_tool")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -12,7 +13,6 @@ from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.requests import Request as HttpRequest
-from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connector.callers import Caller
@@ -23,7 +23,7 @@ from connector.surfaces.body import MAX_BODY_BYTES
 from mcp_server.host import Host, Request
 from mcp_server.server import create_server
 
-PATH: Final = "/mcp"
+PATHS: Final = ("/mcp", "/mcp/")
 SURFACE: Final = "mcp"
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 
@@ -39,14 +39,36 @@ class Mcp:
 
         server, self._calling = create_server(Host(opened, _caller), keys)
         self._manager = streamable(server, public_url)
-        self.route = Route(PATH, _Guarded(self._manager.asgi_app, gate), include_in_schema=False)
+        self._guarded = _Guarded(self._manager.asgi_app, gate)
+
+    def in_front_of(self, app: ASGIApp) -> ASGIApp:
+        """Return an application that answers `/mcp` before any routing, and leaves the rest to `app`."""
+
+        async def front(scope: Scope, receive: Receive, send: Send) -> None:
+            mine = scope["type"] == "http" and scope["path"] in PATHS
+            await (self._guarded if mine else app)(scope, receive, send)
+
+        return front
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
         """Serve; at the end wait for what goes on without its client."""
-        async with self._manager.run():
+        started, ending = asyncio.Event(), asyncio.Event()
+
+        async def serve() -> None:
+            async with self._manager.run():
+                started.set()
+                await ending.wait()
+
+        # its scope must end in the task that began it, which a lifespan does not promise
+        serving = asyncio.create_task(serve(), name="mcp")
+        await started.wait()
+        try:
             yield
             await self._calling.close()
+        finally:
+            ending.set()
+            await serving
 
 
 def streamable(server: Server[Any], public_url: str) -> StreamableHTTPSessionManager:
@@ -87,6 +109,9 @@ class _Guarded:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Raises `Unauthenticated` and `TooManyFailures`."""
+        # white space around a value is not part of it (RFC 9110, 5.5), and not every HTTP parser takes it off
+        headers = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
+        scope = {**scope, "headers": headers}
         request = HttpRequest(scope, receive)
         request.state.caller = replace(await self._gate.caller(request), surface=SURFACE)
         await self._app(scope, receive, send)

@@ -22,8 +22,14 @@ PAGE: Final = 10
 """Rows of a list when a model does not say: what it reads, it pays for."""
 LARGEST_PAGE: Final = 50
 
-NOT_FOR_MODELS: Final = frozenset({"callback_url"})
-"""Arguments that no tool takes: a model that was talked into it could send results anywhere."""
+_TOLD = ("themes", "sentiment", "quality_score", "respondent_email", "transcript_url", "completed_at")
+NOT_FOR_MODELS: Final[Mapping[str, str]] = {
+    "callback_url": "a model that was talked into it could send results anywhere",
+    **dict.fromkeys(
+        ("interview", *_TOLD), "a model could write what nobody said; the interview is read from Koji"
+    ),
+}
+"""Arguments that no tool takes, and why."""
 
 WORDS: Final = {
     "type": ["string", "null"],
@@ -51,7 +57,6 @@ def tool(op: AnyOperation) -> Tool:
         input_schema=input_schema(op),
         output_schema=output_schema(op),
         annotations=ToolAnnotations(
-            title=op.title,
             read_only_hint=read_only,
             destructive_hint=destructive,
             idempotent_hint=True,
@@ -96,8 +101,8 @@ def is_list(op: AnyOperation) -> bool:
 
 def payload(op: AnyOperation, arguments: Mapping[str, Any]) -> Input:
     """Return the arguments as an operation's input. Raises `InvalidInput` that names what is wrong."""
-    for name in NOT_FOR_MODELS & arguments.keys():
-        raise InvalidInput.of(name, "is not an argument of this tool")
+    for name in NOT_FOR_MODELS.keys() & arguments.keys() & op.input.model_fields.keys():
+        raise InvalidInput.of(name, f"is not an argument of this tool: {NOT_FOR_MODELS[name]}")
     values = fit(arguments, op.input)
     if is_list(op):
         values = {"limit": PAGE, **values}

@@ -22,11 +22,17 @@ MOST: Final = 30
 
 _WHOLE = ("cursor", "link", "url", "token", "id")
 _CHOSEN = frozenset({"single_choice", "multiple_choice", "ranking", "yes_no", "scale"})
-_PERSON = ("invitations.name", "invitations.reason")
+_PERSON = ("invitations.name", "invitations.reason", "invitations.started_at")
 _PLAN = ("plan_token", "plan_expires_at", "skipped_examples")
-_PEOPLE = ("invitations", "interview_id", "interview_link")
+_OF_ONE = ("interview_id", "interview_link")
+_PEOPLE = ("invitations", *_OF_ONE)
+_WHOM = ("cohort_id", "members_total", "skipped", "credits_estimate")
+_PAUSED = ("pause_reason", "resumes_at")
+_GOING_ON = ("waiting", "invited", "failed", "in_doubt", "cancelled", "eta_seconds")
+_FORGOTTEN = ("done", "left_to_people")
 _COUNTED = (
     *("status_url", "resumes_at", "message", "eta_seconds", "warnings"),
+    *("members_total", "skipped", "credits_estimate", "cancelled"),
     *_PEOPLE,
     *_PLAN,
 )
@@ -35,16 +41,18 @@ _SYNC_ROW = (
     *("transcript_url", "warning"),
 )
 _LEFT_OUT: Final[Mapping[str, tuple[str, ...]]] = {
-    "launch_cohort_interviews": ("status_url", *_PERSON),
-    "plan_cohort_launch": ("status_url", *_PEOPLE, "resumes_at"),
-    "get_launch": ("status_url", "skipped_examples", "invitations.name"),
-    "cancel_launch": ("status_url", *_PEOPLE, *_PLAN, "eta_seconds"),
-    "resume_launch": ("status_url", *_PEOPLE, *_PLAN),
+    "launch_cohort_interviews": ("status_url", "skipped_examples", *_OF_ONE, *_PERSON),
+    "plan_cohort_launch": ("status_url", "pause_reason", "resumes_at", *_GOING_ON, *_PEOPLE),
+    "get_launch": ("status_url", "skipped_examples", "invitations.name", *_OF_ONE),
+    "cancel_launch": ("status_url", *_PAUSED, *_PEOPLE, *_PLAN, *_WHOM, "eta_seconds"),
+    "resume_launch": ("status_url", *_PEOPLE, *_PLAN, *_WHOM),
     "list_launches": tuple(f"items.{name}" for name in _COUNTED),
     "start_interview": ("status_url",),
-    "sync_interview_to_amplitude": ("themes_text",),
+    "sync_interview_to_amplitude": ("themes_text", "theme_top_1", "theme_top_2", "event_type", "request"),
     "list_syncs": tuple(f"items.{name}" for name in _SYNC_ROW),
     "get_sync": ("themes_text", "theme_top_1", "theme_top_2", "event_type", "warning", "received.body"),
+    "backfill_interviews": _FORGOTTEN,
+    "replay_syncs": _FORGOTTEN,
     "check_connection": ("refused_webhooks.headers", "refused_webhooks.tried"),
     "get_interview_analysis": (
         *("themes_text", "insights", "summary", "transcript"),

@@ -31,9 +31,9 @@ class KojiLane:
         self.name = name
         self._context = context
         self._connections = connections
-        self._rest = Rest(context, name, connections)
-        self._reads = Reads(context, koji, self._rest)
         starting = tuple(c for c in connections if context.connection(c).koji_invite_by == "start")
+        self._rest = Rest(context, name, connections, starting)
+        self._reads = Reads(context, koji, self._rest)
         self._starts = Starts(context, starting, koji, self._rest)
         self._silent = Silent(context, connections, koji, self._rest)
         self._last_launch = 0

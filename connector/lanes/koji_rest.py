@@ -1,4 +1,7 @@
-"""When the Koji lane rests: for a refused key until somebody mends it, for silence until it is over."""
+"""When the Koji lane rests: for a refused key until somebody mends it, for silence until it is over.
+
+A wrong address (`koji_redirect`) is a silence too: nobody was refused.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,11 @@ from collections.abc import Sequence
 import structlog
 
 from connector.errors import ConnectorError, UpstreamUnavailable
+from connector.inviting import AWAY, KOJI_REDIRECT, KOJI_UNREACHABLE
 from connector.lanes.base import CREDENTIAL_WAIT, backoff
-from connector.ports import Context
+from connector.ports import Context, Pause
 
-UNREACHABLE = "koji_unreachable"
-PAUSES = frozenset({"koji_key", "koji_permission", "koji_credits", "koji_redirect"})
+PAUSES = frozenset({"koji_key", "koji_permission", "koji_credits", KOJI_REDIRECT})
 """What is everybody's trouble, not one interview's."""
 
 _log = structlog.get_logger(__name__)
@@ -20,19 +23,29 @@ _log = structlog.get_logger(__name__)
 class Rest:
     """The lane's pause, shown to everybody through the book."""
 
-    def __init__(self, context: Context, name: str, connections: Sequence[str]) -> None:
+    def __init__(
+        self, context: Context, name: str, connections: Sequence[str], starting: Sequence[str]
+    ) -> None:
         self._context = context
         self._name = name
         self._connections = connections
+        self._starting = starting
         self._until = 0
         self._code: str | None = None
+        self._began = 0
         self._failures = 0
 
     async def forget(self) -> bool:
-        """Try again whatever pause an earlier owner left; tell whether it could not reach Koji."""
+        """Try again at once whatever pause an earlier owner left; tell whether it could not reach Koji.
+
+        That it could not stands until Koji answers, so that it is not told again.
+        """
         pauses = await self._context.ledger.pauses()
-        await self._context.ledger.resume(self._name)
-        return any(one.lane == self._name and one.code == UNREACHABLE for one in pauses)
+        self._until, self._code = 0, next((one.code for one in pauses if one.lane == self._name), None)
+        self._began = 0  # nobody knows any more
+        if self._code is not None and not self.is_unsure:
+            await self._end()
+        return self.is_unsure
 
     async def left(self) -> int:
         """Return how long the lane still rests (ms).
@@ -45,7 +58,7 @@ class Rest:
             stands = await self._stands()
             if now >= self._until or not stands:
                 self._until = 0
-                if self._code != UNREACHABLE or not stands:
+                if not self.is_unsure or not stands:
                     # ended before the next try: whoever asks meanwhile waits for what it shows
                     await self._end()
         return max(0, self._until - now)
@@ -53,7 +66,7 @@ class Rest:
     @property
     def is_unsure(self) -> bool:
         """Tell whether Koji did not answer when it was last asked."""
-        return self._code == UNREACHABLE
+        return self._code in AWAY
 
     async def _end(self) -> None:
         self._code = None
@@ -74,17 +87,25 @@ class Rest:
 
     async def for_key(self, error: ConnectorError) -> None:
         """Rest because of the key, and pause the running launches until somebody resumes them."""
-        now = self._context.clock.now()
-        self._until, self._code = now + CREDENTIAL_WAIT, error.reason
         _log.warning("koji_lane_paused", lane=self._name, code=error.reason)
+        if error.reason == KOJI_REDIRECT:
+            await self._await_koji(CREDENTIAL_WAIT, KOJI_REDIRECT, error.message)
+            return
+        self._until, self._code = self._context.clock.now() + CREDENTIAL_WAIT, error.reason
         await self._context.ledger.pause(self._name, self._until, error.reason, error.message)
-        if error.reason != "koji_redirect":
-            await self._context.invitations.pause(self._connections, error.reason, self._context.clock.now())
+        await self._context.invitations.pause(self._connections, error.reason, self._context.clock.now())
 
     async def for_silence(self, error: UpstreamUnavailable) -> int:
         """Rest because Koji cannot be reached; return for how long (ms)."""
         self._failures += 1
         wait = max((error.retry_after or 0) * 1000, backoff(self._failures))
-        self._until, self._code = self._context.clock.now() + wait, UNREACHABLE
-        await self._context.ledger.pause(self._name, self._until, UNREACHABLE, error.message)
+        await self._await_koji(wait, KOJI_UNREACHABLE, error.message)
         return wait
+
+    async def _await_koji(self, wait: int, code: str, words: str) -> None:
+        now = self._context.clock.now()
+        if not self.is_unsure:
+            self._began = now
+        self._until, self._code = now + wait, code
+        rest = Pause(self._name, self._until, code, words)
+        await self._context.invitations.await_koji(self._starting, rest, self._began, now)

@@ -33,8 +33,7 @@ class Starts:
         self._koji = koji
         self._rest = rest
         self._doubts = 0
-        self._held: dict[str, int] = {}
-        self._full: dict[str, int] = {}
+        self._rests: dict[str, int] = {}
 
     async def recover(self, lease: Lease, *, unreachable: bool = False) -> None:
         """Give starts that a dead owner left an unknown outcome; each counts towards the two."""
@@ -51,13 +50,12 @@ class Starts:
         return self._doubts >= _MOST_IN_DOUBT
 
     async def waiting(self, *, single: bool) -> Invitation | None:
-        """Return who is next, unless the day's credits are used up."""
+        """Return who is next in the launches that may still start somebody this UTC day."""
         now = self._context.clock.now()
-        names = [name for name in self._connections if self._held.get(name, 0) <= now]
-        self._full = {launch: until for launch, until in self._full.items() if until > now}
-        if not names:
-            return None
-        return await self._context.invitations.next_waiting(names, single=single, besides=self._full)
+        self._rests = {launch: until for launch, until in self._rests.items() if until > now}
+        return await self._context.invitations.next_waiting(
+            self._connections, single=single, besides=self._rests
+        )
 
     async def probe(self) -> None:
         """Ask Koji for an interview that cannot exist: any sane answer will do."""
@@ -87,12 +85,12 @@ class Starts:
         cap = connection.connector_max_credits_per_day
         now = ctx.clock.now()
         if await ctx.invitations.credits_left(connection.credit_lane, cap, now) < price:
-            self._hold(connection.name, now)
+            await self._hold(lease, launch)
             return
         people = people_a_day(connection, launch)
         lane = launch_lane(launch.id)
         if people is not None and await ctx.invitations.credits_left(lane, people, now) < 1:
-            self._full[launch.id] = next_day(now)
+            self._rests[launch.id] = next_day(now)
             return
         await self._koji.turn()
         begun = await ctx.invitations.begin_start(
@@ -105,16 +103,18 @@ class Starts:
             people_a_day=people,
         )
         if begun == "held":
-            self._hold(connection.name, ctx.clock.now())
+            await self._hold(lease, launch)
         elif begun == "full":
-            self._full[launch.id] = next_day(ctx.clock.now())
+            self._rests[launch.id] = next_day(ctx.clock.now())
         elif begun == "sending":
             await self._send(lease, launch, invitation, price)
 
-    def _hold(self, name: str, now: int) -> None:
-        """Leave a connection's launches alone until the next UTC day."""
-        self._held[name] = next_day(now)
-        _log.warning("daily_credits_used_up", connection=name)
+    async def _hold(self, lease: Lease, launch: Launch) -> None:
+        """Leave a launch alone until the next UTC day: one of cheaper interviews may still go on."""
+        now = self._context.clock.now()
+        await self._context.invitations.await_day(lease, launch.id, now)
+        self._rests[launch.id] = next_day(now)
+        _log.warning("daily_credits_used_up", connection=launch.connection, launch=launch.id)
 
     async def _send(self, lease: Lease, launch: Launch, invitation: Invitation, price: int) -> None:
         ctx = self._context

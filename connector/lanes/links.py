@@ -17,8 +17,7 @@ class LinkLane:
         self.name = f"links:{connection}"
         self._context = context
         self._connection = connection
-        self._held_until = 0
-        self._full: dict[str, int] = {}
+        self._rests: dict[str, int] = {}
 
     async def recover(self, lease: Lease, /) -> None:
         """Put on record as in doubt what a dead owner left: nobody may have two links."""
@@ -28,14 +27,12 @@ class LinkLane:
         """Hand out the next links."""
         ctx = self._context
         for _ in range(_BATCH):
-            if (wait := self._held_until - ctx.clock.now()) > 0:
-                return wait
             now = ctx.clock.now()
-            self._full = {launch: until for launch, until in self._full.items() if until > now}
+            self._rests = {launch: until for launch, until in self._rests.items() if until > now}
             one = None
             for single in (True, False):
                 one = one or await ctx.invitations.next_waiting(
-                    [self._connection], single=single, besides=self._full
+                    [self._connection], single=single, besides=self._rests
                 )
             if one is None or ctx.stopping.is_set():
                 return await self._expired(lease)
@@ -59,9 +56,9 @@ class LinkLane:
             people_a_day=people_a_day(connection, launch),
         )
         if begun == "held":
-            self._held_until = next_day(now)
-        elif begun == "full":
-            self._full[launch.id] = next_day(now)
+            await ctx.invitations.await_day(lease, launch.id, now)
+        if begun in ("held", "full"):
+            self._rests[launch.id] = next_day(now)
         elif begun == "sending":
             await ctx.invitations.started(lease, one.id, handed_a_link(connection, launch, one, now), now)
 

@@ -299,7 +299,7 @@ class Book:
 
     async def totals(self, connection: str) -> dict[tuple[str, str], int]:
         """Return the counters of a connection."""
-        return await self.read(lambda c: counters.totals(c, connection))
+        return await self._reader.glance(lambda c: counters.totals(c, connection))
 
     async def note(self, connection: str, kind: str, detail: Mapping[str, Any], now: int, keep: int) -> None:
         """Remember something for diagnostics."""
@@ -349,7 +349,7 @@ class Book:
 
     async def find_token(self, sha256: str) -> Token | None:
         """Return the token of a digest, revoked or not."""
-        return await self.read(lambda c: tokens.by_digest(c, sha256))
+        return await self._reader.glance(lambda c: tokens.by_digest(c, sha256))
 
     async def tokens(self) -> list[Token]:
         """Return all named tokens by name."""

@@ -32,6 +32,10 @@ class CohortBook:
         message = message._replace(message_id=keyed_hash(self._key, message.message_id))
         return await self._store.write(lambda c: cohorts.accept(c, message, pieces))
 
+    async def latest(self, connection: str) -> int | None:
+        """Return when the last message of a connection came."""
+        return await self._store.read(lambda c: cohorts.latest(c, connection))
+
     async def next_open(self, connections: Sequence[str]) -> CohortMessage | None:
         """Return the message that is next."""
         return await self._store.read(lambda c: cohorts.next_open(c, connections))

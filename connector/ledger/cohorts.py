@@ -49,6 +49,14 @@ def accept(connection: Connection, message: CohortMessage, pieces: Sequence[str]
     return True
 
 
+def latest(connection: Connection, name: str) -> int | None:
+    """Return when the last message of a connection came."""
+    newest = select(cohort_message.c.received_at).where(cohort_message.c.connection == name)
+    query = newest.order_by(cohort_message.c.received_at.desc()).limit(1)
+    at: int | None = connection.execute(query).scalar()
+    return at
+
+
 def next_open(connection: Connection, names: Sequence[str]) -> CohortMessage | None:
     """Return the message that was begun, else the one whose cohort was computed first."""
     begun = case((cohort_message.c.stage == "new", 1), else_=0)

@@ -65,6 +65,13 @@ def reader_engine(database_url: str, connections: int) -> Engine:
     return _postgres(database_url, connections=connections)
 
 
+def glance_engine(database_url: str) -> Engine | None:
+    """Return an engine for one connection that reads without ever waiting, None when there is none such."""
+    if is_sqlite(database_url):
+        return _sqlite(database_url, begin=None, connections=1, read_only=True, busy_seconds=0)
+    return None
+
+
 def _postgres(database_url: str, *, connections: int) -> Engine:
     engine = create_engine(
         make_url(database_url).set(drivername="postgresql+psycopg"),
@@ -83,13 +90,20 @@ def _postgres(database_url: str, *, connections: int) -> Engine:
     return engine
 
 
-def _sqlite(database_url: str, *, begin: str, connections: int, read_only: bool = False) -> Engine:
+def _sqlite(
+    database_url: str,
+    *,
+    begin: str | None,
+    connections: int,
+    read_only: bool = False,
+    busy_seconds: int = BUSY_SECONDS,
+) -> Engine:
     engine = create_engine(
         URL.create("sqlite", database=str(sqlite_path(database_url))),
         pool_size=connections,
         max_overflow=0,
         hide_parameters=True,
-        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+        connect_args={"timeout": busy_seconds, "check_same_thread": False},
     )
 
     @event.listens_for(engine, "connect")
@@ -103,7 +117,8 @@ def _sqlite(database_url: str, *, begin: str, connections: int, read_only: bool 
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        if begin is not None:
+            connection.exec_driver_sql(begin)
 
     return engine
 

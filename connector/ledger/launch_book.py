@@ -10,12 +10,12 @@ from sqlalchemy import Connection
 from connector.eligibility import Choice, Known, Member, Rules, SkipReason
 from connector.inviting import Handed, Invitation, InvitationState, Invited, Launch, Phase
 from connector.launch_ports import KeyedMember
-from connector.ledger import binding, invitations, launches, leases, people, planning
+from connector.ledger import binding, invitations, launches, leases, pauses, people, planning
 from connector.ledger.dialect import lock_people
 from connector.ledger.keys import Open, Seal
 from connector.ledger.launch_rows import find_launch
 from connector.ledger.store import Store, Work
-from connector.ports import Lease, ListFilter
+from connector.ports import Lease, ListFilter, Pause
 
 T = TypeVar("T")
 
@@ -245,7 +245,15 @@ class InvitationBook:
 
     async def pause(self, connections: Sequence[str], code: str, now: int) -> int:
         """Pause running launches."""
-        return await self._store.write(lambda c: launches.pause(c, connections, code, now))
+        return await self._store.write(lambda c: pauses.pause(c, connections, code, now))
+
+    async def await_koji(self, connections: Sequence[str], rest: Pause, began: int, now: int) -> None:
+        """Let a key's lane rest until Koji answers."""
+        await self._store.write(lambda c: pauses.await_koji(c, connections, rest, began, now))
+
+    async def await_day(self, lease: Lease, launch_id: str, now: int) -> None:
+        """Tell that a launch waits for the next day's credits."""
+        await self._fenced(lease, lambda c: pauses.await_day(c, launch_id, now))
 
     async def credits_left(self, credit_lane: str, cap: int, now: int) -> int:
         """Return how many credits of the day are left."""

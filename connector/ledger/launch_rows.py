@@ -107,8 +107,14 @@ def finish(connection: Connection, launch_id: str, now: int) -> None:
 
 
 def tell_launch(
-    connection: Connection, kind: EventType, launch_id: str, now: int, pause_reason: str | None = None
+    connection: Connection,
+    kind: EventType,
+    launch_id: str,
+    now: int,
+    pause_reason: str | None = None,
+    resumes_at: int | None = None,
 ) -> None:
-    """Tell that a launch has ended or rests."""
+    """Tell that a launch has ended, or rests and until when (ms; None: until somebody resumes it)."""
     name = connection.execute(select(launch.c.connection).where(launch.c.id == launch_id)).scalar_one()
-    events.tell(connection, [events.Happened(kind, name, now, launch_id, {"pause_reason": pause_reason})])
+    told = {"pause_reason": pause_reason, "resumes_at": resumes_at}
+    events.tell(connection, [events.Happened(kind, name, now, launch_id, told)])

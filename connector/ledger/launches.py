@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, literal, select, tuple_, update
 
-from connector.hooks import EventType
 from connector.inviting import Invitation, InvitationState, Launch, LaunchStatus, Phase
 from connector.ledger.batch import fetch, storable
 from connector.ledger.cohort_people import approve
@@ -18,7 +17,6 @@ from connector.ledger.launch_rows import (
     load_launch,
     move,
     select_invitations,
-    tell_launch,
 )
 from connector.ledger.schema import download, invitation, launch, launch_source
 from connector.ports import ListFilter
@@ -123,16 +121,6 @@ def resume(connection: Connection, launch_id: str, in_doubt: str | None, now: in
         connection.execute(update(launch).where(launch.c.id == one.id).values(**values))
         finish(connection, one.id, now)
     return find_launch(connection, one.id)
-
-
-def pause(connection: Connection, names: Sequence[str], code: str, now: int) -> int:
-    """Pause the running launches of connections."""
-    mine = update(launch).where(launch.c.connection.in_(names), launch.c.status == LaunchStatus.RUNNING)
-    rest = mine.values(status=LaunchStatus.PAUSED, pause_reason=code).returning(launch.c.id)
-    paused = connection.execute(rest).scalars().all()
-    for launch_id in paused:
-        tell_launch(connection, EventType.LAUNCH_PAUSED, launch_id, now, code)
-    return len(paused)
 
 
 def note_download(connection: Connection, lane: str, now: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 import structlog
@@ -12,7 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from connector.errors import StoreUnavailable
-from connector.ledger.dialect import reader_engine
+from connector.ledger.dialect import glance_engine, reader_engine
 
 T = TypeVar("T")
 _THREADS = 4
@@ -26,6 +27,8 @@ class Reader:
     def __init__(self, database_url: str) -> None:
         self._engine = reader_engine(database_url, _THREADS)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="ledger-reader")
+        self._glances = glance_engine(database_url)
+        self._at_hand: Connection | None = None
         self._closed = False
 
     async def run(self, query: Callable[[Connection], T]) -> T:
@@ -39,6 +42,19 @@ class Reader:
             _log.error("store_read_failed", error=type(error).__name__)
             raise StoreUnavailable(_UNREADABLE, retry_after=5) from None
 
+    async def glance(self, query: Callable[[Connection], T]) -> T:
+        """Return what a query of a few rows by key finds, without a thread where that is possible.
+
+        Such a query on SQLite takes a tenth of the way to a thread and back. The connection holds no
+        transaction and waits for nobody: when the file is not free at once, a thread reads. Raises as `run`.
+        """
+        if self._glances is not None and not self._closed:
+            with suppress(SQLAlchemyError):
+                if self._at_hand is None:
+                    self._at_hand = self._glances.connect()
+                return query(self._at_hand)
+        return await self.run(query)
+
     def _connected(self, query: Callable[[Connection], T]) -> T:
         with self._engine.connect() as connection:
             return query(connection)
@@ -48,3 +64,7 @@ class Reader:
         self._closed = True
         self._threads.shutdown(wait=True)
         self._engine.dispose()
+        if self._at_hand is not None:
+            self._at_hand.close()
+        if self._glances is not None:
+            self._glances.dispose()

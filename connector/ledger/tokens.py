@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from connector.ledger.schema import token
 from connector.ports import Token
+
+_BY_DIGEST = select(token).where(token.c.sha256 == bindparam("sha256"))
 
 
 def create(connection: Connection, made: Token) -> bool:
@@ -33,7 +35,7 @@ def create(connection: Connection, made: Token) -> bool:
 
 def by_digest(connection: Connection, sha256: str) -> Token | None:
     """Return the token of a digest, revoked or not."""
-    row = connection.execute(select(token).where(token.c.sha256 == sha256)).first()
+    row = connection.execute(_BY_DIGEST, {"sha256": sha256}).first()
     return None if row is None else _load(row)
 
 

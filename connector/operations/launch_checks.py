@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from connector.mapping import iso
 from connector.operations.credential_checks import Check
 from connector.planning import MONTH, MOST_A_MONTH, MOST_IN_TEN_MINUTES, TEN_MINUTES
 from connector.ports import Context, ListFilter
-from connector.settings import Connection
+from connector.settings import DEFAULT_CONNECTION, Connection
 from connector.starting import has_no_link
 
 _LOOKED_AT = 50
 
 
 async def launch_checks(ctx: Context, connection: Connection) -> list[Check]:
-    """Check launches, links, credits and cohort downloads of a connection."""
-    return [await _launches(ctx, connection), await _downloads(ctx, connection)]
+    """Check launches, links, credits, cohort downloads and the cohort webhook of a connection."""
+    return [
+        await _launches(ctx, connection),
+        await _downloads(ctx, connection),
+        await _cohort_webhook(ctx, connection),
+    ]
 
 
 async def _launches(ctx: Context, connection: Connection) -> Check:
@@ -54,3 +59,27 @@ async def _downloads(ctx: Context, connection: Connection) -> Check:
         message=f"{len(used)} of {MOST_A_MONTH} cohort downloads in 30 days and {lately} of "
         f"{MOST_IN_TEN_MINUTES} in ten minutes are used, as counted here.",
     )
+
+
+async def _cohort_webhook(ctx: Context, connection: Connection) -> Check:
+    name = "cohort_webhook"
+    if connection.amplitude_cohort_webhook_token is None:
+        words = (
+            "Set AMPLITUDE_COHORT_WEBHOOK_TOKEN to invite whoever enters a cohort; launches work without it."
+        )
+        return Check(name=name, status="ok", message=words)
+    if has_no_link(connection):
+        words = (
+            "Set KOJI_PROJECT_ID: without it nobody of a cohort's webhook gets a link, so nobody is started."
+        )
+        return Check(name=name, status="warn", message=words)
+    at = await ctx.cohort_messages.latest(connection.name)
+    if at is not None:
+        return Check(name=name, status="ok", message=f"The last message of a cohort came at {iso(at)}.")
+    path = "" if connection.name == DEFAULT_CONNECTION else f"/{connection.name}"
+    words = (
+        f"No cohort has come yet. In Amplitude, add a cohort webhook to {ctx.settings.public_url}"
+        f"/webhooks/amplitude/cohorts{path} with the header Authorization: Bearer and "
+        "AMPLITUDE_COHORT_WEBHOOK_TOKEN, then sync a cohort to it."
+    )
+    return Check(name=name, status="warn", message=words)

@@ -19,7 +19,15 @@ from connector.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from connector.inviting import Invitation, InvitationState, Launch, LaunchStatus
+from connector.inviting import (
+    AWAY,
+    DAILY_CREDITS,
+    KOJI_UNREACHABLE,
+    Invitation,
+    InvitationState,
+    Launch,
+    LaunchStatus,
+)
 from connector.operations.base import Input, Output
 from connector.operations.receipts import time_text
 from connector.operations.status_url import status_url
@@ -28,7 +36,7 @@ from connector.starting import has_no_link, people_a_day
 
 INVITED = (InvitationState.STARTED, InvitationState.COMPLETED, InvitationState.EXPIRED)
 SHOWN = 50
-SELF_RESUMING = frozenset({"koji_unreachable", "daily_credits"})
+SELF_RESUMING = frozenset({KOJI_UNREACHABLE, DAILY_CREDITS})
 _APPROVAL = (
     "More people came in a day than CONNECTOR_COHORT_APPROVE_ABOVE allows; resume_launch approves all "
     "who wait."
@@ -203,7 +211,7 @@ async def pause_of(ctx: Context, launch: Launch) -> tuple[str, int | None, str] 
         return None
     pause = await key_pause(ctx, launch.connection, launch.options.mode)
     # the last of the day's credits may belong to the one who is being started
-    return None if pause is not None and pause[0] == "daily_credits" and launch.sending else pause
+    return None if pause is not None and pause[0] == DAILY_CREDITS and launch.sending else pause
 
 
 async def key_pause(ctx: Context, name: str, mode: str | None) -> tuple[str, int | None, str] | None:
@@ -212,15 +220,15 @@ async def key_pause(ctx: Context, name: str, mode: str | None) -> tuple[str, int
     for pause in await ctx.ledger.pauses():
         if pause.lane != connection.koji_lane or connection.koji_invite_by == "link":
             continue
-        if pause.code in ("koji_unreachable", "koji_redirect"):
-            return "koji_unreachable", max(pause.until, ctx.clock.now() + 1_000), pause.words
+        if pause.code in AWAY:
+            return KOJI_UNREACHABLE, max(pause.until, ctx.clock.now() + 1_000), pause.words
         return pause.code, None, pause.words
     now = ctx.clock.now()
     cap = connection.connector_max_credits_per_day
     left = await ctx.invitations.credits_left(connection.credit_lane, cap, now)
     if left < cost(mode or connection.koji_default_mode):
         words = f"The {cap} credits of this UTC day are used (CONNECTOR_MAX_CREDITS_PER_DAY)."
-        return "daily_credits", next_day(now), words
+        return DAILY_CREDITS, next_day(now), words
     return None
 
 

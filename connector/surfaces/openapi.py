@@ -10,10 +10,10 @@ from pydantic import TypeAdapter
 from connector.operations.base import AnyOperation, Effect, Output
 from connector.surfaces.annotations import kinds
 from connector.surfaces.examples import EXAMPLES
-from connector.surfaces.openapi_beside import beside, event_parts
+from connector.surfaces.openapi_beside import beside, event_parts, query_parameters
 from connector.surfaces.problem import Problem
 from connector.surfaces.problem_examples import PROBLEMS
-from connector.surfaces.schema_words import REF, Schema, resolved
+from connector.surfaces.schema_words import REF, resolved
 
 PROBLEM = "problem"  # no operation has this name: theirs begin with a verb
 
@@ -132,7 +132,7 @@ def _path(op: AnyOperation, schemas: Schemas, definitions: dict[str, Any]) -> di
     get = {
         "operationId": f"{op.name}_by_query",
         **described,
-        "parameters": _query(resolved(asked, definitions)),
+        "parameters": query_parameters(resolved(asked, definitions)),
     }
     return {"get": get, "post": post}
 
@@ -175,20 +175,6 @@ def _me() -> dict[str, Any]:
             "429": {"$ref": "#/components/responses/429"},
         },
     }
-
-
-def _query(schema: Schema) -> list[dict[str, Any]]:
-    needed = schema.get("required", [])
-    return [
-        {
-            "name": name,
-            "in": "query",
-            "required": name in needed,
-            "description": field.get("description", ""),
-            "schema": {key: value for key, value in field.items() if key != "description"},
-        }
-        for name, field in schema.get("properties", {}).items()
-    ]
 
 
 def _idempotency_header() -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from connector.hooks import EventType
 from connector.surfaces.hooks import Delivery, Replayed, Subscribe, Subscribed, Subscription
+from connector.surfaces.polls import Poll
 from connector.surfaces.schema_words import REF, nullable
 from connector.triggers import TRIGGERS, Trigger, sample
 
@@ -62,7 +63,7 @@ def beside() -> dict[str, Any]:
                 "poll_trigger",
                 "The newest events",
                 {"200": _array(_any_event())},
-                [trigger, _parameter("connection", "query", "Only this connection's.")],
+                [trigger, *query_parameters(_of(Poll))],
             ),
         },
         "/triggers/{trigger}/sample": {
@@ -75,6 +76,21 @@ def beside() -> dict[str, Any]:
         },
         **_doors(),
     }
+
+
+def query_parameters(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the properties of an object as parameters of a query string."""
+    needed = schema.get("required", [])
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in needed,
+            "description": field.get("description", ""),
+            "schema": {key: value for key, value in field.items() if key != "description"},
+        }
+        for name, field in schema.get("properties", {}).items()
+    ]
 
 
 def event_schema(trigger: Trigger) -> dict[str, Any]:

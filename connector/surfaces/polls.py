@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -13,6 +14,16 @@ from connector.errors import NotFound
 from connector.ports import Context
 from connector.surfaces.auth import Gate
 from connector.surfaces.hooks import HEADERS, NEWEST, require, visible
+from connector.surfaces.request import read_model
+
+
+class Poll(BaseModel):
+    """Which events a poll wants. Without `limit` the window stays the same from one poll to the next."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    connection: str | None = Field(None, description="Only this connection's.")
+    limit: int = Field(NEWEST, ge=1, le=500, description="How many events at most, 1 to 500.")
 
 
 def trigger_routes(context: Callable[[], Context], gate: Gate) -> list[Route]:
@@ -37,11 +48,11 @@ def trigger_routes(context: Callable[[], Context], gate: Gate) -> list[Route]:
         ctx, caller = context(), await gate.caller(request)
         require(caller, "read")
         trigger = _trigger(request)
-        name = request.query_params.get("connection") or None  # tools send empty fields along
-        if name is not None:
-            visible(ctx, caller, name)
-        ours = [name] if name is not None else caller.visible(ctx.settings.connections)
-        events = await ctx.ledger.hooks.events(ours, trigger.name, NEWEST)
+        asked = await read_model(request, Poll)
+        if asked.connection is not None:
+            visible(ctx, caller, asked.connection)
+        ours = [asked.connection] if asked.connection else caller.visible(ctx.settings.connections)
+        events = await ctx.ledger.hooks.events(ours, trigger.name, asked.limit)
         return JSONResponse(await triggers.render(ctx, events), headers=HEADERS)
 
     async def sample(request: Request) -> Response:

@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import cohorts, forgetting, hooks, lists, planning
+from tests.bench import cohorts, forgetting, hooks, lists, mcp, planning
 from tests.bench.children import Load, ceiling, connector, free_port, sandbox, settings, state
 from tests.postgres import database, is_available, server
 
@@ -165,14 +165,25 @@ def main() -> None:
     parser.add_argument(
         "only",
         nargs="*",
-        choices=["ack", "e2e", "latency", "reads", "cohorts", "hooks", "lists", "plan", "start", []],
+        choices=["ack", "e2e", "latency", "reads", "cohorts", "hooks", "lists", "mcp", "plan", "start", []],
         default=[],
     )
     parser.add_argument(
         "--directory", type=Path, help="the disk to measure on; default: that of temporary files"
     )
     given = parser.parse_args()
-    only = given.only or ["ack", "e2e", "latency", "reads", "cohorts", "hooks", "lists", "plan", "start"]
+    only = given.only or [
+        "ack",
+        "e2e",
+        "latency",
+        "reads",
+        "cohorts",
+        "hooks",
+        "lists",
+        "mcp",
+        "plan",
+        "start",
+    ]
     print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {os.cpu_count()} cores")
     root = Path(tempfile.mkdtemp(prefix="koji-amplitude-bench-", dir=given.directory))
     try:
@@ -194,6 +205,8 @@ def main() -> None:
             hooks.measure(root, 10_000, 20)
         if "lists" in only:
             lists.measure(root, 1_000_000)
+        if "mcp" in only:
+            mcp.measure(root)
         if "plan" in only:
             planning.measure(root, 200_000)
             forgetting.measure(root, 1_000_000)

@@ -64,7 +64,7 @@ def settings(port: int, database_url: str, sandbox: str | None = None, **more: s
         "CONNECTOR_ENCRYPTION_KEY": "YmVuY2gtYmVuY2gtYmVuY2gtYmVuY2gtYmVuY2gtMDE=",
         "CONNECTOR_LOG_LEVEL": "warning",
         "DATABASE_URL": database_url,
-        "PORT": str(port),
+        "PORT": str(port or 8080),
         "AMPLITUDE_EVENTS_PER_SECOND": "0",
         **more,
     }

@@ -6,16 +6,18 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from connector.cohort_message import CohortMessage, pieces_of
 from connector.credits import day_of
 from connector.eligibility import Choice, Member, Rules, Selection
 from connector.errors import Conflict
+from connector.forgetting import Rules as ForgettingRules
 from connector.inviting import InvitationState, Launch, LaunchOptions, LaunchStatus
 from connector.ledger.book import Book
 from connector.ledger.dialect import writer_engine
 from connector.ledger.migrations import migrate
+from connector.ledger.schema import cohort_told
 from connector.ports import Lease, ListFilter
 
 NOW = 1_790_000_000_000
@@ -71,6 +73,47 @@ async def decide(
 async def the_launch(book: Book) -> Launch:
     (found,) = await book.launches.listed("default", ListFilter(), limit=10, after=None)
     return found
+
+
+async def told_of(book: Book) -> set[int]:
+    """Return the keys of whom a cohort's messages told of."""
+    return set(await book.read(lambda c: c.execute(select(cohort_told.c.key)).scalars().all()))
+
+
+async def forget(book: Book, *, user_id: str | None = None, email: str | None = None) -> None:
+    await book.forgettings.begin(
+        "run-1", "default", Member(user_id, email, None), ForgettingRules(False, False, 5), NOW
+    )
+
+
+@pytest.mark.parametrize("entered", [True, False])
+@pytest.mark.parametrize("whom", [{"user_id": "user-1"}, {"email": "person-1@example.com"}])
+async def test_forgetting_a_person_removes_when_cohorts_told_of_them(
+    book: Book, whom: dict[str, str], entered: bool
+) -> None:
+    """By whichever alias, whether the last message let them in or out."""
+    lease = await a_lease(book)
+    await decide(book, lease, await stored(book, a_message(1), people(1, 2)))
+    other = a_message(2)._replace(cohort_id="c-2")
+    await decide(book, lease, await stored(book, other, people(1, 2)))
+    if not entered:
+        await decide(book, lease, await stored(book, a_message(3, in_cohort=False, at=NOW + 1), people(1, 2)))
+    keys = {keys[0] for _, keys in book.launches.keyed("default", people(1, 2))}
+    assert await told_of(book) == keys
+    await forget(book, **whom)
+    ((_, left),) = book.launches.keyed("default", people(2))
+    assert await told_of(book) == {left[0]}
+    await decide(book, lease, await stored(book, a_message(4, at=NOW + 2), people(1, 2)))
+    assert await told_of(book) == {left[0]}, "what comes later tells nothing of them either"
+
+
+async def test_somebody_who_left_unknown_is_forgotten_by_each_alias_that_was_told(book: Book) -> None:
+    """Nobody was invited, so that no alias leads to another: the message itself is what joined them."""
+    lease = await a_lease(book)
+    await decide(book, lease, await stored(book, a_message(1, in_cohort=False), people(1, 2)))
+    await forget(book, user_id="user-1", email="person-1@example.com")
+    ((_, left),) = book.launches.keyed("default", people(2))
+    assert await told_of(book) == {left[0]}
 
 
 async def test_a_message_is_kept_once_for_each_connection(book: Book) -> None:

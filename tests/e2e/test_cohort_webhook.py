@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -292,6 +293,39 @@ async def test_people_above_the_threshold_wait_for_approval_and_approved_ones_do
     await seen(world, status="paused", waiting=1)
     paused = (await world.client.get("/triggers/launch_paused")).json()
     assert [one["pause_reason"] for one in paused] == ["approval", "approval"]
+
+
+async def test_check_connection_tells_of_the_webhook_and_its_next_step(world: World) -> None:
+    async def told() -> tuple[str, str]:
+        found = await world.get("check_connection")
+        (one,) = [check for check in found["checks"] if check["name"] == "cohort_webhook"]
+        assert COHORT_TOKEN not in str(found)
+        return one["status"], one["message"]
+
+    status, words = await told()
+    assert status == "warn"
+    assert f"{world.settings.public_url}{ROUTE} with the header Authorization" in words
+    await tell(world, message(0, users(1)))
+    status, words = await told()
+    at = time.strftime("%Y-%m-%dT%H:%M", time.gmtime(world.clock.seconds()))
+    assert (status, words.startswith(f"The last message of a cohort came at {at}")) == ("ok", True), words
+    await world.restart(KOJI_PROJECT_ID="")
+    status, words = await told()
+    assert (status, "KOJI_PROJECT_ID" in words) == ("warn", True)
+    await world.restart(AMPLITUDE_COHORT_WEBHOOK_TOKEN="")
+    status, words = await told()
+    assert (status, "Set AMPLITUDE_COHORT_WEBHOOK_TOKEN" in words) == ("ok", True)
+
+
+async def test_check_connection_names_the_address_of_the_connection(world: World) -> None:
+    shop = f'[connections.shop]\nkoji_project_id = "{PROJECT}"\namplitude_cohort_webhook_token = "{OTHER_TOKEN}"\n'
+    await world.restart(toml=shop)
+    await tell(world, message(0, users(1)))
+    found = await world.get("check_connection", connection="shop")
+    (words,) = [check["message"] for check in found["checks"] if check["name"] == "cohort_webhook"]
+    assert f"{world.settings.public_url}{ROUTE}/shop" in words, (
+        "a message of another connection does not count"
+    )
 
 
 async def test_the_threshold_is_of_the_connection_and_of_the_day(world: World) -> None:

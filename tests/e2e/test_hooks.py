@@ -200,6 +200,33 @@ async def test_bad_input_subscribes_nobody(world: World, receiver: Receiver) -> 
     assert len((await world.client.get("/triggers")).json()) == len(EventType)
 
 
+async def test_a_poll_takes_a_limit_and_refuses_what_it_does_not_know(world: World) -> None:
+    for number in (1, 2, 3):
+        await world.told(letter(f"int-{number}", number))
+        await world.ended(f"int-{number}")
+    where = "/triggers/interview_synced"
+
+    async def polled(query: str) -> list[str]:
+        answer = await world.client.get(f"{where}{query}")
+        assert answer.status_code == 200, answer.text
+        return [one["interview_id"] for one in answer.json()]
+
+    assert await polled("?limit=2") == ["int-3", "int-2"]
+    every = ["int-3", "int-2", "int-1"]
+    for query in ("", "?limit=500", "?limit=&connection=", "?connection=default&limit=3"):
+        assert await polled(query) == every, query
+    for query, pointer in (
+        ("?limit=0", "/limit"),
+        ("?limit=501", "/limit"),
+        ("?limit=many", "/limit"),
+        ("?since=2026-11-20", "/since"),
+        ("?cursor=", "/cursor"),
+    ):
+        refused = await world.client.get(f"{where}{query}")
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, pointer), refused.text
+    assert (await world.client.get(f"{where}?connection=nope")).status_code == 404
+
+
 async def test_what_happened_to_a_forgotten_person_is_shown_without_them(world: World) -> None:
     await world.told(letter("int-1", respondent_email="ada@example.com"))
     await world.ended("int-1")

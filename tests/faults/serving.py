@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 import uvicorn
@@ -20,9 +23,11 @@ HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
 
 class Process:
-    """One server process on the store of a folder."""
+    """One server process on the store of a folder, or on the one that `more` settings name."""
 
-    def __init__(self, folder: Path, sandbox_url: str, *, lease_ms: int) -> None:
+    def __init__(
+        self, folder: Path, sandbox_url: str, *, lease_ms: int, more: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -35,6 +40,7 @@ class Process:
             sandbox_url,
             str(port),
             str(lease_ms),
+            json.dumps(dict(more)),
         ]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         self._log = (folder / "server.log").open("ab")
@@ -70,9 +76,9 @@ class Process:
 
 
 def main() -> None:
-    """Serve until killed: folder, the sandbox's URL, port and lease in milliseconds are the arguments."""
-    folder, sandbox_url, port, lease_ms = sys.argv[1:]
-    settings = settings_of(Path(folder), sandbox_url, "", {"PORT": port})
+    """Serve until killed: folder, the sandbox's URL, port and lease in milliseconds are the arguments, and settings."""
+    folder, sandbox_url, port, lease_ms, more = sys.argv[1:]
+    settings = settings_of(Path(folder), sandbox_url, "", {"PORT": port, **json.loads(more)})
     app = create_app(settings, lease_ms=int(lease_ms))
     uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="warning", access_log=False)
 
