@@ -9,6 +9,7 @@ from connector.operations.base import AnyOperation
 from connector.triggers import Trigger
 from mcp_server.about import DESCRIPTION, NAMESPACE, PACKAGE, TITLE
 from mcp_server.asked_settings import ASKED, AskedSetting
+from mcp_server.prompts import PROMPTS, Ready
 
 ENTRY_POINT: Final = "bundle.py"
 HERE: Final = "${__dirname}"
@@ -44,6 +45,7 @@ def manifest(
         "server": {"type": "uv", "entry_point": ENTRY_POINT, "mcp_config": _run()},
         "user_config": {setting.name: _field(setting) for setting in ASKED},
         "tools": [{"name": op.name, "description": op.summary} for op in operations],
+        "prompts": [_prompt(one) for one in PROMPTS],
         "_meta": {
             NAMESPACE: {
                 "triggers": [_trigger(one) for one in triggers],
@@ -71,6 +73,17 @@ def _field(setting: AskedSetting) -> dict[str, Any]:
         **({"sensitive": True} if setting.is_secret else {}),
         **({} if setting.default is None else {"default": setting.default}),
         **({} if setting.least is None else {"min": setting.least}),
+    }
+
+
+def _prompt(ready: Ready) -> dict[str, Any]:
+    # what need not be given is left out: hosts put nothing in the place of what was not
+    needed = [one.name for one in ready.prompt.arguments or [] if one.required]
+    return {
+        "name": ready.prompt.name,
+        "description": ready.prompt.description,
+        "arguments": needed,
+        "text": ready.text({name: f"${{arguments.{name}}}" for name in needed}),
     }
 
 
