@@ -15,6 +15,10 @@ from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, TextContent
 
+from connector.callers import LOCAL_ASSISTANT
+from connector.ports import Context
+from mcp_server.host import Host
+from mcp_server.server import create_server
 from tests.e2e.harness import QUICK, TOKEN, World, serving
 
 Era = Literal["auto", "legacy"]
@@ -116,3 +120,16 @@ def people(*numbers: int) -> list[dict[str, Any]]:
 def started(world: World) -> list[Any]:
     """Return the interviews that Koji's stand-in started."""
     return [one for one in world.sandbox.koji.store.interviews.values() if one.external_id]
+
+
+@asynccontextmanager
+async def in_memory(world: World, person: Any) -> AsyncIterator[Client]:
+    """Yield a client of the handshake era in this process, whose person can be asked."""
+
+    async def context() -> Context:
+        return world.context
+
+    server, calling = create_server(Host(context, lambda _: LOCAL_ASSISTANT), [b"k" * 32])
+    async with Client(server, mode="legacy", elicitation_callback=person) as client:
+        yield client
+    await calling.close()
