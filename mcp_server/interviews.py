@@ -29,7 +29,7 @@ class Words:
 
 def words(analysis: Mapping[str, Any], *, detailed: bool, boundary: str) -> Words:
     """Return the words of `get_interview_analysis`; the transcript fills the room that the rest leaves."""
-    found = list(_of_koji(analysis, _MANY if detailed else _FEW))
+    found = list(_of_koji(analysis, detailed=detailed))
     said: list[str] = []
     if detailed:
         found += _answers(analysis)
@@ -38,10 +38,11 @@ def words(analysis: Mapping[str, Any], *, detailed: bool, boundary: str) -> Word
     return Words(fenced(whole, boundary) if whole else None, len(said))
 
 
-def _of_koji(analysis: Mapping[str, Any], most: int) -> Iterator[str]:
+def _of_koji(analysis: Mapping[str, Any], *, detailed: bool) -> Iterator[str]:
+    most, longest, whole = (_MANY, _LINE, _SUMMARY) if detailed else (_FEW, _LINE // 2, _SUMMARY // 3)
     if summary := analysis["summary"]:
-        yield f"Summary: {_line(summary, _SUMMARY)}"
-    yield from _first("Insight: ", [_line(one) for one in analysis["insights"]], most)
+        yield f"Summary: {_line(summary, whole)}"
+    yield from _first("Insight: ", [_line(one, longest) for one in analysis["insights"]], most)
 
 
 def _answers(analysis: Mapping[str, Any]) -> Iterator[str]:
