@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,8 @@ from tests.mcp.clients import SETTINGS
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     """Yield a server beside a quick sandbox."""
-    async with open_world(tmp_path, options=QUICK, **SETTINGS) as opened:
+    settings: dict[str, Any] = SETTINGS
+    async with open_world(tmp_path, options=QUICK, **settings) as opened:
         yield opened
 
 

@@ -16,7 +16,7 @@ from tests.mcp.lines import lines
 
 SIX = {"members": people(1, 2, 3, 4, 5, 6), "wait_seconds": 20}
 KEYED = {**SIX, "idempotency_key": "hung-up"}
-ASKABLE = {"elicitation": {}}
+ASKABLE: dict[str, Any] = {"elicitation": {}}
 
 
 async def slow_starts(world: World, seconds: float = 0.2) -> None:
@@ -71,7 +71,7 @@ async def test_a_client_that_gives_up_on_a_plan_token_finds_its_launch(world: Wo
     async with http_client(world, era) as client:
         planned = told(await client.call_tool("plan_cohort_launch", SIX))
         asked = {"plan_token": planned["plan_token"], "wait_seconds": 20, "idempotency_key": "mine"}
-        with pytest.raises(Exception, match="(?i)timed out|timeout"):
+        with pytest.raises(Exception, match=r"(?i)timed out|timeout"):
             await client.call_tool("launch_cohort_interviews", asked, read_timeout_seconds=0.4)
         again = told(await client.call_tool("launch_cohort_interviews", asked))
     assert (again["launch_id"], again["invited"]) == (planned["launch_id"], 6)
@@ -83,7 +83,7 @@ async def test_a_call_that_is_cancelled_over_stdio_goes_on(world: World, folder:
     async with Client(stdio_server(world, folder)) as client:
         planned = told(await client.call_tool("plan_cohort_launch", SIX))
         asked = {"plan_token": planned["plan_token"], "wait_seconds": 20, "idempotency_key": "mine"}
-        with pytest.raises(Exception, match="(?i)timed out|timeout"):
+        with pytest.raises(Exception, match=r"(?i)timed out|timeout"):
             await client.call_tool("launch_cohort_interviews", asked, read_timeout_seconds=0.4)
         again = told(await client.call_tool("launch_cohort_interviews", asked))
     assert (again["launch_id"], again["invited"]) == (planned["launch_id"], 6)
