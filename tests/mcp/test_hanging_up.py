@@ -11,7 +11,7 @@ from mcp import Client
 
 from tests.e2e.harness import World, serving, until
 from tests.mcp import raw
-from tests.mcp.clients import http_client, people, refused, started, stdio_server, told
+from tests.mcp.clients import Era, a_client, http_client, people, refused, started, stdio_server, told
 from tests.mcp.lines import lines
 
 SIX = {"members": people(1, 2, 3, 4, 5, 6), "wait_seconds": 20}
@@ -88,6 +88,27 @@ async def test_a_call_that_is_cancelled_over_stdio_goes_on(world: World, folder:
         again = told(await client.call_tool("launch_cohort_interviews", asked))
     assert (again["launch_id"], again["invited"]) == (planned["launch_id"], 6)
     await all_are_started_once(world)
+
+
+@pytest.mark.parametrize("way", [("http", "auto"), ("stdio", "legacy")], ids="-".join)
+async def test_what_is_asked_of_koji_is_told_to_who_comes_back(
+    world: World, folder: Path, way: tuple[str, Era]
+) -> None:
+    """The operation itself is in the middle here, not the waiting after it."""
+    await world.fault("koji", "slow", route="complete", seconds=1.0, times=None)
+    async with a_client(way, world, folder) as client:
+        planned = told(await client.call_tool("plan_cohort_launch", {"members": people(1)}))
+        token = {"plan_token": planned["plan_token"], "wait_seconds": 10}
+        launched = told(await client.call_tool("launch_cohort_interviews", token))
+        asked = {"interview_id": launched["invitations"][0]["interview_id"], "idempotency_key": "end"}
+        with pytest.raises(Exception, match=r"(?i)timed out|timeout"):
+            await client.call_tool("complete_interview", asked, read_timeout_seconds=0.4)
+        refused(await client.call_tool("complete_interview", asked), "idempotency_running")
+        await asyncio.sleep(1.0)
+        again = await client.call_tool("complete_interview", asked)
+        entries = told(await client.call_tool("list_audit", {"operation": "complete_interview"}))["items"]
+    assert told(again)["status"] == "completed"
+    assert [one["outcome"] for one in entries] == ["replayed", "conflict", "done"]
 
 
 async def test_closing_standard_input_in_the_middle_leaves_the_rest_to_the_next_process(
