@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
 from typing import Any, Final
 
 from mcp.types import CallToolResult, TextContent
 
 from connector.operations.base import AnyOperation, Input, Output
+from connector.operations.get_interview_analysis import AnalysisInput, cursor_after
 from mcp_server.interviews import words
 from mcp_server.markdown import lines
 from mcp_server.next_steps import next_step
 from mcp_server.tools import is_list
-from mcp_server.views import shown
+from mcp_server.views import analysed, shown
 
+CONCISE: Final = 7_500
+"""Characters of a page whose length the model did not choose: under 2,000 tokens, at four characters each."""
 LARGEST: Final = 76_000
-"""Characters of an answer: under 20,000 tokens, at four characters each."""
+"""Characters of any answer: under 20,000 tokens."""
+
+_MORE: Final = "What the respondent said: response_format detailed, and include_transcript for all of it."
 
 
 def result(op: AnyOperation, payload: Input, output: Output, *, replayed: bool = False) -> CallToolResult:
@@ -33,10 +37,9 @@ def rendered(
     whole = output.model_dump(mode="json")
     values = shown(op.name, whole, paged=is_list(op))
     said: list[str] = []
-    if op.name == "get_interview_analysis":
-        fenced = words(whole, detailed=_is_detailed(payload), boundary=secrets.token_hex(8))
-        values["words"] = fenced
-        said = [fenced] if fenced else []
+    if isinstance(payload, AnalysisInput):
+        values = analysed(values, detailed=payload.response_format == "detailed")
+        said = _spoken(payload, whole, values)
     told = [
         f"{op.title}:",
         *(
@@ -51,9 +54,19 @@ def rendered(
     return "\n".join(told), values
 
 
-def is_too_long(answer: CallToolResult) -> bool:
-    """Tell whether an answer is more than a model should be given at once."""
-    return size(answer) > LARGEST
+def _spoken(given: AnalysisInput, whole: dict[str, Any], values: dict[str, Any]) -> list[str]:
+    """Add an interview's words to the values; return them as parts of the text."""
+    detailed = given.response_format == "detailed"
+    found = words(whole, detailed=detailed, boundary=secrets.token_hex(8))
+    values["words"] = found.text
+    if not detailed:
+        return [*([found.text] if found.text else []), _MORE]
+    if found.messages < len(whole["transcript"]):
+        values["next_cursor"] = cursor_after(given, found.messages)
+    return [
+        *([found.text] if found.text else []),
+        *([f"Next page of the transcript: cursor {values['next_cursor']}"] if values["next_cursor"] else []),
+    ]
 
 
 def size(answer: CallToolResult) -> int:
@@ -61,8 +74,3 @@ def size(answer: CallToolResult) -> int:
     texts = sum(len(one.text) for one in answer.content if isinstance(one, TextContent))
     compact = json.dumps(answer.structured_content, separators=(",", ":"), ensure_ascii=False)
     return texts + len(compact)
-
-
-def _is_detailed(payload: Input) -> bool:
-    told: Mapping[str, Any] = payload.model_dump(include={"response_format"})
-    return told.get("response_format") == "detailed"

@@ -74,7 +74,9 @@ class Calling:
         ctx = await self._context()
         if op.effect is Effect.READ:
             output = (await execute(ctx, op, payload, caller=caller, by_name=self._by_name)).output
-            return await self._in_budget(ctx, op, payload, output, caller)
+            chosen = "limit" in (params.arguments or {})
+            room = answers.LARGEST if chosen else answers.CONCISE
+            return await self._in_room(ctx, op, payload, output, caller=caller, room=room)
         done, seconds = await self._execute(ctx, op, payload, caller, request, params)
         output = await until_ended(
             replace(ctx, caller=caller),
@@ -114,12 +116,12 @@ class Calling:
 
         return await self._undisturbed.run(work), seconds
 
-    async def _in_budget(
-        self, ctx: Context, op: AnyOperation, payload: Input, output: Output, caller: Caller
+    async def _in_room(
+        self, ctx: Context, op: AnyOperation, payload: Input, output: Output, *, caller: Caller, room: int
     ) -> CallToolResult:
         """Return the answer; a page too long for a model is read again, shorter, so that no row is lost."""
         answer = answers.result(op, payload, output)
-        while answers.is_too_long(answer) and isinstance(payload, ListInput) and payload.limit > 1:
+        while isinstance(payload, ListInput) and payload.limit > 1 and answers.size(answer) > room:
             payload = payload.model_copy(update={"limit": payload.limit // 2})
             output = (await execute(ctx, op, payload, caller=caller, by_name=self._by_name)).output
             answer = answers.result(op, payload, output)

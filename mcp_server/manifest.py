@@ -77,7 +77,7 @@ def _field(setting: AskedSetting) -> dict[str, Any]:
 
 
 def _prompt(ready: Ready) -> dict[str, Any]:
-    # what need not be given is left out: hosts put nothing in the place of what was not
+    # the format cannot say that an argument need not be given
     needed = [one.name for one in ready.prompt.arguments or [] if one.required]
     return {
         "name": ready.prompt.name,

@@ -34,11 +34,11 @@ from connector.errors import ConnectorError, InvalidInput
 from connector.operations import OPERATIONS
 from connector.operations.base import AnyOperation
 from mcp_server import prompts, resources, tools
+from mcp_server.about import PACKAGE, TITLE
 from mcp_server.calling import Calling
 from mcp_server.completions import completion
 from mcp_server.host import Host, Request
 
-NAME: Final = "koji-amplitude"
 INSTRUCTIONS: Final = (
     "Joins what users do (Amplitude) with why they do it (Koji's interviews). Amplitude to Koji: "
     "list_cohorts, plan_cohort_launch, launch_cohort_interviews, get_launch. Koji to Amplitude: "
@@ -101,9 +101,9 @@ def create_server(
             return CompleteResult(completion=Completion(values=[]))
 
     server: Server[Any] = Server(
-        NAME,
+        PACKAGE,
         version=__version__,
-        title="Koji and Amplitude",
+        title=TITLE,
         instructions=INSTRUCTIONS,
         cache_hints=_CACHE,  # type: ignore[arg-type]
         get_tool_input_schema=lambda name: (
@@ -122,5 +122,5 @@ def create_server(
         keys=[hmac.digest(key, b"mcp request state", "sha256") for key in keys],
         bind_principal=lambda request: host.caller(request).name,
     )
-    server.middleware.append(RequestStateBoundary(security, default_audience=NAME))
+    server.middleware.append(RequestStateBoundary(security, default_audience=PACKAGE))
     return server, calling

@@ -65,8 +65,11 @@ class LateStore:
             raise
 
 
-async def serve(settings: Settings, keys: Sequence[bytes]) -> None:
-    """Serve until standard input ends."""
+async def serve(settings: Settings, keys: Sequence[bytes], stopped: asyncio.Event) -> None:
+    """Serve until standard input ends, or until `stopped` is set; then end in good order.
+
+    In the second case somebody still reads standard input, in a thread that nothing ends but the process.
+    """
     store = LateStore(settings)
     server, calling = create_server(Host(store.context, lambda _: LOCAL_ASSISTANT), keys)
 
@@ -77,9 +80,15 @@ async def serve(settings: Settings, keys: Sequence[bytes]) -> None:
 
     middleware: Any = open_after_first
     server.middleware.append(middleware)
-    try:
+
+    async def speak() -> None:
         async with stdio_server() as (incoming, outgoing):
             await server.run(incoming, outgoing, server.create_initialization_options())
-    finally:
-        await calling.close()
-        await store.close()
+
+    speaking, stopping = asyncio.create_task(speak()), asyncio.create_task(stopped.wait())
+    await asyncio.wait({speaking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    await calling.close()
+    await store.close()
+    if speaking.done():
+        speaking.result()

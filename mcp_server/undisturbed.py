@@ -13,13 +13,13 @@ class Undisturbed:
     """Runs work in tasks of their own."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[asyncio.Task[Any], asyncio.Event] = {}
 
     async def run(self, work: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> T:
         """Return what the work returns; when its caller is cancelled, it goes on and the event is set."""
         gone = asyncio.Event()
         task = asyncio.create_task(work(gone))
-        self._tasks.add(task)
+        self._tasks[task] = gone
         task.add_done_callback(self._ended)
         try:
             return await asyncio.shield(task)
@@ -28,10 +28,12 @@ class Undisturbed:
             raise
 
     async def close(self) -> None:
-        """Wait for what goes on."""
+        """Wait for what goes on; whoever is being asked cannot answer any more."""
+        for gone in self._tasks.values():
+            gone.set()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled():
             task.exception()  # looked at, so that nobody is told of what nobody waits for

@@ -15,11 +15,12 @@ from mcp_server.untrusted import cleaned
 FIRST: Final = 5
 """People whom an answer shows that cannot be paged; get_launch pages them all."""
 
-LONGEST: Final = 400
+LONGEST: Final = 200
 """Characters of one text."""
-MOST: Final = 30
+MOST: Final = 20
 """Items of a list that is no list of rows."""
 
+_FEW, _BRIEF = 5, 80
 _WHOLE = ("cursor", "link", "url", "token", "id")
 _CHOSEN = frozenset({"single_choice", "multiple_choice", "ranking", "yes_no", "scale"})
 _PERSON = ("invitations.name", "invitations.reason", "invitations.started_at")
@@ -72,9 +73,20 @@ def shown(operation: str, values: Mapping[str, Any], *, paged: bool) -> dict[str
     kept: dict[str, Any] = _short(cleaned(_without(values, left_out(operation), "")))
     if not paged:
         kept.update({name: kept[name][:FIRST] for name in _CUT & kept.keys()})
-    if operation == "get_interview_analysis":
-        kept["structured_answers"] = [_typed(one) for one in kept["structured_answers"][:MOST]]
     return kept
+
+
+def analysed(values: dict[str, Any], *, detailed: bool) -> dict[str, Any]:
+    """Return an analysis without the respondent's own words, and no longer than was asked for."""
+    most, longest = (MOST, LONGEST) if detailed else (_FEW, _BRIEF)
+    return {
+        **values,
+        "themes": [cut(one, longest) for one in values["themes"][: 2 * most]],
+        "structured_answers": [
+            {**_typed(one), "question_text": one["question_text"] and cut(one["question_text"], longest)}
+            for one in values["structured_answers"][:most]
+        ],
+    }
 
 
 def _typed(answer: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from tests.node_packages import CACHE, FETCH_SECONDS
 VERSION = "0.13.9"
 KEPT = CACHE / f"uv-{VERSION}"
 NETWORK = ("SSL_CERT_FILE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+INDEX = re.compile(r"^(?:global|:env:)\.index-url='(.+)'$", re.MULTILINE)
 UNREACHABLE = re.compile(r"failed to fetch|error sending request|dns error|timed? ?out", re.IGNORECASE)
 
 
@@ -37,6 +38,8 @@ def environment(home: Path) -> dict[str, str]:
     """Return what a desktop gives a program: a home and a path; packages stay in a cache of the tests."""
     return {
         **{name: os.environ[name] for name in NETWORK if name in os.environ},
+        **_index(),
+        "PYTHONDONTWRITEBYTECODE": "1",  # the cache keeps each environment, this way without 16 MB
         "HOME": str(home),
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.defpath)),
         "UV_CACHE_DIR": str(CACHE / "uv-cache"),
@@ -49,3 +52,11 @@ def run_or_skip(words: list[str], env: dict[str, str]) -> None:
     if done.returncode and UNREACHABLE.search(done.stderr):
         pytest.skip(f"uv could not fetch packages: {done.stderr.splitlines()[-1][:200]}")
     assert done.returncode == 0, done.stderr
+
+
+def _index() -> dict[str, str]:
+    """Return the package index that pip is set to, which uv does not read."""
+    words = [sys.executable, "-m", "pip", "config", "list"]
+    listed = subprocess.run(words, capture_output=True, text=True, timeout=FETCH_SECONDS, check=True)
+    found = INDEX.search(listed.stdout)
+    return {"UV_DEFAULT_INDEX": found[1]} if found else {}

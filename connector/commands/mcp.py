@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -34,8 +35,10 @@ def main(words: Sequence[str]) -> int:
 async def _serve(settings: Settings, keys: Sequence[bytes]) -> None:
     from mcp_server.stdio import serve  # noqa: PLC0415 - `--help` and bad settings answer without it
 
-    task = asyncio.create_task(serve(settings, keys))
-    with suppress(NotImplementedError):  # Windows: the client ends the process
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    with suppress(asyncio.CancelledError):
-        await task
+    stopped = asyncio.Event()
+    for one in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError):  # Windows: the client ends the process
+            asyncio.get_running_loop().add_signal_handler(one, stopped.set)
+    await serve(settings, keys, stopped)
+    if stopped.is_set():
+        os._exit(0)  # a thread waits for the next line of input, and would wait for ever

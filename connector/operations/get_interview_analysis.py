@@ -221,6 +221,11 @@ def _transcript(body: Mapping[str, Any], cursor: str | None) -> tuple[list[Trans
     return [_message(one) for one in page], str(end) if end < len(said) else None
 
 
+def cursor_after(given: AnalysisInput, messages: int) -> str:
+    """Return the cursor of the page that begins so many messages after the beginning of this one."""
+    return str(int(given.cursor or 0) + messages)
+
+
 def _message(one: Any) -> TranscriptMessage:
     if not isinstance(one, Mapping):
         return TranscriptMessage(speaker=None, text=str(one))

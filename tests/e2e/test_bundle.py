@@ -51,12 +51,13 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return packed
 
 
-@pytest.fixture
-def unpacked(bundle: Path, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def unpacked(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Unpack the bundle as a host does."""
+    folder = tmp_path_factory.mktemp("unpacked")
     with zipfile.ZipFile(bundle) as archive:
-        archive.extractall(tmp_path / "bundle")
-    return tmp_path / "bundle"
+        archive.extractall(folder)
+    return folder
 
 
 def test_the_committed_manifest_is_valid() -> None:
@@ -85,8 +86,12 @@ async def test_runs_as_its_manifest_says(unpacked: Path, tmp_path: Path, mode: A
     server = StdioServerParameters(command=uv(), args=config["args"], env=env, cwd=tmp_path)
     async with Client(server, mode=mode) as client:
         tools = (await client.list_tools()).tools
+        prompts = (await client.list_prompts()).prompts
         answer = await client.call_tool("list_connections", {})
     assert [tool.name for tool in tools] == [tool["name"] for tool in manifest["tools"]]
+    assert [(one.name, one.description) for one in prompts] == [
+        (one["name"], one["description"]) for one in manifest["prompts"]
+    ]
     assert not answer.is_error
 
 

@@ -26,7 +26,7 @@ PROJECT = QUICK.koji_project_id
 ERAS: tuple[Era, ...] = ("auto", "legacy")
 """MCP 2026-07-28, which the client prefers, and the handshake before it."""
 WAYS = [(transport, era) for transport in ("stdio", "http") for era in ERAS]
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "KOJI_PROJECT_ID": PROJECT,
     "KOJI_DEFAULT_MODE": "text",
     "CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH": "1000",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,9 +22,10 @@ async def call(
     *,
     capabilities: Mapping[str, Any] = ASKABLE,
     token: str = TOKEN,
+    seconds: float = 30.0,
     **more: Any,
 ) -> dict[str, Any]:
-    """Call a tool; `more` are `inputResponses` and `requestState`. Return the JSON-RPC answer."""
+    """Call a tool; `more` are `inputResponses` and `requestState`. Return the JSON-RPC answer of JSON or SSE."""
     meta = {
         "io.modelcontextprotocol/protocolVersion": VERSION,
         "io.modelcontextprotocol/clientCapabilities": dict(capabilities),
@@ -37,9 +39,14 @@ async def call(
         "Mcp-Name": name,
     }
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
-    async with httpx.AsyncClient(timeout=30.0) as client:
+    async with httpx.AsyncClient(timeout=seconds) as client:
         answer = await client.post(f"{url}/mcp", json=body, headers=headers)
-    found: dict[str, Any] = answer.json()
+    text = answer.text
+    if answer.headers["content-type"].startswith("text/event-stream"):
+        text = next(line for line in text.splitlines() if '"result"' in line or '"error"' in line).partition(
+            " "
+        )[2]
+    found: dict[str, Any] = json.loads(text)
     return found
 
 

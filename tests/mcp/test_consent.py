@@ -56,7 +56,7 @@ class Person:
         self.seconds = seconds
         self.questions: list[str] = []
 
-    async def __call__(self, _: Any, params: ElicitRequestParams) -> ElicitResult:
+    async def __call__(self, context: Any, params: ElicitRequestParams) -> ElicitResult:
         self.questions.append(params.message)
         await asyncio.sleep(self.seconds)
         content: Any = {} if self.action == "accept" else None

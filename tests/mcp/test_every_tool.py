@@ -99,7 +99,9 @@ async def walk(tour: Tour, world: World) -> None:
         analysis = await tour.call("get_interview_analysis", interview_id=interview_id)
         return analysis if analysis["analysis_status"] == "completed" else None
 
-    assert (await until(analysed))["themes"]
+    analysis = await until(analysed)
+    assert analysis is not None
+    assert analysis["themes"]
     assert await tour.call("preview_interview_sync", interview_id=interview_id)
     synced = await tour.call("sync_interview_to_amplitude", interview_id=interview_id, wait_seconds=20)
     assert synced["status"] == "synced", synced

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp.types import TextContent
 from pydantic import SecretStr
 
 from connector import __version__
@@ -19,6 +20,7 @@ from connector.triggers import TRIGGERS
 from mcp_server.about import REGISTRY_NAME
 from mcp_server.asked_settings import ASKED
 from mcp_server.manifest import manifest
+from mcp_server.prompts import prompt
 from mcp_server.server_json import server_json
 from tests.unit.settings_reading import default, reading
 
@@ -77,6 +79,14 @@ class TestManifest:
         names = [op.name for op in OPERATIONS]
         assert [one["name"] for one in ours["actions"]] == names
         assert [one["name"] for one in MANIFEST["tools"]] == names
+
+    @pytest.mark.parametrize("shown", [pytest.param(one, id=one["name"]) for one in MANIFEST["prompts"]])
+    def test_a_prompt_says_what_the_server_says(self, shown: Any) -> None:
+        given = {name: f"the-{name}" for name in shown["arguments"]}
+        filled = re.sub(r"\$\{arguments\.(\w+)\}", lambda found: given[found[1]], shown["text"])
+        (message,) = prompt(shown["name"], given).messages
+        assert isinstance(message.content, TextContent)
+        assert message.content.text == filled
 
 
 class TestRegistryEntry:
