@@ -45,7 +45,7 @@ async def test_closing_the_connection_after_a_yes_launches_everybody_once(world:
     await all_are_started_once(world)
 
 
-@pytest.mark.parametrize("rest", [0.0, 0.005, 0.02, 0.05, 0.1])
+@pytest.mark.parametrize("rest", [0.0, 0.02, 0.05])
 async def test_closing_the_connection_at_any_moment_leaves_no_key_stuck(world: World, rest: float) -> None:
     """Without a key of the caller's the state is the key."""
     await slow_starts(world, 0.05)
