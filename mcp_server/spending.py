@@ -11,7 +11,7 @@ from connector.credits import cost
 from connector.inviting import Launch
 from connector.operations.base import AnyOperation, Input, Output
 from connector.operations.launch_cohort_interviews import LAUNCH_COHORT_INTERVIEWS, LaunchInput
-from connector.operations.launches import LaunchOutput, find
+from connector.operations.launches import LaunchOutput, find, key_pause
 from connector.operations.resume_launch import RESUME_LAUNCH, ResumeLaunchInput
 from connector.operations.start_interview import START_INTERVIEW, StartInput
 from connector.ports import Context
@@ -116,7 +116,7 @@ async def _resume(ctx: Context, given: ResumeLaunchInput, consent: Consent) -> O
     again = " Some of them may get a second interview." if given.in_doubt == "retry" else ""
     question = (
         f"Let the launch {launch.id} go on? {people} people wait for their interview; that can spend up to "
-        f"{credits_} Koji credits.{again}"
+        f"{credits_} Koji credits.{again}{await _others(ctx, launch)}"
     )
     # the number travels with the question: a cohort's webhook may bring more people before the answer
     state = consent.state or f"{people} {secrets.token_hex(16)}"
@@ -128,6 +128,13 @@ async def _resume(ctx: Context, given: ResumeLaunchInput, consent: Consent) -> O
             "Call again to ask once more."
         )
     return await RESUME_LAUNCH.run(ctx, given)
+
+
+async def _others(ctx: Context, launch: Launch) -> str:
+    pause = await key_pause(ctx, launch.connection, launch.options.mode)
+    if pause is None or pause[1] is not None:  # none, or one that ends by itself
+        return ""
+    return " Other launches that the pause of the same key holds go on as well, as they were approved."
 
 
 def _would_start(launch: Launch, given: ResumeLaunchInput) -> int:
