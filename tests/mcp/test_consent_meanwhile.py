@@ -109,6 +109,28 @@ async def test_people_who_came_while_the_person_was_asked_are_not_in_the_yes(wor
     assert started(world) == []
 
 
+async def test_the_question_tells_that_other_launches_go_on_with_the_key(world: World) -> None:
+    async with serving(world.app) as url:
+        await world.fault("koji", "status", status=402, route="start", times=1)
+        paused, _ = [
+            await world.get("launch_cohort_interviews", members=people(*numbers), wait_seconds=1)
+            for numbers in ((1, 2), (3, 4, 5))
+        ]
+        assert paused["pause_reason"] == "koji_credits"
+        resume = {"launch_id": paused["launch_id"], "wait_seconds": 5}
+        question, state = await raw.asked(url, "resume_launch", resume)
+        assert "2 people" in question
+        assert "Other launches" in question
+        await raw.approve(url, "resume_launch", resume, state)
+        question, _ = await raw.asked(url, "resume_launch", resume)
+        assert "Other launches" not in question
+
+        async def all_are_there() -> bool:
+            return len(started(world)) == 5
+
+        await until(all_are_there)
+
+
 async def test_a_doubtful_start_is_repeated_once_for_one_yes(world: World) -> None:
     await world.fault("koji", "status_after_accept", status=500, route="start", times=1)
     async with serving(world.app) as url:
@@ -179,7 +201,6 @@ async def test_two_processes_take_one_yes_once(world: World, tmp_path: Path) -> 
     finally:
         for process in both:
             process.kill()
-        await world.start()
 
 
 async def a_launch_that_waits(world: World, *numbers: int, in_all: int | None = None) -> str:
