@@ -19,7 +19,7 @@ from connector.operations import OPERATIONS
 from connector.operations.base import AnyOperation, Effect, EffectInput, Input, Output
 
 ROOT = Path(__file__).parent.parent
-FILES = sorted((ROOT / "connector").rglob("*.py"))
+FILES = sorted([*(ROOT / "connector").rglob("*.py"), *(ROOT / "mcp_server").rglob("*.py")])
 ADAPTERS = (
     "connector.koji",
     "connector.http_client",
@@ -72,6 +72,12 @@ PURE = (
         "amplitude.cohort_file",
     ),
     *("values", "amplitude.answers", "amplitude.regions", "amplitude.words", "retry_after"),
+)
+
+
+MCP_PURE = (
+    *("about", "answers", "errors", "field_words", "guidance", "interviews", "manifest", "markdown"),
+    *("next_steps", "prompts", "schemas", "server_json", "tools", "untrusted", "views"),
 )
 
 
@@ -153,6 +159,25 @@ def test_the_stand_ins_know_nothing_of_the_product_but_its_clock() -> None:
         "connector.app",
     )
     assert not [module(path) for path in inside("connector.sandbox") if reaches(path, *product)]
+
+
+def test_the_mcp_server_knows_operations_and_surfaces_only() -> None:
+    stores = ("connector.koji", "connector.amplitude", "connector.ledger", "connector.lanes")
+    for path in inside("mcp_server"):
+        assert not reaches(path, *stores, "connector.inbound", "connector.sandbox", "httpx", "sqlalchemy")
+        wires = module(path) == "mcp_server.stdio"
+        assert not reaches(path, "connector.app", "connector.commands") or wires
+
+
+def test_only_wiring_and_commands_know_the_mcp_server() -> None:
+    knowing = {module(path) for path in inside("connector") if reaches(path, "mcp_server", "mcp")}
+    assert knowing == {"connector.app", "connector.commands.export", "connector.commands.mcp"}
+
+
+@pytest.mark.parametrize("name", MCP_PURE)
+def test_what_a_model_is_shown_is_made_without_asking_anybody(name: str) -> None:
+    (path,) = [path for path in FILES if module(path) == f"mcp_server.{name}"]
+    assert not reaches(path, *(one for one in IO if one != "mcp"), "connector.ports", "connector.app")
 
 
 def test_ports_and_models_import_no_adapter() -> None:

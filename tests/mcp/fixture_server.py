@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+from mcp import types as t
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.shared.exceptions import MCPError
-from mcp import types as t
 from pydantic import TypeAdapter
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -87,7 +87,9 @@ ROOTS: Final = {"method": "roots/list", "params": {}}
 NAME: Final = form("What is your name?", name="string")
 QUESTIONS: Final[Mapping[str, dict[str, Any]]] = {
     "test_input_required_result_elicitation": {"user_name": NAME},
-    "test_input_required_result_sampling": {"capital_question": sample("What is the capital of France?", 100)},
+    "test_input_required_result_sampling": {
+        "capital_question": sample("What is the capital of France?", 100)
+    },
     "test_input_required_result_list_roots": {"client_roots": ROOTS},
     "test_input_required_result_request_state": {"confirm": form("Please confirm", ok="boolean")},
     "test_input_required_result_tampered_state": {"confirm": form("Please confirm", ok="boolean")},
@@ -116,9 +118,7 @@ CAPABILITIES: Final = {
 
 
 def ask(requests: Mapping[str, Any], state: str | None = None) -> t.InputRequiredResult:
-    return t.InputRequiredResult(
-        input_requests=REQUESTS.validate_python(dict(requests)), request_state=state
-    )
+    return t.InputRequiredResult(input_requests=REQUESTS.validate_python(dict(requests)), request_state=state)
 
 
 async def call_tool(request: Context, params: t.CallToolRequestParams) -> Answer:
@@ -217,8 +217,8 @@ async def read_resource(_: Context, params: t.ReadResourceRequestParams) -> t.Re
     uri = str(params.uri)
     if uri in RESOURCES:
         return t.ReadResourceResult(contents=[RESOURCES[uri]])
-    before, _, rest = uri.partition("test://template/")
-    if before or not rest.endswith("/data"):
+    rest = uri.removeprefix("test://template/")
+    if rest == uri or not rest.endswith("/data"):
         raise MCPError(t.INVALID_PARAMS, "There is no such resource.", {"uri": uri})
     id_ = rest.removesuffix("/data")
     text = f'{{"id":"{id_}","templateTest":true,"data":"Data for ID: {id_}"}}'
@@ -326,5 +326,3 @@ def fixture_app(public_url: str) -> Starlette:
             yield
 
     return Starlette(routes=[Route("/mcp", manager.asgi_app)], lifespan=lifespan)
-
-

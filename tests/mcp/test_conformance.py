@@ -1,0 +1,125 @@
+"""The conformance suite of MCP and its Inspector: on the server, and on fixtures behind our transport."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from connector.commands.http_server import config
+from tests.e2e.harness import QUICK, TOKEN, World, open_world, serving
+from tests.mcp.clients import SETTINGS, environment
+from tests.mcp.fixture_server import fixture_app
+from tests.mcp_node import conformance, inspector
+
+HERE = Path(__file__).parent
+LOCAL = "http://127.0.0.1"
+HANDSHAKE, MODERN = "2025-11-25", "2026-07-28"
+SCENARIOS = [
+    *(
+        (HANDSHAKE, one)
+        for one in (
+            *("server-initialize", "ping", "tools-list", "resources-list", "prompts-list"),
+            *("completion-complete", "dns-rebinding-protection", "server-session-lifecycle"),
+        )
+    ),
+    *(
+        (MODERN, one)
+        for one in (
+            *("tools-list", "resources-list", "prompts-list", "completion-complete", "caching"),
+            *("sep-2164-resource-not-found", "dns-rebinding-protection", "http-header-validation"),
+            *("input-required-result-unsupported-methods", "server-stateless"),
+        )
+    ),
+]
+
+
+class WithToken:
+    """The suite sends no token: this adds it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            token = (b"authorization", f"Bearer {TOKEN}".encode())
+            scope = {**scope, "headers": [*scope["headers"], token]}
+        await self._app(scope, receive, send)
+
+
+@asynccontextmanager
+async def as_served(app: ASGIApp) -> AsyncIterator[str]:
+    """Serve an application on the protocol that the product serves with."""
+    served: uvicorn.Config = config(app, "127.0.0.1", 0)
+    served.lifespan = "off"
+    async with serving(app, served) as url:
+        yield url
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with open_world(tmp_path, options=QUICK, **SETTINGS) as opened:
+        yield opened
+
+
+async def test_the_server_passes_what_needs_no_fixture(world: World, tmp_path: Path) -> None:
+    async with as_served(WithToken(world.app)) as url:
+        two = asyncio.Semaphore(2)
+
+        async def passes(revision: str, scenario: str) -> str | None:
+            words = ("--url", f"{url}/mcp", "--scenario", scenario, "--spec-version", revision)
+            more = ("--expected-failures", str(HERE / "real-baseline.yml"), "-o", str(tmp_path / "found"))
+            async with two:
+                code, printed = await conformance("server", *words, *more, folder=tmp_path)
+            return None if code == 0 else f"{revision} {scenario}: {printed[-1500:]}"
+
+        found = await asyncio.gather(*(passes(*one) for one in SCENARIOS))
+    assert [one for one in found if one] == []
+
+
+@pytest.mark.parametrize("revision", [HANDSHAKE, MODERN])
+async def test_fixtures_behind_our_transport_pass_all_that_is_required(tmp_path: Path, revision: str) -> None:
+    app = fixture_app(LOCAL)
+    async with app.router.lifespan_context(app), as_served(app) as url:
+        words = ("server", "--url", f"{url}/mcp", "--requirements", revision, "-o", str(tmp_path / "found"))
+        baseline = ("--expected-failures", str(HERE / "conformance-baseline.yml"))
+        code, printed = await conformance(
+            *words, *(baseline if revision == HANDSHAKE else ()), folder=tmp_path
+        )
+    assert code == 0, printed[-3000:]
+    assert "tools-call-simple-text: 2 passed" in printed
+
+
+@pytest.mark.parametrize("era", ["modern", "legacy"])
+async def test_the_inspector_finds_nothing_over_http(world: World, tmp_path: Path, era: str) -> None:
+    async with as_served(world.app) as url:
+        where = (f"{url}/mcp", "--transport", "http", "--header", f"Authorization: Bearer {TOKEN}")
+        await inspect(where, era, tmp_path)
+
+
+@pytest.mark.parametrize("era", ["modern", "legacy"])
+async def test_the_inspector_finds_nothing_over_stdio(world: World, tmp_path: Path, era: str) -> None:
+    folder = tmp_path / "stdio"
+    folder.mkdir()
+    told = [one for name, value in environment(world, folder).items() for one in ("-e", f"{name}={value}")]
+    await inspect((*told, sys.executable, "-m", "mcp_server"), era, tmp_path)
+
+
+async def inspect(where: tuple[str, ...], era: str, folder: Path) -> None:
+    of_era = ("--protocol-era", era)
+    for method in ("tools/list", "resources/list", "resources/templates/list", "prompts/list"):
+        strict = ("--strict",) if method == "tools/list" else ()
+        code, printed = await inspector(*where, *of_era, *strict, "--method", method, folder=folder)
+        assert code == 0, printed[-1500:]
+    call = (*where, *of_era, "--method", "tools/call", "--tool-name")
+    code, printed = await inspector(*call, "list_connections", folder=folder)
+    assert code == 0, printed[-1500:]
+    code, printed = await inspector(*call, "get_launch", "--tool-arg", "launch_id=lau_1", folder=folder)
+    assert code == 5, printed[-1500:]  # the tool said that it failed
+    assert "not_found" in printed
