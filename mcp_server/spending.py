@@ -11,12 +11,12 @@ from connector.credits import cost
 from connector.inviting import Launch
 from connector.operations.base import AnyOperation, Input, Output
 from connector.operations.launch_cohort_interviews import LAUNCH_COHORT_INTERVIEWS, LaunchInput
-from connector.operations.launches import LaunchOutput, find
+from connector.operations.launches import LaunchOutput, find, key_pause
 from connector.operations.resume_launch import RESUME_LAUNCH, ResumeLaunchInput
 from connector.operations.start_interview import START_INTERVIEW, StartInput
 from connector.ports import Context
 from connector.redaction import cut
-from mcp_server.consent import Consent
+from mcp_server.consent import Consent, ConsentRequired
 from mcp_server.untrusted import clean
 
 PLANNING_SECONDS: Final = 25
@@ -111,15 +111,34 @@ async def _resume(ctx: Context, given: ResumeLaunchInput, consent: Consent) -> O
     launch = await find(ctx, given.launch_id, given.connection)
     consent.require_way(_COMMAND.format(launch.id))
     connection = ctx.connection(given.connection)
-    people = launch.left + launch.planned + (launch.in_doubt if given.in_doubt == "retry" else 0)
+    people = _would_start(launch, given)
     credits_ = people * cost(launch.options.mode or connection.koji_default_mode)
     again = " Some of them may get a second interview." if given.in_doubt == "retry" else ""
     question = (
         f"Let the launch {launch.id} go on? {people} people wait for their interview; that can spend up to "
-        f"{credits_} Koji credits.{again}"
+        f"{credits_} Koji credits.{again}{await _others(ctx, launch)}"
     )
-    await consent.require(question, consent.state or secrets.token_hex(16))
+    # the number travels with the question: a cohort's webhook may bring more people before the answer
+    state = consent.state or f"{people} {secrets.token_hex(16)}"
+    await consent.require(question, state)
+    launch = await find(ctx, given.launch_id, given.connection)
+    if _would_start(launch, given) > int(state.partition(" ")[0]):
+        raise ConsentRequired(
+            "More people wait now than the question said. Nothing was started and nothing was spent. "
+            "Call again to ask once more."
+        )
     return await RESUME_LAUNCH.run(ctx, given)
+
+
+async def _others(ctx: Context, launch: Launch) -> str:
+    pause = await key_pause(ctx, launch.connection, launch.options.mode)
+    if pause is None or pause[1] is not None:  # none, or one that ends by itself
+        return ""
+    return " Other launches that the pause of the same key holds go on as well, as they were approved."
+
+
+def _would_start(launch: Launch, given: ResumeLaunchInput) -> int:
+    return launch.left + launch.planned + (launch.in_doubt if given.in_doubt == "retry" else 0)
 
 
 def _quoted(name: str | None) -> str:
