@@ -134,3 +134,12 @@ def test_a_summary_tells_rate_rest_counts_and_reason() -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(5, "5 s"), (89, "89 s"), (600, "10 min"), (7200, "2.0 h")])
 def test_durations(seconds: int, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_an_address_for_programs_takes_no_room_from_what_people_ask() -> None:
+    address = "https://connector.example.com/actions/get_launch?launch_id=lau_1"
+    item = {"launch_id": "lau_1", "status": "running", "status_url": address, "waiting": 3, "invited": 4}
+    printed = shown({"items": [item], "has_more": False}, width=60)
+    assert "status_url" not in printed
+    assert "waiting" in printed
+    assert "invited" in printed

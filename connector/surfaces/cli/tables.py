@@ -16,6 +16,8 @@ from connector.surfaces.cli.terminal import clean
 NOTHING = "-"
 _PREFERRED = ("interview_id", "status", "reason", "user_id", "quality_score", "sentiment", "themes_text")
 _REDUNDANT = frozenset({"themes"})
+_LAST = "status_url"
+"""For programs: a person has the id for the next command."""
 _NARROWEST, _WIDEST = 6, 36
 _GAP = 2
 _STYLES = {
@@ -89,6 +91,7 @@ def _columns(items: Sequence[Mapping[str, Any]], width: int) -> list[str]:
     telling = [
         name for name in names if name not in _REDUNDANT and any(_is_told(item.get(name)) for item in items)
     ]
+    telling.sort(key=lambda name: name == _LAST)
     if all(name in names for name in _PREFERRED):
         telling.sort(key=lambda name: _PREFERRED.index(name) if name in _PREFERRED else len(_PREFERRED))
     chosen: list[str] = []
