@@ -57,7 +57,12 @@ async def test_a_synced_interview_is_told_once_and_signed(world: World, receiver
     assert polled == [body]
     shape = (await world.client.get("/triggers/interview_synced/sample")).json()
     assert list(shape) == list(body)
-    log = (await world.client.get(f"/hooks/{hook['id']}/deliveries")).json()
+
+    async def settled() -> Any:  # its answer is written a moment after it was given
+        log = (await world.client.get(f"/hooks/{hook['id']}/deliveries")).json()
+        return log if log[0]["state"] != "waiting" else None
+
+    log = await until(settled)
     assert [(one["state"], one["tries"], one["outcome"]) for one in log] == [("delivered", 1, "200")]
     (entry,) = (await world.get("list_audit"))["items"]
     assert (entry["operation"], entry["outcome"]) == ("subscribe", "done")
