@@ -26,7 +26,7 @@ SCENARIOS = [
         (HANDSHAKE, one)
         for one in (
             *("server-initialize", "ping", "tools-list", "resources-list", "prompts-list"),
-            *("completion-complete", "dns-rebinding-protection", "server-session-lifecycle"),
+            *("completion-complete", "dns-rebinding-protection"),
         )
     ),
     *(
@@ -120,6 +120,7 @@ async def inspect(where: tuple[str, ...], era: str, folder: Path) -> None:
     call = (*where, *of_era, "--method", "tools/call", "--tool-name")
     code, printed = await inspector(*call, "list_connections", folder=folder)
     assert code == 0, printed[-1500:]
-    code, printed = await inspector(*call, "get_launch", "--tool-arg", "launch_id=lau_1", folder=folder)
-    assert code == 5, printed[-1500:]  # the tool said that it failed
-    assert "not_found" in printed
+    members = 'members=[{"email": "person-001@example.com"}]'
+    code, printed = await inspector(*call, "launch_cohort_interviews", "--tool-arg", members, folder=folder)
+    assert code == 5, printed[-1500:]  # the tool said that it refused
+    assert "consent_required" in printed
