@@ -60,6 +60,7 @@ class Runner:
 
     async def _work(self, lane: Lane, bell: asyncio.Event) -> None:
         while not self._stopping.is_set():
+            bell.clear()  # also where another process owns the lane: else it would be asked without rest
             try:
                 lease = await self._ledger.acquire(lane.name, self._owner, self._clock.now(), self._lease_ms)
                 if lease is not None:

@@ -133,7 +133,9 @@ class LaunchOutput(Output):
         return self.model_copy(update=gone)
 
     def stands_still(self) -> bool:
-        """Tell whether it goes on only when somebody resumes it."""
+        """Tell whether it goes on only when somebody resumes it, or comes into its cohort."""
+        if self.status == "running":
+            return self.to_invite > 0 and self.waiting == 0
         return self.status == "paused" and self.pause_reason not in SELF_RESUMING
 
 

@@ -1,0 +1,36 @@
+"""A lane that another process owns is asked for now and then, whatever wakes this one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+from connector.clock import SystemClock
+from connector.lanes.base import Lane
+from connector.lanes.runner import Runner
+from connector.ports import Ledger
+
+
+class OwnedElsewhere:
+    """A ledger whose leases another process holds."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def acquire(self, *_: Any) -> None:
+        self.asked += 1
+
+
+class Idle:
+    name = "koji:somebody"
+
+
+async def test_a_wake_does_not_make_it_ask_without_rest() -> None:
+    ledger = OwnedElsewhere()
+    runner = Runner(cast("Ledger", ledger), SystemClock(), asyncio.Event())
+    runner.start([cast("Lane", Idle())])
+    for _ in range(3):
+        runner.wake("koji")
+        await asyncio.sleep(0.05)
+    await runner.stop()
+    assert 1 < ledger.asked < 10
