@@ -8,8 +8,8 @@ import traceback
 from collections.abc import Sequence
 
 from connector.errors import ConnectorError, SettingsError, consequence
-from connector.redaction import safe
 from connector.surfaces.cli.terminal import say, show_error
+from connector.text.redaction import safe
 
 INTERRUPTED = 130
 BAD_SETTINGS = 2

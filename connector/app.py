@@ -20,7 +20,6 @@ from connector.amplitude.ingestion import AmplitudeIngestion
 from connector.amplitude.regions import REGIONS
 from connector.amplitude.users import AmplitudeUsers
 from connector.clock import SystemClock
-from connector.http_client import open_client
 from connector.inbound.census.route import census_route
 from connector.inbound.cohort_webhook import CohortWebhook
 from connector.inbound.koji_webhook import KojiWebhook
@@ -40,6 +39,8 @@ from connector.lanes.runner import TTL, Runner
 from connector.lanes.upkeep import UpkeepLane
 from connector.ledger.book import open_book
 from connector.local_files import api_token, encryption_keys, open_sealer
+from connector.net.client import open_client
+from connector.net.target_client import Targets
 from connector.operations import OPERATIONS, callbacks
 from connector.ports import Amplitude, Clock, Context
 from connector.ports import AmplitudeUsers as AmplitudeUsersPort
@@ -48,7 +49,6 @@ from connector.surfaces.auth import Gate, token_digest
 from connector.surfaces.boundary import Boundary
 from connector.surfaces.http import routes
 from connector.surfaces.problem import on_http_exception
-from connector.target_client import Targets
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from connector.eligibility import Member, member
 from connector.errors import FieldError, InvalidInput
-from connector.json_text import dumps
-from connector.values import as_number, read_time, text
+from connector.text.json import dumps
+from connector.text.values import as_number, read_time, text
 
 _LONGEST_ID = 256
 _LONGEST_NAME = 1_024

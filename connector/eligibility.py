@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from connector.values import text
+from connector.text.values import text
 
 MOST_EXAMPLES = 100
 FORGOTTEN = 0

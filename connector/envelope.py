@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from connector import values
 from connector.models import Interview
-from connector.values import read_time, split_themes
+from connector.text import values
+from connector.text.values import read_time, split_themes
 
 __all__ = ["Aliases", "Envelope", "read_envelope", "read_interview", "read_time", "shape", "split_themes"]
 

@@ -11,7 +11,6 @@ from urllib.parse import quote
 import httpx
 
 from connector.errors import CredentialsRejected, UpstreamRejected, UpstreamUnavailable
-from connector.http_client import ANSWER_LIMIT, Reply, call, never_sent, redirect_base
 from connector.inviting import Started
 from connector.koji_answers import completed, json_object, quoted, started
 from connector.koji_refusals import (
@@ -24,7 +23,14 @@ from connector.koji_refusals import (
     start_in_doubt,
     start_refusal,
 )
-from connector.retry_after import retry_after_seconds
+from connector.net.client import (
+    ANSWER_LIMIT,
+    Reply,
+    call,
+    never_sent,
+    redirect_base,
+)
+from connector.net.retry_after import retry_after_seconds
 
 _START: Final = "/api/v1/interviews/start"
 _COMPLETE: Final = "/api/interview/complete"

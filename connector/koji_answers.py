@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from connector.inviting import Started
-from connector.values import text, word
+from connector.text.values import text, word
 
 _LONGEST_QUOTE: Final = 120
 _LOOKED_AT: Final = 500  # longer than a quote, so that nothing slips through half cut

@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from connector.errors import SettingsError
-from connector.sealing import KEY_BYTES, Sealer, parse_key
+from connector.security.sealing import KEY_BYTES, Sealer, parse_key
 from connector.settings import Settings
 
 _PATIENCE_SECONDS = 2.0
@@ -34,7 +34,7 @@ def api_token(settings: Settings) -> tuple[SecretStr, bool]:
 
 
 def encryption_keys(settings: Settings) -> tuple[bytes, ...]:
-    """Return the keys for `connector.sealing.Sealer`, 32 bytes each: the first seals, all open.
+    """Return the keys for `connector.security.sealing.Sealer`, 32 bytes each: the first seals, all open.
 
     The setting wins; else the file beside the database (base64, several separated by commas), made at first
     use. Raises SettingsError without both a setting and a SQLite file, or when the file is not good.

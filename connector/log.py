@@ -14,7 +14,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from connector.errors import ConnectorError
-from connector.redaction import safe
+from connector.text.redaction import safe
 
 LEVELS: Final[Mapping[str, int]] = {
     "debug": logging.DEBUG,

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from connector.json_text import dumps
 from connector.models import Interview
-from connector.redaction import cut
+from connector.text.json import dumps
+from connector.text.redaction import cut
 
 EVENT_TYPE = "koji.interview_completed"
 IDENTIFY_TYPE = "$identify"

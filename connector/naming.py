@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from connector.eligibility import same_email
-from connector.json_text import loads
+from connector.text.json import loads
 
 _BESIDE = re.compile("[^A-Za-z0-9]+")
 

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple, Protocol
 
 from connector.amplitude.answers import Answer
 from connector.callbacks import Callbacks
-from connector.callers import OURSELVES, Caller
 from connector.cohort_ports import CohortMessages
 from connector.forgetting import Forgettings
 from connector.hooks import Hooks
 from connector.inviting import Cohort, Started
 from connector.launch_ports import Invitations, Launches
 from connector.models import Interview, Stage, SyncStatus
+from connector.security.caller import OURSELVES, Caller
 from connector.settings import Connection, Settings
 
 

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Se
 
 from connector.links import NAMES, needs
 from connector.models import Interview
-from connector.sealing import parse_key
+from connector.security.sealing import parse_key
 
 SQLITE = "sqlite:///"
 POSTGRESQL = "postgresql://"

@@ -17,7 +17,7 @@ from connector.errors import (
     StoreUnavailable,
     UpstreamUnavailable,
 )
-from connector.redaction import safe
+from connector.text.redaction import safe
 from mcp_server.untrusted import clean
 
 _LONGEST = 600

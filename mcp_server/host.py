@@ -8,8 +8,8 @@ from typing import Any
 
 from mcp.server.context import ServerRequestContext
 
-from connector.callers import Caller
 from connector.ports import Context
+from connector.security.caller import Caller
 
 Request = ServerRequestContext[Any, Any]
 

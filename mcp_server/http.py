@@ -15,9 +15,9 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.requests import Request as HttpRequest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from connector.callers import Caller
 from connector.errors import Unauthenticated
 from connector.ports import Context
+from connector.security.caller import Caller
 from connector.surfaces.auth import Gate
 from connector.surfaces.body import MAX_BODY_BYTES
 from mcp_server.host import Host, Request

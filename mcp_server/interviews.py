@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from connector.redaction import cut
+from connector.text.redaction import cut
 from mcp_server.untrusted import fenced
 
 ROOM: Final = 26_000

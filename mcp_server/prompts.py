@@ -10,7 +10,7 @@ from typing import Final
 from mcp.types import GetPromptResult, Prompt, PromptArgument, PromptMessage, TextContent
 
 from connector.errors import InvalidInput
-from connector.redaction import cut
+from connector.text.redaction import cut
 from mcp_server.untrusted import clean
 
 _CONNECTION = PromptArgument(

@@ -12,7 +12,7 @@ from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, Resource, ResourceTemplate
 from connector.errors import ConnectorError, InvalidInput, NotFound
 from connector.mapping import EVENT_TYPE
 from connector.operations.base import AnyOperation, Output
-from connector.redaction import safe
+from connector.text.redaction import safe
 from mcp_server.answers import rendered
 from mcp_server.host import Request
 from mcp_server.tools import payload

@@ -15,7 +15,7 @@ from connector.operations.launches import LaunchOutput, find, key_pause
 from connector.operations.resume_launch import RESUME_LAUNCH, ResumeLaunchInput
 from connector.operations.start_interview import START_INTERVIEW, StartInput
 from connector.ports import Context
-from connector.redaction import cut
+from connector.text.redaction import cut
 from mcp_server.consent import Consent, ConsentRequired
 from mcp_server.untrusted import clean
 

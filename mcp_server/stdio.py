@@ -11,9 +11,9 @@ import structlog
 from mcp.server.context import CallNext, HandlerResult
 from mcp.server.stdio import stdio_server
 
-from connector.callers import LOCAL_ASSISTANT
 from connector.errors import ConnectorError, NotConfigured, SettingsError
 from connector.ports import Context
+from connector.security.caller import LOCAL_ASSISTANT
 from connector.settings import Settings
 from mcp_server.host import Host, Request
 from mcp_server.server import create_server

@@ -9,9 +9,9 @@ from typing import Any, Final
 from mcp.types import Tool, ToolAnnotations
 from pydantic import TypeAdapter
 
-from connector.callers import Caller
 from connector.errors import InvalidInput
 from connector.operations.base import AnyOperation, Effect, Input, ListInput
+from connector.security.caller import Caller
 from connector.surfaces.lenient import fit
 from connector.surfaces.validation import validate
 from mcp_server.guidance import GUIDANCE

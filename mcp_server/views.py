@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from connector.redaction import cut
+from connector.text.redaction import cut
 from mcp_server.untrusted import cleaned
 
 FIRST: Final = 5

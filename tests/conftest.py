@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from connector.ledger.book import Book, open_book
-from connector.sealing import Sealer
+from connector.security.sealing import Sealer
 from tests import postgres
 from tests.fakes import ManualClock
 

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 FILES = sorted([*(ROOT / "connector").rglob("*.py"), *(ROOT / "mcp_server").rglob("*.py")])
 ADAPTERS = (
     "connector.koji",
-    "connector.http_client",
+    "connector.net.client",
     "connector.amplitude.cohorts",
     "connector.amplitude.ingestion",
     "connector.amplitude.users",
@@ -132,7 +132,7 @@ def test_pure_modules_reach_nothing_outside(path: Path) -> None:
 
 def test_only_adapters_speak_http() -> None:
     speakers = {module(path) for path in FILES if reaches(path, "httpx")}
-    allowed = ("connector.koji", "connector.http_client", "connector.amplitude.", "connector.sandbox.")
+    allowed = ("connector.koji", "connector.net.client", "connector.amplitude.", "connector.sandbox.")
     # app.py and the commands only hold the client that they hand to the adapters
     assert not [
         name

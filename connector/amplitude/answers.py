@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from connector.amplitude.words import field_names, safe_words
-from connector.retry_after import retry_after_seconds
+from connector.net.retry_after import retry_after_seconds
 
 THROTTLE_SECONDS: Final = 30  # Amplitude HTTP V2: hold a throttled user's events for 30 seconds
 DAILY_QUOTA_SECONDS: Final = 3600  # the 24 h window moves in steps of one hour

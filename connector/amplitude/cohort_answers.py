@@ -18,7 +18,7 @@ from connector.errors import (
     UpstreamUnavailable,
 )
 from connector.inviting import Cohort
-from connector.retry_after import retry_after_seconds
+from connector.net.retry_after import retry_after_seconds
 
 DEFAULT_WAIT: Final = 60
 _LOOKED_AT: Final = 4_096

@@ -13,9 +13,14 @@ import httpx
 from connector.amplitude import cohort_answers as answers
 from connector.amplitude.cohort_file import CohortFile
 from connector.errors import UpstreamUnavailable
-from connector.http_client import Reply, call, redirect_base, stream
 from connector.inviting import Cohort
-from connector.target_client import PrivateTarget, checked
+from connector.net.client import (
+    Reply,
+    call,
+    redirect_base,
+    stream,
+)
+from connector.net.target_client import PrivateTarget, checked
 
 _LIST: Final = "/api/3/cohorts"
 _REQUEST: Final = "/api/5/cohorts/request"

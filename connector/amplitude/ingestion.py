@@ -9,7 +9,7 @@ from typing import Final
 import httpx
 
 from connector.amplitude.answers import Answer, Kind, classify
-from connector.http_client import call, never_sent
+from connector.net.client import call, never_sent
 
 _DEFAULT_MIN_ID_LENGTH: Final = 5
 _ANSWER_LIMIT: Final = 1024 * 1024

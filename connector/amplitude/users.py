@@ -9,8 +9,8 @@ from typing import Any, Final
 import httpx
 
 from connector.errors import CredentialsRejected, UpstreamRejected, UpstreamUnavailable
-from connector.http_client import Reply, call, redirect_base
-from connector.retry_after import retry_after_seconds
+from connector.net.client import Reply, call, redirect_base
+from connector.net.retry_after import retry_after_seconds
 
 _PATH: Final = "/api/2/usersearch"
 _ANSWER_LIMIT: Final = 4 * 1024 * 1024

@@ -10,10 +10,10 @@ from argparse import Namespace
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from connector.app import build
-from connector.callers import RESERVED_NAMES, SCOPES
 from connector.errors import Conflict, InvalidInput, NotFound
 from connector.mapping import iso
 from connector.ports import Context, Token
+from connector.security.caller import RESERVED_NAMES, SCOPES
 from connector.settings import Settings
 from connector.surfaces.auth import new_token, token_digest
 from connector.surfaces.cli.arguments import USAGE, Parser

@@ -17,9 +17,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from connector.cohort_message import CohortMessage, Head, digest_of, head_of, members_of, pieces_of
 from connector.errors import InvalidInput, StoreUnavailable
 from connector.inbound.exchange import Exchange
-from connector.json_text import dumps, loads
 from connector.ports import Context
 from connector.settings import DEFAULT_CONNECTION, Connection, Settings
+from connector.text.json import dumps, loads
 
 LARGEST_BODY = 20 * 1024 * 1024
 _ROUTE = "/webhooks/amplitude/cohorts"

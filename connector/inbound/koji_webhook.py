@@ -15,10 +15,15 @@ from connector.envelope import Envelope, read_envelope
 from connector.errors import StoreUnavailable
 from connector.inbound.exchange import Exchange, Headers
 from connector.inbound.refusals import Refusals
-from connector.json_text import loads
 from connector.ports import Context, Delivery
+from connector.security.webhook_signature import (
+    Refused,
+    Verified,
+    signing_keys,
+    verify,
+)
 from connector.settings import DEFAULT_CONNECTION, Connection, Settings
-from connector.signature import Refused, Verified, signing_keys, verify
+from connector.text.json import loads
 
 LARGEST_BODY = 1024 * 1024
 _ROUTE = "/webhooks/koji"

@@ -12,7 +12,7 @@ import structlog
 
 from connector.errors import StoreUnavailable
 from connector.ports import Clock, Ledger
-from connector.signature import Refused
+from connector.security.webhook_signature import Refused
 
 _KEPT = {"refused": 5, "ping": 1}
 _AT_MOST_EVERY = 1_000

@@ -11,8 +11,8 @@ from connector.callbacks import Callback, Result, secret_of
 from connector.errors import Conflict, StoreUnavailable
 from connector.lanes.delivering import Letter, deliver
 from connector.lanes.tasks import Tasks
+from connector.net.target_client import TargetClient
 from connector.ports import Context, Lease
-from connector.target_client import TargetClient
 
 AT_ONCE: Final = 50
 LONGEST_WATCH: Final = 30 * 86_400_000

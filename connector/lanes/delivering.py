@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 
 import httpcore
 
-from connector.retry_after import retry_after_seconds
-from connector.target_client import PrivateTarget, TargetClient
-from connector.webhook_signing import signed
+from connector.net.retry_after import retry_after_seconds
+from connector.net.target_client import PrivateTarget, TargetClient
+from connector.security.delivery_signature import signed
 
 GIVE_UP_AFTER: Final = 3 * 86_400_000
 _FIRST_WAIT, _LONGEST_WAIT = 10_000, 4 * 3_600_000

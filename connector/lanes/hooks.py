@@ -11,11 +11,11 @@ import structlog
 from connector import triggers
 from connector.errors import Conflict, StoreUnavailable
 from connector.hooks import Delivery, Hook, Settled
-from connector.json_text import dumps
 from connector.lanes.delivering import Letter, deliver
 from connector.lanes.tasks import Tasks
+from connector.net.target_client import TargetClient
 from connector.ports import Context, Lease
-from connector.target_client import TargetClient
+from connector.text.json import dumps
 
 BATCH: Final = 50
 AT_ONCE: Final = 8

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from connector.envelope import read_interview
-from connector.json_text import loads
 from connector.models import Interview, Stage
 from connector.ports import Context, Delivery, Lease, Sync
 from connector.recognising import recognised
 from connector.settings import Connection
 from connector.syncing import Heard, advance
+from connector.text.json import loads
 
 BATCH = 128  # bodies have up to 1 MiB, and webhooks wait for the commit that decides over a batch
 _log = structlog.get_logger(__name__)

@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 from sqlalchemy import Connection, Select, func, select
 from sqlalchemy.exc import DBAPIError
 
-from connector.json_text import loads
+from connector.text.json import loads
 
 Row = Sequence[Any]
 _SQLITE_ROWS_AT_ONCE: Final = 256

@@ -9,13 +9,13 @@ from typing import Any
 from sqlalchemy import Connection, and_, case, select, update
 
 from connector.inviting import Invitation, InvitationState, Invited
-from connector.json_text import loads
 from connector.ledger.batch import storable
 from connector.ledger.launch_rows import finish, load_invitation, move, select_invitations
 from connector.ledger.people import is_gone
 from connector.ledger.schema import invitation, launch
 from connector.ports import Sync
 from connector.starting import SCHEDULE
+from connector.text.json import loads
 
 _OURS = re.compile(r"inv_[0-9a-f]{32}")
 _DAY = 86_400_000

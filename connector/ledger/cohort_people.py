@@ -13,7 +13,6 @@ from connector.credits import day_of
 from connector.eligibility import FORGOTTEN, Choice, SkipReason
 from connector.hooks import EventType
 from connector.inviting import Launch, LaunchOptions, LaunchStatus
-from connector.json_text import dumps
 from connector.launch_ports import KeyedMember
 from connector.ledger import cohorts, people
 from connector.ledger.batch import Batch
@@ -21,6 +20,7 @@ from connector.ledger.dialect import lock_people
 from connector.ledger.launch_rows import move, tell_launch
 from connector.ledger.planning import drop_planned, store_choices, taken_by
 from connector.ledger.schema import invitation, launch
+from connector.text.json import dumps
 
 APPROVAL = "approval"
 _TAKE = Batch(

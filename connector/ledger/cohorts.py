@@ -12,10 +12,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from connector.cohort_message import CohortMessage
 from connector.eligibility import Member
 from connector.inviting import Launch, LaunchOptions, LaunchStatus
-from connector.json_text import loads
 from connector.ledger.batch import Batch, storable
 from connector.ledger.launch_rows import dump_launch, load_launch
 from connector.ledger.schema import cohort_message, cohort_piece, cohort_told, launch
+from connector.text.json import loads
 
 _DONE = "done"
 _STANDS = (LaunchStatus.RUNNING, LaunchStatus.PAUSED)

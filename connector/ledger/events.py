@@ -11,10 +11,10 @@ from sqlalchemy import Connection, delete, exists, select
 from connector.anonymity import day_of
 from connector.deciding import ANONYMOUS
 from connector.hooks import EventType
-from connector.json_text import dumps
 from connector.ledger.batch import Batch
 from connector.ledger.schema import event, hook_delivery
 from connector.models import SyncStatus
+from connector.text.json import dumps
 
 _INSERT = Batch(
     "INSERT INTO event ({names}) SELECT {names} FROM {rows} AS r",

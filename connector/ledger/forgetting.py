@@ -13,7 +13,6 @@ from connector.eligibility import FORGOTTEN, Member, SkipReason
 from connector.forgetting import Rules
 from connector.identity import unusable
 from connector.inviting import InvitationState
-from connector.json_text import dumps, loads
 from connector.ledger import inbox, syncs
 from connector.ledger.batch import Batch, storable
 from connector.ledger.binding import is_ours
@@ -37,6 +36,7 @@ from connector.naming import Names
 from connector.ports import Sync
 from connector.starting import SCHEDULE
 from connector.syncing import suppress
+from connector.text.json import dumps, loads
 
 _PATTERNS = 200  # at once: SQLite takes no condition of more than 1,000 parts
 _KEEP_OUT = Batch(

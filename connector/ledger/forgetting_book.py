@@ -11,7 +11,6 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from connector.eligibility import Member
 from connector.forgetting import Forgetting, Rules, Unset
-from connector.json_text import dumps, loads
 from connector.ledger import leases
 from connector.ledger.dialect import empty_log
 from connector.ledger.forgetting import Person, forget, in_flight
@@ -22,6 +21,7 @@ from connector.ledger.schema import inbox, run
 from connector.ledger.store import Store
 from connector.models import Interview
 from connector.ports import Lease
+from connector.text.json import dumps, loads
 
 _LOOK_AGAIN = 500
 

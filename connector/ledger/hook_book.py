@@ -8,13 +8,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, update
 
 from connector.hooks import Delivery, Event, EventType, Hook, Settled
-from connector.json_text import loads
 from connector.ledger import leases
 from connector.ledger.batch import Batch
 from connector.ledger.keys import Open, Seal
 from connector.ledger.schema import event, hook, hook_delivery
 from connector.ledger.store import Store
 from connector.ports import Lease
+from connector.text.json import loads
 
 _HOOK = (hook.c.id, hook.c.connection, hook.c.event, hook.c.target_url, hook.c.created_at)
 _EVENT = (

@@ -9,10 +9,10 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, select, update
 
 from connector.hooks import EventType
 from connector.inviting import Invitation, InvitationState, Launch, LaunchOptions, LaunchStatus, Phase
-from connector.json_text import dumps, loads
 from connector.ledger import events
 from connector.ledger.batch import storable
 from connector.ledger.schema import invitation, launch
+from connector.text.json import dumps, loads
 
 _LAUNCH = tuple(one.name for one in fields(Launch))
 INVITATION_COLUMNS = {

@@ -14,11 +14,11 @@ from sqlalchemy import ColumnElement, Connection, select, update
 from connector.credits import day_start, next_day
 from connector.hooks import EventType
 from connector.inviting import DAILY_CREDITS, KOJI_UNREACHABLE, LaunchStatus
-from connector.json_text import loads
 from connector.ledger import leases
 from connector.ledger.launch_rows import tell_launch
 from connector.ledger.schema import event, launch
 from connector.ports import Pause
+from connector.text.json import loads
 
 _COMES_AND_GOES: Final = 600_000
 """A Koji that answers now and then is told once in this time (ms)."""

@@ -21,12 +21,12 @@ from connector.eligibility import (
     is_example,
 )
 from connector.inviting import InvitationState, Launch, LaunchStatus, Phase
-from connector.json_text import dumps, loads
 from connector.ledger import people
 from connector.ledger.batch import Batch, storable
 from connector.ledger.dialect import lock_people
 from connector.ledger.launch_rows import dump_launch, find_launch, finish
 from connector.ledger.schema import invitation, launch, launch_source
+from connector.text.json import dumps, loads
 
 PLAN_MILLISECONDS = 600_000
 _PLANNED = {

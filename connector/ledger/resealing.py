@@ -10,7 +10,7 @@ from sqlalchemy import Column, Connection, select, update
 from connector.errors import NotConfigured
 from connector.ledger.book import Book
 from connector.ledger.schema import callback, forgetting, hook, invitation, secret
-from connector.sealing import Sealer
+from connector.security.sealing import Sealer
 
 SEALED: tuple[tuple[Column[Any], Column[Any]], ...] = (
     (secret.c.name, secret.c.sealed),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from connector.json_text import dumps, loads
 from connector.models import Interview, Stage, SyncStatus
 from connector.ports import Sync
+from connector.text.json import dumps, loads
 
 # in the order of the fields of `Sync`, so that a row becomes one without naming them
 SYNC_COLUMNS = {

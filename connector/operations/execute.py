@@ -11,13 +11,13 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
-from connector.callers import Caller
 from connector.errors import Conflict, FieldError, Forbidden, InvalidInput, NotFound, StoreUnavailable
 from connector.operations import callbacks
 from connector.operations.audited import audited
 from connector.operations.base import AnyOperation, Effect, Input, Output
 from connector.operations.following import failure, present
 from connector.ports import Claim, Context
+from connector.security.caller import Caller
 
 NOT_COMPARED = frozenset({"idempotency_key", "wait_seconds", "callback_url"})
 RETRY_RUNNING_SECONDS = 5

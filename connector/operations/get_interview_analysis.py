@@ -17,9 +17,9 @@ from connector.identity import whose
 from connector.models import Interview
 from connector.operations.base import Effect, Input, Operation, Output
 from connector.ports import Context, Sync
-from connector.redaction import cut
 from connector.settings import Connection
-from connector.values import showable
+from connector.text.redaction import cut
+from connector.text.values import showable
 
 PATIENCE = 8.0
 _FIRST_WAIT = 2.0

@@ -13,7 +13,7 @@ from connector.mapping import EVENT_TYPE, event_insert_id, identify_insert_id, i
 from connector.operations.base import Output
 from connector.ports import Delivery, Sync
 from connector.settings import Connection
-from connector.values import showable
+from connector.text.values import showable
 
 DEFAULT_MIN_ID_LENGTH = 5
 

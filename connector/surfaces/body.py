@@ -6,7 +6,7 @@ from typing import Any
 
 from connector.errors import FieldError, InvalidInput
 from connector.surfaces.form import multipart, parse_pairs, unflatten, urlencoded
-from connector.surfaces.json_text import parse_json
+from connector.text.untrusted_json import parse_json
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
 

@@ -12,16 +12,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from connector.callers import Caller
 from connector.errors import FieldError, Forbidden, InvalidInput, NotFound
 from connector.hooks import EventType, Hook
 from connector.mapping import iso
 from connector.operations.audited import Entry, entered
 from connector.operations.base import Effect
 from connector.ports import Context
+from connector.security.caller import Caller
+from connector.security.delivery_signature import new_secret
 from connector.surfaces.auth import Gate
 from connector.surfaces.request import read_model
-from connector.webhook_signing import new_secret
 
 NEWEST = 100
 HEADERS = {"Cache-Control": "no-store"}

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from connector.errors import InvalidInput
 from connector.surfaces.annotations import is_list, is_mapping, item_kinds, kinds, model_of
-from connector.surfaces.json_text import parse_json
+from connector.text.untrusted_json import parse_json
 
 LINE_BREAK = re.compile(r"[\r\n]+")
 

@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from connector.callers import SCOPES
 from connector.errors import StoreUnavailable
 from connector.ports import Context
+from connector.security.caller import SCOPES
 from connector.surfaces.auth import Gate
 
 PING_SECONDS = 5

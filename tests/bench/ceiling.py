@@ -17,11 +17,11 @@ from connector.cohort_ports import CohortMessages
 from connector.commands.http_server import config
 from connector.inbound.koji_webhook import KojiWebhook
 from connector.launch_ports import Invitations, Launches
+from connector.net.target_client import Targets
 from connector.ports import Context, Delivery, Ledger
 from connector.settings import Settings
 from connector.settings_sources import load
 from connector.surfaces.boundary import Boundary
-from connector.target_client import Targets
 
 
 class _NoStorage:

@@ -15,7 +15,7 @@ from connector.forgetting import Rules
 from connector.ledger.book import Book, open_book
 from connector.models import Interview, SyncStatus
 from connector.ports import Sync
-from connector.sealing import Sealer
+from connector.security.sealing import Sealer
 from tests.bench.filling import ALIASES, INBOX, INVITATIONS, SYNCS
 
 

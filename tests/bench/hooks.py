@@ -12,8 +12,8 @@ from connector.hooks import EventType, Hook
 from connector.lanes.hooks import HookLane
 from connector.models import Interview, SyncStatus
 from connector.ports import Context, Sync
+from connector.security.delivery_signature import new_secret
 from connector.settings_sources import load
-from connector.webhook_signing import new_secret
 from tests.bench.children import child, free_port
 from tests.e2e.harness import until
 

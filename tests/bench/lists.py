@@ -13,7 +13,7 @@ import httpx
 from sqlalchemy import Connection
 
 from connector.ledger.book import open_book
-from connector.sealing import Sealer
+from connector.security.sealing import Sealer
 from tests.bench.children import connector, free_port, settings
 from tests.bench.filling import INVITATIONS, NUMBERS, SYNCS
 

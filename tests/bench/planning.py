@@ -18,10 +18,10 @@ from connector.commands.serve import spare_the_collector
 from connector.eligibility import Member, member
 from connector.inviting import Launch, LaunchOptions, LaunchStatus, Phase
 from connector.ledger.book import Book, open_book
+from connector.net.target_client import Targets
 from connector.ports import Context
-from connector.sealing import Sealer
+from connector.security.sealing import Sealer
 from connector.settings_sources import load
-from connector.target_client import Targets
 
 _COLUMNS = ["email", "name"]
 _READ = 65_536

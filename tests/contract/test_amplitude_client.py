@@ -14,13 +14,13 @@ import httpx
 import pytest
 import respx
 
-from connector import http_client
 from connector.amplitude.answers import Kind
 from connector.amplitude.ingestion import AmplitudeIngestion
 from connector.amplitude.regions import REGIONS
 from connector.amplitude.users import AmplitudeUsers
 from connector.errors import CredentialsRejected, UpstreamRejected, UpstreamUnavailable
-from connector.http_client import open_client
+from connector.net import client as http_client
+from connector.net.client import open_client
 
 INGESTION = "https://api2.amplitude.com/2/httpapi"
 SEARCH = "https://amplitude.com/api/2/usersearch"

@@ -14,7 +14,6 @@ import httpx
 import pytest
 import respx
 
-from connector import http_client
 from connector.amplitude.cohorts import AmplitudeCohorts
 from connector.amplitude.regions import REGIONS
 from connector.errors import (
@@ -25,8 +24,9 @@ from connector.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from connector.http_client import open_client
 from connector.inviting import Cohort
+from connector.net import client as http_client
+from connector.net.client import open_client
 from connector.sandbox import SandboxOptions, create_sandbox
 from connector.sandbox.cohorts import Cohort as SandboxCohort
 from connector.sandbox.cohorts import Member

@@ -11,8 +11,8 @@ import pytest
 import respx
 
 from connector.errors import CredentialsRejected, NotFound, UpstreamRejected, UpstreamUnavailable
-from connector.http_client import open_client
 from connector.koji import KojiClient
+from connector.net.client import open_client
 
 BASE = "https://koji.so"
 URL = f"{BASE}/api/v1/interviews/int-1"

@@ -17,9 +17,9 @@ from connector.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from connector.http_client import open_client
 from connector.inviting import Started
 from connector.koji import KojiClient
+from connector.net.client import open_client
 from connector.sandbox import Sandbox, SandboxOptions, create_sandbox
 from connector.sandbox.faults import Fault
 from tests.e2e.harness import serving

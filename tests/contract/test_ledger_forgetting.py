@@ -30,11 +30,11 @@ from connector.ledger.schema import (
     sync,
 )
 from connector.models import Interview, SyncStatus
+from connector.net.target_client import Targets
 from connector.ports import Context, Lease, Sync
-from connector.sealing import Sealer
+from connector.security.sealing import Sealer
 from connector.settings import Connection, Settings
 from connector.syncing import advance
-from connector.target_client import Targets
 from tests import postgres
 from tests.conftest import SEALER
 from tests.contract.test_ledger_callbacks import a_callback

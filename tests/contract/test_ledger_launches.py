@@ -43,10 +43,10 @@ from connector.ledger.schema import (
     schema_version,
 )
 from connector.models import Interview
+from connector.net.target_client import Targets
 from connector.ports import Context, Lease, ListFilter
-from connector.sealing import Sealer
+from connector.security.sealing import Sealer
 from connector.settings import Connection, Settings
-from connector.target_client import Targets
 from tests import postgres
 from tests.fakes import NOW, ManualClock, a_sync
 

@@ -19,7 +19,7 @@ from connector.ledger.book import Book, open_book
 from connector.ledger.dialect import is_sqlite, sqlite_path
 from connector.ledger.migrations import migrate
 from connector.ledger.schema import SCHEMA_VERSION, UPGRADES, schema_version
-from connector.sealing import Sealer
+from connector.security.sealing import Sealer
 from tests.conftest import SEALER
 from tests.fakes import NOW, a_delivery, a_sync
 

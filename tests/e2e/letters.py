@@ -15,7 +15,6 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from connector.callers import OURSELVES, Caller
 from connector.errors import NotFound, StoreUnavailable
 from connector.operations.base import (
     AnyOperation,
@@ -28,6 +27,7 @@ from connector.operations.base import (
     WaitInput,
 )
 from connector.ports import AuditEntry, Claim, Context
+from connector.security.caller import OURSELVES, Caller
 from connector.surfaces.auth import Gate, token_digest
 from connector.surfaces.boundary import Boundary
 from connector.surfaces.http import routes

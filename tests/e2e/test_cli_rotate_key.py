@@ -17,7 +17,7 @@ from sqlalchemy import insert, select
 
 from connector.ledger.book import open_book
 from connector.ledger.schema import invitation
-from connector.sealing import Sealer, parse_key
+from connector.security.sealing import Sealer, parse_key
 from tests.e2e.cli_runs import Machine, free_port, wait_for
 
 OLD, NEW = base64.b64encode(b"o" * 32).decode(), base64.b64encode(b"n" * 32).decode()

@@ -18,9 +18,7 @@ Fault = dict[str, Any]
 
 @pytest.fixture
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setattr(
-        "connector.http_client._CALL_SECONDS", 0.1
-    )  # so that a timeout need not be waited for
+    monkeypatch.setattr("connector.net.client._CALL_SECONDS", 0.1)  # so that a timeout need not be waited for
     async with open_world(
         tmp_path, KOJI_PROJECT_ID=QUICK.koji_project_id, CONNECTOR_MAX_CREDITS_PER_DAY="1000"
     ) as opened:
@@ -143,7 +141,7 @@ async def test_half_an_hour_of_unknown_outcomes_leaves_two_in_doubt(
 async def test_half_an_hour_of_timeouts_leaves_two_in_doubt(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("connector.http_client._CALL_SECONDS", 0.25)  # instead of 20: these pass in real time
+    monkeypatch.setattr("connector.net.client._CALL_SECONDS", 0.25)  # instead of 20: these pass in real time
     await world.restart()
     slow = {"kind": "slow", "seconds": 0.6}
     launches, happened = await outage(world, slow, slow, every=5)

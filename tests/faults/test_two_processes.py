@@ -14,7 +14,7 @@ from pathlib import Path
 from connector.ledger.book import Book, open_book
 from connector.models import SyncStatus
 from connector.ports import Sync
-from connector.sealing import Sealer
+from connector.security.sealing import Sealer
 from tests.fakes import NOW, a_delivery, a_settlement, a_sync
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,8 +15,8 @@ from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, TextContent
 
-from connector.callers import LOCAL_ASSISTANT
 from connector.ports import Context
+from connector.security.caller import LOCAL_ASSISTANT
 from mcp_server.host import Host
 from mcp_server.server import create_server
 from tests.e2e.harness import QUICK, TOKEN, World, serving

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from connector.amplitude.answers import Answer, Kind, classify
 from connector.amplitude.regions import REGIONS
-from connector.retry_after import retry_after_seconds
+from connector.net.retry_after import retry_after_seconds
 
 USERS = [f"person-{letter}@example.com" for letter in "abcdefgh"]
 

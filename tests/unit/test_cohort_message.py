@@ -9,7 +9,7 @@ import pytest
 from connector.cohort_message import digest_of, head_of, members_of, pieces_of
 from connector.eligibility import Member
 from connector.errors import InvalidInput
-from connector.json_text import loads
+from connector.text.json import loads
 
 PAYLOAD: dict[str, Any] = {
     "cohort_name": "My Test Cohort",

@@ -19,9 +19,9 @@ from connector.surfaces.body import (
     parse_body,
 )
 from connector.surfaces.form import MAX_FORM_FIELDS, parse_pairs, unflatten
-from connector.surfaces.json_text import MAX_NESTING
 from connector.surfaces.lenient import fit
 from connector.surfaces.validation import validate
+from connector.text.untrusted_json import MAX_NESTING
 
 FORM = "application/x-www-form-urlencoded"
 

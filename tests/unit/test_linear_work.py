@@ -18,7 +18,7 @@ from connector.inbound.koji_webhook import _parse
 from connector.log import Scrubber
 from connector.operations import OPERATIONS
 from connector.operations.backfill_interviews import BackfillInput, _rows
-from connector.signature import SCHEMES, Refused, verify
+from connector.security.webhook_signature import SCHEMES, Refused, verify
 from connector.surfaces.body import parse_body
 from connector.surfaces.cli.members_file import read_members
 from connector.surfaces.form import MAX_FORM_FIELDS, parse_pairs

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from connector import local_files
 from connector.errors import SettingsError
 from connector.local_files import api_token, encryption_keys, key_file, open_sealer
-from connector.sealing import Sealer
+from connector.security.sealing import Sealer
 from connector.settings import Settings
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.redaction import cut, safe
+from connector.text.redaction import cut, safe
 
 
 @given(st.text(max_size=40), st.integers(2, 20))

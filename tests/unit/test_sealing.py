@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.errors import NotConfigured
-from connector.sealing import Sealer, parse_key
+from connector.security.sealing import Sealer, parse_key
 
 OLD, NEW, OTHER = bytes(range(32)), b"\xff" * 32, b"\x00" * 32
 

@@ -12,7 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.signature import SCHEMES, Headers, Refused, Verified, signing_keys, verify
+from connector.security.webhook_signature import (
+    SCHEMES,
+    Headers,
+    Refused,
+    Verified,
+    signing_keys,
+    verify,
+)
 
 KEY = b"a secret of the tests"
 BODY = b'{"event":"interview.analysis_ready","interview_id":"int-1"}'

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from connector.callers import Caller
 from connector.errors import ConnectorError, Forbidden, NotFound
 from connector.inbound.census.batch import Batch, object_of, read_batch
 from connector.inbound.census.objects import OBJECTS
@@ -21,6 +20,7 @@ from connector.operations.check_connection import CHECK_CONNECTION, CheckOutput
 from connector.operations.execute import check_connection, check_scope, execute
 from connector.operations.start_interview import START_INTERVIEW
 from connector.ports import Context
+from connector.security.caller import Caller
 from connector.surfaces.validation import validate
 
 _CREDENTIALS = ("koji_api_key", "amplitude_api_key")

@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from connector.callers import Caller
 from connector.errors import InvalidInput, StoreUnavailable
 from connector.inbound.census.methods import Methods
 from connector.inbound.census.rpc import Call, RpcError, error_of, from_ours, read_call, result_of
 from connector.ports import Context
+from connector.security.caller import Caller
 from connector.surfaces.auth import Gate
 from connector.surfaces.body import MAX_BODY_BYTES, UnsupportedContentType
 from connector.surfaces.request import read_body

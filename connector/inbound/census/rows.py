@@ -8,7 +8,6 @@ from typing import Any
 
 import structlog
 
-from connector.callers import Caller
 from connector.eligibility import SkipReason, member
 from connector.errors import Conflict, ConnectorError, InvalidInput
 from connector.inbound.census.batch import Batch, done, not_done
@@ -21,6 +20,7 @@ from connector.operations.execute import execute
 from connector.operations.launches import LaunchOutput
 from connector.operations.start_interview import START_INTERVIEW, StartInput, StartOutput
 from connector.ports import Context
+from connector.security.caller import Caller
 from connector.surfaces.boundary import described
 from connector.surfaces.lenient import fit
 from connector.surfaces.validation import validate

@@ -14,9 +14,9 @@ from connector.operations.base import AnyOperation, Input
 from connector.surfaces.annotations import is_list, is_mapping, kinds
 from connector.surfaces.cli.members_file import read_members
 from connector.surfaces.cli.parser import PREFIX, ROW_FILES, TEXT_FILES
-from connector.surfaces.json_text import parse_json
 from connector.surfaces.lenient import fit
 from connector.surfaces.validation import validate
+from connector.text.untrusted_json import parse_json
 
 STANDARD_INPUT = "-"
 

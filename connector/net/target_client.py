@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpcore
 
 from connector.errors import InvalidInput
-from connector.targets import is_public, wrong_with
+from connector.net.targets import is_public, wrong_with
 
 ANSWER_LIMIT: Final = 16_384
 READ_SECONDS: Final = 30.0

@@ -1,0 +1,1 @@
+"""HTTP clients, the addresses they may reach, and how long an upstream asks to wait."""
