@@ -38,13 +38,13 @@ from connector.lanes.planning import PlanningLane
 from connector.lanes.runner import TTL, Runner
 from connector.lanes.upkeep import UpkeepLane
 from connector.ledger.book import open_book
-from connector.local_files import api_token, encryption_keys, open_sealer
 from connector.net.client import open_client
 from connector.net.target_client import Targets
 from connector.operations import OPERATIONS, callbacks
 from connector.ports import Amplitude, Clock, Context
 from connector.ports import AmplitudeUsers as AmplitudeUsersPort
-from connector.settings import Connection, Settings
+from connector.settings.key_files import api_token, encryption_keys, open_sealer
+from connector.settings.model import Connection, Settings
 from connector.surfaces.auth import Gate, token_digest
 from connector.surfaces.boundary import Boundary
 from connector.surfaces.http import routes

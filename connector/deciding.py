@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from connector.identity import is_told, unusable, whose
 from connector.models import Interview
-from connector.settings import Connection
+from connector.settings.model import Connection
 
 OTHER_PROJECT, SUPPRESSED, ANONYMOUS = "other_project", "suppressed", "anonymous"
 _UNFINISHED = frozenset({"processing", "pending", "in_progress", "queued"})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from connector.eligibility import Member
 from connector.models import Interview
-from connector.settings import Connection
+from connector.settings.model import Connection
 
 FORGET_RESPONDENT = "forget_respondent"
 _DONE = {

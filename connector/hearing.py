@@ -9,7 +9,7 @@ from typing import Any
 from connector.anonymity import day_of
 from connector.envelope import read_interview
 from connector.models import Interview
-from connector.settings import Connection
+from connector.settings.model import Connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from connector.inviting import Cohort, Started
 from connector.launch_ports import Invitations, Launches
 from connector.models import Interview, Stage, SyncStatus
 from connector.security.caller import OURSELVES, Caller
-from connector.settings import Connection, Settings
+from connector.settings.model import Connection, Settings
 
 
 class Clock(Protocol):

@@ -6,7 +6,7 @@ from typing import Any
 
 from connector import links
 from connector.inviting import Handed, Invitation, Launch, Started
-from connector.settings import Connection
+from connector.settings.model import Connection
 
 HOUR = 3_600_000
 DAY = 24 * HOUR

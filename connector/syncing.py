@@ -14,7 +14,7 @@ from connector.deciding import OTHER_PROJECT, SUPPRESSED, Decision, Verdict, com
 from connector.hearing import Heard, heard_from_read, merge
 from connector.models import Interview, Stage, SyncStatus
 from connector.ports import Sync
-from connector.settings import Connection
+from connector.settings.model import Connection
 
 __all__ = [
     "Decision",

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 
 from pydantic import SecretStr
 
-from connector.settings import Connection
+from connector.settings.model import Connection
 from connector.surfaces.annotations import kinds
 
 

@@ -14,7 +14,7 @@ from mcp.server.stdio import stdio_server
 from connector.errors import ConnectorError, NotConfigured, SettingsError
 from connector.ports import Context
 from connector.security.caller import LOCAL_ASSISTANT
-from connector.settings import Settings
+from connector.settings.model import Settings
 from mcp_server.host import Host, Request
 from mcp_server.server import create_server
 

@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 from connector.operations import OPERATIONS
-from connector.settings import COHORTS, LAUNCH_DEFAULTS, Connection, Settings
+from connector.settings.model import (
+    COHORTS,
+    LAUNCH_DEFAULTS,
+    Connection,
+    Settings,
+)
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

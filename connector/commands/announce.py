@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import SecretStr
 
 from connector import __version__
-from connector.local_files import api_token
-from connector.settings import DEFAULT_CONNECTION, Connection, Settings
+from connector.settings.key_files import api_token
+from connector.settings.model import DEFAULT_CONNECTION, Connection, Settings
 from connector.surfaces.cli.terminal import PROGRAM, say
 
 _CREDENTIALS = ("koji_api_key", "koji_webhook_secret", "amplitude_api_key", "amplitude_secret_key")

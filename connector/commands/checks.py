@@ -13,8 +13,8 @@ from connector.commands.probe import Listener, who_listens
 from connector.ledger.schema import SCHEMA_VERSION
 from connector.operations.credential_checks import Check, Status
 from connector.ports import Context
-from connector.settings import Connection, Settings
-from connector.settings_files import CONFIG_VARIABLE, read_dotenv
+from connector.settings.files import CONFIG_VARIABLE, read_dotenv
+from connector.settings.model import Connection, Settings
 from connector.surfaces.cli.terminal import PROGRAM
 
 _NAMES = frozenset(name.upper() for model in (Settings, Connection) for name in model.model_fields) | {

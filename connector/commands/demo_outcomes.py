@@ -11,7 +11,7 @@ from rich.text import Text
 
 from connector.commands.demo_proof import Evidence
 from connector.commands.demo_style import columns, glyphs, heading, indented, put
-from connector.settings import Connection
+from connector.settings.model import Connection
 
 _STYLES: Final = {"synced": "green", "skipped": "yellow", "failed": "red"}
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from connector.commands.demo_style import columns, heading, put
-from connector.settings import Connection
+from connector.settings.model import Connection
 
 _MEANINGS: Final = {
     "unknown": "taken or not? goes again with the same insert_id",

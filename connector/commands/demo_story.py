@@ -12,7 +12,7 @@ from connector.commands.demo_calls import Calls
 from connector.mapping import EVENT_TYPE
 from connector.sandbox.respondents import Respondent, study
 from connector.sandbox.study import COHORT_ID
-from connector.settings import Connection
+from connector.settings.model import Connection
 
 PEOPLE: Final = 60
 OUTAGE_SECONDS: Final = 5.0

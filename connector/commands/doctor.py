@@ -16,8 +16,8 @@ from connector.errors import SettingsError, StoreUnavailable
 from connector.operations.base import Input
 from connector.operations.check_connection import CHECK_CONNECTION, CheckOutput
 from connector.operations.credential_checks import Check
-from connector.settings import Settings
-from connector.settings_sources import load
+from connector.settings.model import Settings
+from connector.settings.sources import load
 from connector.surfaces.cli.arguments import Parser
 from connector.surfaces.cli.startup import begin_log
 from connector.surfaces.cli.terminal import clean, stdout

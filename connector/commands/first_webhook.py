@@ -12,7 +12,7 @@ from connector.commands.serve import make_server, open_store
 from connector.commands.webhook_watch import watch
 from connector.errors import SettingsError, StoreUnavailable
 from connector.ports import Context
-from connector.settings import Settings, require_startable
+from connector.settings.model import Settings, require_startable
 from connector.surfaces.cli.terminal import PROGRAM, say
 
 

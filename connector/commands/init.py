@@ -14,8 +14,8 @@ from connector.commands.env_file import write
 from connector.commands.first_webhook import wait
 from connector.commands.questions import ask, from_environment
 from connector.errors import SettingsError
-from connector.settings import Settings
-from connector.settings_sources import Loaded, load
+from connector.settings.model import Settings
+from connector.settings.sources import Loaded, load
 from connector.surfaces.cli.arguments import USAGE, Parser
 from connector.surfaces.cli.startup import begin_log
 from connector.surfaces.cli.terminal import can_ask, say

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from connector.local_files import encryption_keys
-from connector.settings import Settings
+from connector.settings.key_files import encryption_keys
+from connector.settings.model import Settings
 from connector.surfaces.cli.arguments import Parser
 from connector.surfaces.cli.startup import read_settings
 from connector.surfaces.cli.terminal import PROGRAM, say

@@ -6,7 +6,7 @@ import json
 from enum import Enum
 from http.client import HTTPConnection, HTTPException
 
-from connector.settings import Settings
+from connector.settings.model import Settings
 
 _SECONDS = 2.0
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound

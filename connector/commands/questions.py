@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from connector.errors import SettingsError
-from connector.settings_files import read_dotenv
-from connector.settings_sources import load
-from connector.settings_values import is_set
+from connector.settings.files import read_dotenv
+from connector.settings.sources import load
+from connector.settings.types import is_set
 from connector.surfaces.cli.terminal import clean, say
 
 

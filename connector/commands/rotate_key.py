@@ -11,9 +11,9 @@ from connector.errors import Conflict, SettingsError
 from connector.ledger.book import Book, open_book
 from connector.ledger.dialect import empty_log
 from connector.ledger.resealing import Tally, count, reseal
-from connector.local_files import KeyFile, key_file, open_sealer
 from connector.security.sealing import Sealer
-from connector.settings import Settings
+from connector.settings.key_files import KeyFile, key_file, open_sealer
+from connector.settings.model import Settings
 from connector.surfaces.cli.arguments import Parser
 from connector.surfaces.cli.startup import read_settings
 from connector.surfaces.cli.terminal import stdout

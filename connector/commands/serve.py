@@ -15,7 +15,7 @@ from connector.app import build, create_app
 from connector.commands.announce import announce, obtain_token
 from connector.commands.http_server import Server, config, listening
 from connector.ports import Context
-from connector.settings import Settings, require_startable
+from connector.settings.model import Settings, require_startable
 from connector.surfaces.cli.arguments import Parser
 from connector.surfaces.cli.startup import read_settings
 from connector.surfaces.cli.terminal import PROGRAM, say

@@ -14,7 +14,7 @@ from connector.errors import Conflict, InvalidInput, NotFound
 from connector.mapping import iso
 from connector.ports import Context, Token
 from connector.security.caller import RESERVED_NAMES, SCOPES
-from connector.settings import Settings
+from connector.settings.model import Settings
 from connector.surfaces.auth import new_token, token_digest
 from connector.surfaces.cli.arguments import USAGE, Parser
 from connector.surfaces.cli.startup import read_settings

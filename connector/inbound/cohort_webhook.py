@@ -18,7 +18,7 @@ from connector.cohort_message import CohortMessage, Head, digest_of, head_of, me
 from connector.errors import InvalidInput, StoreUnavailable
 from connector.inbound.exchange import Exchange
 from connector.ports import Context
-from connector.settings import DEFAULT_CONNECTION, Connection, Settings
+from connector.settings.model import DEFAULT_CONNECTION, Connection, Settings
 from connector.text.json import dumps, loads
 
 LARGEST_BODY = 20 * 1024 * 1024

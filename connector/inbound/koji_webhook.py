@@ -22,7 +22,7 @@ from connector.security.webhook_signature import (
     signing_keys,
     verify,
 )
-from connector.settings import DEFAULT_CONNECTION, Connection, Settings
+from connector.settings.model import DEFAULT_CONNECTION, Connection, Settings
 from connector.text.json import loads
 
 LARGEST_BODY = 1024 * 1024

@@ -12,7 +12,7 @@ from connector.inviting import LaunchOptions
 from connector.launch_ports import KeyedMember
 from connector.planning import CHUNK, aside, teaches
 from connector.ports import Context, Lease
-from connector.settings import Connection
+from connector.settings.model import Connection
 
 _EVERYBODY = Rules(sys.maxsize, None)  # whoever is above the cap of a day waits for another
 

@@ -10,7 +10,7 @@ from connector.envelope import read_interview
 from connector.models import Interview, Stage
 from connector.ports import Context, Delivery, Lease, Sync
 from connector.recognising import recognised
-from connector.settings import Connection
+from connector.settings.model import Connection
 from connector.syncing import Heard, advance
 from connector.text.json import loads
 

@@ -15,7 +15,7 @@ from connector.operations.base import Effect, Input, Operation, Output
 from connector.operations.credential_checks import Check, credential_checks
 from connector.operations.launch_checks import launch_checks
 from connector.ports import Context, Note
-from connector.settings import Connection
+from connector.settings.model import Connection
 
 _REFUSED_KEPT = 3_600_000
 _REFUSED_SHOWN = 5

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from connector.amplitude.answers import Answer, Kind
 from connector.errors import ConnectorError, NotFound, UpstreamUnavailable
 from connector.ports import Context
-from connector.settings import Connection
+from connector.settings.model import Connection
 
 PATIENCE = 8.0
 _NOBODY = "koji-amplitude-check"

@@ -17,7 +17,7 @@ from connector.identity import whose
 from connector.models import Interview
 from connector.operations.base import Effect, Input, Operation, Output
 from connector.ports import Context, Sync
-from connector.settings import Connection
+from connector.settings.model import Connection
 from connector.text.redaction import cut
 from connector.text.values import showable
 

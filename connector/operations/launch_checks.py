@@ -6,7 +6,7 @@ from connector.mapping import iso
 from connector.operations.credential_checks import Check
 from connector.planning import MONTH, MOST_A_MONTH, MOST_IN_TEN_MINUTES, TEN_MINUTES
 from connector.ports import Context, ListFilter
-from connector.settings import DEFAULT_CONNECTION, Connection
+from connector.settings.model import DEFAULT_CONNECTION, Connection
 from connector.starting import has_no_link
 
 _LOOKED_AT = 50

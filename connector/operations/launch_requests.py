@@ -14,7 +14,7 @@ from connector.errors import ConnectorError, FieldError, InvalidInput, NotConfig
 from connector.inviting import Launch, LaunchOptions, LaunchStatus, Phase
 from connector.operations.base import WaitInput
 from connector.ports import Context
-from connector.settings import Connection
+from connector.settings.model import Connection
 from connector.starting import has_no_link
 
 _KEY_KEPT = 7 * 86_400_000

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from connector.operations.base import Effect, ListInput, Operation, Output
 from connector.ports import Context
-from connector.settings import Connection
+from connector.settings.model import Connection
 
 
 class ConnectionItem(BaseModel):

@@ -12,7 +12,7 @@ from connector.errors import ConnectorError, InvalidInput, NotFound, OutcomeUnkn
 from connector.mapping import EVENT_TYPE, event_insert_id, identify_insert_id, iso
 from connector.operations.base import Output
 from connector.ports import Delivery, Sync
-from connector.settings import Connection
+from connector.settings.model import Connection
 from connector.text.values import showable
 
 DEFAULT_MIN_ID_LENGTH = 5

@@ -12,7 +12,7 @@ from connector.errors import InvalidInput
 from connector.models import Interview
 from connector.operations.base import Input
 from connector.ports import Delivery
-from connector.settings import Connection
+from connector.settings.model import Connection
 from connector.syncing import Heard
 
 _VALUES = ("themes", "sentiment", "quality_score", "respondent_email", "transcript_url", "completed_at")

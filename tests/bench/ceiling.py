@@ -19,8 +19,8 @@ from connector.inbound.koji_webhook import KojiWebhook
 from connector.launch_ports import Invitations, Launches
 from connector.net.target_client import Targets
 from connector.ports import Context, Delivery, Ledger
-from connector.settings import Settings
-from connector.settings_sources import load
+from connector.settings.model import Settings
+from connector.settings.sources import load
 from connector.surfaces.boundary import Boundary
 
 

@@ -13,7 +13,7 @@ from connector.lanes.hooks import HookLane
 from connector.models import Interview, SyncStatus
 from connector.ports import Context, Sync
 from connector.security.delivery_signature import new_secret
-from connector.settings_sources import load
+from connector.settings.sources import load
 from tests.bench.children import child, free_port
 from tests.e2e.harness import until
 

@@ -21,7 +21,7 @@ from connector.ledger.book import Book, open_book
 from connector.net.target_client import Targets
 from connector.ports import Context
 from connector.security.sealing import Sealer
-from connector.settings_sources import load
+from connector.settings.sources import load
 
 _COLUMNS = ["email", "name"]
 _READ = 65_536

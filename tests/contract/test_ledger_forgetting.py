@@ -33,7 +33,7 @@ from connector.models import Interview, SyncStatus
 from connector.net.target_client import Targets
 from connector.ports import Context, Lease, Sync
 from connector.security.sealing import Sealer
-from connector.settings import Connection, Settings
+from connector.settings.model import Connection, Settings
 from connector.syncing import advance
 from tests import postgres
 from tests.conftest import SEALER

@@ -46,7 +46,7 @@ from connector.models import Interview
 from connector.net.target_client import Targets
 from connector.ports import Context, Lease, ListFilter
 from connector.security.sealing import Sealer
-from connector.settings import Connection, Settings
+from connector.settings.model import Connection, Settings
 from tests import postgres
 from tests.fakes import NOW, ManualClock, a_sync
 

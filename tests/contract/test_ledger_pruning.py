@@ -8,7 +8,7 @@ from connector.ledger.book import Book
 from connector.ledger.dialect import is_sqlite, sqlite_path
 from connector.models import Interview, Stage, SyncStatus
 from connector.ports import Sync
-from connector.settings import Connection
+from connector.settings.model import Connection
 from connector.syncing import Heard, advance
 from tests.fakes import NOW, a_delivery, a_settlement, a_sync
 

@@ -11,7 +11,7 @@ from connector.errors import Conflict
 from connector.ledger.book import Book
 from connector.models import Interview, Stage, SyncStatus
 from connector.ports import Lease, Outgoing, Sync
-from connector.settings import Connection
+from connector.settings.model import Connection
 from connector.syncing import Heard, advance
 from tests.fakes import NOW, a_settlement, a_sync
 

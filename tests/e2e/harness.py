@@ -22,8 +22,8 @@ from uvicorn.server import ServerState
 from connector.app import create_app
 from connector.ports import Context
 from connector.sandbox import Sandbox, SandboxOptions, create_sandbox
-from connector.settings import Settings
-from connector.settings_sources import load
+from connector.settings.model import Settings
+from connector.settings.sources import load
 
 T = TypeVar("T")
 TOKEN = "a-token-of-the-tests"

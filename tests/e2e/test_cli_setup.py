@@ -18,7 +18,7 @@ from connector.sandbox.options import (
     FAKE_SIGNING_KEY,
 )
 from connector.sandbox.server import running
-from connector.settings_files import read_dotenv
+from connector.settings.files import read_dotenv
 from tests.e2e.cli_runs import Machine, Terminal, free_port, sandbox_settings, wait_for
 
 KEYS = {

@@ -7,8 +7,8 @@ import pytest
 from pydantic import SecretStr
 
 from connector.errors import SettingsError
-from connector.settings import Connection
-from connector.settings_sources import Loaded, load
+from connector.settings.model import Connection
+from connector.settings.sources import Loaded, load
 
 # Two encryption keys, in the standard and in the URL-safe alphabet.
 KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="

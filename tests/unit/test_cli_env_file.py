@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.commands.env_file import changed, write
-from connector.settings_files import read_dotenv
+from connector.settings.files import read_dotenv
 
 OLD = """# keys of the test project
 KOJI_API_KEY=old   # trailing words

@@ -8,7 +8,7 @@ import pytest
 
 from connector.envelope import read_envelope, read_interview, shape
 from connector.models import Interview
-from connector.settings_values import ALIAS_FIELDS
+from connector.settings.types import ALIAS_FIELDS
 from tests.fixtures import load
 
 SECTIONS = ("data", "payload", "interview", "analysis", "respondent", "metadata")

@@ -11,11 +11,16 @@ from typing import TypeVar
 import pytest
 from pydantic import SecretStr
 
-from connector import local_files
 from connector.errors import SettingsError
-from connector.local_files import api_token, encryption_keys, key_file, open_sealer
 from connector.security.sealing import Sealer
-from connector.settings import Settings
+from connector.settings import key_files
+from connector.settings.key_files import (
+    api_token,
+    encryption_keys,
+    key_file,
+    open_sealer,
+)
+from connector.settings.model import Settings
 
 T = TypeVar("T")
 
@@ -101,14 +106,14 @@ def test_an_empty_file_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyP
     path = tmp_path / "api-token"
     path.touch()
     monkeypatch.setattr(
-        "connector.local_files.time.sleep", lambda _: path.write_text("written by the other\n")
+        "connector.settings.key_files.time.sleep", lambda _: path.write_text("written by the other\n")
     )
     assert api_token(beside(tmp_path))[0].get_secret_value() == "written by the other"
 
 
 def test_a_file_that_stays_empty_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "encryption-key").touch()
-    monkeypatch.setattr(local_files, "_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(key_files, "_PATIENCE_SECONDS", 0.0)
     with pytest.raises(SettingsError, match=r"encryption-key: is empty.*delete it"):
         encryption_keys(beside(tmp_path))
 

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from connector import __version__
 from connector.operations import OPERATIONS
-from connector.settings import Connection
+from connector.settings.model import Connection
 from connector.surfaces.annotations import kinds
 from connector.triggers import TRIGGERS
 from mcp_server.about import REGISTRY_NAME

@@ -8,7 +8,7 @@ from pydantic import SecretStr, ValidationError
 from sqlalchemy import make_url
 
 from connector.errors import SettingsError
-from connector.settings import Connection, Settings, require_startable
+from connector.settings.model import Connection, Settings, require_startable
 from tests.unit.settings_reading import KEY, Read, default, reading
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from connector.settings import Connection
+from connector.settings.model import Connection
 from tests.unit.settings_reading import Read, default, reading, refused, secret
 
 

@@ -6,8 +6,13 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from connector.settings import COHORTS, LAUNCH_DEFAULTS, Connection, Settings
-from connector.settings_sources import load
+from connector.settings.model import (
+    COHORTS,
+    LAUNCH_DEFAULTS,
+    Connection,
+    Settings,
+)
+from connector.settings.sources import load
 from tests.unit.settings_reading import KEY, OTHER_KEY, Read, default, reading, refused, secret
 
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from connector.settings import Settings
-from connector.settings_values import ALIAS_FIELDS
+from connector.settings.model import Settings
+from connector.settings.types import ALIAS_FIELDS
 from tests.unit.settings_reading import KEY, Read, reading, refused
 
 

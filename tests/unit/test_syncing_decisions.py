@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from connector.deciding import Decision, Verdict, decide
 from connector.models import Interview
-from connector.settings import Connection
+from connector.settings.model import Connection
 from connector.syncing import completion
 
 CONNECTION = Connection(koji_api_key=SecretStr("koji-key"), amplitude_api_key=SecretStr("amplitude-key"))

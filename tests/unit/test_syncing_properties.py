@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from connector.anonymity import is_nobodys, without_person
 from connector.models import Interview, Stage, SyncStatus
 from connector.ports import Sync
-from connector.settings import Connection
+from connector.settings.model import Connection
 from connector.syncing import Heard, Verdict, advance, decide, merge, replay
 
 NAMES = ("ada@example.com", "grace@example.com", "user-one")

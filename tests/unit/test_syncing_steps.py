@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from connector.anonymity import is_nobodys
 from connector.models import Interview, Stage, SyncStatus
 from connector.ports import Sync
-from connector.settings import Connection
+from connector.settings.model import Connection
 from connector.syncing import Heard, advance, heard_from_read, merge, read_delay, replay
 from tests.fixtures import load
 

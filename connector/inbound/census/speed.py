@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connector.settings import Connection
+from connector.settings.model import Connection
 
 WAIT_SECONDS = 6
 """How long a batch waits for its ends; what is stored by then and waits on counts as accepted."""

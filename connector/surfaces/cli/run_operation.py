@@ -17,7 +17,7 @@ from connector.operations import OPERATIONS
 from connector.operations.base import AnyOperation, Effect, Input, Output, WaitInput
 from connector.operations.execute import Executed, execute
 from connector.security.caller import COMMAND_LINE
-from connector.settings import Settings
+from connector.settings.model import Settings
 from connector.surfaces.cli.follow import Followed, forget_pauses
 from connector.surfaces.cli.parser import flag, operation_parser
 from connector.surfaces.cli.progress import watching

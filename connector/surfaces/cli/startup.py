@@ -9,8 +9,8 @@ from pathlib import Path
 from pydantic import BaseModel, SecretStr
 
 from connector import log
-from connector.settings import Settings
-from connector.settings_sources import load
+from connector.settings.model import Settings
+from connector.settings.sources import load
 from connector.surfaces.cli.terminal import say
 
 

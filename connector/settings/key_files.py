@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from connector.errors import SettingsError
 from connector.security.sealing import KEY_BYTES, Sealer, parse_key
-from connector.settings import Settings
+from connector.settings.model import Settings
 
 _PATIENCE_SECONDS = 2.0
 _PAUSE_SECONDS = 0.02

@@ -1,4 +1,4 @@
-"""The settings as one frozen value. Where they come from is in `connector.settings_sources`.
+"""The settings as one frozen value. Where they come from is in `connector.settings.sources`.
 
 Each field is the setting of the same name in lower case. Its description completes the sentence "must be …"
 and its example stands beside it when a value is refused.
@@ -18,7 +18,7 @@ from platformdirs import user_data_path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from connector.errors import SettingsError
-from connector.settings_values import (
+from connector.settings.types import (
     FROZEN_MAPPING,
     LOWER_CASE,
     SQLITE,

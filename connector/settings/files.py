@@ -13,9 +13,9 @@ from typing import Any
 
 from dotenv.parser import parse_stream
 
-from connector.settings import CONNECTION_NAME
-from connector.settings_refusal import refusal
-from connector.settings_values import is_set
+from connector.settings.model import CONNECTION_NAME
+from connector.settings.refusal import refusal
+from connector.settings.types import is_set
 
 CONFIG_VARIABLE = "CONNECTOR_CONFIG"
 

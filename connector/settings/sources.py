@@ -16,15 +16,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from connector.errors import SettingsError
-from connector.settings import (
-    COHORTS,
-    DEFAULT_CONNECTION,
-    LAUNCH_DEFAULTS,
-    Connection,
-    LaunchDefaults,
-    Settings,
-)
-from connector.settings_files import (
+from connector.settings.files import (
     CONFIG_VARIABLE,
     Document,
     read_document,
@@ -32,8 +24,16 @@ from connector.settings_files import (
     references,
     resolved,
 )
-from connector.settings_refusal import did_you_mean, one_line, refusal
-from connector.settings_values import is_set
+from connector.settings.model import (
+    COHORTS,
+    DEFAULT_CONNECTION,
+    LAUNCH_DEFAULTS,
+    Connection,
+    LaunchDefaults,
+    Settings,
+)
+from connector.settings.refusal import did_you_mean, one_line, refusal
+from connector.settings.types import is_set
 
 _PREFIXES = ("CONNECTOR_", "KOJI_", "AMPLITUDE_")
 

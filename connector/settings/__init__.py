@@ -1,0 +1,1 @@
+"""The settings: their types, their sources, one frozen object."""
