@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from connector.cohort_message import CohortMessage
-from connector.eligibility import Choice, Member
-from connector.inviting import LaunchOptions
+from connector.domain.launches.cohort_message import CohortMessage
+from connector.domain.launches.eligibility import Choice, Member
+from connector.domain.launches.launch import LaunchOptions
 from connector.launch_ports import KeyedMember
 
 if TYPE_CHECKING:  # which hands this protocol on in its context

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import httpx
 
+from connector.domain.launches.launch import Started
 from connector.errors import CredentialsRejected, UpstreamRejected, UpstreamUnavailable
-from connector.inviting import Started
 from connector.koji_answers import completed, json_object, quoted, started
 from connector.koji_refusals import (
     COMPLETE,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from connector.inviting import Started
+from connector.domain.launches.launch import Started
 from connector.text.values import text, word
 
 _LONGEST_QUOTE: Final = 120

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol
 
+from connector.domain.launches.launch import Started
 from connector.errors import CredentialsRejected, UpstreamRejected, UpstreamUnavailable
-from connector.inviting import Started
 from connector.ports import Clock, Ledger
 
 _SHARED_FOR = 2_000

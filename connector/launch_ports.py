@@ -5,8 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from connector.eligibility import Choice, Known, Member, Rules
-from connector.inviting import Handed, Invitation, InvitationState, Invited, Launch, LaunchStatus, Phase
+from connector.domain.launches.eligibility import (
+    Choice,
+    Known,
+    Member,
+    Rules,
+)
+from connector.domain.launches.launch import (
+    Handed,
+    Invitation,
+    InvitationState,
+    Invited,
+    Launch,
+    LaunchStatus,
+    Phase,
+)
 
 if TYPE_CHECKING:  # which hands these protocols on in its context
     from connector.ports import Lease, ListFilter, Pause

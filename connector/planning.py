@@ -7,10 +7,16 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, S
 from contextlib import aclosing
 from typing import ParamSpec, TypeVar
 
-from connector.compact_set import CompactSet
-from connector.eligibility import Known, Member, Rules, Selection, SkipReason
+from connector.domain.launches.compact_set import CompactSet
+from connector.domain.launches.eligibility import (
+    Known,
+    Member,
+    Rules,
+    Selection,
+    SkipReason,
+)
+from connector.domain.launches.launch import Launch
 from connector.errors import InvalidInput
-from connector.inviting import Launch
 from connector.launch_ports import KeyedMember
 from connector.ports import Context, Lease
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from connector.amplitude.answers import Answer
-from connector.callbacks import Callbacks
 from connector.cohort_ports import CohortMessages
-from connector.forgetting import Forgettings
-from connector.hooks import Hooks
-from connector.inviting import Cohort, Started
+from connector.domain.events.callback import Callbacks
+from connector.domain.events.event import Hooks
+from connector.domain.launches.launch import Cohort, Started
+from connector.domain.people.erasure import Forgettings
+from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.launch_ports import Invitations, Launches
-from connector.models import Interview, Stage, SyncStatus
 from connector.security.caller import OURSELVES, Caller
 from connector.settings.model import Connection, Settings
 

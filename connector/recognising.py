@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from connector.hearing import Heard
+from connector.domain.results.observation import Heard
 from connector.launch_ports import Invitations
 
 

@@ -8,9 +8,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from connector.hooks import Event, EventType
-from connector.inviting import Invitation, InvitationState, Launch, LaunchOptions, LaunchStatus
-from connector.models import Interview, SyncStatus
+from connector.domain.events.event import Event, EventType
+from connector.domain.launches.launch import (
+    Invitation,
+    InvitationState,
+    Launch,
+    LaunchOptions,
+    LaunchStatus,
+)
+from connector.domain.results.interview import Interview, SyncStatus
 from connector.operations.launches import InvitationItem, LaunchOutput, item, shown
 from connector.operations.receipts import SyncOutput, flat, time_text
 from connector.ports import Context, Sync

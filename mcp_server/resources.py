@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from mcp.shared.exceptions import MCPError
 from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, Resource, ResourceTemplate, TextResourceContents
 
+from connector.domain.results.mapping import EVENT_TYPE
 from connector.errors import ConnectorError, InvalidInput, NotFound
-from connector.mapping import EVENT_TYPE
 from connector.operations.base import AnyOperation, Output
 from connector.text.redaction import safe
 from mcp_server.answers import rendered

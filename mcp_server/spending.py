@@ -7,8 +7,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Final
 
-from connector.credits import cost
-from connector.inviting import Launch
+from connector.domain.launches.credits import cost
+from connector.domain.launches.launch import Launch
 from connector.operations.base import AnyOperation, Input, Output
 from connector.operations.launch_cohort_interviews import LAUNCH_COHORT_INTERVIEWS, LaunchInput
 from connector.operations.launches import LaunchOutput, find, key_pause

@@ -10,9 +10,9 @@ from itertools import count
 from typing import Any
 
 from connector.amplitude.answers import Answer, Kind
+from connector.domain.launches.launch import Started
+from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.errors import NotFound
-from connector.inviting import Started
-from connector.models import Interview, Stage, SyncStatus
 from connector.ports import Delivery, Settlement, Sync
 
 NOW = 1_790_000_000_000

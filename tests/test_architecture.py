@@ -155,7 +155,7 @@ def test_the_stand_ins_know_nothing_of_the_product_but_its_clock() -> None:
         "connector.operations",
         "connector.lanes",
         "connector.ledger",
-        "connector.syncing",
+        "connector.domain.results.transitions",
         "connector.app",
     )
     assert not [module(path) for path in inside("connector.sandbox") if reaches(path, *product)]
@@ -181,7 +181,9 @@ def test_what_a_model_is_shown_is_made_without_asking_anybody(name: str) -> None
 
 
 def test_ports_and_models_import_no_adapter() -> None:
-    for path in inside("connector.ports", "connector.models", "connector.settings", "connector.errors"):
+    for path in inside(
+        "connector.ports", "connector.domain.results.interview", "connector.settings", "connector.errors"
+    ):
         assert not reaches(path, *ADAPTERS, "httpx", "starlette", "sqlalchemy", "mcp")
 
 

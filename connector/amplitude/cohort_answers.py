@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote, urljoin, urlsplit
 
+from connector.domain.launches.launch import Cohort
 from connector.errors import (
     ConnectorError,
     CredentialsRejected,
@@ -17,7 +18,6 @@ from connector.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from connector.inviting import Cohort
 from connector.net.retry_after import retry_after_seconds
 
 DEFAULT_WAIT: Final = 60

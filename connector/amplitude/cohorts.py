@@ -12,8 +12,8 @@ import httpx
 
 from connector.amplitude import cohort_answers as answers
 from connector.amplitude.cohort_file import CohortFile
+from connector.domain.launches.launch import Cohort
 from connector.errors import UpstreamUnavailable
-from connector.inviting import Cohort
 from connector.net.client import (
     Reply,
     call,

@@ -9,7 +9,12 @@ from typing import Any
 
 from connector.commands.demo_calls import Calls
 from connector.commands.demo_story import acknowledged_webhooks
-from connector.mapping import EVENT_TYPE, IDENTIFY_TYPE, event_insert_id, identify_insert_id
+from connector.domain.results.mapping import (
+    EVENT_TYPE,
+    IDENTIFY_TYPE,
+    event_insert_id,
+    identify_insert_id,
+)
 from connector.settings.model import Connection
 
 Webhook = tuple[str, str]

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any, Final
 
 from connector.commands.demo_calls import Calls
-from connector.mapping import EVENT_TYPE
+from connector.domain.results.mapping import EVENT_TYPE
 from connector.sandbox.respondents import Respondent, study
 from connector.sandbox.study import COHORT_ID
 from connector.settings.model import Connection

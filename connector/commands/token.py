@@ -10,8 +10,8 @@ from argparse import Namespace
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from connector.app import build
+from connector.domain.results.mapping import iso
 from connector.errors import Conflict, InvalidInput, NotFound
-from connector.mapping import iso
 from connector.ports import Context, Token
 from connector.security.caller import RESERVED_NAMES, SCOPES
 from connector.settings.model import Settings

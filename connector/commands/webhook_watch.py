@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from connector.models import SyncStatus
+from connector.domain.results.interview import SyncStatus
 from connector.operations.base import Input
 from connector.operations.check_connection import CHECK_CONNECTION
 from connector.ports import Context, Delivery

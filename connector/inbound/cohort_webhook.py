@@ -14,7 +14,14 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from connector.cohort_message import CohortMessage, Head, digest_of, head_of, members_of, pieces_of
+from connector.domain.launches.cohort_message import (
+    CohortMessage,
+    Head,
+    digest_of,
+    head_of,
+    members_of,
+    pieces_of,
+)
 from connector.errors import InvalidInput, StoreUnavailable
 from connector.inbound.exchange import Exchange
 from connector.ports import Context

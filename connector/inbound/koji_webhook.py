@@ -11,7 +11,7 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from connector.envelope import Envelope, read_envelope
+from connector.domain.results.koji_fields import Envelope, read_envelope
 from connector.errors import StoreUnavailable
 from connector.inbound.exchange import Exchange, Headers
 from connector.inbound.refusals import Refusals

@@ -8,12 +8,12 @@ from typing import Any
 import structlog
 
 from connector.amplitude.answers import Answer, Kind
-from connector.forgetting import Unset
+from connector.domain.people.erasure import Unset
+from connector.domain.results.interview import Stage, SyncStatus
+from connector.domain.results.mapping import unset
 from connector.lanes.base import CREDENTIAL_WAIT, backoff
 from connector.lanes.packing import by_user_rate, events_of, parts
 from connector.lanes.settling import accepted, attempt_of, back, pending, settlement
-from connector.mapping import unset
-from connector.models import Stage, SyncStatus
 from connector.ports import Amplitude, Context, Lease, Outgoing, Settlement
 
 LARGEST_BATCH = 500

@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from connector.callbacks import Callback, Result, secret_of
+from connector.domain.events.callback import Callback, Result, secret_of
 from connector.errors import Conflict, StoreUnavailable
 from connector.lanes.delivering import Letter, deliver
 from connector.lanes.tasks import Tasks

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from connector.cohort_message import CohortMessage
-from connector.compact_set import CompactSet
-from connector.eligibility import Member, Rules, Selection
-from connector.inviting import LaunchOptions
+from connector.domain.launches.cohort_message import CohortMessage
+from connector.domain.launches.compact_set import CompactSet
+from connector.domain.launches.eligibility import Member, Rules, Selection
+from connector.domain.launches.launch import LaunchOptions
 from connector.launch_ports import KeyedMember
 from connector.planning import CHUNK, aside, teaches
 from connector.ports import Context, Lease

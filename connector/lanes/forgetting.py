@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connector.forgetting import rules_of
+from connector.domain.people.erasure import rules_of
 from connector.ports import Context, Lease
 
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 import structlog
 
 from connector import triggers
+from connector.domain.events.event import Delivery, Hook, Settled
 from connector.errors import Conflict, StoreUnavailable
-from connector.hooks import Delivery, Hook, Settled
 from connector.lanes.delivering import Letter, deliver
 from connector.lanes.tasks import Tasks
 from connector.net.target_client import TargetClient

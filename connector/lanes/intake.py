@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from connector.envelope import read_interview
-from connector.models import Interview, Stage
+from connector.domain.results.interview import Interview, Stage
+from connector.domain.results.koji_fields import read_interview
+from connector.domain.results.transitions import Heard, advance
 from connector.ports import Context, Delivery, Lease, Sync
 from connector.recognising import recognised
 from connector.settings.model import Connection
-from connector.syncing import Heard, advance
 from connector.text.json import loads
 
 BATCH = 128  # bodies have up to 1 MiB, and webhooks wait for the commit that decides over a batch

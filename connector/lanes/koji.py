@@ -6,12 +6,12 @@ kept for launches.
 
 from __future__ import annotations
 
-from connector.inviting import Invitation
+from connector.domain.launches.launch import Invitation
+from connector.domain.results.interview import Stage
 from connector.lanes.koji_reads import Reads
 from connector.lanes.koji_rest import Rest
 from connector.lanes.koji_silent import Silent
 from connector.lanes.koji_starts import Starts
-from connector.models import Stage
 from connector.ports import Context, Koji, Lease
 
 _BATCH = 20

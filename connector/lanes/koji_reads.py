@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from connector.domain.results.interview import Stage, SyncStatus
+from connector.domain.results.transitions import advance, heard_from_read
 from connector.errors import CredentialsRejected, NotFound, UpstreamRejected, UpstreamUnavailable
 from connector.lanes.koji_rest import PAUSES, Rest
-from connector.models import Stage, SyncStatus
 from connector.ports import Context, Koji, Lease, Sync
 from connector.recognising import recognised
-from connector.syncing import advance, heard_from_read
 
 _HOLDS_NOBODY_AFTER = 5  # failed reads; the rest of its backfill then goes without it
 

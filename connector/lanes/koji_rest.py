@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import structlog
 
+from connector.domain.launches.launch import AWAY, KOJI_REDIRECT, KOJI_UNREACHABLE
 from connector.errors import ConnectorError, UpstreamUnavailable
-from connector.inviting import AWAY, KOJI_REDIRECT, KOJI_UNREACHABLE
 from connector.lanes.base import CREDENTIAL_WAIT, backoff
 from connector.ports import Context, Pause
 

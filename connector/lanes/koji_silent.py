@@ -8,14 +8,14 @@ from typing import Any
 
 import structlog
 
+from connector.domain.launches.launch import Invitation
+from connector.domain.launches.start import next_poll
+from connector.domain.results.observation import Heard
+from connector.domain.results.transitions import advance, heard_from_read
 from connector.errors import ConnectorError, CredentialsRejected, NotFound, UpstreamUnavailable
-from connector.hearing import Heard
-from connector.inviting import Invitation
 from connector.lanes.koji_rest import PAUSES, Rest
 from connector.ports import Context, Koji, Lease, Sync
 from connector.recognising import recognised
-from connector.starting import next_poll
-from connector.syncing import advance, heard_from_read
 
 _APART = 12_000  # at most five a minute
 _TRY_AGAIN = 600_000

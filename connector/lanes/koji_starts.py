@@ -6,7 +6,9 @@ import uuid
 
 import structlog
 
-from connector.credits import cost, launch_lane, next_day
+from connector.domain.launches.credits import cost, launch_lane, next_day
+from connector.domain.launches.launch import Invitation, Launch
+from connector.domain.launches.start import body_of, handed, people_a_day
 from connector.errors import (
     ConnectorError,
     CredentialsRejected,
@@ -15,10 +17,8 @@ from connector.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from connector.inviting import Invitation, Launch
 from connector.lanes.koji_rest import PAUSES, Rest
 from connector.ports import Context, Koji, Lease
-from connector.starting import body_of, handed, people_a_day
 
 _MOST_IN_DOUBT = 2
 _log = structlog.get_logger(__name__)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from connector.credits import cost, next_day
-from connector.inviting import Invitation
+from connector.domain.launches.credits import cost, next_day
+from connector.domain.launches.launch import Invitation
+from connector.domain.launches.start import handed_a_link, people_a_day
 from connector.ports import Context, Lease
-from connector.starting import handed_a_link, people_a_day
 
 _BATCH = 100
 

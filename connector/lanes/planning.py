@@ -8,7 +8,8 @@ from contextlib import aclosing
 import structlog
 
 from connector import planning
-from connector.eligibility import Member, member
+from connector.domain.launches.eligibility import Member, member
+from connector.domain.launches.launch import Launch, Phase
 from connector.errors import (
     ConnectorError,
     CredentialsRejected,
@@ -18,7 +19,6 @@ from connector.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from connector.inviting import Launch, Phase
 from connector.ports import AmplitudeCohorts, Context, Lease
 
 _PLAN_KEPT = 3_600_000

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from connector.amplitude.answers import Answer
-from connector.models import SyncStatus
+from connector.domain.results.interview import SyncStatus
 from connector.ports import Outgoing, Settlement
 
 

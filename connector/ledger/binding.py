@@ -8,13 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, case, select, update
 
-from connector.inviting import Invitation, InvitationState, Invited
+from connector.domain.launches.launch import Invitation, InvitationState, Invited
+from connector.domain.launches.start import SCHEDULE
 from connector.ledger.batch import storable
 from connector.ledger.launch_rows import finish, load_invitation, move, select_invitations
 from connector.ledger.people import is_gone
 from connector.ledger.schema import invitation, launch
 from connector.ports import Sync
-from connector.starting import SCHEDULE
 from connector.text.json import loads
 
 _OURS = re.compile(r"inv_[0-9a-f]{32}")

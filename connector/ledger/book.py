@@ -10,7 +10,8 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, text
 
-from connector.anonymity import is_nobodys
+from connector.domain.results.anonymity import is_nobodys
+from connector.domain.results.interview import Stage
 from connector.ledger import (
     answers,
     auditing,
@@ -40,7 +41,6 @@ from connector.ledger.launch_book import InvitationBook, LaunchBook
 from connector.ledger.reader import Reader
 from connector.ledger.recent import Recent
 from connector.ledger.writer import Writer
-from connector.models import Stage
 from connector.ports import (
     AuditEntry,
     AuditFilter,

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert_postgres
 from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
 
-from connector.callbacks import Callback
+from connector.domain.events.callback import Callback
 from connector.ledger import leases
 from connector.ledger.keys import Open, Seal
 from connector.ledger.schema import callback

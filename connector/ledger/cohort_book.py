@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from connector.cohort_message import CohortMessage
-from connector.eligibility import Choice, Member, SkipReason
-from connector.inviting import LaunchOptions
+from connector.domain.launches.cohort_message import CohortMessage
+from connector.domain.launches.eligibility import Choice, Member, SkipReason
+from connector.domain.launches.launch import LaunchOptions
 from connector.launch_ports import KeyedMember
 from connector.ledger import cohort_people, cohorts, leases
 from connector.ledger.keys import keyed_hash

@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
-from connector.cohort_message import CohortMessage
-from connector.credits import day_of
-from connector.eligibility import FORGOTTEN, Choice, SkipReason
-from connector.hooks import EventType
-from connector.inviting import Launch, LaunchOptions, LaunchStatus
+from connector.domain.events.event import EventType
+from connector.domain.launches.cohort_message import CohortMessage
+from connector.domain.launches.credits import day_of
+from connector.domain.launches.eligibility import FORGOTTEN, Choice, SkipReason
+from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus
 from connector.launch_ports import KeyedMember
 from connector.ledger import cohorts, people
 from connector.ledger.batch import Batch

@@ -9,9 +9,9 @@ from dataclasses import replace
 from sqlalchemy import Connection, case, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from connector.cohort_message import CohortMessage
-from connector.eligibility import Member
-from connector.inviting import Launch, LaunchOptions, LaunchStatus
+from connector.domain.launches.cohort_message import CohortMessage
+from connector.domain.launches.eligibility import Member
+from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus
 from connector.ledger.batch import Batch, storable
 from connector.ledger.launch_rows import dump_launch, load_launch
 from connector.ledger.schema import cohort_message, cohort_piece, cohort_told, launch

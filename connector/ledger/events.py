@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, exists, select
 
-from connector.anonymity import day_of
-from connector.deciding import ANONYMOUS
-from connector.hooks import EventType
+from connector.domain.events.event import EventType
+from connector.domain.results.anonymity import day_of
+from connector.domain.results.decision import ANONYMOUS
+from connector.domain.results.interview import SyncStatus
 from connector.ledger.batch import Batch
 from connector.ledger.schema import event, hook_delivery
-from connector.models import SyncStatus
 from connector.text.json import dumps
 
 _INSERT = Batch(

@@ -9,10 +9,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, or_, select, update
 
-from connector.eligibility import FORGOTTEN, Member, SkipReason
-from connector.forgetting import Rules
-from connector.identity import unusable
-from connector.inviting import InvitationState
+from connector.domain.launches.eligibility import FORGOTTEN, Member, SkipReason
+from connector.domain.launches.launch import InvitationState
+from connector.domain.launches.start import SCHEDULE
+from connector.domain.people.erasure import Rules
+from connector.domain.people.mentions import Names
+from connector.domain.results.amplitude_user import unusable
+from connector.domain.results.transitions import suppress
 from connector.ledger import inbox, syncs
 from connector.ledger.batch import Batch, storable
 from connector.ledger.binding import is_ours
@@ -32,10 +35,7 @@ from connector.ledger.schema import (
 )
 from connector.ledger.schema import inbox as inbox_table
 from connector.ledger.schema import sync as sync_table
-from connector.naming import Names
 from connector.ports import Sync
-from connector.starting import SCHEDULE
-from connector.syncing import suppress
 from connector.text.json import dumps, loads
 
 _PATTERNS = 200  # at once: SQLite takes no condition of more than 1,000 parts

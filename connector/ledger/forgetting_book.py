@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from connector.eligibility import Member
-from connector.forgetting import Forgetting, Rules, Unset
+from connector.domain.launches.eligibility import Member
+from connector.domain.people.erasure import Forgetting, Rules, Unset
+from connector.domain.results.interview import Interview
 from connector.ledger import leases
 from connector.ledger.dialect import empty_log
 from connector.ledger.forgetting import Person, forget, in_flight
@@ -19,7 +20,6 @@ from connector.ledger.respondents import is_forgotten
 from connector.ledger.schema import forgetting as table
 from connector.ledger.schema import inbox, run
 from connector.ledger.store import Store
-from connector.models import Interview
 from connector.ports import Lease
 from connector.text.json import dumps, loads
 

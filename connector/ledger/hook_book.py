@@ -7,7 +7,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, update
 
-from connector.hooks import Delivery, Event, EventType, Hook, Settled
+from connector.domain.events.event import (
+    Delivery,
+    Event,
+    EventType,
+    Hook,
+    Settled,
+)
 from connector.ledger import leases
 from connector.ledger.batch import Batch
 from connector.ledger.keys import Open, Seal

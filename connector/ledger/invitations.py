@@ -7,10 +7,15 @@ from typing import Any
 
 from sqlalchemy import Connection, exists, func, select, text, update
 
-from connector.anonymity import is_nobodys
-from connector.credits import day_of, launch_lane
-from connector.hooks import EventType
-from connector.inviting import Handed, Invitation, InvitationState, LaunchStatus
+from connector.domain.events.event import EventType
+from connector.domain.launches.credits import day_of, launch_lane
+from connector.domain.launches.launch import (
+    Handed,
+    Invitation,
+    InvitationState,
+    LaunchStatus,
+)
+from connector.domain.results.anonymity import is_nobodys
 from connector.ledger import events, people
 from connector.ledger.batch import storable
 from connector.ledger.binding import unbind

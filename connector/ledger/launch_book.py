@@ -7,8 +7,21 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from connector.eligibility import Choice, Known, Member, Rules, SkipReason
-from connector.inviting import Handed, Invitation, InvitationState, Invited, Launch, Phase
+from connector.domain.launches.eligibility import (
+    Choice,
+    Known,
+    Member,
+    Rules,
+    SkipReason,
+)
+from connector.domain.launches.launch import (
+    Handed,
+    Invitation,
+    InvitationState,
+    Invited,
+    Launch,
+    Phase,
+)
 from connector.launch_ports import KeyedMember
 from connector.ledger import binding, invitations, launches, leases, pauses, people, planning
 from connector.ledger.dialect import lock_people

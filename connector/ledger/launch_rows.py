@@ -7,8 +7,15 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, select, update
 
-from connector.hooks import EventType
-from connector.inviting import Invitation, InvitationState, Launch, LaunchOptions, LaunchStatus, Phase
+from connector.domain.events.event import EventType
+from connector.domain.launches.launch import (
+    Invitation,
+    InvitationState,
+    Launch,
+    LaunchOptions,
+    LaunchStatus,
+    Phase,
+)
 from connector.ledger import events
 from connector.ledger.batch import storable
 from connector.ledger.schema import invitation, launch

@@ -7,7 +7,13 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, literal, select, tuple_, update
 
-from connector.inviting import Invitation, InvitationState, Launch, LaunchStatus, Phase
+from connector.domain.launches.launch import (
+    Invitation,
+    InvitationState,
+    Launch,
+    LaunchStatus,
+    Phase,
+)
 from connector.ledger.batch import fetch, storable
 from connector.ledger.cohort_people import approve
 from connector.ledger.launch_rows import (

@@ -11,9 +11,9 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, select, update
 
-from connector.credits import day_start, next_day
-from connector.hooks import EventType
-from connector.inviting import DAILY_CREDITS, KOJI_UNREACHABLE, LaunchStatus
+from connector.domain.events.event import EventType
+from connector.domain.launches.credits import day_start, next_day
+from connector.domain.launches.launch import DAILY_CREDITS, KOJI_UNREACHABLE, LaunchStatus
 from connector.ledger import leases
 from connector.ledger.launch_rows import tell_launch
 from connector.ledger.schema import event, launch

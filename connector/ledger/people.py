@@ -8,7 +8,14 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, exists, update
 
-from connector.eligibility import FORGOTTEN, Choice, Known, Member, Standing, aliases
+from connector.domain.launches.eligibility import (
+    FORGOTTEN,
+    Choice,
+    Known,
+    Member,
+    Standing,
+    aliases,
+)
 from connector.ledger.batch import Batch
 from connector.ledger.schema import alias, invitation
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from connector.eligibility import (
+from connector.domain.launches.eligibility import (
     FORGOTTEN,
     MOST_EXAMPLES,
     Choice,
@@ -20,7 +20,12 @@ from connector.eligibility import (
     held,
     is_example,
 )
-from connector.inviting import InvitationState, Launch, LaunchStatus, Phase
+from connector.domain.launches.launch import (
+    InvitationState,
+    Launch,
+    LaunchStatus,
+    Phase,
+)
 from connector.ledger import people
 from connector.ledger.batch import Batch, storable
 from connector.ledger.dialect import lock_people

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select, update
 
-from connector.anonymity import is_nobodys
-from connector.deciding import ANONYMOUS, SUPPRESSED
+from connector.domain.results.anonymity import is_nobodys
+from connector.domain.results.decision import ANONYMOUS, SUPPRESSED
+from connector.domain.results.interview import Interview
 from connector.ledger.batch import Batch, fetch
 from connector.ledger.rows import dump_facts, load_facts
 from connector.ledger.schema import invitation, launch, sync
 from connector.ledger.syncs import KEY
-from connector.models import Interview
 
 _FORGET = Batch(
     "UPDATE sync SET {changes}, user_id = NULL, identify = NULL, event = NULL, attempts = NULL "

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, and_, select
 
-from connector.eligibility import FORGOTTEN, Member
+from connector.domain.launches.eligibility import FORGOTTEN, Member
+from connector.domain.results.interview import Interview
+from connector.domain.results.transitions import suppress
 from connector.ledger.batch import Batch
 from connector.ledger.binding import is_ours
 from connector.ledger.people import alias_keys, forgotten
 from connector.ledger.schema import alias, invitation, sync
 from connector.ledger.syncs import KEY, load
-from connector.models import Interview
 from connector.ports import Sync
-from connector.syncing import suppress
 
 UNKNOWN = 0
 """The respondent of a row that was stored before this column was."""

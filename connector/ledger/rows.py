@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from connector.models import Interview, Stage, SyncStatus
+from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.ports import Sync
 from connector.text.json import dumps, loads
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, select, update
 
+from connector.domain.results.interview import Stage, SyncStatus
 from connector.ledger.batch import Batch
 from connector.ledger.schema import forgetting, run, run_item, sync
-from connector.models import Stage, SyncStatus
 from connector.ports import RunProgress
 
 ORPHANED_AFTER = 600_000

@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from connector.anonymity import is_nobodys, without_person
+from connector.domain.results.anonymity import is_nobodys, without_person
+from connector.domain.results.interview import Stage, SyncStatus
 from connector.ledger import counters, events
 from connector.ledger.batch import Batch, Row, fetch
 from connector.ledger.counters import Place
 from connector.ledger.rows import dump_attempts, load_sync
 from connector.ledger.schema import sync as table
 from connector.ledger.syncs import KEY, Key, all_columns, load, save
-from connector.models import Stage, SyncStatus
 from connector.ports import Outgoing, Settlement, Sync
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, literal, select, tuple_
 
+from connector.domain.results.interview import Stage
 from connector.ledger import counters, events
 from connector.ledger.batch import Batch, fetch
 from connector.ledger.counters import Place
 from connector.ledger.dialect import TryAgainError
 from connector.ledger.rows import SYNC_COLUMNS, dump_sync, load_sync
 from connector.ledger.schema import sync as table
-from connector.models import Stage
 from connector.ports import ListFilter, Sync
 
 Key = tuple[str, str]

@@ -10,13 +10,13 @@ from functools import partial
 
 from pydantic import Field
 
-from connector.envelope import read_envelope, read_interview, read_time
+from connector.domain.results.interview import Interview, Stage, SyncStatus
+from connector.domain.results.koji_fields import read_envelope, read_interview, read_time
+from connector.domain.results.transitions import Heard, advance
 from connector.errors import FieldError, InvalidInput, NotConfigured
-from connector.models import Interview, Stage, SyncStatus
 from connector.operations.base import Effect, Operation, WaitInput
 from connector.operations.runs import RunOutput, chunks, new_run_id, until_finished
 from connector.ports import Context, Delivery, Sync
-from connector.syncing import Heard, advance
 
 _COLUMNS = ("interview_id", "completed_at", "email")
 _MOST = 100_000

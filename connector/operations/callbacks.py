@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from pydantic import TypeAdapter
 
-from connector.callbacks import Callback, Result, secret_of
+from connector.domain.events.callback import Callback, Result, secret_of
 from connector.errors import NotFound
 from connector.operations.base import AnyOperation, Input, Output, WaitInput
 from connector.operations.following import present

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field
 
-from connector.envelope import shape
-from connector.mapping import iso
-from connector.models import Stage
+from connector.domain.results.interview import Stage
+from connector.domain.results.koji_fields import shape
+from connector.domain.results.mapping import iso
 from connector.operations.base import Effect, Input, Operation, Output
 from connector.operations.credential_checks import Check, credential_checks
 from connector.operations.launch_checks import launch_checks

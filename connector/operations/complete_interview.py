@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from connector.envelope import read_interview
+from connector.domain.results.koji_fields import read_interview
 from connector.errors import Conflict, CredentialsRejected, NotConfigured
 from connector.operations.base import Effect, EffectInput, Operation, Output
 from connector.ports import Context

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from connector.eligibility import member
+from connector.domain.launches.eligibility import member
+from connector.domain.people.erasure import FORGET_RESPONDENT as NAME
+from connector.domain.people.erasure import rules_of
 from connector.errors import InvalidInput
-from connector.forgetting import FORGET_RESPONDENT as NAME
-from connector.forgetting import rules_of
 from connector.operations.base import Effect, Operation, WaitInput
 from connector.operations.runs import RunOutput, new_run_id, until_finished
 from connector.ports import Context

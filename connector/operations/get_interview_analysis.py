@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from connector.anonymity import is_nobodys
-from connector.deciding import SUPPRESSED
-from connector.envelope import read_interview
+from connector.domain.results.amplitude_user import whose
+from connector.domain.results.anonymity import is_nobodys
+from connector.domain.results.decision import SUPPRESSED
+from connector.domain.results.interview import Interview
+from connector.domain.results.koji_fields import read_interview
 from connector.errors import InvalidInput, NotConfigured, UpstreamUnavailable
-from connector.identity import whose
-from connector.models import Interview
 from connector.operations.base import Effect, Input, Operation, Output
 from connector.ports import Context, Sync
 from connector.settings.model import Connection

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from connector.domain.launches.launch import InvitationState
 from connector.errors import InvalidInput
-from connector.inviting import InvitationState
 from connector.operations.base import Effect, ListInput, Operation
 from connector.operations.launches import INVITED, LaunchOutput, find, shown
 from connector.ports import Context

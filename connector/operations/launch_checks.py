@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from connector.mapping import iso
+from connector.domain.launches.start import has_no_link
+from connector.domain.results.mapping import iso
 from connector.operations.credential_checks import Check
 from connector.planning import MONTH, MOST_A_MONTH, MOST_IN_TEN_MINUTES, TEN_MINUTES
 from connector.ports import Context, ListFilter
 from connector.settings.model import DEFAULT_CONNECTION, Connection
-from connector.starting import has_no_link
 
 _LOOKED_AT = 50
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from connector import planning
+from connector.domain.launches.launch import Launch, LaunchStatus, Phase
 from connector.errors import Conflict, InvalidInput, NotFound
-from connector.inviting import Launch, LaunchStatus, Phase
 from connector.operations.base import Effect, Operation
 from connector.operations.launch_requests import CohortOptions, require_koji
 from connector.operations.launches import LaunchOutput, failure_of, launch_id_of, recall, shown, until

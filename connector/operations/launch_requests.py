@@ -9,13 +9,18 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from connector import planning
-from connector.eligibility import Member, is_email, member
+from connector.domain.launches.eligibility import Member, is_email, member
+from connector.domain.launches.launch import (
+    Launch,
+    LaunchOptions,
+    LaunchStatus,
+    Phase,
+)
+from connector.domain.launches.start import has_no_link
 from connector.errors import ConnectorError, FieldError, InvalidInput, NotConfigured
-from connector.inviting import Launch, LaunchOptions, LaunchStatus, Phase
 from connector.operations.base import WaitInput
 from connector.ports import Context
 from connector.settings.model import Connection
-from connector.starting import has_no_link
 
 _KEY_KEPT = 7 * 86_400_000
 _DIRECTLY = 500  # members over whom the call itself decides; more are left to the planning lane

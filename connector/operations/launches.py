@@ -8,7 +8,17 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from connector.credits import cost, launch_lane, next_day
+from connector.domain.launches.credits import cost, launch_lane, next_day
+from connector.domain.launches.launch import (
+    AWAY,
+    DAILY_CREDITS,
+    KOJI_UNREACHABLE,
+    Invitation,
+    InvitationState,
+    Launch,
+    LaunchStatus,
+)
+from connector.domain.launches.start import has_no_link, people_a_day
 from connector.errors import (
     Conflict,
     ConnectorError,
@@ -19,20 +29,10 @@ from connector.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from connector.inviting import (
-    AWAY,
-    DAILY_CREDITS,
-    KOJI_UNREACHABLE,
-    Invitation,
-    InvitationState,
-    Launch,
-    LaunchStatus,
-)
 from connector.operations.base import Input, Output
 from connector.operations.receipts import time_text
 from connector.operations.status_url import status_url
 from connector.ports import Context
-from connector.starting import has_no_link, people_a_day
 
 INVITED = (InvitationState.STARTED, InvitationState.COMPLETED, InvitationState.EXPIRED)
 SHOWN = 50

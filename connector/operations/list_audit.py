@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from connector.domain.results.mapping import iso
 from connector.errors import InvalidInput
-from connector.mapping import iso
 from connector.operations.base import Effect, ListInput, Operation, Output
 from connector.operations.times import bound
 from connector.ports import AuditEntry, AuditFilter, Context

@@ -6,14 +6,20 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from connector.domain.results.interview import SyncStatus
+from connector.domain.results.transitions import (
+    Heard,
+    Verdict,
+    advance,
+    heard_from_read,
+    suppress,
+)
 from connector.errors import NotConfigured, NotFound
-from connector.models import SyncStatus
 from connector.operations.base import Effect, Operation, Output
 from connector.operations.receipts import AmplitudeRequest, request
 from connector.operations.sync_inputs import InterviewInput
 from connector.ports import Context, Sync
 from connector.recognising import recognised
-from connector.syncing import Heard, Verdict, advance, heard_from_read, suppress
 
 PATIENCE = 8.0
 

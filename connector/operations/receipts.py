@@ -8,8 +8,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from connector.domain.results.mapping import (
+    EVENT_TYPE,
+    event_insert_id,
+    identify_insert_id,
+    iso,
+)
 from connector.errors import ConnectorError, InvalidInput, NotFound, OutcomeUnknown, UpstreamRejected
-from connector.mapping import EVENT_TYPE, event_insert_id, identify_insert_id, iso
 from connector.operations.base import Output
 from connector.ports import Delivery, Sync
 from connector.settings.model import Connection

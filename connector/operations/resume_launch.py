@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from connector.domain.launches.launch import LaunchStatus
 from connector.errors import Conflict
-from connector.inviting import LaunchStatus
 from connector.operations.base import Effect, Operation, WaitInput
 from connector.operations.launches import LaunchOutput, find, recall, shown, until
 from connector.ports import Context

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from connector.deciding import SUPPRESSED
-from connector.forgetting import FORGET_RESPONDENT, done, left_to_people
-from connector.models import Stage
+from connector.domain.people.erasure import FORGET_RESPONDENT, done, left_to_people
+from connector.domain.results.decision import SUPPRESSED
+from connector.domain.results.interview import Stage
 from connector.operations.base import Output
 from connector.ports import Context, RunProgress
 

@@ -6,9 +6,23 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from connector.eligibility import Member, Rules, SkipReason, held, is_email, member
+from connector.domain.launches.eligibility import (
+    Member,
+    Rules,
+    SkipReason,
+    held,
+    is_email,
+    member,
+)
+from connector.domain.launches.launch import (
+    Invitation,
+    InvitationState,
+    Launch,
+    LaunchOptions,
+    LaunchStatus,
+    Phase,
+)
 from connector.errors import Conflict, ConnectorError, InvalidInput, UpstreamRejected
-from connector.inviting import Invitation, InvitationState, Launch, LaunchOptions, LaunchStatus, Phase
 from connector.operations.base import Effect, Operation, Output
 from connector.operations.launch_requests import (
     PersonOptions,

@@ -7,13 +7,18 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from connector.envelope import read_envelope, read_interview, read_time, split_themes
+from connector.domain.results.interview import Interview
+from connector.domain.results.koji_fields import (
+    read_envelope,
+    read_interview,
+    read_time,
+    split_themes,
+)
+from connector.domain.results.transitions import Heard
 from connector.errors import InvalidInput
-from connector.models import Interview
 from connector.operations.base import Input
 from connector.ports import Delivery
 from connector.settings.model import Connection
-from connector.syncing import Heard
 
 _VALUES = ("themes", "sentiment", "quality_score", "respondent_email", "transcript_url", "completed_at")
 

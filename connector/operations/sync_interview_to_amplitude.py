@@ -6,9 +6,16 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from connector.deciding import ANONYMOUS
+from connector.domain.results.decision import ANONYMOUS
+from connector.domain.results.interview import Stage, SyncStatus
+from connector.domain.results.transitions import (
+    Heard,
+    Verdict,
+    advance,
+    decide,
+    replay,
+)
 from connector.errors import NotConfigured
-from connector.models import Stage, SyncStatus
 from connector.operations.base import Effect, Operation, WaitInput
 from connector.operations.preview_interview_sync import PreviewOutput, preview
 from connector.operations.receipts import SyncOutput, flat
@@ -16,7 +23,6 @@ from connector.operations.sync_inputs import InterviewInput
 from connector.operations.waiting import until_ended
 from connector.ports import Context, Sync
 from connector.recognising import recognised
-from connector.syncing import Heard, Verdict, advance, decide, replay
 
 _DEDUPLICATED_FOR = 7 * 86_400_000
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connector.envelope import read_time
+from connector.domain.results.koji_fields import read_time
 from connector.errors import InvalidInput
 
 

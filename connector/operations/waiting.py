@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from connector.domain.results.interview import Stage
 from connector.errors import CredentialsRejected, UpstreamRejected
-from connector.models import Stage
 from connector.operations.receipts import flat
 from connector.ports import Context, Sync
 

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SecretStr
 
-from connector.links import NAMES, needs
-from connector.models import Interview
+from connector.domain.launches.respondent_link import NAMES, needs
+from connector.domain.results.interview import Interview
 from connector.security.sealing import parse_key
 
 SQLITE = "sqlite:///"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from connector import triggers
-from connector.hooks import EventType
+from connector.domain.events.event import EventType
 from connector.operations.check_connection import CheckOutput
 from connector.operations.complete_interview import CompleteOutput
 from connector.operations.get_interview_analysis import AnalysisOutput

@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from connector.domain.events.event import EventType, Hook
+from connector.domain.results.mapping import iso
 from connector.errors import FieldError, Forbidden, InvalidInput, NotFound
-from connector.hooks import EventType, Hook
-from connector.mapping import iso
 from connector.operations.audited import Entry, entered
 from connector.operations.base import Effect
 from connector.ports import Context

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from connector.hooks import EventType
+from connector.domain.events.event import EventType
 from connector.surfaces.hooks import Delivery, Replayed, Subscribe, Subscribed, Subscription
 from connector.surfaces.polls import Poll
 from connector.surfaces.schema_words import REF, nullable

@@ -10,10 +10,10 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from connector.clock import SystemClock
-from connector.eligibility import Member
-from connector.forgetting import Rules
+from connector.domain.launches.eligibility import Member
+from connector.domain.people.erasure import Rules
+from connector.domain.results.interview import Interview, SyncStatus
 from connector.ledger.book import Book, open_book
-from connector.models import Interview, SyncStatus
 from connector.ports import Sync
 from connector.security.sealing import Sealer
 from tests.bench.filling import ALIASES, INBOX, INVITATIONS, SYNCS

@@ -15,8 +15,13 @@ from connector import planning
 from connector.amplitude.cohort_file import CohortFile
 from connector.clock import SystemClock
 from connector.commands.serve import spare_the_collector
-from connector.eligibility import Member, member
-from connector.inviting import Launch, LaunchOptions, LaunchStatus, Phase
+from connector.domain.launches.eligibility import Member, member
+from connector.domain.launches.launch import (
+    Launch,
+    LaunchOptions,
+    LaunchStatus,
+    Phase,
+)
 from connector.ledger.book import Book, open_book
 from connector.net.target_client import Targets
 from connector.ports import Context

@@ -16,6 +16,7 @@ import respx
 
 from connector.amplitude.cohorts import AmplitudeCohorts
 from connector.amplitude.regions import REGIONS
+from connector.domain.launches.launch import Cohort
 from connector.errors import (
     ConnectorError,
     CredentialsRejected,
@@ -24,7 +25,6 @@ from connector.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from connector.inviting import Cohort
 from connector.net import client as http_client
 from connector.net.client import open_client
 from connector.sandbox import SandboxOptions, create_sandbox

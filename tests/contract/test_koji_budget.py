@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from connector.domain.launches.launch import Started
 from connector.errors import (
     ConnectorError,
     CredentialsRejected,
@@ -16,7 +17,6 @@ from connector.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from connector.inviting import Started
 from connector.koji_budget import BudgetedKoji
 from connector.ledger.book import Book
 from tests.fakes import NOW, FakeKoji, ManualClock

@@ -10,6 +10,7 @@ import httpx
 import pytest
 import respx
 
+from connector.domain.launches.launch import Started
 from connector.errors import (
     CredentialsRejected,
     NotFound,
@@ -17,7 +18,6 @@ from connector.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from connector.inviting import Started
 from connector.koji import KojiClient
 from connector.net.client import open_client
 from connector.sandbox import Sandbox, SandboxOptions, create_sandbox

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from connector.domain.results.interview import Stage
 from connector.ledger.book import Book
 from connector.ledger.runs import ORPHANED_AFTER
-from connector.models import Stage
 from tests.fakes import NOW, a_sync
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connector.callbacks import Callback
+from connector.domain.events.callback import Callback
 from connector.errors import Conflict
 from connector.ledger.book import Book
 from connector.ports import Lease

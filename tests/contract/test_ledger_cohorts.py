@@ -8,12 +8,22 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import select, text
 
-from connector.cohort_message import CohortMessage, pieces_of
-from connector.credits import day_of
-from connector.eligibility import Choice, Member, Rules, Selection
+from connector.domain.launches.cohort_message import CohortMessage, pieces_of
+from connector.domain.launches.credits import day_of
+from connector.domain.launches.eligibility import (
+    Choice,
+    Member,
+    Rules,
+    Selection,
+)
+from connector.domain.launches.launch import (
+    InvitationState,
+    Launch,
+    LaunchOptions,
+    LaunchStatus,
+)
+from connector.domain.people.erasure import Rules as ForgettingRules
 from connector.errors import Conflict
-from connector.forgetting import Rules as ForgettingRules
-from connector.inviting import InvitationState, Launch, LaunchOptions, LaunchStatus
 from connector.ledger.book import Book
 from connector.ledger.dialect import writer_engine
 from connector.ledger.migrations import migrate

@@ -9,12 +9,12 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from connector.domain.results.interview import Interview, SyncStatus
+from connector.domain.results.transitions import Heard, advance
 from connector.ledger.book import Book
 from connector.ledger.dialect import is_sqlite, sqlite_path
-from connector.models import Interview, SyncStatus
 from connector.ports import Delivery, Sync
 from connector.settings.model import Connection
-from connector.syncing import Heard, advance
 from tests.fakes import NOW, a_delivery, a_settlement, a_sync
 
 WORDS = "a-respondents-own-words"

@@ -13,12 +13,14 @@ from psycopg import sql
 from sqlalchemy import Text, event, func, select, update
 
 from connector import planning
-from connector.eligibility import Member, Selection
+from connector.domain.events.event import EventType, Hook
+from connector.domain.launches.eligibility import Member, Selection
+from connector.domain.launches.launch import LaunchStatus
+from connector.domain.people.erasure import Forgetting, Rules
+from connector.domain.results.interview import Interview, SyncStatus
+from connector.domain.results.observation import Heard
+from connector.domain.results.transitions import advance
 from connector.errors import NotConfigured
-from connector.forgetting import Forgetting, Rules
-from connector.hearing import Heard
-from connector.hooks import EventType, Hook
-from connector.inviting import LaunchStatus
 from connector.ledger.book import Book, open_book
 from connector.ledger.resealing import SEALED, reseal
 from connector.ledger.schema import (
@@ -29,12 +31,10 @@ from connector.ledger.schema import (
     schema_version,
     sync,
 )
-from connector.models import Interview, SyncStatus
 from connector.net.target_client import Targets
 from connector.ports import Context, Lease, Sync
 from connector.security.sealing import Sealer
 from connector.settings.model import Connection, Settings
-from connector.syncing import advance
 from tests import postgres
 from tests.conftest import SEALER
 from tests.contract.test_ledger_callbacks import a_callback

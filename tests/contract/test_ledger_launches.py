@@ -16,9 +16,13 @@ from psycopg import sql
 from sqlalchemy import func, select
 
 from connector import planning
-from connector.eligibility import Member, Rules, Selection, member
-from connector.errors import Conflict, NotConfigured
-from connector.inviting import (
+from connector.domain.launches.eligibility import (
+    Member,
+    Rules,
+    Selection,
+    member,
+)
+from connector.domain.launches.launch import (
     Handed,
     Invitation,
     InvitationState,
@@ -27,6 +31,8 @@ from connector.inviting import (
     LaunchStatus,
     Phase,
 )
+from connector.domain.results.interview import Interview
+from connector.errors import Conflict, NotConfigured
 from connector.ledger.book import Book, open_book
 from connector.ledger.launch_rows import load_launch
 from connector.ledger.people import QUEUED
@@ -42,7 +48,6 @@ from connector.ledger.schema import (
     metadata,
     schema_version,
 )
-from connector.models import Interview
 from connector.net.target_client import Targets
 from connector.ports import Context, Lease, ListFilter
 from connector.security.sealing import Sealer

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from connector.hooks import EventType
-from connector.inviting import Launch, LaunchOptions, LaunchStatus
+from connector.domain.events.event import EventType
+from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus
 from connector.ledger.book import Book
 from connector.ports import Lease, Pause
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from connector.domain.results.interview import Interview, Stage, SyncStatus
+from connector.domain.results.transitions import Heard, advance
 from connector.ledger.book import Book
 from connector.ledger.dialect import is_sqlite, sqlite_path
-from connector.models import Interview, Stage, SyncStatus
 from connector.ports import Sync
 from connector.settings.model import Connection
-from connector.syncing import Heard, advance
 from tests.fakes import NOW, a_delivery, a_settlement, a_sync
 
 DAY = 86_400_000

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from connector.domain.results.interview import Interview, Stage, SyncStatus
+from connector.domain.results.transitions import Heard, advance
 from connector.errors import Conflict
 from connector.ledger.book import Book
-from connector.models import Interview, Stage, SyncStatus
 from connector.ports import Lease, Outgoing, Sync
 from connector.settings.model import Connection
-from connector.syncing import Heard, advance
 from tests.fakes import NOW, a_settlement, a_sync
 
 LANE = "amplitude:1"

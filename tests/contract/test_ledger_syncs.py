@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.errors import Conflict
 from connector.ledger.book import Book
-from connector.models import Interview, Stage, SyncStatus
 from connector.ports import ListFilter, Sync
 from tests.fakes import NOW, a_delivery, a_sync
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from connector.inviting import InvitationState
-from connector.models import Stage
+from connector.domain.launches.launch import InvitationState
+from connector.domain.results.interview import Stage
 from connector.ports import ListFilter
 from tests.e2e.harness import QUICK, World, letter, open_world, until
 

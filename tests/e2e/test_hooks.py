@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from connector import triggers
-from connector.hooks import EventType
+from connector.domain.events.event import EventType
 from tests.e2e.harness import QUICK, World, letter, open_world, serving, until
 from tests.e2e.receiver import Receiver, arrived, receiving
 

@@ -6,8 +6,13 @@ from typing import Any
 
 import pytest
 
-from connector.cohort_message import digest_of, head_of, members_of, pieces_of
-from connector.eligibility import Member
+from connector.domain.launches.cohort_message import (
+    digest_of,
+    head_of,
+    members_of,
+    pieces_of,
+)
+from connector.domain.launches.eligibility import Member
 from connector.errors import InvalidInput
 from connector.text.json import loads
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.compact_set import CompactSet
-from connector.eligibility import (
+from connector.domain.launches.compact_set import CompactSet
+from connector.domain.launches.eligibility import (
     MOST_EXAMPLES,
     Member,
     Rules,

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from connector.envelope import read_envelope, read_interview, shape
-from connector.models import Interview
+from connector.domain.results.interview import Interview
+from connector.domain.results.koji_fields import read_envelope, read_interview, shape
 from connector.settings.types import ALIAS_FIELDS
 from tests.fixtures import load
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.envelope import read_envelope, read_interview, shape
-from connector.models import Interview
+from connector.domain.results.interview import Interview
+from connector.domain.results.koji_fields import read_envelope, read_interview, shape
 
 KEYS = st.sampled_from(
     [

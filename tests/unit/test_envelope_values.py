@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.envelope import read_time, split_themes
+from connector.domain.results.koji_fields import read_time, split_themes
 from connector.text import values
 
 JSON = st.recursive(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from connector.identity import is_told, unusable, whose
-from connector.models import Interview
+from connector.domain.results.amplitude_user import is_told, unusable, whose
+from connector.domain.results.interview import Interview
 
 NOBODY = Interview("int_1")
 BOTH = NOBODY._replace(email_given=True, respondent_email="Ada@Example.com", external_id="user-1")

@@ -12,7 +12,7 @@ from contextlib import suppress
 import pytest
 
 from connector.amplitude.cohort_file import CohortFile
-from connector.envelope import read_envelope, read_interview, shape
+from connector.domain.results.koji_fields import read_envelope, read_interview, shape
 from connector.errors import ConnectorError
 from connector.inbound.koji_webhook import _parse
 from connector.log import Scrubber

@@ -9,9 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.envelope import read_interview
-from connector.mapping import event_insert_id, identify_insert_id, iso, writes
-from connector.models import Interview
+from connector.domain.results.interview import Interview
+from connector.domain.results.koji_fields import read_interview
+from connector.domain.results.mapping import (
+    event_insert_id,
+    identify_insert_id,
+    iso,
+    writes,
+)
 from tests.fixtures import load
 
 AT = 1_795_341_600_123

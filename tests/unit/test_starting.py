@@ -9,11 +9,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.credits import cost, day_of, next_day
-from connector.inviting import Invitation, InvitationState, Launch, LaunchOptions, LaunchStatus, Started
-from connector.links import fill, needs
+from connector.domain.launches.credits import cost, day_of, next_day
+from connector.domain.launches.launch import (
+    Invitation,
+    InvitationState,
+    Launch,
+    LaunchOptions,
+    LaunchStatus,
+    Started,
+)
+from connector.domain.launches.respondent_link import fill, needs
+from connector.domain.launches.start import (
+    DAY,
+    HOUR,
+    body_of,
+    handed,
+    handed_a_link,
+    has_no_link,
+    link_of,
+    next_poll,
+)
 from connector.settings.model import DEFAULT_LINK, Connection
-from connector.starting import DAY, HOUR, body_of, handed, handed_a_link, has_no_link, link_of, next_poll
 
 NOW = 1_790_000_000_000
 ID = "inv_" + "0" * 32

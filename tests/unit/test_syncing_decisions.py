@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from connector.deciding import Decision, Verdict, decide
-from connector.models import Interview
+from connector.domain.results.decision import Decision, Verdict, decide
+from connector.domain.results.interview import Interview
+from connector.domain.results.transitions import completion
 from connector.settings.model import Connection
-from connector.syncing import completion
 
 CONNECTION = Connection(koji_api_key=SecretStr("koji-key"), amplitude_api_key=SecretStr("amplitude-key"))
 FULL = Interview(

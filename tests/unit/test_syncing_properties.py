@@ -9,11 +9,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from pydantic import SecretStr
 
-from connector.anonymity import is_nobodys, without_person
-from connector.models import Interview, Stage, SyncStatus
+from connector.domain.results.anonymity import is_nobodys, without_person
+from connector.domain.results.interview import Interview, Stage, SyncStatus
+from connector.domain.results.transitions import (
+    Heard,
+    Verdict,
+    advance,
+    decide,
+    merge,
+    replay,
+)
 from connector.ports import Sync
 from connector.settings.model import Connection
-from connector.syncing import Heard, Verdict, advance, decide, merge, replay
 
 NAMES = ("ada@example.com", "grace@example.com", "user-one")
 CONNECTION = Connection(

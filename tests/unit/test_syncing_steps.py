@@ -8,11 +8,18 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from connector.anonymity import is_nobodys
-from connector.models import Interview, Stage, SyncStatus
+from connector.domain.results.anonymity import is_nobodys
+from connector.domain.results.interview import Interview, Stage, SyncStatus
+from connector.domain.results.transitions import (
+    Heard,
+    advance,
+    heard_from_read,
+    merge,
+    read_delay,
+    replay,
+)
 from connector.ports import Sync
 from connector.settings.model import Connection
-from connector.syncing import Heard, advance, heard_from_read, merge, read_delay, replay
 from tests.fixtures import load
 
 CONNECTION = Connection(koji_api_key=SecretStr("koji-key"), amplitude_api_key=SecretStr("amplitude-key"))

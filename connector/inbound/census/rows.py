@@ -8,12 +8,12 @@ from typing import Any
 
 import structlog
 
-from connector.eligibility import SkipReason, member
+from connector.domain.launches.eligibility import SkipReason, member
+from connector.domain.launches.launch import InvitationState
 from connector.errors import Conflict, ConnectorError, InvalidInput
 from connector.inbound.census.batch import Batch, done, not_done
 from connector.inbound.census.objects import INVITATION
 from connector.inbound.census.speed import WAIT_SECONDS
-from connector.inviting import InvitationState
 from connector.operations.base import AnyOperation, Output
 from connector.operations.cancel_launch import CANCEL_LAUNCH
 from connector.operations.execute import execute

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from connector.domain.results.interview import Stage
 from connector.errors import CredentialsRejected
-from connector.models import Stage
 from connector.operations.base import AnyOperation, Input, Output
 from connector.operations.following import failure, present
 from connector.ports import Context, Pause

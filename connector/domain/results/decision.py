@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from connector.identity import is_told, unusable, whose
-from connector.models import Interview
+from connector.domain.results.amplitude_user import is_told, unusable, whose
+from connector.domain.results.interview import Interview
 from connector.settings.model import Connection
 
 OTHER_PROJECT, SUPPRESSED, ANONYMOUS = "other_project", "suppressed", "anonymous"

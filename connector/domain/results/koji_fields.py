@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from connector.models import Interview
+from connector.domain.results.interview import Interview
 from connector.text import values
 from connector.text.values import read_time, split_themes
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from connector.deciding import ANONYMOUS, SUPPRESSED
-from connector.models import Interview
+from connector.domain.results.decision import ANONYMOUS, SUPPRESSED
+from connector.domain.results.interview import Interview
 from connector.ports import Sync
 
 DAY = 86_400_000

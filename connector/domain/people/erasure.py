@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from connector.eligibility import Member
-from connector.models import Interview
+from connector.domain.launches.eligibility import Member
+from connector.domain.results.interview import Interview
 from connector.settings.model import Connection
 
 FORGET_RESPONDENT = "forget_respondent"

@@ -8,11 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from connector import mapping
-from connector.anonymity import is_nobodys, without_person
-from connector.deciding import OTHER_PROJECT, SUPPRESSED, Decision, Verdict, completion, decide
-from connector.hearing import Heard, heard_from_read, merge
-from connector.models import Interview, Stage, SyncStatus
+from connector.domain.results import mapping
+from connector.domain.results.anonymity import is_nobodys, without_person
+from connector.domain.results.decision import (
+    OTHER_PROJECT,
+    SUPPRESSED,
+    Decision,
+    Verdict,
+    completion,
+    decide,
+)
+from connector.domain.results.interview import Interview, Stage, SyncStatus
+from connector.domain.results.observation import Heard, heard_from_read, merge
 from connector.ports import Sync
 from connector.settings.model import Connection
 

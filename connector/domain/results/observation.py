@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from connector.anonymity import day_of
-from connector.envelope import read_interview
-from connector.models import Interview
+from connector.domain.results.anonymity import day_of
+from connector.domain.results.interview import Interview
+from connector.domain.results.koji_fields import read_interview
 from connector.settings.model import Connection
 
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from connector import links
-from connector.inviting import Handed, Invitation, Launch, Started
+from connector.domain.launches import respondent_link
+from connector.domain.launches.launch import (
+    Handed,
+    Invitation,
+    Launch,
+    Started,
+)
 from connector.settings.model import Connection
 
 HOUR = 3_600_000
@@ -55,12 +60,12 @@ def link_of(
         "name": invitation.name,
         "email": invitation.email if connection.koji_send_email else None,
     }
-    return links.fill(connection.koji_link_template, values)
+    return respondent_link.fill(connection.koji_link_template, values)
 
 
 def has_no_link(connection: Connection) -> bool:
     """Tell whether the template cannot be filled for anybody."""
-    needed = links.needs(connection.koji_link_template)
+    needed = respondent_link.needs(connection.koji_link_template)
     return "project_id" in needed and connection.koji_project_id is None
 
 

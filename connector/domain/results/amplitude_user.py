@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connector.models import Interview
+from connector.domain.results.interview import Interview
 
 # Amplitude HTTP V2 rejects these as ids; case does not matter to it
 _RESERVED = frozenset(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from connector.models import Interview
+from connector.domain.results.interview import Interview
 from connector.text.json import dumps
 from connector.text.redaction import cut
 

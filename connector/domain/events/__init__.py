@@ -1,0 +1,1 @@
+"""Values of events, hooks and callbacks."""

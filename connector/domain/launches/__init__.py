@@ -1,0 +1,1 @@
+"""Rules over cohorts on their way from Amplitude to Koji."""

@@ -1,0 +1,1 @@
+"""Rules over who is who, and who is erased."""

@@ -1,0 +1,1 @@
+"""Rules over interviews on their way from Koji to Amplitude."""
