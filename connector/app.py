@@ -23,8 +23,8 @@ from connector.clock import SystemClock
 from connector.inbound.census.route import census_route
 from connector.inbound.cohort_webhook import CohortWebhook
 from connector.inbound.koji_webhook import KojiWebhook
-from connector.koji import KojiClient
-from connector.koji_budget import BudgetedKoji
+from connector.koji.client import KojiClient
+from connector.koji.rate_limit import BudgetedKoji
 from connector.lanes.amplitude import AmplitudeLane
 from connector.lanes.base import Lane
 from connector.lanes.callbacks import CallbackLane

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from connector.amplitude.answers import Answer
+from connector.amplitude.responses import Answer
 from connector.cohort_ports import CohortMessages
 from connector.domain.events.callback import Callbacks
 from connector.domain.events.event import Hooks

@@ -9,7 +9,7 @@ from hashlib import sha256
 from itertools import count
 from typing import Any
 
-from connector.amplitude.answers import Answer, Kind
+from connector.amplitude.responses import Answer, Kind
 from connector.domain.launches.launch import Started
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.errors import NotFound

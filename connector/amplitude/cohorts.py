@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from connector.amplitude import cohort_answers as answers
+from connector.amplitude import cohort_responses as answers
 from connector.amplitude.cohort_file import CohortFile
 from connector.domain.launches.launch import Cohort
 from connector.errors import UpstreamUnavailable

@@ -8,7 +8,7 @@ from typing import Final
 
 import httpx
 
-from connector.amplitude.answers import Answer, Kind, classify
+from connector.amplitude.responses import Answer, Kind, classify
 from connector.net.client import call, never_sent
 
 _DEFAULT_MIN_ID_LENGTH: Final = 5

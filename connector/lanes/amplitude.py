@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from connector.amplitude.answers import Answer, Kind
+from connector.amplitude.responses import Answer, Kind
 from connector.domain.people.erasure import Unset
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.mapping import unset

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from connector.amplitude.answers import Answer
+from connector.amplitude.responses import Answer
 from connector.domain.results.interview import SyncStatus
 from connector.ports import Outgoing, Settlement
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from connector.amplitude.answers import Answer, Kind
+from connector.amplitude.responses import Answer, Kind
 from connector.errors import ConnectorError, NotFound, UpstreamUnavailable
 from connector.ports import Context
 from connector.settings.model import Connection

@@ -14,9 +14,9 @@ import httpx
 import pytest
 import respx
 
-from connector.amplitude.answers import Kind
 from connector.amplitude.ingestion import AmplitudeIngestion
 from connector.amplitude.regions import REGIONS
+from connector.amplitude.responses import Kind
 from connector.amplitude.users import AmplitudeUsers
 from connector.errors import CredentialsRejected, UpstreamRejected, UpstreamUnavailable
 from connector.net import client as http_client

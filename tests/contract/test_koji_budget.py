@@ -17,7 +17,7 @@ from connector.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from connector.koji_budget import BudgetedKoji
+from connector.koji.rate_limit import BudgetedKoji
 from connector.ledger.book import Book
 from tests.fakes import NOW, FakeKoji, ManualClock
 

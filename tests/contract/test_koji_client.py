@@ -11,7 +11,7 @@ import pytest
 import respx
 
 from connector.errors import CredentialsRejected, NotFound, UpstreamRejected, UpstreamUnavailable
-from connector.koji import KojiClient
+from connector.koji.client import KojiClient
 from connector.net.client import open_client
 
 BASE = "https://koji.so"

@@ -18,7 +18,7 @@ from connector.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from connector.koji import KojiClient
+from connector.koji.client import KojiClient
 from connector.net.client import open_client
 from connector.sandbox import Sandbox, SandboxOptions, create_sandbox
 from connector.sandbox.faults import Fault

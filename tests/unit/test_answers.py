@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.amplitude.answers import Answer, Kind, classify
 from connector.amplitude.regions import REGIONS
+from connector.amplitude.responses import Answer, Kind, classify
 from connector.net.retry_after import retry_after_seconds
 
 USERS = [f"person-{letter}@example.com" for letter in "abcdefgh"]

@@ -12,8 +12,7 @@ import httpx
 
 from connector.domain.launches.launch import Started
 from connector.errors import CredentialsRejected, UpstreamRejected, UpstreamUnavailable
-from connector.koji_answers import completed, json_object, quoted, started
-from connector.koji_refusals import (
+from connector.koji.refusals import (
     COMPLETE,
     DEFAULT_WAIT,
     READ,
@@ -22,6 +21,12 @@ from connector.koji_refusals import (
     refusal,
     start_in_doubt,
     start_refusal,
+)
+from connector.koji.responses import (
+    completed,
+    json_object,
+    quoted,
+    started,
 )
 from connector.net.client import (
     ANSWER_LIMIT,

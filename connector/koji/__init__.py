@@ -1,0 +1,1 @@
+"""Koji's REST API: the client, its responses and its rate limit."""
