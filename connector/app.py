@@ -37,7 +37,7 @@ from connector.lanes.links import LinkLane
 from connector.lanes.planning import PlanningLane
 from connector.lanes.runner import TTL, Runner
 from connector.lanes.upkeep import UpkeepLane
-from connector.ledger.book import open_book
+from connector.ledger.ledger import open_book
 from connector.net.client import open_client
 from connector.net.target_client import Targets
 from connector.operations import OPERATIONS, callbacks

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from connector.ledger.book import Book, open_book
+from connector.ledger.ledger import Book, open_book
 from connector.security.sealing import Sealer
 from tests import postgres
 from tests.fakes import ManualClock

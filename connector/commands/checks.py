@@ -10,7 +10,7 @@ from pathlib import Path
 
 from connector.commands.announce import local_url
 from connector.commands.probe import Listener, who_listens
-from connector.ledger.schema import SCHEMA_VERSION
+from connector.ledger.db.schema import SCHEMA_VERSION
 from connector.operations.credential_checks import Check, Status
 from connector.ports import Context
 from connector.settings.files import CONFIG_VARIABLE, read_dotenv

@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from connector.errors import Conflict, SettingsError
-from connector.ledger.book import Book, open_book
-from connector.ledger.dialect import empty_log
-from connector.ledger.resealing import Tally, count, reseal
+from connector.ledger.access.reseal import Tally, count, reseal
+from connector.ledger.db.dialect import empty_log
+from connector.ledger.ledger import Book, open_book
 from connector.security.sealing import Sealer
 from connector.settings.key_files import KeyFile, key_file, open_sealer
 from connector.settings.model import Settings

@@ -13,7 +13,7 @@ from connector.clock import SystemClock
 from connector.domain.launches.eligibility import Member
 from connector.domain.people.erasure import Rules
 from connector.domain.results.interview import Interview, SyncStatus
-from connector.ledger.book import Book, open_book
+from connector.ledger.ledger import Book, open_book
 from connector.ports import Sync
 from connector.security.sealing import Sealer
 from tests.bench.filling import ALIASES, INBOX, INVITATIONS, SYNCS

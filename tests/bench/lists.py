@@ -12,7 +12,7 @@ from typing import Any, Final
 import httpx
 from sqlalchemy import Connection
 
-from connector.ledger.book import open_book
+from connector.ledger.ledger import open_book
 from connector.security.sealing import Sealer
 from tests.bench.children import connector, free_port, settings
 from tests.bench.filling import INVITATIONS, NUMBERS, SYNCS

@@ -22,7 +22,7 @@ from connector.domain.launches.launch import (
     LaunchStatus,
     Phase,
 )
-from connector.ledger.book import Book, open_book
+from connector.ledger.ledger import Book, open_book
 from connector.net.target_client import Targets
 from connector.ports import Context
 from connector.security.sealing import Sealer

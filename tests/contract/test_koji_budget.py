@@ -18,7 +18,7 @@ from connector.errors import (
     UpstreamUnavailable,
 )
 from connector.koji.rate_limit import BudgetedKoji
-from connector.ledger.book import Book
+from connector.ledger.ledger import Book
 from tests.fakes import NOW, FakeKoji, ManualClock
 
 PER_MINUTE = 20

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from connector.errors import Conflict, StoreUnavailable
-from connector.ledger import writer
-from connector.ledger.book import Book
+from connector.ledger.db import writer
+from connector.ledger.ledger import Book
 from connector.ports import Sync
 from tests.fakes import NOW, a_delivery, a_sync
 
@@ -175,7 +175,7 @@ async def test_unreadable_ones_that_are_repeated_and_readable_by_now_are_taken(b
 async def test_a_store_that_hangs_is_told_in_time_and_loses_nothing(
     book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("connector.ledger.writer.ACCEPT_SECONDS", 0.05)
+    monkeypatch.setattr("connector.ledger.db.writer.ACCEPT_SECONDS", 0.05)
     begun, held = threading.Event(), threading.Event()
 
     def hang(_: Mapping[tuple[str, str], Sync]) -> list[Sync]:

@@ -7,8 +7,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from connector.errors import StoreUnavailable
-from connector.ledger.book import Book
-from connector.ledger.dialect import writer_engine
+from connector.ledger.db.dialect import writer_engine
+from connector.ledger.ledger import Book
 from connector.ports import AuditEntry, AuditFilter
 from tests.fakes import NOW
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from connector.domain.results.interview import Stage
-from connector.ledger.book import Book
-from connector.ledger.runs import ORPHANED_AFTER
+from connector.ledger.ledger import Book
+from connector.ledger.results.runs import ORPHANED_AFTER
 from tests.fakes import NOW, a_sync
 
 

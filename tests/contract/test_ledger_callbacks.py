@@ -6,7 +6,7 @@ import pytest
 
 from connector.domain.events.callback import Callback
 from connector.errors import Conflict
-from connector.ledger.book import Book
+from connector.ledger.ledger import Book
 from connector.ports import Lease
 from tests.fakes import NOW
 

@@ -24,10 +24,10 @@ from connector.domain.launches.launch import (
 )
 from connector.domain.people.erasure import Rules as ForgettingRules
 from connector.errors import Conflict
-from connector.ledger.book import Book
-from connector.ledger.dialect import writer_engine
-from connector.ledger.migrations import migrate
-from connector.ledger.schema import cohort_told
+from connector.ledger.db.dialect import writer_engine
+from connector.ledger.db.migrations import migrate
+from connector.ledger.db.schema import cohort_told
+from connector.ledger.ledger import Book
 from connector.ports import Lease, ListFilter
 
 NOW = 1_790_000_000_000

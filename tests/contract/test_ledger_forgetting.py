@@ -21,9 +21,8 @@ from connector.domain.results.interview import Interview, SyncStatus
 from connector.domain.results.observation import Heard
 from connector.domain.results.transitions import advance
 from connector.errors import NotConfigured
-from connector.ledger.book import Book, open_book
-from connector.ledger.resealing import SEALED, reseal
-from connector.ledger.schema import (
+from connector.ledger.access.reseal import SEALED, reseal
+from connector.ledger.db.schema import (
     audit,
     audit_outcome,
     launch,
@@ -31,6 +30,7 @@ from connector.ledger.schema import (
     schema_version,
     sync,
 )
+from connector.ledger.ledger import Book, open_book
 from connector.net.target_client import Targets
 from connector.ports import Context, Lease, Sync
 from connector.security.sealing import Sealer

@@ -9,7 +9,7 @@ from itertools import count, pairwise
 import pytest
 
 from connector.errors import Conflict
-from connector.ledger.book import Book
+from connector.ledger.ledger import Book
 from tests.fakes import NOW
 
 LIMIT = 60

@@ -33,11 +33,8 @@ from connector.domain.launches.launch import (
 )
 from connector.domain.results.interview import Interview
 from connector.errors import Conflict, NotConfigured
-from connector.ledger.book import Book, open_book
-from connector.ledger.launch_rows import load_launch
-from connector.ledger.people import QUEUED
-from connector.ledger.resealing import Tally, reseal
-from connector.ledger.schema import (
+from connector.ledger.access.reseal import Tally, reseal
+from connector.ledger.db.schema import (
     alias,
     audit,
     audit_outcome,
@@ -48,6 +45,9 @@ from connector.ledger.schema import (
     metadata,
     schema_version,
 )
+from connector.ledger.launches.launch_row import load_launch
+from connector.ledger.ledger import Book, open_book
+from connector.ledger.people.aliases import QUEUED
 from connector.net.target_client import Targets
 from connector.ports import Context, Lease, ListFilter
 from connector.security.sealing import Sealer

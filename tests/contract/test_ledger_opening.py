@@ -15,10 +15,10 @@ import pytest
 from sqlalchemy import Connection, event, insert, text
 
 from connector.errors import NotConfigured, SettingsError, StoreUnavailable
-from connector.ledger.book import Book, open_book
-from connector.ledger.dialect import is_sqlite, sqlite_path
-from connector.ledger.migrations import migrate
-from connector.ledger.schema import SCHEMA_VERSION, UPGRADES, schema_version
+from connector.ledger.db.dialect import is_sqlite, sqlite_path
+from connector.ledger.db.migrations import migrate
+from connector.ledger.db.schema import SCHEMA_VERSION, UPGRADES, schema_version
+from connector.ledger.ledger import Book, open_book
 from connector.security.sealing import Sealer
 from tests.conftest import SEALER
 from tests.fakes import NOW, a_delivery, a_sync

@@ -9,7 +9,7 @@ import pytest
 
 from connector.domain.events.event import EventType
 from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus
-from connector.ledger.book import Book
+from connector.ledger.ledger import Book
 from connector.ports import Lease, Pause
 
 NOW = 1_790_000_000_000

@@ -6,8 +6,8 @@ import pytest
 
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.transitions import Heard, advance
-from connector.ledger.book import Book
-from connector.ledger.dialect import is_sqlite, sqlite_path
+from connector.ledger.db.dialect import is_sqlite, sqlite_path
+from connector.ledger.ledger import Book
 from connector.ports import Sync
 from connector.settings.model import Connection
 from tests.fakes import NOW, a_delivery, a_settlement, a_sync

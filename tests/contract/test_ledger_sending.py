@@ -10,7 +10,7 @@ import pytest
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.transitions import Heard, advance
 from connector.errors import Conflict
-from connector.ledger.book import Book
+from connector.ledger.ledger import Book
 from connector.ports import Lease, Outgoing, Sync
 from connector.settings.model import Connection
 from tests.fakes import NOW, a_settlement, a_sync

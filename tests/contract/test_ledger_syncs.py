@@ -10,7 +10,7 @@ import pytest
 
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.errors import Conflict
-from connector.ledger.book import Book
+from connector.ledger.ledger import Book
 from connector.ports import ListFilter, Sync
 from tests.fakes import NOW, a_delivery, a_sync
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select
 
-from connector.ledger.book import open_book
-from connector.ledger.schema import invitation
+from connector.ledger.db.schema import invitation
+from connector.ledger.ledger import open_book
 from connector.security.sealing import Sealer, parse_key
 from tests.e2e.cli_runs import Machine, free_port, wait_for
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from connector.ledger.schema import SCHEMA_VERSION
+from connector.ledger.db.schema import SCHEMA_VERSION
 from connector.sandbox.options import (
     FAKE_AMPLITUDE_KEY,
     FAKE_AMPLITUDE_REST_KEY,

@@ -14,7 +14,7 @@ import pytest
 
 from connector.errors import StoreUnavailable
 from connector.inbound.cohort_webhook import LARGEST_BODY
-from connector.ledger.book import Book
+from connector.ledger.ledger import Book
 from tests.e2e.harness import DAY, QUICK, World, letter, open_world, until
 from tests.e2e.letters import assert_problem
 from tests.e2e.test_forgetting import left_in_files

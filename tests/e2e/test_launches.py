@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from connector.errors import StoreUnavailable
-from connector.ledger.book import Book
+from connector.ledger.ledger import Book
 from tests.e2e.harness import DAY, QUICK, World, open_world, until
 
 PROJECT = QUICK.koji_project_id

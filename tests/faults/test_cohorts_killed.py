@@ -18,8 +18,13 @@ import httpx
 import pytest
 from sqlalchemy import Engine, Select, func, select
 
-from connector.ledger.dialect import writer_engine
-from connector.ledger.schema import cohort_message, cohort_piece, invitation, launch
+from connector.ledger.db.dialect import writer_engine
+from connector.ledger.db.schema import (
+    cohort_message,
+    cohort_piece,
+    invitation,
+    launch,
+)
 from connector.sandbox import create_sandbox
 from tests.e2e.harness import QUICK, serving, until
 from tests.faults.serving import Process

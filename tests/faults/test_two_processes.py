@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from connector.domain.results.interview import SyncStatus
-from connector.ledger.book import Book, open_book
+from connector.ledger.ledger import Book, open_book
 from connector.ports import Sync
 from connector.security.sealing import Sealer
 from tests.fakes import NOW, a_delivery, a_settlement, a_sync

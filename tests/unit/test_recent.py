@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connector.ledger.recent import Recent
+from connector.ledger.results.recent import Recent
 from tests.fakes import a_delivery
 
 

@@ -1,0 +1,57 @@
+"""Named tokens: digests and what they allow, never a token itself."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from connector.ledger.db.schema import token
+from connector.ports import Token
+
+_BY_DIGEST = select(token).where(token.c.sha256 == bindparam("sha256"))
+
+
+def create(connection: Connection, made: Token) -> bool:
+    """Store a token; False when its name was ever used."""
+    names = made.connections
+    row = insert(token).values(
+        name=made.name,
+        sha256=made.sha256,
+        scopes=",".join(made.scopes),
+        connections=None if names is None else json.dumps(names),
+        created_at=made.created_at,
+        revoked_at=made.revoked_at,
+    )
+    try:
+        with connection.begin_nested():
+            connection.execute(row)
+    except IntegrityError:
+        return False
+    return True
+
+
+def by_digest(connection: Connection, sha256: str) -> Token | None:
+    """Return the token of a digest, revoked or not."""
+    row = connection.execute(_BY_DIGEST, {"sha256": sha256}).first()
+    return None if row is None else _load(row)
+
+
+def listed(connection: Connection) -> list[Token]:
+    """Return all tokens by name."""
+    return [_load(row) for row in connection.execute(select(token).order_by(token.c.name))]
+
+
+def revoke(connection: Connection, name: str, now: int) -> bool:
+    """End a token; a revoked one keeps its time. False when there is none of that name."""
+    connection.execute(
+        update(token).where(token.c.name == name, token.c.revoked_at.is_(None)).values(revoked_at=now)
+    )
+    return connection.execute(select(token.c.name).where(token.c.name == name)).first() is not None
+
+
+def _load(row: Any) -> Token:
+    names = None if row.connections is None else tuple(json.loads(row.connections))
+    return Token(row.name, row.sha256, tuple(row.scopes.split(",")), names, row.created_at, row.revoked_at)

@@ -1,0 +1,1 @@
+"""The database: engines, writer, reader, schema."""

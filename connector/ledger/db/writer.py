@@ -1,0 +1,184 @@
+"""One thread that writes: everything that queued up during the last commit becomes the next transaction.
+
+Group commit makes a durable acknowledgement cheap: one `fsync` answers all callers that were waiting for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from connector.errors import StoreUnavailable
+from connector.ledger.db.dialect import TryAgainError, is_store_failure, may_try_again
+from connector.ledger.results import inbox
+from connector.ports import Delivery
+
+ACCEPT_SECONDS = 8.0
+_SWEEP_SECONDS = 0.5
+_LATE = "The store did not take it in time; send it again in a few seconds."
+QUEUE_LIMIT: Final = 10_000  # deliveries that wait
+QUEUE_SIZE: Final = 64 * 1024 * 1024  # characters of their bodies
+_GROUP_LIMIT = 1_000
+_OTHERS_LIMIT = 4
+_GROUP_SIZE = 8 * 1024 * 1024
+_PAUSES = (0.02, 0.1, 0.5)  # seconds before work that another transaction stopped is tried again
+_log = structlog.get_logger(__name__)
+
+Work = Delivery | Callable[[Connection], Any]
+_Queue = deque[tuple[Work, asyncio.Future[Any]]]
+
+
+class Writer:
+    """Runs writes of one process in groups; each caller is answered after the commit that holds its write.
+
+    Deliveries and other work take turns, in transactions of their own: who sent a webhook waits for little of
+    a lane's work. Work may run more than once, each time in a transaction of which nothing stayed.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._deliveries: _Queue = deque()
+        self._others: _Queue = deque()
+        self._waiting = 0
+        self._size = 0
+        self._wake = threading.Event()
+        self._closed = False
+        self._loop = asyncio.get_running_loop()
+        self._promised: deque[tuple[float, asyncio.Future[Any]]] = deque()
+        self._sweep = self._loop.call_later(_SWEEP_SECONDS, self._give_up_late)
+        self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Work) -> asyncio.Future[Any]:
+        """Queue one write. Raises `StoreUnavailable` after `close`, or for a delivery when the queue is full.
+
+        What is not a delivery is as much as its callers wait for, and a lane that cannot settle would have to
+        call its sends lost.
+        """
+        if self._closed:
+            raise StoreUnavailable("The store is closed; call again when the connector is up.", retry_after=5)
+        if isinstance(work, Delivery):
+            if self._waiting >= QUEUE_LIMIT or self._size >= QUEUE_SIZE:
+                raise StoreUnavailable(
+                    "The store cannot keep up; call again in a few seconds.", retry_after=2
+                )
+            self._waiting += 1
+            self._size += _size(work)
+        future: asyncio.Future[Any] = self._loop.create_future()
+        if isinstance(work, Delivery):
+            self._promised.append((self._loop.time() + ACCEPT_SECONDS, future))
+            self._deliveries.append((work, future))
+        else:
+            self._others.append((work, future))
+        self._wake.set()
+        return future
+
+    async def close(self) -> None:
+        """Commit what is queued, then end the thread."""
+        self._closed = True
+        self._sweep.cancel()
+        self._wake.set()
+        await asyncio.to_thread(self._thread.join)
+
+    def _give_up_late(self) -> None:
+        """Tell who waited too long; what they sent may be stored yet, and is known then."""
+        now = self._loop.time()
+        while self._promised and (self._promised[0][0] <= now or self._promised[0][1].done()):
+            _, future = self._promised.popleft()
+            if not future.done():
+                future.set_exception(StoreUnavailable(_LATE, retry_after=5))
+        self._sweep = self._loop.call_later(_SWEEP_SECONDS, self._give_up_late)
+
+    def _run(self) -> None:
+        closed = False
+        while not closed:
+            self._wake.wait()
+            self._wake.clear()
+            closed = self._closed  # read first: nothing is queued after it is set
+            while self._deliveries or self._others:
+                self._commit_some(self._deliveries, _GROUP_LIMIT)
+                self._commit_some(self._others, _OTHERS_LIMIT)
+
+    def _commit_some(self, queue: _Queue, limit: int) -> None:
+        works: list[Work] = []
+        futures: list[asyncio.Future[Any]] = []
+        size = 0
+        while queue and len(works) < limit and size < _GROUP_SIZE:
+            work, future = queue.popleft()
+            works.append(work)
+            futures.append(future)
+            size += _size(work)
+        if works:
+            results = self._commit(works)
+            self._loop.call_soon_threadsafe(self._answer, works, futures, results)
+
+    def _commit(self, works: list[Work]) -> list[Any]:
+        """Return one result or exception for each piece of work, none before its commit.
+
+        A group that one piece of work spoils is committed in halves, so that the others do not suffer.
+        """
+        try:
+            return self._transaction(works)
+        except Exception as error:  # noqa: BLE001 - whatever it is belongs to a caller, not to this thread
+            if is_store_failure(error):
+                return [_told(error)] * len(works)
+            if len(works) == 1:
+                return [self._again(works[0], error)]
+        middle = len(works) // 2
+        return self._commit(works[:middle]) + self._commit(works[middle:])
+
+    def _again(self, work: Work, error: Exception) -> Any:
+        """Return the result of work that another transaction stopped, or why it has none."""
+        for pause in _PAUSES:
+            if not may_try_again(error):
+                break
+            time.sleep(pause)
+            try:
+                return self._transaction([work])[0]
+            except Exception as another:  # noqa: BLE001 - the same
+                error = another
+        return _told(error)
+
+    def _transaction(self, works: list[Work]) -> list[Any]:
+        with self._engine.begin() as connection:
+            deliveries = [work for work in works if isinstance(work, Delivery)]
+            stored = iter(inbox.accept(connection, deliveries) if deliveries else ())
+            return [next(stored) if isinstance(work, Delivery) else work(connection) for work in works]
+
+    def _answer(self, works: list[Work], futures: list[asyncio.Future[Any]], results: list[Any]) -> None:
+        for work, future, result in zip(works, futures, results, strict=True):
+            if isinstance(work, Delivery):
+                self._waiting -= 1
+                self._size -= _size(work)
+            if future.done():
+                continue
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+
+def _size(work: Work) -> int:
+    return len(work.body or "") if isinstance(work, Delivery) else 0
+
+
+def _told(error: Exception) -> Exception:
+    """Return what the caller learns: a refusal as it is, and never the database's words, which quote data."""
+    if not isinstance(error, SQLAlchemyError | TryAgainError):
+        return error
+    cause = getattr(error, "orig", None)
+    _log.error(
+        "store_write_failed",
+        error=type(error).__name__,
+        cause=type(cause).__name__,
+        sqlstate=getattr(cause, "sqlstate", None),
+    )
+    return StoreUnavailable("The store cannot be written now; call again in a few seconds.", retry_after=5)

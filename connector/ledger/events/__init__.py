@@ -1,0 +1,1 @@
+"""Events, hooks and callbacks."""

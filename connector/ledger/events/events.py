@@ -1,0 +1,111 @@
+"""Events, written in the transaction that makes them true, with a delivery for every subscription."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, delete, exists, select
+
+from connector.domain.events.event import EventType
+from connector.domain.results.anonymity import day_of
+from connector.domain.results.decision import ANONYMOUS
+from connector.domain.results.interview import SyncStatus
+from connector.ledger.db.bulk import Batch
+from connector.ledger.db.schema import event, hook_delivery
+from connector.text.json import dumps
+
+_INSERT = Batch(
+    "INSERT INTO event ({names}) SELECT {names} FROM {rows} AS r",
+    {
+        "id": "text",
+        "type": "text",
+        "connection": "text",
+        "at": "bigint",
+        "subject": "text",
+        "told": "text",
+    },
+)
+_DELIVER = Batch(
+    "INSERT INTO hook_delivery (hook_id, event_number, state, tries, due, updated_at) "
+    "SELECT h.id, e.number, 'waiting', 0, e.at, e.at FROM {rows} AS r JOIN event AS e ON e.id = r.id "
+    "JOIN hook AS h ON h.connection = e.connection AND h.event = e.type",
+    {"id": "text"},
+)
+_OF_INTERVIEW = {"connection": "text", "subject": "text"}
+_ROUND = Batch(
+    "UPDATE event SET at = event.at / 86400000 * 86400000 FROM {rows} AS r "
+    "WHERE event.connection = r.connection AND event.subject = r.subject",
+    _OF_INTERVIEW,
+)
+_ROUND_DELIVERIES = Batch(
+    "UPDATE hook_delivery SET updated_at = updated_at / 86400000 * 86400000 WHERE event_number IN "
+    "(SELECT e.number FROM {rows} AS r JOIN event AS e ON e.connection = r.connection "
+    "AND e.subject = r.subject)",
+    _OF_INTERVIEW,
+)
+_OF_STATUS = {
+    SyncStatus.SYNCED: EventType.INTERVIEW_SYNCED,
+    SyncStatus.SKIPPED: EventType.INTERVIEW_SKIPPED,
+    SyncStatus.FAILED: EventType.SYNC_FAILED,
+}
+
+
+class Happened(NamedTuple):
+    """Something to be told."""
+
+    type: EventType
+    connection: str
+    at: int
+    subject: str
+    told: Mapping[str, Any]
+
+
+def of_sync(
+    connection: str,
+    interview_id: str,
+    was: tuple[str, str | None] | None,
+    status: str,
+    reason: str | None,
+    at: int,
+) -> list[Happened]:
+    """Return what there is to tell of a sync whose status and reason were `was`: nothing while it waits."""
+    kind = _OF_STATUS.get(SyncStatus(status))
+    if kind is None or was == (status, reason):
+        return []
+    # finer than a day it could tell who answered
+    at = day_of(at) if reason == ANONYMOUS else at
+    return [Happened(kind, connection, at, interview_id, {"reason": reason})]
+
+
+def to_the_day(connection: Connection, keys: Sequence[tuple[str, str]]) -> None:
+    """Keep of when something happened to interviews that are nobody's only the day, in deliveries too."""
+    if not keys:
+        return
+    _ROUND.execute(connection, keys)
+    _ROUND_DELIVERIES.execute(connection, keys)
+
+
+def prune(connection: Connection, before: int, limit: int) -> int:
+    """Delete events older than `before`, with their deliveries unless one waits; return how many."""
+    waits = exists().where(hook_delivery.c.event_number == event.c.number, hook_delivery.c.due.is_not(None))
+    oldest = select(event.c.number).where(event.c.at < before, ~waits).order_by(event.c.number).limit(limit)
+    numbers = connection.execute(oldest).scalars().all()
+    connection.execute(delete(hook_delivery).where(hook_delivery.c.event_number.in_(numbers)))
+    return connection.execute(delete(event).where(event.c.number.in_(numbers))).rowcount
+
+
+def tell(connection: Connection, happened: Sequence[Happened]) -> None:
+    """Store events, and a delivery of each for whoever subscribed."""
+    if not happened:
+        return
+    ids = [f"evt_{secrets.token_hex(12)}" for _ in happened]
+    rows = [
+        (event_id, one.type.value, one.connection, one.at, one.subject, dumps(dict(one.told)))
+        for event_id, one in zip(ids, happened, strict=True)
+    ]
+    _INSERT.execute(connection, rows)
+    # on the driver: asked for every batch of webhooks
+    if connection.exec_driver_sql("SELECT 1 FROM hook LIMIT 1").first() is not None:
+        _DELIVER.execute(connection, [(event_id,) for event_id in ids])

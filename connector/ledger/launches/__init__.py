@@ -1,0 +1,1 @@
+"""Launches, their invitations, and messages of the cohort webhook."""

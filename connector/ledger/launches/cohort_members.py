@@ -1,0 +1,172 @@
+"""The people of a cohort's messages: into its standing launch, and out of it while nothing is sent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update
+
+from connector.domain.events.event import EventType
+from connector.domain.launches.cohort_message import CohortMessage
+from connector.domain.launches.credits import day_of
+from connector.domain.launches.eligibility import FORGOTTEN, Choice, SkipReason
+from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus
+from connector.launch_ports import KeyedMember
+from connector.ledger.db.bulk import Batch
+from connector.ledger.db.dialect import lock_people
+from connector.ledger.db.schema import invitation, launch
+from connector.ledger.launches import cohort_inbox
+from connector.ledger.launches.launch_row import move, tell_launch
+from connector.ledger.launches.planning import drop_planned, store_choices, taken_by
+from connector.ledger.people import aliases
+from connector.text.json import dumps
+
+APPROVAL = "approval"
+_TAKE = Batch(
+    "UPDATE invitation SET state = 'waiting', taken_at = r.now, updated_at = r.now, counted_day = r.day "
+    "FROM {rows} AS r WHERE invitation.id = r.id AND invitation.state = 'planned'",
+    {"id": "text", "now": "bigint", "day": "integer"},
+)
+_CALL_OFF = Batch(
+    "UPDATE invitation SET state = 'cancelled', taken_at = NULL, counted_day = NULL, updated_at = r.now "
+    "FROM {rows} AS r WHERE invitation.launch_id = r.launch_id AND invitation.person = r.person "
+    "AND invitation.state = 'waiting'",
+    {"launch_id": "text", "person": "bigint", "now": "bigint"},
+)
+
+
+def invite(
+    connection: Connection,
+    message: CohortMessage,
+    position: int,
+    choices: Sequence[Choice],
+    taught: Sequence[Choice],
+    options: LaunchOptions,
+    now: int,
+) -> None:
+    """Plan a piece's people into the cohort's standing launch, and let go of the piece."""
+    lock_people(connection)  # before the launch, as whoever forgets does
+    one = cohort_inbox.obtain(connection, message, options, now)
+    if one is None:
+        cohort_inbox.done(connection, message)
+        return
+    store_choices(connection, one, choices, taught, now)
+    _end_piece(connection, message, position, [choice.keys for choice in choices], now)
+
+
+def dismiss(
+    connection: Connection, message: CohortMessage, position: int, keyed: Sequence[KeyedMember], now: int
+) -> bool:
+    """Call off those of a piece whose start is not sent, and let go of the piece.
+
+    Returns whether it named somebody who was forgotten.
+    """
+    lock_people(connection)
+    behind = aliases.behind(connection, [key for _, keys in keyed for key in keys])
+    one = cohort_inbox.standing(connection, message)
+    if one is not None and cohort_inbox.stands(one) and behind:
+        rows = [(one.id, person, now) for person in sorted(set(behind.values()))]
+        move(connection, one.id, "waiting", "cancelled", _CALL_OFF.execute(connection, rows))
+        _need_no_approval(connection, one)
+    _end_piece(connection, message, position, [keys for _, keys in keyed], now)
+    return FORGOTTEN in behind.values()
+
+
+def _end_piece(
+    connection: Connection, message: CohortMessage, position: int, told: Sequence[tuple[int, ...]], now: int
+) -> None:
+    """Let go of a piece; nothing is kept of whoever was forgotten, or cannot be told apart."""
+    gone = aliases.forgotten(connection, [key for keys in told for key in keys])
+    keys = [keys[0] for keys in told if keys and gone.isdisjoint(keys)]
+    cohort_inbox.end_piece(connection, message, position, keys, now)
+
+
+def decided(connection: Connection, message: CohortMessage, approve_above: int, now: int) -> None:
+    """End the decisions over a message: its people may wait for a start, or for approval.
+
+    New people of the day are those whom a webhook invited, or is about to, without anybody's approval.
+    """
+    one = cohort_inbox.standing(connection, message) if message.in_cohort else None
+    if one is None or not cohort_inbox.stands(one) or not one.planned:
+        cohort_inbox.done(connection, message)
+        return
+    counted = select(func.count()).where(
+        invitation.c.connection == message.connection, invitation.c.counted_day == day_of(now)
+    )
+    held = connection.execute(counted).scalar_one() + one.planned > approve_above
+    if held:
+        _pause(connection, one, now)
+    cohort_inbox.set_stage(connection, message, "activating", held=held)
+
+
+def activate(connection: Connection, message: CohortMessage, now: int, limit: int) -> bool:
+    """Look once more at planned people: they wait for their start, or are skipped for what happened since.
+
+    Whoever lets a launch go on approves those who wait then; those who come after them wait again.
+    """
+    lock_people(connection)
+    one = cohort_inbox.standing(connection, message)
+    if one is None or not cohort_inbox.stands(one):
+        cohort_inbox.done(connection, message)
+        return False
+    planned = connection.execute(
+        select(invitation.c.id, invitation.c.person)
+        .where(invitation.c.launch_id == one.id, invitation.c.state == "planned")
+        .order_by(invitation.c.position)
+        .limit(limit)
+    ).all()
+    persons = sorted({row.person for row in planned})
+    taken, forgotten = taken_by(connection, persons), aliases.forgotten(connection, persons)
+    going: dict[int, str] = {}
+    dropped: list[str] = []
+    skipped: Counter[str] = Counter(one.skipped)
+    for row in planned:
+        reason = SkipReason.DUPLICATE if row.person in going else None
+        if row.person in forgotten:
+            reason = SkipReason.SUPPRESSED
+        elif row.person in taken:
+            reason = SkipReason.ALREADY
+        if reason is None:
+            going[row.person] = row.id
+        else:
+            dropped.append(row.id)
+            skipped[str(reason)] += 1
+    day = None if message.held else day_of(now)
+    if going:
+        _TAKE.execute(connection, [(number, now, day) for number in going.values()])
+        if message.held:
+            _pause(connection, one, now)
+    drop_planned(connection, dropped)
+    values: dict[str, Any] = {
+        "planned": one.planned - len(planned),
+        "waiting": one.waiting + len(going),
+        "skipped": dumps(dict(skipped)),
+    }
+    connection.execute(update(launch).where(launch.c.id == one.id).values(**values))
+    more = len(planned) == limit
+    if not more:
+        cohort_inbox.done(connection, message)
+    return more
+
+
+def approve(connection: Connection, launch_id: str) -> None:
+    """Count those who wait no longer as people whom nobody approved."""
+    waiting = update(invitation).where(invitation.c.launch_id == launch_id, invitation.c.state == "waiting")
+    connection.execute(waiting.where(invitation.c.counted_day.is_not(None)).values(counted_day=None))
+
+
+def _pause(connection: Connection, one: Launch, now: int) -> None:
+    if one.pause_reason == APPROVAL:
+        return
+    values = {"status": LaunchStatus.PAUSED, "pause_reason": APPROVAL}
+    connection.execute(update(launch).where(launch.c.id == one.id).values(**values))
+    tell_launch(connection, EventType.LAUNCH_PAUSED, one.id, now, APPROVAL)
+
+
+def _need_no_approval(connection: Connection, one: Launch) -> None:
+    """Let a launch go on in which nobody is left who needs approval."""
+    empty = (launch.c.waiting == 0) & (launch.c.planned == 0) & (launch.c.pause_reason == APPROVAL)
+    going_on = update(launch).where(launch.c.id == one.id, launch.c.status == LaunchStatus.PAUSED, empty)
+    connection.execute(going_on.values(status=LaunchStatus.RUNNING, pause_reason=None))

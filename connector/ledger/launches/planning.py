@@ -1,0 +1,286 @@
+"""Launches until they run: who is planned, and the second look before anybody waits for a start."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from connector.domain.launches.eligibility import (
+    FORGOTTEN,
+    MOST_EXAMPLES,
+    Choice,
+    Member,
+    Rules,
+    SkipReason,
+    held,
+    is_example,
+)
+from connector.domain.launches.launch import (
+    InvitationState,
+    Launch,
+    LaunchStatus,
+    Phase,
+)
+from connector.ledger.db.bulk import Batch, storable
+from connector.ledger.db.dialect import lock_people
+from connector.ledger.db.schema import invitation, launch, launch_source
+from connector.ledger.launches.launch_row import dump_launch, find_launch, finish
+from connector.ledger.people import aliases
+from connector.text.json import dumps, loads
+
+PLAN_MILLISECONDS = 600_000
+_PLANNED = {
+    "id": "text",
+    "connection": "text",
+    "launch_id": "text",
+    "position": "integer",
+    "person": "bigint",
+    "user_id": "text",
+    "email": "text",
+    "name": "text",
+    "created_at": "bigint",
+}
+_INSERT = Batch(
+    "INSERT INTO invitation ({names}, state, polls, updated_at) "
+    "SELECT {names}, 'planned', 0, created_at FROM {rows} AS r",
+    _PLANNED,
+)
+_TAKE = Batch(
+    "UPDATE invitation SET state = 'waiting', taken_at = r.now, updated_at = r.now FROM {rows} AS r "
+    "WHERE invitation.id = r.id AND invitation.state = 'planned'",
+    {"id": "text", "now": "bigint"},
+)
+_TAKEN = Batch(
+    "SELECT {returns} FROM {rows} AS r JOIN invitation AS i ON i.person = r.person AND i.taken_at IS NOT "
+    "NULL",
+    {"person": "bigint"},
+    returns=["i.person", "i.taken_at", "i.launch_id", "i.state"],
+)
+_DROP = Batch("DELETE FROM invitation WHERE id IN (SELECT id FROM {rows} AS r)", {"id": "text"})
+
+
+def create(connection: Connection, one: Launch, source: Sequence[Sequence[Member]]) -> None:
+    """Store a launch, with its members where they came with the call."""
+    connection.execute(insert(launch).values(**dump_launch(one)))
+    for position, members in enumerate(source):
+        rows = [[storable(value) for value in member] for member in members]
+        connection.execute(
+            insert(launch_source).values(launch_id=one.id, position=position, members=dumps(rows))
+        )
+
+
+def source(connection: Connection, launch_id: str, position: int) -> list[Member] | None:
+    """Return one stored piece of a launch's members; None after the last."""
+    text = connection.execute(
+        select(launch_source.c.members).where(
+            launch_source.c.launch_id == launch_id, launch_source.c.position == position
+        )
+    ).scalar()
+    return None if text is None else [Member(*row) for row in loads(text)]
+
+
+def begin_reading(connection: Connection, launch_id: str) -> bool:
+    """Forget an interrupted attempt; tell whether the launch is still in planning."""
+    connection.execute(delete(invitation).where(invitation.c.launch_id == launch_id, _is_planned()))
+    begun = update(launch).where(launch.c.id == launch_id, launch.c.status == LaunchStatus.PLANNING)
+    values = {"members_total": 0, "planned": 0, "skipped": "{}", "examples": None, "words": None}
+    return connection.execute(begun.values(**values)).rowcount > 0
+
+
+def add_choices(
+    connection: Connection, launch_id: str, choices: Sequence[Choice], taught: Sequence[Choice], now: int
+) -> bool:
+    """Store decisions over the next rows of a cohort; False when the launch was called off."""
+    if taught or any(map(is_example, choices)):
+        lock_people(connection)  # before the launch, as whoever forgets does
+    one = find_launch(connection, launch_id, lock=True)
+    if one is None or one.status is not LaunchStatus.PLANNING:
+        return False
+    store_choices(connection, one, choices, taught, now)
+    return True
+
+
+def store_choices(
+    connection: Connection, one: Launch, choices: Sequence[Choice], taught: Sequence[Choice], now: int
+) -> None:
+    """Add decisions to a launch: who is invited is planned, others are counted.
+
+    The caller has the launch locked, and before it the people where the decisions teach or show anybody.
+    """
+    persons: Mapping[int, int] = {}
+    if taught:
+        persons = aliases.learn(connection, taught)
+        choices = [_kept_out(choice, persons) for choice in choices]
+    rows = [
+        (
+            f"inv_{secrets.token_hex(16)}",
+            one.connection,
+            one.id,
+            one.members_total + at,
+            persons[choice.keys[0]],
+            *choice.member,
+            now,
+        )
+        for at, choice in enumerate(choices)
+        if choice.reason is None
+    ]
+    if rows:
+        _INSERT.execute(connection, rows)
+    skipped = Counter(one.skipped)
+    skipped.update(str(choice.reason) for choice in choices if choice.reason is not None)
+    examples = list(one.examples)
+    shown = [choice for choice in choices if is_example(choice)][: MOST_EXAMPLES - len(examples)]
+    gone = aliases.forgotten(connection, [key for choice in shown for key in choice.keys])
+    examples += [
+        (choice.member.user_id or "", str(choice.reason)) for choice in shown if gone.isdisjoint(choice.keys)
+    ]
+    changed = update(launch).where(launch.c.id == one.id)
+    connection.execute(
+        changed.values(
+            members_total=one.members_total + len(choices),
+            planned=one.planned + len(rows),
+            skipped=dumps(dict(skipped)),
+            examples=storable(dumps(examples)) if examples else None,
+        )
+    )
+
+
+def _kept_out(choice: Choice, persons: Mapping[int, int]) -> Choice:
+    """Skip somebody who was forgotten since history was asked."""
+    forgotten = choice.reason is None and persons[choice.keys[0]] == FORGOTTEN
+    return choice._replace(reason=SkipReason.SUPPRESSED) if forgotten else choice
+
+
+def end_planning(connection: Connection, launch_id: str, now: int) -> Launch | None:
+    """End the decisions in a plan, or go on with the second look; the members' own rows are not kept."""
+    one = find_launch(connection, launch_id, lock=True)
+    if one is None or one.status is not LaunchStatus.PLANNING:
+        return None
+    connection.execute(delete(launch_source).where(launch_source.c.launch_id == launch_id))
+    values: dict[str, Any] = {"planned_at": now, "phase": Phase.ACTIVATE, "phase_due": now, "words": None}
+    if one.single and not one.planned:  # what came along describes somebody who is not invited
+        values["options"] = dumps({**asdict(one.options), "metadata": {}})
+    if not one.goes_on:
+        expires_at = now + PLAN_MILLISECONDS
+        values |= {"status": LaunchStatus.PLANNED, "phase": None, "phase_due": None, "expires_at": expires_at}
+    connection.execute(update(launch).where(launch.c.id == launch_id).values(**values))
+    return find_launch(connection, launch_id)
+
+
+def end_unplanned(connection: Connection, launch_id: str, code: str, words: str, now: int) -> None:
+    """End planning that cannot succeed; nobody was invited, and nobody stays."""
+    connection.execute(delete(launch_source).where(launch_source.c.launch_id == launch_id))
+    connection.execute(delete(invitation).where(invitation.c.launch_id == launch_id, _is_planned()))
+    ended = update(launch).where(launch.c.id == launch_id, launch.c.status == LaunchStatus.PLANNING)
+    values = {"status": LaunchStatus.CANCELLED, "phase": None, "phase_due": None, "finished_at": now}
+    # what was counted so far counted people who were in fact not decided over to the end
+    emptied = {"members_total": 0, "planned": 0, "skipped": "{}", "examples": None}
+    connection.execute(ended.values(**values, **emptied, error=code, words=storable(words)))
+
+
+def set_phase(
+    connection: Connection, launch_id: str, phase: Phase, due: int, more: Mapping[str, Any]
+) -> None:
+    """Move a launch that is still in planning."""
+    moved = update(launch).where(launch.c.id == launch_id, launch.c.status == LaunchStatus.PLANNING)
+    given = {name: storable(value) for name, value in more.items() if value is not None}
+    connection.execute(moved.values(phase=phase, phase_due=due, **given))
+
+
+def use_plan(connection: Connection, launch_id: str, now: int) -> Launch | None:
+    """Let a plan go on once, unless it is expired; return the launch as it is then."""
+    connection.execute(
+        update(launch)
+        .where(launch.c.id == launch_id, launch.c.status == LaunchStatus.PLANNED, launch.c.expires_at > now)
+        .values(status=LaunchStatus.PLANNING, goes_on=True, phase=Phase.ACTIVATE, phase_due=now)
+    )
+    return find_launch(connection, launch_id)
+
+
+def activate(connection: Connection, launch_id: str, rules: Rules, now: int, limit: int) -> bool:
+    """Look once more at planned people: they wait for their start, or are skipped for what happened since.
+
+    Returns whether there may be more. After the last the launch runs, or is finished when nobody is left.
+    """
+    lock_people(connection)
+    one = find_launch(connection, launch_id, lock=True)
+    if one is None or one.phase is not Phase.ACTIVATE:
+        return False
+    planned = connection.execute(
+        select(invitation.c.id, invitation.c.person)
+        .where(invitation.c.launch_id == launch_id, _is_planned())
+        .order_by(invitation.c.position)
+        .limit(limit)
+    ).all()
+    taken: dict[int, int] = {}
+    forgotten = aliases.forgotten(connection, [row.person for row in planned])
+    here: set[int] = set()  # two planned rows may have turned out to be one person
+    asked = sorted({(row.person,) for row in planned})
+    for person, at, of, state in _TAKEN.fetch(connection, asked) if asked else ():
+        last: int = aliases.QUEUED if state in ("waiting", "sending") else at
+        taken[person] = max(taken.get(person, last), last)
+        if of == launch_id:
+            here.add(person)
+    going: list[tuple[str, int]] = []
+    dropped: list[tuple[str]] = []
+    skipped: Counter[str] = Counter(one.skipped)
+    for row in planned:
+        over = one.waiting + len(going) >= rules.limit
+        reason = SkipReason.DUPLICATE if row.person in here else None
+        if reason is None and row.person in forgotten:
+            reason = SkipReason.SUPPRESSED
+        if reason is None and row.person in taken:
+            reason = held(taken[row.person], rules, now)
+        if reason is None and over:
+            reason = SkipReason.OVER_LIMIT
+        if reason is None:
+            going.append((row.id, now))
+            here.add(row.person)
+        else:
+            dropped.append((row.id,))
+            skipped[str(reason)] += 1
+    if going:
+        _TAKE.execute(connection, going)
+    if dropped:
+        _DROP.execute(connection, dropped)
+    values: dict[str, Any] = {
+        "planned": one.planned - len(planned),
+        "waiting": one.waiting + len(going),
+        "skipped": dumps(dict(skipped)),
+    }
+    more = len(planned) == limit
+    if not more:
+        values |= {"status": LaunchStatus.RUNNING, "phase": None, "phase_due": None, "started_at": now}
+    connection.execute(update(launch).where(launch.c.id == launch_id).values(**values))
+    finish(connection, launch_id, now)
+    return more
+
+
+def taken_by(connection: Connection, persons: Sequence[int]) -> set[int]:
+    """Return those of these people whom no other launch may invite."""
+    return {row[0] for row in _TAKEN.fetch(connection, [(one,) for one in persons])} if persons else set()
+
+
+def drop_planned(connection: Connection, ids: Sequence[str]) -> None:
+    """Delete planned invitations."""
+    if ids:
+        _DROP.execute(connection, [(one,) for one in ids])
+
+
+def delete_unused(connection: Connection, before: int) -> int:
+    """Delete plans that were never used and whose planning ended before a time."""
+    old = select(launch.c.id).where(launch.c.status == LaunchStatus.PLANNED, launch.c.planned_at < before)
+    found = connection.execute(old).scalars().all()
+    for launch_id in found:
+        connection.execute(delete(invitation).where(invitation.c.launch_id == launch_id))
+        connection.execute(delete(launch).where(launch.c.id == launch_id))
+    return len(found)
+
+
+def _is_planned() -> Any:
+    return invitation.c.state == InvitationState.PLANNED

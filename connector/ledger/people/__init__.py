@@ -1,0 +1,1 @@
+"""Aliases, respondents and erasure."""

@@ -1,0 +1,170 @@
+"""Whom the book recognises: keyed hashes of aliases, each pointing to one person."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection, exists, update
+
+from connector.domain.launches.eligibility import (
+    FORGOTTEN,
+    Choice,
+    Known,
+    Member,
+    Standing,
+    aliases,
+)
+from connector.ledger.db.bulk import Batch
+from connector.ledger.db.schema import alias, invitation
+
+QUEUED = 9_000_000_000_000_000
+"""When somebody was invited who still waits: later than any reinvitation could allow."""
+
+_LAST = (
+    "(SELECT max(CASE WHEN i.state IN ('waiting', 'sending') THEN 9000000000000000 ELSE i.taken_at END) "
+    "FROM invitation AS i WHERE i.person = {person} AND i.taken_at IS NOT NULL)"
+)
+_TAKEN = Batch(
+    "SELECT {returns} FROM {rows} AS r",
+    {"person": "bigint"},
+    returns=["r.person", _LAST.replace("{person}", "r.person")],
+)
+_IS_ONE = (
+    "a.person IN (r.a, r.b, r.c) AND (r.b IS NULL OR b.person = a.person) "
+    "AND (r.c IS NULL OR c.person = a.person)"
+)
+_HISTORY = Batch(
+    "SELECT {returns} FROM {rows} AS r LEFT JOIN alias AS a ON a.key = r.a LEFT JOIN alias AS b "
+    "ON b.key = r.b LEFT JOIN alias AS c ON c.key = r.c "
+    "WHERE coalesce(a.person, b.person, c.person) IS NOT NULL",
+    {"place": "integer", "a": "bigint", "b": "bigint", "c": "bigint"},
+    returns=[
+        "r.place",
+        "a.person",
+        # nearly always all aliases are of one person, who is named after one of them: nothing is left to ask
+        f"CASE WHEN {_IS_ONE} THEN {_LAST.replace('{person}', 'a.person')} END",
+    ],
+    at_once=4_096,
+)
+_PERSONS = Batch(
+    "SELECT {returns} FROM {rows} AS r JOIN alias AS a ON a.key = r.key",
+    {"key": "bigint"},
+    returns=["a.key", "a.person"],
+)
+_INSERT = Batch(
+    "INSERT INTO alias (key, person) SELECT key, person FROM {rows} AS r WHERE true ON CONFLICT (key) DO "
+    "NOTHING",
+    {"key": "bigint", "person": "bigint"},
+)
+
+
+_PADS: Final[Sequence[tuple[None, ...]]] = (
+    (None,) * 3,
+    (None,) * 2,
+    (None,),
+    (),
+)  # a member has up to 3 aliases
+
+
+def alias_keys(key: bytes, connection: str, member: Member) -> tuple[int, ...]:
+    """Return the keys of a member's aliases: 64 bits that only this book can make again."""
+    salted = f"{connection}\0"
+    return tuple(
+        int.from_bytes(
+            hashlib.blake2b((salted + one).encode("utf-8", "replace"), digest_size=8, key=key).digest(),
+            "big",
+            signed=True,
+        )
+        for one in aliases(member)
+    )
+
+
+def history(connection: Connection, asked: Sequence[tuple[int, ...]]) -> list[Known]:
+    """Return what is known of each member, given by the keys of their aliases.
+
+    Nothing where none is known, one standing where all are one person, otherwise one for each alias.
+    """
+    known: list[Known] = [()] * len(asked)
+    # sorted, because neighbours lie on one page
+    rows = sorted([(keys[0], place, keys) for place, keys in enumerate(asked) if keys])
+    found = _HISTORY.fetch(connection, [(place, *keys, *_PADS[len(keys)]) for _, place, keys in rows])
+    unsure: list[int] = []
+    for place, person, at in found:
+        if at is None:
+            unsure.append(place)
+        else:
+            known[place] = (Standing(person, at),)
+    if unsure:
+        _tell_apart(connection, asked, unsure, known)
+    return known
+
+
+def _tell_apart(
+    connection: Connection,
+    asked: Sequence[tuple[int, ...]],
+    places: Sequence[int],
+    known: list[Known],
+) -> None:
+    """Fill in members whose aliases are of several people, or of somebody who was never invited."""
+    persons = behind(connection, [key for place in places for key in asked[place]])
+    taken = _TAKEN.fetch(connection, [(person,) for person in sorted(set(persons.values()))])
+    standing = {person: Standing(person, at) for person, at in taken}
+    for place in places:
+        found = tuple([standing[persons[key]] if key in persons else None for key in asked[place]])
+        known[place] = found[:1] if len(set(found)) == 1 else found
+
+
+def behind(connection: Connection, keys: Iterable[int]) -> dict[int, int]:
+    """Return the person behind each alias that is known."""
+    asked = [(key,) for key in sorted(set(keys))]
+    return {row[0]: row[1] for row in _PERSONS.fetch(connection, asked)} if asked else {}
+
+
+def forgotten(connection: Connection, keys: Iterable[int]) -> set[int]:
+    """Return those of the keys that are aliases of somebody who was forgotten."""
+    return {key for key, person in behind(connection, keys).items() if person == FORGOTTEN}
+
+
+def is_gone(person: ColumnElement[int]) -> ColumnElement[bool]:
+    """Tell that the person of an invitation was forgotten."""
+    return exists().where(alias.c.key == person, alias.c.person == FORGOTTEN)
+
+
+def learn(connection: Connection, choices: Sequence[Choice]) -> dict[int, int]:
+    """Let the aliases of each row point to one person; return the person by key.
+
+    A row that is not invited teaches new aliases only of somebody who is known already: of others nothing is
+    kept. Rows that join two known persons make them one; who turns out to be somebody who was forgotten is
+    kept out from now on. The caller has the people locked.
+    """
+    stored = behind(connection, [key for choice in choices for key in choice.keys])
+    persons = dict(stored)
+    joined: dict[int, int] = {}
+
+    def now_in(person: int) -> int:
+        while person in joined:
+            person = joined[person]
+        return person
+
+    for choice in choices:
+        known = list(dict.fromkeys(now_in(persons[key]) for key in choice.keys if key in persons))
+        if not known and choice.reason is not None:
+            continue
+        person = FORGOTTEN if FORGOTTEN in known else known[0] if known else choice.keys[0]
+        joined.update({other: person for other in known if other != person})
+        persons.update(dict.fromkeys(choice.keys, person))
+    found = {key: now_in(person) for key, person in persons.items()}
+    for other in joined:
+        _join(connection, other, now_in(other))
+    if new := [(key, person) for key, person in sorted(found.items()) if key not in stored]:
+        _INSERT.execute(connection, new)
+    return found
+
+
+def _join(connection: Connection, other: int, person: int) -> None:
+    connection.execute(update(alias).where(alias.c.person == other).values(person=person))
+    if person == FORGOTTEN:
+        return  # an invitation's person stays the name of an alias that tells so
+    connection.execute(update(invitation).where(invitation.c.person == other).values(person=person))

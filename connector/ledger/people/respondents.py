@@ -1,0 +1,120 @@
+"""Whose an interview is, as keys of aliases: so are found a person's, and kept out those of the forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, and_, select
+
+from connector.domain.launches.eligibility import FORGOTTEN, Member
+from connector.domain.results.interview import Interview
+from connector.domain.results.transitions import suppress
+from connector.ledger.db.bulk import Batch
+from connector.ledger.db.schema import alias, invitation, sync
+from connector.ledger.launches.attribution import is_ours
+from connector.ledger.people.aliases import alias_keys, forgotten
+from connector.ledger.results.syncs import KEY, load
+from connector.ports import Sync
+
+UNKNOWN = 0
+"""The respondent of a row that was stored before this column was."""
+
+_PIECE = 500
+_ANYBODY = f"SELECT 1 FROM alias WHERE person = {FORGOTTEN} LIMIT 1"  # noqa: S608 - a constant of ours
+_SET = Batch(
+    "UPDATE sync SET {changes} FROM {rows} AS r "
+    "WHERE sync.connection = r.connection AND sync.interview_id = r.interview_id",
+    {**KEY, "respondent": "bigint", "external": "bigint"},
+    key=KEY,
+)
+
+
+def respondent_keys(key: bytes, connection: str, interview: Interview) -> tuple[int, ...]:
+    """Return the keys of whom an interview names: by e-mail first, then by a foreign external id."""
+    if interview.anonymous:
+        return ()
+    keys: tuple[int, ...] = ()
+    if interview.respondent_email is not None:
+        keys = alias_keys(key, connection, Member(None, interview.respondent_email, None))
+    if interview.external_id is not None and not is_ours(interview.external_id):
+        keys += alias_keys(key, connection, Member(interview.external_id, None, None))
+    return keys
+
+
+def external_key(key: bytes, connection: str, external_id: str) -> int:
+    """Return the key by which interviews are found that carry an external id, ours or a foreign one."""
+    return alias_keys(key, connection, Member(external_id, None, None))[-1]  # with an @, that of an e-mail
+
+
+def _noted(key: bytes, connection: str, interview: Interview | None) -> tuple[int | None, int | None]:
+    """Return by what an interview is found: its e-mail or else its external id, and that beside an e-mail."""
+    if interview is None or interview.anonymous:
+        return None, None
+    told = interview.external_id
+    external = None if told is None else external_key(key, connection, told)
+    if interview.respondent_email is None:
+        return external, None
+    return alias_keys(key, connection, Member(None, interview.respondent_email, None))[0], external
+
+
+def keep_out(connection: Connection, key: bytes, changed: Sequence[Sync]) -> list[Sync]:
+    """Note whose each interview is; of those whose respondent was forgotten keep only that it was.
+
+    The caller shares the suppressions: nobody can be forgotten until the end of the transaction.
+    """
+    noted = list(changed)
+    for at, one in enumerate(changed):
+        respondent, external = _noted(key, one.connection, one.facts)
+        if respondent is not None:
+            noted[at] = one._replace(respondent=respondent, external=external)
+    if not _is_anybody_forgotten(connection):
+        return noted
+    facts = {at: one.facts for at, one in enumerate(changed) if one.facts}
+    keys = {at: respondent_keys(key, changed[at].connection, told) for at, told in facts.items()}
+    out = are_forgotten(connection, facts, keys)
+    return [suppress(one) if at in out else one for at, one in enumerate(noted)]
+
+
+def is_forgotten(connection: Connection, key: bytes, name: str, interview: Interview) -> bool:
+    """Tell whether an interview's respondent was forgotten."""
+    return bool(are_forgotten(connection, {0: interview}, {0: respondent_keys(key, name, interview)}))
+
+
+def are_forgotten(
+    connection: Connection, interviews: dict[int, Interview], keys: dict[int, tuple[int, ...]]
+) -> set[int]:
+    """Return the places of interviews whose respondent, or whom we invited to it, was forgotten.
+
+    An anonymous one is nobody's: not even this is asked about it.
+    """
+    gone = forgotten(connection, [key for mine in keys.values() for key in mine])
+    ours = {
+        at: one.external_id
+        for at, one in interviews.items()
+        if is_ours(one.external_id) and not one.anonymous
+    }
+    invited: set[str] = set()
+    if ours:
+        theirs = and_(alias.c.key == invitation.c.person, alias.c.person == FORGOTTEN)
+        query = select(invitation.c.id).join(alias, theirs).where(invitation.c.id.in_(set(ours.values())))
+        invited = set(connection.execute(query).scalars())
+    return {at for at, mine in keys.items() if gone.intersection(mine)} | {
+        at for at, external_id in ours.items() if external_id in invited
+    }
+
+
+def fill(connection: Connection, key: bytes) -> int:
+    """Note whose some interviews are that were stored before this was noted; return how many."""
+    query = select(sync.c.connection, sync.c.interview_id).where(sync.c.respondent == UNKNOWN).limit(_PIECE)
+    keys = [(name, interview_id) for name, interview_id in connection.execute(query)]
+    values = []
+    for (name, interview_id), one in load(connection, keys).items():
+        values.append((name, interview_id, *_noted(key, name, one.facts)))
+    if values:
+        _SET.execute(connection, values)
+    return len(values)
+
+
+def _is_anybody_forgotten(connection: Connection) -> bool:
+    # on the driver: asked for every batch of webhooks
+    return connection.exec_driver_sql(_ANYBODY).first() is not None

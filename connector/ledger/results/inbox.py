@@ -1,0 +1,173 @@
+"""What came in: webhooks, and what callers told us about an interview."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from operator import attrgetter
+from typing import Any
+
+from sqlalchemy import Connection, Select, delete, func, literal_column, select
+
+from connector.ledger.db.bulk import Batch, Row, fetch
+from connector.ledger.db.schema import inbox
+from connector.ports import Delivery
+
+_COLUMNS = {
+    "connection": "text",
+    "received_at": "bigint",
+    "source": "text",
+    "state": "text",
+    "event": "text",
+    "interview_id": "text",
+    "webhook_id": "text",
+    "digest": "text",
+    "body": "text",
+    "header": "text",
+    "scheme": "text",
+    "signed_at": "bigint",
+}
+_REPEATED_COLUMNS = ("connection", "event", "interview_id", "webhook_id", "digest", "body")
+_KEY = {"connection": "text", "interview_id": "text"}
+_SHOWN = 200
+_TAKEN = 16 * 1024 * 1024  # characters of bodies
+_row = attrgetter(*_COLUMNS)
+# as literals: a partial index is not used for a parameter
+IS_NEW = inbox.c.state == literal_column("'new'")
+IS_UNREADABLE = inbox.c.state == literal_column("'unreadable'")
+
+_INSERT = Batch(
+    "INSERT INTO inbox ({names}) SELECT {names} FROM {rows} AS r WHERE true ON CONFLICT DO NOTHING", _COLUMNS
+)
+_MARK_DONE = Batch(
+    "UPDATE inbox SET state = 'done' WHERE id IN (SELECT id FROM {rows} AS r)", {"id": "bigint"}
+)
+_ERASE = Batch(
+    "UPDATE inbox SET body = NULL, received_at = inbox.received_at / 86400000 * 86400000, "
+    "signed_at = inbox.signed_at / 86400000 * 86400000 FROM {rows} AS r "
+    "WHERE inbox.connection = r.connection AND inbox.interview_id = r.interview_id "
+    "AND inbox.state <> 'new' AND inbox.body IS NOT NULL",
+    _KEY,
+)
+_REREAD = Batch(
+    "UPDATE inbox SET state = 'new', event = r.event, interview_id = r.interview_id FROM {rows} AS r "
+    "WHERE inbox.id = r.id AND inbox.state = 'unreadable'",
+    {"id": "bigint", "event": "text", "interview_id": "text"},
+)
+_REPEATED = Batch(
+    "UPDATE inbox SET state = 'new', event = r.event, interview_id = r.interview_id FROM {rows} AS r "
+    "WHERE inbox.state = 'unreadable' AND inbox.connection = r.connection AND inbox.body = r.body "
+    "AND (inbox.digest = r.digest OR inbox.webhook_id = r.webhook_id)",
+    {name: _COLUMNS[name] for name in _REPEATED_COLUMNS},
+)
+_repeated = attrgetter(*_REPEATED_COLUMNS)
+
+
+def accept(connection: Connection, deliveries: Sequence[Delivery]) -> list[bool]:
+    """Store deliveries; return for each whether it was new.
+
+    A delivery is known when its `webhook-id`, or its body and event name, was stored before on that
+    connection. One that was unreadable then and is readable now goes to the intake.
+    """
+    fresh = _insert(connection, [_row(delivery) for delivery in deliveries])
+    repeated = [one for one, new in zip(deliveries, fresh, strict=True) if not new and one.state == "new"]
+    if repeated:
+        _REPEATED.execute(connection, [_repeated(one) for one in repeated])
+    return fresh
+
+
+def _insert(connection: Connection, rows: Sequence[Row]) -> list[bool]:
+    """Insert all and count; only when some were known, find out which by inserting halves instead."""
+    connection.exec_driver_sql("SAVEPOINT before_insert")
+    stored = _INSERT.execute(connection, rows)
+    if stored in (0, len(rows)):
+        connection.exec_driver_sql("RELEASE SAVEPOINT before_insert")
+        return [stored > 0] * len(rows)
+    connection.exec_driver_sql("ROLLBACK TO SAVEPOINT before_insert")
+    middle = len(rows) // 2
+    return _insert(connection, rows[:middle]) + _insert(connection, rows[middle:])
+
+
+def new_ones(connection: Connection, names: Sequence[str], limit: int) -> list[tuple[int, str, str]]:
+    """Return id, connection and digest of the oldest deliveries that nobody looked at yet.
+
+    Each connection has its share, and of each there are as many as are not too long together.
+    """
+    share = max(1, limit // max(1, len(names)))
+    return [(number, name, digest) for name in names for number, digest in _new(connection, name, share)]
+
+
+def _new(connection: Connection, name: str, limit: int) -> list[tuple[int, str]]:
+    length = func.coalesce(func.length(inbox.c.body), 0)
+    query = select(inbox.c.id, inbox.c.digest, length).where(IS_NEW, inbox.c.connection == name)
+    oldest = fetch(connection, query.order_by(inbox.c.id).limit(limit))
+    before = accumulate((size for _, _, size in oldest), initial=0)
+    return [
+        (number, digest) for (number, digest, _), sum_ in zip(oldest, before, strict=False) if sum_ < _TAKEN
+    ]
+
+
+def read(connection: Connection, ids: Sequence[int]) -> list[Delivery]:
+    """Return deliveries by their ids."""
+    return _read(connection, _select_all().where(inbox.c.id.in_(ids)))
+
+
+def mark_done(connection: Connection, ids: Sequence[int]) -> None:
+    """Note that deliveries were dealt with."""
+    if ids:
+        _MARK_DONE.execute(connection, [(i,) for i in ids])
+
+
+def of_interview(connection: Connection, name: str, interview_id: str) -> list[Delivery]:
+    """Return what came in about one interview, oldest first, the newest 200."""
+    newest = (
+        _select_all()
+        .where(inbox.c.connection == name, inbox.c.interview_id == interview_id)
+        .order_by(inbox.c.id.desc())
+        .limit(_SHOWN)
+    )
+    return _read(connection, newest)[::-1]
+
+
+def unreadable(connection: Connection, name: str, *, limit: int, before: int | None = None) -> list[Delivery]:
+    """Return deliveries in which no interview id was found, newest first."""
+    query = _select_all().where(inbox.c.connection == name, IS_UNREADABLE)
+    if before is not None:
+        query = query.where(inbox.c.id < before)
+    return _read(connection, query.order_by(inbox.c.id.desc()).limit(limit))
+
+
+def reread(connection: Connection, found: Mapping[int, tuple[str | None, str]]) -> None:
+    """Give unreadable deliveries back to the intake after an alias made their interview id readable."""
+    if found:
+        _REREAD.execute(connection, [(i, event, interview_id) for i, (event, interview_id) in found.items()])
+
+
+def erase_bodies(connection: Connection, keys: Sequence[tuple[str, str]]) -> int:
+    """Remove what was sent about interviews; that something came, and on which day, stays. Return how many.
+
+    What nobody looked at yet is left to be looked at: it may tell that an interview is somebody's after all.
+    """
+    return _ERASE.execute(connection, keys) if keys else 0
+
+
+def latest_webhook(connection: Connection, name: str) -> Delivery | None:
+    """Return the newest accepted webhook of a connection."""
+    mine = _select_all().where(inbox.c.connection == name, inbox.c.source == "webhook")
+    found = _read(connection, mine.order_by(inbox.c.id.desc()).limit(1))
+    return found[0] if found else None
+
+
+def prune(connection: Connection, before: int, limit: int) -> int:
+    """Delete deliveries older than `before` that were dealt with, of the `limit` oldest; return how many."""
+    oldest = select(inbox.c.id).where(inbox.c.state != "new").order_by(inbox.c.id).limit(limit)
+    old = delete(inbox).where(inbox.c.id.in_(oldest.scalar_subquery()), inbox.c.received_at < before)
+    return connection.execute(old).rowcount
+
+
+def _select_all() -> Select[Any]:
+    return select(inbox.c.id, *(inbox.c[name] for name in _COLUMNS))
+
+
+def _read(connection: Connection, query: Select[Any]) -> list[Delivery]:
+    return [Delivery._make((*values, number)) for number, *values in fetch(connection, query)]

@@ -1,0 +1,101 @@
+"""Runs over many interviews: what they cover, how far they are, and when what they hold may go."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, select, update
+
+from connector.domain.results.interview import Stage, SyncStatus
+from connector.ledger.db.bulk import Batch
+from connector.ledger.db.schema import (
+    forgetting,
+    run,
+    run_item,
+    sync,
+)
+from connector.ports import RunProgress
+
+ORPHANED_AFTER = 600_000
+_COVER = Batch(
+    "INSERT INTO run_item ({names}) SELECT {names} FROM {rows} AS r",
+    {"run_id": "text", "interview_id": "text"},
+)
+
+
+def create(
+    connection: Connection, run_id: str, name: str, operation: str, interview_ids: Sequence[str], now: int
+) -> None:
+    """Store a run and what it covers, each interview once."""
+    covered = list(dict.fromkeys(interview_ids))
+    connection.execute(
+        insert(run).values(
+            id=run_id, connection=name, operation=operation, created_at=now, total=len(covered)
+        )
+    )
+    if covered:
+        _COVER.execute(connection, [(run_id, interview_id) for interview_id in covered])
+
+
+def progress(connection: Connection, run_id: str) -> RunProgress | None:
+    """Count what became of a run's interviews."""
+    head = connection.execute(select(run).where(run.c.id == run_id)).first()
+    if head is None:
+        return None
+    covered = run_item.join(
+        sync, and_(sync.c.connection == head.connection, sync.c.interview_id == run_item.c.interview_id)
+    )
+    counts = connection.execute(
+        select(sync.c.status, sync.c.reason, sync.c.stage, func.count().label("n"))
+        .select_from(covered)
+        .where(run_item.c.run_id == run_id)
+        .group_by(sync.c.status, sync.c.reason, sync.c.stage)
+    )
+    ended: dict[str, Counter[str]] = {status: Counter() for status in SyncStatus}
+    unread = 0
+    for row in counts:
+        if row.stage is None:
+            ended[row.status][row.reason or ""] += row.n
+        elif row.stage == Stage.READ:
+            unread += row.n
+    synced = ended[SyncStatus.SYNCED].total()
+    skipped, failed = ended[SyncStatus.SKIPPED], ended[SyncStatus.FAILED]
+    return RunProgress(
+        run_id=run_id,
+        connection=head.connection,
+        operation=head.operation,
+        created_at=head.created_at,
+        total=head.total,
+        pending=head.total - synced - skipped.total() - failed.total(),
+        synced=synced,
+        skipped=dict(skipped),
+        failed=dict(failed),
+        unread=unread,
+    )
+
+
+def release_backfills(connection: Connection, now: int) -> int:
+    """Let held syncs go whose run has nothing left that was never read; return how many.
+
+    A run is stored after its interviews; those of one that a crash kept from being stored go after a while.
+    """
+    held = exists().where(sync.c.run_id == run.c.id, sync.c.stage == Stage.HOLD)
+    unread = exists().where(sync.c.run_id == run.c.id, sync.c.stage == Stage.READ, sync.c.reads == 0)
+    ready = connection.execute(select(run.c.id).where(held, ~unread)).scalars().all()
+    orphan = ~exists().where(run.c.id == sync.c.run_id) & (sync.c.updated_at < now - ORPHANED_AFTER)
+    released = update(sync).where(sync.c.stage == Stage.HOLD, or_(sync.c.run_id.in_(ready), orphan))
+    return connection.execute(released.values(stage=Stage.SEND, due=now)).rowcount
+
+
+def prune(connection: Connection, before: int) -> int:
+    """Delete runs older than `before` of which nothing waits; return how many."""
+    waits = exists().where(sync.c.run_id == run.c.id, sync.c.stage.is_not(None))
+    goes_on = exists().where(forgetting.c.run_id == run.c.id, forgetting.c.finished_at.is_(None))
+    ended = select(run.c.id).where(run.c.created_at < before, ~waits, ~goes_on)
+    old = connection.execute(ended).scalars().all()
+    for run_id in old:
+        connection.execute(delete(run_item).where(run_item.c.run_id == run_id))
+        connection.execute(delete(forgetting).where(forgetting.c.run_id == run_id))
+        connection.execute(delete(run).where(run.c.id == run_id))
+    return len(old)

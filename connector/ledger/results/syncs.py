@@ -1,0 +1,135 @@
+"""The syncs: load, change, find, list, count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, func, literal, select, tuple_
+
+from connector.domain.results.interview import Stage
+from connector.ledger.db.bulk import Batch, fetch
+from connector.ledger.db.dialect import TryAgainError
+from connector.ledger.db.schema import sync as table
+from connector.ledger.events import events
+from connector.ledger.results import counters
+from connector.ledger.results.counters import Place
+from connector.ledger.results.sync_row import SYNC_COLUMNS, dump_sync, load_sync
+from connector.ports import ListFilter, Sync
+
+Key = tuple[str, str]
+KEY = {"connection": "text", "interview_id": "text"}
+
+_LOAD = Batch(
+    "SELECT {returns} FROM {rows} AS r "
+    "JOIN sync AS s ON s.connection = r.connection AND s.interview_id = r.interview_id {lock}",
+    KEY,
+    returns=[f"s.{name}" for name in SYNC_COLUMNS],
+)
+_INSERT = Batch(
+    "INSERT INTO sync ({names}) SELECT {names} FROM {rows} AS r WHERE true "
+    "ON CONFLICT (connection, interview_id) DO NOTHING",
+    SYNC_COLUMNS,
+)
+_UPDATE = Batch(
+    "UPDATE sync SET {changes} FROM {rows} AS r "
+    "WHERE sync.connection = r.connection AND sync.interview_id = r.interview_id",
+    SYNC_COLUMNS,
+    key=KEY,
+)
+
+
+def load(connection: Connection, keys: Sequence[Key]) -> dict[Key, Sync]:
+    """Return the syncs that exist among `keys`, kept for this transaction."""
+    found = (load_sync(row) for row in _LOAD.fetch(connection, keys)) if keys else ()
+    return {_key(sync): sync for sync in found}
+
+
+def save(connection: Connection, before: Mapping[Key, Sync], changed: Sequence[Sync]) -> None:
+    """Store syncs and move the counters from what they were.
+
+    Raises `TryAgainError` when another process stored one of them after `before` was loaded.
+    """
+    new = [dump_sync(one) for one in changed if _key(one) not in before]
+    if new and _INSERT.execute(connection, new) != len(new):
+        raise TryAgainError
+    old = [dump_sync(one) for one in changed if _key(one) in before]
+    if old:
+        _UPDATE.execute(connection, old)
+    happened: list[events.Happened] = []
+    for one in changed:
+        was = before.get(_key(one))
+        known = None if was is None else (was.status.value, was.reason)
+        happened += events.of_sync(*_key(one), known, one.status, one.reason, one.updated_at)
+    events.tell(connection, happened)
+    counters.move(
+        connection,
+        ((None if (was := before.get(_key(one))) is None else _place(was), _place(one)) for one in changed),
+    )
+
+
+def all_columns(*more: ColumnElement[Any]) -> Select[Any]:
+    """Begin a query of what `load_sync` reads; `more` columns follow."""
+    return select(*(table.c[name] for name in SYNC_COLUMNS), *more)
+
+
+def _key(sync: Sync) -> Key:
+    return (sync.connection, sync.interview_id)
+
+
+def _place(sync: Sync) -> Place:
+    return Place.of(sync.connection, sync.first_received_at, sync.status, sync.reason)
+
+
+def find_many(connection: Connection, name: str, interview_ids: Sequence[str]) -> dict[str, Sync]:
+    """Return those syncs that are there, by interview id."""
+    query = all_columns().where(table.c.connection == name, table.c.interview_id.in_(interview_ids))
+    return {one.interview_id: one for one in map(load_sync, fetch(connection, query))}
+
+
+def listed(
+    connection: Connection, name: str, where: ListFilter, limit: int, after: tuple[int, str] | None
+) -> list[Sync]:
+    """Return syncs of a connection, newest first receipt first."""
+    query = all_columns().where(table.c.connection == name)
+    if where.status is not None:
+        query = query.where(table.c.status == where.status)
+    if where.reason is not None:
+        query = query.where(table.c.reason == where.reason)
+    if where.since is not None:
+        query = query.where(table.c.first_received_at >= where.since)
+    if where.until is not None:
+        query = query.where(table.c.first_received_at < where.until)
+    if after is not None:
+        place = tuple_(table.c.first_received_at, table.c.interview_id)
+        query = query.where(place < tuple_(literal(after[0]), literal(after[1])))
+    query = query.order_by(table.c.first_received_at.desc(), table.c.interview_id.desc()).limit(limit)
+    return [load_sync(row) for row in fetch(connection, query)]
+
+
+def due_reads(connection: Connection, names: Sequence[str], now: int, limit: int) -> list[Sync]:
+    """Return syncs for which Koji must be read, the longest due first."""
+    query = (
+        all_columns()
+        .where(table.c.stage == Stage.READ, table.c.connection.in_(names), table.c.due <= now)
+        .order_by(table.c.due)
+        .limit(limit)
+    )
+    return [load_sync(row) for row in fetch(connection, query)]
+
+
+def next_due(connection: Connection, stage: Stage, names: Sequence[str]) -> int | None:
+    """Return the earliest due time of a stage."""
+    query = select(func.min(table.c.due)).where(
+        table.c.stage == stage, table.c.connection.in_(names), table.c.sending_since.is_(None)
+    )
+    due: int | None = connection.execute(query).scalar()
+    return due
+
+
+def waiting(connection: Connection, stage: Stage, names: Sequence[str]) -> int:
+    """Count the syncs of a stage."""
+    query = select(func.count()).select_from(table)
+    return int(
+        connection.execute(query.where(table.c.stage == stage, table.c.connection.in_(names))).scalar_one()
+    )

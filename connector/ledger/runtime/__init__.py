@@ -1,0 +1,1 @@
+"""Leases, rate limit, diagnostics and retention."""

@@ -1,0 +1,35 @@
+"""Diagnostics that are worth a look and promise nothing: refused webhooks and pings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select
+
+from connector.ledger.db.schema import note
+from connector.ports import Note
+
+
+def add(connection: Connection, name: str, kind: str, detail: Mapping[str, Any], now: int, keep: int) -> None:
+    """Store a note and forget all but the newest `keep` of its kind."""
+    connection.execute(insert(note).values(connection=name, kind=kind, at=now, detail=json.dumps(detail)))
+    mine = (note.c.connection == name, note.c.kind == kind)
+    newest = select(note.c.id).where(*mine).order_by(note.c.id.desc()).limit(keep)
+    connection.execute(delete(note).where(*mine, note.c.id.not_in(newest.scalar_subquery())))
+
+
+def since(connection: Connection, name: str, kind: str, at: int) -> list[Note]:
+    """Return notes, newest first."""
+    query = (
+        select(note)
+        .where(note.c.connection == name, note.c.kind == kind, note.c.at >= at)
+        .order_by(note.c.id.desc())
+    )
+    return [Note(row.at, json.loads(row.detail)) for row in connection.execute(query)]
+
+
+def prune(connection: Connection, before: int) -> None:
+    """Forget old notes."""
+    connection.execute(delete(note).where(note.c.at < before))

@@ -1,0 +1,87 @@
+"""Remove what names or quotes a person once it is old."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select, update
+
+from connector.domain.results.anonymity import is_nobodys
+from connector.domain.results.decision import ANONYMOUS, SUPPRESSED
+from connector.domain.results.interview import Interview
+from connector.ledger.db.bulk import Batch, fetch
+from connector.ledger.db.schema import invitation, launch, sync
+from connector.ledger.results.sync_row import dump_facts, load_facts
+from connector.ledger.results.syncs import KEY
+
+_FORGET = Batch(
+    "UPDATE sync SET {changes}, user_id = NULL, identify = NULL, event = NULL, attempts = NULL "
+    "FROM {rows} AS r WHERE sync.connection = r.connection AND sync.interview_id = r.interview_id",
+    {**KEY, "facts": "text", "pruned_at": "bigint"},
+    key=KEY,
+)
+
+
+def prune_syncs(connection: Connection, before: int, now: int, limit: int) -> int:
+    """Remove what names or quotes a person from syncs that ended before `before`; return how many.
+
+    The interview id with its outcome, the user's keyed hash and the completion time stay: they keep an
+    interview from being counted twice, and older interviews from overwriting newer user properties. An
+    anonymous mark stays too, because it was a promise.
+    """
+    old = (
+        select(sync.c.connection, sync.c.interview_id, sync.c.reason, sync.c.facts)
+        .where(
+            sync.c.first_received_at < before,
+            sync.c.updated_at < before,
+            sync.c.pruned_at.is_(None),
+            sync.c.stage.is_(None),
+            sync.c.sending_since.is_(None),
+        )
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    values = [
+        (name, one, _mark(one, reason, facts), now) for name, one, reason, facts in fetch(connection, old)
+    ]
+    if values:
+        _FORGET.execute(connection, values)
+    return len(values)
+
+
+def _mark(interview_id: str, reason: str | None, facts: str | None) -> str | None:
+    known = load_facts(facts) or Interview(interview_id)
+    marks = Interview(
+        interview_id,
+        anonymous=known.anonymous or reason == ANONYMOUS,
+        suppressed=known.suppressed or reason == SUPPRESSED,
+    )
+    return dump_facts(marks) if is_nobodys(reason, known) else None
+
+
+def prune_invitations(connection: Connection, before: int, now: int, limit: int) -> int:
+    """Remove names, addresses, links and tokens of invitations made before `before`; return how many.
+
+    Its person, as keys of aliases, and when it was started stay: nobody is asked twice. One that is not sent
+    yet keeps what its start needs.
+    """
+    old = (
+        select(invitation.c.id)
+        .where(
+            invitation.c.created_at < before,
+            invitation.c.pruned_at.is_(None),
+            invitation.c.state.not_in(("planned", "waiting", "sending")),
+        )
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = connection.execute(old).scalars().all()
+    gone = dict.fromkeys(("user_id", "email", "name", "link", "session_token", "words", "complete_due"))
+    if ids:
+        connection.execute(update(invitation).where(invitation.c.id.in_(ids)).values(**gone, pruned_at=now))
+    return len(ids)
+
+
+def prune_launches(connection: Connection, before: int, limit: int) -> int:
+    """Remove the examples of skipped people from launches made before `before`; return how many."""
+    old = select(launch.c.id).where(launch.c.created_at < before, launch.c.examples.is_not(None)).limit(limit)
+    pruned = update(launch).where(launch.c.id.in_(old.scalar_subquery()))
+    return connection.execute(pruned.values(examples=None)).rowcount
