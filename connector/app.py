@@ -40,9 +40,10 @@ from connector.lanes.upkeep import UpkeepLane
 from connector.ledger.ledger import open_book
 from connector.net.client import open_client
 from connector.net.target_client import Targets
-from connector.operations import OPERATIONS, callbacks
+from connector.operations import OPERATIONS
 from connector.ports import Amplitude, Clock, Context
 from connector.ports import AmplitudeUsers as AmplitudeUsersPort
+from connector.service.execution import callbacks
 from connector.settings.key_files import api_token, encryption_keys, open_sealer
 from connector.settings.model import Connection, Settings
 from connector.surfaces.auth import Gate, token_digest

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from mcp.types import CallToolResult, TextContent
 
-from connector.operations.base import AnyOperation, Input, Output
 from connector.operations.get_interview_analysis import AnalysisInput, cursor_after
+from connector.service.execution.operation import AnyOperation, Input, Output
 from mcp_server.interviews import words
 from mcp_server.markdown import lines
 from mcp_server.next_steps import next_step

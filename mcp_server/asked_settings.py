@@ -7,8 +7,8 @@ from typing import Any, Final, Literal, get_args, get_origin
 
 from pydantic import SecretStr
 
+from connector.service.input.annotations import kinds
 from connector.settings.model import Connection
-from connector.surfaces.annotations import kinds
 
 
 @dataclass(frozen=True, slots=True)

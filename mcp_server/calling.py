@@ -13,10 +13,17 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolRequestParams, CallToolResult, InputRequiredResult
 
 from connector.errors import ConnectorError, NotFound, StoreUnavailable
-from connector.operations.base import AnyOperation, Effect, Input, ListInput, Output, WaitInput
-from connector.operations.execute import Executed, check_scope, execute
 from connector.ports import Context
 from connector.security.caller import Caller
+from connector.service.execution.execute import Executed, check_scope, execute
+from connector.service.execution.operation import (
+    AnyOperation,
+    Effect,
+    Input,
+    ListInput,
+    Output,
+    WaitInput,
+)
 from connector.surfaces.boundary import described
 from mcp_server import answers, errors, tools
 from mcp_server.consent import Asked, Consent

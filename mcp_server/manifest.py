@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from connector.operations.base import AnyOperation
-from connector.triggers import Trigger
+from connector.service.execution.operation import AnyOperation
+from connector.service.triggers import Trigger
 from mcp_server.about import DESCRIPTION, NAMESPACE, PACKAGE, TITLE
 from mcp_server.asked_settings import ASKED, AskedSetting
 from mcp_server.prompts import PROMPTS, Ready

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from connector.operations.base import Input
+from connector.service.execution.operation import Input
 
 _DEFAULT = Input.model_fields["connection"].default
 

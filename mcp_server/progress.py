@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from connector.operations.base import AnyOperation, Input, Output
-from connector.operations.following import failure, present
-from connector.operations.launches import LaunchOutput
-from connector.operations.runs import RunOutput
 from connector.ports import Context
+from connector.service.execution.follow_up import failure, present
+from connector.service.execution.operation import AnyOperation, Input, Output
+from connector.service.views.launch import LaunchOutput
+from connector.service.views.run import RunOutput
 from mcp_server.host import Request
 
 _FIRST, _LONGEST, _GROWTH = 0.05, 1.0, 1.5

@@ -11,7 +11,7 @@ from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, Resource, ResourceTemplate
 
 from connector.domain.results.mapping import EVENT_TYPE
 from connector.errors import ConnectorError, InvalidInput, NotFound
-from connector.operations.base import AnyOperation, Output
+from connector.service.execution.operation import AnyOperation, Output
 from connector.text.redaction import safe
 from mcp_server.answers import rendered
 from mcp_server.host import Request

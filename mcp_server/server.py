@@ -32,7 +32,7 @@ from mcp.types import (
 from connector import __version__
 from connector.errors import ConnectorError, InvalidInput
 from connector.operations import OPERATIONS
-from connector.operations.base import AnyOperation
+from connector.service.execution.operation import AnyOperation
 from mcp_server import prompts, resources, tools
 from mcp_server.about import PACKAGE, TITLE
 from mcp_server.calling import Calling

@@ -10,10 +10,15 @@ from mcp.types import Tool, ToolAnnotations
 from pydantic import TypeAdapter
 
 from connector.errors import InvalidInput
-from connector.operations.base import AnyOperation, Effect, Input, ListInput
 from connector.security.caller import Caller
-from connector.surfaces.lenient import fit
-from connector.surfaces.validation import validate
+from connector.service.execution.operation import (
+    AnyOperation,
+    Effect,
+    Input,
+    ListInput,
+)
+from connector.service.input.coerce import fit
+from connector.service.input.validate import validate
 from mcp_server.guidance import GUIDANCE
 from mcp_server.schemas import of_input, of_output
 from mcp_server.views import left_out

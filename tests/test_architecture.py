@@ -16,7 +16,13 @@ import pytest
 from pydantic import BaseModel
 
 from connector.operations import OPERATIONS
-from connector.operations.base import AnyOperation, Effect, EffectInput, Input, Output
+from connector.service.execution.operation import (
+    AnyOperation,
+    Effect,
+    EffectInput,
+    Input,
+    Output,
+)
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted([*(ROOT / "connector").rglob("*.py"), *(ROOT / "mcp_server").rglob("*.py")])

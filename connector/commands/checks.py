@@ -11,8 +11,8 @@ from pathlib import Path
 from connector.commands.announce import local_url
 from connector.commands.probe import Listener, who_listens
 from connector.ledger.db.schema import SCHEMA_VERSION
-from connector.operations.credential_checks import Check, Status
 from connector.ports import Context
+from connector.service.checks.credentials import Check, Status
 from connector.settings.files import CONFIG_VARIABLE, read_dotenv
 from connector.settings.model import Connection, Settings
 from connector.surfaces.cli.terminal import PROGRAM

@@ -13,9 +13,9 @@ from connector.app import build
 from connector.commands.checks import server_check, settings_checks, store_checks
 from connector.commands.findings import is_wrong, next_step, show_checks, show_refused
 from connector.errors import SettingsError, StoreUnavailable
-from connector.operations.base import Input
 from connector.operations.check_connection import CHECK_CONNECTION, CheckOutput
-from connector.operations.credential_checks import Check
+from connector.service.checks.credentials import Check
+from connector.service.execution.operation import Input
 from connector.settings.model import Settings
 from connector.settings.sources import load
 from connector.surfaces.cli.arguments import Parser

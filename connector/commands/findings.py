@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from connector.operations.check_connection import RefusedWebhook
-from connector.operations.credential_checks import Check
+from connector.service.checks.credentials import Check
 from connector.surfaces.cli.terminal import clean
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "red", "unknown": "yellow"}

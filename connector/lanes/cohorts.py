@@ -10,8 +10,8 @@ from connector.domain.launches.compact_set import CompactSet
 from connector.domain.launches.eligibility import Member, Rules, Selection
 from connector.domain.launches.launch import LaunchOptions
 from connector.launch_ports import KeyedMember
-from connector.planning import CHUNK, aside, teaches
 from connector.ports import Context, Lease
+from connector.service.planning import CHUNK, aside, teaches
 from connector.settings.model import Connection
 
 _EVERYBODY = Rules(sys.maxsize, None)  # whoever is above the cap of a day waits for another

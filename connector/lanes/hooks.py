@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import structlog
 
-from connector import triggers
 from connector.domain.events.event import Delivery, Hook, Settled
 from connector.errors import Conflict, StoreUnavailable
 from connector.lanes.delivering import Letter, deliver
 from connector.lanes.tasks import Tasks
 from connector.net.target_client import TargetClient
 from connector.ports import Context, Lease
+from connector.service import triggers
 from connector.text.json import dumps
 
 BATCH: Final = 50

@@ -10,7 +10,7 @@ from connector.domain.results.transitions import advance, heard_from_read
 from connector.errors import CredentialsRejected, NotFound, UpstreamRejected, UpstreamUnavailable
 from connector.lanes.koji_rest import PAUSES, Rest
 from connector.ports import Context, Koji, Lease, Sync
-from connector.recognising import recognised
+from connector.service.attribution import recognised
 
 _HOLDS_NOBODY_AFTER = 5  # failed reads; the rest of its backfill then goes without it
 

@@ -15,7 +15,7 @@ from connector.domain.results.transitions import advance, heard_from_read
 from connector.errors import ConnectorError, CredentialsRejected, NotFound, UpstreamUnavailable
 from connector.lanes.koji_rest import PAUSES, Rest
 from connector.ports import Context, Koji, Lease, Sync
-from connector.recognising import recognised
+from connector.service.attribution import recognised
 
 _APART = 12_000  # at most five a minute
 _TRY_AGAIN = 600_000

@@ -7,7 +7,6 @@ from contextlib import aclosing
 
 import structlog
 
-from connector import planning
 from connector.domain.launches.eligibility import Member, member
 from connector.domain.launches.launch import Launch, Phase
 from connector.errors import (
@@ -20,6 +19,7 @@ from connector.errors import (
     UpstreamUnavailable,
 )
 from connector.ports import AmplitudeCohorts, Context, Lease
+from connector.service import planning
 
 _PLAN_KEPT = 3_600_000
 _INTERRUPTED_AFTER = 120_000

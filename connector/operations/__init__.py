@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from connector.operations.backfill_interviews import BACKFILL_INTERVIEWS
-from connector.operations.base import AnyOperation
 from connector.operations.cancel_launch import CANCEL_LAUNCH
 from connector.operations.check_connection import CHECK_CONNECTION
 from connector.operations.complete_interview import COMPLETE_INTERVIEW
@@ -24,6 +23,7 @@ from connector.operations.replay_syncs import REPLAY_SYNCS
 from connector.operations.resume_launch import RESUME_LAUNCH
 from connector.operations.start_interview import START_INTERVIEW
 from connector.operations.sync_interview_to_amplitude import SYNC_INTERVIEW_TO_AMPLITUDE
+from connector.service.execution.operation import AnyOperation
 
 OPERATIONS: tuple[AnyOperation, ...] = (
     LAUNCH_COHORT_INTERVIEWS,

@@ -14,9 +14,14 @@ from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.koji_fields import read_envelope, read_interview, read_time
 from connector.domain.results.transitions import Heard, advance
 from connector.errors import FieldError, InvalidInput, NotConfigured
-from connector.operations.base import Effect, Operation, WaitInput
-from connector.operations.runs import RunOutput, chunks, new_run_id, until_finished
 from connector.ports import Context, Delivery, Sync
+from connector.service.execution.operation import Effect, Operation, WaitInput
+from connector.service.views.run import (
+    RunOutput,
+    chunks,
+    new_run_id,
+    until_finished,
+)
 
 _COLUMNS = ("interview_id", "completed_at", "email")
 _MOST = 100_000

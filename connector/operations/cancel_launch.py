@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from connector.operations.base import Effect, EffectInput, Operation
-from connector.operations.launches import LaunchOutput, find, recall, shown
 from connector.ports import Context
+from connector.service.execution.operation import Effect, EffectInput, Operation
+from connector.service.views.launch import (
+    LaunchOutput,
+    find,
+    recall,
+    shown,
+)
 
 
 class CancelLaunchInput(EffectInput):

@@ -11,10 +11,15 @@ from pydantic import BaseModel, Field
 from connector.domain.results.interview import Stage
 from connector.domain.results.koji_fields import shape
 from connector.domain.results.mapping import iso
-from connector.operations.base import Effect, Input, Operation, Output
-from connector.operations.credential_checks import Check, credential_checks
-from connector.operations.launch_checks import launch_checks
 from connector.ports import Context, Note
+from connector.service.checks.credentials import Check, credential_checks
+from connector.service.checks.launches import launch_checks
+from connector.service.execution.operation import (
+    Effect,
+    Input,
+    Operation,
+    Output,
+)
 from connector.settings.model import Connection
 
 _REFUSED_KEPT = 3_600_000

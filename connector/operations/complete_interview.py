@@ -8,8 +8,13 @@ from pydantic import Field
 
 from connector.domain.results.koji_fields import read_interview
 from connector.errors import Conflict, CredentialsRejected, NotConfigured
-from connector.operations.base import Effect, EffectInput, Operation, Output
 from connector.ports import Context
+from connector.service.execution.operation import (
+    Effect,
+    EffectInput,
+    Operation,
+    Output,
+)
 
 _PATIENCE = 8.0
 _SESSION = "koji_session"

@@ -10,9 +10,9 @@ from connector.domain.launches.eligibility import member
 from connector.domain.people.erasure import FORGET_RESPONDENT as NAME
 from connector.domain.people.erasure import rules_of
 from connector.errors import InvalidInput
-from connector.operations.base import Effect, Operation, WaitInput
-from connector.operations.runs import RunOutput, new_run_id, until_finished
 from connector.ports import Context
+from connector.service.execution.operation import Effect, Operation, WaitInput
+from connector.service.views.run import RunOutput, new_run_id, until_finished
 
 _Text = Annotated[str, Field(min_length=1, max_length=1_024)]
 

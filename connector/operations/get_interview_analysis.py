@@ -15,8 +15,13 @@ from connector.domain.results.decision import SUPPRESSED
 from connector.domain.results.interview import Interview
 from connector.domain.results.koji_fields import read_interview
 from connector.errors import InvalidInput, NotConfigured, UpstreamUnavailable
-from connector.operations.base import Effect, Input, Operation, Output
 from connector.ports import Context, Sync
+from connector.service.execution.operation import (
+    Effect,
+    Input,
+    Operation,
+    Output,
+)
 from connector.settings.model import Connection
 from connector.text.redaction import cut
 from connector.text.values import showable

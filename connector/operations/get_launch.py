@@ -8,9 +8,14 @@ from pydantic import Field
 
 from connector.domain.launches.launch import InvitationState
 from connector.errors import InvalidInput
-from connector.operations.base import Effect, ListInput, Operation
-from connector.operations.launches import INVITED, LaunchOutput, find, shown
 from connector.ports import Context
+from connector.service.execution.operation import Effect, ListInput, Operation
+from connector.service.views.launch import (
+    INVITED,
+    LaunchOutput,
+    find,
+    shown,
+)
 
 State = Literal["waiting", "sending", "started", "completed", "expired", "failed", "in_doubt", "cancelled"]
 _LARGEST = 2**31

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pydantic import Field
 
 from connector.errors import NotFound
-from connector.operations.base import Effect, Input, Operation
-from connector.operations.receipts import Receipt, receipt
 from connector.ports import Context
+from connector.service.execution.operation import Effect, Input, Operation
+from connector.service.views.sync import Receipt, receipt
 
 
 class GetSyncInput(Input):

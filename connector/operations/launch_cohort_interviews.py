@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from connector import planning
 from connector.domain.launches.launch import Launch, LaunchStatus, Phase
 from connector.errors import Conflict, InvalidInput, NotFound
-from connector.operations.base import Effect, Operation
-from connector.operations.launch_requests import CohortOptions, require_koji
-from connector.operations.launches import LaunchOutput, failure_of, launch_id_of, recall, shown, until
 from connector.operations.plan_cohort_launch import plan
 from connector.ports import Context
+from connector.service import planning
+from connector.service.execution.operation import Effect, Operation
+from connector.service.input.launch_input import CohortOptions, require_koji
+from connector.service.views.launch import (
+    LaunchOutput,
+    failure_of,
+    launch_id_of,
+    recall,
+    shown,
+    until,
+)
 
 _ACTIVATED_HERE = 500
 _ASIDE = frozenset(

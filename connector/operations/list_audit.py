@@ -8,9 +8,14 @@ from pydantic import BaseModel, Field
 
 from connector.domain.results.mapping import iso
 from connector.errors import InvalidInput
-from connector.operations.base import Effect, ListInput, Operation, Output
-from connector.operations.times import bound
 from connector.ports import AuditEntry, AuditFilter, Context
+from connector.service.execution.operation import (
+    Effect,
+    ListInput,
+    Operation,
+    Output,
+)
+from connector.service.execution.paging import bound
 
 
 class ListAuditInput(ListInput):

@@ -5,8 +5,13 @@ from __future__ import annotations
 from pydantic import BaseModel, Field
 
 from connector.errors import NotConfigured
-from connector.operations.base import Effect, ListInput, Operation, Output
 from connector.ports import Context
+from connector.service.execution.operation import (
+    Effect,
+    ListInput,
+    Operation,
+    Output,
+)
 
 
 class CohortItem(BaseModel):

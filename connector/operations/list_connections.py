@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from connector.operations.base import Effect, ListInput, Operation, Output
 from connector.ports import Context
+from connector.service.execution.operation import (
+    Effect,
+    ListInput,
+    Operation,
+    Output,
+)
 from connector.settings.model import Connection
 
 

@@ -9,10 +9,15 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from connector.errors import InvalidInput
-from connector.operations.base import Effect, ListInput, Operation, Output
-from connector.operations.receipts import SyncOutput, flat, unreadable
-from connector.operations.times import bound
 from connector.ports import Context, Delivery, ListFilter, Sync
+from connector.service.execution.operation import (
+    Effect,
+    ListInput,
+    Operation,
+    Output,
+)
+from connector.service.execution.paging import bound
+from connector.service.views.sync import SyncOutput, flat, unreadable
 
 
 class ListSyncsInput(ListInput):

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from connector.errors import InvalidInput
-from connector.operations.base import Effect, Operation
-from connector.operations.launch_requests import CohortOptions, begin
-from connector.operations.launches import LaunchOutput, failure_of, recall, shown, until
 from connector.ports import Context
+from connector.service.execution.operation import Effect, Operation
+from connector.service.input.launch_input import CohortOptions, begin
+from connector.service.views.launch import (
+    LaunchOutput,
+    failure_of,
+    recall,
+    shown,
+    until,
+)
 
 
 class PlanInput(CohortOptions):

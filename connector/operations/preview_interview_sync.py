@@ -15,11 +15,11 @@ from connector.domain.results.transitions import (
     suppress,
 )
 from connector.errors import NotConfigured, NotFound
-from connector.operations.base import Effect, Operation, Output
-from connector.operations.receipts import AmplitudeRequest, request
-from connector.operations.sync_inputs import InterviewInput
 from connector.ports import Context, Sync
-from connector.recognising import recognised
+from connector.service.attribution import recognised
+from connector.service.execution.operation import Effect, Operation, Output
+from connector.service.input.sync_input import InterviewInput
+from connector.service.views.sync import AmplitudeRequest, request
 
 PATIENCE = 8.0
 

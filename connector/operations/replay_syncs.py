@@ -11,10 +11,15 @@ from pydantic import Field
 from connector.domain.results.koji_fields import read_envelope
 from connector.domain.results.transitions import replay
 from connector.errors import FieldError, InvalidInput, NotFound
-from connector.operations.base import Effect, Operation, WaitInput
-from connector.operations.runs import RunOutput, chunks, new_run_id, until_finished
-from connector.operations.times import bound
 from connector.ports import Context, ListFilter, Sync
+from connector.service.execution.operation import Effect, Operation, WaitInput
+from connector.service.execution.paging import bound
+from connector.service.views.run import (
+    RunOutput,
+    chunks,
+    new_run_id,
+    until_finished,
+)
 
 _PAGE = 500
 

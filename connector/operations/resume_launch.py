@@ -8,9 +8,15 @@ from pydantic import Field
 
 from connector.domain.launches.launch import LaunchStatus
 from connector.errors import Conflict
-from connector.operations.base import Effect, Operation, WaitInput
-from connector.operations.launches import LaunchOutput, find, recall, shown, until
 from connector.ports import Context
+from connector.service.execution.operation import Effect, Operation, WaitInput
+from connector.service.views.launch import (
+    LaunchOutput,
+    find,
+    recall,
+    shown,
+    until,
+)
 
 
 class ResumeLaunchInput(WaitInput):

@@ -23,17 +23,17 @@ from connector.domain.launches.launch import (
     Phase,
 )
 from connector.errors import Conflict, ConnectorError, InvalidInput, UpstreamRejected
-from connector.operations.base import Effect, Operation, Output
-from connector.operations.launch_requests import (
+from connector.ports import Context
+from connector.service.execution.operation import Effect, Operation, Output
+from connector.service.execution.status_url import status_url
+from connector.service.input.launch_input import (
     PersonOptions,
     begun_before,
     decide_now,
     new_launch,
     require_koji,
 )
-from connector.operations.launches import LaunchOutput, key_pause, shown
-from connector.operations.status_url import status_url
-from connector.ports import Context
+from connector.service.views.launch import LaunchOutput, key_pause, shown
 
 _FIRST, _LONGEST = 0.01, 0.25
 _STATUS: dict[str, Literal["started", "pending", "skipped", "in_doubt"]] = {

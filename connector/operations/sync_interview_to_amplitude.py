@@ -16,13 +16,13 @@ from connector.domain.results.transitions import (
     replay,
 )
 from connector.errors import NotConfigured
-from connector.operations.base import Effect, Operation, WaitInput
 from connector.operations.preview_interview_sync import PreviewOutput, preview
-from connector.operations.receipts import SyncOutput, flat
-from connector.operations.sync_inputs import InterviewInput
-from connector.operations.waiting import until_ended
 from connector.ports import Context, Sync
-from connector.recognising import recognised
+from connector.service.attribution import recognised
+from connector.service.execution.operation import Effect, Operation, WaitInput
+from connector.service.execution.polling import until_ended
+from connector.service.input.sync_input import InterviewInput
+from connector.service.views.sync import SyncOutput, flat
 
 _DEDUPLICATED_FOR = 7 * 86_400_000
 

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from connector.errors import CONSEQUENCES, ConnectorError
-from connector.operations.base import AnyOperation, Effect
+from connector.service.execution.operation import AnyOperation, Effect
 from connector.surfaces.docs_style import STYLE
 from connector.surfaces.openapi import EFFECTS, openapi
 from connector.surfaces.problem import HTTP_ONLY

@@ -7,20 +7,20 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from connector import triggers
 from connector.domain.events.event import EventType
 from connector.operations.check_connection import CheckOutput
 from connector.operations.complete_interview import CompleteOutput
 from connector.operations.get_interview_analysis import AnalysisOutput
 from connector.operations.get_launch import GetLaunchOutput
-from connector.operations.launches import LaunchOutput
 from connector.operations.list_audit import AuditOutput
 from connector.operations.list_cohorts import CohortItem
 from connector.operations.list_connections import ConnectionItem
 from connector.operations.preview_interview_sync import PreviewOutput
-from connector.operations.receipts import Receipt, SyncOutput
-from connector.operations.runs import RunOutput
 from connector.operations.start_interview import StartOutput
+from connector.service import triggers
+from connector.service.views.launch import LaunchOutput
+from connector.service.views.run import RunOutput
+from connector.service.views.sync import Receipt, SyncOutput
 
 INTERVIEW = "int_sample"
 LAUNCH = "lau_sample"

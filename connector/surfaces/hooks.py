@@ -15,11 +15,11 @@ from starlette.routing import Route
 from connector.domain.events.event import EventType, Hook
 from connector.domain.results.mapping import iso
 from connector.errors import FieldError, Forbidden, InvalidInput, NotFound
-from connector.operations.audited import Entry, entered
-from connector.operations.base import Effect
 from connector.ports import Context
 from connector.security.caller import Caller
 from connector.security.delivery_signature import new_secret
+from connector.service.execution.audit import Entry, entered
+from connector.service.execution.operation import Effect
 from connector.surfaces.auth import Gate
 from connector.surfaces.request import read_model
 

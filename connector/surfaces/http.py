@@ -12,10 +12,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from connector.errors import ConnectorError, NotFound, StoreUnavailable
-from connector.operations.base import AnyOperation, Effect, Input, Output
-from connector.operations.execute import Executed, check_scope, execute
-from connector.operations.status_url import status_url as operation_url
 from connector.ports import Context
+from connector.service.execution.execute import Executed, check_scope, execute
+from connector.service.execution.operation import (
+    AnyOperation,
+    Effect,
+    Input,
+    Output,
+)
+from connector.service.execution.status_url import status_url as operation_url
 from connector.surfaces.auth import Gate
 from connector.surfaces.hooks import hook_routes
 from connector.surfaces.polls import trigger_routes

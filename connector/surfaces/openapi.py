@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from connector.operations.base import AnyOperation, Effect, Output
-from connector.surfaces.annotations import kinds
+from connector.service.execution.operation import AnyOperation, Effect, Output
+from connector.service.input.annotations import kinds
 from connector.surfaces.examples import EXAMPLES
 from connector.surfaces.openapi_beside import beside, event_parts, query_parameters
 from connector.surfaces.problem import Problem

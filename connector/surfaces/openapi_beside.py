@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from connector.domain.events.event import EventType
+from connector.service.triggers import TRIGGERS, Trigger, sample
 from connector.surfaces.hooks import Delivery, Replayed, Subscribe, Subscribed, Subscription
 from connector.surfaces.polls import Poll
 from connector.surfaces.schema_words import REF, nullable
-from connector.triggers import TRIGGERS, Trigger, sample
 
 _HEAD: Mapping[str, Any] = {
     "id": {"type": "string", "description": "Unique to the event; what repeats it has the same."},

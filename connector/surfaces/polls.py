@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from connector import triggers
 from connector.errors import NotFound
 from connector.ports import Context
+from connector.service import triggers
 from connector.surfaces.auth import Gate
 from connector.surfaces.hooks import HEADERS, NEWEST, require, visible
 from connector.surfaces.request import read_model

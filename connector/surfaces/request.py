@@ -9,7 +9,9 @@ from pydantic import BaseModel
 from starlette.requests import Request
 
 from connector.errors import InvalidInput
-from connector.operations.base import AnyOperation, Effect, Input
+from connector.service.execution.operation import AnyOperation, Effect, Input
+from connector.service.input.coerce import fit
+from connector.service.input.validate import validate
 from connector.surfaces.body import (
     MAX_BODY_BYTES,
     UnsupportedContentType,
@@ -17,8 +19,6 @@ from connector.surfaces.body import (
     too_large,
 )
 from connector.surfaces.form import parse_pairs
-from connector.surfaces.lenient import fit
-from connector.surfaces.validation import validate
 
 M = TypeVar("M", bound=BaseModel)
 

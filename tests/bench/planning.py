@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from statistics import median
 
-from connector import planning
 from connector.amplitude.cohort_file import CohortFile
 from connector.clock import SystemClock
 from connector.commands.serve import spare_the_collector
@@ -26,6 +25,7 @@ from connector.ledger.ledger import Book, open_book
 from connector.net.target_client import Targets
 from connector.ports import Context
 from connector.security.sealing import Sealer
+from connector.service import planning
 from connector.settings.sources import load
 
 _COLUMNS = ["email", "name"]

@@ -15,7 +15,6 @@ import pytest
 from psycopg import sql
 from sqlalchemy import func, select
 
-from connector import planning
 from connector.domain.launches.eligibility import (
     Member,
     Rules,
@@ -51,6 +50,7 @@ from connector.ledger.people.aliases import QUEUED
 from connector.net.target_client import Targets
 from connector.ports import Context, Lease, ListFilter
 from connector.security.sealing import Sealer
+from connector.service import planning
 from connector.settings.model import Connection, Settings
 from tests import postgres
 from tests.fakes import NOW, ManualClock, a_sync

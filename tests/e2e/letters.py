@@ -16,7 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from connector.errors import NotFound, StoreUnavailable
-from connector.operations.base import (
+from connector.ports import AuditEntry, Claim, Context
+from connector.security.caller import OURSELVES, Caller
+from connector.service.execution.operation import (
     AnyOperation,
     Effect,
     EffectInput,
@@ -26,8 +28,6 @@ from connector.operations.base import (
     Output,
     WaitInput,
 )
-from connector.ports import AuditEntry, Claim, Context
-from connector.security.caller import OURSELVES, Caller
 from connector.surfaces.auth import Gate, token_digest
 from connector.surfaces.boundary import Boundary
 from connector.surfaces.http import routes

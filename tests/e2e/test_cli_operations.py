@@ -14,8 +14,8 @@ import pytest
 
 from connector.errors import UpstreamRejected
 from connector.operations import OPERATIONS
-from connector.operations.receipts import SyncOutput
 from connector.sandbox.server import running
+from connector.service.views.sync import SyncOutput
 from connector.surfaces.cli import catalogue
 from tests.e2e.cli_runs import ROOT, Machine, sandbox_settings
 

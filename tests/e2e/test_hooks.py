@@ -13,8 +13,8 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
-from connector import triggers
 from connector.domain.events.event import EventType
+from connector.service import triggers
 from tests.e2e.harness import QUICK, World, letter, open_world, serving, until
 from tests.e2e.receiver import Receiver, arrived, receiving
 

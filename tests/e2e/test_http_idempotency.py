@@ -12,7 +12,7 @@ import pytest
 from connector.errors import (
     UpstreamUnavailable,
 )
-from connector.operations.execute import digest
+from connector.service.execution.execute import digest
 from tests.e2e.letters import (
     DAY,
     OTHER_TOKEN,

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from connector.operations import OPERATIONS
-from connector.operations.base import AnyOperation, Effect, WaitInput
 from connector.ports import Token
+from connector.service.execution.operation import AnyOperation, Effect, WaitInput
 from connector.surfaces.auth import new_token, token_digest
 from mcp_server import calling
 from mcp_server.http import security

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from connector.errors import InvalidInput
 from connector.operations import OPERATIONS
-from connector.operations.base import AnyOperation, Effect
+from connector.service.execution.operation import AnyOperation, Effect
 from connector.surfaces.cli.members_file import read_members
 from connector.surfaces.cli.parser import flag, operation_parser
 from connector.surfaces.cli.values import read_payload

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from connector.operations.runs import RunOutput
+from connector.service.views.run import RunOutput
 from connector.surfaces.cli.progress import _Pace, duration, summary
 from connector.surfaces.cli.tables import show
 

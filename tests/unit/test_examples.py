@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from connector.operations import OPERATIONS
-from connector.operations.base import AnyOperation
+from connector.service.execution.operation import AnyOperation
 from connector.surfaces.examples import EXAMPLES
 from connector.surfaces.openapi import output_models
 

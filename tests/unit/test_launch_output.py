@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connector.operations.launches import LaunchOutput
+from connector.service.views.launch import LaunchOutput
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
 from connector.errors import InvalidInput
+from connector.service.input.coerce import fit
+from connector.service.input.validate import validate
 from connector.surfaces.body import (
     MAX_BODY_BYTES,
     BodyTooLarge,
@@ -19,8 +21,6 @@ from connector.surfaces.body import (
     parse_body,
 )
 from connector.surfaces.form import MAX_FORM_FIELDS, parse_pairs, unflatten
-from connector.surfaces.lenient import fit
-from connector.surfaces.validation import validate
 from connector.text.untrusted_json import MAX_NESTING
 
 FORM = "application/x-www-form-urlencoded"

@@ -19,11 +19,11 @@ from connector.log import Scrubber
 from connector.operations import OPERATIONS
 from connector.operations.backfill_interviews import BackfillInput, _rows
 from connector.security.webhook_signature import SCHEMES, Refused, verify
+from connector.service.input.coerce import fit
+from connector.service.input.validate import validate
 from connector.surfaces.body import parse_body
 from connector.surfaces.cli.members_file import read_members
 from connector.surfaces.form import MAX_FORM_FIELDS, parse_pairs
-from connector.surfaces.lenient import fit
-from connector.surfaces.validation import validate
 
 MIB = 1024 * 1024
 FORM = "application/x-www-form-urlencoded"

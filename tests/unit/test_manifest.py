@@ -14,9 +14,9 @@ from pydantic import SecretStr
 
 from connector import __version__
 from connector.operations import OPERATIONS
+from connector.service.input.annotations import kinds
+from connector.service.triggers import TRIGGERS
 from connector.settings.model import Connection
-from connector.surfaces.annotations import kinds
-from connector.triggers import TRIGGERS
 from mcp_server.about import REGISTRY_NAME
 from mcp_server.asked_settings import ASKED
 from mcp_server.manifest import manifest

@@ -15,7 +15,14 @@ from starlette.routing import Route
 
 from connector.app import create_app
 from connector.errors import CONSEQUENCES
-from connector.operations.base import AnyOperation, Effect, Input, Operation, Output, WaitInput
+from connector.service.execution.operation import (
+    AnyOperation,
+    Effect,
+    Input,
+    Operation,
+    Output,
+    WaitInput,
+)
 from connector.settings.sources import load
 from connector.surfaces.docs_page import docs_page
 from connector.surfaces.docs_style import STYLE, content_security_policy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connector.operations.receipts import flat
+from connector.service.views.sync import flat
 from tests.fakes import a_sync
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from connector.operations import OPERATIONS
-from connector.operations.base import Effect
+from connector.service.execution.operation import Effect
+from connector.service.triggers import TRIGGERS, sample
 from connector.surfaces.zapier import zapier_app
 from connector.surfaces.zapier_fields import title_case
-from connector.triggers import TRIGGERS, sample
 
 URL = "https://connector.example.com"
 

@@ -13,15 +13,15 @@ from connector.inbound.census.objects import OBJECTS
 from connector.inbound.census.rows import Rows
 from connector.inbound.census.rpc import UNKNOWN_METHOD, Call, RpcError, from_ours, shortened
 from connector.inbound.census.speed import sync_speed
-from connector.operations.audited import audited
-from connector.operations.base import AnyOperation, Input
 from connector.operations.cancel_launch import CANCEL_LAUNCH
 from connector.operations.check_connection import CHECK_CONNECTION, CheckOutput
-from connector.operations.execute import check_connection, check_scope, execute
 from connector.operations.start_interview import START_INTERVIEW
 from connector.ports import Context
 from connector.security.caller import Caller
-from connector.surfaces.validation import validate
+from connector.service.execution.audit import audited
+from connector.service.execution.execute import check_connection, check_scope, execute
+from connector.service.execution.operation import AnyOperation, Input
+from connector.service.input.validate import validate
 
 _CREDENTIALS = ("koji_api_key", "amplitude_api_key")
 Params = Mapping[str, Any]

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from connector.operations.base import AnyOperation
 from connector.operations.start_interview import START_INTERVIEW
 from connector.operations.sync_interview_to_amplitude import SYNC_INTERVIEW_TO_AMPLITUDE
-from connector.surfaces.annotations import is_list, item_kinds, kinds
+from connector.service.execution.operation import AnyOperation
+from connector.service.input.annotations import is_list, item_kinds, kinds
 
 _TYPES: Mapping[type, str] = {bool: "boolean", int: "integer", float: "float"}
 _TIMES = frozenset({"completed_at"})

@@ -14,16 +14,16 @@ from connector.errors import Conflict, ConnectorError, InvalidInput
 from connector.inbound.census.batch import Batch, done, not_done
 from connector.inbound.census.objects import INVITATION
 from connector.inbound.census.speed import WAIT_SECONDS
-from connector.operations.base import AnyOperation, Output
 from connector.operations.cancel_launch import CANCEL_LAUNCH
-from connector.operations.execute import execute
-from connector.operations.launches import LaunchOutput
 from connector.operations.start_interview import START_INTERVIEW, StartInput, StartOutput
 from connector.ports import Context
 from connector.security.caller import Caller
+from connector.service.execution.execute import execute
+from connector.service.execution.operation import AnyOperation, Output
+from connector.service.input.coerce import fit
+from connector.service.input.validate import validate
+from connector.service.views.launch import LaunchOutput
 from connector.surfaces.boundary import described
-from connector.surfaces.lenient import fit
-from connector.surfaces.validation import validate
 
 _QUEUED = (InvitationState.PLANNED, InvitationState.WAITING)
 _log = structlog.get_logger(__name__)

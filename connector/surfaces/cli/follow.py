@@ -8,9 +8,9 @@ from typing import Any
 
 from connector.domain.results.interview import Stage
 from connector.errors import CredentialsRejected
-from connector.operations.base import AnyOperation, Input, Output
-from connector.operations.following import failure, present
 from connector.ports import Context, Pause
+from connector.service.execution.follow_up import failure, present
+from connector.service.execution.operation import AnyOperation, Input, Output
 from connector.surfaces.cli.progress import Watcher
 
 _FIRST, _LONGEST, _GROWTH = 0.05, 1.0, 1.5

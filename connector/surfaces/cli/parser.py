@@ -9,8 +9,14 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from connector.operations.base import AnyOperation, Effect, EffectInput, Input, WaitInput
-from connector.surfaces.annotations import is_list, is_mapping, kinds
+from connector.service.execution.operation import (
+    AnyOperation,
+    Effect,
+    EffectInput,
+    Input,
+    WaitInput,
+)
+from connector.service.input.annotations import is_list, is_mapping, kinds
 from connector.surfaces.cli.arguments import Parser
 from connector.surfaces.cli.rows_output import ROW_FORMATS, has_rows
 

@@ -12,9 +12,9 @@ from rich.console import RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from connector.operations.base import Output
-from connector.operations.launches import LaunchOutput
-from connector.operations.runs import RunOutput
+from connector.service.execution.operation import Output
+from connector.service.views.launch import LaunchOutput
+from connector.service.views.run import RunOutput
 from connector.surfaces.cli.terminal import clean, say, stderr
 
 _LINE_EVERY = 30.0

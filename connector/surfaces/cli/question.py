@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from connector.operations.base import AnyOperation, Effect, Input
+from connector.service.execution.operation import AnyOperation, Effect, Input
 from connector.surfaces.cli.terminal import can_ask, clean, say
 
 _NOT_SHOWN = frozenset({"idempotency_key", "wait_seconds"})

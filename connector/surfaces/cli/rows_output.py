@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 from connector.errors import InvalidInput
-from connector.operations.base import AnyOperation, ListInput, Output
-from connector.operations.execute import Executed
 from connector.ports import Context
+from connector.service.execution.execute import Executed
+from connector.service.execution.operation import AnyOperation, ListInput, Output
 
 ROW_FORMATS = ("csv", "jsonl")
 _ROWS = ("invitations", "items")

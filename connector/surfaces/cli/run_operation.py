@@ -14,9 +14,15 @@ from typing import Any
 from connector.app import build
 from connector.errors import ConnectorError, consequence
 from connector.operations import OPERATIONS
-from connector.operations.base import AnyOperation, Effect, Input, Output, WaitInput
-from connector.operations.execute import Executed, execute
 from connector.security.caller import COMMAND_LINE
+from connector.service.execution.execute import Executed, execute
+from connector.service.execution.operation import (
+    AnyOperation,
+    Effect,
+    Input,
+    Output,
+    WaitInput,
+)
 from connector.settings.model import Settings
 from connector.surfaces.cli.follow import Followed, forget_pauses
 from connector.surfaces.cli.parser import flag, operation_parser

@@ -10,12 +10,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from connector.errors import InvalidInput
-from connector.operations.base import AnyOperation, Input
-from connector.surfaces.annotations import is_list, is_mapping, kinds
+from connector.service.execution.operation import AnyOperation, Input
+from connector.service.input.annotations import is_list, is_mapping, kinds
+from connector.service.input.coerce import fit
+from connector.service.input.validate import validate
 from connector.surfaces.cli.members_file import read_members
 from connector.surfaces.cli.parser import PREFIX, ROW_FILES, TEXT_FILES
-from connector.surfaces.lenient import fit
-from connector.surfaces.validation import validate
 from connector.text.untrusted_json import parse_json
 
 STANDARD_INPUT = "-"

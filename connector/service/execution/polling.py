@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from connector.domain.results.interview import Stage
 from connector.errors import CredentialsRejected, UpstreamRejected
-from connector.operations.receipts import flat
 from connector.ports import Context, Sync
+from connector.service.views.sync import flat
 
 _FIRST = 0.01
 _LONGEST = 0.25

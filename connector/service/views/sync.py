@@ -15,8 +15,8 @@ from connector.domain.results.mapping import (
     iso,
 )
 from connector.errors import ConnectorError, InvalidInput, NotFound, OutcomeUnknown, UpstreamRejected
-from connector.operations.base import Output
 from connector.ports import Delivery, Sync
+from connector.service.execution.operation import Output
 from connector.settings.model import Connection
 from connector.text.values import showable
 

@@ -11,9 +11,14 @@ from pydantic import TypeAdapter
 
 from connector.domain.events.callback import Callback, Result, secret_of
 from connector.errors import NotFound
-from connector.operations.base import AnyOperation, Input, Output, WaitInput
-from connector.operations.following import present
 from connector.ports import Context
+from connector.service.execution.follow_up import present
+from connector.service.execution.operation import (
+    AnyOperation,
+    Input,
+    Output,
+    WaitInput,
+)
 
 FIRST_LOOK = 1_000
 """How long after the answer its end is looked for, in ms."""

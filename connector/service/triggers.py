@@ -17,9 +17,14 @@ from connector.domain.launches.launch import (
     LaunchStatus,
 )
 from connector.domain.results.interview import Interview, SyncStatus
-from connector.operations.launches import InvitationItem, LaunchOutput, item, shown
-from connector.operations.receipts import SyncOutput, flat, time_text
 from connector.ports import Context, Sync
+from connector.service.views.launch import (
+    InvitationItem,
+    LaunchOutput,
+    item,
+    shown,
+)
+from connector.service.views.sync import SyncOutput, flat, time_text
 
 SYNCS = frozenset({EventType.INTERVIEW_SYNCED, EventType.INTERVIEW_SKIPPED, EventType.SYNC_FAILED})
 _SAMPLE_AT = 1_763_640_000_000

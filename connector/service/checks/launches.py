@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from connector.domain.launches.start import has_no_link
 from connector.domain.results.mapping import iso
-from connector.operations.credential_checks import Check
-from connector.planning import MONTH, MOST_A_MONTH, MOST_IN_TEN_MINUTES, TEN_MINUTES
 from connector.ports import Context, ListFilter
+from connector.service.checks.credentials import Check
+from connector.service.planning import (
+    MONTH,
+    MOST_A_MONTH,
+    MOST_IN_TEN_MINUTES,
+    TEN_MINUTES,
+)
 from connector.settings.model import DEFAULT_CONNECTION, Connection
 
 _LOOKED_AT = 50

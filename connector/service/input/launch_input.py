@@ -8,7 +8,6 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from connector import planning
 from connector.domain.launches.eligibility import Member, is_email, member
 from connector.domain.launches.launch import (
     Launch,
@@ -18,8 +17,9 @@ from connector.domain.launches.launch import (
 )
 from connector.domain.launches.start import has_no_link
 from connector.errors import ConnectorError, FieldError, InvalidInput, NotConfigured
-from connector.operations.base import WaitInput
 from connector.ports import Context
+from connector.service import planning
+from connector.service.execution.operation import WaitInput
 from connector.settings.model import Connection
 
 _KEY_KEPT = 7 * 86_400_000

@@ -12,12 +12,17 @@ from typing import Literal
 from pydantic import TypeAdapter
 
 from connector.errors import Conflict, FieldError, Forbidden, InvalidInput, NotFound, StoreUnavailable
-from connector.operations import callbacks
-from connector.operations.audited import audited
-from connector.operations.base import AnyOperation, Effect, Input, Output
-from connector.operations.following import failure, present
 from connector.ports import Claim, Context
 from connector.security.caller import Caller
+from connector.service.execution import callbacks
+from connector.service.execution.audit import audited
+from connector.service.execution.follow_up import failure, present
+from connector.service.execution.operation import (
+    AnyOperation,
+    Effect,
+    Input,
+    Output,
+)
 
 NOT_COMPARED = frozenset({"idempotency_key", "wait_seconds", "callback_url"})
 RETRY_RUNNING_SECONDS = 5

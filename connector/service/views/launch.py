@@ -29,10 +29,10 @@ from connector.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from connector.operations.base import Input, Output
-from connector.operations.receipts import time_text
-from connector.operations.status_url import status_url
 from connector.ports import Context
+from connector.service.execution.operation import Input, Output
+from connector.service.execution.status_url import status_url
+from connector.service.views.sync import time_text
 
 INVITED = (InvitationState.STARTED, InvitationState.COMPLETED, InvitationState.EXPIRED)
 SHOWN = 50

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from connector.operations.base import Input
+from connector.service.execution.operation import Input
 
 
 def status_url(operation: str, arguments: Mapping[str, Any], public_url: str) -> str:

@@ -12,7 +12,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from connector.errors import InvalidInput
-from connector.surfaces.annotations import is_list, is_mapping, item_kinds, kinds, model_of
+from connector.service.input.annotations import (
+    is_list,
+    is_mapping,
+    item_kinds,
+    kinds,
+    model_of,
+)
 from connector.text.untrusted_json import parse_json
 
 LINE_BREAK = re.compile(r"[\r\n]+")

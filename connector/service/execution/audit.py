@@ -6,8 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from connector.errors import ConnectorError, StoreUnavailable
-from connector.operations.base import AnyOperation, Effect, Input, Output
 from connector.ports import AuditEntry, Context
+from connector.service.execution.operation import (
+    AnyOperation,
+    Effect,
+    Input,
+    Output,
+)
 
 GIVEN = ("interview_id", "launch_id", "run_id", "cohort_id")
 MADE = ("launch_id", "run_id")

@@ -16,8 +16,8 @@ from connector.domain.results.koji_fields import (
 )
 from connector.domain.results.transitions import Heard
 from connector.errors import InvalidInput
-from connector.operations.base import Input
 from connector.ports import Delivery
+from connector.service.execution.operation import Input
 from connector.settings.model import Connection
 
 _VALUES = ("themes", "sentiment", "quality_score", "respondent_email", "transcript_url", "completed_at")

@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field
 from connector.domain.people.erasure import FORGET_RESPONDENT, done, left_to_people
 from connector.domain.results.decision import SUPPRESSED
 from connector.domain.results.interview import Stage
-from connector.operations.base import Output
 from connector.ports import Context, RunProgress
+from connector.service.execution.operation import Output
 
 CHUNK = 500
 _FIRST = 0.05

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pydantic import TypeAdapter
 
 from connector.errors import ConnectorError
-from connector.operations.base import AnyOperation, Output
-from connector.operations.launches import LaunchOutput, failure_of
 from connector.ports import Context
+from connector.service.execution.operation import AnyOperation, Output
+from connector.service.views.launch import LaunchOutput, failure_of
 
 
 async def present(

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from connector.errors import FieldError, InvalidInput
-from connector.surfaces.annotations import item_kinds, kinds, model_of
+from connector.service.input.annotations import item_kinds, kinds, model_of
 
 MAX_NAME = 60
 MOST_SHOWN = 50  # a body can be wrong in a million places, and describing one costs more than finding it

@@ -1,0 +1,1 @@
+"""What running an operation needs, and what operations and workers share."""

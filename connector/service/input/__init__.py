@@ -1,0 +1,1 @@
+"""From a caller's values to an operation's input."""

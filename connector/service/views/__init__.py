@@ -1,0 +1,1 @@
+"""How syncs, launches and runs are shown."""
