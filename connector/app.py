@@ -25,18 +25,6 @@ from connector.inbound.cohort_webhook import CohortWebhook
 from connector.inbound.koji_webhook import KojiWebhook
 from connector.koji.client import KojiClient
 from connector.koji.rate_limit import BudgetedKoji
-from connector.lanes.amplitude import AmplitudeLane
-from connector.lanes.base import Lane
-from connector.lanes.callbacks import CallbackLane
-from connector.lanes.cohorts import CohortLane
-from connector.lanes.forgetting import ForgettingLane
-from connector.lanes.hooks import HookLane
-from connector.lanes.intake import IntakeLane
-from connector.lanes.koji import KojiLane
-from connector.lanes.links import LinkLane
-from connector.lanes.planning import PlanningLane
-from connector.lanes.runner import TTL, Runner
-from connector.lanes.upkeep import UpkeepLane
 from connector.ledger.ledger import open_book
 from connector.net.client import open_client
 from connector.net.target_client import Targets
@@ -50,6 +38,18 @@ from connector.surfaces.auth import Gate, token_digest
 from connector.surfaces.boundary import Boundary
 from connector.surfaces.http import routes
 from connector.surfaces.problem import on_http_exception
+from connector.workers.base import Lane
+from connector.workers.events.callbacks import CallbackLane
+from connector.workers.events.hooks import HookLane
+from connector.workers.koji.worker import KojiLane
+from connector.workers.launches.cohort_webhook import CohortLane
+from connector.workers.launches.links import LinkLane
+from connector.workers.launches.planning import PlanningLane
+from connector.workers.results.amplitude import AmplitudeLane
+from connector.workers.results.intake import IntakeLane
+from connector.workers.runner import TTL, Runner
+from connector.workers.upkeep.erasure import ForgettingLane
+from connector.workers.upkeep.retention import UpkeepLane
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from pathlib import Path
 from connector.app import build
 from connector.domain.events.event import EventType, Hook
 from connector.domain.results.interview import Interview, SyncStatus
-from connector.lanes.hooks import HookLane
 from connector.ports import Context, Sync
 from connector.security.delivery_signature import new_secret
 from connector.settings.sources import load
+from connector.workers.events.hooks import HookLane
 from tests.bench.children import child, free_port
 from tests.e2e.harness import until
 

@@ -6,9 +6,9 @@ import asyncio
 from typing import Any, cast
 
 from connector.clock import SystemClock
-from connector.lanes.base import Lane
-from connector.lanes.runner import Runner
 from connector.ports import Ledger
+from connector.workers.base import Lane
+from connector.workers.runner import Runner
 
 
 class OwnedElsewhere:

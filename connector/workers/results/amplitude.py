@@ -11,10 +11,16 @@ from connector.amplitude.responses import Answer, Kind
 from connector.domain.people.erasure import Unset
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.mapping import unset
-from connector.lanes.base import CREDENTIAL_WAIT, backoff
-from connector.lanes.packing import by_user_rate, events_of, parts
-from connector.lanes.settling import accepted, attempt_of, back, pending, settlement
 from connector.ports import Amplitude, Context, Lease, Outgoing, Settlement
+from connector.workers.base import CREDENTIAL_WAIT, backoff
+from connector.workers.results.batching import by_user_rate, events_of, parts
+from connector.workers.results.settlement import (
+    accepted,
+    attempt_of,
+    back,
+    pending,
+    settlement,
+)
 
 LARGEST_BATCH = 500
 STOP_AFTER_UNKNOWN = 6 * 86_400_000  # Amplitude forgets insert ids after 7 days

@@ -13,9 +13,9 @@ from connector.domain.launches.start import next_poll
 from connector.domain.results.observation import Heard
 from connector.domain.results.transitions import advance, heard_from_read
 from connector.errors import ConnectorError, CredentialsRejected, NotFound, UpstreamUnavailable
-from connector.lanes.koji_rest import PAUSES, Rest
 from connector.ports import Context, Koji, Lease, Sync
 from connector.service.attribution import recognised
+from connector.workers.koji.pause import PAUSES, Rest
 
 _APART = 12_000  # at most five a minute
 _TRY_AGAIN = 600_000

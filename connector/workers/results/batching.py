@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from connector.lanes.settling import back
 from connector.ports import Outgoing, Settlement
+from connector.workers.results.settlement import back
 
 LARGEST_REQUEST = 900_000
 MOST_OF_ONE_USER = 15  # Amplitude HTTP V2: 30 events a second, and an interview is two

@@ -9,10 +9,10 @@ import structlog
 
 from connector.domain.events.callback import Callback, Result, secret_of
 from connector.errors import Conflict, StoreUnavailable
-from connector.lanes.delivering import Letter, deliver
-from connector.lanes.tasks import Tasks
 from connector.net.target_client import TargetClient
 from connector.ports import Context, Lease
+from connector.workers.events.delivery import Letter, deliver
+from connector.workers.tasks import Tasks
 
 AT_ONCE: Final = 50
 LONGEST_WATCH: Final = 30 * 86_400_000

@@ -12,8 +12,8 @@ from contextlib import suppress
 import structlog
 
 from connector.errors import ConnectorError
-from connector.lanes.base import Lane
 from connector.ports import Clock, Lease, Ledger
+from connector.workers.base import Lane
 
 TTL = 30_000
 _POLL = 2.0

@@ -8,9 +8,9 @@ from typing import Any
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.transitions import advance, heard_from_read
 from connector.errors import CredentialsRejected, NotFound, UpstreamRejected, UpstreamUnavailable
-from connector.lanes.koji_rest import PAUSES, Rest
 from connector.ports import Context, Koji, Lease, Sync
 from connector.service.attribution import recognised
+from connector.workers.koji.pause import PAUSES, Rest
 
 _HOLDS_NOBODY_AFTER = 5  # failed reads; the rest of its backfill then goes without it
 

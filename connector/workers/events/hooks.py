@@ -10,12 +10,12 @@ import structlog
 
 from connector.domain.events.event import Delivery, Hook, Settled
 from connector.errors import Conflict, StoreUnavailable
-from connector.lanes.delivering import Letter, deliver
-from connector.lanes.tasks import Tasks
 from connector.net.target_client import TargetClient
 from connector.ports import Context, Lease
 from connector.service import triggers
 from connector.text.json import dumps
+from connector.workers.events.delivery import Letter, deliver
+from connector.workers.tasks import Tasks
 
 BATCH: Final = 50
 AT_ONCE: Final = 8

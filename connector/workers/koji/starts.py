@@ -17,8 +17,8 @@ from connector.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from connector.lanes.koji_rest import PAUSES, Rest
 from connector.ports import Context, Koji, Lease
+from connector.workers.koji.pause import PAUSES, Rest
 
 _MOST_IN_DOUBT = 2
 _log = structlog.get_logger(__name__)

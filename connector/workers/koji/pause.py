@@ -11,8 +11,8 @@ import structlog
 
 from connector.domain.launches.launch import AWAY, KOJI_REDIRECT, KOJI_UNREACHABLE
 from connector.errors import ConnectorError, UpstreamUnavailable
-from connector.lanes.base import CREDENTIAL_WAIT, backoff
 from connector.ports import Context, Pause
+from connector.workers.base import CREDENTIAL_WAIT, backoff
 
 PAUSES = frozenset({"koji_key", "koji_permission", "koji_credits", KOJI_REDIRECT})
 """What is everybody's trouble, not one interview's."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from connector.domain.launches.launch import Invitation
 from connector.domain.results.interview import Stage
-from connector.lanes.koji_reads import Reads
-from connector.lanes.koji_rest import Rest
-from connector.lanes.koji_silent import Silent
-from connector.lanes.koji_starts import Starts
 from connector.ports import Context, Koji, Lease
+from connector.workers.koji.follow_ups import Silent
+from connector.workers.koji.pause import Rest
+from connector.workers.koji.reads import Reads
+from connector.workers.koji.starts import Starts
 
 _BATCH = 20
 _KEPT_FOR_LAUNCHES = 6_000  # milliseconds between two starts of launches while others are waiting

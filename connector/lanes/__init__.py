@@ -1,1 +1,0 @@
-"""The workers: one module per kind of lane, one runner."""

@@ -1,0 +1,1 @@
+"""Leased background work: one worker per kind of lane, one runner."""

@@ -1,0 +1,1 @@
+"""Everything that calls Koji: reads, starts, follow-ups."""

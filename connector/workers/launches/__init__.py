@@ -1,0 +1,1 @@
+"""Planning, the cohort webhook's messages, and links."""

@@ -1,0 +1,1 @@
+"""Intake and delivery of results."""
