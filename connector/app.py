@@ -20,9 +20,13 @@ from connector.amplitude.ingestion import AmplitudeIngestion
 from connector.amplitude.regions import REGIONS
 from connector.amplitude.users import AmplitudeUsers
 from connector.clock import SystemClock
-from connector.inbound.census.route import census_route
-from connector.inbound.cohort_webhook import CohortWebhook
-from connector.inbound.koji_webhook import KojiWebhook
+from connector.http.auth import Gate, token_digest
+from connector.http.middleware import Boundary
+from connector.http.problem import on_http_exception
+from connector.http.routes import routes
+from connector.http.webhooks.cohort import CohortWebhook
+from connector.http.webhooks.koji import KojiWebhook
+from connector.integrations.census.route import census_route
 from connector.koji.client import KojiClient
 from connector.koji.rate_limit import BudgetedKoji
 from connector.ledger.ledger import open_book
@@ -34,10 +38,6 @@ from connector.ports import AmplitudeUsers as AmplitudeUsersPort
 from connector.service.execution import callbacks
 from connector.settings.key_files import api_token, encryption_keys, open_sealer
 from connector.settings.model import Connection, Settings
-from connector.surfaces.auth import Gate, token_digest
-from connector.surfaces.boundary import Boundary
-from connector.surfaces.http import routes
-from connector.surfaces.problem import on_http_exception
 from connector.workers.base import Lane
 from connector.workers.events.callbacks import CallbackLane
 from connector.workers.events.hooks import HookLane

@@ -13,6 +13,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolRequestParams, CallToolResult, InputRequiredResult
 
 from connector.errors import ConnectorError, NotFound, StoreUnavailable
+from connector.http.middleware import described
 from connector.ports import Context
 from connector.security.caller import Caller
 from connector.service.execution.execute import Executed, check_scope, execute
@@ -24,7 +25,6 @@ from connector.service.execution.operation import (
     Output,
     WaitInput,
 )
-from connector.surfaces.boundary import described
 from mcp_server import answers, errors, tools
 from mcp_server.consent import Asked, Consent
 from mcp_server.host import Host, Request

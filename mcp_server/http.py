@@ -16,10 +16,10 @@ from starlette.requests import Request as HttpRequest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connector.errors import Unauthenticated
+from connector.http.auth import Gate
+from connector.http.body import MAX_BODY_BYTES
 from connector.ports import Context
 from connector.security.caller import Caller
-from connector.surfaces.auth import Gate
-from connector.surfaces.body import MAX_BODY_BYTES
 from mcp_server.host import Host, Request
 from mcp_server.server import create_server
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from connector.surfaces.zapier import PLATFORM
+from connector.integrations.zapier.app import PLATFORM
 from tests.node_packages import installed, run_node
 
 PACKAGES = {"zapier-platform-core": PLATFORM, "zapier-platform-schema": PLATFORM}

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from connector import __version__
+from connector.http.docs.openapi import openapi
+from connector.integrations.zapier.app import zapier_app
 from connector.operations import OPERATIONS
 from connector.service.triggers import TRIGGERS
 from connector.surfaces.cli.arguments import USAGE, Parser
 from connector.surfaces.cli.startup import read_settings
 from connector.surfaces.cli.terminal import PROGRAM, say
-from connector.surfaces.openapi import openapi
-from connector.surfaces.zapier import zapier_app
 from mcp_server.manifest import manifest
 from mcp_server.server_json import server_json
 

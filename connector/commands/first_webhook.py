@@ -6,11 +6,11 @@ import asyncio
 
 from connector.app import build
 from connector.commands.announce import announce, local_url, obtain_token
-from connector.commands.http_server import listening
 from connector.commands.probe import Listener, who_listens
 from connector.commands.serve import make_server, open_store
 from connector.commands.webhook_watch import watch
 from connector.errors import SettingsError, StoreUnavailable
+from connector.http.server.server import listening
 from connector.ports import Context
 from connector.settings.model import Settings, require_startable
 from connector.surfaces.cli.terminal import PROGRAM, say

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from connector.commands.http_server import Server, listening
 from connector.errors import SettingsError
+from connector.http.server.server import Server, listening
 from connector.sandbox.options import SandboxOptions, WebhookEndpoint
 from connector.sandbox.server import config
 from connector.surfaces.cli.arguments import Parser

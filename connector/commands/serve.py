@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 
 from connector.app import build, create_app
 from connector.commands.announce import announce, obtain_token
-from connector.commands.http_server import Server, config, listening
+from connector.http.server.server import Server, config, listening
 from connector.ports import Context
 from connector.settings.model import Settings, require_startable
 from connector.surfaces.cli.arguments import Parser

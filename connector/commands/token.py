@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from connector.app import build
 from connector.domain.results.mapping import iso
 from connector.errors import Conflict, InvalidInput, NotFound
+from connector.http.auth import new_token, token_digest
 from connector.ports import Context, Token
 from connector.security.caller import RESERVED_NAMES, SCOPES
 from connector.settings.model import Settings
-from connector.surfaces.auth import new_token, token_digest
 from connector.surfaces.cli.arguments import USAGE, Parser
 from connector.surfaces.cli.startup import read_settings
 from connector.surfaces.cli.tables import show

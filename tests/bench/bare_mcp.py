@@ -9,7 +9,7 @@ from mcp.server import MCPServer
 from starlette.requests import Request
 from starlette.responses import Response
 
-from connector.commands.http_server import config
+from connector.http.server.server import config
 
 bare = MCPServer("bare")
 

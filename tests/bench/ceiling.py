@@ -14,14 +14,14 @@ from starlette.middleware import Middleware
 
 from connector.clock import SystemClock
 from connector.cohort_ports import CohortMessages
-from connector.commands.http_server import config
-from connector.inbound.koji_webhook import KojiWebhook
+from connector.http.middleware import Boundary
+from connector.http.server.server import config
+from connector.http.webhooks.koji import KojiWebhook
 from connector.launch_ports import Invitations, Launches
 from connector.net.target_client import Targets
 from connector.ports import Context, Delivery, Ledger
 from connector.settings.model import Settings
 from connector.settings.sources import load
-from connector.surfaces.boundary import Boundary
 
 
 class _NoStorage:

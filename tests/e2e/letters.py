@@ -16,6 +16,10 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from connector.errors import NotFound, StoreUnavailable
+from connector.http.auth import Gate, token_digest
+from connector.http.middleware import Boundary
+from connector.http.problem import on_http_exception
+from connector.http.routes import routes
 from connector.ports import AuditEntry, Claim, Context
 from connector.security.caller import OURSELVES, Caller
 from connector.service.execution.operation import (
@@ -28,10 +32,6 @@ from connector.service.execution.operation import (
     Output,
     WaitInput,
 )
-from connector.surfaces.auth import Gate, token_digest
-from connector.surfaces.boundary import Boundary
-from connector.surfaces.http import routes
-from connector.surfaces.problem import on_http_exception
 
 TOKEN = "a-token-of-the-tests"
 OTHER_TOKEN = "another-token-of-the-tests"

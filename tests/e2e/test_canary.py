@@ -19,7 +19,7 @@ import structlog
 
 from connector import log
 from connector.commands import demo_servers
-from connector.commands.http_server import config
+from connector.http.server.server import config
 from connector.sandbox import options as stand_ins
 from connector.surfaces.cli.startup import secrets_of
 from tests.e2e.cli_runs import Machine, free_port

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from connector.errors import StoreUnavailable
-from connector.inbound.cohort_webhook import LARGEST_BODY
+from connector.http.webhooks.cohort import LARGEST_BODY
 from connector.ledger.ledger import Book
 from tests.e2e.harness import DAY, QUICK, World, letter, open_world, until
 from tests.e2e.letters import assert_problem

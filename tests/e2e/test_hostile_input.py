@@ -13,9 +13,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from connector.http.body import MAX_BODY_BYTES
+from connector.http.form import MAX_FORM_FIELDS, MAX_PART_HEADERS
 from connector.operations import OPERATIONS
-from connector.surfaces.body import MAX_BODY_BYTES
-from connector.surfaces.form import MAX_FORM_FIELDS, MAX_PART_HEADERS
 from tests.e2e.harness import TOKEN, HurriedClock, World, open_world, sign
 
 Headers = list[tuple[bytes, bytes]]

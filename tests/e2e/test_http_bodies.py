@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from connector.surfaces.body import MAX_BODY_BYTES
+from connector.http.body import MAX_BODY_BYTES
 from tests.e2e.letters import (
     SECRET_WORDS,
     TOKEN,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from connector.commands import http_limits
-from connector.commands.http_server import LARGEST_HEAD, config
+from connector.http.server import limits
+from connector.http.server.server import LARGEST_HEAD, config
 from tests.e2e.harness import TOKEN, World, open_world, serving, sign
 
 AUTHORIZED = f"Authorization: Bearer {TOKEN}\r\n".encode()
@@ -122,9 +122,9 @@ async def test_a_chunked_body_ends_at_the_limit(port: int, path: str) -> None:
 async def test_who_trickles_is_sent_away_and_holds_up_nobody(
     port: int, pieces: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_limits, "HEAD_SECONDS", 0.2)
-    monkeypatch.setattr(http_limits, "BODY_SECONDS", 0.2)
-    monkeypatch.setattr(http_limits, "_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(limits, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(limits, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(limits, "_LOOK_SECONDS", 0.05)
     slow = asyncio.create_task(told(port, *pieces))
     assert status(await told(port, PING)) == 200
     assert b"408 Request Timeout" in await slow

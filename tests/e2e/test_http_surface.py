@@ -195,6 +195,6 @@ class TestHealth:
     async def test_a_store_that_does_not_answer(
         self, anyone: httpx.AsyncClient, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("connector.surfaces.probes.PING_SECONDS", 0)
+        monkeypatch.setattr("connector.http.health.PING_SECONDS", 0)
         world.answers.hanging = True
         assert_problem(await anyone.get("/readyz"), 503, "store_unavailable")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import httpx
 
+from connector.http.docs.examples import INTERVIEW
 from connector.sandbox.server import running
-from connector.surfaces.examples import INTERVIEW
 from tests.faults.serving import HEADERS, Process
 
 SECONDS = 300

@@ -25,9 +25,9 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from connector import __version__
+from connector.http.docs.openapi import openapi
+from connector.http.docs.schema import resolved
 from connector.operations import OPERATIONS
-from connector.surfaces.openapi import openapi
-from connector.surfaces.schema_words import resolved
 from tests.e2e.harness import QUICK, HurriedClock, World, letter, open_world, sign, until
 
 AnyCase = Case[Any]

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from connector.integrations.zapier.app import zapier_app
 from connector.operations import OPERATIONS
 from connector.service.triggers import TRIGGERS
-from connector.surfaces.zapier import zapier_app
 from tests import zapier_node
 from tests.e2e.harness import QUICK, TOKEN, World, letter, open_world, serving
 

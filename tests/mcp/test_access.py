@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
+from connector.http.auth import new_token, token_digest
 from connector.operations import OPERATIONS
 from connector.ports import Token
 from connector.service.execution.operation import AnyOperation, Effect, WaitInput
-from connector.surfaces.auth import new_token, token_digest
 from mcp_server import calling
 from mcp_server.http import security
 from mcp_server.tools import tool

@@ -12,7 +12,7 @@ import pytest
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from connector.commands.http_server import config
+from connector.http.server.server import config
 from tests.e2e.harness import QUICK, TOKEN, World, open_world, serving
 from tests.mcp.clients import SETTINGS, environment
 from tests.mcp.fixture_server import fixture_app

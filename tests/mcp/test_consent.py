@@ -11,8 +11,8 @@ import pytest
 from mcp import Client
 from mcp.types import ElicitRequestParams, ElicitResult
 
+from connector.http.auth import new_token, token_digest
 from connector.ports import Token
-from connector.surfaces.auth import new_token, token_digest
 from mcp_server import consent
 from tests.e2e.harness import QUICK, World, open_world, serving
 from tests.mcp import raw

@@ -7,10 +7,10 @@ import json
 import pytest
 from pydantic import TypeAdapter
 
+from connector.http.docs.examples import EXAMPLES
+from connector.http.docs.openapi import output_models
 from connector.operations import OPERATIONS
 from connector.service.execution.operation import AnyOperation
-from connector.surfaces.examples import EXAMPLES
-from connector.surfaces.openapi import output_models
 
 
 def test_each_operation_has_one() -> None:

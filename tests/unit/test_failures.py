@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from connector.errors import TooManyFailures
-from connector.surfaces import failures
-from connector.surfaces.failures import Failures
+from connector.http import token_throttle
+from connector.http.token_throttle import Failures
 from tests.fakes import NOW, ManualClock
 
 
@@ -65,7 +65,7 @@ async def test_beyond_a_hundred_held_back_nobody_waits() -> None:
     counted, clock = Failures(), StuckClock()
     for _ in range(10):
         await counted.add("192.0.2.1", clock)
-    held = [asyncio.create_task(counted.add("192.0.2.1", clock)) for _ in range(failures.WAITING)]
+    held = [asyncio.create_task(counted.add("192.0.2.1", clock)) for _ in range(token_throttle.WAITING)]
     await asyncio.sleep(0)
     with pytest.raises(TooManyFailures) as refused:
         await counted.add("192.0.2.1", clock)
@@ -77,7 +77,7 @@ async def test_beyond_a_hundred_held_back_nobody_waits() -> None:
 
 
 async def test_of_many_addresses_the_one_silent_longest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failures, "ADDRESSES", 3)
+    monkeypatch.setattr(token_throttle, "ADDRESSES", 3)
     counted, clock = Failures(), StandingClock()
     for number in range(50):
         await counted.add(f"192.0.2.{number}", clock)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
-from connector.commands.http_writes import JoiningTransport
+from connector.http.server.writes import JoiningTransport
 
 
 class Wire:

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
 from connector.errors import InvalidInput
-from connector.service.input.coerce import fit
-from connector.service.input.validate import validate
-from connector.surfaces.body import (
+from connector.http.body import (
     MAX_BODY_BYTES,
     BodyTooLarge,
     UnsupportedContentType,
     parse_body,
 )
-from connector.surfaces.form import MAX_FORM_FIELDS, parse_pairs, unflatten
+from connector.http.form import MAX_FORM_FIELDS, parse_pairs, unflatten
+from connector.service.input.coerce import fit
+from connector.service.input.validate import validate
 from connector.text.untrusted_json import MAX_NESTING
 
 FORM = "application/x-www-form-urlencoded"

@@ -14,16 +14,16 @@ import pytest
 from connector.amplitude.cohort_file import CohortFile
 from connector.domain.results.koji_fields import read_envelope, read_interview, shape
 from connector.errors import ConnectorError
-from connector.inbound.koji_webhook import _parse
+from connector.http.body import parse_body
+from connector.http.form import MAX_FORM_FIELDS, parse_pairs
+from connector.http.webhooks.koji import _parse
 from connector.log import Scrubber
 from connector.operations import OPERATIONS
 from connector.operations.backfill_interviews import BackfillInput, _rows
 from connector.security.webhook_signature import SCHEMES, Refused, verify
 from connector.service.input.coerce import fit
 from connector.service.input.validate import validate
-from connector.surfaces.body import parse_body
 from connector.surfaces.cli.members_file import read_members
-from connector.surfaces.form import MAX_FORM_FIELDS, parse_pairs
 
 MIB = 1024 * 1024
 FORM = "application/x-www-form-urlencoded"

@@ -15,6 +15,9 @@ from starlette.routing import Route
 
 from connector.app import create_app
 from connector.errors import CONSEQUENCES
+from connector.http.docs.openapi import openapi
+from connector.http.docs.page import docs_page
+from connector.http.docs.style import STYLE, content_security_policy
 from connector.service.execution.operation import (
     AnyOperation,
     Effect,
@@ -24,9 +27,6 @@ from connector.service.execution.operation import (
     WaitInput,
 )
 from connector.settings.sources import load
-from connector.surfaces.docs_page import docs_page
-from connector.surfaces.docs_style import STYLE, content_security_policy
-from connector.surfaces.openapi import openapi
 
 URL = "https://connector.example.com"
 

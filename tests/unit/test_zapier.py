@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from connector.integrations.zapier.app import zapier_app
+from connector.integrations.zapier.fields import title_case
 from connector.operations import OPERATIONS
 from connector.service.execution.operation import Effect
 from connector.service.triggers import TRIGGERS, sample
-from connector.surfaces.zapier import zapier_app
-from connector.surfaces.zapier_fields import title_case
 
 URL = "https://connector.example.com"
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from connector.errors import InvalidInput
-from connector.inbound.census.objects import OBJECTS, CensusObject
-from connector.inbound.census.rpc import shortened
+from connector.integrations.census.objects import OBJECTS, CensusObject
+from connector.integrations.census.rpc import shortened
 
 MOST_RECORDS = 100
 Action = Literal["write", "delete"]

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from connector.errors import FieldError, InvalidInput
-from connector.surfaces.form import multipart, parse_pairs, unflatten, urlencoded
+from connector.http.form import (
+    multipart,
+    parse_pairs,
+    unflatten,
+    urlencoded,
+)
 from connector.text.untrusted_json import parse_json
 
 MAX_BODY_BYTES = 20 * 1024 * 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from connector.surfaces.schema_words import Schema, nullable, resolved
+from connector.http.docs.schema import Schema, nullable, resolved
 
 DROP_DOWNS = {"connection": "connections.id.name", "cohort_id": "cohorts.id.name"}
 LONG_TEXTS = frozenset({"csv"})

@@ -11,9 +11,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from connector.errors import StoreUnavailable
+from connector.http.auth import Gate
 from connector.ports import Context
 from connector.security.caller import SCOPES
-from connector.surfaces.auth import Gate
 
 PING_SECONDS = 5
 

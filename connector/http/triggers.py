@@ -10,11 +10,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from connector.errors import NotFound
+from connector.http.auth import Gate
+from connector.http.hooks import (
+    HEADERS,
+    NEWEST,
+    require,
+    visible,
+)
+from connector.http.request import read_model
 from connector.ports import Context
 from connector.service import triggers
-from connector.surfaces.auth import Gate
-from connector.surfaces.hooks import HEADERS, NEWEST, require, visible
-from connector.surfaces.request import read_model
 
 
 class Poll(BaseModel):

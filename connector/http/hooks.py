@@ -15,13 +15,13 @@ from starlette.routing import Route
 from connector.domain.events.event import EventType, Hook
 from connector.domain.results.mapping import iso
 from connector.errors import FieldError, Forbidden, InvalidInput, NotFound
+from connector.http.auth import Gate
+from connector.http.request import read_model
 from connector.ports import Context
 from connector.security.caller import Caller
 from connector.security.delivery_signature import new_secret
 from connector.service.execution.audit import Entry, entered
 from connector.service.execution.operation import Effect
-from connector.surfaces.auth import Gate
-from connector.surfaces.request import read_model
 
 NEWEST = 100
 HEADERS = {"Cache-Control": "no-store"}

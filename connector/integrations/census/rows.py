@@ -11,9 +11,10 @@ import structlog
 from connector.domain.launches.eligibility import SkipReason, member
 from connector.domain.launches.launch import InvitationState
 from connector.errors import Conflict, ConnectorError, InvalidInput
-from connector.inbound.census.batch import Batch, done, not_done
-from connector.inbound.census.objects import INVITATION
-from connector.inbound.census.speed import WAIT_SECONDS
+from connector.http.middleware import described
+from connector.integrations.census.batch import Batch, done, not_done
+from connector.integrations.census.objects import INVITATION
+from connector.integrations.census.speed import WAIT_SECONDS
 from connector.operations.cancel_launch import CANCEL_LAUNCH
 from connector.operations.start_interview import START_INTERVIEW, StartInput, StartOutput
 from connector.ports import Context
@@ -23,7 +24,6 @@ from connector.service.execution.operation import AnyOperation, Output
 from connector.service.input.coerce import fit
 from connector.service.input.validate import validate
 from connector.service.views.launch import LaunchOutput
-from connector.surfaces.boundary import described
 
 _QUEUED = (InvitationState.PLANNED, InvitationState.WAITING)
 _log = structlog.get_logger(__name__)

@@ -13,8 +13,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connector.domain.results.koji_fields import Envelope, read_envelope
 from connector.errors import StoreUnavailable
-from connector.inbound.exchange import Exchange, Headers
-from connector.inbound.refusals import Refusals
+from connector.http.webhooks.receiver import Exchange, Headers
+from connector.http.webhooks.rejections import Refusals
 from connector.ports import Context, Delivery
 from connector.security.webhook_signature import (
     Refused,

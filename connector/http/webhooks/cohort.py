@@ -23,7 +23,7 @@ from connector.domain.launches.cohort_message import (
     pieces_of,
 )
 from connector.errors import InvalidInput, StoreUnavailable
-from connector.inbound.exchange import Exchange
+from connector.http.webhooks.receiver import Exchange
 from connector.ports import Context
 from connector.settings.model import DEFAULT_CONNECTION, Connection, Settings
 from connector.text.json import dumps, loads

@@ -8,10 +8,16 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from connector.domain.events.event import EventType
+from connector.http.docs.schema import REF, nullable
+from connector.http.hooks import (
+    Delivery,
+    Replayed,
+    Subscribe,
+    Subscribed,
+    Subscription,
+)
+from connector.http.triggers import Poll
 from connector.service.triggers import TRIGGERS, Trigger, sample
-from connector.surfaces.hooks import Delivery, Replayed, Subscribe, Subscribed, Subscription
-from connector.surfaces.polls import Poll
-from connector.surfaces.schema_words import REF, nullable
 
 _HEAD: Mapping[str, Any] = {
     "id": {"type": "string", "description": "Unique to the event; what repeats it has the same."},

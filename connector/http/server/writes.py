@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
-from connector.commands.http_limits import BoundedProtocol
+from connector.http.server.limits import BoundedProtocol
 
 
 class OneWriteProtocol(BoundedProtocol):

@@ -8,11 +8,17 @@ from dataclasses import replace
 from typing import Any
 
 from connector.errors import ConnectorError, Forbidden, NotFound
-from connector.inbound.census.batch import Batch, object_of, read_batch
-from connector.inbound.census.objects import OBJECTS
-from connector.inbound.census.rows import Rows
-from connector.inbound.census.rpc import UNKNOWN_METHOD, Call, RpcError, from_ours, shortened
-from connector.inbound.census.speed import sync_speed
+from connector.integrations.census.batch import Batch, object_of, read_batch
+from connector.integrations.census.objects import OBJECTS
+from connector.integrations.census.rows import Rows
+from connector.integrations.census.rpc import (
+    UNKNOWN_METHOD,
+    Call,
+    RpcError,
+    from_ours,
+    shortened,
+)
+from connector.integrations.census.speed import sync_speed
 from connector.operations.cancel_launch import CANCEL_LAUNCH
 from connector.operations.check_connection import CHECK_CONNECTION, CheckOutput
 from connector.operations.start_interview import START_INTERVIEW

@@ -73,7 +73,7 @@ def config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
 def _protocol() -> type[asyncio.Protocol] | Literal["auto"]:
     if find_spec("httptools") is None:  # it is not built for every Python
         return "auto"
-    from connector.commands.http_writes import OneWriteProtocol  # noqa: PLC0415 - needs httptools
+    from connector.http.server.writes import OneWriteProtocol  # noqa: PLC0415 - needs httptools
 
     return OneWriteProtocol
 

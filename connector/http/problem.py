@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from connector.errors import ConnectorError, consequence
-from connector.surfaces.body import BodyTooLarge, DuplicateHeader, UnsupportedContentType
+from connector.http.body import BodyTooLarge, DuplicateHeader, UnsupportedContentType
 
 MEDIA_TYPE = "application/problem+json"
 MAX_DETAIL = 250

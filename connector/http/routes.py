@@ -12,6 +12,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from connector.errors import ConnectorError, NotFound, StoreUnavailable
+from connector.http.auth import Gate
+from connector.http.docs.routes import published_routes
+from connector.http.health import probe_routes
+from connector.http.hooks import hook_routes
+from connector.http.request import read_input
+from connector.http.triggers import trigger_routes
 from connector.ports import Context
 from connector.service.execution.execute import Executed, check_scope, execute
 from connector.service.execution.operation import (
@@ -21,12 +27,6 @@ from connector.service.execution.operation import (
     Output,
 )
 from connector.service.execution.status_url import status_url as operation_url
-from connector.surfaces.auth import Gate
-from connector.surfaces.hooks import hook_routes
-from connector.surfaces.polls import trigger_routes
-from connector.surfaces.probes import probe_routes
-from connector.surfaces.published import published_routes
-from connector.surfaces.request import read_input
 
 ContextOf = Callable[[], Context]
 RouteOf = Callable[[ContextOf, Gate], Route]

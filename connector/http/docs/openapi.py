@@ -7,13 +7,13 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from connector.http.docs.examples import EXAMPLES
+from connector.http.docs.paths import beside, event_parts, query_parameters
+from connector.http.docs.problem_examples import PROBLEMS
+from connector.http.docs.schema import REF, resolved
+from connector.http.problem import Problem
 from connector.service.execution.operation import AnyOperation, Effect, Output
 from connector.service.input.annotations import kinds
-from connector.surfaces.examples import EXAMPLES
-from connector.surfaces.openapi_beside import beside, event_parts, query_parameters
-from connector.surfaces.problem import Problem
-from connector.surfaces.problem_examples import PROBLEMS
-from connector.surfaces.schema_words import REF, resolved
 
 PROBLEM = "problem"  # no operation has this name: theirs begin with a verb
 

@@ -12,8 +12,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connector.errors import ConnectorError
-from connector.surfaces.body import DuplicateHeader
-from connector.surfaces.problem import internal_problem, problem
+from connector.http.body import DuplicateHeader
+from connector.http.problem import internal_problem, problem
 
 log = structlog.get_logger(__name__)
 

@@ -7,13 +7,20 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from connector.http.docs.examples import EXAMPLES
+from connector.http.docs.openapi import output_models
+from connector.http.docs.paths import event_name, event_parts
+from connector.integrations.zapier.fields import input_fields, output_fields, title_case
+from connector.integrations.zapier.scripts import (
+    AFTER,
+    BEFORE,
+    HOOK,
+    drop_down_script,
+    script,
+    search_script,
+)
 from connector.service.execution.operation import AnyOperation, Effect
 from connector.service.triggers import Trigger, sample
-from connector.surfaces.examples import EXAMPLES
-from connector.surfaces.openapi import output_models
-from connector.surfaces.openapi_beside import event_name, event_parts
-from connector.surfaces.zapier_fields import input_fields, output_fields, title_case
-from connector.surfaces.zapier_scripts import AFTER, BEFORE, HOOK, drop_down_script, script, search_script
 
 PLATFORM = "19.1.0"
 MOST_CHOICES = 500

@@ -10,11 +10,18 @@ from typing import Any
 from urllib.parse import urlencode
 
 from connector.errors import CONSEQUENCES, ConnectorError
+from connector.http.docs.openapi import EFFECTS, openapi
+from connector.http.docs.schema import (
+    Schema,
+    in_words,
+    inside,
+    nullable,
+    required_example,
+    resolved,
+)
+from connector.http.docs.style import STYLE
+from connector.http.problem import HTTP_ONLY
 from connector.service.execution.operation import AnyOperation, Effect
-from connector.surfaces.docs_style import STYLE
-from connector.surfaces.openapi import EFFECTS, openapi
-from connector.surfaces.problem import HTTP_ONLY
-from connector.surfaces.schema_words import Schema, in_words, inside, nullable, required_example, resolved
 
 CONTINUES = (
     "<p>200 when it has ended; 202 when it goes on by itself: then <code>status_url</code> is the address "

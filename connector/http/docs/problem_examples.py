@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from connector.surfaces.problem import Problem, WrongField, problem_of
+from connector.http.problem import Problem, WrongField, problem_of
 
 REQUEST_ID = "9f2c61d07a3be845"
 

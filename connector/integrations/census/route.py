@@ -11,13 +11,20 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from connector.errors import InvalidInput, StoreUnavailable
-from connector.inbound.census.methods import Methods
-from connector.inbound.census.rpc import Call, RpcError, error_of, from_ours, read_call, result_of
+from connector.http.auth import Gate
+from connector.http.body import MAX_BODY_BYTES, UnsupportedContentType
+from connector.http.request import read_body
+from connector.integrations.census.methods import Methods
+from connector.integrations.census.rpc import (
+    Call,
+    RpcError,
+    error_of,
+    from_ours,
+    read_call,
+    result_of,
+)
 from connector.ports import Context
 from connector.security.caller import Caller
-from connector.surfaces.auth import Gate
-from connector.surfaces.body import MAX_BODY_BYTES, UnsupportedContentType
-from connector.surfaces.request import read_body
 
 SECRET_PARAMETER = "census_authentication"  # noqa: S105 - the name of a parameter, not a secret
 SURFACE = "census"

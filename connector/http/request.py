@@ -9,16 +9,16 @@ from pydantic import BaseModel
 from starlette.requests import Request
 
 from connector.errors import InvalidInput
-from connector.service.execution.operation import AnyOperation, Effect, Input
-from connector.service.input.coerce import fit
-from connector.service.input.validate import validate
-from connector.surfaces.body import (
+from connector.http.body import (
     MAX_BODY_BYTES,
     UnsupportedContentType,
     parse_body,
     too_large,
 )
-from connector.surfaces.form import parse_pairs
+from connector.http.form import parse_pairs
+from connector.service.execution.operation import AnyOperation, Effect, Input
+from connector.service.input.coerce import fit
+from connector.service.input.validate import validate
 
 M = TypeVar("M", bound=BaseModel)
 

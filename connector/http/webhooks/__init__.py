@@ -1,0 +1,1 @@
+"""Koji's webhook and Amplitude's cohort webhook."""

@@ -1,1 +1,0 @@
-"""What others send us."""

@@ -1,0 +1,1 @@
+"""The operations and triggers as a Zapier app."""
