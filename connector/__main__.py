@@ -7,8 +7,8 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from connector.cli.terminal import say, show_error
 from connector.errors import ConnectorError, SettingsError, consequence
-from connector.surfaces.cli.terminal import say, show_error
 from connector.text.redaction import safe
 
 INTERRUPTED = 130
@@ -21,7 +21,7 @@ _FRAMES = 6
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; `words` are the arguments without the program's name."""
     # What a command needs is imported when it is called, so that help answers at once.
-    from connector.surfaces.cli.catalogue import dispatch  # noqa: PLC0415
+    from connector.cli.catalogue import dispatch  # noqa: PLC0415
 
     try:
         return dispatch(sys.argv[1:] if words is None else words)

@@ -177,7 +177,7 @@ def test_the_mcp_server_knows_operations_and_surfaces_only() -> None:
 
 def test_only_wiring_and_commands_know_the_mcp_server() -> None:
     knowing = {module(path) for path in inside("connector") if reaches(path, "mcp_server", "mcp")}
-    assert knowing == {"connector.app", "connector.commands.export", "connector.commands.mcp"}
+    assert knowing == {"connector.app", "connector.cli.commands.export", "connector.cli.commands.mcp"}
 
 
 @pytest.mark.parametrize("name", MCP_PURE)

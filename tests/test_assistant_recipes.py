@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from connector.cli.catalogue import EVERYDAY
 from connector.operations import OPERATIONS
-from connector.surfaces.cli.catalogue import EVERYDAY
 from tests.unit.settings_reading import reading
 
 ROOT = Path(__file__).parents[1]

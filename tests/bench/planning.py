@@ -12,8 +12,8 @@ from pathlib import Path
 from statistics import median
 
 from connector.amplitude.cohort_file import CohortFile
+from connector.cli.commands.serve import spare_the_collector
 from connector.clock import SystemClock
-from connector.commands.serve import spare_the_collector
 from connector.domain.launches.eligibility import Member, member
 from connector.domain.launches.launch import (
     Launch,

@@ -18,10 +18,10 @@ import pytest
 import structlog
 
 from connector import log
-from connector.commands import demo_servers
+from connector.cli.startup import secrets_of
+from connector.demo import servers as demo_servers
 from connector.http.server.server import config
 from connector.sandbox import options as stand_ins
-from connector.surfaces.cli.startup import secrets_of
 from tests.e2e.cli_runs import Machine, free_port
 from tests.e2e.harness import QUICK, TOKEN, World, letter, open_world, serving, until
 

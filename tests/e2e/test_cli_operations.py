@@ -12,11 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from connector.cli import catalogue
 from connector.errors import UpstreamRejected
 from connector.operations import OPERATIONS
 from connector.sandbox.server import running
 from connector.service.views.sync import SyncOutput
-from connector.surfaces.cli import catalogue
 from tests.e2e.cli_runs import ROOT, Machine, sandbox_settings
 
 GOOD = ("--themes", "price, import", "--quality-score", "4.2", "--respondent-email", "person-001@example.com")

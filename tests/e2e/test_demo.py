@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from connector.commands import demo, demo_servers
-from connector.commands.demo_proof import Evidence, mismatches
+from connector.demo import demo, servers
+from connector.demo.proof import Evidence, mismatches
 
 COMMAND = [sys.executable, "-m", "connector", "demo"]
 
@@ -111,7 +111,7 @@ def test_a_server_that_does_not_start_is_told_with_its_last_words(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(
-        demo_servers, "CONNECTOR", ("-c", "import sys; print('no room for a ledger'); sys.exit(3)")
+        servers, "CONNECTOR", ("-c", "import sys; print('no room for a ledger'); sys.exit(3)")
     )
     assert demo.main() == 1
     output = capsys.readouterr().out

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.commands.env_file import changed, write
+from connector.cli.setup.env_file import changed, write
 from connector.settings.files import read_dotenv
 
 OLD = """# keys of the test project

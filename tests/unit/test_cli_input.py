@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connector.cli.operations.flags import flag, operation_parser
+from connector.cli.operations.members_file import read_members
+from connector.cli.operations.values import read_payload
 from connector.errors import InvalidInput
 from connector.operations import OPERATIONS
 from connector.service.execution.operation import AnyOperation, Effect
-from connector.surfaces.cli.members_file import read_members
-from connector.surfaces.cli.parser import flag, operation_parser
-from connector.surfaces.cli.values import read_payload
 
 BY_NAME = {op.name: op for op in OPERATIONS}
 

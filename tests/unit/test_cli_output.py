@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
+from connector.cli.operations.progress import _Pace, duration, summary
+from connector.cli.operations.tables import show
 from connector.service.views.run import RunOutput
-from connector.surfaces.cli.progress import _Pace, duration, summary
-from connector.surfaces.cli.tables import show
 
 SYNC: dict[str, Any] = {
     "interview_id": "3f2c7a7e-0000-4000-8000-000000000001",

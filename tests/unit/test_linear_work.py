@@ -12,6 +12,7 @@ from contextlib import suppress
 import pytest
 
 from connector.amplitude.cohort_file import CohortFile
+from connector.cli.operations.members_file import read_members
 from connector.domain.results.koji_fields import read_envelope, read_interview, shape
 from connector.errors import ConnectorError
 from connector.http.body import parse_body
@@ -23,7 +24,6 @@ from connector.operations.backfill_interviews import BackfillInput, _rows
 from connector.security.webhook_signature import SCHEMES, Refused, verify
 from connector.service.input.coerce import fit
 from connector.service.input.validate import validate
-from connector.surfaces.cli.members_file import read_members
 
 MIB = 1024 * 1024
 FORM = "application/x-www-form-urlencoded"

@@ -18,8 +18,8 @@ from typing import Literal
 import uvicorn
 from starlette.types import ASGIApp
 
+from connector.cli.terminal import say
 from connector.errors import SettingsError
-from connector.surfaces.cli.terminal import say
 
 KEEP_ALIVE_SECONDS = 75  # longer than common proxies keep theirs, so that they close first
 GRACEFUL_SECONDS = 10

@@ -1,0 +1,1 @@
+"""Commands beside the operations: one module a command."""

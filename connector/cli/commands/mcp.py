@@ -1,0 +1,44 @@
+"""`koji-amplitude mcp`: the MCP server over standard input and output."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+from connector.cli.arguments import Parser
+from connector.cli.startup import read_settings
+from connector.cli.terminal import PROGRAM, say
+from connector.settings.key_files import encryption_keys
+from connector.settings.model import Settings
+
+
+def main(words: Sequence[str]) -> int:
+    """Serve until standard input ends or a signal comes; return 0. Raises SettingsError before that."""
+    parser = Parser(
+        "mcp",
+        "Serve MCP over standard input and output, with workers of its own: what an assistant's settings "
+        "name as the command. The log goes to standard error.",
+    )
+    parser.read(words)
+    settings = read_settings(quiet=True)
+    keys = encryption_keys(settings)
+    if sys.stdin.isatty():
+        say(f"{PROGRAM} mcp speaks JSON with an assistant; `{PROGRAM} --help` is for people. Ctrl-C ends it.")
+    asyncio.run(_serve(settings, keys))
+    return 0
+
+
+async def _serve(settings: Settings, keys: Sequence[bytes]) -> None:
+    from mcp_server.stdio import serve  # noqa: PLC0415 - `--help` and bad settings answer without it
+
+    stopped = asyncio.Event()
+    for one in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError):  # Windows: the client ends the process
+            asyncio.get_running_loop().add_signal_handler(one, stopped.set)
+    await serve(settings, keys, stopped)
+    if stopped.is_set():
+        os._exit(0)  # a thread waits for the next line of input, and would wait for ever

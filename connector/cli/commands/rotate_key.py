@@ -1,0 +1,122 @@
+"""`koji-amplitude rotate-key`: make the first key, or a fresh one, the one that everything is sealed with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from connector.cli.arguments import Parser
+from connector.cli.startup import read_settings
+from connector.cli.terminal import stdout
+from connector.errors import Conflict, SettingsError
+from connector.ledger.access.reseal import Tally, count, reseal
+from connector.ledger.db.dialect import empty_log
+from connector.ledger.ledger import Book, open_book
+from connector.security.sealing import Sealer
+from connector.settings.key_files import KeyFile, key_file, open_sealer
+from connector.settings.model import Settings
+
+_SQLITE = b"SQLite format 3\x00"
+
+
+def main(words: Sequence[str]) -> int:
+    """Rotate; return 1 when something opens with no key. Raises SettingsError and ConnectorError."""
+    parser = Parser(
+        "rotate-key",
+        "Seal everything anew with the first key of CONNECTOR_ENCRYPTION_KEY, or with a fresh key file. "
+        "Cut short, it may be run again.",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="Only count.")
+    given = parser.read(words)
+    settings = read_settings(quiet=True)
+    file = None if settings.connector_encryption_key else key_file(settings)
+    database = settings.database_file
+    if database is not None and not database.exists():
+        _tell("Nothing is stored yet, so nothing is sealed.")
+        return 0
+    if file is not None and database is not None:
+        _require_alone(file, database)
+    return asyncio.run(_run(settings, file, dry_run=given.dry_run))
+
+
+async def _run(settings: Settings, file: KeyFile | None, *, dry_run: bool) -> int:
+    sealer = open_sealer(settings)
+    book = await open_book(settings.database_url, sealer.seal, sealer.open)
+    try:
+        if dry_run:
+            tally = await count(book, sealer)
+            _tell_counted(tally, file)
+        elif file is None:
+            tally = await reseal(book, sealer)
+            _tell(f"{_sealed(tally)} with the first key of CONNECTOR_ENCRYPTION_KEY.")
+            _tell(
+                "Once every process runs with this value of CONNECTOR_ENCRYPTION_KEY, and this command finds "
+                "nothing more to seal anew, the other keys may be removed from it."
+                if len(settings.connector_encryption_key) > 1
+                else "To change the key, put a new one and a comma before it, restart, and run this again."
+            )
+        else:
+            tally = await rotate_file(book, sealer, file)
+    finally:
+        await book.close()
+    if not dry_run:
+        await asyncio.to_thread(empty_log, settings.database_url)
+    if tally.lost:
+        _tell(f"{_values(tally.lost)} opened with no key, before or after: left as found.")
+    return 1 if tally.lost else 0
+
+
+async def rotate_file(book: Book, sealer: Sealer, file: KeyFile) -> Tally:
+    """Put a fresh key in front, seal everything anew, keep the fresh key alone; a server may run meanwhile.
+
+    Both changes of the file happen under the database's write lock, as does every sealing: what was sealed
+    with the old key is there to be found, and what is sealed from then on is sealed with the new one.
+    """
+    first, is_fresh = await book.write(lambda _: file.begin_rotation())
+    if not is_fresh:
+        _tell("The key file held several keys, as an unfinished rotation leaves it. Finishing that one.")
+    tally = await reseal(book, sealer)
+    if await book.write(lambda _: file.end_rotation(first)):
+        _tell(f"{_sealed(tally)} with the {'new' if is_fresh else 'first'} key, now alone in {file.path}.")
+        _tell("Copies of the database made before open only with a copy of the key file from then.")
+    else:
+        _tell("Another rotation began meanwhile; it finishes the work.")
+    return tally
+
+
+def _require_alone(file: KeyFile, database: Path) -> None:
+    """Refuse where another database may need the old key, or where no key file is. Raises."""
+    if not file.path.exists():
+        raise SettingsError(f"{file.path}: is not there; put the file back that this database was used with")
+    for other in sorted(database.parent.iterdir()):
+        ours = other.name == database.name or other.name.startswith(f"{database.name}.before-version-")
+        if ours or not other.is_file():
+            continue
+        with suppress(OSError), other.open("rb") as opened:
+            if opened.read(len(_SQLITE)) == _SQLITE:
+                raise Conflict(
+                    f"{other.name} lies in the same folder and may be sealed with the same key file. "
+                    "Move it, with a copy of the key file, into a folder of its own, and run this again.",
+                    code="key_file_shared",
+                )
+
+
+def _tell_counted(tally: Tally, file: KeyFile | None) -> None:
+    if file is None:
+        _tell(f"Of {_values(tally.values)} stored, {tally.old} would be sealed anew with the first key.")
+    else:
+        _tell(f"{_values(tally.values - tally.lost)} would be sealed anew with a new key.")
+
+
+def _sealed(tally: Tally) -> str:
+    return f"{_values(tally.old)} sealed anew, of {tally.values} stored: all that opens is sealed"
+
+
+def _values(number: int) -> str:
+    return "1 value" if number == 1 else f"{number} values"
+
+
+def _tell(text: str) -> None:
+    stdout().print(text, soft_wrap=True)

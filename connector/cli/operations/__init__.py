@@ -1,0 +1,1 @@
+"""Operations on the command line: flags from their fields, tables or JSON from their answers."""

@@ -1,0 +1,45 @@
+"""Ask before something is sent, spent or removed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from connector.cli.terminal import can_ask, clean, say
+from connector.service.execution.operation import AnyOperation, Effect, Input
+
+_NOT_SHOWN = frozenset({"idempotency_key", "wait_seconds"})
+_LONGEST = 60
+_WARNING = {
+    Effect.SEND: "This changes something at Koji or Amplitude.",
+    Effect.ERASE: "This removes data for good.",
+}
+
+
+def may_go_on(op: AnyOperation, payload: Input, *, yes: bool) -> bool:
+    """Return whether to go on: asked on a terminal for what sends or erases, otherwise nobody is asked."""
+    warning = _WARNING.get(op.effect)
+    if warning is None or yes or getattr(payload, "dry_run", False) or not can_ask():
+        return True
+    say(f"{op.title}: {op.summary.partition('. ')[0].rstrip('.')}.")
+    for name, value in payload:
+        if name not in _NOT_SHOWN and (name == "connection" or value not in (None, [], {}, False)):
+            say(f"  {name}: {_short(name, value)}")
+    try:
+        answer = input(clean(f"{warning} Go on? [y/N] "))
+    except EOFError:
+        answer = ""
+    return answer.strip().lower() in {"y", "yes"}
+
+
+def _short(name: str, value: Any) -> str:
+    if name == "csv":
+        return f"{max(0, len(value.strip().splitlines()) - 1)} rows"
+    if name == "members":
+        return f"{len(value)} people"
+    if isinstance(value, list):
+        few = ", ".join(str(item) for item in value[:3])
+        return f"{few} and {len(value) - 3} more" if len(value) > 3 else few
+    if isinstance(value, dict):
+        return ", ".join(map(str, value))
+    text = " ".join(str(value).split())
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

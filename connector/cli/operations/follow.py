@@ -1,0 +1,103 @@
+"""Follow what an operation began until it has ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from connector.cli.operations.progress import Watcher
+from connector.domain.results.interview import Stage
+from connector.errors import CredentialsRejected
+from connector.ports import Context, Pause
+from connector.service.execution.follow_up import failure, present
+from connector.service.execution.operation import AnyOperation, Input, Output
+
+_FIRST, _LONGEST, _GROWTH = 0.05, 1.0, 1.5
+_STANDSTILL = 3_000  # milliseconds without any change while a lane is paused
+
+
+class Followed:
+    """One call of an operation; `output` is its state as last seen."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        op: AnyOperation,
+        payload: Input,
+        output: Output,
+        by_name: Mapping[str, AnyOperation],
+    ) -> None:
+        self.output = output
+        self._ctx = ctx
+        self._payload = payload
+        self._op = op
+        self._by_name = by_name
+
+    async def until_finished(self, watcher: Watcher, seconds: float | None) -> None:
+        """Watch until the end, or for `seconds`.
+
+        Raises what the operation says of its failure, and `CredentialsRejected` when nothing moves because a
+        key was refused: watching longer cannot help.
+        """
+        clock = self._ctx.clock
+        until = None if seconds is None else clock.now() + seconds * 1000
+        changed_at, rest = clock.now(), _FIRST
+        while self.output.follow_up() is not None and not self._waits_for_somebody():
+            pause = await self._pause()
+            for_key = pause is not None and pause.code != "koji_unreachable"
+            if pause is not None and for_key and clock.now() - changed_at > _STANDSTILL:
+                raise _standstill(pause, self.output)
+            unread = await self._waiting(Stage.READ)
+            why = pause.words if pause else await self._why(unread)
+            watcher.show(self.output, unread, "" if hasattr(self.output, "message") else why)
+            if until is not None and clock.now() >= until:
+                return
+            await asyncio.sleep(rest)
+            rest = min(rest * _GROWTH, _LONGEST)
+            if await self._look():
+                changed_at = clock.now()
+        if failed := await failure(self._ctx, self.output):
+            raise failed
+
+    async def _look(self) -> bool:
+        """Read the present state; return whether it differs from the last."""
+        before = self.output
+        self.output = await present(self._ctx, self._op, self._payload.connection, before, self._by_name)
+        return self.output != before
+
+    def _waits_for_somebody(self) -> bool:
+        return getattr(self.output, "reason", None) == "not_configured" or self.output.stands_still()
+
+    async def _pause(self) -> Pause | None:
+        connection = self._ctx.connection(self._payload.connection)
+        lanes = (connection.koji_lane, connection.amplitude_lane)
+        return next((pause for pause in await self._ctx.ledger.pauses() if pause.lane in lanes), None)
+
+    async def _waiting(self, stage: Stage) -> int:
+        return await self._ctx.ledger.waiting(stage, [self._payload.connection])
+
+    async def _why(self, unread: int) -> str:
+        limit = self._ctx.connection(self._payload.connection).koji_rate_limit_per_minute
+        unsent = await self._waiting(Stage.SEND)
+        reading = [f"{unread} to read from Koji, at most {limit} a minute"] if unread else []
+        return ", ".join([*reading, *([f"{unsent} to send"] if unsent else [])])
+
+
+async def forget_pauses(ctx: Context, connection: str) -> None:
+    """Let the lanes of a connection try again at once: somebody asks for it, perhaps with a mended key."""
+    mine = ctx.connection(connection)
+    for lane in (mine.koji_lane, mine.amplitude_lane):
+        if lane is not None:
+            await ctx.ledger.resume(lane)
+
+
+def _standstill(pause: Pause, output: Output) -> CredentialsRejected:
+    return CredentialsRejected(
+        f"{pause.words.rstrip('.')}. What is left goes on once check_connection finds the key good.",
+        result=_json(output),
+    )
+
+
+def _json(output: Output) -> dict[str, Any]:
+    return output.model_dump(mode="json")

@@ -1,0 +1,167 @@
+"""Run one operation from the command line: the same store as the server, and workers of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from connector.app import build
+from connector.cli.operations.confirm import may_go_on
+from connector.cli.operations.flags import flag, operation_parser
+from connector.cli.operations.follow import Followed, forget_pauses
+from connector.cli.operations.progress import watching
+from connector.cli.operations.rows import (
+    ROW_FORMATS,
+    as_csv,
+    as_json_lines,
+    with_all_pages,
+)
+from connector.cli.operations.tables import show
+from connector.cli.operations.values import read_payload
+from connector.cli.startup import read_settings
+from connector.cli.terminal import (
+    PROGRAM,
+    say,
+    show_error,
+    stdout,
+)
+from connector.errors import ConnectorError, consequence
+from connector.operations import OPERATIONS
+from connector.security.caller import COMMAND_LINE
+from connector.service.execution.execute import Executed, execute
+from connector.service.execution.operation import (
+    AnyOperation,
+    Effect,
+    Input,
+    Output,
+    WaitInput,
+)
+from connector.settings.model import Settings
+
+INTERRUPTED = 130
+TERMINATED = 143
+DECLINED = 1
+BY_NAME: Mapping[str, AnyOperation] = {op.name: op for op in OPERATIONS}
+
+
+@dataclass(slots=True)
+class _Call:
+    op: AnyOperation
+    payload: Input
+    watch_seconds: float | None
+    followed: Followed | None = None
+    executed: Executed | None = None
+    terminated: bool = False
+
+
+def run_operation(name: str, words: Sequence[str]) -> int:
+    """Run one operation with its flags; print the answer on standard output and return the exit code."""
+    op = BY_NAME[name]
+    given = operation_parser(op).read(words)
+    try:
+        payload = read_payload(op, given)
+        settings = read_settings(quiet=True)
+        if not may_go_on(op, payload, yes=getattr(given, "yes", True)):
+            say("Nothing was done.")
+            return DECLINED
+        return _call(settings, op, payload, given)
+    except ConnectorError as error:
+        show_error(error)
+        if error.result is not None:
+            _print(error.result, given)
+        return consequence(error).exit_code
+
+
+def _call(settings: Settings, op: AnyOperation, payload: Input, given: Namespace) -> int:
+    call = _prepared(op, payload)
+    try:
+        output = asyncio.run(_run(settings, call, all_rows=given.output in ROW_FORMATS))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        _say_what_goes_on(call, "Stopped watching.")
+        return TERMINATED if call.terminated else INTERRUPTED
+    if call.executed is not None and call.executed.replayed:
+        say("This is the answer of an earlier call with the same idempotency key; nothing was done again.")
+    _print(output, given)
+    if output.follow_up() is not None:
+        _say_what_goes_on(call, "Not finished yet.")
+    return 0
+
+
+def _prepared(op: AnyOperation, payload: Input) -> _Call:
+    """Watch instead of waiting inside the operation, so that progress shows from the first moment."""
+    if not isinstance(payload, WaitInput):
+        return _Call(op, payload, None)
+    told = "wait_seconds" in payload.model_fields_set
+    seconds = float(payload.wait_seconds) if told else None
+    return _Call(op, payload.model_copy(update={"wait_seconds": 0}), seconds)
+
+
+async def _run(settings: Settings, call: _Call, *, all_rows: bool) -> Output:
+    _end_on_terminate(call)
+    works = call.op.effect is not Effect.READ
+    # deciding over a cohort takes the planning lane, and nothing else may happen while somebody only looks
+    plans = works and (call.op.effect is Effect.WRITE or getattr(call.payload, "dry_run", False))
+    async with build(settings, workers=works, only={"launches"} if plans else None) as running:
+        ctx = running.context
+        if works and not plans and call.payload.connection in settings.connections:
+            await forget_pauses(ctx, call.payload.connection)
+        call.executed = await execute(ctx, call.op, call.payload, caller=COMMAND_LINE, by_name=BY_NAME)
+        if all_rows:
+            call.executed = await with_all_pages(ctx, call.op, call.payload, call.executed)
+        call.followed = Followed(ctx, call.op, call.payload, call.executed.output, BY_NAME)
+        if call.executed.output.follow_up() is not None and call.watch_seconds != 0:
+            with watching(call.op.title) as watcher:
+                await call.followed.until_finished(watcher, call.watch_seconds)
+        return call.followed.output
+
+
+def _end_on_terminate(call: _Call) -> None:
+    """Let SIGTERM stop the watching as Ctrl-C does, so that lanes are given back."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - called from a coroutine
+
+    def end() -> None:
+        call.terminated = True
+        task.cancel()
+
+    if sys.platform != "win32":
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
+
+
+def _say_what_goes_on(call: _Call, first: str) -> None:
+    follow_up = call.followed.output.follow_up() if call.followed else None
+    if follow_up is None:
+        say(first)
+        return
+    name, arguments = follow_up
+    given = {"connection": call.payload.connection, **arguments}
+    if given["connection"] == Input.model_fields["connection"].default:
+        del given["connection"]
+    words = [PROGRAM, name.replace("_", "-"), *(f"{flag(key)} {value}" for key, value in given.items())]
+    say(f"{first} What is left goes on with the next `{PROGRAM} serve`; look with: {' '.join(words)}")
+
+
+def _print(answer: Output | Mapping[str, Any], given: Namespace) -> None:
+    """Print the exact JSON of the model, or a table."""
+    if given.output in ROW_FORMATS:
+        write = as_csv if given.output == "csv" else as_json_lines
+        sys.stdout.write(write(answer.model_dump(mode="json") if isinstance(answer, Output) else answer))
+    elif given.output == "json":
+        console = stdout()
+        sys.stdout.write(_json(answer, 2 if console.is_terminal else None) + "\n")
+    else:
+        show(stdout(), answer.model_dump(mode="json") if isinstance(answer, Output) else answer)
+    sys.stdout.flush()
+
+
+def _json(answer: Output | Mapping[str, Any], indent: int | None) -> str:
+    if isinstance(answer, Output):
+        return answer.model_dump_json(indent=indent)
+    separators = None if indent else (",", ":")
+    return json.dumps(answer, indent=indent, separators=separators, ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""Setting up: questions, checks and the first webhook."""

@@ -1,0 +1,94 @@
+"""What `init` asks: one setting after the other, with where to find it."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from connector.cli.terminal import clean, say
+from connector.errors import SettingsError
+from connector.settings.files import read_dotenv
+from connector.settings.sources import load
+from connector.settings.types import is_set
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One setting; a secret is not shown while it is typed."""
+
+    name: str
+    hint: str
+    secret: bool = True
+
+
+QUESTIONS = (
+    Question("KOJI_API_KEY", "Koji: Settings > Integrations > API keys. It needs interview:read."),
+    Question("AMPLITUDE_API_KEY", "Amplitude: Settings > Projects > your project > API Key."),
+    Question(
+        "AMPLITUDE_SECRET_KEY", "Amplitude: Secret Key, beside the API key. For look-ups; syncs do without."
+    ),
+    Question("AMPLITUDE_REGION", "us, or eu when you log in at app.eu.amplitude.com.", secret=False),
+    Question(
+        "PUBLIC_URL",
+        "The https address under which Koji reaches this machine, without a path. A tunnel gives one:\n"
+        "  cloudflared tunnel --url http://127.0.0.1:8080",
+        secret=False,
+    ),
+    Question(
+        "KOJI_WEBHOOK_SECRET",
+        "Koji: Settings > Integrations > Webhooks. Koji shows it once the endpoint is saved, and\n"
+        "calls it then. No endpoint yet? Skip, save it when init serves at its end, and run init again.",
+    ),
+)
+
+
+def ask(environ: Mapping[str, str], directory: Path) -> dict[str, str]:
+    """Ask on the terminal for every setting; return what was answered. An empty answer keeps what is."""
+    written = read_dotenv(directory / ".env")
+    answers: dict[str, str] = {}
+    say("Enter keeps what is set, or skips.")
+    for question in QUESTIONS:
+        say()
+        say(question.hint)
+        while answer := _read(question, _state(question, environ, written)):
+            wrong = _wrong(question.name, answer, environ, directory)
+            if wrong is None:
+                answers[question.name] = answer
+                break
+            say(f"  {wrong}")
+    return answers
+
+
+def from_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the values of the same settings that the environment holds."""
+    return {
+        question.name: environ[question.name].strip()
+        for question in QUESTIONS
+        if is_set(environ.get(question.name, ""))
+    }
+
+
+def _read(question: Question, state: str) -> str:
+    prompt = clean(f"{question.name}{state}: ")
+    try:
+        return (getpass.getpass(prompt) if question.secret else input(prompt)).strip()
+    except EOFError:  # Ctrl-D: nothing more to say
+        say()
+        return ""
+
+
+def _state(question: Question, environ: Mapping[str, str], written: Mapping[str, str]) -> str:
+    for place, values in (("the environment", environ), (".env", written)):
+        if is_set(value := values.get(question.name, "")):
+            return f" [set in {place}]" if question.secret else f" [{value.strip()}]"
+    return ""
+
+
+def _wrong(name: str, answer: str, environ: Mapping[str, str], directory: Path) -> str | None:
+    try:
+        load({**environ, name: answer}, directory)
+    except SettingsError as error:
+        return str(error)
+    return None

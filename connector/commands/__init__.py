@@ -1,1 +1,0 @@
-"""What the command line does beside the operations: one module a command."""

@@ -1,0 +1,1 @@
+"""The demonstration: the closed loop on this machine, with no account."""

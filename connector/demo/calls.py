@@ -1,0 +1,98 @@
+"""What the demo asks of its two servers, over HTTP like anybody else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+from connector.demo.child import DemoError
+from connector.demo.servers import Servers
+
+_TIMEOUT_SECONDS = 20.0
+
+
+class Calls:
+    """The connector's operations and the sandbox's controls, as JSON. Every call raises DemoError."""
+
+    def __init__(self, servers: Servers, client: httpx.Client) -> None:
+        self._servers = servers
+        self._client = client
+
+    def operation(self, name: str, **arguments: str | int) -> Any:
+        """Call a READ operation of the connector."""
+        headers = {"Authorization": f"Bearer {self._servers.token}"}
+        url = f"{self._servers.connector.url}/actions/{name}"
+        return self._call("GET", url, params=arguments, headers=headers)
+
+    def act(self, name: str, **arguments: Any) -> dict[str, Any]:
+        """Call an operation of the connector that changes something."""
+        headers = {"Authorization": f"Bearer {self._servers.token}"}
+        url = f"{self._servers.connector.url}/actions/{name}"
+        answer: dict[str, Any] = self._call("POST", url, json=arguments, headers=headers)
+        return answer
+
+    def syncs(self) -> list[dict[str, Any]]:
+        """Return every sync that the connector knows, page by page."""
+        page = self.operation("list_syncs", limit=500)
+        found: list[dict[str, Any]] = page["items"]
+        while page["has_more"]:
+            page = self.operation("list_syncs", limit=500, cursor=page["next_cursor"])
+            found += page["items"]
+        return found
+
+    def look(self, path: str, **query: str | int) -> Any:
+        """Look at what a stand-in holds."""
+        return self._call("GET", self._control(path), params=query)
+
+    def amplitude_events(self, event_type: str) -> list[dict[str, Any]]:
+        """Return the events of one type as Amplitude's stand-in holds them."""
+        events: list[dict[str, Any]] = self.look("amplitude/events", event_type=event_type, limit=100_000)[
+            "events"
+        ]
+        return events
+
+    def steer(self, path: str, body: Any = None) -> Any:
+        """Make a stand-in do something."""
+        return self._call("POST", self._control(path), json={} if body is None else body)
+
+    def send_webhooks_to_connector(self) -> None:
+        """Save the connector's address at Koji, which first verifies it."""
+        url = f"{self._servers.connector.url}/webhooks/koji"
+        self._call("PUT", self._control("koji/webhook"), json={"url": url})
+
+    def break_amplitude(self, faults: Sequence[dict[str, Any]]) -> None:
+        """Let Amplitude answer with trouble until `mend_amplitude`."""
+        self.steer("amplitude/faults", list(faults))
+
+    def mend_amplitude(self) -> None:
+        """End all trouble."""
+        self._call("DELETE", self._control("amplitude/faults"))
+
+    def trouble(self, message: str) -> DemoError:
+        """Return an error that also carries what the connector wrote last."""
+        return DemoError(message, self._servers.connector.last_lines())
+
+    def _control(self, path: str) -> str:
+        return f"{self._servers.sandbox.url}/control/{path}"
+
+    def _call(self, method: str, url: str, **request: Any) -> Any:
+        self._servers.require_running()
+        path = httpx.URL(url).path
+        try:
+            answer = self._client.request(method, url, **request)
+        except httpx.TransportError as error:
+            self._servers.require_running()
+            raise self.trouble(f"{path} did not answer ({type(error).__name__}).") from error
+        if answer.status_code >= 400:
+            raise DemoError(f"{path} answered {answer.status_code}.", answer.text[:500].splitlines())
+        return answer.json()
+
+
+@contextmanager
+def opened(servers: Servers) -> Iterator[Calls]:
+    """Open a client for both servers."""
+    with httpx.Client(trust_env=False, timeout=_TIMEOUT_SECONDS) as client:
+        yield Calls(servers, client)

@@ -1,0 +1,146 @@
+"""`koji-amplitude demo`: the closed loop on this machine, with no account."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from rich.console import Console
+from rich.text import Text
+
+from connector.demo.calls import Calls, opened
+from connector.demo.child import DemoError
+from connector.demo.outcomes import show_outcomes, show_proof
+from connector.demo.payoff import show_payoff
+from connector.demo.plan import show_plan
+from connector.demo.progress import follow
+from connector.demo.proof import gather, mismatches
+from connector.demo.receipt import most_eventful, show_receipt
+from connector.demo.scenario import OUTAGE_SECONDS, PEOPLE, Story
+from connector.demo.servers import Servers, running
+from connector.demo.style import (
+    columns,
+    heading,
+    open_console,
+    put,
+)
+
+INTERRUPTED: Final = 130
+
+
+def main(*, keep: bool = False) -> int:
+    """Run the demo; with `keep` its servers go on until Ctrl-C. Return 0 when everything was proven, else 1.
+
+    Nothing leaves this machine, and nothing of the caller's settings is read.
+    """
+    console = open_console()
+    try:
+        with (
+            _ended_by_signals(),
+            tempfile.TemporaryDirectory(
+                prefix="koji-amplitude-demo-", ignore_cleanup_errors=True
+            ) as directory,
+        ):
+            return _run(console, Path(directory), keep=keep)
+    except DemoError as error:
+        console.print(Text(str(error), "bold red"))
+        for line in error.log:
+            console.print(Text(f"  {line}", "dim"))
+        return 1
+    except KeyboardInterrupt:
+        console.print("Stopped.")
+        return INTERRUPTED
+
+
+def _run(console: Console, directory: Path, *, keep: bool) -> int:
+    _introduce(console)
+    with running(directory) as servers:
+        with opened(servers) as calls:
+            proven = _show(console, calls)
+        _next_steps(console, servers if keep else None)
+        if keep:
+            _wait(servers)
+    return 0 if proven else 1
+
+
+def _show(console: Console, calls: Calls) -> bool:
+    """Play the story and print its end; return whether all three sides agree."""
+    story = Story(calls)
+    plan = story.prepare()
+    show_plan(console, plan)
+    follow(console, story.play(plan))
+    calls.steer("study/behaviour")
+    evidence = gather(calls, story.refused.email, plan["launch_id"], story.launch_again())
+    wrong = mismatches(evidence)
+    show_outcomes(console, evidence)
+    show_proof(console, evidence, wrong)
+    receipt = most_eventful(evidence.receipts.values())
+    if receipt is not None:
+        show_receipt(console, receipt)
+    show_payoff(console, calls.look("payoff"))
+    return not wrong
+
+
+def _introduce(console: Console) -> None:
+    heading(console, "koji-amplitude demo", "the real connector between stand-ins of Koji and Amplitude")
+    words = (
+        f"{PEOPLE} synthetic people stopped in the middle of onboarding. The connector asks each of them "
+        f"why;\n"
+        "nothing leaves this machine. Koji repeats some webhooks, Amplitude refuses one person and is down "
+        f"for {OUTAGE_SECONDS:.0f} s."
+    )
+    put(console, Text(words, "dim"), "")
+
+
+def _next_steps(console: Console, kept: Servers | None) -> None:
+    heading(console, "Next")
+    table = columns(count=2)
+    table.add_row(
+        "", Text("koji-amplitude init", "bold"), "connect your own Koji and Amplitude, step by step"
+    )
+    if kept is None:
+        table.add_row(
+            "", Text("koji-amplitude demo --keep", "bold"), "leave both servers running to look around"
+        )
+    else:
+        for name, value in (
+            ("connector", f"{kept.connector.url}/docs"),
+            ("token", kept.token),
+            ("stand-ins", f"{kept.sandbox.url}/control/state"),
+            ("data", f"{kept.directory} (removed at the end)"),
+            ("Ctrl-C", "ends both servers"),
+        ):
+            table.add_row("", Text(name, "bold"), value)
+    put(console, table)
+
+
+def _wait(servers: Servers) -> None:
+    """Wait for Ctrl-C. Raises DemoError when a server ends before."""
+    try:
+        while True:
+            servers.require_running()
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        return
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Take a request to end, and a closed terminal, like Ctrl-C: the servers must not outlive the demo."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {name: signal.signal(getattr(signal, name), interrupt) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)

@@ -1,0 +1,168 @@
+"""What happens in the demo: a cohort is launched and answers, with trouble in the middle."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from connector.demo.calls import Calls
+from connector.domain.results.mapping import EVENT_TYPE
+from connector.sandbox.respondents import Respondent, study
+from connector.sandbox.study import COHORT_ID
+from connector.settings.model import Connection
+
+PEOPLE: Final = 60
+OUTAGE_SECONDS: Final = 5.0
+_SEED: Final = 5
+_ANSWERS_A_LOOK: Final = 2
+_OUTAGE_AFTER: Final = 20  # completed interviews
+_REPEAT_AFTER: Final = 30  # completed interviews
+_REPEATED: Final = 6
+_LOOK_EVERY: Final = 0.25
+_PATIENCE_SECONDS: Final = 90.0
+_WAITS_FOR_KOJI: Final = frozenset({"waiting_for_koji", "analysis_not_ready"})
+_OUTAGE: Final = (
+    # the first request is taken and its answer lost, so that it is sent again and must not count twice
+    {"kind": "status_after_accept", "status": 504, "times": 1, "route": "httpapi"},
+    {"kind": "status", "status": 503, "times": None, "route": "httpapi"},
+)
+
+
+class Weather(Enum):
+    """How Amplitude is."""
+
+    FINE = "fine"
+    DOWN = "down"
+    BACK = "back"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One moment. `elapsed` and `back_in` are seconds; all else counts people, or webhooks where named.
+
+    `kept` interviews are meant for Amplitude and wait in the connector's ledger.
+    """
+
+    elapsed: float
+    started: int
+    completed: int
+    webhooks_acknowledged: int
+    webhooks_repeated: int
+    arrived: int
+    kept: int
+    skipped: int
+    failed: int
+    weather: Weather
+    back_in: float = 0.0
+
+
+class Story:
+    """The course of the demo. `refused` is the person whose events Amplitude will not take."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self.refused = _one_to_refuse(study(_SEED, PEOPLE, user_ids=True))
+        self._began = 0.0
+        self._down_since: float | None = None
+        self._weather = Weather.FINE
+        self._repeated = False
+
+    def prepare(self) -> dict[str, Any]:
+        """Make the cohort and plan its launch; return the plan. Raises DemoError."""
+        self._calls.send_webhooks_to_connector()
+        self._calls.steer("amplitude/rules", {"silenced_users": [self.refused.user_id]})
+        self._calls.steer("study", {"people": PEOPLE, "seed": _SEED, "interviews": False, "user_ids": True})
+        return self._calls.act("plan_cohort_launch", cohort_id=COHORT_ID, mode="text", wait_seconds=20)
+
+    def play(self, plan: Mapping[str, Any]) -> Iterator[Snapshot]:
+        """Launch the plan, let it happen, and yield what is to be seen, the last time when all is quiet.
+
+        Raises DemoError.
+        """
+        self._calls.act("launch_cohort_interviews", plan_token=plan["plan_token"], wait_seconds=0)
+        self._began = time.monotonic()
+        quiet = False
+        while not quiet:
+            time.sleep(_LOOK_EVERY)
+            self._calls.steer("study/answer", {"limit": _ANSWERS_A_LOOK})
+            state = self._calls.look("state")
+            snapshot, pending = self._snapshot(state)
+            self._meddle(snapshot)
+            yield snapshot
+            quiet = self._is_quiet(state, snapshot, pending)
+            if not quiet and snapshot.elapsed > _PATIENCE_SECONDS:
+                raise self._calls.trouble(
+                    f"Not done after {_PATIENCE_SECONDS:.0f} s: {snapshot.completed} interviews completed, "
+                    f"{snapshot.arrived} arrived, {snapshot.skipped} skipped, {snapshot.failed} failed, "
+                    f"{pending} pending."
+                )
+
+    def launch_again(self) -> dict[str, Any]:
+        """Launch the same cohort once more; return the launch, which ought to invite nobody."""
+        return self._calls.act("launch_cohort_interviews", cohort_id=COHORT_ID, mode="text", wait_seconds=20)
+
+    def _snapshot(self, state: dict[str, Any]) -> tuple[Snapshot, int]:
+        """Return what is to be seen, and how many syncs are pending for whatever reason."""
+        acknowledged = acknowledged_webhooks(self._calls)
+        syncs = self._calls.syncs()
+        by_status = [sync["status"] for sync in syncs]
+        now = time.monotonic()
+        return Snapshot(
+            elapsed=now - self._began,
+            started=state["koji"]["interviews"],
+            completed=state["koji"]["interviews"] - state["koji"]["interviews_by_status"].get("active", 0),
+            webhooks_acknowledged=len(acknowledged),
+            webhooks_repeated=len(acknowledged) - len(set(acknowledged)),
+            arrived=state["amplitude"]["events_by_type"].get(EVENT_TYPE, 0),
+            kept=sum(s["status"] == "pending" and s["reason"] not in _WAITS_FOR_KOJI for s in syncs),
+            skipped=by_status.count("skipped"),
+            failed=by_status.count("failed"),
+            weather=self._weather,
+            back_in=max(0.0, self._down_since + OUTAGE_SECONDS - now) if self._down_since else 0.0,
+        ), by_status.count("pending")
+
+    def _meddle(self, now: Snapshot) -> None:
+        """Bring the trouble when its time has come."""
+        if self._weather is Weather.FINE and now.completed >= _OUTAGE_AFTER and now.arrived:
+            self._calls.break_amplitude(_OUTAGE)
+            self._weather, self._down_since = Weather.DOWN, time.monotonic()
+        elif self._weather is Weather.DOWN and now.back_in <= 0:
+            self._calls.mend_amplitude()
+            self._weather = Weather.BACK
+        if not self._repeated and now.completed >= _REPEAT_AFTER:
+            self._repeat()
+
+    def _repeat(self) -> None:
+        """Let Koji deliver what it delivered before: once with a new timestamp, once more to the letter."""
+        for interview in self._calls.look("koji/interviews", limit=_REPEATED)["interviews"]:
+            self._calls.steer(f"koji/interviews/{interview['interview_id']}/deliver", {"times": 2})
+        self._repeated = True
+
+    def _is_quiet(self, state: dict[str, Any], now: Snapshot, pending: int) -> bool:
+        koji = state["koji"]
+        return (
+            self._weather is Weather.BACK
+            and self._repeated
+            and now.completed == PEOPLE
+            and not (koji["analyses_waiting"] or koji["deliveries_waiting"] or pending)
+        )
+
+
+def acknowledged_webhooks(calls: Calls) -> list[tuple[str, str]]:
+    """Return (interview id, event) of every webhook that the connector answered with 200, repeats too."""
+    log = calls.look("koji/deliveries", limit=100_000)["deliveries"]
+    return [
+        (attempt["interview_id"], attempt["event"])
+        for attempt in log
+        if attempt["status"] == 200 and attempt["interview_id"] is not None
+    ]
+
+
+def _one_to_refuse(people: list[Respondent]) -> Respondent:
+    """Return somebody from the middle whose interview would be synced."""
+    gate = Connection().connector_min_quality
+    fit = [one for one in people if not one.anonymous and (one.result.quality_score or 0) >= gate]
+    return fit[len(fit) // 2]

@@ -1,1 +1,0 @@
-"""The operations on the command line: flags from their fields, tables or JSON from their answers."""
