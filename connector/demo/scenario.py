@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from connector.demo.calls import Calls
 from connector.domain.results.mapping import EVENT_TYPE
-from connector.sandbox.respondents import Respondent, study
-from connector.sandbox.study import COHORT_ID
+from connector.sandbox.study.respondents import Respondent, study
+from connector.sandbox.study.study import COHORT_ID
 from connector.settings.model import Connection
 
 PEOPLE: Final = 60

@@ -50,11 +50,11 @@ import httpx
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from connector.sandbox.amplitude_http import AmplitudeRoutes
-from connector.sandbox.control_amplitude import AmplitudeControl
-from connector.sandbox.control_koji import KojiControl
-from connector.sandbox.control_study import StudyControl
-from connector.sandbox.koji_http import KojiRoutes
+from connector.sandbox.amplitude.routes import AmplitudeRoutes
+from connector.sandbox.control.amplitude import AmplitudeControl
+from connector.sandbox.control.koji import KojiControl
+from connector.sandbox.control.study import StudyControl
+from connector.sandbox.koji.routes import KojiRoutes
 from connector.sandbox.options import SandboxOptions
 from connector.sandbox.state import Sandbox
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx
 
-from connector.sandbox.amplitude import AmplitudeProject
-from connector.sandbox.koji import KojiProject
+from connector.sandbox.amplitude.ingestion import AmplitudeProject
+from connector.sandbox.koji.project import KojiProject
 from connector.sandbox.options import SandboxOptions
-from connector.sandbox.study import StudyRun
+from connector.sandbox.study.study import StudyRun
 
 
 class Sandbox:

@@ -28,8 +28,8 @@ from connector.errors import (
 from connector.net import client as http_client
 from connector.net.client import open_client
 from connector.sandbox import SandboxOptions, create_sandbox
-from connector.sandbox.cohorts import Cohort as SandboxCohort
-from connector.sandbox.cohorts import Member
+from connector.sandbox.amplitude.cohorts import Cohort as SandboxCohort
+from connector.sandbox.amplitude.cohorts import Member
 from tests.e2e.harness import MovableClock, serving
 from tests.fixtures import load
 

@@ -16,7 +16,7 @@ import pytest
 import structlog
 
 from connector import log
-from connector.sandbox.koji_store import Interview
+from connector.sandbox.koji.store import Interview
 from tests.e2e.harness import QUICK, World, open_world, until
 
 DAY_MS = 86_400_000

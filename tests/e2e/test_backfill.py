@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from connector.sandbox import SandboxOptions
-from connector.sandbox.koji import RefusedError
-from connector.sandbox.koji_store import Interview
+from connector.sandbox.koji.project import RefusedError
+from connector.sandbox.koji.store import Interview
 from tests.e2e.harness import HurriedClock, World, letter, open_world, until
 
 HOUR = 3600

@@ -11,7 +11,7 @@ import pytest
 from mcp.types import Tool
 
 from connector.operations import OPERATIONS
-from connector.sandbox import koji_store
+from connector.sandbox.koji import store
 from mcp_server.answers import LARGEST, size
 from mcp_server.tools import tool
 from tests.e2e.harness import QUICK, World, letter, open_world
@@ -40,7 +40,7 @@ def test_tools_list_is_under_12_000_tokens(capsys: pytest.CaptureFixture[str]) -
 @pytest.fixture
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     said = [{"speaker": "respondent", "text": f"{n} " + "word " * 400} for n in range(1_000)]
-    monkeypatch.setattr(koji_store, "transcript", lambda _: said)
+    monkeypatch.setattr(store, "transcript", lambda _: said)
     async with open_world(tmp_path, options=QUICK, **SETTINGS) as opened:
         yield opened
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from connector.sandbox import koji_store
+from connector.sandbox.koji import store
 from mcp_server.markdown import lines
 from mcp_server.untrusted import clean, cleaned, fenced
 from tests.e2e.harness import QUICK, World, open_world
@@ -23,7 +23,7 @@ FENCE = re.compile(r"<untrusted (\w{16})>\n(.*)\n</untrusted \1>", re.DOTALL)
 @pytest.fixture
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     said = [{"speaker": "interviewer", "text": "Why?"}, {"speaker": "respondent", "text": SPOKEN}]
-    monkeypatch.setattr(koji_store, "transcript", lambda _: said)
+    monkeypatch.setattr(store, "transcript", lambda _: said)
     async with open_world(tmp_path, options=QUICK, **SETTINGS) as opened:
         answer = {
             "questionId": "q1",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.sandbox.amplitude_rules import (
+from connector.sandbox.amplitude.rules import (
     MAX_DEPTH,
     RESERVED_IDS,
     Fault,

@@ -4,8 +4,13 @@ from typing import Any
 
 import pytest
 
-from connector.sandbox.respondents import STEP as COMPLETED
-from connector.sandbox.respondents import THEMES, respondent, result_for, study
+from connector.sandbox.study.respondents import STEP as COMPLETED
+from connector.sandbox.study.respondents import (
+    THEMES,
+    respondent,
+    result_for,
+    study,
+)
 
 from .conftest import REST, Box
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from connector.sandbox.amplitude_store import derived_device_id
+from connector.sandbox.amplitude.store import derived_device_id
 from connector.sandbox.faults import Fault, FaultQueue, parse_fault
 from tests.fixtures import load
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from connector.sandbox.amplitude_properties import apply_user_properties
+from connector.sandbox.amplitude.properties import apply_user_properties
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from connector.sandbox.koji.signing import signature_headers
 from connector.sandbox.options import WebhookEndpoint
-from connector.sandbox.signing import signature_headers
 from tests.fixtures import load
 
 from .conftest import Box, Opener

@@ -7,9 +7,14 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.routing import Route
 
-from connector.sandbox.amplitude_store import User, derived_device_id
-from connector.sandbox.cohorts import parse_cohort
-from connector.sandbox.control_base import MissingError, fault_routes, json_object, route
+from connector.sandbox.amplitude.cohorts import parse_cohort
+from connector.sandbox.amplitude.store import User, derived_device_id
+from connector.sandbox.control.base import (
+    MissingError,
+    fault_routes,
+    json_object,
+    route,
+)
 from connector.sandbox.state import Sandbox
 
 RULES: Final = frozenset(

@@ -10,11 +10,16 @@ from typing import Any
 import httpx
 
 from connector.sandbox.faults import FaultQueue
-from connector.sandbox.koji_store import REASONS, Interview, KojiStore, Switches
+from connector.sandbox.koji.store import (
+    REASONS,
+    Interview,
+    KojiStore,
+    Switches,
+)
+from connector.sandbox.koji.webhooks import WebhookSender
 from connector.sandbox.options import SandboxOptions
-from connector.sandbox.respondents import result_for
 from connector.sandbox.scheduler import Scheduler
-from connector.sandbox.webhooks import WebhookSender
+from connector.sandbox.study.respondents import result_for
 from connector.sandbox.window import CallWindow, most_in_any_window
 
 

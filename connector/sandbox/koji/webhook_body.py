@@ -8,7 +8,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from connector.sandbox.koji_store import Interview, KojiStore, iso, transcript_url
+from connector.sandbox.koji.store import (
+    Interview,
+    KojiStore,
+    iso,
+    transcript_url,
+)
 from connector.sandbox.options import WebhookEndpoint
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from connector.sandbox.koji_store import Result
+from connector.sandbox.koji.store import Result
 
 STEP: Final = "Onboarding Completed"
 ANONYMOUS_SHARE: Final = 0.08

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import httpx
 
-from connector.sandbox.koji_store import Interview, KojiStore
+from connector.sandbox.koji.signing import signature_headers
+from connector.sandbox.koji.store import Interview, KojiStore
+from connector.sandbox.koji.webhook_body import event_body
 from connector.sandbox.options import WebhookEndpoint
-from connector.sandbox.signing import signature_headers
-from connector.sandbox.webhook_body import event_body
 
 TIMEOUT_SECONDS: Final = 10.0
 

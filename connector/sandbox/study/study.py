@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final
 
-from connector.sandbox.amplitude import AmplitudeProject
-from connector.sandbox.cohorts import Cohort, Member
-from connector.sandbox.koji import KojiProject
-from connector.sandbox.koji_store import Interview
-from connector.sandbox.respondents import STEP, Respondent, study
+from connector.sandbox.amplitude.cohorts import Cohort, Member
+from connector.sandbox.amplitude.ingestion import AmplitudeProject
+from connector.sandbox.koji.project import KojiProject
+from connector.sandbox.koji.store import Interview
+from connector.sandbox.study.respondents import STEP, Respondent, study
 
 COHORT_ID: Final = "onboarding-drop-off"
 COHORT_NAME: Final = "Onboarding drop-off"

@@ -14,16 +14,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from connector.sandbox.amplitude_rules import (
+from connector.sandbox.amplitude.cohorts import Cohorts
+from connector.sandbox.amplitude.rules import (
     DEFAULT_MIN_ID_LENGTH,
     TooDeepError,
     cut_strings,
     depth_refusal,
     request_refusal,
 )
-from connector.sandbox.amplitude_store import AmplitudeStore, derived_device_id
-from connector.sandbox.amplitude_throttle import IdentityThrottle
-from connector.sandbox.cohorts import Cohorts
+from connector.sandbox.amplitude.store import AmplitudeStore, derived_device_id
+from connector.sandbox.amplitude.throttle import IdentityThrottle
 from connector.sandbox.faults import FaultQueue
 from connector.sandbox.options import SandboxOptions
 from connector.sandbox.window import CallWindow

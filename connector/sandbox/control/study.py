@@ -7,11 +7,11 @@ from typing import Any
 from starlette.requests import Request
 from starlette.routing import Route
 
-from connector.sandbox.control_base import json_object, route
-from connector.sandbox.payoff import payoff
-from connector.sandbox.respondents import STEP
+from connector.sandbox.control.base import json_object, route
 from connector.sandbox.state import Sandbox
-from connector.sandbox.study import COHORT_ID
+from connector.sandbox.study.payoff import payoff
+from connector.sandbox.study.respondents import STEP
+from connector.sandbox.study.study import COHORT_ID
 
 
 class StudyControl:

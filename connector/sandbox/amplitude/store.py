@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from connector.sandbox.amplitude_properties import Properties, apply_user_properties
-from connector.sandbox.amplitude_rules import MAX_STRING
+from connector.sandbox.amplitude.properties import Properties, apply_user_properties
+from connector.sandbox.amplitude.rules import MAX_STRING
 
 DEDUP_SECONDS: Final = 7 * 24 * 3600
 IDENTIFY: Final = "$identify"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from connector.sandbox.amplitude_store import AmplitudeStore
+from connector.sandbox.amplitude.store import AmplitudeStore
 from connector.sandbox.options import SandboxOptions
 from connector.sandbox.window import CallWindow
 

@@ -13,8 +13,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from connector.sandbox.amplitude import BATCH, HTTP_V2, AmplitudeProject, Answer, Endpoint
-from connector.sandbox.cohorts import CohortTooLargeError, Job, QuotaExceededError, UnknownCohortError
+from connector.sandbox.amplitude.cohorts import (
+    CohortTooLargeError,
+    Job,
+    QuotaExceededError,
+    UnknownCohortError,
+)
+from connector.sandbox.amplitude.ingestion import (
+    BATCH,
+    HTTP_V2,
+    AmplitudeProject,
+    Answer,
+    Endpoint,
+)
 from connector.sandbox.fault_answers import CutResponse, answer_with
 
 MAX_IDENTIFY_URL: Final = 8190

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from connector.sandbox.amplitude_store import AmplitudeStore, StoredEvent
-from connector.sandbox.respondents import STEP
+from connector.sandbox.amplitude.store import AmplitudeStore, StoredEvent
+from connector.sandbox.study.respondents import STEP
 
 INTERVIEW_EVENT: Final = "koji.interview_completed"
 THEMES_PROPERTY: Final = "last_interview_themes"

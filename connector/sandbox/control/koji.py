@@ -10,8 +10,13 @@ from typing import Any, Final, get_args
 from starlette.requests import Request
 from starlette.routing import Route
 
-from connector.sandbox.control_base import MissingError, fault_routes, json_object, route
-from connector.sandbox.koji_store import READ_FIELDS, Interview, Result
+from connector.sandbox.control.base import (
+    MissingError,
+    fault_routes,
+    json_object,
+    route,
+)
+from connector.sandbox.koji.store import READ_FIELDS, Interview, Result
 from connector.sandbox.options import (
     PERMISSIONS,
     WEBHOOK_EVENTS,
@@ -20,9 +25,9 @@ from connector.sandbox.options import (
     Scheme,
     WebhookEndpoint,
 )
-from connector.sandbox.respondents import result_for
 from connector.sandbox.state import Sandbox
-from connector.sandbox.study import interview_summary
+from connector.sandbox.study.respondents import result_for
+from connector.sandbox.study.study import interview_summary
 
 ENDPOINT_FIELDS: Final = frozenset({"verify", *(one.name for one in fields(WebhookEndpoint))})
 RESULT_FIELDS: Final = frozenset(one.name for one in fields(Result))

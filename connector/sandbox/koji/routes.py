@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 
 from connector.sandbox.fault_answers import answer_with
-from connector.sandbox.koji import KojiProject, RefusedError
+from connector.sandbox.koji.project import KojiProject, RefusedError
 
 
 def error_body(status: int) -> dict[str, Any]:

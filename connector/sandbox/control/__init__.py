@@ -1,0 +1,1 @@
+"""The routes that steer the stand-ins."""

@@ -1,0 +1,1 @@
+"""A synthetic study: its respondents, and what their answers explain."""
