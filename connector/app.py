@@ -158,7 +158,7 @@ def create_app(
     settings: Settings, *, workers: bool = True, clock: Clock | None = None, lease_ms: int = TTL
 ) -> Starlette:
     """Return the server: actions, webhooks and, unless `workers` is false, the lanes, in one process."""
-    from mcp_server.http import Mcp  # noqa: PLC0415 - nothing but a server needs it, and it takes long
+    from mcp_server.transports.http import Mcp  # noqa: PLC0415 - nothing but a server needs it, and it takes long
 
     token, _ = api_token(settings)
     webhook, cohorts = KojiWebhook(settings), CohortWebhook(settings)

@@ -11,7 +11,7 @@ from mcp.types import GetPromptResult, Prompt, PromptArgument, PromptMessage, Te
 
 from connector.errors import InvalidInput
 from connector.text.redaction import cut
-from mcp_server.untrusted import clean
+from mcp_server.answers.untrusted import clean
 
 _CONNECTION = PromptArgument(
     name="connection", title="Connection", description="A name from list_connections."

@@ -13,10 +13,10 @@ from connector.domain.results.mapping import EVENT_TYPE
 from connector.errors import ConnectorError, InvalidInput, NotFound
 from connector.service.execution.operation import AnyOperation, Output
 from connector.text.redaction import safe
-from mcp_server.answers import rendered
-from mcp_server.host import Request
-from mcp_server.tools import payload
-from mcp_server.untrusted import clean
+from mcp_server.answers.render import rendered
+from mcp_server.answers.untrusted import clean
+from mcp_server.tools.catalogue import payload
+from mcp_server.transports.host import Request
 
 MARKDOWN: Final = "text/markdown"
 MAPPING_URI: Final = "koji://mapping"

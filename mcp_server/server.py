@@ -33,11 +33,12 @@ from connector import __version__
 from connector.errors import ConnectorError, InvalidInput
 from connector.operations import OPERATIONS
 from connector.service.execution.operation import AnyOperation
-from mcp_server import prompts, resources, tools
-from mcp_server.about import PACKAGE, TITLE
-from mcp_server.calling import Calling
+from mcp_server import prompts, resources
 from mcp_server.completions import completion
-from mcp_server.host import Host, Request
+from mcp_server.package.about import PACKAGE, TITLE
+from mcp_server.tools import catalogue
+from mcp_server.tools.call import Calling
+from mcp_server.transports.host import Host, Request
 
 INSTRUCTIONS: Final = (
     "Joins what users do (Amplitude) with why they do it (Koji's interviews). Amplitude to Koji: "
@@ -68,7 +69,7 @@ def create_server(
 
     async def list_tools(request: Request, _: PaginatedRequestParams | None) -> ListToolsResult:
         caller = host.caller(request)
-        return ListToolsResult(tools=[tools.tool(op) for op in tools.visible(operations, caller)])
+        return ListToolsResult(tools=[catalogue.tool(op) for op in catalogue.visible(operations, caller)])
 
     async def call_tool(
         request: Request, params: CallToolRequestParams
@@ -107,7 +108,7 @@ def create_server(
         instructions=INSTRUCTIONS,
         cache_hints=_CACHE,  # type: ignore[arg-type]
         get_tool_input_schema=lambda name: (
-            tools.tool(by_name[name]).input_schema if name in by_name else None
+            catalogue.tool(by_name[name]).input_schema if name in by_name else None
         ),
         on_list_tools=list_tools,
         on_call_tool=call_tool,

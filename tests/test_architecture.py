@@ -171,7 +171,7 @@ def test_the_mcp_server_knows_operations_and_surfaces_only() -> None:
     stores = ("connector.koji", "connector.amplitude", "connector.ledger", "connector.lanes")
     for path in inside("mcp_server"):
         assert not reaches(path, *stores, "connector.inbound", "connector.sandbox", "httpx", "sqlalchemy")
-        wires = module(path) == "mcp_server.stdio"
+        wires = module(path) == "mcp_server.transports.stdio"
         assert not reaches(path, "connector.app", "connector.commands") or wires
 
 

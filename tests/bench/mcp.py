@@ -17,7 +17,7 @@ from mcp.client.stdio import StdioServerParameters
 from mcp.types import Tool
 
 from connector.operations import OPERATIONS
-from mcp_server.tools import tool
+from mcp_server.tools.catalogue import tool
 from tests.bench.children import child, connector, free_port, settings
 from tests.bench.load import run
 

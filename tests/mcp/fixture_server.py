@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from mcp_server.http import streamable
+from mcp_server.transports.http import streamable
 
 Context = ServerRequestContext[Any, Any]
 Answer = t.CallToolResult | t.InputRequiredResult

@@ -13,9 +13,9 @@ from connector.http.auth import new_token, token_digest
 from connector.operations import OPERATIONS
 from connector.ports import Token
 from connector.service.execution.operation import AnyOperation, Effect, WaitInput
-from mcp_server import calling
-from mcp_server.http import security
-from mcp_server.tools import tool
+from mcp_server.tools import call
+from mcp_server.tools.catalogue import tool
+from mcp_server.transports.http import security
 from tests.e2e.harness import QUICK, TOKEN, World, open_world, serving, until
 from tests.mcp import raw
 from tests.mcp.clients import SETTINGS, http_client, people, refused, started, text_of, told
@@ -194,7 +194,7 @@ async def test_a_fault_of_ours_tells_nothing_of_what_it_was(
     async def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("person-001@example.com said: sandbox-koji-key")
 
-    monkeypatch.setattr(calling, "execute", broken)
+    monkeypatch.setattr(call, "execute", broken)
     async with http_client(world) as client:
         answer = await client.call_tool("list_connections", {})
     refusal = refused(answer, "internal_error")

@@ -13,7 +13,7 @@ from mcp.types import ElicitRequestParams, ElicitResult
 
 from connector.http.auth import new_token, token_digest
 from connector.ports import Token
-from mcp_server import consent
+from mcp_server.tools import consent
 from tests.e2e.harness import QUICK, World, open_world, serving
 from tests.mcp import raw
 from tests.mcp.clients import (

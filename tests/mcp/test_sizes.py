@@ -12,8 +12,8 @@ from mcp.types import Tool
 
 from connector.operations import OPERATIONS
 from connector.sandbox.koji import store
-from mcp_server.answers import LARGEST, size
-from mcp_server.tools import tool
+from mcp_server.answers.render import LARGEST, size
+from mcp_server.tools.catalogue import tool
 from tests.e2e.harness import QUICK, World, letter, open_world
 from tests.mcp.clients import SETTINGS, http_client, people, text_of, told
 

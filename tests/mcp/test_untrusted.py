@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from connector.sandbox.koji import store
-from mcp_server.markdown import lines
-from mcp_server.untrusted import clean, cleaned, fenced
+from mcp_server.answers.markdown import lines
+from mcp_server.answers.untrusted import clean, cleaned, fenced
 from tests.e2e.harness import QUICK, World, open_world
 from tests.mcp.clients import SETTINGS, http_client, refused, started, text_of, told
 

@@ -17,11 +17,11 @@ from connector.operations import OPERATIONS
 from connector.service.input.annotations import kinds
 from connector.service.triggers import TRIGGERS
 from connector.settings.model import Connection
-from mcp_server.about import REGISTRY_NAME
-from mcp_server.asked_settings import ASKED
-from mcp_server.manifest import manifest
+from mcp_server.package.about import REGISTRY_NAME
+from mcp_server.package.asked_settings import ASKED
+from mcp_server.package.manifest import manifest
+from mcp_server.package.server_json import server_json
 from mcp_server.prompts import prompt
-from mcp_server.server_json import server_json
 from tests.unit.settings_reading import default, reading
 
 ROOT = Path(__file__).parents[2]

@@ -15,8 +15,8 @@ from connector.http.docs.openapi import openapi
 from connector.integrations.zapier.app import zapier_app
 from connector.operations import OPERATIONS
 from connector.service.triggers import TRIGGERS
-from mcp_server.manifest import manifest
-from mcp_server.server_json import server_json
+from mcp_server.package.manifest import manifest
+from mcp_server.package.server_json import server_json
 
 
 def main(words: Sequence[str]) -> int:

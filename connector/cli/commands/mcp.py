@@ -33,7 +33,7 @@ def main(words: Sequence[str]) -> int:
 
 
 async def _serve(settings: Settings, keys: Sequence[bytes]) -> None:
-    from mcp_server.stdio import serve  # noqa: PLC0415 - `--help` and bad settings answer without it
+    from mcp_server.transports.stdio import serve  # noqa: PLC0415 - `--help` and bad settings answer without it
 
     stopped = asyncio.Event()
     for one in (signal.SIGINT, signal.SIGTERM):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from connector.text.redaction import cut
-from mcp_server.untrusted import cleaned
+from mcp_server.answers.untrusted import cleaned
 
 FIRST: Final = 5
 """People whom an answer shows that cannot be paged; get_launch pages them all."""

@@ -19,9 +19,9 @@ from connector.service.execution.operation import (
 )
 from connector.service.input.coerce import fit
 from connector.service.input.validate import validate
-from mcp_server.guidance import GUIDANCE
-from mcp_server.schemas import of_input, of_output
-from mcp_server.views import left_out
+from mcp_server.answers.views import left_out
+from mcp_server.tools.guidance import GUIDANCE
+from mcp_server.tools.schema import of_input, of_output
 
 PAGE: Final = 10
 """Rows of a list when a model does not say: what it reads, it pays for."""

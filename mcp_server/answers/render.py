@@ -10,11 +10,11 @@ from mcp.types import CallToolResult, TextContent
 
 from connector.operations.get_interview_analysis import AnalysisInput, cursor_after
 from connector.service.execution.operation import AnyOperation, Input, Output
-from mcp_server.interviews import words
-from mcp_server.markdown import lines
-from mcp_server.next_steps import next_step
-from mcp_server.tools import is_list
-from mcp_server.views import analysed, shown
+from mcp_server.answers.markdown import lines
+from mcp_server.answers.next_steps import next_step
+from mcp_server.answers.quotes import words
+from mcp_server.answers.views import analysed, shown
+from mcp_server.tools.catalogue import is_list
 
 CONCISE: Final = 7_500
 """Characters of a page whose length the model did not choose: under 2,000 tokens, at four characters each."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from connector.text.redaction import cut
-from mcp_server.untrusted import fenced
+from mcp_server.answers.untrusted import fenced
 
 ROOM: Final = 26_000
 """Characters of all words: they stand in the text and in the structured content, and both are one answer."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mcp_server.field_words import ANSWERED, SUMMED_UP, TAKEN
+from mcp_server.tools.field_words import ANSWERED, SUMMED_UP, TAKEN
 
 _JUDGED_BY_US = frozenset({"pattern", "minLength", "maxLength", "maxItems"})
 """Bounds that a refusal tells as well."""

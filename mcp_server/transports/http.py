@@ -20,8 +20,8 @@ from connector.http.auth import Gate
 from connector.http.body import MAX_BODY_BYTES
 from connector.ports import Context
 from connector.security.caller import Caller
-from mcp_server.host import Host, Request
 from mcp_server.server import create_server
+from mcp_server.transports.host import Host, Request
 
 PATHS: Final = ("/mcp", "/mcp/")
 SURFACE: Final = "mcp"

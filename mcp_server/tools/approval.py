@@ -16,8 +16,8 @@ from connector.ports import Context
 from connector.service.execution.operation import AnyOperation, Input, Output
 from connector.service.views.launch import LaunchOutput, find, key_pause
 from connector.text.redaction import cut
-from mcp_server.consent import Consent, ConsentRequired
-from mcp_server.untrusted import clean
+from mcp_server.answers.untrusted import clean
+from mcp_server.tools.consent import Consent, ConsentRequired
 
 PLANNING_SECONDS: Final = 25
 _NAME = 80

@@ -18,7 +18,7 @@ from connector.errors import (
     UpstreamUnavailable,
 )
 from connector.text.redaction import safe
-from mcp_server.untrusted import clean
+from mcp_server.answers.untrusted import clean
 
 _LONGEST = 600
 _MOST = 10

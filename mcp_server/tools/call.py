@@ -25,12 +25,13 @@ from connector.service.execution.operation import (
     Output,
     WaitInput,
 )
-from mcp_server import answers, errors, tools
-from mcp_server.consent import Asked, Consent
-from mcp_server.host import Host, Request
-from mcp_server.progress import until_ended
-from mcp_server.spending import guarded, keyed
-from mcp_server.undisturbed import Undisturbed
+from mcp_server.answers import errors, render
+from mcp_server.tools import catalogue
+from mcp_server.tools.approval import guarded, keyed
+from mcp_server.tools.consent import Asked, Consent
+from mcp_server.tools.progress import until_ended
+from mcp_server.tools.undisturbed import Undisturbed
+from mcp_server.transports.host import Host, Request
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +67,7 @@ class Calling:
         op = self._by_name[name]
         caller = self._host.caller(request)
         ctx = await self._context()
-        done = await execute(ctx, op, tools.payload(op, arguments), caller=caller, by_name=self._by_name)
+        done = await execute(ctx, op, catalogue.payload(op, arguments), caller=caller, by_name=self._by_name)
         return done.output
 
     async def close(self) -> None:
@@ -77,12 +78,12 @@ class Calling:
         caller = self._host.caller(request)
         op = self._find(params.name, caller)
         check_scope(caller, op)
-        payload = tools.payload(op, params.arguments or {})
+        payload = catalogue.payload(op, params.arguments or {})
         ctx = await self._context()
         if op.effect is Effect.READ:
             output = (await execute(ctx, op, payload, caller=caller, by_name=self._by_name)).output
             chosen = "limit" in (params.arguments or {})
-            room = answers.LARGEST if chosen else answers.CONCISE
+            room = render.LARGEST if chosen else render.CONCISE
             return await self._in_room(ctx, op, payload, output, caller=caller, room=room)
         done, seconds = await self._execute(ctx, op, payload, caller, request, params)
         output = await until_ended(
@@ -94,7 +95,7 @@ class Calling:
             by_name=self._by_name,
             request=request,
         )
-        return answers.result(op, payload, output, replayed=done.replayed)
+        return render.result(op, payload, output, replayed=done.replayed)
 
     async def _execute(
         self,
@@ -127,11 +128,11 @@ class Calling:
         self, ctx: Context, op: AnyOperation, payload: Input, output: Output, *, caller: Caller, room: int
     ) -> CallToolResult:
         """Return the answer; a page too long for a model is read again, shorter, so that no row is lost."""
-        answer = answers.result(op, payload, output)
-        while isinstance(payload, ListInput) and payload.limit > 1 and answers.size(answer) > room:
+        answer = render.result(op, payload, output)
+        while isinstance(payload, ListInput) and payload.limit > 1 and render.size(answer) > room:
             payload = payload.model_copy(update={"limit": payload.limit // 2})
             output = (await execute(ctx, op, payload, caller=caller, by_name=self._by_name)).output
-            answer = answers.result(op, payload, output)
+            answer = render.result(op, payload, output)
         return answer
 
     async def _context(self) -> Context:
@@ -143,7 +144,7 @@ class Calling:
     def _find(self, name: str, caller: Caller) -> AnyOperation:
         if name in self._by_name:
             return self._by_name[name]
-        seen = [op.name for op in tools.visible(self._by_name.values(), caller)]
+        seen = [op.name for op in catalogue.visible(self._by_name.values(), caller)]
         close = get_close_matches(name.replace("-", "_"), seen, n=3)
         hint = f"Did you mean {', '.join(close)}?" if close else f"There are: {', '.join(seen)}."
         raise NotFound(f"There is no tool of that name. {hint}", code="unknown_tool")

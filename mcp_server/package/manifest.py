@@ -7,8 +7,13 @@ from typing import Any, Final
 
 from connector.service.execution.operation import AnyOperation
 from connector.service.triggers import Trigger
-from mcp_server.about import DESCRIPTION, NAMESPACE, PACKAGE, TITLE
-from mcp_server.asked_settings import ASKED, AskedSetting
+from mcp_server.package.about import (
+    DESCRIPTION,
+    NAMESPACE,
+    PACKAGE,
+    TITLE,
+)
+from mcp_server.package.asked_settings import ASKED, AskedSetting
 from mcp_server.prompts import PROMPTS, Ready
 
 ENTRY_POINT: Final = "bundle.py"

@@ -9,7 +9,7 @@ from connector.service.execution.follow_up import failure, present
 from connector.service.execution.operation import AnyOperation, Input, Output
 from connector.service.views.launch import LaunchOutput
 from connector.service.views.run import RunOutput
-from mcp_server.host import Request
+from mcp_server.transports.host import Request
 
 _FIRST, _LONGEST, _GROWTH = 0.05, 1.0, 1.5
 

@@ -1,0 +1,1 @@
+"""The server as a package: manifest, registry entry, settings to ask for."""

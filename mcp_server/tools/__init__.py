@@ -1,0 +1,1 @@
+"""Operations as tools: what a model is told, the call, the consent."""
