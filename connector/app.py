@@ -20,6 +20,8 @@ from connector.amplitude.ingestion import AmplitudeIngestion
 from connector.amplitude.regions import REGIONS
 from connector.amplitude.users import AmplitudeUsers
 from connector.clock import SystemClock
+from connector.context import Amplitude, Clock, Context
+from connector.context import AmplitudeUsers as AmplitudeUsersPort
 from connector.http.auth import Gate, token_digest
 from connector.http.middleware import Boundary
 from connector.http.problem import on_http_exception
@@ -33,8 +35,6 @@ from connector.ledger.ledger import open_book
 from connector.net.client import open_client
 from connector.net.target_client import Targets
 from connector.operations import OPERATIONS
-from connector.ports import Amplitude, Clock, Context
-from connector.ports import AmplitudeUsers as AmplitudeUsersPort
 from connector.service.execution import callbacks
 from connector.settings.key_files import api_token, encryption_keys, open_sealer
 from connector.settings.model import Connection, Settings

@@ -1,4 +1,4 @@
-"""What the cohort webhook and its lane see of the book (beside `connector.ports`)."""
+"""What the cohort webhook and its lane see of the book (beside `connector.context`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from connector.domain.launches.launch import LaunchOptions
 from connector.launch_ports import KeyedMember
 
 if TYPE_CHECKING:  # which hands this protocol on in its context
-    from connector.ports import Lease
+    from connector.context import Lease
 
 
 class CohortMessages(Protocol):

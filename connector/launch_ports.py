@@ -1,4 +1,4 @@
-"""What operations and lanes see of launches and invitations in the book (beside `connector.ports`)."""
+"""What operations and lanes see of launches and invitations in the book (beside `connector.context`)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from connector.domain.launches.launch import (
 )
 
 if TYPE_CHECKING:  # which hands these protocols on in its context
-    from connector.ports import Lease, ListFilter, Pause
+    from connector.context import Lease, ListFilter, Pause
 
 KeyedMember = tuple[Member, tuple[int, ...]]
 

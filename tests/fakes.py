@@ -10,10 +10,10 @@ from itertools import count
 from typing import Any
 
 from connector.amplitude.responses import Answer, Kind
+from connector.context import Delivery, Settlement, Sync
 from connector.domain.launches.launch import Started
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.errors import NotFound
-from connector.ports import Delivery, Settlement, Sync
 
 NOW = 1_790_000_000_000
 _numbers = count()

@@ -183,12 +183,12 @@ def test_only_wiring_and_commands_know_the_mcp_server() -> None:
 @pytest.mark.parametrize("name", MCP_PURE)
 def test_what_a_model_is_shown_is_made_without_asking_anybody(name: str) -> None:
     (path,) = [path for path in FILES if module(path) == f"mcp_server.{name}"]
-    assert not reaches(path, *(one for one in IO if one != "mcp"), "connector.ports", "connector.app")
+    assert not reaches(path, *(one for one in IO if one != "mcp"), "connector.context", "connector.app")
 
 
 def test_ports_and_models_import_no_adapter() -> None:
     for path in inside(
-        "connector.ports", "connector.domain.results.interview", "connector.settings", "connector.errors"
+        "connector.context", "connector.domain.results.interview", "connector.settings", "connector.errors"
     ):
         assert not reaches(path, *ADAPTERS, "httpx", "starlette", "sqlalchemy", "mcp")
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from starlette.requests import Request
 
+from connector.context import Context
 from connector.errors import Unauthenticated
 from connector.http.token_throttle import Failures
-from connector.ports import Context
 from connector.security.caller import Caller
 
 TOKEN_PREFIX = "kat_"  # noqa: S105 - what every named token begins with, so that scanners find leaked ones

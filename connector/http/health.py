@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from connector.context import Context
 from connector.errors import StoreUnavailable
 from connector.http.auth import Gate
-from connector.ports import Context
 from connector.security.caller import SCOPES
 
 PING_SECONDS = 5

@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from connector.context import Context
 from connector.domain.events.event import EventType, Hook
 from connector.domain.results.mapping import iso
 from connector.errors import FieldError, Forbidden, InvalidInput, NotFound
 from connector.http.auth import Gate
 from connector.http.request import read_model
-from connector.ports import Context
 from connector.security.caller import Caller
 from connector.security.delivery_signature import new_secret
 from connector.service.execution.audit import Entry, entered

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from connector.context import Context
 from connector.errors import ConnectorError, NotFound, StoreUnavailable
 from connector.http.auth import Gate
 from connector.http.docs.routes import published_routes
@@ -18,7 +19,6 @@ from connector.http.health import probe_routes
 from connector.http.hooks import hook_routes
 from connector.http.request import read_input
 from connector.http.triggers import trigger_routes
-from connector.ports import Context
 from connector.service.execution.execute import Executed, check_scope, execute
 from connector.service.execution.operation import (
     AnyOperation,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from ipaddress import IPv6Address, ip_address, ip_network
 
+from connector.context import Clock
 from connector.errors import TooManyFailures
-from connector.ports import Clock
 
 FREE = 10  # failures a minute that are answered at once
 WAITING = 100  # answers that are held back at a time

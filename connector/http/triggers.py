@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from connector.context import Context
 from connector.errors import NotFound
 from connector.http.auth import Gate
 from connector.http.hooks import (
@@ -18,7 +19,6 @@ from connector.http.hooks import (
     visible,
 )
 from connector.http.request import read_model
-from connector.ports import Context
 from connector.service import triggers
 
 

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol
 
+from connector.context import Clock, Ledger
 from connector.domain.launches.launch import Started
 from connector.errors import CredentialsRejected, UpstreamRejected, UpstreamUnavailable
-from connector.ports import Clock, Ledger
 
 _SHARED_FOR = 2_000
 _WINDOW = 61_000  # a minute and a margin: what we space evenly may arrive less evenly

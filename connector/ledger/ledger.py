@@ -10,6 +10,22 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, text
 
+from connector.context import (
+    AuditEntry,
+    AuditFilter,
+    Claim,
+    Delivery,
+    Lease,
+    ListFilter,
+    Note,
+    Outgoing,
+    Pause,
+    Revise,
+    RunProgress,
+    Settlement,
+    Sync,
+    Token,
+)
 from connector.domain.results.anonymity import is_nobodys
 from connector.domain.results.interview import Stage
 from connector.ledger.access import (
@@ -43,22 +59,6 @@ from connector.ledger.runtime import (
     leases,
     rate_limit,
     retention,
-)
-from connector.ports import (
-    AuditEntry,
-    AuditFilter,
-    Claim,
-    Delivery,
-    Lease,
-    ListFilter,
-    Note,
-    Outgoing,
-    Pause,
-    Revise,
-    RunProgress,
-    Settlement,
-    Sync,
-    Token,
 )
 
 T = TypeVar("T")

@@ -10,11 +10,11 @@ from functools import partial
 
 from pydantic import Field
 
+from connector.context import Context, Delivery, Sync
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.koji_fields import read_envelope, read_interview, read_time
 from connector.domain.results.transitions import Heard, advance
 from connector.errors import FieldError, InvalidInput, NotConfigured
-from connector.ports import Context, Delivery, Sync
 from connector.service.execution.operation import Effect, Operation, WaitInput
 from connector.service.views.run import (
     RunOutput,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from connector.ports import Context
+from connector.context import Context
 from connector.service.execution.operation import Effect, EffectInput, Operation
 from connector.service.views.launch import (
     LaunchOutput,

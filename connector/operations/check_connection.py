@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field
 
+from connector.context import Context, Note
 from connector.domain.results.interview import Stage
 from connector.domain.results.koji_fields import shape
 from connector.domain.results.mapping import iso
-from connector.ports import Context, Note
 from connector.service.checks.credentials import Check, credential_checks
 from connector.service.checks.launches import launch_checks
 from connector.service.execution.operation import (

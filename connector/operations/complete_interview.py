@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from connector.context import Context
 from connector.domain.results.koji_fields import read_interview
 from connector.errors import Conflict, CredentialsRejected, NotConfigured
-from connector.ports import Context
 from connector.service.execution.operation import (
     Effect,
     EffectInput,

@@ -6,11 +6,11 @@ from typing import Annotated
 
 from pydantic import Field
 
+from connector.context import Context
 from connector.domain.launches.eligibility import member
 from connector.domain.people.erasure import FORGET_RESPONDENT as NAME
 from connector.domain.people.erasure import rules_of
 from connector.errors import InvalidInput
-from connector.ports import Context
 from connector.service.execution.operation import Effect, Operation, WaitInput
 from connector.service.views.run import RunOutput, new_run_id, until_finished
 

@@ -9,13 +9,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from connector.context import Context, Sync
 from connector.domain.results.amplitude_user import whose
 from connector.domain.results.anonymity import is_nobodys
 from connector.domain.results.decision import SUPPRESSED
 from connector.domain.results.interview import Interview
 from connector.domain.results.koji_fields import read_interview
 from connector.errors import InvalidInput, NotConfigured, UpstreamUnavailable
-from connector.ports import Context, Sync
 from connector.service.execution.operation import (
     Effect,
     Input,

@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from connector.context import Context
 from connector.domain.launches.launch import InvitationState
 from connector.errors import InvalidInput
-from connector.ports import Context
 from connector.service.execution.operation import Effect, ListInput, Operation
 from connector.service.views.launch import (
     INVITED,

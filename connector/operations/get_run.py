@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from connector.context import Context
 from connector.errors import NotFound
-from connector.ports import Context
 from connector.service.execution.operation import Effect, Input, Operation
 from connector.service.views.run import RunOutput, shown
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from connector.context import Context
 from connector.domain.launches.launch import Launch, LaunchStatus, Phase
 from connector.errors import Conflict, InvalidInput, NotFound
 from connector.operations.plan_cohort_launch import plan
-from connector.ports import Context
 from connector.service import planning
 from connector.service.execution.operation import Effect, Operation
 from connector.service.input.launch_input import CohortOptions, require_koji

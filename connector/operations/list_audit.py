@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from connector.context import AuditEntry, AuditFilter, Context
 from connector.domain.results.mapping import iso
 from connector.errors import InvalidInput
-from connector.ports import AuditEntry, AuditFilter, Context
 from connector.service.execution.operation import (
     Effect,
     ListInput,

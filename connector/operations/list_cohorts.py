@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
+from connector.context import Context
 from connector.errors import NotConfigured
-from connector.ports import Context
 from connector.service.execution.operation import (
     Effect,
     ListInput,

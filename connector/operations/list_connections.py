@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from connector.ports import Context
+from connector.context import Context
 from connector.service.execution.operation import (
     Effect,
     ListInput,

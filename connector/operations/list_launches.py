@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
+from connector.context import Context, ListFilter
 from connector.errors import InvalidInput
-from connector.ports import Context, ListFilter
 from connector.service.execution.operation import (
     Effect,
     ListInput,

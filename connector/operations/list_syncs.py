@@ -8,8 +8,13 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
+from connector.context import (
+    Context,
+    Delivery,
+    ListFilter,
+    Sync,
+)
 from connector.errors import InvalidInput
-from connector.ports import Context, Delivery, ListFilter, Sync
 from connector.service.execution.operation import (
     Effect,
     ListInput,

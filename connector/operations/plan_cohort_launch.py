@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from connector.context import Context
 from connector.errors import InvalidInput
-from connector.ports import Context
 from connector.service.execution.operation import Effect, Operation
 from connector.service.input.launch_input import CohortOptions, begin
 from connector.service.views.launch import (

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from connector.context import Context, Sync
 from connector.domain.results.interview import SyncStatus
 from connector.domain.results.transitions import (
     Heard,
@@ -15,7 +16,6 @@ from connector.domain.results.transitions import (
     suppress,
 )
 from connector.errors import NotConfigured, NotFound
-from connector.ports import Context, Sync
 from connector.service.attribution import recognised
 from connector.service.execution.operation import Effect, Operation, Output
 from connector.service.input.sync_input import InterviewInput

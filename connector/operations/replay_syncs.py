@@ -8,10 +8,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from connector.context import Context, ListFilter, Sync
 from connector.domain.results.koji_fields import read_envelope
 from connector.domain.results.transitions import replay
 from connector.errors import FieldError, InvalidInput, NotFound
-from connector.ports import Context, ListFilter, Sync
 from connector.service.execution.operation import Effect, Operation, WaitInput
 from connector.service.execution.paging import bound
 from connector.service.views.run import (

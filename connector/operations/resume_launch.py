@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from connector.context import Context
 from connector.domain.launches.launch import LaunchStatus
 from connector.errors import Conflict
-from connector.ports import Context
 from connector.service.execution.operation import Effect, Operation, WaitInput
 from connector.service.views.launch import (
     LaunchOutput,

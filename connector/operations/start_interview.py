@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from connector.context import Context
 from connector.domain.launches.eligibility import (
     Member,
     Rules,
@@ -23,7 +24,6 @@ from connector.domain.launches.launch import (
     Phase,
 )
 from connector.errors import Conflict, ConnectorError, InvalidInput, UpstreamRejected
-from connector.ports import Context
 from connector.service.execution.operation import Effect, Operation, Output
 from connector.service.execution.status_url import status_url
 from connector.service.input.launch_input import (

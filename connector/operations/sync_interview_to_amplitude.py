@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from pydantic import Field
 
+from connector.context import Context, Sync
 from connector.domain.results.decision import ANONYMOUS
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.transitions import (
@@ -17,7 +18,6 @@ from connector.domain.results.transitions import (
 )
 from connector.errors import NotConfigured
 from connector.operations.preview_interview_sync import PreviewOutput, preview
-from connector.ports import Context, Sync
 from connector.service.attribution import recognised
 from connector.service.execution.operation import Effect, Operation, WaitInput
 from connector.service.execution.polling import until_ended

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, S
 from contextlib import aclosing
 from typing import ParamSpec, TypeVar
 
+from connector.context import Context, Lease
 from connector.domain.launches.compact_set import CompactSet
 from connector.domain.launches.eligibility import (
     Known,
@@ -18,7 +19,6 @@ from connector.domain.launches.eligibility import (
 from connector.domain.launches.launch import Launch
 from connector.errors import InvalidInput
 from connector.launch_ports import KeyedMember
-from connector.ports import Context, Lease
 
 LARGEST_COHORT = 2_000_000
 MOST_A_MONTH, MOST_IN_TEN_MINUTES = 500, 60  # Amplitude's limits on cohort downloads

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from connector.context import Context, Sync
 from connector.domain.events.event import Event, EventType
 from connector.domain.launches.launch import (
     Invitation,
@@ -17,7 +18,6 @@ from connector.domain.launches.launch import (
     LaunchStatus,
 )
 from connector.domain.results.interview import Interview, SyncStatus
-from connector.ports import Context, Sync
 from connector.service.views.launch import (
     InvitationItem,
     LaunchOutput,

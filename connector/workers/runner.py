@@ -11,8 +11,8 @@ from contextlib import suppress
 
 import structlog
 
+from connector.context import Clock, Lease, Ledger
 from connector.errors import ConnectorError
-from connector.ports import Clock, Lease, Ledger
 from connector.workers.base import Lane
 
 TTL = 30_000

@@ -7,12 +7,12 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Final
 
+from connector.context import Context
 from connector.domain.launches.credits import cost
 from connector.domain.launches.launch import Launch
 from connector.operations.launch_cohort_interviews import LAUNCH_COHORT_INTERVIEWS, LaunchInput
 from connector.operations.resume_launch import RESUME_LAUNCH, ResumeLaunchInput
 from connector.operations.start_interview import START_INTERVIEW, StartInput
-from connector.ports import Context
 from connector.service.execution.operation import AnyOperation, Input, Output
 from connector.service.views.launch import LaunchOutput, find, key_pause
 from connector.text.redaction import cut

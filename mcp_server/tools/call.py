@@ -12,9 +12,9 @@ import structlog
 from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolRequestParams, CallToolResult, InputRequiredResult
 
+from connector.context import Context
 from connector.errors import ConnectorError, NotFound, StoreUnavailable
 from connector.http.middleware import described
-from connector.ports import Context
 from connector.security.caller import Caller
 from connector.service.execution.execute import Executed, check_scope, execute
 from connector.service.execution.operation import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from connector.ports import Context
+from connector.context import Context
 from connector.service.execution.follow_up import failure, present
 from connector.service.execution.operation import AnyOperation, Input, Output
 from connector.service.views.launch import LaunchOutput

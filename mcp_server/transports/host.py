@@ -8,7 +8,7 @@ from typing import Any
 
 from mcp.server.context import ServerRequestContext
 
-from connector.ports import Context
+from connector.context import Context
 from connector.security.caller import Caller
 
 Request = ServerRequestContext[Any, Any]

@@ -15,10 +15,10 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.requests import Request as HttpRequest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from connector.context import Context
 from connector.errors import Unauthenticated
 from connector.http.auth import Gate
 from connector.http.body import MAX_BODY_BYTES
-from connector.ports import Context
 from connector.security.caller import Caller
 from mcp_server.server import create_server
 from mcp_server.transports.host import Host, Request

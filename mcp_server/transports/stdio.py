@@ -11,8 +11,8 @@ import structlog
 from mcp.server.context import CallNext, HandlerResult
 from mcp.server.stdio import stdio_server
 
+from connector.context import Context
 from connector.errors import ConnectorError, NotConfigured, SettingsError
-from connector.ports import Context
 from connector.security.caller import LOCAL_ASSISTANT
 from connector.settings.model import Settings
 from mcp_server.server import create_server

@@ -14,12 +14,12 @@ from starlette.middleware import Middleware
 
 from connector.clock import SystemClock
 from connector.cohort_ports import CohortMessages
+from connector.context import Context, Delivery, Ledger
 from connector.http.middleware import Boundary
 from connector.http.server.server import config
 from connector.http.webhooks.koji import KojiWebhook
 from connector.launch_ports import Invitations, Launches
 from connector.net.target_client import Targets
-from connector.ports import Context, Delivery, Ledger
 from connector.settings.model import Settings
 from connector.settings.sources import load
 

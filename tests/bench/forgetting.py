@@ -10,11 +10,11 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from connector.clock import SystemClock
+from connector.context import Sync
 from connector.domain.launches.eligibility import Member
 from connector.domain.people.erasure import Rules
 from connector.domain.results.interview import Interview, SyncStatus
 from connector.ledger.ledger import Book, open_book
-from connector.ports import Sync
 from connector.security.sealing import Sealer
 from tests.bench.filling import ALIASES, INBOX, INVITATIONS, SYNCS
 

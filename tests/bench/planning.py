@@ -14,6 +14,7 @@ from statistics import median
 from connector.amplitude.cohort_file import CohortFile
 from connector.cli.commands.serve import spare_the_collector
 from connector.clock import SystemClock
+from connector.context import Context
 from connector.domain.launches.eligibility import Member, member
 from connector.domain.launches.launch import (
     Launch,
@@ -23,7 +24,6 @@ from connector.domain.launches.launch import (
 )
 from connector.ledger.ledger import Book, open_book
 from connector.net.target_client import Targets
-from connector.ports import Context
 from connector.security.sealing import Sealer
 from connector.service import planning
 from connector.settings.sources import load

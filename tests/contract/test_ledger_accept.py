@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from connector.context import Sync
 from connector.errors import Conflict, StoreUnavailable
 from connector.ledger.db import writer
 from connector.ledger.ledger import Book
-from connector.ports import Sync
 from tests.fakes import NOW, a_delivery, a_sync
 
 

@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from connector.context import AuditEntry, AuditFilter
 from connector.errors import StoreUnavailable
 from connector.ledger.db.dialect import writer_engine
 from connector.ledger.ledger import Book
-from connector.ports import AuditEntry, AuditFilter
 from tests.fakes import NOW
 
 

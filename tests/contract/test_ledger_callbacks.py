@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from connector.context import Lease
 from connector.domain.events.callback import Callback
 from connector.errors import Conflict
 from connector.ledger.ledger import Book
-from connector.ports import Lease
 from tests.fakes import NOW
 
 

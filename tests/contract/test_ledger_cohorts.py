@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import select, text
 
+from connector.context import Lease, ListFilter
 from connector.domain.launches.cohort_message import CohortMessage, pieces_of
 from connector.domain.launches.credits import day_of
 from connector.domain.launches.eligibility import (
@@ -28,7 +29,6 @@ from connector.ledger.db.dialect import writer_engine
 from connector.ledger.db.migrations import migrate
 from connector.ledger.db.schema import cohort_told
 from connector.ledger.ledger import Book
-from connector.ports import Lease, ListFilter
 
 NOW = 1_790_000_000_000
 OPTIONS = LaunchOptions(max_interviews=100)

@@ -9,11 +9,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from connector.context import Delivery, Sync
 from connector.domain.results.interview import Interview, SyncStatus
 from connector.domain.results.transitions import Heard, advance
 from connector.ledger.db.dialect import is_sqlite, sqlite_path
 from connector.ledger.ledger import Book
-from connector.ports import Delivery, Sync
 from connector.settings.model import Connection
 from tests.fakes import NOW, a_delivery, a_settlement, a_sync
 

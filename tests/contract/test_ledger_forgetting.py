@@ -12,6 +12,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy import Text, event, func, select, update
 
+from connector.context import Context, Lease, Sync
 from connector.domain.events.event import EventType, Hook
 from connector.domain.launches.eligibility import Member, Selection
 from connector.domain.launches.launch import LaunchStatus
@@ -31,7 +32,6 @@ from connector.ledger.db.schema import (
 )
 from connector.ledger.ledger import Book, open_book
 from connector.net.target_client import Targets
-from connector.ports import Context, Lease, Sync
 from connector.security.sealing import Sealer
 from connector.service import planning
 from connector.settings.model import Connection, Settings

@@ -15,6 +15,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy import func, select
 
+from connector.context import Context, Lease, ListFilter
 from connector.domain.launches.eligibility import (
     Member,
     Rules,
@@ -48,7 +49,6 @@ from connector.ledger.launches.launch_row import load_launch
 from connector.ledger.ledger import Book, open_book
 from connector.ledger.people.aliases import QUEUED
 from connector.net.target_client import Targets
-from connector.ports import Context, Lease, ListFilter
 from connector.security.sealing import Sealer
 from connector.service import planning
 from connector.settings.model import Connection, Settings

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from connector.context import Lease, Pause
 from connector.domain.events.event import EventType
 from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus
 from connector.ledger.ledger import Book
-from connector.ports import Lease, Pause
 
 NOW = 1_790_000_000_000
 MINUTE = 60_000

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from connector.context import Sync
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.transitions import Heard, advance
 from connector.ledger.db.dialect import is_sqlite, sqlite_path
 from connector.ledger.ledger import Book
-from connector.ports import Sync
 from connector.settings.model import Connection
 from tests.fakes import NOW, a_delivery, a_settlement, a_sync
 

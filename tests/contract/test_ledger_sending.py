@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from connector.context import Lease, Outgoing, Sync
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.transitions import Heard, advance
 from connector.errors import Conflict
 from connector.ledger.ledger import Book
-from connector.ports import Lease, Outgoing, Sync
 from connector.settings.model import Connection
 from tests.fakes import NOW, a_settlement, a_sync
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from connector.context import ListFilter, Sync
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.errors import Conflict
 from connector.ledger.ledger import Book
-from connector.ports import ListFilter, Sync
 from tests.fakes import NOW, a_delivery, a_sync
 
 Found = Mapping[tuple[str, str], Sync]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import delete, text
 
+from connector.context import Token
 from connector.ledger.db.schema import schema_version
 from connector.ledger.ledger import Book, open_book
-from connector.ports import Token
 from tests.conftest import SEALER
 from tests.fakes import NOW, a_sync
 

@@ -20,7 +20,7 @@ from starlette.applications import Starlette
 from uvicorn.server import ServerState
 
 from connector.app import create_app
-from connector.ports import Context
+from connector.context import Context
 from connector.sandbox import Sandbox, SandboxOptions, create_sandbox
 from connector.settings.model import Settings
 from connector.settings.sources import load

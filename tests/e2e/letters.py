@@ -15,12 +15,12 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
+from connector.context import AuditEntry, Claim, Context
 from connector.errors import NotFound, StoreUnavailable
 from connector.http.auth import Gate, token_digest
 from connector.http.middleware import Boundary
 from connector.http.problem import on_http_exception
 from connector.http.routes import routes
-from connector.ports import AuditEntry, Claim, Context
 from connector.security.caller import OURSELVES, Caller
 from connector.service.execution.operation import (
     AnyOperation,

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from connector.ports import Koji
+from connector.context import Koji
 from tests.e2e.harness import World, letter, open_world
 from tests.fakes import FakeKoji
 

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from connector.context import Token
 from connector.http.auth import new_token, token_digest
-from connector.ports import Token
 from tests.e2e import letters
 from tests.e2e.cli_runs import Machine
 from tests.e2e.harness import World, open_world

@@ -15,7 +15,7 @@ from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, TextContent
 
-from connector.ports import Context
+from connector.context import Context
 from connector.security.caller import LOCAL_ASSISTANT
 from mcp_server.server import create_server
 from mcp_server.transports.host import Host

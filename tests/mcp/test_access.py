@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from connector.context import Token
 from connector.http.auth import new_token, token_digest
 from connector.operations import OPERATIONS
-from connector.ports import Token
 from connector.service.execution.operation import AnyOperation, Effect, WaitInput
 from mcp_server.tools import call
 from mcp_server.tools.catalogue import tool

@@ -11,8 +11,8 @@ import pytest
 from mcp import Client
 from mcp.types import ElicitRequestParams, ElicitResult
 
+from connector.context import Token
 from connector.http.auth import new_token, token_digest
-from connector.ports import Token
 from mcp_server.tools import consent
 from tests.e2e.harness import QUICK, World, open_world, serving
 from tests.mcp import raw

@@ -7,8 +7,8 @@ from typing import Any
 
 from mcp.types import ElicitRequestParams, ElicitResult
 
+from connector.context import Token
 from connector.http.auth import new_token, token_digest
-from connector.ports import Token
 from tests.e2e.harness import World, serving
 from tests.mcp import raw
 from tests.mcp.clients import http_client, people, refused, started, told

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any, cast
 
 from connector.clock import SystemClock
-from connector.ports import Ledger
+from connector.context import Ledger
 from connector.workers.base import Lane
 from connector.workers.runner import Runner
 

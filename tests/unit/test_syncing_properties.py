@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from pydantic import SecretStr
 
+from connector.context import Sync
 from connector.domain.results.anonymity import is_nobodys, without_person
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.transitions import (
@@ -19,7 +20,6 @@ from connector.domain.results.transitions import (
     merge,
     replay,
 )
-from connector.ports import Sync
 from connector.settings.model import Connection
 
 NAMES = ("ada@example.com", "grace@example.com", "user-one")

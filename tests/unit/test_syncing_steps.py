@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from connector.context import Sync
 from connector.domain.results.anonymity import is_nobodys
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.transitions import (
@@ -18,7 +19,6 @@ from connector.domain.results.transitions import (
     read_delay,
     replay,
 )
-from connector.ports import Sync
 from connector.settings.model import Connection
 from tests.fixtures import load
 

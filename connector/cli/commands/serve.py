@@ -16,8 +16,8 @@ from connector.cli.arguments import Parser
 from connector.cli.setup.announce import announce, obtain_token
 from connector.cli.startup import read_settings
 from connector.cli.terminal import PROGRAM, say
+from connector.context import Context
 from connector.http.server.server import Server, config, listening
-from connector.ports import Context
 from connector.settings.model import Settings, require_startable
 
 

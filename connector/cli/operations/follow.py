@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from connector.cli.operations.progress import Watcher
+from connector.context import Context, Pause
 from connector.domain.results.interview import Stage
 from connector.errors import CredentialsRejected
-from connector.ports import Context, Pause
 from connector.service.execution.follow_up import failure, present
 from connector.service.execution.operation import AnyOperation, Input, Output
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from connector.context import Context
 from connector.errors import InvalidInput
-from connector.ports import Context
 from connector.service.execution.execute import Executed
 from connector.service.execution.operation import AnyOperation, ListInput, Output
 

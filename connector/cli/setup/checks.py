@@ -11,8 +11,8 @@ from pathlib import Path
 from connector.cli.setup.announce import local_url
 from connector.cli.setup.probe import Listener, who_listens
 from connector.cli.terminal import PROGRAM
+from connector.context import Context
 from connector.ledger.db.schema import SCHEMA_VERSION
-from connector.ports import Context
 from connector.service.checks.credentials import Check, Status
 from connector.settings.files import CONFIG_VARIABLE, read_dotenv
 from connector.settings.model import Connection, Settings

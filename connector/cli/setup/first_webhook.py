@@ -10,9 +10,9 @@ from connector.cli.setup.announce import announce, local_url, obtain_token
 from connector.cli.setup.probe import Listener, who_listens
 from connector.cli.setup.webhook_watch import watch
 from connector.cli.terminal import PROGRAM, say
+from connector.context import Context
 from connector.errors import SettingsError, StoreUnavailable
 from connector.http.server.server import listening
-from connector.ports import Context
 from connector.settings.model import Settings, require_startable
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from connector.cli.terminal import PROGRAM, say
+from connector.context import Context, Delivery
 from connector.domain.results.interview import SyncStatus
 from connector.operations.check_connection import CHECK_CONNECTION
-from connector.ports import Context, Delivery
 from connector.service.execution.operation import Input
 
 _LOOK_EVERY = 0.5

@@ -7,7 +7,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from connector.ports import Lease
+    from connector.context import Lease
 
 
 class Callback(NamedTuple):

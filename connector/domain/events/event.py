@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from connector.ports import Lease
+    from connector.context import Lease
 
 
 class EventType(StrEnum):

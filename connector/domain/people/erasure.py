@@ -20,7 +20,7 @@ _DONE = {
 }
 
 if TYPE_CHECKING:
-    from connector.ports import Lease
+    from connector.context import Lease
 
 
 class Forgetting(NamedTuple):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from connector.context import Sync
 from connector.domain.results import mapping
 from connector.domain.results.anonymity import is_nobodys, without_person
 from connector.domain.results.decision import (
@@ -20,7 +21,6 @@ from connector.domain.results.decision import (
 )
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.observation import Heard, heard_from_read, merge
-from connector.ports import Sync
 from connector.settings.model import Connection
 
 __all__ = [

@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from connector.context import Context
 from connector.http.docs.openapi import openapi
 from connector.http.docs.page import docs_page
 from connector.http.docs.style import content_security_policy
-from connector.ports import Context
 from connector.service.execution.operation import AnyOperation
 
 

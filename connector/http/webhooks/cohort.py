@@ -14,6 +14,7 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from connector.context import Context
 from connector.domain.launches.cohort_message import (
     CohortMessage,
     Head,
@@ -24,7 +25,6 @@ from connector.domain.launches.cohort_message import (
 )
 from connector.errors import InvalidInput, StoreUnavailable
 from connector.http.webhooks.receiver import Exchange
-from connector.ports import Context
 from connector.settings.model import DEFAULT_CONNECTION, Connection, Settings
 from connector.text.json import dumps, loads
 

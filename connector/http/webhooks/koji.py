@@ -11,11 +11,11 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from connector.context import Context, Delivery
 from connector.domain.results.koji_fields import Envelope, read_envelope
 from connector.errors import StoreUnavailable
 from connector.http.webhooks.receiver import Exchange, Headers
 from connector.http.webhooks.rejections import Refusals
-from connector.ports import Context, Delivery
 from connector.security.webhook_signature import (
     Refused,
     Verified,

@@ -10,8 +10,8 @@ from typing import Any
 
 import structlog
 
+from connector.context import Clock, Ledger
 from connector.errors import StoreUnavailable
-from connector.ports import Clock, Ledger
 from connector.security.webhook_signature import Refused
 
 _KEPT = {"refused": 5, "ping": 1}

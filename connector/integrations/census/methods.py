@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from connector.context import Context
 from connector.errors import ConnectorError, Forbidden, NotFound
 from connector.integrations.census.batch import Batch, object_of, read_batch
 from connector.integrations.census.objects import OBJECTS
@@ -22,7 +23,6 @@ from connector.integrations.census.speed import sync_speed
 from connector.operations.cancel_launch import CANCEL_LAUNCH
 from connector.operations.check_connection import CHECK_CONNECTION, CheckOutput
 from connector.operations.start_interview import START_INTERVIEW
-from connector.ports import Context
 from connector.security.caller import Caller
 from connector.service.execution.audit import audited
 from connector.service.execution.execute import check_connection, check_scope, execute

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from connector.context import Context
 from connector.errors import InvalidInput, StoreUnavailable
 from connector.http.auth import Gate
 from connector.http.body import MAX_BODY_BYTES, UnsupportedContentType
@@ -23,7 +24,6 @@ from connector.integrations.census.rpc import (
     read_call,
     result_of,
 )
-from connector.ports import Context
 from connector.security.caller import Caller
 
 SECRET_PARAMETER = "census_authentication"  # noqa: S105 - the name of a parameter, not a secret

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from connector.context import Context
 from connector.domain.launches.eligibility import SkipReason, member
 from connector.domain.launches.launch import InvitationState
 from connector.errors import Conflict, ConnectorError, InvalidInput
@@ -17,7 +18,6 @@ from connector.integrations.census.objects import INVITATION
 from connector.integrations.census.speed import WAIT_SECONDS
 from connector.operations.cancel_launch import CANCEL_LAUNCH
 from connector.operations.start_interview import START_INTERVIEW, StartInput, StartOutput
-from connector.ports import Context
 from connector.security.caller import Caller
 from connector.service.execution.execute import execute
 from connector.service.execution.operation import AnyOperation, Output

@@ -6,9 +6,9 @@ import json
 
 from sqlalchemy import Connection, insert, select
 
+from connector.context import AuditEntry, AuditFilter
 from connector.ledger.db.bulk import storable
 from connector.ledger.db.schema import audit, audit_outcome
-from connector.ports import AuditEntry, AuditFilter
 
 
 def begin(connection: Connection, entry: AuditEntry) -> int:

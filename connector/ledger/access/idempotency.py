@@ -6,10 +6,10 @@ import secrets
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, select, text, update
 
+from connector.context import Claim
 from connector.ledger.db.bulk import storable
 from connector.ledger.db.dialect import TryAgainError
 from connector.ledger.db.schema import answer
-from connector.ports import Claim
 
 _LEASE = 60_000
 _KEPT = 7 * 86_400_000

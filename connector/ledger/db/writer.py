@@ -16,10 +16,10 @@ import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from connector.context import Delivery
 from connector.errors import StoreUnavailable
 from connector.ledger.db.dialect import TryAgainError, is_store_failure, may_try_again
 from connector.ledger.results import inbox
-from connector.ports import Delivery
 
 ACCEPT_SECONDS = 8.0
 _SWEEP_SECONDS = 0.5

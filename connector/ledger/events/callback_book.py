@@ -6,12 +6,12 @@ from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert_postgres
 from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
 
+from connector.context import Lease
 from connector.domain.events.callback import Callback
 from connector.ledger.access.secrets import Open, Seal
 from connector.ledger.db.repository import Store
 from connector.ledger.db.schema import callback
 from connector.ledger.runtime import leases
-from connector.ports import Lease
 
 
 class CallbackBook:

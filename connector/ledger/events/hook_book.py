@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, update
 
+from connector.context import Lease
 from connector.domain.events.event import (
     Delivery,
     Event,
@@ -19,7 +20,6 @@ from connector.ledger.db.bulk import Batch
 from connector.ledger.db.repository import Store
 from connector.ledger.db.schema import event, hook, hook_delivery
 from connector.ledger.runtime import leases
-from connector.ports import Lease
 from connector.text.json import loads
 
 _HOOK = (hook.c.id, hook.c.connection, hook.c.event, hook.c.target_url, hook.c.created_at)

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, case, select, update
 
+from connector.context import Sync
 from connector.domain.launches.launch import Invitation, InvitationState, Invited
 from connector.domain.launches.start import SCHEDULE
 from connector.ledger.db.bulk import storable
@@ -19,7 +20,6 @@ from connector.ledger.launches.launch_row import (
     select_invitations,
 )
 from connector.ledger.people.aliases import is_gone
-from connector.ports import Sync
 from connector.text.json import loads
 
 _OURS = re.compile(r"inv_[0-9a-f]{32}")

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from connector.context import Lease
 from connector.domain.launches.cohort_message import CohortMessage
 from connector.domain.launches.eligibility import Choice, Member, SkipReason
 from connector.domain.launches.launch import LaunchOptions
@@ -15,7 +16,6 @@ from connector.ledger.access.secrets import keyed_hash
 from connector.ledger.db.repository import Store, Work
 from connector.ledger.launches import cohort_inbox, cohort_members
 from connector.ledger.runtime import leases
-from connector.ports import Lease
 
 T = TypeVar("T")
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from connector.context import Lease, ListFilter, Pause
 from connector.domain.launches.eligibility import (
     Choice,
     Known,
@@ -36,7 +37,6 @@ from connector.ledger.launches import (
 from connector.ledger.launches.launch_row import find_launch
 from connector.ledger.people import aliases
 from connector.ledger.runtime import leases
-from connector.ports import Lease, ListFilter, Pause
 
 T = TypeVar("T")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, literal, select, tuple_, update
 
+from connector.context import ListFilter
 from connector.domain.launches.launch import (
     Invitation,
     InvitationState,
@@ -30,7 +31,6 @@ from connector.ledger.launches.launch_row import (
     move,
     select_invitations,
 )
-from connector.ports import ListFilter
 
 _OPEN = (LaunchStatus.PLANNING, LaunchStatus.PLANNED, LaunchStatus.RUNNING, LaunchStatus.PAUSED)
 _DOWNLOADS_KEPT = 32 * 86_400_000

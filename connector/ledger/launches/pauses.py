@@ -11,13 +11,13 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, select, update
 
+from connector.context import Pause
 from connector.domain.events.event import EventType
 from connector.domain.launches.credits import day_start, next_day
 from connector.domain.launches.launch import DAILY_CREDITS, KOJI_UNREACHABLE, LaunchStatus
 from connector.ledger.db.schema import event, launch
 from connector.ledger.launches.launch_row import tell_launch
 from connector.ledger.runtime import leases
-from connector.ports import Pause
 from connector.text.json import loads
 
 _COMES_AND_GOES: Final = 600_000

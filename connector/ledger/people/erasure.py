@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, or_, select, update
 
+from connector.context import Sync
 from connector.domain.launches.eligibility import FORGOTTEN, Member, SkipReason
 from connector.domain.launches.launch import InvitationState
 from connector.domain.launches.start import SCHEDULE
@@ -35,7 +36,6 @@ from connector.ledger.launches.launch_row import finish, move
 from connector.ledger.people.aliases import alias_keys, behind
 from connector.ledger.people.respondents import external_key
 from connector.ledger.results import inbox, syncs
-from connector.ports import Sync
 from connector.text.json import dumps, loads
 
 _PATTERNS = 200  # at once: SQLite takes no condition of more than 1,000 parts

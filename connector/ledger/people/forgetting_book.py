@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
+from connector.context import Lease
 from connector.domain.launches.eligibility import Member
 from connector.domain.people.erasure import Forgetting, Rules, Unset
 from connector.domain.results.interview import Interview
@@ -20,7 +21,6 @@ from connector.ledger.db.schema import inbox, run
 from connector.ledger.people.erasure import Person, forget, in_flight
 from connector.ledger.people.respondents import is_forgotten
 from connector.ledger.runtime import leases
-from connector.ports import Lease
 from connector.text.json import dumps, loads
 
 _LOOK_AGAIN = 500

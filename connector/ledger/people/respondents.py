@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, and_, select
 
+from connector.context import Sync
 from connector.domain.launches.eligibility import FORGOTTEN, Member
 from connector.domain.results.interview import Interview
 from connector.domain.results.transitions import suppress
@@ -14,7 +15,6 @@ from connector.ledger.db.schema import alias, invitation, sync
 from connector.ledger.launches.attribution import is_ours
 from connector.ledger.people.aliases import alias_keys, forgotten
 from connector.ledger.results.syncs import KEY, load
-from connector.ports import Sync
 
 UNKNOWN = 0
 """The respondent of a row that was stored before this column was."""

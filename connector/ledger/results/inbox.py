@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, delete, func, literal_column, select
 
+from connector.context import Delivery
 from connector.ledger.db.bulk import Batch, Row, fetch
 from connector.ledger.db.schema import inbox
-from connector.ports import Delivery
 
 _COLUMNS = {
     "connection": "text",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from connector.context import Delivery
 from connector.ledger.db.bulk import are_storable
-from connector.ports import Delivery
 
 _SIZE = 8 * 1024 * 1024  # characters of bodies
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, select, update
 
+from connector.context import RunProgress
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.ledger.db.bulk import Batch
 from connector.ledger.db.schema import (
@@ -15,7 +16,6 @@ from connector.ledger.db.schema import (
     run_item,
     sync,
 )
-from connector.ports import RunProgress
 
 ORPHANED_AFTER = 600_000
 _COVER = Batch(

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
+from connector.context import Outgoing, Settlement, Sync
 from connector.domain.results.anonymity import is_nobodys, without_person
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.ledger.db.bulk import Batch, Row, fetch
@@ -22,7 +23,6 @@ from connector.ledger.results.syncs import (
     load,
     save,
 )
-from connector.ports import Outgoing, Settlement, Sync
 
 
 class _Standing(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, literal, select, tuple_
 
+from connector.context import ListFilter, Sync
 from connector.domain.results.interview import Stage
 from connector.ledger.db.bulk import Batch, fetch
 from connector.ledger.db.dialect import TryAgainError
@@ -15,7 +16,6 @@ from connector.ledger.events import events
 from connector.ledger.results import counters
 from connector.ledger.results.counters import Place
 from connector.ledger.results.sync_row import SYNC_COLUMNS, dump_sync, load_sync
-from connector.ports import ListFilter, Sync
 
 Key = tuple[str, str]
 KEY = {"connection": "text", "interview_id": "text"}

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
+from connector.context import Note
 from connector.ledger.db.schema import note
-from connector.ports import Note
 
 
 def add(connection: Connection, name: str, kind: str, detail: Mapping[str, Any], now: int, keep: int) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, or_, select, text, update
 
+from connector.context import Lease, Pause
 from connector.errors import Conflict
 from connector.ledger.db.schema import lane
-from connector.ports import Lease, Pause
 
 _CLOCK_SET_BACK = 20
 """A lease that ends after so many times its length was taken before the clock was set back."""

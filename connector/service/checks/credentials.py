@@ -10,8 +10,8 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from connector.amplitude.responses import Answer, Kind
+from connector.context import Context
 from connector.errors import ConnectorError, NotFound, UpstreamUnavailable
-from connector.ports import Context
 from connector.settings.model import Connection
 
 PATIENCE = 8.0

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from connector.context import Context, ListFilter
 from connector.domain.launches.start import has_no_link
 from connector.domain.results.mapping import iso
-from connector.ports import Context, ListFilter
 from connector.service.checks.credentials import Check
 from connector.service.planning import (
     MONTH,

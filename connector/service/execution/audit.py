@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+from connector.context import AuditEntry, Context
 from connector.errors import ConnectorError, StoreUnavailable
-from connector.ports import AuditEntry, Context
 from connector.service.execution.operation import (
     AnyOperation,
     Effect,

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 
 from pydantic import TypeAdapter
 
+from connector.context import Context
 from connector.domain.events.callback import Callback, Result, secret_of
 from connector.errors import NotFound
-from connector.ports import Context
 from connector.service.execution.follow_up import present
 from connector.service.execution.operation import (
     AnyOperation,

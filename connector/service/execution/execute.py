@@ -11,8 +11,8 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
+from connector.context import Claim, Context
 from connector.errors import Conflict, FieldError, Forbidden, InvalidInput, NotFound, StoreUnavailable
-from connector.ports import Claim, Context
 from connector.security.caller import Caller
 from connector.service.execution import callbacks
 from connector.service.execution.audit import audited

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from pydantic import TypeAdapter
 
+from connector.context import Context
 from connector.errors import ConnectorError
-from connector.ports import Context
 from connector.service.execution.operation import AnyOperation, Output
 from connector.service.views.launch import LaunchOutput, failure_of
 

@@ -10,8 +10,8 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypeForm
 
+from connector.context import Context
 from connector.errors import ConnectorError
-from connector.ports import Context
 
 
 class Effect(Enum):

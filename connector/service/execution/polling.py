@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from connector.context import Context, Sync
 from connector.domain.results.interview import Stage
 from connector.errors import CredentialsRejected, UpstreamRejected
-from connector.ports import Context, Sync
 from connector.service.views.sync import flat
 
 _FIRST = 0.01

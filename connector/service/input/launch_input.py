@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from connector.context import Context
 from connector.domain.launches.eligibility import Member, is_email, member
 from connector.domain.launches.launch import (
     Launch,
@@ -17,7 +18,6 @@ from connector.domain.launches.launch import (
 )
 from connector.domain.launches.start import has_no_link
 from connector.errors import ConnectorError, FieldError, InvalidInput, NotConfigured
-from connector.ports import Context
 from connector.service import planning
 from connector.service.execution.operation import WaitInput
 from connector.settings.model import Connection

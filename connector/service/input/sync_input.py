@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
+from connector.context import Delivery
 from connector.domain.results.interview import Interview
 from connector.domain.results.koji_fields import (
     read_envelope,
@@ -16,7 +17,6 @@ from connector.domain.results.koji_fields import (
 )
 from connector.domain.results.transitions import Heard
 from connector.errors import InvalidInput
-from connector.ports import Delivery
 from connector.service.execution.operation import Input
 from connector.settings.model import Connection
 

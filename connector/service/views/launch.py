@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from connector.context import Context
 from connector.domain.launches.credits import cost, launch_lane, next_day
 from connector.domain.launches.launch import (
     AWAY,
@@ -29,7 +30,6 @@ from connector.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from connector.ports import Context
 from connector.service.execution.operation import Input, Output
 from connector.service.execution.status_url import status_url
 from connector.service.views.sync import time_text

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from connector.context import Delivery, Sync
 from connector.domain.results.mapping import (
     EVENT_TYPE,
     event_insert_id,
@@ -15,7 +16,6 @@ from connector.domain.results.mapping import (
     iso,
 )
 from connector.errors import ConnectorError, InvalidInput, NotFound, OutcomeUnknown, UpstreamRejected
-from connector.ports import Delivery, Sync
 from connector.service.execution.operation import Output
 from connector.settings.model import Connection
 from connector.text.values import showable

@@ -7,10 +7,10 @@ from typing import Final
 
 import structlog
 
+from connector.context import Context, Lease
 from connector.domain.events.callback import Callback, Result, secret_of
 from connector.errors import Conflict, StoreUnavailable
 from connector.net.target_client import TargetClient
-from connector.ports import Context, Lease
 from connector.workers.events.delivery import Letter, deliver
 from connector.workers.tasks import Tasks
 

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import structlog
 
+from connector.context import Context, Lease
 from connector.domain.events.event import Delivery, Hook, Settled
 from connector.errors import Conflict, StoreUnavailable
 from connector.net.target_client import TargetClient
-from connector.ports import Context, Lease
 from connector.service import triggers
 from connector.text.json import dumps
 from connector.workers.events.delivery import Letter, deliver

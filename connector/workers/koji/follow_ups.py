@@ -8,12 +8,17 @@ from typing import Any
 
 import structlog
 
+from connector.context import (
+    Context,
+    Koji,
+    Lease,
+    Sync,
+)
 from connector.domain.launches.launch import Invitation
 from connector.domain.launches.start import next_poll
 from connector.domain.results.observation import Heard
 from connector.domain.results.transitions import advance, heard_from_read
 from connector.errors import ConnectorError, CredentialsRejected, NotFound, UpstreamUnavailable
-from connector.ports import Context, Koji, Lease, Sync
 from connector.service.attribution import recognised
 from connector.workers.koji.pause import PAUSES, Rest
 

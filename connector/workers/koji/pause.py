@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import structlog
 
+from connector.context import Context, Pause
 from connector.domain.launches.launch import AWAY, KOJI_REDIRECT, KOJI_UNREACHABLE
 from connector.errors import ConnectorError, UpstreamUnavailable
-from connector.ports import Context, Pause
 from connector.workers.base import CREDENTIAL_WAIT, backoff
 
 PAUSES = frozenset({"koji_key", "koji_permission", "koji_credits", KOJI_REDIRECT})

@@ -6,6 +6,7 @@ import uuid
 
 import structlog
 
+from connector.context import Context, Koji, Lease
 from connector.domain.launches.credits import cost, launch_lane, next_day
 from connector.domain.launches.launch import Invitation, Launch
 from connector.domain.launches.start import body_of, handed, people_a_day
@@ -17,7 +18,6 @@ from connector.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from connector.ports import Context, Koji, Lease
 from connector.workers.koji.pause import PAUSES, Rest
 
 _MOST_IN_DOUBT = 2

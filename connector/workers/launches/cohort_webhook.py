@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from connector.context import Context, Lease
 from connector.domain.launches.cohort_message import CohortMessage
 from connector.domain.launches.compact_set import CompactSet
 from connector.domain.launches.eligibility import Member, Rules, Selection
 from connector.domain.launches.launch import LaunchOptions
 from connector.launch_ports import KeyedMember
-from connector.ports import Context, Lease
 from connector.service.planning import CHUNK, aside, teaches
 from connector.settings.model import Connection
 

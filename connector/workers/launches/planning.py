@@ -7,6 +7,7 @@ from contextlib import aclosing
 
 import structlog
 
+from connector.context import AmplitudeCohorts, Context, Lease
 from connector.domain.launches.eligibility import Member, member
 from connector.domain.launches.launch import Launch, Phase
 from connector.errors import (
@@ -18,7 +19,6 @@ from connector.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from connector.ports import AmplitudeCohorts, Context, Lease
 from connector.service import planning
 
 _PLAN_KEPT = 3_600_000

@@ -6,10 +6,15 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
+from connector.context import (
+    Context,
+    Delivery,
+    Lease,
+    Sync,
+)
 from connector.domain.results.interview import Interview, Stage
 from connector.domain.results.koji_fields import read_interview
 from connector.domain.results.transitions import Heard, advance
-from connector.ports import Context, Delivery, Lease, Sync
 from connector.service.attribution import recognised
 from connector.settings.model import Connection
 from connector.text.json import loads

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from connector.context import Context, Lease
 from connector.domain.people.erasure import rules_of
-from connector.ports import Context, Lease
 
 
 class ForgettingLane:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from connector.ports import Context, Lease
+from connector.context import Context, Lease
 
 _HOUR = 3_600_000
 _DAY = 86_400_000
