@@ -15,10 +15,10 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from connector import __version__
-from connector.amplitude.cohorts import AmplitudeCohorts
+from connector.amplitude.cohorts import AmplitudeCohortsClient
 from connector.amplitude.ingestion import AmplitudeIngestion
 from connector.amplitude.regions import REGIONS
-from connector.amplitude.users import AmplitudeUsers
+from connector.amplitude.users import AmplitudeUsersClient
 from connector.clock import SystemClock
 from connector.context import Amplitude, Clock, Context
 from connector.context import AmplitudeUsers as AmplitudeUsersPort
@@ -38,18 +38,18 @@ from connector.operations import OPERATIONS
 from connector.service.execution import callbacks
 from connector.settings.key_files import api_token, encryption_keys, open_sealer
 from connector.settings.model import Connection, Settings
-from connector.workers.base import Lane
-from connector.workers.events.callbacks import CallbackLane
-from connector.workers.events.hooks import HookLane
-from connector.workers.koji.worker import KojiLane
-from connector.workers.launches.cohort_webhook import CohortLane
-from connector.workers.launches.links import LinkLane
-from connector.workers.launches.planning import PlanningLane
-from connector.workers.results.amplitude import AmplitudeLane
-from connector.workers.results.intake import IntakeLane
+from connector.workers.base import Worker
+from connector.workers.events.callbacks import CallbackWorker
+from connector.workers.events.hooks import HookWorker
+from connector.workers.koji.worker import KojiWorker
+from connector.workers.launches.cohort_webhook import CohortWebhookWorker
+from connector.workers.launches.links import LinkWorker
+from connector.workers.launches.planning import PlanningWorker
+from connector.workers.results.amplitude import AmplitudeWorker
+from connector.workers.results.intake import IntakeWorker
 from connector.workers.runner import TTL, Runner
-from connector.workers.upkeep.erasure import ForgettingLane
-from connector.workers.upkeep.retention import UpkeepLane
+from connector.workers.upkeep.erasure import ErasureWorker
+from connector.workers.upkeep.retention import RetentionWorker
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,33 +124,33 @@ async def build(
         if workers:
             kinds = {lane: lane.name.partition(":")[0] for lane in lanes(context)}
             for lane in kinds:
-                if isinstance(lane, HookLane | CallbackLane):
+                if isinstance(lane, HookWorker | CallbackWorker):
                     stack.push_async_callback(lane.close)
             runner.start([lane for lane, kind in kinds.items() if only is None or kind in only])
         stack.push_async_callback(runner.stop)
         yield Running(context, runner)
 
 
-def lanes(context: Context) -> list[Lane]:
+def lanes(context: Context) -> list[Worker]:
     """Return the lanes that the settings call for."""
     connections = context.settings.connections.values()
-    found: list[Lane] = [
-        IntakeLane(context),
-        UpkeepLane(context),
-        PlanningLane(context),
-        CohortLane(context),
-        ForgettingLane(context),
-        HookLane(context),
-        CallbackLane(context, partial(callbacks.result, by_name={op.name: op for op in OPERATIONS})),
+    found: list[Worker] = [
+        IntakeWorker(context),
+        RetentionWorker(context),
+        PlanningWorker(context),
+        CohortWebhookWorker(context),
+        ErasureWorker(context),
+        HookWorker(context),
+        CallbackWorker(context, partial(callbacks.result, by_name={op.name: op for op in OPERATIONS})),
     ]
-    found += [LinkLane(context, c.name) for c in connections if c.koji_invite_by == "link"]
+    found += [LinkWorker(context, c.name) for c in connections if c.koji_invite_by == "link"]
     for name, mine in _by_lane(connections, lambda c: c.koji_lane).items():
         names = tuple(c.name for c in mine)
-        found.append(KojiLane(context, name, names, context.koji[names[0]]))
+        found.append(KojiWorker(context, name, names, context.koji[names[0]]))
     for name, mine in _by_lane(connections, lambda c: c.amplitude_lane).items():
         names = tuple(c.name for c in mine)
         pace = min((c.amplitude_events_per_second for c in mine if c.amplitude_events_per_second), default=0)
-        found.append(AmplitudeLane(context, name, names, context.amplitude[names[0]], pace))
+        found.append(AmplitudeWorker(context, name, names, context.amplitude[names[0]], pace))
     return found
 
 
@@ -211,7 +211,7 @@ def _ingestion(client: httpx.AsyncClient, connection: Connection, *, elsewhere: 
 
 
 def _users(client: httpx.AsyncClient, connection: Connection) -> AmplitudeUsersPort:
-    return AmplitudeUsers(
+    return AmplitudeUsersClient(
         client,
         connection.amplitude_rest_url or REGIONS[connection.amplitude_region].rest,
         _secret(connection.amplitude_api_key),
@@ -219,8 +219,8 @@ def _users(client: httpx.AsyncClient, connection: Connection) -> AmplitudeUsersP
     )
 
 
-def _cohorts(client: httpx.AsyncClient, connection: Connection) -> AmplitudeCohorts:
-    return AmplitudeCohorts(
+def _cohorts(client: httpx.AsyncClient, connection: Connection) -> AmplitudeCohortsClient:
+    return AmplitudeCohortsClient(
         client,
         connection.amplitude_rest_url or REGIONS[connection.amplitude_region].rest,
         _secret(connection.amplitude_api_key),

@@ -14,7 +14,7 @@ from connector.amplitude.responses import Answer
 from connector.cohort_ports import CohortMessages
 from connector.domain.events.callback import Callbacks
 from connector.domain.events.event import Hooks
-from connector.domain.launches.launch import Cohort, Started
+from connector.domain.launches.launch import Cohort, KojiStart
 from connector.domain.people.erasure import Forgettings
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.launch_ports import Invitations, Launches
@@ -50,7 +50,7 @@ class Koji(Protocol):
         """Wait for one call of the key's budget, for a start."""
         ...
 
-    async def start(self, body: Mapping[str, Any]) -> Started:
+    async def start(self, body: Mapping[str, Any]) -> KojiStart:
         """Start an interview with the call that `turn` gave.
 
         Raises `UpstreamUnavailable` when it surely did not happen, `OutcomeUnknown` when nobody knows,
@@ -89,7 +89,7 @@ class AmplitudeUsers(Protocol):
         ...
 
 
-class Delivery(NamedTuple):
+class InboundWebhook(NamedTuple):
     """One thing that came in about an interview. `source` is webhook, call, backfill or read."""
 
     connection: str
@@ -305,11 +305,11 @@ class Ledger(Protocol):
         """Do nothing, successfully."""
         ...
 
-    async def accept(self, delivery: Delivery) -> bool:
+    async def accept(self, delivery: InboundWebhook) -> bool:
         """Store what came in; return whether it was new. Returns after the commit."""
         ...
 
-    async def take_new(self, connections: Sequence[str], limit: int) -> list[Delivery]:
+    async def take_new(self, connections: Sequence[str], limit: int) -> list[InboundWebhook]:
         """Return the oldest deliveries of connections that nobody looked at yet."""
         ...
 
@@ -320,7 +320,7 @@ class Ledger(Protocol):
         *,
         lease: Lease | None = None,
         done: Sequence[int] = (),
-        record: Sequence[Delivery] = (),
+        record: Sequence[InboundWebhook] = (),
     ) -> list[Sync]:
         """Load syncs by (connection, interview id), store what `revise` makes of them, in one transaction.
 
@@ -343,11 +343,13 @@ class Ledger(Protocol):
         """Return syncs, newest first receipt first, beginning after a (first receipt, interview id)."""
         ...
 
-    async def received(self, connection: str, interview_id: str) -> list[Delivery]:
+    async def received(self, connection: str, interview_id: str) -> list[InboundWebhook]:
         """Return what came in about one interview, oldest first."""
         ...
 
-    async def unreadable(self, connection: str, *, limit: int, before: int | None = None) -> list[Delivery]:
+    async def unreadable(
+        self, connection: str, *, limit: int, before: int | None = None
+    ) -> list[InboundWebhook]:
         """Return deliveries without an interview id that we could find, newest first."""
         ...
 
@@ -453,7 +455,7 @@ class Ledger(Protocol):
         """Return entries of the audit log, newest first."""
         ...
 
-    async def latest_webhook(self, connection: str) -> Delivery | None:
+    async def latest_webhook(self, connection: str) -> InboundWebhook | None:
         """Return the newest accepted webhook."""
         ...
 

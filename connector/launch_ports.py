@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Protocol
 from connector.domain.launches.eligibility import (
     Choice,
     Known,
+    LaunchRules,
     Member,
-    Rules,
 )
 from connector.domain.launches.launch import (
-    Handed,
     Invitation,
     InvitationState,
     Invited,
     Launch,
     LaunchStatus,
     Phase,
+    StartResult,
 )
 
 if TYPE_CHECKING:  # which hands these protocols on in its context
@@ -118,7 +118,7 @@ class Launches(Protocol):
         """Let a plan go on, unless it is expired or was used; return it as it is then."""
         ...
 
-    async def activate(self, launch_id: str, rules: Rules, now: int, limit: int) -> bool:
+    async def activate(self, launch_id: str, rules: LaunchRules, now: int, limit: int) -> bool:
         """Look once more at up to `limit` planned people; return whether there may be more.
 
         Who was taken meanwhile moves to the skipped. After the last the launch is running, or finished.
@@ -173,7 +173,7 @@ class Invitations(Protocol):
         """
         ...
 
-    async def started(self, lease: Lease, invitation_id: str, handed: Handed, now: int) -> None:
+    async def started(self, lease: Lease, invitation_id: str, handed: StartResult, now: int) -> None:
         """Store what a person was handed."""
         ...
 

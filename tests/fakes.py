@@ -10,8 +10,8 @@ from itertools import count
 from typing import Any
 
 from connector.amplitude.responses import Answer, Kind
-from connector.context import Delivery, Settlement, Sync
-from connector.domain.launches.launch import Started
+from connector.context import InboundWebhook, Settlement, Sync
+from connector.domain.launches.launch import KojiStart
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.errors import NotFound
 
@@ -42,7 +42,7 @@ class FakeKoji:
     def __init__(
         self,
         interviews: Mapping[str, Mapping[str, Any] | Exception] | None = None,
-        answers: Sequence[Started | Exception] = (),
+        answers: Sequence[KojiStart | Exception] = (),
     ) -> None:
         self.interviews = dict(interviews or {})
         self.answers = list(answers)
@@ -53,10 +53,10 @@ class FakeKoji:
     async def turn(self) -> None:
         await asyncio.sleep(0)
 
-    async def start(self, body: Mapping[str, Any]) -> Started:
+    async def start(self, body: Mapping[str, Any]) -> KojiStart:
         self.starts.append(body)
         number = len(self.starts)
-        answer = self.answers.pop(0) if self.answers else Started(f"int_{number}", f"st_{number}", None)
+        answer = self.answers.pop(0) if self.answers else KojiStart(f"int_{number}", f"st_{number}", None)
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -96,7 +96,7 @@ class FakeAmplitude:
         return Answer(Kind.ACCEPTED, 200, "", events_ingested=events)
 
 
-def a_delivery(interview_id: str | None = "int_1", **told: Any) -> Delivery:
+def a_delivery(interview_id: str | None = "int_1", **told: Any) -> InboundWebhook:
     """Return a webhook about an interview; every one has a body and a digest of its own unless told."""
     body = told.pop("body", json.dumps({"interview_id": interview_id, "nr": next(_numbers)}))
     values: dict[str, Any] = {
@@ -107,7 +107,7 @@ def a_delivery(interview_id: str | None = "int_1", **told: Any) -> Delivery:
         "event": "interview.analysis_ready",
         "digest": sha256(str(body).encode("utf-8", "surrogatepass")).hexdigest()[:32],
     }
-    return Delivery(interview_id=interview_id, body=body, **(values | told))
+    return InboundWebhook(interview_id=interview_id, body=body, **(values | told))
 
 
 def a_sync(interview_id: str = "int_1", user: str = "ada@example.com", **told: Any) -> Sync:

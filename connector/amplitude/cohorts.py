@@ -29,7 +29,7 @@ _MOVED: Final = frozenset({301, 302, 303, 307, 308})
 _FILE_HEADERS: Final = {"Accept": "*/*", "Accept-Encoding": "gzip"}
 
 
-class AmplitudeCohorts:
+class AmplitudeCohortsClient:
     """One project's cohorts. `url` is the region's REST base URL (`regions.REGIONS`).
 
     Every method also raises `CredentialsRejected` (`amplitude_key`), `UpstreamRejected` (`amplitude_redirect`

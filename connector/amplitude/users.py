@@ -21,7 +21,7 @@ _KEY = (
 )
 
 
-class AmplitudeUsers:
+class AmplitudeUsersClient:
     """One project's user search. `url` is the region's REST base URL (`regions.REGIONS`)."""
 
     def __init__(self, client: httpx.AsyncClient, url: str, api_key: str, secret_key: str) -> None:

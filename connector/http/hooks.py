@@ -56,7 +56,7 @@ class Subscription(BaseModel):
     created_at: str = Field(description="Since when, ISO 8601.")
 
 
-class Delivery(BaseModel):
+class DeliveryOutput(BaseModel):
     """What became of one event for one subscription."""
 
     id: str = Field(description="The event's id.")
@@ -132,7 +132,7 @@ def hook_routes(context: Callable[[], Context], gate: Gate) -> list[Route]:
         found = await ctx.ledger.hooks.deliveries(ours, request.path_params["hook_id"], NEWEST)
         return JSONResponse(
             [
-                Delivery(
+                DeliveryOutput(
                     id=one.event.id,
                     type=one.event.type,
                     timestamp=iso(one.event.at),

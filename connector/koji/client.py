@@ -10,13 +10,13 @@ from urllib.parse import quote
 
 import httpx
 
-from connector.domain.launches.launch import Started
+from connector.domain.launches.launch import KojiStart
 from connector.errors import CredentialsRejected, UpstreamRejected, UpstreamUnavailable
 from connector.koji.refusals import (
     COMPLETE,
     DEFAULT_WAIT,
     READ,
-    Refused,
+    KojiRefused,
     not_found,
     refusal,
     start_in_doubt,
@@ -62,7 +62,7 @@ class KojiClient:
             raise refusal(self._refused(reply, path), READ)
         return _object(reply)
 
-    async def start(self, body: Mapping[str, Any]) -> Started:
+    async def start(self, body: Mapping[str, Any]) -> KojiStart:
         """Start an interview with exactly this body (Koji REST: the key needs `interview:start`).
 
         Raises `UpstreamUnavailable` with `retry_after` when surely nothing was started (`koji_redirect` when
@@ -135,9 +135,9 @@ class KojiClient:
         content = json.dumps(body).encode("ascii")
         return await call(self._client, method, self._base + path, headers=sent, content=content)
 
-    def _refused(self, reply: Reply, path: str, hidden: str | None = None) -> Refused:
+    def _refused(self, reply: Reply, path: str, hidden: str | None = None) -> KojiRefused:
         wait = retry_after_seconds(reply.headers, time.time())
-        return Refused(
+        return KojiRefused(
             status=reply.status,
             said=quoted(reply.body, [self._api_key, *([hidden] if hidden else [])]),
             wait=DEFAULT_WAIT if wait is None else wait,

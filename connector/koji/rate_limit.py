@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol
 
 from connector.context import Clock, Ledger
-from connector.domain.launches.launch import Started
+from connector.domain.launches.launch import KojiStart
 from connector.errors import CredentialsRejected, UpstreamRejected, UpstreamUnavailable
 
 _SHARED_FOR = 2_000
@@ -24,7 +24,7 @@ class KojiCalls(Protocol):
         """Return Koji's JSON object."""
         ...
 
-    async def start(self, body: _Body) -> Started:
+    async def start(self, body: _Body) -> KojiStart:
         """Start one interview."""
         ...
 
@@ -55,7 +55,7 @@ class BudgetedKoji:
         """Wait for one call of the budget, as a lane waits: as long as it takes."""
         await self._take(None)
 
-    async def start(self, body: _Body) -> Started:
+    async def start(self, body: _Body) -> KojiStart:
         """Start one interview with a call that `turn` has taken from the budget."""
         return await self._calls.start(body)
 

@@ -22,7 +22,7 @@ DEFAULT_WAIT: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class KojiRefused:
     """An answer that is no success.
 
     `said` are Koji's own words as `quoted` returns them, `wait` seconds, `base` the base URL to which a
@@ -74,7 +74,7 @@ COMPLETE: Final = Asked(
 )
 
 
-def refusal(refused: Refused, asked: Asked) -> ConnectorError:
+def refusal(refused: KojiRefused, asked: Asked) -> ConnectorError:
     """Return the error of a read or a complete, which may both be repeated without harm."""
     status = refused.status
     if status == 404:
@@ -86,7 +86,7 @@ def refusal(refused: Refused, asked: Asked) -> ConnectorError:
     return _for_good(refused, asked)
 
 
-def start_refusal(refused: Refused) -> ConnectorError:
+def start_refusal(refused: KojiRefused) -> ConnectorError:
     """Return the error of a start: `OutcomeUnknown` unless the answer shows that nothing was started."""
     status = refused.status
     if 300 <= status < 400:
@@ -111,18 +111,18 @@ def not_found() -> NotFound:
     )
 
 
-def _redirects(refused: Refused) -> str:
+def _redirects(refused: KojiRefused) -> str:
     advice = f"set KOJI_BASE_URL to {refused.base}" if refused.base else "check KOJI_BASE_URL"
     return f"Koji's address redirects: {advice}."
 
 
-def _later(refused: Refused) -> UpstreamUnavailable:
+def _later(refused: KojiRefused) -> UpstreamUnavailable:
     return UpstreamUnavailable(
         f"Koji answered {refused.status}{refused.said}; try again later.", retry_after=refused.wait
     )
 
 
-def _for_good(refused: Refused, asked: Asked) -> ConnectorError:
+def _for_good(refused: KojiRefused, asked: Asked) -> ConnectorError:
     error: type[ConnectorError] = CredentialsRejected
     match refused.status:
         case 401:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from connector.domain.launches.launch import Started
+from connector.domain.launches.launch import KojiStart
 from connector.text.values import text, word
 
 _LONGEST_QUOTE: Final = 120
@@ -28,7 +28,7 @@ def json_object(body: bytes) -> Mapping[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def started(answer: Mapping[str, Any]) -> Started:
+def started(answer: Mapping[str, Any]) -> KojiStart:
     """Return what an answer to a start tells, in any shape that is plausible; what it lacks is None.
 
     Koji documents the names `interview_id` and `session_token` alone, and no link at all.
@@ -40,7 +40,7 @@ def started(answer: Mapping[str, Any]) -> Started:
         return [place.get(key) for place in places for key in keys]
 
     links = filter(None, map(word, found(_LINK_KEYS)))
-    return Started(
+    return KojiStart(
         interview_id=next(filter(None, map(text, found(_ID_KEYS))), None),
         session_token=next(filter(None, map(word, found(_TOKEN_KEYS))), None),
         link=next((link for link in links if link.startswith(("http://", "https://"))), None),

@@ -14,7 +14,7 @@ from connector.context import (
     AuditEntry,
     AuditFilter,
     Claim,
-    Delivery,
+    InboundWebhook,
     Lease,
     ListFilter,
     Note,
@@ -26,7 +26,7 @@ from connector.context import (
     Sync,
     Token,
 )
-from connector.domain.results.anonymity import is_nobodys
+from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.domain.results.interview import Stage
 from connector.ledger.access import (
     audit,
@@ -121,7 +121,7 @@ class Book:
         """Touch the database."""
         await self.read(lambda c: c.execute(text("SELECT 1")).scalar_one())
 
-    async def accept(self, delivery: Delivery) -> bool:
+    async def accept(self, delivery: InboundWebhook) -> bool:
         """Store what came in; return whether it was new. Raises `StoreUnavailable` after 8 s or so."""
         delivery = self._keyed(delivery)
         fresh = cast("bool", await self._writer.submit(delivery))
@@ -129,12 +129,12 @@ class Book:
             self._recent.keep(delivery)
         return fresh
 
-    def _keyed(self, delivery: Delivery) -> Delivery:
+    def _keyed(self, delivery: InboundWebhook) -> InboundWebhook:
         """Return it with its digest hashed: it outlives the body, which could be guessed from it."""
         digest = delivery.digest
         return delivery if digest is None else delivery._replace(digest=self.hash_user(digest))
 
-    async def take_new(self, connections: Sequence[str], limit: int) -> list[Delivery]:
+    async def take_new(self, connections: Sequence[str], limit: int) -> list[InboundWebhook]:
         """Return the oldest deliveries of connections that nobody looked at yet."""
         found = await self.read(lambda c: inbox.new_ones(c, connections, limit))
         known = {
@@ -153,7 +153,7 @@ class Book:
         *,
         lease: Lease | None = None,
         done: Sequence[int] = (),
-        record: Sequence[Delivery] = (),
+        record: Sequence[InboundWebhook] = (),
     ) -> list[Sync]:
         """Load syncs, store what `revise` makes of them, in one transaction.
 
@@ -173,7 +173,7 @@ class Book:
             if record:
                 inbox.accept(connection, [self._keyed(one) for one in record])
             after = {**before, **{(one.connection, one.interview_id): one for one in changed}}
-            nobodys = [key for key, one in after.items() if is_nobodys(one.reason, one.facts)]
+            nobodys = [key for key, one in after.items() if is_anonymous_or_erased(one.reason, one.facts)]
             erased = inbox.erase_bodies(connection, nobodys)
             erased += attribution.unbind(connection, nobodys)
             events.to_the_day(connection, nobodys)
@@ -199,11 +199,13 @@ class Book:
         """Return syncs, newest first receipt first."""
         return await self.read(lambda c: syncs.listed(c, connection, where, limit, after))
 
-    async def received(self, connection: str, interview_id: str) -> list[Delivery]:
+    async def received(self, connection: str, interview_id: str) -> list[InboundWebhook]:
         """Return what came in about one interview."""
         return await self.read(lambda c: inbox.of_interview(c, connection, interview_id))
 
-    async def unreadable(self, connection: str, *, limit: int, before: int | None = None) -> list[Delivery]:
+    async def unreadable(
+        self, connection: str, *, limit: int, before: int | None = None
+    ) -> list[InboundWebhook]:
         """Return deliveries without an interview id."""
         return await self.read(lambda c: inbox.unreadable(c, connection, limit=limit, before=before))
 
@@ -324,7 +326,7 @@ class Book:
         """Return entries of the audit log, newest first."""
         return await self.read(lambda c: audit.listed(c, connection, where, limit))
 
-    async def latest_webhook(self, connection: str) -> Delivery | None:
+    async def latest_webhook(self, connection: str) -> InboundWebhook | None:
         """Return the newest accepted webhook."""
         return await self.read(lambda c: inbox.latest_webhook(c, connection))
 

@@ -10,10 +10,10 @@ from functools import partial
 
 from pydantic import Field
 
-from connector.context import Context, Delivery, Sync
+from connector.context import Context, InboundWebhook, Sync
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.koji_fields import read_envelope, read_interview, read_time
-from connector.domain.results.transitions import Heard, advance
+from connector.domain.results.transitions import Observation, advance
 from connector.errors import FieldError, InvalidInput, NotConfigured
 from connector.service.execution.operation import Effect, Operation, WaitInput
 from connector.service.views.run import (
@@ -60,7 +60,9 @@ async def run(ctx: Context, given: BackfillInput) -> RunOutput:
     for some in chunks(list(rows)):
         now = ctx.clock.now()
         heard = {
-            (connection.name, one): Heard(connection=connection, interview=rows[one], at=now, run_id=run_id)
+            (connection.name, one): Observation(
+                connection=connection, interview=rows[one], at=now, run_id=run_id
+            )
             for one in some
         }
         await ctx.ledger.revise(
@@ -76,7 +78,7 @@ async def run(ctx: Context, given: BackfillInput) -> RunOutput:
 
 
 def _begin(
-    before: Mapping[tuple[str, str], Sync], *, heard: Mapping[tuple[str, str], Heard], ctx: Context
+    before: Mapping[tuple[str, str], Sync], *, heard: Mapping[tuple[str, str], Observation], ctx: Context
 ) -> list[Sync]:
     """Return what joins the run: all but what is synced or on its way for another reason."""
     return [
@@ -93,9 +95,9 @@ def _may_join(sync: Sync) -> bool:
     return sync.status in _ENDED_UNSENT or (sync.backfill and sync.stage in (Stage.READ, Stage.HOLD))
 
 
-def _delivery(interview: Interview, connection: str, now: int) -> Delivery:
+def _delivery(interview: Interview, connection: str, now: int) -> InboundWebhook:
     told = {"completed_at": interview.completed_at, "respondent_email": interview.respondent_email}
-    return Delivery(
+    return InboundWebhook(
         connection=connection,
         received_at=now,
         source="backfill",

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from connector.context import Context, Sync
 from connector.domain.results.amplitude_user import whose
-from connector.domain.results.anonymity import is_nobodys
+from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.domain.results.decision import SUPPRESSED
 from connector.domain.results.interview import Interview
 from connector.domain.results.koji_fields import read_interview
@@ -131,7 +131,7 @@ async def run(ctx: Context, given: AnalysisInput) -> AnalysisOutput:
             stored = await ctx.ledger.find(connection.name, given.interview_id)
             if await _is_forgotten(ctx, connection, stored, interview):
                 return _output(given, {"status": SUPPRESSED}, Interview(given.interview_id), anonymous=True)
-            marked = stored is not None and is_nobodys(stored.reason, stored.facts)
+            marked = stored is not None and is_anonymous_or_erased(stored.reason, stored.facts)
             return _output(given, body, interview, anonymous=marked or _is_anonymous(interview, connection))
         await ctx.clock.sleep(wait)
         wait *= _GROWTH

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from connector.context import (
     Context,
-    Delivery,
+    InboundWebhook,
     ListFilter,
     Sync,
 )
@@ -62,10 +62,10 @@ async def run(ctx: Context, given: ListSyncsInput) -> ListSyncsOutput:
     if given.status != "unreadable":
         where = ListFilter(status=given.status, reason=given.reason, since=since, until=until)
         syncs = await ctx.ledger.listed(given.connection, where, limit=given.limit + 1, after=after)
-    deliveries: list[Delivery] = []
+    deliveries: list[InboundWebhook] = []
     if given.status in (None, "unreadable") and given.reason in (None, _NO_ID):
         deliveries = await _unreadable(ctx, given, since, until, before)
-    merged: list[Sync | Delivery] = sorted([*syncs, *deliveries], key=_at, reverse=True)
+    merged: list[Sync | InboundWebhook] = sorted([*syncs, *deliveries], key=_at, reverse=True)
     page = merged[: given.limit]
     more = len(merged) > given.limit
     return ListSyncsOutput(
@@ -77,9 +77,9 @@ async def run(ctx: Context, given: ListSyncsInput) -> ListSyncsOutput:
 
 async def _unreadable(
     ctx: Context, given: ListSyncsInput, since: int | None, until: int | None, before: int | None
-) -> list[Delivery]:
+) -> list[InboundWebhook]:
     """Return one more than a page of unreadable deliveries within the times, newest first."""
-    wanted: list[Delivery] = []
+    wanted: list[InboundWebhook] = []
     while len(wanted) <= given.limit:
         found = await ctx.ledger.unreadable(given.connection, limit=given.limit + 1, before=before)
         wanted += [
@@ -93,11 +93,11 @@ async def _unreadable(
     return wanted[: given.limit + 1]
 
 
-def _at(one: Sync | Delivery) -> tuple[int, str]:
+def _at(one: Sync | InboundWebhook) -> tuple[int, str]:
     return (one.first_received_at, one.interview_id) if isinstance(one, Sync) else (one.received_at, "")
 
 
-def _cursor(page: list[Sync | Delivery], after: tuple[int, str] | None, before: int | None) -> str:
+def _cursor(page: list[Sync | InboundWebhook], after: tuple[int, str] | None, before: int | None) -> str:
     for one in page:
         if isinstance(one, Sync):
             after = (one.first_received_at, one.interview_id)

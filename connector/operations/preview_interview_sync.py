@@ -9,7 +9,7 @@ from pydantic import Field
 from connector.context import Context, Sync
 from connector.domain.results.interview import SyncStatus
 from connector.domain.results.transitions import (
-    Heard,
+    Observation,
     Verdict,
     advance,
     heard_from_read,
@@ -82,7 +82,7 @@ async def preview(ctx: Context, given: InterviewInput, *, force: bool) -> Previe
     return await _shown(ctx, sync)
 
 
-async def _redecided(before: Sync | None, heard: Heard, ctx: Context) -> Sync:
+async def _redecided(before: Sync | None, heard: Observation, ctx: Context) -> Sync:
     sync = advance(before, heard, ctx.ledger.hash_user)
     facts = sync.facts
     if facts is not None and await ctx.ledger.forgettings.is_forgotten(sync.connection, facts):

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from connector.context import Context
 from connector.domain.launches.eligibility import (
+    LaunchRules,
     Member,
-    Rules,
     SkipReason,
     held,
     is_email,
@@ -151,7 +151,7 @@ async def _known(ctx: Context, given: StartInput, whom: Member) -> StartOutput |
     (told,) = await ctx.launches.history([keyed])
     if len(told) > 1:  # an alias that was not known yet
         await ctx.launches.learn(keyed)
-    rules = Rules(1, given.reinvite_after_days)
+    rules = LaunchRules(1, given.reinvite_after_days)
     now = ctx.clock.now()
     # who waits for a start is asked soon enough, whatever may be asked again
     reason = held(now + 1 if earlier.state in _GOING else earlier.taken_at, rules, now)

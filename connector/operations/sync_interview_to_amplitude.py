@@ -10,7 +10,7 @@ from connector.context import Context, Sync
 from connector.domain.results.decision import ANONYMOUS
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.transitions import (
-    Heard,
+    Observation,
     Verdict,
     advance,
     decide,
@@ -64,7 +64,7 @@ async def run(ctx: Context, given: SyncInput) -> SyncOutput | PreviewOutput:
     return output
 
 
-def _next(sync: Sync | None, heard: Heard, ctx: Context) -> Sync:
+def _next(sync: Sync | None, heard: Observation, ctx: Context) -> Sync:
     """Return what a plain call makes of it.
 
     A skip that Koji's answer led to is read again, a refusal sent again; a success stays, and so does what
@@ -82,7 +82,7 @@ def _next(sync: Sync | None, heard: Heard, ctx: Context) -> Sync:
     return replay(sync, heard.connection, heard.at, ctx.ledger.hash_user, force=False)
 
 
-def _is_certain(sync: Sync, heard: Heard) -> bool:
+def _is_certain(sync: Sync, heard: Observation) -> bool:
     """Tell whether what came in decides without a read; what Koji itself said may have changed there."""
     if sync.facts is None or sync.reads:
         return False
@@ -90,7 +90,7 @@ def _is_certain(sync: Sync, heard: Heard) -> bool:
     return decision.verdict is not Verdict.PENDING and decision.reason != "analysis_failed"
 
 
-def _require_keys(heard: Heard, before: Sync | None) -> None:
+def _require_keys(heard: Observation, before: Sync | None) -> None:
     name = heard.connection.name
     if heard.connection.amplitude_api_key is None:
         raise NotConfigured(f"AMPLITUDE_API_KEY is not set for the connection {name}; set it and call again.")
@@ -102,7 +102,7 @@ def _require_keys(heard: Heard, before: Sync | None) -> None:
         )
 
 
-def _warning(before: Sync | None, heard: Heard, sync: Sync) -> str | None:
+def _warning(before: Sync | None, heard: Observation, sync: Sync) -> str | None:
     if not heard.force or before is None or before.frozen_at is None or sync.status is not SyncStatus.SYNCED:
         return None
     if heard.at - before.frozen_at < _DEDUPLICATED_FOR:

@@ -49,7 +49,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class SignatureRefused:
     """No true signature. `stale` says that one matched and only its time was out of tolerance."""
 
     attempts: tuple[Attempt, ...]
@@ -90,7 +90,7 @@ def verify(
     header: str | None,
     tolerance_seconds: int,
     now: float,
-) -> Verified | Refused:
+) -> Verified | SignatureRefused:
     """Find a header value that only the holder of one of `keys` can have made.
 
     `header` pins the only header to look at (every occurrence), `scheme` the only scheme; `auto` tries all.
@@ -112,7 +112,7 @@ def verify(
         else:
             why, stale = late, True
         attempts.append(Attempt(_text(name), found_scheme, why))
-    return Refused(tuple(attempts), stale)
+    return SignatureRefused(tuple(attempts), stale)
 
 
 def _claims(headers: Headers, pinned: bytes | None, scheme: str) -> Iterator[tuple[bytes, str, _Claim | str]]:

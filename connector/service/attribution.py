@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from connector.domain.results.observation import Heard
+from connector.domain.results.observation import Observation
 from connector.launch_ports import Invitations
 
 
-async def recognised(invitations: Invitations, heard: Sequence[Heard]) -> list[Heard]:
+async def recognised(invitations: Invitations, heard: Sequence[Observation]) -> list[Observation]:
     """Return what was heard, with the invitation wherever its external id is one of ours.
 
     Only the external id counts: an interview that we started and that comes back without it is nobody's.

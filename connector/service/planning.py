@@ -11,8 +11,8 @@ from connector.context import Context, Lease
 from connector.domain.launches.compact_set import CompactSet
 from connector.domain.launches.eligibility import (
     Known,
+    LaunchRules,
     Member,
-    Rules,
     Selection,
     SkipReason,
 )
@@ -29,10 +29,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def rules_of(ctx: Context, launch: Launch) -> Rules:
+def rules_of(ctx: Context, launch: Launch) -> LaunchRules:
     """Return a launch's rules; the settings' cap stands above whatever was asked for."""
     cap = ctx.connection(launch.connection).connector_max_interviews_per_launch
-    return Rules(min(launch.options.max_interviews, cap), launch.options.reinvite_after_days)
+    return LaunchRules(min(launch.options.max_interviews, cap), launch.options.reinvite_after_days)
 
 
 async def decide(

@@ -12,7 +12,7 @@ _FIRST_WAIT = 500
 CREDENTIAL_WAIT = 600_000  # a lane paused for its credential tries again every 10 minutes
 
 
-class Lane(Protocol):
+class Worker(Protocol):
     """Work that one process at a time does for one credential."""
 
     name: str

@@ -13,7 +13,7 @@ import structlog
 
 from connector.context import Clock, Lease, Ledger
 from connector.errors import ConnectorError
-from connector.workers.base import Lane
+from connector.workers.base import Worker
 
 TTL = 30_000
 _POLL = 2.0
@@ -34,7 +34,7 @@ class Runner:
         self._bells: list[tuple[str, asyncio.Event]] = []
         self._tasks: list[asyncio.Task[None]] = []
 
-    def start(self, lanes: Sequence[Lane]) -> None:
+    def start(self, lanes: Sequence[Worker]) -> None:
         """Begin to work lanes."""
         for lane in lanes:
             bell = asyncio.Event()
@@ -58,7 +58,7 @@ class Runner:
             await asyncio.gather(*late, return_exceptions=True)
         self._tasks.clear()
 
-    async def _work(self, lane: Lane, bell: asyncio.Event) -> None:
+    async def _work(self, lane: Worker, bell: asyncio.Event) -> None:
         while not self._stopping.is_set():
             bell.clear()  # also where another process owns the lane: else it would be asked without rest
             try:
@@ -71,7 +71,7 @@ class Runner:
                 _log.exception("lane_failed", lane=lane.name)
             await self._wait(bell, _POLL)
 
-    async def _own(self, lane: Lane, lease: Lease, bell: asyncio.Event) -> None:
+    async def _own(self, lane: Worker, lease: Lease, bell: asyncio.Event) -> None:
         heart = asyncio.create_task(self._renew(lease), name=f"lease {lane.name}")
         try:
             await lane.recover(lease)

@@ -28,7 +28,7 @@ from connector.service.execution.operation import (
 from mcp_server.answers import errors, render
 from mcp_server.tools import catalogue
 from mcp_server.tools.approval import guarded, keyed
-from mcp_server.tools.consent import Asked, Consent
+from mcp_server.tools.consent import Consent, ConsentPending
 from mcp_server.tools.progress import until_ended
 from mcp_server.tools.undisturbed import Undisturbed
 from mcp_server.transports.host import Host, Request
@@ -50,7 +50,7 @@ class Calling:
         """Answer a call; whatever goes wrong is an answer too, because a model can act on that."""
         try:
             return await self._answer(request, params)
-        except Asked as asked:
+        except ConsentPending as asked:
             return asked.answer
         except ConnectorError as error:
             return errors.refusal(error)

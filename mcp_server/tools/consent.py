@@ -36,7 +36,7 @@ class ConsentRequired(Conflict):
     code = "consent_required"
 
 
-class Asked(ConnectorError):
+class ConsentPending(ConnectorError):
     """The question is on its way; the client calls again with the answer."""
 
     code = "asked"
@@ -78,7 +78,7 @@ class Consent:
             answers = self.params.input_responses or {}
             _check(answers.get(_KEY))
         elif self._is_modern():
-            raise Asked(question, state)
+            raise ConsentPending(question, state)
         else:
             _check(await self._ask(question))
 

@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 
 from connector.clock import SystemClock
 from connector.cohort_ports import CohortMessages
-from connector.context import Context, Delivery, Ledger
+from connector.context import Context, InboundWebhook, Ledger
 from connector.http.middleware import Boundary
 from connector.http.server.server import config
 from connector.http.webhooks.koji import KojiWebhook
@@ -25,7 +25,7 @@ from connector.settings.sources import load
 
 
 class _NoStorage:
-    async def accept(self, delivery: Delivery) -> bool:
+    async def accept(self, delivery: InboundWebhook) -> bool:
         return True
 
 

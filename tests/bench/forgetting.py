@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from connector.clock import SystemClock
 from connector.context import Sync
 from connector.domain.launches.eligibility import Member
-from connector.domain.people.erasure import Rules
+from connector.domain.people.erasure import ErasureRules
 from connector.domain.results.interview import Interview, SyncStatus
 from connector.ledger.ledger import Book, open_book
 from connector.security.sealing import Sealer
@@ -34,7 +34,7 @@ async def _measure(directory: Path, people: int) -> None:
         await _interviewed(book, whom)
         began = time.perf_counter()
         now = SystemClock().now()
-        rules = Rules(trust_external_id=False, can_unset=False, min_id_length=5)
+        rules = ErasureRules(trust_external_id=False, can_unset=False, min_id_length=5)
         await book.forgettings.begin("run_1", "default", whom, rules, now)
         lease = await book.acquire("forgetting", "bench", now, 60_000)
         assert lease is not None

@@ -13,7 +13,7 @@ from connector.domain.events.event import EventType, Hook
 from connector.domain.results.interview import Interview, SyncStatus
 from connector.security.delivery_signature import new_secret
 from connector.settings.sources import load
-from connector.workers.events.hooks import HookLane
+from connector.workers.events.hooks import HookWorker
 from tests.bench.children import child, free_port
 from tests.e2e.harness import until
 
@@ -40,7 +40,7 @@ async def _measure(directory: Path, port: int, events: int, subscriptions: int) 
             hook = Hook(f"hook_{n}", "default", EventType.INTERVIEW_SYNCED, target, ctx.clock.now())
             await ctx.ledger.hooks.subscribe(hook, new_secret())
         await _happen(ctx, events // subscriptions)
-        lane = HookLane(ctx, paced=False)
+        lane = HookWorker(ctx, paced=False)
         began = time.perf_counter()
         running.runner.start([lane])
         await until(partial(_is_done, ctx), 120)

@@ -17,7 +17,7 @@ import respx
 from connector.amplitude.ingestion import AmplitudeIngestion
 from connector.amplitude.regions import REGIONS
 from connector.amplitude.responses import Kind
-from connector.amplitude.users import AmplitudeUsers
+from connector.amplitude.users import AmplitudeUsersClient
 from connector.errors import CredentialsRejected, UpstreamRejected, UpstreamUnavailable
 from connector.net import client as http_client
 from connector.net.client import open_client
@@ -41,8 +41,8 @@ def ingestion(client: httpx.AsyncClient) -> AmplitudeIngestion:
 
 
 @pytest.fixture
-def users(client: httpx.AsyncClient) -> AmplitudeUsers:
-    return AmplitudeUsers(client, REGIONS["us"].rest, "api", "secret")
+def users(client: httpx.AsyncClient) -> AmplitudeUsersClient:
+    return AmplitudeUsersClient(client, REGIONS["us"].rest, "api", "secret")
 
 
 @respx.mock
@@ -187,7 +187,7 @@ async def test_the_probe_knows_a_bad_key(ingestion: AmplitudeIngestion, error: A
 
 
 @respx.mock
-async def test_search_finds_the_exact_user_only(users: AmplitudeUsers) -> None:
+async def test_search_finds_the_exact_user_only(users: AmplitudeUsersClient) -> None:
     matches = [
         {"user_id": "ann+1@example.com", "amplitude_id": 1},
         {"user_id": "ann+1@example.com.test", "amplitude_id": 2},
@@ -201,13 +201,13 @@ async def test_search_finds_the_exact_user_only(users: AmplitudeUsers) -> None:
 
 
 @respx.mock
-async def test_search_without_a_match(users: AmplitudeUsers) -> None:
+async def test_search_without_a_match(users: AmplitudeUsersClient) -> None:
     respx.get(SEARCH).respond(200, json={"matches": [], "type": "nomatch"})
     assert await users.search("nobody") == []
 
 
 @respx.mock
-async def test_search_errors(users: AmplitudeUsers) -> None:
+async def test_search_errors(users: AmplitudeUsersClient) -> None:
     def reply(*args: Any, **kwargs: Any) -> None:
         respx.get(SEARCH).respond(*args, **kwargs)
 
@@ -240,7 +240,7 @@ async def test_search_errors(users: AmplitudeUsers) -> None:
 )
 @respx.mock
 async def test_a_search_redirect_names_the_right_base(
-    users: AmplitudeUsers, location: str, words: str
+    users: AmplitudeUsersClient, location: str, words: str
 ) -> None:
     respx.get(SEARCH).respond(302, headers={"Location": location})
     with pytest.raises(UpstreamRejected) as refused:
@@ -251,7 +251,7 @@ async def test_a_search_redirect_names_the_right_base(
 
 @respx.mock
 async def test_search_transport_errors_show_no_address(
-    users: AmplitudeUsers, caplog: pytest.LogCaptureFixture
+    users: AmplitudeUsersClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     respx.get(SEARCH).mock(side_effect=httpx.ReadTimeout("slow"))
     with caplog.at_level(logging.DEBUG), pytest.raises(UpstreamUnavailable) as unavailable:
@@ -262,7 +262,7 @@ async def test_search_transport_errors_show_no_address(
 
 @respx.mock
 async def test_a_searched_address_is_not_logged(
-    users: AmplitudeUsers, caplog: pytest.LogCaptureFixture
+    users: AmplitudeUsersClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     respx.get(SEARCH).respond(200, json={"matches": []})
     with caplog.at_level(logging.DEBUG):

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import respx
 
-from connector.amplitude.cohorts import AmplitudeCohorts
+from connector.amplitude.cohorts import AmplitudeCohortsClient
 from connector.amplitude.regions import REGIONS
 from connector.domain.launches.launch import Cohort
 from connector.errors import (
@@ -68,15 +68,15 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def cohorts(client: httpx.AsyncClient) -> AmplitudeCohorts:
-    return AmplitudeCohorts(client, REGIONS["us"].rest + "/", "api-key", "secret-key")
+def cohorts(client: httpx.AsyncClient) -> AmplitudeCohortsClient:
+    return AmplitudeCohortsClient(client, REGIONS["us"].rest + "/", "api-key", "secret-key")
 
 
-async def fetched(cohorts: AmplitudeCohorts, request_id: str = "r-1") -> list[dict[str, str]]:
+async def fetched(cohorts: AmplitudeCohortsClient, request_id: str = "r-1") -> list[dict[str, str]]:
     return [row async for rows in cohorts.rows(request_id, ["name"]) for row in rows]
 
 
-async def called(cohorts: AmplitudeCohorts, what: str) -> Any:
+async def called(cohorts: AmplitudeCohortsClient, what: str) -> Any:
     match what:
         case "listed":
             return await cohorts.listed()
@@ -97,7 +97,7 @@ def told(error: ConnectorError) -> tuple[type[ConnectorError], str, int | None]:
 
 
 @respx.mock
-async def test_listed_cohorts_are_those_that_can_be_used(cohorts: AmplitudeCohorts) -> None:
+async def test_listed_cohorts_are_those_that_can_be_used(cohorts: AmplitudeCohortsClient) -> None:
     documented = load("amplitude/cohorts")["body"]["cohorts"][0]
     others = [
         {**documented, "id": "old", "archived": True},
@@ -118,7 +118,7 @@ async def test_listed_cohorts_are_those_that_can_be_used(cohorts: AmplitudeCohor
 
 
 @respx.mock
-async def test_a_request_asks_for_the_properties_only(cohorts: AmplitudeCohorts) -> None:
+async def test_a_request_asks_for_the_properties_only(cohorts: AmplitudeCohortsClient) -> None:
     route = respx.get(url__startswith=f"{BASE}/api/5/cohorts/request/")
     route.respond(202, json={**load("amplitude/cohort_requested")["body"], "request_id": "r-1"})
     assert await cohorts.request("id_1", ["email", "full name"]) == "r-1"
@@ -132,7 +132,7 @@ async def test_a_request_asks_for_the_properties_only(cohorts: AmplitudeCohorts)
 
 @pytest.mark.parametrize("odd", ["", ".", "..", "\ud800"])
 @respx.mock
-async def test_an_id_that_climbs_the_path_is_never_sent(cohorts: AmplitudeCohorts, odd: str) -> None:
+async def test_an_id_that_climbs_the_path_is_never_sent(cohorts: AmplitudeCohortsClient, odd: str) -> None:
     for asked, code in (
         (cohorts.request(odd, []), "cohort_not_found"),
         (cohorts.is_ready(odd), "cohort_request_gone"),
@@ -158,7 +158,7 @@ async def test_an_id_that_climbs_the_path_is_never_sent(cohorts: AmplitudeCohort
 )
 @respx.mock
 async def test_a_refused_request(
-    cohorts: AmplitudeCohorts, status: int, body: Any, error: type[ConnectorError], code: str
+    cohorts: AmplitudeCohortsClient, status: int, body: Any, error: type[ConnectorError], code: str
 ) -> None:
     respx.get(REQUEST).respond(status, json=body)
     with pytest.raises(error) as refused:
@@ -169,7 +169,9 @@ async def test_a_refused_request(
 
 @pytest.mark.parametrize(("headers", "wait"), [({}, 60), ({"Retry-After": "7"}, 7)])
 @respx.mock
-async def test_a_used_up_quota_waits(cohorts: AmplitudeCohorts, headers: dict[str, str], wait: int) -> None:
+async def test_a_used_up_quota_waits(
+    cohorts: AmplitudeCohortsClient, headers: dict[str, str], wait: int
+) -> None:
     fixture = load("invented/amplitude_cohort_quota")
     respx.get(REQUEST).respond(fixture["status"], json=fixture["body"], headers=headers)
     with pytest.raises(UpstreamUnavailable) as refused:
@@ -189,7 +191,7 @@ async def test_a_used_up_quota_waits(cohorts: AmplitudeCohorts, headers: dict[st
 )
 @respx.mock
 async def test_a_file_is_ready_when_its_job_is_completed(
-    cohorts: AmplitudeCohorts, status: int, body: Any, ready: bool
+    cohorts: AmplitudeCohortsClient, status: int, body: Any, ready: bool
 ) -> None:
     route = respx.get(STATUS).respond(status, json=body)
     assert await cohorts.is_ready("r-1") is ready
@@ -199,7 +201,7 @@ async def test_a_file_is_ready_when_its_job_is_completed(
 @pytest.mark.parametrize("words", ["JOB FAILED", "job_failed", "JOB ERROR"])
 @pytest.mark.parametrize("status", [200, 202])
 @respx.mock
-async def test_a_failed_job_is_told(cohorts: AmplitudeCohorts, status: int, words: str) -> None:
+async def test_a_failed_job_is_told(cohorts: AmplitudeCohortsClient, status: int, words: str) -> None:
     respx.get(STATUS).respond(status, json={"async_status": words})
     with pytest.raises(UpstreamUnavailable) as failed:
         await cohorts.is_ready("r-1")
@@ -208,7 +210,7 @@ async def test_a_failed_job_is_told(cohorts: AmplitudeCohorts, status: int, word
 
 @pytest.mark.parametrize("what", ["is_ready", "rows"])
 @respx.mock
-async def test_a_forgotten_request_is_gone(cohorts: AmplitudeCohorts, what: str) -> None:
+async def test_a_forgotten_request_is_gone(cohorts: AmplitudeCohortsClient, what: str) -> None:
     respx.get(ADDRESSES[what]).respond(404)
     with pytest.raises(NotFound) as gone:
         await called(cohorts, what)
@@ -218,7 +220,9 @@ async def test_a_forgotten_request_is_gone(cohorts: AmplitudeCohorts, what: str)
 @CALLS
 @pytest.mark.parametrize("status", [401, 403])
 @respx.mock
-async def test_a_refused_key_names_the_settings(cohorts: AmplitudeCohorts, what: str, status: int) -> None:
+async def test_a_refused_key_names_the_settings(
+    cohorts: AmplitudeCohortsClient, what: str, status: int
+) -> None:
     respx.get(ADDRESSES[what]).respond(status, json=load("invented/amplitude_rest_unauthorized")["body"])
     with pytest.raises(CredentialsRejected) as refused:
         await called(cohorts, what)
@@ -230,7 +234,7 @@ async def test_a_refused_key_names_the_settings(cohorts: AmplitudeCohorts, what:
 @CALLS
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
 @respx.mock
-async def test_trouble_at_amplitude_waits(cohorts: AmplitudeCohorts, what: str, status: int) -> None:
+async def test_trouble_at_amplitude_waits(cohorts: AmplitudeCohortsClient, what: str, status: int) -> None:
     respx.get(ADDRESSES[what]).respond(status, headers={"Retry-After": "17"})
     with pytest.raises(UpstreamUnavailable) as unavailable:
         await called(cohorts, what)
@@ -243,7 +247,7 @@ async def test_trouble_at_amplitude_waits(cohorts: AmplitudeCohorts, what: str, 
 )
 @respx.mock
 async def test_a_call_without_an_answer_is_unavailable(
-    cohorts: AmplitudeCohorts, what: str, error: httpx.RequestError, caplog: pytest.LogCaptureFixture
+    cohorts: AmplitudeCohortsClient, what: str, error: httpx.RequestError, caplog: pytest.LogCaptureFixture
 ) -> None:
     respx.get(ADDRESSES[what]).mock(side_effect=error)
     with caplog.at_level(logging.DEBUG), pytest.raises(UpstreamUnavailable) as unavailable:
@@ -254,7 +258,7 @@ async def test_a_call_without_an_answer_is_unavailable(
 
 @CALLS
 @respx.mock
-async def test_an_unexpected_refusal_is_final(cohorts: AmplitudeCohorts, what: str) -> None:
+async def test_an_unexpected_refusal_is_final(cohorts: AmplitudeCohortsClient, what: str) -> None:
     respx.get(ADDRESSES[what]).respond(418)
     with pytest.raises(UpstreamRejected) as refused:
         await called(cohorts, what)
@@ -266,7 +270,9 @@ async def test_an_unexpected_refusal_is_final(cohorts: AmplitudeCohorts, what: s
     "content", [b"<html>", b"[]", b"{}", b'{"cohorts":1,"request_id":[]}', b"[" * 100_000]
 )
 @respx.mock
-async def test_an_answer_that_is_not_amplitudes(cohorts: AmplitudeCohorts, what: str, content: bytes) -> None:
+async def test_an_answer_that_is_not_amplitudes(
+    cohorts: AmplitudeCohortsClient, what: str, content: bytes
+) -> None:
     respx.get(ADDRESSES[what]).respond(200, content=content)
     with pytest.raises(UpstreamUnavailable) as unavailable:
         await called(cohorts, what)
@@ -275,7 +281,7 @@ async def test_an_answer_that_is_not_amplitudes(cohorts: AmplitudeCohorts, what:
 
 @pytest.mark.parametrize("what", ["listed", "request", "is_ready"])
 @respx.mock
-async def test_a_redirect_names_the_right_base(cohorts: AmplitudeCohorts, what: str) -> None:
+async def test_a_redirect_names_the_right_base(cohorts: AmplitudeCohortsClient, what: str) -> None:
     elsewhere = ADDRESSES[what].replace(BASE, "https://analytics.eu.amplitude.com")
     respx.get(ADDRESSES[what]).respond(302, headers={"Location": f"{elsewhere}?key=s3cr"})
     with pytest.raises(UpstreamRejected) as refused:
@@ -288,7 +294,7 @@ async def test_a_redirect_names_the_right_base(cohorts: AmplitudeCohorts, what: 
 @pytest.mark.parametrize("headers", [{}, {"Content-Encoding": "gzip"}])
 @respx.mock
 async def test_a_file_is_read_whatever_its_packing(
-    cohorts: AmplitudeCohorts, content: bytes, headers: dict[str, str]
+    cohorts: AmplitudeCohortsClient, content: bytes, headers: dict[str, str]
 ) -> None:
     answer = httpx.Response(200, stream=Body(content), headers=headers)
     route = respx.get(FILE).mock(return_value=answer)
@@ -301,7 +307,9 @@ async def test_a_file_is_read_whatever_its_packing(
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("person", ["", "ada:s3cr@"])
 @respx.mock
-async def test_a_stored_file_is_fetched_bare(cohorts: AmplitudeCohorts, status: int, person: str) -> None:
+async def test_a_stored_file_is_fetched_bare(
+    cohorts: AmplitudeCohortsClient, status: int, person: str
+) -> None:
     respx.get(FILE).respond(status, headers={"Location": STORED.replace("//", f"//{person}", 1)})
     route = respx.get(host="bucket.s3.amazonaws.com").respond(200, content=gzip.compress(CSV))
     assert await fetched(cohorts) == ROWS
@@ -312,7 +320,7 @@ async def test_a_stored_file_is_fetched_bare(cohorts: AmplitudeCohorts, status: 
 
 
 @respx.mock
-async def test_even_amplitude_itself_gets_no_key_after_a_redirect(cohorts: AmplitudeCohorts) -> None:
+async def test_even_amplitude_itself_gets_no_key_after_a_redirect(cohorts: AmplitudeCohortsClient) -> None:
     respx.get(FILE).respond(302, headers={"Location": "/stored/r-1"})
     route = respx.get(f"{BASE}/stored/r-1").respond(200, content=CSV)
     assert await fetched(cohorts) == ROWS
@@ -332,7 +340,7 @@ async def test_even_amplitude_itself_gets_no_key_after_a_redirect(cohorts: Ampli
 )
 @respx.mock
 async def test_a_redirect_into_a_private_network_is_not_followed(
-    cohorts: AmplitudeCohorts, location: str
+    cohorts: AmplitudeCohortsClient, location: str
 ) -> None:
     respx.get(FILE).respond(302, headers={"Location": location})
     followed = respx.get(location).respond(200, content=b"user_id\nme\n")
@@ -344,7 +352,9 @@ async def test_a_redirect_into_a_private_network_is_not_followed(
 
 @pytest.mark.parametrize("location", ["", "ftp://bucket/s3cr", "file:///s3cr", "https://[s3cr", "http://"])
 @respx.mock
-async def test_a_redirect_to_no_web_address_is_not_followed(cohorts: AmplitudeCohorts, location: str) -> None:
+async def test_a_redirect_to_no_web_address_is_not_followed(
+    cohorts: AmplitudeCohortsClient, location: str
+) -> None:
     respx.get(FILE).respond(302, headers={"Location": location})
     with pytest.raises((UpstreamRejected, UpstreamUnavailable)) as refused:
         await fetched(cohorts)
@@ -364,7 +374,7 @@ async def test_a_redirect_to_no_web_address_is_not_followed(cohorts: AmplitudeCo
 )
 @respx.mock
 async def test_a_storage_that_refuses_is_not_amplitude(
-    cohorts: AmplitudeCohorts, status: int, error: type[ConnectorError], code: str
+    cohorts: AmplitudeCohortsClient, status: int, error: type[ConnectorError], code: str
 ) -> None:
     respx.get(FILE).respond(302, headers={"Location": STORED})
     route = respx.get(host="bucket.s3.amazonaws.com")
@@ -383,7 +393,7 @@ def stored(body: Body) -> None:
 
 @pytest.mark.parametrize("error", [httpx.ReadTimeout("silent"), httpx.ReadError("reset ada-1")])
 @respx.mock
-async def test_a_download_that_breaks_off_is_cut(cohorts: AmplitudeCohorts, error: Exception) -> None:
+async def test_a_download_that_breaks_off_is_cut(cohorts: AmplitudeCohortsClient, error: Exception) -> None:
     stored(body := Body(CSV, error=error))
     rows = cohorts.rows("r-1", ["name"])
     assert await anext(rows) == ROWS
@@ -395,7 +405,7 @@ async def test_a_download_that_breaks_off_is_cut(cohorts: AmplitudeCohorts, erro
 
 
 @respx.mock
-async def test_who_stops_early_closes_the_connection(cohorts: AmplitudeCohorts) -> None:
+async def test_who_stops_early_closes_the_connection(cohorts: AmplitudeCohortsClient) -> None:
     stored(body := Body(CSV, CSV, CSV))
     async with aclosing(cohorts.rows("r-1", ["name"])) as rows:
         assert await anext(rows) == ROWS
@@ -405,7 +415,7 @@ async def test_who_stops_early_closes_the_connection(cohorts: AmplitudeCohorts) 
 
 @pytest.mark.parametrize("content", [b"<html>\n<title>Log in</title>\n", b'"amplitude_id"\n"1"\n', b""])
 @respx.mock
-async def test_what_is_no_cohort_file_is_refused(cohorts: AmplitudeCohorts, content: bytes) -> None:
+async def test_what_is_no_cohort_file_is_refused(cohorts: AmplitudeCohortsClient, content: bytes) -> None:
     stored(body := Body(content))
     with pytest.raises(UpstreamRejected) as refused:
         await fetched(cohorts)
@@ -437,7 +447,7 @@ async def test_the_end_of_a_download_is_told_from_a_cut(
     server = await asyncio.start_server(handler, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        cohorts = AmplitudeCohorts(client, f"http://127.0.0.1:{port}", "api-key", "secret-key")
+        cohorts = AmplitudeCohortsClient(client, f"http://127.0.0.1:{port}", "api-key", "secret-key")
         if not is_cut:
             assert await fetched(cohorts) == ROWS
             return
@@ -457,7 +467,7 @@ async def test_an_answer_that_never_begins_is_unavailable(
     server = await asyncio.start_server(handler, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        cohorts = AmplitudeCohorts(client, f"http://127.0.0.1:{port}", "api-key", "secret-key")
+        cohorts = AmplitudeCohortsClient(client, f"http://127.0.0.1:{port}", "api-key", "secret-key")
         with pytest.raises(UpstreamUnavailable):
             await fetched(cohorts)
 
@@ -472,7 +482,7 @@ async def test_a_cohort_is_downloaded_from_the_stand_in(client: httpx.AsyncClien
     cohort = SandboxCohort(id="id_1", name="Drop-off", members=[*members, Member(None)])
     app.state.sandbox.amplitude.cohorts.put(cohort)
     async with serving(app) as url:
-        cohorts = AmplitudeCohorts(
+        cohorts = AmplitudeCohortsClient(
             client, f"{url}/amplitude", options.amplitude_api_key, options.amplitude_secret_key
         )
         assert await cohorts.listed() == [Cohort("id_1", "Drop-off", 6)]
@@ -490,6 +500,6 @@ async def test_a_cohort_is_downloaded_from_the_stand_in(client: httpx.AsyncClien
                 *({"user_id": f"person-{n}", "name": name, "email": ""} for n, name in enumerate(names)),
                 {"user_id": "", "name": "", "email": ""},
             ]
-        wrong = AmplitudeCohorts(client, f"{url}/amplitude", options.amplitude_api_key, "wrong")
+        wrong = AmplitudeCohortsClient(client, f"{url}/amplitude", options.amplitude_api_key, "wrong")
         with pytest.raises(CredentialsRejected):
             await fetched(wrong, request_id)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connector.domain.launches.launch import Started
+from connector.domain.launches.launch import KojiStart
 from connector.errors import (
     ConnectorError,
     CredentialsRejected,
@@ -72,12 +72,12 @@ async def test_turns_of_two_processes_are_of_one_budget(
 
 
 async def test_a_start_takes_nothing_beside_its_turn(book: Book, clock: ManualClock) -> None:
-    calls = FakeKoji(answers=[Started("int-a", "st-a", "https://a")])
+    calls = FakeKoji(answers=[KojiStart("int-a", "st-a", "https://a")])
     koji = budgeted(calls, book, clock)
     await koji.turn()
     bodies = [{"mode": "text"}, {"mode": "voice"}]
     told = [await koji.start(body) for body in bodies]
-    assert told == [Started("int-a", "st-a", "https://a"), Started("int_2", "st_2", None)]
+    assert told == [KojiStart("int-a", "st-a", "https://a"), KojiStart("int_2", "st_2", None)]
     assert calls.starts == bodies
     assert clock.now() == NOW
     await koji.turn()

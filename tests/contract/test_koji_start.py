@@ -10,7 +10,7 @@ import httpx
 import pytest
 import respx
 
-from connector.domain.launches.launch import Started
+from connector.domain.launches.launch import KojiStart
 from connector.errors import (
     CredentialsRejected,
     NotFound,
@@ -85,38 +85,41 @@ class TestStartAnswers:
     @pytest.mark.parametrize(
         ("answer", "told"),
         [
-            ({"interview_id": "i", "session_token": "s"}, Started("i", "s", None)),
+            ({"interview_id": "i", "session_token": "s"}, KojiStart("i", "s", None)),
             (
                 {"interview_id": "i", "session_token": "s", "interview_url": "https://a"},
-                Started("i", "s", "https://a"),
+                KojiStart("i", "s", "https://a"),
             ),
-            ({"interviewId": "i", "sessionToken": "s"}, Started("i", "s", None)),
-            ({"conversation_id": "i"}, Started("i", None, None)),
-            ({"id": "i"}, Started("i", None, None)),
-            ({"id": 7}, Started("7", None, None)),
-            ({"id": "x", "interview_id": "i"}, Started("i", None, None)),
-            ({"data": {"id": "i", "session_token": "s", "link": "http://a"}}, Started("i", "s", "http://a")),
-            ({"interview": {"id": "i", "url": "https://a"}}, Started("i", None, "https://a")),
+            ({"interviewId": "i", "sessionToken": "s"}, KojiStart("i", "s", None)),
+            ({"conversation_id": "i"}, KojiStart("i", None, None)),
+            ({"id": "i"}, KojiStart("i", None, None)),
+            ({"id": 7}, KojiStart("7", None, None)),
+            ({"id": "x", "interview_id": "i"}, KojiStart("i", None, None)),
+            (
+                {"data": {"id": "i", "session_token": "s", "link": "http://a"}},
+                KojiStart("i", "s", "http://a"),
+            ),
+            ({"interview": {"id": "i", "url": "https://a"}}, KojiStart("i", None, "https://a")),
             (
                 {"interview_id": "i", "data": {"interview_id": "x", "session_token": "s"}},
-                Started("i", "s", None),
+                KojiStart("i", "s", None),
             ),
-            ({"data": ["i"], "interview": "i"}, Started(None, None, None)),
-            ({"interview_link": "https://a", "url": "https://b"}, Started(None, None, "https://a")),
-            ({"interview_url": "/i/1", "link": None, "url": "https://b"}, Started(None, None, "https://b")),
-            ({"link": "javascript:alert(1)", "url": ["https://a"]}, Started(None, None, None)),
+            ({"data": ["i"], "interview": "i"}, KojiStart(None, None, None)),
+            ({"interview_link": "https://a", "url": "https://b"}, KojiStart(None, None, "https://a")),
+            ({"interview_url": "/i/1", "link": None, "url": "https://b"}, KojiStart(None, None, "https://b")),
+            ({"link": "javascript:alert(1)", "url": ["https://a"]}, KojiStart(None, None, None)),
             (
                 {"interview_id": "", "session_token": 5, "id": {"a": 1}, "url": True},
-                Started(None, None, None),
+                KojiStart(None, None, None),
             ),
-            ({"interview_id": "i\x00", "session_token": "s\ud800"}, Started("i", "s", None)),
-            ({}, Started(None, None, None)),
+            ({"interview_id": "i\x00", "session_token": "s\ud800"}, KojiStart("i", "s", None)),
+            ({}, KojiStart(None, None, None)),
         ],
     )
     @pytest.mark.parametrize("status", [200, 201, 202])
     @respx.mock
     async def test_are_taken_where_they_stand(
-        self, koji: KojiClient, status: int, answer: dict[str, Any], told: Started
+        self, koji: KojiClient, status: int, answer: dict[str, Any], told: KojiStart
     ) -> None:
         respx.post(START).respond(status, content=json.dumps(answer).encode())
         assert await koji.start(BODY) == told
@@ -412,7 +415,7 @@ class TestTheStandIn:
     async def test_an_interview_is_started(self, koji: KojiClient, stand_in: Sandbox) -> None:
         told = await koji.start(BODY)
         (interview,) = stand_in.koji.store.interviews.values()
-        assert told == Started(interview.interview_id, interview.session_token, None)
+        assert told == KojiStart(interview.interview_id, interview.session_token, None)
         assert (interview.external_id, interview.email) == (
             "inv_0123456789abcdef0123456789abcdef",
             "zoe@example.com",

@@ -13,8 +13,8 @@ from connector.domain.launches.cohort_message import CohortMessage, pieces_of
 from connector.domain.launches.credits import day_of
 from connector.domain.launches.eligibility import (
     Choice,
+    LaunchRules,
     Member,
-    Rules,
     Selection,
 )
 from connector.domain.launches.launch import (
@@ -23,7 +23,7 @@ from connector.domain.launches.launch import (
     LaunchOptions,
     LaunchStatus,
 )
-from connector.domain.people.erasure import Rules as ForgettingRules
+from connector.domain.people.erasure import ErasureRules as ForgettingRules
 from connector.errors import Conflict
 from connector.ledger.db.dialect import writer_engine
 from connector.ledger.db.migrations import migrate
@@ -69,7 +69,7 @@ async def decide(
         keyed = [one for one in keyed if one[1][0] not in gone]
         if message.in_cohort:
             history = await book.launches.history(keyed)
-            choices: list[Choice] = Selection(Rules(10**9, None), now).take(keyed, history)
+            choices: list[Choice] = Selection(LaunchRules(10**9, None), now).take(keyed, history)
             await messages.invite(lease, message, piece[0], choices, choices, OPTIONS, now)
         else:
             await messages.dismiss(lease, message, piece[0], keyed, now)

@@ -9,9 +9,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from connector.context import Delivery, Sync
+from connector.context import InboundWebhook, Sync
 from connector.domain.results.interview import Interview, SyncStatus
-from connector.domain.results.transitions import Heard, advance
+from connector.domain.results.transitions import Observation, advance
 from connector.ledger.db.dialect import is_sqlite, sqlite_path
 from connector.ledger.ledger import Book
 from connector.settings.model import Connection
@@ -29,7 +29,7 @@ ENDS: list[dict[str, Any]] = [
 MARKED = Interview("int_1", anonymous=True)
 
 
-def a_letter(interview_id: str = "int_1", **told: Any) -> Delivery:
+def a_letter(interview_id: str = "int_1", **told: Any) -> InboundWebhook:
     """Return a delivery that quotes a respondent."""
     return a_delivery(interview_id, body=json.dumps({"words": WORDS, "of": interview_id, **told}))
 
@@ -103,7 +103,7 @@ async def test_a_synced_interview_that_turns_out_anonymous(
     await look(book, a_sync())
     [sent] = await book.begin_send(lease, ["default"], NOW, 1)
     await book.settle(lease, [a_settlement(sent.sync)], NOW, 0)
-    heard = Heard(connection=OURS, interview=Interview("int_1", **mark), at=NOW + 1)
+    heard = Observation(connection=OURS, interview=Interview("int_1", **mark), at=NOW + 1)
     [after] = await book.revise([KEY], lambda found: [advance(found[KEY], heard, book.hash_user)])
     assert after.status is SyncStatus.SYNCED
     left = await kept(book, database_url)

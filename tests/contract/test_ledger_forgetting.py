@@ -16,9 +16,9 @@ from connector.context import Context, Lease, Sync
 from connector.domain.events.event import EventType, Hook
 from connector.domain.launches.eligibility import Member, Selection
 from connector.domain.launches.launch import LaunchStatus
-from connector.domain.people.erasure import Forgetting, Rules
+from connector.domain.people.erasure import Erasure, ErasureRules
 from connector.domain.results.interview import Interview, SyncStatus
-from connector.domain.results.observation import Heard
+from connector.domain.results.observation import Observation
 from connector.domain.results.transitions import advance
 from connector.errors import NotConfigured
 from connector.ledger.access.reseal import SEALED, reseal
@@ -44,7 +44,7 @@ from tests.fakes import NOW, ManualClock, a_delivery, a_settlement, a_sync
 EMAIL, USER, NAME = "ann@example.com", "user-ann-1", "Ann Forgotten"
 ANN = Member(USER, EMAIL, NAME)
 JO = Member("user-joann-1", "joann@example.com", "Joann Kept")
-RULES = Rules(trust_external_id=True, can_unset=True, min_id_length=5)
+RULES = ErasureRules(trust_external_id=True, can_unset=True, min_id_length=5)
 OURS = Connection(connector_trust_external_id=True)
 Dump = Mapping[str, list[Mapping[str, Any]]]
 
@@ -75,26 +75,26 @@ class ForgettingDesk(Desk):
     runs = 0
     eraser: Lease | None = None
 
-    async def erase(self, *, rules: Rules = RULES, name: str = "default", **whom: str) -> str:
+    async def erase(self, *, rules: ErasureRules = RULES, name: str = "default", **whom: str) -> str:
         self.runs += 1
         run_id = f"run_{self.runs:03}"
         member = Member(whom.get("user_id"), whom.get("email"), None)
         await self.book.forgettings.begin(run_id, name, member, rules, self.now)
         return run_id
 
-    async def look(self, *, rules: Rules = RULES) -> None:
+    async def look(self, *, rules: ErasureRules = RULES) -> None:
         """Look again, as the lane does."""
         self.eraser = self.eraser or await self.book.acquire("forgetting", "me", self.now, 3_600_000)
         assert self.eraser is not None
         self.clock.advance(0.5)
         await self.book.forgettings.go_on(self.eraser, {"default": rules, "second": rules}, self.now)
 
-    async def found(self, run_id: str) -> Forgetting:
+    async def found(self, run_id: str) -> Erasure:
         one = await self.book.forgettings.find(run_id)
         assert one is not None
         return one
 
-    async def forget(self, *, rules: Rules = RULES, **whom: str) -> Forgetting:
+    async def forget(self, *, rules: ErasureRules = RULES, **whom: str) -> Erasure:
         """Forget somebody to the end, what is to be unset included."""
         run_id = await self.erase(rules=rules, **whom)
         await self.look(rules=rules)
@@ -139,7 +139,7 @@ class ForgettingDesk(Desk):
             await self.book.accept(a_delivery(one.interview_id, connection=name, body=body))
         new = await self.book.take_new([name], 100)
         settings = OURS.model_copy(update={"name": name})
-        heard = [Heard(connection=settings, interview=one, at=self.now, **told) for one in interviews]
+        heard = [Observation(connection=settings, interview=one, at=self.now, **told) for one in interviews]
 
         def revise(before: Mapping[tuple[str, str], Sync]) -> list[Sync]:
             return [advance(before.get(one.key), one, self.book.hash_user) for one in heard]

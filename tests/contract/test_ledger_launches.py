@@ -17,19 +17,19 @@ from sqlalchemy import func, select
 
 from connector.context import Context, Lease, ListFilter
 from connector.domain.launches.eligibility import (
+    LaunchRules,
     Member,
-    Rules,
     Selection,
     member,
 )
 from connector.domain.launches.launch import (
-    Handed,
     Invitation,
     InvitationState,
     Launch,
     LaunchOptions,
     LaunchStatus,
     Phase,
+    StartResult,
 )
 from connector.domain.results.interview import Interview
 from connector.errors import Conflict, NotConfigured
@@ -201,7 +201,7 @@ class Desk:
         facts = Interview(interview_id, external_id=one.id, invitee=one.email, over=over)
         sync = a_sync(interview_id, facts=facts, stage=None, updated_at=self.now)
         if anonymous:
-            facts = facts._replace(anonymous=True).nobodys()
+            facts = facts._replace(anonymous=True).without_respondent()
             sync = sync._replace(facts=facts, reason="anonymous", user_id=None, user_hash=None)
         await self.book.revise([("default", interview_id)], lambda _: [sync])
 
@@ -238,7 +238,7 @@ class Desk:
         assert counted == {}, "invitations of no launch"
 
 
-def handed(one: Invitation, now: int, **told: Any) -> Handed:
+def handed(one: Invitation, now: int, **told: Any) -> StartResult:
     values: dict[str, Any] = {
         "interview_id": f"int-{one.id[4:12]}",
         "link": f"https://koji.example/{one.id}",
@@ -246,7 +246,7 @@ def handed(one: Invitation, now: int, **told: Any) -> Handed:
         "due": now + HOUR,
         "complete_due": None,
     }
-    return Handed(**(values | told))
+    return StartResult(**(values | told))
 
 
 @pytest.fixture(scope="module")
@@ -357,7 +357,7 @@ async def test_an_interrupted_attempt_to_decide_is_forgotten(desk: Desk) -> None
     launches = desk.book.launches
     assert await launches.begin_reading(None, one.id)
     keyed = launches.keyed("default", persons(1, 2))
-    choices = Selection(Rules(CAP, None), NOW).take(keyed, [()] * len(keyed))
+    choices = Selection(LaunchRules(CAP, None), NOW).take(keyed, [()] * len(keyed))
     assert await launches.add_choices(None, one.id, choices, choices, NOW)
     assert (await desk.find(one.id)).planned == 2
     await desk.decide_over(one, persons(2, 3, 4))
@@ -370,7 +370,7 @@ async def test_planning_that_was_called_off_stores_nothing_more(desk: Desk) -> N
     launches = desk.book.launches
     assert await launches.begin_reading(None, one.id)
     await launches.cancel(one.id, NOW)
-    choices = Selection(Rules(CAP, None), NOW).take(launches.keyed("default", persons(1)), [()])
+    choices = Selection(LaunchRules(CAP, None), NOW).take(launches.keyed("default", persons(1)), [()])
     assert not await launches.add_choices(None, one.id, choices, choices, NOW)
     assert await launches.end_planning(None, one.id, NOW) is None
     assert not await launches.begin_reading(None, one.id)
@@ -382,7 +382,7 @@ async def test_planning_that_cannot_succeed_ends_with_its_reason_and_nobody(desk
     one = await desk.create(source=[persons(1)])
     launches = desk.book.launches
     await launches.begin_reading(None, one.id)
-    choices = Selection(Rules(CAP, None), NOW).take(launches.keyed("default", persons(1, 1)), [(), ()])
+    choices = Selection(LaunchRules(CAP, None), NOW).take(launches.keyed("default", persons(1, 1)), [(), ()])
     await launches.add_choices(None, one.id, choices, choices, NOW)
     await launches.end_unplanned(None, one.id, "cohort_not_found", "There is none.", NOW + 5)
     ended = await desk.find(one.id)
@@ -462,7 +462,7 @@ async def test_the_cap_counts_once_more_when_a_plan_is_used(desk: Desk) -> None:
     plan = await desk.plan(*persons(1, 2, 3, 4, 5))
     launches = desk.book.launches
     await launches.use_plan(plan.id, NOW)
-    while await launches.activate(plan.id, Rules(3, None), NOW, 2):
+    while await launches.activate(plan.id, LaunchRules(3, None), NOW, 2):
         pass
     used = await desk.find(plan.id)
     assert (used.waiting, used.skipped) == (3, {"over_limit": 2})
@@ -595,7 +595,7 @@ async def test_two_planned_rows_that_turn_out_to_be_one_person_are_started_once(
         # another launch teaches, while neither is taken yet, that the two are one
         taught = await desk.plan(who(*both))
         await launches.use_plan(plan.id, NOW)
-        while await launches.activate(plan.id, Rules(CAP, None), NOW, 2):
+        while await launches.activate(plan.id, LaunchRules(CAP, None), NOW, 2):
             pass
         used = await desk.find(plan.id)
         assert (used.waiting, sum(used.skipped.values())) == (apart + 1, 1)
@@ -825,7 +825,7 @@ async def test_whoever_lost_the_lease_changes_nothing(desk: Desk) -> None:
     heir = await desk.book.acquire(LANE, "heir", NOW + 30_001, 30_000)
     assert heir is not None
     launches, invitations, lost = desk.book.launches, desk.book.invitations, desk.lease
-    choices = Selection(Rules(CAP, None), NOW).take(launches.keyed("default", persons(9)), [()])
+    choices = Selection(LaunchRules(CAP, None), NOW).take(launches.keyed("default", persons(9)), [()])
     before = await desk.find(launched.id), await desk.find(plan.id), await desk.all_of(launched.id)
     tries: list[Callable[[], Awaitable[object]]] = [
         lambda: desk.begin(other),
@@ -899,7 +899,7 @@ async def test_a_plan_that_was_called_off_cannot_be_used(desk: Desk) -> None:
     used = await desk.book.launches.use_plan(plan.id, NOW)
     assert used is not None
     assert (used.status, used.cancelled) == (LaunchStatus.CANCELLED, 2)
-    assert not await desk.book.launches.activate(plan.id, Rules(CAP, None), NOW, 10)
+    assert not await desk.book.launches.activate(plan.id, LaunchRules(CAP, None), NOW, 10)
     await desk.counts_are_true()
 
 
@@ -914,10 +914,10 @@ async def test_calling_off_in_the_middle_of_the_second_look(desk: Desk) -> None:
     plan = await desk.plan(*persons(1, 2, 3))
     launches = desk.book.launches
     await launches.use_plan(plan.id, NOW)
-    assert await launches.activate(plan.id, Rules(CAP, None), NOW, 2)
+    assert await launches.activate(plan.id, LaunchRules(CAP, None), NOW, 2)
     assert await desk.book.invitations.next_waiting(NAMES, single=False) is None, "nobody before all are"
     await launches.cancel(plan.id, NOW)
-    assert not await launches.activate(plan.id, Rules(CAP, None), NOW, 2)
+    assert not await launches.activate(plan.id, LaunchRules(CAP, None), NOW, 2)
     assert (await desk.find(plan.id)).cancelled == 3
     assert (await desk.launch(*persons(1, 2, 3))).waiting == 3
     await desk.counts_are_true()

@@ -6,7 +6,7 @@ import pytest
 
 from connector.context import Sync
 from connector.domain.results.interview import Interview, Stage, SyncStatus
-from connector.domain.results.transitions import Heard, advance
+from connector.domain.results.transitions import Observation, advance
 from connector.ledger.db.dialect import is_sqlite, sqlite_path
 from connector.ledger.ledger import Book
 from connector.settings.model import Connection
@@ -140,7 +140,7 @@ async def test_an_anonymous_mark_outlives_pruning(
     assert (pruned.status, pruned.reason) == (status, reason)
     whole = facts._replace(anonymous=False, respondent_email=WHO, email_given=True, project_id=None)
     for force in (False, True):
-        heard = Heard(connection=Connection(), interview=whole, at=LATER, given=True, force=force)
+        heard = Observation(connection=Connection(), interview=whole, at=LATER, given=True, force=force)
         after = advance(pruned, heard, str)
         assert after.stage is after.event is after.user_id is None
         assert WHO not in repr(after)

@@ -9,7 +9,7 @@ import pytest
 
 from connector.context import Lease, Outgoing, Sync
 from connector.domain.results.interview import Interview, Stage, SyncStatus
-from connector.domain.results.transitions import Heard, advance
+from connector.domain.results.transitions import Observation, advance
 from connector.errors import Conflict
 from connector.ledger.ledger import Book
 from connector.settings.model import Connection
@@ -205,7 +205,7 @@ async def test_found_anonymous_in_flight_forgets_who_it_was(book: Book, lease: L
 
 async def hear(book: Book, **told: Any) -> None:
     """Let a webhook tell something of the interview."""
-    heard = Heard(
+    heard = Observation(
         connection=Connection(koji_project_id="ours"), interview=Interview("int_1", **told), at=NOW + 1
     )
     await book.revise(

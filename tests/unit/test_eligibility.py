@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from connector.domain.launches.compact_set import CompactSet
 from connector.domain.launches.eligibility import (
     MOST_EXAMPLES,
+    LaunchRules,
     Member,
-    Rules,
     Selection,
     SkipReason,
     Standing,
@@ -24,7 +24,7 @@ from connector.domain.launches.eligibility import (
 
 NOW = 1_790_000_000_000
 DAY = 86_400_000
-NEVER = Rules(1_000, None)
+NEVER = LaunchRules(1_000, None)
 
 
 def key(alias: str) -> int:
@@ -79,7 +79,7 @@ class TestReasons:
     def test_the_first_that_applies(self) -> None:
         nobody = Member(None, None, "x")
         other, third = Member("u-2", None, None), Member("u-3", None, None)
-        plan = select([nobody, ADA, ADA, other, third], known(ADA, NOW), Rules(1, None), NOW, key=key)
+        plan = select([nobody, ADA, ADA, other, third], known(ADA, NOW), LaunchRules(1, None), NOW, key=key)
         assert plan.invited == [other]
         assert plan.skipped == {
             SkipReason.NO_IDENTIFIER: 1,
@@ -98,7 +98,7 @@ class TestReasons:
         ],
     )
     def test_asking_again(self, days: int | None, ago: int, reason: SkipReason | None) -> None:
-        plan = select([ADA], known(ADA, NOW - ago * DAY), Rules(9, days), NOW, key=key)
+        plan = select([ADA], known(ADA, NOW - ago * DAY), LaunchRules(9, days), NOW, key=key)
         assert (plan.skipped == {reason: 1}) if reason else plan.invited == [ADA]
 
     def test_somebody_who_is_known_and_free_is_invited(self) -> None:
@@ -119,7 +119,7 @@ class TestReasons:
 
     def test_examples_are_few_and_name_user_ids_only(self) -> None:
         rows = [Member(None, "x@example.com", None), *(Member(f"u-{n}", None, None) for n in range(200))]
-        plan = select(rows, {}, Rules(0, None), NOW, key=key)
+        plan = select(rows, {}, LaunchRules(0, None), NOW, key=key)
         assert len(plan.examples) == MOST_EXAMPLES
         assert all(who.startswith("u-") for who, _ in plan.examples)
 
@@ -139,7 +139,7 @@ def test_counts_order_and_caps(
         if at in taken
         for alias in aliases(one)
     }
-    plan = select(rows, history, Rules(limit, days), NOW, key=key)
+    plan = select(rows, history, LaunchRules(limit, days), NOW, key=key)
     assert plan.total == len(rows) == len(plan.invited) + plan.skipped.total()
     assert len(plan.invited) <= limit
     positions = [rows.index(one) for one in plan.invited]
@@ -154,8 +154,8 @@ def test_counts_order_and_caps(
 
 @given(MEMBERS, st.integers(1, 7), st.integers(0, 30))
 def test_piece_by_piece_is_the_same_as_at_once(rows: list[Member], size: int, limit: int) -> None:
-    whole = select(rows, {}, Rules(limit, None), NOW, key=key)
-    selection = Selection(Rules(limit, None), NOW, CompactSet())
+    whole = select(rows, {}, LaunchRules(limit, None), NOW, key=key)
+    selection = Selection(LaunchRules(limit, None), NOW, CompactSet())
     keyed = [(one, tuple(map(key, aliases(one)))) for one in rows]
     pieces = [keyed[at : at + size] for at in range(0, len(keyed), size)]
     choices = [choice for piece in pieces for choice in selection.take(piece, [()] * len(piece))]

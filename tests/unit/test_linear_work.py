@@ -21,7 +21,7 @@ from connector.http.webhooks.koji import _parse
 from connector.log import Scrubber
 from connector.operations import OPERATIONS
 from connector.operations.backfill_interviews import BackfillInput, _rows
-from connector.security.webhook_signature import SCHEMES, Refused, verify
+from connector.security.webhook_signature import SCHEMES, SignatureRefused, verify
 from connector.service.input.coerce import fit
 from connector.service.input.validate import validate
 
@@ -241,7 +241,7 @@ def test_headers_of_a_signature(name: str, scheme: str) -> None:
             b"{}", headers, keys=[b"key"], scheme=scheme, header=None, tolerance_seconds=300, now=0
         )
 
-    assert isinstance(work(10)(), Refused)
+    assert isinstance(work(10)(), SignatureRefused)
     assert_linear(work, 250)
 
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from connector.clock import SystemClock
 from connector.context import Ledger
-from connector.workers.base import Lane
+from connector.workers.base import Worker
 from connector.workers.runner import Runner
 
 
@@ -28,7 +28,7 @@ class Idle:
 async def test_a_wake_does_not_make_it_ask_without_rest() -> None:
     ledger = OwnedElsewhere()
     runner = Runner(cast("Ledger", ledger), SystemClock(), asyncio.Event())
-    runner.start([cast("Lane", Idle())])
+    runner.start([cast("Worker", Idle())])
     for _ in range(3):
         runner.wake("koji")
         await asyncio.sleep(0.05)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from connector.security.webhook_signature import (
     SCHEMES,
     Headers,
-    Refused,
+    SignatureRefused,
     Verified,
     signing_keys,
     verify,
@@ -54,7 +54,7 @@ def check(
     tolerance: int = 300,
     body: bytes = BODY,
     now: float = NOW,
-) -> Verified | Refused:
+) -> Verified | SignatureRefused:
     return verify(
         body, headers, keys=keys, scheme=scheme, header=header, tolerance_seconds=tolerance, now=now
     )
@@ -115,15 +115,15 @@ def test_no_byte_of_the_body_may_change(
     body = bytearray(BODY)
     body[at] ^= flip
     found = check(headers, body=bytes(body))
-    assert isinstance(found, Refused)
+    assert isinstance(found, SignatureRefused)
     assert found.attempts
     assert not found.stale
 
 
 @pytest.mark.parametrize(("headers", "scheme", "timestamp"), CASES)
 def test_another_key_does_not_do(headers: Headers, scheme: str, timestamp: int | None) -> None:
-    assert isinstance(check(headers, keys=(b"another secret",)), Refused)
-    assert isinstance(check(headers, keys=()), Refused)
+    assert isinstance(check(headers, keys=(b"another secret",)), SignatureRefused)
+    assert isinstance(check(headers, keys=()), SignatureRefused)
 
 
 def test_the_key_that_matched_is_named() -> None:
@@ -135,7 +135,7 @@ def test_the_key_that_matched_is_named() -> None:
 def test_a_pinned_header_is_the_only_one_looked_at() -> None:
     headers = [(b"x-other", HEX), (b"X-Koji-Signature", b"0" * 64)]
     found = check(headers, header="x-koji-signature")
-    assert isinstance(found, Refused)
+    assert isinstance(found, SignatureRefused)
     assert [attempt.header for attempt in found.attempts] == ["x-koji-signature"]
 
 
@@ -162,7 +162,7 @@ def test_every_occurrence_of_a_pinned_header_is_tried() -> None:
 )
 def test_a_refusal_says_why_in_words(headers: Headers, why: str) -> None:
     found = check(headers, header="x-sig")
-    assert isinstance(found, Refused)
+    assert isinstance(found, SignatureRefused)
     assert [attempt.why for attempt in found.attempts] == [why]
 
 
@@ -176,7 +176,7 @@ def test_a_refusal_says_why_in_words(headers: Headers, why: str) -> None:
 @pytest.mark.parametrize("sign", [lambda at: [(b"x-sig", timestamped(at))], standard])
 def test_a_true_but_stale_signature_is_refused(sign: Callable[[int], Headers], age: int, why: str) -> None:
     found = check(sign(int(NOW) - age))
-    assert isinstance(found, Refused)
+    assert isinstance(found, SignatureRefused)
     assert found.stale
     assert [attempt.why for attempt in found.attempts] == [why]
 
@@ -192,7 +192,7 @@ def test_tolerance_zero_turns_the_check_off() -> None:
 
 def test_an_old_forgery_is_not_called_stale() -> None:
     found = check([(b"x-sig", b"t=1,v1=" + b"0" * 64)])
-    assert isinstance(found, Refused)
+    assert isinstance(found, SignatureRefused)
     assert not found.stale
 
 
@@ -205,7 +205,7 @@ def test_a_whsec_secret_counts_literally_and_decoded() -> None:
 
 def test_an_empty_secret_opens_nothing() -> None:
     assert signing_keys(["", "whsec_"]) == (b"whsec_",)
-    assert isinstance(check([(b"x-sig", mac(BODY, b"").hex().encode())], keys=(b"",)), Refused)
+    assert isinstance(check([(b"x-sig", mac(BODY, b"").hex().encode())], keys=(b"",)), SignatureRefused)
 
 
 def test_work_is_bounded_whatever_is_sent() -> None:
@@ -215,7 +215,7 @@ def test_work_is_bounded_whatever_is_sent() -> None:
     started = time.process_time()
     found = check(headers, body=body)
     assert time.process_time() - started < 1
-    assert isinstance(found, Refused)
+    assert isinstance(found, SignatureRefused)
     assert len(found.attempts) == 9
     assert found.attempts[-1].why.startswith("not tried")
 

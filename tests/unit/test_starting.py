@@ -13,10 +13,10 @@ from connector.domain.launches.credits import cost, day_of, next_day
 from connector.domain.launches.launch import (
     Invitation,
     InvitationState,
+    KojiStart,
     Launch,
     LaunchOptions,
     LaunchStatus,
-    Started,
 )
 from connector.domain.launches.respondent_link import fill, needs
 from connector.domain.launches.start import (
@@ -118,7 +118,7 @@ class TestLinks:
 class TestHanded:
     def test_kojis_own_link_counts_first(self) -> None:
         connection = Connection(koji_project_id="p", koji_complete_after_hours=48)
-        answer = Started("int_1", "st_1", "https://koji.so/i/1")
+        answer = KojiStart("int_1", "st_1", "https://koji.so/i/1")
         got = handed(connection, a_launch(), an_invitation(), answer, NOW)
         assert (got.link, got.due, got.complete_due) == ("https://koji.so/i/1", NOW + HOUR, NOW + 48 * HOUR)
 
@@ -127,7 +127,7 @@ class TestHanded:
             Connection(koji_complete_after_hours=1),
             a_launch(),
             an_invitation(),
-            Started(None, None, None),
+            KojiStart(None, None, None),
             NOW,
         )
         assert (got.interview_id, got.due, got.complete_due) == (None, NOW + 30 * DAY, None)

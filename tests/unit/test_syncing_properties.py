@@ -10,10 +10,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from pydantic import SecretStr
 
 from connector.context import Sync
-from connector.domain.results.anonymity import is_nobodys, without_person
+from connector.domain.results.anonymity import is_anonymous_or_erased, without_person
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.transitions import (
-    Heard,
+    Observation,
     Verdict,
     advance,
     decide,
@@ -119,7 +119,7 @@ class Story(RuleBasedStateMachine):
         self.at += 1
         null = interview.email_given and interview.respondent_email is None
         self.marked |= interview.anonymous or (null and self.connection.connector_null_email_is_anonymous)
-        heard = Heard(connection=self.connection, interview=interview, at=self.at, **how)
+        heard = Observation(connection=self.connection, interview=interview, at=self.at, **how)
         self.become(advance(self.sync, heard, hash_user))
 
     def become(self, after: Sync) -> None:
@@ -226,7 +226,7 @@ class Story(RuleBasedStateMachine):
             if sync.status is not SyncStatus.SYNCED:
                 status = SyncStatus.FAILED if outcome == "rejected" else SyncStatus.PENDING
                 after = after._replace(status=status, reason=outcome)
-        if sync.event is None or is_nobodys(after.reason, after.facts):
+        if sync.event is None or is_anonymous_or_erased(after.reason, after.facts):
             after = without_person(after)
         if after.status is SyncStatus.SKIPPED and after.unknown_since is None:
             after = after._replace(user_id=None, user_hash=None, identify=None, event=None, frozen_at=None)
@@ -238,7 +238,11 @@ class Story(RuleBasedStateMachine):
         """Do what the book does with old syncs; months pass, Amplitude has forgotten the insert ids."""
         assert self.sync is not None
         self.perhaps_counted.clear()
-        mark = Interview("int_1", anonymous=True) if is_nobodys(self.sync.reason, self.sync.facts) else None
+        mark = (
+            Interview("int_1", anonymous=True)
+            if is_anonymous_or_erased(self.sync.reason, self.sync.facts)
+            else None
+        )
         self.sync = self.sync._replace(
             facts=mark, user_id=None, identify=None, event=None, attempts=(), pruned_at=self.at
         )

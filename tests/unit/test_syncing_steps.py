@@ -9,10 +9,10 @@ import pytest
 from pydantic import SecretStr
 
 from connector.context import Sync
-from connector.domain.results.anonymity import is_nobodys
+from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.transitions import (
-    Heard,
+    Observation,
     advance,
     heard_from_read,
     merge,
@@ -46,7 +46,7 @@ def hear(
     connection: Connection = CONNECTION,
     **how: Any,
 ) -> Sync:
-    return advance(sync, Heard(connection=connection, interview=interview, at=at, **how), str.upper)
+    return advance(sync, Observation(connection=connection, interview=interview, at=at, **how), str.upper)
 
 
 def again(sync: Sync, *, force: bool = False, connection: Connection = CONNECTION) -> Sync:
@@ -70,7 +70,11 @@ def synced(**changes: Any) -> Sync:
 
 
 def pruned(sync: Sync) -> Sync:
-    mark = Interview(sync.interview_id, anonymous=True) if is_nobodys(sync.reason, sync.facts) else None
+    mark = (
+        Interview(sync.interview_id, anonymous=True)
+        if is_anonymous_or_erased(sync.reason, sync.facts)
+        else None
+    )
     return sync._replace(facts=mark, user_id=None, identify=None, event=None, attempts=(), pruned_at=5_000)
 
 

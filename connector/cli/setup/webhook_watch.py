@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from connector.cli.terminal import PROGRAM, say
-from connector.context import Context, Delivery
+from connector.context import Context, InboundWebhook
 from connector.domain.results.interview import SyncStatus
 from connector.operations.check_connection import CHECK_CONNECTION
 from connector.service.execution.operation import Input
@@ -29,7 +29,7 @@ async def watch(ctx: Context, since: int) -> None:
         await asyncio.sleep(_LOOK_EVERY)
 
 
-async def _tell(ctx: Context, delivery: Delivery) -> None:
+async def _tell(ctx: Context, delivery: InboundWebhook) -> None:
     what = delivery.event or "A webhook without an event name"
     say(f"{what} came, signed in the header {delivery.header} ({delivery.scheme}), on {delivery.connection}.")
     if delivery.interview_id is None:

@@ -46,7 +46,7 @@ class Hook(NamedTuple):
     created_at: int
 
 
-class Delivery(NamedTuple):
+class HookDelivery(NamedTuple):
     """One event on its way to one hook. `state`: waiting, delivered or failed; `outcome`: the last."""
 
     number: int
@@ -58,7 +58,7 @@ class Delivery(NamedTuple):
     updated_at: int
 
 
-class Settled(NamedTuple):
+class DeliveryOutcome(NamedTuple):
     """What became of a try: `due` (ms) is when it is tried again, None when it has ended."""
 
     number: int
@@ -96,15 +96,15 @@ class Hooks(Protocol):
         """Return when the next delivery is due (ms)."""
         ...
 
-    async def due_for(self, hook_id: str, now: int, limit: int) -> list[Delivery]:
+    async def due_for(self, hook_id: str, now: int, limit: int) -> list[HookDelivery]:
         """Return what is due to one subscription, in the order in which it happened."""
         ...
 
-    async def settle(self, lease: Lease, settled: Sequence[Settled], now: int) -> None:
+    async def settle(self, lease: Lease, settled: Sequence[DeliveryOutcome], now: int) -> None:
         """Store what became of tries."""
         ...
 
-    async def deliveries(self, connections: Sequence[str], hook_id: str, limit: int) -> list[Delivery]:
+    async def deliveries(self, connections: Sequence[str], hook_id: str, limit: int) -> list[HookDelivery]:
         """Return the newest deliveries of a subscription, newest first."""
         ...
 

@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 from connector.text.values import text
 
 MOST_EXAMPLES = 100
-FORGOTTEN = 0
+ERASED_PERSON = 0
 """The person behind every alias of everybody who was forgotten."""
 _DAY = 86_400_000
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
@@ -54,7 +54,7 @@ Known = tuple[Standing | None, ...]
 """What is known of a row: nothing, one standing where all its aliases are one person, or one for each."""
 
 
-class Rules(NamedTuple):
+class LaunchRules(NamedTuple):
     """How many may be invited, and after how many days somebody may be asked again (None: never)."""
 
     limit: int
@@ -140,7 +140,7 @@ def same_email(address: str) -> str:
 class Selection:
     """Decides over a cohort row by row, in its order; `seen` remembers the rows before."""
 
-    def __init__(self, rules: Rules, now: int, seen: Seen | None = None) -> None:
+    def __init__(self, rules: LaunchRules, now: int, seen: Seen | None = None) -> None:
         self._rules = rules
         self._now = now
         self._seen = seen if seen is not None else _Seen()
@@ -160,7 +160,7 @@ class Selection:
         for one in known:
             if one is None:
                 continue
-            if one.person == FORGOTTEN:
+            if one.person == ERASED_PERSON:
                 forgotten = True
             elif one.person not in marks:  # two rows that share no alias are one person when the book says so
                 marks = (*marks, one.person)
@@ -179,7 +179,7 @@ class Selection:
         return None
 
 
-def held(taken_at: int, rules: Rules, now: int) -> SkipReason | None:
+def held(taken_at: int, rules: LaunchRules, now: int) -> SkipReason | None:
     """Return why somebody who was last invited at that time may not be invited now, or None."""
     if rules.reinvite_after_days is None:
         return SkipReason.ALREADY
@@ -189,7 +189,7 @@ def held(taken_at: int, rules: Rules, now: int) -> SkipReason | None:
 def select(
     members: Iterable[Member],
     history: Mapping[int, Standing],
-    rules: Rules,
+    rules: LaunchRules,
     now: int,
     *,
     key: Callable[[str], int] = hash,

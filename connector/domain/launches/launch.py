@@ -54,7 +54,7 @@ class Cohort:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class KojiStart:
     """What Koji answered to a start. Only the interview id is documented."""
 
     interview_id: str | None
@@ -188,7 +188,7 @@ class Invited(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Handed:
+class StartResult:
     """What a start gave a person; `session_token` is plain, `due` and `complete_due` as in `Invitation`."""
 
     interview_id: str | None

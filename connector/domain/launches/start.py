@@ -6,10 +6,10 @@ from typing import Any
 
 from connector.domain.launches import respondent_link
 from connector.domain.launches.launch import (
-    Handed,
     Invitation,
+    KojiStart,
     Launch,
-    Started,
+    StartResult,
 )
 from connector.settings.model import Connection
 
@@ -80,13 +80,13 @@ def people_a_day(connection: Connection, launch: Launch) -> int | None:
 
 
 def handed(
-    connection: Connection, launch: Launch, invitation: Invitation, answer: Started, now: int
-) -> Handed:
+    connection: Connection, launch: Launch, invitation: Invitation, answer: KojiStart, now: int
+) -> StartResult:
     """Return what a person is handed after Koji's answer: its link, else that of the template."""
     link = answer.link or link_of(connection, launch, invitation, answer.interview_id)
     hours = connection.koji_complete_after_hours
     ends = hours is not None and answer.session_token is not None
-    return Handed(
+    return StartResult(
         interview_id=answer.interview_id,
         link=link,
         session_token=answer.session_token,
@@ -95,10 +95,12 @@ def handed(
     )
 
 
-def handed_a_link(connection: Connection, launch: Launch, invitation: Invitation, now: int) -> Handed:
+def handed_a_link(connection: Connection, launch: Launch, invitation: Invitation, now: int) -> StartResult:
     """Return what a person is handed without any call to Koji."""
     link = link_of(connection, launch, invitation, None)
-    return Handed(interview_id=None, link=link, session_token=None, due=now + SCHEDULE[-1], complete_due=None)
+    return StartResult(
+        interview_id=None, link=link, session_token=None, due=now + SCHEDULE[-1], complete_due=None
+    )
 
 
 def next_poll(invitation: Invitation) -> int | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from connector.context import Lease
 
 
-class Forgetting(NamedTuple):
+class Erasure(NamedTuple):
     """How far it is. `counts` tell what was erased, by place; `interviews` are Koji's ids."""
 
     run_id: str
@@ -34,14 +34,14 @@ class Forgetting(NamedTuple):
     interviews: Sequence[str]
 
 
-def done(one: Forgetting) -> list[tuple[str, str]]:
+def done(one: Erasure) -> list[tuple[str, str]]:
     """Return (place, what was done there)."""
     told = [(name, words, one.counts.get(name, 0)) for name, words in _DONE.items()]
     erased = [(place, words.format(n=n)) for place, words, n in told if n]
     return [*erased, ("suppression", "kept out of invitations and writes from now on, by keyed hashes")]
 
 
-def left_to_people(one: Forgetting, other_connections: Sequence[str]) -> list[str]:
+def left_to_people(one: Erasure, other_connections: Sequence[str]) -> list[str]:
     """Return what this connector cannot or must not do."""
     ids = ", ".join(one.interviews)
     count = one.counts.get
@@ -74,7 +74,7 @@ class Unset(NamedTuple):
     at: int
 
 
-class Rules(NamedTuple):
+class ErasureRules(NamedTuple):
     """What the settings say; `can_unset` when Amplitude can be written to."""
 
     trust_external_id: bool
@@ -82,9 +82,9 @@ class Rules(NamedTuple):
     min_id_length: int
 
 
-def rules_of(connection: Connection) -> Rules:
+def rules_of(connection: Connection) -> ErasureRules:
     """Return what the settings of a connection say."""
-    return Rules(
+    return ErasureRules(
         connection.connector_trust_external_id,
         connection.amplitude_api_key is not None,
         connection.amplitude_min_id_length,
@@ -94,11 +94,11 @@ def rules_of(connection: Connection) -> Rules:
 class Forgettings(Protocol):
     """The people who are forgotten. Every method raises `StoreUnavailable`."""
 
-    async def begin(self, run_id: str, connection: str, whom: Member, rules: Rules, now: int) -> None:
+    async def begin(self, run_id: str, connection: str, whom: Member, rules: ErasureRules, now: int) -> None:
         """Keep a person out from now on, erase what is not in flight, and remember the rest to be done."""
         ...
 
-    async def find(self, run_id: str) -> Forgetting | None:
+    async def find(self, run_id: str) -> Erasure | None:
         """Return how far a forgetting is."""
         ...
 
@@ -106,7 +106,7 @@ class Forgettings(Protocol):
         """Return when the next forgetting of connections is to be looked at again (ms)."""
         ...
 
-    async def go_on(self, lease: Lease, rules: Mapping[str, Rules], now: int) -> None:
+    async def go_on(self, lease: Lease, rules: Mapping[str, ErasureRules], now: int) -> None:
         """Erase what is no longer in flight of the longest due; `rules` are by connection."""
         ...
 

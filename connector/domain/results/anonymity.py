@@ -10,7 +10,7 @@ DAY = 86_400_000
 _SAFE_IN_ATTEMPTS = ("at", "outcome", "status", "identify")
 
 
-def is_nobodys(reason: str | None, facts: Interview | None) -> bool:
+def is_anonymous_or_erased(reason: str | None, facts: Interview | None) -> bool:
     """Tell whether an interview is anonymous or its respondent was forgotten, by its mark or its skip."""
     if reason in (ANONYMOUS, SUPPRESSED):
         return True
@@ -42,7 +42,7 @@ def without_person(sync: Sync) -> Sync:
         unknown_since=to_the_day(sync.unknown_since),
         facts=None
         if facts is None
-        else facts.nobodys()._replace(
+        else facts.without_respondent()._replace(
             completed_at=to_the_day(facts.completed_at), occurred_at=to_the_day(facts.occurred_at)
         ),
         user_id=None,

@@ -47,7 +47,7 @@ class Interview(NamedTuple):
     over: bool = False
     suppressed: bool = False
 
-    def nobodys(self) -> Interview:
+    def without_respondent(self) -> Interview:
         """Return it without what tells, or leads to, who the respondent is."""
         return self._replace(
             respondent_email=None,
@@ -65,7 +65,7 @@ class Interview(NamedTuple):
         bare = Interview(self.interview_id, anonymous=self.anonymous, project_id=self.project_id)
         return bare._replace(suppressed=True)
 
-    def told(self) -> dict[str, Any]:
+    def known_fields(self) -> dict[str, Any]:
         """Return what differs from its default."""
         return {
             name: value

@@ -13,7 +13,7 @@ from connector.settings.model import Connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class Observation:
     """Something that was told about an interview.
 
     `read` says that Koji itself was read, `given` that a caller vouches for the values, `force` that the
@@ -42,7 +42,9 @@ class Heard:
         return (self.connection.name, self.interview.interview_id)
 
 
-def heard_from_read(connection: Connection, interview_id: str, body: Mapping[str, Any], at: int) -> Heard:
+def heard_from_read(
+    connection: Connection, interview_id: str, body: Mapping[str, Any], at: int
+) -> Observation:
     """Return what Koji answered to a read. A time in it other than the completion's is no webhook's time."""
     interview = read_interview(
         body,
@@ -51,7 +53,9 @@ def heard_from_read(connection: Connection, interview_id: str, body: Mapping[str
         aliases=connection.koji_field_aliases,
         project_id=connection.koji_project_id,
     )
-    return Heard(connection=connection, interview=interview._replace(occurred_at=None), at=at, read=True)
+    return Observation(
+        connection=connection, interview=interview._replace(occurred_at=None), at=at, read=True
+    )
 
 
 def merge(old: Interview | None, new: Interview) -> Interview:
@@ -67,11 +71,11 @@ def merge(old: Interview | None, new: Interview) -> Interview:
         return merged.forgotten()
     if not merged.ready and merged.themes and merged.quality_score is not None:
         merged = merged._replace(ready=True)
-    return merged.nobodys() if merged.anonymous else merged
+    return merged.without_respondent() if merged.anonymous else merged
 
 
 def _over(old: Interview, new: Interview) -> Interview:
-    told = new.told()
+    told = new.known_fields()
     if new.email_given:
         told["respondent_email"] = new.respondent_email
     if not new.themes and old.themes:

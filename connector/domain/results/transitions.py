@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from connector.context import Sync
 from connector.domain.results import mapping
-from connector.domain.results.anonymity import is_nobodys, without_person
+from connector.domain.results.anonymity import is_anonymous_or_erased, without_person
 from connector.domain.results.decision import (
     OTHER_PROJECT,
     SUPPRESSED,
@@ -20,12 +20,12 @@ from connector.domain.results.decision import (
     decide,
 )
 from connector.domain.results.interview import Interview, Stage, SyncStatus
-from connector.domain.results.observation import Heard, heard_from_read, merge
+from connector.domain.results.observation import Observation, heard_from_read, merge
 from connector.settings.model import Connection
 
 __all__ = [
     "Decision",
-    "Heard",
+    "Observation",
     "Verdict",
     "advance",
     "completion",
@@ -49,7 +49,7 @@ def read_delay(reads: int) -> int:
     return int(min(_FIRST_READ_DELAY * 1.5 ** min(reads, 20), _LONGEST_READ_DELAY))
 
 
-def advance(sync: Sync | None, heard: Heard, hash_user: HashUser) -> Sync:
+def advance(sync: Sync | None, heard: Observation, hash_user: HashUser) -> Sync:
     """Return the next state of a sync after `heard`.
 
     What Amplitude accepted stays; what was sent, or may have been, keeps its body; a reason to skip stops
@@ -72,7 +72,7 @@ def advance(sync: Sync | None, heard: Heard, hash_user: HashUser) -> Sync:
     return _step(sync, heard, hash_user)
 
 
-def _first(heard: Heard, interview: Interview) -> Sync:
+def _first(heard: Observation, interview: Interview) -> Sync:
     return Sync(
         connection=heard.connection.name,
         interview_id=interview.interview_id,
@@ -96,7 +96,7 @@ def _marked_after(sync: Sync, at: int) -> Sync:
     return without_person(sync._replace(facts=merge(sync.facts, mark), updated_at=at))
 
 
-def _step(sync: Sync, heard: Heard, hash_user: HashUser) -> Sync:
+def _step(sync: Sync, heard: Observation, hash_user: HashUser) -> Sync:
     assert sync.facts is not None  # noqa: S101 - advance has just set it
     closed = sync.facts.anonymous or sync.facts.suppressed
     readable = heard.connection.koji_api_key is not None and not closed
@@ -138,7 +138,7 @@ def _waited_since(sync: Sync, now: int) -> int:
 
 def _skipped(sync: Sync, reason: str | None) -> Sync:
     assert sync.facts is not None  # noqa: S101 - a decision was made over it
-    if is_nobodys(reason, sync.facts):
+    if is_anonymous_or_erased(reason, sync.facts):
         sync = without_person(sync)
     ended = sync._replace(stage=None, due=None, force=False)
     if sync.status is SyncStatus.SYNCED:
@@ -163,7 +163,7 @@ def _is_frozen(sync: Sync) -> bool:
     return sync.frozen_at is not None and sync.event is not None
 
 
-def _pending(sync: Sync, decision: Decision, heard: Heard) -> Sync:
+def _pending(sync: Sync, decision: Decision, heard: Observation) -> Sync:
     if sync.status is SyncStatus.SYNCED and heard.connection.koji_api_key is None:
         return sync._replace(stage=None, due=None, force=False)
     if _is_frozen(sync) and heard.again:
@@ -173,7 +173,7 @@ def _pending(sync: Sync, decision: Decision, heard: Heard) -> Sync:
     return _reading(sync, decision.reason, heard)
 
 
-def _reading(sync: Sync, reason: str | None, heard: Heard) -> Sync:
+def _reading(sync: Sync, reason: str | None, heard: Observation) -> Sync:
     accepted = sync.status is SyncStatus.SYNCED
     configured = heard.connection.koji_api_key is not None
     waiting = reason if configured else "not_configured"
@@ -185,7 +185,7 @@ def _reading(sync: Sync, reason: str | None, heard: Heard) -> Sync:
     )
 
 
-def _sendable(sync: Sync, decision: Decision, heard: Heard, hash_user: HashUser) -> Sync:
+def _sendable(sync: Sync, decision: Decision, heard: Observation, hash_user: HashUser) -> Sync:
     corrected = sync.force or (heard.given and sync.status is SyncStatus.FAILED)
     if _is_frozen(sync) and (not corrected or _perhaps_accepted(sync)):
         return sync if sync.stage is Stage.SEND or _stays_failed(sync, heard) else _resent(sync, heard)
@@ -197,7 +197,7 @@ def _sendable(sync: Sync, decision: Decision, heard: Heard, hash_user: HashUser)
     return _sent_anew(sync, decision, heard, hash_user)
 
 
-def _stays_failed(sync: Sync, heard: Heard) -> bool:
+def _stays_failed(sync: Sync, heard: Observation) -> bool:
     if sync.status is not SyncStatus.FAILED or sync.force:
         return False
     return sync.reason == "outcome_unknown" or not (heard.again or heard.given)
@@ -211,7 +211,7 @@ def _failed(sync: Sync, decision: Decision) -> Sync:
     return ended if _perhaps_accepted(sync) else _unsent(ended)._replace(user_id=decision.user_id)
 
 
-def _resent(sync: Sync, heard: Heard) -> Sync:
+def _resent(sync: Sync, heard: Observation) -> Sync:
     """Send what was sent before, as it was."""
     accepted = sync.status is SyncStatus.SYNCED
     return sync._replace(
@@ -224,7 +224,7 @@ def _resent(sync: Sync, heard: Heard) -> Sync:
     )
 
 
-def _sent_anew(sync: Sync, decision: Decision, heard: Heard, hash_user: HashUser) -> Sync:
+def _sent_anew(sync: Sync, decision: Decision, heard: Observation, hash_user: HashUser) -> Sync:
     assert sync.facts is not None  # noqa: S101 - a decision was made over it
     assert decision.user_id is not None  # noqa: S101 - SYNC has one
     accepted = sync.status is SyncStatus.SYNCED
@@ -263,7 +263,7 @@ def replay(sync: Sync, connection: Connection, now: int, hash_user: HashUser, *,
     decided over anew. One whose outcome nobody knows goes out again only with `force`, because it may count
     twice once Amplitude has forgotten the first.
     """
-    heard = Heard(
+    heard = Observation(
         connection=connection,
         interview=sync.facts or Interview(sync.interview_id),
         at=now,

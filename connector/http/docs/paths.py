@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from connector.domain.events.event import EventType
 from connector.http.docs.schema import REF, nullable
 from connector.http.hooks import (
-    Delivery,
+    DeliveryOutput,
     Replayed,
     Subscribe,
     Subscribed,
@@ -58,7 +58,9 @@ def beside() -> dict[str, Any]:
             "delete": _call("unsubscribe", "End a subscription", {"200": _NOTHING}, [hook]),
         },
         "/hooks/{hook_id}/deliveries": {
-            "get": _call("list_deliveries", "The newest deliveries", {"200": _array(_of(Delivery))}, [hook]),
+            "get": _call(
+                "list_deliveries", "The newest deliveries", {"200": _array(_of(DeliveryOutput))}, [hook]
+            ),
         },
         "/hooks/{hook_id}/replay": {
             "post": _call("replay_deliveries", "Send failed ones again", {"200": _of(Replayed)}, [hook]),

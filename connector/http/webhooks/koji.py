@@ -11,13 +11,13 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from connector.context import Context, Delivery
+from connector.context import Context, InboundWebhook
 from connector.domain.results.koji_fields import Envelope, read_envelope
 from connector.errors import StoreUnavailable
 from connector.http.webhooks.receiver import Exchange, Headers
 from connector.http.webhooks.rejections import Refusals
 from connector.security.webhook_signature import (
-    Refused,
+    SignatureRefused,
     Verified,
     signing_keys,
     verify,
@@ -143,9 +143,9 @@ class KojiWebhook:
 
     def _verify(
         self, headers: Headers, path: str | None, body: bytes, now: int
-    ) -> tuple[Connection, Verified] | list[Refused]:
+    ) -> tuple[Connection, Verified] | list[SignatureRefused]:
         """Return the first connection one of whose secrets made the signature, or why none did."""
-        refused: list[Refused] = []
+        refused: list[SignatureRefused] = []
         for name in self._asked(path):
             connection = self._connections[name]
             result = verify(
@@ -175,7 +175,7 @@ class KojiWebhook:
         return sharing.get(path or DEFAULT_CONNECTION, matched)
 
     async def _refuse(
-        self, exchange: Exchange, path: str | None, body: bytes, parsed: Any, refused: list[Refused]
+        self, exchange: Exchange, path: str | None, body: bytes, parsed: Any, refused: list[SignatureRefused]
     ) -> None:
         assert self._refusals is not None  # noqa: S101 - `open` was called
         if self._is_ping(parsed, exchange.headers, path):
@@ -219,10 +219,10 @@ def _is_noise(parsed: Any, envelope: Envelope) -> bool:
 
 def _delivery(
     connection: Connection, envelope: Envelope, signature: Verified, headers: Headers, body: bytes, now: int
-) -> Delivery:
+) -> InboundWebhook:
     webhook_id = next((value for key, value in headers if key in _ID_HEADERS), None)
     event = (envelope.event or "")[:_LONGEST_NAME]
-    return Delivery(
+    return InboundWebhook(
         connection=connection.name,
         received_at=now,
         source="webhook",

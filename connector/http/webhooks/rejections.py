@@ -12,7 +12,7 @@ import structlog
 
 from connector.context import Clock, Ledger
 from connector.errors import StoreUnavailable
-from connector.security.webhook_signature import Refused
+from connector.security.webhook_signature import SignatureRefused
 
 _KEPT = {"refused": 5, "ping": 1}
 _AT_MOST_EVERY = 1_000
@@ -46,7 +46,7 @@ class Refusals:
         connection: str,
         headers: list[tuple[bytes, bytes]],
         size: int,
-        refused: list[Refused],
+        refused: list[SignatureRefused],
         *,
         configured: bool,
     ) -> None:

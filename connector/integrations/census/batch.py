@@ -15,7 +15,7 @@ Action = Literal["write", "delete"]
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class CensusBatch:
     """Rows of one object, and which field names a row."""
 
     of: CensusObject
@@ -40,7 +40,7 @@ class Batch:
         return value if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 
-def read_batch(params: Mapping[str, Any]) -> Batch:
+def read_batch(params: Mapping[str, Any]) -> CensusBatch:
     """Return the batch. Raises `InvalidInput` when it cannot be meant, so that no row of it is touched."""
     plan = params.get("sync_plan")
     if not isinstance(plan, dict):
@@ -53,7 +53,7 @@ def read_batch(params: Mapping[str, Any]) -> Batch:
         raise InvalidInput.of(
             "records", f"are more than {MOST_RECORDS}; send them in batches of get_sync_speed's size"
         )
-    return Batch(of, _action(of, plan.get("operation")), _identifier(of, plan.get("schema")), records)
+    return CensusBatch(of, _action(of, plan.get("operation")), _identifier(of, plan.get("schema")), records)
 
 
 def object_of(holder: Mapping[str, Any]) -> CensusObject:

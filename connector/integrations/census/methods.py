@@ -9,7 +9,7 @@ from typing import Any
 
 from connector.context import Context
 from connector.errors import ConnectorError, Forbidden, NotFound
-from connector.integrations.census.batch import Batch, object_of, read_batch
+from connector.integrations.census.batch import CensusBatch, object_of, read_batch
 from connector.integrations.census.objects import OBJECTS
 from connector.integrations.census.rows import Rows
 from connector.integrations.census.rpc import (
@@ -93,7 +93,7 @@ class Methods:
         results = await asyncio.gather(*(rows.run(batch, record) for record in batch.records))
         return {"record_results": results}
 
-    async def _check(self, batch: Batch) -> None:
+    async def _check(self, batch: CensusBatch) -> None:
         """Raise what refuses every row, and leave one entry of it in the audit log."""
         op = CANCEL_LAUNCH if batch.action == "delete" else batch.of.operation
         payload = self._input(op)

@@ -13,7 +13,7 @@ from connector.domain.launches.eligibility import SkipReason, member
 from connector.domain.launches.launch import InvitationState
 from connector.errors import Conflict, ConnectorError, InvalidInput
 from connector.http.middleware import described
-from connector.integrations.census.batch import Batch, done, not_done
+from connector.integrations.census.batch import CensusBatch, done, not_done
 from connector.integrations.census.objects import INVITATION
 from connector.integrations.census.speed import WAIT_SECONDS
 from connector.operations.cancel_launch import CANCEL_LAUNCH
@@ -38,7 +38,7 @@ class Rows:
     connection: str
     named: bool
 
-    async def run(self, batch: Batch, record: Any) -> dict[str, Any]:
+    async def run(self, batch: CensusBatch, record: Any) -> dict[str, Any]:
         """Return the result of a row: done only when what it asks for is stored, however often it comes."""
         name = batch.name_of(record)
         try:
@@ -50,7 +50,7 @@ class Rows:
             refusal = "Something failed here; the log of the connector has it."
         return done(name) if refusal is None else not_done(name, refusal)
 
-    async def _refusal(self, batch: Batch, record: Mapping[str, Any]) -> str | None:
+    async def _refusal(self, batch: CensusBatch, record: Mapping[str, Any]) -> str | None:
         values = {**fit(record, batch.of.operation.input)}
         if self.named and values.get("connection", self.connection) != self.connection:
             raise InvalidInput.of("connection", f"the address of this destination says {self.connection}")
@@ -64,7 +64,7 @@ class Rows:
         values["wait_seconds"] = WAIT_SECONDS
         return _why_not(await self._execute(batch.of.operation, values))
 
-    async def _deleted(self, batch: Batch, values: Mapping[str, Any]) -> str | None:
+    async def _deleted(self, batch: CensusBatch, values: Mapping[str, Any]) -> str | None:
         if batch.of is not INVITATION:
             return "What is in Amplitude stays there; forget_respondent erases a person."
         given = validate(StartInput, values)

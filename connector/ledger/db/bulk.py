@@ -24,7 +24,7 @@ _POSTGRES_ROWS: Final = "(SELECT {picked} FROM jsonb_array_elements(CAST(%(rows)
 _SQLITE_ROWS: Final = "(SELECT {picked} FROM (VALUES {values}))"
 
 
-class Batch:
+class BulkStatement:
     """A statement for both databases, made once.
 
     In `template`, `{names}` stands for the columns, `{rows}` for a derived table of them and `{changes}` for

@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from connector.context import Delivery
+from connector.context import InboundWebhook
 from connector.errors import StoreUnavailable
 from connector.ledger.db.dialect import TryAgainError, is_store_failure, may_try_again
 from connector.ledger.results import inbox
@@ -32,7 +32,7 @@ _GROUP_SIZE = 8 * 1024 * 1024
 _PAUSES = (0.02, 0.1, 0.5)  # seconds before work that another transaction stopped is tried again
 _log = structlog.get_logger(__name__)
 
-Work = Delivery | Callable[[Connection], Any]
+Work = InboundWebhook | Callable[[Connection], Any]
 _Queue = deque[tuple[Work, asyncio.Future[Any]]]
 
 
@@ -65,7 +65,7 @@ class Writer:
         """
         if self._closed:
             raise StoreUnavailable("The store is closed; call again when the connector is up.", retry_after=5)
-        if isinstance(work, Delivery):
+        if isinstance(work, InboundWebhook):
             if self._waiting >= QUEUE_LIMIT or self._size >= QUEUE_SIZE:
                 raise StoreUnavailable(
                     "The store cannot keep up; call again in a few seconds.", retry_after=2
@@ -73,7 +73,7 @@ class Writer:
             self._waiting += 1
             self._size += _size(work)
         future: asyncio.Future[Any] = self._loop.create_future()
-        if isinstance(work, Delivery):
+        if isinstance(work, InboundWebhook):
             self._promised.append((self._loop.time() + ACCEPT_SECONDS, future))
             self._deliveries.append((work, future))
         else:
@@ -149,13 +149,13 @@ class Writer:
 
     def _transaction(self, works: list[Work]) -> list[Any]:
         with self._engine.begin() as connection:
-            deliveries = [work for work in works if isinstance(work, Delivery)]
+            deliveries = [work for work in works if isinstance(work, InboundWebhook)]
             stored = iter(inbox.accept(connection, deliveries) if deliveries else ())
-            return [next(stored) if isinstance(work, Delivery) else work(connection) for work in works]
+            return [next(stored) if isinstance(work, InboundWebhook) else work(connection) for work in works]
 
     def _answer(self, works: list[Work], futures: list[asyncio.Future[Any]], results: list[Any]) -> None:
         for work, future, result in zip(works, futures, results, strict=True):
-            if isinstance(work, Delivery):
+            if isinstance(work, InboundWebhook):
                 self._waiting -= 1
                 self._size -= _size(work)
             if future.done():
@@ -167,7 +167,7 @@ class Writer:
 
 
 def _size(work: Work) -> int:
-    return len(work.body or "") if isinstance(work, Delivery) else 0
+    return len(work.body or "") if isinstance(work, InboundWebhook) else 0
 
 
 def _told(error: Exception) -> Exception:

@@ -12,11 +12,11 @@ from connector.domain.events.event import EventType
 from connector.domain.results.anonymity import day_of
 from connector.domain.results.decision import ANONYMOUS
 from connector.domain.results.interview import SyncStatus
-from connector.ledger.db.bulk import Batch
+from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.schema import event, hook_delivery
 from connector.text.json import dumps
 
-_INSERT = Batch(
+_INSERT = BulkStatement(
     "INSERT INTO event ({names}) SELECT {names} FROM {rows} AS r",
     {
         "id": "text",
@@ -27,19 +27,19 @@ _INSERT = Batch(
         "told": "text",
     },
 )
-_DELIVER = Batch(
+_DELIVER = BulkStatement(
     "INSERT INTO hook_delivery (hook_id, event_number, state, tries, due, updated_at) "
     "SELECT h.id, e.number, 'waiting', 0, e.at, e.at FROM {rows} AS r JOIN event AS e ON e.id = r.id "
     "JOIN hook AS h ON h.connection = e.connection AND h.event = e.type",
     {"id": "text"},
 )
 _OF_INTERVIEW = {"connection": "text", "subject": "text"}
-_ROUND = Batch(
+_ROUND = BulkStatement(
     "UPDATE event SET at = event.at / 86400000 * 86400000 FROM {rows} AS r "
     "WHERE event.connection = r.connection AND event.subject = r.subject",
     _OF_INTERVIEW,
 )
-_ROUND_DELIVERIES = Batch(
+_ROUND_DELIVERIES = BulkStatement(
     "UPDATE hook_delivery SET updated_at = updated_at / 86400000 * 86400000 WHERE event_number IN "
     "(SELECT e.number FROM {rows} AS r JOIN event AS e ON e.connection = r.connection "
     "AND e.subject = r.subject)",

@@ -9,14 +9,14 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, se
 
 from connector.context import Lease
 from connector.domain.events.event import (
-    Delivery,
+    DeliveryOutcome,
     Event,
     EventType,
     Hook,
-    Settled,
+    HookDelivery,
 )
 from connector.ledger.access.secrets import Open, Seal
-from connector.ledger.db.bulk import Batch
+from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.repository import Store
 from connector.ledger.db.schema import event, hook, hook_delivery
 from connector.ledger.runtime import leases
@@ -32,7 +32,7 @@ _EVENT = (
     event.c.subject,
     event.c.told,
 )
-_SETTLE = Batch(
+_SETTLE = BulkStatement(
     "UPDATE hook_delivery SET state = r.state, outcome = r.outcome, due = r.due, updated_at = r.now, "
     "tries = hook_delivery.tries + 1 FROM {rows} AS r WHERE hook_delivery.number = r.number",
     {"number": "bigint", "state": "text", "outcome": "text", "due": "bigint", "now": "bigint"},
@@ -107,12 +107,12 @@ class HookBook:
         )
         return due
 
-    async def due_for(self, hook_id: str, now: int, limit: int) -> list[Delivery]:
+    async def due_for(self, hook_id: str, now: int, limit: int) -> list[HookDelivery]:
         """Return what is due to one subscription."""
         mine = and_(hook_delivery.c.hook_id == hook_id, hook_delivery.c.due <= now)
         return await self._read(mine, hook_delivery.c.number, limit)
 
-    async def settle(self, lease: Lease, settled: Sequence[Settled], now: int) -> None:
+    async def settle(self, lease: Lease, settled: Sequence[DeliveryOutcome], now: int) -> None:
         """Store what became of tries."""
         rows = [(one.number, one.state, one.outcome, one.due, now) for one in settled]
 
@@ -123,7 +123,7 @@ class HookBook:
         if rows:
             await self._store.write(work)
 
-    async def deliveries(self, connections: Sequence[str], hook_id: str, limit: int) -> list[Delivery]:
+    async def deliveries(self, connections: Sequence[str], hook_id: str, limit: int) -> list[HookDelivery]:
         """Return the newest deliveries of a subscription."""
         ours = select(hook.c.id).where(hook.c.connection.in_(connections), hook.c.id == hook_id)
         return await self._read(hook_delivery.c.hook_id.in_(ours), hook_delivery.c.number.desc(), limit)
@@ -137,7 +137,7 @@ class HookBook:
         again = failed.values(state="waiting", due=now, tries=0)
         return await self._store.write(lambda c: c.execute(again).rowcount)
 
-    async def _read(self, mine: ColumnElement[bool], order: Any, limit: int) -> list[Delivery]:
+    async def _read(self, mine: ColumnElement[bool], order: Any, limit: int) -> list[HookDelivery]:
         query = (
             select(hook_delivery, *(column.label(f"e_{column.name}") for column in _EVENT))
             .join(event, event.c.number == hook_delivery.c.event_number)
@@ -146,7 +146,7 @@ class HookBook:
             .limit(limit)
         )
         return [
-            Delivery(
+            HookDelivery(
                 row.number,
                 row.hook_id,
                 _event([getattr(row, f"e_{column.name}") for column in _EVENT]),

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from connector.domain.launches.cohort_message import CohortMessage
 from connector.domain.launches.eligibility import Member
 from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus
-from connector.ledger.db.bulk import Batch, storable
+from connector.ledger.db.bulk import BulkStatement, storable
 from connector.ledger.db.schema import (
     cohort_message,
     cohort_piece,
@@ -25,13 +25,13 @@ from connector.text.json import loads
 _DONE = "done"
 _STANDS = (LaunchStatus.RUNNING, LaunchStatus.PAUSED)
 _COLUMNS = tuple(cohort_message.c[name] for name in CohortMessage._fields)
-_LATER = Batch(
+_LATER = BulkStatement(
     "SELECT {returns} FROM {rows} AS r JOIN cohort_told AS t ON t.key = r.key AND t.cohort_id = r.cohort_id "
     "WHERE t.computed_at > r.computed_at",
     {"key": "bigint", "cohort_id": "text", "computed_at": "bigint"},
     returns=["t.key"],
 )
-_TELL = Batch(
+_TELL = BulkStatement(
     "INSERT INTO cohort_told ({names}) SELECT {names} FROM {rows} AS r WHERE true "
     "ON CONFLICT (key, cohort_id) DO UPDATE SET computed_at = excluded.computed_at, "
     "updated_at = excluded.updated_at",

@@ -11,10 +11,10 @@ from sqlalchemy import Connection, func, select, update
 from connector.domain.events.event import EventType
 from connector.domain.launches.cohort_message import CohortMessage
 from connector.domain.launches.credits import day_of
-from connector.domain.launches.eligibility import FORGOTTEN, Choice, SkipReason
+from connector.domain.launches.eligibility import ERASED_PERSON, Choice, SkipReason
 from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus
 from connector.launch_ports import KeyedMember
-from connector.ledger.db.bulk import Batch
+from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.dialect import lock_people
 from connector.ledger.db.schema import invitation, launch
 from connector.ledger.launches import cohort_inbox
@@ -24,12 +24,12 @@ from connector.ledger.people import aliases
 from connector.text.json import dumps
 
 APPROVAL = "approval"
-_TAKE = Batch(
+_TAKE = BulkStatement(
     "UPDATE invitation SET state = 'waiting', taken_at = r.now, updated_at = r.now, counted_day = r.day "
     "FROM {rows} AS r WHERE invitation.id = r.id AND invitation.state = 'planned'",
     {"id": "text", "now": "bigint", "day": "integer"},
 )
-_CALL_OFF = Batch(
+_CALL_OFF = BulkStatement(
     "UPDATE invitation SET state = 'cancelled', taken_at = NULL, counted_day = NULL, updated_at = r.now "
     "FROM {rows} AS r WHERE invitation.launch_id = r.launch_id AND invitation.person = r.person "
     "AND invitation.state = 'waiting'",
@@ -71,7 +71,7 @@ def dismiss(
         move(connection, one.id, "waiting", "cancelled", _CALL_OFF.execute(connection, rows))
         _need_no_approval(connection, one)
     _end_piece(connection, message, position, [keys for _, keys in keyed], now)
-    return FORGOTTEN in behind.values()
+    return ERASED_PERSON in behind.values()
 
 
 def _end_piece(

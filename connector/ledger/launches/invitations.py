@@ -10,12 +10,12 @@ from sqlalchemy import Connection, exists, func, select, text, update
 from connector.domain.events.event import EventType
 from connector.domain.launches.credits import day_of, launch_lane
 from connector.domain.launches.launch import (
-    Handed,
     Invitation,
     InvitationState,
     LaunchStatus,
+    StartResult,
 )
-from connector.domain.results.anonymity import is_nobodys
+from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.ledger.db.bulk import storable
 from connector.ledger.db.schema import (
     credit,
@@ -120,7 +120,9 @@ def credits_left(connection: Connection, lane: str, cap: int, now: int) -> int:
     return cap - int(connection.execute(query).scalar() or 0)
 
 
-def started(connection: Connection, invitation_id: str, handed: Handed, token: str | None, now: int) -> None:
+def started(
+    connection: Connection, invitation_id: str, handed: StartResult, token: str | None, now: int
+) -> None:
     """Store what a person was handed.
 
     One whose interview came back before the answer to its start keeps the interview that came back.
@@ -151,7 +153,7 @@ def _unbind_nobodys(connection: Connection, invitation_id: str, interview_id: st
         sync.c.connection == mine, sync.c.interview_id == storable(interview_id)
     )
     row = connection.execute(known).first()
-    if row is not None and is_nobodys(row.reason, load_facts(row.facts)):
+    if row is not None and is_anonymous_or_erased(row.reason, load_facts(row.facts)):
         unbind(connection, [(row.connection, interview_id)])
 
 

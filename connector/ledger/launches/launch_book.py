@@ -11,17 +11,17 @@ from connector.context import Lease, ListFilter, Pause
 from connector.domain.launches.eligibility import (
     Choice,
     Known,
+    LaunchRules,
     Member,
-    Rules,
     SkipReason,
 )
 from connector.domain.launches.launch import (
-    Handed,
     Invitation,
     InvitationState,
     Invited,
     Launch,
     Phase,
+    StartResult,
 )
 from connector.launch_ports import KeyedMember
 from connector.ledger.access.secrets import Open, Seal
@@ -143,7 +143,7 @@ class LaunchBook:
         """Let a plan go on."""
         return await self._store.write(lambda c: planning.use_plan(c, launch_id, now))
 
-    async def activate(self, launch_id: str, rules: Rules, now: int, limit: int) -> bool:
+    async def activate(self, launch_id: str, rules: LaunchRules, now: int, limit: int) -> bool:
         """Look once more at planned people."""
         return await self._store.write(lambda c: planning.activate(c, launch_id, rules, now, limit))
 
@@ -217,7 +217,7 @@ class InvitationBook:
             ),
         )
 
-    async def started(self, lease: Lease, invitation_id: str, handed: Handed, now: int) -> None:
+    async def started(self, lease: Lease, invitation_id: str, handed: StartResult, now: int) -> None:
         """Store what a person was handed, the session token sealed."""
         token = handed.session_token
 

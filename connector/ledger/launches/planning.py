@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from connector.domain.launches.eligibility import (
-    FORGOTTEN,
+    ERASED_PERSON,
     MOST_EXAMPLES,
     Choice,
+    LaunchRules,
     Member,
-    Rules,
     SkipReason,
     held,
     is_example,
@@ -26,7 +26,7 @@ from connector.domain.launches.launch import (
     LaunchStatus,
     Phase,
 )
-from connector.ledger.db.bulk import Batch, storable
+from connector.ledger.db.bulk import BulkStatement, storable
 from connector.ledger.db.dialect import lock_people
 from connector.ledger.db.schema import invitation, launch, launch_source
 from connector.ledger.launches.launch_row import dump_launch, find_launch, finish
@@ -45,23 +45,23 @@ _PLANNED = {
     "name": "text",
     "created_at": "bigint",
 }
-_INSERT = Batch(
+_INSERT = BulkStatement(
     "INSERT INTO invitation ({names}, state, polls, updated_at) "
     "SELECT {names}, 'planned', 0, created_at FROM {rows} AS r",
     _PLANNED,
 )
-_TAKE = Batch(
+_TAKE = BulkStatement(
     "UPDATE invitation SET state = 'waiting', taken_at = r.now, updated_at = r.now FROM {rows} AS r "
     "WHERE invitation.id = r.id AND invitation.state = 'planned'",
     {"id": "text", "now": "bigint"},
 )
-_TAKEN = Batch(
+_TAKEN = BulkStatement(
     "SELECT {returns} FROM {rows} AS r JOIN invitation AS i ON i.person = r.person AND i.taken_at IS NOT "
     "NULL",
     {"person": "bigint"},
     returns=["i.person", "i.taken_at", "i.launch_id", "i.state"],
 )
-_DROP = Batch("DELETE FROM invitation WHERE id IN (SELECT id FROM {rows} AS r)", {"id": "text"})
+_DROP = BulkStatement("DELETE FROM invitation WHERE id IN (SELECT id FROM {rows} AS r)", {"id": "text"})
 
 
 def create(connection: Connection, one: Launch, source: Sequence[Sequence[Member]]) -> None:
@@ -152,7 +152,7 @@ def store_choices(
 
 def _kept_out(choice: Choice, persons: Mapping[int, int]) -> Choice:
     """Skip somebody who was forgotten since history was asked."""
-    forgotten = choice.reason is None and persons[choice.keys[0]] == FORGOTTEN
+    forgotten = choice.reason is None and persons[choice.keys[0]] == ERASED_PERSON
     return choice._replace(reason=SkipReason.SUPPRESSED) if forgotten else choice
 
 
@@ -202,7 +202,7 @@ def use_plan(connection: Connection, launch_id: str, now: int) -> Launch | None:
     return find_launch(connection, launch_id)
 
 
-def activate(connection: Connection, launch_id: str, rules: Rules, now: int, limit: int) -> bool:
+def activate(connection: Connection, launch_id: str, rules: LaunchRules, now: int, limit: int) -> bool:
     """Look once more at planned people: they wait for their start, or are skipped for what happened since.
 
     Returns whether there may be more. After the last the launch runs, or is finished when nobody is left.

@@ -9,14 +9,14 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, exists, update
 
 from connector.domain.launches.eligibility import (
-    FORGOTTEN,
+    ERASED_PERSON,
     Choice,
     Known,
     Member,
     Standing,
     aliases,
 )
-from connector.ledger.db.bulk import Batch
+from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.schema import alias, invitation
 
 QUEUED = 9_000_000_000_000_000
@@ -26,7 +26,7 @@ _LAST = (
     "(SELECT max(CASE WHEN i.state IN ('waiting', 'sending') THEN 9000000000000000 ELSE i.taken_at END) "
     "FROM invitation AS i WHERE i.person = {person} AND i.taken_at IS NOT NULL)"
 )
-_TAKEN = Batch(
+_TAKEN = BulkStatement(
     "SELECT {returns} FROM {rows} AS r",
     {"person": "bigint"},
     returns=["r.person", _LAST.replace("{person}", "r.person")],
@@ -35,7 +35,7 @@ _IS_ONE = (
     "a.person IN (r.a, r.b, r.c) AND (r.b IS NULL OR b.person = a.person) "
     "AND (r.c IS NULL OR c.person = a.person)"
 )
-_HISTORY = Batch(
+_HISTORY = BulkStatement(
     "SELECT {returns} FROM {rows} AS r LEFT JOIN alias AS a ON a.key = r.a LEFT JOIN alias AS b "
     "ON b.key = r.b LEFT JOIN alias AS c ON c.key = r.c "
     "WHERE coalesce(a.person, b.person, c.person) IS NOT NULL",
@@ -48,12 +48,12 @@ _HISTORY = Batch(
     ],
     at_once=4_096,
 )
-_PERSONS = Batch(
+_PERSONS = BulkStatement(
     "SELECT {returns} FROM {rows} AS r JOIN alias AS a ON a.key = r.key",
     {"key": "bigint"},
     returns=["a.key", "a.person"],
 )
-_INSERT = Batch(
+_INSERT = BulkStatement(
     "INSERT INTO alias (key, person) SELECT key, person FROM {rows} AS r WHERE true ON CONFLICT (key) DO "
     "NOTHING",
     {"key": "bigint", "person": "bigint"},
@@ -124,12 +124,12 @@ def behind(connection: Connection, keys: Iterable[int]) -> dict[int, int]:
 
 def forgotten(connection: Connection, keys: Iterable[int]) -> set[int]:
     """Return those of the keys that are aliases of somebody who was forgotten."""
-    return {key for key, person in behind(connection, keys).items() if person == FORGOTTEN}
+    return {key for key, person in behind(connection, keys).items() if person == ERASED_PERSON}
 
 
 def is_gone(person: ColumnElement[int]) -> ColumnElement[bool]:
     """Tell that the person of an invitation was forgotten."""
-    return exists().where(alias.c.key == person, alias.c.person == FORGOTTEN)
+    return exists().where(alias.c.key == person, alias.c.person == ERASED_PERSON)
 
 
 def learn(connection: Connection, choices: Sequence[Choice]) -> dict[int, int]:
@@ -152,7 +152,7 @@ def learn(connection: Connection, choices: Sequence[Choice]) -> dict[int, int]:
         known = list(dict.fromkeys(now_in(persons[key]) for key in choice.keys if key in persons))
         if not known and choice.reason is not None:
             continue
-        person = FORGOTTEN if FORGOTTEN in known else known[0] if known else choice.keys[0]
+        person = ERASED_PERSON if ERASED_PERSON in known else known[0] if known else choice.keys[0]
         joined.update({other: person for other in known if other != person})
         persons.update(dict.fromkeys(choice.keys, person))
     found = {key: now_in(person) for key, person in persons.items()}
@@ -165,6 +165,6 @@ def learn(connection: Connection, choices: Sequence[Choice]) -> dict[int, int]:
 
 def _join(connection: Connection, other: int, person: int) -> None:
     connection.execute(update(alias).where(alias.c.person == other).values(person=person))
-    if person == FORGOTTEN:
+    if person == ERASED_PERSON:
         return  # an invitation's person stays the name of an alias that tells so
     connection.execute(update(invitation).where(invitation.c.person == other).values(person=person))

@@ -10,15 +10,15 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, or_, select, update
 
 from connector.context import Sync
-from connector.domain.launches.eligibility import FORGOTTEN, Member, SkipReason
+from connector.domain.launches.eligibility import ERASED_PERSON, Member, SkipReason
 from connector.domain.launches.launch import InvitationState
 from connector.domain.launches.start import SCHEDULE
-from connector.domain.people.erasure import Rules
+from connector.domain.people.erasure import ErasureRules
 from connector.domain.people.mentions import Names
 from connector.domain.results.amplitude_user import unusable
 from connector.domain.results.transitions import suppress
 from connector.ledger.access.secrets import keyed_hash
-from connector.ledger.db.bulk import Batch, storable
+from connector.ledger.db.bulk import BulkStatement, storable
 from connector.ledger.db.dialect import lock_people, lock_suppressions
 from connector.ledger.db.schema import (
     alias,
@@ -39,7 +39,7 @@ from connector.ledger.results import inbox, syncs
 from connector.text.json import dumps, loads
 
 _PATTERNS = 200  # at once: SQLite takes no condition of more than 1,000 parts
-_KEEP_OUT = Batch(
+_KEEP_OUT = BulkStatement(
     "INSERT INTO alias (key, person) SELECT key, person FROM {rows} AS r WHERE true "
     "ON CONFLICT (key) DO UPDATE SET person = excluded.person",
     {"key": "bigint", "person": "bigint"},
@@ -61,7 +61,7 @@ class Person:
 
 
 def forget(
-    connection: Connection, key: bytes, name: str, person: Person, rules: Rules, now: int
+    connection: Connection, key: bytes, name: str, person: Person, rules: ErasureRules, now: int
 ) -> tuple[Counter[str], list[str], set[str]]:
     """Erase a person and keep them out; may be done again for what was in flight.
 
@@ -115,7 +115,7 @@ def in_flight(
 
 
 def _gather(
-    connection: Connection, key: bytes, name: str, person: Person, rules: Rules
+    connection: Connection, key: bytes, name: str, person: Person, rules: ErasureRules
 ) -> tuple[Sequence[Row[Any]], list[Sync]]:
     """Find everything that is a person's: each alias may lead to more."""
     while True:
@@ -124,7 +124,7 @@ def _gather(
             person.keys.update(alias_keys(key, name, Member(user_id, None, None)))
         for email in person.emails:
             person.keys.update(alias_keys(key, name, Member(None, email, None)))
-        persons = set(behind(connection, person.keys).values()) - {FORGOTTEN}
+        persons = set(behind(connection, person.keys).values()) - {ERASED_PERSON}
         person.keys |= persons
         person.keys.update(
             connection.execute(select(alias.c.key).where(alias.c.person.in_(persons))).scalars()
@@ -168,8 +168,8 @@ def _interviews(
 
 def _keep_out(connection: Connection, person: Person) -> None:
     keys = sorted(person.keys)
-    connection.execute(update(alias).where(alias.c.person.in_(keys)).values(person=FORGOTTEN))
-    _KEEP_OUT.execute(connection, [(key, FORGOTTEN) for key in keys])
+    connection.execute(update(alias).where(alias.c.person.in_(keys)).values(person=ERASED_PERSON))
+    _KEEP_OUT.execute(connection, [(key, ERASED_PERSON) for key in keys])
 
 
 def _erase_invitations(connection: Connection, invited: Sequence[Row[Any]], now: int) -> Counter[str]:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from connector.context import Lease
 from connector.domain.launches.eligibility import Member
-from connector.domain.people.erasure import Forgetting, Rules, Unset
+from connector.domain.people.erasure import Erasure, ErasureRules, Unset
 from connector.domain.results.interview import Interview
 from connector.ledger.access.secrets import Open, Seal
 from connector.ledger.db.dialect import empty_log
@@ -36,7 +36,7 @@ class ForgettingBook:
         self._seal = seal
         self._unseal = unseal
 
-    async def begin(self, run_id: str, connection: str, whom: Member, rules: Rules, now: int) -> None:
+    async def begin(self, run_id: str, connection: str, whom: Member, rules: ErasureRules, now: int) -> None:
         """Keep a person out, and erase what is not in flight."""
 
         def work(c: Connection) -> None:
@@ -54,14 +54,14 @@ class ForgettingBook:
         await self._store.write(work)
         await asyncio.to_thread(empty_log, self._url)
 
-    async def find(self, run_id: str) -> Forgetting | None:
+    async def find(self, run_id: str) -> Erasure | None:
         """Return how far a forgetting is."""
         row = await self._store.read(
             lambda c: c.execute(select(table).where(table.c.run_id == run_id)).first()
         )
         if row is None:
             return None
-        return Forgetting(
+        return Erasure(
             row.run_id,
             row.connection,
             row.created_at,
@@ -76,7 +76,7 @@ class ForgettingBook:
         due: int | None = await self._store.read(lambda c: c.execute(mine).scalar())
         return due
 
-    async def go_on(self, lease: Lease, rules: Mapping[str, Rules], now: int) -> None:
+    async def go_on(self, lease: Lease, rules: Mapping[str, ErasureRules], now: int) -> None:
         """Erase what is no longer in flight of the longest due."""
 
         def work(c: Connection) -> tuple[str, bool] | None:
@@ -94,7 +94,7 @@ class ForgettingBook:
         erased = update(table).where(table.c.run_id == run_id).values(due=None, **values)
         await self._store.write(lambda c: c.execute(erased))
 
-    def _again(self, c: Connection, row: Row[Any], rules: Rules, now: int) -> tuple[str, bool] | None:
+    def _again(self, c: Connection, row: Row[Any], rules: ErasureRules, now: int) -> tuple[str, bool] | None:
         """Erase what has landed; unless something is in flight, return the run, and whether to unset."""
         values: dict[str, Any] = {"due": now + _LOOK_AGAIN}
         flying = in_flight(c, row.connection, loads(row.keys), loads(row.interviews), row.received_up_to)
@@ -147,7 +147,7 @@ class ForgettingBook:
         c: Connection,
         connection: str,
         person: Person,
-        rules: Rules,
+        rules: ErasureRules,
         now: int,
         before: Row[Any] | None = None,
     ) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, and_, select
 
 from connector.context import Sync
-from connector.domain.launches.eligibility import FORGOTTEN, Member
+from connector.domain.launches.eligibility import ERASED_PERSON, Member
 from connector.domain.results.interview import Interview
 from connector.domain.results.transitions import suppress
-from connector.ledger.db.bulk import Batch
+from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.schema import alias, invitation, sync
 from connector.ledger.launches.attribution import is_ours
 from connector.ledger.people.aliases import alias_keys, forgotten
@@ -20,8 +20,8 @@ UNKNOWN = 0
 """The respondent of a row that was stored before this column was."""
 
 _PIECE = 500
-_ANYBODY = f"SELECT 1 FROM alias WHERE person = {FORGOTTEN} LIMIT 1"  # noqa: S608 - a constant of ours
-_SET = Batch(
+_ANYBODY = f"SELECT 1 FROM alias WHERE person = {ERASED_PERSON} LIMIT 1"  # noqa: S608 - a constant of ours
+_SET = BulkStatement(
     "UPDATE sync SET {changes} FROM {rows} AS r "
     "WHERE sync.connection = r.connection AND sync.interview_id = r.interview_id",
     {**KEY, "respondent": "bigint", "external": "bigint"},
@@ -95,7 +95,7 @@ def are_forgotten(
     }
     invited: set[str] = set()
     if ours:
-        theirs = and_(alias.c.key == invitation.c.person, alias.c.person == FORGOTTEN)
+        theirs = and_(alias.c.key == invitation.c.person, alias.c.person == ERASED_PERSON)
         query = select(invitation.c.id).join(alias, theirs).where(invitation.c.id.in_(set(ours.values())))
         invited = set(connection.execute(query).scalars())
     return {at for at, mine in keys.items() if gone.intersection(mine)} | {

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from connector.ledger.db.bulk import Batch
+from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.schema import counter
 
 _DAY = 86_400_000
-_ADD = Batch(
+_ADD = BulkStatement(
     "INSERT INTO counter ({names}) SELECT {names} FROM {rows} AS r WHERE true "
     "ON CONFLICT (connection, day, status, reason) DO UPDATE SET n = counter.n + excluded.n",
     {"connection": "text", "day": "integer", "status": "text", "reason": "text", "n": "bigint"},

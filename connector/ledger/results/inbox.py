@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, delete, func, literal_column, select
 
-from connector.context import Delivery
-from connector.ledger.db.bulk import Batch, Row, fetch
+from connector.context import InboundWebhook
+from connector.ledger.db.bulk import BulkStatement, Row, fetch
 from connector.ledger.db.schema import inbox
 
 _COLUMNS = {
@@ -36,25 +36,25 @@ _row = attrgetter(*_COLUMNS)
 IS_NEW = inbox.c.state == literal_column("'new'")
 IS_UNREADABLE = inbox.c.state == literal_column("'unreadable'")
 
-_INSERT = Batch(
+_INSERT = BulkStatement(
     "INSERT INTO inbox ({names}) SELECT {names} FROM {rows} AS r WHERE true ON CONFLICT DO NOTHING", _COLUMNS
 )
-_MARK_DONE = Batch(
+_MARK_DONE = BulkStatement(
     "UPDATE inbox SET state = 'done' WHERE id IN (SELECT id FROM {rows} AS r)", {"id": "bigint"}
 )
-_ERASE = Batch(
+_ERASE = BulkStatement(
     "UPDATE inbox SET body = NULL, received_at = inbox.received_at / 86400000 * 86400000, "
     "signed_at = inbox.signed_at / 86400000 * 86400000 FROM {rows} AS r "
     "WHERE inbox.connection = r.connection AND inbox.interview_id = r.interview_id "
     "AND inbox.state <> 'new' AND inbox.body IS NOT NULL",
     _KEY,
 )
-_REREAD = Batch(
+_REREAD = BulkStatement(
     "UPDATE inbox SET state = 'new', event = r.event, interview_id = r.interview_id FROM {rows} AS r "
     "WHERE inbox.id = r.id AND inbox.state = 'unreadable'",
     {"id": "bigint", "event": "text", "interview_id": "text"},
 )
-_REPEATED = Batch(
+_REPEATED = BulkStatement(
     "UPDATE inbox SET state = 'new', event = r.event, interview_id = r.interview_id FROM {rows} AS r "
     "WHERE inbox.state = 'unreadable' AND inbox.connection = r.connection AND inbox.body = r.body "
     "AND (inbox.digest = r.digest OR inbox.webhook_id = r.webhook_id)",
@@ -63,7 +63,7 @@ _REPEATED = Batch(
 _repeated = attrgetter(*_REPEATED_COLUMNS)
 
 
-def accept(connection: Connection, deliveries: Sequence[Delivery]) -> list[bool]:
+def accept(connection: Connection, deliveries: Sequence[InboundWebhook]) -> list[bool]:
     """Store deliveries; return for each whether it was new.
 
     A delivery is known when its `webhook-id`, or its body and event name, was stored before on that
@@ -107,7 +107,7 @@ def _new(connection: Connection, name: str, limit: int) -> list[tuple[int, str]]
     ]
 
 
-def read(connection: Connection, ids: Sequence[int]) -> list[Delivery]:
+def read(connection: Connection, ids: Sequence[int]) -> list[InboundWebhook]:
     """Return deliveries by their ids."""
     return _read(connection, _select_all().where(inbox.c.id.in_(ids)))
 
@@ -118,7 +118,7 @@ def mark_done(connection: Connection, ids: Sequence[int]) -> None:
         _MARK_DONE.execute(connection, [(i,) for i in ids])
 
 
-def of_interview(connection: Connection, name: str, interview_id: str) -> list[Delivery]:
+def of_interview(connection: Connection, name: str, interview_id: str) -> list[InboundWebhook]:
     """Return what came in about one interview, oldest first, the newest 200."""
     newest = (
         _select_all()
@@ -129,7 +129,9 @@ def of_interview(connection: Connection, name: str, interview_id: str) -> list[D
     return _read(connection, newest)[::-1]
 
 
-def unreadable(connection: Connection, name: str, *, limit: int, before: int | None = None) -> list[Delivery]:
+def unreadable(
+    connection: Connection, name: str, *, limit: int, before: int | None = None
+) -> list[InboundWebhook]:
     """Return deliveries in which no interview id was found, newest first."""
     query = _select_all().where(inbox.c.connection == name, IS_UNREADABLE)
     if before is not None:
@@ -151,7 +153,7 @@ def erase_bodies(connection: Connection, keys: Sequence[tuple[str, str]]) -> int
     return _ERASE.execute(connection, keys) if keys else 0
 
 
-def latest_webhook(connection: Connection, name: str) -> Delivery | None:
+def latest_webhook(connection: Connection, name: str) -> InboundWebhook | None:
     """Return the newest accepted webhook of a connection."""
     mine = _select_all().where(inbox.c.connection == name, inbox.c.source == "webhook")
     found = _read(connection, mine.order_by(inbox.c.id.desc()).limit(1))
@@ -169,5 +171,5 @@ def _select_all() -> Select[Any]:
     return select(inbox.c.id, *(inbox.c[name] for name in _COLUMNS))
 
 
-def _read(connection: Connection, query: Select[Any]) -> list[Delivery]:
-    return [Delivery._make((*values, number)) for number, *values in fetch(connection, query)]
+def _read(connection: Connection, query: Select[Any]) -> list[InboundWebhook]:
+    return [InboundWebhook._make((*values, number)) for number, *values in fetch(connection, query)]

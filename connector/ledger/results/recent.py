@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connector.context import Delivery
+from connector.context import InboundWebhook
 from connector.ledger.db.bulk import are_storable
 
 _SIZE = 8 * 1024 * 1024  # characters of bodies
@@ -12,10 +12,10 @@ class Recent:
     """The newest stored deliveries, by connection and digest, which are unique in the book."""
 
     def __init__(self, size: int = _SIZE) -> None:
-        self._kept: dict[tuple[str, str], Delivery] = {}
+        self._kept: dict[tuple[str, str], InboundWebhook] = {}
         self._room = size
 
-    def keep(self, delivery: Delivery) -> None:
+    def keep(self, delivery: InboundWebhook) -> None:
         """Remember a delivery that was new and is on disk as it is; the oldest make room for it."""
         if delivery.state != "new" or delivery.digest is None or not are_storable(delivery):
             return
@@ -24,7 +24,7 @@ class Recent:
         while self._room < 0:
             self.take(*next(iter(self._kept)))
 
-    def take(self, connection: str, digest: str | None) -> Delivery | None:
+    def take(self, connection: str, digest: str | None) -> InboundWebhook | None:
         """Return a delivery once."""
         found = self._kept.pop((connection, digest or ""), None)
         if found is not None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, sele
 
 from connector.context import RunProgress
 from connector.domain.results.interview import Stage, SyncStatus
-from connector.ledger.db.bulk import Batch
+from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.schema import (
     forgetting,
     run,
@@ -18,7 +18,7 @@ from connector.ledger.db.schema import (
 )
 
 ORPHANED_AFTER = 600_000
-_COVER = Batch(
+_COVER = BulkStatement(
     "INSERT INTO run_item ({names}) SELECT {names} FROM {rows} AS r",
     {"run_id": "text", "interview_id": "text"},
 )

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, select
 
 from connector.context import Outgoing, Settlement, Sync
-from connector.domain.results.anonymity import is_nobodys, without_person
+from connector.domain.results.anonymity import is_anonymous_or_erased, without_person
 from connector.domain.results.interview import Stage, SyncStatus
-from connector.ledger.db.bulk import Batch, Row, fetch
+from connector.ledger.db.bulk import BulkStatement, Row, fetch
 from connector.ledger.db.schema import sync as table
 from connector.ledger.events import events
 from connector.ledger.results import counters
@@ -40,12 +40,12 @@ class _Standing(NamedTuple):
         return Place.of(self.connection, self.first_received_at, status, reason)
 
 
-_BEGIN = Batch(
+_BEGIN = BulkStatement(
     "UPDATE sync SET sending_since = r.now, frozen_at = coalesce(sync.frozen_at, r.now) FROM {rows} AS r "
     "WHERE sync.connection = r.connection AND sync.interview_id = r.interview_id",
     {**KEY, "now": "bigint"},
 )
-_OVERTAKEN = Batch(
+_OVERTAKEN = BulkStatement(
     "SELECT {returns} FROM {rows} AS r WHERE EXISTS (SELECT 1 FROM sync AS s "
     "WHERE s.user_hash = r.user_hash AND s.connection = r.connection "
     "AND (s.completed_at, s.interview_id) > (r.completed_at, r.interview_id) "
@@ -59,13 +59,13 @@ _OVERTAKEN = Batch(
     },
     returns=["r.position"],
 )
-_STANDING = Batch(
+_STANDING = BulkStatement(
     "SELECT {returns} FROM {rows} AS r "
     "JOIN sync AS s ON s.connection = r.connection AND s.interview_id = r.interview_id {lock}",
     KEY,
     returns=[*(f"s.{name}" for name in _Standing._fields[:-1]), "s.event IS NULL"],
 )
-_SETTLE = Batch(
+_SETTLE = BulkStatement(
     "UPDATE sync SET {changes}, synced_at = coalesce(r.accepted_at, sync.synced_at), sending_since = NULL "
     "FROM {rows} AS r WHERE sync.connection = r.connection AND sync.interview_id = r.interview_id",
     {
@@ -193,7 +193,7 @@ def _forget(connection: Connection, keys: Sequence[Key], erased: Collection[Key]
 
 def _remains(sync: Sync, *, erased: bool) -> Sync:
     """Return what stays: what Amplitude perhaps has keeps its body, so that no other one goes out instead."""
-    if erased or is_nobodys(sync.reason, sync.facts):
+    if erased or is_anonymous_or_erased(sync.reason, sync.facts):
         sync = without_person(sync)
     if sync.status is not SyncStatus.SKIPPED or sync.unknown_since is not None:
         return sync

@@ -54,7 +54,7 @@ _STAGE: Mapping[str | None, Stage | None] = {None: None, **{stage.value: stage f
 
 def dump_facts(facts: Interview | None) -> str | None:
     """Return what is known of an interview as JSON text, without what is not."""
-    return None if facts is None else dumps(facts.told())
+    return None if facts is None else dumps(facts.known_fields())
 
 
 def load_facts(text: str | None) -> Interview | None:

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, literal, select,
 
 from connector.context import ListFilter, Sync
 from connector.domain.results.interview import Stage
-from connector.ledger.db.bulk import Batch, fetch
+from connector.ledger.db.bulk import BulkStatement, fetch
 from connector.ledger.db.dialect import TryAgainError
 from connector.ledger.db.schema import sync as table
 from connector.ledger.events import events
@@ -20,18 +20,18 @@ from connector.ledger.results.sync_row import SYNC_COLUMNS, dump_sync, load_sync
 Key = tuple[str, str]
 KEY = {"connection": "text", "interview_id": "text"}
 
-_LOAD = Batch(
+_LOAD = BulkStatement(
     "SELECT {returns} FROM {rows} AS r "
     "JOIN sync AS s ON s.connection = r.connection AND s.interview_id = r.interview_id {lock}",
     KEY,
     returns=[f"s.{name}" for name in SYNC_COLUMNS],
 )
-_INSERT = Batch(
+_INSERT = BulkStatement(
     "INSERT INTO sync ({names}) SELECT {names} FROM {rows} AS r WHERE true "
     "ON CONFLICT (connection, interview_id) DO NOTHING",
     SYNC_COLUMNS,
 )
-_UPDATE = Batch(
+_UPDATE = BulkStatement(
     "UPDATE sync SET {changes} FROM {rows} AS r "
     "WHERE sync.connection = r.connection AND sync.interview_id = r.interview_id",
     SYNC_COLUMNS,

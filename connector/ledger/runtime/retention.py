@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select, update
 
-from connector.domain.results.anonymity import is_nobodys
+from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.domain.results.decision import ANONYMOUS, SUPPRESSED
 from connector.domain.results.interview import Interview
-from connector.ledger.db.bulk import Batch, fetch
+from connector.ledger.db.bulk import BulkStatement, fetch
 from connector.ledger.db.schema import invitation, launch, sync
 from connector.ledger.results.sync_row import dump_facts, load_facts
 from connector.ledger.results.syncs import KEY
 
-_FORGET = Batch(
+_FORGET = BulkStatement(
     "UPDATE sync SET {changes}, user_id = NULL, identify = NULL, event = NULL, attempts = NULL "
     "FROM {rows} AS r WHERE sync.connection = r.connection AND sync.interview_id = r.interview_id",
     {**KEY, "facts": "text", "pruned_at": "bigint"},
@@ -54,7 +54,7 @@ def _mark(interview_id: str, reason: str | None, facts: str | None) -> str | Non
         anonymous=known.anonymous or reason == ANONYMOUS,
         suppressed=known.suppressed or reason == SUPPRESSED,
     )
-    return dump_facts(marks) if is_nobodys(reason, known) else None
+    return dump_facts(marks) if is_anonymous_or_erased(reason, known) else None
 
 
 def prune_invitations(connection: Connection, before: int, now: int, limit: int) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from connector.context import Delivery
+from connector.context import InboundWebhook
 from connector.domain.results.interview import Interview
 from connector.domain.results.koji_fields import (
     read_envelope,
@@ -15,7 +15,7 @@ from connector.domain.results.koji_fields import (
     read_time,
     split_themes,
 )
-from connector.domain.results.transitions import Heard
+from connector.domain.results.transitions import Observation
 from connector.errors import InvalidInput
 from connector.service.execution.operation import Input
 from connector.settings.model import Connection
@@ -89,7 +89,7 @@ class InterviewInput(Input):
             raise InvalidInput.of("interview", "has no interview_id in it; add one")
         return found
 
-    def heard(self, connection: Connection, now: int, *, force: bool) -> Heard:
+    def heard(self, connection: Connection, now: int, *, force: bool) -> Observation:
         """Return what the caller told. Raises `InvalidInput`."""
         interview_id = self.checked_id(connection)
         body = self.interview if self.interview is not None else self.values
@@ -104,15 +104,17 @@ class InterviewInput(Input):
             if self.is_told
             else Interview(interview_id)
         )
-        return Heard(connection=connection, interview=interview, at=now, given=self.is_told, force=force)
+        return Observation(
+            connection=connection, interview=interview, at=now, given=self.is_told, force=force
+        )
 
-    def delivery(self, connection: Connection, interview_id: str, now: int) -> list[Delivery]:
+    def delivery(self, connection: Connection, interview_id: str, now: int) -> list[InboundWebhook]:
         """Return what the receipt says of this call: nothing unless it told something."""
         if not self.is_told:
             return []
         body = self.interview if self.interview is not None else self.values
         return [
-            Delivery(
+            InboundWebhook(
                 connection=connection.name,
                 received_at=now,
                 source="call",

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from connector.context import Delivery, Sync
+from connector.context import InboundWebhook, Sync
 from connector.domain.results.mapping import (
     EVENT_TYPE,
     event_insert_id,
@@ -202,7 +202,7 @@ def unreadable() -> SyncOutput:
     )
 
 
-def receipt(sync: Sync, deliveries: Sequence[Delivery], connection: Connection) -> Receipt:
+def receipt(sync: Sync, deliveries: Sequence[InboundWebhook], connection: Connection) -> Receipt:
     """Return a sync with everything that led to it."""
     return Receipt(
         **flat(sync),

@@ -11,7 +11,7 @@ from connector.context import Context, Lease
 from connector.domain.events.callback import Callback, Result, secret_of
 from connector.errors import Conflict, StoreUnavailable
 from connector.net.target_client import TargetClient
-from connector.workers.events.delivery import Letter, deliver
+from connector.workers.events.delivery import Message, deliver
 from connector.workers.tasks import Tasks
 
 AT_ONCE: Final = 50
@@ -22,7 +22,7 @@ Look = Callable[[Context, Callback], Awaitable[Result | None]]
 _log = structlog.get_logger(__name__)
 
 
-class CallbackLane:
+class CallbackWorker:
     """Keeps one task for every callback that is due."""
 
     name = "callbacks"
@@ -66,7 +66,7 @@ class CallbackLane:
         ctx = self._context
         now = ctx.clock.now()
         since = callback.ready_at or now
-        letter = Letter(callback.id, result.body.encode(), since, callback.tries)
+        letter = Message(callback.id, result.body.encode(), since, callback.tries)
         client = TargetClient(allow_private=ctx.settings.connector_allow_private_targets)
         try:
             secret = secret_of(ctx.launches.plan_key, callback.id)

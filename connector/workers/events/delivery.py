@@ -17,7 +17,7 @@ _FIRST_WAIT, _LONGEST_WAIT = 10_000, 4 * 3_600_000
 _GONE: Final = 410
 
 
-class Tried(NamedTuple):
+class DeliveryAttempt(NamedTuple):
     """How a try went. `state`: delivered, gone (410), failed (given up) or waiting, until `due` (ms)."""
 
     state: str
@@ -25,7 +25,7 @@ class Tried(NamedTuple):
     due: int | None = None
 
 
-class Letter(NamedTuple):
+class Message(NamedTuple):
     """What is delivered: `since` (ms) is when it happened, `tries` how often it was sent before."""
 
     id: str
@@ -34,7 +34,7 @@ class Letter(NamedTuple):
     tries: int
 
 
-async def deliver(client: TargetClient, url: str, secret: str, letter: Letter, now: int) -> Tried:
+async def deliver(client: TargetClient, url: str, secret: str, letter: Message, now: int) -> DeliveryAttempt:
     """Post a signed body once; a retry carries the same id."""
     headers = signed(secret, letter.id, letter.body, now)
     try:
@@ -46,17 +46,17 @@ async def deliver(client: TargetClient, url: str, secret: str, letter: Letter, n
     except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol, OSError):
         return _again(letter, "unreachable", {}, now)
     if 200 <= status < 300:
-        return Tried("delivered", str(status))
+        return DeliveryAttempt("delivered", str(status))
     if status == _GONE:
-        return Tried("gone", str(status))
+        return DeliveryAttempt("gone", str(status))
     return _again(letter, str(status), answer, now)
 
 
-def _again(letter: Letter, outcome: str, answer: Mapping[str, str], now: int) -> Tried:
+def _again(letter: Message, outcome: str, answer: Mapping[str, str], now: int) -> DeliveryAttempt:
     """Try later and later, for days; `Retry-After` may ask for more."""
     wait = min(_FIRST_WAIT * 2 ** min(letter.tries, 20), _LONGEST_WAIT)
     asked = (retry_after_seconds(answer, now / 1_000) or 0) * 1_000
     due = now + max(int(random.uniform(wait / 2, wait)), min(asked, _LONGEST_WAIT))  # noqa: S311 - spreads load
     if due - letter.since > GIVE_UP_AFTER and letter.tries:
-        return Tried("failed", outcome)
-    return Tried("waiting", outcome, due)
+        return DeliveryAttempt("failed", outcome)
+    return DeliveryAttempt("waiting", outcome, due)

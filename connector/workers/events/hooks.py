@@ -9,12 +9,12 @@ from typing import Any, Final
 import structlog
 
 from connector.context import Context, Lease
-from connector.domain.events.event import Delivery, Hook, Settled
+from connector.domain.events.event import DeliveryOutcome, Hook, HookDelivery
 from connector.errors import Conflict, StoreUnavailable
 from connector.net.target_client import TargetClient
 from connector.service import triggers
 from connector.text.json import dumps
-from connector.workers.events.delivery import Letter, deliver
+from connector.workers.events.delivery import Message, deliver
 from connector.workers.tasks import Tasks
 
 BATCH: Final = 50
@@ -25,7 +25,7 @@ _RATE: Final = 25.0
 _log = structlog.get_logger(__name__)
 
 
-class HookLane:
+class HookWorker:
     """Keeps one task for every subscription to which something is due."""
 
     name = "hooks"
@@ -65,26 +65,26 @@ class HookLane:
             await client.close()
 
     async def _deliver(
-        self, lease: Lease, client: TargetClient, hook: Hook, secret: str, due: list[Delivery]
+        self, lease: Lease, client: TargetClient, hook: Hook, secret: str, due: list[HookDelivery]
     ) -> bool:
         """Deliver some; return whether the target takes more now."""
         ctx = self._context
-        settled: list[Settled] = []
+        settled: list[DeliveryOutcome] = []
         gate = asyncio.Semaphore(AT_ONCE)
 
         shown = await triggers.render(ctx, [one.event for one in due])
         shown_at = ctx.clock.now()
 
-        async def one(position: int, delivery: Delivery, told: Mapping[str, Any]) -> None:
+        async def one(position: int, delivery: HookDelivery, told: Mapping[str, Any]) -> None:
             if self._rate is not None:
                 await ctx.clock.sleep(position / self._rate)
             async with gate:
                 if ctx.clock.now() - shown_at > FRESH:  # somebody may have been forgotten since
                     (told,) = await triggers.render(ctx, [delivery.event])
                 event = delivery.event
-                letter = Letter(event.id, dumps(told).encode(), event.at, delivery.tries)
+                letter = Message(event.id, dumps(told).encode(), event.at, delivery.tries)
                 tried = await deliver(client, hook.target_url, secret, letter, ctx.clock.now())
-                settled.append(Settled(delivery.number, *tried))
+                settled.append(DeliveryOutcome(delivery.number, *tried))
 
         await asyncio.gather(*map(one, range(len(due)), due, shown))
         if any(one.state == "gone" for one in settled):

@@ -16,7 +16,7 @@ from connector.context import (
 )
 from connector.domain.launches.launch import Invitation
 from connector.domain.launches.start import next_poll
-from connector.domain.results.observation import Heard
+from connector.domain.results.observation import Observation
 from connector.domain.results.transitions import advance, heard_from_read
 from connector.errors import ConnectorError, CredentialsRejected, NotFound, UpstreamUnavailable
 from connector.service.attribution import recognised
@@ -95,7 +95,7 @@ class Silent:
         ctx.wake("amplitude")
         return heard.interview.invitee is not None or heard.interview.anonymous
 
-    def _advanced(self, before: Mapping[tuple[str, str], Sync], *, heard: Heard) -> list[Sync]:
+    def _advanced(self, before: Mapping[tuple[str, str], Sync], *, heard: Observation) -> list[Sync]:
         return [advance(before.get(heard.key), heard, self._context.ledger.hash_user)]
 
     async def _end(self, lease: Lease, invitation: Invitation) -> None:

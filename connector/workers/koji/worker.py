@@ -18,7 +18,7 @@ _BATCH = 20
 _KEPT_FOR_LAUNCHES = 6_000  # milliseconds between two starts of launches while others are waiting
 
 
-class KojiLane:
+class KojiWorker:
     """Calls Koji with one key, for all connections that share it."""
 
     def __init__(

@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from connector.context import Context, Lease
 from connector.domain.launches.cohort_message import CohortMessage
 from connector.domain.launches.compact_set import CompactSet
-from connector.domain.launches.eligibility import Member, Rules, Selection
+from connector.domain.launches.eligibility import LaunchRules, Member, Selection
 from connector.domain.launches.launch import LaunchOptions
 from connector.launch_ports import KeyedMember
 from connector.service.planning import CHUNK, aside, teaches
 from connector.settings.model import Connection
 
-_EVERYBODY = Rules(sys.maxsize, None)  # whoever is above the cap of a day waits for another
+_EVERYBODY = LaunchRules(sys.maxsize, None)  # whoever is above the cap of a day waits for another
 
 
-class CohortLane:
+class CohortWebhookWorker:
     """Decides over one message after the other, in the order in which Amplitude computed them."""
 
     name = "cohorts"

@@ -10,7 +10,7 @@ from connector.domain.launches.start import handed_a_link, people_a_day
 _BATCH = 100
 
 
-class LinkLane:
+class LinkWorker:
     """Hands out the links of one connection, within its credits of the day."""
 
     def __init__(self, context: Context, connection: str) -> None:

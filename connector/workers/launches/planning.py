@@ -31,7 +31,7 @@ _FINAL = (NotFound, InvalidInput, NotConfigured, CredentialsRejected, UpstreamRe
 _log = structlog.get_logger(__name__)
 
 
-class PlanningLane:
+class PlanningWorker:
     """Plans launches of cohorts, and of members that are too many for the call that brought them."""
 
     name = "launches"

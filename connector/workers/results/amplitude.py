@@ -36,7 +36,7 @@ _STOPS = frozenset({Kind.PAUSED, Kind.UNAVAILABLE, Kind.UNKNOWN})
 _log = structlog.get_logger(__name__)
 
 
-class AmplitudeLane:
+class AmplitudeWorker:
     """Sends the interviews of one Amplitude project, an interview's two writes always together."""
 
     def __init__(

@@ -8,13 +8,13 @@ import structlog
 
 from connector.context import (
     Context,
-    Delivery,
+    InboundWebhook,
     Lease,
     Sync,
 )
 from connector.domain.results.interview import Interview, Stage
 from connector.domain.results.koji_fields import read_interview
-from connector.domain.results.transitions import Heard, advance
+from connector.domain.results.transitions import Observation, advance
 from connector.service.attribution import recognised
 from connector.settings.model import Connection
 from connector.text.json import loads
@@ -23,7 +23,7 @@ BATCH = 128  # bodies have up to 1 MiB, and webhooks wait for the commit that de
 _log = structlog.get_logger(__name__)
 
 
-class IntakeLane:
+class IntakeWorker:
     """Reads stored deliveries in order of arrival and decides over their interviews."""
 
     name = "intake"
@@ -54,14 +54,14 @@ class IntakeLane:
                 self._context.wake(kind)
         return 0 if len(deliveries) == BATCH else 1
 
-    def _heard(self, delivery: Delivery) -> Heard | None:
+    def _heard(self, delivery: InboundWebhook) -> Observation | None:
         if delivery.interview_id is None:  # such a one is unreadable, and never new
             return None
         connection = self._context.connection(delivery.connection)
         interview = self._read(delivery, delivery.interview_id, connection)
-        return Heard(connection=connection, interview=interview, at=delivery.received_at)
+        return Observation(connection=connection, interview=interview, at=delivery.received_at)
 
-    def _read(self, delivery: Delivery, interview_id: str, connection: Connection) -> Interview:
+    def _read(self, delivery: InboundWebhook, interview_id: str, connection: Connection) -> Interview:
         try:
             return read_interview(
                 loads(delivery.body or ""),
@@ -76,7 +76,7 @@ class IntakeLane:
             _log.error("delivery_not_understood", delivery=delivery.id, error=type(error).__name__)
             return Interview(interview_id)
 
-    def _revise(self, before: Mapping[tuple[str, str], Sync], heard: Sequence[Heard]) -> list[Sync]:
+    def _revise(self, before: Mapping[tuple[str, str], Sync], heard: Sequence[Observation]) -> list[Sync]:
         after: dict[tuple[str, str], Sync] = {}
         for one in heard:
             was = after.get(one.key, before.get(one.key))

@@ -6,7 +6,7 @@ from connector.context import Context, Lease
 from connector.domain.people.erasure import rules_of
 
 
-class ForgettingLane:
+class ErasureWorker:
     """Looks again at whom it could not forget wholly at once."""
 
     name = "forgetting"

@@ -11,7 +11,7 @@ _DAY = 86_400_000
 _log = structlog.get_logger(__name__)
 
 
-class UpkeepLane:
+class RetentionWorker:
     """Prunes bodies, names and addresses; what keeps promises stays."""
 
     name = "upkeep"
