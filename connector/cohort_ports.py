@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from connector.domain.launches.cohort_message import CohortMessage
-from connector.domain.launches.eligibility import Choice, Member
+from connector.domain.launches.eligibility import Choice
 from connector.domain.launches.launch import LaunchOptions
-from connector.launch_ports import KeyedMember
+from connector.domain.people.same_person import KeyedMember, Member
 
 if TYPE_CHECKING:  # which hands this protocol on in its context
     from connector.context import Lease

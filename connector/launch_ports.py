@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from connector.domain.launches.eligibility import (
-    Choice,
-    Known,
-    LaunchRules,
-    Member,
-)
+from connector.domain.launches.eligibility import Choice, Known, LaunchRules
 from connector.domain.launches.launch import (
     Invitation,
     InvitationState,
@@ -20,11 +15,10 @@ from connector.domain.launches.launch import (
     Phase,
     StartResult,
 )
+from connector.domain.people.same_person import KeyedMember, Member
 
 if TYPE_CHECKING:  # which hands these protocols on in its context
     from connector.context import Lease, ListFilter, Pause
-
-KeyedMember = tuple[Member, tuple[int, ...]]
 
 
 class Launches(Protocol):
@@ -265,4 +259,4 @@ class Invitations(Protocol):
         ...
 
 
-__all__ = ["Invitations", "KeyedMember", "LaunchStatus", "Launches"]
+__all__ = ["Invitations", "LaunchStatus", "Launches"]

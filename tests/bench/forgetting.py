@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 
 from connector.clock import SystemClock
 from connector.context import Sync
-from connector.domain.launches.eligibility import Member
 from connector.domain.people.erasure import ErasureRules
+from connector.domain.people.same_person import Member
 from connector.domain.results.interview import Interview, SyncStatus
 from connector.ledger.ledger import Book, open_book
 from connector.security.sealing import Sealer

@@ -11,12 +11,7 @@ from sqlalchemy import select, text
 from connector.context import Lease, ListFilter
 from connector.domain.launches.cohort_message import CohortMessage, pieces_of
 from connector.domain.launches.credits import day_of
-from connector.domain.launches.eligibility import (
-    Choice,
-    LaunchRules,
-    Member,
-    Selection,
-)
+from connector.domain.launches.eligibility import Choice, LaunchRules, Selection
 from connector.domain.launches.launch import (
     InvitationState,
     Launch,
@@ -24,6 +19,7 @@ from connector.domain.launches.launch import (
     LaunchStatus,
 )
 from connector.domain.people.erasure import ErasureRules as ForgettingRules
+from connector.domain.people.same_person import Member
 from connector.errors import Conflict
 from connector.ledger.db.dialect import writer_engine
 from connector.ledger.db.migrations import migrate

@@ -16,12 +16,7 @@ from psycopg import sql
 from sqlalchemy import func, select
 
 from connector.context import Context, Lease, ListFilter
-from connector.domain.launches.eligibility import (
-    LaunchRules,
-    Member,
-    Selection,
-    member,
-)
+from connector.domain.launches.eligibility import LaunchRules, Selection
 from connector.domain.launches.launch import (
     Invitation,
     InvitationState,
@@ -31,6 +26,7 @@ from connector.domain.launches.launch import (
     Phase,
     StartResult,
 )
+from connector.domain.people.same_person import Member, member
 from connector.domain.results.interview import Interview
 from connector.errors import Conflict, NotConfigured
 from connector.ledger.access.reseal import Tally, reseal

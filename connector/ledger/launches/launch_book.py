@@ -8,13 +8,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from connector.context import Lease, ListFilter, Pause
-from connector.domain.launches.eligibility import (
-    Choice,
-    Known,
-    LaunchRules,
-    Member,
-    SkipReason,
-)
+from connector.domain.launches.eligibility import Choice, Known, LaunchRules, SkipReason
 from connector.domain.launches.launch import (
     Invitation,
     InvitationState,
@@ -23,7 +17,7 @@ from connector.domain.launches.launch import (
     Phase,
     StartResult,
 )
-from connector.launch_ports import KeyedMember
+from connector.domain.people.same_person import KeyedMember, Member
 from connector.ledger.access.secrets import Open, Seal
 from connector.ledger.db.dialect import lock_people
 from connector.ledger.db.repository import Store, Work

@@ -12,9 +12,11 @@ from connector.context import (
     Sync,
 )
 from connector.domain.results.interview import Stage, SyncStatus
-from connector.domain.results.transitions import advance, heard_from_read
+from connector.domain.results.observation import heard_from_read
+from connector.domain.results.transitions import advance
 from connector.errors import CredentialsRejected, NotFound, UpstreamRejected, UpstreamUnavailable
 from connector.service.attribution import recognised
+from connector.settings.rules import sync_rules
 from connector.workers.koji.pause import PAUSES, Rest
 
 _HOLDS_NOBODY_AFTER = 5  # failed reads; the rest of its backfill then goes without it
@@ -51,7 +53,7 @@ class Reads:
 
     async def _told(self, lease: Lease, sync: Sync, body: Mapping[str, Any]) -> None:
         connection = self._context.connection(sync.connection)
-        read = heard_from_read(connection, sync.interview_id, body, self._context.clock.now())
+        read = heard_from_read(sync_rules(connection), sync.interview_id, body, self._context.clock.now())
         (heard,) = await recognised(self._context.invitations, [read])
 
         def revise(present: Sync) -> Sync:

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 from connector.context import Context, Lease
 from connector.domain.launches.cohort_message import CohortMessage
-from connector.domain.launches.compact_set import CompactSet
-from connector.domain.launches.eligibility import LaunchRules, Member, Selection
+from connector.domain.launches.eligibility import LaunchRules, Selection
 from connector.domain.launches.launch import LaunchOptions
-from connector.launch_ports import KeyedMember
+from connector.domain.people.same_person import KeyedMember, Member
 from connector.service.planning import CHUNK, aside, teaches
 from connector.settings.model import Connection
 
@@ -69,7 +68,7 @@ class CohortWebhookWorker:
         now = ctx.clock.now()
         history = await ctx.launches.history(keyed)
         if message.id not in self._selections:
-            self._selections = {message.id: Selection(_EVERYBODY, now, CompactSet())}
+            self._selections = {message.id: Selection(_EVERYBODY, now)}
         choices = await aside(keyed, self._selections[message.id].take, keyed, history)
         learn = [choice for choice, one in zip(choices, history, strict=True) if teaches(choice.reason, one)]
         options = options_of(ctx.connection(message.connection), message.cohort_id)

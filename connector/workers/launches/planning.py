@@ -8,8 +8,8 @@ from contextlib import aclosing
 import structlog
 
 from connector.context import AmplitudeCohorts, Context, Lease
-from connector.domain.launches.eligibility import Member, member
 from connector.domain.launches.launch import Launch, Phase
+from connector.domain.people.same_person import Member, member
 from connector.errors import (
     ConnectorError,
     CredentialsRejected,

@@ -14,9 +14,11 @@ from connector.context import (
 )
 from connector.domain.results.interview import Interview, Stage
 from connector.domain.results.koji_fields import read_interview
-from connector.domain.results.transitions import Observation, advance
+from connector.domain.results.observation import Observation
+from connector.domain.results.transitions import advance
 from connector.service.attribution import recognised
 from connector.settings.model import Connection
+from connector.settings.rules import sync_rules
 from connector.text.json import loads
 
 BATCH = 128  # bodies have up to 1 MiB, and webhooks wait for the commit that decides over a batch
@@ -59,7 +61,7 @@ class IntakeWorker:
             return None
         connection = self._context.connection(delivery.connection)
         interview = self._read(delivery, delivery.interview_id, connection)
-        return Observation(connection=connection, interview=interview, at=delivery.received_at)
+        return Observation(rules=sync_rules(connection), interview=interview, at=delivery.received_at)
 
     def _read(self, delivery: InboundWebhook, interview_id: str, connection: Connection) -> Interview:
         try:

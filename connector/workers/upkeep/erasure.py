@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from connector.context import Context, Lease
-from connector.domain.people.erasure import rules_of
+from connector.settings.rules import erasure_rules
 
 
 class ErasureWorker:
@@ -24,7 +24,7 @@ class ErasureWorker:
         following = await ctx.ledger.forgettings.next_due(list(ctx.settings.connections))
         if following is None or following > now:
             return None if following is None else following - now
-        rules = {name: rules_of(connection) for name, connection in ctx.settings.connections.items()}
+        rules = {name: erasure_rules(connection) for name, connection in ctx.settings.connections.items()}
         await ctx.ledger.forgettings.go_on(lease, rules, now)
         ctx.wake("amplitude")
         return 1
