@@ -10,24 +10,13 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, text
 
-from connector.context import (
-    AuditEntry,
-    AuditFilter,
-    Claim,
-    InboundWebhook,
-    Lease,
-    ListFilter,
-    Note,
-    Outgoing,
-    Pause,
-    Revise,
-    RunProgress,
-    Settlement,
-    Sync,
-    Token,
-)
+from connector.context import Revise
+from connector.domain.access import AuditEntry, AuditFilter, Claim, Note, Token
+from connector.domain.lease import Lease, Pause
 from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.domain.results.interview import Stage
+from connector.domain.results.run import RunProgress
+from connector.domain.results.sync import InboundWebhook, ListFilter, Outgoing, Settlement, Sync
 from connector.ledger.access import (
     audit,
     idempotency,

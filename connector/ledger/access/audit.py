@@ -6,7 +6,7 @@ import json
 
 from sqlalchemy import Connection, insert, select
 
-from connector.context import AuditEntry, AuditFilter
+from connector.domain.access import AuditEntry, AuditFilter
 from connector.ledger.db.bulk import storable
 from connector.ledger.db.schema import audit, audit_outcome
 

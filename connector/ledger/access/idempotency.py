@@ -6,7 +6,7 @@ import secrets
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, select, text, update
 
-from connector.context import Claim
+from connector.domain.access import Claim
 from connector.ledger.db.bulk import storable
 from connector.ledger.db.dialect import TryAgainError
 from connector.ledger.db.schema import answer

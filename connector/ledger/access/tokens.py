@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from connector.context import Token
+from connector.domain.access import Token
 from connector.ledger.db.schema import token
 
 _BY_DIGEST = select(token).where(token.c.sha256 == bindparam("sha256"))

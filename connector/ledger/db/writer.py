@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from connector.context import InboundWebhook
+from connector.domain.results.sync import InboundWebhook
 from connector.errors import StoreUnavailable
 from connector.ledger.db.dialect import TryAgainError, is_store_failure, may_try_again
 from connector.ledger.results import inbox

@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, case, select, update
 
-from connector.context import Sync
 from connector.domain.launches.launch import Invitation, InvitationState, Invited
 from connector.domain.launches.start import SCHEDULE
+from connector.domain.results.sync import Sync
 from connector.ledger.db.bulk import storable
 from connector.ledger.db.schema import invitation, launch
 from connector.ledger.launches.launch_row import (

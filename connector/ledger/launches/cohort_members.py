@@ -11,9 +11,8 @@ from sqlalchemy import Connection, func, select, update
 from connector.domain.events.event import EventType
 from connector.domain.launches.cohort_message import CohortMessage
 from connector.domain.launches.credits import day_of
-from connector.domain.launches.eligibility import ERASED_PERSON, Choice, SkipReason
+from connector.domain.launches.eligibility import ERASED_PERSON, Choice, KeyedMember, SkipReason
 from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus
-from connector.launch_ports import KeyedMember
 from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.dialect import lock_people
 from connector.ledger.db.schema import invitation, launch

@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from connector.context import Lease, ListFilter, Pause
 from connector.domain.launches.eligibility import (
     Choice,
+    KeyedMember,
     Known,
     LaunchRules,
     Member,
@@ -23,7 +23,8 @@ from connector.domain.launches.launch import (
     Phase,
     StartResult,
 )
-from connector.launch_ports import KeyedMember
+from connector.domain.lease import Lease, Pause
+from connector.domain.results.sync import ListFilter
 from connector.ledger.access.secrets import Open, Seal
 from connector.ledger.db.dialect import lock_people
 from connector.ledger.db.repository import Store, Work

@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, literal, select, tuple_, update
 
-from connector.context import ListFilter
 from connector.domain.launches.launch import (
     Invitation,
     InvitationState,
@@ -15,6 +14,7 @@ from connector.domain.launches.launch import (
     LaunchStatus,
     Phase,
 )
+from connector.domain.results.sync import ListFilter
 from connector.ledger.db.bulk import fetch, storable
 from connector.ledger.db.schema import (
     download,

@@ -11,10 +11,10 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, select, update
 
-from connector.context import Pause
 from connector.domain.events.event import EventType
 from connector.domain.launches.credits import day_start, next_day
 from connector.domain.launches.launch import DAILY_CREDITS, KOJI_UNREACHABLE, LaunchStatus
+from connector.domain.lease import Pause
 from connector.ledger.db.schema import event, launch
 from connector.ledger.launches.launch_row import tell_launch
 from connector.ledger.runtime import leases

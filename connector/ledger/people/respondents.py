@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, and_, select
 
-from connector.context import Sync
 from connector.domain.launches.eligibility import ERASED_PERSON, Member
 from connector.domain.results.interview import Interview
+from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import suppress
 from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.schema import alias, invitation, sync

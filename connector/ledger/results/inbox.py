@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, delete, func, literal_column, select
 
-from connector.context import InboundWebhook
+from connector.domain.results.sync import InboundWebhook
 from connector.ledger.db.bulk import BulkStatement, Row, fetch
 from connector.ledger.db.schema import inbox
 

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from connector.context import Outgoing, Settlement, Sync
 from connector.domain.results.anonymity import is_anonymous_or_erased, without_person
 from connector.domain.results.interview import Stage, SyncStatus
+from connector.domain.results.sync import Outgoing, Settlement, Sync
 from connector.ledger.db.bulk import BulkStatement, Row, fetch
 from connector.ledger.db.schema import sync as table
 from connector.ledger.events import events

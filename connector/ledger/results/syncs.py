@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, literal, select, tuple_
 
-from connector.context import ListFilter, Sync
 from connector.domain.results.interview import Stage
+from connector.domain.results.sync import ListFilter, Sync
 from connector.ledger.db.bulk import BulkStatement, fetch
 from connector.ledger.db.dialect import TryAgainError
 from connector.ledger.db.schema import sync as table

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
-from connector.context import Note
+from connector.domain.access import Note
 from connector.ledger.db.schema import note
 
 

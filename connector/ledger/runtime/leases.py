@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, or_, select, text, update
 
-from connector.context import Lease, Pause
+from connector.domain.lease import Lease, Pause
 from connector.errors import Conflict
 from connector.ledger.db.schema import lane
 
