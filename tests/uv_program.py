@@ -1,10 +1,9 @@
-"""The program `uv`, with which hosts run a bundle; fetched by pip where it is missing."""
+"""The program `uv`, with which hosts run a bundle, in a home of its own."""
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,25 +12,9 @@ import pytest
 
 from tests.node_packages import CACHE, FETCH_SECONDS
 
-VERSION = "0.13.9"
-KEPT = CACHE / f"uv-{VERSION}"
 NETWORK = ("SSL_CERT_FILE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 INDEX = re.compile(r"^(?:global|:env:)\.index-url='(.+)'$", re.MULTILINE)
 UNREACHABLE = re.compile(r"failed to fetch|error sending request|dns error|timed? ?out", re.IGNORECASE)
-
-
-def uv() -> str:
-    """Return the path of the program; skip the test when it cannot be had."""
-    if found := shutil.which("uv"):
-        return found
-    program = KEPT / "bin" / "uv"
-    if not program.exists():
-        words = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(KEPT), f"uv=={VERSION}"]
-        try:
-            subprocess.run(words, capture_output=True, timeout=FETCH_SECONDS, check=True)
-        except (subprocess.SubprocessError, OSError) as error:
-            pytest.skip(f"pip could not fetch uv: {type(error).__name__}")
-    return str(program)
 
 
 def environment(home: Path) -> dict[str, str]:

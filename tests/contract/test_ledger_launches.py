@@ -1010,8 +1010,8 @@ async def test_doubtful_starts_of_a_launch_that_was_called_off_are_not_tried_aga
 
 
 async def test_an_interview_that_comes_back_belongs_to_its_invitation(desk: Desk) -> None:
-    befores = ("started", "in_doubt", "failed", "sending", "waiting", "expired")
-    for number, (before, over) in enumerate(product(befores, (True, False))):
+    states = ("started", "in_doubt", "failed", "sending", "waiting", "expired")
+    for number, (before, over) in enumerate(product(states, (True, False))):
         launched = await desk.launch(*persons(number))
         one = await desk.waiting()
         if before != "waiting":

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
+from uv import find_uv_bin
 
 from tests.mcpb_node import ROOT, host_config, mcpb
-from tests.uv_program import environment, run_or_skip, uv
+from tests.uv_program import environment, run_or_skip
 
 BESIDE = {"manifest.json", "pyproject.toml", "constraints.txt", "README.md", "LICENSE", "bundle.py"}
 PACKAGES = ("connector", "mcp_server")
@@ -31,6 +32,7 @@ PLANTED = (
     "connector/__pycache__/app.py",
     "mcp_server/ledger.db-wal",
 )
+UV = find_uv_bin()
 ANSWERS = {"koji_api_key": "koji-key-of-a-test", "amplitude_api_key": "amplitude-key-of-a-test"}
 
 
@@ -82,8 +84,8 @@ async def test_runs_as_its_manifest_says(unpacked: Path, tmp_path: Path, mode: A
     config = host_config(manifest, unpacked, ANSWERS)
     assert config["env"]["KOJI_PROJECT_ID"] == "${user_config.koji_project_id}"  # what was not answered
     env = {**environment(tmp_path), **config["env"]}
-    run_or_skip([uv(), *config["args"][:-1], "--version"], env)
-    server = StdioServerParameters(command=uv(), args=config["args"], env=env, cwd=tmp_path)
+    run_or_skip([UV, *config["args"][:-1], "--version"], env)
+    server = StdioServerParameters(command=UV, args=config["args"], env=env, cwd=tmp_path)
     async with Client(server, mode=mode) as client:
         tools = (await client.list_tools()).tools
         prompts = (await client.list_prompts()).prompts
@@ -98,9 +100,9 @@ async def test_runs_as_its_manifest_says(unpacked: Path, tmp_path: Path, mode: A
 async def test_runs_from_its_entry_point(unpacked: Path, tmp_path: Path) -> None:
     env = environment(tmp_path)
     words = ["run", "--directory", str(unpacked)]
-    run_or_skip([uv(), *words, "koji-amplitude", "--version"], env)
+    run_or_skip([UV, *words, "koji-amplitude", "--version"], env)
     entry = manifest_in(unpacked)["server"]["entry_point"]
-    server = StdioServerParameters(command=uv(), args=[*words, entry], env=env, cwd=tmp_path)
+    server = StdioServerParameters(command=UV, args=[*words, entry], env=env, cwd=tmp_path)
     async with Client(server) as client:
         assert (await client.list_tools()).tools
 

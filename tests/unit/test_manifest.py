@@ -37,7 +37,7 @@ def test_the_committed_file_is_what_would_be_made(name: str, made: Any) -> None:
 
 class TestManifest:
     def test_says_what_the_project_says(self) -> None:
-        for key in ("name", "version", "description", "license", "keywords"):
+        for key in ("name", "description", "license", "keywords"):
             assert MANIFEST[key] == PROJECT[key]
         assert MANIFEST["compatibility"]["runtimes"]["python"] == PROJECT["requires-python"]
 
@@ -99,7 +99,7 @@ class TestRegistryEntry:
 
     def test_names_the_package_that_this_is(self) -> None:
         (package,) = ENTRY["packages"]
-        assert (package["identifier"], package["version"]) == (PROJECT["name"], PROJECT["version"])
+        assert (package["identifier"], package["version"]) == (PROJECT["name"], __version__)
 
     def test_texts_are_texts(self) -> None:
         (package,) = ENTRY["packages"]

@@ -36,8 +36,12 @@ _row = attrgetter(*_COLUMNS)
 IS_NEW = inbox.c.state == literal_column("'new'")
 IS_UNREADABLE = inbox.c.state == literal_column("'unreadable'")
 
-_INSERT = BulkStatement(
-    "INSERT INTO inbox ({names}) SELECT {names} FROM {rows} AS r WHERE true ON CONFLICT DO NOTHING", _COLUMNS
+_INSERT_NEW = "INSERT INTO inbox ({names}) SELECT {names} FROM {rows} AS r WHERE true ON CONFLICT DO NOTHING"
+_INSERT = BulkStatement(_INSERT_NEW, _COLUMNS)
+_INSERT_NUMBERED = BulkStatement(_INSERT_NEW, {"id": "bigint", **_COLUMNS})
+_NUMBERS = (
+    "SELECT nextval(pg_get_serial_sequence('inbox', 'id')) AS number FROM generate_series(1, %(n)s) "
+    "ORDER BY number"
 )
 _MARK_DONE = BulkStatement(
     "UPDATE inbox SET state = 'done' WHERE id IN (SELECT id FROM {rows} AS r)", {"id": "bigint"}
@@ -69,23 +73,48 @@ def accept(connection: Connection, deliveries: Sequence[InboundWebhook]) -> list
     A delivery is known when its `webhook-id`, or its body and event name, was stored before on that
     connection. One that was unreadable then and is readable now goes to the intake.
     """
-    fresh = _insert(connection, [_row(delivery) for delivery in deliveries])
+    rows = [_row(delivery) for delivery in deliveries]
+    if connection.dialect.name == "sqlite":  # it has one writer
+        fresh = _insert(connection, _INSERT, rows)
+    else:
+        fresh = _insert_by_key(connection, deliveries, rows)
     repeated = [one for one, new in zip(deliveries, fresh, strict=True) if not new and one.state == "new"]
     if repeated:
         _REPEATED.execute(connection, [_repeated(one) for one in repeated])
     return fresh
 
 
-def _insert(connection: Connection, rows: Sequence[Row]) -> list[bool]:
+def _insert_by_key(
+    connection: Connection, deliveries: Sequence[InboundWebhook], rows: Sequence[Row]
+) -> list[bool]:
+    """Insert in the order of the keys, numbered in the order of arrival.
+
+    Whoever inserts a key waits for another transaction that inserted it. Two that insert the same deliveries,
+    each in an order of its own, would wait for each other.
+    """
+    numbers = connection.exec_driver_sql(_NUMBERS, {"n": len(rows)}).scalars().all()
+    first: dict[tuple[str, str | None], str | None] = {}
+    keys: list[tuple[str, str, int]] = []
+    for at, one in enumerate(deliveries):
+        # of two bodies under one webhook-id the first to arrive is stored
+        known = first.setdefault((one.connection, one.webhook_id), one.digest)
+        keys.append((one.connection, (one.digest if one.webhook_id is None else known) or "", at))
+    order = [at for _, _, at in sorted(keys)]
+    stored = _insert(connection, _INSERT_NUMBERED, [(numbers[at], *rows[at]) for at in order])
+    return [new for _, new in sorted(zip(order, stored, strict=True))]
+
+
+def _insert(connection: Connection, statement: BulkStatement, rows: Sequence[Row]) -> list[bool]:
     """Insert all and count; only when some were known, find out which by inserting halves instead."""
     connection.exec_driver_sql("SAVEPOINT before_insert")
-    stored = _INSERT.execute(connection, rows)
+    stored = statement.execute(connection, rows)
     if stored in (0, len(rows)):
         connection.exec_driver_sql("RELEASE SAVEPOINT before_insert")
         return [stored > 0] * len(rows)
     connection.exec_driver_sql("ROLLBACK TO SAVEPOINT before_insert")
     middle = len(rows) // 2
-    return _insert(connection, rows[:middle]) + _insert(connection, rows[middle:])
+    first, rest = rows[:middle], rows[middle:]
+    return _insert(connection, statement, first) + _insert(connection, statement, rest)
 
 
 def new_ones(connection: Connection, names: Sequence[str], limit: int) -> list[tuple[int, str, str]]:

@@ -50,7 +50,8 @@ def save(connection: Connection, before: Mapping[Key, Sync], changed: Sequence[S
 
     Raises `TryAgainError` when another process stored one of them after `before` was loaded.
     """
-    new = [dump_sync(one) for one in changed if _key(one) not in before]
+    # in the order of their keys, so that two processes do not wait for each other's
+    new = [dump_sync(one) for one in sorted(changed, key=_key) if _key(one) not in before]
     if new and _INSERT.execute(connection, new) != len(new):
         raise TryAgainError
     old = [dump_sync(one) for one in changed if _key(one) in before]
