@@ -82,8 +82,8 @@ class CohortBook:
         return await self._fenced(lease, lambda c: cohort_members.activate(c, message, now, limit))
 
     async def _fenced(self, lease: Lease, work: Work[T]) -> T:
-        def fenced(connection: Connection) -> T:
-            leases.fence(connection, lease)
-            return work(connection)
+        def fenced(c: Connection) -> T:
+            leases.fence(c, lease)
+            return work(c)
 
         return await self._store.write(fenced)
