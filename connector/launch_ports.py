@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from connector.domain.launches.eligibility import Choice, Known, LaunchRules
 from connector.domain.launches.launch import (
@@ -15,10 +15,9 @@ from connector.domain.launches.launch import (
     Phase,
     StartResult,
 )
+from connector.domain.lease import Lease, Pause
 from connector.domain.people.same_person import KeyedMember, Member
-
-if TYPE_CHECKING:  # which hands these protocols on in its context
-    from connector.context import Lease, ListFilter, Pause
+from connector.domain.results.sync import ListFilter
 
 
 class Launches(Protocol):

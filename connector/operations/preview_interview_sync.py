@@ -6,10 +6,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from connector.context import Context, Sync
+from connector.context import Context
 from connector.domain.results.decision import Verdict
 from connector.domain.results.interview import SyncStatus
 from connector.domain.results.observation import Observation, heard_from_read
+from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import advance, suppress
 from connector.errors import NotConfigured, NotFound
 from connector.service.attribution import recognised

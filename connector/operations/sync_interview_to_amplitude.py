@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from connector.context import Context, Sync
+from connector.context import Context
 from connector.domain.results.decision import ANONYMOUS, Verdict, decide
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.observation import Observation
+from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import advance, replay
 from connector.errors import NotConfigured
 from connector.operations.preview_interview_sync import PreviewOutput, preview

@@ -7,9 +7,10 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, S
 from contextlib import aclosing
 from typing import ParamSpec, TypeVar
 
-from connector.context import Context, Lease
+from connector.context import Context
 from connector.domain.launches.eligibility import Known, LaunchRules, Selection, SkipReason
 from connector.domain.launches.launch import Launch
+from connector.domain.lease import Lease
 from connector.domain.people.same_person import KeyedMember, Member
 from connector.errors import InvalidInput
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from connector.context import Sync
 from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.observation import Observation, heard_from_read, merge
+from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import advance, read_delay, replay
 from connector.settings.model import Connection
 from connector.settings.rules import sync_rules

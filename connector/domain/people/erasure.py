@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
+from connector.domain.lease import Lease
 from connector.domain.people.same_person import Member
 from connector.domain.results.interview import Interview
 
@@ -17,9 +18,6 @@ _DONE = {
     "launches": "erased from the members, examples or metadata of {n}",
     "unset": "last_interview_* unset for {n} Amplitude user ids",
 }
-
-if TYPE_CHECKING:
-    from connector.context import Lease
 
 
 class Erasure(NamedTuple):

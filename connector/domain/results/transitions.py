@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from connector.context import Sync
 from connector.domain.results import mapping
 from connector.domain.results.anonymity import is_anonymous_or_erased, without_person
 from connector.domain.results.decision import (
@@ -22,6 +21,7 @@ from connector.domain.results.decision import (
 )
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.observation import Observation, merge
+from connector.domain.results.sync import Sync
 
 GIVE_UP_AFTER = 24 * 3_600_000
 _FIRST_READ_DELAY = 5_000

@@ -7,7 +7,6 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from connector.context import InboundWebhook
 from connector.domain.results.interview import Interview
 from connector.domain.results.koji_fields import (
     read_envelope,
@@ -16,6 +15,7 @@ from connector.domain.results.koji_fields import (
     split_themes,
 )
 from connector.domain.results.observation import Observation
+from connector.domain.results.sync import InboundWebhook
 from connector.errors import InvalidInput
 from connector.service.execution.operation import Input
 from connector.settings.model import Connection

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from connector.context import (
-    Context,
-    Koji,
-    Lease,
-    Sync,
-)
+from connector.context import Context, Koji
+from connector.domain.lease import Lease
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.observation import heard_from_read
+from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import advance
 from connector.errors import CredentialsRejected, NotFound, UpstreamRejected, UpstreamUnavailable
 from connector.service.attribution import recognised

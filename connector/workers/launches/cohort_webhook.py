@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from connector.context import Context, Lease
+from connector.context import Context
 from connector.domain.launches.cohort_message import CohortMessage
 from connector.domain.launches.eligibility import LaunchRules, Selection
 from connector.domain.launches.launch import LaunchOptions
+from connector.domain.lease import Lease
 from connector.domain.people.same_person import KeyedMember, Member
 from connector.service.planning import CHUNK, aside, teaches
 from connector.settings.model import Connection

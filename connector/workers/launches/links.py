@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from connector.context import Context, Lease
+from connector.context import Context
 from connector.domain.launches.credits import cost, next_day
 from connector.domain.launches.launch import Invitation, KojiStart
 from connector.domain.launches.start import handed, people_a_day
+from connector.domain.lease import Lease
 from connector.settings.rules import start_rules
 
 _BATCH = 100

@@ -7,8 +7,9 @@ from contextlib import aclosing
 
 import structlog
 
-from connector.context import AmplitudeCohorts, Context, Lease
+from connector.context import AmplitudeCohorts, Context
 from connector.domain.launches.launch import Launch, Phase
+from connector.domain.lease import Lease
 from connector.domain.people.same_person import Member, member
 from connector.errors import (
     ConnectorError,
