@@ -13,21 +13,19 @@ from connector.domain.lease import Lease
 from connector.domain.people.same_person import KeyedMember, Member
 from connector.service.planning import CHUNK, aside, teaches
 from connector.settings.model import Connection
+from connector.workers.base import Worker
 
 _EVERYBODY = LaunchRules(sys.maxsize, None)  # whoever is above the cap of a day waits for another
 
 
-class CohortWebhookWorker:
+class CohortWebhookWorker(Worker):
     """Decides over one message after the other, in the order in which Amplitude computed them."""
 
     name = "cohorts"
 
     def __init__(self, context: Context) -> None:
-        self._context = context
+        super().__init__(context)
         self._selections: dict[int, Selection] = {}
-
-    async def recover(self, _lease: Lease, /) -> None:
-        """Nothing to do: a message that was interrupted goes on where it was."""
 
     async def drain(self, lease: Lease, /) -> int | None:
         """Take the next message one step on."""

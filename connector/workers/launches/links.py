@@ -8,17 +8,18 @@ from connector.domain.launches.launch import Invitation, KojiStart
 from connector.domain.launches.start import handed, people_a_day
 from connector.domain.lease import Lease
 from connector.settings.rules import start_rules
+from connector.workers.base import Worker
 
 _BATCH = 100
 _NO_CALL = KojiStart(interview_id=None, session_token=None, link=None)
 
 
-class LinkWorker:
+class LinkWorker(Worker):
     """Hands out the links of one connection, within its credits of the day."""
 
     def __init__(self, context: Context, connection: str) -> None:
         self.name = f"links:{connection}"
-        self._context = context
+        super().__init__(context)
         self._connection = connection
         self._rests: dict[str, int] = {}
 
