@@ -14,7 +14,7 @@ from connector.domain.results.transitions import advance
 from connector.errors import CredentialsRejected, NotFound, UpstreamRejected, UpstreamUnavailable
 from connector.service.attribution import recognised
 from connector.settings.rules import sync_rules
-from connector.workers.koji.pause import PAUSES, Rest
+from connector.workers.koji.pause import PAUSES, KojiPause
 
 _HOLDS_NOBODY_AFTER = 5  # failed reads; the rest of its backfill then goes without it
 
@@ -22,10 +22,10 @@ _HOLDS_NOBODY_AFTER = 5  # failed reads; the rest of its backfill then goes with
 class Reads:
     """Reads what is due, one call at a time, within the budget of its key."""
 
-    def __init__(self, context: Context, koji: Koji, rest: Rest) -> None:
+    def __init__(self, context: Context, koji: Koji, pause: KojiPause) -> None:
         self._context = context
         self._koji = koji
-        self._rest = rest
+        self._pause = pause
 
     async def read(self, lease: Lease, sync: Sync) -> None:
         """Read one interview and decide over it."""
@@ -35,7 +35,7 @@ class Reads:
             await self._revise(lease, sync, lambda present: self._failed(present, "not_found_in_koji"))
         except (CredentialsRejected, UpstreamRejected) as error:
             if error.reason in PAUSES:
-                await self._rest.for_key(error)
+                await self._pause.for_key(error)
                 return
             await self._revise(lease, sync, lambda present: self._failed(present, "refused_by_koji"))
         except UpstreamUnavailable as error:
@@ -43,7 +43,7 @@ class Reads:
             return
         else:
             await self._told(lease, sync, body)
-        await self._rest.well()
+        await self._pause.answered()
         if sync.backfill:
             await self._context.ledger.release_backfills(self._context.clock.now())
         self._context.wake("amplitude")
@@ -79,7 +79,7 @@ class Reads:
         )
 
     async def _later(self, lease: Lease, sync: Sync, error: UpstreamUnavailable) -> None:
-        wait = await self._rest.for_silence(error)
+        wait = await self._pause.for_silence(error)
         now = self._context.clock.now()
 
         def later(present: Sync) -> Sync:
