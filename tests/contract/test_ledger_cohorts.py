@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import select, text
 
-from connector.context import Lease, ListFilter
 from connector.domain.launches.cohort_message import CohortMessage, pieces_of
 from connector.domain.launches.credits import day_of
 from connector.domain.launches.eligibility import (
@@ -23,7 +22,9 @@ from connector.domain.launches.launch import (
     LaunchOptions,
     LaunchStatus,
 )
+from connector.domain.lease import Lease
 from connector.domain.people.erasure import ErasureRules as ForgettingRules
+from connector.domain.results.sync import ListFilter
 from connector.errors import Conflict
 from connector.ledger.db.dialect import writer_engine
 from connector.ledger.db.migrations import migrate

@@ -12,13 +12,15 @@ import pytest
 from psycopg import sql
 from sqlalchemy import Text, event, func, select, update
 
-from connector.context import Context, Lease, Sync
+from connector.context import Context
 from connector.domain.events.event import EventType, Hook
 from connector.domain.launches.eligibility import Member, Selection
 from connector.domain.launches.launch import LaunchStatus
+from connector.domain.lease import Lease
 from connector.domain.people.erasure import Erasure, ErasureRules
 from connector.domain.results.interview import Interview, SyncStatus
 from connector.domain.results.observation import Observation
+from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import advance
 from connector.errors import NotConfigured
 from connector.ledger.access.reseal import SEALED, reseal

@@ -15,7 +15,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy import func, select
 
-from connector.context import Context, Lease, ListFilter
+from connector.context import Context
 from connector.domain.launches.eligibility import (
     LaunchRules,
     Member,
@@ -31,7 +31,9 @@ from connector.domain.launches.launch import (
     Phase,
     StartResult,
 )
+from connector.domain.lease import Lease
 from connector.domain.results.interview import Interview
+from connector.domain.results.sync import ListFilter
 from connector.errors import Conflict, NotConfigured
 from connector.ledger.access.reseal import Tally, reseal
 from connector.ledger.db.schema import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import delete, text
 
-from connector.context import Token
+from connector.domain.access import Token
 from connector.ledger.db.schema import schema_version
 from connector.ledger.ledger import Book, open_book
 from tests.conftest import SEALER
