@@ -19,8 +19,8 @@ from connector.amplitude.cohorts import AmplitudeCohortsClient
 from connector.amplitude.ingestion import AmplitudeIngestion
 from connector.amplitude.regions import REGIONS
 from connector.amplitude.users import AmplitudeUsersClient
-from connector.clock import SystemClock
-from connector.context import Amplitude, Clock, Context
+from connector.clock import Clock, SystemClock
+from connector.context import Amplitude, Context
 from connector.context import AmplitudeUsers as AmplitudeUsersPort
 from connector.http.auth import Gate, token_digest
 from connector.http.middleware import Boundary

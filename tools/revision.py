@@ -19,8 +19,8 @@ def write_revision(message: str, revisions: Path = REVISIONS) -> None:
         url = f"sqlite:///{folder}/ledger.db"
         migrate(url, revisions)
         engine = writer_engine(url)
-        with engine.begin() as connection:
-            config = alembic_config(connection, revisions)
+        with engine.begin() as c:
+            config = alembic_config(c, revisions)
             command.revision(config, message, autogenerate=True, rev_id=number)
         engine.dispose()
 

@@ -10,9 +10,10 @@ from functools import partial
 
 from pydantic import Field
 
-from connector.context import Context, InboundWebhook, Sync
+from connector.context import Context
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.koji_fields import read_envelope, read_interview, read_time
+from connector.domain.results.sync import InboundWebhook, Sync
 from connector.domain.results.transitions import Observation, advance
 from connector.errors import FieldError, InvalidInput, NotConfigured
 from connector.service.execution.operation import Effect, Operation, WaitInput

@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from connector.context import Context, Sync
+from connector.context import Context
 from connector.domain.results.interview import SyncStatus
+from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import (
     Observation,
     Verdict,

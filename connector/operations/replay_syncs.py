@@ -8,8 +8,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from connector.context import Context, ListFilter, Sync
+from connector.context import Context
 from connector.domain.results.koji_fields import read_envelope
+from connector.domain.results.sync import ListFilter, Sync
 from connector.domain.results.transitions import replay
 from connector.errors import FieldError, InvalidInput, NotFound
 from connector.service.execution.operation import Effect, Operation, WaitInput

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from connector.context import Context, Sync
+from connector.context import Context
 from connector.domain.results.decision import ANONYMOUS
 from connector.domain.results.interview import Stage, SyncStatus
+from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import (
     Observation,
     Verdict,

@@ -7,9 +7,10 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, S
 from contextlib import aclosing
 from typing import ParamSpec, TypeVar
 
-from connector.context import Context, Lease
+from connector.context import Context
 from connector.domain.launches.compact_set import CompactSet
 from connector.domain.launches.eligibility import (
+    KeyedMember,
     Known,
     LaunchRules,
     Member,
@@ -17,8 +18,8 @@ from connector.domain.launches.eligibility import (
     SkipReason,
 )
 from connector.domain.launches.launch import Launch
+from connector.domain.lease import Lease
 from connector.errors import InvalidInput
-from connector.launch_ports import KeyedMember
 
 LARGEST_COHORT = 2_000_000
 MOST_A_MONTH, MOST_IN_TEN_MINUTES = 500, 60  # Amplitude's limits on cohort downloads

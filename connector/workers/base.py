@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Protocol
 
-from connector.context import Lease
+from connector.domain.lease import Lease
 
 LONGEST_WAIT = 60_000
 _FIRST_WAIT = 500

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from connector.context import InboundWebhook, Sync
 from connector.domain.results.interview import Interview, SyncStatus
+from connector.domain.results.sync import InboundWebhook, Sync
 from connector.domain.results.transitions import Observation, advance
 from connector.ledger.db.dialect import is_sqlite, sqlite_path
 from connector.ledger.ledger import Book

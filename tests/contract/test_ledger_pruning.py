@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from connector.context import Sync
 from connector.domain.results.interview import Interview, Stage, SyncStatus
+from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import Observation, advance
 from connector.ledger.db.dialect import is_sqlite, sqlite_path
 from connector.ledger.ledger import Book

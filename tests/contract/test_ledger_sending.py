@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from connector.context import Lease, Outgoing, Sync
+from connector.domain.lease import Lease
 from connector.domain.results.interview import Interview, Stage, SyncStatus
+from connector.domain.results.sync import Outgoing, Sync
 from connector.domain.results.transitions import Observation, advance
 from connector.errors import Conflict
 from connector.ledger.ledger import Book

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from pydantic import SecretStr
 
-from connector.context import Sync
 from connector.domain.results.anonymity import is_anonymous_or_erased, without_person
 from connector.domain.results.interview import Interview, Stage, SyncStatus
+from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import (
     Observation,
     Verdict,

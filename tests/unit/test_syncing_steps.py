@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from connector.context import Sync
 from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.domain.results.interview import Interview, Stage, SyncStatus
+from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import (
     Observation,
     advance,

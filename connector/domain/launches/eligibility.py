@@ -43,6 +43,10 @@ class Member(NamedTuple):
     name: str | None
 
 
+KeyedMember = tuple[Member, tuple[int, ...]]
+"""A member with the keys of their aliases."""
+
+
 class Standing(NamedTuple):
     """What is known of an alias: the person behind it, and when they were last invited (ms), if ever."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from connector.domain.launches.eligibility import Member
+from connector.domain.lease import Lease
 from connector.domain.results.interview import Interview
 from connector.settings.model import Connection
 
@@ -18,9 +19,6 @@ _DONE = {
     "launches": "erased from the members, examples or metadata of {n}",
     "unset": "last_interview_* unset for {n} Amplitude user ids",
 }
-
-if TYPE_CHECKING:
-    from connector.context import Lease
 
 
 class Erasure(NamedTuple):

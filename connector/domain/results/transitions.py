@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from connector.context import Sync
 from connector.domain.results import mapping
 from connector.domain.results.anonymity import is_anonymous_or_erased, without_person
 from connector.domain.results.decision import (
@@ -21,6 +20,7 @@ from connector.domain.results.decision import (
 )
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.observation import Observation, heard_from_read, merge
+from connector.domain.results.sync import Sync
 from connector.settings.model import Connection
 
 __all__ = [

@@ -116,9 +116,9 @@ def _sqlite(
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
+    def _begin(c: Connection) -> None:
         if begin is not None:
-            connection.exec_driver_sql(begin)
+            c.exec_driver_sql(begin)
 
     return engine
 
@@ -153,30 +153,30 @@ def create_sqlite_file(database_url: str) -> None:
     path.touch(mode=0o600)
 
 
-def lock_for_migration(connection: Connection) -> None:
+def lock_for_migration(c: Connection) -> None:
     """Keep every other process out until the transaction ends (SQLite has one writer anyway)."""
-    if connection.dialect.name == "postgresql":
+    if c.dialect.name == "postgresql":
         # others may wait for as long as the upgrade takes
-        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+        c.exec_driver_sql("SET LOCAL lock_timeout = 0")
+        c.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
 
 
-def lock_people(connection: Connection) -> None:
+def lock_people(c: Connection) -> None:
     """Let nobody else decide who is whom until the transaction ends (SQLite has one writer anyway)."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_PEOPLE_LOCK})")
+    if c.dialect.name == "postgresql":
+        c.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_PEOPLE_LOCK})")
 
 
-def lock_suppressions(connection: Connection) -> None:
+def lock_suppressions(c: Connection) -> None:
     """Let nobody decide over an interview until this transaction, in which somebody is forgotten, ends."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SUPPRESSION_LOCK})")
+    if c.dialect.name == "postgresql":
+        c.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SUPPRESSION_LOCK})")
 
 
-def share_suppressions(connection: Connection) -> None:
+def share_suppressions(c: Connection) -> None:
     """Let nobody be forgotten until this transaction ends (SQLite has one writer anyway)."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock_shared({_SUPPRESSION_LOCK})")
+    if c.dialect.name == "postgresql":
+        c.exec_driver_sql(f"SELECT pg_advisory_xact_lock_shared({_SUPPRESSION_LOCK})")
 
 
 def back_up(database_url: str, version: str) -> None:
@@ -195,8 +195,8 @@ def empty_log(database_url: str) -> bool:
     if not is_sqlite(database_url):
         return True
     try:
-        with closing(sqlite3.connect(sqlite_path(database_url), timeout=1)) as connection:
-            busy: int = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        with closing(sqlite3.connect(sqlite_path(database_url), timeout=1)) as c:
+            busy: int = c.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
             return not busy
     except sqlite3.OperationalError:
         return False

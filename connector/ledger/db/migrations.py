@@ -38,15 +38,15 @@ def migrate(database_url: str, revisions: Path = REVISIONS) -> None:
             create_sqlite_file(database_url)
         engine = writer_engine(database_url)
         try:
-            with engine.begin() as connection:
-                lock_for_migration(connection)
-                stored, newest = _stored_revision(connection, revisions), newest_revision(revisions)
+            with engine.begin() as c:
+                lock_for_migration(c)
+                stored, newest = _stored_revision(c, revisions), newest_revision(revisions)
                 if stored != newest:
                     if stored:
                         back_up(database_url, newest)
                     from alembic import command  # noqa: PLC0415 - an up-to-date database does not need it
 
-                    command.upgrade(alembic_config(connection, revisions), "head")
+                    command.upgrade(alembic_config(c, revisions), "head")
         finally:
             engine.dispose()
     except OSError as error:
@@ -55,11 +55,11 @@ def migrate(database_url: str, revisions: Path = REVISIONS) -> None:
         raise SettingsError(f"DATABASE_URL: the database cannot be opened: {_first_line(error)}") from None
 
 
-def alembic_config(connection: Connection, revisions: Path = REVISIONS) -> Config:
+def alembic_config(c: Connection, revisions: Path = REVISIONS) -> Config:
     """Return what Alembic's commands need to work on a connection, whose transaction its caller ends."""
     from alembic.config import Config  # noqa: PLC0415 - an up-to-date database does not need it
 
-    config = Config(attributes={"connection": connection})
+    config = Config(attributes={"connection": c})
     config.set_main_option("script_location", str(revisions).replace("%", "%%"))
     return config
 
@@ -69,16 +69,16 @@ def _known(revisions: Path) -> set[str]:
     return {path.name.partition("_")[0] for path in (revisions / "versions").glob("[0-9]*.py")}
 
 
-def _stored_revision(connection: Connection, revisions: Path) -> str | None:
+def _stored_revision(c: Connection, revisions: Path) -> str | None:
     """Return the revision of a database, None for an empty one. Raises `SettingsError` for an unknown one."""
-    if not inspect(connection).has_table("alembic_version"):
-        if inspect(connection).has_table("schema_version"):
+    if not inspect(c).has_table("alembic_version"):
+        if inspect(c).has_table("schema_version"):
             raise SettingsError(
                 "DATABASE_URL: the database was made by a version in development and cannot be upgraded; "
                 "move it away, or set another DATABASE_URL"
             )
         return None
-    stored: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    stored: str | None = c.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
     if stored and stored not in _known(revisions):
         raise SettingsError(
             f"DATABASE_URL: the database has schema {stored}, which is newer than this program's "

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from connector.context import Lease
 from connector.domain.launches.eligibility import Member
+from connector.domain.lease import Lease
 from connector.domain.people.erasure import Erasure, ErasureRules, Unset
 from connector.domain.results.interview import Interview
 from connector.ledger.access.secrets import Open, Seal

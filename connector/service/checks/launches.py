@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from connector.context import Context, ListFilter
+from connector.context import Context
 from connector.domain.launches.start import has_no_link
 from connector.domain.results.mapping import iso
+from connector.domain.results.sync import ListFilter
 from connector.service.checks.credentials import Check
 from connector.service.planning import (
     MONTH,

@@ -7,7 +7,6 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from connector.context import InboundWebhook
 from connector.domain.results.interview import Interview
 from connector.domain.results.koji_fields import (
     read_envelope,
@@ -15,6 +14,7 @@ from connector.domain.results.koji_fields import (
     read_time,
     split_themes,
 )
+from connector.domain.results.sync import InboundWebhook
 from connector.domain.results.transitions import Observation
 from connector.errors import InvalidInput
 from connector.service.execution.operation import Input

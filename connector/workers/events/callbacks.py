@@ -7,8 +7,9 @@ from typing import Final
 
 import structlog
 
-from connector.context import Context, Lease
+from connector.context import Context
 from connector.domain.events.callback import Callback, Result, secret_of
+from connector.domain.lease import Lease
 from connector.errors import Conflict, StoreUnavailable
 from connector.net.target_client import TargetClient
 from connector.workers.events.delivery import Message, deliver

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import structlog
 
-from connector.context import Context, Lease
+from connector.context import Context
 from connector.domain.events.event import DeliveryOutcome, Hook, HookDelivery
+from connector.domain.lease import Lease
 from connector.errors import Conflict, StoreUnavailable
 from connector.net.target_client import TargetClient
 from connector.service import triggers

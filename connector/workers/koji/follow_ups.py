@@ -8,15 +8,12 @@ from typing import Any
 
 import structlog
 
-from connector.context import (
-    Context,
-    Koji,
-    Lease,
-    Sync,
-)
+from connector.context import Context, Koji
 from connector.domain.launches.launch import Invitation
 from connector.domain.launches.start import next_poll
+from connector.domain.lease import Lease
 from connector.domain.results.observation import Observation
+from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import advance, heard_from_read
 from connector.errors import ConnectorError, CredentialsRejected, NotFound, UpstreamUnavailable
 from connector.service.attribution import recognised

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 import structlog
 
-from connector.context import Context, Pause
+from connector.context import Context
 from connector.domain.launches.launch import AWAY, KOJI_REDIRECT, KOJI_UNREACHABLE
+from connector.domain.lease import Pause
 from connector.errors import ConnectorError, UpstreamUnavailable
 from connector.workers.base import CREDENTIAL_WAIT, backoff
 

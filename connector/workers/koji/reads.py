@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from connector.context import (
-    Context,
-    Koji,
-    Lease,
-    Sync,
-)
+from connector.context import Context, Koji
+from connector.domain.lease import Lease
 from connector.domain.results.interview import Stage, SyncStatus
+from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import advance, heard_from_read
 from connector.errors import CredentialsRejected, NotFound, UpstreamRejected, UpstreamUnavailable
 from connector.service.attribution import recognised

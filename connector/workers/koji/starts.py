@@ -6,10 +6,11 @@ import uuid
 
 import structlog
 
-from connector.context import Context, Koji, Lease
+from connector.context import Context, Koji
 from connector.domain.launches.credits import cost, launch_lane, next_day
 from connector.domain.launches.launch import Invitation, Launch
 from connector.domain.launches.start import body_of, handed, people_a_day
+from connector.domain.lease import Lease
 from connector.errors import (
     ConnectorError,
     CredentialsRejected,

@@ -6,8 +6,9 @@ kept for launches.
 
 from __future__ import annotations
 
-from connector.context import Context, Koji, Lease
+from connector.context import Context, Koji
 from connector.domain.launches.launch import Invitation
+from connector.domain.lease import Lease
 from connector.domain.results.interview import Stage
 from connector.workers.koji.follow_ups import Silent
 from connector.workers.koji.pause import Rest

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from connector.context import Context, Lease
+from connector.context import Context
 from connector.domain.launches.cohort_message import CohortMessage
 from connector.domain.launches.compact_set import CompactSet
-from connector.domain.launches.eligibility import LaunchRules, Member, Selection
+from connector.domain.launches.eligibility import KeyedMember, LaunchRules, Member, Selection
 from connector.domain.launches.launch import LaunchOptions
-from connector.launch_ports import KeyedMember
+from connector.domain.lease import Lease
 from connector.service.planning import CHUNK, aside, teaches
 from connector.settings.model import Connection
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from connector.context import Context, Lease
+from connector.context import Context
 from connector.domain.launches.credits import cost, next_day
 from connector.domain.launches.launch import Invitation
 from connector.domain.launches.start import handed_a_link, people_a_day
+from connector.domain.lease import Lease
 
 _BATCH = 100
 

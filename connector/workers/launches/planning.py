@@ -7,9 +7,10 @@ from contextlib import aclosing
 
 import structlog
 
-from connector.context import AmplitudeCohorts, Context, Lease
+from connector.context import AmplitudeCohorts, Context
 from connector.domain.launches.eligibility import Member, member
 from connector.domain.launches.launch import Launch, Phase
+from connector.domain.lease import Lease
 from connector.errors import (
     ConnectorError,
     CredentialsRejected,

@@ -8,16 +8,12 @@ from typing import Any
 import structlog
 
 from connector.amplitude.responses import Answer, Kind
-from connector.context import (
-    Amplitude,
-    Context,
-    Lease,
-    Outgoing,
-    Settlement,
-)
+from connector.context import Amplitude, Context
+from connector.domain.lease import Lease
 from connector.domain.people.erasure import Unset
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.mapping import unset
+from connector.domain.results.sync import Outgoing, Settlement
 from connector.workers.base import CREDENTIAL_WAIT, backoff
 from connector.workers.results.batching import by_user_rate, events_of, parts
 from connector.workers.results.settlement import (

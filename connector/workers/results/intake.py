@@ -6,14 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from connector.context import (
-    Context,
-    InboundWebhook,
-    Lease,
-    Sync,
-)
+from connector.context import Context
+from connector.domain.lease import Lease
 from connector.domain.results.interview import Interview, Stage
 from connector.domain.results.koji_fields import read_interview
+from connector.domain.results.sync import InboundWebhook, Sync
 from connector.domain.results.transitions import Observation, advance
 from connector.service.attribution import recognised
 from connector.settings.model import Connection

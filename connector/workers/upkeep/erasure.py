@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from connector.context import Context, Lease
+from connector.context import Context
+from connector.domain.lease import Lease
 from connector.domain.people.erasure import rules_of
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import structlog
 
-from connector.context import Context, Lease
+from connector.context import Context
+from connector.domain.lease import Lease
 
 _HOUR = 3_600_000
 _DAY = 86_400_000

@@ -18,27 +18,27 @@ _TYPES = {
 
 def upgrade() -> None:
     """Make every table and index, and let the database itself refuse to change the audit log."""
-    connection = op.get_bind()
+    c = op.get_bind()
     tables = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
-    for statement in tables.rstrip("; \n").format(**_TYPES[connection.dialect.name]).split(";\n"):
-        connection.exec_driver_sql(statement)
+    for statement in tables.rstrip("; \n").format(**_TYPES[c.dialect.name]).split(";\n"):
+        c.exec_driver_sql(statement)
     for table in ("audit", "audit_outcome"):
-        _refuse_changes(connection, table)
+        _refuse_changes(c, table)
 
 
-def _refuse_changes(connection: Connection, table: str) -> None:
-    if connection.dialect.name == "sqlite":
+def _refuse_changes(c: Connection, table: str) -> None:
+    if c.dialect.name == "sqlite":
         for change in ("UPDATE", "DELETE"):
-            connection.exec_driver_sql(
+            c.exec_driver_sql(
                 f"CREATE TRIGGER {table}_no_{change.lower()} BEFORE {change} ON {table} "
                 f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
             )
         return
-    connection.exec_driver_sql(
+    c.exec_driver_sql(
         f"CREATE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql AS "
         f"$$ BEGIN RAISE EXCEPTION '{table} is append-only'; END $$"
     )
-    connection.exec_driver_sql(
+    c.exec_driver_sql(
         f"CREATE TRIGGER {table}_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
         f"FOR EACH STATEMENT EXECUTE FUNCTION {table}_refuse()"
     )
