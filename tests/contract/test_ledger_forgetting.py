@@ -30,10 +30,9 @@ from connector.ledger.db.schema import (
     audit_outcome,
     launch,
     metadata,
-    schema_version,
     sync,
 )
-from connector.ledger.ledger import Book, open_book
+from connector.ledger.ledger import Book
 from connector.net.target_client import Targets
 from connector.security.sealing import Sealer
 from connector.service import planning
@@ -68,7 +67,7 @@ def postgres_url(one_postgres_url: str) -> str:
             if table in (audit, audit_outcome):  # they refuse, and nothing here writes to them
                 continue
             found = connection.execute("SELECT to_regclass(%s)", [table.name]).fetchone()
-            if table is not schema_version and found != (None,):
+            if found != (None,):
                 connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)))
     return one_postgres_url
 
@@ -619,36 +618,6 @@ async def test_a_second_look_counts_nothing_twice(desk: ForgettingDesk) -> None:
     await desk.look()
     assert (await desk.found(run_id)).counts == first
     assert (await desk.unset()) == sorted([EMAIL, USER])
-
-
-# upgraded
-
-
-async def test_interviews_of_an_older_schema_are_found_too(desk: ForgettingDesk, database_url: str) -> None:
-    await desk.heard(interview("both", EMAIL, external_id=USER), interview("jo", JO.email))
-    await desk.heard(interview("as-id", None, external_id="eve@example.com"))
-
-    def downgrade(connection: Any) -> None:
-        for column in ("respondent", "external"):
-            connection.exec_driver_sql(f"DROP INDEX sync_{column}")
-            connection.exec_driver_sql(f"ALTER TABLE sync DROP COLUMN {column}")
-        for index in ("launch_standing", "invitation_counted"):
-            connection.exec_driver_sql(f"DROP INDEX {index}")
-        connection.exec_driver_sql("ALTER TABLE launch DROP COLUMN standing")
-        connection.exec_driver_sql("ALTER TABLE invitation DROP COLUMN counted_day")
-        connection.exec_driver_sql("DELETE FROM schema_version")
-        connection.exec_driver_sql("INSERT INTO schema_version VALUES (2, 0)")
-
-    await desk.book.write(downgrade)
-    again = await open_book(database_url, SEALER.seal, SEALER.open)
-    try:
-        desk.book = again
-        await desk.forget(user_id=USER)
-        await desk.forget(email="eve@example.com")
-        for one, reason in (("both", "suppressed"), ("as-id", "suppressed"), ("jo", "not_configured")):
-            assert (await desk.of(one)).reason == reason
-    finally:
-        await again.close()
 
 
 # sealed

@@ -41,7 +41,6 @@ from connector.ledger.db.schema import (
     launch,
     launch_source,
     metadata,
-    schema_version,
 )
 from connector.ledger.launches.launch_row import load_launch
 from connector.ledger.ledger import Book, open_book
@@ -262,7 +261,7 @@ def postgres_url(one_postgres_url: str) -> str:
             if table in (audit, audit_outcome):  # they refuse, and nothing here writes to them
                 continue
             found = connection.execute("SELECT to_regclass(%s)", [table.name]).fetchone()
-            if table is not schema_version and found != (None,):
+            if found != (None,):
                 connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)))
     return one_postgres_url
 
