@@ -19,7 +19,9 @@ from connector.domain.events.event import Hooks
 from connector.domain.launches.launch import Cohort, KojiStart
 from connector.domain.lease import Lease, Pause
 from connector.domain.people.erasure import Forgettings
-from connector.domain.results.interview import Stage
+from connector.domain.people.respondent import People
+from connector.domain.results.interview import Interview, Stage
+from connector.domain.results.observation import Observation
 from connector.domain.results.run import RunProgress
 from connector.domain.results.sync import InboundWebhook, ListFilter, Outgoing, Settlement, Sync
 from connector.launch_ports import Invitations, Launches
@@ -82,7 +84,7 @@ class AmplitudeUsers(Protocol):
         ...
 
 
-Revise = Callable[[Mapping[tuple[str, str], Sync]], Sequence[Sync]]
+Revise = Callable[[Mapping[tuple[str, str], Sync], People], Sequence[Sync]]
 HashUser = Callable[[str], str]
 
 
@@ -125,6 +127,7 @@ class Ledger(Protocol):
         *,
         lease: Lease | None = None,
         done: Sequence[int] = (),
+        heard: Sequence[Observation] = (),
         record: Sequence[InboundWebhook] = (),
     ) -> list[Sync]:
         """Load syncs by (connection, interview id), store what `revise` makes of them, in one transaction.
@@ -132,6 +135,10 @@ class Ledger(Protocol):
         `done` are deliveries that this deals with, `record` new ones that explain it. Raises `Conflict` when
         the lease was lost.
         """
+        ...
+
+    async def people(self, mentions: Sequence[tuple[str, Interview]]) -> People:
+        """Return what is known of the people whom interviews of connections name."""
         ...
 
     async def find_many(self, connection: str, interview_ids: Sequence[str]) -> Mapping[str, Sync]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -13,8 +13,10 @@ from sqlalchemy import Connection, text
 from connector.context import Revise
 from connector.domain.access import AuditEntry, AuditFilter, Claim, Note, Token
 from connector.domain.lease import Lease, Pause
+from connector.domain.people.respondent import People
 from connector.domain.results.anonymity import is_anonymous_or_erased
-from connector.domain.results.interview import Stage
+from connector.domain.results.interview import Interview, Stage
+from connector.domain.results.observation import Observation
 from connector.domain.results.run import RunProgress
 from connector.domain.results.sync import InboundWebhook, ListFilter, Outgoing, Settlement, Sync
 from connector.ledger.access import (
@@ -73,7 +75,7 @@ class Book:
         self.forgettings: ForgettingBook
         self.hooks: HookBook
         self.callbacks: CallbackBook
-        self._keep_out: Callable[[Connection, Sequence[Sync]], list[Sync]]
+        self._people_of: Callable[[Connection, Iterable[tuple[str, Interview]]], People]
 
     async def obtain_keys(self, seal: secrets.Seal, unseal: secrets.Open) -> None:
         """Load the keys that hash people and sign plans, made at first start."""
@@ -86,7 +88,7 @@ class Book:
         self.hooks = HookBook(self, seal, unseal)
         self.callbacks = CallbackBook(self, seal, unseal)
         self.forgettings = ForgettingBook(self, self._url, key, seal, unseal)
-        self._keep_out = lambda c, changed: respondents.keep_out(c, key, changed)
+        self._people_of = lambda c, mentions: respondents.people_of(c, key, mentions)
         while await self.write(lambda c: respondents.fill(c, key)):
             pass
 
@@ -142,13 +144,14 @@ class Book:
         *,
         lease: Lease | None = None,
         done: Sequence[int] = (),
+        heard: Sequence[Observation] = (),
         record: Sequence[InboundWebhook] = (),
     ) -> list[Sync]:
-        """Load syncs, store what `revise` makes of them, in one transaction.
+        """Load syncs, store what `revise` makes of them and of `heard`, in one transaction.
 
-        `revise` runs in the writer's thread and, when another process came in between, more than once. Of
-        interviews that are nobody's, what came in about them is erased, whether or not it changed anything.
-        Whatever it makes of those whose respondent was forgotten, nothing but that is stored.
+        `revise` also gets what is known of the people whom they name. It runs in the writer's thread and,
+        when another process came in between, more than once. Of interviews that are anonymous or erased, what
+        came in about them is erased, whether or not it changed anything.
         """
 
         def work(c: Connection) -> tuple[list[Sync], int]:
@@ -156,7 +159,9 @@ class Book:
                 leases.fence(c, lease)
             share_suppressions(c)  # before any row, as whoever forgets does
             before = syncs.load(c, keys)
-            changed = self._keep_out(c, revise(before))
+            mentions = [(one.rules.connection, one.interview) for one in heard]
+            mentions += [(one.connection, one.facts) for one in before.values() if one.facts is not None]
+            changed = [*revise(before, self._people_of(c, mentions))]
             syncs.save(c, before, changed)
             inbox.mark_done(c, done)
             if record:
@@ -173,6 +178,10 @@ class Book:
         if erased:
             self.empty_log()
         return changed
+
+    async def people(self, mentions: Sequence[tuple[str, Interview]]) -> People:
+        """Return what is known of the people whom interviews of connections name."""
+        return await self.read(lambda c: self._people_of(c, mentions))
 
     async def find_many(self, connection: str, interview_ids: Sequence[str]) -> Mapping[str, Sync]:
         """Return syncs by interview id."""

@@ -146,7 +146,8 @@ async def _is_forgotten(
     facts = None if stored is None else stored.facts
     if facts is not None and (facts.suppressed or facts.anonymous):
         return facts.suppressed  # whom an anonymous one was of is not even asked
-    return await ctx.ledger.forgettings.is_forgotten(connection.name, interview)
+    people = await ctx.ledger.people([(connection.name, interview)])
+    return people.is_erased(connection.name, interview)
 
 
 def _is_anonymous(interview: Interview, connection: Connection) -> bool:

@@ -7,17 +7,18 @@ from typing import Any, Literal
 from pydantic import Field
 
 from connector.context import Context
+from connector.domain.people.respondent import People
 from connector.domain.results.decision import Verdict
-from connector.domain.results.interview import SyncStatus
+from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.observation import Observation, heard_from_read
+from connector.domain.results.replay import call
 from connector.domain.results.sync import Sync
-from connector.domain.results.transitions import advance, suppress
+from connector.domain.results.transitions import advance
 from connector.errors import NotConfigured, NotFound
 from connector.service.attribution import recognised
 from connector.service.execution.operation import Effect, Operation, Output
 from connector.service.input.sync_input import InterviewInput
 from connector.service.views.sync import AmplitudeRequest, request
-from connector.settings.rules import sync_rules
 
 PATIENCE = 8.0
 
@@ -51,7 +52,7 @@ class PreviewOutput(Output):
 
 
 async def preview(ctx: Context, given: InterviewInput, *, force: bool) -> PreviewOutput:
-    """Decide and map without storing anything."""
+    """Decide and map as the sync does, without storing anything."""
     connection = ctx.connection(given.connection)
     told = given.heard(connection, ctx.clock.now(), force=force)
     (heard,) = await recognised(ctx.invitations, [told])
@@ -61,8 +62,8 @@ async def preview(ctx: Context, given: InterviewInput, *, force: bool) -> Previe
         return PreviewOutput(
             interview_id=interview_id, decision="skip", reason="already_synced", request=None
         )
-    sync = await _redecided(before, heard, ctx)
-    if not heard.given and (sync.stage == "read" or before is None or force):
+    sync = call(before, heard, await _people(ctx, before, heard))
+    if not heard.given and (sync.stage is Stage.READ or before is None or force):
         if given.connection not in ctx.koji:
             raise NotConfigured(
                 f"KOJI_API_KEY is not set for the connection {connection.name}; set it, or give the "
@@ -74,23 +75,21 @@ async def preview(ctx: Context, given: InterviewInput, *, force: bool) -> Previe
             return PreviewOutput(
                 interview_id=interview_id, decision="fail", reason="not_found_in_koji", request=None
             )
-        read = heard_from_read(sync_rules(connection), interview_id, body, ctx.clock.now())
-        (told,) = await recognised(ctx.invitations, [read])
-        sync = await _redecided(sync, told, ctx)
+        read = heard_from_read(heard.rules, interview_id, body, ctx.clock.now())
+        (heard,) = await recognised(ctx.invitations, [read])
+        sync = advance(sync, heard, await _people(ctx, sync, heard))
     return await _shown(ctx, sync)
 
 
-async def _redecided(before: Sync | None, heard: Observation, ctx: Context) -> Sync:
-    sync = advance(before, heard, ctx.ledger.hash_user)
-    facts = sync.facts
-    if facts is not None and await ctx.ledger.forgettings.is_forgotten(sync.connection, facts):
-        return suppress(sync)
-    return sync
+async def _people(ctx: Context, sync: Sync | None, heard: Observation) -> People:
+    known = None if sync is None else sync.facts
+    interviews = [heard.interview] if known is None else [known, heard.interview]
+    return await ctx.ledger.people([(heard.rules.connection, one) for one in interviews])
 
 
 async def _shown(ctx: Context, sync: Sync) -> PreviewOutput:
     decision: dict[str, Any] = {"interview_id": sync.interview_id, "reason": sync.reason, "request": None}
-    if sync.stage in ("send", "hold"):
+    if sync.stage in (Stage.SEND, Stage.HOLD):
         overtaken = await ctx.ledger.is_overtaken(ctx.same_amplitude(sync.connection), sync)
         decision["request"] = request(sync, ctx.connection(sync.connection), identify=not overtaken)
         return PreviewOutput(**{**decision, "reason": None}, decision=Verdict.SYNC.value)

@@ -9,9 +9,10 @@ from typing import Literal
 from pydantic import Field
 
 from connector.context import Context
+from connector.domain.people.respondent import People
 from connector.domain.results.koji_fields import read_envelope
+from connector.domain.results.replay import replay
 from connector.domain.results.sync import ListFilter, Sync
-from connector.domain.results.transitions import replay
 from connector.errors import FieldError, InvalidInput, NotFound
 from connector.service.execution.operation import Effect, Operation, WaitInput
 from connector.service.execution.paging import bound
@@ -67,7 +68,7 @@ async def _named(ctx: Context, given: ReplayInput) -> list[str]:
     known: set[str] = set()
     for some in chunks(names):
 
-        def look(found: Mapping[tuple[str, str], Sync]) -> list[Sync]:
+        def look(found: Mapping[tuple[str, str], Sync], _: People) -> list[Sync]:
             known.update(interview_id for _, interview_id in found)
             return []
 
@@ -100,8 +101,8 @@ async def _replay(ctx: Context, given: ReplayInput, interview_ids: Sequence[str]
     for some in chunks(interview_ids):
         await ctx.ledger.revise(
             [(given.connection, interview_id) for interview_id in some],
-            lambda before: [
-                replay(sync, sync_rules(connection), ctx.clock.now(), ctx.ledger.hash_user, force=given.force)
+            lambda before, people: [
+                replay(sync, sync_rules(connection), ctx.clock.now(), people, force=given.force)
                 for sync in before.values()
             ],
         )

@@ -54,4 +54,4 @@ async def _measure(directory: Path, people: int) -> None:
 async def _interviewed(book: Book, whom: Member) -> None:
     facts = Interview("int-of-them", ready=True, email_given=True, respondent_email=whom.email)
     sync = Sync("default", "int-of-them", SyncStatus.SYNCED, 1, 1, facts=facts, user_id=whom.user_id)
-    await book.revise([("default", "int-of-them")], lambda _: [sync])
+    await book.revise([("default", "int-of-them")], lambda *_: [sync])

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from connector.domain.people.respondent import People
 from connector.domain.results.sync import Sync
 from connector.errors import Conflict, StoreUnavailable
 from connector.ledger.db import writer
@@ -67,7 +68,7 @@ async def test_taken_oldest_first_until_done(book: Book) -> None:
         await book.accept(a_delivery(f"int_{number}"))
     taken = await book.take_new(["default"], 3)
     assert [one.interview_id for one in taken] == ["int_0", "int_1", "int_2"]
-    await book.revise([], lambda _: [], done=[one.id for one in taken])
+    await book.revise([], lambda *_: [], done=[one.id for one in taken])
     assert [one.interview_id for one in await book.take_new(["default"], 3)] == ["int_3", "int_4"]
 
 
@@ -90,14 +91,14 @@ async def test_texts_that_a_database_cannot_hold(book: Book) -> None:
 
 
 async def test_a_failing_piece_of_work_does_not_undo_its_group(book: Book) -> None:
-    def refuse(_: Any) -> list[Any]:
+    def refuse(_: Any, __: People) -> list[Any]:
         raise Conflict("no")
 
     results = await asyncio.gather(
         book.accept(a_delivery("int_1")),
         book.revise([], refuse),
         book.accept(a_delivery("int_2")),
-        book.revise([("default", "int_3")], lambda _: [a_sync("int_3")]),
+        book.revise([("default", "int_3")], lambda *_: [a_sync("int_3")]),
         return_exceptions=True,
     )
     assert [type(result) for result in results] == [bool, Conflict, bool, list]
@@ -167,7 +168,7 @@ async def test_unreadable_ones_that_are_repeated_and_readable_by_now_are_taken(b
     [taken] = await book.take_new(["default"], 10)
     assert (taken.interview_id, taken.event) == ("int_1", "interview.completed")
     assert [one.body for one in await book.unreadable("default", limit=10)] == [other.body]
-    await book.revise([], lambda _: [], done=[taken.id])
+    await book.revise([], lambda *_: [], done=[taken.id])
     assert not await book.accept(again)
     assert await book.take_new(["default"], 10) == []
 
@@ -178,7 +179,7 @@ async def test_a_store_that_hangs_is_told_in_time_and_loses_nothing(
     monkeypatch.setattr("connector.ledger.db.writer.ACCEPT_SECONDS", 0.05)
     begun, held = threading.Event(), threading.Event()
 
-    def hang(_: Mapping[tuple[str, str], Sync]) -> list[Sync]:
+    def hang(_: Mapping[tuple[str, str], Sync], __: People) -> list[Sync]:
         begun.set()
         held.wait(10)
         return []

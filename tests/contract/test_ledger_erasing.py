@@ -39,7 +39,7 @@ def a_letter(interview_id: str = "int_1", **told: Any) -> InboundWebhook:
 async def look(book: Book, after: Sync | None = None) -> None:
     """Deal with everything new, as the intake does; `after` is what the interview became."""
     new = await book.take_new(["default"], 100)
-    await book.revise([KEY], lambda _: [after] if after else [], done=[one.id for one in new])
+    await book.revise([KEY], lambda *_: [after] if after else [], done=[one.id for one in new])
 
 
 async def bodies(book: Book, interview_id: str = "int_1") -> list[str | None]:
@@ -86,7 +86,7 @@ async def test_a_mark_erases_however_it_ended(book: Book, database_url: str, end
 
 async def test_what_a_caller_told_is_erased_too(book: Book, database_url: str) -> None:
     call = a_delivery(source="call", state="done", digest=None, body=json.dumps({"themes": [WORDS]}))
-    await book.revise([KEY], lambda _: [a_sync(stage=None, facts=MARKED)], record=[call])
+    await book.revise([KEY], lambda *_: [a_sync(stage=None, facts=MARKED)], record=[call])
     assert await bodies(book) == [None]
     assert WORDS not in await kept(book, database_url)
 
@@ -106,7 +106,7 @@ async def test_a_synced_interview_that_turns_out_anonymous(
     [sent] = await book.begin_send(lease, ["default"], NOW, 1)
     await book.settle(lease, [a_settlement(sent.sync)], NOW, 0)
     heard = Observation(rules=sync_rules(OURS), interview=Interview("int_1", **mark), at=NOW + 1)
-    [after] = await book.revise([KEY], lambda found: [advance(found[KEY], heard, book.hash_user)])
+    [after] = await book.revise([KEY], lambda found, people: [advance(found[KEY], heard, people)])
     assert after.status is SyncStatus.SYNCED
     left = await kept(book, database_url)
     assert WORDS not in left
@@ -127,7 +127,7 @@ async def test_what_nobody_looked_at_yet_may_still_tell_who_it_was(book: Book) -
     [first] = await book.take_new(["default"], 10)
     await book.accept(a_letter(nr=2))
     nobodys = a_sync(stage=None, status=SyncStatus.SKIPPED, reason="anonymous")
-    await book.revise([KEY], lambda _: [nobodys], done=[first.id])
+    await book.revise([KEY], lambda *_: [nobodys], done=[first.id])
     [second] = await book.take_new(["default"], 10)
     assert second.body is not None
     await look(book, a_sync())

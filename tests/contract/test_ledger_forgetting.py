@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -18,11 +18,12 @@ from connector.domain.launches.eligibility import Selection
 from connector.domain.launches.launch import LaunchStatus
 from connector.domain.lease import Lease
 from connector.domain.people.erasure import Erasure, ErasureRules
+from connector.domain.people.respondent import People
 from connector.domain.people.same_person import Member
 from connector.domain.results.interview import Interview, SyncStatus
 from connector.domain.results.observation import Observation
 from connector.domain.results.sync import Sync
-from connector.domain.results.transitions import advance
+from connector.domain.results.transitions import advance, with_respondent
 from connector.errors import NotConfigured
 from connector.ledger.access.reseal import SEALED, reseal
 from connector.ledger.db.schema import (
@@ -146,11 +147,22 @@ class ForgettingDesk(Desk):
             Observation(rules=sync_rules(settings), interview=one, at=self.now, **told) for one in interviews
         ]
 
-        def revise(before: Mapping[tuple[str, str], Sync]) -> list[Sync]:
-            return [advance(before.get(one.key), one, self.book.hash_user) for one in heard]
+        def revise(before: Mapping[tuple[str, str], Sync], people: People) -> list[Sync]:
+            return [advance(before.get(one.key), one, people) for one in heard]
 
         return await self.book.revise(
-            [one.key for one in heard], revise, done=[delivery.id for delivery in new]
+            [one.key for one in heard], revise, heard=heard, done=[delivery.id for delivery in new]
+        )
+
+    async def store(self, *syncs: Sync, done: Sequence[int] = (), book: Book | None = None) -> None:
+        """Store syncs, with what their transaction knows of the respondents."""
+        rules = sync_rules(OURS)
+        heard = [Observation(rules=rules, interview=one.facts, at=self.now) for one in syncs if one.facts]
+        await (book or self.book).revise(
+            [("default", one.interview_id) for one in syncs],
+            lambda _, people: [with_respondent(one, people) for one in syncs],
+            heard=heard,
+            done=done,
         )
 
     async def of(self, interview_id: str) -> Sync:
@@ -423,7 +435,7 @@ async def test_unread_deliveries_are_waited_for_and_erased(desk: ForgettingDesk)
     assert (await desk.found(run_id)).finished_at is None
     new = await desk.book.take_new(NAMES, 1)
     facts = a_sync("int-1", facts=interview("int-1"))
-    await desk.book.revise([("default", "int-1")], lambda _: [facts], done=[new[0].id])
+    await desk.store(facts, done=[new[0].id])
     await desk.look()
     assert (await desk.found(run_id)).finished_at is not None  # what came in since is nobody's concern
     assert [row for row in await desk.traces(EMAIL) if row[0] != "inbox"] == []
@@ -500,7 +512,7 @@ async def test_an_address_is_found_in_another_letter_case_and_form(desk: Forgett
 async def test_a_person_of_very_many_interviews_is_forgotten(desk: ForgettingDesk) -> None:
     facts = [interview(f"int-{n:04}") for n in range(1_200)]
     syncs = [a_sync(one.interview_id, EMAIL, facts=one) for one in facts]
-    await desk.book.revise([("default", one.interview_id) for one in facts], lambda _: syncs)
+    await desk.store(*syncs)
     done = await desk.forget(email=EMAIL)
     assert done.counts["interviews"] == 1_200
     await desk.totals_are_true()
@@ -602,7 +614,7 @@ async def test_what_could_not_be_unset_is_told_also_after_a_second_look(desk: Fo
     without = RULES._replace(can_unset=False)
     run_id = await desk.erase(email=EMAIL, rules=without)
     new = await desk.book.take_new(NAMES, 10)
-    await desk.book.revise([], lambda _: [], done=[one.id for one in new])
+    await desk.book.revise([], lambda *_: [], done=[one.id for one in new])
     for _ in range(2):
         await desk.look(rules=without)
     assert (await desk.found(run_id)).counts["not_unset"] == 1
@@ -614,7 +626,7 @@ async def test_a_second_look_counts_nothing_twice(desk: ForgettingDesk) -> None:
     run_id = await desk.erase(email=EMAIL)
     first = (await desk.found(run_id)).counts
     new = await desk.book.take_new(NAMES, 10)
-    await desk.book.revise([], lambda _: [], done=[one.id for one in new])
+    await desk.book.revise([], lambda *_: [], done=[one.id for one in new])
     await desk.look()
     assert (await desk.found(run_id)).counts == first
     assert (await desk.unset()) == sorted([EMAIL, USER])
@@ -702,10 +714,7 @@ async def test_an_interview_that_comes_in_while_its_person_is_forgotten_is_not_k
         syncs = [a_sync(f"int-{at}-{n}", email, facts=interview(f"int-{at}-{n}", email)) for n in range(4)]
         await asyncio.gather(
             desk.erase(email=email),
-            *(
-                other_book.revise([("default", one.interview_id)], lambda _, one=one: [one])  # type: ignore[misc]
-                for one in syncs
-            ),
+            *(desk.store(one, book=other_book) for one in syncs),
         )
     await desk.all_true()
     rows = (await desk.dump())["sync"]
@@ -725,14 +734,10 @@ async def test_news_of_a_known_interview_does_not_stop_a_forgetting(
         email = f"racer-{at}@example.com"
         facts = [interview(f"int-{at}-{n}", email) for n in range(8)]
         syncs = [a_sync(one.interview_id, email, facts=one, stage=None) for one in facts]
-        keys = [("default", one.interview_id) for one in syncs]
-        await desk.book.revise(keys, lambda _, syncs=syncs: syncs)  # type: ignore[misc]
+        await desk.store(*syncs)
         await asyncio.gather(
             desk.erase(email=email),
-            *(
-                other_book.revise([key], lambda _, one=one: [one])  # type: ignore[misc]
-                for key, one in zip(keys, syncs, strict=True)
-            ),
+            *(desk.store(one, book=other_book) for one in syncs),
         )
     assert errors == []
     await desk.all_true()

@@ -200,7 +200,7 @@ class Desk:
         if anonymous:
             facts = facts._replace(anonymous=True).without_respondent()
             sync = sync._replace(facts=facts, reason="anonymous", user_id=None, user_hash=None)
-        await self.book.revise([("default", interview_id)], lambda _: [sync])
+        await self.book.revise([("default", interview_id)], lambda *_: [sync])
 
     async def left(self, *, at: int | None = None) -> int:
         return await self.book.invitations.credits_left(LANE, CAP, self.now if at is None else at)
@@ -1079,7 +1079,7 @@ async def test_an_interview_of_another_connection_or_of_a_strangers_id_binds_not
     await desk.settle(one, "started")
     facts = Interview("int-x", external_id=one.id, invitee="somebody", over=True)
     sync = a_sync("int-x", facts=facts, stage=None, connection="other")
-    await desk.book.revise([("other", "int-x")], lambda _: [sync])
+    await desk.book.revise([("other", "int-x")], lambda *_: [sync])
     assert (await desk.get(one.id)).state is InvitationState.STARTED
     assert await desk.book.invitations.invited("other", [one.id]) == {}
     ours = await desk.book.invitations.invited("default", [one.id, "inv_x", "somebody"])

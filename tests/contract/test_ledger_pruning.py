@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from connector.domain.people.respondent import People
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.observation import Observation
 from connector.domain.results.sync import Sync
@@ -21,7 +22,7 @@ WHO = "grace.hopper@example.com"
 
 
 async def store(book: Book, *syncs: Sync) -> None:
-    await book.revise([(one.connection, one.interview_id) for one in syncs], lambda _: syncs)
+    await book.revise([(one.connection, one.interview_id) for one in syncs], lambda *_: syncs)
 
 
 def remains(database_url: str) -> bytes:
@@ -35,7 +36,7 @@ async def send(book: Book) -> Sync:
     await book.accept(a_delivery(body=f'{{"q": "{WORDS}", "respondent_email": "{WHO}"}}'))
     [delivery] = await book.take_new(["default"], 1)
     sync = a_sync(user=WHO, event=f'{{"user_id": "{WHO}", "q": "{WORDS}"}}')
-    await book.revise([("default", "int_1")], lambda _: [sync], done=[delivery.id])
+    await book.revise([("default", "int_1")], lambda *_: [sync], done=[delivery.id])
     lease = await book.acquire("amplitude:1", "me", NOW, 1_000)
     assert lease is not None
     [taken] = await book.begin_send(lease, ["default"], NOW, 1)
@@ -145,7 +146,7 @@ async def test_an_anonymous_mark_outlives_pruning(
         heard = Observation(
             rules=sync_rules(Connection()), interview=whole, at=LATER, given=True, force=force
         )
-        after = advance(pruned, heard, str)
+        after = advance(pruned, heard, People(str, lambda *_: 1))
         assert after.stage is after.event is after.user_id is None
         assert WHO not in repr(after)
     if is_sqlite(database_url):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from connector.domain.lease import Lease
+from connector.domain.people.respondent import People
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.observation import Observation
 from connector.domain.results.sync import Outgoing, Sync
@@ -23,11 +24,11 @@ BOTH = ["default", "other"]
 
 
 async def store(book: Book, *syncs: Sync) -> None:
-    await book.revise([(one.connection, one.interview_id) for one in syncs], lambda _: syncs)
+    await book.revise([(one.connection, one.interview_id) for one in syncs], lambda *_: syncs)
 
 
 async def change(book: Book, interview_id: str = "int_1", **told: Any) -> None:
-    def revise(found: Mapping[tuple[str, str], Sync]) -> Sequence[Sync]:
+    def revise(found: Mapping[tuple[str, str], Sync], _: People) -> Sequence[Sync]:
         return [found["default", interview_id]._replace(**told)]
 
     await book.revise([("default", interview_id)], revise)
@@ -212,7 +213,7 @@ async def hear(book: Book, **told: Any) -> None:
         rules=sync_rules(Connection(koji_project_id="ours")), interview=Interview("int_1", **told), at=NOW + 1
     )
     await book.revise(
-        [("default", "int_1")], lambda found: [advance(found["default", "int_1"], heard, book.hash_user)]
+        [("default", "int_1")], lambda found, people: [advance(found["default", "int_1"], heard, people)]
     )
 
 

@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from pydantic import SecretStr
 
+from connector.domain.people.respondent import People
 from connector.domain.results.anonymity import is_anonymous_or_erased, without_person
 from connector.domain.results.decision import Verdict, decide
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.observation import Observation, merge
+from connector.domain.results.replay import replay
 from connector.domain.results.sync import Sync
-from connector.domain.results.transitions import advance, replay
+from connector.domain.results.transitions import advance
 from connector.settings.model import Connection
 from connector.settings.rules import sync_rules
 
@@ -67,6 +69,9 @@ def hash_user(user_id: str) -> str:
     return f"hash-{NAMES.index(user_id) if user_id in NAMES else 'other'}"
 
 
+PEOPLE = People(hash_user, lambda _, alias: len(alias))
+
+
 @given(INTERVIEWS, INTERVIEWS, INTERVIEWS)
 def test_merge_is_idempotent_and_never_takes_back_a_mark(
     one: Interview, two: Interview, three: Interview
@@ -116,7 +121,7 @@ class Story(RuleBasedStateMachine):
         null = interview.email_given and interview.respondent_email is None
         self.marked |= interview.anonymous or (null and self.connection.connector_null_email_is_anonymous)
         heard = Observation(rules=sync_rules(self.connection), interview=interview, at=self.at, **how)
-        self.become(advance(self.sync, heard, hash_user))
+        self.become(advance(self.sync, heard, PEOPLE))
 
     def become(self, after: Sync) -> None:
         before, self.sync = self.sync, after
@@ -156,7 +161,7 @@ class Story(RuleBasedStateMachine):
     @rule(force=st.booleans())
     def replayed(self, *, force: bool) -> None:
         assert self.sync is not None
-        self.become(replay(self.sync, sync_rules(self.connection), self.at, hash_user, force=force))
+        self.become(replay(self.sync, sync_rules(self.connection), self.at, PEOPLE, force=force))
 
     @precondition(lambda self: self.sync is not None and self.sync.stage is Stage.READ)
     @rule()

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from connector.domain.people.respondent import People
 from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.observation import Observation, heard_from_read, merge
+from connector.domain.results.replay import replay
 from connector.domain.results.sync import Sync
-from connector.domain.results.transitions import advance, read_delay, replay
+from connector.domain.results.transitions import advance, read_delay
 from connector.settings.model import Connection
 from connector.settings.rules import sync_rules
 from tests.fixtures import load
@@ -31,6 +33,7 @@ LOW = WHOLE._replace(quality_score=2)
 MARK = BARE._replace(anonymous=True)
 NULL = BARE._replace(email_given=True)
 DAY = 86_400_000
+PEOPLE = People(str.upper, lambda _, alias: len(alias))
 
 
 def hear(
@@ -41,13 +44,11 @@ def hear(
     connection: Connection = CONNECTION,
     **how: Any,
 ) -> Sync:
-    return advance(
-        sync, Observation(rules=sync_rules(connection), interview=interview, at=at, **how), str.upper
-    )
+    return advance(sync, Observation(rules=sync_rules(connection), interview=interview, at=at, **how), PEOPLE)
 
 
 def again(sync: Sync, *, force: bool = False, connection: Connection = CONNECTION) -> Sync:
-    return replay(sync, sync_rules(connection), 9_000, str.upper, force=force)
+    return replay(sync, sync_rules(connection), 9_000, PEOPLE, force=force)
 
 
 def sending(**changes: Any) -> Sync:
@@ -138,7 +139,7 @@ class TestReading:
     def test_a_read_that_says_nothing_of_the_respondent_ends_as_nobodys(self) -> None:
         body = load("koji/read")["body"]
         sync = advance(
-            hear(None, BARE), heard_from_read(sync_rules(CONNECTION), "int_1", body, 2_000), str.upper
+            hear(None, BARE), heard_from_read(sync_rules(CONNECTION), "int_1", body, 2_000), PEOPLE
         )
         assert state(sync) == ("skipped", "anonymous", None)
 
@@ -146,7 +147,7 @@ class TestReading:
         told = NULL._replace(respondent_email="ada@example.com", sentiment="mixed", transcript_url="u")
         body = load("koji/read")["body"]
         sync = advance(
-            hear(None, told), heard_from_read(sync_rules(CONNECTION), "int_1", body, 2_000), str.upper
+            hear(None, told), heard_from_read(sync_rules(CONNECTION), "int_1", body, 2_000), PEOPLE
         )
         properties = json.loads(sync.event or "")["event_properties"]
         assert (properties["sentiment"], properties["transcript_url"], properties["quality_score"]) == (

@@ -7,7 +7,6 @@ from typing import NamedTuple, Protocol
 
 from connector.domain.lease import Lease
 from connector.domain.people.same_person import Member
-from connector.domain.results.interview import Interview
 
 FORGET_RESPONDENT = "forget_respondent"
 _DONE = {
@@ -106,8 +105,4 @@ class Forgettings(Protocol):
         self, lease: Lease, one: Unset, *, due: int | None, refused: bool, now: int
     ) -> None:
         """Note that it was done or refused; with `due` (ms), that it is tried again then."""
-        ...
-
-    async def is_forgotten(self, connection: str, interview: Interview) -> bool:
-        """Tell whether an interview's respondent was forgotten."""
         ...

@@ -16,8 +16,8 @@ def replay(sync: Sync, rules: SyncRules, now: int, people: People, *, force: boo
     """Return the state of a sync that is to be done again.
 
     Refused ones go out as they were, unless there is a reason to skip them by now; those never sent are
-    decided over anew. One of unknown outcome goes out again only with `force`, because it may count twice once
-    Amplitude has forgotten the first.
+    decided over anew. One of unknown outcome goes out again only with `force`, because it may count twice
+    once Amplitude has forgotten the first.
     """
     if not force and sync.status is SyncStatus.PENDING:
         return with_respondent(sync._replace(due=now), people)

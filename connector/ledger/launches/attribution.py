@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from sqlalchemy import Connection, and_, case, select, update
 
 from connector.domain.launches.launch import Invitation, InvitationState, Invited
 from connector.domain.launches.start import SCHEDULE
+from connector.domain.people.respondent import is_ours
 from connector.domain.results.sync import Sync
 from connector.ledger.db.bulk import storable
 from connector.ledger.db.schema import invitation, launch
@@ -22,17 +22,11 @@ from connector.ledger.launches.launch_row import (
 from connector.ledger.people.aliases import is_gone
 from connector.text.json import loads
 
-_OURS = re.compile(r"inv_[0-9a-f]{32}")
 _DAY = 86_400_000
 
 
-def is_ours(external_id: str | None) -> bool:
-    """Tell whether an external id has the form of ours."""
-    return external_id is not None and _OURS.fullmatch(external_id) is not None
-
-
 def invited(c: Connection, connection: str, external_ids: Iterable[str]) -> dict[str, Invited]:
-    """Return whom we invited under external ids, unless their names and addresses are gone with time."""
+    """Return whom we invited under external ids, unless they are erased, or their names gone with time."""
     ours = sorted(set(filter(is_ours, external_ids)))
     if not ours:
         return {}
@@ -45,16 +39,18 @@ def invited(c: Connection, connection: str, external_ids: Iterable[str]) -> dict
             launch.c.cohort_id,
             launch.c.cohort_name,
             launch.c.options,
-            is_gone(invitation.c.person).label("forgotten"),
         )
         .join(launch, launch.c.id == invitation.c.launch_id)
-        .where(invitation.c.id.in_(ours), invitation.c.connection == connection)
+        .where(
+            invitation.c.id.in_(ours),
+            invitation.c.connection == connection,
+            ~is_gone(invitation.c.person),
+        )
     )
     found: dict[str, Invited] = {}
     for row in c.execute(query):
         options = loads(row.options)
-        whom = None if row.forgotten else row.user_id or row.email
-        if whom or row.forgotten:
+        if whom := row.user_id or row.email:
             found[row.id] = Invited(
                 whom, row.launch_id, row.cohort_id, row.cohort_name, options["variant"], options["mode"]
             )

@@ -17,6 +17,7 @@ from connector.domain.launches.launch import (
     StartResult,
 )
 from connector.domain.lease import Lease, Pause
+from connector.domain.people.respondent import is_ours
 from connector.domain.people.same_person import KeyedMember, Member
 from connector.domain.results.sync import ListFilter
 from connector.ledger.access.secrets import Open, Seal
@@ -293,7 +294,7 @@ class InvitationBook:
 
     async def invited(self, connection: str, external_ids: Sequence[str]) -> Mapping[str, Invited]:
         """Return whom we invited under external ids."""
-        ours = [one for one in external_ids if attribution.is_ours(one)]
+        ours = [one for one in external_ids if is_ours(one)]
         return await self._store.read(lambda c: attribution.invited(c, connection, ours)) if ours else {}
 
     async def find_many(self, invitation_ids: Sequence[str]) -> Mapping[str, Invitation]:

@@ -14,6 +14,7 @@ from connector.domain.launches.launch import InvitationState
 from connector.domain.launches.start import SCHEDULE
 from connector.domain.people.erasure import ErasureRules
 from connector.domain.people.mentions import Names
+from connector.domain.people.respondent import external_alias, is_ours
 from connector.domain.people.same_person import ERASED_PERSON, Member
 from connector.domain.results.amplitude_user import unusable
 from connector.domain.results.sync import Sync
@@ -32,10 +33,8 @@ from connector.ledger.db.schema import (
 )
 from connector.ledger.db.schema import inbox as inbox_table
 from connector.ledger.db.schema import sync as sync_table
-from connector.ledger.launches.attribution import is_ours
 from connector.ledger.launches.launch_row import finish, move
-from connector.ledger.people.aliases import alias_keys, behind
-from connector.ledger.people.respondents import external_key
+from connector.ledger.people.aliases import alias_key, alias_keys, behind
 from connector.ledger.results import inbox, syncs
 from connector.text.json import dumps, loads
 
@@ -149,7 +148,7 @@ def _interviews(
     c: Connection, key: bytes, connection: str, person: Person, invited: Sequence[Row[Any]]
 ) -> list[Sync]:
     hashes = [keyed_hash(key, text) for text in person.emails | person.user_ids]
-    keys = {*person.keys, *(external_key(key, connection, row.id) for row in invited)}
+    keys = {*person.keys, *(alias_key(key, connection, external_alias(row.id)) for row in invited)}
     on_it = sync_table.c.connection == connection
     found: set[str] = set()
     for theirs in (

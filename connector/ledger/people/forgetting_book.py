@@ -12,14 +12,12 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from connector.domain.lease import Lease
 from connector.domain.people.erasure import Erasure, ErasureRules, Unset
 from connector.domain.people.same_person import Member
-from connector.domain.results.interview import Interview
 from connector.ledger.access.secrets import Open, Seal
 from connector.ledger.db.dialect import empty_log
 from connector.ledger.db.repository import Store
 from connector.ledger.db.schema import forgetting as table
 from connector.ledger.db.schema import inbox, run
 from connector.ledger.people.erasure import Person, forget, in_flight
-from connector.ledger.people.respondents import is_forgotten
 from connector.ledger.runtime import leases
 from connector.text.json import dumps, loads
 
@@ -137,10 +135,6 @@ class ForgettingBook:
             c.execute(update(table).where(this).values(**values))
 
         await self._store.write(work)
-
-    async def is_forgotten(self, connection: str, interview: Interview) -> bool:
-        """Tell whether an interview's respondent was forgotten."""
-        return await self._store.read(lambda c: is_forgotten(c, self._key, connection, interview))
 
     def _erased(
         self,

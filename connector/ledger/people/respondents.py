@@ -1,19 +1,19 @@
-"""Whose an interview is, as keys of aliases: so are found a person's, and kept out those of the forgotten."""
+"""Which of the people whom interviews name were erased."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable
+from functools import partial
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, select
 
-from connector.domain.people.same_person import ERASED_PERSON, Member
+from connector.domain.people.respondent import People, is_ours, names_of
+from connector.domain.people.same_person import ERASED_PERSON
 from connector.domain.results.interview import Interview
-from connector.domain.results.sync import Sync
-from connector.domain.results.transitions import suppress
+from connector.ledger.access.secrets import keyed_hash
 from connector.ledger.db.bulk import BulkStatement
-from connector.ledger.db.schema import alias, invitation, sync
-from connector.ledger.launches.attribution import is_ours
-from connector.ledger.people.aliases import alias_keys, forgotten
+from connector.ledger.db.schema import invitation, sync
+from connector.ledger.people.aliases import alias_key, forgotten, is_gone
 from connector.ledger.results.syncs import KEY, load
 
 UNKNOWN = 0
@@ -29,92 +29,43 @@ _SET = BulkStatement(
 )
 
 
-def respondent_keys(key: bytes, connection: str, interview: Interview) -> tuple[int, ...]:
-    """Return the keys of whom an interview names: by e-mail first, then by a foreign external id."""
-    if interview.anonymous:
-        return ()
-    keys: tuple[int, ...] = ()
-    if interview.respondent_email is not None:
-        keys = alias_keys(key, connection, Member(None, interview.respondent_email, None))
-    if interview.external_id is not None and not is_ours(interview.external_id):
-        keys += alias_keys(key, connection, Member(interview.external_id, None, None))
-    return keys
+def people_of(c: Connection, key: bytes, mentions: Iterable[tuple[str, Interview]]) -> People:
+    """Return what is known of the people whom interviews of connections name.
 
-
-def external_key(key: bytes, connection: str, external_id: str) -> int:
-    """Return the key by which interviews are found that carry an external id, ours or a foreign one."""
-    return alias_keys(key, connection, Member(external_id, None, None))[-1]  # with an @, that of an e-mail
-
-
-def _noted(key: bytes, connection: str, interview: Interview | None) -> tuple[int | None, int | None]:
-    """Return by what an interview is found: its e-mail or else its external id, and that beside an e-mail."""
-    if interview is None or interview.anonymous:
-        return None, None
-    told = interview.external_id
-    external = None if told is None else external_key(key, connection, told)
-    if interview.respondent_email is None:
-        return external, None
-    return alias_keys(key, connection, Member(None, interview.respondent_email, None))[0], external
-
-
-def keep_out(c: Connection, key: bytes, changed: Sequence[Sync]) -> list[Sync]:
-    """Note whose each interview is; of those whose respondent was forgotten keep only that it was.
-
-    The caller shares the suppressions: nobody can be forgotten until the end of the transaction.
+    A transaction that decides by it shares the suppressions: no person can be erased until its end.
     """
-    noted = list(changed)
-    for at, one in enumerate(changed):
-        respondent, external = _noted(key, one.connection, one.facts)
-        if respondent is not None:
-            noted[at] = one._replace(respondent=respondent, external=external)
-    if not _is_anybody_forgotten(c):
-        return noted
-    facts = {at: one.facts for at, one in enumerate(changed) if one.facts}
-    keys = {at: respondent_keys(key, changed[at].connection, told) for at, told in facts.items()}
-    out = are_forgotten(c, facts, keys)
-    return [suppress(one) if at in out else one for at, one in enumerate(noted)]
+    people = People(partial(keyed_hash, key), partial(alias_key, key))
+    if not _is_any_erased(c):
+        return people
+    names = {(connection, name) for connection, interview in mentions for name in names_of(interview)}
+    keys = {one: alias_key(key, *one) for one in names if not is_ours(one[1])}
+    gone = forgotten(c, keys.values())
+    invited = _erased_invitations(c, {name for _, name in names if is_ours(name)})
+    return people._replace(
+        erased=frozenset(one for one in names if keys.get(one) in gone or one[1] in invited)
+    )
 
 
-def is_forgotten(c: Connection, key: bytes, connection: str, interview: Interview) -> bool:
-    """Tell whether an interview's respondent was forgotten."""
-    return bool(are_forgotten(c, {0: interview}, {0: respondent_keys(key, connection, interview)}))
-
-
-def are_forgotten(
-    c: Connection, interviews: dict[int, Interview], keys: dict[int, tuple[int, ...]]
-) -> set[int]:
-    """Return the places of interviews whose respondent, or whom we invited to it, was forgotten.
-
-    An anonymous one is nobody's: not even this is asked about it.
-    """
-    gone = forgotten(c, [key for mine in keys.values() for key in mine])
-    ours = {
-        at: one.external_id
-        for at, one in interviews.items()
-        if is_ours(one.external_id) and not one.anonymous
-    }
-    invited: set[str] = set()
-    if ours:
-        theirs = and_(alias.c.key == invitation.c.person, alias.c.person == ERASED_PERSON)
-        query = select(invitation.c.id).join(alias, theirs).where(invitation.c.id.in_(set(ours.values())))
-        invited = set(c.execute(query).scalars())
-    return {at for at, mine in keys.items() if gone.intersection(mine)} | {
-        at for at, external_id in ours.items() if external_id in invited
-    }
+def _erased_invitations(c: Connection, ids: Collection[str]) -> set[str]:
+    if not ids:
+        return set()
+    query = select(invitation.c.id).where(invitation.c.id.in_(ids), is_gone(invitation.c.person))
+    return set(c.execute(query).scalars())
 
 
 def fill(c: Connection, key: bytes) -> int:
     """Note whose some interviews are that were stored before this was noted; return how many."""
     query = select(sync.c.connection, sync.c.interview_id).where(sync.c.respondent == UNKNOWN).limit(_PIECE)
     keys = [(connection, interview_id) for connection, interview_id in c.execute(query)]
-    values = []
-    for (connection, interview_id), one in load(c, keys).items():
-        values.append((connection, interview_id, *_noted(key, connection, one.facts)))
+    people = People(partial(keyed_hash, key), partial(alias_key, key))
+    values = [
+        (*of, *people.keys_of(of[0], one.facts or Interview(of[1]))) for of, one in load(c, keys).items()
+    ]
     if values:
         _SET.execute(c, values)
     return len(values)
 
 
-def _is_anybody_forgotten(c: Connection) -> bool:
+def _is_any_erased(c: Connection) -> bool:
     # on the driver: asked for every batch of webhooks
     return c.exec_driver_sql(_ANYBODY).first() is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import structlog
@@ -12,8 +11,7 @@ from connector.context import Context, Koji
 from connector.domain.launches.launch import Invitation
 from connector.domain.launches.start import next_poll
 from connector.domain.lease import Lease
-from connector.domain.results.observation import Observation, heard_from_read
-from connector.domain.results.sync import Sync
+from connector.domain.results.observation import heard_from_read
 from connector.domain.results.transitions import advance
 from connector.errors import ConnectorError, CredentialsRejected, NotFound, UpstreamUnavailable
 from connector.service.attribution import recognised
@@ -89,12 +87,14 @@ class FollowUps:
         if not read.interview.over:
             return False
         (heard,) = await recognised(ctx.invitations, [read])
-        await ctx.ledger.revise([heard.key], partial(self._advanced, heard=heard), lease=lease)
+        await ctx.ledger.revise(
+            [heard.key],
+            lambda before, people: [advance(before.get(heard.key), heard, people)],
+            lease=lease,
+            heard=[heard],
+        )
         ctx.wake("amplitude")
         return heard.interview.invitee is not None or heard.interview.anonymous
-
-    def _advanced(self, before: Mapping[tuple[str, str], Sync], *, heard: Observation) -> list[Sync]:
-        return [advance(before.get(heard.key), heard, self._context.ledger.hash_user)]
 
     async def _end(self, lease: Lease, invitation: Invitation) -> None:
         """End an interview that stayed silent for the time of the setting."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from connector.context import Context, Koji
 from connector.domain.lease import Lease
+from connector.domain.people.respondent import People
 from connector.domain.results.interview import Stage, SyncStatus
-from connector.domain.results.observation import heard_from_read
+from connector.domain.results.observation import Observation, heard_from_read
 from connector.domain.results.sync import Sync
-from connector.domain.results.transitions import advance
+from connector.domain.results.transitions import advance, with_respondent
 from connector.errors import CredentialsRejected, NotFound, UpstreamRejected, UpstreamUnavailable
 from connector.service.attribution import recognised
 from connector.settings.rules import sync_rules
@@ -32,12 +33,12 @@ class Reads:
         try:
             body = await self._koji.read(sync.interview_id)
         except NotFound:
-            await self._revise(lease, sync, lambda present: self._failed(present, "not_found_in_koji"))
+            await self._revise(lease, sync, lambda present, _: self._failed(present, "not_found_in_koji"))
         except (CredentialsRejected, UpstreamRejected) as error:
             if error.reason in PAUSES:
                 await self._pause.for_key(error)
                 return
-            await self._revise(lease, sync, lambda present: self._failed(present, "refused_by_koji"))
+            await self._revise(lease, sync, lambda present, _: self._failed(present, "refused_by_koji"))
         except UpstreamUnavailable as error:
             await self._later(lease, sync, error)
             return
@@ -53,10 +54,7 @@ class Reads:
         read = heard_from_read(sync_rules(connection), sync.interview_id, body, self._context.clock.now())
         (heard,) = await recognised(self._context.invitations, [read])
 
-        def revise(present: Sync) -> Sync:
-            return advance(present, heard, self._context.ledger.hash_user)
-
-        await self._revise(lease, sync, revise)
+        await self._revise(lease, sync, lambda present, people: advance(present, heard, people), [heard])
 
     def _failed(self, present: Sync, reason: str) -> Sync:
         if present.stage is not Stage.READ:
@@ -72,17 +70,25 @@ class Reads:
             return ended
         return ended._replace(status=SyncStatus.FAILED, reason=reason)
 
-    async def _revise(self, lease: Lease, sync: Sync, revise: Callable[[Sync], Sync]) -> None:
+    async def _revise(
+        self,
+        lease: Lease,
+        sync: Sync,
+        step: Callable[[Sync, People], Sync],
+        heard: Sequence[Observation] = (),
+    ) -> None:
         key = (sync.connection, sync.interview_id)
-        await self._context.ledger.revise(
-            [key], lambda before: [revise(before[key])] if key in before else [], lease=lease
-        )
+
+        def revise(before: Mapping[tuple[str, str], Sync], people: People) -> list[Sync]:
+            return [with_respondent(step(before[key], people), people)] if key in before else []
+
+        await self._context.ledger.revise([key], revise, lease=lease, heard=heard)
 
     async def _later(self, lease: Lease, sync: Sync, error: UpstreamUnavailable) -> None:
         wait = await self._pause.for_silence(error)
         now = self._context.clock.now()
 
-        def later(present: Sync) -> Sync:
+        def later(present: Sync, _: People) -> Sync:
             if present.stage is not Stage.READ:
                 return present
             # behind the others: an interview that Koji cannot show must not hold them up
