@@ -8,12 +8,12 @@ from pydantic import Field
 
 from connector.context import Context
 from connector.domain.people.respondent import People
-from connector.domain.results.decision import Verdict
+from connector.domain.results.decision import SyncRules, Verdict
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.observation import Observation, heard_from_read
 from connector.domain.results.replay import call
 from connector.domain.results.sync import Sync
-from connector.domain.results.transitions import advance
+from connector.domain.results.transitions import advance, unread
 from connector.errors import NotConfigured, NotFound
 from connector.service.attribution import recognised
 from connector.service.execution.operation import Effect, Operation, Output
@@ -57,28 +57,26 @@ async def preview(ctx: Context, given: InterviewInput, *, force: bool) -> Previe
     told = given.heard(connection, ctx.clock.now(), force=force)
     (heard,) = await recognised(ctx.invitations, [told])
     before = await ctx.ledger.find(*heard.key)
-    interview_id = heard.interview.interview_id
-    if before is not None and before.status is SyncStatus.SYNCED and not force:
-        return PreviewOutput(
-            interview_id=interview_id, decision="skip", reason="already_synced", request=None
-        )
     sync = call(before, heard, await _people(ctx, before, heard))
-    if not heard.given and (sync.stage is Stage.READ or before is None or force):
-        if given.connection not in ctx.koji:
-            raise NotConfigured(
-                f"KOJI_API_KEY is not set for the connection {connection.name}; set it, or give the "
-                "interview's values."
-            )
-        try:
-            body = await ctx.koji[given.connection].read(interview_id, patience=PATIENCE)
-        except NotFound:
-            return PreviewOutput(
-                interview_id=interview_id, decision="fail", reason="not_found_in_koji", request=None
-            )
-        read = heard_from_read(heard.rules, interview_id, body, ctx.clock.now())
-        (heard,) = await recognised(ctx.invitations, [read])
-        sync = advance(sync, heard, await _people(ctx, sync, heard))
+    if not heard.given and (sync.stage is Stage.READ or force) and given.connection not in ctx.koji:
+        raise NotConfigured(
+            f"KOJI_API_KEY is not set for the connection {connection.name}; set it, or give the "
+            "interview's values."
+        )
+    if sync.stage is Stage.READ:
+        sync = await _read(ctx, sync, heard.rules)
     return await _shown(ctx, sync)
+
+
+async def _read(ctx: Context, sync: Sync, rules: SyncRules) -> Sync:
+    """Return the sync after Koji was read, as the worker makes it."""
+    try:
+        body = await ctx.koji[sync.connection].read(sync.interview_id, patience=PATIENCE)
+    except NotFound:
+        return unread(sync, "not_found_in_koji", ctx.clock.now())
+    read = heard_from_read(rules, sync.interview_id, body, ctx.clock.now())
+    (heard,) = await recognised(ctx.invitations, [read])
+    return advance(sync, heard, await _people(ctx, sync, heard))
 
 
 async def _people(ctx: Context, sync: Sync | None, heard: Observation) -> People:
@@ -93,6 +91,8 @@ async def _shown(ctx: Context, sync: Sync) -> PreviewOutput:
         overtaken = await ctx.ledger.is_overtaken(ctx.same_amplitude(sync.connection), sync)
         decision["request"] = request(sync, ctx.connection(sync.connection), identify=not overtaken)
         return PreviewOutput(**{**decision, "reason": None}, decision=Verdict.SYNC.value)
+    if sync.status is SyncStatus.SYNCED and sync.stage is None:
+        return PreviewOutput(**{**decision, "reason": "already_synced"}, decision=Verdict.SKIP.value)
     verdicts = {SyncStatus.SKIPPED: Verdict.SKIP, SyncStatus.FAILED: Verdict.FAIL}
     return PreviewOutput(**decision, decision=verdicts.get(sync.status, Verdict.PENDING).value)
 

@@ -128,6 +128,16 @@ def _step(sync: Sync, heard: Observation, people: People) -> Sync:
             return _sendable(sync, decision, heard, people)
 
 
+def unread(sync: Sync, reason: str, at: int) -> Sync:
+    """Return a sync after Koji refused to show its interview: failed, unless Amplitude has it already."""
+    if sync.stage is not Stage.READ:
+        return sync
+    ended = sync._replace(stage=None, due=None, force=False, reads=sync.reads + 1, updated_at=at)
+    return (
+        ended if sync.status is SyncStatus.SYNCED else ended._replace(status=SyncStatus.FAILED, reason=reason)
+    )
+
+
 def suppress(sync: Sync) -> Sync:
     """Return what stays of a sync whose respondent was erased: that there was one, and its outcome."""
     facts = sync.facts or Interview(sync.interview_id)

@@ -8,10 +8,10 @@ from typing import Any
 from connector.context import Context, Koji
 from connector.domain.lease import Lease
 from connector.domain.people.respondent import People
-from connector.domain.results.interview import Stage, SyncStatus
+from connector.domain.results.interview import Stage
 from connector.domain.results.observation import Observation, heard_from_read
 from connector.domain.results.sync import Sync
-from connector.domain.results.transitions import advance, with_respondent
+from connector.domain.results.transitions import advance, unread, with_respondent
 from connector.errors import CredentialsRejected, NotFound, UpstreamRejected, UpstreamUnavailable
 from connector.service.attribution import recognised
 from connector.settings.rules import sync_rules
@@ -33,12 +33,12 @@ class Reads:
         try:
             body = await self._koji.read(sync.interview_id)
         except NotFound:
-            await self._revise(lease, sync, lambda present, _: self._failed(present, "not_found_in_koji"))
+            await self._end(lease, sync, "not_found_in_koji")
         except (CredentialsRejected, UpstreamRejected) as error:
             if error.reason in PAUSES:
                 await self._pause.for_key(error)
                 return
-            await self._revise(lease, sync, lambda present, _: self._failed(present, "refused_by_koji"))
+            await self._end(lease, sync, "refused_by_koji")
         except UpstreamUnavailable as error:
             await self._later(lease, sync, error)
             return
@@ -56,19 +56,9 @@ class Reads:
 
         await self._revise(lease, sync, lambda present, people: advance(present, heard, people), [heard])
 
-    def _failed(self, present: Sync, reason: str) -> Sync:
-        if present.stage is not Stage.READ:
-            return present
-        ended = present._replace(
-            stage=None,
-            due=None,
-            force=False,
-            reads=present.reads + 1,
-            updated_at=self._context.clock.now(),
-        )
-        if present.status is SyncStatus.SYNCED:
-            return ended
-        return ended._replace(status=SyncStatus.FAILED, reason=reason)
+    async def _end(self, lease: Lease, sync: Sync, reason: str) -> None:
+        now = self._context.clock.now()
+        await self._revise(lease, sync, lambda present, _: unread(present, reason, now))
 
     async def _revise(
         self,
