@@ -14,7 +14,8 @@ from connector.cli.arguments import USAGE, Parser
 from connector.cli.operations.tables import show
 from connector.cli.startup import read_settings
 from connector.cli.terminal import PROGRAM, say, stdout
-from connector.context import Context, Token
+from connector.context import Context
+from connector.domain.access import Token
 from connector.domain.results.mapping import iso
 from connector.errors import Conflict, InvalidInput, NotFound
 from connector.http.auth import new_token, token_digest

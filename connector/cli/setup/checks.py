@@ -12,7 +12,7 @@ from connector.cli.setup.announce import local_url
 from connector.cli.setup.probe import Listener, who_listens
 from connector.cli.terminal import PROGRAM
 from connector.context import Context
-from connector.ledger.db.schema import SCHEMA_VERSION
+from connector.ledger.db.migrations import newest_revision
 from connector.service.checks.credentials import Check, Status
 from connector.settings.files import CONFIG_VARIABLE, read_dotenv
 from connector.settings.model import Connection, Settings
@@ -49,7 +49,7 @@ async def store_checks(ctx: Context) -> list[Check]:
     await ctx.ledger.ping()
     file = ctx.settings.database_file
     where = str(file) if file else "PostgreSQL"
-    found = [Check(name="store", status="ok", message=f"{where}, schema {SCHEMA_VERSION}.")]
+    found = [Check(name="store", status="ok", message=f"{where}, schema {newest_revision()}.")]
     return found if file is None else [*found, _room(file)]
 
 

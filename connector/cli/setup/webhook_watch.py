@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from connector.cli.terminal import PROGRAM, say
-from connector.context import Context, InboundWebhook
+from connector.context import Context
 from connector.domain.results.interview import SyncStatus
+from connector.domain.results.sync import InboundWebhook
 from connector.operations.check_connection import CHECK_CONNECTION
 from connector.service.execution.operation import Input
 
