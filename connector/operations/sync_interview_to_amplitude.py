@@ -49,10 +49,10 @@ async def run(ctx: Context, given: SyncInput) -> SyncOutput | PreviewOutput:
         return await preview(ctx, given, force=given.force)
     connection = ctx.connection(given.connection)
     told = given.heard(connection, ctx.clock.now(), force=given.force)
-    (heard,) = await recognised(ctx.invitations, [told])
-    before = await ctx.ledger.find(*heard.key)
+    (heard,) = await recognised(ctx.ledger.attribution, [told])
+    before = await ctx.ledger.syncs.find(*heard.key)
     _require_keys(heard, before)
-    changed = await ctx.ledger.revise(
+    changed = await ctx.ledger.syncs.revise(
         [heard.key],
         lambda found: [_next(found.get(heard.key), heard, ctx)],
         record=given.delivery(connection, heard.interview.interview_id, heard.at),
@@ -72,15 +72,15 @@ def _next(sync: Sync | None, heard: Observation, ctx: Context) -> Sync:
     came in without a read and decides by itself.
     """
     if sync is None or heard.given or heard.force or sync.status is SyncStatus.SYNCED:
-        return advance(sync, heard, ctx.ledger.hash_user)
+        return advance(sync, heard, ctx.ledger.keyed_hash)
     if sync.status is SyncStatus.PENDING:
         # only a read is worth hurrying: a send waits because Amplitude asked for it
         return sync._replace(due=heard.at) if sync.stage is Stage.READ else sync
     if sync.reason == ANONYMOUS and not sync.reads and not sync.given:
         return sync  # the external id that may have made it so is erased, so that it cannot be decided anew
     if sync.frozen_at is None and heard.connection.koji_api_key and not _is_certain(sync, heard):
-        return advance(sync, replace(heard, force=True), ctx.ledger.hash_user)
-    return replay(sync, heard.connection, heard.at, ctx.ledger.hash_user, force=False)
+        return advance(sync, replace(heard, force=True), ctx.ledger.keyed_hash)
+    return replay(sync, heard.connection, heard.at, ctx.ledger.keyed_hash, force=False)
 
 
 def _is_certain(sync: Sync, heard: Observation) -> bool:
@@ -117,7 +117,11 @@ async def _recall(
     """Show what is known by now: the interview may have turned out anonymous since."""
     if isinstance(kept, PreviewOutput):
         return await preview(ctx, given, force=given.force)
-    sync = None if kept.interview_id is None else await ctx.ledger.find(given.connection, kept.interview_id)
+    sync = (
+        None
+        if kept.interview_id is None
+        else await ctx.ledger.syncs.find(given.connection, kept.interview_id)
+    )
     return kept if sync is None else SyncOutput(**flat(sync), warning=kept.warning)
 
 

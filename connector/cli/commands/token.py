@@ -72,7 +72,7 @@ def _create(words: Sequence[str]) -> int:
     async def create(ctx: Context) -> None:
         digest = token_digest(text).hex()
         made = Token(given.name, digest, scopes, connections, ctx.clock.now())
-        if not await ctx.ledger.create_token(made):
+        if not await ctx.ledger.tokens.create(made):
             raise Conflict(
                 f"name: {given.name} is or was the name of another token; take a new one.",
                 code="token_exists",
@@ -93,7 +93,7 @@ def _list(words: Sequence[str]) -> int:
     found: list[Token] = []
 
     async def look(ctx: Context) -> None:
-        found.extend(await ctx.ledger.tokens())
+        found.extend(await ctx.ledger.tokens.listed())
 
     _with_store(read_settings(quiet=True), look)
     _print([_shown(token) for token in found], given)
@@ -104,7 +104,7 @@ def _revoke(words: Sequence[str]) -> int:
     given = _parser("revoke", "End a token at once, on every server of the store.", named=True).read(words)
 
     async def revoke(ctx: Context) -> None:
-        if not await ctx.ledger.revoke_token(given.name, ctx.clock.now()):
+        if not await ctx.ledger.tokens.revoke(given.name, ctx.clock.now()):
             raise NotFound(f"name: there is no token of that name; {PROGRAM} token list shows them.")
 
     _with_store(read_settings(quiet=True), revoke)

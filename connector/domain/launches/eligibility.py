@@ -166,7 +166,9 @@ class Selection:
                 continue
             if one.person == ERASED_PERSON:
                 forgotten = True
-            elif one.person not in marks:  # two rows that share no alias are one person when the book says so
+            elif (
+                one.person not in marks
+            ):  # two rows that share no alias are one person when the ledger says so
                 marks = (*marks, one.person)
             if one.taken_at is not None and (last is None or one.taken_at > last):
                 last = one.taken_at

@@ -30,6 +30,6 @@ async def present(
 async def failure(ctx: Context, output: Output) -> ConnectorError | None:
     """Return the error in which what was begun ended, None when it did not end in one."""
     if isinstance(output, LaunchOutput) and output.status == "cancelled":
-        launch = await ctx.launches.find(output.launch_id)
+        launch = await ctx.ledger.launches.find(output.launch_id)
         return None if launch is None else failure_of(launch, output)
     return output.failure()

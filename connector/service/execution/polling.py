@@ -27,14 +27,14 @@ async def until_ended(ctx: Context, sync: Sync, seconds: float) -> Sync:
             break
         await ctx.clock.sleep(pause)
         pause = min(pause * 1.5, _LONGEST)
-        sync = await ctx.ledger.find(sync.connection, sync.interview_id) or sync
+        sync = await ctx.ledger.syncs.find(sync.connection, sync.interview_id) or sync
     return sync
 
 
 async def _raise_for_pause(ctx: Context, sync: Sync) -> None:
     connection = ctx.connection(sync.connection)
     lane = connection.koji_lane if sync.stage is Stage.READ else connection.amplitude_lane
-    for pause in await ctx.ledger.pauses():
+    for pause in await ctx.ledger.leases.pauses():
         if pause.lane == lane and pause.code != "koji_unreachable":
             refusal = CredentialsRejected if pause.code in _KEYS else UpstreamRejected
             raise refusal(

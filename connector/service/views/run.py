@@ -80,7 +80,7 @@ async def shown(ctx: Context, progress: RunProgress) -> RunOutput:
 
 
 async def _forgetting(ctx: Context, progress: RunProgress) -> RunOutput:
-    found = await ctx.ledger.forgettings.find(progress.run_id)
+    found = await ctx.ledger.erasures.find(progress.run_id)
     assert found is not None  # noqa: S101 - stored and pruned together with its run
     running = found.finished_at is None
     total = len(found.interviews)
@@ -107,7 +107,7 @@ async def _eta(ctx: Context, progress: RunProgress) -> int:
     if connection is None or not progress.unread:
         return 1
     sharing = [c.name for c in ctx.settings.connections.values() if c.koji_lane == connection.koji_lane]
-    waiting = await ctx.ledger.waiting(Stage.READ, sharing)
+    waiting = await ctx.ledger.syncs.waiting(Stage.READ, sharing)
     return -(-waiting * 61 // connection.koji_rate_limit_per_minute)
 
 
@@ -116,7 +116,7 @@ async def until_finished(ctx: Context, run_id: str, seconds: float) -> RunOutput
     until = ctx.clock.now() + seconds * 1000
     pause = _FIRST
     while True:
-        progress = await ctx.ledger.run_progress(run_id)
+        progress = await ctx.ledger.runs.progress(run_id)
         assert progress is not None  # noqa: S101 - the caller has just created it
         present = await shown(ctx, progress)
         if present.status == "finished" or ctx.clock.now() >= until or ctx.stopping.is_set():

@@ -49,15 +49,15 @@ class CallbackWorker:
         return 100
 
     async def _serve(self, lease: Lease, callback: Callback) -> None:
-        book, now = self._context.ledger.callbacks, self._context.clock.now()
+        owed, now = self._context.ledger.callbacks, self._context.clock.now()
         try:
             result = await self._look(self._context, callback)
             if result is None or now - callback.created_at > LONGEST_WATCH:
                 _log.warning("callback_dropped", operation=callback.operation, callback=callback.id)
-                await book.end(lease, callback.id)
+                await owed.end(lease, callback.id)
             elif not result.ended:
                 rest = _until_next_look(now - callback.created_at)
-                await book.later(lease, callback._replace(due=now + rest))
+                await owed.later(lease, callback._replace(due=now + rest))
             else:
                 await self._post(lease, callback, result)
         except (Conflict, StoreUnavailable) as error:  # the lane's next owner, or this one, tries again
@@ -70,7 +70,7 @@ class CallbackWorker:
         letter = Message(callback.id, result.body.encode(), since, callback.tries)
         client = TargetClient(allow_private=ctx.settings.connector_allow_private_targets)
         try:
-            secret = secret_of(ctx.launches.plan_key, callback.id)
+            secret = secret_of(ctx.ledger.plan_key, callback.id)
             tried = await deliver(client, callback.target_url, secret, letter, now)
         finally:
             await client.close()

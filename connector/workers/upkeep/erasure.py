@@ -16,16 +16,16 @@ class ErasureWorker:
         self._context = context
 
     async def recover(self, _lease: Lease, /) -> None:
-        """Nothing to do: what is due stands in the book."""
+        """Nothing to do: what is due stands in the ledger."""
 
     async def drain(self, lease: Lease, /) -> int | None:
         """Take one forgetting a step on."""
         ctx = self._context
         now = ctx.clock.now()
-        following = await ctx.ledger.forgettings.next_due(list(ctx.settings.connections))
+        following = await ctx.ledger.erasures.next_due(list(ctx.settings.connections))
         if following is None or following > now:
             return None if following is None else following - now
         rules = {name: rules_of(connection) for name, connection in ctx.settings.connections.items()}
-        await ctx.ledger.forgettings.go_on(lease, rules, now)
+        await ctx.ledger.erasures.go_on(lease, rules, now)
         ctx.wake("amplitude")
         return 1
