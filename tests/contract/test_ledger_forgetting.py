@@ -14,10 +14,11 @@ from sqlalchemy import Text, event, func, select, update
 
 from connector.context import Context
 from connector.domain.events.event import EventType, Hook
-from connector.domain.launches.eligibility import Member, Selection
+from connector.domain.launches.eligibility import Selection
 from connector.domain.launches.launch import LaunchStatus
 from connector.domain.lease import Lease
 from connector.domain.people.erasure import Erasure, ErasureRules
+from connector.domain.people.same_person import Member
 from connector.domain.results.interview import Interview, SyncStatus
 from connector.domain.results.observation import Observation
 from connector.domain.results.sync import Sync
@@ -29,7 +30,6 @@ from connector.ledger.db.schema import (
     audit_outcome,
     launch,
     metadata,
-    schema_version,
     sync,
 )
 from connector.ledger.ledger import Ledger
@@ -37,6 +37,7 @@ from connector.net.target_client import Targets
 from connector.security.sealing import Sealer
 from connector.service import planning
 from connector.settings.model import Connection, Settings
+from connector.settings.rules import sync_rules
 from tests import postgres
 from tests.conftest import SEALER
 from tests.contract.test_ledger_callbacks import a_callback
@@ -66,7 +67,7 @@ def postgres_url(one_postgres_url: str) -> str:
             if table in (audit, audit_outcome):  # they refuse, and nothing here writes to them
                 continue
             found = connection.execute("SELECT to_regclass(%s)", [table.name]).fetchone()
-            if table is not schema_version and found != (None,):
+            if found != (None,):
                 connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)))
     return one_postgres_url
 
@@ -141,7 +142,9 @@ class ForgettingDesk(Desk):
             await self.ledger.inbox.accept(a_delivery(one.interview_id, connection=name, body=body))
         new = await self.ledger.inbox.take_new([name], 100)
         settings = OURS.model_copy(update={"name": name})
-        heard = [Observation(connection=settings, interview=one, at=self.now, **told) for one in interviews]
+        heard = [
+            Observation(rules=sync_rules(settings), interview=one, at=self.now, **told) for one in interviews
+        ]
 
         def revise(before: Mapping[tuple[str, str], Sync]) -> list[Sync]:
             return [advance(before.get(one.key), one, self.ledger.keyed_hash) for one in heard]

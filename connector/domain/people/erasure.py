@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from connector.settings.model import Connection
-
 FORGET_RESPONDENT = "forget_respondent"
 _DONE = {
     "invitations": "names, addresses, links and session tokens of {n} erased",
@@ -75,12 +73,3 @@ class ErasureRules(NamedTuple):
     trust_external_id: bool
     can_unset: bool
     min_id_length: int
-
-
-def rules_of(connection: Connection) -> ErasureRules:
-    """Return what the settings of a connection say."""
-    return ErasureRules(
-        connection.connector_trust_external_id,
-        connection.amplitude_api_key is not None,
-        connection.amplitude_min_id_length,
-    )

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     DataError,
@@ -179,30 +179,7 @@ def share_suppressions(c: Connection) -> None:
         c.exec_driver_sql(f"SELECT pg_advisory_xact_lock_shared({_SUPPRESSION_LOCK})")
 
 
-def append_only(table: Table) -> None:
-    """Let the database itself refuse to change or remove a row of a table, from the moment it is made."""
-    name = table.name
-
-    @event.listens_for(table, "after_create")
-    def _protect(_table: Table, c: Connection, **_: object) -> None:
-        if c.dialect.name == "sqlite":
-            for change in ("UPDATE", "DELETE"):
-                c.exec_driver_sql(
-                    f"CREATE TRIGGER {name}_no_{change.lower()} BEFORE {change} ON {name} "
-                    f"BEGIN SELECT RAISE(ABORT, '{name} is append-only'); END"
-                )
-            return
-        c.exec_driver_sql(
-            f"CREATE OR REPLACE FUNCTION {name}_refuse() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$$ BEGIN RAISE EXCEPTION '{name} is append-only'; END $$"
-        )
-        c.exec_driver_sql(
-            f"CREATE TRIGGER {name}_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON {name} "
-            f"FOR EACH STATEMENT EXECUTE FUNCTION {name}_refuse()"
-        )
-
-
-def back_up(database_url: str, version: int) -> None:
+def back_up(database_url: str, version: str) -> None:
     """Copy a SQLite file beside itself before its schema changes; PostgreSQL is backed up by its owner."""
     if not is_sqlite(database_url):
         return

@@ -8,16 +8,8 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, exists, update
 
-from connector.domain.launches.eligibility import (
-    ERASED_PERSON,
-    Choice,
-    KeyedMember,
-    Known,
-    Member,
-    SkipReason,
-    Standing,
-    aliases,
-)
+from connector.domain.launches.eligibility import Choice, Known, SkipReason, Standing
+from connector.domain.people.same_person import ERASED_PERSON, KeyedMember, Member, aliases
 from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.dialect import lock_people
 from connector.ledger.db.repository import Repository, reads, writes

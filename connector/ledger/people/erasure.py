@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from connector.domain.launches.eligibility import Member
 from connector.domain.lease import Lease
 from connector.domain.people.erasure import FORGET_RESPONDENT, Erasure, ErasureRules, Unset
+from connector.domain.people.same_person import Member
 from connector.domain.results.interview import Interview
 from connector.ledger.db.repository import Repository, fenced, reads, writes
 from connector.ledger.db.schema import forgetting as table
