@@ -69,7 +69,9 @@ format: $(VENV)/.dev ## Format the code and mend what the linter can mend
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-constraints: $(VENV)/.dev ## Pin anew, for every system; newest versions with UPGRADE=--upgrade
+# does not need the pins that it makes anew, which may no longer fit
+constraints: $(BIN)/python ## Pin anew, for every system; newest versions with UPGRADE=--upgrade
+	$(PIP) install uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
 	  $(UPGRADE) --group dev --group audit -o constraints.txt pyproject.toml
 
@@ -86,4 +88,4 @@ bundle: descriptions ## Pack dist/koji-amplitude.mcpb for Claude Desktop (needs 
 	npx --yes @anthropic-ai/mcpb@2.1.2 pack . dist/koji-amplitude.mcpb
 
 clean: ## Remove the environment and what tools left
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis

@@ -124,8 +124,7 @@ async def build(
         if workers:
             kinds = {lane: lane.name.partition(":")[0] for lane in lanes(context)}
             for lane in kinds:
-                if isinstance(lane, HookWorker | CallbackWorker):
-                    stack.push_async_callback(lane.close)
+                stack.push_async_callback(lane.close)
             runner.start([lane for lane, kind in kinds.items() if only is None or kind in only])
         stack.push_async_callback(runner.stop)
         yield Running(context, runner)

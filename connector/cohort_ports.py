@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from connector.domain.launches.cohort_message import CohortMessage
-from connector.domain.launches.eligibility import Choice, KeyedMember, Member
+from connector.domain.launches.eligibility import Choice
 from connector.domain.launches.launch import LaunchOptions
 from connector.domain.lease import Lease
+from connector.domain.people.same_person import KeyedMember, Member
 
 
 class CohortMessages(Protocol):

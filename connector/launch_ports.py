@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from connector.domain.launches.eligibility import (
-    Choice,
-    KeyedMember,
-    Known,
-    LaunchRules,
-    Member,
-)
+from connector.domain.launches.eligibility import Choice, Known, LaunchRules
 from connector.domain.launches.launch import (
     Invitation,
     InvitationState,
@@ -22,6 +16,7 @@ from connector.domain.launches.launch import (
     StartResult,
 )
 from connector.domain.lease import Lease, Pause
+from connector.domain.people.same_person import KeyedMember, Member
 from connector.domain.results.sync import ListFilter
 
 

@@ -21,6 +21,7 @@ from connector.service.views.run import (
     new_run_id,
     until_finished,
 )
+from connector.settings.rules import sync_rules
 
 _PAGE = 500
 
@@ -100,7 +101,7 @@ async def _replay(ctx: Context, given: ReplayInput, interview_ids: Sequence[str]
         await ctx.ledger.revise(
             [(given.connection, interview_id) for interview_id in some],
             lambda before: [
-                replay(sync, connection, ctx.clock.now(), ctx.ledger.hash_user, force=given.force)
+                replay(sync, sync_rules(connection), ctx.clock.now(), ctx.ledger.hash_user, force=given.force)
                 for sync in before.values()
             ],
         )

@@ -10,8 +10,8 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from connector.clock import SystemClock
-from connector.domain.launches.eligibility import Member
 from connector.domain.people.erasure import ErasureRules
+from connector.domain.people.same_person import Member
 from connector.domain.results.interview import Interview, SyncStatus
 from connector.domain.results.sync import Sync
 from connector.ledger.ledger import Book, open_book

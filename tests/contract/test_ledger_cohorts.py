@@ -9,12 +9,7 @@ from sqlalchemy import select
 
 from connector.domain.launches.cohort_message import CohortMessage, pieces_of
 from connector.domain.launches.credits import day_of
-from connector.domain.launches.eligibility import (
-    Choice,
-    LaunchRules,
-    Member,
-    Selection,
-)
+from connector.domain.launches.eligibility import Choice, LaunchRules, Selection
 from connector.domain.launches.launch import (
     InvitationState,
     Launch,
@@ -23,6 +18,7 @@ from connector.domain.launches.launch import (
 )
 from connector.domain.lease import Lease
 from connector.domain.people.erasure import ErasureRules as ForgettingRules
+from connector.domain.people.same_person import Member
 from connector.domain.results.sync import ListFilter
 from connector.errors import Conflict
 from connector.ledger.db.schema import cohort_told

@@ -14,10 +14,11 @@ from sqlalchemy import Text, event, func, select, update
 
 from connector.context import Context
 from connector.domain.events.event import EventType, Hook
-from connector.domain.launches.eligibility import Member, Selection
+from connector.domain.launches.eligibility import Selection
 from connector.domain.launches.launch import LaunchStatus
 from connector.domain.lease import Lease
 from connector.domain.people.erasure import Erasure, ErasureRules
+from connector.domain.people.same_person import Member
 from connector.domain.results.interview import Interview, SyncStatus
 from connector.domain.results.observation import Observation
 from connector.domain.results.sync import Sync
@@ -36,6 +37,7 @@ from connector.net.target_client import Targets
 from connector.security.sealing import Sealer
 from connector.service import planning
 from connector.settings.model import Connection, Settings
+from connector.settings.rules import sync_rules
 from tests import postgres
 from tests.conftest import SEALER
 from tests.contract.test_ledger_callbacks import a_callback
@@ -140,7 +142,9 @@ class ForgettingDesk(Desk):
             await self.book.accept(a_delivery(one.interview_id, connection=name, body=body))
         new = await self.book.take_new([name], 100)
         settings = OURS.model_copy(update={"name": name})
-        heard = [Observation(connection=settings, interview=one, at=self.now, **told) for one in interviews]
+        heard = [
+            Observation(rules=sync_rules(settings), interview=one, at=self.now, **told) for one in interviews
+        ]
 
         def revise(before: Mapping[tuple[str, str], Sync]) -> list[Sync]:
             return [advance(before.get(one.key), one, self.book.hash_user) for one in heard]

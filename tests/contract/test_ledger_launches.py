@@ -16,12 +16,7 @@ from psycopg import sql
 from sqlalchemy import func, select
 
 from connector.context import Context
-from connector.domain.launches.eligibility import (
-    LaunchRules,
-    Member,
-    Selection,
-    member,
-)
+from connector.domain.launches.eligibility import LaunchRules, Selection
 from connector.domain.launches.launch import (
     Invitation,
     InvitationState,
@@ -32,6 +27,7 @@ from connector.domain.launches.launch import (
     StartResult,
 )
 from connector.domain.lease import Lease
+from connector.domain.people.same_person import Member, member
 from connector.domain.results.interview import Interview
 from connector.domain.results.sync import ListFilter
 from connector.errors import Conflict, NotConfigured

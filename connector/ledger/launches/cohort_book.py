@@ -8,9 +8,10 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from connector.domain.launches.cohort_message import CohortMessage
-from connector.domain.launches.eligibility import Choice, KeyedMember, Member, SkipReason
+from connector.domain.launches.eligibility import Choice, SkipReason
 from connector.domain.launches.launch import LaunchOptions
 from connector.domain.lease import Lease
+from connector.domain.people.same_person import KeyedMember, Member
 from connector.ledger.access.secrets import keyed_hash
 from connector.ledger.db.repository import Store, Work
 from connector.ledger.launches import cohort_inbox, cohort_members

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, case, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from connector.domain.launches.cohort_message import CohortMessage
-from connector.domain.launches.eligibility import Member
 from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus
+from connector.domain.people.same_person import Member
 from connector.ledger.db.bulk import BulkStatement, storable
 from connector.ledger.db.schema import (
     cohort_message,

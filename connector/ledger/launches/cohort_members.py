@@ -11,8 +11,9 @@ from sqlalchemy import Connection, func, select, update
 from connector.domain.events.event import EventType
 from connector.domain.launches.cohort_message import CohortMessage
 from connector.domain.launches.credits import day_of
-from connector.domain.launches.eligibility import ERASED_PERSON, Choice, KeyedMember, SkipReason
+from connector.domain.launches.eligibility import Choice, SkipReason
 from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus
+from connector.domain.people.same_person import ERASED_PERSON, KeyedMember
 from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.dialect import lock_people
 from connector.ledger.db.schema import invitation, launch

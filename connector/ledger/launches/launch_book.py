@@ -7,14 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from connector.domain.launches.eligibility import (
-    Choice,
-    KeyedMember,
-    Known,
-    LaunchRules,
-    Member,
-    SkipReason,
-)
+from connector.domain.launches.eligibility import Choice, Known, LaunchRules, SkipReason
 from connector.domain.launches.launch import (
     Invitation,
     InvitationState,
@@ -24,6 +17,7 @@ from connector.domain.launches.launch import (
     StartResult,
 )
 from connector.domain.lease import Lease, Pause
+from connector.domain.people.same_person import KeyedMember, Member
 from connector.domain.results.sync import ListFilter
 from connector.ledger.access.secrets import Open, Seal
 from connector.ledger.db.dialect import lock_people

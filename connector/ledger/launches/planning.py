@@ -11,11 +11,9 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from connector.domain.launches.eligibility import (
-    ERASED_PERSON,
     MOST_EXAMPLES,
     Choice,
     LaunchRules,
-    Member,
     SkipReason,
     held,
     is_example,
@@ -26,6 +24,7 @@ from connector.domain.launches.launch import (
     LaunchStatus,
     Phase,
 )
+from connector.domain.people.same_person import ERASED_PERSON, Member
 from connector.ledger.db.bulk import BulkStatement, storable
 from connector.ledger.db.dialect import lock_people
 from connector.ledger.db.schema import invitation, launch, launch_source

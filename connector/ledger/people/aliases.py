@@ -8,14 +8,8 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, exists, update
 
-from connector.domain.launches.eligibility import (
-    ERASED_PERSON,
-    Choice,
-    Known,
-    Member,
-    Standing,
-    aliases,
-)
+from connector.domain.launches.eligibility import Choice, Known, Standing
+from connector.domain.people.same_person import ERASED_PERSON, Member, aliases
 from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.schema import alias, invitation
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, or_, select, update
 
-from connector.domain.launches.eligibility import ERASED_PERSON, Member, SkipReason
+from connector.domain.launches.eligibility import SkipReason
 from connector.domain.launches.launch import InvitationState
 from connector.domain.launches.start import SCHEDULE
 from connector.domain.people.erasure import ErasureRules
 from connector.domain.people.mentions import Names
+from connector.domain.people.same_person import ERASED_PERSON, Member
 from connector.domain.results.amplitude_user import unusable
 from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import suppress

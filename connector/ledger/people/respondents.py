@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, and_, select
 
-from connector.domain.launches.eligibility import ERASED_PERSON, Member
+from connector.domain.people.same_person import ERASED_PERSON, Member
 from connector.domain.results.interview import Interview
 from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import suppress
