@@ -55,8 +55,8 @@ async def preview(ctx: Context, given: InterviewInput, *, force: bool) -> Previe
     """Decide and map as the sync does, without storing anything."""
     connection = ctx.connection(given.connection)
     told = given.heard(connection, ctx.clock.now(), force=force)
-    (heard,) = await recognised(ctx.invitations, [told])
-    before = await ctx.ledger.find(*heard.key)
+    (heard,) = await recognised(ctx.ledger.attribution, [told])
+    before = await ctx.ledger.syncs.find(*heard.key)
     sync = call(before, heard, await _people(ctx, before, heard))
     if not heard.given and (sync.stage is Stage.READ or force) and given.connection not in ctx.koji:
         raise NotConfigured(
@@ -75,20 +75,20 @@ async def _read(ctx: Context, sync: Sync, rules: SyncRules) -> Sync:
     except NotFound:
         return unread(sync, "not_found_in_koji", ctx.clock.now())
     read = heard_from_read(rules, sync.interview_id, body, ctx.clock.now())
-    (heard,) = await recognised(ctx.invitations, [read])
+    (heard,) = await recognised(ctx.ledger.attribution, [read])
     return advance(sync, heard, await _people(ctx, sync, heard))
 
 
 async def _people(ctx: Context, sync: Sync | None, heard: Observation) -> People:
     known = None if sync is None else sync.facts
     interviews = [heard.interview] if known is None else [known, heard.interview]
-    return await ctx.ledger.people([(heard.rules.connection, one) for one in interviews])
+    return await ctx.ledger.respondents.known([(heard.rules.connection, one) for one in interviews])
 
 
 async def _shown(ctx: Context, sync: Sync) -> PreviewOutput:
     decision: dict[str, Any] = {"interview_id": sync.interview_id, "reason": sync.reason, "request": None}
     if sync.stage in (Stage.SEND, Stage.HOLD):
-        overtaken = await ctx.ledger.is_overtaken(ctx.same_amplitude(sync.connection), sync)
+        overtaken = await ctx.ledger.sending.is_overtaken(ctx.same_amplitude(sync.connection), sync)
         decision["request"] = request(sync, ctx.connection(sync.connection), identify=not overtaken)
         return PreviewOutput(**{**decision, "reason": None}, decision=Verdict.SYNC.value)
     if sync.status is SyncStatus.SYNCED and sync.stage is None:

@@ -43,10 +43,10 @@ async def run(ctx: Context, given: SyncInput) -> SyncOutput | PreviewOutput:
         return await preview(ctx, given, force=given.force)
     connection = ctx.connection(given.connection)
     told = given.heard(connection, ctx.clock.now(), force=given.force)
-    (heard,) = await recognised(ctx.invitations, [told])
-    before = await ctx.ledger.find(*heard.key)
+    (heard,) = await recognised(ctx.ledger.attribution, [told])
+    before = await ctx.ledger.syncs.find(*heard.key)
     _require_keys(heard, before)
-    changed = await ctx.ledger.revise(
+    changed = await ctx.ledger.syncs.revise(
         [heard.key],
         lambda found, people: [call(found.get(heard.key), heard, people)],
         heard=[heard],
@@ -80,7 +80,7 @@ async def _until_ended(ctx: Context, sync: Sync, seconds: float) -> Sync:
     """
 
     async def read(before: Sync) -> Sync:
-        return await ctx.ledger.find(before.connection, before.interview_id) or before
+        return await ctx.ledger.syncs.find(before.connection, before.interview_id) or before
 
     async for present in Polling(ctx, seconds, sync, read, first=0.01, longest=0.25):
         sync = present
@@ -93,7 +93,7 @@ async def _until_ended(ctx: Context, sync: Sync, seconds: float) -> Sync:
 async def _raise_for_pause(ctx: Context, sync: Sync) -> None:
     connection = ctx.connection(sync.connection)
     lane = connection.koji_lane if sync.stage is Stage.READ else connection.amplitude_lane
-    for pause in await ctx.ledger.pauses():
+    for pause in await ctx.ledger.leases.pauses():
         if pause.lane == lane and pause.code != KOJI_UNREACHABLE:
             refusal = CredentialsRejected if pause.code in _KEYS else UpstreamRejected
             raise refusal(
@@ -117,7 +117,11 @@ async def _recall(
     """Show what is known by now: the interview may have turned out anonymous since."""
     if isinstance(kept, PreviewOutput):
         return await preview(ctx, given, force=given.force)
-    sync = None if kept.interview_id is None else await ctx.ledger.find(given.connection, kept.interview_id)
+    sync = (
+        None
+        if kept.interview_id is None
+        else await ctx.ledger.syncs.find(given.connection, kept.interview_id)
+    )
     return kept if sync is None else SyncOutput(**flat(sync), warning=kept.warning)
 
 

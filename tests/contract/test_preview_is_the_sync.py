@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from connector.context import Context
 from connector.domain.people.same_person import Member
 from connector.errors import ConnectorError, NotConfigured
-from connector.ledger.ledger import Book, open_book
+from connector.ledger.ledger import Ledger, open_ledger
 from connector.net.target_client import Targets
 from connector.operations.preview_interview_sync import preview
 from connector.operations.sync_interview_to_amplitude import SyncInput, run
@@ -103,8 +103,8 @@ STORIES = st.builds(
 class Stage:
     """One ledger for many stories, each with an interview and people of its own."""
 
-    def __init__(self, book: Book) -> None:
-        self.book = book
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
         self.clock = ManualClock()
         self.number = 0
 
@@ -129,10 +129,7 @@ class Stage:
         ctx = Context(
             settings=Settings(connections={"default": story.connection}),
             clock=self.clock,
-            ledger=self.book,
-            launches=self.book.launches,
-            invitations=self.book.invitations,
-            cohort_messages=self.book.cohort_messages,
+            ledger=self.ledger,
             koji={} if story.connection.koji_api_key is None else {"default": koji},
             amplitude={"default": amplitude},
             amplitude_users={},
@@ -144,7 +141,7 @@ class Stage:
             await self.erase(story)
         for body in story.webhooks:
             told = dumps({"interview_id": interview_id, **self.named(body)})
-            await self.book.accept(a_delivery(interview_id, body=told, event=None))
+            await self.ledger.inbox.accept(a_delivery(interview_id, body=told, event=None))
         await self.work(IntakeWorker(ctx))
         if story.worked:
             await self.work_all(ctx, koji, amplitude)
@@ -165,7 +162,7 @@ class Stage:
         except ConnectorError:
             pass  # what failed at once
         await self.work_all(ctx, koji, amplitude)
-        sync = await self.book.find("default", interview_id)
+        sync = await self.ledger.syncs.find("default", interview_id)
         assert sync is not None
         sent = [event for request in amplitude.sent[before:] for event in request]
         expected = [] if shown.request is None else shown.request.events
@@ -181,7 +178,7 @@ class Stage:
         email = None if story.erased == "user" else self.email(story.erased)
         whom = Member(self.user() if email is None else None, email, None)
         rules = erasure_rules(story.connection)
-        await self.book.forgettings.begin(f"run-{self.number}", "default", whom, rules, self.clock.now())
+        await self.ledger.erasures.begin(f"run-{self.number}", "default", whom, rules, self.clock.now())
 
     async def work_all(self, ctx: Context, koji: FakeKoji, amplitude: FakeAmplitude) -> None:
         if ctx.koji:
@@ -190,21 +187,21 @@ class Stage:
 
     async def work(self, worker: Worker) -> None:
         """Let a worker do what is due now."""
-        lease = await self.book.acquire(worker.name, "me", self.clock.now(), 30_000)
+        lease = await self.ledger.leases.acquire(worker.name, "me", self.clock.now(), 30_000)
         assert lease is not None
         for _ in range(_MOST_DRAINS):
             if (await worker.drain(lease) or 1_000) > 1:
                 break
-        await self.book.release(lease)
+        await self.ledger.leases.release(lease)
 
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[asyncio.Runner, Stage]]:
     path: Path = tmp_path_factory.mktemp("preview") / "ledger.db"
     with asyncio.Runner() as runner:
-        book = runner.run(open_book(f"sqlite:///{path}", SEALER.seal, SEALER.open))
-        yield runner, Stage(book)
-        runner.run(book.close())
+        ledger = runner.run(open_ledger(f"sqlite:///{path}", SEALER))
+        yield runner, Stage(ledger)
+        runner.run(ledger.close())
 
 
 _numbers = count(1)

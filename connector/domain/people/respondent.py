@@ -39,11 +39,11 @@ def external_alias(external_id: str) -> str:
 class People(NamedTuple):
     """What the ledger knows of the people whom some interviews name, as the rules need it.
 
-    `hash_user` hashes an Amplitude user id and `alias_key` an alias of a connection, under a key that only
+    `keyed_hash` hashes an Amplitude user id and `alias_key` an alias of a connection, under a key that only
     the ledger has. `erased` holds (connection, name) of those names (`names_of`) whose person was erased.
     """
 
-    hash_user: Callable[[str], str]
+    keyed_hash: Callable[[str], str]
     alias_key: Callable[[str, str], int]
     erased: frozenset[tuple[str, str]] = frozenset()
 

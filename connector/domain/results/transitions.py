@@ -261,7 +261,7 @@ def _sent_anew(sync: Sync, decision: Decision, heard: Observation, people: Peopl
         due=heard.at,
         completed_at=completed_at,
         user_id=decision.user_id,
-        user_hash=people.hash_user(decision.user_id),
+        user_hash=people.keyed_hash(decision.user_id),
         identify=writes.identify,
         event=writes.event,
         frozen_at=None,

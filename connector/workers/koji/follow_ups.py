@@ -36,7 +36,7 @@ class FollowUps:
 
     async def next_due(self) -> int | None:
         """Return when there is something to do."""
-        due = await self._context.invitations.next_due(self._connections)
+        due = await self._context.ledger.invitations.next_due(self._connections)
         if due is None:
             return None
         # far ahead only when the clock was set back
@@ -46,11 +46,11 @@ class FollowUps:
         """Do the one thing that is longest due."""
         ctx = self._context
         now = ctx.clock.now()
-        ending = await ctx.invitations.due(self._connections, now, complete=True)
-        silent = await ctx.invitations.due(self._connections, now, complete=False)
+        ending = await ctx.ledger.invitations.due(self._connections, now, complete=True)
+        silent = await ctx.ledger.invitations.due(self._connections, now, complete=False)
         if ending is None and (silent is None or silent.interview_id is None):
             if silent is not None:  # handed out as a link: there is nothing to read
-                await ctx.invitations.polled(lease, silent.id, None, now)
+                await ctx.ledger.invitations.polled(lease, silent.id, None, now)
             return
         self._next = now + _APART
         try:
@@ -68,7 +68,7 @@ class FollowUps:
     async def _read(self, lease: Lease, invitation: Invitation) -> None:
         ctx = self._context
         interview_id = invitation.interview_id or ""
-        if await ctx.ledger.find(invitation.connection, interview_id) is None:
+        if await ctx.ledger.syncs.find(invitation.connection, interview_id) is None:
             try:
                 body = await self._koji.read(interview_id)
             except NotFound:
@@ -77,7 +77,7 @@ class FollowUps:
                 await self._pause.answered()
                 if await self._told(lease, invitation, body):
                     return
-        await ctx.invitations.polled(lease, invitation.id, next_poll(invitation), ctx.clock.now())
+        await ctx.ledger.invitations.polled(lease, invitation.id, next_poll(invitation), ctx.clock.now())
 
     async def _told(self, lease: Lease, invitation: Invitation, body: Mapping[str, Any]) -> bool:
         """Take an interview that has ended like one that a webhook told of; tell whether it has."""
@@ -86,8 +86,8 @@ class FollowUps:
         read = heard_from_read(sync_rules(connection), invitation.interview_id or "", body, ctx.clock.now())
         if not read.interview.over:
             return False
-        (heard,) = await recognised(ctx.invitations, [read])
-        await ctx.ledger.revise(
+        (heard,) = await recognised(ctx.ledger.attribution, [read])
+        await ctx.ledger.syncs.revise(
             [heard.key],
             lambda before, people: [advance(before.get(heard.key), heard, people)],
             lease=lease,
@@ -101,11 +101,11 @@ class FollowUps:
         ctx = self._context
         interview_id = invitation.interview_id or ""
         try:
-            token = ctx.invitations.opened(invitation.session_token or "")
+            token = ctx.ledger.invitations.session_token(invitation.session_token or "")
             await self._koji.complete(interview_id, token, "timeout")
         except UpstreamUnavailable:
             later = ctx.clock.now() + _TRY_AGAIN
-            await ctx.invitations.completing(lease, invitation.id, later)
+            await ctx.ledger.invitations.completing(lease, invitation.id, later)
             raise
         except CredentialsRejected as error:
             # only a read can tell a refused key from a refused session token
@@ -115,4 +115,4 @@ class FollowUps:
                 _log.warning("complete_not_permitted", code=error.reason)
         except ConnectorError as error:
             _log.warning("silent_interview_not_ended", code=error.reason)
-        await ctx.invitations.completing(lease, invitation.id, None)
+        await ctx.ledger.invitations.completing(lease, invitation.id, None)

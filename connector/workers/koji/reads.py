@@ -46,13 +46,13 @@ class Reads:
             await self._told(lease, sync, body)
         await self._pause.answered()
         if sync.backfill:
-            await self._context.ledger.release_backfills(self._context.clock.now())
+            await self._context.ledger.runs.release_backfills(self._context.clock.now())
         self._context.wake("amplitude")
 
     async def _told(self, lease: Lease, sync: Sync, body: Mapping[str, Any]) -> None:
         connection = self._context.connection(sync.connection)
         read = heard_from_read(sync_rules(connection), sync.interview_id, body, self._context.clock.now())
-        (heard,) = await recognised(self._context.invitations, [read])
+        (heard,) = await recognised(self._context.ledger.attribution, [read])
 
         await self._revise(lease, sync, lambda present, people: advance(present, heard, people), [heard])
 
@@ -72,7 +72,7 @@ class Reads:
         def revise(before: Mapping[tuple[str, str], Sync], people: People) -> list[Sync]:
             return [with_respondent(step(before[key], people), people)] if key in before else []
 
-        await self._context.ledger.revise([key], revise, lease=lease, heard=heard)
+        await self._context.ledger.syncs.revise([key], revise, lease=lease, heard=heard)
 
     async def _later(self, lease: Lease, sync: Sync, error: UpstreamUnavailable) -> None:
         wait = await self._pause.for_silence(error)
@@ -88,4 +88,4 @@ class Reads:
 
         await self._revise(lease, sync, later)
         if sync.backfill:
-            await self._context.ledger.release_backfills(now)
+            await self._context.ledger.runs.release_backfills(now)

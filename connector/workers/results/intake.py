@@ -32,12 +32,14 @@ class IntakeWorker(Worker):
     async def drain(self, lease: Lease) -> int | None:
         """Decide over one batch of deliveries."""
         # those of a connection that this process does not know stay for one that does
-        deliveries = await self._context.ledger.take_new(list(self._context.settings.connections), BATCH)
+        deliveries = await self._context.ledger.inbox.take_new(
+            list(self._context.settings.connections), BATCH
+        )
         if not deliveries:
             return None
         told = [one for delivery in deliveries if (one := self._heard(delivery))]
-        heard = await recognised(self._context.invitations, told)
-        changed = await self._context.ledger.revise(
+        heard = await recognised(self._context.ledger.attribution, told)
+        changed = await self._context.ledger.syncs.revise(
             list({one.key for one in heard}),
             partial(_revised, heard=heard),
             lease=lease,
