@@ -164,7 +164,14 @@ class Stage:
         await self.work_all(ctx, koji, amplitude)
         sync = await self.ledger.syncs.find("default", interview_id)
         assert sync is not None
-        sent = [event for request in amplitude.sent[before:] for event in request]
+        # what an earlier story left behind goes along
+        ours = f"koji:{interview_id}:"
+        sent = [
+            event
+            for request in amplitude.sent[before:]
+            for event in request
+            if event["insert_id"].startswith(ours)
+        ]
         expected = [] if shown.request is None else shown.request.events
         assert sent == expected, (shown, sync)
         stored = {"synced": "skip" if shown.reason == "already_synced" else "sync", "skipped": "skip"}
