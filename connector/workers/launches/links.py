@@ -1,4 +1,4 @@
-"""The link lane: hands out links that carry our external id, without any call to Koji."""
+"""The link worker: hands out links that carry our external id, without any call to Koji."""
 
 from __future__ import annotations
 
