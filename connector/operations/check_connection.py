@@ -15,12 +15,7 @@ from connector.domain.results.koji_fields import shape
 from connector.domain.results.mapping import iso
 from connector.service.checks.credentials import Check, credential_checks
 from connector.service.checks.launches import launch_checks
-from connector.service.execution.operation import (
-    Effect,
-    Input,
-    Operation,
-    Output,
-)
+from connector.service.execution.operation import Effect, Input, Operation, Output
 from connector.settings.model import Connection
 
 _REFUSED_KEPT = 3_600_000

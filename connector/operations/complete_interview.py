@@ -9,12 +9,7 @@ from pydantic import Field
 from connector.context import Context
 from connector.domain.results.koji_fields import read_interview
 from connector.errors import Conflict, CredentialsRejected, NotConfigured
-from connector.service.execution.operation import (
-    Effect,
-    EffectInput,
-    Operation,
-    Output,
-)
+from connector.service.execution.operation import Effect, EffectInput, Operation, Output
 
 _PATIENCE = 8.0
 _SESSION = "koji_session"

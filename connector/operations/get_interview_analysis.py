@@ -17,12 +17,7 @@ from connector.domain.results.interview import Interview
 from connector.domain.results.koji_fields import read_interview
 from connector.domain.results.sync import Sync
 from connector.errors import InvalidInput, NotConfigured, UpstreamUnavailable
-from connector.service.execution.operation import (
-    Effect,
-    Input,
-    Operation,
-    Output,
-)
+from connector.service.execution.operation import Effect, Input, Operation, Output
 from connector.settings.model import Connection
 from connector.text.redaction import cut
 from connector.text.values import showable

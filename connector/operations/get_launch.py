@@ -10,12 +10,7 @@ from connector.context import Context
 from connector.domain.launches.launch import InvitationState
 from connector.errors import InvalidInput
 from connector.service.execution.operation import Effect, ListInput, Operation
-from connector.service.views.launch import (
-    INVITED,
-    LaunchOutput,
-    find,
-    shown,
-)
+from connector.service.views.launch import INVITED, LaunchOutput, find, shown
 
 State = Literal["waiting", "sending", "started", "completed", "expired", "failed", "in_doubt", "cancelled"]
 _LARGEST = 2**31

@@ -11,13 +11,7 @@ from connector.operations.plan_cohort_launch import plan
 from connector.service import planning
 from connector.service.execution.operation import Effect, Operation
 from connector.service.input.launch_input import CohortOptions, require_koji
-from connector.service.views.launch import (
-    LaunchOutput,
-    launch_id_of,
-    recall,
-    shown,
-    until,
-)
+from connector.service.views.launch import LaunchOutput, launch_id_of, recall, shown, until
 
 _ACTIVATED_HERE = 500
 _ASIDE = frozenset(

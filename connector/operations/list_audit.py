@@ -10,12 +10,7 @@ from connector.context import Context
 from connector.domain.access import AuditEntry, AuditFilter
 from connector.domain.results.mapping import iso
 from connector.errors import InvalidInput
-from connector.service.execution.operation import (
-    Effect,
-    ListInput,
-    Operation,
-    Output,
-)
+from connector.service.execution.operation import Effect, ListInput, Operation, Output
 from connector.service.execution.paging import bound
 
 

@@ -6,12 +6,7 @@ from pydantic import BaseModel, Field
 
 from connector.context import Context
 from connector.errors import NotConfigured
-from connector.service.execution.operation import (
-    Effect,
-    ListInput,
-    Operation,
-    Output,
-)
+from connector.service.execution.operation import Effect, ListInput, Operation, Output
 
 
 class CohortItem(BaseModel):

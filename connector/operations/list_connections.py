@@ -5,12 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, Field
 
 from connector.context import Context
-from connector.service.execution.operation import (
-    Effect,
-    ListInput,
-    Operation,
-    Output,
-)
+from connector.service.execution.operation import Effect, ListInput, Operation, Output
 from connector.settings.model import Connection
 
 

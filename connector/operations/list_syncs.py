@@ -11,12 +11,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 from connector.context import Context
 from connector.domain.results.sync import InboundWebhook, ListFilter, Sync
 from connector.errors import InvalidInput
-from connector.service.execution.operation import (
-    Effect,
-    ListInput,
-    Operation,
-    Output,
-)
+from connector.service.execution.operation import Effect, ListInput, Operation, Output
 from connector.service.execution.paging import bound
 from connector.service.views.sync import SyncOutput, flat, unreadable
 

@@ -6,12 +6,7 @@ from connector.context import Context
 from connector.errors import InvalidInput
 from connector.service.execution.operation import Effect, Operation
 from connector.service.input.launch_input import CohortOptions, begin
-from connector.service.views.launch import (
-    LaunchOutput,
-    recall,
-    shown,
-    until,
-)
+from connector.service.views.launch import LaunchOutput, recall, shown, until
 
 
 class PlanInput(CohortOptions):

@@ -10,13 +10,7 @@ from connector.context import Context
 from connector.domain.launches.launch import LaunchStatus
 from connector.errors import Conflict
 from connector.service.execution.operation import Effect, Operation, WaitInput
-from connector.service.views.launch import (
-    LaunchOutput,
-    find,
-    recall,
-    shown,
-    until,
-)
+from connector.service.views.launch import LaunchOutput, find, recall, shown, until
 
 
 class ResumeLaunchInput(WaitInput):

@@ -10,21 +10,10 @@ from pydantic import BaseModel
 
 from connector.context import Context
 from connector.domain.events.event import Event, EventType
-from connector.domain.launches.launch import (
-    Invitation,
-    InvitationState,
-    Launch,
-    LaunchOptions,
-    LaunchStatus,
-)
+from connector.domain.launches.launch import Invitation, InvitationState, Launch, LaunchOptions, LaunchStatus
 from connector.domain.results.interview import Interview, SyncStatus
 from connector.domain.results.sync import Sync
-from connector.service.views.launch import (
-    InvitationItem,
-    LaunchOutput,
-    item,
-    shown,
-)
+from connector.service.views.launch import InvitationItem, LaunchOutput, item, shown
 from connector.service.views.sync import SyncOutput, flat, time_text
 
 SYNCS = frozenset({EventType.INTERVIEW_SYNCED, EventType.INTERVIEW_SKIPPED, EventType.SYNC_FAILED})

@@ -28,6 +28,8 @@ class Database:
         self._write_engine = writer_engine(url)
         self._writer = Writer(self._write_engine, accept)
         self._reader = Reader(url)
+        self.read = self._reader.run
+        self.glance = self._reader.glance
         self._emptying: asyncio.Task[None] | None = None
         self._is_log_stale = False
 
@@ -49,14 +51,6 @@ class Database:
         Work may run more than once, each time in a transaction of which nothing stayed.
         """
         return cast("T", await self._writer.submit(work))
-
-    async def read(self, query: Callable[[Connection], T]) -> T:
-        """Return what a query finds, in a thread."""
-        return await self._reader.run(query)
-
-    async def glance(self, query: Callable[[Connection], T]) -> T:
-        """Return what a query of a few rows by key finds, on the event loop where that is possible."""
-        return await self._reader.glance(query)
 
     async def empty_log_now(self) -> bool:
         """Let what was erased leave SQLite's log; False when the log is in use."""
