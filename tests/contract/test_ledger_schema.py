@@ -42,7 +42,7 @@ def upgrade() -> None:
     for statement in {statements}:
         op.execute(statement)
 '''
-WEIGHT = "ALTER TABLE note ADD COLUMN weight INTEGER"
+TOY_COLUMN = "ALTER TABLE note ADD COLUMN toy INTEGER"
 
 
 @pytest.fixture
@@ -128,11 +128,11 @@ async def test_an_upgrade_runs_once_and_copies_a_file_first(
     ledger: Ledger, database_url: str, revisions: Path
 ) -> None:
     await ledger.inbox.accept(a_delivery())
-    add_revision(revisions, WEIGHT)
+    add_revision(revisions, TOY_COLUMN)
     for _ in range(2):
         await asyncio.to_thread(migrate, database_url, revisions)
     with ledger.db._write_engine.begin() as connection:
-        assert connection.execute(text("SELECT count(weight) FROM note")).scalar() == 0
+        assert connection.execute(text("SELECT count(toy) FROM note")).scalar() == 0
     if is_sqlite(database_url):
         copy = sqlite_path(database_url).with_name(f"ledger.db.before-version-{LATER}")
         assert stat.S_IMODE(copy.stat().st_mode) == 0o600
@@ -146,19 +146,19 @@ async def test_an_upgrade_runs_once_and_copies_a_file_first(
 async def test_an_upgrade_that_fails_leaves_everything_as_it_was(
     ledger: Ledger, database_url: str, revisions: Path
 ) -> None:
-    add_revision(revisions, WEIGHT, "SELECT nothing FROM nowhere")
+    add_revision(revisions, TOY_COLUMN, "SELECT nothing FROM nowhere")
     with pytest.raises(SettingsError):
         migrate(database_url, revisions)
     again = await open_ledger(database_url, SEALER)
     await again.diagnostics.add("", "ping", {}, NOW, 1)
     with again.db._write_engine.begin() as connection:
-        assert "weight" not in {column["name"] for column in inspect(connection).get_columns("note")}
+        assert "toy" not in {column["name"] for column in inspect(connection).get_columns("note")}
     await again.close()
 
 
 def test_of_many_threads_one_upgrades(database_url: str, revisions: Path) -> None:
     migrate(database_url)
-    add_revision(revisions, WEIGHT)
+    add_revision(revisions, TOY_COLUMN)
     together = Barrier(4)
 
     def upgrade(_: int) -> None:
@@ -174,7 +174,7 @@ def test_of_many_processes_one_makes_the_tables_and_one_upgrades_them(
 ) -> None:
     with ProcessPoolExecutor(3, mp_context=get_context("spawn")) as processes:
         list(processes.map(migrate, [database_url] * 3))
-        add_revision(revisions, WEIGHT)
+        add_revision(revisions, TOY_COLUMN)
         list(processes.map(migrate, [database_url] * 3, [revisions] * 3))
 
 
