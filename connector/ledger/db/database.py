@@ -35,9 +35,9 @@ class Database:
 
     async def close(self) -> None:
         """Commit what is queued, then let go of the database."""
+        await self._writer.close()
         if self._emptying is not None:
             self._emptying.cancel()  # closing the last connection empties the log
-        await self._writer.close()
         self._write_engine.dispose()
         await asyncio.to_thread(self._reader.close)
 

@@ -130,7 +130,8 @@ def unbind(c: Connection, keys: Sequence[tuple[str, str]]) -> int:
     """Erase what links interviews without a respondent to invitations; return how many.
 
     Times stay to the day: an interview's id may itself tell when it was made. A person may never be asked
-    again earlier than before. A completed invitation is started again, as all look whose interview is unknown.
+    again earlier than before. A completed invitation is started again, as all
+    others look whose interview is unknown.
     """
     unbound = 0
     for connection, interview_id in keys:
