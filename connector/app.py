@@ -14,7 +14,6 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from connector import __version__
 from connector.amplitude.cohorts import AmplitudeCohortsClient
 from connector.amplitude.ingestion import AmplitudeIngestion
 from connector.amplitude.regions import REGIONS
@@ -25,10 +24,11 @@ from connector.context import AmplitudeUsers as AmplitudeUsersPort
 from connector.http.auth import Gate, token_digest
 from connector.http.middleware import Boundary
 from connector.http.problem import on_http_exception
+from connector.http.routes import ENDPOINTS as HTTP_ENDPOINTS
 from connector.http.routes import routes
 from connector.http.webhooks.cohort import CohortWebhook
 from connector.http.webhooks.koji import KojiWebhook
-from connector.integrations.census.route import census_route
+from connector.integrations.census.route import CENSUS
 from connector.koji.client import KojiClient
 from connector.koji.rate_limit import BudgetedKoji
 from connector.ledger.ledger import open_book
@@ -50,6 +50,9 @@ from connector.workers.results.intake import IntakeWorker
 from connector.workers.runner import TTL, Runner
 from connector.workers.upkeep.erasure import ErasureWorker
 from connector.workers.upkeep.retention import RetentionWorker
+
+ENDPOINTS = (*HTTP_ENDPOINTS, CENSUS)
+"""What is served beside the operations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +184,7 @@ def create_app(
     gate = Gate({"token": token_digest(token.get_secret_value())}, context)
     mcp = Mcp(public_url=settings.public_url, keys=encryption_keys(settings), context=context, gate=gate)
     app = Starlette(
-        routes=routes(OPERATIONS, context=context, gate=gate, version=__version__, beside=[census_route]),
+        routes=routes(OPERATIONS, ENDPOINTS, context=context, gate=gate),
         middleware=[
             Middleware(webhook.in_front_of),
             Middleware(cohorts.in_front_of),

@@ -78,7 +78,7 @@ def problem(error: ConnectorError, request_id: str) -> Response:
 
 
 def internal_problem(request_id: str) -> Response:
-    """Return the answer for a fault of ours: where to look, nothing of what it was."""
+    """Return the answer for a fault of ours: where to look, no word of what it was."""
     return _respond(
         500, "internal_error", f"Something failed here. The log has it under {request_id}.", request_id
     )
@@ -104,7 +104,7 @@ def problem_of(
     errors: list[WrongField] | None = None,
     result: dict[str, Any] | None = None,
 ) -> Problem:
-    """Return what is said of an error."""
+    """Return the body for an error."""
     words = _cut(detail)
     return Problem(
         type=f"/docs#{code}",
@@ -145,3 +145,26 @@ def _respond(
     body = problem_of(status, code, detail, request_id, errors=errors, result=result)
     left_out = {"result"} if result is None else None
     return Response(body.model_dump_json(exclude=left_out), status, headers, media_type=MEDIA_TYPE)
+
+
+_REQUEST_ID = "9f2c61d07a3be845"
+
+_SHOWN = {
+    "400": ("malformed_json", "The signature is right, the body is not JSON."),
+    "401": ("unauthenticated", "The token is missing; send it as Authorization: Bearer."),
+    "403": ("missing_scope", "This needs the scope send, which the token does not have."),
+    "404": ("not_found", "launch_id: there is no launch lau_sample on the connection default."),
+    "409": ("not_configured", "KOJI_API_KEY is not set for the connection default."),
+    "413": ("body_too_large", "The body is larger than 20 MiB; send it in several requests."),
+    "415": ("unsupported_content_type", "Content-Type: send application/json, or a form."),
+    "422": ("invalid_input", "wait_seconds: must be at most 25"),
+    "429": ("too_many_failures", "Too many requests without a valid token; wait and send a valid one."),
+    "502": ("credentials_rejected", "Koji refused the key; check KOJI_API_KEY."),
+    "503": ("upstream_unavailable", "Koji did not answer; send the request again later."),
+}
+_FIELDS = {"422": [WrongField(detail="must be at most 25", pointer="/wait_seconds")]}
+
+EXAMPLES: Mapping[str, Problem] = {
+    status: problem_of(int(status), code, detail, _REQUEST_ID, errors=_FIELDS.get(status))
+    for status, (code, detail) in _SHOWN.items()
+}

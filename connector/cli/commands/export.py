@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from connector import __version__
+from connector.app import ENDPOINTS
 from connector.cli.arguments import USAGE, Parser
 from connector.cli.startup import read_settings
 from connector.cli.terminal import PROGRAM, say
@@ -34,7 +35,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def _openapi() -> dict[str, Any]:
-    return openapi(OPERATIONS, public_url=_public_url(), version=__version__)
+    return openapi(OPERATIONS, ENDPOINTS, public_url=_public_url())
 
 
 def _zapier() -> dict[str, Any]:
