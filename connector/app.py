@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,13 +13,14 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.types import ASGIApp
 
 from connector.amplitude.cohorts import AmplitudeCohortsClient
 from connector.amplitude.ingestion import AmplitudeIngestion
 from connector.amplitude.regions import REGIONS
 from connector.amplitude.users import AmplitudeUsersClient
-from connector.clock import SystemClock
-from connector.context import Amplitude, Clock, Context
+from connector.clock import Clock, SystemClock
+from connector.context import Amplitude, Context
 from connector.context import AmplitudeUsers as AmplitudeUsersPort
 from connector.http.auth import Gate, token_digest
 from connector.http.middleware import Boundary
@@ -36,7 +37,7 @@ from connector.net.client import open_client
 from connector.net.target_client import Targets
 from connector.operations import OPERATIONS
 from connector.service.execution import callbacks
-from connector.settings.key_files import api_token, encryption_keys, open_sealer
+from connector.settings.key_files import api_token, open_sealer
 from connector.settings.model import Connection, Settings
 from connector.workers.base import Worker
 from connector.workers.events.callbacks import CallbackWorker
@@ -127,8 +128,7 @@ async def build(
         if workers:
             kinds = {lane: lane.name.partition(":")[0] for lane in lanes(context)}
             for lane in kinds:
-                if isinstance(lane, HookWorker | CallbackWorker):
-                    stack.push_async_callback(lane.close)
+                stack.push_async_callback(lane.close)
             runner.start([lane for lane, kind in kinds.items() if only is None or kind in only])
         stack.push_async_callback(runner.stop)
         yield Running(context, runner)
@@ -157,12 +157,27 @@ def lanes(context: Context) -> list[Worker]:
     return found
 
 
-def create_app(
-    settings: Settings, *, workers: bool = True, clock: Clock | None = None, lease_ms: int = TTL
-) -> Starlette:
-    """Return the server: actions, webhooks and, unless `workers` is false, the lanes, in one process."""
-    from mcp_server.transports.http import Mcp  # noqa: PLC0415 - nothing but a server needs it, and it takes long
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One more surface of the server: it answers its own requests before any routing, while it runs."""
 
+    in_front_of: Callable[[ASGIApp], ASGIApp]
+    run: Callable[[], AbstractAsyncContextManager[None]]
+
+
+MakeMount = Callable[[Settings, Callable[[], Context], Gate], Mount]
+"""From the settings, the open context and the gate that callers pass."""
+
+
+def create_app(
+    settings: Settings,
+    *,
+    workers: bool = True,
+    clock: Clock | None = None,
+    lease_ms: int = TTL,
+    mounts: Iterable[MakeMount] = (),
+) -> Starlette:
+    """Return the server: actions, webhooks and `mounts` in one process; with `workers` the lanes, too."""
     token, _ = api_token(settings)
     webhook, cohorts = KojiWebhook(settings), CohortWebhook(settings)
 
@@ -172,7 +187,9 @@ def create_app(
             app.state.context, app.state.runner = running.context, running.runner
             webhook.open(running.context)
             cohorts.open(running.context)
-            async with mcp.run():
+            async with AsyncExitStack() as stack:
+                for one in mounted:
+                    await stack.enter_async_context(one.run())
                 yield
                 running.context.stopping.set()
             await webhook.close()
@@ -182,14 +199,14 @@ def create_app(
         return opened
 
     gate = Gate({"token": token_digest(token.get_secret_value())}, context)
-    mcp = Mcp(public_url=settings.public_url, keys=encryption_keys(settings), context=context, gate=gate)
+    mounted = [make(settings, context, gate) for make in mounts]
     app = Starlette(
         routes=routes(OPERATIONS, ENDPOINTS, context=context, gate=gate),
         middleware=[
             Middleware(webhook.in_front_of),
             Middleware(cohorts.in_front_of),
             Middleware(Boundary),
-            Middleware(mcp.in_front_of),
+            *(Middleware(one.in_front_of) for one in mounted),
         ],
         exception_handlers={HTTPException: on_http_exception},
         lifespan=lifespan,

@@ -6,25 +6,23 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from connector.context import Context, Sync
-from connector.domain.results.decision import ANONYMOUS
+from connector.context import Context
+from connector.domain.launches.launch import KOJI_UNREACHABLE
+from connector.domain.results.decision import ANONYMOUS, Verdict, decide
 from connector.domain.results.interview import Stage, SyncStatus
-from connector.domain.results.transitions import (
-    Observation,
-    Verdict,
-    advance,
-    decide,
-    replay,
-)
-from connector.errors import NotConfigured
+from connector.domain.results.observation import Observation
+from connector.domain.results.sync import Sync
+from connector.domain.results.transitions import advance, replay
+from connector.errors import CredentialsRejected, NotConfigured, UpstreamRejected
 from connector.operations.preview_interview_sync import PreviewOutput, preview
 from connector.service.attribution import recognised
 from connector.service.execution.operation import Effect, Operation, WaitInput
-from connector.service.execution.polling import until_ended
+from connector.service.execution.polling import Polling
 from connector.service.input.sync_input import InterviewInput
 from connector.service.views.sync import SyncOutput, flat
 
 _DEDUPLICATED_FOR = 7 * 86_400_000
+_KEYS = frozenset({"koji_key", "koji_permission", "amplitude_key"})
 
 
 class SyncInput(InterviewInput, WaitInput):
@@ -57,9 +55,9 @@ async def run(ctx: Context, given: SyncInput) -> SyncOutput | PreviewOutput:
         record=given.delivery(connection, heard.interview.interview_id, heard.at),
     )
     ctx.wake()
-    sync = await until_ended(ctx, changed[0], given.wait_seconds)
+    sync = await _until_ended(ctx, changed[0], given.wait_seconds)
     output = SyncOutput(**flat(sync), warning=_warning(before, heard, sync))
-    if failure := output.failure():
+    if failure := await output.failure(ctx):
         raise failure
     return output
 
@@ -77,29 +75,60 @@ def _next(sync: Sync | None, heard: Observation, ctx: Context) -> Sync:
         return sync._replace(due=heard.at) if sync.stage is Stage.READ else sync
     if sync.reason == ANONYMOUS and not sync.reads and not sync.given:
         return sync  # the external id that may have made it so is erased, so that it cannot be decided anew
-    if sync.frozen_at is None and heard.connection.koji_api_key and not _is_certain(sync, heard):
+    if sync.frozen_at is None and heard.rules.can_read and not _is_certain(sync, heard):
         return advance(sync, replace(heard, force=True), ctx.ledger.hash_user)
-    return replay(sync, heard.connection, heard.at, ctx.ledger.hash_user, force=False)
+    return replay(sync, heard.rules, heard.at, ctx.ledger.hash_user, force=False)
 
 
 def _is_certain(sync: Sync, heard: Observation) -> bool:
     """Tell whether what came in decides without a read; what Koji itself said may have changed there."""
     if sync.facts is None or sync.reads:
         return False
-    decision = decide(sync.facts, heard.connection)
+    decision = decide(sync.facts, heard.rules)
     return decision.verdict is not Verdict.PENDING and decision.reason != "analysis_failed"
 
 
 def _require_keys(heard: Observation, before: Sync | None) -> None:
-    name = heard.connection.name
-    if heard.connection.amplitude_api_key is None:
+    name = heard.rules.connection
+    if not heard.rules.can_send:
         raise NotConfigured(f"AMPLITUDE_API_KEY is not set for the connection {name}; set it and call again.")
     unread = before is None or before.stage is Stage.READ or heard.force
-    if heard.connection.koji_api_key is None and not heard.given and unread:
+    if not heard.rules.can_read and not heard.given and unread:
         raise NotConfigured(
             f"KOJI_API_KEY is not set for the connection {name}; set it, or give the interview's values "
             "with the call."
         )
+
+
+async def _until_ended(ctx: Context, sync: Sync, seconds: float) -> Sync:
+    """Return the sync as it ended, or as it is after `seconds`.
+
+    Raises `CredentialsRejected` or `UpstreamRejected` when the lane it waits for is paused: waiting longer
+    cannot help, and the interview is kept.
+    """
+
+    async def read(before: Sync) -> Sync:
+        return await ctx.ledger.find(before.connection, before.interview_id) or before
+
+    async for present in Polling(ctx, seconds, sync, read, first=0.01, longest=0.25):
+        sync = present
+        if sync.stage is None or sync.reason == "not_configured":
+            break
+        await _raise_for_pause(ctx, sync)
+    return sync
+
+
+async def _raise_for_pause(ctx: Context, sync: Sync) -> None:
+    connection = ctx.connection(sync.connection)
+    lane = connection.koji_lane if sync.stage is Stage.READ else connection.amplitude_lane
+    for pause in await ctx.ledger.pauses():
+        if pause.lane == lane and pause.code != KOJI_UNREACHABLE:
+            refusal = CredentialsRejected if pause.code in _KEYS else UpstreamRejected
+            raise refusal(
+                f"{pause.words.rstrip('.')}. The interview is kept; it goes on once check_connection "
+                "finds all well.",
+                result=flat(sync),
+            )
 
 
 def _warning(before: Sync | None, heard: Observation, sync: Sync) -> str | None:

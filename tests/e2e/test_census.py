@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from connector.context import Token
+from connector.domain.access import Token
 from connector.http.auth import new_token, token_digest
 from tests.e2e.harness import QUICK, TOKEN, World, letter, open_world, until
 from tests.e2e.letters import assert_problem
@@ -321,7 +321,7 @@ class TestCredentials:
         refused = await rpc(world, "sync_batch", params, **reader)
         assert refused["data"] == {"code": "missing_scope"}
         [entry] = (await world.get("list_audit", surface="census"))["items"]
-        assert entry["outcome"] == "forbidden"
+        assert entry["outcome"] == "missing_scope"
         assert started(world) == 0
 
     async def test_nothing_but_post(self, world: World) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 import structlog
 
-from connector.context import Context, InboundWebhook
+from connector.context import Context
 from connector.domain.results.koji_fields import Envelope, read_envelope
+from connector.domain.results.sync import InboundWebhook
 from connector.http.webhooks.receiver import Exchange, Headers, Webhook, WebhookRefused, described
 from connector.http.webhooks.rejections import Rejections
 from connector.security.webhook_signature import (

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from connector.context import AuditEntry, Context
+from connector.context import Context
+from connector.domain.access import AuditEntry
 from connector.errors import ConnectorError, StoreUnavailable
 from connector.service.execution.operation import (
     AnyOperation,
@@ -79,7 +80,7 @@ async def entered(
     try:
         yield entry
     except ConnectorError as error:
-        entry.outcome = error.code
+        entry.outcome = error.reason
         raise
     except BaseException as error:
         entry.outcome = "interrupted" if not isinstance(error, Exception) else "internal_error"

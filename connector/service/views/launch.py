@@ -19,7 +19,8 @@ from connector.domain.launches.launch import (
     Launch,
     LaunchStatus,
 )
-from connector.domain.launches.start import has_no_link, people_a_day
+from connector.domain.launches.respondent_link import has_no_link
+from connector.domain.launches.start import people_a_day
 from connector.errors import (
     Conflict,
     ConnectorError,
@@ -30,9 +31,11 @@ from connector.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
+from connector.service.execution.follow_up import status_url
 from connector.service.execution.operation import Input, Output
-from connector.service.execution.status_url import status_url
+from connector.service.execution.polling import Polling
 from connector.service.views.sync import time_text
+from connector.settings.rules import start_rules
 
 INVITED = (InvitationState.STARTED, InvitationState.COMPLETED, InvitationState.EXPIRED)
 SHOWN = 50
@@ -42,7 +45,6 @@ _APPROVAL = (
     "who wait."
 )
 _MINUTE = 61
-_FIRST, _LONGEST = 0.02, 0.5
 _FAILURES: dict[str, type[ConnectorError]] = {
     "cohort_not_found": NotFound,
     "cohort_too_large": InvalidInput,
@@ -133,10 +135,20 @@ class LaunchOutput(Output):
         return self.model_copy(update=gone)
 
     def stands_still(self) -> bool:
-        """Tell whether it goes on only when somebody resumes it, or comes into its cohort."""
+        """Tell whether it goes on only when a person resumes it, or comes into its cohort."""
         if self.status == "running":
             return self.to_invite > 0 and self.waiting == 0
         return self.status == "paused" and self.pause_reason not in SELF_RESUMING
+
+    async def failure(self, ctx: Context) -> ConnectorError | None:
+        """Return the error in which planning ended, None when it did not end in one."""
+        launch = await ctx.launches.find(self.launch_id) if self.status == "cancelled" else None
+        if launch is None or launch.error is None:
+            return None
+        kind = _FAILURES.get(launch.error, UpstreamRejected)
+        # a caller knows two codes of upstream; which credential it is stands in the words
+        code = None if kind in _OWN_CODES else launch.error
+        return kind(launch.words or "Planning failed.", code=code, result=self.model_dump(mode="json"))
 
 
 async def recall(ctx: Context, _given: Input, kept: LaunchOutput) -> LaunchOutput:
@@ -147,16 +159,6 @@ async def recall(ctx: Context, _given: Input, kept: LaunchOutput) -> LaunchOutpu
     present, _ = await shown(ctx, launch)
     names = ("invitations", "skipped_examples", "interview_id", "interview_link")
     return kept.model_copy(update={name: getattr(present, name) for name in names})
-
-
-def failure_of(launch: Launch, output: LaunchOutput) -> ConnectorError | None:
-    """Return the error as which planning ended, None when it did not end in one."""
-    if launch.error is None:
-        return None
-    kind = _FAILURES.get(launch.error, UpstreamRejected)
-    # a caller knows two codes of upstream; which credential it is stands in the words
-    code = None if kind in _OWN_CODES else launch.error
-    return kind(launch.words or "Planning failed.", code=code, result=output.model_dump(mode="json"))
 
 
 def token_of(ctx: Context, launch_id: str) -> str:
@@ -189,18 +191,18 @@ async def find(ctx: Context, launch_id: str, connection: str) -> Launch:
 
 async def until(ctx: Context, launch: Launch, seconds: float) -> Launch:
     """Return the launch when it has ended, is planned or stands still, or as it is after `seconds`."""
-    end = ctx.clock.now() + seconds * 1000
-    pause = _FIRST
-    while launch.status in (LaunchStatus.PLANNING, LaunchStatus.RUNNING):
-        if ctx.clock.now() >= end or ctx.stopping.is_set():
+
+    async def read(before: Launch) -> Launch:
+        return await ctx.launches.find(before.id) or before
+
+    async for present in Polling(ctx, seconds, launch, read):
+        launch = present
+        if launch.status not in (LaunchStatus.PLANNING, LaunchStatus.RUNNING):
             break
         if launch.status is LaunchStatus.RUNNING and await pause_of(ctx, launch):
             break
         if launch.standing and await _is_done_for_today(ctx, launch):
             break
-        await ctx.clock.sleep(pause)
-        pause = min(pause * 1.5, _LONGEST)
-        launch = await ctx.launches.find(launch.id) or launch
     return launch
 
 
@@ -315,7 +317,7 @@ async def _is_done_for_today(ctx: Context, launch: Launch) -> bool:
     """Tell whether a standing launch has nobody left, or nobody whom it may start this UTC day."""
     if not launch.left and not launch.planned:
         return True
-    cap = people_a_day(ctx.connection(launch.connection), launch)
+    cap = people_a_day(start_rules(ctx.connection(launch.connection)), launch)
     lane = launch_lane(launch.id)
     full = cap is not None and await ctx.invitations.credits_left(lane, cap, ctx.clock.now()) < 1
     return full and not launch.sending
@@ -324,14 +326,14 @@ async def _is_done_for_today(ctx: Context, launch: Launch) -> bool:
 def _warnings(ctx: Context, launch: Launch, *, is_full: bool) -> list[str]:
     connection = ctx.connection(launch.connection)
     found = []
-    if launch.standing and has_no_link(connection):
+    if launch.standing and has_no_link(start_rules(connection)):
         found.append("KOJI_PROJECT_ID is not set: nobody of this cohort is started, as there is no link.")
     elif is_full:
         found.append(
             "People wait for the next UTC day: CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH is "
             f"{connection.connector_max_interviews_per_launch} a day for a cohort's webhook."
         )
-    elif has_no_link(connection):
+    elif has_no_link(start_rules(connection)):
         found.append("KOJI_PROJECT_ID is not set: people get a link only where Koji's answer carries one.")
     if launch.in_doubt:
         found.append(
