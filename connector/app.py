@@ -29,7 +29,7 @@ from connector.http.routes import ENDPOINTS as HTTP_ENDPOINTS
 from connector.http.routes import routes
 from connector.http.webhooks.cohort import CohortWebhook
 from connector.http.webhooks.koji import KojiWebhook
-from connector.integrations.census.route import CENSUS
+from connector.integrations.census.route import census
 from connector.koji.client import KojiClient
 from connector.koji.rate_limit import BudgetedKoji
 from connector.ledger.ledger import open_book
@@ -52,7 +52,7 @@ from connector.workers.runner import TTL, Runner
 from connector.workers.upkeep.erasure import ErasureWorker
 from connector.workers.upkeep.retention import RetentionWorker
 
-ENDPOINTS = (*HTTP_ENDPOINTS, CENSUS)
+ENDPOINTS = (*HTTP_ENDPOINTS, census)
 """What is served beside the operations."""
 
 

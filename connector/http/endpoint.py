@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, TypeVar
+from inspect import getdoc
+from typing import Any, TypeVar, get_type_hints
 
 from pydantic import BaseModel, TypeAdapter
 from starlette.requests import Request
@@ -21,7 +22,6 @@ ContextOf = Callable[[], Context]
 M = TypeVar("M", bound=BaseModel)
 
 NO_STORE = {"Cache-Control": "no-store"}
-REFUSED = ("401", "403", "404", "413", "415", "422", "429", "503")
 _ANYTHING = TypeAdapter[Any](Any)
 
 
@@ -55,6 +55,9 @@ class Call:
         return [named]
 
 
+Handler = Callable[[Call], Awaitable[Any]]
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One method of one path.
@@ -62,37 +65,39 @@ class Endpoint:
     `name` is its operation id. `handler` returns a `Response`, or a value that is sent as JSON with `status`;
     None stands for an endpoint in front of all routing. `answers` and `asks` (the body, or for GET the query
     string) are annotations or JSON schemas; `parameters` are OpenAPI's. `scope` is what the caller's token
-    must have. `is_open` lets everybody in. `token_parameter` names a part of the query string that may hold
-    the token, too. `refused` are the statuses of its problems.
+    must have; `is_open` lets every caller in. `token_parameter` names a part of the query string that may
+    hold the token, too. `refused` are the statuses of its problems.
     """
 
+    name: str
     method: str
     path: str
-    name: str
     summary: str
+    handler: Handler | None = None
     _: KW_ONLY
-    description: str | None = None
-    handler: Callable[[Call], Awaitable[Any]] | None = None
+    description: str = ""
     answers: Any
-    status: int = 200
-    done: str = "Done."
     asks: Any = None
-    parameters: Sequence[Mapping[str, Any]] = ()
+    status: int = 200
     scope: str | None = None
     is_open: bool = False
     token_parameter: str | None = None
-    refused: Sequence[str] = REFUSED
+    parameters: Sequence[Mapping[str, Any]] = ()
+    refused: Sequence[str] = ("401", "403", "404", "413", "415", "422", "429", "503")
 
 
-def served(endpoints: Sequence[Endpoint], context: ContextOf, gate: Gate) -> list[Route]:
-    """Return the routes of endpoints that have a handler."""
-    return [_route(one, one.handler, context, gate) for one in endpoints if one.handler is not None]
+def endpoint(method: str, path: str, **about: Any) -> Callable[[Handler], Endpoint]:
+    """Make a handler an endpoint: its name is the operation id, its docstring summary and description.
 
+    `about` are the other fields of `Endpoint`; without `answers` it answers what its annotation says.
+    """
 
-def require_scope(caller: Caller, scope: str) -> None:
-    """Raise `Forbidden` for a caller without a scope."""
-    if scope not in caller.scopes:
-        raise Forbidden(f"This needs the scope {scope}, which the token does not have.", code="missing_scope")
+    def made(handler: Handler) -> Endpoint:
+        summary, _, description = (getdoc(handler) or "").partition("\n\n")
+        fields = {"answers": get_type_hints(handler)["return"], "description": description, **about}
+        return Endpoint(handler.__name__, method, path, summary.rstrip("."), handler, **fields)
+
+    return made
 
 
 def parameter(
@@ -108,16 +113,20 @@ def parameter(
     }
 
 
-def _route(
-    endpoint: Endpoint, handler: Callable[[Call], Awaitable[Any]], context: ContextOf, gate: Gate
-) -> Route:
+def served(endpoints: Sequence[Endpoint], context: ContextOf, gate: Gate) -> list[Route]:
+    """Return the routes of endpoints that have a handler."""
+    return [_route(one, one.handler, context, gate) for one in endpoints if one.handler is not None]
+
+
+def _route(endpoint: Endpoint, handler: Handler, context: ContextOf, gate: Gate) -> Route:
     async def serve(request: Request) -> Response:
         caller = OURSELVES
         if not endpoint.is_open:
             name = endpoint.token_parameter
             caller = await gate.caller(request, also=request.query_params.getlist(name) if name else ())
-        if endpoint.scope is not None:
-            require_scope(caller, endpoint.scope)
+        if endpoint.scope is not None and endpoint.scope not in caller.scopes:
+            detail = f"This needs the scope {endpoint.scope}, which the token does not have."
+            raise Forbidden(detail, code="missing_scope")
         result = await handler(Call(request, context(), caller))
         return result if isinstance(result, Response) else as_json(result, endpoint.status)
 

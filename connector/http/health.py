@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from connector import __version__
 from connector.errors import StoreUnavailable
-from connector.http.endpoint import Call, Endpoint, as_json
+from connector.http.endpoint import Call, as_json, endpoint
 from connector.security.caller import SCOPES
 
 PING_SECONDS = 5
@@ -31,7 +31,12 @@ class Status(BaseModel):
     status: str = Field(description="How it is.")
 
 
-async def _me(call: Call) -> Me:
+@endpoint("GET", "/me", refused=("401", "429"))
+async def me(call: Call) -> Me:
+    """Test the token.
+
+    Tells which server this is and what the token may do.
+    """
     settings = call.ctx.settings
     return Me(
         account_name=f"koji-amplitude at {urlsplit(settings.public_url).netloc}",
@@ -41,11 +46,15 @@ async def _me(call: Call) -> Me:
     )
 
 
-async def _healthz(_: Call) -> Response:
+@endpoint("GET", "/healthz", answers=Status, is_open=True, refused=())
+async def healthz(_: Call) -> Response:
+    """Check that the process answers."""
     return as_json(Status(status="ok"), headers={})
 
 
-async def _readyz(call: Call) -> Response:
+@endpoint("GET", "/readyz", answers=Status, is_open=True, refused=("503",))
+async def readyz(call: Call) -> Response:
+    """Check that the store answers."""
     if call.ctx.stopping.is_set():
         raise StoreUnavailable("The server is stopping.", code="stopping")
     try:
@@ -56,36 +65,4 @@ async def _readyz(call: Call) -> Response:
     return as_json(Status(status="ready"), headers={})
 
 
-HEALTH = (
-    Endpoint(
-        "GET",
-        "/me",
-        "me",
-        "Test the token",
-        description="Tells which server this is and what the token may do.",
-        answers=Me,
-        done="The token is good.",
-        refused=("401", "429"),
-        handler=_me,
-    ),
-    Endpoint(
-        "GET",
-        "/healthz",
-        "healthz",
-        "The process answers",
-        answers=Status,
-        is_open=True,
-        refused=(),
-        handler=_healthz,
-    ),
-    Endpoint(
-        "GET",
-        "/readyz",
-        "readyz",
-        "The store answers",
-        answers=Status,
-        is_open=True,
-        refused=("503",),
-        handler=_readyz,
-    ),
-)
+HEALTH = (me, healthz, readyz)

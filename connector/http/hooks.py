@@ -13,7 +13,7 @@ from starlette.responses import Response
 from connector.domain.events.event import EventType, Hook
 from connector.domain.results.mapping import iso
 from connector.errors import InvalidInput
-from connector.http.endpoint import NO_STORE, Call, Endpoint, as_json, parameter
+from connector.http.endpoint import NO_STORE, Call, as_json, endpoint, parameter
 from connector.security.delivery_signature import new_secret
 from connector.service.execution.audit import Entry, entered
 from connector.service.execution.operation import Effect
@@ -78,7 +78,14 @@ class Replayed(BaseModel):
     replayed: int = Field(description="Deliveries that wait again.")
 
 
-async def _subscribe(call: Call) -> Response:
+_HOOK = parameter("hook_id", "path", "The subscription's id.")
+_TARGET = parameter("target_url", "query", "Only subscriptions that lead there.")
+_NOTHING = {"type": "object", "maxProperties": 0}
+
+
+@endpoint("POST", "/hooks", scope="write", asks=Subscribe, answers=Subscribed, status=201)
+async def subscribe(call: Call) -> Response:
+    """Subscribe an address to a trigger."""
     ctx, asked = call.ctx, await call.read(Subscribe)
     call.connections(asked.connection)
     await ctx.targets.require("target_url", asked.target_url)
@@ -92,7 +99,9 @@ async def _subscribe(call: Call) -> Response:
     return as_json(made, 201, {**NO_STORE, "Location": where})
 
 
-async def _listed(call: Call) -> list[Subscription]:
+@endpoint("GET", "/hooks", scope="read", parameters=[_TARGET])
+async def list_hooks(call: Call) -> list[Subscription]:
+    """List subscriptions."""
     target_url = call.request.query_params.get("target_url")
     return [
         Subscription(
@@ -106,11 +115,24 @@ async def _listed(call: Call) -> list[Subscription]:
     ]
 
 
-async def _unsubscribe(call: Call) -> dict[str, Any]:
-    hook_id = call.request.path_params.get("hook_id")
+@endpoint("DELETE", "/hooks", scope="write", answers=_NOTHING, parameters=[{**_TARGET, "required": True}])
+async def unsubscribe_target(call: Call) -> dict[str, Any]:
+    """End the subscriptions of an address."""
     target_url = call.request.query_params.get("target_url")
-    if hook_id is None and not target_url:
+    if not target_url:
         raise InvalidInput.of("target_url", "is missing; give it, or the id in the address")
+    return await _ended(call, None, target_url)
+
+
+@endpoint("DELETE", "/hooks/{hook_id}", scope="write", answers=_NOTHING, parameters=[_HOOK])
+async def unsubscribe(call: Call) -> dict[str, Any]:
+    """End a subscription."""
+    return await _ended(
+        call, call.request.path_params["hook_id"], call.request.query_params.get("target_url")
+    )
+
+
+async def _ended(call: Call, hook_id: str | None, target_url: str | None) -> dict[str, Any]:
     async with _audited(call, "unsubscribe", Effect.WRITE, hook_id=hook_id) as entry:
         ours = call.connections()
         gone = await call.ctx.ledger.hooks.unsubscribe(ours, hook_id=hook_id, target_url=target_url)
@@ -118,7 +140,9 @@ async def _unsubscribe(call: Call) -> dict[str, Any]:
     return {}
 
 
-async def _deliveries(call: Call) -> list[DeliveryOutput]:
+@endpoint("GET", "/hooks/{hook_id}/deliveries", scope="read", parameters=[_HOOK])
+async def list_deliveries(call: Call) -> list[DeliveryOutput]:
+    """List the newest deliveries."""
     hook_id = call.request.path_params["hook_id"]
     return [
         DeliveryOutput(
@@ -134,7 +158,9 @@ async def _deliveries(call: Call) -> list[DeliveryOutput]:
     ]
 
 
-async def _replay(call: Call) -> Replayed:
+@endpoint("POST", "/hooks/{hook_id}/replay", scope="send", parameters=[_HOOK])
+async def replay_deliveries(call: Call) -> Replayed:
+    """Send failed ones again."""
     hook_id = call.request.path_params["hook_id"]
     async with _audited(call, "replay_deliveries", Effect.SEND, hook_id=hook_id) as entry:
         n = await call.ctx.ledger.hooks.replay(call.connections(), hook_id, call.ctx.clock.now())
@@ -151,70 +177,4 @@ def _audited(
     return entered(replace(call.ctx, caller=call.caller), connection, what, effect, touched)
 
 
-_HOOK = parameter("hook_id", "path", "The subscription's id.")
-_TARGET = parameter("target_url", "query", "Only subscriptions that lead there.")
-_NOTHING = {"type": "object", "maxProperties": 0}
-
-HOOKS = (
-    Endpoint(
-        "POST",
-        "/hooks",
-        "subscribe",
-        "Subscribe an address to a trigger",
-        scope="write",
-        asks=Subscribe,
-        answers=Subscribed,
-        status=201,
-        handler=_subscribe,
-    ),
-    Endpoint(
-        "GET",
-        "/hooks",
-        "list_hooks",
-        "List subscriptions",
-        scope="read",
-        parameters=[_TARGET],
-        answers=list[Subscription],
-        handler=_listed,
-    ),
-    Endpoint(
-        "DELETE",
-        "/hooks",
-        "unsubscribe_target",
-        "End the subscriptions of an address",
-        scope="write",
-        parameters=[{**_TARGET, "required": True}],
-        answers=_NOTHING,
-        handler=_unsubscribe,
-    ),
-    Endpoint(
-        "DELETE",
-        "/hooks/{hook_id}",
-        "unsubscribe",
-        "End a subscription",
-        scope="write",
-        parameters=[_HOOK],
-        answers=_NOTHING,
-        handler=_unsubscribe,
-    ),
-    Endpoint(
-        "GET",
-        "/hooks/{hook_id}/deliveries",
-        "list_deliveries",
-        "The newest deliveries",
-        scope="read",
-        parameters=[_HOOK],
-        answers=list[DeliveryOutput],
-        handler=_deliveries,
-    ),
-    Endpoint(
-        "POST",
-        "/hooks/{hook_id}/replay",
-        "replay_deliveries",
-        "Send failed ones again",
-        scope="send",
-        parameters=[_HOOK],
-        answers=Replayed,
-        handler=_replay,
-    ),
-)
+HOOKS = (subscribe, list_hooks, unsubscribe_target, unsubscribe, list_deliveries, replay_deliveries)

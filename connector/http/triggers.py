@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from connector.errors import NotFound
 from connector.http.docs.events import ANY_EVENT
-from connector.http.endpoint import Call, Endpoint, parameter
+from connector.http.endpoint import Call, endpoint, parameter
 from connector.http.hooks import NEWEST
 from connector.service import triggers
 
@@ -28,10 +28,16 @@ class TriggerItem(BaseModel):
     name: str = Field(description="What it is called here.")
     title: str = Field(description="What people call it.")
     description: str = Field(description="When it happens.")
-    sample: dict[str, Any] = Field(description="An event that nobody caused.")
+    sample: dict[str, Any] = Field(description="A made-up event.")
 
 
-async def _catalogue(_: Call) -> list[TriggerItem]:
+_NAMES = {"type": "string", "enum": [one.name.value for one in triggers.TRIGGERS]}
+_TRIGGER = parameter("trigger", "path", "The trigger's name.", _NAMES)
+
+
+@endpoint("GET", "/triggers", scope="read")
+async def list_triggers(_: Call) -> list[TriggerItem]:
+    """List the triggers."""
     return [
         TriggerItem(
             name=one.name,
@@ -43,7 +49,16 @@ async def _catalogue(_: Call) -> list[TriggerItem]:
     ]
 
 
-async def _newest(call: Call) -> Any:
+@endpoint(
+    "GET",
+    "/triggers/{trigger}",
+    scope="read",
+    asks=Poll,
+    answers={"type": "array", "items": ANY_EVENT},
+    parameters=[_TRIGGER],
+)
+async def poll_trigger(call: Call) -> Any:
+    """List the newest events."""
     trigger = _trigger(call)
     asked = await call.read(Poll)
     ours = call.connections(asked.connection)
@@ -51,7 +66,9 @@ async def _newest(call: Call) -> Any:
     return await triggers.render(call.ctx, events)
 
 
-async def _sample(call: Call) -> Any:
+@endpoint("GET", "/triggers/{trigger}/sample", scope="read", answers=ANY_EVENT, parameters=[_TRIGGER])
+async def sample_trigger(call: Call) -> Any:
+    """Show a made-up event of the same shape."""
     return triggers.sample(_trigger(call), "default")
 
 
@@ -64,38 +81,4 @@ def _trigger(call: Call) -> triggers.Trigger:
     raise NotFound(f"There is no trigger of that name; there are: {known}.", code="unknown_trigger")
 
 
-_NAMES = {"type": "string", "enum": [one.name.value for one in triggers.TRIGGERS]}
-_TRIGGER = parameter("trigger", "path", "The trigger's name.", _NAMES)
-
-TRIGGERS = (
-    Endpoint(
-        "GET",
-        "/triggers",
-        "list_triggers",
-        "The triggers",
-        scope="read",
-        answers=list[TriggerItem],
-        handler=_catalogue,
-    ),
-    Endpoint(
-        "GET",
-        "/triggers/{trigger}",
-        "poll_trigger",
-        "The newest events",
-        scope="read",
-        parameters=[_TRIGGER],
-        asks=Poll,
-        answers={"type": "array", "items": ANY_EVENT},
-        handler=_newest,
-    ),
-    Endpoint(
-        "GET",
-        "/triggers/{trigger}/sample",
-        "sample_trigger",
-        "An event that nobody caused, of the same shape",
-        scope="read",
-        parameters=[_TRIGGER],
-        answers=ANY_EVENT,
-        handler=_sample,
-    ),
-)
+TRIGGERS = (list_triggers, poll_trigger, sample_trigger)

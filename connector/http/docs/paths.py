@@ -45,14 +45,14 @@ def refusals(statuses: Sequence[str]) -> dict[str, Any]:
 
 
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
-    answered = {"description": endpoint.done, "content": json_content(_schema(endpoint.answers))}
+    answered = {"description": "Done.", "content": json_content(_schema(endpoint.answers))}
     operation: dict[str, Any] = {
         "operationId": endpoint.name,
         "summary": endpoint.summary,
         "parameters": list(endpoint.parameters),
         "responses": {str(endpoint.status): answered, **refusals(endpoint.refused)},
     }
-    if endpoint.description is not None:
+    if endpoint.description:
         operation["description"] = endpoint.description
     if endpoint.is_open:
         operation["security"] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -17,7 +17,7 @@ from connector.context import Context
 from connector.errors import FieldError, StoreUnavailable
 from connector.http.endpoint import Endpoint, parameter
 from connector.http.health import Status
-from connector.http.problem import DEFAULT_RETRY_SECONDS, MEDIA_TYPE, WrongField, problem_of
+from connector.http.problem import DEFAULT_RETRY_SECONDS, MEDIA_TYPE, as_json, problem_of
 from connector.settings.model import Settings
 
 Headers = list[tuple[bytes, bytes]]
@@ -82,11 +82,11 @@ class Exchange:
     async def problem(self, refused: WebhookRefused) -> None:
         """Answer with `application/problem+json` in the shape that every other route has."""
         request_id = secrets.token_hex(8)
-        fields = [WrongField(detail=one.detail, pointer=one.pointer) for one in refused.errors]
-        body = problem_of(refused.status, refused.code, refused.detail, request_id, errors=fields)
+        body = problem_of(refused.status, refused.code, refused.detail, request_id, refused.errors)
         marked = (b"x-request-id", request_id.encode())
-        content = body.model_dump_json(exclude={"result"}).encode()
-        await self._answer(refused.status, MEDIA_TYPE.encode(), content, marked, *refused.headers)
+        await self._answer(
+            refused.status, MEDIA_TYPE.encode(), as_json(body).encode(), marked, *refused.headers
+        )
 
     async def _answer(self, status: int, kind: bytes, body: bytes, *more: tuple[bytes, bytes]) -> None:
         headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), *more]
@@ -171,28 +171,18 @@ def described(
     webhook: type[Webhook],
     name: str,
     summary: str,
-    *,
-    asks: Mapping[str, Any],
-    refused: Sequence[str],
-    parameters: Sequence[Mapping[str, Any]] = (),
+    **about: Any,
 ) -> tuple[Endpoint, Endpoint]:
-    """Return a webhook's two addresses, for the OpenAPI document alone: it is in front of all routing."""
-    shared = Endpoint(
-        "POST",
-        webhook.route,
-        name,
-        summary,
-        asks=asks,
-        answers=Status,
-        parameters=parameters,
-        is_open=True,
-        refused=refused,
-    )
+    """Return a webhook's two addresses, for the OpenAPI document alone: it is in front of all routing.
+
+    `about` are the other fields of `Endpoint`.
+    """
+    shared = Endpoint(name, "POST", webhook.route, summary, answers=Status, is_open=True, **about)
     of_connection = replace(
         shared,
         path=f"{webhook.route}/{{connection}}",
         name=f"{name}_of_connection",
-        parameters=[parameter("connection", "path", "Whose secret it is."), *parameters],
-        refused=sorted({*refused, "404"}),
+        parameters=[parameter("connection", "path", "Whose secret it is."), *shared.parameters],
+        refused=sorted({*shared.refused, "404"}),
     )
     return shared, of_connection

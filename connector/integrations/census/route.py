@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from connector.context import Context
 from connector.errors import InvalidInput, StoreUnavailable
-from connector.http.endpoint import NO_STORE, Call, Endpoint
+from connector.http.endpoint import NO_STORE, Call, endpoint
 from connector.http.request import read_whole
 from connector.integrations.census.methods import Methods
 from connector.integrations.census.rpc import (
@@ -29,8 +29,16 @@ SURFACE = "census"
 REQUESTS_PER_SECOND = 10  # Census reads X-RateLimit-Limit as a cap on all syncs of a connection
 
 
-async def _census(call: Call) -> Response:
-    """Answer one call. A caller without a token gets a problem, every other one JSON-RPC and 200."""
+@endpoint(
+    "POST",
+    "/integrations/census",
+    asks={"type": "object", "required": ["jsonrpc", "method", "id"]},
+    answers={"type": "object", "required": ["jsonrpc", "id"], "description": "With result or error."},
+    token_parameter="census_authentication",  # noqa: S106 - the name of a parameter, not a secret
+    refused=("401", "413", "415", "429", "503"),
+)
+async def census(call: Call) -> Response:
+    """Census's custom destination: one JSON-RPC 2.0 call."""
     ctx, request = call.ctx, call.request
     if ctx.stopping.is_set():
         raise StoreUnavailable("The server is stopping; send the request again.", code="stopping")
@@ -40,19 +48,6 @@ async def _census(call: Call) -> Response:
         await _answer(ctx, caller, request.query_params.getlist("connection"), body),
         headers={**NO_STORE, "X-RateLimit-Limit": str(REQUESTS_PER_SECOND)},
     )
-
-
-CENSUS = Endpoint(
-    "POST",
-    "/integrations/census",
-    "census",
-    "Census's custom destination: one JSON-RPC 2.0 call",
-    asks={"type": "object", "required": ["jsonrpc", "method", "id"]},
-    answers={"type": "object", "required": ["jsonrpc", "id"], "description": "With result or error."},
-    token_parameter="census_authentication",  # noqa: S106 - the name of a parameter, not a secret
-    refused=("401", "413", "415", "429", "503"),
-    handler=_census,
-)
 
 
 async def _answer(ctx: Context, caller: Caller, in_address: list[str], body: bytes) -> dict[str, Any]:
