@@ -31,7 +31,7 @@ from connector.http.webhooks.cohort import CohortWebhook
 from connector.http.webhooks.koji import KojiWebhook
 from connector.integrations.census.route import census
 from connector.koji.client import KojiClient
-from connector.koji.rate_limit import BudgetedKoji
+from connector.koji.rate_limit import RateLimitedKoji
 from connector.ledger.ledger import open_book
 from connector.net.client import open_client
 from connector.net.target_client import Targets
@@ -87,11 +87,10 @@ async def build(
         runner = Runner(book, clock, stopping, lease_ms=lease_ms)
         connections = settings.connections.values()
         koji = {
-            name: BudgetedKoji(
+            name: RateLimitedKoji(
                 KojiClient(client, mine[0].koji_base_url, _secret(mine[0].koji_api_key)),
-                book,
+                partial(book.take_call, name),
                 clock,
-                key=name,
                 per_minute=min(connection.koji_rate_limit_per_minute for connection in mine),
             )
             for name, mine in _by_lane(connections, lambda c: c.koji_lane).items()
