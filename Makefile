@@ -6,7 +6,7 @@ AUDIT := $(VENV)/audit
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint audit proof bench format constraints descriptions bundle clean
+.PHONY: help demo test check lint audit proof bench format constraints revision descriptions bundle clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -69,9 +69,16 @@ format: $(VENV)/.dev ## Format the code and mend what the linter can mend
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-constraints: $(VENV)/.dev ## Pin anew, for every system; newest versions with UPGRADE=--upgrade
+# does not need the pins that it makes anew, which may no longer fit
+constraints: $(BIN)/python ## Pin anew, for every system; newest versions with UPGRADE=--upgrade
+	$(PIP) install uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
 	  $(UPGRADE) --group dev --group audit -o constraints.txt pyproject.toml
+
+revision: $(VENV)/.dev ## Write the next revision of the schema: make revision m="what changes"
+	$(BIN)/python -m tools.revision "$(m)"
+	$(BIN)/ruff check --fix-only --quiet connector/ledger/db/revisions
+	$(BIN)/ruff format --quiet connector/ledger/db/revisions
 
 descriptions: $(VENV)/.dev ## Write manifest.json and server.json anew
 	$(BIN)/koji-amplitude export manifest > manifest.json

@@ -20,8 +20,8 @@ from connector.amplitude.cohorts import AmplitudeCohortsClient
 from connector.amplitude.ingestion import AmplitudeIngestion
 from connector.amplitude.regions import REGIONS
 from connector.amplitude.users import AmplitudeUsersClient
-from connector.clock import SystemClock
-from connector.context import Amplitude, Clock, Context
+from connector.clock import Clock, SystemClock
+from connector.context import Amplitude, Context
 from connector.context import AmplitudeUsers as AmplitudeUsersPort
 from connector.http.auth import Gate, token_digest
 from connector.http.middleware import Boundary
@@ -125,8 +125,7 @@ async def build(
         if workers:
             kinds = {lane: lane.name.partition(":")[0] for lane in lanes(context)}
             for lane in kinds:
-                if isinstance(lane, HookWorker | CallbackWorker):
-                    stack.push_async_callback(lane.close)
+                stack.push_async_callback(lane.close)
             runner.start([lane for lane, kind in kinds.items() if only is None or kind in only])
         stack.push_async_callback(runner.stop)
         yield Running(context, runner)

@@ -1,9 +1,22 @@
-"""The real clock."""
+"""The clock: its port and the real one."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Time, so that tests can move it."""
+
+    def now(self) -> int:
+        """Return the present, in milliseconds."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        ...
 
 
 class SystemClock:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from connector.domain.launches.cohort_message import CohortMessage
-from connector.domain.launches.eligibility import Choice, Member
+from connector.domain.launches.eligibility import Choice
 from connector.domain.launches.launch import LaunchOptions
-from connector.launch_ports import KeyedMember
-
-if TYPE_CHECKING:  # which hands this protocol on in its context
-    from connector.context import Lease
+from connector.domain.lease import Lease
+from connector.domain.people.same_person import KeyedMember, Member
 
 
 class CohortMessages(Protocol):

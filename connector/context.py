@@ -8,30 +8,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from connector.amplitude.responses import Answer
+from connector.clock import Clock
 from connector.cohort_ports import CohortMessages
+from connector.domain.access import AuditEntry, AuditFilter, Claim, Note, Token
 from connector.domain.events.callback import Callbacks
 from connector.domain.events.event import Hooks
 from connector.domain.launches.launch import Cohort, KojiStart
+from connector.domain.lease import Lease, Pause
 from connector.domain.people.erasure import Forgettings
-from connector.domain.results.interview import Interview, Stage, SyncStatus
+from connector.domain.results.interview import Stage
+from connector.domain.results.run import RunProgress
+from connector.domain.results.sync import InboundWebhook, ListFilter, Outgoing, Settlement, Sync
 from connector.launch_ports import Invitations, Launches
 from connector.security.caller import OURSELVES, Caller
 from connector.settings.model import Connection, Settings
-
-
-class Clock(Protocol):
-    """Time, so that tests can move it."""
-
-    def now(self) -> int:
-        """Return the present, in milliseconds."""
-        ...
-
-    async def sleep(self, seconds: float) -> None:
-        """Let time pass."""
-        ...
 
 
 class Koji(Protocol):
@@ -87,194 +80,6 @@ class AmplitudeUsers(Protocol):
     async def search(self, user: str) -> list[str]:
         """Return the user ids that match. Raises `CredentialsRejected` and the other upstream errors."""
         ...
-
-
-class InboundWebhook(NamedTuple):
-    """One thing that came in about an interview. `source` is webhook, call, backfill or read."""
-
-    connection: str
-    received_at: int
-    source: str
-    state: str
-    event: str | None = None
-    interview_id: str | None = None
-    webhook_id: str | None = None
-    digest: str | None = None
-    body: str | None = None
-    header: str | None = None
-    scheme: str | None = None
-    signed_at: int | None = None
-    id: int = 0
-
-
-class Sync(NamedTuple):
-    """One interview's way to Amplitude: a row of the book and the source of its receipt.
-
-    `identify` and `event` are JSON text. From `frozen_at`, the first send, user id, insert ids and event stay
-    as they are. `unknown_since` is the first attempt whose outcome nobody knows. `given` values came from a
-    caller, so that Koji is not read. `respondent` is the keyed hash of whom the interview names, if anybody,
-    and `external` that of the external id beside an e-mail.
-    """
-
-    connection: str
-    interview_id: str
-    status: SyncStatus
-    first_received_at: int
-    updated_at: int
-    reason: str | None = None
-    stage: Stage | None = None
-    due: int | None = None
-    completed_at: int | None = None
-    synced_at: int | None = None
-    facts: Interview | None = None
-    user_id: str | None = None
-    user_hash: str | None = None
-    identify: str | None = None
-    event: str | None = None
-    given: bool = False
-    reads: int = 0
-    tries: int = 0
-    frozen_at: int | None = None
-    sending_since: int | None = None
-    unknown_since: int | None = None
-    attempts: tuple[Mapping[str, Any], ...] = ()
-    run_id: str | None = None
-    backfill: bool = False
-    force: bool = False
-    pruned_at: int | None = None
-    respondent: int | None = None
-    external: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A sync that is about to be sent; `identify` says whether its user properties go along."""
-
-    sync: Sync
-    identify: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
-    """What one attempt means for one sync. A pending one is due again at `due`."""
-
-    connection: str
-    interview_id: str
-    status: SyncStatus
-    reason: str | None
-    due: int | None
-    attempts: tuple[Mapping[str, Any], ...]
-    unknown_since: int | None
-    tries: int
-    synced_at: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to work a lane until `until`; `token` fences what an owner that overslept tries to write."""
-
-    lane: str
-    owner: str
-    token: int
-    until: int
-    paced_until: int
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Why a lane rests: `code` for programs, `words` for people."""
-
-    lane: str
-    until: int
-    code: str
-    words: str
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """The standing of an idempotency key: new, stored, running or mismatch."""
-
-    state: str
-    token: str | None = None
-    status: int | None = None
-    body: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something worth showing in diagnostics that is not part of the ledger's promises."""
-
-    at: int
-    detail: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class RunProgress:
-    """How far a run is. `skipped` and `failed` count by reason; `unread` ones still wait for Koji."""
-
-    run_id: str
-    connection: str
-    operation: str
-    created_at: int
-    total: int
-    pending: int
-    synced: int
-    skipped: Mapping[str, int]
-    failed: Mapping[str, int]
-    unread: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListFilter:
-    """Which syncs a list shows; times bound the first receipt, `since` inclusive, `until` exclusive."""
-
-    status: str | None = None
-    reason: str | None = None
-    since: int | None = None
-    until: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditEntry:
-    """One operation that changed something: who called it, on what, and how it ended.
-
-    `touched` holds ids by the name of their field, never an address. Without an outcome the operation is at
-    work, or its process ended in the middle. `id` is 0 until it is stored; times in ms.
-    """
-
-    connection: str
-    at: int
-    token: str
-    surface: str
-    operation: str
-    effect: str
-    touched: Mapping[str, str]
-    id: int = 0
-    ended_at: int | None = None
-    outcome: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AuditFilter:
-    """Which entries a list shows; `since` inclusive, `until` exclusive (ms), `before` an id, exclusive."""
-
-    token: str | None = None
-    surface: str | None = None
-    operation: str | None = None
-    since: int | None = None
-    until: int | None = None
-    before: int | None = None
-
-
-class Token(NamedTuple):
-    """A named token as the book knows it: by its SHA-256 in hex; `connections` None means all."""
-
-    name: str
-    sha256: str
-    scopes: tuple[str, ...]
-    connections: tuple[str, ...] | None
-    created_at: int
-    revoked_at: int | None = None
 
 
 Revise = Callable[[Mapping[tuple[str, str], Sync]], Sequence[Sync]]

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from connector.domain.launches.eligibility import (
-    Choice,
-    Known,
-    LaunchRules,
-    Member,
-)
+from connector.domain.launches.eligibility import Choice, Known, LaunchRules
 from connector.domain.launches.launch import (
     Invitation,
     InvitationState,
@@ -20,11 +15,9 @@ from connector.domain.launches.launch import (
     Phase,
     StartResult,
 )
-
-if TYPE_CHECKING:  # which hands these protocols on in its context
-    from connector.context import Lease, ListFilter, Pause
-
-KeyedMember = tuple[Member, tuple[int, ...]]
+from connector.domain.lease import Lease, Pause
+from connector.domain.people.same_person import KeyedMember, Member
+from connector.domain.results.sync import ListFilter
 
 
 class Launches(Protocol):
@@ -265,4 +258,4 @@ class Invitations(Protocol):
         ...
 
 
-__all__ = ["Invitations", "KeyedMember", "LaunchStatus", "Launches"]
+__all__ = ["Invitations", "LaunchStatus", "Launches"]

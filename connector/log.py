@@ -33,7 +33,7 @@ _API_KEY_HEADER = re.compile(r"(?i)\b((?:x-)?api-key|authorization)(\"|')?\s*[:=
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 # Their lines carry addresses of requests, or tell of each request, which the ledger tells better.
-_QUIET = ("httpx", "httpcore", "uvicorn", "uvicorn.error", "asyncio", "sqlalchemy", "mcp")
+_QUIET = ("httpx", "httpcore", "uvicorn", "uvicorn.error", "asyncio", "sqlalchemy", "alembic", "mcp")
 # It quotes what strangers send; what is wrong with a form stands in its answer.
 _SILENT = ("python_multipart",)
 _DEEPEST = 6

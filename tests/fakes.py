@@ -10,9 +10,9 @@ from itertools import count
 from typing import Any
 
 from connector.amplitude.responses import Answer, Kind
-from connector.context import InboundWebhook, Settlement, Sync
 from connector.domain.launches.launch import KojiStart
 from connector.domain.results.interview import Interview, Stage, SyncStatus
+from connector.domain.results.sync import InboundWebhook, Settlement, Sync
 from connector.errors import NotFound
 
 NOW = 1_790_000_000_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from ipaddress import IPv6Address, ip_address, ip_network
 
-from connector.context import Clock
+from connector.clock import Clock
 from connector.errors import TooManyFailures
 
 FREE = 10  # failures a minute that are answered at once

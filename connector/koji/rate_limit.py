@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol
 
-from connector.context import Clock, Ledger
+from connector.clock import Clock
+from connector.context import Ledger
 from connector.domain.launches.launch import KojiStart
 from connector.errors import CredentialsRejected, UpstreamRejected, UpstreamUnavailable
 

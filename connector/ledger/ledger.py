@@ -10,24 +10,13 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, text
 
-from connector.context import (
-    AuditEntry,
-    AuditFilter,
-    Claim,
-    InboundWebhook,
-    Lease,
-    ListFilter,
-    Note,
-    Outgoing,
-    Pause,
-    Revise,
-    RunProgress,
-    Settlement,
-    Sync,
-    Token,
-)
+from connector.context import Revise
+from connector.domain.access import AuditEntry, AuditFilter, Claim, Note, Token
+from connector.domain.lease import Lease, Pause
 from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.domain.results.interview import Stage
+from connector.domain.results.run import RunProgress
+from connector.domain.results.sync import InboundWebhook, ListFilter, Outgoing, Settlement, Sync
 from connector.ledger.access import (
     audit,
     idempotency,
@@ -162,22 +151,22 @@ class Book:
         Whatever it makes of those whose respondent was forgotten, nothing but that is stored.
         """
 
-        def work(connection: Connection) -> tuple[list[Sync], int]:
+        def work(c: Connection) -> tuple[list[Sync], int]:
             if lease is not None:
-                leases.fence(connection, lease)
-            share_suppressions(connection)  # before any row, as whoever forgets does
-            before = syncs.load(connection, keys)
-            changed = self._keep_out(connection, revise(before))
-            syncs.save(connection, before, changed)
-            inbox.mark_done(connection, done)
+                leases.fence(c, lease)
+            share_suppressions(c)  # before any row, as whoever forgets does
+            before = syncs.load(c, keys)
+            changed = self._keep_out(c, revise(before))
+            syncs.save(c, before, changed)
+            inbox.mark_done(c, done)
             if record:
-                inbox.accept(connection, [self._keyed(one) for one in record])
+                inbox.accept(c, [self._keyed(one) for one in record])
             after = {**before, **{(one.connection, one.interview_id): one for one in changed}}
             nobodys = [key for key, one in after.items() if is_anonymous_or_erased(one.reason, one.facts)]
-            erased = inbox.erase_bodies(connection, nobodys)
-            erased += attribution.unbind(connection, nobodys)
-            events.to_the_day(connection, nobodys)
-            attribution.bind(connection, changed)
+            erased = inbox.erase_bodies(c, nobodys)
+            erased += attribution.unbind(c, nobodys)
+            events.to_the_day(c, nobodys)
+            attribution.bind(c, changed)
             return changed, erased
 
         changed, erased = await self.write(work)
@@ -230,9 +219,9 @@ class Book:
     ) -> list[Outgoing]:
         """Take due syncs and mark them as being sent."""
 
-        def work(connection: Connection) -> list[Outgoing]:
-            leases.fence(connection, lease)
-            return sending.begin_send(connection, connections, now, limit)
+        def work(c: Connection) -> list[Outgoing]:
+            leases.fence(c, lease)
+            return sending.begin_send(c, connections, now, limit)
 
         return await self.write(work)
 
@@ -245,18 +234,18 @@ class Book:
     ) -> None:
         """Store what a send led to."""
 
-        def work(connection: Connection) -> None:
-            leases.fence(connection, lease, paced_until=paced_until)
-            sending.settle(connection, settlements, now)
+        def work(c: Connection) -> None:
+            leases.fence(c, lease, paced_until=paced_until)
+            sending.settle(c, settlements, now)
 
         await self.write(work)
 
     async def recover_sends(self, lease: Lease, connections: Sequence[str], now: int) -> int:
         """Mark sends that a dead owner left behind."""
 
-        def work(connection: Connection) -> int:
-            leases.fence(connection, lease)
-            return sending.recover_sends(connection, connections, now)
+        def work(c: Connection) -> int:
+            leases.fence(c, lease)
+            return sending.recover_sends(c, connections, now)
 
         return await self.write(work)
 

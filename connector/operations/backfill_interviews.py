@@ -10,10 +10,12 @@ from functools import partial
 
 from pydantic import Field
 
-from connector.context import Context, InboundWebhook, Sync
+from connector.context import Context
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.koji_fields import read_envelope, read_interview, read_time
-from connector.domain.results.transitions import Observation, advance
+from connector.domain.results.observation import Observation
+from connector.domain.results.sync import InboundWebhook, Sync
+from connector.domain.results.transitions import advance
 from connector.errors import FieldError, InvalidInput, NotConfigured
 from connector.service.execution.operation import Effect, Operation, WaitInput
 from connector.service.views.run import (
@@ -22,6 +24,7 @@ from connector.service.views.run import (
     new_run_id,
     until_finished,
 )
+from connector.settings.rules import sync_rules
 
 _COLUMNS = ("interview_id", "completed_at", "email")
 _MOST = 100_000
@@ -55,14 +58,12 @@ async def run(ctx: Context, given: BackfillInput) -> RunOutput:
         raise NotConfigured(
             f"KOJI_API_KEY is not set for the connection {connection.name}; a backfill reads Koji."
         )
-    rows = _rows(given)
+    rows, rules = _rows(given), sync_rules(connection)
     run_id = new_run_id()
     for some in chunks(list(rows)):
         now = ctx.clock.now()
         heard = {
-            (connection.name, one): Observation(
-                connection=connection, interview=rows[one], at=now, run_id=run_id
-            )
+            (connection.name, one): Observation(rules=rules, interview=rows[one], at=now, run_id=run_id)
             for one in some
         }
         await ctx.ledger.revise(

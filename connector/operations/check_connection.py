@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field
 
-from connector.context import Context, Note
+from connector.context import Context
+from connector.domain.access import Note
 from connector.domain.results.interview import Stage
 from connector.domain.results.koji_fields import shape
 from connector.domain.results.mapping import iso

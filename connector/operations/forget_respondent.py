@@ -7,12 +7,12 @@ from typing import Annotated
 from pydantic import Field
 
 from connector.context import Context
-from connector.domain.launches.eligibility import member
 from connector.domain.people.erasure import FORGET_RESPONDENT as NAME
-from connector.domain.people.erasure import rules_of
+from connector.domain.people.same_person import member
 from connector.errors import InvalidInput
 from connector.service.execution.operation import Effect, Operation, WaitInput
 from connector.service.views.run import RunOutput, new_run_id, until_finished
+from connector.settings.rules import erasure_rules
 
 _Text = Annotated[str, Field(min_length=1, max_length=1_024)]
 
@@ -34,7 +34,7 @@ async def run(ctx: Context, given: ForgetInput) -> RunOutput:
     if whom.email is None and whom.user_id is None:
         raise InvalidInput("Give email, user_id, or both.", code="no_identifier")
     run_id = new_run_id()
-    rules = rules_of(ctx.connection(given.connection))
+    rules = erasure_rules(ctx.connection(given.connection))
     await ctx.ledger.forgettings.begin(run_id, given.connection, whom, rules, ctx.clock.now())
     ctx.wake("forgetting")
     return await until_finished(ctx, run_id, given.wait_seconds)

@@ -9,12 +9,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from connector.context import Context, Sync
+from connector.context import Context
 from connector.domain.results.amplitude_user import whose
 from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.domain.results.decision import SUPPRESSED
 from connector.domain.results.interview import Interview
 from connector.domain.results.koji_fields import read_interview
+from connector.domain.results.sync import Sync
 from connector.errors import InvalidInput, NotConfigured, UpstreamUnavailable
 from connector.service.execution.operation import (
     Effect,

@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from connector.context import AuditEntry, AuditFilter, Context
+from connector.context import Context
+from connector.domain.access import AuditEntry, AuditFilter
 from connector.domain.results.mapping import iso
 from connector.errors import InvalidInput
 from connector.service.execution.operation import (

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
-from connector.context import Context, ListFilter
+from connector.context import Context
+from connector.domain.results.sync import ListFilter
 from connector.errors import InvalidInput
 from connector.service.execution.operation import (
     Effect,

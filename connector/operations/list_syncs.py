@@ -8,12 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
-from connector.context import (
-    Context,
-    InboundWebhook,
-    ListFilter,
-    Sync,
-)
+from connector.context import Context
+from connector.domain.results.sync import InboundWebhook, ListFilter, Sync
 from connector.errors import InvalidInput
 from connector.service.execution.operation import (
     Effect,

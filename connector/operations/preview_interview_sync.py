@@ -6,20 +6,18 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from connector.context import Context, Sync
+from connector.context import Context
+from connector.domain.results.decision import Verdict
 from connector.domain.results.interview import SyncStatus
-from connector.domain.results.transitions import (
-    Observation,
-    Verdict,
-    advance,
-    heard_from_read,
-    suppress,
-)
+from connector.domain.results.observation import Observation, heard_from_read
+from connector.domain.results.sync import Sync
+from connector.domain.results.transitions import advance, suppress
 from connector.errors import NotConfigured, NotFound
 from connector.service.attribution import recognised
 from connector.service.execution.operation import Effect, Operation, Output
 from connector.service.input.sync_input import InterviewInput
 from connector.service.views.sync import AmplitudeRequest, request
+from connector.settings.rules import sync_rules
 
 PATIENCE = 8.0
 
@@ -76,7 +74,7 @@ async def preview(ctx: Context, given: InterviewInput, *, force: bool) -> Previe
             return PreviewOutput(
                 interview_id=interview_id, decision="fail", reason="not_found_in_koji", request=None
             )
-        read = heard_from_read(connection, interview_id, body, ctx.clock.now())
+        read = heard_from_read(sync_rules(connection), interview_id, body, ctx.clock.now())
         (told,) = await recognised(ctx.invitations, [read])
         sync = await _redecided(sync, told, ctx)
     return await _shown(ctx, sync)

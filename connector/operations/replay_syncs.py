@@ -8,8 +8,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from connector.context import Context, ListFilter, Sync
+from connector.context import Context
 from connector.domain.results.koji_fields import read_envelope
+from connector.domain.results.sync import ListFilter, Sync
 from connector.domain.results.transitions import replay
 from connector.errors import FieldError, InvalidInput, NotFound
 from connector.service.execution.operation import Effect, Operation, WaitInput
@@ -20,6 +21,7 @@ from connector.service.views.run import (
     new_run_id,
     until_finished,
 )
+from connector.settings.rules import sync_rules
 
 _PAGE = 500
 
@@ -99,7 +101,7 @@ async def _replay(ctx: Context, given: ReplayInput, interview_ids: Sequence[str]
         await ctx.ledger.revise(
             [(given.connection, interview_id) for interview_id in some],
             lambda before: [
-                replay(sync, connection, ctx.clock.now(), ctx.ledger.hash_user, force=given.force)
+                replay(sync, sync_rules(connection), ctx.clock.now(), ctx.ledger.hash_user, force=given.force)
                 for sync in before.values()
             ],
         )

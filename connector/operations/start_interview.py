@@ -7,14 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from connector.context import Context
-from connector.domain.launches.eligibility import (
-    LaunchRules,
-    Member,
-    SkipReason,
-    held,
-    is_email,
-    member,
-)
+from connector.domain.launches.eligibility import LaunchRules, SkipReason, held
 from connector.domain.launches.launch import (
     Invitation,
     InvitationState,
@@ -23,6 +16,7 @@ from connector.domain.launches.launch import (
     LaunchStatus,
     Phase,
 )
+from connector.domain.people.same_person import Member, is_email, member
 from connector.errors import Conflict, ConnectorError, InvalidInput, UpstreamRejected
 from connector.service.execution.operation import Effect, Operation, Output
 from connector.service.execution.status_url import status_url

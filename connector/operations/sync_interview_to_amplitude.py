@@ -6,16 +6,12 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from connector.context import Context, Sync
-from connector.domain.results.decision import ANONYMOUS
+from connector.context import Context
+from connector.domain.results.decision import ANONYMOUS, Verdict, decide
 from connector.domain.results.interview import Stage, SyncStatus
-from connector.domain.results.transitions import (
-    Observation,
-    Verdict,
-    advance,
-    decide,
-    replay,
-)
+from connector.domain.results.observation import Observation
+from connector.domain.results.sync import Sync
+from connector.domain.results.transitions import advance, replay
 from connector.errors import NotConfigured
 from connector.operations.preview_interview_sync import PreviewOutput, preview
 from connector.service.attribution import recognised
@@ -77,25 +73,25 @@ def _next(sync: Sync | None, heard: Observation, ctx: Context) -> Sync:
         return sync._replace(due=heard.at) if sync.stage is Stage.READ else sync
     if sync.reason == ANONYMOUS and not sync.reads and not sync.given:
         return sync  # the external id that may have made it so is erased, so that it cannot be decided anew
-    if sync.frozen_at is None and heard.connection.koji_api_key and not _is_certain(sync, heard):
+    if sync.frozen_at is None and heard.rules.can_read and not _is_certain(sync, heard):
         return advance(sync, replace(heard, force=True), ctx.ledger.hash_user)
-    return replay(sync, heard.connection, heard.at, ctx.ledger.hash_user, force=False)
+    return replay(sync, heard.rules, heard.at, ctx.ledger.hash_user, force=False)
 
 
 def _is_certain(sync: Sync, heard: Observation) -> bool:
     """Tell whether what came in decides without a read; what Koji itself said may have changed there."""
     if sync.facts is None or sync.reads:
         return False
-    decision = decide(sync.facts, heard.connection)
+    decision = decide(sync.facts, heard.rules)
     return decision.verdict is not Verdict.PENDING and decision.reason != "analysis_failed"
 
 
 def _require_keys(heard: Observation, before: Sync | None) -> None:
-    name = heard.connection.name
-    if heard.connection.amplitude_api_key is None:
+    name = heard.rules.connection
+    if not heard.rules.can_send:
         raise NotConfigured(f"AMPLITUDE_API_KEY is not set for the connection {name}; set it and call again.")
     unread = before is None or before.stage is Stage.READ or heard.force
-    if heard.connection.koji_api_key is None and not heard.given and unread:
+    if not heard.rules.can_read and not heard.given and unread:
         raise NotConfigured(
             f"KOJI_API_KEY is not set for the connection {name}; set it, or give the interview's values "
             "with the call."

@@ -18,14 +18,14 @@ async def recognised(invitations: Invitations, heard: Sequence[Observation]) -> 
     asked: dict[str, list[str]] = {}
     for one in heard:
         if one.interview.external_id is not None and not one.interview.anonymous:
-            asked.setdefault(one.connection.name, []).append(one.interview.external_id)
+            asked.setdefault(one.rules.connection, []).append(one.interview.external_id)
     if not asked:
         return list(heard)
     known = {name: await invitations.invited(name, external_ids) for name, external_ids in asked.items()}
     found = []
     for one in heard:
         interview = one.interview
-        invited = known.get(one.connection.name, {}).get(interview.external_id or "")
+        invited = known.get(one.rules.connection, {}).get(interview.external_id or "")
         if invited is not None and invited.invitee is None:
             interview = interview._replace(suppressed=True)
         elif invited is not None:

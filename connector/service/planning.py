@@ -7,18 +7,12 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, S
 from contextlib import aclosing
 from typing import ParamSpec, TypeVar
 
-from connector.context import Context, Lease
-from connector.domain.launches.compact_set import CompactSet
-from connector.domain.launches.eligibility import (
-    Known,
-    LaunchRules,
-    Member,
-    Selection,
-    SkipReason,
-)
+from connector.context import Context
+from connector.domain.launches.eligibility import Known, LaunchRules, Selection, SkipReason
 from connector.domain.launches.launch import Launch
+from connector.domain.lease import Lease
+from connector.domain.people.same_person import KeyedMember, Member
 from connector.errors import InvalidInput
-from connector.launch_ports import KeyedMember
 
 LARGEST_COHORT = 2_000_000
 MOST_A_MONTH, MOST_IN_TEN_MINUTES = 500, 60  # Amplitude's limits on cohort downloads
@@ -45,7 +39,7 @@ async def decide(
     launches = ctx.launches
     if not await launches.begin_reading(lease, launch.id):
         return None
-    selection = Selection(rules_of(ctx, launch), ctx.clock.now(), CompactSet())
+    selection = Selection(rules_of(ctx, launch), ctx.clock.now())
     field = "members" if launch.cohort_id is None else "cohort_id"
     total = 0
     async with aclosing(_known(ctx, launch, pieces)) as known:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from connector.context import Context, Sync
+from connector.context import Context
 from connector.domain.events.event import Event, EventType
 from connector.domain.launches.launch import (
     Invitation,
@@ -18,6 +18,7 @@ from connector.domain.launches.launch import (
     LaunchStatus,
 )
 from connector.domain.results.interview import Interview, SyncStatus
+from connector.domain.results.sync import Sync
 from connector.service.views.launch import (
     InvitationItem,
     LaunchOutput,

@@ -1,35 +1,35 @@
-"""What a lane is, and how long it waits after something went wrong."""
+"""What a worker is."""
 
 from __future__ import annotations
 
-import random
-from typing import Protocol
+from abc import ABC, abstractmethod
 
-from connector.context import Lease
-
-LONGEST_WAIT = 60_000
-_FIRST_WAIT = 500
-CREDENTIAL_WAIT = 600_000  # a lane paused for its credential tries again every 10 minutes
+from connector.context import Context
+from connector.domain.lease import Lease
 
 
-class Worker(Protocol):
-    """Work that one process at a time does for one credential."""
+class Worker(ABC):
+    """Work that one process at a time does, under the lease of a lane of this name."""
 
     name: str
 
-    async def recover(self, lease: Lease, /) -> None:
-        """Deal with what a dead owner left behind."""
-        ...
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
+    async def recover(self, lease: Lease, /) -> None:  # noqa: B027 - most workers need nothing else
+        """Deal with what a dead owner left behind; what was not marked as done is taken again anyway."""
+
+    @abstractmethod
     async def drain(self, lease: Lease, /) -> int | None:
         """Do what is due; return milliseconds until there may be more, or None.
 
         0 says that there is more now: the runner drains again at once.
         """
-        ...
+
+    async def close(self) -> None:  # noqa: B027 - most workers have nothing on its way between two drains
+        """Let go of what is on its way."""
 
 
-def backoff(failures: int) -> int:
-    """Return how long to wait after failures in a row (ms): doubling from 0.5 s to 60 s, with jitter."""
-    longest = min(_FIRST_WAIT * 2 ** min(failures, 16), LONGEST_WAIT)
-    return int(random.uniform(longest / 2, longest))  # noqa: S311 - spreads load, hides nothing
+def time_left(due: int | None, now: int) -> int | None:
+    """Return how long until a time (ms), 0 when it has come, None when there is none."""
+    return None if due is None else max(0, due - now)

@@ -11,7 +11,9 @@ from contextlib import suppress
 
 import structlog
 
-from connector.context import Clock, Lease, Ledger
+from connector.clock import Clock
+from connector.context import Ledger
+from connector.domain.lease import Lease
 from connector.errors import ConnectorError
 from connector.workers.base import Worker
 

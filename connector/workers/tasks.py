@@ -1,32 +1,64 @@
-"""Work that goes on beside a lane's draining: one task for each thing, so that a slow one delays no other."""
+"""A worker that serves each thing in a task of its own, so that a slow one delays no other."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable
+from functools import partial
+from math import inf
+
+import structlog
+
+from connector.context import Context
+from connector.domain.lease import Lease
+from connector.errors import Conflict, StoreUnavailable
+from connector.workers.base import Worker, time_left
+
+Serve = Callable[[Lease], Awaitable[None]]
+_LOOK_AGAIN = 100
+_log = structlog.get_logger(__name__)
 
 
-class Tasks:
-    """Tasks by the name of what they serve; `on_end` is called when one has ended."""
+class TaskWorker(Worker):
+    """Serves what is due, each in its own task; what was not settled is served again, under the same id."""
 
-    def __init__(self, on_end: Callable[[], None]) -> None:
-        self._on_end = on_end
+    at_once: float = inf
+    """How many are served at a time."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
         self._busy: dict[str, asyncio.Task[None]] = {}
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._busy
+    @abstractmethod
+    async def next_due(self) -> int | None:
+        """Return when the next thing is due (ms)."""
 
-    def __len__(self) -> int:
-        return len(self._busy)
+    @abstractmethod
+    async def due(self, now: int) -> list[tuple[str, Serve]]:
+        """Return what is due by its id, and how it is served."""
 
-    def start(self, name: str, work: Coroutine[None, None, None]) -> None:
-        """Begin to serve something that is not served yet."""
-        task = self._busy[name] = asyncio.create_task(work, name=name)
-        task.add_done_callback(lambda _: self._ended(name))
+    async def drain(self, lease: Lease, /) -> int | None:
+        """Begin to serve what is due, as far as there is room; what is being served is left alone."""
+        now = self._context.clock.now()
+        if (wait := time_left(await self.next_due(), now)) != 0:
+            return wait
+        for name, serve in await self.due(now):
+            if name not in self._busy and len(self._busy) < self.at_once:
+                task = asyncio.create_task(self._serve(name, serve, lease), name=name)
+                task.add_done_callback(partial(self._ended, name))
+                self._busy[name] = task
+        return _LOOK_AGAIN
 
-    def _ended(self, name: str) -> None:
+    async def _serve(self, name: str, serve: Serve, lease: Lease) -> None:
+        try:
+            await serve(lease)
+        except (Conflict, StoreUnavailable) as error:  # the lane's next owner, or this one, tries again
+            _log.warning("delivery_interrupted", worker=self.name, id=name, code=error.reason)
+
+    def _ended(self, name: str, _: asyncio.Task[None]) -> None:
         self._busy.pop(name, None)
-        self._on_end()
+        self._context.wake(self.name)
 
     async def close(self) -> None:
         """Cancel what is under way."""

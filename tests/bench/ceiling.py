@@ -14,7 +14,8 @@ from starlette.middleware import Middleware
 
 from connector.clock import SystemClock
 from connector.cohort_ports import CohortMessages
-from connector.context import Context, InboundWebhook, Ledger
+from connector.context import Context, Ledger
+from connector.domain.results.sync import InboundWebhook
 from connector.http.middleware import Boundary
 from connector.http.server.server import config
 from connector.http.webhooks.koji import KojiWebhook

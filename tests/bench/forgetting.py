@@ -10,10 +10,10 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from connector.clock import SystemClock
-from connector.context import Sync
-from connector.domain.launches.eligibility import Member
 from connector.domain.people.erasure import ErasureRules
+from connector.domain.people.same_person import Member
 from connector.domain.results.interview import Interview, SyncStatus
+from connector.domain.results.sync import Sync
 from connector.ledger.ledger import Book, open_book
 from connector.security.sealing import Sealer
 from tests.bench.filling import ALIASES, INBOX, INVITATIONS, SYNCS

@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 
 from connector.app import build
-from connector.context import Context, Sync
+from connector.context import Context
 from connector.domain.events.event import EventType, Hook
 from connector.domain.results.interview import Interview, SyncStatus
+from connector.domain.results.sync import Sync
 from connector.security.delivery_signature import new_secret
 from connector.settings.sources import load
 from connector.workers.events.hooks import HookWorker

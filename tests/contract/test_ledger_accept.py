@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from connector.context import Sync
+from connector.domain.results.sync import Sync
 from connector.errors import Conflict, StoreUnavailable
 from connector.ledger.db import writer
 from connector.ledger.ledger import Book

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from connector.context import AuditEntry, AuditFilter
+from connector.domain.access import AuditEntry, AuditFilter
 from connector.errors import StoreUnavailable
 from connector.ledger.db.dialect import writer_engine
 from connector.ledger.ledger import Book

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from connector.context import Lease
 from connector.domain.events.callback import Callback
+from connector.domain.lease import Lease
 from connector.errors import Conflict
 from connector.ledger.ledger import Book
 from tests.fakes import NOW

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select
 
-from connector.context import Lease, ListFilter
 from connector.domain.launches.cohort_message import CohortMessage, pieces_of
 from connector.domain.launches.credits import day_of
-from connector.domain.launches.eligibility import (
-    Choice,
-    LaunchRules,
-    Member,
-    Selection,
-)
+from connector.domain.launches.eligibility import Choice, LaunchRules, Selection
 from connector.domain.launches.launch import (
     InvitationState,
     Launch,
     LaunchOptions,
     LaunchStatus,
 )
+from connector.domain.lease import Lease
 from connector.domain.people.erasure import ErasureRules as ForgettingRules
+from connector.domain.people.same_person import Member
+from connector.domain.results.sync import ListFilter
 from connector.errors import Conflict
-from connector.ledger.db.dialect import writer_engine
-from connector.ledger.db.migrations import migrate
 from connector.ledger.db.schema import cohort_told
 from connector.ledger.ledger import Book
 
@@ -212,24 +206,3 @@ async def test_whoever_lost_the_lease_decides_nothing(book: Book) -> None:
     with pytest.raises(Conflict):
         await decide(book, lease, message)
     assert await book.launches.listed("default", ListFilter(), limit=10, after=None) == []
-
-
-async def test_a_database_of_before_the_cohort_webhook_is_upgraded(book: Book, database_url: str) -> None:
-    older = (
-        "DROP INDEX launch_standing",
-        "DROP INDEX invitation_counted",
-        "ALTER TABLE launch DROP COLUMN standing",
-        "ALTER TABLE invitation DROP COLUMN counted_day",
-        *(f"DROP TABLE {name}" for name in ("cohort_message", "cohort_piece", "cohort_told")),
-        "DELETE FROM schema_version WHERE version > 3",
-        "INSERT INTO schema_version (version, applied_at) VALUES (3, 1)",
-    )
-    engine = writer_engine(database_url)
-    with engine.begin() as connection:
-        for statement in older:
-            connection.execute(text(statement))
-    engine.dispose()
-    await asyncio.to_thread(migrate, database_url)
-    lease = await a_lease(book)
-    await decide(book, lease, await stored(book, a_message(1), people(1)))
-    assert (await the_launch(book)).waiting == 1

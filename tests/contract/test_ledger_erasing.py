@@ -9,12 +9,14 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from connector.context import InboundWebhook, Sync
 from connector.domain.results.interview import Interview, SyncStatus
-from connector.domain.results.transitions import Observation, advance
+from connector.domain.results.observation import Observation
+from connector.domain.results.sync import InboundWebhook, Sync
+from connector.domain.results.transitions import advance
 from connector.ledger.db.dialect import is_sqlite, sqlite_path
 from connector.ledger.ledger import Book
 from connector.settings.model import Connection
+from connector.settings.rules import sync_rules
 from tests.fakes import NOW, a_delivery, a_settlement, a_sync
 
 WORDS = "a-respondents-own-words"
@@ -103,7 +105,7 @@ async def test_a_synced_interview_that_turns_out_anonymous(
     await look(book, a_sync())
     [sent] = await book.begin_send(lease, ["default"], NOW, 1)
     await book.settle(lease, [a_settlement(sent.sync)], NOW, 0)
-    heard = Observation(connection=OURS, interview=Interview("int_1", **mark), at=NOW + 1)
+    heard = Observation(rules=sync_rules(OURS), interview=Interview("int_1", **mark), at=NOW + 1)
     [after] = await book.revise([KEY], lambda found: [advance(found[KEY], heard, book.hash_user)])
     assert after.status is SyncStatus.SYNCED
     left = await kept(book, database_url)

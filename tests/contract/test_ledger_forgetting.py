@@ -12,13 +12,16 @@ import pytest
 from psycopg import sql
 from sqlalchemy import Text, event, func, select, update
 
-from connector.context import Context, Lease, Sync
+from connector.context import Context
 from connector.domain.events.event import EventType, Hook
-from connector.domain.launches.eligibility import Member, Selection
+from connector.domain.launches.eligibility import Selection
 from connector.domain.launches.launch import LaunchStatus
+from connector.domain.lease import Lease
 from connector.domain.people.erasure import Erasure, ErasureRules
+from connector.domain.people.same_person import Member
 from connector.domain.results.interview import Interview, SyncStatus
 from connector.domain.results.observation import Observation
+from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import advance
 from connector.errors import NotConfigured
 from connector.ledger.access.reseal import SEALED, reseal
@@ -27,14 +30,14 @@ from connector.ledger.db.schema import (
     audit_outcome,
     launch,
     metadata,
-    schema_version,
     sync,
 )
-from connector.ledger.ledger import Book, open_book
+from connector.ledger.ledger import Book
 from connector.net.target_client import Targets
 from connector.security.sealing import Sealer
 from connector.service import planning
 from connector.settings.model import Connection, Settings
+from connector.settings.rules import sync_rules
 from tests import postgres
 from tests.conftest import SEALER
 from tests.contract.test_ledger_callbacks import a_callback
@@ -64,7 +67,7 @@ def postgres_url(one_postgres_url: str) -> str:
             if table in (audit, audit_outcome):  # they refuse, and nothing here writes to them
                 continue
             found = connection.execute("SELECT to_regclass(%s)", [table.name]).fetchone()
-            if table is not schema_version and found != (None,):
+            if found != (None,):
                 connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)))
     return one_postgres_url
 
@@ -139,7 +142,9 @@ class ForgettingDesk(Desk):
             await self.book.accept(a_delivery(one.interview_id, connection=name, body=body))
         new = await self.book.take_new([name], 100)
         settings = OURS.model_copy(update={"name": name})
-        heard = [Observation(connection=settings, interview=one, at=self.now, **told) for one in interviews]
+        heard = [
+            Observation(rules=sync_rules(settings), interview=one, at=self.now, **told) for one in interviews
+        ]
 
         def revise(before: Mapping[tuple[str, str], Sync]) -> list[Sync]:
             return [advance(before.get(one.key), one, self.book.hash_user) for one in heard]
@@ -613,36 +618,6 @@ async def test_a_second_look_counts_nothing_twice(desk: ForgettingDesk) -> None:
     await desk.look()
     assert (await desk.found(run_id)).counts == first
     assert (await desk.unset()) == sorted([EMAIL, USER])
-
-
-# upgraded
-
-
-async def test_interviews_of_an_older_schema_are_found_too(desk: ForgettingDesk, database_url: str) -> None:
-    await desk.heard(interview("both", EMAIL, external_id=USER), interview("jo", JO.email))
-    await desk.heard(interview("as-id", None, external_id="eve@example.com"))
-
-    def downgrade(connection: Any) -> None:
-        for column in ("respondent", "external"):
-            connection.exec_driver_sql(f"DROP INDEX sync_{column}")
-            connection.exec_driver_sql(f"ALTER TABLE sync DROP COLUMN {column}")
-        for index in ("launch_standing", "invitation_counted"):
-            connection.exec_driver_sql(f"DROP INDEX {index}")
-        connection.exec_driver_sql("ALTER TABLE launch DROP COLUMN standing")
-        connection.exec_driver_sql("ALTER TABLE invitation DROP COLUMN counted_day")
-        connection.exec_driver_sql("DELETE FROM schema_version")
-        connection.exec_driver_sql("INSERT INTO schema_version VALUES (2, 0)")
-
-    await desk.book.write(downgrade)
-    again = await open_book(database_url, SEALER.seal, SEALER.open)
-    try:
-        desk.book = again
-        await desk.forget(user_id=USER)
-        await desk.forget(email="eve@example.com")
-        for one, reason in (("both", "suppressed"), ("as-id", "suppressed"), ("jo", "not_configured")):
-            assert (await desk.of(one)).reason == reason
-    finally:
-        await again.close()
 
 
 # sealed

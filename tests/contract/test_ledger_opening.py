@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import stat
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 from threading import Barrier
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, insert, text
+from sqlalchemy import Connection, event, text
 
 from connector.errors import NotConfigured, SettingsError, StoreUnavailable
 from connector.ledger.db.dialect import is_sqlite, sqlite_path
 from connector.ledger.db.migrations import migrate
-from connector.ledger.db.schema import SCHEMA_VERSION, UPGRADES, schema_version
 from connector.ledger.ledger import Book, open_book
 from connector.security.sealing import Sealer
 from tests.conftest import SEALER
-from tests.fakes import NOW, a_delivery, a_sync
+from tests.fakes import a_delivery, a_sync
 
 
 async def opened(database_url: str) -> Book:
@@ -52,48 +49,6 @@ async def test_a_file_is_for_its_owner_alone_and_durable(sqlite_url: str) -> Non
         }
     assert told == {"journal_mode": "wal", "synchronous": 2, "secure_delete": 1}
     await book.close()
-
-
-async def test_a_newer_schema_ends_with_one_line(book: Book, database_url: str) -> None:
-    with book._write_engine.begin() as connection:
-        connection.execute(insert(schema_version).values(version=99, applied_at=NOW))
-    with pytest.raises(SettingsError) as refused:
-        await opened(database_url)
-    assert "99" in str(refused.value)
-    assert "upgrade koji-amplitude" in str(refused.value)
-    assert "\n" not in str(refused.value)
-
-
-async def test_an_upgrade_runs_once_and_copies_a_file_first(book: Book, database_url: str) -> None:
-    await book.accept(a_delivery())
-
-    def upgrade(connection: Connection) -> None:
-        connection.execute(text("ALTER TABLE note ADD COLUMN weight INTEGER"))
-
-    for _ in range(2):
-        await asyncio.to_thread(migrate, database_url, [*UPGRADES, upgrade])
-    with book._write_engine.begin() as connection:
-        assert connection.execute(text("SELECT count(weight) FROM note")).scalar() == 0
-    if is_sqlite(database_url):
-        copy = sqlite_path(database_url).with_name(f"ledger.db.before-version-{SCHEMA_VERSION + 1}")
-        assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-        with closing(sqlite3.connect(copy)) as kept:
-            assert kept.execute("SELECT count(*) FROM inbox").fetchone() == (1,)
-            assert kept.execute("SELECT max(version) FROM schema_version").fetchone() == (SCHEMA_VERSION,)
-    with pytest.raises(SettingsError):
-        await opened(database_url)
-
-
-async def test_an_upgrade_that_fails_leaves_everything_as_it_was(book: Book, database_url: str) -> None:
-    def upgrade(connection: Connection) -> None:
-        connection.execute(text("ALTER TABLE note ADD COLUMN weight INTEGER"))
-        connection.execute(text("SELECT nothing FROM nowhere"))
-
-    with pytest.raises(SettingsError):
-        migrate(database_url, [*UPGRADES, upgrade])
-    again = await opened(database_url)
-    await again.note("", "ping", {}, NOW, 1)
-    await again.close()
 
 
 async def test_all_who_open_share_one_key(book: Book, other_book: Book) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from connector.context import Lease, Pause
 from connector.domain.events.event import EventType
 from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus
+from connector.domain.lease import Lease, Pause
 from connector.ledger.ledger import Book
 
 NOW = 1_790_000_000_000

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from connector.context import Sync
 from connector.domain.results.interview import Interview, Stage, SyncStatus
-from connector.domain.results.transitions import Observation, advance
+from connector.domain.results.observation import Observation
+from connector.domain.results.sync import Sync
+from connector.domain.results.transitions import advance
 from connector.ledger.db.dialect import is_sqlite, sqlite_path
 from connector.ledger.ledger import Book
 from connector.settings.model import Connection
+from connector.settings.rules import sync_rules
 from tests.fakes import NOW, a_delivery, a_settlement, a_sync
 
 DAY = 86_400_000
@@ -140,7 +142,9 @@ async def test_an_anonymous_mark_outlives_pruning(
     assert (pruned.status, pruned.reason) == (status, reason)
     whole = facts._replace(anonymous=False, respondent_email=WHO, email_given=True, project_id=None)
     for force in (False, True):
-        heard = Observation(connection=Connection(), interview=whole, at=LATER, given=True, force=force)
+        heard = Observation(
+            rules=sync_rules(Connection()), interview=whole, at=LATER, given=True, force=force
+        )
         after = advance(pruned, heard, str)
         assert after.stage is after.event is after.user_id is None
         assert WHO not in repr(after)

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
-from connector.context import Lease, Outgoing, Sync
+from connector.domain.lease import Lease
 from connector.domain.results.interview import Interview, Stage, SyncStatus
-from connector.domain.results.transitions import Observation, advance
+from connector.domain.results.observation import Observation
+from connector.domain.results.sync import Outgoing, Sync
+from connector.domain.results.transitions import advance
 from connector.errors import Conflict
 from connector.ledger.ledger import Book
 from connector.settings.model import Connection
+from connector.settings.rules import sync_rules
 from tests.fakes import NOW, a_settlement, a_sync
 
 LANE = "amplitude:1"
@@ -206,7 +209,7 @@ async def test_found_anonymous_in_flight_forgets_who_it_was(book: Book, lease: L
 async def hear(book: Book, **told: Any) -> None:
     """Let a webhook tell something of the interview."""
     heard = Observation(
-        connection=Connection(koji_project_id="ours"), interview=Interview("int_1", **told), at=NOW + 1
+        rules=sync_rules(Connection(koji_project_id="ours")), interview=Interview("int_1", **told), at=NOW + 1
     )
     await book.revise(
         [("default", "int_1")], lambda found: [advance(found["default", "int_1"], heard, book.hash_user)]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from connector.context import ListFilter, Sync
 from connector.domain.results.interview import Interview, Stage, SyncStatus
+from connector.domain.results.sync import ListFilter, Sync
 from connector.errors import Conflict
 from connector.ledger.ledger import Book
 from tests.fakes import NOW, a_delivery, a_sync

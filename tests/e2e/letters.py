@@ -15,7 +15,8 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from connector.context import AuditEntry, Claim, Context
+from connector.context import Context
+from connector.domain.access import AuditEntry, Claim
 from connector.errors import NotFound, StoreUnavailable
 from connector.http.auth import Gate, token_digest
 from connector.http.middleware import Boundary

@@ -68,7 +68,12 @@ def test_the_committed_manifest_is_valid() -> None:
 
 
 def test_holds_the_sources_and_what_builds_them_and_nothing_else(bundle: Path) -> None:
-    sources = {str(path.relative_to(ROOT)) for name in PACKAGES for path in (ROOT / name).rglob("*.py")}
+    sources = {
+        str(path.relative_to(ROOT))
+        for name in PACKAGES
+        for kind in ("*.py", "*.sql")
+        for path in (ROOT / name).rglob(kind)
+    }
     typed = {f"{name}/py.typed" for name in PACKAGES}
     with zipfile.ZipFile(bundle) as archive:
         assert set(archive.namelist()) == BESIDE | sources | typed

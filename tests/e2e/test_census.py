@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from connector.context import Token
+from connector.domain.access import Token
 from connector.http.auth import new_token, token_digest
 from tests.e2e.harness import QUICK, TOKEN, World, letter, open_world, until
 from tests.e2e.letters import assert_problem

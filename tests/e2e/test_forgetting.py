@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from connector.context import ListFilter
 from connector.domain.launches.launch import InvitationState
 from connector.domain.results.interview import Stage
+from connector.domain.results.sync import ListFilter
 from tests.e2e.harness import QUICK, World, letter, open_world, until
 
 EMAIL, USER, NAME = "wilma.forgotten@example.com", "user-wilma-77", "Wilma Forgotten"

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from connector.context import Token
+from connector.domain.access import Token
 from connector.http.auth import new_token, token_digest
 from tests.e2e import letters
 from tests.e2e.cli_runs import Machine

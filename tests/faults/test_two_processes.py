@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from connector.context import Sync
 from connector.domain.results.interview import SyncStatus
+from connector.domain.results.sync import Sync
 from connector.ledger.ledger import Book, open_book
 from connector.security.sealing import Sealer
 from tests.fakes import NOW, a_delivery, a_settlement, a_sync

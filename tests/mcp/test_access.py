@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from connector.context import Token
+from connector.domain.access import Token
 from connector.http.auth import new_token, token_digest
 from connector.operations import OPERATIONS
 from connector.service.execution.operation import AnyOperation, Effect, WaitInput

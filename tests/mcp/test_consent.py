@@ -11,7 +11,7 @@ import pytest
 from mcp import Client
 from mcp.types import ElicitRequestParams, ElicitResult
 
-from connector.context import Token
+from connector.domain.access import Token
 from connector.http.auth import new_token, token_digest
 from mcp_server.tools import consent
 from tests.e2e.harness import QUICK, World, open_world, serving

@@ -7,7 +7,7 @@ from typing import Any
 
 from mcp.types import ElicitRequestParams, ElicitResult
 
-from connector.context import Token
+from connector.domain.access import Token
 from connector.http.auth import new_token, token_digest
 from tests.e2e.harness import World, serving
 from tests.mcp import raw

@@ -12,7 +12,7 @@ from connector.domain.launches.cohort_message import (
     members_of,
     pieces_of,
 )
-from connector.domain.launches.eligibility import Member
+from connector.domain.people.same_person import Member
 from connector.errors import InvalidInput
 from connector.text.json import loads
 

@@ -18,21 +18,18 @@ from connector.domain.launches.launch import (
     LaunchOptions,
     LaunchStatus,
 )
-from connector.domain.launches.respondent_link import fill, needs
-from connector.domain.launches.start import (
-    DAY,
-    HOUR,
-    body_of,
-    handed,
-    handed_a_link,
-    has_no_link,
-    link_of,
-    next_poll,
-)
+from connector.domain.launches.respondent_link import StartRules, fill, has_no_link, link_of, needs
+from connector.domain.launches.start import DAY, HOUR, body_of, handed, next_poll
 from connector.settings.model import DEFAULT_LINK, Connection
+from connector.settings.rules import start_rules
 
 NOW = 1_790_000_000_000
 ID = "inv_" + "0" * 32
+NO_CALL = KojiStart(None, None, None)
+
+
+def rules(**told: Any) -> StartRules:
+    return start_rules(Connection(**told))
 
 
 def a_launch(cohort_id: str | None = None, **options: Any) -> Launch:
@@ -55,7 +52,7 @@ def an_invitation(**told: Any) -> Invitation:
 class TestBody:
     def test_is_exactly_what_koji_documents(self) -> None:
         launch = a_launch("c-1", mode="voice", locale="de", variant="B", metadata={"plan": "trial"})
-        assert body_of(Connection(), launch, an_invitation()) == {
+        assert body_of(rules(), launch, an_invitation()) == {
             "respondent": {
                 "external_id": ID,
                 "display_name": "Ada",
@@ -72,14 +69,14 @@ class TestBody:
         }
 
     def test_what_is_unknown_is_left_out(self) -> None:
-        body = body_of(Connection(), a_launch(), an_invitation(email=None, name=None))
+        body = body_of(rules(), a_launch(), an_invitation(email=None, name=None))
         assert body == {"respondent": {"external_id": ID, "metadata": {"launch_id": "lau_1"}}}
 
     def test_ours_win_and_an_email_goes_only_where_it_may(self) -> None:
         launch = a_launch(metadata={"launch_id": "theirs", "email": "theirs@example.com"})
-        told = body_of(Connection(), launch, an_invitation())["respondent"]["metadata"]
+        told = body_of(rules(), launch, an_invitation())["respondent"]["metadata"]
         assert told == {"launch_id": "lau_1", "email": "ada@example.com"}
-        quiet = body_of(Connection(koji_send_email=False), launch, an_invitation())["respondent"]["metadata"]
+        quiet = body_of(rules(koji_send_email=False), launch, an_invitation())["respondent"]["metadata"]
         assert quiet == {"launch_id": "lau_1"}
 
 
@@ -100,38 +97,38 @@ class TestLinks:
 
     def test_the_usual_one_needs_a_project(self) -> None:
         assert "project_id" in needs(DEFAULT_LINK)
-        assert has_no_link(Connection())
-        assert link_of(Connection(), a_launch(), an_invitation(), None) is None
-        connection = Connection(koji_project_id="p 1")
-        assert link_of(connection, a_launch(mode="text"), an_invitation(), None) == (
+        assert has_no_link(rules())
+        assert link_of(rules(), a_launch(), an_invitation(), None) is None
+        settings = rules(koji_project_id="p 1")
+        assert link_of(settings, a_launch(mode="text"), an_invitation(), None) == (
             f"https://koji.so/api/v1/embed/p%201?external_id={ID}&mode=text"
         )
 
     def test_an_email_stands_in_a_link_only_where_it_may_go_to_koji(self) -> None:
         template = "{base}/i?e={email}"
-        told = link_of(Connection(koji_link_template=template), a_launch(), an_invitation(), None)
+        told = link_of(rules(koji_link_template=template), a_launch(), an_invitation(), None)
         assert told == "https://koji.so/i?e=ada%40example.com"
-        quiet = Connection(koji_link_template=template, koji_send_email=False)
+        quiet = rules(koji_link_template=template, koji_send_email=False)
         assert link_of(quiet, a_launch(), an_invitation(), None) == "https://koji.so/i"
 
 
 class TestHanded:
     def test_kojis_own_link_counts_first(self) -> None:
-        connection = Connection(koji_project_id="p", koji_complete_after_hours=48)
+        settings = rules(koji_project_id="p", koji_complete_after_hours=48)
         answer = KojiStart("int_1", "st_1", "https://koji.so/i/1")
-        got = handed(connection, a_launch(), an_invitation(), answer, NOW)
+        got = handed(settings, a_launch(), an_invitation(), answer, NOW)
         assert (got.link, got.due, got.complete_due) == ("https://koji.so/i/1", NOW + HOUR, NOW + 48 * HOUR)
 
     def test_without_an_id_nothing_can_be_read_or_ended(self) -> None:
         got = handed(
-            Connection(koji_complete_after_hours=1),
+            rules(koji_complete_after_hours=1),
             a_launch(),
             an_invitation(),
-            KojiStart(None, None, None),
+            NO_CALL,
             NOW,
         )
         assert (got.interview_id, got.due, got.complete_due) == (None, NOW + 30 * DAY, None)
-        link = handed_a_link(Connection(koji_project_id="p"), a_launch(), an_invitation(), NOW)
+        link = handed(rules(koji_project_id="p"), a_launch(), an_invitation(), NO_CALL, NOW)
         assert (link.interview_id, link.due) == (None, NOW + 30 * DAY)
         assert link.link
 

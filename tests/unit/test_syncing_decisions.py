@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from connector.domain.results.decision import Decision, Verdict, decide
+from connector.domain.results.decision import Decision, Verdict, completion, decide
 from connector.domain.results.interview import Interview
-from connector.domain.results.transitions import completion
 from connector.settings.model import Connection
+from connector.settings.rules import sync_rules
 
 CONNECTION = Connection(koji_api_key=SecretStr("koji-key"), amplitude_api_key=SecretStr("amplitude-key"))
 FULL = Interview(
@@ -33,7 +33,7 @@ def decided(connection: Connection = CONNECTION, /, **changes: Any) -> Decision:
     options = {
         name: changes.pop(name) for name in ("was_read", "given", "backfill", "gave_up") if name in changes
     }
-    return decide(FULL._replace(**changes), connection, **options)
+    return decide(FULL._replace(**changes), sync_rules(connection), **options)
 
 
 def with_setting(**settings: Any) -> Connection:
@@ -201,7 +201,7 @@ def test_only_a_named_person_above_the_gate_is_ever_synced(
     was_read, given_, backfill, gave_up = options
     connection = with_setting(connector_trust_external_id=trust, koji_project_id="ours")
     decision = decide(
-        interview, connection, was_read=was_read, given=given_, backfill=backfill, gave_up=gave_up
+        interview, sync_rules(connection), was_read=was_read, given=given_, backfill=backfill, gave_up=gave_up
     )
     if decision.verdict is Verdict.SYNC:
         assert not interview.anonymous

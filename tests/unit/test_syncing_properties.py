@@ -9,18 +9,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from pydantic import SecretStr
 
-from connector.context import Sync
 from connector.domain.results.anonymity import is_anonymous_or_erased, without_person
+from connector.domain.results.decision import Verdict, decide
 from connector.domain.results.interview import Interview, Stage, SyncStatus
-from connector.domain.results.transitions import (
-    Observation,
-    Verdict,
-    advance,
-    decide,
-    merge,
-    replay,
-)
+from connector.domain.results.observation import Observation, merge
+from connector.domain.results.sync import Sync
+from connector.domain.results.transitions import advance, replay
 from connector.settings.model import Connection
+from connector.settings.rules import sync_rules
 
 NAMES = ("ada@example.com", "grace@example.com", "user-one")
 CONNECTION = Connection(
@@ -98,7 +94,7 @@ def test_nothing_is_learned_of_an_interview_whose_respondent_was_forgotten(
     bare = Interview("int_1", suppressed=True, anonymous=merged.anonymous, project_id=merged.project_id)
     assert merged == bare
     assert merged.anonymous == (one.anonymous or two.anonymous)
-    assert decide(merged, CONNECTION, was_read=True).verdict is Verdict.SKIP
+    assert decide(merged, sync_rules(CONNECTION), was_read=True).verdict is Verdict.SKIP
 
 
 class Story(RuleBasedStateMachine):
@@ -119,7 +115,7 @@ class Story(RuleBasedStateMachine):
         self.at += 1
         null = interview.email_given and interview.respondent_email is None
         self.marked |= interview.anonymous or (null and self.connection.connector_null_email_is_anonymous)
-        heard = Observation(connection=self.connection, interview=interview, at=self.at, **how)
+        heard = Observation(rules=sync_rules(self.connection), interview=interview, at=self.at, **how)
         self.become(advance(self.sync, heard, hash_user))
 
     def become(self, after: Sync) -> None:
@@ -160,7 +156,7 @@ class Story(RuleBasedStateMachine):
     @rule(force=st.booleans())
     def replayed(self, *, force: bool) -> None:
         assert self.sync is not None
-        self.become(replay(self.sync, self.connection, self.at, hash_user, force=force))
+        self.become(replay(self.sync, sync_rules(self.connection), self.at, hash_user, force=force))
 
     @precondition(lambda self: self.sync is not None and self.sync.stage is Stage.READ)
     @rule()

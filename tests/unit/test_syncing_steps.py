@@ -8,18 +8,13 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from connector.context import Sync
 from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.domain.results.interview import Interview, Stage, SyncStatus
-from connector.domain.results.transitions import (
-    Observation,
-    advance,
-    heard_from_read,
-    merge,
-    read_delay,
-    replay,
-)
+from connector.domain.results.observation import Observation, heard_from_read, merge
+from connector.domain.results.sync import Sync
+from connector.domain.results.transitions import advance, read_delay, replay
 from connector.settings.model import Connection
+from connector.settings.rules import sync_rules
 from tests.fixtures import load
 
 CONNECTION = Connection(koji_api_key=SecretStr("koji-key"), amplitude_api_key=SecretStr("amplitude-key"))
@@ -46,11 +41,13 @@ def hear(
     connection: Connection = CONNECTION,
     **how: Any,
 ) -> Sync:
-    return advance(sync, Observation(connection=connection, interview=interview, at=at, **how), str.upper)
+    return advance(
+        sync, Observation(rules=sync_rules(connection), interview=interview, at=at, **how), str.upper
+    )
 
 
 def again(sync: Sync, *, force: bool = False, connection: Connection = CONNECTION) -> Sync:
-    return replay(sync, connection, 9_000, str.upper, force=force)
+    return replay(sync, sync_rules(connection), 9_000, str.upper, force=force)
 
 
 def sending(**changes: Any) -> Sync:
@@ -140,13 +137,17 @@ class TestReading:
 
     def test_a_read_that_says_nothing_of_the_respondent_ends_as_nobodys(self) -> None:
         body = load("koji/read")["body"]
-        sync = advance(hear(None, BARE), heard_from_read(CONNECTION, "int_1", body, 2_000), str.upper)
+        sync = advance(
+            hear(None, BARE), heard_from_read(sync_rules(CONNECTION), "int_1", body, 2_000), str.upper
+        )
         assert state(sync) == ("skipped", "anonymous", None)
 
     def test_keeps_what_only_the_webhook_told(self) -> None:
         told = NULL._replace(respondent_email="ada@example.com", sentiment="mixed", transcript_url="u")
         body = load("koji/read")["body"]
-        sync = advance(hear(None, told), heard_from_read(CONNECTION, "int_1", body, 2_000), str.upper)
+        sync = advance(
+            hear(None, told), heard_from_read(sync_rules(CONNECTION), "int_1", body, 2_000), str.upper
+        )
         properties = json.loads(sync.event or "")["event_properties"]
         assert (properties["sentiment"], properties["transcript_url"], properties["quality_score"]) == (
             "mixed",
@@ -155,7 +156,7 @@ class TestReading:
         )
 
     def test_a_creation_time_in_a_read_is_not_the_completion(self) -> None:
-        heard = heard_from_read(CONNECTION, "int_1", {"created_at": 1_700_000_000}, 2_000)
+        heard = heard_from_read(sync_rules(CONNECTION), "int_1", {"created_at": 1_700_000_000}, 2_000)
         assert heard.interview.occurred_at is None
 
     def test_a_message_that_tells_less_does_not_call_a_send_back(self) -> None:

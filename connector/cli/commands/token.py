@@ -13,7 +13,8 @@ import click
 from connector.cli.arguments import Group, completing
 from connector.cli.startup import connection_names, read_settings
 from connector.cli.terminal import PROGRAM, say, stdout
-from connector.context import Context, Token
+from connector.context import Context
+from connector.domain.access import Token
 from connector.domain.results.mapping import iso
 from connector.errors import Conflict, InvalidInput, NotFound
 from connector.security.caller import RESERVED_NAMES, SCOPES

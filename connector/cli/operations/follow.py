@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from connector.cli.operations.progress import Watcher
-from connector.context import Context, Pause
+from connector.context import Context
+from connector.domain.lease import Pause
 from connector.domain.results.interview import Stage
 from connector.errors import CredentialsRejected
 from connector.service.execution.follow_up import failure, present

@@ -17,7 +17,7 @@ from connector.service.execution.operation import AnyOperation, Input
 from connector.service.input.annotations import is_list, is_mapping, kinds
 from connector.service.input.coerce import fit
 from connector.service.input.validate import validate
-from connector.text.untrusted_json import parse_json
+from connector.text.json import parse_json
 
 STANDARD_INPUT = "-"
 _OWN = ("user_id", "email", "name")

@@ -21,7 +21,7 @@ from connector.cli.setup.announce import local_url
 from connector.cli.terminal import PROGRAM, clean, stdout
 from connector.context import Context
 from connector.errors import SettingsError, StoreUnavailable
-from connector.ledger.db.schema import SCHEMA_VERSION
+from connector.ledger.db.migrations import newest_revision
 from connector.operations.check_connection import CHECK_CONNECTION, CheckOutput, RefusedWebhook
 from connector.service.checks.credentials import Check, Status
 from connector.service.execution.operation import Input
@@ -112,7 +112,7 @@ async def _store_checks(ctx: Context) -> list[Check]:
     await ctx.ledger.ping()
     file = ctx.settings.database_file
     where = str(file) if file else "PostgreSQL"
-    found = [Check(name="store", status="ok", message=f"{where}, schema {SCHEMA_VERSION}.")]
+    found = [Check(name="store", status="ok", message=f"{where}, schema {newest_revision()}.")]
     return found if file is None else [*found, _room(file)]
 
 

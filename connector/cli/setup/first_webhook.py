@@ -9,8 +9,9 @@ from connector.cli.serving import make_server, open_store
 from connector.cli.setup.announce import announce, local_url, obtain_token
 from connector.cli.setup.checks import Listener, who_listens
 from connector.cli.terminal import PROGRAM, say
-from connector.context import Context, InboundWebhook
+from connector.context import Context
 from connector.domain.results.interview import SyncStatus
+from connector.domain.results.sync import InboundWebhook
 from connector.errors import SettingsError, StoreUnavailable
 from connector.http.server.server import listening
 from connector.operations.check_connection import CHECK_CONNECTION

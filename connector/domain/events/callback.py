@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hmac
 from base64 import b64encode
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-if TYPE_CHECKING:
-    from connector.context import Lease
+from connector.domain.lease import Lease
 
 
 class Callback(NamedTuple):

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from connector.domain.launches.eligibility import Member, member
+from connector.domain.people.same_person import Member, member
 from connector.errors import FieldError, InvalidInput
 from connector.text.json import dumps
 from connector.text.values import as_number, read_time, text

@@ -1,17 +1,16 @@
-"""What Koji is told when an interview is started, and what the person is handed."""
+"""What goes to Koji when an interview is started, and what the respondent is handed."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from connector.domain.launches import respondent_link
 from connector.domain.launches.launch import (
     Invitation,
     KojiStart,
     Launch,
     StartResult,
 )
-from connector.settings.model import Connection
+from connector.domain.launches.respondent_link import StartRules, has_no_link, link_of
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
@@ -19,7 +18,7 @@ SCHEDULE = (HOUR, 6 * HOUR, DAY, 3 * DAY, 7 * DAY, 14 * DAY, 30 * DAY)
 """When a silent interview is read, from its start on; after the last it is expired."""
 
 
-def body_of(connection: Connection, launch: Launch, invitation: Invitation) -> dict[str, Any]:
+def body_of(rules: StartRules, launch: Launch, invitation: Invitation) -> dict[str, Any]:
     """Return the body of a start (Koji REST: respondent, mode and locale, nothing else).
 
     Of equal keys in the metadata ours win; without the e-mail of ours the caller's goes neither.
@@ -27,7 +26,7 @@ def body_of(connection: Connection, launch: Launch, invitation: Invitation) -> d
     options = launch.options
     metadata: dict[str, Any] = {name: value for name, value in options.metadata.items() if name != "email"}
     ours = {
-        "email": invitation.email if connection.koji_send_email else None,
+        "email": invitation.email if rules.sends_email else None,
         "launch_id": launch.id,
         "cohort_id": launch.cohort_id,
         "variant": options.variant,
@@ -44,47 +43,22 @@ def body_of(connection: Connection, launch: Launch, invitation: Invitation) -> d
     return body
 
 
-def link_of(
-    connection: Connection, launch: Launch, invitation: Invitation, interview_id: str | None
-) -> str | None:
-    """Return the link from the setting's template; None when it needs a project id and none is set."""
-    if has_no_link(connection):
-        return None
-    values = {
-        "base": connection.koji_base_url,
-        "project_id": connection.koji_project_id,
-        "external_id": invitation.id,
-        "mode": launch.options.mode,
-        "locale": launch.options.locale,
-        "interview_id": interview_id,
-        "name": invitation.name,
-        "email": invitation.email if connection.koji_send_email else None,
-    }
-    return respondent_link.fill(connection.koji_link_template, values)
-
-
-def has_no_link(connection: Connection) -> bool:
-    """Tell whether the template cannot be filled for anybody."""
-    needed = respondent_link.needs(connection.koji_link_template)
-    return "project_id" in needed and connection.koji_project_id is None
-
-
-def people_a_day(connection: Connection, launch: Launch) -> int | None:
+def people_a_day(rules: StartRules, launch: Launch) -> int | None:
     """Return how many people a standing launch may start in a UTC day; None: it is limited as a whole.
 
-    Nobody where there would be no link: whoever sends a cohort cannot be told, and the people can wait.
+    0 where there would be no link: the sender of a cohort gets no answer to read, and the people can wait.
     """
     if not launch.standing:
         return None
-    return 0 if has_no_link(connection) else connection.connector_max_interviews_per_launch
+    return 0 if has_no_link(rules) else rules.people_a_day
 
 
 def handed(
-    connection: Connection, launch: Launch, invitation: Invitation, answer: KojiStart, now: int
+    rules: StartRules, launch: Launch, invitation: Invitation, answer: KojiStart, now: int
 ) -> StartResult:
-    """Return what a person is handed after Koji's answer: its link, else that of the template."""
-    link = answer.link or link_of(connection, launch, invitation, answer.interview_id)
-    hours = connection.koji_complete_after_hours
+    """Return what a respondent is handed after Koji's answer: its link, else that of the template."""
+    link = answer.link or link_of(rules, launch, invitation, answer.interview_id)
+    hours = rules.complete_after_hours
     ends = hours is not None and answer.session_token is not None
     return StartResult(
         interview_id=answer.interview_id,
@@ -92,14 +66,6 @@ def handed(
         session_token=answer.session_token,
         due=now + SCHEDULE[0] if answer.interview_id else now + SCHEDULE[-1],
         complete_due=now + (hours or 0) * HOUR if ends else None,
-    )
-
-
-def handed_a_link(connection: Connection, launch: Launch, invitation: Invitation, now: int) -> StartResult:
-    """Return what a person is handed without any call to Koji."""
-    link = link_of(connection, launch, invitation, None)
-    return StartResult(
-        interview_id=None, link=link, session_token=None, due=now + SCHEDULE[-1], complete_due=None
     )
 
 

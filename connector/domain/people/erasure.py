@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from connector.domain.launches.eligibility import Member
+from connector.domain.lease import Lease
+from connector.domain.people.same_person import Member
 from connector.domain.results.interview import Interview
-from connector.settings.model import Connection
 
 FORGET_RESPONDENT = "forget_respondent"
 _DONE = {
@@ -18,9 +18,6 @@ _DONE = {
     "launches": "erased from the members, examples or metadata of {n}",
     "unset": "last_interview_* unset for {n} Amplitude user ids",
 }
-
-if TYPE_CHECKING:
-    from connector.context import Lease
 
 
 class Erasure(NamedTuple):
@@ -80,15 +77,6 @@ class ErasureRules(NamedTuple):
     trust_external_id: bool
     can_unset: bool
     min_id_length: int
-
-
-def rules_of(connection: Connection) -> ErasureRules:
-    """Return what the settings of a connection say."""
-    return ErasureRules(
-        connection.connector_trust_external_id,
-        connection.amplitude_api_key is not None,
-        connection.amplitude_min_id_length,
-    )
 
 
 class Forgettings(Protocol):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from connector.context import Sync
 from connector.domain.results.decision import ANONYMOUS, SUPPRESSED
 from connector.domain.results.interview import Interview
+from connector.domain.results.sync import Sync
 
 DAY = 86_400_000
 _SAFE_IN_ATTEMPTS = ("at", "outcome", "status", "identify")

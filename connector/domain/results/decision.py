@@ -4,13 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from connector.domain.results.amplitude_user import is_told, unusable, whose
 from connector.domain.results.interview import Interview
-from connector.settings.model import Connection
+from connector.domain.results.koji_fields import Aliases
 
 OTHER_PROJECT, SUPPRESSED, ANONYMOUS = "other_project", "suppressed", "anonymous"
 _UNFINISHED = frozenset({"processing", "pending", "in_progress", "queued"})
+
+
+class SyncRules(NamedTuple):
+    """What the settings of a connection say of its interviews.
+
+    `field_aliases` maps a field to the steps of its path in a webhook's body. `can_read` says that a key of
+    Koji is set, `can_send` that one of Amplitude is.
+    """
+
+    connection: str
+    project_id: str | None
+    field_aliases: Aliases
+    min_quality: float
+    null_email_is_anonymous: bool
+    trust_external_id: bool
+    min_id_length: int
+    can_read: bool
+    can_send: bool
 
 
 class Verdict(StrEnum):
@@ -33,7 +52,7 @@ class Decision:
 
 def decide(
     interview: Interview,
-    connection: Connection,
+    rules: SyncRules,
     *,
     was_read: bool = False,
     given: bool = False,
@@ -47,11 +66,11 @@ def decide(
     asked_everybody = was_read or given
     user_id = whose(
         interview,
-        null_email_is_anonymous=connection.connector_null_email_is_anonymous,
-        trust_external_id=connection.connector_trust_external_id,
+        null_email_is_anonymous=rules.null_email_is_anonymous,
+        trust_external_id=rules.trust_external_id,
     )
     nobody = user_id is None and (asked_everybody or is_told(interview))
-    if reason := _told_against(interview, connection, nobody=nobody):
+    if reason := _told_against(interview, rules, nobody=nobody):
         return Decision(Verdict.SKIP, reason)
     complete = asked_everybody or (interview.themes is not None and interview.quality_score is not None)
     unfinished = _is_unfinished(interview) and not given and not gave_up
@@ -61,14 +80,14 @@ def decide(
         return Decision(Verdict.SKIP, "no_quality_score")
     if backfill and completion(interview) is None:
         return Decision(Verdict.SKIP, "no_completion_time")
-    if unusable(user_id, connection.amplitude_min_id_length):
+    if unusable(user_id, rules.min_id_length):
         return Decision(Verdict.FAIL, "invalid_user_id", user_id)
     return Decision(Verdict.SYNC, None, user_id)
 
 
-def _told_against(interview: Interview, connection: Connection, *, nobody: bool) -> str | None:
+def _told_against(interview: Interview, rules: SyncRules, *, nobody: bool) -> str | None:
     """Return the reason to skip that stands whatever else may still be heard."""
-    ours = connection.koji_project_id
+    ours = rules.project_id
     if ours and interview.project_id and interview.project_id != ours:
         return OTHER_PROJECT
     if interview.suppressed:
@@ -78,7 +97,7 @@ def _told_against(interview: Interview, connection: Connection, *, nobody: bool)
     if interview.analysis_status == "failed":
         return "analysis_failed"
     score = interview.quality_score
-    below = interview.failed_quality_gate if score is None else score < connection.connector_min_quality
+    below = interview.failed_quality_gate if score is None else score < rules.min_quality
     return "below_quality_gate" if below else None
 
 

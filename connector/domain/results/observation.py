@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from connector.domain.results.anonymity import day_of
+from connector.domain.results.decision import SyncRules
 from connector.domain.results.interview import Interview
 from connector.domain.results.koji_fields import read_interview
-from connector.settings.model import Connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,7 @@ class Observation:
     caller wants it read and sent again, `again` that what was refused may go out once more.
     """
 
-    connection: Connection
+    rules: SyncRules
     interview: Interview
     at: int
     read: bool = False
@@ -32,30 +32,26 @@ class Observation:
     def told(self) -> Interview:
         """Return what was told; a null e-mail is an anonymous mark where the settings say so."""
         null_email = self.interview.email_given and self.interview.respondent_email is None
-        if null_email and self.connection.connector_null_email_is_anonymous:
+        if null_email and self.rules.null_email_is_anonymous:
             return self.interview._replace(anonymous=True)
         return self.interview
 
     @property
     def key(self) -> tuple[str, str]:
         """Return the key of the sync that this is about."""
-        return (self.connection.name, self.interview.interview_id)
+        return (self.rules.connection, self.interview.interview_id)
 
 
-def heard_from_read(
-    connection: Connection, interview_id: str, body: Mapping[str, Any], at: int
-) -> Observation:
+def heard_from_read(rules: SyncRules, interview_id: str, body: Mapping[str, Any], at: int) -> Observation:
     """Return what Koji answered to a read. A time in it other than the completion's is no webhook's time."""
     interview = read_interview(
         body,
         interview_id,
         event=None,
-        aliases=connection.koji_field_aliases,
-        project_id=connection.koji_project_id,
+        aliases=rules.field_aliases,
+        project_id=rules.project_id,
     )
-    return Observation(
-        connection=connection, interview=interview._replace(occurred_at=None), at=at, read=True
-    )
+    return Observation(rules=rules, interview=interview._replace(occurred_at=None), at=at, read=True)
 
 
 def merge(old: Interview | None, new: Interview) -> Interview:

@@ -8,34 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from connector.context import Sync
 from connector.domain.results import mapping
 from connector.domain.results.anonymity import is_anonymous_or_erased, without_person
 from connector.domain.results.decision import (
     OTHER_PROJECT,
     SUPPRESSED,
     Decision,
+    SyncRules,
     Verdict,
     completion,
     decide,
 )
 from connector.domain.results.interview import Interview, Stage, SyncStatus
-from connector.domain.results.observation import Observation, heard_from_read, merge
-from connector.settings.model import Connection
-
-__all__ = [
-    "Decision",
-    "Observation",
-    "Verdict",
-    "advance",
-    "completion",
-    "decide",
-    "heard_from_read",
-    "merge",
-    "read_delay",
-    "replay",
-    "suppress",
-]
+from connector.domain.results.observation import Observation, merge
+from connector.domain.results.sync import Sync
 
 GIVE_UP_AFTER = 24 * 3_600_000
 _FIRST_READ_DELAY = 5_000
@@ -74,7 +60,7 @@ def advance(sync: Sync | None, heard: Observation, hash_user: HashUser) -> Sync:
 
 def _first(heard: Observation, interview: Interview) -> Sync:
     return Sync(
-        connection=heard.connection.name,
+        connection=heard.rules.connection,
         interview_id=interview.interview_id,
         status=SyncStatus.PENDING,
         first_received_at=heard.at,
@@ -99,14 +85,14 @@ def _marked_after(sync: Sync, at: int) -> Sync:
 def _step(sync: Sync, heard: Observation, hash_user: HashUser) -> Sync:
     assert sync.facts is not None  # noqa: S101 - advance has just set it
     closed = sync.facts.anonymous or sync.facts.suppressed
-    readable = heard.connection.koji_api_key is not None and not closed
+    readable = heard.rules.can_read and not closed
     if heard.force and not heard.given and readable:
         return _reading(sync, "waiting_for_koji", heard)
     if sync.force and sync.stage is Stage.READ and not heard.read and not heard.given and readable:
         return sync  # what the read says will be decided over
     decision = decide(
         sync.facts,
-        heard.connection,
+        heard.rules,
         was_read=heard.read,
         given=sync.given,
         backfill=sync.backfill,
@@ -164,7 +150,7 @@ def _is_frozen(sync: Sync) -> bool:
 
 
 def _pending(sync: Sync, decision: Decision, heard: Observation) -> Sync:
-    if sync.status is SyncStatus.SYNCED and heard.connection.koji_api_key is None:
+    if sync.status is SyncStatus.SYNCED and not heard.rules.can_read:
         return sync._replace(stage=None, due=None, force=False)
     if _is_frozen(sync) and heard.again:
         return _resent(sync, heard)
@@ -175,7 +161,7 @@ def _pending(sync: Sync, decision: Decision, heard: Observation) -> Sync:
 
 def _reading(sync: Sync, reason: str | None, heard: Observation) -> Sync:
     accepted = sync.status is SyncStatus.SYNCED
-    configured = heard.connection.koji_api_key is not None
+    configured = heard.rules.can_read
     waiting = reason if configured else "not_configured"
     return sync._replace(
         status=SyncStatus.SYNCED if accepted else SyncStatus.PENDING,
@@ -216,7 +202,7 @@ def _resent(sync: Sync, heard: Observation) -> Sync:
     accepted = sync.status is SyncStatus.SYNCED
     return sync._replace(
         status=SyncStatus.SYNCED if accepted else SyncStatus.PENDING,
-        reason=None if accepted else _not_configured(heard.connection),
+        reason=None if accepted else _not_configured(heard.rules),
         stage=Stage.SEND,
         due=heard.at,
         tries=0,
@@ -233,13 +219,13 @@ def _sent_anew(sync: Sync, decision: Decision, heard: Observation, hash_user: Ha
         sync.facts,
         user_id=decision.user_id,
         completed_at=completed_at,
-        koji_project_id=heard.connection.koji_project_id,
+        koji_project_id=heard.rules.project_id,
         backfill=sync.backfill,
     )
     held = sync.backfill and sync.run_id is not None and not sync.force
     return sync._replace(
         status=SyncStatus.SYNCED if accepted else SyncStatus.PENDING,
-        reason=None if accepted else _not_configured(heard.connection),
+        reason=None if accepted else _not_configured(heard.rules),
         stage=Stage.HOLD if held else Stage.SEND,
         due=heard.at,
         completed_at=completed_at,
@@ -252,11 +238,11 @@ def _sent_anew(sync: Sync, decision: Decision, heard: Observation, hash_user: Ha
     )
 
 
-def _not_configured(connection: Connection) -> str | None:
-    return None if connection.amplitude_api_key else "not_configured"
+def _not_configured(rules: SyncRules) -> str | None:
+    return None if rules.can_send else "not_configured"
 
 
-def replay(sync: Sync, connection: Connection, now: int, hash_user: HashUser, *, force: bool) -> Sync:
+def replay(sync: Sync, rules: SyncRules, now: int, hash_user: HashUser, *, force: bool) -> Sync:
     """Return the state of a sync that somebody wants done again.
 
     Refused ones go out as they were, unless there is a reason to skip them by now; those never sent are
@@ -264,10 +250,10 @@ def replay(sync: Sync, connection: Connection, now: int, hash_user: HashUser, *,
     twice once Amplitude has forgotten the first.
     """
     heard = Observation(
-        connection=connection,
+        rules=rules,
         interview=sync.facts or Interview(sync.interview_id),
         at=now,
-        given=sync.given and not (force and connection.koji_api_key),
+        given=sync.given and not (force and rules.can_read),
         force=force,
         again=True,
     )

@@ -11,8 +11,9 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from connector.context import Context, InboundWebhook
+from connector.context import Context
 from connector.domain.results.koji_fields import Envelope, read_envelope
+from connector.domain.results.sync import InboundWebhook
 from connector.errors import StoreUnavailable
 from connector.http.webhooks.receiver import Exchange, Headers
 from connector.http.webhooks.rejections import Refusals

@@ -10,7 +10,8 @@ from typing import Any
 
 import structlog
 
-from connector.context import Clock, Ledger
+from connector.clock import Clock
+from connector.context import Ledger
 from connector.errors import StoreUnavailable
 from connector.security.webhook_signature import SignatureRefused
 

@@ -9,8 +9,9 @@ from typing import Any
 import structlog
 
 from connector.context import Context
-from connector.domain.launches.eligibility import SkipReason, member
+from connector.domain.launches.eligibility import SkipReason
 from connector.domain.launches.launch import InvitationState
+from connector.domain.people.same_person import member
 from connector.errors import Conflict, ConnectorError, InvalidInput
 from connector.http.middleware import described
 from connector.integrations.census.batch import CensusBatch, done, not_done

@@ -6,12 +6,12 @@ import json
 
 from sqlalchemy import Connection, insert, select
 
-from connector.context import AuditEntry, AuditFilter
+from connector.domain.access import AuditEntry, AuditFilter
 from connector.ledger.db.bulk import storable
 from connector.ledger.db.schema import audit, audit_outcome
 
 
-def begin(connection: Connection, entry: AuditEntry) -> int:
+def begin(c: Connection, entry: AuditEntry) -> int:
     """Store that an operation begins; return the number of its entry."""
     values = {
         "connection": entry.connection,
@@ -22,16 +22,16 @@ def begin(connection: Connection, entry: AuditEntry) -> int:
         "effect": entry.effect,
         "touched": storable(json.dumps(entry.touched)),
     }
-    return int(connection.execute(insert(audit).values(values).returning(audit.c.id)).scalar_one())
+    return int(c.execute(insert(audit).values(values).returning(audit.c.id)).scalar_one())
 
 
-def end(connection: Connection, number: int, outcome: str, touched: dict[str, str], now: int) -> None:
+def end(c: Connection, number: int, outcome: str, touched: dict[str, str], now: int) -> None:
     """Store how an operation ended, and what it made."""
     row = {"audit_id": number, "at": now, "outcome": outcome, "touched": storable(json.dumps(touched))}
-    connection.execute(insert(audit_outcome).values(row))
+    c.execute(insert(audit_outcome).values(row))
 
 
-def listed(connection: Connection, name: str, where: AuditFilter, limit: int) -> list[AuditEntry]:
+def listed(c: Connection, connection: str, where: AuditFilter, limit: int) -> list[AuditEntry]:
     """Return entries of a connection, newest first."""
     query = (
         select(
@@ -41,7 +41,7 @@ def listed(connection: Connection, name: str, where: AuditFilter, limit: int) ->
             audit_outcome.c.touched.label("made"),
         )
         .outerjoin(audit_outcome, audit_outcome.c.audit_id == audit.c.id)
-        .where(audit.c.connection == name)
+        .where(audit.c.connection == connection)
     )
     for column, value in (
         (audit.c.token, where.token),
@@ -69,5 +69,5 @@ def listed(connection: Connection, name: str, where: AuditFilter, limit: int) ->
             ended_at=row.ended_at,
             outcome=row.outcome,
         )
-        for row in connection.execute(query.order_by(audit.c.id.desc()).limit(limit))
+        for row in c.execute(query.order_by(audit.c.id.desc()).limit(limit))
     ]

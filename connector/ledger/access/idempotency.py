@@ -6,7 +6,7 @@ import secrets
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, select, text, update
 
-from connector.context import Claim
+from connector.domain.access import Claim
 from connector.ledger.db.bulk import storable
 from connector.ledger.db.dialect import TryAgainError
 from connector.ledger.db.schema import answer
@@ -19,10 +19,10 @@ _INSERT = text(
 )
 
 
-def claim(connection: Connection, scope: str, key: str, digest: str, now: int) -> Claim:
+def claim(c: Connection, scope: str, key: str, digest: str, now: int) -> Claim:
     """Claim a key for 60 s, or tell its standing: stored, running, or another body."""
     mine = _of(scope, key)
-    connection.execute(delete(answer).where(mine, answer.c.created_at < now - _KEPT))
+    c.execute(delete(answer).where(mine, answer.c.created_at < now - _KEPT))
     token = secrets.token_hex(8)
     values = {
         "scope": storable(scope),
@@ -32,16 +32,16 @@ def claim(connection: Connection, scope: str, key: str, digest: str, now: int) -
         "until": now + _LEASE,
         "now": now,
     }
-    if connection.execute(_INSERT, values).rowcount:
+    if c.execute(_INSERT, values).rowcount:
         return Claim("new", token)
-    row = connection.execute(select(answer).where(mine)).first()
+    row = c.execute(select(answer).where(mine)).first()
     if row is None:
         raise TryAgainError  # given back by another process between the two statements
     if row.digest != digest:
         return Claim("mismatch")
     if row.status is not None:
         return Claim("stored", status=row.status, body=row.body)
-    taken = connection.execute(
+    taken = c.execute(
         update(answer)
         .where(mine, answer.c.status.is_(None), answer.c.until < now)
         .values(token=token, until=now + _LEASE)
@@ -49,28 +49,24 @@ def claim(connection: Connection, scope: str, key: str, digest: str, now: int) -
     return Claim("new", token) if taken.rowcount else Claim("running")
 
 
-def store(
-    connection: Connection, scope: str, key: str, token: str | None, status: int, body: str, now: int
-) -> None:
+def store(c: Connection, scope: str, key: str, token: str | None, status: int, body: str, now: int) -> None:
     """Store the answer of a claim that is still ours."""
-    connection.execute(
+    c.execute(
         update(answer)
         .where(_of(scope, key), answer.c.token == token, answer.c.status.is_(None))
         .values(status=status, body=storable(body), token=None, created_at=now)
     )
 
 
-def release(connection: Connection, scope: str, key: str, token: str | None) -> None:
+def release(c: Connection, scope: str, key: str, token: str | None) -> None:
     """Give a claim back unanswered, so that the next call starts anew."""
-    connection.execute(
-        delete(answer).where(_of(scope, key), answer.c.token == token, answer.c.status.is_(None))
-    )
+    c.execute(delete(answer).where(_of(scope, key), answer.c.token == token, answer.c.status.is_(None)))
 
 
 def _of(scope: str, key: str) -> ColumnElement[bool]:
     return and_(answer.c.scope == storable(scope), answer.c.key == storable(key))
 
 
-def prune(connection: Connection, now: int) -> None:
+def prune(c: Connection, now: int) -> None:
     """Forget answers that are older than the promise."""
-    connection.execute(delete(answer).where(answer.c.created_at < now - _KEPT))
+    c.execute(delete(answer).where(answer.c.created_at < now - _KEPT))

@@ -71,10 +71,10 @@ class _Piece:
         self._key, self._sealed, self._after, self._sealer = key, sealed, after, sealer
         self._change = change
 
-    def __call__(self, connection: Connection) -> tuple[Tally, str | None]:
+    def __call__(self, c: Connection) -> tuple[Tally, str | None]:
         """Return what was found, and the last key unless there is no more."""
         key, sealed = self._key, self._sealed
-        rows = connection.execute(
+        rows = c.execute(
             select(key, sealed).where(sealed.is_not(None), key > self._after).order_by(key).limit(PIECE)
         ).all()
         tally = Tally(values=len(rows))
@@ -90,7 +90,5 @@ class _Piece:
             if self._change:
                 # only what was read: the row may have changed meanwhile (PostgreSQL)
                 again = self._sealer.seal(plain).decode("ascii")
-                connection.execute(
-                    update(key.table).where(key == name, sealed == value).values({sealed.name: again})
-                )
+                c.execute(update(key.table).where(key == name, sealed == value).values({sealed.name: again}))
         return tally, rows[-1][0] if len(rows) == PIECE else None

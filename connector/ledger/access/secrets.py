@@ -15,11 +15,11 @@ Open = Callable[[bytes], bytes]
 _INSERT = text("INSERT INTO secret (name, sealed) VALUES (:name, :sealed) ON CONFLICT (name) DO NOTHING")
 
 
-def obtain(connection: Connection, name: str, seal: Seal, unseal: Open) -> bytes:
+def obtain(c: Connection, name: str, seal: Seal, unseal: Open) -> bytes:
     """Return the key of that name, made now if there is none. Raises what `unseal` raises."""
     sealed = seal(secrets.token_bytes(32)).decode("ascii")
-    connection.execute(_INSERT, {"name": name, "sealed": sealed})
-    stored: str = connection.execute(select(secret.c.sealed).where(secret.c.name == name)).scalar_one()
+    c.execute(_INSERT, {"name": name, "sealed": sealed})
+    stored: str = c.execute(select(secret.c.sealed).where(secret.c.name == name)).scalar_one()
     return unseal(stored.encode("ascii"))
 
 

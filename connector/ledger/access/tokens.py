@@ -8,13 +8,13 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from connector.context import Token
+from connector.domain.access import Token
 from connector.ledger.db.schema import token
 
 _BY_DIGEST = select(token).where(token.c.sha256 == bindparam("sha256"))
 
 
-def create(connection: Connection, made: Token) -> bool:
+def create(c: Connection, made: Token) -> bool:
     """Store a token; False when its name was ever used."""
     names = made.connections
     row = insert(token).values(
@@ -26,30 +26,28 @@ def create(connection: Connection, made: Token) -> bool:
         revoked_at=made.revoked_at,
     )
     try:
-        with connection.begin_nested():
-            connection.execute(row)
+        with c.begin_nested():
+            c.execute(row)
     except IntegrityError:
         return False
     return True
 
 
-def by_digest(connection: Connection, sha256: str) -> Token | None:
+def by_digest(c: Connection, sha256: str) -> Token | None:
     """Return the token of a digest, revoked or not."""
-    row = connection.execute(_BY_DIGEST, {"sha256": sha256}).first()
+    row = c.execute(_BY_DIGEST, {"sha256": sha256}).first()
     return None if row is None else _load(row)
 
 
-def listed(connection: Connection) -> list[Token]:
+def listed(c: Connection) -> list[Token]:
     """Return all tokens by name."""
-    return [_load(row) for row in connection.execute(select(token).order_by(token.c.name))]
+    return [_load(row) for row in c.execute(select(token).order_by(token.c.name))]
 
 
-def revoke(connection: Connection, name: str, now: int) -> bool:
+def revoke(c: Connection, name: str, now: int) -> bool:
     """End a token; a revoked one keeps its time. False when there is none of that name."""
-    connection.execute(
-        update(token).where(token.c.name == name, token.c.revoked_at.is_(None)).values(revoked_at=now)
-    )
-    return connection.execute(select(token.c.name).where(token.c.name == name)).first() is not None
+    c.execute(update(token).where(token.c.name == name, token.c.revoked_at.is_(None)).values(revoked_at=now))
+    return c.execute(select(token.c.name).where(token.c.name == name)).first() is not None
 
 
 def _load(row: Any) -> Token:

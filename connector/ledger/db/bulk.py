@@ -56,22 +56,22 @@ class BulkStatement:
         self._sizes = [1 << power for power in reversed(range(at_once.bit_length()))]
         self._sqlite: dict[int, str] = {}
 
-    def execute(self, connection: Connection, values: Sequence[Row]) -> int:
+    def execute(self, c: Connection, values: Sequence[Row]) -> int:
         """Run it over `values`, rows in the order of the columns; return how many rows it changed."""
-        if connection.dialect.name == "sqlite":
-            return sum(cursor.rowcount for cursor in self._on_sqlite(connection, values))
-        return connection.exec_driver_sql(self._postgres, {"rows": _json(values)}).rowcount
+        if c.dialect.name == "sqlite":
+            return sum(cursor.rowcount for cursor in self._on_sqlite(c, values))
+        return c.exec_driver_sql(self._postgres, {"rows": _json(values)}).rowcount
 
-    def fetch(self, connection: Connection, values: Sequence[Row]) -> list[Row]:
+    def fetch(self, c: Connection, values: Sequence[Row]) -> list[Row]:
         """Run a query over `values`; return rows in the order of `returns`."""
-        if connection.dialect.name == "sqlite":
-            cursors = self._on_sqlite(connection, values)
+        if c.dialect.name == "sqlite":
+            cursors = self._on_sqlite(c, values)
             return [row for cursor in cursors for row in loads(cursor.fetchone()[0])]
-        return list(connection.exec_driver_sql(self._postgres, {"rows": _json(values)}))
+        return list(c.exec_driver_sql(self._postgres, {"rows": _json(values)}))
 
-    def _on_sqlite(self, connection: Connection, values: Sequence[Row]) -> Iterator[sqlite3.Cursor]:
+    def _on_sqlite(self, c: Connection, values: Sequence[Row]) -> Iterator[sqlite3.Cursor]:
         """Run it on the driver: a batch is several statements, and SQLAlchemy's care for each costs more."""
-        execute = cast("sqlite3.Connection", connection.connection.driver_connection).execute
+        execute = cast("sqlite3.Connection", c.connection.driver_connection).execute
         start = 0
         for size in self._sizes:
             while len(values) - start >= size:
@@ -80,7 +80,7 @@ class BulkStatement:
                     yield execute(self._of_size(size), _bindable(flat))
                 except sqlite3.Error as error:
                     raise DBAPIError.instance(
-                        None, None, error, sqlite3.Error, hide_parameters=True, dialect=connection.dialect
+                        None, None, error, sqlite3.Error, hide_parameters=True, dialect=c.dialect
                     ) from error
                 start += size
 
@@ -94,14 +94,12 @@ class BulkStatement:
         return self._sqlite[size]
 
 
-def fetch(connection: Connection, query: Select[Any]) -> list[Row]:
+def fetch(c: Connection, query: Select[Any]) -> list[Row]:
     """Return the rows of a query, in its order."""
-    if connection.dialect.name != "sqlite":
-        return list(connection.execute(query))
+    if c.dialect.name != "sqlite":
+        return list(c.execute(query))
     rows = query.subquery()
-    return list(
-        loads(connection.execute(select(func.json_group_array(func.json_array(*rows.c)))).scalar_one())
-    )
+    return list(loads(c.execute(select(func.json_group_array(func.json_array(*rows.c)))).scalar_one()))
 
 
 def storable(value: Any) -> Any:

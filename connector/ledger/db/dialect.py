@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     DataError,
@@ -116,9 +116,9 @@ def _sqlite(
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
+    def _begin(c: Connection) -> None:
         if begin is not None:
-            connection.exec_driver_sql(begin)
+            c.exec_driver_sql(begin)
 
     return engine
 
@@ -153,56 +153,33 @@ def create_sqlite_file(database_url: str) -> None:
     path.touch(mode=0o600)
 
 
-def lock_for_migration(connection: Connection) -> None:
+def lock_for_migration(c: Connection) -> None:
     """Keep every other process out until the transaction ends (SQLite has one writer anyway)."""
-    if connection.dialect.name == "postgresql":
+    if c.dialect.name == "postgresql":
         # others may wait for as long as the upgrade takes
-        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+        c.exec_driver_sql("SET LOCAL lock_timeout = 0")
+        c.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
 
 
-def lock_people(connection: Connection) -> None:
+def lock_people(c: Connection) -> None:
     """Let nobody else decide who is whom until the transaction ends (SQLite has one writer anyway)."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_PEOPLE_LOCK})")
+    if c.dialect.name == "postgresql":
+        c.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_PEOPLE_LOCK})")
 
 
-def lock_suppressions(connection: Connection) -> None:
+def lock_suppressions(c: Connection) -> None:
     """Let nobody decide over an interview until this transaction, in which somebody is forgotten, ends."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SUPPRESSION_LOCK})")
+    if c.dialect.name == "postgresql":
+        c.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SUPPRESSION_LOCK})")
 
 
-def share_suppressions(connection: Connection) -> None:
+def share_suppressions(c: Connection) -> None:
     """Let nobody be forgotten until this transaction ends (SQLite has one writer anyway)."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock_shared({_SUPPRESSION_LOCK})")
+    if c.dialect.name == "postgresql":
+        c.exec_driver_sql(f"SELECT pg_advisory_xact_lock_shared({_SUPPRESSION_LOCK})")
 
 
-def append_only(table: Table) -> None:
-    """Let the database itself refuse to change or remove a row of a table, from the moment it is made."""
-    name = table.name
-
-    @event.listens_for(table, "after_create")
-    def _protect(_table: Table, connection: Connection, **_: object) -> None:
-        if connection.dialect.name == "sqlite":
-            for change in ("UPDATE", "DELETE"):
-                connection.exec_driver_sql(
-                    f"CREATE TRIGGER {name}_no_{change.lower()} BEFORE {change} ON {name} "
-                    f"BEGIN SELECT RAISE(ABORT, '{name} is append-only'); END"
-                )
-            return
-        connection.exec_driver_sql(
-            f"CREATE OR REPLACE FUNCTION {name}_refuse() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$$ BEGIN RAISE EXCEPTION '{name} is append-only'; END $$"
-        )
-        connection.exec_driver_sql(
-            f"CREATE TRIGGER {name}_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON {name} "
-            f"FOR EACH STATEMENT EXECUTE FUNCTION {name}_refuse()"
-        )
-
-
-def back_up(database_url: str, version: int) -> None:
+def back_up(database_url: str, version: str) -> None:
     """Copy a SQLite file beside itself before its schema changes; PostgreSQL is backed up by its owner."""
     if not is_sqlite(database_url):
         return
@@ -218,8 +195,8 @@ def empty_log(database_url: str) -> bool:
     if not is_sqlite(database_url):
         return True
     try:
-        with closing(sqlite3.connect(sqlite_path(database_url), timeout=1)) as connection:
-            busy: int = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        with closing(sqlite3.connect(sqlite_path(database_url), timeout=1)) as c:
+            busy: int = c.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
             return not busy
     except sqlite3.OperationalError:
         return False

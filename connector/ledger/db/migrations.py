@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Connection, func, insert, inspect, select
+from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from connector.errors import SettingsError
@@ -16,27 +16,37 @@ from connector.ledger.db.dialect import (
     lock_for_migration,
     writer_engine,
 )
-from connector.ledger.db.schema import (
-    UPGRADES,
-    Upgrade,
-    metadata,
-    schema_version,
-)
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+REVISIONS: Final = Path(__file__).with_name("revisions")
 
 
-def migrate(database_url: str, upgrades: Sequence[Upgrade] = UPGRADES) -> None:
+def newest_revision(revisions: Path = REVISIONS) -> str:
+    """Return the revision of the schema that this version knows, such as "0001"."""
+    return max(_known(revisions))
+
+
+def migrate(database_url: str, revisions: Path = REVISIONS) -> None:
     """Create or upgrade the tables; of several processes one does it, the others wait.
 
-    Raises `SettingsError` when the database cannot be used, or is newer than this program.
+    Raises `SettingsError` when the database cannot be used, or has a schema that this program does not know.
     """
     try:
         if is_sqlite(database_url):
             create_sqlite_file(database_url)
         engine = writer_engine(database_url)
         try:
-            with engine.begin() as connection:
-                lock_for_migration(connection)
-                _upgrade(connection, database_url, upgrades)
+            with engine.begin() as c:
+                lock_for_migration(c)
+                stored, newest = _stored_revision(c, revisions), newest_revision(revisions)
+                if stored != newest:
+                    if stored:
+                        back_up(database_url, newest)
+                    from alembic import command  # noqa: PLC0415 - an up-to-date database does not need it
+
+                    command.upgrade(alembic_config(c, revisions), "head")
         finally:
             engine.dispose()
     except OSError as error:
@@ -45,28 +55,36 @@ def migrate(database_url: str, upgrades: Sequence[Upgrade] = UPGRADES) -> None:
         raise SettingsError(f"DATABASE_URL: the database cannot be opened: {_first_line(error)}") from None
 
 
-def _upgrade(connection: Connection, database_url: str, upgrades: Sequence[Upgrade]) -> None:
-    known = 1 + len(upgrades)
-    version = _version(connection)
-    if version > known:
+def alembic_config(c: Connection, revisions: Path = REVISIONS) -> Config:
+    """Return what Alembic's commands need to work on a connection, whose transaction its caller ends."""
+    from alembic.config import Config  # noqa: PLC0415 - an up-to-date database does not need it
+
+    config = Config(attributes={"connection": c})
+    config.set_main_option("script_location", str(revisions).replace("%", "%%"))
+    return config
+
+
+def _known(revisions: Path) -> set[str]:
+    """Return the numbers of revisions, which their files begin with: reading those needs no Alembic."""
+    return {path.name.partition("_")[0] for path in (revisions / "versions").glob("[0-9]*.py")}
+
+
+def _stored_revision(c: Connection, revisions: Path) -> str | None:
+    """Return the revision of a database, None for an empty one. Raises `SettingsError` for an unknown one."""
+    if not inspect(c).has_table("alembic_version"):
+        if inspect(c).has_table("schema_version"):
+            raise SettingsError(
+                "DATABASE_URL: the database was made by a version in development and cannot be upgraded; "
+                "move it away, or set another DATABASE_URL"
+            )
+        return None
+    stored: str | None = c.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    if stored and stored not in _known(revisions):
         raise SettingsError(
-            f"DATABASE_URL: the database has schema version {version}, this program knows {known}; "
-            "upgrade koji-amplitude"
+            f"DATABASE_URL: the database has schema {stored}, which is newer than this program's "
+            f"{newest_revision(revisions)}; upgrade koji-amplitude"
         )
-    if version == known:
-        return
-    if version:
-        back_up(database_url, known)
-        for upgrade in upgrades[version - 1 :]:
-            upgrade(connection)
-    metadata.create_all(connection)
-    connection.execute(insert(schema_version).values(version=known, applied_at=time.time_ns() // 1_000_000))
-
-
-def _version(connection: Connection) -> int:
-    if not inspect(connection).has_table(schema_version.name):
-        return 0
-    return int(connection.execute(select(func.coalesce(func.max(schema_version.c.version), 0))).scalar_one())
+    return stored
 
 
 def _first_line(error: SQLAlchemyError) -> str:

@@ -56,8 +56,8 @@ class Reader:
         return await self.run(query)
 
     def _connected(self, query: Callable[[Connection], T]) -> T:
-        with self._engine.connect() as connection:
-            return query(connection)
+        with self._engine.connect() as c:
+            return query(c)
 
     def close(self) -> None:
         """Finish what is being read, then let go of the database."""

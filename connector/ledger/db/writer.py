@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from connector.context import InboundWebhook
+from connector.domain.results.sync import InboundWebhook
 from connector.errors import StoreUnavailable
 from connector.ledger.db.dialect import TryAgainError, is_store_failure, may_try_again
 from connector.ledger.results import inbox
@@ -148,10 +148,10 @@ class Writer:
         return _told(error)
 
     def _transaction(self, works: list[Work]) -> list[Any]:
-        with self._engine.begin() as connection:
+        with self._engine.begin() as c:
             deliveries = [work for work in works if isinstance(work, InboundWebhook)]
-            stored = iter(inbox.accept(connection, deliveries) if deliveries else ())
-            return [next(stored) if isinstance(work, InboundWebhook) else work(connection) for work in works]
+            stored = iter(inbox.accept(c, deliveries) if deliveries else ())
+            return [next(stored) if isinstance(work, InboundWebhook) else work(c) for work in works]
 
     def _answer(self, works: list[Work], futures: list[asyncio.Future[Any]], results: list[Any]) -> None:
         for work, future, result in zip(works, futures, results, strict=True):

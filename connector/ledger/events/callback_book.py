@@ -6,8 +6,8 @@ from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert_postgres
 from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
 
-from connector.context import Lease
 from connector.domain.events.callback import Callback
+from connector.domain.lease import Lease
 from connector.ledger.access.secrets import Open, Seal
 from connector.ledger.db.repository import Store
 from connector.ledger.db.schema import callback

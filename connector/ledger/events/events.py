@@ -79,24 +79,24 @@ def of_sync(
     return [Happened(kind, connection, at, interview_id, {"reason": reason})]
 
 
-def to_the_day(connection: Connection, keys: Sequence[tuple[str, str]]) -> None:
+def to_the_day(c: Connection, keys: Sequence[tuple[str, str]]) -> None:
     """Keep of when something happened to interviews that are nobody's only the day, in deliveries too."""
     if not keys:
         return
-    _ROUND.execute(connection, keys)
-    _ROUND_DELIVERIES.execute(connection, keys)
+    _ROUND.execute(c, keys)
+    _ROUND_DELIVERIES.execute(c, keys)
 
 
-def prune(connection: Connection, before: int, limit: int) -> int:
+def prune(c: Connection, before: int, limit: int) -> int:
     """Delete events older than `before`, with their deliveries unless one waits; return how many."""
     waits = exists().where(hook_delivery.c.event_number == event.c.number, hook_delivery.c.due.is_not(None))
     oldest = select(event.c.number).where(event.c.at < before, ~waits).order_by(event.c.number).limit(limit)
-    numbers = connection.execute(oldest).scalars().all()
-    connection.execute(delete(hook_delivery).where(hook_delivery.c.event_number.in_(numbers)))
-    return connection.execute(delete(event).where(event.c.number.in_(numbers))).rowcount
+    numbers = c.execute(oldest).scalars().all()
+    c.execute(delete(hook_delivery).where(hook_delivery.c.event_number.in_(numbers)))
+    return c.execute(delete(event).where(event.c.number.in_(numbers))).rowcount
 
 
-def tell(connection: Connection, happened: Sequence[Happened]) -> None:
+def tell(c: Connection, happened: Sequence[Happened]) -> None:
     """Store events, and a delivery of each for whoever subscribed."""
     if not happened:
         return
@@ -105,7 +105,7 @@ def tell(connection: Connection, happened: Sequence[Happened]) -> None:
         (event_id, one.type.value, one.connection, one.at, one.subject, dumps(dict(one.told)))
         for event_id, one in zip(ids, happened, strict=True)
     ]
-    _INSERT.execute(connection, rows)
+    _INSERT.execute(c, rows)
     # on the driver: asked for every batch of webhooks
-    if connection.exec_driver_sql("SELECT 1 FROM hook LIMIT 1").first() is not None:
-        _DELIVER.execute(connection, [(event_id,) for event_id in ids])
+    if c.exec_driver_sql("SELECT 1 FROM hook LIMIT 1").first() is not None:
+        _DELIVER.execute(c, [(event_id,) for event_id in ids])

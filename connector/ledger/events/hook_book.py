@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, update
 
-from connector.context import Lease
 from connector.domain.events.event import (
     DeliveryOutcome,
     Event,
@@ -15,6 +14,7 @@ from connector.domain.events.event import (
     Hook,
     HookDelivery,
 )
+from connector.domain.lease import Lease
 from connector.ledger.access.secrets import Open, Seal
 from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.repository import Store

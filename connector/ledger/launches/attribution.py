@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, case, select, update
 
-from connector.context import Sync
 from connector.domain.launches.launch import Invitation, InvitationState, Invited
 from connector.domain.launches.start import SCHEDULE
+from connector.domain.results.sync import Sync
 from connector.ledger.db.bulk import storable
 from connector.ledger.db.schema import invitation, launch
 from connector.ledger.launches.launch_row import (
@@ -31,7 +31,7 @@ def is_ours(external_id: str | None) -> bool:
     return external_id is not None and _OURS.fullmatch(external_id) is not None
 
 
-def invited(connection: Connection, name: str, external_ids: Iterable[str]) -> dict[str, Invited]:
+def invited(c: Connection, connection: str, external_ids: Iterable[str]) -> dict[str, Invited]:
     """Return whom we invited under external ids, unless their names and addresses are gone with time."""
     ours = sorted(set(filter(is_ours, external_ids)))
     if not ours:
@@ -48,10 +48,10 @@ def invited(connection: Connection, name: str, external_ids: Iterable[str]) -> d
             is_gone(invitation.c.person).label("forgotten"),
         )
         .join(launch, launch.c.id == invitation.c.launch_id)
-        .where(invitation.c.id.in_(ours), invitation.c.connection == name)
+        .where(invitation.c.id.in_(ours), invitation.c.connection == connection)
     )
     found: dict[str, Invited] = {}
-    for row in connection.execute(query):
+    for row in c.execute(query):
         options = loads(row.options)
         whom = None if row.forgotten else row.user_id or row.email
         if whom or row.forgotten:
@@ -61,20 +61,20 @@ def invited(connection: Connection, name: str, external_ids: Iterable[str]) -> d
     return found
 
 
-def bind(connection: Connection, syncs: Sequence[Sync]) -> None:
+def bind(c: Connection, syncs: Sequence[Sync]) -> None:
     """Let interviews that came back with our external id belong to their invitations, whatever their ids."""
     for sync in syncs:
         facts = sync.facts
         if facts is None or facts.invitee is None or facts.external_id is None:
             continue
-        _bind(connection, sync, facts.external_id, over=facts.over)
+        _bind(c, sync, facts.external_id, over=facts.over)
 
 
-def _bind(connection: Connection, sync: Sync, external_id: str, *, over: bool) -> None:
+def _bind(c: Connection, sync: Sync, external_id: str, *, over: bool) -> None:
     query = select_invitations().where(
         invitation.c.id == external_id, invitation.c.connection == sync.connection
     )
-    row = connection.execute(query.with_for_update()).first()
+    row = c.execute(query.with_for_update()).first()
     if row is None:
         return
     was = load_invitation(row)
@@ -96,23 +96,25 @@ def _bind(connection: Connection, sync: Sync, external_id: str, *, over: bool) -
         values["session_token"] = None  # that of the interview which was started and never held
     if over or "session_token" in values:
         values["complete_due"] = None
-    connection.execute(update(invitation).where(invitation.c.id == external_id).values(**values))
-    move(connection, was.launch_id, was.state, state)
-    finish(connection, was.launch_id, now)
+    c.execute(update(invitation).where(invitation.c.id == external_id).values(**values))
+    move(c, was.launch_id, was.state, state)
+    finish(c, was.launch_id, now)
 
 
-def unbind(connection: Connection, keys: Sequence[tuple[str, str]]) -> int:
+def unbind(c: Connection, keys: Sequence[tuple[str, str]]) -> int:
     """Erase what links interviews that are nobody's to invitations; times stay to the day. Return how many.
 
     An interview's id may itself tell when it was made. When somebody may be asked again is never sooner. One
     that was completed is started again, as all others look of whom nothing is known.
     """
     unbound = 0
-    for name, interview_id in keys:
-        mine = and_(invitation.c.connection == name, invitation.c.interview_id == storable(interview_id))
-        for row in connection.execute(select(invitation.c.launch_id, invitation.c.state).where(mine)).all():
+    for connection, interview_id in keys:
+        mine = and_(
+            invitation.c.connection == connection, invitation.c.interview_id == storable(interview_id)
+        )
+        for row in c.execute(select(invitation.c.launch_id, invitation.c.state).where(mine)).all():
             if row.state == InvitationState.COMPLETED:
-                move(connection, row.launch_id, row.state, InvitationState.STARTED)
+                move(c, row.launch_id, row.state, InvitationState.STARTED)
         after = invitation.c.taken_at + _DAY - 1
         # there is nothing left to read, only to expire
         unread = invitation.c.started_at - invitation.c.started_at % _DAY + SCHEDULE[-1]
@@ -125,27 +127,27 @@ def unbind(connection: Connection, keys: Sequence[tuple[str, str]]) -> int:
         }
         gone = dict.fromkeys(("interview_id", "link", "session_token", "complete_due", "sending_since"))
         values = {**gone, **times, "state": state, "due": still, "polls": 0, "taken_at": after - after % _DAY}
-        unbound += connection.execute(update(invitation).where(mine).values(**values)).rowcount
+        unbound += c.execute(update(invitation).where(mine).values(**values)).rowcount
     return unbound
 
 
-def find_many(connection: Connection, invitation_ids: Sequence[str]) -> dict[str, Invitation]:
+def find_many(c: Connection, invitation_ids: Sequence[str]) -> dict[str, Invitation]:
     """Return those invitations that are there, by id."""
     query = select_invitations().where(invitation.c.id.in_([storable(one) for one in invitation_ids]))
-    return {one.id: one for one in map(load_invitation, connection.execute(query))}
+    return {one.id: one for one in map(load_invitation, c.execute(query))}
 
 
-def of_interview(connection: Connection, name: str, interview_id: str) -> Invitation | None:
+def of_interview(c: Connection, connection: str, interview_id: str) -> Invitation | None:
     """Return the invitation whose interview this is."""
     query = select_invitations().where(
-        invitation.c.connection == name, invitation.c.interview_id == storable(interview_id)
+        invitation.c.connection == connection, invitation.c.interview_id == storable(interview_id)
     )
-    row = connection.execute(query.limit(1)).first()
+    row = c.execute(query.limit(1)).first()
     return None if row is None else load_invitation(row)
 
 
-def of_person(connection: Connection, persons: Sequence[int]) -> Invitation | None:
+def of_person(c: Connection, persons: Sequence[int]) -> Invitation | None:
     """Return the newest invitation that takes one of these persons."""
     query = select_invitations().where(invitation.c.person.in_(persons), invitation.c.taken_at.is_not(None))
-    row = connection.execute(query.order_by(invitation.c.taken_at.desc()).limit(1)).first()
+    row = c.execute(query.order_by(invitation.c.taken_at.desc()).limit(1)).first()
     return None if row is None else load_invitation(row)

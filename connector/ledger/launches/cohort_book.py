@@ -7,11 +7,11 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from connector.context import Lease
 from connector.domain.launches.cohort_message import CohortMessage
-from connector.domain.launches.eligibility import Choice, Member, SkipReason
+from connector.domain.launches.eligibility import Choice, SkipReason
 from connector.domain.launches.launch import LaunchOptions
-from connector.launch_ports import KeyedMember
+from connector.domain.lease import Lease
+from connector.domain.people.same_person import KeyedMember, Member
 from connector.ledger.access.secrets import keyed_hash
 from connector.ledger.db.repository import Store, Work
 from connector.ledger.launches import cohort_inbox, cohort_members
@@ -83,8 +83,8 @@ class CohortBook:
         return await self._fenced(lease, lambda c: cohort_members.activate(c, message, now, limit))
 
     async def _fenced(self, lease: Lease, work: Work[T]) -> T:
-        def fenced(connection: Connection) -> T:
-            leases.fence(connection, lease)
-            return work(connection)
+        def fenced(c: Connection) -> T:
+            leases.fence(c, lease)
+            return work(c)
 
         return await self._store.write(fenced)

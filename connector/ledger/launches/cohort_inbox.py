@@ -10,8 +10,8 @@ from sqlalchemy import Connection, case, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from connector.domain.launches.cohort_message import CohortMessage
-from connector.domain.launches.eligibility import Member
 from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus
+from connector.domain.people.same_person import Member
 from connector.ledger.db.bulk import BulkStatement, storable
 from connector.ledger.db.schema import (
     cohort_message,
@@ -39,78 +39,78 @@ _TELL = BulkStatement(
 )
 
 
-def accept(connection: Connection, message: CohortMessage, pieces: Sequence[str]) -> bool:
+def accept(c: Connection, message: CohortMessage, pieces: Sequence[str]) -> bool:
     """Store a message with its people; tell whether it is new."""
     values = {name: storable(value) for name, value in message._asdict().items() if name != "id"}
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    dialect = sqlite if c.dialect.name == "sqlite" else postgresql
     once = dialect.insert(cohort_message).values(**values)
     made = once.on_conflict_do_nothing(index_elements=["connection", "message_id"])
-    number = connection.execute(made.returning(cohort_message.c.id)).scalar()
+    number = c.execute(made.returning(cohort_message.c.id)).scalar()
     if number is None:
         return False
     rows = [{"message": number, "position": at, "members": piece} for at, piece in enumerate(pieces)]
     if rows:
-        connection.execute(insert(cohort_piece), rows)
+        c.execute(insert(cohort_piece), rows)
     return True
 
 
-def latest(connection: Connection, name: str) -> int | None:
+def latest(c: Connection, connection: str) -> int | None:
     """Return when the last message of a connection came."""
-    newest = select(cohort_message.c.received_at).where(cohort_message.c.connection == name)
+    newest = select(cohort_message.c.received_at).where(cohort_message.c.connection == connection)
     query = newest.order_by(cohort_message.c.received_at.desc()).limit(1)
-    at: int | None = connection.execute(query).scalar()
+    at: int | None = c.execute(query).scalar()
     return at
 
 
-def next_open(connection: Connection, names: Sequence[str]) -> CohortMessage | None:
+def next_open(c: Connection, connections: Sequence[str]) -> CohortMessage | None:
     """Return the message that was begun, else the one whose cohort was computed first."""
     begun = case((cohort_message.c.stage == "new", 1), else_=0)
-    query = select(*_COLUMNS).where(cohort_message.c.connection.in_(names), cohort_message.c.stage != _DONE)
+    query = select(*_COLUMNS).where(
+        cohort_message.c.connection.in_(connections), cohort_message.c.stage != _DONE
+    )
     ordered = query.order_by(begun, cohort_message.c.computed_at, cohort_message.c.id)
-    row = connection.execute(ordered.limit(1)).first()
+    row = c.execute(ordered.limit(1)).first()
     return None if row is None else CohortMessage._make(row)
 
 
-def piece(connection: Connection, message: CohortMessage) -> tuple[int, list[Member]] | None:
+def piece(c: Connection, message: CohortMessage) -> tuple[int, list[Member]] | None:
     """Return the next of a message's people."""
     query = select(cohort_piece.c.position, cohort_piece.c.members).where(
         cohort_piece.c.message == message.id
     )
-    row = connection.execute(query.order_by(cohort_piece.c.position).limit(1)).first()
+    row = c.execute(query.order_by(cohort_piece.c.position).limit(1)).first()
     return None if row is None else (row.position, [Member(*one) for one in loads(row.members)])
 
 
-def overtaken(connection: Connection, message: CohortMessage, keys: Iterable[int]) -> set[int]:
+def overtaken(c: Connection, message: CohortMessage, keys: Iterable[int]) -> set[int]:
     """Return the keys of whom a later computed message told already."""
     rows = [(key, message.cohort_id, message.computed_at) for key in sorted(set(keys))]
-    return {row[0] for row in _LATER.fetch(connection, rows)} if rows else set()
+    return {row[0] for row in _LATER.fetch(c, rows)} if rows else set()
 
 
-def end_piece(
-    connection: Connection, message: CohortMessage, position: int, keys: Iterable[int], now: int
-) -> None:
+def end_piece(c: Connection, message: CohortMessage, position: int, keys: Iterable[int], now: int) -> None:
     """Let go of people who were decided over; what stays is when which keys were told of."""
     rows = [(key, message.cohort_id, message.computed_at, now) for key in sorted(set(keys))]
     if rows:
-        _TELL.execute(connection, rows)
+        _TELL.execute(c, rows)
     mine = (cohort_piece.c.message == message.id) & (cohort_piece.c.position == position)
-    connection.execute(delete(cohort_piece).where(mine))
-    set_stage(connection, message, "deciding")
+    c.execute(delete(cohort_piece).where(mine))
+    set_stage(c, message, "deciding")
 
 
-def set_stage(connection: Connection, message: CohortMessage, stage: str, *, held: bool = False) -> None:
+def set_stage(c: Connection, message: CohortMessage, stage: str, *, held: bool = False) -> None:
     """Note how far a message is."""
     mine = update(cohort_message).where(cohort_message.c.id == message.id)
-    connection.execute(mine.values(stage=stage, held=held))
+    c.execute(mine.values(stage=stage, held=held))
 
 
-def done(connection: Connection, message: CohortMessage) -> None:
+def done(c: Connection, message: CohortMessage) -> None:
     """Keep of a message only that it came."""
-    connection.execute(delete(cohort_piece).where(cohort_piece.c.message == message.id))
-    set_stage(connection, message, _DONE)
+    c.execute(delete(cohort_piece).where(cohort_piece.c.message == message.id))
+    set_stage(c, message, _DONE)
 
 
-def standing(connection: Connection, message: CohortMessage) -> Launch | None:
+def standing(c: Connection, message: CohortMessage) -> Launch | None:
     """Return the newest standing launch of a message's cohort, kept for this transaction."""
     mine = (
         launch.c.standing
@@ -118,7 +118,7 @@ def standing(connection: Connection, message: CohortMessage) -> Launch | None:
         & (launch.c.cohort_id == message.cohort_id)
     )
     newest = select(launch).where(mine).order_by(launch.c.created_at.desc(), launch.c.id.desc()).limit(1)
-    row = connection.execute(newest.with_for_update()).first()
+    row = c.execute(newest.with_for_update()).first()
     return None if row is None else load_launch(row)
 
 
@@ -127,12 +127,12 @@ def stands(one: Launch | None) -> bool:
     return one is not None and one.status in _STANDS
 
 
-def obtain(connection: Connection, message: CohortMessage, options: LaunchOptions, now: int) -> Launch | None:
+def obtain(c: Connection, message: CohortMessage, options: LaunchOptions, now: int) -> Launch | None:
     """Return the cohort's standing launch, made when there is none; None when it was called off meanwhile.
 
     What came before somebody cancelled a launch was cancelled with it; what comes later begins another.
     """
-    one = standing(connection, message)
+    one = standing(c, message)
     if one is not None and not stands(one) and (one.finished_at or 0) >= message.received_at:
         return None
     if one is None or not stands(one):
@@ -148,26 +148,26 @@ def obtain(connection: Connection, message: CohortMessage, options: LaunchOption
             cohort_name=message.cohort_name,
             standing=True,
         )
-        connection.execute(insert(launch).values(**dump_launch(made)))
+        c.execute(insert(launch).values(**dump_launch(made)))
         return made
     name = message.cohort_name or one.cohort_name
     if (options, name) != (one.options, one.cohort_name):  # the settings changed, or the name
         one = replace(one, options=options, cohort_name=name)
         told = {key: dump_launch(one)[key] for key in ("options", "cohort_name")}
-        connection.execute(update(launch).where(launch.c.id == one.id).values(**told))
+        c.execute(update(launch).where(launch.c.id == one.id).values(**told))
     return one
 
 
-def prune(connection: Connection, before: int, limit: int) -> int:
+def prune(c: Connection, before: int, limit: int) -> int:
     """Remove messages that came before a time, and the keys that were told of before it; return how many."""
     old = select(cohort_message.c.id).where(cohort_message.c.received_at < before).limit(limit)
-    ids = connection.execute(old).scalars().all()
+    ids = c.execute(old).scalars().all()
     if ids:
-        connection.execute(delete(cohort_piece).where(cohort_piece.c.message.in_(ids)))
-        connection.execute(delete(cohort_message).where(cohort_message.c.id.in_(ids)))
+        c.execute(delete(cohort_piece).where(cohort_piece.c.message.in_(ids)))
+        c.execute(delete(cohort_message).where(cohort_message.c.id.in_(ids)))
     told = select(cohort_told.c.key).where(cohort_told.c.updated_at < before).limit(limit)
-    keys = connection.execute(told).scalars().all()
+    keys = c.execute(told).scalars().all()
     if keys:
         gone = delete(cohort_told).where(cohort_told.c.key.in_(keys), cohort_told.c.updated_at < before)
-        connection.execute(gone)
+        c.execute(gone)
     return len(ids) + len(keys)

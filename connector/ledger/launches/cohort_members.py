@@ -11,9 +11,9 @@ from sqlalchemy import Connection, func, select, update
 from connector.domain.events.event import EventType
 from connector.domain.launches.cohort_message import CohortMessage
 from connector.domain.launches.credits import day_of
-from connector.domain.launches.eligibility import ERASED_PERSON, Choice, SkipReason
+from connector.domain.launches.eligibility import Choice, SkipReason
 from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus
-from connector.launch_ports import KeyedMember
+from connector.domain.people.same_person import ERASED_PERSON, KeyedMember
 from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.dialect import lock_people
 from connector.ledger.db.schema import invitation, launch
@@ -38,7 +38,7 @@ _CALL_OFF = BulkStatement(
 
 
 def invite(
-    connection: Connection,
+    c: Connection,
     message: CohortMessage,
     position: int,
     choices: Sequence[Choice],
@@ -47,78 +47,78 @@ def invite(
     now: int,
 ) -> None:
     """Plan a piece's people into the cohort's standing launch, and let go of the piece."""
-    lock_people(connection)  # before the launch, as whoever forgets does
-    one = cohort_inbox.obtain(connection, message, options, now)
+    lock_people(c)  # before the launch, as whoever forgets does
+    one = cohort_inbox.obtain(c, message, options, now)
     if one is None:
-        cohort_inbox.done(connection, message)
+        cohort_inbox.done(c, message)
         return
-    store_choices(connection, one, choices, taught, now)
-    _end_piece(connection, message, position, [choice.keys for choice in choices], now)
+    store_choices(c, one, choices, taught, now)
+    _end_piece(c, message, position, [choice.keys for choice in choices], now)
 
 
 def dismiss(
-    connection: Connection, message: CohortMessage, position: int, keyed: Sequence[KeyedMember], now: int
+    c: Connection, message: CohortMessage, position: int, keyed: Sequence[KeyedMember], now: int
 ) -> bool:
     """Call off those of a piece whose start is not sent, and let go of the piece.
 
     Returns whether it named somebody who was forgotten.
     """
-    lock_people(connection)
-    behind = aliases.behind(connection, [key for _, keys in keyed for key in keys])
-    one = cohort_inbox.standing(connection, message)
+    lock_people(c)
+    behind = aliases.behind(c, [key for _, keys in keyed for key in keys])
+    one = cohort_inbox.standing(c, message)
     if one is not None and cohort_inbox.stands(one) and behind:
         rows = [(one.id, person, now) for person in sorted(set(behind.values()))]
-        move(connection, one.id, "waiting", "cancelled", _CALL_OFF.execute(connection, rows))
-        _need_no_approval(connection, one)
-    _end_piece(connection, message, position, [keys for _, keys in keyed], now)
+        move(c, one.id, "waiting", "cancelled", _CALL_OFF.execute(c, rows))
+        _need_no_approval(c, one)
+    _end_piece(c, message, position, [keys for _, keys in keyed], now)
     return ERASED_PERSON in behind.values()
 
 
 def _end_piece(
-    connection: Connection, message: CohortMessage, position: int, told: Sequence[tuple[int, ...]], now: int
+    c: Connection, message: CohortMessage, position: int, told: Sequence[tuple[int, ...]], now: int
 ) -> None:
     """Let go of a piece; nothing is kept of whoever was forgotten, or cannot be told apart."""
-    gone = aliases.forgotten(connection, [key for keys in told for key in keys])
+    gone = aliases.forgotten(c, [key for keys in told for key in keys])
     keys = [keys[0] for keys in told if keys and gone.isdisjoint(keys)]
-    cohort_inbox.end_piece(connection, message, position, keys, now)
+    cohort_inbox.end_piece(c, message, position, keys, now)
 
 
-def decided(connection: Connection, message: CohortMessage, approve_above: int, now: int) -> None:
+def decided(c: Connection, message: CohortMessage, approve_above: int, now: int) -> None:
     """End the decisions over a message: its people may wait for a start, or for approval.
 
     New people of the day are those whom a webhook invited, or is about to, without anybody's approval.
     """
-    one = cohort_inbox.standing(connection, message) if message.in_cohort else None
+    one = cohort_inbox.standing(c, message) if message.in_cohort else None
     if one is None or not cohort_inbox.stands(one) or not one.planned:
-        cohort_inbox.done(connection, message)
+        cohort_inbox.done(c, message)
         return
     counted = select(func.count()).where(
         invitation.c.connection == message.connection, invitation.c.counted_day == day_of(now)
     )
-    held = connection.execute(counted).scalar_one() + one.planned > approve_above
+    held = c.execute(counted).scalar_one() + one.planned > approve_above
     if held:
-        _pause(connection, one, now)
-    cohort_inbox.set_stage(connection, message, "activating", held=held)
+        _pause(c, one, now)
+    cohort_inbox.set_stage(c, message, "activating", held=held)
 
 
-def activate(connection: Connection, message: CohortMessage, now: int, limit: int) -> bool:
+def activate(c: Connection, message: CohortMessage, now: int, limit: int) -> bool:
     """Look once more at planned people: they wait for their start, or are skipped for what happened since.
 
     Whoever lets a launch go on approves those who wait then; those who come after them wait again.
     """
-    lock_people(connection)
-    one = cohort_inbox.standing(connection, message)
+    lock_people(c)
+    one = cohort_inbox.standing(c, message)
     if one is None or not cohort_inbox.stands(one):
-        cohort_inbox.done(connection, message)
+        cohort_inbox.done(c, message)
         return False
-    planned = connection.execute(
+    planned = c.execute(
         select(invitation.c.id, invitation.c.person)
         .where(invitation.c.launch_id == one.id, invitation.c.state == "planned")
         .order_by(invitation.c.position)
         .limit(limit)
     ).all()
     persons = sorted({row.person for row in planned})
-    taken, forgotten = taken_by(connection, persons), aliases.forgotten(connection, persons)
+    taken, forgotten = taken_by(c, persons), aliases.forgotten(c, persons)
     going: dict[int, str] = {}
     dropped: list[str] = []
     skipped: Counter[str] = Counter(one.skipped)
@@ -135,38 +135,38 @@ def activate(connection: Connection, message: CohortMessage, now: int, limit: in
             skipped[str(reason)] += 1
     day = None if message.held else day_of(now)
     if going:
-        _TAKE.execute(connection, [(number, now, day) for number in going.values()])
+        _TAKE.execute(c, [(number, now, day) for number in going.values()])
         if message.held:
-            _pause(connection, one, now)
-    drop_planned(connection, dropped)
+            _pause(c, one, now)
+    drop_planned(c, dropped)
     values: dict[str, Any] = {
         "planned": one.planned - len(planned),
         "waiting": one.waiting + len(going),
         "skipped": dumps(dict(skipped)),
     }
-    connection.execute(update(launch).where(launch.c.id == one.id).values(**values))
+    c.execute(update(launch).where(launch.c.id == one.id).values(**values))
     more = len(planned) == limit
     if not more:
-        cohort_inbox.done(connection, message)
+        cohort_inbox.done(c, message)
     return more
 
 
-def approve(connection: Connection, launch_id: str) -> None:
+def approve(c: Connection, launch_id: str) -> None:
     """Count those who wait no longer as people whom nobody approved."""
     waiting = update(invitation).where(invitation.c.launch_id == launch_id, invitation.c.state == "waiting")
-    connection.execute(waiting.where(invitation.c.counted_day.is_not(None)).values(counted_day=None))
+    c.execute(waiting.where(invitation.c.counted_day.is_not(None)).values(counted_day=None))
 
 
-def _pause(connection: Connection, one: Launch, now: int) -> None:
+def _pause(c: Connection, one: Launch, now: int) -> None:
     if one.pause_reason == APPROVAL:
         return
     values = {"status": LaunchStatus.PAUSED, "pause_reason": APPROVAL}
-    connection.execute(update(launch).where(launch.c.id == one.id).values(**values))
-    tell_launch(connection, EventType.LAUNCH_PAUSED, one.id, now, APPROVAL)
+    c.execute(update(launch).where(launch.c.id == one.id).values(**values))
+    tell_launch(c, EventType.LAUNCH_PAUSED, one.id, now, APPROVAL)
 
 
-def _need_no_approval(connection: Connection, one: Launch) -> None:
+def _need_no_approval(c: Connection, one: Launch) -> None:
     """Let a launch go on in which nobody is left who needs approval."""
     empty = (launch.c.waiting == 0) & (launch.c.planned == 0) & (launch.c.pause_reason == APPROVAL)
     going_on = update(launch).where(launch.c.id == one.id, launch.c.status == LaunchStatus.PAUSED, empty)
-    connection.execute(going_on.values(status=LaunchStatus.RUNNING, pause_reason=None))
+    c.execute(going_on.values(status=LaunchStatus.RUNNING, pause_reason=None))

@@ -40,7 +40,7 @@ _ENSURE_DAY = text(
 
 
 def next_waiting(
-    connection: Connection, names: Sequence[str], *, single: bool, besides: Collection[str] = ()
+    c: Connection, connections: Sequence[str], *, single: bool, besides: Collection[str] = ()
 ) -> Invitation | None:
     """Return who is next: the oldest running launch that has somebody waiting, in the cohort's order.
 
@@ -49,7 +49,7 @@ def next_waiting(
     oldest = (
         select(launch.c.id)
         .where(
-            launch.c.connection.in_(names),
+            launch.c.connection.in_(connections),
             launch.c.status == LaunchStatus.RUNNING,
             launch.c.waiting > 0,
             launch.c.single == single,
@@ -58,18 +58,18 @@ def next_waiting(
         .order_by(launch.c.started_at, launch.c.id)
         .limit(1)
     )
-    launch_id = connection.execute(oldest).scalar()
+    launch_id = c.execute(oldest).scalar()
     if launch_id is None:
         return None
     first = select_invitations().where(
         invitation.c.launch_id == launch_id, invitation.c.state == InvitationState.WAITING
     )
-    row = connection.execute(first.order_by(invitation.c.position).limit(1)).first()
+    row = c.execute(first.order_by(invitation.c.position).limit(1)).first()
     return None if row is None else load_invitation(row)
 
 
 def begin_start(
-    connection: Connection,
+    c: Connection,
     one: Invitation,
     *,
     credit_lane: str,
@@ -82,47 +82,43 @@ def begin_start(
 
     Whoever was forgotten since they wait, or turned out to be somebody who was, is called off.
     """
-    if credits_left(connection, credit_lane, cap, now) < cost:
+    if credits_left(c, credit_lane, cap, now) < cost:
         return "held"
     people_lane = launch_lane(one.launch_id)
-    if people_a_day is not None and credits_left(connection, people_lane, people_a_day, now) < 1:
+    if people_a_day is not None and credits_left(c, people_lane, people_a_day, now) < 1:
         return "full"
     runs = exists().where(launch.c.id == invitation.c.launch_id, launch.c.status == LaunchStatus.RUNNING)
     taken = update(invitation).where(
         invitation.c.id == one.id, invitation.c.state == InvitationState.WAITING, runs
     )
-    if aliases.forgotten(connection, [one.person]):
+    if aliases.forgotten(c, [one.person]):
         called_off = taken.values(state=InvitationState.CANCELLED, taken_at=None, updated_at=now)
-        move(connection, one.launch_id, "waiting", "cancelled", connection.execute(called_off).rowcount)
-        finish(connection, one.launch_id, now)
+        move(c, one.launch_id, "waiting", "cancelled", c.execute(called_off).rowcount)
+        finish(c, one.launch_id, now)
         return "gone"
     values = {"state": InvitationState.SENDING, "sending_since": now, "taken_at": now, "updated_at": now}
-    if not connection.execute(taken.values(**values)).rowcount:
+    if not c.execute(taken.values(**values)).rowcount:
         return "gone"
-    move(connection, one.launch_id, "waiting", "sending")
-    spend(connection, credit_lane, day_of(now), cost)
+    move(c, one.launch_id, "waiting", "sending")
+    spend(c, credit_lane, day_of(now), cost)
     if people_a_day is not None:
-        spend(connection, people_lane, day_of(now), 1)
+        spend(c, people_lane, day_of(now), 1)
     return "sending"
 
 
-def spend(connection: Connection, lane: str, day: int, n: int) -> None:
+def spend(c: Connection, lane: str, day: int, n: int) -> None:
     """Count credits of a day; negative ones are given back."""
-    connection.execute(_ENSURE_DAY, {"lane": lane, "day": day})
-    connection.execute(
-        update(credit).where(credit.c.lane == lane, credit.c.day == day).values(n=credit.c.n + n)
-    )
+    c.execute(_ENSURE_DAY, {"lane": lane, "day": day})
+    c.execute(update(credit).where(credit.c.lane == lane, credit.c.day == day).values(n=credit.c.n + n))
 
 
-def credits_left(connection: Connection, lane: str, cap: int, now: int) -> int:
+def credits_left(c: Connection, lane: str, cap: int, now: int) -> int:
     """Return how many credits of the UTC day are left."""
     query = select(credit.c.n).where(credit.c.lane == lane, credit.c.day == day_of(now))
-    return cap - int(connection.execute(query).scalar() or 0)
+    return cap - int(c.execute(query).scalar() or 0)
 
 
-def started(
-    connection: Connection, invitation_id: str, handed: StartResult, token: str | None, now: int
-) -> None:
+def started(c: Connection, invitation_id: str, handed: StartResult, token: str | None, now: int) -> None:
     """Store what a person was handed.
 
     One whose interview came back before the answer to its start keeps the interview that came back.
@@ -136,58 +132,56 @@ def started(
         "started_at": now,
         "taken_at": now,
     }
-    tell_invited(connection, invitation_id, now)
-    if _settle(connection, invitation_id, InvitationState.STARTED, now, values) is None:
+    tell_invited(c, invitation_id, now)
+    if _settle(c, invitation_id, InvitationState.STARTED, now, values) is None:
         back = update(invitation).where(
             invitation.c.id == invitation_id, invitation.c.sending_since.is_not(None)
         )
-        connection.execute(back.values(sending_since=None, link=storable(handed.link), started_at=now))
+        c.execute(back.values(sending_since=None, link=storable(handed.link), started_at=now))
     if handed.interview_id is not None:
-        _unbind_nobodys(connection, invitation_id, handed.interview_id)
+        _unbind_nobodys(c, invitation_id, handed.interview_id)
 
 
-def _unbind_nobodys(connection: Connection, invitation_id: str, interview_id: str) -> None:
+def _unbind_nobodys(c: Connection, invitation_id: str, interview_id: str) -> None:
     """Join nobody to an interview that turned out anonymous before the answer to its start came."""
     mine = select(invitation.c.connection).where(invitation.c.id == invitation_id).scalar_subquery()
     known = select(sync.c.connection, sync.c.reason, sync.c.facts).where(
         sync.c.connection == mine, sync.c.interview_id == storable(interview_id)
     )
-    row = connection.execute(known).first()
+    row = c.execute(known).first()
     if row is not None and is_anonymous_or_erased(row.reason, load_facts(row.facts)):
-        unbind(connection, [(row.connection, interview_id)])
+        unbind(c, [(row.connection, interview_id)])
 
 
-def tell_invited(connection: Connection, invitation_id: str, now: int) -> None:
+def tell_invited(c: Connection, invitation_id: str, now: int) -> None:
     """Tell that somebody has a link."""
-    name = connection.execute(
-        select(invitation.c.connection).where(invitation.c.id == invitation_id)
-    ).scalar()
+    name = c.execute(select(invitation.c.connection).where(invitation.c.id == invitation_id)).scalar()
     if name is not None:
         told = events.Happened(EventType.INVITATION_CREATED, name, now, invitation_id, {})
-        events.tell(connection, [told])
+        events.tell(c, [told])
 
 
-def not_started(connection: Connection, invitation_id: str, *, credit_lane: str, cost: int, now: int) -> None:
+def not_started(c: Connection, invitation_id: str, *, credit_lane: str, cost: int, now: int) -> None:
     """Put back a start that surely did not happen, with its credits; or call it off with its launch."""
     mine = select(invitation.c.launch_id).where(invitation.c.id == invitation_id).scalar_subquery()
     locked = select(launch.c.id, launch.c.status, launch.c.standing).where(launch.c.id == mine)
-    row = connection.execute(locked.with_for_update()).first()
+    row = c.execute(locked.with_for_update()).first()
     called_off = row is not None and row.status == LaunchStatus.CANCELLED
     state = InvitationState.CANCELLED if called_off else InvitationState.WAITING
     values = {"taken_at": None} if called_off else None
-    if (since := _settle(connection, invitation_id, state, now, values)) is not None:
-        spend(connection, credit_lane, day_of(since), -cost)
+    if (since := _settle(c, invitation_id, state, now, values)) is not None:
+        spend(c, credit_lane, day_of(since), -cost)
         if row is not None and row.standing:
-            spend(connection, launch_lane(row.id), day_of(since), -1)
+            spend(c, launch_lane(row.id), day_of(since), -1)
 
 
-def in_doubt(connection: Connection, invitation_id: str, words: str, now: int) -> None:
+def in_doubt(c: Connection, invitation_id: str, words: str, now: int) -> None:
     """Note that nobody knows whether an interview was started; its credits stay counted."""
-    _settle(connection, invitation_id, InvitationState.IN_DOUBT, now, {"words": storable(words)})
+    _settle(c, invitation_id, InvitationState.IN_DOUBT, now, {"words": storable(words)})
 
 
 def failed(
-    connection: Connection,
+    c: Connection,
     invitation_id: str,
     reason: str,
     words: str,
@@ -198,13 +192,13 @@ def failed(
 ) -> None:
     """Note that Koji refused this one person."""
     values = {"reason": reason, "words": storable(words), "taken_at": None}
-    since = _settle(connection, invitation_id, InvitationState.FAILED, now, values)
+    since = _settle(c, invitation_id, InvitationState.FAILED, now, values)
     if since is not None:
-        spend(connection, credit_lane, day_of(since), -cost)
+        spend(c, credit_lane, day_of(since), -cost)
 
 
 def _settle(
-    connection: Connection,
+    c: Connection,
     invitation_id: str,
     state: InvitationState,
     now: int,
@@ -214,51 +208,49 @@ def _settle(
     sent = select(invitation.c.launch_id, invitation.c.sending_since).where(
         invitation.c.id == invitation_id, invitation.c.state == InvitationState.SENDING
     )
-    row = connection.execute(sent.with_for_update()).first()
+    row = c.execute(sent.with_for_update()).first()
     if row is None:  # its interview came back before the answer: there is nothing left to recover
         if state is not InvitationState.STARTED:  # `started` has more to store
             over = update(invitation).where(invitation.c.id == invitation_id)
-            connection.execute(over.values(sending_since=None))
+            c.execute(over.values(sending_since=None))
         return None
     settled = update(invitation).where(invitation.c.id == invitation_id)
-    connection.execute(
-        settled.values(**{"state": state, "sending_since": None, "updated_at": now, **(values or {})})
-    )
-    move(connection, row.launch_id, "sending", state)
-    finish(connection, row.launch_id, now)
+    c.execute(settled.values(**{"state": state, "sending_since": None, "updated_at": now, **(values or {})}))
+    move(c, row.launch_id, "sending", state)
+    finish(c, row.launch_id, now)
     return int(row.sending_since)
 
 
-def recover(connection: Connection, names: Sequence[str], now: int) -> int:
+def recover(c: Connection, connections: Sequence[str], now: int) -> int:
     """Give starts that their owner never settled an unknown outcome."""
     query = select(invitation.c.id).where(
-        invitation.c.connection.in_(names), invitation.c.sending_since.is_not(None)
+        invitation.c.connection.in_(connections), invitation.c.sending_since.is_not(None)
     )
-    lost = connection.execute(query.order_by(invitation.c.id)).scalars().all()
+    lost = c.execute(query.order_by(invitation.c.id)).scalars().all()
     for invitation_id in lost:
-        in_doubt(connection, invitation_id, "The connector stopped before Koji's answer.", now)
-    connection.execute(update(invitation).where(invitation.c.id.in_(lost)).values(sending_since=None))
+        in_doubt(c, invitation_id, "The connector stopped before Koji's answer.", now)
+    c.execute(update(invitation).where(invitation.c.id.in_(lost)).values(sending_since=None))
     return len(lost)
 
 
-def due(connection: Connection, names: Sequence[str], now: int, *, complete: bool) -> Invitation | None:
+def due(c: Connection, connections: Sequence[str], now: int, *, complete: bool) -> Invitation | None:
     """Return the longest silent invitation that must be read, or ended."""
     column = invitation.c.complete_due if complete else invitation.c.due
-    query = select_invitations().where(invitation.c.connection.in_(names), column <= now)
-    row = connection.execute(query.order_by(column).limit(1)).first()
+    query = select_invitations().where(invitation.c.connection.in_(connections), column <= now)
+    row = c.execute(query.order_by(column).limit(1)).first()
     return None if row is None else load_invitation(row)
 
 
-def next_due(connection: Connection, names: Sequence[str]) -> int | None:
+def next_due(c: Connection, connections: Sequence[str]) -> int | None:
     """Return when the next silent invitation must be read or ended."""
     found = [
-        connection.execute(select(func.min(column)).where(invitation.c.connection.in_(names))).scalar()
+        c.execute(select(func.min(column)).where(invitation.c.connection.in_(connections))).scalar()
         for column in (invitation.c.due, invitation.c.complete_due)
     ]
     return min((at for at in found if at is not None), default=None)
 
 
-def polled(connection: Connection, invitation_id: str, due_at: int | None, now: int) -> None:
+def polled(c: Connection, invitation_id: str, due_at: int | None, now: int) -> None:
     """Note that a silent one was read: again at `due_at`, or expired."""
     silent = (invitation.c.id == invitation_id) & (invitation.c.state == InvitationState.STARTED)
     if due_at is not None:
@@ -266,13 +258,13 @@ def polled(connection: Connection, invitation_id: str, due_at: int | None, now: 
     values: dict[str, Any] = {"due": due_at, "polls": invitation.c.polls + 1}
     if due_at is None:
         values |= {"state": InvitationState.EXPIRED, "complete_due": None, "updated_at": now}
-    if connection.execute(update(invitation).where(silent).values(**values)).rowcount and due_at is None:
-        launch_id = connection.execute(
+    if c.execute(update(invitation).where(silent).values(**values)).rowcount and due_at is None:
+        launch_id = c.execute(
             select(invitation.c.launch_id).where(invitation.c.id == invitation_id)
         ).scalar_one()
-        move(connection, launch_id, "started", "expired")
+        move(c, launch_id, "started", "expired")
 
 
-def completing(connection: Connection, invitation_id: str, due_at: int | None) -> None:
+def completing(c: Connection, invitation_id: str, due_at: int | None) -> None:
     """Note when a silent one must be ended again; None: no more."""
-    connection.execute(update(invitation).where(invitation.c.id == invitation_id).values(complete_due=due_at))
+    c.execute(update(invitation).where(invitation.c.id == invitation_id).values(complete_due=due_at))

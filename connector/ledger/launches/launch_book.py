@@ -7,14 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from connector.context import Lease, ListFilter, Pause
-from connector.domain.launches.eligibility import (
-    Choice,
-    Known,
-    LaunchRules,
-    Member,
-    SkipReason,
-)
+from connector.domain.launches.eligibility import Choice, Known, LaunchRules, SkipReason
 from connector.domain.launches.launch import (
     Invitation,
     InvitationState,
@@ -23,7 +16,9 @@ from connector.domain.launches.launch import (
     Phase,
     StartResult,
 )
-from connector.launch_ports import KeyedMember
+from connector.domain.lease import Lease, Pause
+from connector.domain.people.same_person import KeyedMember, Member
+from connector.domain.results.sync import ListFilter
 from connector.ledger.access.secrets import Open, Seal
 from connector.ledger.db.dialect import lock_people
 from connector.ledger.db.repository import Store, Work
@@ -90,9 +85,9 @@ class LaunchBook:
     async def learn(self, keyed: KeyedMember) -> None:
         """Let all aliases of somebody who is known lead to the same person."""
 
-        def work(connection: Connection) -> None:
-            lock_people(connection)
-            aliases.learn(connection, [Choice(*keyed, SkipReason.ALREADY)])
+        def work(c: Connection) -> None:
+            lock_people(c)
+            aliases.learn(c, [Choice(*keyed, SkipReason.ALREADY)])
 
         await self._store.write(work)
 
@@ -168,10 +163,10 @@ class LaunchBook:
         return await self._store.read(lambda c: launches.downloads(c, lane, since))
 
     async def _fenced(self, lease: Lease | None, work: Work[T]) -> T:
-        def fenced(connection: Connection) -> T:
+        def fenced(c: Connection) -> T:
             if lease is not None:
-                leases.fence(connection, lease)
-            return work(connection)
+                leases.fence(c, lease)
+            return work(c)
 
         return await self._store.write(fenced)
 
@@ -221,10 +216,10 @@ class InvitationBook:
         """Store what a person was handed, the session token sealed."""
         token = handed.session_token
 
-        def work(connection: Connection) -> None:
+        def work(c: Connection) -> None:
             # inside the transaction, so that a rotation of the key sees this row or the row the new key
             sealed = None if token is None else self._seal(token.encode("utf-8", "replace")).decode("ascii")
-            invitations.started(connection, invitation_id, handed, sealed, now)
+            invitations.started(c, invitation_id, handed, sealed, now)
 
         await self._fenced(lease, work)
 
@@ -316,8 +311,8 @@ class InvitationBook:
     async def of_person(self, keys: Sequence[int]) -> Invitation | None:
         """Return the newest invitation that takes a person."""
 
-        def query(connection: Connection) -> Invitation | None:
-            return attribution.of_person(connection, sorted(set(aliases.behind(connection, keys).values())))
+        def query(c: Connection) -> Invitation | None:
+            return attribution.of_person(c, sorted(set(aliases.behind(c, keys).values())))
 
         return await self._store.read(query)
 
@@ -326,8 +321,8 @@ class InvitationBook:
         return self._unseal(sealed.encode("ascii")).decode()
 
     async def _fenced(self, lease: Lease, work: Work[T]) -> T:
-        def fenced(connection: Connection) -> T:
-            leases.fence(connection, lease)
-            return work(connection)
+        def fenced(c: Connection) -> T:
+            leases.fence(c, lease)
+            return work(c)
 
         return await self._store.write(fenced)

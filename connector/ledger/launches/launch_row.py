@@ -81,19 +81,19 @@ def select_invitations() -> Select[Any]:
     return select(*(invitation.c[name] for name in INVITATION_COLUMNS))
 
 
-def find_launch(connection: Connection, launch_id: str, *, lock: bool = False) -> Launch | None:
+def find_launch(c: Connection, launch_id: str, *, lock: bool = False) -> Launch | None:
     """Return one launch, with `lock` kept for this transaction."""
     query = select(launch).where(launch.c.id == storable(launch_id))
-    row = connection.execute(query.with_for_update() if lock else query).first()
+    row = c.execute(query.with_for_update() if lock else query).first()
     return None if row is None else load_launch(row)
 
 
-def move(connection: Connection, launch_id: str, was: str, now: str, n: int = 1) -> None:
+def move(c: Connection, launch_id: str, was: str, now: str, n: int = 1) -> None:
     """Count invitations of a launch in the state they are in now."""
     if was != now and n:
         columns = launch.c[was], launch.c[now]
         changed = {columns[0]: columns[0] - n, columns[1]: columns[1] + n}
-        connection.execute(update(launch).where(launch.c.id == launch_id).values(changed))
+        c.execute(update(launch).where(launch.c.id == launch_id).values(changed))
 
 
 def nobody_waits() -> ColumnElement[bool]:
@@ -101,7 +101,7 @@ def nobody_waits() -> ColumnElement[bool]:
     return (launch.c.waiting == 0) & (launch.c.sending == 0) & launch.c.phase.is_(None)
 
 
-def finish(connection: Connection, launch_id: str, now: int) -> None:
+def finish(c: Connection, launch_id: str, now: int) -> None:
     """End a launch that has nobody left."""
     done = update(launch).where(
         launch.c.id == launch_id,
@@ -109,12 +109,12 @@ def finish(connection: Connection, launch_id: str, now: int) -> None:
         ~launch.c.standing,
         nobody_waits(),
     )
-    if connection.execute(done.values(status="finished", finished_at=now, pause_reason=None)).rowcount:
-        tell_launch(connection, EventType.LAUNCH_FINISHED, launch_id, now)
+    if c.execute(done.values(status="finished", finished_at=now, pause_reason=None)).rowcount:
+        tell_launch(c, EventType.LAUNCH_FINISHED, launch_id, now)
 
 
 def tell_launch(
-    connection: Connection,
+    c: Connection,
     kind: EventType,
     launch_id: str,
     now: int,
@@ -122,6 +122,6 @@ def tell_launch(
     resumes_at: int | None = None,
 ) -> None:
     """Tell that a launch has ended, or rests and until when (ms; None: until somebody resumes it)."""
-    name = connection.execute(select(launch.c.connection).where(launch.c.id == launch_id)).scalar_one()
+    name = c.execute(select(launch.c.connection).where(launch.c.id == launch_id)).scalar_one()
     told = {"pause_reason": pause_reason, "resumes_at": resumes_at}
-    events.tell(connection, [events.Happened(kind, name, now, launch_id, told)])
+    events.tell(c, [events.Happened(kind, name, now, launch_id, told)])

@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, literal, select, tuple_, update
 
-from connector.context import ListFilter
 from connector.domain.launches.launch import (
     Invitation,
     InvitationState,
@@ -15,6 +14,7 @@ from connector.domain.launches.launch import (
     LaunchStatus,
     Phase,
 )
+from connector.domain.results.sync import ListFilter
 from connector.ledger.db.bulk import fetch, storable
 from connector.ledger.db.schema import (
     download,
@@ -37,10 +37,10 @@ _DOWNLOADS_KEPT = 32 * 86_400_000
 
 
 def listed(
-    connection: Connection, name: str, where: ListFilter, limit: int, after: tuple[int, str] | None
+    c: Connection, connection: str, where: ListFilter, limit: int, after: tuple[int, str] | None
 ) -> list[Launch]:
     """Return launches of a connection, newest first."""
-    query = select(launch).where(launch.c.connection == name)
+    query = select(launch).where(launch.c.connection == connection)
     if where.status is not None:
         query = query.where(launch.c.status == where.status)
     if where.reason is not None:
@@ -54,11 +54,11 @@ def listed(
             tuple_(launch.c.created_at, launch.c.id) < tuple_(literal(after[0]), literal(after[1]))
         )
     query = query.order_by(launch.c.created_at.desc(), launch.c.id.desc()).limit(limit)
-    return [load_launch(row) for row in connection.execute(query)]
+    return [load_launch(row) for row in c.execute(query)]
 
 
 def invitations(
-    connection: Connection, launch_id: str, states: Sequence[InvitationState], limit: int, after: int
+    c: Connection, launch_id: str, states: Sequence[InvitationState], limit: int, after: int
 ) -> list[Invitation]:
     """Return invitations of a launch, in the cohort's order."""
     mine = select_invitations().where(
@@ -66,20 +66,18 @@ def invitations(
         invitation.c.state.in_(states),
         invitation.c.position > after,
     )
-    return [
-        load_invitation(row) for row in fetch(connection, mine.order_by(invitation.c.position).limit(limit))
-    ]
+    return [load_invitation(row) for row in fetch(c, mine.order_by(invitation.c.position).limit(limit))]
 
 
-def in_phases(connection: Connection, phases: Sequence[Phase]) -> list[Launch]:
+def in_phases(c: Connection, phases: Sequence[Phase]) -> list[Launch]:
     """Return launches in planning, the longest due first."""
     query = select(launch).where(launch.c.phase.in_(phases)).order_by(launch.c.phase_due, launch.c.created_at)
-    return [load_launch(row) for row in connection.execute(query)]
+    return [load_launch(row) for row in c.execute(query)]
 
 
-def cancel(connection: Connection, launch_id: str, now: int) -> Launch | None:
+def cancel(c: Connection, launch_id: str, now: int) -> Launch | None:
     """Call off whoever is not being sent to; one that has ended stays as it is."""
-    one = find_launch(connection, launch_id, lock=True)
+    one = find_launch(c, launch_id, lock=True)
     if one is None or one.status not in _OPEN:
         return one
     for state in (InvitationState.PLANNED, InvitationState.WAITING):
@@ -88,20 +86,20 @@ def cancel(connection: Connection, launch_id: str, now: int) -> Launch | None:
             .where(invitation.c.launch_id == one.id, invitation.c.state == state)
             .values(state=InvitationState.CANCELLED, taken_at=None, counted_day=None, updated_at=now)
         )
-        move(connection, one.id, state, "cancelled", connection.execute(called_off).rowcount)
-    connection.execute(delete(launch_source).where(launch_source.c.launch_id == one.id))
+        move(c, one.id, state, "cancelled", c.execute(called_off).rowcount)
+    c.execute(delete(launch_source).where(launch_source.c.launch_id == one.id))
     ended = update(launch).where(launch.c.id == one.id)
-    connection.execute(
+    c.execute(
         ended.values(
             status=LaunchStatus.CANCELLED, phase=None, phase_due=None, pause_reason=None, finished_at=now
         )
     )
-    return find_launch(connection, one.id)
+    return find_launch(c, one.id)
 
 
-def resume(connection: Connection, launch_id: str, in_doubt: str | None, now: int) -> Launch | None:
+def resume(c: Connection, launch_id: str, in_doubt: str | None, now: int) -> Launch | None:
     """End a pause, and decide over those whose start nobody knows the outcome of."""
-    one = find_launch(connection, launch_id, lock=True)
+    one = find_launch(c, launch_id, lock=True)
     if one is None:
         return None
     doubtful = update(invitation).where(
@@ -115,32 +113,32 @@ def resume(connection: Connection, launch_id: str, in_doubt: str | None, now: in
             complete_due=None,
             updated_at=now,
         )
-        move(connection, one.id, "in_doubt", "failed", connection.execute(given_up).rowcount)
+        move(c, one.id, "in_doubt", "failed", c.execute(given_up).rowcount)
     values: dict[str, Any] = {}
     if in_doubt == "retry" and one.status is not LaunchStatus.CANCELLED:
         known = doubtful.where(invitation.c.pruned_at.is_(None))  # a link for nobody would be paid
         again = known.values(state=InvitationState.WAITING, words=None, taken_at=now, updated_at=now)
-        n = connection.execute(again).rowcount
-        move(connection, one.id, "in_doubt", "waiting", n)
+        n = c.execute(again).rowcount
+        move(c, one.id, "in_doubt", "waiting", n)
         if n and one.status is LaunchStatus.FINISHED:
             values = {"status": LaunchStatus.RUNNING, "finished_at": None}
     if one.standing:
-        approve(connection, one.id)
+        approve(c, one.id)
     if one.status is LaunchStatus.PAUSED:
         values = {"status": LaunchStatus.RUNNING, "pause_reason": None}
     if values:
-        connection.execute(update(launch).where(launch.c.id == one.id).values(**values))
-        finish(connection, one.id, now)
-    return find_launch(connection, one.id)
+        c.execute(update(launch).where(launch.c.id == one.id).values(**values))
+        finish(c, one.id, now)
+    return find_launch(c, one.id)
 
 
-def note_download(connection: Connection, lane: str, now: int) -> None:
+def note_download(c: Connection, lane: str, now: int) -> None:
     """Count one download; what is too old for any quota is forgotten."""
-    connection.execute(delete(download).where(download.c.at < now - _DOWNLOADS_KEPT))
-    connection.execute(insert(download).values(lane=lane, at=now))
+    c.execute(delete(download).where(download.c.at < now - _DOWNLOADS_KEPT))
+    c.execute(insert(download).values(lane=lane, at=now))
 
 
-def downloads(connection: Connection, lane: str, since: int) -> list[int]:
+def downloads(c: Connection, lane: str, since: int) -> list[int]:
     """Return when cohorts were downloaded since a time, oldest first."""
     query = select(download.c.at).where(download.c.lane == lane, download.c.at >= since)
-    return list(connection.execute(query.order_by(download.c.at)).scalars())
+    return list(c.execute(query.order_by(download.c.at)).scalars())

@@ -11,10 +11,10 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, select, update
 
-from connector.context import Pause
 from connector.domain.events.event import EventType
 from connector.domain.launches.credits import day_start, next_day
 from connector.domain.launches.launch import DAILY_CREDITS, KOJI_UNREACHABLE, LaunchStatus
+from connector.domain.lease import Pause
 from connector.ledger.db.schema import event, launch
 from connector.ledger.launches.launch_row import tell_launch
 from connector.ledger.runtime import leases
@@ -24,42 +24,42 @@ _COMES_AND_GOES: Final = 600_000
 """A Koji that answers now and then is told once in this time (ms)."""
 
 
-def pause(connection: Connection, names: Sequence[str], code: str, now: int) -> int:
+def pause(c: Connection, connections: Sequence[str], code: str, now: int) -> int:
     """Pause the running launches of connections until somebody resumes them."""
-    mine = update(launch).where(launch.c.connection.in_(names), launch.c.status == LaunchStatus.RUNNING)
+    mine = update(launch).where(launch.c.connection.in_(connections), launch.c.status == LaunchStatus.RUNNING)
     rest = mine.values(status=LaunchStatus.PAUSED, pause_reason=code).returning(launch.c.id)
-    paused = connection.execute(rest).scalars().all()
+    paused = c.execute(rest).scalars().all()
     for launch_id in paused:
-        tell_launch(connection, EventType.LAUNCH_PAUSED, launch_id, now, code)
+        tell_launch(c, EventType.LAUNCH_PAUSED, launch_id, now, code)
     return len(paused)
 
 
-def await_koji(connection: Connection, names: Sequence[str], rest: Pause, began: int, now: int) -> None:
+def await_koji(c: Connection, connections: Sequence[str], rest: Pause, began: int, now: int) -> None:
     """Let a key's lane rest until Koji answers, and tell the running launches of connections."""
-    leases.pause(connection, rest.lane, rest.until, rest.code, rest.words)
+    leases.pause(c, rest.lane, rest.until, rest.code, rest.words)
     since = min(began, now - _COMES_AND_GOES)
-    _tell_once(connection, launch.c.connection.in_(names), KOJI_UNREACHABLE, rest.until, now, since)
+    _tell_once(c, launch.c.connection.in_(connections), KOJI_UNREACHABLE, rest.until, now, since)
 
 
-def await_day(connection: Connection, launch_id: str, now: int) -> None:
+def await_day(c: Connection, launch_id: str, now: int) -> None:
     """Tell that a running launch waits for the credits of the next UTC day."""
-    _tell_once(connection, launch.c.id == launch_id, DAILY_CREDITS, next_day(now), now, day_start(now))
+    _tell_once(c, launch.c.id == launch_id, DAILY_CREDITS, next_day(now), now, day_start(now))
 
 
 def _tell_once(
-    connection: Connection, which: ColumnElement[bool], reason: str, resumes_at: int, now: int, since: int
+    c: Connection, which: ColumnElement[bool], reason: str, resumes_at: int, now: int, since: int
 ) -> None:
     """Tell running launches that were not told this reason since a time (ms)."""
     running = select(launch.c.id).where(which, launch.c.status == LaunchStatus.RUNNING)
     # kept for this transaction: another one that is about to tell them sees afterwards that they were told
-    ids = connection.execute(running.order_by(launch.c.id).with_for_update()).scalars().all()
+    ids = c.execute(running.order_by(launch.c.id).with_for_update()).scalars().all()
     before = select(event.c.subject, event.c.told).where(
         event.c.subject.in_(ids), event.c.type == EventType.LAUNCH_PAUSED, event.c.at >= since
     )
-    known = {subject for subject, told in connection.execute(before) if _reason(told) == reason}
+    known = {subject for subject, told in c.execute(before) if _reason(told) == reason}
     for launch_id in ids:
         if launch_id not in known:
-            tell_launch(connection, EventType.LAUNCH_PAUSED, launch_id, now, reason, resumes_at)
+            tell_launch(c, EventType.LAUNCH_PAUSED, launch_id, now, reason, resumes_at)
 
 
 def _reason(told: str) -> str | None:

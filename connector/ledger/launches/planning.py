@@ -11,11 +11,9 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from connector.domain.launches.eligibility import (
-    ERASED_PERSON,
     MOST_EXAMPLES,
     Choice,
     LaunchRules,
-    Member,
     SkipReason,
     held,
     is_example,
@@ -26,6 +24,7 @@ from connector.domain.launches.launch import (
     LaunchStatus,
     Phase,
 )
+from connector.domain.people.same_person import ERASED_PERSON, Member
 from connector.ledger.db.bulk import BulkStatement, storable
 from connector.ledger.db.dialect import lock_people
 from connector.ledger.db.schema import invitation, launch, launch_source
@@ -64,19 +63,17 @@ _TAKEN = BulkStatement(
 _DROP = BulkStatement("DELETE FROM invitation WHERE id IN (SELECT id FROM {rows} AS r)", {"id": "text"})
 
 
-def create(connection: Connection, one: Launch, source: Sequence[Sequence[Member]]) -> None:
+def create(c: Connection, one: Launch, source: Sequence[Sequence[Member]]) -> None:
     """Store a launch, with its members where they came with the call."""
-    connection.execute(insert(launch).values(**dump_launch(one)))
+    c.execute(insert(launch).values(**dump_launch(one)))
     for position, members in enumerate(source):
         rows = [[storable(value) for value in member] for member in members]
-        connection.execute(
-            insert(launch_source).values(launch_id=one.id, position=position, members=dumps(rows))
-        )
+        c.execute(insert(launch_source).values(launch_id=one.id, position=position, members=dumps(rows)))
 
 
-def source(connection: Connection, launch_id: str, position: int) -> list[Member] | None:
+def source(c: Connection, launch_id: str, position: int) -> list[Member] | None:
     """Return one stored piece of a launch's members; None after the last."""
-    text = connection.execute(
+    text = c.execute(
         select(launch_source.c.members).where(
             launch_source.c.launch_id == launch_id, launch_source.c.position == position
         )
@@ -84,29 +81,29 @@ def source(connection: Connection, launch_id: str, position: int) -> list[Member
     return None if text is None else [Member(*row) for row in loads(text)]
 
 
-def begin_reading(connection: Connection, launch_id: str) -> bool:
+def begin_reading(c: Connection, launch_id: str) -> bool:
     """Forget an interrupted attempt; tell whether the launch is still in planning."""
-    connection.execute(delete(invitation).where(invitation.c.launch_id == launch_id, _is_planned()))
+    c.execute(delete(invitation).where(invitation.c.launch_id == launch_id, _is_planned()))
     begun = update(launch).where(launch.c.id == launch_id, launch.c.status == LaunchStatus.PLANNING)
     values = {"members_total": 0, "planned": 0, "skipped": "{}", "examples": None, "words": None}
-    return connection.execute(begun.values(**values)).rowcount > 0
+    return c.execute(begun.values(**values)).rowcount > 0
 
 
 def add_choices(
-    connection: Connection, launch_id: str, choices: Sequence[Choice], taught: Sequence[Choice], now: int
+    c: Connection, launch_id: str, choices: Sequence[Choice], taught: Sequence[Choice], now: int
 ) -> bool:
     """Store decisions over the next rows of a cohort; False when the launch was called off."""
     if taught or any(map(is_example, choices)):
-        lock_people(connection)  # before the launch, as whoever forgets does
-    one = find_launch(connection, launch_id, lock=True)
+        lock_people(c)  # before the launch, as whoever forgets does
+    one = find_launch(c, launch_id, lock=True)
     if one is None or one.status is not LaunchStatus.PLANNING:
         return False
-    store_choices(connection, one, choices, taught, now)
+    store_choices(c, one, choices, taught, now)
     return True
 
 
 def store_choices(
-    connection: Connection, one: Launch, choices: Sequence[Choice], taught: Sequence[Choice], now: int
+    c: Connection, one: Launch, choices: Sequence[Choice], taught: Sequence[Choice], now: int
 ) -> None:
     """Add decisions to a launch: who is invited is planned, others are counted.
 
@@ -114,7 +111,7 @@ def store_choices(
     """
     persons: Mapping[int, int] = {}
     if taught:
-        persons = aliases.learn(connection, taught)
+        persons = aliases.learn(c, taught)
         choices = [_kept_out(choice, persons) for choice in choices]
     rows = [
         (
@@ -130,17 +127,17 @@ def store_choices(
         if choice.reason is None
     ]
     if rows:
-        _INSERT.execute(connection, rows)
+        _INSERT.execute(c, rows)
     skipped = Counter(one.skipped)
     skipped.update(str(choice.reason) for choice in choices if choice.reason is not None)
     examples = list(one.examples)
     shown = [choice for choice in choices if is_example(choice)][: MOST_EXAMPLES - len(examples)]
-    gone = aliases.forgotten(connection, [key for choice in shown for key in choice.keys])
+    gone = aliases.forgotten(c, [key for choice in shown for key in choice.keys])
     examples += [
         (choice.member.user_id or "", str(choice.reason)) for choice in shown if gone.isdisjoint(choice.keys)
     ]
     changed = update(launch).where(launch.c.id == one.id)
-    connection.execute(
+    c.execute(
         changed.values(
             members_total=one.members_total + len(choices),
             planned=one.planned + len(rows),
@@ -156,72 +153,70 @@ def _kept_out(choice: Choice, persons: Mapping[int, int]) -> Choice:
     return choice._replace(reason=SkipReason.SUPPRESSED) if forgotten else choice
 
 
-def end_planning(connection: Connection, launch_id: str, now: int) -> Launch | None:
+def end_planning(c: Connection, launch_id: str, now: int) -> Launch | None:
     """End the decisions in a plan, or go on with the second look; the members' own rows are not kept."""
-    one = find_launch(connection, launch_id, lock=True)
+    one = find_launch(c, launch_id, lock=True)
     if one is None or one.status is not LaunchStatus.PLANNING:
         return None
-    connection.execute(delete(launch_source).where(launch_source.c.launch_id == launch_id))
+    c.execute(delete(launch_source).where(launch_source.c.launch_id == launch_id))
     values: dict[str, Any] = {"planned_at": now, "phase": Phase.ACTIVATE, "phase_due": now, "words": None}
     if one.single and not one.planned:  # what came along describes somebody who is not invited
         values["options"] = dumps({**asdict(one.options), "metadata": {}})
     if not one.goes_on:
         expires_at = now + PLAN_MILLISECONDS
         values |= {"status": LaunchStatus.PLANNED, "phase": None, "phase_due": None, "expires_at": expires_at}
-    connection.execute(update(launch).where(launch.c.id == launch_id).values(**values))
-    return find_launch(connection, launch_id)
+    c.execute(update(launch).where(launch.c.id == launch_id).values(**values))
+    return find_launch(c, launch_id)
 
 
-def end_unplanned(connection: Connection, launch_id: str, code: str, words: str, now: int) -> None:
+def end_unplanned(c: Connection, launch_id: str, code: str, words: str, now: int) -> None:
     """End planning that cannot succeed; nobody was invited, and nobody stays."""
-    connection.execute(delete(launch_source).where(launch_source.c.launch_id == launch_id))
-    connection.execute(delete(invitation).where(invitation.c.launch_id == launch_id, _is_planned()))
+    c.execute(delete(launch_source).where(launch_source.c.launch_id == launch_id))
+    c.execute(delete(invitation).where(invitation.c.launch_id == launch_id, _is_planned()))
     ended = update(launch).where(launch.c.id == launch_id, launch.c.status == LaunchStatus.PLANNING)
     values = {"status": LaunchStatus.CANCELLED, "phase": None, "phase_due": None, "finished_at": now}
     # what was counted so far counted people who were in fact not decided over to the end
     emptied = {"members_total": 0, "planned": 0, "skipped": "{}", "examples": None}
-    connection.execute(ended.values(**values, **emptied, error=code, words=storable(words)))
+    c.execute(ended.values(**values, **emptied, error=code, words=storable(words)))
 
 
-def set_phase(
-    connection: Connection, launch_id: str, phase: Phase, due: int, more: Mapping[str, Any]
-) -> None:
+def set_phase(c: Connection, launch_id: str, phase: Phase, due: int, more: Mapping[str, Any]) -> None:
     """Move a launch that is still in planning."""
     moved = update(launch).where(launch.c.id == launch_id, launch.c.status == LaunchStatus.PLANNING)
     given = {name: storable(value) for name, value in more.items() if value is not None}
-    connection.execute(moved.values(phase=phase, phase_due=due, **given))
+    c.execute(moved.values(phase=phase, phase_due=due, **given))
 
 
-def use_plan(connection: Connection, launch_id: str, now: int) -> Launch | None:
+def use_plan(c: Connection, launch_id: str, now: int) -> Launch | None:
     """Let a plan go on once, unless it is expired; return the launch as it is then."""
-    connection.execute(
+    c.execute(
         update(launch)
         .where(launch.c.id == launch_id, launch.c.status == LaunchStatus.PLANNED, launch.c.expires_at > now)
         .values(status=LaunchStatus.PLANNING, goes_on=True, phase=Phase.ACTIVATE, phase_due=now)
     )
-    return find_launch(connection, launch_id)
+    return find_launch(c, launch_id)
 
 
-def activate(connection: Connection, launch_id: str, rules: LaunchRules, now: int, limit: int) -> bool:
+def activate(c: Connection, launch_id: str, rules: LaunchRules, now: int, limit: int) -> bool:
     """Look once more at planned people: they wait for their start, or are skipped for what happened since.
 
     Returns whether there may be more. After the last the launch runs, or is finished when nobody is left.
     """
-    lock_people(connection)
-    one = find_launch(connection, launch_id, lock=True)
+    lock_people(c)
+    one = find_launch(c, launch_id, lock=True)
     if one is None or one.phase is not Phase.ACTIVATE:
         return False
-    planned = connection.execute(
+    planned = c.execute(
         select(invitation.c.id, invitation.c.person)
         .where(invitation.c.launch_id == launch_id, _is_planned())
         .order_by(invitation.c.position)
         .limit(limit)
     ).all()
     taken: dict[int, int] = {}
-    forgotten = aliases.forgotten(connection, [row.person for row in planned])
+    forgotten = aliases.forgotten(c, [row.person for row in planned])
     here: set[int] = set()  # two planned rows may have turned out to be one person
     asked = sorted({(row.person,) for row in planned})
-    for person, at, of, state in _TAKEN.fetch(connection, asked) if asked else ():
+    for person, at, of, state in _TAKEN.fetch(c, asked) if asked else ():
         last: int = aliases.QUEUED if state in ("waiting", "sending") else at
         taken[person] = max(taken.get(person, last), last)
         if of == launch_id:
@@ -245,9 +240,9 @@ def activate(connection: Connection, launch_id: str, rules: LaunchRules, now: in
             dropped.append((row.id,))
             skipped[str(reason)] += 1
     if going:
-        _TAKE.execute(connection, going)
+        _TAKE.execute(c, going)
     if dropped:
-        _DROP.execute(connection, dropped)
+        _DROP.execute(c, dropped)
     values: dict[str, Any] = {
         "planned": one.planned - len(planned),
         "waiting": one.waiting + len(going),
@@ -256,29 +251,29 @@ def activate(connection: Connection, launch_id: str, rules: LaunchRules, now: in
     more = len(planned) == limit
     if not more:
         values |= {"status": LaunchStatus.RUNNING, "phase": None, "phase_due": None, "started_at": now}
-    connection.execute(update(launch).where(launch.c.id == launch_id).values(**values))
-    finish(connection, launch_id, now)
+    c.execute(update(launch).where(launch.c.id == launch_id).values(**values))
+    finish(c, launch_id, now)
     return more
 
 
-def taken_by(connection: Connection, persons: Sequence[int]) -> set[int]:
+def taken_by(c: Connection, persons: Sequence[int]) -> set[int]:
     """Return those of these people whom no other launch may invite."""
-    return {row[0] for row in _TAKEN.fetch(connection, [(one,) for one in persons])} if persons else set()
+    return {row[0] for row in _TAKEN.fetch(c, [(one,) for one in persons])} if persons else set()
 
 
-def drop_planned(connection: Connection, ids: Sequence[str]) -> None:
+def drop_planned(c: Connection, ids: Sequence[str]) -> None:
     """Delete planned invitations."""
     if ids:
-        _DROP.execute(connection, [(one,) for one in ids])
+        _DROP.execute(c, [(one,) for one in ids])
 
 
-def delete_unused(connection: Connection, before: int) -> int:
+def delete_unused(c: Connection, before: int) -> int:
     """Delete plans that were never used and whose planning ended before a time."""
     old = select(launch.c.id).where(launch.c.status == LaunchStatus.PLANNED, launch.c.planned_at < before)
-    found = connection.execute(old).scalars().all()
+    found = c.execute(old).scalars().all()
     for launch_id in found:
-        connection.execute(delete(invitation).where(invitation.c.launch_id == launch_id))
-        connection.execute(delete(launch).where(launch.c.id == launch_id))
+        c.execute(delete(invitation).where(invitation.c.launch_id == launch_id))
+        c.execute(delete(launch).where(launch.c.id == launch_id))
     return len(found)
 
 

@@ -8,14 +8,8 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, exists, update
 
-from connector.domain.launches.eligibility import (
-    ERASED_PERSON,
-    Choice,
-    Known,
-    Member,
-    Standing,
-    aliases,
-)
+from connector.domain.launches.eligibility import Choice, Known, Standing
+from connector.domain.people.same_person import ERASED_PERSON, Member, aliases
 from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.schema import alias, invitation
 
@@ -81,7 +75,7 @@ def alias_keys(key: bytes, connection: str, member: Member) -> tuple[int, ...]:
     )
 
 
-def history(connection: Connection, asked: Sequence[tuple[int, ...]]) -> list[Known]:
+def history(c: Connection, asked: Sequence[tuple[int, ...]]) -> list[Known]:
     """Return what is known of each member, given by the keys of their aliases.
 
     Nothing where none is known, one standing where all are one person, otherwise one for each alias.
@@ -89,7 +83,7 @@ def history(connection: Connection, asked: Sequence[tuple[int, ...]]) -> list[Kn
     known: list[Known] = [()] * len(asked)
     # sorted, because neighbours lie on one page
     rows = sorted([(keys[0], place, keys) for place, keys in enumerate(asked) if keys])
-    found = _HISTORY.fetch(connection, [(place, *keys, *_PADS[len(keys)]) for _, place, keys in rows])
+    found = _HISTORY.fetch(c, [(place, *keys, *_PADS[len(keys)]) for _, place, keys in rows])
     unsure: list[int] = []
     for place, person, at in found:
         if at is None:
@@ -97,34 +91,34 @@ def history(connection: Connection, asked: Sequence[tuple[int, ...]]) -> list[Kn
         else:
             known[place] = (Standing(person, at),)
     if unsure:
-        _tell_apart(connection, asked, unsure, known)
+        _tell_apart(c, asked, unsure, known)
     return known
 
 
 def _tell_apart(
-    connection: Connection,
+    c: Connection,
     asked: Sequence[tuple[int, ...]],
     places: Sequence[int],
     known: list[Known],
 ) -> None:
     """Fill in members whose aliases are of several people, or of somebody who was never invited."""
-    persons = behind(connection, [key for place in places for key in asked[place]])
-    taken = _TAKEN.fetch(connection, [(person,) for person in sorted(set(persons.values()))])
+    persons = behind(c, [key for place in places for key in asked[place]])
+    taken = _TAKEN.fetch(c, [(person,) for person in sorted(set(persons.values()))])
     standing = {person: Standing(person, at) for person, at in taken}
     for place in places:
         found = tuple([standing[persons[key]] if key in persons else None for key in asked[place]])
         known[place] = found[:1] if len(set(found)) == 1 else found
 
 
-def behind(connection: Connection, keys: Iterable[int]) -> dict[int, int]:
+def behind(c: Connection, keys: Iterable[int]) -> dict[int, int]:
     """Return the person behind each alias that is known."""
     asked = [(key,) for key in sorted(set(keys))]
-    return {row[0]: row[1] for row in _PERSONS.fetch(connection, asked)} if asked else {}
+    return {row[0]: row[1] for row in _PERSONS.fetch(c, asked)} if asked else {}
 
 
-def forgotten(connection: Connection, keys: Iterable[int]) -> set[int]:
+def forgotten(c: Connection, keys: Iterable[int]) -> set[int]:
     """Return those of the keys that are aliases of somebody who was forgotten."""
-    return {key for key, person in behind(connection, keys).items() if person == ERASED_PERSON}
+    return {key for key, person in behind(c, keys).items() if person == ERASED_PERSON}
 
 
 def is_gone(person: ColumnElement[int]) -> ColumnElement[bool]:
@@ -132,14 +126,14 @@ def is_gone(person: ColumnElement[int]) -> ColumnElement[bool]:
     return exists().where(alias.c.key == person, alias.c.person == ERASED_PERSON)
 
 
-def learn(connection: Connection, choices: Sequence[Choice]) -> dict[int, int]:
+def learn(c: Connection, choices: Sequence[Choice]) -> dict[int, int]:
     """Let the aliases of each row point to one person; return the person by key.
 
     A row that is not invited teaches new aliases only of somebody who is known already: of others nothing is
     kept. Rows that join two known persons make them one; who turns out to be somebody who was forgotten is
     kept out from now on. The caller has the people locked.
     """
-    stored = behind(connection, [key for choice in choices for key in choice.keys])
+    stored = behind(c, [key for choice in choices for key in choice.keys])
     persons = dict(stored)
     joined: dict[int, int] = {}
 
@@ -157,14 +151,14 @@ def learn(connection: Connection, choices: Sequence[Choice]) -> dict[int, int]:
         persons.update(dict.fromkeys(choice.keys, person))
     found = {key: now_in(person) for key, person in persons.items()}
     for other in joined:
-        _join(connection, other, now_in(other))
+        _join(c, other, now_in(other))
     if new := [(key, person) for key, person in sorted(found.items()) if key not in stored]:
-        _INSERT.execute(connection, new)
+        _INSERT.execute(c, new)
     return found
 
 
-def _join(connection: Connection, other: int, person: int) -> None:
-    connection.execute(update(alias).where(alias.c.person == other).values(person=person))
+def _join(c: Connection, other: int, person: int) -> None:
+    c.execute(update(alias).where(alias.c.person == other).values(person=person))
     if person == ERASED_PERSON:
         return  # an invitation's person stays the name of an alias that tells so
-    connection.execute(update(invitation).where(invitation.c.person == other).values(person=person))
+    c.execute(update(invitation).where(invitation.c.person == other).values(person=person))

@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from connector.context import Lease
-from connector.domain.launches.eligibility import Member
+from connector.domain.lease import Lease
 from connector.domain.people.erasure import Erasure, ErasureRules, Unset
+from connector.domain.people.same_person import Member
 from connector.domain.results.interview import Interview
 from connector.ledger.access.secrets import Open, Seal
 from connector.ledger.db.dialect import empty_log

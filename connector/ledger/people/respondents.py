@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, and_, select
 
-from connector.context import Sync
-from connector.domain.launches.eligibility import ERASED_PERSON, Member
+from connector.domain.people.same_person import ERASED_PERSON, Member
 from connector.domain.results.interview import Interview
+from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import suppress
 from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.schema import alias, invitation, sync
@@ -57,7 +57,7 @@ def _noted(key: bytes, connection: str, interview: Interview | None) -> tuple[in
     return alias_keys(key, connection, Member(None, interview.respondent_email, None))[0], external
 
 
-def keep_out(connection: Connection, key: bytes, changed: Sequence[Sync]) -> list[Sync]:
+def keep_out(c: Connection, key: bytes, changed: Sequence[Sync]) -> list[Sync]:
     """Note whose each interview is; of those whose respondent was forgotten keep only that it was.
 
     The caller shares the suppressions: nobody can be forgotten until the end of the transaction.
@@ -67,27 +67,27 @@ def keep_out(connection: Connection, key: bytes, changed: Sequence[Sync]) -> lis
         respondent, external = _noted(key, one.connection, one.facts)
         if respondent is not None:
             noted[at] = one._replace(respondent=respondent, external=external)
-    if not _is_anybody_forgotten(connection):
+    if not _is_anybody_forgotten(c):
         return noted
     facts = {at: one.facts for at, one in enumerate(changed) if one.facts}
     keys = {at: respondent_keys(key, changed[at].connection, told) for at, told in facts.items()}
-    out = are_forgotten(connection, facts, keys)
+    out = are_forgotten(c, facts, keys)
     return [suppress(one) if at in out else one for at, one in enumerate(noted)]
 
 
-def is_forgotten(connection: Connection, key: bytes, name: str, interview: Interview) -> bool:
+def is_forgotten(c: Connection, key: bytes, connection: str, interview: Interview) -> bool:
     """Tell whether an interview's respondent was forgotten."""
-    return bool(are_forgotten(connection, {0: interview}, {0: respondent_keys(key, name, interview)}))
+    return bool(are_forgotten(c, {0: interview}, {0: respondent_keys(key, connection, interview)}))
 
 
 def are_forgotten(
-    connection: Connection, interviews: dict[int, Interview], keys: dict[int, tuple[int, ...]]
+    c: Connection, interviews: dict[int, Interview], keys: dict[int, tuple[int, ...]]
 ) -> set[int]:
     """Return the places of interviews whose respondent, or whom we invited to it, was forgotten.
 
     An anonymous one is nobody's: not even this is asked about it.
     """
-    gone = forgotten(connection, [key for mine in keys.values() for key in mine])
+    gone = forgotten(c, [key for mine in keys.values() for key in mine])
     ours = {
         at: one.external_id
         for at, one in interviews.items()
@@ -97,24 +97,24 @@ def are_forgotten(
     if ours:
         theirs = and_(alias.c.key == invitation.c.person, alias.c.person == ERASED_PERSON)
         query = select(invitation.c.id).join(alias, theirs).where(invitation.c.id.in_(set(ours.values())))
-        invited = set(connection.execute(query).scalars())
+        invited = set(c.execute(query).scalars())
     return {at for at, mine in keys.items() if gone.intersection(mine)} | {
         at for at, external_id in ours.items() if external_id in invited
     }
 
 
-def fill(connection: Connection, key: bytes) -> int:
+def fill(c: Connection, key: bytes) -> int:
     """Note whose some interviews are that were stored before this was noted; return how many."""
     query = select(sync.c.connection, sync.c.interview_id).where(sync.c.respondent == UNKNOWN).limit(_PIECE)
-    keys = [(name, interview_id) for name, interview_id in connection.execute(query)]
+    keys = [(connection, interview_id) for connection, interview_id in c.execute(query)]
     values = []
-    for (name, interview_id), one in load(connection, keys).items():
-        values.append((name, interview_id, *_noted(key, name, one.facts)))
+    for (connection, interview_id), one in load(c, keys).items():
+        values.append((connection, interview_id, *_noted(key, connection, one.facts)))
     if values:
-        _SET.execute(connection, values)
+        _SET.execute(c, values)
     return len(values)
 
 
-def _is_anybody_forgotten(connection: Connection) -> bool:
+def _is_anybody_forgotten(c: Connection) -> bool:
     # on the driver: asked for every batch of webhooks
-    return connection.exec_driver_sql(_ANYBODY).first() is not None
+    return c.exec_driver_sql(_ANYBODY).first() is not None

@@ -39,7 +39,7 @@ class Place(NamedTuple):
         return cls(connection, first_received_at // _DAY, str(status), reason or "")
 
 
-def move(connection: Connection, moves: Iterable[tuple[Place | None, Place]]) -> None:
+def move(c: Connection, moves: Iterable[tuple[Place | None, Place]]) -> None:
     """Count interviews where they are now and no longer where they were (None: nowhere)."""
     change: Counter[Place] = Counter()
     for was, now in moves:
@@ -50,10 +50,10 @@ def move(connection: Connection, moves: Iterable[tuple[Place | None, Place]]) ->
     # sorted, so that two processes lock the rows in the same order
     values = [(*place, n) for place, n in sorted(change.items()) if n]
     if values:
-        _ADD.execute(connection, values)
+        _ADD.execute(c, values)
 
 
-def totals(connection: Connection, name: str) -> dict[tuple[str, str], int]:
+def totals(c: Connection, connection: str) -> dict[tuple[str, str], int]:
     """Return the number of interviews by (status, reason)."""
-    found = connection.execute(_TOTALS, {"connection": name})
+    found = c.execute(_TOTALS, {"connection": connection})
     return {(row[0], row[1]): int(row[2]) for row in found if row[2]}

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, delete, func, literal_column, select
 
-from connector.context import InboundWebhook
+from connector.domain.results.sync import InboundWebhook
 from connector.ledger.db.bulk import BulkStatement, Row, fetch
 from connector.ledger.db.schema import inbox
 
@@ -67,32 +67,28 @@ _REPEATED = BulkStatement(
 _repeated = attrgetter(*_REPEATED_COLUMNS)
 
 
-def accept(connection: Connection, deliveries: Sequence[InboundWebhook]) -> list[bool]:
+def accept(c: Connection, deliveries: Sequence[InboundWebhook]) -> list[bool]:
     """Store deliveries; return for each whether it was new.
 
     A delivery is known when its `webhook-id`, or its body and event name, was stored before on that
     connection. One that was unreadable then and is readable now goes to the intake.
     """
     rows = [_row(delivery) for delivery in deliveries]
-    if connection.dialect.name == "sqlite":  # it has one writer
-        fresh = _insert(connection, _INSERT, rows)
-    else:
-        fresh = _insert_by_key(connection, deliveries, rows)
+    one_writer = c.dialect.name == "sqlite"
+    fresh = _insert(c, _INSERT, rows) if one_writer else _insert_by_key(c, deliveries, rows)
     repeated = [one for one, new in zip(deliveries, fresh, strict=True) if not new and one.state == "new"]
     if repeated:
-        _REPEATED.execute(connection, [_repeated(one) for one in repeated])
+        _REPEATED.execute(c, [_repeated(one) for one in repeated])
     return fresh
 
 
-def _insert_by_key(
-    connection: Connection, deliveries: Sequence[InboundWebhook], rows: Sequence[Row]
-) -> list[bool]:
+def _insert_by_key(c: Connection, deliveries: Sequence[InboundWebhook], rows: Sequence[Row]) -> list[bool]:
     """Insert in the order of the keys, numbered in the order of arrival.
 
     Whoever inserts a key waits for another transaction that inserted it. Two that insert the same deliveries,
     each in an order of its own, would wait for each other.
     """
-    numbers = connection.exec_driver_sql(_NUMBERS, {"n": len(rows)}).scalars().all()
+    numbers = c.exec_driver_sql(_NUMBERS, {"n": len(rows)}).scalars().all()
     first: dict[tuple[str, str | None], str | None] = {}
     keys: list[tuple[str, str, int]] = []
     for at, one in enumerate(deliveries):
@@ -100,105 +96,109 @@ def _insert_by_key(
         known = first.setdefault((one.connection, one.webhook_id), one.digest)
         keys.append((one.connection, (one.digest if one.webhook_id is None else known) or "", at))
     order = [at for _, _, at in sorted(keys)]
-    stored = _insert(connection, _INSERT_NUMBERED, [(numbers[at], *rows[at]) for at in order])
+    stored = _insert(c, _INSERT_NUMBERED, [(numbers[at], *rows[at]) for at in order])
     return [new for _, new in sorted(zip(order, stored, strict=True))]
 
 
-def _insert(connection: Connection, statement: BulkStatement, rows: Sequence[Row]) -> list[bool]:
+def _insert(c: Connection, statement: BulkStatement, rows: Sequence[Row]) -> list[bool]:
     """Insert all and count; only when some were known, find out which by inserting halves instead."""
-    connection.exec_driver_sql("SAVEPOINT before_insert")
-    stored = statement.execute(connection, rows)
+    c.exec_driver_sql("SAVEPOINT before_insert")
+    stored = statement.execute(c, rows)
     if stored in (0, len(rows)):
-        connection.exec_driver_sql("RELEASE SAVEPOINT before_insert")
+        c.exec_driver_sql("RELEASE SAVEPOINT before_insert")
         return [stored > 0] * len(rows)
-    connection.exec_driver_sql("ROLLBACK TO SAVEPOINT before_insert")
+    c.exec_driver_sql("ROLLBACK TO SAVEPOINT before_insert")
     middle = len(rows) // 2
     first, rest = rows[:middle], rows[middle:]
-    return _insert(connection, statement, first) + _insert(connection, statement, rest)
+    return _insert(c, statement, first) + _insert(c, statement, rest)
 
 
-def new_ones(connection: Connection, names: Sequence[str], limit: int) -> list[tuple[int, str, str]]:
+def new_ones(c: Connection, connections: Sequence[str], limit: int) -> list[tuple[int, str, str]]:
     """Return id, connection and digest of the oldest deliveries that nobody looked at yet.
 
     Each connection has its share, and of each there are as many as are not too long together.
     """
-    share = max(1, limit // max(1, len(names)))
-    return [(number, name, digest) for name in names for number, digest in _new(connection, name, share)]
+    share = max(1, limit // max(1, len(connections)))
+    return [
+        (number, connection, digest)
+        for connection in connections
+        for number, digest in _new(c, connection, share)
+    ]
 
 
-def _new(connection: Connection, name: str, limit: int) -> list[tuple[int, str]]:
+def _new(c: Connection, connection: str, limit: int) -> list[tuple[int, str]]:
     length = func.coalesce(func.length(inbox.c.body), 0)
-    query = select(inbox.c.id, inbox.c.digest, length).where(IS_NEW, inbox.c.connection == name)
-    oldest = fetch(connection, query.order_by(inbox.c.id).limit(limit))
+    query = select(inbox.c.id, inbox.c.digest, length).where(IS_NEW, inbox.c.connection == connection)
+    oldest = fetch(c, query.order_by(inbox.c.id).limit(limit))
     before = accumulate((size for _, _, size in oldest), initial=0)
     return [
         (number, digest) for (number, digest, _), sum_ in zip(oldest, before, strict=False) if sum_ < _TAKEN
     ]
 
 
-def read(connection: Connection, ids: Sequence[int]) -> list[InboundWebhook]:
+def read(c: Connection, ids: Sequence[int]) -> list[InboundWebhook]:
     """Return deliveries by their ids."""
-    return _read(connection, _select_all().where(inbox.c.id.in_(ids)))
+    return _read(c, _select_all().where(inbox.c.id.in_(ids)))
 
 
-def mark_done(connection: Connection, ids: Sequence[int]) -> None:
+def mark_done(c: Connection, ids: Sequence[int]) -> None:
     """Note that deliveries were dealt with."""
     if ids:
-        _MARK_DONE.execute(connection, [(i,) for i in ids])
+        _MARK_DONE.execute(c, [(i,) for i in ids])
 
 
-def of_interview(connection: Connection, name: str, interview_id: str) -> list[InboundWebhook]:
+def of_interview(c: Connection, connection: str, interview_id: str) -> list[InboundWebhook]:
     """Return what came in about one interview, oldest first, the newest 200."""
     newest = (
         _select_all()
-        .where(inbox.c.connection == name, inbox.c.interview_id == interview_id)
+        .where(inbox.c.connection == connection, inbox.c.interview_id == interview_id)
         .order_by(inbox.c.id.desc())
         .limit(_SHOWN)
     )
-    return _read(connection, newest)[::-1]
+    return _read(c, newest)[::-1]
 
 
 def unreadable(
-    connection: Connection, name: str, *, limit: int, before: int | None = None
+    c: Connection, connection: str, *, limit: int, before: int | None = None
 ) -> list[InboundWebhook]:
     """Return deliveries in which no interview id was found, newest first."""
-    query = _select_all().where(inbox.c.connection == name, IS_UNREADABLE)
+    query = _select_all().where(inbox.c.connection == connection, IS_UNREADABLE)
     if before is not None:
         query = query.where(inbox.c.id < before)
-    return _read(connection, query.order_by(inbox.c.id.desc()).limit(limit))
+    return _read(c, query.order_by(inbox.c.id.desc()).limit(limit))
 
 
-def reread(connection: Connection, found: Mapping[int, tuple[str | None, str]]) -> None:
+def reread(c: Connection, found: Mapping[int, tuple[str | None, str]]) -> None:
     """Give unreadable deliveries back to the intake after an alias made their interview id readable."""
     if found:
-        _REREAD.execute(connection, [(i, event, interview_id) for i, (event, interview_id) in found.items()])
+        _REREAD.execute(c, [(i, event, interview_id) for i, (event, interview_id) in found.items()])
 
 
-def erase_bodies(connection: Connection, keys: Sequence[tuple[str, str]]) -> int:
+def erase_bodies(c: Connection, keys: Sequence[tuple[str, str]]) -> int:
     """Remove what was sent about interviews; that something came, and on which day, stays. Return how many.
 
     What nobody looked at yet is left to be looked at: it may tell that an interview is somebody's after all.
     """
-    return _ERASE.execute(connection, keys) if keys else 0
+    return _ERASE.execute(c, keys) if keys else 0
 
 
-def latest_webhook(connection: Connection, name: str) -> InboundWebhook | None:
+def latest_webhook(c: Connection, connection: str) -> InboundWebhook | None:
     """Return the newest accepted webhook of a connection."""
-    mine = _select_all().where(inbox.c.connection == name, inbox.c.source == "webhook")
-    found = _read(connection, mine.order_by(inbox.c.id.desc()).limit(1))
+    mine = _select_all().where(inbox.c.connection == connection, inbox.c.source == "webhook")
+    found = _read(c, mine.order_by(inbox.c.id.desc()).limit(1))
     return found[0] if found else None
 
 
-def prune(connection: Connection, before: int, limit: int) -> int:
+def prune(c: Connection, before: int, limit: int) -> int:
     """Delete deliveries older than `before` that were dealt with, of the `limit` oldest; return how many."""
     oldest = select(inbox.c.id).where(inbox.c.state != "new").order_by(inbox.c.id).limit(limit)
     old = delete(inbox).where(inbox.c.id.in_(oldest.scalar_subquery()), inbox.c.received_at < before)
-    return connection.execute(old).rowcount
+    return c.execute(old).rowcount
 
 
 def _select_all() -> Select[Any]:
     return select(inbox.c.id, *(inbox.c[name] for name in _COLUMNS))
 
 
-def _read(connection: Connection, query: Select[Any]) -> list[InboundWebhook]:
-    return [InboundWebhook._make((*values, number)) for number, *values in fetch(connection, query)]
+def _read(c: Connection, query: Select[Any]) -> list[InboundWebhook]:
+    return [InboundWebhook._make((*values, number)) for number, *values in fetch(c, query)]

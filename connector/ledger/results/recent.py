@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connector.context import InboundWebhook
+from connector.domain.results.sync import InboundWebhook
 from connector.ledger.db.bulk import are_storable
 
 _SIZE = 8 * 1024 * 1024  # characters of bodies

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, select, update
 
-from connector.context import RunProgress
 from connector.domain.results.interview import Stage, SyncStatus
+from connector.domain.results.run import RunProgress
 from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.schema import (
     forgetting,
@@ -25,28 +25,28 @@ _COVER = BulkStatement(
 
 
 def create(
-    connection: Connection, run_id: str, name: str, operation: str, interview_ids: Sequence[str], now: int
+    c: Connection, run_id: str, connection: str, operation: str, interview_ids: Sequence[str], now: int
 ) -> None:
     """Store a run and what it covers, each interview once."""
     covered = list(dict.fromkeys(interview_ids))
-    connection.execute(
+    c.execute(
         insert(run).values(
-            id=run_id, connection=name, operation=operation, created_at=now, total=len(covered)
+            id=run_id, connection=connection, operation=operation, created_at=now, total=len(covered)
         )
     )
     if covered:
-        _COVER.execute(connection, [(run_id, interview_id) for interview_id in covered])
+        _COVER.execute(c, [(run_id, interview_id) for interview_id in covered])
 
 
-def progress(connection: Connection, run_id: str) -> RunProgress | None:
+def progress(c: Connection, run_id: str) -> RunProgress | None:
     """Count what became of a run's interviews."""
-    head = connection.execute(select(run).where(run.c.id == run_id)).first()
+    head = c.execute(select(run).where(run.c.id == run_id)).first()
     if head is None:
         return None
     covered = run_item.join(
         sync, and_(sync.c.connection == head.connection, sync.c.interview_id == run_item.c.interview_id)
     )
-    counts = connection.execute(
+    counts = c.execute(
         select(sync.c.status, sync.c.reason, sync.c.stage, func.count().label("n"))
         .select_from(covered)
         .where(run_item.c.run_id == run_id)
@@ -75,27 +75,27 @@ def progress(connection: Connection, run_id: str) -> RunProgress | None:
     )
 
 
-def release_backfills(connection: Connection, now: int) -> int:
+def release_backfills(c: Connection, now: int) -> int:
     """Let held syncs go whose run has nothing left that was never read; return how many.
 
     A run is stored after its interviews; those of one that a crash kept from being stored go after a while.
     """
     held = exists().where(sync.c.run_id == run.c.id, sync.c.stage == Stage.HOLD)
     unread = exists().where(sync.c.run_id == run.c.id, sync.c.stage == Stage.READ, sync.c.reads == 0)
-    ready = connection.execute(select(run.c.id).where(held, ~unread)).scalars().all()
+    ready = c.execute(select(run.c.id).where(held, ~unread)).scalars().all()
     orphan = ~exists().where(run.c.id == sync.c.run_id) & (sync.c.updated_at < now - ORPHANED_AFTER)
     released = update(sync).where(sync.c.stage == Stage.HOLD, or_(sync.c.run_id.in_(ready), orphan))
-    return connection.execute(released.values(stage=Stage.SEND, due=now)).rowcount
+    return c.execute(released.values(stage=Stage.SEND, due=now)).rowcount
 
 
-def prune(connection: Connection, before: int) -> int:
+def prune(c: Connection, before: int) -> int:
     """Delete runs older than `before` of which nothing waits; return how many."""
     waits = exists().where(sync.c.run_id == run.c.id, sync.c.stage.is_not(None))
     goes_on = exists().where(forgetting.c.run_id == run.c.id, forgetting.c.finished_at.is_(None))
     ended = select(run.c.id).where(run.c.created_at < before, ~waits, ~goes_on)
-    old = connection.execute(ended).scalars().all()
+    old = c.execute(ended).scalars().all()
     for run_id in old:
-        connection.execute(delete(run_item).where(run_item.c.run_id == run_id))
-        connection.execute(delete(forgetting).where(forgetting.c.run_id == run_id))
-        connection.execute(delete(run).where(run.c.id == run_id))
+        c.execute(delete(run_item).where(run_item.c.run_id == run_id))
+        c.execute(delete(forgetting).where(forgetting.c.run_id == run_id))
+        c.execute(delete(run).where(run.c.id == run_id))
     return len(old)

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from connector.context import Outgoing, Settlement, Sync
 from connector.domain.results.anonymity import is_anonymous_or_erased, without_person
 from connector.domain.results.interview import Stage, SyncStatus
+from connector.domain.results.sync import Outgoing, Settlement, Sync
 from connector.ledger.db.bulk import BulkStatement, Row, fetch
 from connector.ledger.db.schema import sync as table
 from connector.ledger.events import events
@@ -88,50 +88,50 @@ _SETTLE = BulkStatement(
 _State = tuple[str, str | None, str | None, int | None, bool]
 
 
-def begin_send(connection: Connection, names: Sequence[str], now: int, limit: int) -> list[Outgoing]:
+def begin_send(c: Connection, connections: Sequence[str], now: int, limit: int) -> list[Outgoing]:
     """Take due syncs, mark them as being sent, and tell which still own the user's properties.
 
     User properties belong to the newest interview, by completion, of that user in that Amplitude project that
     is synced, on its way, or perhaps sent.
     """
-    due = load(connection, _due(connection, names, now, limit)).values()
+    due = load(c, _due(c, connections, now, limit)).values()
     # looked at once more: another process may have changed a row before it was locked
     taken = [one for one in due if one.stage is Stage.SEND and one.sending_since is None]
     if not taken:
         return []
     taken.sort(key=lambda one: (one.completed_at or 0, one.interview_id))
-    _BEGIN.execute(connection, [(one.connection, one.interview_id, now) for one in taken])
-    behind = overtaken(connection, names, taken)
+    _BEGIN.execute(c, [(one.connection, one.interview_id, now) for one in taken])
+    behind = overtaken(c, connections, taken)
     return [Outgoing(one, identify=at not in behind) for at, one in enumerate(taken)]
 
 
-def _due(connection: Connection, names: Sequence[str], now: int, limit: int) -> list[Key]:
+def _due(c: Connection, connections: Sequence[str], now: int, limit: int) -> list[Key]:
     """Return the keys of what is due, the longest due first."""
     due = table.c.due, table.c.completed_at
     found: list[Row] = []
-    for name in names:
+    for connection in connections:
         query = select(*due, table.c.connection, table.c.interview_id).where(
             table.c.stage == Stage.SEND,
-            table.c.connection == name,
+            table.c.connection == connection,
             table.c.due <= now,
             table.c.sending_since.is_(None),
         )
-        found += fetch(connection, query.order_by(*due).limit(limit))
+        found += fetch(c, query.order_by(*due).limit(limit))
     found.sort(key=lambda row: (row[0], row[1] or 0))
     return [(row[2], row[3]) for row in found[:limit]]
 
 
-def overtaken(connection: Connection, names: Sequence[str], syncs: Sequence[Sync]) -> set[int]:
+def overtaken(c: Connection, connections: Sequence[str], syncs: Sequence[Sync]) -> set[int]:
     """Return the positions of those for whose user a newer interview owns the user properties."""
     questions = [
-        (at, one.user_hash, one.completed_at, one.interview_id, name)
+        (at, one.user_hash, one.completed_at, one.interview_id, connection)
         for at, one in enumerate(syncs)
-        for name in names
+        for connection in connections
     ]
-    return {row[0] for row in _OVERTAKEN.fetch(connection, questions)}
+    return {row[0] for row in _OVERTAKEN.fetch(c, questions)}
 
 
-def settle(connection: Connection, settlements: Sequence[Settlement], now: int) -> None:
+def settle(c: Connection, settlements: Sequence[Settlement], now: int) -> None:
     """Store what a send led to.
 
     What Amplitude accepted is synced, whatever was decided meanwhile. What was called off, or sent back to be
@@ -140,7 +140,7 @@ def settle(connection: Connection, settlements: Sequence[Settlement], now: int) 
     keys = [(one.connection, one.interview_id) for one in settlements]
     if not keys:
         return
-    standing = {was[:2]: was for was in map(_Standing._make, _STANDING.fetch(connection, keys))}
+    standing = {was[:2]: was for was in map(_Standing._make, _STANDING.fetch(c, keys))}
     values: list[Row] = []
     moves: list[tuple[Place, Place]] = []
     ended: list[Key] = []
@@ -155,9 +155,9 @@ def settle(connection: Connection, settlements: Sequence[Settlement], now: int) 
         moves.append((was.place(was.status, was.reason), was.place(*state[:2])))
         if was.erased or state[0] == SyncStatus.SKIPPED:
             ended.append(key)
-    _SETTLE.execute(connection, values)
+    _SETTLE.execute(c, values)
     events.tell(
-        connection,
+        c,
         [
             told
             for was, value in happened
@@ -166,8 +166,8 @@ def settle(connection: Connection, settlements: Sequence[Settlement], now: int) 
             )
         ],
     )
-    counters.move(connection, moves)
-    _forget(connection, ended, {key for key in ended if standing[key].erased})
+    counters.move(c, moves)
+    _forget(c, ended, {key for key in ended if standing[key].erased})
 
 
 def _state(was: _Standing, one: Settlement) -> _State:
@@ -185,10 +185,10 @@ def _state(was: _Standing, one: Settlement) -> _State:
     return one.status, one.reason, stage, due, force
 
 
-def _forget(connection: Connection, keys: Sequence[Key], erased: Collection[Key]) -> None:
+def _forget(c: Connection, keys: Sequence[Key], erased: Collection[Key]) -> None:
     """Remove what was only kept because it was in flight, and what the answer brought back."""
-    before = load(connection, keys)
-    save(connection, before, [_remains(one, erased=key in erased) for key, one in before.items()])
+    before = load(c, keys)
+    save(c, before, [_remains(one, erased=key in erased) for key, one in before.items()])
 
 
 def _remains(sync: Sync, *, erased: bool) -> Sync:
@@ -200,12 +200,12 @@ def _remains(sync: Sync, *, erased: bool) -> Sync:
     return sync._replace(user_id=None, user_hash=None, identify=None, event=None, frozen_at=None)
 
 
-def recover_sends(connection: Connection, names: Sequence[str], now: int) -> int:
+def recover_sends(c: Connection, connections: Sequence[str], now: int) -> int:
     """Give sends that their owner never settled an unknown outcome and make them due."""
-    query = all_columns().where(table.c.connection.in_(names), table.c.sending_since.is_not(None))
+    query = all_columns().where(table.c.connection.in_(connections), table.c.sending_since.is_not(None))
     query = query.order_by(table.c.connection, table.c.interview_id).with_for_update()
-    lost = [_lost(load_sync(row), now) for row in fetch(connection, query)]
-    settle(connection, lost, now)
+    lost = [_lost(load_sync(row), now) for row in fetch(c, query)]
+    settle(c, lost, now)
     return len(lost)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from connector.context import Sync
 from connector.domain.results.interview import Interview, Stage, SyncStatus
+from connector.domain.results.sync import Sync
 from connector.text.json import dumps, loads
 
 # in the order of the fields of `Sync`, so that a row becomes one without naming them

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, literal, select, tuple_
 
-from connector.context import ListFilter, Sync
 from connector.domain.results.interview import Stage
+from connector.domain.results.sync import ListFilter, Sync
 from connector.ledger.db.bulk import BulkStatement, fetch
 from connector.ledger.db.dialect import TryAgainError
 from connector.ledger.db.schema import sync as table
@@ -39,32 +39,32 @@ _UPDATE = BulkStatement(
 )
 
 
-def load(connection: Connection, keys: Sequence[Key]) -> dict[Key, Sync]:
+def load(c: Connection, keys: Sequence[Key]) -> dict[Key, Sync]:
     """Return the syncs that exist among `keys`, kept for this transaction."""
-    found = (load_sync(row) for row in _LOAD.fetch(connection, keys)) if keys else ()
+    found = (load_sync(row) for row in _LOAD.fetch(c, keys)) if keys else ()
     return {_key(sync): sync for sync in found}
 
 
-def save(connection: Connection, before: Mapping[Key, Sync], changed: Sequence[Sync]) -> None:
+def save(c: Connection, before: Mapping[Key, Sync], changed: Sequence[Sync]) -> None:
     """Store syncs and move the counters from what they were.
 
     Raises `TryAgainError` when another process stored one of them after `before` was loaded.
     """
     # in the order of their keys, so that two processes do not wait for each other's
     new = [dump_sync(one) for one in sorted(changed, key=_key) if _key(one) not in before]
-    if new and _INSERT.execute(connection, new) != len(new):
+    if new and _INSERT.execute(c, new) != len(new):
         raise TryAgainError
     old = [dump_sync(one) for one in changed if _key(one) in before]
     if old:
-        _UPDATE.execute(connection, old)
+        _UPDATE.execute(c, old)
     happened: list[events.Happened] = []
     for one in changed:
         was = before.get(_key(one))
         known = None if was is None else (was.status.value, was.reason)
         happened += events.of_sync(*_key(one), known, one.status, one.reason, one.updated_at)
-    events.tell(connection, happened)
+    events.tell(c, happened)
     counters.move(
-        connection,
+        c,
         ((None if (was := before.get(_key(one))) is None else _place(was), _place(one)) for one in changed),
     )
 
@@ -82,17 +82,17 @@ def _place(sync: Sync) -> Place:
     return Place.of(sync.connection, sync.first_received_at, sync.status, sync.reason)
 
 
-def find_many(connection: Connection, name: str, interview_ids: Sequence[str]) -> dict[str, Sync]:
+def find_many(c: Connection, connection: str, interview_ids: Sequence[str]) -> dict[str, Sync]:
     """Return those syncs that are there, by interview id."""
-    query = all_columns().where(table.c.connection == name, table.c.interview_id.in_(interview_ids))
-    return {one.interview_id: one for one in map(load_sync, fetch(connection, query))}
+    query = all_columns().where(table.c.connection == connection, table.c.interview_id.in_(interview_ids))
+    return {one.interview_id: one for one in map(load_sync, fetch(c, query))}
 
 
 def listed(
-    connection: Connection, name: str, where: ListFilter, limit: int, after: tuple[int, str] | None
+    c: Connection, connection: str, where: ListFilter, limit: int, after: tuple[int, str] | None
 ) -> list[Sync]:
     """Return syncs of a connection, newest first receipt first."""
-    query = all_columns().where(table.c.connection == name)
+    query = all_columns().where(table.c.connection == connection)
     if where.status is not None:
         query = query.where(table.c.status == where.status)
     if where.reason is not None:
@@ -105,32 +105,32 @@ def listed(
         place = tuple_(table.c.first_received_at, table.c.interview_id)
         query = query.where(place < tuple_(literal(after[0]), literal(after[1])))
     query = query.order_by(table.c.first_received_at.desc(), table.c.interview_id.desc()).limit(limit)
-    return [load_sync(row) for row in fetch(connection, query)]
+    return [load_sync(row) for row in fetch(c, query)]
 
 
-def due_reads(connection: Connection, names: Sequence[str], now: int, limit: int) -> list[Sync]:
+def due_reads(c: Connection, connections: Sequence[str], now: int, limit: int) -> list[Sync]:
     """Return syncs for which Koji must be read, the longest due first."""
     query = (
         all_columns()
-        .where(table.c.stage == Stage.READ, table.c.connection.in_(names), table.c.due <= now)
+        .where(table.c.stage == Stage.READ, table.c.connection.in_(connections), table.c.due <= now)
         .order_by(table.c.due)
         .limit(limit)
     )
-    return [load_sync(row) for row in fetch(connection, query)]
+    return [load_sync(row) for row in fetch(c, query)]
 
 
-def next_due(connection: Connection, stage: Stage, names: Sequence[str]) -> int | None:
+def next_due(c: Connection, stage: Stage, connections: Sequence[str]) -> int | None:
     """Return the earliest due time of a stage."""
     query = select(func.min(table.c.due)).where(
-        table.c.stage == stage, table.c.connection.in_(names), table.c.sending_since.is_(None)
+        table.c.stage == stage, table.c.connection.in_(connections), table.c.sending_since.is_(None)
     )
-    due: int | None = connection.execute(query).scalar()
+    due: int | None = c.execute(query).scalar()
     return due
 
 
-def waiting(connection: Connection, stage: Stage, names: Sequence[str]) -> int:
+def waiting(c: Connection, stage: Stage, connections: Sequence[str]) -> int:
     """Count the syncs of a stage."""
     query = select(func.count()).select_from(table)
     return int(
-        connection.execute(query.where(table.c.stage == stage, table.c.connection.in_(names))).scalar_one()
+        c.execute(query.where(table.c.stage == stage, table.c.connection.in_(connections))).scalar_one()
     )

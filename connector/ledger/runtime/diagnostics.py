@@ -8,28 +8,28 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
-from connector.context import Note
+from connector.domain.access import Note
 from connector.ledger.db.schema import note
 
 
-def add(connection: Connection, name: str, kind: str, detail: Mapping[str, Any], now: int, keep: int) -> None:
+def add(c: Connection, connection: str, kind: str, detail: Mapping[str, Any], now: int, keep: int) -> None:
     """Store a note and forget all but the newest `keep` of its kind."""
-    connection.execute(insert(note).values(connection=name, kind=kind, at=now, detail=json.dumps(detail)))
-    mine = (note.c.connection == name, note.c.kind == kind)
+    c.execute(insert(note).values(connection=connection, kind=kind, at=now, detail=json.dumps(detail)))
+    mine = (note.c.connection == connection, note.c.kind == kind)
     newest = select(note.c.id).where(*mine).order_by(note.c.id.desc()).limit(keep)
-    connection.execute(delete(note).where(*mine, note.c.id.not_in(newest.scalar_subquery())))
+    c.execute(delete(note).where(*mine, note.c.id.not_in(newest.scalar_subquery())))
 
 
-def since(connection: Connection, name: str, kind: str, at: int) -> list[Note]:
+def since(c: Connection, connection: str, kind: str, at: int) -> list[Note]:
     """Return notes, newest first."""
     query = (
         select(note)
-        .where(note.c.connection == name, note.c.kind == kind, note.c.at >= at)
+        .where(note.c.connection == connection, note.c.kind == kind, note.c.at >= at)
         .order_by(note.c.id.desc())
     )
-    return [Note(row.at, json.loads(row.detail)) for row in connection.execute(query)]
+    return [Note(row.at, json.loads(row.detail)) for row in c.execute(query)]
 
 
-def prune(connection: Connection, before: int) -> None:
+def prune(c: Connection, before: int) -> None:
     """Forget old notes."""
-    connection.execute(delete(note).where(note.c.at < before))
+    c.execute(delete(note).where(note.c.at < before))

@@ -20,7 +20,7 @@ _FORGET = BulkStatement(
 )
 
 
-def prune_syncs(connection: Connection, before: int, now: int, limit: int) -> int:
+def prune_syncs(c: Connection, before: int, now: int, limit: int) -> int:
     """Remove what names or quotes a person from syncs that ended before `before`; return how many.
 
     The interview id with its outcome, the user's keyed hash and the completion time stay: they keep an
@@ -39,11 +39,9 @@ def prune_syncs(connection: Connection, before: int, now: int, limit: int) -> in
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    values = [
-        (name, one, _mark(one, reason, facts), now) for name, one, reason, facts in fetch(connection, old)
-    ]
+    values = [(name, one, _mark(one, reason, facts), now) for name, one, reason, facts in fetch(c, old)]
     if values:
-        _FORGET.execute(connection, values)
+        _FORGET.execute(c, values)
     return len(values)
 
 
@@ -57,7 +55,7 @@ def _mark(interview_id: str, reason: str | None, facts: str | None) -> str | Non
     return dump_facts(marks) if is_anonymous_or_erased(reason, known) else None
 
 
-def prune_invitations(connection: Connection, before: int, now: int, limit: int) -> int:
+def prune_invitations(c: Connection, before: int, now: int, limit: int) -> int:
     """Remove names, addresses, links and tokens of invitations made before `before`; return how many.
 
     Its person, as keys of aliases, and when it was started stay: nobody is asked twice. One that is not sent
@@ -73,15 +71,15 @@ def prune_invitations(connection: Connection, before: int, now: int, limit: int)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    ids = connection.execute(old).scalars().all()
+    ids = c.execute(old).scalars().all()
     gone = dict.fromkeys(("user_id", "email", "name", "link", "session_token", "words", "complete_due"))
     if ids:
-        connection.execute(update(invitation).where(invitation.c.id.in_(ids)).values(**gone, pruned_at=now))
+        c.execute(update(invitation).where(invitation.c.id.in_(ids)).values(**gone, pruned_at=now))
     return len(ids)
 
 
-def prune_launches(connection: Connection, before: int, limit: int) -> int:
+def prune_launches(c: Connection, before: int, limit: int) -> int:
     """Remove the examples of skipped people from launches made before `before`; return how many."""
     old = select(launch.c.id).where(launch.c.created_at < before, launch.c.examples.is_not(None)).limit(limit)
     pruned = update(launch).where(launch.c.id.in_(old.scalar_subquery()))
-    return connection.execute(pruned.values(examples=None)).rowcount
+    return c.execute(pruned.values(examples=None)).rowcount

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from connector.context import Context, ListFilter
-from connector.domain.launches.start import has_no_link
+from connector.context import Context
+from connector.domain.launches.respondent_link import has_no_link
 from connector.domain.results.mapping import iso
+from connector.domain.results.sync import ListFilter
 from connector.service.checks.credentials import Check
 from connector.service.planning import (
     MONTH,
@@ -13,6 +14,7 @@ from connector.service.planning import (
     TEN_MINUTES,
 )
 from connector.settings.model import DEFAULT_CONNECTION, Connection
+from connector.settings.rules import start_rules
 
 _LOOKED_AT = 50
 
@@ -45,7 +47,7 @@ async def _launches(ctx: Context, connection: Connection) -> Check:
     cap = connection.connector_max_credits_per_day
     left = await ctx.invitations.credits_left(connection.credit_lane, cap, ctx.clock.now())
     message = f"{max(0, cap - left)} of the {cap} credits of this UTC day are used."
-    if has_no_link(connection):
+    if has_no_link(start_rules(connection)):
         message += " Set KOJI_PROJECT_ID, so that people get links."
     return Check(name=name, status="ok", message=message)
 
@@ -73,7 +75,7 @@ async def _cohort_webhook(ctx: Context, connection: Connection) -> Check:
             "Set AMPLITUDE_COHORT_WEBHOOK_TOKEN to invite whoever enters a cohort; launches work without it."
         )
         return Check(name=name, status="ok", message=words)
-    if has_no_link(connection):
+    if has_no_link(start_rules(connection)):
         words = (
             "Set KOJI_PROJECT_ID: without it nobody of a cohort's webhook gets a link, so nobody is started."
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from connector.context import AuditEntry, Context
+from connector.context import Context
+from connector.domain.access import AuditEntry
 from connector.errors import ConnectorError, StoreUnavailable
 from connector.service.execution.operation import (
     AnyOperation,

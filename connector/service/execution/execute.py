@@ -11,7 +11,8 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
-from connector.context import Claim, Context
+from connector.context import Context
+from connector.domain.access import Claim
 from connector.errors import Conflict, FieldError, Forbidden, InvalidInput, NotFound, StoreUnavailable
 from connector.security.caller import Caller
 from connector.service.execution import callbacks

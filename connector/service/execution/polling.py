@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from connector.context import Context, Sync
+from connector.context import Context
 from connector.domain.results.interview import Stage
+from connector.domain.results.sync import Sync
 from connector.errors import CredentialsRejected, UpstreamRejected
 from connector.service.views.sync import flat
 

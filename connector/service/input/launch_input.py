@@ -9,18 +9,19 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from connector.context import Context
-from connector.domain.launches.eligibility import Member, is_email, member
 from connector.domain.launches.launch import (
     Launch,
     LaunchOptions,
     LaunchStatus,
     Phase,
 )
-from connector.domain.launches.start import has_no_link
+from connector.domain.launches.respondent_link import has_no_link
+from connector.domain.people.same_person import Member, is_email, member
 from connector.errors import ConnectorError, FieldError, InvalidInput, NotConfigured
 from connector.service import planning
 from connector.service.execution.operation import WaitInput
 from connector.settings.model import Connection
+from connector.settings.rules import start_rules
 
 _KEY_KEPT = 7 * 86_400_000
 _DIRECTLY = 500  # members over whom the call itself decides; more are left to the planning lane
@@ -118,7 +119,7 @@ def require_koji(connection: Connection, *, allow_without_link: bool) -> None:
         raise NotConfigured(
             f"KOJI_API_KEY is not set for the connection {connection.name}; interviews cannot be started."
         )
-    if has_no_link(connection) and not allow_without_link:
+    if has_no_link(start_rules(connection)) and not allow_without_link:
         raise InvalidInput.of(
             "allow_without_link",
             "KOJI_PROJECT_ID is not set, so that people would get no link; set it, or allow that",

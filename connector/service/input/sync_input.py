@@ -7,7 +7,6 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from connector.context import InboundWebhook
 from connector.domain.results.interview import Interview
 from connector.domain.results.koji_fields import (
     read_envelope,
@@ -15,10 +14,12 @@ from connector.domain.results.koji_fields import (
     read_time,
     split_themes,
 )
-from connector.domain.results.transitions import Observation
+from connector.domain.results.observation import Observation
+from connector.domain.results.sync import InboundWebhook
 from connector.errors import InvalidInput
 from connector.service.execution.operation import Input
 from connector.settings.model import Connection
+from connector.settings.rules import sync_rules
 
 _VALUES = ("themes", "sentiment", "quality_score", "respondent_email", "transcript_url", "completed_at")
 
@@ -104,9 +105,8 @@ class InterviewInput(Input):
             if self.is_told
             else Interview(interview_id)
         )
-        return Observation(
-            connection=connection, interview=interview, at=now, given=self.is_told, force=force
-        )
+        rules = sync_rules(connection)
+        return Observation(rules=rules, interview=interview, at=now, given=self.is_told, force=force)
 
     def delivery(self, connection: Connection, interview_id: str, now: int) -> list[InboundWebhook]:
         """Return what the receipt says of this call: nothing unless it told something."""

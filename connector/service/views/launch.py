@@ -19,7 +19,8 @@ from connector.domain.launches.launch import (
     Launch,
     LaunchStatus,
 )
-from connector.domain.launches.start import has_no_link, people_a_day
+from connector.domain.launches.respondent_link import has_no_link
+from connector.domain.launches.start import people_a_day
 from connector.errors import (
     Conflict,
     ConnectorError,
@@ -33,6 +34,7 @@ from connector.errors import (
 from connector.service.execution.operation import Input, Output
 from connector.service.execution.status_url import status_url
 from connector.service.views.sync import time_text
+from connector.settings.rules import start_rules
 
 INVITED = (InvitationState.STARTED, InvitationState.COMPLETED, InvitationState.EXPIRED)
 SHOWN = 50
@@ -315,7 +317,7 @@ async def _is_done_for_today(ctx: Context, launch: Launch) -> bool:
     """Tell whether a standing launch has nobody left, or nobody whom it may start this UTC day."""
     if not launch.left and not launch.planned:
         return True
-    cap = people_a_day(ctx.connection(launch.connection), launch)
+    cap = people_a_day(start_rules(ctx.connection(launch.connection)), launch)
     lane = launch_lane(launch.id)
     full = cap is not None and await ctx.invitations.credits_left(lane, cap, ctx.clock.now()) < 1
     return full and not launch.sending
@@ -324,14 +326,14 @@ async def _is_done_for_today(ctx: Context, launch: Launch) -> bool:
 def _warnings(ctx: Context, launch: Launch, *, is_full: bool) -> list[str]:
     connection = ctx.connection(launch.connection)
     found = []
-    if launch.standing and has_no_link(connection):
+    if launch.standing and has_no_link(start_rules(connection)):
         found.append("KOJI_PROJECT_ID is not set: nobody of this cohort is started, as there is no link.")
     elif is_full:
         found.append(
             "People wait for the next UTC day: CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH is "
             f"{connection.connector_max_interviews_per_launch} a day for a cohort's webhook."
         )
-    elif has_no_link(connection):
+    elif has_no_link(start_rules(connection)):
         found.append("KOJI_PROJECT_ID is not set: people get a link only where Koji's answer carries one.")
     if launch.in_doubt:
         found.append(

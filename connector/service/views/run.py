@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from connector.context import Context, RunProgress
+from connector.context import Context
 from connector.domain.people.erasure import FORGET_RESPONDENT, done, left_to_people
 from connector.domain.results.decision import SUPPRESSED
 from connector.domain.results.interview import Stage
+from connector.domain.results.run import RunProgress
 from connector.service.execution.operation import Output
 
 CHUNK = 500

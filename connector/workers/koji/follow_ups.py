@@ -8,18 +8,16 @@ from typing import Any
 
 import structlog
 
-from connector.context import (
-    Context,
-    Koji,
-    Lease,
-    Sync,
-)
+from connector.context import Context, Koji
 from connector.domain.launches.launch import Invitation
 from connector.domain.launches.start import next_poll
-from connector.domain.results.observation import Observation
-from connector.domain.results.transitions import advance, heard_from_read
+from connector.domain.lease import Lease
+from connector.domain.results.observation import Observation, heard_from_read
+from connector.domain.results.sync import Sync
+from connector.domain.results.transitions import advance
 from connector.errors import ConnectorError, CredentialsRejected, NotFound, UpstreamUnavailable
 from connector.service.attribution import recognised
+from connector.settings.rules import sync_rules
 from connector.workers.koji.pause import PAUSES, Rest
 
 _APART = 12_000  # at most five a minute
@@ -87,7 +85,7 @@ class Silent:
         """Take an interview that has ended like one that a webhook told of; tell whether it has."""
         ctx = self._context
         connection = ctx.connection(invitation.connection)
-        read = heard_from_read(connection, invitation.interview_id or "", body, ctx.clock.now())
+        read = heard_from_read(sync_rules(connection), invitation.interview_id or "", body, ctx.clock.now())
         if not read.interview.over:
             return False
         (heard,) = await recognised(ctx.invitations, [read])

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 import structlog
 
-from connector.context import Context, Pause
+from connector.context import Context
 from connector.domain.launches.launch import AWAY, KOJI_REDIRECT, KOJI_UNREACHABLE
+from connector.domain.lease import Pause
 from connector.errors import ConnectorError, UpstreamUnavailable
-from connector.workers.base import CREDENTIAL_WAIT, backoff
+from connector.workers.backoff import CREDENTIAL_WAIT, backoff
 
 PAUSES = frozenset({"koji_key", "koji_permission", "koji_credits", KOJI_REDIRECT})
 """What is everybody's trouble, not one interview's."""
@@ -98,7 +99,7 @@ class Rest:
     async def for_silence(self, error: UpstreamUnavailable) -> int:
         """Rest because Koji cannot be reached; return for how long (ms)."""
         self._failures += 1
-        wait = max((error.retry_after or 0) * 1000, backoff(self._failures))
+        wait = backoff(self._failures, error.retry_after)
         await self._await_koji(wait, KOJI_UNREACHABLE, error.message)
         return wait
 

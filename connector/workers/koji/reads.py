@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from connector.context import (
-    Context,
-    Koji,
-    Lease,
-    Sync,
-)
+from connector.context import Context, Koji
+from connector.domain.lease import Lease
 from connector.domain.results.interview import Stage, SyncStatus
-from connector.domain.results.transitions import advance, heard_from_read
+from connector.domain.results.observation import heard_from_read
+from connector.domain.results.sync import Sync
+from connector.domain.results.transitions import advance
 from connector.errors import CredentialsRejected, NotFound, UpstreamRejected, UpstreamUnavailable
 from connector.service.attribution import recognised
+from connector.settings.rules import sync_rules
 from connector.workers.koji.pause import PAUSES, Rest
 
 _HOLDS_NOBODY_AFTER = 5  # failed reads; the rest of its backfill then goes without it
@@ -51,7 +50,7 @@ class Reads:
 
     async def _told(self, lease: Lease, sync: Sync, body: Mapping[str, Any]) -> None:
         connection = self._context.connection(sync.connection)
-        read = heard_from_read(connection, sync.interview_id, body, self._context.clock.now())
+        read = heard_from_read(sync_rules(connection), sync.interview_id, body, self._context.clock.now())
         (heard,) = await recognised(self._context.invitations, [read])
 
         def revise(present: Sync) -> Sync:

@@ -6,10 +6,11 @@ import uuid
 
 import structlog
 
-from connector.context import Context, Koji, Lease
+from connector.context import Context, Koji
 from connector.domain.launches.credits import cost, launch_lane, next_day
 from connector.domain.launches.launch import Invitation, Launch
 from connector.domain.launches.start import body_of, handed, people_a_day
+from connector.domain.lease import Lease
 from connector.errors import (
     ConnectorError,
     CredentialsRejected,
@@ -18,6 +19,7 @@ from connector.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
+from connector.settings.rules import start_rules
 from connector.workers.koji.pause import PAUSES, Rest
 
 _MOST_IN_DOUBT = 2
@@ -87,7 +89,7 @@ class Starts:
         if await ctx.invitations.credits_left(connection.credit_lane, cap, now) < price:
             await self._hold(lease, launch)
             return
-        people = people_a_day(connection, launch)
+        people = people_a_day(start_rules(connection), launch)
         lane = launch_lane(launch.id)
         if people is not None and await ctx.invitations.credits_left(lane, people, now) < 1:
             self._rests[launch.id] = next_day(now)
@@ -121,7 +123,7 @@ class Starts:
         connection = ctx.connection(invitation.connection)
         lane = connection.credit_lane
         try:
-            answer = await self._koji.start(body_of(connection, launch, invitation))
+            answer = await self._koji.start(body_of(start_rules(connection), launch, invitation))
         except OutcomeUnknown as error:
             self._doubts += 1
             _log.warning("start_in_doubt", launch=launch.id, in_a_row=self._doubts)
@@ -148,7 +150,7 @@ class Starts:
         else:
             await self._well()
             now = ctx.clock.now()
-            got = handed(connection, launch, invitation, answer, now)
+            got = handed(start_rules(connection), launch, invitation, answer, now)
             await ctx.invitations.started(lease, invitation.id, got, now)
 
     async def _put_back(self, lease: Lease, invitation: Invitation, lane: str, price: int) -> None:

@@ -6,9 +6,11 @@ kept for launches.
 
 from __future__ import annotations
 
-from connector.context import Context, Koji, Lease
+from connector.context import Context, Koji
 from connector.domain.launches.launch import Invitation
+from connector.domain.lease import Lease
 from connector.domain.results.interview import Stage
+from connector.workers.base import Worker
 from connector.workers.koji.follow_ups import Silent
 from connector.workers.koji.pause import Rest
 from connector.workers.koji.reads import Reads
@@ -18,7 +20,7 @@ _BATCH = 20
 _KEPT_FOR_LAUNCHES = 6_000  # milliseconds between two starts of launches while others are waiting
 
 
-class KojiWorker:
+class KojiWorker(Worker):
     """Calls Koji with one key, for all connections that share it."""
 
     def __init__(
@@ -29,7 +31,7 @@ class KojiWorker:
         koji: Koji,
     ) -> None:
         self.name = name
-        self._context = context
+        super().__init__(context)
         self._connections = connections
         starting = tuple(c for c in connections if context.connection(c).koji_invite_by == "start")
         self._rest = Rest(context, name, connections, starting)

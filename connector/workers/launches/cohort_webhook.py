@@ -5,29 +5,27 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from connector.context import Context, Lease
+from connector.context import Context
 from connector.domain.launches.cohort_message import CohortMessage
-from connector.domain.launches.compact_set import CompactSet
-from connector.domain.launches.eligibility import LaunchRules, Member, Selection
+from connector.domain.launches.eligibility import LaunchRules, Selection
 from connector.domain.launches.launch import LaunchOptions
-from connector.launch_ports import KeyedMember
+from connector.domain.lease import Lease
+from connector.domain.people.same_person import KeyedMember, Member
 from connector.service.planning import CHUNK, aside, teaches
 from connector.settings.model import Connection
+from connector.workers.base import Worker
 
 _EVERYBODY = LaunchRules(sys.maxsize, None)  # whoever is above the cap of a day waits for another
 
 
-class CohortWebhookWorker:
+class CohortWebhookWorker(Worker):
     """Decides over one message after the other, in the order in which Amplitude computed them."""
 
     name = "cohorts"
 
     def __init__(self, context: Context) -> None:
-        self._context = context
+        super().__init__(context)
         self._selections: dict[int, Selection] = {}
-
-    async def recover(self, _lease: Lease, /) -> None:
-        """Nothing to do: a message that was interrupted goes on where it was."""
 
     async def drain(self, lease: Lease, /) -> int | None:
         """Take the next message one step on."""
@@ -69,7 +67,7 @@ class CohortWebhookWorker:
         now = ctx.clock.now()
         history = await ctx.launches.history(keyed)
         if message.id not in self._selections:
-            self._selections = {message.id: Selection(_EVERYBODY, now, CompactSet())}
+            self._selections = {message.id: Selection(_EVERYBODY, now)}
         choices = await aside(keyed, self._selections[message.id].take, keyed, history)
         learn = [choice for choice, one in zip(choices, history, strict=True) if teaches(choice.reason, one)]
         options = options_of(ctx.connection(message.connection), message.cohort_id)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from connector.context import Context, Lease
+from connector.context import Context
 from connector.domain.launches.credits import cost, next_day
-from connector.domain.launches.launch import Invitation
-from connector.domain.launches.start import handed_a_link, people_a_day
+from connector.domain.launches.launch import Invitation, KojiStart
+from connector.domain.launches.start import handed, people_a_day
+from connector.domain.lease import Lease
+from connector.settings.rules import start_rules
+from connector.workers.base import Worker
 
 _BATCH = 100
+_NO_CALL = KojiStart(interview_id=None, session_token=None, link=None)
 
 
-class LinkWorker:
+class LinkWorker(Worker):
     """Hands out the links of one connection, within its credits of the day."""
 
     def __init__(self, context: Context, connection: str) -> None:
         self.name = f"links:{connection}"
-        self._context = context
+        super().__init__(context)
         self._connection = connection
         self._rests: dict[str, int] = {}
 
@@ -45,7 +49,7 @@ class LinkWorker:
         launch = await ctx.launches.find(one.launch_id)
         if launch is None:
             return
-        now = ctx.clock.now()
+        now, rules = ctx.clock.now(), start_rules(connection)
         begun = await ctx.invitations.begin_start(
             lease,
             one,
@@ -53,14 +57,14 @@ class LinkWorker:
             cost=cost(launch.options.mode or connection.koji_default_mode),
             cap=connection.connector_max_credits_per_day,
             now=now,
-            people_a_day=people_a_day(connection, launch),
+            people_a_day=people_a_day(rules, launch),
         )
         if begun == "held":
             await ctx.invitations.await_day(lease, launch.id, now)
         if begun in ("held", "full"):
             self._rests[launch.id] = next_day(now)
         elif begun == "sending":
-            await ctx.invitations.started(lease, one.id, handed_a_link(connection, launch, one, now), now)
+            await ctx.invitations.started(lease, one.id, handed(rules, launch, one, _NO_CALL, now), now)
 
     async def _expired(self, lease: Lease) -> int | None:
         """Let links expire that nobody opened in 30 days; return how long until the next one."""

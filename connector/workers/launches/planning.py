@@ -7,9 +7,10 @@ from contextlib import aclosing
 
 import structlog
 
-from connector.context import AmplitudeCohorts, Context, Lease
-from connector.domain.launches.eligibility import Member, member
+from connector.context import AmplitudeCohorts, Context
 from connector.domain.launches.launch import Launch, Phase
+from connector.domain.lease import Lease
+from connector.domain.people.same_person import Member, member
 from connector.errors import (
     ConnectorError,
     CredentialsRejected,
@@ -20,6 +21,7 @@ from connector.errors import (
     UpstreamUnavailable,
 )
 from connector.service import planning
+from connector.workers.base import Worker
 
 _PLAN_KEPT = 3_600_000
 _INTERRUPTED_AFTER = 120_000
@@ -31,17 +33,14 @@ _FINAL = (NotFound, InvalidInput, NotConfigured, CredentialsRejected, UpstreamRe
 _log = structlog.get_logger(__name__)
 
 
-class PlanningWorker:
+class PlanningWorker(Worker):
     """Plans launches of cohorts, and of members that are too many for the call that brought them."""
 
     name = "launches"
 
     def __init__(self, context: Context) -> None:
-        self._context = context
+        super().__init__(context)
         self._tidied = 0
-
-    async def recover(self, _lease: Lease, /) -> None:
-        """Nothing to do: planning that was interrupted begins anew."""
 
     async def drain(self, lease: Lease, /) -> int | None:
         """Take every launch that is due one step on."""

@@ -8,17 +8,14 @@ from typing import Any
 import structlog
 
 from connector.amplitude.responses import Answer, Kind
-from connector.context import (
-    Amplitude,
-    Context,
-    Lease,
-    Outgoing,
-    Settlement,
-)
+from connector.context import Amplitude, Context
+from connector.domain.lease import Lease
 from connector.domain.people.erasure import Unset
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.mapping import unset
-from connector.workers.base import CREDENTIAL_WAIT, backoff
+from connector.domain.results.sync import Outgoing, Settlement
+from connector.workers.backoff import CREDENTIAL_WAIT, backoff
+from connector.workers.base import Worker, time_left
 from connector.workers.results.batching import by_user_rate, events_of, parts
 from connector.workers.results.settlement import (
     accepted,
@@ -36,7 +33,7 @@ _STOPS = frozenset({Kind.PAUSED, Kind.UNAVAILABLE, Kind.UNKNOWN})
 _log = structlog.get_logger(__name__)
 
 
-class AmplitudeWorker:
+class AmplitudeWorker(Worker):
     """Sends the interviews of one Amplitude project, an interview's two writes always together."""
 
     def __init__(
@@ -48,7 +45,7 @@ class AmplitudeWorker:
         events_per_second: int,
     ) -> None:
         self.name = name
-        self._context = context
+        super().__init__(context)
         self._connections = connections
         self._amplitude = amplitude
         self._rate = events_per_second
@@ -82,8 +79,8 @@ class AmplitudeWorker:
         if (one := await self._context.ledger.forgettings.due_unset(self._connections, now)) is not None:
             await self._take_back(lease, one)
             return 0
-        if following is None or following > now:
-            return None if following is None else following - now
+        if (wait := time_left(following, now)) != 0:
+            return wait
         taken = await self._context.ledger.begin_send(lease, self._connections, now, self._batch)
         if not taken:
             return 1
@@ -229,7 +226,7 @@ class AmplitudeWorker:
                 await self._context.ledger.pause(self.name, self._rests_until, "amplitude_key", answer.words)
             case Kind.UNAVAILABLE | Kind.UNKNOWN:
                 self._failures += 1
-                self._rests_until = now + max(backoff(self._failures), (answer.retry_after or 0) * 1000)
+                self._rests_until = now + backoff(self._failures, answer.retry_after)
                 if answer.kind is Kind.UNKNOWN:
                     # smaller requests, so that one interview which upsets Amplitude stands alone sooner
                     self._batch = max(1, self._batch // 2)
@@ -237,4 +234,4 @@ class AmplitudeWorker:
                     "amplitude_unavailable", lane=self.name, status=answer.status, failures=self._failures
                 )
             case Kind.THROTTLED if not answer.held:
-                self._rests_until = now + max(backoff(self._failures + 4), (answer.retry_after or 0) * 1000)
+                self._rests_until = now + backoff(self._failures + 4, answer.retry_after)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from connector.context import Outgoing, Settlement
+from connector.domain.results.sync import Outgoing, Settlement
 from connector.workers.results.settlement import back
 
 LARGEST_REQUEST = 900_000

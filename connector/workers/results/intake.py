@@ -6,33 +6,26 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from connector.context import (
-    Context,
-    InboundWebhook,
-    Lease,
-    Sync,
-)
+from connector.domain.lease import Lease
 from connector.domain.results.interview import Interview, Stage
 from connector.domain.results.koji_fields import read_interview
-from connector.domain.results.transitions import Observation, advance
+from connector.domain.results.observation import Observation
+from connector.domain.results.sync import InboundWebhook, Sync
+from connector.domain.results.transitions import advance
 from connector.service.attribution import recognised
 from connector.settings.model import Connection
+from connector.settings.rules import sync_rules
 from connector.text.json import loads
+from connector.workers.base import Worker
 
 BATCH = 128  # bodies have up to 1 MiB, and webhooks wait for the commit that decides over a batch
 _log = structlog.get_logger(__name__)
 
 
-class IntakeWorker:
+class IntakeWorker(Worker):
     """Reads stored deliveries in order of arrival and decides over their interviews."""
 
     name = "intake"
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
-    async def recover(self, _lease: Lease, /) -> None:
-        """Nothing to do: what was not marked as done is simply taken again."""
 
     async def drain(self, lease: Lease) -> int | None:
         """Decide over one batch of deliveries."""
@@ -59,7 +52,7 @@ class IntakeWorker:
             return None
         connection = self._context.connection(delivery.connection)
         interview = self._read(delivery, delivery.interview_id, connection)
-        return Observation(connection=connection, interview=interview, at=delivery.received_at)
+        return Observation(rules=sync_rules(connection), interview=interview, at=delivery.received_at)
 
     def _read(self, delivery: InboundWebhook, interview_id: str, connection: Connection) -> Interview:
         try:
@@ -72,7 +65,7 @@ class IntakeWorker:
                 project_id=connection.koji_project_id,
             )
         except (ValueError, ArithmeticError, RecursionError, LookupError, TypeError) as error:
-            # one body must not hold up everybody's: Koji is asked about its interview instead
+            # one body must not hold up all others: Koji is asked about its interview instead
             _log.error("delivery_not_understood", delivery=delivery.id, error=type(error).__name__)
             return Interview(interview_id)
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from connector.amplitude.responses import Answer
-from connector.context import Outgoing, Settlement
 from connector.domain.results.interview import SyncStatus
+from connector.domain.results.sync import Outgoing, Settlement
 
 
 def attempt_of(answer: Answer, sent_at: int, events: int) -> dict[str, Any]:

@@ -1,30 +1,25 @@
-"""The forgetting lane: erases what was in flight when somebody was forgotten, once it has landed."""
+"""The erasure worker: erases what was in flight when a person was erased, once it has landed."""
 
 from __future__ import annotations
 
-from connector.context import Context, Lease
-from connector.domain.people.erasure import rules_of
+from connector.domain.lease import Lease
+from connector.settings.rules import erasure_rules
+from connector.workers.base import Worker, time_left
 
 
-class ErasureWorker:
-    """Looks again at whom it could not forget wholly at once."""
+class ErasureWorker(Worker):
+    """Goes on with erasures that could not end at once."""
 
     name = "forgetting"
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
-    async def recover(self, _lease: Lease, /) -> None:
-        """Nothing to do: what is due stands in the book."""
-
     async def drain(self, lease: Lease, /) -> int | None:
-        """Take one forgetting a step on."""
+        """Take one erasure a step on."""
         ctx = self._context
         now = ctx.clock.now()
         following = await ctx.ledger.forgettings.next_due(list(ctx.settings.connections))
-        if following is None or following > now:
-            return None if following is None else following - now
-        rules = {name: rules_of(connection) for name, connection in ctx.settings.connections.items()}
+        if (wait := time_left(following, now)) != 0:
+            return wait
+        rules = {name: erasure_rules(connection) for name, connection in ctx.settings.connections.items()}
         await ctx.ledger.forgettings.go_on(lease, rules, now)
         ctx.wake("amplitude")
         return 1

@@ -1,27 +1,26 @@
-"""Upkeep: removes what is older than the retention, once an hour."""
+"""The retention worker: removes what is older than the retention, once an hour."""
 
 from __future__ import annotations
 
 import structlog
 
-from connector.context import Context, Lease
+from connector.context import Context
+from connector.domain.lease import Lease
+from connector.workers.base import Worker
 
 _HOUR = 3_600_000
 _DAY = 86_400_000
 _log = structlog.get_logger(__name__)
 
 
-class RetentionWorker:
+class RetentionWorker(Worker):
     """Prunes bodies, names and addresses; what keeps promises stays."""
 
     name = "upkeep"
 
     def __init__(self, context: Context) -> None:
-        self._context = context
+        super().__init__(context)
         self._next = 0
-
-    async def recover(self, _lease: Lease, /) -> None:
-        """Nothing to do: pruning begins anew."""
 
     async def drain(self, _lease: Lease, /) -> int | None:
         """Prune when an hour has passed."""

@@ -1,0 +1,68 @@
+"""Tokens, the audit log, idempotency keys and diagnostics. Times are in ms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+
+class Token(NamedTuple):
+    """A named token as the book knows it: by its SHA-256 in hex; `connections` None means all."""
+
+    name: str
+    sha256: str
+    scopes: tuple[str, ...]
+    connections: tuple[str, ...] | None
+    created_at: int
+    revoked_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """One operation that changed something: who called it, on what, and how it ended.
+
+    `touched` holds ids by the name of their field, never an address. Without an outcome the operation is at
+    work, or its process ended in the middle. `id` is 0 until it is stored; times in ms.
+    """
+
+    connection: str
+    at: int
+    token: str
+    surface: str
+    operation: str
+    effect: str
+    touched: Mapping[str, str]
+    id: int = 0
+    ended_at: int | None = None
+    outcome: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which entries a list shows; `since` inclusive, `until` exclusive (ms), `before` an id, exclusive."""
+
+    token: str | None = None
+    surface: str | None = None
+    operation: str | None = None
+    since: int | None = None
+    until: int | None = None
+    before: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The standing of an idempotency key: new, stored, running or mismatch."""
+
+    state: str
+    token: str | None = None
+    status: int | None = None
+    body: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something worth showing in diagnostics that is not part of the ledger's promises."""
+
+    at: int
+    detail: Mapping[str, Any]

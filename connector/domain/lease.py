@@ -1,0 +1,26 @@
+"""Leases and pauses of lanes. Times are in ms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work a lane until `until`; `token` fences what an owner that overslept tries to write."""
+
+    lane: str
+    owner: str
+    token: int
+    until: int
+    paced_until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Why a lane rests: `code` for programs, `words` for people."""
+
+    lane: str
+    until: int
+    code: str
+    words: str

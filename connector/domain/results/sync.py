@@ -1,0 +1,99 @@
+"""Syncs: how each interview fares on its way to Amplitude, and what comes in about it. Times are in ms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from connector.domain.results.interview import Interview, Stage, SyncStatus
+
+
+class InboundWebhook(NamedTuple):
+    """One thing that came in about an interview. `source` is webhook, call, backfill or read."""
+
+    connection: str
+    received_at: int
+    source: str
+    state: str
+    event: str | None = None
+    interview_id: str | None = None
+    webhook_id: str | None = None
+    digest: str | None = None
+    body: str | None = None
+    header: str | None = None
+    scheme: str | None = None
+    signed_at: int | None = None
+    id: int = 0
+
+
+class Sync(NamedTuple):
+    """One interview's way to Amplitude: a row of the book and the source of its receipt.
+
+    `identify` and `event` are JSON text. From `frozen_at`, the first send, user id, insert ids and event stay
+    as they are. `unknown_since` is the first attempt whose outcome nobody knows. `given` values came from a
+    caller, so that Koji is not read. `respondent` is the keyed hash of whom the interview names, if anybody,
+    and `external` that of the external id beside an e-mail.
+    """
+
+    connection: str
+    interview_id: str
+    status: SyncStatus
+    first_received_at: int
+    updated_at: int
+    reason: str | None = None
+    stage: Stage | None = None
+    due: int | None = None
+    completed_at: int | None = None
+    synced_at: int | None = None
+    facts: Interview | None = None
+    user_id: str | None = None
+    user_hash: str | None = None
+    identify: str | None = None
+    event: str | None = None
+    given: bool = False
+    reads: int = 0
+    tries: int = 0
+    frozen_at: int | None = None
+    sending_since: int | None = None
+    unknown_since: int | None = None
+    attempts: tuple[Mapping[str, Any], ...] = ()
+    run_id: str | None = None
+    backfill: bool = False
+    force: bool = False
+    pruned_at: int | None = None
+    respondent: int | None = None
+    external: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A sync that is about to be sent; `identify` says whether its user properties go along."""
+
+    sync: Sync
+    identify: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What one attempt means for one sync. A pending one is due again at `due`."""
+
+    connection: str
+    interview_id: str
+    status: SyncStatus
+    reason: str | None
+    due: int | None
+    attempts: tuple[Mapping[str, Any], ...]
+    unknown_since: int | None
+    tries: int
+    synced_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListFilter:
+    """Which syncs a list shows; times bound the first receipt, `since` inclusive, `until` exclusive."""
+
+    status: str | None = None
+    reason: str | None = None
+    since: int | None = None
+    until: int | None = None

@@ -1,0 +1,101 @@
+"""The tables of results: webhooks that came in, interviews with their outcome, and runs over many of them."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, Text
+
+from connector.ledger.db.schema.base import metadata, partial_index, serial
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", serial, primary_key=True, autoincrement=True),
+    Column("connection", Text, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("event", Text),
+    Column("interview_id", Text),
+    Column("webhook_id", Text),
+    Column("digest", Text),
+    Column("body", Text),
+    Column("header", Text),
+    Column("scheme", Text),
+    Column("signed_at", BigInteger),
+    partial_index(
+        "inbox_webhook_id", "connection", "webhook_id", where="webhook_id IS NOT NULL", unique=True
+    ),
+    Index("inbox_digest", "connection", "digest", unique=True),
+    partial_index("inbox_new", "connection", "id", where="state = 'new'"),
+    partial_index("inbox_unreadable", "connection", "id", where="state = 'unreadable'"),
+    Index("inbox_interview", "connection", "interview_id"),
+)
+
+sync = Table(
+    "sync",
+    metadata,
+    Column("connection", Text, primary_key=True),
+    Column("interview_id", Text, primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("reason", Text),
+    Column("stage", Text),
+    Column("due", BigInteger),
+    Column("first_received_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("completed_at", BigInteger),
+    Column("synced_at", BigInteger),
+    Column("facts", Text),
+    Column("user_id", Text),
+    Column("user_hash", Text),
+    Column("identify", Text),
+    Column("event", Text),
+    Column("given", Boolean, nullable=False),
+    Column("reads", Integer, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("frozen_at", BigInteger),
+    Column("sending_since", BigInteger),
+    Column("unknown_since", BigInteger),
+    Column("attempts", Text),
+    Column("run_id", Text),
+    Column("backfill", Boolean, nullable=False),
+    Column("force", Boolean, nullable=False),
+    Column("pruned_at", BigInteger),
+    Column("respondent", BigInteger),
+    Column("external", BigInteger),
+    partial_index("sync_due", "stage", "connection", "due", "completed_at", where="stage IS NOT NULL"),
+    partial_index("sync_user", "user_hash", "connection", "completed_at", where="user_hash IS NOT NULL"),
+    Index("sync_listed", "connection", "first_received_at", "interview_id"),
+    partial_index("sync_sending", "connection", where="sending_since IS NOT NULL"),
+    partial_index("sync_run", "run_id", "stage", "reads", where="run_id IS NOT NULL"),
+    partial_index("sync_respondent", "respondent", where="respondent IS NOT NULL"),
+    partial_index("sync_external", "external", where="external IS NOT NULL"),
+    # the time of receipt never changes: no update has to move an entry
+    partial_index("sync_unpruned", "first_received_at", where="pruned_at IS NULL"),
+)
+
+run = Table(
+    "run",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("connection", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("total", Integer, nullable=False),
+)
+
+run_item = Table(
+    "run_item",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("interview_id", Text, primary_key=True),
+)
+
+counter = Table(
+    "counter",
+    metadata,
+    Column("connection", Text, primary_key=True),
+    Column("day", Integer, primary_key=True),
+    Column("status", Text, primary_key=True),
+    Column("reason", Text, primary_key=True),
+    Column("n", BigInteger, nullable=False),
+)

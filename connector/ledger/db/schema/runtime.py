@@ -1,0 +1,39 @@
+"""The tables of running processes: leases, rate limits and diagnostics."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Table, Text
+
+from connector.ledger.db.schema.base import metadata, serial
+
+lane = Table(
+    "lane",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("owner", Text),
+    Column("until", BigInteger, nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("paced_until", BigInteger, nullable=False),
+    Column("paused_until", BigInteger, nullable=False),
+    Column("pause_code", Text),
+    Column("pause_words", Text),
+)
+
+budget = Table(
+    "budget",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("next_at", BigInteger, nullable=False),
+    Column("next_interactive_at", BigInteger, nullable=False),
+)
+
+note = Table(
+    "note",
+    metadata,
+    Column("id", serial, primary_key=True, autoincrement=True),
+    Column("connection", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("note_kind", "connection", "kind", "id"),
+)

@@ -1,0 +1,44 @@
+"""What the settings of a connection say to the rules, which know no settings."""
+
+from __future__ import annotations
+
+from connector.domain.launches.respondent_link import StartRules
+from connector.domain.people.erasure import ErasureRules
+from connector.domain.results.decision import SyncRules
+from connector.settings.model import Connection
+
+
+def sync_rules(connection: Connection) -> SyncRules:
+    """Return what decides over a connection's interviews."""
+    return SyncRules(
+        connection=connection.name,
+        project_id=connection.koji_project_id,
+        field_aliases=connection.koji_field_aliases,
+        min_quality=connection.connector_min_quality,
+        null_email_is_anonymous=connection.connector_null_email_is_anonymous,
+        trust_external_id=connection.connector_trust_external_id,
+        min_id_length=connection.amplitude_min_id_length,
+        can_read=connection.koji_api_key is not None,
+        can_send=connection.amplitude_api_key is not None,
+    )
+
+
+def start_rules(connection: Connection) -> StartRules:
+    """Return what goes to Koji and to the respondent when an interview is started."""
+    return StartRules(
+        base_url=connection.koji_base_url,
+        project_id=connection.koji_project_id,
+        link_template=connection.koji_link_template,
+        sends_email=connection.koji_send_email,
+        complete_after_hours=connection.koji_complete_after_hours,
+        people_a_day=connection.connector_max_interviews_per_launch,
+    )
+
+
+def erasure_rules(connection: Connection) -> ErasureRules:
+    """Return what an erasure must know."""
+    return ErasureRules(
+        connection.connector_trust_external_id,
+        connection.amplitude_api_key is not None,
+        connection.amplitude_min_id_length,
+    )
