@@ -17,16 +17,14 @@ from connector.http.body import (
 )
 from connector.http.form import parse_pairs
 from connector.service.execution.operation import AnyOperation, Effect, Input
-from connector.service.input.coerce import fit
-from connector.service.input.validate import validate
+from connector.service.input.validate import read_input as read_values
 
 M = TypeVar("M", bound=BaseModel)
 
 
 async def read_model(request: Request, model: type[M]) -> M:
     """Return what body and query string make together. Raises as `read_input`."""
-    read: M = validate(model, fit(await _values(request), model))
-    return read
+    return read_values(model, await _values(request))
 
 
 async def read_input(request: Request, op: AnyOperation) -> Input:
@@ -36,10 +34,10 @@ async def read_input(request: Request, op: AnyOperation) -> Input:
     word that keeps an operation from spending. Raises `InvalidInput`, `BodyTooLarge` and
     `UnsupportedContentType`.
     """
-    values = fit(await _values(request), op.input)
+    values = await _values(request)
     if op.effect is not Effect.READ:
         values = with_key(values, request.headers.get("idempotency-key"))
-    payload: Input = validate(op.input, values)
+    payload: Input = read_values(op.input, values)
     return payload
 
 
@@ -79,7 +77,7 @@ def with_key(values: Mapping[str, Any], header: str | None) -> dict[str, Any]:
     given = values.get("idempotency_key")
     if not key:
         return dict(values)
-    if given is not None and str(given).strip() != key:
+    if given not in (None, []) and str(given).strip() not in ("", key):
         raise InvalidInput.of(
             "idempotency_key", "differs from the Idempotency-Key header; send one of them, or both alike"
         )

@@ -20,13 +20,13 @@ from connector.http.hooks import hook_routes
 from connector.http.request import read_input
 from connector.http.triggers import trigger_routes
 from connector.service.execution.execute import Executed, check_scope, execute
+from connector.service.execution.follow_up import status_url as operation_url
 from connector.service.execution.operation import (
     AnyOperation,
     Effect,
     Input,
     Output,
 )
-from connector.service.execution.status_url import status_url as operation_url
 
 ContextOf = Callable[[], Context]
 RouteOf = Callable[[ContextOf, Gate], Route]

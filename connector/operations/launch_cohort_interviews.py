@@ -13,7 +13,6 @@ from connector.service.execution.operation import Effect, Operation
 from connector.service.input.launch_input import CohortOptions, require_koji
 from connector.service.views.launch import (
     LaunchOutput,
-    failure_of,
     launch_id_of,
     recall,
     shown,
@@ -44,7 +43,7 @@ async def run(ctx: Context, given: LaunchInput) -> LaunchOutput:
     launch = await _of_plan(ctx, given, given.plan_token)
     launch = await until(ctx, launch, given.wait_seconds)
     output, _ = await shown(ctx, launch)
-    if failure := failure_of(launch, output):
+    if failure := await output.failure(ctx):
         raise failure
     return output
 

@@ -8,7 +8,6 @@ from connector.service.execution.operation import Effect, Operation
 from connector.service.input.launch_input import CohortOptions, begin
 from connector.service.views.launch import (
     LaunchOutput,
-    failure_of,
     recall,
     shown,
     until,
@@ -31,7 +30,7 @@ async def plan(ctx: Context, given: CohortOptions, *, goes_on: bool) -> LaunchOu
     launch = await begin(ctx, given, goes_on=goes_on)
     launch = await until(ctx, launch, given.wait_seconds)
     output, _ = await shown(ctx, launch)
-    if failure := failure_of(launch, output):
+    if failure := await output.failure(ctx):
         raise failure
     return output
 

@@ -18,8 +18,9 @@ from connector.domain.launches.launch import (
 )
 from connector.domain.people.same_person import Member, is_email, member
 from connector.errors import Conflict, ConnectorError, InvalidInput, UpstreamRejected
+from connector.service.execution.follow_up import status_url
 from connector.service.execution.operation import Effect, Operation, Output
-from connector.service.execution.status_url import status_url
+from connector.service.execution.polling import Polling
 from connector.service.input.launch_input import (
     PersonOptions,
     begun_before,
@@ -29,7 +30,6 @@ from connector.service.input.launch_input import (
 )
 from connector.service.views.launch import LaunchOutput, key_pause, shown
 
-_FIRST, _LONGEST = 0.01, 0.25
 _STATUS: dict[str, Literal["started", "pending", "skipped", "in_doubt"]] = {
     "started": "started",
     "completed": "started",
@@ -156,10 +156,11 @@ async def _known(ctx: Context, given: StartInput, whom: Member) -> StartOutput |
 
 
 async def _until_started(ctx: Context, given: StartInput, launch: Launch) -> StartOutput:
-    until = ctx.clock.now() + given.wait_seconds * 1000
-    rest = _FIRST
-    while True:
-        present = await ctx.launches.find(launch.id) or launch
+    async def read(_: Launch) -> Launch:
+        return await ctx.launches.find(launch.id) or launch
+
+    one: Invitation | None = None
+    async for present in Polling(ctx, given.wait_seconds, await read(launch), read, first=0.01, longest=0.25):
         found = await ctx.launches.invitations(launch.id, list(InvitationState), limit=1, after=-1)
         one = found[0] if found else None
         if one is None or one.state not in _GOING:
@@ -167,12 +168,8 @@ async def _until_started(ctx: Context, given: StartInput, launch: Launch) -> Sta
         if present.status is LaunchStatus.PAUSED:
             # Koji surely refused it: nothing stays queued behind a pause of the key
             await ctx.launches.cancel(launch.id, ctx.clock.now())
-            pause = await key_pause(ctx, given.connection, given.mode)
+            pause = await key_pause(ctx, given.connection, launch.options.mode)
             raise _paused(ctx, pause or (present.pause_reason or "", None, "Koji refused the key."))
-        if ctx.clock.now() >= until or ctx.stopping.is_set():
-            break
-        await ctx.clock.sleep(rest)
-        rest = min(rest * 1.5, _LONGEST)
     output = _output(
         ctx,
         given,

@@ -7,20 +7,22 @@ from dataclasses import replace
 from pydantic import Field
 
 from connector.context import Context
+from connector.domain.launches.launch import KOJI_UNREACHABLE
 from connector.domain.results.decision import ANONYMOUS, Verdict, decide
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.observation import Observation
 from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import advance, replay
-from connector.errors import NotConfigured
+from connector.errors import CredentialsRejected, NotConfigured, UpstreamRejected
 from connector.operations.preview_interview_sync import PreviewOutput, preview
 from connector.service.attribution import recognised
 from connector.service.execution.operation import Effect, Operation, WaitInput
-from connector.service.execution.polling import until_ended
+from connector.service.execution.polling import Polling
 from connector.service.input.sync_input import InterviewInput
 from connector.service.views.sync import SyncOutput, flat
 
 _DEDUPLICATED_FOR = 7 * 86_400_000
+_KEYS = frozenset({"koji_key", "koji_permission", "amplitude_key"})
 
 
 class SyncInput(InterviewInput, WaitInput):
@@ -53,9 +55,9 @@ async def run(ctx: Context, given: SyncInput) -> SyncOutput | PreviewOutput:
         record=given.delivery(connection, heard.interview.interview_id, heard.at),
     )
     ctx.wake()
-    sync = await until_ended(ctx, changed[0], given.wait_seconds)
+    sync = await _until_ended(ctx, changed[0], given.wait_seconds)
     output = SyncOutput(**flat(sync), warning=_warning(before, heard, sync))
-    if failure := output.failure():
+    if failure := await output.failure(ctx):
         raise failure
     return output
 
@@ -96,6 +98,37 @@ def _require_keys(heard: Observation, before: Sync | None) -> None:
             f"KOJI_API_KEY is not set for the connection {name}; set it, or give the interview's values "
             "with the call."
         )
+
+
+async def _until_ended(ctx: Context, sync: Sync, seconds: float) -> Sync:
+    """Return the sync as it ended, or as it is after `seconds`.
+
+    Raises `CredentialsRejected` or `UpstreamRejected` when the lane it waits for is paused: waiting longer
+    cannot help, and the interview is kept.
+    """
+
+    async def read(before: Sync) -> Sync:
+        return await ctx.ledger.find(before.connection, before.interview_id) or before
+
+    async for present in Polling(ctx, seconds, sync, read, first=0.01, longest=0.25):
+        sync = present
+        if sync.stage is None or sync.reason == "not_configured":
+            break
+        await _raise_for_pause(ctx, sync)
+    return sync
+
+
+async def _raise_for_pause(ctx: Context, sync: Sync) -> None:
+    connection = ctx.connection(sync.connection)
+    lane = connection.koji_lane if sync.stage is Stage.READ else connection.amplitude_lane
+    for pause in await ctx.ledger.pauses():
+        if pause.lane == lane and pause.code != KOJI_UNREACHABLE:
+            refusal = CredentialsRejected if pause.code in _KEYS else UpstreamRejected
+            raise refusal(
+                f"{pause.words.rstrip('.')}. The interview is kept; it goes on once check_connection "
+                "finds all well.",
+                result=flat(sync),
+            )
 
 
 def _warning(before: Sync | None, heard: Observation, sync: Sync) -> str | None:

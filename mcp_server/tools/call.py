@@ -17,6 +17,7 @@ from connector.errors import ConnectorError, NotFound, StoreUnavailable
 from connector.http.middleware import described
 from connector.security.caller import Caller
 from connector.service.execution.execute import Executed, check_scope, execute
+from connector.service.execution.follow_up import follow
 from connector.service.execution.operation import (
     AnyOperation,
     Effect,
@@ -29,7 +30,7 @@ from mcp_server.answers import errors, render
 from mcp_server.tools import catalogue
 from mcp_server.tools.approval import guarded, keyed
 from mcp_server.tools.consent import Consent, ConsentPending
-from mcp_server.tools.progress import until_ended
+from mcp_server.tools.progress import Progress
 from mcp_server.tools.undisturbed import Undisturbed
 from mcp_server.transports.host import Host, Request
 
@@ -86,14 +87,14 @@ class Calling:
             room = render.LARGEST if chosen else render.CONCISE
             return await self._in_room(ctx, op, payload, output, caller=caller, room=room)
         done, seconds = await self._execute(ctx, op, payload, caller, request, params)
-        output = await until_ended(
+        output = await follow(
             replace(ctx, caller=caller),
             op,
-            payload,
+            payload.connection,
             done.output,
+            self._by_name,
             seconds=seconds,
-            by_name=self._by_name,
-            request=request,
+            tell=Progress(request).tell,
         )
         return render.result(op, payload, output, replayed=done.replayed)
 

@@ -17,8 +17,7 @@ from connector.service.execution.operation import (
     Input,
     ListInput,
 )
-from connector.service.input.coerce import fit
-from connector.service.input.validate import validate
+from connector.service.input.validate import read_input
 from mcp_server.answers.views import left_out
 from mcp_server.tools.guidance import GUIDANCE
 from mcp_server.tools.schema import of_input, of_output
@@ -108,10 +107,8 @@ def payload(op: AnyOperation, arguments: Mapping[str, Any]) -> Input:
     """Return the arguments as an operation's input. Raises `InvalidInput` that names what is wrong."""
     for name in NOT_FOR_MODELS.keys() & arguments.keys() & op.input.model_fields.keys():
         raise InvalidInput.of(name, f"is not an argument of this tool: {NOT_FOR_MODELS[name]}")
-    values = fit(arguments, op.input)
-    if is_list(op):
-        values = {"limit": PAGE, **values}
-    given: Input = validate(op.input, values)
+    defaults = {"limit": PAGE} if is_list(op) else {}
+    given: Input = read_input(op.input, arguments, **defaults)
     if isinstance(given, ListInput) and given.limit > LARGEST_PAGE:
         raise InvalidInput.of("limit", f"should be at most {LARGEST_PAGE} here; page with cursor")
     return given

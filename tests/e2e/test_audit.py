@@ -53,7 +53,7 @@ async def test_dry_runs_repeats_and_failures_say_so(world: World) -> None:
     refused = await world.call("start_interview", email=EMAIL, name="Other", idempotency_key="once")
     assert refused.status_code == 422
     found = await entries(world)
-    assert [one["outcome"] for one in found] == ["invalid_input", "replayed", "done", "dry_run"]
+    assert [one["outcome"] for one in found] == ["idempotency_mismatch", "replayed", "done", "dry_run"]
 
 
 async def test_no_address_is_ever_listed_and_no_interview_is_joined_to_its_request(world: World) -> None:

@@ -321,7 +321,7 @@ class TestCredentials:
         refused = await rpc(world, "sync_batch", params, **reader)
         assert refused["data"] == {"code": "missing_scope"}
         [entry] = (await world.get("list_audit", surface="census"))["items"]
-        assert entry["outcome"] == "forbidden"
+        assert entry["outcome"] == "missing_scope"
         assert started(world) == 0
 
     async def test_nothing_but_post(self, world: World) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,10 +10,9 @@ from connector.context import Context
 from connector.domain.lease import Pause
 from connector.domain.results.interview import Stage
 from connector.errors import CredentialsRejected
-from connector.service.execution.follow_up import failure, present
+from connector.service.execution.follow_up import follow
 from connector.service.execution.operation import AnyOperation, Input, Output
 
-_FIRST, _LONGEST, _GROWTH = 0.05, 1.0, 1.5
 _STANDSTILL = 3_000  # milliseconds without any change while a lane is paused
 
 
@@ -42,33 +40,24 @@ class Followed:
         key was refused: watching longer cannot help.
         """
         clock = self._ctx.clock
-        until = None if seconds is None else clock.now() + seconds * 1000
-        changed_at, rest = clock.now(), _FIRST
-        while self.output.follow_up() is not None and not self._waits_for_somebody():
+        changed_at = clock.now()
+
+        async def tell(state: Output) -> None:
+            nonlocal changed_at
+            if state != self.output:
+                self.output, changed_at = state, clock.now()
             pause = await self._pause()
             for_key = pause is not None and pause.code != "koji_unreachable"
             if pause is not None and for_key and clock.now() - changed_at > _STANDSTILL:
-                raise _standstill(pause, self.output)
+                raise _standstill(pause, state)
             unread = await self._waiting(Stage.READ)
             why = pause.words if pause else await self._why(unread)
-            watcher.show(self.output, unread, "" if hasattr(self.output, "message") else why)
-            if until is not None and clock.now() >= until:
-                return
-            await asyncio.sleep(rest)
-            rest = min(rest * _GROWTH, _LONGEST)
-            if await self._look():
-                changed_at = clock.now()
-        if failed := await failure(self._ctx, self.output):
-            raise failed
+            watcher.show(state, unread, "" if hasattr(state, "message") else why)
 
-    async def _look(self) -> bool:
-        """Read the present state; return whether it differs from the last."""
-        before = self.output
-        self.output = await present(self._ctx, self._op, self._payload.connection, before, self._by_name)
-        return self.output != before
-
-    def _waits_for_somebody(self) -> bool:
-        return getattr(self.output, "reason", None) == "not_configured" or self.output.stands_still()
+        op, connection = self._op, self._payload.connection
+        self.output = await follow(
+            self._ctx, op, connection, self.output, self._by_name, seconds=seconds, tell=tell
+        )
 
     async def _pause(self) -> Pause | None:
         connection = self._ctx.connection(self._payload.connection)

@@ -16,7 +16,7 @@ from connector.errors import InvalidInput
 from connector.service.execution.operation import AnyOperation, Input
 from connector.service.input.annotations import is_list, is_mapping, kinds
 from connector.service.input.coerce import fit
-from connector.service.input.validate import validate
+from connector.service.input.validate import read_input
 from connector.text.json import parse_json
 
 STANDARD_INPUT = "-"
@@ -36,7 +36,7 @@ def read_payload(op: AnyOperation, flags: Mapping[str, Any], source: str | None)
         if name in values:
             raise InvalidInput.of(name, "stands in --json and as a flag; give it once")
         values[name] = value if isinstance(value, bool) else _field(name, value, op.input)
-    payload: Input = validate(op.input, fit(values, op.input))
+    payload: Input = read_input(op.input, values)
     return payload
 
 

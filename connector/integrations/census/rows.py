@@ -15,15 +15,13 @@ from connector.domain.people.same_person import member
 from connector.errors import Conflict, ConnectorError, InvalidInput
 from connector.http.middleware import described
 from connector.integrations.census.batch import CensusBatch, done, not_done
-from connector.integrations.census.objects import INVITATION
 from connector.integrations.census.speed import WAIT_SECONDS
-from connector.operations.cancel_launch import CANCEL_LAUNCH
+from connector.operations.cancel_launch import CANCEL_LAUNCH, CancelLaunchInput
 from connector.operations.start_interview import START_INTERVIEW, StartInput, StartOutput
 from connector.security.caller import Caller
 from connector.service.execution.execute import execute
-from connector.service.execution.operation import AnyOperation, Output
-from connector.service.input.coerce import fit
-from connector.service.input.validate import validate
+from connector.service.execution.operation import AnyOperation, Input, Output
+from connector.service.input.validate import read_input
 from connector.service.views.launch import LaunchOutput
 
 _QUEUED = (InvitationState.PLANNED, InvitationState.WAITING)
@@ -52,23 +50,21 @@ class Rows:
         return done(name) if refusal is None else not_done(name, refusal)
 
     async def _refusal(self, batch: CensusBatch, record: Mapping[str, Any]) -> str | None:
-        values = {**fit(record, batch.of.operation.input)}
-        if self.named and values.get("connection", self.connection) != self.connection:
+        op = batch.of.operation
+        payload: Input = read_input(op.input, record, connection=self.connection, wait_seconds=WAIT_SECONDS)
+        if self.named and payload.connection != self.connection:
             raise InvalidInput.of("connection", f"the address of this destination says {self.connection}")
-        values.setdefault("connection", self.connection)
         if batch.action == "delete":
-            return await self._deleted(batch, values)
-        if values.get("reinvite_after_days") == 0:
+            return await self._deleted(payload)
+        if getattr(payload, "reinvite_after_days", None) == 0:
             raise InvalidInput.of(
                 "reinvite_after_days", "must be at least 1 here: Census may send any row again"
             )
-        values["wait_seconds"] = WAIT_SECONDS
-        return _why_not(await self._execute(batch.of.operation, values))
+        return _why_not(await self._execute(op, payload))
 
-    async def _deleted(self, batch: CensusBatch, values: Mapping[str, Any]) -> str | None:
-        if batch.of is not INVITATION:
+    async def _deleted(self, given: Input) -> str | None:
+        if not isinstance(given, StartInput):
             return "What is in Amplitude stays there; forget_respondent erases a person."
-        given = validate(StartInput, values)
         whom = member(given.user_id, given.email, given.name)
         ((_, keys),) = self.ctx.launches.keyed(given.connection, [whom])
         found = await self.ctx.invitations.of_person(keys)
@@ -79,13 +75,12 @@ class Rows:
         launch = await self.ctx.launches.find(found.launch_id)
         if launch is None or not launch.single:
             return f"This person waits in the launch {found.launch_id} with others; cancel_launch stops it."
-        asked = {"launch_id": launch.id, "connection": given.connection}
+        asked = CancelLaunchInput.model_validate({"launch_id": launch.id, "connection": given.connection})
         output = await self._execute(CANCEL_LAUNCH, asked)
         called_off = isinstance(output, LaunchOutput) and output.cancelled > 0
         return None if called_off else "The interview was started in this moment; it cannot be called back."
 
-    async def _execute(self, op: AnyOperation, values: Mapping[str, Any]) -> Output:
-        payload = validate(op.input, values)
+    async def _execute(self, op: AnyOperation, payload: Input) -> Output:
         if self.ctx.stopping.is_set():
             raise Conflict("The server is stopping; nothing was done.", code="stopping")
         executed = await execute(self.ctx, op, payload, caller=self.caller, by_name=_BY_NAME)

@@ -80,7 +80,7 @@ async def entered(
     try:
         yield entry
     except ConnectorError as error:
-        entry.outcome = error.code
+        entry.outcome = error.reason
         raise
     except BaseException as error:
         entry.outcome = "interrupted" if not isinstance(error, Exception) else "internal_error"

@@ -17,7 +17,7 @@ from connector.errors import Conflict, FieldError, Forbidden, InvalidInput, NotF
 from connector.security.caller import Caller
 from connector.service.execution import callbacks
 from connector.service.execution.audit import audited
-from connector.service.execution.follow_up import failure, present
+from connector.service.execution.follow_up import present
 from connector.service.execution.operation import (
     AnyOperation,
     Effect,
@@ -171,7 +171,7 @@ async def _repeat(
     output = shape.validate_python(json.loads(claim.body or "{}"))
     if claim.status == 202 and output.follow_up() is not None:
         output = await present(ctx, op, payload.connection, output, by_name)
-        if failed := await failure(ctx, output):
+        if failed := await output.failure(ctx):
             raise failed
     status = _status(output) if claim.status == 202 else 200
     if op.recall is not None:

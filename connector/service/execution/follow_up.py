@@ -1,15 +1,18 @@
-"""What an answer says by now: read again what it began."""
+"""Tell what an answer says by now: read again what it began, or follow it to its end."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from urllib.parse import urlencode
 
 from pydantic import TypeAdapter
 
 from connector.context import Context
-from connector.errors import ConnectorError
-from connector.service.execution.operation import AnyOperation, Output
-from connector.service.views.launch import LaunchOutput, failure_of
+from connector.service.execution.operation import AnyOperation, Input, Output
+from connector.service.execution.polling import Polling
+
+_FIRST, _LONGEST = 0.05, 1.0
 
 
 async def present(
@@ -27,9 +30,43 @@ async def present(
     return shape.validate_python(output.brought_up_to_date(now))
 
 
-async def failure(ctx: Context, output: Output) -> ConnectorError | None:
-    """Return the error in which what was begun ended, None when it did not end in one."""
-    if isinstance(output, LaunchOutput) and output.status == "cancelled":
-        launch = await ctx.launches.find(output.launch_id)
-        return None if launch is None else failure_of(launch, output)
-    return output.failure()
+async def follow(
+    ctx: Context,
+    op: AnyOperation,
+    connection: str,
+    output: Output,
+    by_name: Mapping[str, AnyOperation],
+    *,
+    seconds: float | None,
+    tell: Callable[[Output], Awaitable[None]],
+) -> Output:
+    """Return an answer as it ended, or as it stands after `seconds` (without them: at its end).
+
+    `tell` is shown every state on the way. What goes on only when a person does something counts as ended.
+    Raises the error in which it ended, and what `tell` raises.
+    """
+
+    async def read(before: Output) -> Output:
+        return await present(ctx, op, connection, before, by_name)
+
+    async for state in Polling(ctx, seconds, output, read, first=_FIRST, longest=_LONGEST):
+        output = state
+        if output.follow_up() is None or output.stands_still():
+            break
+        await tell(output)
+    if failed := await output.failure(ctx):
+        raise failed
+    return output
+
+
+def status_url(operation: str, arguments: Mapping[str, Any], public_url: str) -> str:
+    """Return the address whose `GET` calls a READ operation with these arguments."""
+    given = dict(arguments)
+    if given.get("connection") == Input.model_fields["connection"].default:
+        del given["connection"]
+    query = urlencode({key: _text(value) for key, value in given.items() if value is not None}, doseq=True)
+    return f"{public_url.rstrip('/')}/actions/{operation}" + (f"?{query}" if query else "")
+
+
+def _text(value: object) -> object:
+    return str(value).lower() if isinstance(value, bool) else value

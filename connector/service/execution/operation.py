@@ -85,8 +85,8 @@ class Output(BaseModel):
         """Tell whether what was begun goes on only when somebody does something."""
         return False
 
-    def failure(self) -> ConnectorError | None:
-        """Return the error as which a caller who asked for just this one thing is told that it failed."""
+    async def failure(self, ctx: Context) -> ConnectorError | None:  # noqa: ARG002 - some look it up
+        """Return the error in which the one thing that was asked for ended, None when it did not fail."""
         return None
 
 

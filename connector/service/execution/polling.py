@@ -1,44 +1,56 @@
-"""Wait for a sync to end, as long as a caller has patience."""
+"""Look at something again and again, as long as a caller has patience."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import Generic, Self, TypeVar
+
 from connector.context import Context
-from connector.domain.results.interview import Stage
-from connector.domain.results.sync import Sync
-from connector.errors import CredentialsRejected, UpstreamRejected
-from connector.service.views.sync import flat
 
-_FIRST = 0.01
-_LONGEST = 0.25
-_KEYS = frozenset({"koji_key", "koji_permission", "amplitude_key"})
+T = TypeVar("T")
+_GROWTH = 1.5
 
 
-async def until_ended(ctx: Context, sync: Sync, seconds: float) -> Sync:
-    """Return the sync as it ended, or as it is after `seconds`.
+class Polling(Generic[T]):
+    """Iterate over the states of a thing: the present one at once, then what `read` makes of it after pauses.
 
-    Raises `CredentialsRejected` or `UpstreamRejected` when the lane it waits for is paused: waiting longer
-    cannot help, and the interview is kept.
+    The pauses grow from `first` to `longest` seconds. It ends after `seconds` (never without them), and when
+    the process stops::
+
+        async for sync in Polling(ctx, seconds, sync, read):
+            if sync.stage is None:
+                break
     """
-    until = ctx.clock.now() + seconds * 1000
-    pause = _FIRST
-    while sync.stage is not None and sync.reason != "not_configured":
-        await _raise_for_pause(ctx, sync)
-        if ctx.clock.now() >= until or ctx.stopping.is_set():
-            break
-        await ctx.clock.sleep(pause)
-        pause = min(pause * 1.5, _LONGEST)
-        sync = await ctx.ledger.find(sync.connection, sync.interview_id) or sync
-    return sync
 
+    def __init__(
+        self,
+        ctx: Context,
+        seconds: float | None,
+        present: T,
+        read: Callable[[T], Awaitable[T]],
+        *,
+        first: float = 0.02,
+        longest: float = 0.5,
+    ) -> None:
+        self._ctx = ctx
+        self._until = None if seconds is None else ctx.clock.now() + seconds * 1000
+        self._present = present
+        self._read = read
+        self._pause, self._longest = first, longest
+        self._has_begun = False
 
-async def _raise_for_pause(ctx: Context, sync: Sync) -> None:
-    connection = ctx.connection(sync.connection)
-    lane = connection.koji_lane if sync.stage is Stage.READ else connection.amplitude_lane
-    for pause in await ctx.ledger.pauses():
-        if pause.lane == lane and pause.code != "koji_unreachable":
-            refusal = CredentialsRejected if pause.code in _KEYS else UpstreamRejected
-            raise refusal(
-                f"{pause.words.rstrip('.')}. The interview is kept; it goes on once check_connection "
-                "finds all well.",
-                result=flat(sync),
-            )
+    def __aiter__(self) -> Self:
+        """Return itself: it is gone through once."""
+        return self
+
+    async def __anext__(self) -> T:
+        """Return the next state. Raises `StopAsyncIteration` when the patience is over."""
+        if self._has_begun:
+            is_over = self._until is not None and self._ctx.clock.now() >= self._until
+            if is_over or self._ctx.stopping.is_set():
+                raise StopAsyncIteration
+            await self._ctx.clock.sleep(self._pause)
+            self._pause = min(self._pause * _GROWTH, self._longest)
+            self._present = await self._read(self._present)
+        self._has_begun = True
+        return self._present

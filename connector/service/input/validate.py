@@ -11,11 +11,20 @@ from pydantic_core import ErrorDetails
 
 from connector.errors import FieldError, InvalidInput
 from connector.service.input.annotations import item_kinds, kinds, model_of
+from connector.service.input.coerce import fit
 
 MAX_NAME = 60
 MOST_SHOWN = 50  # a body can be wrong in a million places, and describing one costs more than finding it
 
 M = TypeVar("M", bound=BaseModel)
+
+
+def read_input(model: type[M], values: Mapping[str, Any], **defaults: Any) -> M:
+    """Return what a caller sent as a model, read as forgivingly on every surface; see `fit`.
+
+    `defaults` stand in for fields that are not given. Raises `InvalidInput`.
+    """
+    return validate(model, {**defaults, **fit(values, model)})
 
 
 def validate(model: type[M], values: Mapping[str, Any]) -> M:

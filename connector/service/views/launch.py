@@ -31,8 +31,9 @@ from connector.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
+from connector.service.execution.follow_up import status_url
 from connector.service.execution.operation import Input, Output
-from connector.service.execution.status_url import status_url
+from connector.service.execution.polling import Polling
 from connector.service.views.sync import time_text
 from connector.settings.rules import start_rules
 
@@ -44,7 +45,6 @@ _APPROVAL = (
     "who wait."
 )
 _MINUTE = 61
-_FIRST, _LONGEST = 0.02, 0.5
 _FAILURES: dict[str, type[ConnectorError]] = {
     "cohort_not_found": NotFound,
     "cohort_too_large": InvalidInput,
@@ -135,10 +135,20 @@ class LaunchOutput(Output):
         return self.model_copy(update=gone)
 
     def stands_still(self) -> bool:
-        """Tell whether it goes on only when somebody resumes it, or comes into its cohort."""
+        """Tell whether it goes on only when a person resumes it, or comes into its cohort."""
         if self.status == "running":
             return self.to_invite > 0 and self.waiting == 0
         return self.status == "paused" and self.pause_reason not in SELF_RESUMING
+
+    async def failure(self, ctx: Context) -> ConnectorError | None:
+        """Return the error in which planning ended, None when it did not end in one."""
+        launch = await ctx.launches.find(self.launch_id) if self.status == "cancelled" else None
+        if launch is None or launch.error is None:
+            return None
+        kind = _FAILURES.get(launch.error, UpstreamRejected)
+        # a caller knows two codes of upstream; which credential it is stands in the words
+        code = None if kind in _OWN_CODES else launch.error
+        return kind(launch.words or "Planning failed.", code=code, result=self.model_dump(mode="json"))
 
 
 async def recall(ctx: Context, _given: Input, kept: LaunchOutput) -> LaunchOutput:
@@ -149,16 +159,6 @@ async def recall(ctx: Context, _given: Input, kept: LaunchOutput) -> LaunchOutpu
     present, _ = await shown(ctx, launch)
     names = ("invitations", "skipped_examples", "interview_id", "interview_link")
     return kept.model_copy(update={name: getattr(present, name) for name in names})
-
-
-def failure_of(launch: Launch, output: LaunchOutput) -> ConnectorError | None:
-    """Return the error as which planning ended, None when it did not end in one."""
-    if launch.error is None:
-        return None
-    kind = _FAILURES.get(launch.error, UpstreamRejected)
-    # a caller knows two codes of upstream; which credential it is stands in the words
-    code = None if kind in _OWN_CODES else launch.error
-    return kind(launch.words or "Planning failed.", code=code, result=output.model_dump(mode="json"))
 
 
 def token_of(ctx: Context, launch_id: str) -> str:
@@ -191,18 +191,18 @@ async def find(ctx: Context, launch_id: str, connection: str) -> Launch:
 
 async def until(ctx: Context, launch: Launch, seconds: float) -> Launch:
     """Return the launch when it has ended, is planned or stands still, or as it is after `seconds`."""
-    end = ctx.clock.now() + seconds * 1000
-    pause = _FIRST
-    while launch.status in (LaunchStatus.PLANNING, LaunchStatus.RUNNING):
-        if ctx.clock.now() >= end or ctx.stopping.is_set():
+
+    async def read(before: Launch) -> Launch:
+        return await ctx.launches.find(before.id) or before
+
+    async for present in Polling(ctx, seconds, launch, read):
+        launch = present
+        if launch.status not in (LaunchStatus.PLANNING, LaunchStatus.RUNNING):
             break
         if launch.status is LaunchStatus.RUNNING and await pause_of(ctx, launch):
             break
         if launch.standing and await _is_done_for_today(ctx, launch):
             break
-        await ctx.clock.sleep(pause)
-        pause = min(pause * 1.5, _LONGEST)
-        launch = await ctx.launches.find(launch.id) or launch
     return launch
 
 

@@ -14,10 +14,9 @@ from connector.domain.results.decision import SUPPRESSED
 from connector.domain.results.interview import Stage
 from connector.domain.results.run import RunProgress
 from connector.service.execution.operation import Output
+from connector.service.execution.polling import Polling
 
 CHUNK = 500
-_FIRST = 0.05
-_LONGEST = 0.5
 
 
 class Done(BaseModel):
@@ -113,13 +112,15 @@ async def _eta(ctx: Context, progress: RunProgress) -> int:
 
 async def until_finished(ctx: Context, run_id: str, seconds: float) -> RunOutput:
     """Return the run as it finished, or as it is after `seconds`."""
-    until = ctx.clock.now() + seconds * 1000
-    pause = _FIRST
-    while True:
+
+    async def read(_: RunOutput | None = None) -> RunOutput:
         progress = await ctx.ledger.run_progress(run_id)
         assert progress is not None  # noqa: S101 - the caller has just created it
-        present = await shown(ctx, progress)
-        if present.status == "finished" or ctx.clock.now() >= until or ctx.stopping.is_set():
-            return present
-        await ctx.clock.sleep(pause)
-        pause = min(pause * 1.5, _LONGEST)
+        return await shown(ctx, progress)
+
+    run = await read()
+    async for present in Polling(ctx, seconds, run, read, first=0.05):
+        run = present
+        if run.status == "finished":
+            break
+    return run

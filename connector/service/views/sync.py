@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from connector.context import Context
 from connector.domain.results.mapping import (
     EVENT_TYPE,
     event_insert_id,
@@ -96,8 +97,12 @@ class SyncOutput(Output):
         gone: dict[str, Any] = {**dict.fromkeys(said), "themes": [], "themes_text": ""}
         return self.model_copy(update=gone)
 
-    def failure(self) -> ConnectorError | None:
-        """Tell a failed sync as an error that carries the sync."""
+    def stands_still(self) -> bool:
+        """Tell whether it waits for a setting."""
+        return self.reason == "not_configured"
+
+    async def failure(self, ctx: Context) -> ConnectorError | None:  # noqa: ARG002 - see Output
+        """Return a failed sync as an error that carries the sync."""
         if self.status != "failed":
             return None
         cls, code, message = _FAILURES.get(self.reason or "", _REFUSED)
@@ -147,7 +152,7 @@ class Receipt(SyncOutput):
         """End here: reading a receipt starts nothing."""
         return None
 
-    def failure(self) -> ConnectorError | None:
+    async def failure(self, ctx: Context) -> ConnectorError | None:  # noqa: ARG002 - see Output
         """Show a failed sync like any other: reading it succeeded."""
         return None
 
