@@ -27,12 +27,12 @@ from connector.service.execution.operation import (
     WaitInput,
 )
 from mcp_server.answers import errors, render
+from mcp_server.host import Host, Request
 from mcp_server.tools import catalogue
 from mcp_server.tools.approval import guarded, keyed
 from mcp_server.tools.consent import Consent, ConsentPending
 from mcp_server.tools.progress import Progress
 from mcp_server.tools.undisturbed import Undisturbed
-from mcp_server.transports.host import Host, Request
 
 log = structlog.get_logger(__name__)
 
