@@ -19,7 +19,7 @@ from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from connector.errors import Conflict, ConnectorError
-from mcp_server.transports.host import Request
+from mcp_server.host import Request
 
 PATIENCE_SECONDS: Final = 240.0
 """How long a question may stand open: a plan is good for 10 minutes, and clients wait for 5."""

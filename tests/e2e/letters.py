@@ -21,7 +21,7 @@ from connector.errors import NotFound, StoreUnavailable
 from connector.http.auth import Gate, token_digest
 from connector.http.middleware import Boundary
 from connector.http.problem import on_http_exception
-from connector.http.routes import routes
+from connector.http.routes import ENDPOINTS, routes
 from connector.security.caller import OURSELVES, Caller
 from connector.service.execution.operation import (
     AnyOperation,
@@ -249,9 +249,9 @@ async def serve(world: World) -> AsyncIterator[httpx.AsyncClient]:
     app = Starlette(
         routes=routes(
             OPERATIONS,
+            ENDPOINTS,
             context=lambda: world.context,
             gate=Gate(tokens, lambda: world.context),
-            version="1.2.3",
         ),
         middleware=[Middleware(Boundary)],
         exception_handlers={HTTPException: on_http_exception},
