@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeVar, cast
 
 from sqlalchemy import Connection
@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from connector.domain.results.sync import InboundWebhook
 from connector.ledger.db.dialect import empty_log, writer_engine
 from connector.ledger.db.reader import Reader
-from connector.ledger.db.writer import Writer
+from connector.ledger.db.writer import Accept, Writer
 
 T = TypeVar("T")
 _LOG_KEPT = 1.0  # seconds
@@ -20,9 +20,7 @@ _LOG_KEPT = 1.0  # seconds
 class Database:
     """The ways to the database. All but `close` raise `StoreUnavailable` when it cannot be used."""
 
-    def __init__(
-        self, url: str, accept: Callable[[Connection, Sequence[InboundWebhook]], Sequence[bool]]
-    ) -> None:
+    def __init__(self, url: str, accept: Accept) -> None:
         self._url = url
         self._loop = asyncio.get_running_loop()
         self._write_engine = writer_engine(url)

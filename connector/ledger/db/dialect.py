@@ -209,8 +209,8 @@ def may_try_again(error: Exception) -> bool:
     return isinstance(error, TryAgainError)
 
 
-def is_store_failure(error: Exception) -> bool:
-    """Tell a store that cannot be used from work that is wrong by itself."""
+def is_database_failure(error: Exception) -> bool:
+    """Tell a database that cannot be used from work that is wrong by itself."""
     if not isinstance(error, SQLAlchemyError) or may_try_again(error):
         return False
     if isinstance(error, StatementError) and not isinstance(error, DBAPIError):

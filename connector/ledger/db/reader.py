@@ -32,7 +32,7 @@ class Reader:
         self._closed = False
 
     async def run(self, query: Callable[[Connection], T]) -> T:
-        """Return what a query finds. Raises `StoreUnavailable` when the store cannot be read."""
+        """Return what a query finds. Raises `StoreUnavailable` when the database cannot be read."""
         if self._closed:
             raise StoreUnavailable(_UNREADABLE, retry_after=5)
         try:
