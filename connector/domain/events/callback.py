@@ -10,8 +10,8 @@ from typing import NamedTuple
 class Callback(NamedTuple):
     """A result that a caller waits for. `answer` is what was answered, as JSON without a person.
 
-    At `due` (ms) the result is looked up, and posted once it has ended: `ready_at` is when that was (ms), `tries`
-    counts the posts since.
+    At `due` (ms) the result is looked up, and posted once it has ended: `ready_at` is when that was (ms),
+    `tries` counts the posts since.
     """
 
     id: str
