@@ -15,12 +15,7 @@ from connector.domain.results.koji_fields import shape
 from connector.domain.results.mapping import iso
 from connector.service.checks.credentials import Check, credential_checks
 from connector.service.checks.launches import launch_checks
-from connector.service.execution.operation import (
-    Effect,
-    Input,
-    Operation,
-    Output,
-)
+from connector.service.execution.operation import Effect, Example, Input, Operation, Output
 from connector.settings.model import Connection
 
 _REFUSED_KEPT = 3_600_000
@@ -173,9 +168,18 @@ CHECK_CONNECTION = Operation(
     title="Check a connection",
     summary=(
         "Check every credential, address and webhook of a connection and say in plain words what works, "
-        "what does not, "
-        "and the one next step. Use it after setting up, and whenever something does not arrive. Sends "
-        "and spends nothing."
+        "what does not, and the one next step. Use it after setting up, and whenever something does not "
+        "arrive. Sends and spends nothing."
+    ),
+    guidance="Use it when something is refused or nothing arrives. Not for one interview: get_sync.",
+    example=Example(
+        {},
+        {
+            "ok": True,
+            "checks": [{"name": "koji_key", "status": "ok", "message": "Koji accepts the key."}],
+            "refused_webhooks": [],
+            "next_step": "Nothing is to be done.",
+        },
     ),
     input=Input,
     output=CheckOutput,

@@ -10,7 +10,8 @@ from connector.context import Context
 from connector.domain.people.erasure import FORGET_RESPONDENT as NAME
 from connector.domain.people.same_person import member
 from connector.errors import InvalidInput
-from connector.service.execution.operation import Effect, Operation, WaitInput
+from connector.service.execution.operation import Effect, Example, Operation, WaitInput
+from connector.service.views import examples
 from connector.service.views.run import RunOutput, new_run_id, until_finished
 from connector.settings.rules import erasure_rules
 
@@ -44,10 +45,22 @@ FORGET_RESPONDENT = Operation(
     name=NAME,
     title="Forget a respondent",
     summary=(
-        "Erase a person on this connection for good: invitations, interviews, stored webhooks and answers; "
-        "unset last_interview_* in Amplitude; keep them out of every later invitation and write. Use it when "
-        "somebody asks to be forgotten. Cannot be taken back. Answers what was done, what only a person can "
-        "do, and a run for get_run."
+        "Erase a person on this connection for good: invitations, interviews, stored webhooks and "
+        "answers; unset last_interview_* in Amplitude; keep them out of every later invitation and "
+        "write. Use it when somebody asks to be forgotten. Cannot be taken back. Answers what was done, "
+        "what only a person can do, and a run for get_run."
+    ),
+    guidance="Not for calling off an invitation: cancel_launch.",
+    example=Example(
+        {"email": examples.PERSON["email"]},
+        {
+            **examples.RUN,
+            "total": 1,
+            "synced": 0,
+            "skipped": {},
+            "done": [{"place": "ledger", "what": "erased"}],
+            "left_to_people": ["Delete the interviews at Koji."],
+        },
     ),
     input=ForgetInput,
     output=RunOutput,

@@ -17,12 +17,8 @@ from connector.domain.results.interview import Interview
 from connector.domain.results.koji_fields import read_interview
 from connector.domain.results.sync import Sync
 from connector.errors import InvalidInput, NotConfigured, UpstreamUnavailable
-from connector.service.execution.operation import (
-    Effect,
-    Input,
-    Operation,
-    Output,
-)
+from connector.service.execution.operation import Effect, Example, Input, Operation, Output
+from connector.service.views import examples
 from connector.settings.model import Connection
 from connector.text.redaction import cut
 from connector.text.values import showable
@@ -266,10 +262,32 @@ GET_INTERVIEW_ANALYSIS = Operation(
     title="Get an interview's analysis",
     summary=(
         "Read one interview from Koji: themes, sentiment, quality score, insights, structured answers, "
-        "statistics and, "
-        "if asked, the transcript. Use it to learn why a respondent did something. Changes nothing and "
-        "costs no credit; "
-        "Koji allows about one read a second."
+        "statistics and, if asked, the transcript. Use it to learn why a respondent did something. "
+        "Changes nothing and costs no credit; Koji allows about one read a second."
+    ),
+    guidance=(
+        "Not for what reached Amplitude (get_sync). Respondents' own words come only with "
+        "response_format detailed, fenced as data."
+    ),
+    example=Example(
+        {"interview_id": examples.INTERVIEW_ID},
+        examples.whole(
+            AnalysisOutput,
+            interview_id=examples.INTERVIEW_ID,
+            status="completed",
+            analysis_status="completed",
+            quality_score=4.2,
+            sentiment="negative",
+            themes=["pricing confusion", "slow import"],
+            themes_text="pricing confusion, slow import",
+            insights=["The import is slower than expected."],
+            structured_answers=[],
+            summary="The price page was hard to read.",
+            transcript_url=f"https://www.koji.so/interviews/{examples.INTERVIEW_ID}",
+            transcript=[],
+            stats={"duration_seconds": 312},
+            respondent={"email": examples.PERSON["email"], "external_id": None},
+        ),
     ),
     input=AnalysisInput,
     output=AnalysisOutput,

@@ -9,7 +9,8 @@ from pydantic import Field
 from connector.context import Context
 from connector.domain.launches.launch import InvitationState
 from connector.errors import InvalidInput
-from connector.service.execution.operation import Effect, ListInput, Operation
+from connector.service.execution.operation import Effect, Example, ListInput, Operation
+from connector.service.views import examples
 from connector.service.views.launch import (
     INVITED,
     LaunchOutput,
@@ -70,6 +71,11 @@ GET_LAUNCH = Operation(
     summary=(
         "Show how far a launch is: counts by state, why it waits, about how long the rest takes, and the "
         "people with their interview links, page by page. Changes nothing."
+    ),
+    guidance="Not for finding a launch: list_launches.",
+    example=Example(
+        {"launch_id": examples.LAUNCH_ID},
+        examples.whole(GetLaunchOutput, **examples.LAUNCH, next_cursor=None, has_more=False),
     ),
     input=GetLaunchInput,
     output=GetLaunchOutput,

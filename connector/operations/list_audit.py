@@ -10,13 +10,9 @@ from connector.context import Context
 from connector.domain.access import AuditEntry, AuditFilter
 from connector.domain.results.mapping import iso
 from connector.errors import InvalidInput
-from connector.service.execution.operation import (
-    Effect,
-    ListInput,
-    Operation,
-    Output,
-)
+from connector.service.execution.operation import Effect, Example, ListInput, Operation, Output
 from connector.service.execution.paging import bound
+from connector.service.views import examples
 
 
 class ListAuditInput(ListInput):
@@ -107,9 +103,26 @@ LIST_AUDIT = Operation(
     name="list_audit",
     title="List who did what",
     summary=(
-        "List what was called that changes something: when, by which token, through which surface, on which "
-        "ids, and how it ended; newest first. Use it to find out who launched, wrote or erased. Changes "
-        "nothing."
+        "List what was called that changes something: when, by which token, through which surface, on "
+        "which ids, and how it ended; newest first. Use it to find out who launched, wrote or erased. "
+        "Changes nothing."
+    ),
+    guidance="Not for what became of interviews: list_syncs.",
+    example=Example(
+        {"operation": "cancel_launch"},
+        examples.page(
+            {
+                "id": 1,
+                "at": examples.AT,
+                "token": "zapier",
+                "surface": "http",
+                "operation": "cancel_launch",
+                "effect": "write",
+                "touched": {"launch_id": examples.LAUNCH_ID},
+                "outcome": "done",
+                "ended_at": examples.AT,
+            }
+        ),
     ),
     input=ListAuditInput,
     output=ListAuditOutput,

@@ -6,12 +6,8 @@ from pydantic import BaseModel, Field
 
 from connector.context import Context
 from connector.errors import NotConfigured
-from connector.service.execution.operation import (
-    Effect,
-    ListInput,
-    Operation,
-    Output,
-)
+from connector.service.execution.operation import Effect, Example, ListInput, Operation, Output
+from connector.service.views import examples
 
 
 class CohortItem(BaseModel):
@@ -58,8 +54,11 @@ LIST_COHORTS = Operation(
     title="List cohorts",
     summary=(
         "List the cohorts that can be found in Amplitude, with id, name and size. Use it to choose a "
-        "cohort_id. "
-        "Downloads nothing and changes nothing."
+        "cohort_id. Downloads nothing and changes nothing."
+    ),
+    guidance="Not for who is in a cohort: plan_cohort_launch counts them.",
+    example=Example(
+        {}, examples.page({"id": examples.COHORT_ID, "name": "Onboarding drop-off", "size": 120})
     ),
     input=ListInput,
     output=ListCohortsOutput,

@@ -5,12 +5,8 @@ from __future__ import annotations
 from pydantic import BaseModel, Field
 
 from connector.context import Context
-from connector.service.execution.operation import (
-    Effect,
-    ListInput,
-    Operation,
-    Output,
-)
+from connector.service.execution.operation import Effect, Example, ListInput, Operation, Output
+from connector.service.views import examples
 from connector.settings.model import Connection
 
 
@@ -64,7 +60,11 @@ def _label(connection: Connection) -> str:
 LIST_CONNECTIONS = Operation(
     name="list_connections",
     title="List connections",
-    summary="List the connections: each is one Koji project wired to one Amplitude project. Changes nothing.",
+    summary=(
+        "List the connections: each is one Koji project wired to one Amplitude project. Changes nothing."
+    ),
+    guidance="Not for whether one works: check_connection.",
+    example=Example({}, examples.page({"id": "default", "name": "default", "size": 3})),
     input=ListInput,
     output=ListConnectionsOutput,
     run=run,

@@ -11,13 +11,9 @@ from pydantic import ConfigDict, Field, TypeAdapter
 from connector.context import Context
 from connector.domain.results.sync import ListFilter
 from connector.errors import InvalidInput
-from connector.service.execution.operation import (
-    Effect,
-    ListInput,
-    Operation,
-    Output,
-)
+from connector.service.execution.operation import Effect, Example, ListInput, Operation, Output
 from connector.service.execution.paging import bound
+from connector.service.views import examples
 from connector.service.views.launch import LaunchOutput, shown
 
 
@@ -85,10 +81,11 @@ LIST_LAUNCHES = Operation(
     name="list_launches",
     title="List launches",
     summary=(
-        "List launches and plans, newest first, with their counts. Use it to find what is running, paused "
-        "or in "
-        "doubt. Changes nothing."
+        "List launches and plans, newest first, with their counts. Use it to find what is running, "
+        "paused or in doubt. Changes nothing."
     ),
+    guidance="Not for one launch's people: get_launch.",
+    example=Example({"status": "finished"}, examples.page(examples.LAUNCH)),
     input=ListLaunchesInput,
     output=ListLaunchesOutput,
     run=run,

@@ -11,13 +11,9 @@ from pydantic import ConfigDict, Field, TypeAdapter
 from connector.context import Context
 from connector.domain.results.sync import InboundWebhook, ListFilter, Sync
 from connector.errors import InvalidInput
-from connector.service.execution.operation import (
-    Effect,
-    ListInput,
-    Operation,
-    Output,
-)
+from connector.service.execution.operation import Effect, Example, ListInput, Operation, Output
 from connector.service.execution.paging import bound
+from connector.service.views import examples
 from connector.service.views.sync import SyncOutput, flat, unreadable
 
 
@@ -116,9 +112,10 @@ LIST_SYNCS = Operation(
     title="List syncs",
     summary=(
         "List interviews that came in and what became of them, newest first: synced, skipped, pending, "
-        "failed or "
-        "unreadable. Use it to find failures and their reasons. Changes nothing."
+        "failed or unreadable. Use it to find failures and their reasons. Changes nothing."
     ),
+    guidance="Not for the analysis itself: get_interview_analysis.",
+    example=Example({"status": "synced"}, examples.page(examples.SYNC)),
     input=ListSyncsInput,
     output=ListSyncsOutput,
     run=run,

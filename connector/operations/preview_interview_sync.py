@@ -14,8 +14,9 @@ from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import advance, suppress
 from connector.errors import NotConfigured, NotFound
 from connector.service.attribution import recognised
-from connector.service.execution.operation import Effect, Operation, Output
+from connector.service.execution.operation import Effect, Example, Operation, Output
 from connector.service.input.sync_input import InterviewInput
+from connector.service.views import examples
 from connector.service.views.sync import AmplitudeRequest, request
 from connector.settings.rules import sync_rules
 
@@ -108,8 +109,17 @@ PREVIEW_INTERVIEW_SYNC = Operation(
     title="Preview an interview's sync",
     summary=(
         "Show the exact Amplitude request that a sync of one interview would send, or the reason why it "
-        "would be "
-        "skipped. Use it before the first sync or to explain a skip. Changes nothing."
+        "would be skipped. Use it before the first sync or to explain a skip. Changes nothing."
+    ),
+    guidance="Not for what was sent already: get_sync.",
+    example=Example(
+        {"interview_id": examples.INTERVIEW_ID},
+        examples.whole(
+            PreviewOutput,
+            interview_id=examples.INTERVIEW_ID,
+            decision="sync",
+            request=examples.REQUEST,
+        ),
     ),
     input=PreviewInput,
     output=PreviewOutput,

@@ -13,8 +13,9 @@ from connector.domain.results.koji_fields import read_envelope
 from connector.domain.results.sync import ListFilter, Sync
 from connector.domain.results.transitions import replay
 from connector.errors import FieldError, InvalidInput, NotFound
-from connector.service.execution.operation import Effect, Operation, WaitInput
+from connector.service.execution.operation import Effect, Example, Operation, WaitInput
 from connector.service.execution.paging import bound
+from connector.service.views import examples
 from connector.service.views.run import (
     RunOutput,
     chunks,
@@ -132,9 +133,11 @@ REPLAY_SYNCS = Operation(
     title="Replay syncs",
     summary=(
         "Send syncs again that failed, or read webhooks again that could not be read, after their cause "
-        "was mended. "
-        "Interviews that Amplitude has are not sent again unless force is given. Answers a run for get_run."
+        "was mended. Interviews that Amplitude has are not sent again unless force is given. Answers a "
+        "run for get_run."
     ),
+    guidance="Not for interviews that were never synced: backfill_interviews.",
+    example=Example({"status": "failed"}, examples.RUN),
     input=ReplayInput,
     output=RunOutput,
     run=run,

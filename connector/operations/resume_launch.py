@@ -9,7 +9,8 @@ from pydantic import Field
 from connector.context import Context
 from connector.domain.launches.launch import LaunchStatus
 from connector.errors import Conflict
-from connector.service.execution.operation import Effect, Operation, WaitInput
+from connector.service.execution.operation import Effect, Example, Operation, WaitInput
+from connector.service.views import examples
 from connector.service.views.launch import (
     LaunchOutput,
     find,
@@ -52,9 +53,14 @@ RESUME_LAUNCH = Operation(
     title="Resume a launch",
     summary=(
         "Let a paused launch go on after its cause was mended (credits, key, permission), and try Koji's "
-        "key again. A launch that waits for approval invites all who wait then. "
-        "With in_doubt, decide over starts whose outcome nobody knows. Starts interviews and spends credits."
+        "key again. A launch that waits for approval invites all who wait then. With in_doubt, decide "
+        "over starts whose outcome nobody knows. Starts interviews and spends credits."
     ),
+    guidance=(
+        "The person is asked first where the client can ask, else it is refused. Not for a pause that "
+        "ends by itself (resumes_at)."
+    ),
+    example=Example({"launch_id": examples.LAUNCH_ID, "in_doubt": "retry"}, examples.LAUNCH),
     input=ResumeLaunchInput,
     output=LaunchOutput,
     run=run,

@@ -19,7 +19,7 @@ from connector.domain.launches.launch import (
 from connector.domain.people.same_person import Member, is_email, member
 from connector.errors import Conflict, ConnectorError, InvalidInput, UpstreamRejected
 from connector.service.execution.follow_up import status_url
-from connector.service.execution.operation import Effect, Operation, Output
+from connector.service.execution.operation import Effect, Example, Operation, Output
 from connector.service.execution.polling import Polling
 from connector.service.input.launch_input import (
     PersonOptions,
@@ -28,6 +28,7 @@ from connector.service.input.launch_input import (
     new_launch,
     require_koji,
 )
+from connector.service.views import examples
 from connector.service.views.launch import LaunchOutput, key_pause, shown
 
 _STATUS: dict[str, Literal["started", "pending", "skipped", "in_doubt"]] = {
@@ -238,8 +239,24 @@ START_INTERVIEW = Operation(
     title="Start an interview",
     summary=(
         "Start one person's Koji interview and return its link: the step of a Zap. Overtakes queued "
-        "launches. "
-        "Somebody who was invited before gets the existing link and is not asked twice. Spends Koji credits."
+        "launches. Somebody who was invited before gets the existing link and is not asked twice. Spends "
+        "Koji credits."
+    ),
+    guidance=(
+        "The person who uses the client is asked first where that can be done, else it is refused. Not "
+        "for many people: plan_cohort_launch."
+    ),
+    example=Example(
+        examples.PERSON,
+        examples.whole(
+            StartOutput,
+            status="started",
+            interview_id=examples.INTERVIEW_ID,
+            interview_link=f"https://www.koji.so/interview?id={examples.INTERVIEW_ID}",
+            email=examples.PERSON["email"],
+            user_id=examples.PERSON["user_id"],
+            launch_id=examples.LAUNCH_ID,
+        ),
     ),
     input=StartInput,
     output=StartOutput,

@@ -16,9 +16,10 @@ from connector.domain.results.transitions import advance, replay
 from connector.errors import CredentialsRejected, NotConfigured, UpstreamRejected
 from connector.operations.preview_interview_sync import PreviewOutput, preview
 from connector.service.attribution import recognised
-from connector.service.execution.operation import Effect, Operation, WaitInput
+from connector.service.execution.operation import Effect, Example, Operation, WaitInput
 from connector.service.execution.polling import Polling
 from connector.service.input.sync_input import InterviewInput
+from connector.service.views import examples
 from connector.service.views.sync import SyncOutput, flat
 
 _DEDUPLICATED_FOR = 7 * 86_400_000
@@ -155,11 +156,11 @@ SYNC_INTERVIEW_TO_AMPLITUDE = Operation(
     summary=(
         "Write one Koji interview's themes, sentiment and quality score to Amplitude: the event "
         "koji.interview_completed and the user properties last_interview_*. Use it when you have an "
-        "interview id and "
-        "no webhook does it for you, or to send one again (force). Skips anonymous respondents and "
-        "quality below the "
-        "gate. Counted once however often it is called."
+        "interview id and no webhook does it for you, or to send one again (force). Skips anonymous "
+        "respondents and quality below the gate. Counted once however often it is called."
     ),
+    guidance="Not for looking first (preview_interview_sync) or for many (backfill_interviews).",
+    example=Example({"interview_id": examples.INTERVIEW_ID}, examples.SYNC),
     input=SyncInput,
     output=SyncOutput | PreviewOutput,
     run=run,

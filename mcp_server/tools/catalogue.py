@@ -19,7 +19,6 @@ from connector.service.execution.operation import (
 )
 from connector.service.input.validate import read_input
 from mcp_server.answers.views import left_out
-from mcp_server.tools.guidance import GUIDANCE
 from mcp_server.tools.schema import of_input, of_output
 
 PAGE: Final = 10
@@ -57,7 +56,7 @@ def tool(op: AnyOperation) -> Tool:
     return Tool(
         name=op.name,
         title=op.title,
-        description=f"{op.summary} {GUIDANCE[op.name]}",
+        description=f"{op.summary} {op.guidance}",
         input_schema=input_schema(op),
         output_schema=output_schema(op),
         annotations=ToolAnnotations(

@@ -7,7 +7,6 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from connector.http.docs.examples import EXAMPLES
 from connector.http.docs.paths import beside, event_parts, query_parameters
 from connector.http.docs.problem_examples import PROBLEMS
 from connector.http.docs.schema import REF, resolved
@@ -120,12 +119,11 @@ def _path(op: AnyOperation, schemas: Schemas, definitions: dict[str, Any]) -> di
         "responses": _responses(op, schemas),
     }
     required = bool(resolved(asked, definitions).get("required"))
-    example = EXAMPLES.get(op.name)
     post = {
         "operationId": op.name,
         **described,
         "parameters": [] if op.effect is Effect.READ else [_idempotency_header()],
-        "requestBody": {"required": required, "content": _json(asked, example and example.asked)},
+        "requestBody": {"required": required, "content": _json(asked, op.example.asked)},
     }
     if op.effect is not Effect.READ:
         return {"post": post}
@@ -139,8 +137,7 @@ def _path(op: AnyOperation, schemas: Schemas, definitions: dict[str, Any]) -> di
 
 def _responses(op: AnyOperation, schemas: Schemas) -> dict[str, Any]:
     answered = schemas[op.name, "serialization"]
-    example = EXAMPLES.get(op.name)
-    content = _json(answered, example and example.answered)
+    content = _json(answered, op.example.answered)
     responses: dict[str, Any] = {"200": {"description": "Finished.", "content": content}}
     if op.effect is not Effect.READ:
         responses["200"]["headers"] = _replayed()
