@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from connector.context import Context
 from connector.domain.launches.launch import InvitationState
-from connector.errors import InvalidInput
 from connector.service.execution.operation import Effect, Example, ListInput, Operation
+from connector.service.execution.paging import Cursor
 from connector.service.views import examples
 from connector.service.views.launch import (
     INVITED,
@@ -19,7 +19,7 @@ from connector.service.views.launch import (
 )
 
 State = Literal["waiting", "sending", "started", "completed", "expired", "failed", "in_doubt", "cancelled"]
-_LARGEST = 2**31
+_CURSOR: Cursor[int] = Cursor(Annotated[int, Field(ge=0, lt=2**31)])
 
 
 class GetLaunchInput(ListInput):
@@ -48,21 +48,12 @@ async def run(ctx: Context, given: GetLaunchInput) -> GetLaunchOutput:
     """Return the launch with one page of invitations, in the cohort's order."""
     launch = await find(ctx, given.launch_id, given.connection)
     states = INVITED if given.state is None else (InvitationState(given.state),)
-    output, found = await shown(ctx, launch, states=states, limit=given.limit, after=_position(given.cursor))
-    more = len(found) > given.limit
-    return GetLaunchOutput(
-        **output.model_dump(),
-        next_cursor=str(found[given.limit - 1].position) if more else None,
-        has_more=more,
+    after = _CURSOR.read(given.cursor)
+    output, found = await shown(
+        ctx, launch, states=states, limit=given.limit, after=-1 if after is None else after
     )
-
-
-def _position(cursor: str | None) -> int:
-    if cursor is None:
-        return -1
-    if not (cursor.isascii() and cursor.isdecimal() and int(cursor) < _LARGEST):
-        raise InvalidInput.of("cursor", "is not one of ours; take next_cursor of the page before")
-    return int(cursor)
+    cursor = _CURSOR.after(found, given.limit, lambda one: one.position)
+    return GetLaunchOutput(**output.model_dump(), next_cursor=cursor, has_more=cursor is not None)
 
 
 GET_LAUNCH = Operation(
