@@ -88,4 +88,4 @@ bundle: descriptions ## Pack dist/koji-amplitude.mcpb for Claude Desktop (needs 
 	npx --yes @anthropic-ai/mcpb@2.1.2 pack . dist/koji-amplitude.mcpb
 
 clean: ## Remove the environment and what tools left
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from connector.__main__ import main
+from connector.cli.main import main
 
 sys.exit(main(["mcp"]))

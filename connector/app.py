@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.types import ASGIApp
 
 from connector import __version__
 from connector.amplitude.cohorts import AmplitudeCohortsClient
@@ -36,7 +37,7 @@ from connector.net.client import open_client
 from connector.net.target_client import Targets
 from connector.operations import OPERATIONS
 from connector.service.execution import callbacks
-from connector.settings.key_files import api_token, encryption_keys, open_sealer
+from connector.settings.key_files import api_token, open_sealer
 from connector.settings.model import Connection, Settings
 from connector.workers.base import Worker
 from connector.workers.events.callbacks import CallbackWorker
@@ -153,12 +154,27 @@ def lanes(context: Context) -> list[Worker]:
     return found
 
 
-def create_app(
-    settings: Settings, *, workers: bool = True, clock: Clock | None = None, lease_ms: int = TTL
-) -> Starlette:
-    """Return the server: actions, webhooks and, unless `workers` is false, the lanes, in one process."""
-    from mcp_server.transports.http import Mcp  # noqa: PLC0415 - nothing but a server needs it, and it takes long
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One more surface of the server: it answers its own requests before any routing, while it runs."""
 
+    in_front_of: Callable[[ASGIApp], ASGIApp]
+    run: Callable[[], AbstractAsyncContextManager[None]]
+
+
+MakeMount = Callable[[Settings, Callable[[], Context], Gate], Mount]
+"""From the settings, the open context and the gate that callers pass."""
+
+
+def create_app(
+    settings: Settings,
+    *,
+    workers: bool = True,
+    clock: Clock | None = None,
+    lease_ms: int = TTL,
+    mounts: Iterable[MakeMount] = (),
+) -> Starlette:
+    """Return the server: actions, webhooks and `mounts` in one process; with `workers` the lanes, too."""
     token, _ = api_token(settings)
     webhook, cohorts = KojiWebhook(settings), CohortWebhook(settings)
 
@@ -168,7 +184,9 @@ def create_app(
             app.state.context, app.state.runner = running.context, running.runner
             webhook.open(running.context)
             cohorts.open(running.context)
-            async with mcp.run():
+            async with AsyncExitStack() as stack:
+                for one in mounted:
+                    await stack.enter_async_context(one.run())
                 yield
                 running.context.stopping.set()
             await webhook.close()
@@ -178,14 +196,14 @@ def create_app(
         return opened
 
     gate = Gate({"token": token_digest(token.get_secret_value())}, context)
-    mcp = Mcp(public_url=settings.public_url, keys=encryption_keys(settings), context=context, gate=gate)
+    mounted = [make(settings, context, gate) for make in mounts]
     app = Starlette(
         routes=routes(OPERATIONS, context=context, gate=gate, version=__version__, beside=[census_route]),
         middleware=[
             Middleware(webhook.in_front_of),
             Middleware(cohorts.in_front_of),
             Middleware(Boundary),
-            Middleware(mcp.in_front_of),
+            *(Middleware(one.in_front_of) for one in mounted),
         ],
         exception_handlers={HTTPException: on_http_exception},
         lifespan=lifespan,

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from connector.cli.catalogue import EVERYDAY
+from connector.cli.main import EVERYDAY
 from connector.operations import OPERATIONS
 from tests.unit.settings_reading import reading
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs/recipes").glob("*.md"))
 NAMES = [op.name for op in OPERATIONS]
-COMMANDS = {command.name for command in EVERYDAY} | {name.replace("_", "-") for name in NAMES}
+COMMANDS = set(EVERYDAY) | {name.replace("_", "-") for name in NAMES}
 PROGRAM = "koji-amplitude"
 
 

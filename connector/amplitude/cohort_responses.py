@@ -1,8 +1,7 @@
-"""What the answers of Amplitude's cohorts API mean."""
+"""Read the responses of Amplitude's cohorts API, and name the error of each refusal."""
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from connector.errors import (
     UpstreamUnavailable,
 )
 from connector.net.retry_after import retry_after_seconds
+from connector.text.json import json_object
 
 DEFAULT_WAIT: Final = 60
 _LOOKED_AT: Final = 4_096
@@ -41,15 +41,12 @@ def segment(text: str) -> str | None:
         return None
 
 
-def read_object(body: bytes) -> dict[str, Any]:
+def read_object(body: bytes) -> Mapping[str, Any]:
     """Return Amplitude's JSON object. Raises `UpstreamUnavailable` for anything else."""
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        raise foreign() from None
-    if not isinstance(value, dict):
+    found = json_object(body)
+    if found is None:
         raise foreign()
-    return value
+    return found
 
 
 def read_cohorts(body: bytes) -> list[Cohort]:
@@ -71,8 +68,8 @@ def _cohort(row: Mapping[str, Any]) -> Cohort:
 
 def read_readiness(status: int, body: bytes) -> bool:
     """Tell whether a file is made. Raises `UpstreamUnavailable` (`cohort_job_failed`)."""
-    told = read_object(body).get("async_status")
-    words = told.upper().replace("_", " ").split() if isinstance(told, str) else []
+    status_text = read_object(body).get("async_status")
+    words = status_text.upper().replace("_", " ").split() if isinstance(status_text, str) else []
     if any(word.startswith(("FAIL", "ERROR")) for word in words):
         raise UpstreamUnavailable(
             "Amplitude could not make the cohort's file; it is asked for again.",
@@ -133,12 +130,12 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes, base: str | No
 
 def wait(headers: Mapping[str, str]) -> int:
     """Return after how many seconds to come again."""
-    told = retry_after_seconds(headers, time.time())
-    return DEFAULT_WAIT if told is None else told
+    asked = retry_after_seconds(headers, time.time())
+    return DEFAULT_WAIT if asked is None else asked
 
 
 def foreign() -> UpstreamUnavailable:
-    """Return the error for an answer that is not Amplitude's."""
+    """Return the error for a response that is not Amplitude's."""
     return UpstreamUnavailable(
         "Amplitude's cohorts gave an answer that is not their own; check AMPLITUDE_REST_URL.",
         retry_after=DEFAULT_WAIT,
@@ -173,7 +170,7 @@ def storage_refusal(status: int, headers: Mapping[str, str]) -> UpstreamUnavaila
 
 
 def unreached(name: str) -> UpstreamUnavailable:
-    """Return the error for a call that was not answered; `name` says how."""
+    """Return the error for a call without a response; `name` is the exception's."""
     return UpstreamUnavailable(
         f"Amplitude's cohorts could not be reached ({name}); try again later.", retry_after=10
     )

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from connector.amplitude import cohort_responses as answers
+from connector.amplitude import cohort_responses as responses
 from connector.amplitude.cohort_file import CohortFile
 from connector.domain.launches.launch import Cohort
 from connector.errors import UpstreamUnavailable
@@ -46,7 +46,7 @@ class AmplitudeCohortsClient:
         reply = await self._get(_LIST)
         if not 200 <= reply.status < 300:
             raise self._refused(reply, _LIST)
-        return answers.read_cohorts(reply.body)
+        return responses.read_cohorts(reply.body)
 
     async def request(self, cohort_id: str, properties: Sequence[str]) -> str:
         """Ask for a download with these user properties, and return its request id.
@@ -54,18 +54,18 @@ class AmplitudeCohortsClient:
         Counts against 60 in 10 minutes and 500 a month of the project. Raises `NotFound`
         (`cohort_not_found`), `InvalidInput` (`cohort_too_large`), `UpstreamUnavailable` (`cohort_quota`).
         """
-        segment = answers.segment(cohort_id)
+        segment = responses.segment(cohort_id)
         if segment is None:
-            raise answers.unknown_cohort()
+            raise responses.unknown_cohort()
         path = f"{_REQUEST}/{segment}"
         query = [("props", "1"), *(("propKeys", name) for name in properties)] if properties else []
         reply = await self._get(path, params=query)
         if not 200 <= reply.status < 300:
-            refused = answers.request_refusal(reply.status, reply.headers, reply.body)
+            refused = responses.request_refusal(reply.status, reply.headers, reply.body)
             raise refused or self._refused(reply, path)
-        request_id = answers.read_object(reply.body).get("request_id")
+        request_id = responses.read_object(reply.body).get("request_id")
         if not isinstance(request_id, str | int) or not request_id:
-            raise answers.foreign()
+            raise responses.foreign()
         return str(request_id)
 
     async def is_ready(self, request_id: str) -> bool:
@@ -73,14 +73,14 @@ class AmplitudeCohortsClient:
 
         Raises `NotFound` (`cohort_request_gone`), `UpstreamUnavailable` (`cohort_job_failed`).
         """
-        segment = answers.segment(request_id)
+        segment = responses.segment(request_id)
         path = f"{_STATUS}/{segment}"
         reply = await self._get(path) if segment is not None else None
         if reply is None or reply.status == 404:
-            raise answers.gone()
+            raise responses.gone()
         if not 200 <= reply.status < 300:
             raise self._refused(reply, path)
-        return answers.read_readiness(reply.status, reply.body)
+        return responses.read_readiness(reply.status, reply.body)
 
     async def rows(
         self, request_id: str, columns: Sequence[str]
@@ -110,16 +110,16 @@ class AmplitudeCohortsClient:
                 yield rows
 
     async def _open_file(self, stack: AsyncExitStack, request_id: str) -> httpx.Response:
-        segment = answers.segment(request_id)
+        segment = responses.segment(request_id)
         if segment is None:
-            raise answers.gone()
+            raise responses.gone()
         path = f"{_REQUEST}/{segment}/file"
         response = await self._open(stack, self._base + path, self._auth)
         status = response.status_code
         if status == 404:
-            raise answers.gone()
+            raise responses.gone()
         if status in _MOVED:
-            target = answers.target(self._base + path, response.headers.get("location", ""))
+            target = responses.target(self._base + path, response.headers.get("location", ""))
             if urlsplit(target)[:2] != urlsplit(self._base)[:2]:
                 await _require_public(target)
             await stack.aclose()
@@ -127,9 +127,9 @@ class AmplitudeCohortsClient:
             # beside the signature in its address.
             response = await self._open(stack, target, httpx.Auth())
             if 300 <= response.status_code < 400:
-                raise answers.redirected()
+                raise responses.redirected()
             if response.status_code != 200:
-                raise answers.storage_refusal(response.status_code, response.headers)
+                raise responses.storage_refusal(response.status_code, response.headers)
         elif status != 200:
             raise self._refused(Reply(status, response.headers, b"", whole=True), path)
         return response
@@ -140,17 +140,17 @@ class AmplitudeCohortsClient:
                 stream(self._client, "GET", url, auth=auth, headers=_FILE_HEADERS)
             )
         except httpx.RequestError as error:
-            raise answers.unreached(type(error).__name__) from None
+            raise responses.unreached(type(error).__name__) from None
 
     async def _get(self, path: str, **request: Any) -> Reply:
         try:
             return await call(self._client, "GET", self._base + path, auth=self._auth, **request)
         except httpx.RequestError as error:
-            raise answers.unreached(type(error).__name__) from None
+            raise responses.unreached(type(error).__name__) from None
 
     def _refused(self, reply: Reply, path: str) -> Exception:
         base = redirect_base(self._base + path, path, reply.headers)
-        return answers.refusal(reply.status, reply.headers, reply.body, base)
+        return responses.refusal(reply.status, reply.headers, reply.body, base)
 
 
 async def _require_public(url: str) -> None:
@@ -160,10 +160,10 @@ async def _require_public(url: str) -> None:
     """
     parts = urlsplit(url)
     if parts.scheme != "https":
-        raise answers.redirected()
+        raise responses.redirected()
     try:
         await checked(parts.hostname or "", parts.port or 443, allow_private=False)
     except PrivateTarget:
-        raise answers.redirected() from None
+        raise responses.redirected() from None
     except OSError:
         return

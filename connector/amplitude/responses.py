@@ -1,30 +1,37 @@
-"""Read what Amplitude's HTTP V2 API answered: what was refused, what must wait, what nobody knows."""
+"""Classify the responses of Amplitude's HTTP V2 API: accepted, refused, to be sent later, or unknown."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from connector.amplitude.words import field_names, safe_words
 from connector.net.retry_after import retry_after_seconds
+from connector.text.json import json_object
 
 THROTTLE_SECONDS: Final = 30  # Amplitude HTTP V2: hold a throttled user's events for 30 seconds
 DAILY_QUOTA_SECONDS: Final = 3600  # the 24 h window moves in steps of one hour
 _EVENT_KEYS: Final = frozenset({"event_type", "user_id", "device_id"})
+
+# Amplitude's own words and field names may be shown, a key, an id or an address never.
+_LONGEST_WORDS: Final = 150
+_MOST_NAMES: Final = 5
+_WORD: Final = re.compile(r"[(']?[A-Za-z]+(?:[_'-][A-Za-z]+)*[.,;)']*")
+_LONGEST_WORD: Final = 24
+_FIELD: Final = re.compile(r"\$?[A-Za-z][A-Za-z_.]{0,39}")
 
 _REDIRECT = "Amplitude's address redirects: AMPLITUDE_INGESTION_URL must be the final address"
 _FOREIGN_200 = "the answer is not Amplitude's: look at AMPLITUDE_INGESTION_URL and any proxy in between"
 
 
 class Kind(StrEnum):
-    """What an answer means for the request that it answers."""
+    """What a response means for its request."""
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"  # the named events are bad; nothing was ingested, the others may go again at once
-    REFUSED = "refused"  # something in it is bad and nobody says what
+    REFUSED = "refused"  # something in it is bad, and the response does not say what
     TOO_LARGE = "too_large"
     THROTTLED = "throttled"  # nothing was ingested; what is not held may go again at once
     PAUSED = "paused"  # the key, the address or the shape of every request is wrong
@@ -37,7 +44,7 @@ class Answer:
     """One answer of the ingestion API.
 
     `rejected` maps an event's index to why; `held` maps it to the seconds that it must wait. `status` is None
-    when no answer came. `words` are for people: at most 250 characters, no key, id or address of anybody.
+    when no answer came. `words` are for people: at most 250 characters, no key, no id and no address.
     """
 
     kind: Kind
@@ -60,9 +67,9 @@ def classify(status: int, body: bytes, headers: Mapping[str, str], user_ids: Seq
     Amplitude HTTP V2: on 400, 403, 413, 429 and 503 nothing of the request is ingested; after 500, 502 and
     504 it may have been. An error code inside a 200 counts as that error.
     """
-    reply = _json_object(body)
+    reply = json_object(body) or {}
     code = _code(status, reply)
-    said = safe_words(reply.get("error"), user_ids)
+    said = _safe_words(reply.get("error"), user_ids)
     retry_after = retry_after_seconds(headers)
     if 200 <= code < 300:
         if reply.get("code") != 200:
@@ -104,18 +111,14 @@ def _refusal(
         kind = Kind.REJECTED
     else:
         kind = Kind.REFUSED
-    named = field_names((name for name, _ in _named_events(reply)), user_ids)
+    named = _field_names((name for name, _ in _named_events(reply)), user_ids)
     words = f"{said}: {named}" if named else said
     return Answer(kind, status, words[:250], rejected, held, retry_after=retry_after)
 
 
 def _stops_everything(code: int, reply: Mapping[str, Any]) -> bool:
     """Whether every other request would be refused for the same reason."""
-    if (
-        code not in (400, 403, 413, 429)
-        or _says(reply, "invalid api key")
-        or _says(reply, "invalid request path")
-    ):
+    if code not in (400, 403, 413, 429) or _says(reply, "invalid api key", "invalid request path"):
         return True
     missing = reply.get("missing_field")
     if not isinstance(missing, str) or not missing or missing in _EVENT_KEYS:
@@ -128,7 +131,7 @@ def _pause_words(code: int, reply: Mapping[str, Any], said: str, user_ids: Seque
         return "Invalid API key: look at AMPLITUDE_API_KEY and AMPLITUDE_REGION"
     said = said or f"Amplitude answered {code}"
     missing = reply.get("missing_field")
-    named = field_names([missing], user_ids) if isinstance(missing, str) else ""
+    named = _field_names([missing], user_ids) if isinstance(missing, str) else ""
     return f"{said}: {named}" if named else f"{said}: look at AMPLITUDE_API_KEY and AMPLITUDE_INGESTION_URL"
 
 
@@ -136,7 +139,7 @@ def _rejected(reply: Mapping[str, Any], said: str, user_ids: Sequence[str]) -> d
     """Return every event that the answer names as bad. Amplitude may name only the first one per field."""
     rejected: dict[int, str] = {}
     for name, indexes in _named_events(reply):
-        shown = field_names([name], user_ids)
+        shown = _field_names([name], user_ids)
         for index in _indexes(indexes, len(user_ids)):
             rejected.setdefault(index, f"{said}: {shown}" if shown else said)
     for index in _indexes(reply.get("silenced_events"), len(user_ids)):
@@ -173,23 +176,35 @@ def _indexes(value: Any, size: int) -> Iterator[int]:
         yield from (item for item in value if type(item) is int and 0 <= item < size)
 
 
-def _json_object(body: bytes) -> Mapping[str, Any]:
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
 def _code(status: int, reply: Mapping[str, Any]) -> int:
     inner = reply.get("code")
     return inner if 200 <= status < 300 and type(inner) is int and inner >= 400 else status
 
 
-def _says(reply: Mapping[str, Any], start: str) -> bool:
+def _says(reply: Mapping[str, Any], *starts: str) -> bool:
     error = reply.get("error")
-    return isinstance(error, str) and error.strip().lower().startswith(start)
+    return isinstance(error, str) and error.strip().lower().startswith(starts)
 
 
 def _count(value: Any) -> int | None:
     return value if type(value) is int and value >= 0 else None
+
+
+def _safe_words(text: Any, user_ids: Sequence[str]) -> str:
+    """Return an error text up to its first colon, without quoted parts, ids and anything not a plain word.
+
+    Amplitude HTTP V2 appends the key to "Invalid API key:", and may quote a value that it refuses.
+    """
+    if not isinstance(text, str):
+        return ""
+    start = re.sub(r"\"[^\"]*\"?|`[^`]*`?", " ", text[:1000]).partition(":")[0]
+    for user_id in {user_id for user_id in user_ids if user_id and user_id in start}:
+        start = re.sub(rf"(?<!\w){re.escape(user_id)}(?!\w)", " ", start)
+    words = [word for word in start.split() if len(word) <= _LONGEST_WORD and _WORD.fullmatch(word)]
+    return " ".join(words)[:_LONGEST_WORDS]
+
+
+def _field_names(names: Iterable[str], user_ids: Sequence[str]) -> str:
+    """Join names that look like fields, in order and without repeats; at most five."""
+    fields = dict.fromkeys(name for name in names if _FIELD.fullmatch(name) and name not in user_ids)
+    return ", ".join(list(fields)[:_MOST_NAMES])

@@ -10,6 +10,7 @@ from pydantic import BaseModel, SecretStr
 
 from connector import log
 from connector.cli.terminal import say
+from connector.errors import SettingsError
 from connector.settings.model import Settings
 from connector.settings.sources import load
 
@@ -25,6 +26,14 @@ def read_settings(overrides: Mapping[str, str] | None = None, *, quiet: bool = F
         say(f"warning: {warning}")
     begin_log(loaded.settings, quiet=quiet)
     return loaded.settings
+
+
+def connection_names() -> list[str]:
+    """Return the names of the connections, none when the settings cannot be read: a shell completes them."""
+    try:
+        return list(load(os.environ, Path.cwd()).settings.connections)
+    except SettingsError:
+        return []
 
 
 def begin_log(settings: Settings, *, quiet: bool = False) -> None:

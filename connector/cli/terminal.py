@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from connector.errors import ConnectorError
 
 PROGRAM = "koji-amplitude"
+COMPLETION = "_KOJI_AMPLITUDE_COMPLETE"
+"""Variable in which a shell asks for completions."""
+USAGE = 2
+"""Exit code for arguments and settings that are wrong."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C."""
 _MOST_FIELDS = 20
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -40,14 +46,14 @@ def clean(text: str) -> str:
 
 def stdout() -> Console:
     """Return the console for results."""
-    from rich.console import Console  # noqa: PLC0415 - help must not wait for it
+    from rich.console import Console
 
     return Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
 
 
 def stderr() -> Console:
     """Return the console for progress and questions."""
-    from rich.console import Console  # noqa: PLC0415 - help must not wait for it
+    from rich.console import Console
 
     return Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
 

@@ -11,7 +11,7 @@ from connector.http.form import (
     unflatten,
     urlencoded,
 )
-from connector.text.untrusted_json import parse_json
+from connector.text.json import parse_json
 
 MAX_BODY_BYTES = 20 * 1024 * 1024
 

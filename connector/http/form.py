@@ -10,7 +10,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import Field, File, MultipartState, create_form_parser
 
 from connector.errors import InvalidInput
-from connector.text.untrusted_json import MAX_NESTING, UNSTORABLE, unstorable
+from connector.text.json import MAX_NESTING, UNSTORABLE, unstorable
 
 MAX_FORM_FIELDS = 10_000
 MAX_PART_HEADERS = 8

@@ -22,20 +22,10 @@ from connector.koji.refusals import (
     start_in_doubt,
     start_refusal,
 )
-from connector.koji.responses import (
-    completed,
-    json_object,
-    quoted,
-    started,
-)
-from connector.net.client import (
-    ANSWER_LIMIT,
-    Reply,
-    call,
-    never_sent,
-    redirect_base,
-)
+from connector.koji.responses import completed, quoted, started
+from connector.net.client import ANSWER_LIMIT, Reply, call, never_sent, redirect_base
 from connector.net.retry_after import retry_after_seconds
+from connector.text.json import json_object
 
 _START: Final = "/api/v1/interviews/start"
 _COMPLETE: Final = "/api/interview/complete"
@@ -66,7 +56,7 @@ class KojiClient:
         """Start an interview with exactly this body (Koji REST: the key needs `interview:start`).
 
         Raises `UpstreamUnavailable` with `retry_after` when surely nothing was started (`koji_redirect` when
-        KOJI_BASE_URL is wrong), `OutcomeUnknown` when nobody knows, `CredentialsRejected` (`koji_key`,
+        KOJI_BASE_URL is wrong), `OutcomeUnknown` when it is not known, `CredentialsRejected` (`koji_key`,
         `koji_permission`) or `UpstreamRejected` (`koji_credits`, `refused_by_koji`). Koji documents no way to
         repeat a start without starting a second interview.
         """
@@ -107,7 +97,7 @@ class KojiClient:
         return _object(reply)
 
     async def _repeatable(self, method: str, path: str, *sent: Mapping[str, Any]) -> Reply:
-        """Make a call of which nobody needs to know whether it reached Koji."""
+        """Make a call that does no harm when it reaches Koji twice."""
         try:
             return await self._call(method, path, *sent)
         except httpx.UnsupportedProtocol:

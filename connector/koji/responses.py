@@ -1,13 +1,13 @@
-"""Read what Koji answered: to a start, to a complete of what was over, and in words when it refused."""
+"""Read Koji's responses to a start and to a repeated complete, and quote its words when it refuses."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from connector.domain.launches.launch import KojiStart
+from connector.text.json import json_object
 from connector.text.values import text, word
 
 _LONGEST_QUOTE: Final = 120
@@ -19,17 +19,8 @@ _TOKEN_KEYS: Final = ("session_token", "sessionToken")
 _LINK_KEYS: Final = ("interview_url", "interview_link", "link", "url")
 
 
-def json_object(body: bytes) -> Mapping[str, Any] | None:
-    """Return the JSON object that a body is; None when it is none."""
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
 def started(answer: Mapping[str, Any]) -> KojiStart:
-    """Return what an answer to a start tells, in any shape that is plausible; what it lacks is None.
+    """Return the ids and the link in a response to a start, in any plausible shape; missing ones are None.
 
     Koji documents the names `interview_id` and `session_token` alone, and no link at all.
     """
@@ -48,7 +39,7 @@ def started(answer: Mapping[str, Any]) -> KojiStart:
 
 
 def completed(answer: Mapping[str, Any] | None, interview_id: str) -> Mapping[str, Any]:
-    """Return what a 409 to a complete tells. Koji: it carries the same data as a success."""
+    """Return the interview in a 409 to a complete. Koji: it carries the same data as a success."""
     answer = answer or {}
     if answer.get("interview_id"):
         return answer

@@ -1,4 +1,4 @@
-"""Read how long somebody asks us to wait."""
+"""Read how long a server asks to wait."""
 
 from __future__ import annotations
 

@@ -1,18 +1,28 @@
-"""The client for addresses that others chose: pinned to an address that was checked, never redirected."""
+"""Send to addresses that users chose: public HTTPS only, pinned to the checked address, no redirects.
+
+An address that leads to another one (IPv4 in IPv6, NAT64, 6to4, Teredo) counts as the one it leads to.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpcore
 
 from connector.errors import InvalidInput
-from connector.net.targets import is_public, wrong_with
 
+Address = IPv4Address | IPv6Address
+
+LONGEST_URL: Final = 2_048
+_NAT64: Final = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
+_COMPATIBLE: Final = ip_network("::/96")
+# public by their number, and yet the inside of a cloud: Azure's platform services
+_INSIDE: Final = frozenset({IPv4Address("168.63.129.16")})
 ANSWER_LIMIT: Final = 16_384
 READ_SECONDS: Final = 30.0
 CONNECT_SECONDS: Final = 5.0
@@ -43,7 +53,7 @@ async def checked(host: str, port: int, *, allow_private: bool) -> list[str]:
 
 
 class Targets:
-    """`ports.Targets`: public HTTPS addresses; with private ones allowed any, over plain HTTP too."""
+    """The port `Targets`: public HTTPS addresses; when private ones are allowed any, over plain HTTP too."""
 
     def __init__(self, *, allow_private: bool) -> None:
         self._allow_private = allow_private
@@ -96,7 +106,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
         timeout: float | None = None,  # noqa: ARG002, ASYNC109
         socket_options: Iterable[Any] | None = None,  # noqa: ARG002
     ) -> httpcore.AsyncNetworkStream:
-        """Refuse: nobody may name a socket."""
+        """Refuse: a target is never a socket."""
         raise httpcore.ConnectError("no socket can be a target")
 
     async def sleep(self, seconds: float) -> None:
@@ -151,6 +161,54 @@ async def _posted(
         async for chunk in response.aiter_stream():
             read += len(chunk)
             if read > ANSWER_LIMIT:
-                break  # nobody reads it; what follows is not waited for
-        told = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-        return response.status, told
+                break  # the body is not used; its end is not waited for
+        answered = {
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers
+        }
+        return response.status, answered
+
+
+def wrong_with(url: str, *, allow_private: bool) -> str | None:
+    """Return why a text cannot be a target, as far as the text shows; None when it can."""
+    if len(url) > LONGEST_URL:
+        return f"is longer than {LONGEST_URL} characters"
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "is no address that can be used"
+    rules = (
+        (any(ord(one) < 0x21 or ord(one) == 0x7F for one in url), "must not contain spaces"),
+        (parts.scheme not in ({"https", "http"} if allow_private else {"https"}), "must begin with https://"),
+        (not host, "names no host"),
+        (parts.username is not None or parts.password is not None, "must not carry a user name or password"),
+    )
+    return next((words for broken, words in rules if broken), None)
+
+
+def is_public(address: str) -> bool:
+    """Tell whether an IP address, and every one that it leads to, is on the public internet."""
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    return all(one.is_global and not one.is_multicast and one not in _INSIDE for one in _leads_to(found))
+
+
+def _leads_to(address: Address) -> Iterator[Address]:
+    if isinstance(address, IPv4Address):
+        yield address
+        return
+    inner = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+    if any(_within(address, network) for network in _NAT64) or _within(address, _COMPATIBLE):
+        inner.append(IPv4Address(int(address) & 0xFFFF_FFFF))
+    if _within(address, _NAT64[1]):
+        yield IPv6Address("::1")  # RFC 8215: a translator inside a private network
+    found = [one for one in inner if one is not None]
+    if address.ipv4_mapped is None and not _within(address, _NAT64[0]):
+        yield address  # those two say nothing but the inner one
+    yield from found
+
+
+def _within(address: IPv6Address, network: object) -> bool:
+    return isinstance(network, IPv6Network) and address in network

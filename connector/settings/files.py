@@ -1,11 +1,12 @@
-"""Read `.env` and `connector.toml` as they are written, and follow the file's `"env:NAME"` values."""
+"""Read `.env` and `connector.toml` as they are written, follow `"env:NAME"` values, and word refusals."""
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -13,8 +14,8 @@ from typing import Any
 
 from dotenv.parser import parse_stream
 
+from connector.errors import SettingsError
 from connector.settings.model import CONNECTION_NAME
-from connector.settings.refusal import refusal
 from connector.settings.types import is_set
 
 CONFIG_VARIABLE = "CONNECTOR_CONFIG"
@@ -25,7 +26,7 @@ _REFERENCE = "env:"
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What `connector.toml` says, values as TOML has them; `connections` are its `[connections.NAME]`."""
+    """The content of `connector.toml`, values as TOML has them; `connections`: its `[connections.NAME]`."""
 
     name: str
     top: Mapping[str, Any]
@@ -33,7 +34,7 @@ class Document:
 
 
 def read_dotenv(path: Path) -> dict[str, str]:
-    """Read NAME=value lines; no file says nothing. `${…}` stays as it is written. Raises SettingsError."""
+    """Read NAME=value lines; a missing file has none. `${…}` stays as it is written. Raises SettingsError."""
     if path.is_dir():  # some virtual environments have this name
         return {}
     text = _read_text(path)
@@ -127,3 +128,19 @@ def references(written: Any) -> Iterator[str]:
 def _referenced(text: str) -> str | None:
     text = text.strip()
     return text.removeprefix(_REFERENCE).strip() if text.startswith(_REFERENCE) else None
+
+
+def refusal(setting: str, wrong: str, example: str | None = None) -> SettingsError:
+    """Say what is wrong with `setting`, named as its owner wrote it; `wrong` must not repeat a secret."""
+    return SettingsError(one_line(f"{setting}: {wrong}" + (f"; for example {example}" if example else "")))
+
+
+def did_you_mean(name: str, known: Collection[str]) -> str:
+    """Ask for the closest known name; return an empty text when none is close."""
+    close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.8)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def one_line(text: str) -> str:
+    """Return a text on one line, with line breaks in names as spaces."""
+    return " ".join(text.split())

@@ -45,7 +45,7 @@ COHORTS = "cohorts"
 """The tables of the file that give one cohort such defaults."""
 
 
-def _told(rule: str, example: str | float) -> Any:
+def _described(rule: str, example: str | float) -> Any:
     return Field(description=rule, examples=[example])
 
 
@@ -57,11 +57,11 @@ class _Frozen(BaseModel):
 class LaunchDefaults(_Frozen):
     """How launches are made where a call, or a cohort's webhook, does not say it."""
 
-    mode: Annotated[Literal["text", "voice"] | None, LOWER_CASE, _told("text or voice", "text")] = None
-    locale: Annotated[str | None, _told("a language code", "en")] = None
-    email_property: Annotated[str | None, _told("the name of a user property", "email")] = None
-    name_property: Annotated[str | None, _told("the name of a user property", "name")] = None
-    variant: Annotated[str | None, _told("a text", "B")] = None
+    mode: Annotated[Literal["text", "voice"] | None, LOWER_CASE, _described("text or voice", "text")] = None
+    locale: Annotated[str | None, _described("a language code", "en")] = None
+    email_property: Annotated[str | None, _described("the name of a user property", "email")] = None
+    name_property: Annotated[str | None, _described("the name of a user property", "name")] = None
+    variant: Annotated[str | None, _described("a text", "B")] = None
 
 
 class Connection(LaunchDefaults):
@@ -72,60 +72,68 @@ class Connection(LaunchDefaults):
     """
 
     name: Annotated[str, Field(pattern=f"^{CONNECTION_NAME}$")] = DEFAULT_CONNECTION
-    koji_api_key: Annotated[Credential | None, _told("a key of Koji", "your-koji-key")] = None
-    koji_project_id: Annotated[str | None, _told("a project id of Koji", "your-project-id")] = None
-    koji_base_url: Annotated[BaseUrl, _told("a URL", "https://koji.so")] = "https://koji.so"
+    koji_api_key: Annotated[Credential | None, _described("a key of Koji", "your-koji-key")] = None
+    koji_project_id: Annotated[str | None, _described("a project id of Koji", "your-project-id")] = None
+    koji_base_url: Annotated[BaseUrl, _described("a URL", "https://koji.so")] = "https://koji.so"
     koji_webhook_secret: Annotated[
-        Secrets, _told("one or more secrets, separated by commas", "new-secret,old-secret")
+        Secrets, _described("one or more secrets, separated by commas", "new-secret,old-secret")
     ] = ()
     koji_signature_header: Annotated[
-        HeaderName | None, _told("the name of one HTTP header", "x-koji-signature")
+        HeaderName | None, _described("the name of one HTTP header", "x-koji-signature")
     ] = None
     koji_signature_scheme: Annotated[
         Literal["auto", "hex", "base64", "timestamped", "standard-webhooks"],
         LOWER_CASE,
-        _told("auto, hex, base64, timestamped or standard-webhooks", "auto"),
+        _described("auto, hex, base64, timestamped or standard-webhooks", "auto"),
     ] = "auto"
     koji_field_aliases: Annotated[
-        Aliases, _told("field=path pairs, separated by commas", "interview_id=data.session.uuid")
+        Aliases, _described("field=path pairs, separated by commas", "interview_id=data.session.uuid")
     ] = Field(default_factory=lambda: MappingProxyType({}))
     koji_timestamp_tolerance_seconds: Annotated[
-        CountOrNone, _told("a whole number of seconds, 0 for no check", 300)
+        CountOrNone, _described("a whole number of seconds, 0 for no check", 300)
     ] = 300
-    koji_rate_limit_per_minute: Annotated[Count, _told("a whole number of at least 1", 60)] = 60
-    koji_invite_by: Annotated[Literal["start", "link"], LOWER_CASE, _told("start or link", "start")] = "start"
-    koji_link_template: Annotated[LinkTemplate, _told("a URL with places", DEFAULT_LINK)] = DEFAULT_LINK
-    koji_send_email: Annotated[bool, _told("true or false", example=False)] = True
+    koji_rate_limit_per_minute: Annotated[Count, _described("a whole number of at least 1", 60)] = 60
+    koji_invite_by: Annotated[Literal["start", "link"], LOWER_CASE, _described("start or link", "start")] = (
+        "start"
+    )
+    koji_link_template: Annotated[LinkTemplate, _described("a URL with places", DEFAULT_LINK)] = DEFAULT_LINK
+    koji_send_email: Annotated[bool, _described("true or false", example=False)] = True
     koji_default_mode: Annotated[
-        Literal["text", "voice"] | None, LOWER_CASE, _told("text or voice", "text")
+        Literal["text", "voice"] | None, LOWER_CASE, _described("text or voice", "text")
     ] = None
-    koji_complete_after_hours: Annotated[Count | None, _told("a whole number of hours", 48)] = None
-    amplitude_api_key: Annotated[Credential | None, _told("an API key of Amplitude", "your-api-key")] = None
+    koji_complete_after_hours: Annotated[Count | None, _described("a whole number of hours", 48)] = None
+    amplitude_api_key: Annotated[Credential | None, _described("an API key of Amplitude", "your-api-key")] = (
+        None
+    )
     amplitude_secret_key: Annotated[
-        Credential | None, _told("a secret key of Amplitude", "your-secret-key")
+        Credential | None, _described("a secret key of Amplitude", "your-secret-key")
     ] = None
     amplitude_cohort_webhook_token: Annotated[
-        Credential | None, _told("a secret of your own", "a-long-random-text")
+        Credential | None, _described("a secret of your own", "a-long-random-text")
     ] = None
-    amplitude_region: Annotated[Literal["us", "eu"], LOWER_CASE, _told("us or eu", "eu")] = "us"
-    amplitude_ingestion_url: Annotated[BaseUrl | None, _told("a URL", "https://proxy.example.com")] = None
-    amplitude_rest_url: Annotated[BaseUrl | None, _told("a URL", "https://proxy.example.com")] = None
-    amplitude_min_id_length: Annotated[Count, _told("a whole number of at least 1", 5)] = 5
-    amplitude_events_per_second: Annotated[CountOrNone, _told("a whole number, 0 for no limit", 1000)] = 1000
+    amplitude_region: Annotated[Literal["us", "eu"], LOWER_CASE, _described("us or eu", "eu")] = "us"
+    amplitude_ingestion_url: Annotated[BaseUrl | None, _described("a URL", "https://proxy.example.com")] = (
+        None
+    )
+    amplitude_rest_url: Annotated[BaseUrl | None, _described("a URL", "https://proxy.example.com")] = None
+    amplitude_min_id_length: Annotated[Count, _described("a whole number of at least 1", 5)] = 5
+    amplitude_events_per_second: Annotated[
+        CountOrNone, _described("a whole number, 0 for no limit", 1000)
+    ] = 1000
     connector_min_quality: Annotated[
-        float, Field(ge=0, le=5, allow_inf_nan=False), _told("a number from 0 to 5", 3)
+        float, Field(ge=0, le=5, allow_inf_nan=False), _described("a number from 0 to 5", 3)
     ] = 3.0
-    connector_null_email_is_anonymous: Annotated[bool, _told("true or false", example=True)] = False
-    connector_trust_external_id: Annotated[bool, _told("true or false", example=True)] = False
+    connector_null_email_is_anonymous: Annotated[bool, _described("true or false", example=True)] = False
+    connector_trust_external_id: Annotated[bool, _described("true or false", example=True)] = False
     connector_max_interviews_per_launch: Annotated[
-        Count, Field(le=2_000_000), _told("a whole number from 1 to 2000000", 100)
+        Count, Field(le=2_000_000), _described("a whole number from 1 to 2000000", 100)
     ] = 100
-    connector_max_credits_per_day: Annotated[CountOrNone, _told("a whole number", 100)] = 100
-    connector_cohort_approve_above: Annotated[CountOrNone, _told("a whole number", 25)] = 25
+    connector_max_credits_per_day: Annotated[CountOrNone, _described("a whole number", 100)] = 100
+    connector_cohort_approve_above: Annotated[CountOrNone, _described("a whole number", 25)] = 25
     cohorts: Annotated[
         Mapping[str, LaunchDefaults],
         *FROZEN_MAPPING,
-        _told("tables by cohort id", '[connections.default.cohorts."id"]'),
+        _described("tables by cohort id", '[connections.default.cohorts."id"]'),
     ] = Field(default_factory=lambda: MappingProxyType({}))
 
     def of_cohort(self, cohort_id: str) -> LaunchDefaults:
@@ -165,29 +173,31 @@ def _default_public_url(settled: Mapping[str, Any]) -> str:
 
 
 class Settings(_Frozen):
-    """All that the program is told at start. `connections` is by name and always has "default"."""
+    """All settings, read once at start. `connections` is by name and always has "default"."""
 
     connections: Annotated[Mapping[str, Connection], *FROZEN_MAPPING] = Field(
         default_factory=lambda: MappingProxyType({DEFAULT_CONNECTION: Connection()})
     )
-    connector_api_token: Annotated[Credential | None, _told("a token", "a-long-random-text")] = None
+    connector_api_token: Annotated[Credential | None, _described("a token", "a-long-random-text")] = None
     connector_log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         LOWER_CASE,
-        _told("debug, info, warning or error", "info"),
+        _described("debug, info, warning or error", "info"),
     ] = "info"
-    connector_allow_private_targets: Annotated[bool, _told("true or false", example=True)] = False
-    connector_retention_days: Annotated[Count, _told("a whole number of at least 1", 90)] = 90
+    connector_allow_private_targets: Annotated[bool, _described("true or false", example=True)] = False
+    connector_retention_days: Annotated[Count, _described("a whole number of at least 1", 90)] = 90
     connector_encryption_key: Annotated[
-        EncryptionKeys, _told("32 bytes in base64, several separated by commas", "new-key,old-key")
+        EncryptionKeys, _described("32 bytes in base64, several separated by commas", "new-key,old-key")
     ] = ()
-    database_url: Annotated[DatabaseUrl, _told("a database URL", "sqlite:////data/ledger.db")] = Field(
+    database_url: Annotated[DatabaseUrl, _described("a database URL", "sqlite:////data/ledger.db")] = Field(
         default_factory=_default_database_url,
         repr=False,  # may carry a password
     )
-    host: Annotated[Host, _told("a host name or address, without scheme and port", "127.0.0.1")] = "127.0.0.1"
-    port: Annotated[int, Field(ge=1, le=65535), _told("a whole number from 1 to 65535", 8080)] = 8080
-    public_url: Annotated[BaseUrl, _told("a URL", "https://connector.example.com")] = Field(
+    host: Annotated[Host, _described("a host name or address, without scheme and port", "127.0.0.1")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, Field(ge=1, le=65535), _described("a whole number from 1 to 65535", 8080)] = 8080
+    public_url: Annotated[BaseUrl, _described("a URL", "https://connector.example.com")] = Field(
         default_factory=_default_public_url
     )
 
@@ -210,7 +220,7 @@ class Settings(_Frozen):
 def require_startable(settings: Settings) -> None:
     """Refuse to serve others without the secrets that they must know.
 
-    Raises SettingsError: a token made on this machine reaches nobody elsewhere, and a file beside a SQLite
+    Raises SettingsError: a token made on this machine is not known elsewhere, and a file beside a SQLite
     database is no place that the processes around one PostgreSQL share.
     """
     shared = settings.database_file is None

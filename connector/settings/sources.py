@@ -19,9 +19,12 @@ from connector.errors import SettingsError
 from connector.settings.files import (
     CONFIG_VARIABLE,
     Document,
+    did_you_mean,
+    one_line,
     read_document,
     read_dotenv,
     references,
+    refusal,
     resolved,
 )
 from connector.settings.model import (
@@ -32,7 +35,6 @@ from connector.settings.model import (
     LaunchDefaults,
     Settings,
 )
-from connector.settings.refusal import did_you_mean, one_line, refusal
 from connector.settings.types import is_set
 
 _PREFIXES = ("CONNECTOR_", "KOJI_", "AMPLITUDE_")
@@ -48,7 +50,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The settings, and what their owner should know about the way they were written."""
+    """The settings, and the warnings about how they were written."""
 
     settings: Settings
     warnings: tuple[str, ...]
@@ -123,8 +125,8 @@ def _connection_layers(document: Document, variables: Mapping[str, str]) -> dict
         plain = {key: value for key, value in table.items() if key != COHORTS}
         layers[name] = _from_table(plain, _OF_CONNECTION, place, variables)
         if COHORTS in table:
-            told = _cohorts(table[COHORTS], f"{document.name} [connections.{name}.{COHORTS}", variables)
-            layers[name] = {**layers[name], COHORTS: _Given(place, COHORTS, told)}
+            defaults = _cohorts(table[COHORTS], f"{document.name} [connections.{name}.{COHORTS}", variables)
+            layers[name] = {**layers[name], COHORTS: _Given(place, COHORTS, defaults)}
     return layers
 
 
@@ -156,10 +158,10 @@ def _build(model: type[Model], layer: _Layer, more: Mapping[str, Any]) -> Model:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
     name = str(first["loc"][0])
-    told = model.model_fields[name]
+    setting = model.model_fields[name]
     # The library's own words may repeat the value, so only our checks are quoted.
-    wrong = str(first["ctx"]["error"]) if first["type"] == "value_error" else f"must be {told.description}"
-    raise _malformed(layer[name], wrong, (told.examples or [""])[0])
+    wrong = str(first["ctx"]["error"]) if first["type"] == "value_error" else f"must be {setting.description}"
+    raise _malformed(layer[name], wrong, (setting.examples or [""])[0])
 
 
 def _malformed(given: _Given, wrong: str, example: Any) -> SettingsError:

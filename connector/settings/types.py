@@ -25,14 +25,14 @@ _CONCLUDED = frozenset(
     | {"invitee", "launch_id", "cohort_id", "cohort_name", "variant"}
 )
 ALIAS_FIELDS = frozenset(Interview._fields) - _CONCLUDED | {"event"}
-"""What KOJI_FIELD_ALIASES can point at: what is told of an interview, and the name of the event."""
+"""What KOJI_FIELD_ALIASES can point at: the fields of an interview that Koji sends, and the event's name."""
 
 _UNEXPANDED = re.compile(r"\$\{[^{}]*\}")
 _LARGEST = 1_000_000_000  # that many days in milliseconds still fit a 64-bit column
 
 
 def is_set(text: str) -> bool:
-    """Tell whether a value counts: not empty, and not a `${…}` that nobody expanded."""
+    """Tell whether a value counts: not empty, and not an unexpanded `${…}`."""
     text = text.strip()
     return text != "" and _UNEXPANDED.fullmatch(text) is None
 

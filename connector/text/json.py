@@ -1,14 +1,26 @@
-"""JSON text by the thousand: orjson, and the standard library for the few values that orjson refuses."""
+"""JSON text: quickly what this product wrote itself, with care what strangers send. Integers stay exact."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
 import orjson
 
-_DECODER = json.JSONDecoder(parse_constant=lambda _: None)  # NaN and its like are no JSON: not told
+from connector.errors import InvalidInput
+
+MAX_NESTING = 64
+
+# Escapes that decode to text which no store takes: NUL and halves of a surrogate pair.
+SUSPECT_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+_DECODER = json.JSONDecoder(parse_constant=lambda _: None)  # NaN and its like are no JSON: not known
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_DIGITS_TO_ZERO = bytes(ord("0") if byte in b"0123456789" else byte for byte in range(256))
+_BEYOND_64_BITS = b"0" * 19  # the shortest integer that orjson makes a float of is -2^63 - 1
 
 
 def dumps(value: Any) -> str:
@@ -20,8 +32,87 @@ def dumps(value: Any) -> str:
 
 
 def loads(text: str) -> Any:
-    """Return the value behind JSON text. Raises `ValueError` or `RecursionError` for what is none."""
+    """Return the value behind JSON text, integers of any size. Raises `ValueError` or `RecursionError`."""
     try:
-        return orjson.loads(text)
+        written = text.encode()
+        if _BEYOND_64_BITS not in written.translate(_DIGITS_TO_ZERO):
+            return orjson.loads(written)
     except ValueError:  # also NaN, and half of a surrogate pair, which the standard library reads
-        return _DECODER.decode(text)
+        pass
+    return _DECODER.decode(text)
+
+
+def json_object(body: bytes) -> Mapping[str, Any] | None:
+    """Return the JSON object that a body is; None for any other body."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def parse_json(body: bytes) -> Any:
+    """Return the JSON value of a stranger's body: of bounded nesting, with text that every store can hold.
+
+    Raises `InvalidInput` (`malformed_json`, `nested_too_deep`).
+    """
+    try:
+        # Given bytes, json would let lone surrogates and other encodings than UTF-8 (RFC 8259) through.
+        value = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
+    except RecursionError:
+        raise _too_deep() from None
+    except json.JSONDecodeError as error:
+        raise _malformed_json(f" (line {error.lineno}, column {error.colno})") from None
+    except ValueError:
+        raise _malformed_json("") from None
+    _check_nesting(value)
+    if SUSPECT_ESCAPE.search(body) and _holds_unstorable(value):
+        raise unstorable()
+    return value
+
+
+def unstorable() -> InvalidInput:
+    """Return the error for text that no store takes."""
+    return InvalidInput("The body holds text that is not valid Unicode, or a NUL character; remove it.")
+
+
+def _check_nesting(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_NESTING):
+        level = [
+            child
+            for container in level
+            if isinstance(container, dict | list)
+            for child in (container.values() if isinstance(container, dict) else container)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return
+    raise _too_deep()
+
+
+def _holds_unstorable(value: Any) -> bool:
+    rest = [value]
+    while rest:
+        item = rest.pop()
+        if isinstance(item, str) and UNSTORABLE.search(item):
+            return True
+        if isinstance(item, dict):
+            rest.extend(item.keys())
+            rest.extend(item.values())
+        elif isinstance(item, list):
+            rest.extend(item)
+    return False
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    message = f"{name} is not JSON"
+    raise ValueError(message)
+
+
+def _malformed_json(place: str) -> InvalidInput:
+    return InvalidInput(f"The body is not valid JSON{place}.", code="malformed_json")
+
+
+def _too_deep() -> InvalidInput:
+    return InvalidInput(f"The body is nested deeper than {MAX_NESTING} levels.", code="nested_too_deep")

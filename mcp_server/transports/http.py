@@ -1,9 +1,9 @@
-"""`/mcp`: the server over Streamable HTTP, for whoever has a token."""
+"""`/mcp`: the server over Streamable HTTP, for callers with a token."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final
@@ -15,11 +15,14 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.requests import Request as HttpRequest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from connector.app import Mount
 from connector.context import Context
 from connector.errors import Unauthenticated
 from connector.http.auth import Gate
 from connector.http.body import MAX_BODY_BYTES
 from connector.security.caller import Caller
+from connector.settings.key_files import encryption_keys
+from connector.settings.model import Settings
 from mcp_server.server import create_server
 from mcp_server.transports.host import Host, Request
 
@@ -28,35 +31,30 @@ SURFACE: Final = "mcp"
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 
 
-class Mcp:
-    """The MCP server of one process over HTTP; `run` while it is served."""
+def mcp_mount(settings: Settings, context: Callable[[], Context], gate: Gate) -> Mount:
+    """Return the MCP server of one process, as `create_app` mounts it: it answers `/mcp`."""
 
-    def __init__(
-        self, *, public_url: str, keys: Sequence[bytes], context: Callable[[], Context], gate: Gate
-    ) -> None:
-        async def opened() -> Context:
-            return context()
+    async def opened() -> Context:
+        return context()
 
-        server, self._calling = create_server(Host(opened, _caller), keys)
-        self._manager = streamable(server, public_url)
-        self._guarded = _Guarded(self._manager.asgi_app, gate)
+    server, calling = create_server(Host(opened, _caller), encryption_keys(settings))
+    manager = streamable(server, settings.public_url)
+    guarded = _Guarded(manager.asgi_app, gate)
 
-    def in_front_of(self, app: ASGIApp) -> ASGIApp:
-        """Return an application that answers `/mcp` before any routing, and leaves the rest to `app`."""
-
+    def in_front_of(app: ASGIApp) -> ASGIApp:
         async def front(scope: Scope, receive: Receive, send: Send) -> None:
             mine = scope["type"] == "http" and scope["path"] in PATHS
-            await (self._guarded if mine else app)(scope, receive, send)
+            await (guarded if mine else app)(scope, receive, send)
 
         return front
 
     @asynccontextmanager
-    async def run(self) -> AsyncIterator[None]:
+    async def run() -> AsyncIterator[None]:
         """Serve; at the end wait for what goes on without its client."""
         started, ending = asyncio.Event(), asyncio.Event()
 
         async def serve() -> None:
-            async with self._manager.run():
+            async with manager.run():
                 started.set()
                 await ending.wait()
 
@@ -65,17 +63,19 @@ class Mcp:
         await started.wait()
         try:
             yield
-            await self._calling.close()
+            await calling.close()
         finally:
             ending.set()
             await serving
+
+    return Mount(in_front_of, run)
 
 
 def streamable(server: Server[Any], public_url: str) -> StreamableHTTPSessionManager:
     """Return a server's transport: no sessions, so that any process answers any request.
 
     Only requests for the host of `public_url` or a loopback name are answered, and from a browser only those
-    of their pages, so that no other page can reach the server through whoever looks at it.
+    of their pages, so that no other page can reach the server through the person who looks at it.
     """
     return StreamableHTTPSessionManager(
         server,

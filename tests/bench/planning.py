@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from connector.amplitude.cohort_file import CohortFile
-from connector.cli.commands.serve import spare_the_collector
+from connector.cli.serving import spare_the_collector
 from connector.clock import SystemClock
 from connector.context import Context
 from connector.domain.launches.launch import (

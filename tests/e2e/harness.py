@@ -24,6 +24,7 @@ from connector.context import Context
 from connector.sandbox import Sandbox, SandboxOptions, create_sandbox
 from connector.settings.model import Settings
 from connector.settings.sources import load
+from mcp_server.transports.http import mcp_mount
 
 T = TypeVar("T")
 TOKEN = "a-token-of-the-tests"
@@ -174,7 +175,7 @@ class World:
         self.toml = self.toml if toml is None else toml
         self.environment |= env
         self.settings = settings_of(self.folder, self.sandbox_url, self.toml, self.environment)
-        self.app = create_app(self.settings, workers=workers, clock=self.clock)
+        self.app = create_app(self.settings, workers=workers, clock=self.clock, mounts=[mcp_mount])
         await self._stack.enter_async_context(self.app.router.lifespan_context(self.app))
         self.client = await self._stack.enter_async_context(
             httpx.AsyncClient(

@@ -38,6 +38,7 @@ def test_prints_what_is_committed_whatever_the_settings_are(tmp_path: Path, name
 def test_names_what_it_can_print(tmp_path: Path, words: tuple[str, ...]) -> None:
     done = Machine(tmp_path).run(*words)
     assert done.returncode == 2
-    assert done.stderr == (
-        "error: export: say openapi, zapier, manifest or server-json, as in koji-amplitude export zapier\n"
-    )
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    for name in ("openapi", "zapier", "manifest", "server-json"):
+        assert name in done.stderr

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from connector.cli import catalogue
+from connector.cli import main as program
 from connector.errors import UpstreamRejected
 from connector.operations import OPERATIONS
 from connector.sandbox.server import running
@@ -208,7 +208,7 @@ def test_interrupting_stops_the_watching_and_not_the_work(
 def test_help_lists_every_command_without_loading_the_machinery(machine: Machine) -> None:
     done = machine.run("--help")
     assert done.returncode == 0
-    for name in [op.name.replace("_", "-") for op in OPERATIONS] + [one.name for one in catalogue.EVERYDAY]:
+    for name in [op.name.replace("_", "-") for op in OPERATIONS] + list(program.EVERYDAY):
         assert f"\n  {name} " in done.stdout
     loaded = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "connector", "--help"],
@@ -219,7 +219,7 @@ def test_help_lists_every_command_without_loading_the_machinery(machine: Machine
     assert names & {"starlette", "httpx", "sqlalchemy", "uvicorn", "rich", "structlog"} == set()
 
 
-@pytest.mark.parametrize("name", [one.name for one in catalogue.EVERYDAY])
+@pytest.mark.parametrize("name", list(program.EVERYDAY))
 def test_every_everyday_command_has_help(machine: Machine, name: str) -> None:
     done = machine.run(name, "--help")
     assert done.returncode == 0
@@ -238,13 +238,11 @@ def test_a_reader_that_leaves_early_is_no_fault(machine: Machine) -> None:
 def test_a_fault_of_ours_shows_no_words(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from connector.__main__ import main  # noqa: PLC0415
-
     def broken(_words: object) -> int:
         raise KeyError("what a person said to person-001@example.com")
 
-    monkeypatch.setattr(catalogue, "dispatch", broken)
-    assert main(["list-syncs"]) == 1
+    monkeypatch.setattr(program, "dispatch", broken)
+    assert program.main(["list-syncs"]) == 1
     shown = capsys.readouterr().err
     assert shown.startswith("error: a fault of this program: KeyError")
     assert "person" not in shown
@@ -253,11 +251,9 @@ def test_a_fault_of_ours_shows_no_words(
 def test_every_error_class_has_an_exit_code_of_its_own(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from connector.__main__ import main  # noqa: PLC0415
-
     def refused(_words: object) -> int:
         raise UpstreamRejected("Amplitude refused it.", retry_after=7)
 
-    monkeypatch.setattr(catalogue, "dispatch", refused)
-    assert main([]) == 5
+    monkeypatch.setattr(program, "dispatch", refused)
+    assert program.main([]) == 5
     assert capsys.readouterr().err == "error: Amplitude refused it. Try again in 7 s.\n"

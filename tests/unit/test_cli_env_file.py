@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.cli.setup.env_file import changed, write
+from connector.cli.setup.questions import write
 from connector.settings.files import read_dotenv
 
 OLD = """# keys of the test project
@@ -21,9 +21,13 @@ KOJI_API_KEY='older still'
 LAST=1"""
 
 
-def test_old_lines_are_replaced_in_place_and_others_stay() -> None:
-    assert changed(OLD, {"KOJI_API_KEY": "new", "AMPLITUDE_API_KEY": "a b"}) == (
+def test_old_lines_are_replaced_in_place_and_others_stay(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text(OLD)
+    write(path, {"KOJI_API_KEY": "new", "AMPLITUDE_API_KEY": "a b"})
+    assert path.read_text() == (
         "# keys of the test project\n"
+        "KOJI_API_KEY=new\n"
         'export OTHER="kept as it is"\n'
         "\n"
         "UNKNOWN_THING=${NOT_EXPANDED}\n"
@@ -33,8 +37,21 @@ def test_old_lines_are_replaced_in_place_and_others_stay() -> None:
     )
 
 
-def test_nothing_to_change_changes_nothing() -> None:
-    assert changed(OLD, {}) == OLD
+def test_nothing_to_change_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text(OLD)
+    write(path, {})
+    assert path.read_text() == OLD
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    path, target = tmp_path / ".env", tmp_path / "kept" / "env"
+    target.write_text("A=1\n")
+    path.symlink_to(target)
+    write(path, {"KOJI_API_KEY": "new"})
+    assert path.is_symlink()
+    assert target.read_text() == "A=1\nKOJI_API_KEY=new\n"
 
 
 @given(

@@ -21,7 +21,7 @@ from connector.http.body import (
 from connector.http.form import MAX_FORM_FIELDS, parse_pairs, unflatten
 from connector.service.input.coerce import fit
 from connector.service.input.validate import validate
-from connector.text.untrusted_json import MAX_NESTING
+from connector.text.json import MAX_NESTING
 
 FORM = "application/x-www-form-urlencoded"
 

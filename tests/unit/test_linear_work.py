@@ -12,7 +12,7 @@ from contextlib import suppress
 import pytest
 
 from connector.amplitude.cohort_file import CohortFile
-from connector.cli.operations.members_file import read_members
+from connector.cli.operations.values import read_members
 from connector.domain.results.koji_fields import read_envelope, read_interview, shape
 from connector.errors import ConnectorError
 from connector.http.body import parse_body

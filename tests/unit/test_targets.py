@@ -9,8 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from connector.net import target_client
-from connector.net.target_client import PrivateTarget, TargetClient
-from connector.net.targets import is_public, wrong_with
+from connector.net.target_client import PrivateTarget, TargetClient, is_public, wrong_with
 
 PRIVATE = (
     "10.0.0.1", "172.16.0.1", "192.168.1.1", "127.0.0.1", "127.8.8.8", "0.0.0.0", "169.254.169.254",

@@ -4,51 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-from connector.cli.arguments import USAGE, Parser
-from connector.cli.commands.doctor import examine
+import click
+
+from connector.cli.arguments import Command
 from connector.cli.setup.announce import WEBHOOK_EVENT, local_url, webhook_url
-from connector.cli.setup.checks import settings_checks
-from connector.cli.setup.env_file import write
-from connector.cli.setup.first_webhook import wait
-from connector.cli.setup.questions import ask, from_environment
+from connector.cli.setup.questions import ask, from_environment, write
 from connector.cli.startup import begin_log
-from connector.cli.terminal import can_ask, say
+from connector.cli.terminal import USAGE, can_ask, say
 from connector.errors import SettingsError
 from connector.settings.model import Settings
 from connector.settings.sources import Loaded, load
 
 
-def main(words: Sequence[str]) -> int:
-    """Set up, check, and wait for the first webhook; return 1 when a check failed.
+@click.command(cls=Command)
+@click.option("--non-interactive", is_flag=True, help="Take the values from the environment.")
+@click.option("--no-wait", is_flag=True, help="End after the checks.")
+def command(*, non_interactive: bool, no_wait: bool) -> int:
+    """Ask for keys, write .env, run the checks, and wait for Koji's first webhook.
 
-    Raises SettingsError for a setting that is malformed, or a port that another program holds.
+    With --no-wait the exit code is 1 when a check failed.
     """
-    parser = Parser("init", "Ask for keys, write .env, run the checks, and wait for Koji's first webhook.")
-    parser.add_argument(
-        "--non-interactive", action="store_true", help="Take the values from the environment."
-    )
-    parser.add_argument("--no-wait", action="store_true", help="End after the checks.")
-    given = parser.read(words)
     directory = Path.cwd()
-    before = load(os.environ, directory)
-    begin_log(before.settings, quiet=True)
-    if not given.non_interactive and not can_ask():
+    begin_log(load(os.environ, directory).settings, quiet=True)
+    if not non_interactive and not can_ask():
         say(
             "error: init asks on a terminal; without one, --non-interactive takes values from the environment"
         )
         return USAGE
-    answers = from_environment(os.environ) if given.non_interactive else ask(os.environ, directory)
+    answers = from_environment(os.environ) if non_interactive else ask(os.environ, directory)
     loaded = _keep(answers, directory)
-    code = asyncio.run(
-        examine(loaded.settings, settings_checks(os.environ, directory, loaded.warnings), server=False)
-    )
+    from connector.cli.setup.checks import examine, settings_checks
+    from connector.cli.setup.first_webhook import wait
+
+    here = settings_checks(os.environ, directory, loaded.warnings)
+    code = asyncio.run(examine(loaded.settings, here, server=False))
     _tell_where(loaded.settings)
-    if given.no_wait:
-        return code
-    return wait(loaded.settings, restart=bool(answers))
+    return code if no_wait else wait(loaded.settings, restart=bool(answers))
 
 
 def _keep(answers: Mapping[str, str], directory: Path) -> Loaded:
@@ -76,10 +70,7 @@ def _tell_where(settings: Settings) -> None:
         say("  Koji then shows a secret: run init again and give it as KOJI_WEBHOOK_SECRET.")
     say("In Amplitude: nothing; the connector calls it.")
     if not settings.public_url.startswith("https://"):
-        say()
-        say(
-            f"Koji needs an https address, and PUBLIC_URL is {settings.public_url}. A tunnel to this machine:"
-        )
+        say(f"\nKoji needs an https address, and PUBLIC_URL is {settings.public_url}. A tunnel gives one:")
         say(f"  cloudflared tunnel --url {local_url(settings)}")
         say("  Then run init again and give the address that it prints as PUBLIC_URL.")
     say()

@@ -9,21 +9,21 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from connector.cli.arguments import Parser
+import click
+
+from connector.cli.arguments import Command
 from connector.cli.startup import read_settings
 from connector.cli.terminal import PROGRAM, say
 from connector.settings.key_files import encryption_keys
 from connector.settings.model import Settings
 
 
-def main(words: Sequence[str]) -> int:
-    """Serve until standard input ends or a signal comes; return 0. Raises SettingsError before that."""
-    parser = Parser(
-        "mcp",
-        "Serve MCP over standard input and output, with workers of its own: what an assistant's settings "
-        "name as the command. The log goes to standard error.",
-    )
-    parser.read(words)
+@click.command(cls=Command)
+def command() -> int:
+    """Serve MCP over standard input and output, with workers of its own.
+
+    An assistant's settings name this as the command to start. The log goes to standard error.
+    """
     settings = read_settings(quiet=True)
     keys = encryption_keys(settings)
     if sys.stdin.isatty():
@@ -33,7 +33,7 @@ def main(words: Sequence[str]) -> int:
 
 
 async def _serve(settings: Settings, keys: Sequence[bytes]) -> None:
-    from mcp_server.transports.stdio import serve  # noqa: PLC0415 - `--help` and bad settings answer without it
+    from mcp_server.transports.stdio import serve
 
     stopped = asyncio.Event()
     for one in (signal.SIGINT, signal.SIGTERM):

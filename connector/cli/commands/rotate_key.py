@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from connector.cli.arguments import Parser
+import click
+
+from connector.cli.arguments import Command
 from connector.cli.startup import read_settings
 from connector.cli.terminal import stdout
 from connector.errors import Conflict, SettingsError
@@ -21,15 +22,13 @@ from connector.settings.model import Settings
 _SQLITE = b"SQLite format 3\x00"
 
 
-def main(words: Sequence[str]) -> int:
-    """Rotate; return 1 when something opens with no key. Raises SettingsError and ConnectorError."""
-    parser = Parser(
-        "rotate-key",
-        "Seal everything anew with the first key of CONNECTOR_ENCRYPTION_KEY, or with a fresh key file. "
-        "Cut short, it may be run again.",
-    )
-    parser.add_argument("--dry-run", action="store_true", help="Only count.")
-    given = parser.read(words)
+@click.command(cls=Command)
+@click.option("--dry-run", is_flag=True, help="Only count.")
+def command(*, dry_run: bool) -> int:
+    """Seal everything anew with the first key of CONNECTOR_ENCRYPTION_KEY, or with a fresh key file.
+
+    Cut short, it may be run again. The exit code is 1 when something opens with no key.
+    """
     settings = read_settings(quiet=True)
     file = None if settings.connector_encryption_key else key_file(settings)
     database = settings.database_file
@@ -38,7 +37,7 @@ def main(words: Sequence[str]) -> int:
         return 0
     if file is not None and database is not None:
         _require_alone(file, database)
-    return asyncio.run(_run(settings, file, dry_run=given.dry_run))
+    return asyncio.run(_run(settings, file, dry_run=dry_run))
 
 
 async def _run(settings: Settings, file: KeyFile | None, *, dry_run: bool) -> int:

@@ -2,51 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
-from connector.cli.arguments import Parser
-from connector.cli.terminal import PROGRAM, clean
-from connector.errors import SettingsError
-from connector.http.server.server import Server, listening
+import click
+
+from connector.cli.arguments import Command
+from connector.cli.terminal import PROGRAM, clean, say
 from connector.sandbox.options import SandboxOptions, WebhookEndpoint
-from connector.sandbox.server import config
-
-DEFAULT_PORT = 8090
-HOST = "127.0.0.1"
 
 
-def main(words: Sequence[str]) -> int:
-    """Serve the stand-ins until a signal; print where they are and how to point a connector at them."""
-    parser = Parser(
-        "sandbox", "Run strict stand-ins for Koji and Amplitude, at /koji and /amplitude of one port."
-    )
-    parser.add_argument(
-        "--port", type=int, default=DEFAULT_PORT, metavar="N", help=f"(default {DEFAULT_PORT})"
-    )
-    parser.add_argument("--host", default=HOST, metavar="ADDRESS", help=f"(default {HOST})")
-    parser.add_argument(
-        "--webhook-url", metavar="URL", help="Where the Koji stand-in sends its webhooks: .../webhooks/koji."
-    )
-    parser.add_argument("--latency-seconds", type=float, default=0.0, metavar="N", help="Delay every answer.")
-    parser.add_argument(
-        "--no-throttle", action="store_true", help="No limit per user, no limit per Koji key."
-    )
-    parser.add_argument("--no-store", action="store_true", help="Keep counters, not event bodies.")
-    given = parser.read(words)
-    if not 1 <= given.port <= 65_535:
-        raise SettingsError("--port: must be a whole number from 1 to 65535; for example --port 8090")
+@click.command(cls=Command)
+@click.option("--port", type=click.IntRange(1, 65_535), default=8090, metavar="N", help="(default 8090)")
+@click.option("--host", default="127.0.0.1", metavar="ADDRESS", help="(default 127.0.0.1)")
+@click.option(
+    "--webhook-url", metavar="URL", help="Where Koji's stand-in sends its webhooks: .../webhooks/koji."
+)
+@click.option("--latency-seconds", type=float, default=0.0, metavar="N", help="Delay every answer.")
+@click.option("--no-throttle", is_flag=True, help="No limit per user, no limit per Koji key.")
+@click.option("--no-store", is_flag=True, help="Keep counters, not event bodies.")
+def command(
+    *,
+    port: int,
+    host: str,
+    webhook_url: str | None,
+    latency_seconds: float,
+    no_throttle: bool,
+    no_store: bool,
+) -> int:
+    """Run strict stand-ins for Koji and Amplitude, at /koji and /amplitude of one port."""
+    from connector.http.server.server import Server, listening
+    from connector.sandbox.server import config
+
     options = SandboxOptions(
-        latency_seconds=given.latency_seconds,
-        store_events=not given.no_store,
-        webhook=WebhookEndpoint(url=given.webhook_url) if given.webhook_url else None,
+        latency_seconds=latency_seconds,
+        store_events=not no_store,
+        webhook=WebhookEndpoint(url=webhook_url) if webhook_url else None,
     )
-    if given.no_throttle:
+    if no_throttle:
         options = replace(options, throttle_events_per_second=None, koji_rate_limit_per_minute=None)
-    base = f"http://{given.host}:{given.port}"
-    with listening(given.host, given.port) as sockets:
+    base = f"http://{host}:{port}"
+    with listening(host, port) as sockets:
         server = Server(
-            config(options, given.host, given.port),
+            config(options, host, port),
+            say=say,
             started_hook=lambda: print(clean(introduction(base, options)), flush=True),  # noqa: T201 - its answer
             stop_hook=lambda: None,
         )

@@ -1,104 +1,29 @@
-"""`koji-amplitude serve`: HTTP and workers in one process, or one of them alone."""
+"""`koji-amplitude serve`."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
-import os
-import signal
-from collections.abc import Callable, Sequence
-from contextlib import suppress
 
-from starlette.applications import Starlette
+import click
 
-from connector.app import build, create_app
-from connector.cli.arguments import Parser
-from connector.cli.setup.announce import announce, obtain_token
+from connector.cli.arguments import Command
 from connector.cli.startup import read_settings
-from connector.cli.terminal import PROGRAM, say
-from connector.context import Context
-from connector.http.server.server import Server, config, listening
-from connector.settings.model import Settings, require_startable
+from connector.settings.model import require_startable
 
 
-def main(words: Sequence[str]) -> int:
-    """Serve until a signal; return 0. Raises SettingsError and StoreUnavailable before anything is served."""
-    parser = Parser("serve", "Serve HTTP and work, in one process. SIGTERM and Ctrl-C end it in good order.")
-    parser.add_argument("--host", metavar="ADDRESS", help="Listen here instead of HOST.")
-    parser.add_argument("--port", metavar="N", help="Listen here instead of PORT.")
-    only = parser.add_mutually_exclusive_group()
-    only.add_argument("--no-workers", action="store_true", help="Only answer HTTP; another process works.")
-    only.add_argument("--workers-only", action="store_true", help="Only work; another process answers HTTP.")
-    given = parser.read(words)
-    overrides = {
-        name: value for name, value in (("HOST", given.host), ("PORT", given.port)) if value is not None
-    }
-    settings = read_settings(overrides)
-    if given.workers_only:
-        return asyncio.run(_work(settings))
+@click.command(cls=Command)
+@click.option("--host", metavar="ADDRESS", help="Listen here instead of HOST.")
+@click.option("--port", metavar="N", help="Listen here instead of PORT.")
+@click.option("--no-workers", is_flag=True, help="Only answer HTTP; another process works.")
+@click.option("--workers-only", is_flag=True, help="Only work; another process answers HTTP.")
+def command(*, host: str | None, port: str | None, no_workers: bool, workers_only: bool) -> int:
+    """Serve HTTP and work, in one process. SIGTERM and Ctrl-C end it in good order."""
+    if no_workers and workers_only:
+        raise click.UsageError("--no-workers and --workers-only leave nothing to do")
+    settings = read_settings({name: value for name, value in (("HOST", host), ("PORT", port)) if value})
+    from connector.cli import serving
+
+    if workers_only:
+        return asyncio.run(serving.work(settings))
     require_startable(settings)
-    return serve(settings, workers=not given.no_workers)
-
-
-def serve(settings: Settings, *, workers: bool) -> int:
-    """Answer HTTP until a signal."""
-    with listening(settings.host, settings.port) as sockets:
-        # A store that cannot be opened is one line here; inside the server it would be a stack trace.
-        asyncio.run(open_store(settings))
-        new_token = obtain_token(settings)
-        _, server = make_server(
-            settings, workers=workers, started=lambda: announce(settings, new_token, workers=workers)
-        )
-        spare_the_collector()
-        server.run(sockets)
-    return 0 if server.started else 1
-
-
-def spare_the_collector() -> None:
-    """Let the garbage collector leave alone what start-up made, and look less often at what requests make."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
-
-
-def make_server(
-    settings: Settings, *, workers: bool, started: Callable[[], None]
-) -> tuple[Starlette, Server]:
-    """Return the application and its server, not yet running; `started` is called once it answers."""
-    app = create_app(settings, workers=workers)
-    stopping: list[asyncio.Task[None]] = []
-
-    def stop() -> None:
-        """Refuse new work and end the lanes now: requests that wait answer early, and both end together."""
-        context: Context = app.state.context
-        context.stopping.set()
-        stopping.append(asyncio.create_task(app.state.runner.stop(), name="stop lanes"))
-
-    return app, Server(config(app, settings.host, settings.port), started_hook=started, stop_hook=stop)
-
-
-async def open_store(settings: Settings) -> None:
-    """Create or upgrade the store. Raises SettingsError and StoreUnavailable."""
-    async with build(settings, workers=False):
-        pass
-
-
-async def _work(settings: Settings) -> int:
-    """Work the lanes until a signal; a second Ctrl-C ends at once."""
-    stop = asyncio.Event()
-
-    def end() -> None:
-        if stop.is_set():
-            say("Stopped at once.")
-            os._exit(130)
-        stop.set()
-
-    loop = asyncio.get_running_loop()
-    for one in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError):  # Windows: Ctrl-C arrives as KeyboardInterrupt
-            loop.add_signal_handler(one, end)
-    async with build(settings, workers=True):
-        spare_the_collector()
-        say(f"{PROGRAM} works; another process must answer HTTP. Ctrl-C ends it.")
-        await stop.wait()
-    return 0
+    return serving.serve(settings, workers=not no_workers)

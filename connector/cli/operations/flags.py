@@ -1,28 +1,33 @@
-"""An operation's input model as flags."""
+"""An operation as a command: a flag for each field of its input, and how to give input and get output."""
 
 from __future__ import annotations
 
-import argparse
-import textwrap
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Literal, get_args, get_origin
 
+import click
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from connector.cli.arguments import Parser
-from connector.cli.operations.rows import ROW_FORMATS, has_rows
+from connector.cli.arguments import Command, Flag, completing, dashed
+from connector.cli.startup import connection_names
 from connector.service.execution.operation import (
     AnyOperation,
     Effect,
     EffectInput,
     Input,
+    ListInput,
     WaitInput,
 )
 from connector.service.input.annotations import is_list, is_mapping, kinds
 
 ROW_FILES = frozenset({"members"})
 TEXT_FILES = frozenset({"csv"})
-PREFIX = "field_"
+ROW_FORMATS = ("csv", "jsonl")
+ROWS = ("invitations", "items")
+_PREFIX = "field_"
+_OWN, _EVERY = "fields", "for every call"
 _COMMON = (
     frozenset(EffectInput.model_fields) | frozenset(WaitInput.model_fields) | frozenset(Input.model_fields)
 )
@@ -32,74 +37,104 @@ _WAIT = (
 )
 
 
-def operation_parser(op: AnyOperation) -> Parser:
-    """Return the parser of one operation: a flag per field, and how to give input and get output."""
-    name = op.name.replace("_", "-")
-    parser = Parser(name, f"{op.title}.\n\n" + textwrap.fill(op.summary, 78))
-    own = parser.add_argument_group("fields")
-    common = parser.add_argument_group("for every call")
-    for field_name, field in op.input.model_fields.items():
-        _add(common if field_name in _COMMON else own, field_name, field, op)
-    common.add_argument(
-        "--json",
-        metavar="FILE",
-        help="Take fields from a JSON object in a file, or from standard input with -.",
-    )
-    common.add_argument(
-        "--output",
-        choices=["table", "json", *(ROW_FORMATS if has_rows(op) else [])],
-        default="table",
-        help="How to print the answer (default table).",
-    )
+def operation_command(op: AnyOperation) -> Command:
+    """Return the command of one operation."""
+    fields = op.input.model_fields
+    flags = [_flag(op, name, field, _OWN) for name, field in fields.items() if name not in _COMMON]
+    flags += [_flag(op, name, field, _EVERY) for name, field in fields.items() if name in _COMMON]
+    every = partial(Flag, heading=_EVERY)
+    where = "Take fields from a JSON object in a file, or from standard input with -."
+    flags.append(every(["--json"], metavar="FILE", type=click.Path(), help=where))
+    formats = ["table", "json", *(ROW_FORMATS if has_rows(op) else [])]
+    how = "How to print the answer (default table)."
+    choice = click.Choice(formats)
+    flags.append(every(["--output"], metavar=_choices(formats), type=choice, default="table", help=how))
     if op.effect in (Effect.SEND, Effect.ERASE):
-        common.add_argument("--yes", action="store_true", help="Do not ask first.")
-    return parser
+        flags.append(every(["--yes"], is_flag=True, help="Do not ask first."))
+
+    def call(*, json: str | None, output: str, yes: bool = True, **values: Any) -> int:
+        from connector.cli.operations.run import run_operation
+
+        return run_operation(op, by_field(values), json, output, yes=yes)
+
+    return Command(dashed(op.name), callback=call, params=flags, help=f"{op.title}.\n\n{op.summary}")
+
+
+def has_rows(op: AnyOperation) -> bool:
+    """Tell whether an operation answers rows, page by page."""
+    fields = getattr(op.output, "model_fields", {})
+    return issubclass(op.input, ListInput) and any(name in fields for name in ROWS)
+
+
+def by_field(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the command line says of fields: for each a boolean, or its texts."""
+    return {
+        name.removeprefix(_PREFIX): list(value) if isinstance(value, tuple) else value
+        for name, value in values.items()
+        if name.startswith(_PREFIX) and value not in (None, ())
+    }
 
 
 def flag(name: str) -> str:
     """Return the flag of a field."""
-    return "--" + name.replace("_", "-")
+    return f"--{dashed(name)}"
 
 
-def _add(group: argparse._ArgumentGroup, name: str, field: FieldInfo, op: AnyOperation) -> None:
+def _flag(op: AnyOperation, name: str, field: FieldInfo, heading: str) -> Flag:
     wanted = kinds(field.annotation)
-    help_text = _help(name, field, wanted, op).replace("%", "%%")
+    declared = partial(Flag, heading=heading, help=_help(op, name, field, wanted))
     if wanted == [bool]:
-        action: Any = "store_true" if field.default is False else argparse.BooleanOptionalAction
-        group.add_argument(flag(name), dest=PREFIX + name, action=action, default=None, help=help_text)
-    else:
-        group.add_argument(
-            flag(name), dest=PREFIX + name, action="append", metavar=_metavar(name, wanted), help=help_text
-        )
+        both = "" if field.default is False else f"/--no-{dashed(name)}"
+        return declared([flag(name) + both, _PREFIX + name], is_flag=True, default=None)
+    metavar = _metavar(name, wanted)
+    is_file = metavar == "FILE"
+    return declared(
+        [flag(name), _PREFIX + name],
+        multiple=True,
+        metavar=metavar,
+        type=click.Path() if is_file else str,
+        shell_complete=None if is_file else completing(_values(name, wanted)),
+    )
 
 
-def _help(name: str, field: FieldInfo, wanted: list[Any], op: AnyOperation) -> str:
+def _help(op: AnyOperation, name: str, field: FieldInfo, wanted: list[Any]) -> str:
     if name == "wait_seconds" and issubclass(op.input, WaitInput):
         return _WAIT
-    words = field.description or ""
+    text = field.description or ""
     if name in TEXT_FILES:
-        words += " A file, or - for standard input."
+        text += " A file, or - for standard input."
     elif name in ROW_FILES:
-        words += " A CSV file with the columns user_id, email and name; or JSON text, or @FILE."
+        text += " A CSV file with the columns user_id, email and name; or JSON text, or @FILE."
     elif any(is_list(kind) for kind in wanted):
-        words += " Repeat the flag, or separate by commas; @FILE reads a file, one a line."
+        text += " Repeat the flag, or separate by commas; @FILE reads a file, one a line."
     elif any(is_mapping(kind) for kind in wanted):
-        words += " JSON text, or @FILE."
+        text += " JSON text, or @FILE."
     if field.is_required():
-        return f"{words} Required."
-    shown = field.default not in (None, False, PydanticUndefined) and not isinstance(
-        field.default, list | dict
-    )
-    return f"{words} (default {field.default})" if shown else words
+        return f"{text} Required."
+    default = field.default
+    is_shown = default not in (None, False, PydanticUndefined) and not isinstance(default, list | dict)
+    return f"{text} (default {default})" if is_shown else text
 
 
 def _metavar(name: str, wanted: list[Any]) -> str:
     if name in TEXT_FILES or name in ROW_FILES:
         return "FILE"
-    if any(get_origin(kind) is Literal for kind in wanted):
-        return "{" + ",".join(str(value) for kind in wanted for value in get_args(kind)) + "}"
+    if choices := _literals(wanted):
+        return _choices(choices)
     if any(is_mapping(kind) for kind in wanted):
         return "JSON"
     if name.endswith("_id") or name == "cursor":
         return "ID" if name.endswith("_id") else "CURSOR"
     return next((_METAVARS[kind] for kind in wanted if kind in _METAVARS), "TEXT")
+
+
+def _values(name: str, wanted: list[Any]) -> Callable[[], list[str]]:
+    return connection_names if name == "connection" else lambda: _literals(wanted)
+
+
+def _literals(wanted: list[Any]) -> list[str]:
+    return [str(value) for kind in wanted if get_origin(kind) is Literal for value in get_args(kind)]
+
+
+def _choices(values: list[str]) -> str:
+    return "{" + ",".join(values) + "}"

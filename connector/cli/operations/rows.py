@@ -9,21 +9,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from connector.cli.operations.flags import ROWS
 from connector.context import Context
 from connector.errors import InvalidInput
 from connector.service.execution.execute import Executed
-from connector.service.execution.operation import AnyOperation, ListInput, Output
+from connector.service.execution.operation import AnyOperation, Output
 
-ROW_FORMATS = ("csv", "jsonl")
-_ROWS = ("invitations", "items")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _LARGEST_PAGE = 500
-
-
-def has_rows(op: AnyOperation) -> bool:
-    """Tell whether an operation answers rows, page by page."""
-    fields = getattr(op.output, "model_fields", {})
-    return issubclass(op.input, ListInput) and any(name in fields for name in _ROWS)
 
 
 async def with_all_pages(ctx: Context, op: AnyOperation, payload: Any, first: Executed) -> Executed:
@@ -61,7 +54,7 @@ def as_json_lines(answer: Mapping[str, Any]) -> str:
 
 
 def _name_of(fields: Any) -> str:
-    for name in _ROWS:
+    for name in ROWS:
         if name in fields:
             return name
     raise InvalidInput.of("output", "this answer has no rows to write; take json")

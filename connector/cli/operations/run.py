@@ -6,45 +6,27 @@ import asyncio
 import json
 import signal
 import sys
-from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from connector.app import build
 from connector.cli.operations.confirm import may_go_on
-from connector.cli.operations.flags import flag, operation_parser
+from connector.cli.operations.flags import ROW_FORMATS, flag
 from connector.cli.operations.follow import Followed, forget_pauses
 from connector.cli.operations.progress import watching
-from connector.cli.operations.rows import (
-    ROW_FORMATS,
-    as_csv,
-    as_json_lines,
-    with_all_pages,
-)
+from connector.cli.operations.rows import as_csv, as_json_lines, with_all_pages
 from connector.cli.operations.tables import show
 from connector.cli.operations.values import read_payload
 from connector.cli.startup import read_settings
-from connector.cli.terminal import (
-    PROGRAM,
-    say,
-    show_error,
-    stdout,
-)
+from connector.cli.terminal import INTERRUPTED, PROGRAM, say, show_error, stdout
 from connector.errors import ConnectorError, consequence
 from connector.operations import OPERATIONS
 from connector.security.caller import COMMAND_LINE
 from connector.service.execution.execute import Executed, execute
-from connector.service.execution.operation import (
-    AnyOperation,
-    Effect,
-    Input,
-    Output,
-    WaitInput,
-)
+from connector.service.execution.operation import AnyOperation, Effect, Input, Output, WaitInput
 from connector.settings.model import Settings
 
-INTERRUPTED = 130
 TERMINATED = 143
 DECLINED = 1
 BY_NAME: Mapping[str, AnyOperation] = {op.name: op for op in OPERATIONS}
@@ -60,34 +42,37 @@ class _Call:
     terminated: bool = False
 
 
-def run_operation(name: str, words: Sequence[str]) -> int:
-    """Run one operation with its flags; print the answer on standard output and return the exit code."""
-    op = BY_NAME[name]
-    given = operation_parser(op).read(words)
+def run_operation(
+    op: AnyOperation, flags: Mapping[str, Any], source: str | None, form: str, *, yes: bool
+) -> int:
+    """Run one operation; print the answer on standard output and return the exit code.
+
+    `flags` and `source` are the input (`read_payload`); `form` is table, json, csv or jsonl.
+    """
     try:
-        payload = read_payload(op, given)
+        payload = read_payload(op, flags, source)
         settings = read_settings(quiet=True)
-        if not may_go_on(op, payload, yes=getattr(given, "yes", True)):
+        if not may_go_on(op, payload, yes=yes):
             say("Nothing was done.")
             return DECLINED
-        return _call(settings, op, payload, given)
+        return _call(settings, op, payload, form)
     except ConnectorError as error:
         show_error(error)
         if error.result is not None:
-            _print(error.result, given)
+            _print(error.result, form)
         return consequence(error).exit_code
 
 
-def _call(settings: Settings, op: AnyOperation, payload: Input, given: Namespace) -> int:
+def _call(settings: Settings, op: AnyOperation, payload: Input, form: str) -> int:
     call = _prepared(op, payload)
     try:
-        output = asyncio.run(_run(settings, call, all_rows=given.output in ROW_FORMATS))
+        output = asyncio.run(_run(settings, call, all_rows=form in ROW_FORMATS))
     except (KeyboardInterrupt, asyncio.CancelledError):
         _say_what_goes_on(call, "Stopped watching.")
         return TERMINATED if call.terminated else INTERRUPTED
     if call.executed is not None and call.executed.replayed:
         say("This is the answer of an earlier call with the same idempotency key; nothing was done again.")
-    _print(output, given)
+    _print(output, form)
     if output.follow_up() is not None:
         _say_what_goes_on(call, "Not finished yet.")
     return 0
@@ -147,16 +132,15 @@ def _say_what_goes_on(call: _Call, first: str) -> None:
     say(f"{first} What is left goes on with the next `{PROGRAM} serve`; look with: {' '.join(words)}")
 
 
-def _print(answer: Output | Mapping[str, Any], given: Namespace) -> None:
-    """Print the exact JSON of the model, or a table."""
-    if given.output in ROW_FORMATS:
-        write = as_csv if given.output == "csv" else as_json_lines
-        sys.stdout.write(write(answer.model_dump(mode="json") if isinstance(answer, Output) else answer))
-    elif given.output == "json":
-        console = stdout()
-        sys.stdout.write(_json(answer, 2 if console.is_terminal else None) + "\n")
+def _print(answer: Output | Mapping[str, Any], form: str) -> None:
+    """Print the exact JSON of the model, its rows, or a table."""
+    values = answer.model_dump(mode="json") if isinstance(answer, Output) else answer
+    if form == "table":
+        show(stdout(), values)
+    elif form in ROW_FORMATS:
+        sys.stdout.write(as_csv(values) if form == "csv" else as_json_lines(values))
     else:
-        show(stdout(), answer.model_dump(mode="json") if isinstance(answer, Output) else answer)
+        sys.stdout.write(_json(answer, 2 if sys.stdout.isatty() else None) + "\n")
     sys.stdout.flush()
 
 

@@ -1,45 +1,69 @@
-"""Flags and files to an operation's input."""
+"""The input of an operation from flags and files, among them a cohort in a CSV file."""
 
 from __future__ import annotations
 
+import csv
+import io
 import sys
-from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-from connector.cli.operations.flags import PREFIX, ROW_FILES, TEXT_FILES
-from connector.cli.operations.members_file import read_members
+from connector.cli.operations.flags import ROW_FILES, TEXT_FILES
 from connector.errors import InvalidInput
 from connector.service.execution.operation import AnyOperation, Input
 from connector.service.input.annotations import is_list, is_mapping, kinds
 from connector.service.input.coerce import fit
 from connector.service.input.validate import read_input
-from connector.text.untrusted_json import parse_json
+from connector.text.json import parse_json
 
 STANDARD_INPUT = "-"
+_OWN = ("user_id", "email", "name")
 
 
-def read_payload(op: AnyOperation, given: Namespace) -> Input:
+def read_payload(op: AnyOperation, flags: Mapping[str, Any], source: str | None) -> Input:
     """Return the input that flags and `--json` make together, read as forgivingly as over HTTP.
 
-    Raises `InvalidInput`: for a wrong field, a file that cannot be read, or a field that is given twice.
+    `flags` has a boolean or a list of texts by field; `source` is a file or `-`. Raises `InvalidInput`: for a
+    wrong field, a file that cannot be read, or a field that stands in both.
     """
-    texts = {
-        name.removeprefix(PREFIX): value
-        for name, value in vars(given).items()
-        if name.startswith(PREFIX) and value is not None
-    }
-    if given.json == STANDARD_INPUT and any(texts.get(name) == [STANDARD_INPUT] for name in TEXT_FILES):
+    if source == STANDARD_INPUT and any(STANDARD_INPUT in flags.get(name, ()) for name in TEXT_FILES):
         raise InvalidInput.of("json", "standard input can be read once; give the other one as a file")
-    values = _object(given.json) if given.json else {}
-    for name, value in texts.items():
+    values = _object(source) if source else {}
+    for name, value in flags.items():
         if name in values:
             raise InvalidInput.of(name, "stands in --json and as a flag; give it once")
         values[name] = value if isinstance(value, bool) else _field(name, value, op.input)
     payload: Input = read_input(op.input, values)
     return payload
+
+
+def read_members(field: str, text: str) -> list[dict[str, Any]]:
+    """Return the people of a CSV file with a header row; columns other than ours are user properties.
+
+    Raises `InvalidInput` that names the line.
+    """
+    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
+    people: list[dict[str, Any]] = []
+    try:
+        names = [name.strip().lower() for name in reader.fieldnames or ()]
+        if not {"user_id", "email"} & set(names):
+            raise InvalidInput.of(field, "the file has no column user_id or email in its header row")
+        reader.fieldnames = names
+        for row in reader:
+            if None in row or None in row.values():
+                raise InvalidInput.of(
+                    field, f"line {reader.line_num} has another number of cells than the header"
+                )
+            if any(value.strip() for value in row.values()):
+                people.append(_person(row))
+    except csv.Error:
+        raise InvalidInput.of(field, f"the file cannot be read as CSV near line {reader.line_num}") from None
+    if not people:
+        raise InvalidInput.of(field, "the file names nobody")
+    return people
 
 
 def _field(name: str, texts: list[str], model: type[BaseModel]) -> Any:
@@ -89,3 +113,9 @@ def _read(name: str, source: str) -> str:
         raise InvalidInput.of(name, f"the file {source} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise InvalidInput.of(name, f"the file {source} is not UTF-8 text") from None
+
+
+def _person(row: dict[str, str]) -> dict[str, Any]:
+    given = {name: value.strip() for name, value in row.items() if value.strip()}
+    person: dict[str, Any] = {name: given.pop(name) for name in _OWN if name in given}
+    return {**person, "properties": given} if given else person

@@ -1,19 +1,30 @@
-"""The checks of this machine: settings, store and server. Those of a connection are `check_connection`."""
+"""Check this machine and every connection, show what was found, and name the one next step."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
 from collections.abc import Mapping, Sequence
+from enum import Enum
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from connector.app import build
 from connector.cli.setup.announce import local_url
-from connector.cli.setup.probe import Listener, who_listens
-from connector.cli.terminal import PROGRAM
+from connector.cli.terminal import PROGRAM, clean, stdout
 from connector.context import Context
+from connector.errors import SettingsError, StoreUnavailable
 from connector.ledger.db.migrations import newest_revision
+from connector.operations.check_connection import CHECK_CONNECTION, CheckOutput, RefusedWebhook
 from connector.service.checks.credentials import Check, Status
+from connector.service.execution.operation import Input
 from connector.settings.files import CONFIG_VARIABLE, read_dotenv
 from connector.settings.model import Connection, Settings
 
@@ -22,6 +33,41 @@ _NAMES = frozenset(name.upper() for model in (Settings, Connection) for name in 
 }
 _LITTLE_SPACE = 1_000_000_000
 _NO_SPACE = 100_000_000
+_PROBE_SECONDS = 2.0
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
+_STYLES = {"ok": "green", "warn": "yellow", "fail": "red", "unknown": "yellow"}
+_URGENCY = ("fail", "unknown", "warn")
+
+
+class Listener(Enum):
+    """Who listens at HOST:PORT."""
+
+    NOBODY = "nobody"
+    OURS = "ours"
+    STRANGER = "stranger"
+
+
+async def examine(settings: Settings, here: Sequence[Check], *, server: bool = True) -> int:
+    """Show what is known of the settings, check the rest, and return the exit code."""
+    console = stdout()
+    checks = list(here)
+    _show_checks(console, "Settings", here)
+    try:
+        async with build(settings, workers=False) as running:
+            store = await _store_checks(running.context)
+            store += [_server_check(settings)] if server else []
+            connections = {
+                name: await CHECK_CONNECTION.run(running.context, Input(connection=name))
+                for name in settings.connections
+            }
+    except (SettingsError, StoreUnavailable) as error:
+        store, connections = [Check(name="store", status="fail", message=str(error))], {}
+    _show_checks(console, "Store and server" if server else "Store", store)
+    checks += store
+    checks += _show_connections(connections)
+    step = _next_step(sorted(checks, key=lambda check: check.name == "server"))
+    console.print(Text(f"Next: {clean(step)}", style="bold"))
+    return 1 if any(check.status in ("fail", "unknown") for check in checks) else 0
 
 
 def settings_checks(environ: Mapping[str, str], directory: Path, warnings: Sequence[str]) -> list[Check]:
@@ -44,7 +90,24 @@ def settings_checks(environ: Mapping[str, str], directory: Path, warnings: Seque
     return found + [Check(name="warning", status="warn", message=warning) for warning in warnings]
 
 
-async def store_checks(ctx: Context) -> list[Check]:
+def who_listens(settings: Settings) -> Listener:
+    """Ask HOST:PORT for its health."""
+    host = _EVERYWHERE.get(settings.host, settings.host)
+    asked = HTTPConnection(host, settings.port, timeout=_PROBE_SECONDS)
+    try:
+        asked.request("GET", "/healthz")
+        answer = asked.getresponse()
+        healthy = answer.status == 200 and json.loads(answer.read(1_000)) == {"status": "ok"}
+    except (ConnectionRefusedError, TimeoutError):
+        return Listener.NOBODY
+    except (OSError, HTTPException, ValueError):
+        return Listener.STRANGER
+    finally:
+        asked.close()
+    return Listener.OURS if healthy else Listener.STRANGER
+
+
+async def _store_checks(ctx: Context) -> list[Check]:
     """Say whether the store can be used, and how much room it has. Raises StoreUnavailable when it cannot."""
     await ctx.ledger.ping()
     file = ctx.settings.database_file
@@ -53,7 +116,7 @@ async def store_checks(ctx: Context) -> list[Check]:
     return found if file is None else [*found, _room(file)]
 
 
-def server_check(settings: Settings) -> Check:
+def _server_check(settings: Settings) -> Check:
     """Say whether a server answers."""
     url = local_url(settings)
     match who_listens(settings):
@@ -82,3 +145,51 @@ def _names(values: Mapping[str, str]) -> str:
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
+
+
+def _show_connections(outputs: dict[str, CheckOutput]) -> list[Check]:
+    checks: list[Check] = []
+    for name, output in outputs.items():
+        _show_checks(stdout(), f"Connection {name}", output.checks)
+        _show_refused(stdout(), output.refused_webhooks)
+        prefix = f"{name}: " if len(outputs) > 1 else ""
+        checks += [check.model_copy(update={"message": prefix + check.message}) for check in output.checks]
+    return checks
+
+
+def _show_checks(console: Console, title: str, checks: Sequence[Check]) -> None:
+    """Print one table of checks under a title."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for check in checks:
+        table.add_row(
+            Text(check.status, style=_STYLES[check.status]),
+            Text(clean(check.name)),
+            Text(clean(check.message)),
+        )
+    console.print(Text(clean(title), style="bold"))
+    console.print(Padding(table, (0, 0, 1, 2), expand=False))
+
+
+def _show_refused(console: Console, refused: Sequence[RefusedWebhook]) -> None:
+    """Print the webhooks that were refused: what came, and which setting to look at."""
+    if not refused:
+        return
+    console.print(Text("Refused webhooks", style="bold"))
+    for one in refused:
+        headers = ", ".join(str(header.get("name")) for header in one.headers)
+        tried = "; ".join(f"{a.get('header')} as {a.get('scheme')}: {a.get('why')}" for a in one.tried)
+        for text in (f"{one.at}  {one.setting}", f"  headers: {headers}", f"  tried: {tried or 'nothing'}"):
+            console.print(Padding(Text(clean(text), overflow="fold"), (0, 0, 0, 2), expand=False))
+    console.print()
+
+
+def _next_step(checks: Sequence[Check]) -> str:
+    """Return the one thing to do next: what fails, else what is unknown, else what could be better."""
+    for level in _URGENCY:
+        for check in checks:
+            if check.status == level:
+                return check.message
+    return "Nothing: everything is in order."

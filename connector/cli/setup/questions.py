@@ -1,17 +1,23 @@
-"""What `init` asks: one setting after the other, with where to find it."""
+"""Ask for one setting after the other, each with where to find it, and keep the answers in `.env`."""
 
 from __future__ import annotations
 
 import getpass
+import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from dotenv import set_key
 
 from connector.cli.terminal import clean, say
 from connector.errors import SettingsError
 from connector.settings.files import read_dotenv
 from connector.settings.sources import load
 from connector.settings.types import is_set
+
+_PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./~-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,23 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, str]:
         for question in QUESTIONS
         if is_set(environ.get(question.name, ""))
     }
+
+
+def write(path: Path, values: Mapping[str, str]) -> None:
+    """Put values into an `.env` file, all or none of them, readable by its owner alone. Raises OSError.
+
+    A value stands in the place of its old line, else at the end; nothing else in the file changes. A value is
+    quoted only where it must be: not everything that reads such a file knows quotes.
+    """
+    target = path.resolve()  # a link stays a link
+    text = target.read_text(encoding="utf-8-sig") if target.exists() else ""
+    with tempfile.TemporaryDirectory(prefix=".env-", dir=target.parent) as folder:
+        copy = Path(folder, ".env")
+        copy.touch(mode=0o600)
+        copy.write_text(text, encoding="utf-8")
+        for name, value in values.items():
+            set_key(copy, name, value, quote_mode="never" if _PLAIN.fullmatch(value) else "always")
+        copy.replace(target)
 
 
 def _read(question: Question, state: str) -> str:

@@ -18,7 +18,6 @@ from typing import Literal
 import uvicorn
 from starlette.types import ASGIApp
 
-from connector.cli.terminal import say
 from connector.errors import SettingsError
 
 KEEP_ALIVE_SECONDS = 75  # longer than common proxies keep theirs, so that they close first
@@ -81,15 +80,21 @@ def _protocol() -> type[asyncio.Protocol] | Literal["auto"]:
 class Server(uvicorn.Server):
     """A server that a signal ends in good order, with exit code 0.
 
-    `started_hook` runs once it answers, `stop_hook` in the event loop as soon as it must stop:
-    uvicorn tells the application only after the last request has ended, and requests that wait for an
-    interview would never learn of it. A second Ctrl-C ends the process.
+    `started_hook` runs once it answers, `stop_hook` in the event loop as soon as it must stop: uvicorn tells
+    the application only after the last request has ended, and requests that wait for an interview would never
+    learn of it. A second Ctrl-C ends the process at once; `say` gets one line about that.
     """
 
     def __init__(
-        self, config: uvicorn.Config, *, started_hook: Callable[[], None], stop_hook: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        *,
+        say: Callable[[str], None],
+        started_hook: Callable[[], None],
+        stop_hook: Callable[[], None],
     ) -> None:
         super().__init__(config)
+        self._say = say
         self._started_hook = started_hook
         self._stop_hook = stop_hook
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -104,7 +109,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Wait for the calls in flight while others are told that the server is stopping, then close.
 
-        Both together take at most `GRACEFUL_SECONDS`. Without the first part, whoever asks /readyz meanwhile
+        Both together take at most `GRACEFUL_SECONDS`. Without the first part, a probe of /readyz meanwhile
         would find a closed door instead of 503.
         """
         begun = time.monotonic()
@@ -124,7 +129,7 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
         """Stop; at the second Ctrl-C at once: what was answered is on disk, leases end by themselves."""
         if self.should_exit and sig == signal.SIGINT:
-            say("Stopped at once.")
+            self._say("Stopped at once.")
             os._exit(FORCED)
         self.stop()
 

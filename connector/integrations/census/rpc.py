@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connector.errors import ConnectorError, InvalidInput
-from connector.text.untrusted_json import parse_json
+from connector.text.json import parse_json
 
 MALFORMED = -32700
 INVALID_REQUEST = -32600

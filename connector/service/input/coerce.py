@@ -19,7 +19,7 @@ from connector.service.input.annotations import (
     kinds,
     model_of,
 )
-from connector.text.untrusted_json import parse_json
+from connector.text.json import parse_json
 
 LINE_BREAK = re.compile(r"[\r\n]+")
 

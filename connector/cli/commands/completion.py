@@ -1,0 +1,29 @@
+"""`koji-amplitude completion bash|zsh|fish`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from click.shell_completion import get_completion_class
+
+from connector.cli.arguments import Command
+from connector.cli.terminal import COMPLETION, PROGRAM
+
+
+@click.command(cls=Command)
+@click.argument("shell", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def command(ctx: click.Context, shell: str) -> int:
+    """Print the script with which a shell completes commands, flags and their values.
+
+    bash: eval "$(koji-amplitude completion bash)" in ~/.bashrc
+
+    zsh: eval "$(koji-amplitude completion zsh)" in ~/.zshrc, after compinit
+
+    fish: koji-amplitude completion fish > ~/.config/fish/completions/koji-amplitude.fish
+    """
+    script = get_completion_class(shell)
+    assert script is not None  # noqa: S101 - click has all three
+    sys.stdout.write(script(ctx.find_root().command, {}, PROGRAM, COMPLETION).source() + "\n")
+    return 0
