@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any, Literal
 
 from pydantic import Field
 
 from connector.context import Context
+from connector.domain.launches.credits import price
 from connector.domain.launches.eligibility import LaunchRules, SkipReason, held
 from connector.domain.launches.launch import (
     Invitation,
     InvitationState,
     Launch,
-    LaunchOptions,
     LaunchStatus,
     Phase,
 )
 from connector.domain.people.same_person import Member, is_email, member
 from connector.errors import Conflict, ConnectorError, InvalidInput, UpstreamRejected
 from connector.service.execution.follow_up import status_url
-from connector.service.execution.operation import Effect, Example, Operation, Output
+from connector.service.execution.operation import Approver, Effect, Example, Operation, Output, quoted
 from connector.service.execution.polling import Polling
 from connector.service.input.launch_input import (
+    PLAN_FIRST,
     PersonOptions,
     begun_before,
     decide_now,
@@ -39,6 +41,7 @@ _STATUS: dict[str, Literal["started", "pending", "skipped", "in_doubt"]] = {
     "failed": "skipped",
     "cancelled": "skipped",
 }
+_PLAN_ONE = f"For one person call plan_cohort_launch with members of one. {PLAN_FIRST}"
 _GOING = (InvitationState.WAITING, InvitationState.SENDING)
 
 
@@ -104,20 +107,12 @@ async def run(ctx: Context, given: StartInput) -> StartOutput:
     whom = _whom(given)
     connection = ctx.connection(given.connection)
     require_koji(connection, allow_without_link=given.allow_without_link)
-    mode = given.mode or connection.mode
-    options = LaunchOptions(
-        max_interviews=1,
-        mode=mode,
-        locale=given.locale or connection.locale,
-        metadata=given.metadata or {},
-        reinvite_after_days=given.reinvite_after_days,
-        allow_without_link=given.allow_without_link,
-    )
+    options = given.options(connection)
     launch_id, begun = await begun_before(ctx)
     if begun is None:
         if known := await _known(ctx, given, whom):
             return known
-        if pause := await key_pause(ctx, given.connection, mode):
+        if pause := await key_pause(ctx, given.connection, options):
             raise _paused(ctx, pause)
     launch = begun or new_launch(
         ctx, launch_id, given.connection, options, goes_on=True, phase=Phase.DIRECT, single=True
@@ -127,6 +122,18 @@ async def run(ctx: Context, given: StartInput) -> StartOutput:
     if not launch.to_invite:  # taken by somebody else between the two looks
         return await _known(ctx, given, whom) or _skipped(ctx, given, launch)
     return await _until_started(ctx, given, launch)
+
+
+async def _approved(ctx: Context, given: StartInput, approver: Approver) -> StartOutput:
+    approver.require_way(_PLAN_ONE)
+    connection = ctx.connection(given.connection)
+    credits_ = price(given.options(connection), connection.koji_default_mode)
+    question = (
+        f"Start a Koji interview with {quoted(given.email or given.user_id)}? That can spend {credits_} Koji "
+        "credits."
+    )
+    await approver.require(question, approver.state or secrets.token_hex(16))
+    return await run(ctx, given)
 
 
 def _whom(given: StartInput) -> Member:
@@ -169,7 +176,7 @@ async def _until_started(ctx: Context, given: StartInput, launch: Launch) -> Sta
         if present.status is LaunchStatus.PAUSED:
             # Koji surely refused it: nothing stays queued behind a pause of the key
             await ctx.launches.cancel(launch.id, ctx.clock.now())
-            pause = await key_pause(ctx, given.connection, launch.options.mode)
+            pause = await key_pause(ctx, given.connection, launch.options)
             raise _paused(ctx, pause or (present.pause_reason or "", None, "Koji refused the key."))
     output = _output(
         ctx,
@@ -262,5 +269,6 @@ START_INTERVIEW = Operation(
     output=StartOutput,
     run=run,
     effect=Effect.SEND,
+    approved=_approved,
     recall=_recall,
 )

@@ -28,8 +28,7 @@ from connector.service.execution.operation import (
 )
 from mcp_server.answers import errors, render
 from mcp_server.tools import catalogue
-from mcp_server.tools.approval import guarded, keyed
-from mcp_server.tools.consent import Consent, ConsentPending
+from mcp_server.tools.consent import Consent, ConsentPending, guarded, keyed
 from mcp_server.tools.progress import Progress
 from mcp_server.tools.undisturbed import Undisturbed
 from mcp_server.transports.host import Host, Request

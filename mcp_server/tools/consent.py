@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from mcp.shared.exceptions import MCPError
@@ -18,7 +18,10 @@ from mcp.types import (
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
-from connector.errors import Conflict, ConnectorError
+from connector.context import Context
+from connector.errors import ConnectorError
+from connector.service.execution.operation import AnyOperation, Approver, ConsentRequired, Input, Output
+from mcp_server.answers.untrusted import clean
 from mcp_server.transports.host import Request
 
 PATIENCE_SECONDS: Final = 240.0
@@ -28,12 +31,6 @@ _KEY = "approve"
 _FORM: Final[dict[str, Any]] = {"type": "object", "properties": {}}
 """Nothing to fill in: accepting is the approval."""
 _NOTHING = "Nothing was started and nothing was spent."
-
-
-class ConsentRequired(Conflict):
-    """Somebody has to approve first."""
-
-    code = "consent_required"
 
 
 class ConsentPending(ConnectorError):
@@ -50,7 +47,7 @@ class ConsentPending(ConnectorError):
 
 
 @dataclass(frozen=True, slots=True)
-class Consent:
+class Consent(Approver):
     """One call's way to whoever uses the client; `gone` is set when the client hangs up.
 
     `MCP 2026-07-28` answers a call with the question, and the client repeats the call with the answer and
@@ -78,9 +75,9 @@ class Consent:
             answers = self.params.input_responses or {}
             _check(answers.get(_KEY))
         elif self._is_modern():
-            raise ConsentPending(question, state)
+            raise ConsentPending(clean(question), state)
         else:
-            _check(await self._ask(question))
+            _check(await self._ask(clean(question)))
 
     def _is_modern(self) -> bool:
         return self.request.protocol_version in MODERN_PROTOCOL_VERSIONS
@@ -120,3 +117,23 @@ def _check(answer: object) -> None:
         raise ConsentRequired(f"The question was not answered. {_NOTHING} Call again to ask once more.")
     if answer.action != "accept":
         raise ConsentRequired(f"The person did not approve. {_NOTHING}")
+
+
+def guarded(op: AnyOperation, consent: Consent) -> AnyOperation:
+    """Return the operation with its question before it, or as it is when it has none."""
+    approved = op.approved
+    if approved is None:
+        return op
+
+    async def run(ctx: Context, given: Input) -> Output:
+        output: Output = await approved(ctx, given, consent)
+        return output
+
+    return replace(op, run=run)
+
+
+def keyed(op: AnyOperation, given: Input, consent: Consent) -> Input:
+    """Return the input with a key of its own, so that an answer which arrives twice starts one thing."""
+    if op.approved is None or consent.state is None or getattr(given, "idempotency_key", None):
+        return given
+    return given.model_copy(update={"idempotency_key": f"approved {consent.state}"})

@@ -13,6 +13,9 @@ from typing_extensions import TypeForm
 
 from connector.context import Context
 from connector.errors import Conflict, ConnectorError
+from connector.text.redaction import cut
+
+_LONGEST_NAME = 80
 
 
 class Effect(Enum):
@@ -126,6 +129,11 @@ class Approver(ABC):
     @abstractmethod
     async def require(self, question: str, state: str) -> None:
         """Return when the person approved; raise otherwise. `state` comes back with the answer."""
+
+
+def quoted(name: str | None) -> str:
+    """Return a name that came from outside as one line of a question."""
+    return f"“{cut(' '.join((name or '').split()), _LONGEST_NAME)}”"
 
 
 In = TypeVar("In", bound=Input)

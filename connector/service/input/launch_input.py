@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from itertools import count
 from typing import Any, Literal, Self
 
@@ -27,6 +28,11 @@ _KEY_KEPT = 7 * 86_400_000
 _DIRECTLY = 500  # members over whom the call itself decides; more are left to the planning lane
 _MOST_SHOWN = 50
 Mode = Literal["text", "voice"]
+PLAN_FIRST = (
+    "Call plan_cohort_launch, show its counts and credits to the user, and call launch_cohort_interviews "
+    "with its plan_token."
+)
+"""What a model does whose user cannot be asked."""
 
 
 class MemberInput(BaseModel):
@@ -62,6 +68,17 @@ class PersonOptions(WaitInput):
         description="Start interviews although no link can be made, because KOJI_PROJECT_ID is not set.",
     )
 
+    def options(self, connection: Connection) -> LaunchOptions:
+        """Return the options of a launch of one: those given, else the connection's, else the defaults."""
+        return LaunchOptions(
+            max_interviews=1,
+            mode=self.mode or connection.mode,
+            locale=self.locale or connection.locale,
+            metadata=self.metadata or {},
+            reinvite_after_days=self.reinvite_after_days,
+            allow_without_link=self.allow_without_link,
+        )
+
 
 class CohortOptions(PersonOptions):
     """Whom to invite, and how many."""
@@ -94,20 +111,19 @@ class CohortOptions(PersonOptions):
         return self
 
     def options(self, connection: Connection) -> LaunchOptions:
-        """Return the launch's options: those given, else the connection's, else the defaults."""
+        """Return the launch's options: those given, else the connection's, else the defaults.
+
+        Raises `InvalidInput` above the settings' cap.
+        """
         cap = connection.connector_max_interviews_per_launch
         if self.max_interviews is not None and self.max_interviews > cap:
             raise InvalidInput.of(
                 "max_interviews", f"is above the cap of {cap} (CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH)"
             )
-        return LaunchOptions(
+        return replace(
+            super().options(connection),
             max_interviews=self.max_interviews or cap,
-            mode=self.mode or connection.mode,
-            locale=self.locale or connection.locale,
             variant=self.variant or connection.variant,
-            metadata=self.metadata or {},
-            reinvite_after_days=self.reinvite_after_days,
-            allow_without_link=self.allow_without_link,
             email_property=self.email_property or connection.email_property or "email",
             name_property=self.name_property or connection.name_property or "name",
         )

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from connector.context import Context
-from connector.domain.launches.credits import cost, launch_lane, next_day
+from connector.domain.launches.credits import launch_lane, next_day, price
 from connector.domain.launches.launch import (
     AWAY,
     DAILY_CREDITS,
@@ -17,6 +17,7 @@ from connector.domain.launches.launch import (
     Invitation,
     InvitationState,
     Launch,
+    LaunchOptions,
     LaunchStatus,
 )
 from connector.domain.launches.respondent_link import has_no_link
@@ -213,12 +214,12 @@ async def pause_of(ctx: Context, launch: Launch) -> tuple[str, int | None, str] 
         return launch.pause_reason or "", None, words or "Paused; resume_launch lets it go on."
     if launch.status is not LaunchStatus.RUNNING or not launch.left:
         return None
-    pause = await key_pause(ctx, launch.connection, launch.options.mode)
+    pause = await key_pause(ctx, launch.connection, launch.options)
     # the last of the day's credits may belong to the one who is being started
     return None if pause is not None and pause[0] == DAILY_CREDITS and launch.sending else pause
 
 
-async def key_pause(ctx: Context, name: str, mode: str | None) -> tuple[str, int | None, str] | None:
+async def key_pause(ctx: Context, name: str, options: LaunchOptions) -> tuple[str, int | None, str] | None:
     """Return why nothing can be started with a connection's key now, as `pause_of`."""
     connection = ctx.connection(name)
     for pause in await ctx.ledger.pauses():
@@ -230,7 +231,7 @@ async def key_pause(ctx: Context, name: str, mode: str | None) -> tuple[str, int
     now = ctx.clock.now()
     cap = connection.connector_max_credits_per_day
     left = await ctx.invitations.credits_left(connection.credit_lane, cap, now)
-    if left < cost(mode or connection.koji_default_mode):
+    if left < price(options, connection.koji_default_mode):
         words = f"The {cap} credits of this UTC day are used (CONNECTOR_MAX_CREDITS_PER_DAY)."
         return DAILY_CREDITS, next_day(now), words
     return None
@@ -276,7 +277,7 @@ async def shown(
         in_doubt=launch.in_doubt,
         cancelled=launch.cancelled,
         skipped=dict(launch.skipped),
-        credits_estimate=launch.to_invite * cost(launch.options.mode or connection.koji_default_mode),
+        credits_estimate=price(launch.options, connection.koji_default_mode, launch.to_invite),
         eta_seconds=None
         if paused or is_full or launch.status is LaunchStatus.PLANNING
         else _eta(ctx, launch),
