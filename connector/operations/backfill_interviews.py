@@ -19,12 +19,7 @@ from connector.domain.results.transitions import advance
 from connector.errors import FieldError, InvalidInput, NotConfigured
 from connector.service.execution.operation import Effect, Example, Operation, WaitInput
 from connector.service.views import examples
-from connector.service.views.run import (
-    RunOutput,
-    chunks,
-    new_run_id,
-    until_finished,
-)
+from connector.service.views.run import RunOutput, chunks, new_run_id, until_finished
 from connector.settings.rules import sync_rules
 
 _COLUMNS = ("interview_id", "completed_at", "email")

@@ -7,12 +7,7 @@ from pydantic import Field
 from connector.context import Context
 from connector.service.execution.operation import Effect, EffectInput, Example, Operation
 from connector.service.views import examples
-from connector.service.views.launch import (
-    LaunchOutput,
-    find,
-    recall,
-    shown,
-)
+from connector.service.views.launch import LaunchOutput, find, recall, shown
 
 
 class CancelLaunchInput(EffectInput):

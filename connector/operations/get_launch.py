@@ -11,12 +11,7 @@ from connector.domain.launches.launch import InvitationState
 from connector.service.execution.operation import Effect, Example, ListInput, Operation
 from connector.service.execution.paging import Cursor
 from connector.service.views import examples
-from connector.service.views.launch import (
-    INVITED,
-    LaunchOutput,
-    find,
-    shown,
-)
+from connector.service.views.launch import INVITED, LaunchOutput, find, shown
 
 State = Literal["waiting", "sending", "started", "completed", "expired", "failed", "in_doubt", "cancelled"]
 _CURSOR: Cursor[int] = Cursor(Annotated[int, Field(ge=0, lt=2**31)])

@@ -14,13 +14,7 @@ from connector.service import planning
 from connector.service.execution.operation import Approver, Effect, Example, Operation, quoted
 from connector.service.input.launch_input import PLAN_FIRST, CohortOptions, require_koji
 from connector.service.views import examples
-from connector.service.views.launch import (
-    LaunchOutput,
-    launch_id_of,
-    recall,
-    shown,
-    until,
-)
+from connector.service.views.launch import LaunchOutput, launch_id_of, recall, shown, until
 
 _ACTIVATED_HERE = 500
 _PLANNING_SECONDS = 25

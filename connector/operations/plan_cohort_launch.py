@@ -7,12 +7,7 @@ from connector.errors import InvalidInput
 from connector.service.execution.operation import Effect, Example, Operation
 from connector.service.input.launch_input import CohortOptions, begin
 from connector.service.views import examples
-from connector.service.views.launch import (
-    LaunchOutput,
-    recall,
-    shown,
-    until,
-)
+from connector.service.views.launch import LaunchOutput, recall, shown, until
 
 
 class PlanInput(CohortOptions):

@@ -16,12 +16,7 @@ from connector.errors import FieldError, InvalidInput, NotFound
 from connector.service.execution.operation import Effect, Example, Operation, WaitInput
 from connector.service.execution.paging import bound
 from connector.service.views import examples
-from connector.service.views.run import (
-    RunOutput,
-    chunks,
-    new_run_id,
-    until_finished,
-)
+from connector.service.views.run import RunOutput, chunks, new_run_id, until_finished
 from connector.settings.rules import sync_rules
 
 _PAGE = 500

@@ -20,14 +20,7 @@ from connector.service.execution.operation import (
     WaitInput,
 )
 from connector.service.views import examples
-from connector.service.views.launch import (
-    LaunchOutput,
-    find,
-    key_pause,
-    recall,
-    shown,
-    until,
-)
+from connector.service.views.launch import LaunchOutput, find, key_pause, recall, shown, until
 
 
 class ResumeLaunchInput(WaitInput):

@@ -10,13 +10,7 @@ from pydantic import Field
 from connector.context import Context
 from connector.domain.launches.credits import price
 from connector.domain.launches.eligibility import LaunchRules, SkipReason, held
-from connector.domain.launches.launch import (
-    Invitation,
-    InvitationState,
-    Launch,
-    LaunchStatus,
-    Phase,
-)
+from connector.domain.launches.launch import Invitation, InvitationState, Launch, LaunchStatus, Phase
 from connector.domain.people.same_person import Member, is_email, member
 from connector.errors import Conflict, ConnectorError, InvalidInput, UpstreamRejected
 from connector.service.execution.follow_up import status_url

@@ -14,12 +14,7 @@ from connector.domain.launches.launch import Invitation, Launch
 from connector.domain.results.interview import SyncStatus
 from connector.domain.results.sync import Sync
 from connector.service.views import examples
-from connector.service.views.launch import (
-    InvitationItem,
-    LaunchOutput,
-    item,
-    shown,
-)
+from connector.service.views.launch import InvitationItem, LaunchOutput, item, shown
 from connector.service.views.sync import SyncOutput, flat, time_text
 
 _SAMPLED = {

@@ -18,14 +18,7 @@ from connector.http.middleware import described
 from connector.security.caller import Caller
 from connector.service.execution.execute import Executed, check_scope, execute
 from connector.service.execution.follow_up import follow
-from connector.service.execution.operation import (
-    AnyOperation,
-    Effect,
-    Input,
-    ListInput,
-    Output,
-    WaitInput,
-)
+from connector.service.execution.operation import AnyOperation, Effect, Input, ListInput, Output, WaitInput
 from mcp_server.answers import errors, render
 from mcp_server.tools import catalogue
 from mcp_server.tools.consent import Consent, ConsentPending, guarded, keyed

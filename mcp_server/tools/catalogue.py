@@ -11,12 +11,7 @@ from pydantic import TypeAdapter
 
 from connector.errors import InvalidInput
 from connector.security.caller import Caller
-from connector.service.execution.operation import (
-    AnyOperation,
-    Effect,
-    Input,
-    ListInput,
-)
+from connector.service.execution.operation import AnyOperation, Effect, Input, ListInput
 from connector.service.input.validate import read_input
 from mcp_server.answers.views import left_out
 from mcp_server.tools.schema import of_input, of_output

@@ -7,12 +7,7 @@ from connector.domain.launches.respondent_link import has_no_link
 from connector.domain.results.mapping import iso
 from connector.domain.results.sync import ListFilter
 from connector.service.checks.credentials import Check
-from connector.service.planning import (
-    MONTH,
-    MOST_A_MONTH,
-    MOST_IN_TEN_MINUTES,
-    TEN_MINUTES,
-)
+from connector.service.planning import MONTH, MOST_A_MONTH, MOST_IN_TEN_MINUTES, TEN_MINUTES
 from connector.settings.model import DEFAULT_CONNECTION, Connection
 from connector.settings.rules import start_rules
 

@@ -8,12 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from connector.context import Context
 from connector.domain.access import AuditEntry
 from connector.errors import ConnectorError, StoreUnavailable
-from connector.service.execution.operation import (
-    AnyOperation,
-    Effect,
-    Input,
-    Output,
-)
+from connector.service.execution.operation import AnyOperation, Effect, Input, Output
 
 GIVEN = ("interview_id", "launch_id", "run_id", "cohort_id")
 MADE = ("launch_id", "run_id")

@@ -10,12 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from connector.context import Context
-from connector.domain.launches.launch import (
-    Launch,
-    LaunchOptions,
-    LaunchStatus,
-    Phase,
-)
+from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus, Phase
 from connector.domain.launches.respondent_link import has_no_link
 from connector.domain.people.same_person import Member, is_email, member
 from connector.errors import ConnectorError, FieldError, InvalidInput, NotConfigured

@@ -8,12 +8,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from connector.domain.results.interview import Interview
-from connector.domain.results.koji_fields import (
-    read_envelope,
-    read_interview,
-    read_time,
-    split_themes,
-)
+from connector.domain.results.koji_fields import read_envelope, read_interview, read_time, split_themes
 from connector.domain.results.observation import Observation
 from connector.domain.results.sync import InboundWebhook
 from connector.errors import InvalidInput

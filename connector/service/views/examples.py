@@ -7,13 +7,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from connector.domain.launches.launch import (
-    Invitation,
-    InvitationState,
-    Launch,
-    LaunchOptions,
-    LaunchStatus,
-)
+from connector.domain.launches.launch import Invitation, InvitationState, Launch, LaunchOptions, LaunchStatus
 from connector.domain.results.interview import Interview, SyncStatus
 from connector.domain.results.sync import Sync
 from connector.service.views.launch import LaunchOutput, item

@@ -9,12 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from connector.context import Context
-from connector.domain.results.mapping import (
-    EVENT_TYPE,
-    event_insert_id,
-    identify_insert_id,
-    iso,
-)
+from connector.domain.results.mapping import EVENT_TYPE, event_insert_id, identify_insert_id, iso
 from connector.domain.results.sync import InboundWebhook, Sync
 from connector.errors import ConnectorError, InvalidInput, NotFound, OutcomeUnknown, UpstreamRejected
 from connector.service.execution.operation import Output
