@@ -43,10 +43,10 @@ async def run(ctx: Context, given: GetLaunchInput) -> GetLaunchOutput:
     """Return the launch with one page of invitations, in the cohort's order."""
     launch = await find(ctx, given.launch_id, given.connection)
     states = INVITED if given.state is None else (InvitationState(given.state),)
-    after = _CURSOR.read(given.cursor)
-    output, found = await shown(
-        ctx, launch, states=states, limit=given.limit, after=-1 if after is None else after
-    )
+    place = _CURSOR.read(given.cursor)
+    after = -1 if place is None else place
+    found = await ctx.launches.invitations(launch.id, states, limit=given.limit + 1, after=after)
+    output = await shown(ctx, launch, found[: given.limit])
     cursor = _CURSOR.after(found, given.limit, lambda one: one.position)
     return GetLaunchOutput(**output.model_dump(), next_cursor=cursor, has_more=cursor is not None)
 

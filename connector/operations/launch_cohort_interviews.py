@@ -13,8 +13,9 @@ from connector.operations.plan_cohort_launch import plan
 from connector.service import planning
 from connector.service.execution.operation import Approver, Effect, Example, Operation, quoted
 from connector.service.input.launch_input import PLAN_FIRST, CohortOptions, require_koji
+from connector.service.launch_progress import until_ended
 from connector.service.views import examples
-from connector.service.views.launch import LaunchOutput, launch_id_of, recall, shown, until
+from connector.service.views.launch import LaunchOutput, launch_id_of, recall, shown
 
 _ACTIVATED_HERE = 500
 _PLANNING_SECONDS = 25
@@ -39,8 +40,8 @@ async def run(ctx: Context, given: LaunchInput) -> LaunchOutput:
     if given.plan_token is None:
         return await plan(ctx, given, goes_on=not given.dry_run)
     launch = await _of_plan(ctx, given, given.plan_token)
-    launch = await until(ctx, launch, given.wait_seconds)
-    output, _ = await shown(ctx, launch)
+    launch = await until_ended(ctx, launch, given.wait_seconds)
+    output = await shown(ctx, launch)
     if failure := await output.failure(ctx):
         raise failure
     return output

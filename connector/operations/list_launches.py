@@ -49,7 +49,7 @@ async def run(ctx: Context, given: ListLaunchesInput) -> ListLaunchesOutput:
     found = await ctx.launches.listed(
         given.connection, where, limit=given.limit + 1, after=_CURSOR.read(given.cursor)
     )
-    items = [(await shown(ctx, launch, states=()))[0] for launch in found[: given.limit]]
+    items = [await shown(ctx, launch, people=()) for launch in found[: given.limit]]
     cursor = _CURSOR.after(found, given.limit, lambda launch: (launch.created_at, launch.id))
     return ListLaunchesOutput.of(items, cursor)
 

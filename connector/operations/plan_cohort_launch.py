@@ -6,8 +6,9 @@ from connector.context import Context
 from connector.errors import InvalidInput
 from connector.service.execution.operation import Effect, Example, Operation
 from connector.service.input.launch_input import CohortOptions, begin
+from connector.service.launch_progress import until_ended
 from connector.service.views import examples
-from connector.service.views.launch import LaunchOutput, recall, shown, until
+from connector.service.views.launch import LaunchOutput, recall, shown
 
 
 class PlanInput(CohortOptions):
@@ -24,8 +25,8 @@ async def run(ctx: Context, given: PlanInput) -> LaunchOutput:
 async def plan(ctx: Context, given: CohortOptions, *, goes_on: bool) -> LaunchOutput:
     """Begin a launch, or only its plan, and answer how far it came."""
     launch = await begin(ctx, given, goes_on=goes_on)
-    launch = await until(ctx, launch, given.wait_seconds)
-    output, _ = await shown(ctx, launch)
+    launch = await until_ended(ctx, launch, given.wait_seconds)
+    output = await shown(ctx, launch)
     if failure := await output.failure(ctx):
         raise failure
     return output

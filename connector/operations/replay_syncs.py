@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
 
 from connector.context import Context
 from connector.domain.results.koji_fields import read_envelope
-from connector.domain.results.sync import ListFilter, Sync
+from connector.domain.results.sync import ListFilter
 from connector.domain.results.transitions import replay
 from connector.errors import FieldError, InvalidInput, NotFound
 from connector.service.execution.operation import Effect, Example, Operation, WaitInput
@@ -62,12 +62,7 @@ async def _named(ctx: Context, given: ReplayInput) -> list[str]:
     names = list(dict.fromkeys(given.interview_ids or ()))
     known: set[str] = set()
     for some in chunks(names):
-
-        def look(found: Mapping[tuple[str, str], Sync]) -> list[Sync]:
-            known.update(interview_id for _, interview_id in found)
-            return []
-
-        await ctx.ledger.revise([(given.connection, one) for one in some], look)
+        known.update(await ctx.ledger.find_many(given.connection, some))
     unknown = [i for i, one in enumerate(names) if one not in known]
     if unknown:
         detail = "nothing was ever heard of this interview on this connection; sync or backfill it instead"

@@ -19,8 +19,9 @@ from connector.service.execution.operation import (
     Operation,
     WaitInput,
 )
+from connector.service.launch_progress import key_pause, until_ended
 from connector.service.views import examples
-from connector.service.views.launch import LaunchOutput, find, key_pause, recall, shown, until
+from connector.service.views.launch import LaunchOutput, find, recall, shown
 
 
 class ResumeLaunchInput(WaitInput):
@@ -46,9 +47,8 @@ async def run(ctx: Context, given: ResumeLaunchInput) -> LaunchOutput:
         await ctx.ledger.resume(lane)
     launch = await ctx.launches.resume(launch.id, given.in_doubt, ctx.clock.now()) or launch
     ctx.wake("koji", "links", "launches")
-    launch = await until(ctx, launch, given.wait_seconds)
-    output, _ = await shown(ctx, launch)
-    return output
+    launch = await until_ended(ctx, launch, given.wait_seconds)
+    return await shown(ctx, launch)
 
 
 async def _approved(ctx: Context, given: ResumeLaunchInput, approver: Approver) -> LaunchOutput:
@@ -77,7 +77,7 @@ async def _approved(ctx: Context, given: ResumeLaunchInput, approver: Approver) 
 
 async def _others(ctx: Context, launch: Launch) -> str:
     pause = await key_pause(ctx, launch.connection, launch.options)
-    if pause is None or pause[1] is not None:  # none, or one that ends by itself
+    if pause is None or pause.until is not None:  # none, or one that ends by itself
         return ""
     return " Other launches that the pause of the same key holds go on as well, as they were approved."
 

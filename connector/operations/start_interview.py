@@ -24,16 +24,16 @@ from connector.service.input.launch_input import (
     new_launch,
     require_koji,
 )
+from connector.service.launch_progress import LaunchPause, key_pause
 from connector.service.views import examples
-from connector.service.views.launch import LaunchOutput, key_pause, shown
+from connector.service.views.launch import INVITED, LaunchOutput, shown
 
-_STATUS: dict[str, Literal["started", "pending", "skipped", "in_doubt"]] = {
-    "started": "started",
-    "completed": "started",
-    "expired": "started",
-    "in_doubt": "in_doubt",
-    "failed": "skipped",
-    "cancelled": "skipped",
+Status = Literal["started", "pending", "already_invited", "skipped", "in_doubt"]
+_STATUS: dict[InvitationState, Status] = {
+    **dict.fromkeys(INVITED, "started"),
+    InvitationState.IN_DOUBT: "in_doubt",
+    InvitationState.FAILED: "skipped",
+    InvitationState.CANCELLED: "skipped",
 }
 _PLAN_ONE = f"For one person call plan_cohort_launch with members of one. {PLAN_FIRST}"
 _GOING = (InvitationState.WAITING, InvitationState.SENDING)
@@ -50,7 +50,7 @@ class StartInput(PersonOptions):
 class StartOutput(Output):
     """One person's interview, flat."""
 
-    status: Literal["started", "pending", "already_invited", "skipped", "in_doubt"] = Field(
+    status: Status = Field(
         description="started: the link is there. pending: it waits for its turn. already_invited: the "
         "person has "
         "this link already. skipped: see reason. in_doubt: Koji gave no answer; it is not started again."
@@ -79,21 +79,15 @@ class StartOutput(Output):
         if not isinstance(present, LaunchOutput) or not present.to_invite:
             return values
         if present.invited:
-            values |= {
-                "status": "started",
-                "interview_id": present.interview_id,
-                "interview_link": present.interview_link,
-            } | _whose(present)
+            values |= {"status": "started", "interview_id": present.interview_id}
+            values |= {"interview_link": present.interview_link}
+            for one in present.invitations[:1]:
+                values |= {"email": one.email, "user_id": one.user_id}
         elif present.in_doubt:
             values["status"] = "in_doubt"
         elif present.failed or present.cancelled:
             values |= {"status": "skipped", "reason": "failed" if present.failed else "cancelled"}
         return values
-
-
-def _whose(launch: LaunchOutput) -> dict[str, Any]:
-    one = next(iter(launch.invitations), None)
-    return {} if one is None else {"email": one.email, "user_id": one.user_id}
 
 
 async def run(ctx: Context, given: StartInput) -> StartOutput:
@@ -114,7 +108,9 @@ async def run(ctx: Context, given: StartInput) -> StartOutput:
     if launch.phase is Phase.DIRECT:
         launch = await decide_now(ctx, launch, [[whom]])
     if not launch.to_invite:  # taken by somebody else between the two looks
-        return await _known(ctx, given, whom) or _skipped(ctx, given, launch)
+        reason = next(iter(launch.skipped), "cancelled")
+        skipped = _output(ctx, given, "skipped", reason=reason, launch_id=launch.id)
+        return await _known(ctx, given, whom) or skipped
     return await _until_started(ctx, given, launch)
 
 
@@ -152,9 +148,9 @@ async def _known(ctx: Context, given: StartInput, whom: Member) -> StartOutput |
     # who waits for a start is asked soon enough, whatever may be asked again
     reason = held(now + 1 if earlier.state in _GOING else earlier.taken_at, rules, now)
     if reason is SkipReason.ALREADY:
-        status = "in_doubt" if earlier.state is InvitationState.IN_DOUBT else "already_invited"
-        return _output(ctx, given, status, earlier, None)
-    return None if reason is None else _output(ctx, given, "skipped", None, str(reason))
+        in_doubt = earlier.state is InvitationState.IN_DOUBT
+        return _output(ctx, given, "in_doubt" if in_doubt else "already_invited", earlier)
+    return None if reason is None else _output(ctx, given, "skipped", reason=str(reason))
 
 
 async def _until_started(ctx: Context, given: StartInput, launch: Launch) -> StartOutput:
@@ -171,55 +167,47 @@ async def _until_started(ctx: Context, given: StartInput, launch: Launch) -> Sta
             # Koji surely refused it: nothing stays queued behind a pause of the key
             await ctx.launches.cancel(launch.id, ctx.clock.now())
             pause = await key_pause(ctx, given.connection, launch.options)
-            raise _paused(ctx, pause or (present.pause_reason or "", None, "Koji refused the key."))
-    output = _output(
-        ctx,
-        given,
-        "skipped" if one is None else _STATUS.get(one.state.value, "pending"),
-        one,
-        one.reason or one.state.value if one and one.state.value in ("failed", "cancelled") else None,
-        launch,
-    )
-    if one is not None and one.state is InvitationState.FAILED:
-        raise UpstreamRejected(
-            one.words or "Koji refused to start this interview.", result=output.model_dump(mode="json")
-        )
+            raise _paused(ctx, pause or LaunchPause(present.pause_reason or "", None, "Koji refused the key"))
+    if one is None:
+        return _output(ctx, given, "skipped", launch_id=launch.id)
+    status = _STATUS.get(one.state, "pending")
+    reason = one.reason or one.state.value if status == "skipped" else None
+    output = _output(ctx, given, status, one, reason=reason)
+    if one.state is InvitationState.FAILED:
+        words = one.words or "Koji refused to start this interview."
+        raise UpstreamRejected(words, result=output.model_dump(mode="json"))
     return output
 
 
-def _paused(ctx: Context, pause: tuple[str, int | None, str]) -> ConnectorError:
-    code, until, words = pause
-    after = None if until is None else max(1, -(-(until - ctx.clock.now()) // 1000))
-    then = "" if until is not None else " Then resume_launch, or check_connection."
-    return Conflict(f"{words.rstrip('.')}. Nothing was started.{then}", code=code, retry_after=after)
-
-
-def _skipped(ctx: Context, given: StartInput, launch: Launch) -> StartOutput:
-    reason = next(iter(launch.skipped), "cancelled")
-    return _output(ctx, given, "skipped", None, reason, launch)
+def _paused(ctx: Context, pause: LaunchPause) -> ConnectorError:
+    if pause.until is None:
+        after, then = None, " Then resume_launch, or check_connection."
+    else:
+        after, then = max(1, -(-(pause.until - ctx.clock.now()) // 1000)), ""
+    said = f"{pause.words.rstrip('.')}. Nothing was started.{then}"
+    return Conflict(said, code=pause.code, retry_after=after)
 
 
 def _output(
     ctx: Context,
     given: StartInput,
-    status: str,
-    one: Invitation | None,
-    reason: str | None,
-    launch: Launch | None = None,
+    status: Status,
+    one: Invitation | None = None,
+    *,
+    reason: str | None = None,
+    launch_id: str | None = None,
 ) -> StartOutput:
-    launch_id = launch.id if launch else (one.launch_id if one else None)
+    launch_id = one.launch_id if one else launch_id
     arguments = {"connection": given.connection, "launch_id": launch_id}
-    return StartOutput.model_validate(
-        {
-            "status": status,
-            "interview_id": one.interview_id if one else None,
-            "interview_link": one.link if one else None,
-            "email": given.email,
-            "user_id": given.user_id,
-            "reason": reason,
-            "launch_id": launch_id,
-            "status_url": status_url("get_launch", arguments, ctx.settings.public_url) if launch_id else None,
-        }
+    return StartOutput(
+        status=status,
+        interview_id=one.interview_id if one else None,
+        interview_link=one.link if one else None,
+        email=given.email,
+        user_id=given.user_id,
+        reason=reason,
+        launch_id=launch_id,
+        status_url=status_url("get_launch", arguments, ctx.settings.public_url) if launch_id else None,
     )
 
 
@@ -227,11 +215,13 @@ async def _recall(ctx: Context, given: StartInput, kept: StartOutput) -> StartOu
     """Show the link again that the person has by now."""
     told: dict[str, Any] = {"email": given.email, "user_id": given.user_id}
     launch = await ctx.launches.find(kept.launch_id) if kept.launch_id else None
+    found: LaunchOutput | StartOutput | None = None
     if launch is not None and launch.single:
-        present, _ = await shown(ctx, launch)
-        told |= {"interview_id": present.interview_id, "interview_link": present.interview_link}
-    elif kept.status != "skipped" and (known := await _known(ctx, given, _whom(given))) is not None:
-        told |= {"interview_id": known.interview_id, "interview_link": known.interview_link}
+        found = await shown(ctx, launch)
+    elif kept.status != "skipped":
+        found = await _known(ctx, given, _whom(given))
+    if found is not None:
+        told |= {"interview_id": found.interview_id, "interview_link": found.interview_link}
     return kept.model_copy(update=told)
 
 

@@ -15,7 +15,7 @@ from connector.domain.results.interview import SyncStatus
 from connector.domain.results.sync import Sync
 from connector.service.views import examples
 from connector.service.views.launch import InvitationItem, LaunchOutput, item, shown
-from connector.service.views.sync import SyncOutput, flat, time_text
+from connector.service.views.sync import UNKNOWN, SyncOutput, flat, time_text
 
 _SAMPLED = {
     EventType.INTERVIEW_SYNCED: SyncStatus.SYNCED,
@@ -150,16 +150,6 @@ def _words(value: Any) -> str:
     return str(value)
 
 
-def _nulls(model: type[BaseModel]) -> dict[str, Any]:
-    return {
-        **dict.fromkeys(model.model_fields),
-        "themes": [],
-        "themes_text": "",
-        "status": "failed",
-        "event_type": "",
-    }
-
-
 async def _syncs(ctx: Context, events: Sequence[Event]) -> dict[tuple[str, str], Sync]:
     found: dict[tuple[str, str], Sync] = {}
     for connection in {one.connection for one in events}:
@@ -171,7 +161,8 @@ async def _syncs(ctx: Context, events: Sequence[Event]) -> dict[tuple[str, str],
 
 def _sync(sync: Sync | None, event: Event) -> dict[str, Any]:
     fields = {} if sync is None else flat(sync)
-    return SyncOutput(**{**_nulls(SyncOutput), **fields, **event.told}).model_dump(mode="json")
+    unknown = {**UNKNOWN, "status": "failed", "event_type": ""}
+    return SyncOutput(**{**unknown, **fields, **event.told}).model_dump(mode="json")
 
 
 def _invitation(invitation: Invitation | None, launch: Launch | None) -> dict[str, Any]:
@@ -192,8 +183,7 @@ async def _launch(ctx: Context, launch: Launch | None, event: Event) -> dict[str
         nothing: dict[str, Any] = dict.fromkeys(LaunchOutput.model_fields)
         lists: dict[str, Any] = {"warnings": [], "invitations": [], "skipped_examples": [], "skipped": {}}
         return {**nothing, **lists, "launch_id": event.subject}
-    output, _ = await shown(ctx, launch)
-    told = output.model_dump(mode="json")
+    told = (await shown(ctx, launch)).model_dump(mode="json")
     if event.type is EventType.LAUNCH_PAUSED:  # what was so then; it may have gone on since
         told |= {
             "status": "paused",

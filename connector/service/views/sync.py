@@ -104,6 +104,10 @@ class SyncOutput(Output):
         return cls(message, code=code, result=self.model_dump(mode="json"))
 
 
+UNKNOWN: Mapping[str, Any] = {**dict.fromkeys(SyncOutput.model_fields), "themes": [], "themes_text": ""}
+"""The values of a sync of which nothing is known."""
+
+
 class Received(BaseModel):
     """One thing that came in about the interview."""
 
@@ -181,24 +185,8 @@ def flat(sync: Sync) -> dict[str, Any]:
 
 def unreadable() -> SyncOutput:
     """Return how a delivery without an interview id is listed."""
-    return SyncOutput(
-        interview_id=None,
-        status="unreadable",
-        reason="no_interview_id",
-        user_id=None,
-        event_type=EVENT_TYPE,
-        event_insert_id=None,
-        identify_insert_id=None,
-        quality_score=None,
-        sentiment=None,
-        themes=[],
-        themes_text="",
-        theme_top_1=None,
-        theme_top_2=None,
-        transcript_url=None,
-        completed_at=None,
-        synced_at=None,
-        warning=None,
+    return SyncOutput.model_validate(
+        {**UNKNOWN, "status": "unreadable", "reason": "no_interview_id", "event_type": EVENT_TYPE}
     )
 
 
