@@ -47,7 +47,7 @@ class CheckOutput(Output):
 
 
 async def run(ctx: Context, given: Input) -> CheckOutput:
-    """Check everything of a connection; a lane whose credential is good again goes on."""
+    """Check everything of a connection; a lane whose credential is accepted again goes on."""
     connection = ctx.connection(given.connection)
     refused = await _refused(ctx, connection)
     checks = [

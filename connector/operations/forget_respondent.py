@@ -19,7 +19,7 @@ _Text = Annotated[str, Field(min_length=1, max_length=1_024)]
 
 
 class ForgetInput(WaitInput):
-    """Who; one of the two or both."""
+    """The person to forget: give email, user_id or both."""
 
     email: _Text | None = Field(None, description="Their e-mail address.")
     user_id: _Text | None = Field(
@@ -29,14 +29,14 @@ class ForgetInput(WaitInput):
 
 async def run(ctx: Context, given: ForgetInput) -> RunOutput:
     """Forget at once what is not in flight; wait for the rest for `wait_seconds`."""
-    whom = member(given.user_id, given.email, None)
-    if whom.email is None and given.email is not None:
+    person = member(given.user_id, given.email, None)
+    if person.email is None and given.email is not None:
         raise InvalidInput.of("email", "is no e-mail address")
-    if whom.email is None and whom.user_id is None:
+    if person.email is None and person.user_id is None:
         raise InvalidInput("Give email, user_id, or both.", code="no_identifier")
     run_id = new_run_id()
     rules = erasure_rules(ctx.connection(given.connection))
-    await ctx.ledger.forgettings.begin(run_id, given.connection, whom, rules, ctx.clock.now())
+    await ctx.ledger.forgettings.begin(run_id, given.connection, person, rules, ctx.clock.now())
     ctx.wake("forgetting")
     return await until_finished(ctx, run_id, given.wait_seconds)
 

@@ -145,7 +145,7 @@ async def _is_forgotten(
 
 
 def _is_anonymous(interview: Interview, connection: Connection) -> bool:
-    """Tell whether nothing names the respondent; an external id, whoever issued it, is no name."""
+    """Tell whether nothing names the respondent; an external id is no name."""
     user = whose(
         interview,
         null_email_is_anonymous=connection.connector_null_email_is_anonymous,

@@ -25,7 +25,7 @@ _ASIDE = frozenset(
 
 
 class LaunchInput(CohortOptions):
-    """Whom to invite: exactly one of cohort_id, members and plan_token."""
+    """The people to invite: give exactly one of cohort_id, members and plan_token."""
 
     plan_token: str | None = Field(
         None, max_length=200, description="From plan_cohort_launch: invite exactly the people of that plan."
@@ -111,11 +111,13 @@ async def _planned(ctx: Context, given: LaunchInput) -> LaunchOutput:
 
 
 def _question(plan: LaunchOutput) -> str:
-    whom = f"of the cohort {quoted(plan.cohort_name or plan.cohort_id)}" if plan.cohort_id else "of the list"
+    people = (
+        f"of the cohort {quoted(plan.cohort_name or plan.cohort_id)}" if plan.cohort_id else "of the list"
+    )
     skipped = sum(plan.skipped.values())
     not_asked = f" {skipped} others are not invited." if skipped else ""
     return (
-        f"Invite {plan.to_invite} people {whom} to Koji interviews? That can spend up to "
+        f"Invite {plan.to_invite} people {people} to Koji interviews? That can spend up to "
         f"{plan.credits_estimate} Koji credits.{not_asked}"
     )
 

@@ -12,7 +12,7 @@ from connector.service.views.launch import LaunchOutput, recall, shown
 
 
 class PlanInput(CohortOptions):
-    """Whom to plan for: exactly one of cohort_id and members."""
+    """The people to plan for: give cohort_id or members."""
 
 
 async def run(ctx: Context, given: PlanInput) -> LaunchOutput:

@@ -54,7 +54,7 @@ class PreviewOutput(Output):
 async def preview(ctx: Context, given: InterviewInput, *, force: bool) -> PreviewOutput:
     """Decide and map without storing anything."""
     connection = ctx.connection(given.connection)
-    told = given.heard(connection, ctx.clock.now(), force=force)
+    told = given.observation(connection, ctx.clock.now(), force=force)
     (heard,) = await recognised(ctx.invitations, [told])
     before = await ctx.ledger.find(*heard.key)
     interview_id = heard.interview.interview_id

@@ -58,7 +58,7 @@ async def run(ctx: Context, given: ReplayInput) -> RunOutput:
 
 
 async def _named(ctx: Context, given: ReplayInput) -> list[str]:
-    """Return the named interviews. Raises `NotFound` when nothing was ever heard of one."""
+    """Return the named interviews. Raises `NotFound` for an interview that never came in."""
     names = list(dict.fromkeys(given.interview_ids or ()))
     known: set[str] = set()
     for some in chunks(names):

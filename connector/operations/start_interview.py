@@ -40,7 +40,7 @@ _GOING = (InvitationState.WAITING, InvitationState.SENDING)
 
 
 class StartInput(PersonOptions):
-    """Whom to interview: at least one of email and user_id."""
+    """The person to interview: give email, user_id or both."""
 
     email: str | None = Field(None, max_length=1_024, description="The person's e-mail address.")
     user_id: str | None = Field(None, max_length=1_024, description="The person's Amplitude user id.")
@@ -92,13 +92,13 @@ class StartOutput(Output):
 
 async def run(ctx: Context, given: StartInput) -> StartOutput:
     """Start it ahead of queued launches; wait for the link for `wait_seconds`."""
-    whom = _whom(given)
+    person = _member(given)
     connection = ctx.connection(given.connection)
     require_koji(connection, allow_without_link=given.allow_without_link)
     options = given.options(connection)
     launch_id, begun = await begun_before(ctx)
     if begun is None:
-        if known := await _known(ctx, given, whom):
+        if known := await _known(ctx, given, person):
             return known
         if pause := await key_pause(ctx, given.connection, options):
             raise _paused(ctx, pause)
@@ -106,11 +106,11 @@ async def run(ctx: Context, given: StartInput) -> StartOutput:
         ctx, launch_id, given.connection, options, goes_on=True, phase=Phase.DIRECT, single=True
     )
     if launch.phase is Phase.DIRECT:
-        launch = await decide_now(ctx, launch, [[whom]])
-    if not launch.to_invite:  # taken by somebody else between the two looks
+        launch = await decide_now(ctx, launch, [[person]])
+    if not launch.to_invite:  # another call invited the person between the two looks
         reason = next(iter(launch.skipped), "cancelled")
         skipped = _output(ctx, given, "skipped", reason=reason, launch_id=launch.id)
-        return await _known(ctx, given, whom) or skipped
+        return await _known(ctx, given, person) or skipped
     return await _until_started(ctx, given, launch)
 
 
@@ -126,26 +126,26 @@ async def _approved(ctx: Context, given: StartInput, approver: Approver) -> Star
     return await run(ctx, given)
 
 
-def _whom(given: StartInput) -> Member:
+def _member(given: StartInput) -> Member:
     if given.email is None and given.user_id is None:
-        raise InvalidInput.of("email", "give email, user_id, or both: nobody is known otherwise")
+        raise InvalidInput.of("email", "give email, user_id, or both")
     if given.email is not None and not is_email(given.email):
         raise InvalidInput.of("email", "is no e-mail address")
     return member(given.user_id, given.email, given.name)
 
 
-async def _known(ctx: Context, given: StartInput, whom: Member) -> StartOutput | None:
-    """Return the answer for somebody who was invited before, None for anybody else."""
-    (keyed,) = ctx.launches.keyed(given.connection, [whom])
+async def _known(ctx: Context, given: StartInput, person: Member) -> StartOutput | None:
+    """Return the answer for a person who was invited before, None for any other."""
+    (keyed,) = ctx.launches.keyed(given.connection, [person])
     earlier = await ctx.invitations.of_person(keyed[1])
     if earlier is None or earlier.taken_at is None:
         return None
     (told,) = await ctx.launches.history([keyed])
-    if len(told) > 1:  # an alias that was not known yet
+    if len(told) > 1:  # this call names an alias that was not known yet
         await ctx.launches.learn(keyed)
     rules = LaunchRules(1, given.reinvite_after_days)
     now = ctx.clock.now()
-    # who waits for a start is asked soon enough, whatever may be asked again
+    # a person who waits for a start counts as invited, whatever `reinvite_after_days` says
     reason = held(now + 1 if earlier.state in _GOING else earlier.taken_at, rules, now)
     if reason is SkipReason.ALREADY:
         in_doubt = earlier.state is InvitationState.IN_DOUBT
@@ -219,7 +219,7 @@ async def _recall(ctx: Context, given: StartInput, kept: StartOutput) -> StartOu
     if launch is not None and launch.single:
         found = await shown(ctx, launch)
     elif kept.status != "skipped":
-        found = await _known(ctx, given, _whom(given))
+        found = await _known(ctx, given, _member(given))
     if found is not None:
         told |= {"interview_id": found.interview_id, "interview_link": found.interview_link}
     return kept.model_copy(update=told)

@@ -46,14 +46,14 @@ async def run(ctx: Context, given: SyncInput) -> SyncOutput | PreviewOutput:
     if given.dry_run:
         return await preview(ctx, given, force=given.force)
     connection = ctx.connection(given.connection)
-    told = given.heard(connection, ctx.clock.now(), force=given.force)
+    told = given.observation(connection, ctx.clock.now(), force=given.force)
     (heard,) = await recognised(ctx.invitations, [told])
     before = await ctx.ledger.find(*heard.key)
     _require_keys(heard, before)
     changed = await ctx.ledger.revise(
         [heard.key],
         lambda found: [_next(found.get(heard.key), heard, ctx)],
-        record=given.delivery(connection, heard.interview.interview_id, heard.at),
+        record=given.webhooks(connection, heard.interview.interview_id, heard.at),
     )
     ctx.wake()
     sync = await _until_ended(ctx, changed[0], given.wait_seconds)

@@ -1,4 +1,4 @@
-"""The catalogue of triggers, and the one way in which an event is shown: to hooks, polls and as a sample."""
+"""List the triggers, and show an event in the one way that hooks, polls and samples share."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SAMPLED = {
 SYNCS = frozenset(_SAMPLED)
 
 
-class InvitationTold(InvitationItem):
+class InvitationEvent(InvitationItem):
     """An invitation with the launch that it belongs to."""
 
     launch_id: str
@@ -67,7 +67,7 @@ TRIGGERS: tuple[Trigger, ...] = (
         EventType.INVITATION_CREATED,
         "Invitation Created",
         "Triggers when a person has an interview link: the next step is to send it.",
-        InvitationTold,
+        InvitationEvent,
     ),
     Trigger(
         EventType.LAUNCH_FINISHED,
@@ -166,7 +166,7 @@ def _sync(sync: Sync | None, event: Event) -> dict[str, Any]:
 
 
 def _invitation(invitation: Invitation | None, launch: Launch | None) -> dict[str, Any]:
-    about: dict[str, Any] = dict.fromkeys(InvitationTold.model_fields)
+    about: dict[str, Any] = dict.fromkeys(InvitationEvent.model_fields)
     if invitation is not None:
         about |= item(invitation).model_dump(mode="json") | {"launch_id": invitation.launch_id}
     if launch is not None:
@@ -184,7 +184,7 @@ async def _launch(ctx: Context, launch: Launch | None, event: Event) -> dict[str
         lists: dict[str, Any] = {"warnings": [], "invitations": [], "skipped_examples": [], "skipped": {}}
         return {**nothing, **lists, "launch_id": event.subject}
     told = (await shown(ctx, launch)).model_dump(mode="json")
-    if event.type is EventType.LAUNCH_PAUSED:  # what was so then; it may have gone on since
+    if event.type is EventType.LAUNCH_PAUSED:  # the pause as it was then; the launch may have gone on since
         told |= {
             "status": "paused",
             "pause_reason": event.told.get("pause_reason"),

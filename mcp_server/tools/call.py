@@ -41,7 +41,7 @@ class Calling:
     async def call(
         self, request: Request, params: CallToolRequestParams
     ) -> CallToolResult | InputRequiredResult:
-        """Answer a call; whatever goes wrong is an answer too, because a model can act on that."""
+        """Answer a call; an error is an answer too, because a model can act on it."""
         try:
             return await self._answer(request, params)
         except ConsentPending as asked:

@@ -1,4 +1,4 @@
-"""PURE: operations as tools: what a model is told of each before it calls."""
+"""PURE: describe operations as tools, and read the arguments of a call."""
 
 from __future__ import annotations
 

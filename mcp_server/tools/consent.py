@@ -1,4 +1,4 @@
-"""The question before anything is spent: asked where the person behind the client can be asked."""
+"""Ask the person behind a client before an operation spends."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ConsentPending(ConnectorError):
 
 @dataclass(frozen=True, slots=True)
 class Consent(Approver):
-    """One call's way to whoever uses the client; `gone` is set when the client hangs up.
+    """One call's way to the person who uses the client; `gone` is set when the client hangs up.
 
     `MCP 2026-07-28` answers a call with the question, and the client repeats the call with the answer and
     with the state that we sealed (see `server`). Before that, the question is a request of ours inside the
@@ -65,12 +65,12 @@ class Consent(Approver):
         return self.params.request_state
 
     def require_way(self, otherwise: str) -> None:
-        """Raise `ConsentRequired` when nobody can be asked; `otherwise` says what to do then."""
+        """Raise `ConsentRequired` when the client cannot ask; `otherwise` says what to do then."""
         if not self._can_ask():
             raise ConsentRequired(f"This client cannot ask its user. {_NOTHING} {otherwise}")
 
     async def require(self, question: str, state: str) -> None:
-        """Return when the person approved. Raises `ConsentRequired`, or `Asked` until there is an answer."""
+        """Return when the person approved; raise `ConsentRequired`, or `ConsentPending` before the answer."""
         if self.state is not None:
             answers = self.params.input_responses or {}
             _check(answers.get(_KEY))
@@ -101,7 +101,7 @@ class Consent(Approver):
             await asyncio.wait(
                 {asking, hung_up}, timeout=PATIENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED
             )
-            # an answer that comes with the hanging up is not waited for by anybody
+            # an answer that comes with the hanging up is too late
             if not asking.done() or self.gone.is_set():
                 return None
             with suppress(MCPError, ValidationError):

@@ -1,4 +1,4 @@
-"""Check each credential with a call that changes nothing; a lane whose credential is good again goes on."""
+"""Check each credential with a call that changes nothing; a lane resumes once its credential is accepted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from connector.errors import ConnectorError, NotFound, UpstreamUnavailable
 from connector.settings.model import Connection
 
 PATIENCE = 8.0
-_NOBODY = "koji-amplitude-check"
+_UNKNOWN_USER = "koji-amplitude-check"
 Status = Literal["ok", "warn", "fail", "unknown"]
 Finding = tuple[Status, str]
 """How it stands, and what was found and is to be done."""
@@ -103,7 +103,7 @@ async def _amplitude_secret(ctx: Context, connection: Connection) -> Finding:
     if users is None:
         return "warn", "AMPLITUDE_SECRET_KEY is not set; results sync without it, look-ups do not."
     try:
-        await users.search(_NOBODY)
+        await users.search(_UNKNOWN_USER)
     except UpstreamUnavailable as error:
         return "unknown", error.message
     except ConnectorError as error:

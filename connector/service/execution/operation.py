@@ -1,4 +1,4 @@
-"""What an operation is: one frozen value from which every surface is projected."""
+"""Declare an operation: one frozen value from which every surface is projected."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Output(BaseModel):
         return {**self.model_dump(mode="json"), **present.model_dump(mode="json")}
 
     def stands_still(self) -> bool:
-        """Tell whether what was begun goes on only when somebody does something."""
+        """Tell whether what was begun goes on only when a person does something."""
         return False
 
     async def failure(self, ctx: Context) -> ConnectorError | None:  # noqa: ARG002 - some look it up

@@ -1,4 +1,4 @@
-"""What may be asked of a launch, and how one begins."""
+"""The options of a launch, and its beginning."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from connector.settings.model import Connection
 from connector.settings.rules import start_rules
 
 _KEY_KEPT = 7 * 86_400_000
-_DIRECTLY = 500  # members over whom the call itself decides; more are left to the planning lane
+_DIRECTLY = 500  # members over whom the call itself decides; more are left to the planning worker
 _MOST_SHOWN = 50
 Mode = Literal["text", "voice"]
 PLAN_FIRST = (
@@ -76,7 +76,7 @@ class PersonOptions(WaitInput):
 
 
 class CohortOptions(PersonOptions):
-    """Whom to invite, and how many."""
+    """The people to invite, and how many of them."""
 
     cohort_id: str | None = Field(
         None, max_length=256, description="Amplitude's id of the cohort; list_cohorts shows them."
@@ -125,7 +125,7 @@ class CohortOptions(PersonOptions):
 
 
 def require_koji(connection: Connection, *, allow_without_link: bool) -> None:
-    """Refuse before anybody is started. Raises `NotConfigured`, and `InvalidInput` with code `no_link`."""
+    """Check that interviews can be started. Raises `NotConfigured`, or `InvalidInput` (`no_link`)."""
     if connection.koji_invite_by == "start" and connection.koji_api_key is None:
         raise NotConfigured(
             f"KOJI_API_KEY is not set for the connection {connection.name}; interviews cannot be started."
@@ -139,7 +139,7 @@ def require_koji(connection: Connection, *, allow_without_link: bool) -> None:
 
 
 async def begin(ctx: Context, given: CohortOptions, *, goes_on: bool) -> Launch:
-    """Store what is asked for, and decide over few members at once; many are decided over by a lane."""
+    """Store a launch, and decide over few members at once; a worker decides over many."""
     connection = ctx.connection(given.connection)
     require_koji(connection, allow_without_link=given.allow_without_link)
     if given.cohort_id is not None and ctx.amplitude_cohorts.get(connection.name) is None:

@@ -1,4 +1,4 @@
-"""Launches as they are answered: counts, why they wait, and who was invited."""
+"""Show a launch: its counts, why it waits, and the people who were invited."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class LaunchOutput(Output):
     invited: int = Field(description="People whose interview was started.")
     failed: int = Field(description="People whom Koji refused, or whose doubtful start was given up.")
     in_doubt: int = Field(
-        description="People of whom nobody knows whether their interview was started; see resume_launch."
+        description="People of whom it is not known whether their interview was started; see resume_launch."
     )
     cancelled: int = Field(description="People who were called off before anything was sent.")
     skipped: dict[str, int] = Field(description="People who are not invited, by reason.")
@@ -122,7 +122,7 @@ class LaunchOutput(Output):
         return ("get_launch", {"launch_id": self.launch_id}) if open_ else None
 
     def kept(self) -> LaunchOutput:
-        """Keep nobody of those it is about."""
+        """Keep nothing that names a person."""
         gone: dict[str, Any] = {"invitations": [], "skipped_examples": []}
         gone |= {"interview_id": None, "interview_link": None}
         return self.model_copy(update=gone)
@@ -145,7 +145,7 @@ class LaunchOutput(Output):
 
 
 async def recall(ctx: Context, _given: Input, kept: LaunchOutput) -> LaunchOutput:
-    """Show again who is still in a launch."""
+    """Show the people again who are still in a launch."""
     launch = await ctx.launches.find(kept.launch_id)
     if launch is None:
         return kept
@@ -160,7 +160,7 @@ def token_of(ctx: Context, launch_id: str) -> str:
 
 
 def launch_id_of(ctx: Context, token: str) -> str:
-    """Return whose plan token it is. Raises `InvalidInput` (`plan_invalid`)."""
+    """Return the launch that a plan token belongs to. Raises `InvalidInput` (`plan_invalid`)."""
     launch_id, _, signature = token.removeprefix("plan_").rpartition(".")
     expected = _signature(ctx, launch_id)
     if not hmac.compare_digest(signature.encode("utf-8", "replace"), expected.encode()):

@@ -1,4 +1,4 @@
-"""How a sync is shown: the flat answer of a sync, and its receipt."""
+"""Show a sync: as a flat answer, and as the receipt of all that led to it."""
 
 from __future__ import annotations
 
@@ -83,11 +83,11 @@ class SyncOutput(Output):
     )
 
     def follow_up(self) -> tuple[str, dict[str, Any]] | None:
-        """Tell where a pending sync ends."""
+        """Name the operation that tells how a pending sync ends."""
         return ("get_sync", {"interview_id": self.interview_id}) if self.status == "pending" else None
 
     def kept(self) -> SyncOutput:
-        """Keep that it was done; neither whose it was nor what they said."""
+        """Keep that it was done, and nothing that names or quotes the respondent."""
         said = ("user_id", "quality_score", "sentiment", "theme_top_1", "theme_top_2", "transcript_url")
         gone: dict[str, Any] = {**dict.fromkeys(said), "themes": [], "themes_text": ""}
         return self.model_copy(update=gone)
