@@ -19,7 +19,7 @@ class CancelLaunchInput(EffectInput):
 async def run(ctx: Context, given: CancelLaunchInput) -> LaunchOutput:
     """Cancel every invitation that is not started; a launch that has ended stays as it is."""
     launch = await find(ctx, given.launch_id, given.connection)
-    launch = await ctx.launches.cancel(launch.id, ctx.clock.now()) or launch
+    launch = await ctx.ledger.launches.cancel(launch.id, ctx.clock.now()) or launch
     return await shown(ctx, launch)
 
 

@@ -70,7 +70,7 @@ async def run(ctx: Context, given: Input) -> CheckOutput:
 async def _webhook(ctx: Context, connection: Connection, refused: list[Note]) -> Finding:
     if not connection.koji_webhook_secret:
         return "fail", "Set KOJI_WEBHOOK_SECRET: copy the secret that Koji shows beside the webhook."
-    latest = await ctx.ledger.latest_webhook(connection.name)
+    latest = await ctx.ledger.inbox.latest_webhook(connection.name)
     if latest is None:
         if refused:
             return "fail", refused[0].detail["setting"]
@@ -85,7 +85,9 @@ async def _webhook(ctx: Context, connection: Connection, refused: list[Note]) ->
 
 
 async def _none_came(ctx: Context, connection: Connection) -> str:
-    pinged = [note for of in (connection.name, "") for note in await ctx.ledger.notes(of, "ping", 0)]
+    pinged = [
+        note for of in (connection.name, "") for note in await ctx.ledger.diagnostics.since(of, "ping", 0)
+    ]
     seen = f" A test call came at {iso(max(note.at for note in pinged))}." if pinged else ""
     return (
         f"No webhook has come yet.{seen} In Koji, point a webhook at {ctx.settings.public_url}/webhooks/koji "
@@ -104,7 +106,7 @@ def _public_url(ctx: Context) -> Finding:
 
 
 async def _unreadable(ctx: Context, connection: Connection) -> Finding:
-    found = await ctx.ledger.unreadable(connection.name, limit=1)
+    found = await ctx.ledger.inbox.unreadable(connection.name, limit=1)
     if not found:
         return "ok", "Every webhook could be read."
     keys = ", ".join(shape(json.loads(found[0].body or "null"))) or "none"
@@ -116,18 +118,18 @@ async def _unreadable(ctx: Context, connection: Connection) -> Finding:
 
 async def _syncs(ctx: Context, connection: Connection) -> Finding:
     lanes = (connection.koji_lane, connection.amplitude_lane)
-    for pause in await ctx.ledger.pauses():
+    for pause in await ctx.ledger.leases.pauses():
         if pause.lane in lanes:
             if pause.code == KOJI_UNREACHABLE:
                 return "warn", f"Waiting for Koji: {pause.words}"
             return "fail", f"Calls are paused: {pause.words}"
     by_status: dict[str, int] = {}
-    for (status, _), n in (await ctx.ledger.totals(connection.name)).items():
+    for (status, _), n in (await ctx.ledger.counters.totals(connection.name)).items():
         by_status[status] = by_status.get(status, 0) + n
     if not by_status:
         return "ok", "No interview came in yet."
     counts = ", ".join(f"{n} {status}" for status, n in sorted(by_status.items()) if n)
-    waiting = await ctx.ledger.waiting(Stage.READ, [connection.name])
+    waiting = await ctx.ledger.syncs.waiting(Stage.READ, [connection.name])
     minutes = -(-waiting // connection.koji_rate_limit_per_minute)
     reading = f" {waiting} wait to be read from Koji, about {minutes} min." if waiting else ""
     if by_status.get("failed"):
@@ -138,7 +140,11 @@ async def _syncs(ctx: Context, connection: Connection) -> Finding:
 async def _refused(ctx: Context, connection: Connection) -> list[Note]:
     """Return what was refused at this connection's address and at the common one, newest first."""
     since = ctx.clock.now() - _REFUSED_KEPT
-    notes = [note for of in (connection.name, "") for note in await ctx.ledger.notes(of, "refused", since)]
+    notes = [
+        note
+        for of in (connection.name, "")
+        for note in await ctx.ledger.diagnostics.since(of, "refused", since)
+    ]
     return sorted(notes, key=lambda note: note.at, reverse=True)[:_REFUSED_SHOWN]
 
 

@@ -128,7 +128,7 @@ async def run(ctx: Context, given: AnalysisInput) -> AnalysisOutput:
         wait *= _GROWTH
         with suppress(UpstreamUnavailable):  # what was read before is still an answer
             body = showable(await koji.read(given.interview_id, patience=min(PATIENCE, left)))
-    stored = await ctx.ledger.find(connection.name, given.interview_id)
+    stored = await ctx.ledger.syncs.find(connection.name, given.interview_id)
     if await _is_forgotten(ctx, connection, stored, interview):
         return _output(given, {"status": SUPPRESSED}, Interview(given.interview_id), anonymous=True)
     marked = stored is not None and is_anonymous_or_erased(stored.reason, stored.facts)
@@ -141,7 +141,7 @@ async def _is_forgotten(
     facts = None if stored is None else stored.facts
     if facts is not None and (facts.suppressed or facts.anonymous):
         return facts.suppressed  # of an anonymous interview the respondent is not even looked up
-    return await ctx.ledger.forgettings.is_forgotten(connection.name, interview)
+    return await ctx.ledger.erasures.is_forgotten(connection.name, interview)
 
 
 def _is_anonymous(interview: Interview, connection: Connection) -> bool:

@@ -45,7 +45,7 @@ async def run(ctx: Context, given: GetLaunchInput) -> GetLaunchOutput:
     states = INVITED if given.state is None else (InvitationState(given.state),)
     place = _CURSOR.read(given.cursor)
     after = -1 if place is None else place
-    found = await ctx.launches.invitations(launch.id, states, limit=given.limit + 1, after=after)
+    found = await ctx.ledger.launches.invitations(launch.id, states, limit=given.limit + 1, after=after)
     output = await shown(ctx, launch, found[: given.limit])
     cursor = _CURSOR.after(found, given.limit, lambda one: one.position)
     return GetLaunchOutput(**output.model_dump(), next_cursor=cursor, has_more=cursor is not None)

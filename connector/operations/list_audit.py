@@ -65,7 +65,7 @@ async def run(ctx: Context, given: ListAuditInput) -> ListAuditOutput:
         until=bound("until", given.until),
         before=_CURSOR.read(given.cursor),
     )
-    found = await ctx.ledger.audited(given.connection, where, given.limit + 1)
+    found = await ctx.ledger.audit.listed(given.connection, where, given.limit + 1)
     items = [_shown(entry) for entry in found[: given.limit]]
     return ListAuditOutput.of(items, _CURSOR.after(found, given.limit, lambda entry: entry.id))
 

@@ -34,7 +34,7 @@ async def run(ctx: Context, given: ListInput) -> ListConnectionsOutput:
     names = [name for name in ctx.caller.visible(ctx.settings.connections) if after is None or name > after]
     items = []
     for name in names[: given.limit]:
-        totals = await ctx.ledger.totals(name)
+        totals = await ctx.ledger.counters.totals(name)
         items.append(ConnectionItem(id=name, name=_label(ctx.connection(name)), size=sum(totals.values())))
     return ListConnectionsOutput.of(items, _CURSOR.after(names, given.limit, str))
 

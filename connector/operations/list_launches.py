@@ -46,7 +46,7 @@ async def run(ctx: Context, given: ListLaunchesInput) -> ListLaunchesOutput:
         since=bound("since", given.since),
         until=bound("until", given.until),
     )
-    found = await ctx.launches.listed(
+    found = await ctx.ledger.launches.listed(
         given.connection, where, limit=given.limit + 1, after=_CURSOR.read(given.cursor)
     )
     items = [await shown(ctx, launch, people=()) for launch in found[: given.limit]]

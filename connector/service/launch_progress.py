@@ -39,7 +39,7 @@ async def until_ended(ctx: Context, launch: Launch, seconds: float) -> Launch:
     """Return the launch when it has ended, is planned or rests, or as it is after `seconds`."""
 
     async def read(before: Launch) -> Launch:
-        return await ctx.launches.find(before.id) or before
+        return await ctx.ledger.launches.find(before.id) or before
 
     async for present in Polling(ctx, seconds, launch, read):
         launch = present
@@ -67,7 +67,7 @@ async def pause_of(ctx: Context, launch: Launch) -> LaunchPause | None:
 async def key_pause(ctx: Context, name: str, options: LaunchOptions) -> LaunchPause | None:
     """Return why no interview with these options can be started with a connection's key now."""
     connection = ctx.connection(name)
-    for pause in await ctx.ledger.pauses():
+    for pause in await ctx.ledger.leases.pauses():
         if pause.lane != connection.koji_lane or connection.koji_invite_by == "link":
             continue
         if pause.code in AWAY:
@@ -76,7 +76,7 @@ async def key_pause(ctx: Context, name: str, options: LaunchOptions) -> LaunchPa
         return LaunchPause(pause.code, None, pause.words)
     now = ctx.clock.now()
     cap = connection.connector_max_credits_per_day
-    left = await ctx.invitations.credits_left(connection.credit_lane, cap, now)
+    left = await ctx.ledger.invitations.credits_left(connection.credit_lane, cap, now)
     if left < price(options, connection.koji_default_mode):
         words = f"The {cap} credits of this UTC day are used (CONNECTOR_MAX_CREDITS_PER_DAY)."
         return LaunchPause(DAILY_CREDITS, next_day(now), words)
@@ -89,7 +89,7 @@ async def is_done_for_today(ctx: Context, launch: Launch) -> bool:
         return True
     cap = people_a_day(start_rules(ctx.connection(launch.connection)), launch)
     lane = launch_lane(launch.id)
-    full = cap is not None and await ctx.invitations.credits_left(lane, cap, ctx.clock.now()) < 1
+    full = cap is not None and await ctx.ledger.invitations.credits_left(lane, cap, ctx.clock.now()) < 1
     return full and not launch.sending
 
 
@@ -103,4 +103,4 @@ def eta_seconds(connection: Connection, launch: Launch) -> int:
 
 async def _words(ctx: Context, launch: Launch) -> str | None:
     lane = ctx.connection(launch.connection).koji_lane
-    return next((pause.words for pause in await ctx.ledger.pauses() if pause.lane == lane), None)
+    return next((pause.words for pause in await ctx.ledger.leases.pauses() if pause.lane == lane), None)

@@ -24,17 +24,19 @@ async def launch_checks(ctx: Context, connection: Connection) -> list[Check]:
 
 
 async def _launches(ctx: Context, connection: Connection) -> Finding:
-    listed = await ctx.launches.listed(connection.name, ListFilter(status="paused"), limit=1, after=None)
+    listed = await ctx.ledger.launches.listed(
+        connection.name, ListFilter(status="paused"), limit=1, after=None
+    )
     for launch in listed:
         why = f"Launch {launch.id} is paused ({launch.pause_reason})"
         return "warn", f"{why}: mend its cause, then resume_launch."
-    newest = await ctx.launches.listed(connection.name, ListFilter(), limit=_LOOKED_AT, after=None)
+    newest = await ctx.ledger.launches.listed(connection.name, ListFilter(), limit=_LOOKED_AT, after=None)
     for launch in newest:
         if launch.in_doubt:
             words = f"Launch {launch.id} has {launch.in_doubt} starts of unknown outcome"
             return "warn", f"{words}: look into Koji, then resume_launch with in_doubt retry or give_up."
     cap = connection.connector_max_credits_per_day
-    left = await ctx.invitations.credits_left(connection.credit_lane, cap, ctx.clock.now())
+    left = await ctx.ledger.invitations.credits_left(connection.credit_lane, cap, ctx.clock.now())
     message = f"{max(0, cap - left)} of the {cap} credits of this UTC day are used."
     if has_no_link(start_rules(connection)):
         message += " Set KOJI_PROJECT_ID, so that people get links."
@@ -46,7 +48,7 @@ async def _downloads(ctx: Context, connection: Connection) -> Finding:
         words = "Set AMPLITUDE_SECRET_KEY to launch cohorts; members and start_interview work without it."
         return "ok", words
     now = ctx.clock.now()
-    used = await ctx.launches.downloads(connection.amplitude_lane or "", now - MONTH)
+    used = await ctx.ledger.launches.downloads(connection.amplitude_lane or "", now - MONTH)
     lately = sum(at > now - TEN_MINUTES for at in used)
     message = (
         f"{len(used)} of {MOST_A_MONTH} cohort downloads in 30 days and {lately} of {MOST_IN_TEN_MINUTES} in "
@@ -62,7 +64,7 @@ async def _cohort_webhook(ctx: Context, connection: Connection) -> Finding:
     if has_no_link(start_rules(connection)):
         why = "without it nobody of a cohort's webhook gets a link, so nobody is started"
         return "warn", f"Set KOJI_PROJECT_ID: {why}."
-    at = await ctx.cohort_messages.latest(connection.name)
+    at = await ctx.ledger.cohort_inbox.latest(connection.name)
     if at is not None:
         return "ok", f"The last message of a cohort came at {iso(at)}."
     path = "" if connection.name == DEFAULT_CONNECTION else f"/{connection.name}"

@@ -135,7 +135,7 @@ class LaunchOutput(Output):
 
     async def failure(self, ctx: Context) -> ConnectorError | None:
         """Return the error in which planning ended, None when it did not end in one."""
-        launch = await ctx.launches.find(self.launch_id) if self.status == "cancelled" else None
+        launch = await ctx.ledger.launches.find(self.launch_id) if self.status == "cancelled" else None
         if launch is None or launch.error is None:
             return None
         kind = _FAILURES.get(launch.error, UpstreamRejected)
@@ -146,7 +146,7 @@ class LaunchOutput(Output):
 
 async def recall(ctx: Context, _given: Input, kept: LaunchOutput) -> LaunchOutput:
     """Show the people again who are still in a launch."""
-    launch = await ctx.launches.find(kept.launch_id)
+    launch = await ctx.ledger.launches.find(kept.launch_id)
     if launch is None:
         return kept
     present = await shown(ctx, launch)
@@ -169,12 +169,12 @@ def launch_id_of(ctx: Context, token: str) -> str:
 
 
 def _signature(ctx: Context, launch_id: str) -> str:
-    return hmac.digest(ctx.launches.plan_key, launch_id.encode("utf-8", "replace"), "sha256").hex()[:40]
+    return hmac.digest(ctx.ledger.plan_key, launch_id.encode("utf-8", "replace"), "sha256").hex()[:40]
 
 
 async def find(ctx: Context, launch_id: str, connection: str) -> Launch:
     """Return a launch of a connection. Raises `NotFound`."""
-    launch = await ctx.launches.find(launch_id)
+    launch = await ctx.ledger.launches.find(launch_id)
     if launch is None or launch.connection != connection:
         raise NotFound(
             "launch_id: there is no such launch on this connection; unused plans are deleted after an hour."
@@ -185,7 +185,7 @@ async def find(ctx: Context, launch_id: str, connection: str) -> Launch:
 async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | None = None) -> LaunchOutput:
     """Return a launch as it is answered, with these of its people; without them with the first 50 invited."""
     if people is None:
-        people = await ctx.launches.invitations(launch.id, INVITED, limit=SHOWN, after=-1)
+        people = await ctx.ledger.launches.invitations(launch.id, INVITED, limit=SHOWN, after=-1)
     pause = await pause_of(ctx, launch)
     connection = ctx.connection(launch.connection)
     planned = launch.status is LaunchStatus.PLANNED
