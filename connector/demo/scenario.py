@@ -127,10 +127,10 @@ class Story:
     def _meddle(self, now: Snapshot) -> None:
         """Bring the trouble when its time has come."""
         if self._weather is Weather.FINE and now.completed >= _OUTAGE_AFTER and now.arrived:
-            self._calls.break_amplitude(_OUTAGE)
+            self._calls.steer("amplitude/faults", _OUTAGE)
             self._weather, self._down_since = Weather.DOWN, time.monotonic()
         elif self._weather is Weather.DOWN and now.back_in <= 0:
-            self._calls.mend_amplitude()
+            self._calls.steer("amplitude/faults", method="DELETE")
             self._weather = Weather.BACK
         if not self._repeated and now.completed >= _REPEAT_AFTER:
             self._repeat()

@@ -21,10 +21,10 @@ from connector.service.execution.execute import Executed, check_scope, execute
 from connector.service.execution.follow_up import follow
 from connector.service.execution.operation import AnyOperation, Effect, Input, ListInput, Output, WaitInput
 from mcp_server.answers import errors, render
+from mcp_server.host import Host, Request
 from mcp_server.tools import catalogue
 from mcp_server.tools.consent import Consent, ConsentPending, guarded, keyed
 from mcp_server.tools.progress import Progress
-from mcp_server.transports.host import Host, Request
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")

@@ -22,7 +22,7 @@ from connector.context import Context
 from connector.errors import ConnectorError
 from connector.service.execution.operation import AnyOperation, Approver, ConsentRequired, Input, Output
 from mcp_server.answers.untrusted import clean
-from mcp_server.transports.host import Request
+from mcp_server.host import Request
 
 PATIENCE_SECONDS: Final = 240.0
 """How long a question may stand open: a plan is good for 10 minutes, and clients wait for 5."""

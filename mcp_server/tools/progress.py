@@ -5,7 +5,7 @@ from __future__ import annotations
 from connector.service.execution.operation import Output
 from connector.service.views.launch import LaunchOutput
 from connector.service.views.run import RunOutput
-from mcp_server.transports.host import Request
+from mcp_server.host import Request
 
 
 class Progress:

@@ -15,8 +15,8 @@ from connector.context import Context
 from connector.errors import ConnectorError, NotConfigured, SettingsError
 from connector.security.caller import LOCAL_ASSISTANT
 from connector.settings.model import Settings
+from mcp_server.host import Host, Request
 from mcp_server.server import create_server
-from mcp_server.transports.host import Host, Request
 
 if TYPE_CHECKING:
     from connector.app import Running

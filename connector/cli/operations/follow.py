@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from connector.cli.operations.progress import Watcher
+from connector.cli.operations.progress import Show
 from connector.context import Context
 from connector.domain.lease import Pause
 from connector.domain.results.interview import Stage
@@ -33,7 +32,7 @@ class Followed:
         self._op = op
         self._by_name = by_name
 
-    async def until_finished(self, watcher: Watcher, seconds: float | None) -> None:
+    async def until_finished(self, show: Show, seconds: float | None) -> None:
         """Watch until the end, or for `seconds`.
 
         Raises what the operation says of its failure, and `CredentialsRejected` when nothing moves because a
@@ -49,10 +48,12 @@ class Followed:
             pause = await self._pause()
             for_key = pause is not None and pause.code != "koji_unreachable"
             if pause is not None and for_key and clock.now() - changed_at > _STANDSTILL:
-                raise _standstill(pause, state)
+                rest = "What is left goes on once check_connection finds the key good."
+                message = f"{pause.words.rstrip('.')}. {rest}"
+                raise CredentialsRejected(message, result=state.model_dump(mode="json"))
             unread = await self._waiting(Stage.READ)
             why = pause.words if pause else await self._why(unread)
-            watcher.show(state, unread, "" if hasattr(state, "message") else why)
+            show(state, unread, "" if hasattr(state, "message") else why)
 
         op, connection = self._op, self._payload.connection
         self.output = await follow(
@@ -75,19 +76,8 @@ class Followed:
 
 
 async def forget_pauses(ctx: Context, connection: str) -> None:
-    """Let the lanes of a connection try again at once: somebody asks for it, perhaps with a mended key."""
+    """Let the lanes of a connection try again at once: their owner asks for it, perhaps with a mended key."""
     mine = ctx.connection(connection)
     for lane in (mine.koji_lane, mine.amplitude_lane):
         if lane is not None:
             await ctx.ledger.leases.resume(lane)
-
-
-def _standstill(pause: Pause, output: Output) -> CredentialsRejected:
-    return CredentialsRejected(
-        f"{pause.words.rstrip('.')}. What is left goes on once check_connection finds the key good.",
-        result=_json(output),
-    )
-
-
-def _json(output: Output) -> dict[str, Any]:
-    return output.model_dump(mode="json")
