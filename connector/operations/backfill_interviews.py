@@ -47,13 +47,9 @@ async def run(ctx: Context, given: BackfillInput) -> RunOutput:
     """Start the backfill; wait for its end for `wait_seconds`."""
     connection = ctx.connection(given.connection)
     if connection.amplitude_api_key is None:
-        raise NotConfigured(
-            f"AMPLITUDE_API_KEY is not set for the connection {connection.name}; set it and call again."
-        )
+        raise NotConfigured.of("AMPLITUDE_API_KEY", connection.name)
     if connection.koji_api_key is None:
-        raise NotConfigured(
-            f"KOJI_API_KEY is not set for the connection {connection.name}; a backfill reads Koji."
-        )
+        raise NotConfigured.of("KOJI_API_KEY", connection.name, "a backfill reads Koji")
     rows, rules = _rows(given), sync_rules(connection)
     run_id = new_run_id()
     for some in chunks(list(rows)):

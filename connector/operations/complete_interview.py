@@ -38,7 +38,7 @@ async def run(ctx: Context, given: CompleteInput) -> CompleteOutput:
     """End the interview with the session token of its start."""
     koji = ctx.koji.get(given.connection)
     if koji is None:
-        raise NotConfigured(f"KOJI_API_KEY is not set for the connection {given.connection}; set it first.")
+        raise NotConfigured.of("KOJI_API_KEY", given.connection)
     invitation = await ctx.ledger.attribution.of_interview(given.connection, given.interview_id)
     if invitation is None or invitation.session_token is None:
         raise Conflict(

@@ -110,9 +110,7 @@ async def run(ctx: Context, given: AnalysisInput) -> AnalysisOutput:
     connection = ctx.connection(given.connection)
     koji = ctx.koji.get(given.connection)
     if koji is None:
-        raise NotConfigured(
-            f"KOJI_API_KEY is not set for the connection {connection.name}; set it and call again."
-        )
+        raise NotConfigured.of("KOJI_API_KEY", connection.name)
     until = ctx.clock.now() + given.wait_seconds * 1000
     wait = _FIRST_WAIT
     body = showable(await koji.read(given.interview_id, patience=PATIENCE))

@@ -65,10 +65,8 @@ async def preview(ctx: Context, given: InterviewInput, *, force: bool) -> Previe
     sync = await _redecided(before, heard, ctx)
     if not heard.given and (sync.stage == "read" or before is None or force):
         if given.connection not in ctx.koji:
-            raise NotConfigured(
-                f"KOJI_API_KEY is not set for the connection {connection.name}; set it, or give the "
-                "interview's values."
-            )
+            then = "set it, or give the interview's values with the call"
+            raise NotConfigured.of("KOJI_API_KEY", connection.name, then)
         try:
             body = await ctx.koji[given.connection].read(interview_id, patience=PATIENCE)
         except NotFound:

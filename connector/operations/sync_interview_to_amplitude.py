@@ -92,13 +92,11 @@ def _is_certain(sync: Sync, heard: Observation) -> bool:
 def _require_keys(heard: Observation, before: Sync | None) -> None:
     name = heard.rules.connection
     if not heard.rules.can_send:
-        raise NotConfigured(f"AMPLITUDE_API_KEY is not set for the connection {name}; set it and call again.")
+        raise NotConfigured.of("AMPLITUDE_API_KEY", name)
     unread = before is None or before.stage is Stage.READ or heard.force
     if not heard.rules.can_read and not heard.given and unread:
-        raise NotConfigured(
-            f"KOJI_API_KEY is not set for the connection {name}; set it, or give the interview's values "
-            "with the call."
-        )
+        then = "set it, or give the interview's values with the call"
+        raise NotConfigured.of("KOJI_API_KEY", name, then)
 
 
 async def _until_ended(ctx: Context, sync: Sync, seconds: float) -> Sync:

@@ -127,9 +127,7 @@ class CohortOptions(PersonOptions):
 def require_koji(connection: Connection, *, allow_without_link: bool) -> None:
     """Check that interviews can be started. Raises `NotConfigured`, or `InvalidInput` (`no_link`)."""
     if connection.koji_invite_by == "start" and connection.koji_api_key is None:
-        raise NotConfigured(
-            f"KOJI_API_KEY is not set for the connection {connection.name}; interviews cannot be started."
-        )
+        raise NotConfigured.of("KOJI_API_KEY", connection.name, "interviews cannot be started")
     if has_no_link(start_rules(connection)) and not allow_without_link:
         raise InvalidInput.of(
             "allow_without_link",
