@@ -11,37 +11,36 @@ from pydantic import BaseModel, Field
 from connector.context import Context
 from connector.domain.results.mapping import EVENT_TYPE, event_insert_id, identify_insert_id, iso
 from connector.domain.results.sync import InboundWebhook, Sync
-from connector.errors import ConnectorError, InvalidInput, NotFound, OutcomeUnknown, UpstreamRejected
+from connector.errors import (
+    ConnectorError,
+    InvalidInput,
+    NotFound,
+    OutcomeUnknown,
+    UpstreamError,
+    UpstreamRejected,
+)
 from connector.service.execution.operation import Output
 from connector.settings.model import Connection
 from connector.text.values import showable
 
 DEFAULT_MIN_ID_LENGTH = 5
 
-_REFUSED: tuple[type[ConnectorError], str, str] = (
-    UpstreamRejected,
-    "upstream_refused",
-    "Amplitude refused the interview; its words are in get_sync, attempts.",
-)
-_FAILURES: Mapping[str, tuple[type[ConnectorError], str, str]] = {
+_REFUSED = (UpstreamRejected, "Amplitude refused the interview; its words are in get_sync, attempts.")
+_FAILURES: Mapping[str, tuple[type[ConnectorError], str]] = {
     "not_found_in_koji": (
         NotFound,
-        "not_found_in_koji",
         "Koji has no such interview in this project; check interview_id and connection.",
     ),
     "invalid_user_id": (
         InvalidInput,
-        "invalid_user_id",
         "Amplitude would refuse the respondent's user id: it is too short, or a reserved word.",
     ),
     "outcome_unknown": (
         OutcomeUnknown,
-        "outcome_unknown",
-        "Nobody knows whether Amplitude took it; send it again with force, which may count twice.",
+        "It is not known whether Amplitude took it; send it again with force, which may count twice.",
     ),
     "refused_by_koji": (
         UpstreamRejected,
-        "upstream_refused",
         "Koji refused to show the interview; try preview_interview_sync for Koji's reason.",
     ),
 }
@@ -100,8 +99,9 @@ class SyncOutput(Output):
         """Return a failed sync as an error that carries the sync."""
         if self.status != "failed":
             return None
-        cls, code, message = _FAILURES.get(self.reason or "", _REFUSED)
-        return cls(message, code=code, result=self.model_dump(mode="json"))
+        kind, message = _FAILURES.get(self.reason or "", _REFUSED)
+        code = None if issubclass(kind, UpstreamError) else self.reason
+        return kind(message, code=code, result=self.model_dump(mode="json"))
 
 
 UNKNOWN: Mapping[str, Any] = {**dict.fromkeys(SyncOutput.model_fields), "themes": [], "themes_text": ""}
