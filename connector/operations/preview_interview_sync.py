@@ -14,8 +14,9 @@ from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import advance, suppress
 from connector.errors import NotConfigured, NotFound
 from connector.service.attribution import recognised
-from connector.service.execution.operation import Effect, Operation, Output
+from connector.service.execution.operation import Effect, Example, Operation, Output
 from connector.service.input.sync_input import InterviewInput
+from connector.service.views import examples
 from connector.service.views.sync import AmplitudeRequest, request
 from connector.settings.rules import sync_rules
 
@@ -53,7 +54,7 @@ class PreviewOutput(Output):
 async def preview(ctx: Context, given: InterviewInput, *, force: bool) -> PreviewOutput:
     """Decide and map without storing anything."""
     connection = ctx.connection(given.connection)
-    told = given.heard(connection, ctx.clock.now(), force=force)
+    told = given.observation(connection, ctx.clock.now(), force=force)
     (heard,) = await recognised(ctx.ledger.attribution, [told])
     before = await ctx.ledger.syncs.find(*heard.key)
     interview_id = heard.interview.interview_id
@@ -64,10 +65,8 @@ async def preview(ctx: Context, given: InterviewInput, *, force: bool) -> Previe
     sync = await _redecided(before, heard, ctx)
     if not heard.given and (sync.stage == "read" or before is None or force):
         if given.connection not in ctx.koji:
-            raise NotConfigured(
-                f"KOJI_API_KEY is not set for the connection {connection.name}; set it, or give the "
-                "interview's values."
-            )
+            then = "set it, or give the interview's values with the call"
+            raise NotConfigured.of("KOJI_API_KEY", connection.name, then)
         try:
             body = await ctx.koji[given.connection].read(interview_id, patience=PATIENCE)
         except NotFound:
@@ -108,8 +107,17 @@ PREVIEW_INTERVIEW_SYNC = Operation(
     title="Preview an interview's sync",
     summary=(
         "Show the exact Amplitude request that a sync of one interview would send, or the reason why it "
-        "would be "
-        "skipped. Use it before the first sync or to explain a skip. Changes nothing."
+        "would be skipped. Use it before the first sync or to explain a skip. Changes nothing."
+    ),
+    guidance="Not for what was sent already: get_sync.",
+    example=Example(
+        {"interview_id": examples.INTERVIEW_ID},
+        examples.whole(
+            PreviewOutput,
+            interview_id=examples.INTERVIEW_ID,
+            decision="sync",
+            request=examples.REQUEST,
+        ),
     ),
     input=PreviewInput,
     output=PreviewOutput,

@@ -1,4 +1,4 @@
-"""What a call that waits tells meanwhile."""
+"""Tell a client how far a call that waits has come."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The result of an unfinished answer, owed to the request's `callback_url`."""
+"""Store and render the results that are owed to the `callback_url` of unfinished answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run one operation once: what every surface calls, whoever asked."""
+"""Run one operation once: every surface calls this."""
 
 from __future__ import annotations
 
