@@ -19,7 +19,7 @@ from connector.sandbox.options import (
 )
 
 SANDBOX = ("-m", "connector.sandbox")
-CALLS_A_MINUTE = 600  # ten times Koji's usual limit: nobody wants to watch a minute of starts
+CALLS_A_MINUTE = 600  # ten times Koji's usual limit: a minute of starts is long to watch
 CONNECTOR = ("-m", "connector", "serve")
 
 
