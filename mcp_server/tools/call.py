@@ -14,7 +14,7 @@ from mcp.types import CallToolRequestParams, CallToolResult, InputRequiredResult
 
 from connector.context import Context
 from connector.errors import ConnectorError, NotFound, StoreUnavailable
-from connector.http.middleware import described
+from connector.log import fault
 from connector.security.caller import Caller
 from connector.service.execution.execute import Executed, check_scope, execute
 from connector.service.execution.follow_up import follow
@@ -60,7 +60,7 @@ class Calling:
         except Exception as error:  # noqa: BLE001 - the last place where a fault can become an answer
             reference = secrets.token_hex(8)
             # not its message: that may hold what people said
-            log.error("tool_failed", tool=params.name, reference=reference, **described(error))  # noqa: TRY400
+            log.error("tool_failed", tool=params.name, reference=reference, **fault(error))  # noqa: TRY400
             return errors.fault(reference)
 
     async def read(self, request: Request, name: str, arguments: Mapping[str, object]) -> Output:

@@ -13,11 +13,11 @@ import pytest
 from pydantic import BaseModel, Field
 from starlette.routing import Route
 
-from connector.app import create_app
+from connector import __version__
+from connector.app import ENDPOINTS, create_app
 from connector.errors import CONSEQUENCES
 from connector.http.docs.openapi import openapi
-from connector.http.docs.page import docs_page
-from connector.http.docs.style import STYLE, content_security_policy
+from connector.http.docs.page import STYLE, content_security_policy, docs_page
 from connector.service.execution.operation import (
     AnyOperation,
     Effect,
@@ -103,12 +103,12 @@ OPERATIONS = (
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    return openapi(OPERATIONS, public_url=URL, version="1.2.3")
+    return openapi(OPERATIONS, ENDPOINTS, public_url=URL)
 
 
 @pytest.fixture(scope="module")
-def page() -> str:
-    return docs_page(OPERATIONS, public_url=URL, version="1.2.3")
+def page(document: dict[str, Any]) -> str:
+    return docs_page(OPERATIONS, document)
 
 
 def schema_of(content: dict[str, Any]) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def schema_of(content: dict[str, Any]) -> dict[str, Any]:
 class TestDocument:
     def test_names_itself(self, document: dict[str, Any]) -> None:
         assert document["openapi"].startswith("3.1.")
-        assert document["info"]["version"] == "1.2.3"
+        assert document["info"]["version"] == __version__
         assert document["servers"] == [{"url": URL}]
 
     def test_every_operation_is_a_path_with_its_own_words(self, document: dict[str, Any]) -> None:

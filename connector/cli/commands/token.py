@@ -66,7 +66,7 @@ def create(name: str, scopes: Sequence[str], connections: Sequence[str]) -> int:
     text = new_token()
     digest = token_digest(text).hex()
     if not _in_store(
-        settings, lambda ctx: ctx.ledger.create_token(Token(name, digest, allowed, only, ctx.clock.now()))
+        settings, lambda ctx: ctx.ledger.tokens.create(Token(name, digest, allowed, only, ctx.clock.now()))
     ):
         message = f"name: {name} is or was the name of another token; take a new one."
         raise Conflict(message, code="token_exists")
@@ -87,7 +87,7 @@ def list_tokens(output: str) -> int:
     """List the tokens, without their secrets."""
     from connector.cli.operations.tables import show
 
-    found = _in_store(read_settings(quiet=True), lambda ctx: ctx.ledger.tokens())
+    found = _in_store(read_settings(quiet=True), lambda ctx: ctx.ledger.tokens.listed())
     answer = {"items": [_shown(token) for token in found]}
     if output == "json":
         sys.stdout.write(json.dumps(answer, separators=(",", ":"), ensure_ascii=False) + "\n")
@@ -100,7 +100,7 @@ def list_tokens(output: str) -> int:
 @click.argument("name")
 def revoke_token(name: str) -> int:
     """End a token at once, on every server of the store."""
-    if not _in_store(read_settings(quiet=True), lambda ctx: ctx.ledger.revoke_token(name, ctx.clock.now())):
+    if not _in_store(read_settings(quiet=True), lambda ctx: ctx.ledger.tokens.revoke(name, ctx.clock.now())):
         raise NotFound(f"name: there is no token of that name; {PROGRAM} token list shows them.")
     say(f"The token {name} is revoked.")
     return 0

@@ -32,7 +32,7 @@ def showing(ctx: Context, connection: str, show: Show) -> Callable[[Output], Awa
             rest = "What is left goes on once check_connection finds the key good."
             message = f"{pause.words.rstrip('.')}. {rest}"
             raise CredentialsRejected(message, result=state.model_dump(mode="json"))
-        unread = await ctx.ledger.waiting(Stage.READ, [connection])
+        unread = await ctx.ledger.syncs.waiting(Stage.READ, [connection])
         why = pause.words if pause else await _why(ctx, connection, unread)
         show(state, unread, "" if hasattr(state, "message") else why)
 
@@ -44,17 +44,17 @@ async def forget_pauses(ctx: Context, connection: str) -> None:
     mine = ctx.connection(connection)
     for lane in (mine.koji_lane, mine.amplitude_lane):
         if lane is not None:
-            await ctx.ledger.resume(lane)
+            await ctx.ledger.leases.resume(lane)
 
 
 async def _pause(ctx: Context, connection: str) -> Pause | None:
     mine = ctx.connection(connection)
     lanes = (mine.koji_lane, mine.amplitude_lane)
-    return next((pause for pause in await ctx.ledger.pauses() if pause.lane in lanes), None)
+    return next((pause for pause in await ctx.ledger.leases.pauses() if pause.lane in lanes), None)
 
 
 async def _why(ctx: Context, connection: str, unread: int) -> str:
     limit = ctx.connection(connection).koji_rate_limit_per_minute
-    unsent = await ctx.ledger.waiting(Stage.SEND, [connection])
+    unsent = await ctx.ledger.syncs.waiting(Stage.SEND, [connection])
     reading = [f"{unread} to read from Koji, at most {limit} a minute"] if unread else []
     return ", ".join([*reading, *([f"{unsent} to send"] if unsent else [])])

@@ -1,4 +1,4 @@
-"""What is remembered of refused webhooks: enough to find the right setting, nothing of their content."""
+"""Remember refused webhooks: enough to find the right setting, nothing of their content."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 import structlog
 
 from connector.clock import Clock
-from connector.context import Ledger
 from connector.errors import StoreUnavailable
+from connector.ledger.runtime.diagnostics import Diagnostics
 from connector.security.webhook_signature import SignatureRefused
 
 _KEPT = {"refused": 5, "ping": 1}
@@ -29,14 +29,14 @@ class _Note:
     at: int
 
 
-class Refusals:
+class Rejections:
     """Notes refused webhooks and pings, written at most once a second, so that a flood costs next to nothing.
 
-    What comes within the second waits; of each kind the newest are kept.
+    Notes within the second wait; of each kind the newest are kept.
     """
 
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
-        self._ledger = ledger
+    def __init__(self, diagnostics: Diagnostics, clock: Clock) -> None:
+        self._diagnostics = diagnostics
         self._clock = clock
         self._waiting = {kind: deque[_Note](maxlen=keep) for kind, keep in _KEPT.items()}
         self._written_at = 0
@@ -67,11 +67,11 @@ class Refusals:
         await self._note(connection, "refused", detail)
 
     async def ping(self, connection: str, headers: list[tuple[bytes, bytes]]) -> None:
-        """Note a test call that nobody signed."""
+        """Note an unsigned test call."""
         await self._note(connection, "ping", {"headers": _names(headers)})
 
     async def close(self) -> None:
-        """Write what waits."""
+        """Write the notes that wait."""
         if self._later is not None:
             self._later.cancel()
             await asyncio.gather(self._later, return_exceptions=True)
@@ -103,7 +103,9 @@ class Refusals:
         )
         with suppress(StoreUnavailable):
             for note in notes:
-                await self._ledger.note(note.connection, note.kind, note.detail, note.at, _KEPT[note.kind])
+                await self._diagnostics.add(
+                    note.connection, note.kind, note.detail, note.at, _KEPT[note.kind]
+                )
 
 
 def _names(headers: list[tuple[bytes, bytes]]) -> list[dict[str, Any]]:

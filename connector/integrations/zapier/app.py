@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from connector.http.docs.events import event_name, event_parts
 from connector.http.docs.examples import EXAMPLES
 from connector.http.docs.openapi import output_models
-from connector.http.docs.paths import event_name, event_parts
 from connector.integrations.zapier.fields import input_fields, output_fields, title_case
 from connector.integrations.zapier.scripts import (
     AFTER,
