@@ -18,7 +18,7 @@ from connector.sandbox.options import (
     SandboxOptions,
 )
 
-SANDBOX = ("-m", "connector.sandbox")
+SANDBOX = ("-m", "connector", "sandbox")
 CALLS_A_MINUTE = 600  # ten times Koji's usual limit: a minute of starts is long to watch
 CONNECTOR = ("-m", "connector", "serve")
 
