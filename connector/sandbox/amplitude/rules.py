@@ -26,8 +26,10 @@ MAX_DEPTH: Final = 40
 MAX_STRING: Final = 1024
 
 RESERVED_IDS: Final = frozenset(
-    ["anonymous", "nil", "none", "null", "n/a", "na", "undefined", "unknown", '""', "{}", "lmy47d", "0", "-1"]
-    + ["00000000-0000-0000-0000-000000000000"]
+    {
+        *("anonymous", "nil", "none", "null", "n/a", "na", "undefined", "unknown", '""', "{}"),
+        *("lmy47d", "0", "-1", "00000000-0000-0000-0000-000000000000"),
+    }
 )
 
 _TEXT: Final = (

@@ -1,7 +1,7 @@
 """Write, sign and deliver Koji's webhooks, and try again when they are not taken.
 
-Koji's documents name what a payload holds but print none: the keys are those that its prose uses. They publish
-no way of signing, so the stand-in can do each.
+Koji's documents name what a payload holds but print none: the keys are those that its prose uses. They
+publish no way of signing, so the stand-in can do each.
 """
 
 from __future__ import annotations
