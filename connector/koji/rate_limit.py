@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
 from connector.clock import Clock
-from connector.context import Ledger
 from connector.domain.launches.launch import KojiStart
 from connector.errors import CredentialsRejected, UpstreamRejected, UpstreamUnavailable
 
@@ -16,6 +15,8 @@ _WINDOW = 61_000  # a minute and a margin: what we space evenly may arrive less 
 _RETRY_SECONDS = 5
 SESSION = "koji_session"
 _Body = Mapping[str, Any]
+Take = Callable[[str, int, int, bool], Awaitable[int]]
+"""Takes one call: of a key, now (ms), at this interval (ms), for an interactive caller. 0, or ms to wait."""
 
 
 class KojiCalls(Protocol):
@@ -37,9 +38,9 @@ class KojiCalls(Protocol):
 class BudgetedKoji:
     """Calls Koji without ever going over the key's calls a minute, in any process."""
 
-    def __init__(self, calls: KojiCalls, ledger: Ledger, clock: Clock, *, key: str, per_minute: int) -> None:
+    def __init__(self, calls: KojiCalls, take: Take, clock: Clock, *, key: str, per_minute: int) -> None:
         self._calls = calls
-        self._ledger = ledger
+        self._take_call = take
         self._clock = clock
         self._key = key
         self._interval = -(-_WINDOW // per_minute)
@@ -97,9 +98,7 @@ class BudgetedKoji:
     async def _take(self, patience: float | None) -> None:
         interactive = patience is not None
         until = None if patience is None else self._clock.now() + patience * 1000
-        while wait := await self._ledger.take_call(
-            self._key, self._clock.now(), self._interval, interactive=interactive
-        ):
+        while wait := await self._take_call(self._key, self._clock.now(), self._interval, interactive):
             if until is not None and self._clock.now() + wait > until:
                 raise UpstreamUnavailable(
                     "Koji allows so many calls a minute, and others wait too; call again later.",

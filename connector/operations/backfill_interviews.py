@@ -66,14 +66,14 @@ async def run(ctx: Context, given: BackfillInput) -> RunOutput:
             (connection.name, one): Observation(rules=rules, interview=rows[one], at=now, run_id=run_id)
             for one in some
         }
-        await ctx.ledger.revise(
+        await ctx.ledger.syncs.revise(
             list(heard),
             partial(_begin, heard=heard, ctx=ctx),
             record=[_delivery(rows[one], connection.name, now) for one in some],
         )
     # last, so that a crash before it leaves no run that waits for interviews which were never stored
-    await ctx.ledger.create_run(run_id, connection.name, "backfill_interviews", list(rows), ctx.clock.now())
-    await ctx.ledger.release_backfills(ctx.clock.now())
+    await ctx.ledger.runs.create(run_id, connection.name, "backfill_interviews", list(rows), ctx.clock.now())
+    await ctx.ledger.runs.release_backfills(ctx.clock.now())
     ctx.wake()
     return await until_finished(ctx, run_id, given.wait_seconds)
 
@@ -83,7 +83,7 @@ def _begin(
 ) -> list[Sync]:
     """Return what joins the run: all but what is synced or on its way for another reason."""
     return [
-        advance(was, one, ctx.ledger.hash_user)
+        advance(was, one, ctx.ledger.keyed_hash)
         for key, one in heard.items()
         if (was := before.get(key)) is None or _may_join(was)
     ]

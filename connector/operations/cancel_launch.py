@@ -23,7 +23,7 @@ class CancelLaunchInput(EffectInput):
 async def run(ctx: Context, given: CancelLaunchInput) -> LaunchOutput:
     """Call off everybody whose interview is not started; a launch that has ended stays as it is."""
     launch = await find(ctx, given.launch_id, given.connection)
-    launch = await ctx.launches.cancel(launch.id, ctx.clock.now()) or launch
+    launch = await ctx.ledger.launches.cancel(launch.id, ctx.clock.now()) or launch
     output, _ = await shown(ctx, launch)
     return output
 

@@ -79,7 +79,7 @@ async def _webhook(ctx: Context, connection: Connection, refused: list[Note]) ->
             status="fail",
             message="Set KOJI_WEBHOOK_SECRET: copy the secret that Koji shows beside the webhook.",
         )
-    latest = await ctx.ledger.latest_webhook(connection.name)
+    latest = await ctx.ledger.inbox.latest_webhook(connection.name)
     if latest is None:
         if refused:
             return Check(name=name, status="fail", message=refused[0].detail["setting"])
@@ -95,7 +95,9 @@ async def _webhook(ctx: Context, connection: Connection, refused: list[Note]) ->
 
 
 async def _none_came(ctx: Context, connection: Connection) -> str:
-    pinged = [note for of in (connection.name, "") for note in await ctx.ledger.notes(of, "ping", 0)]
+    pinged = [
+        note for of in (connection.name, "") for note in await ctx.ledger.diagnostics.since(of, "ping", 0)
+    ]
     seen = f" A test call came at {iso(max(note.at for note in pinged))}." if pinged else ""
     return (
         f"No webhook has come yet.{seen} In Koji, point a webhook at {ctx.settings.public_url}/webhooks/koji "
@@ -119,7 +121,7 @@ def _public_url(ctx: Context) -> Check:
 
 async def _unreadable(ctx: Context, connection: Connection) -> Check:
     name = "unreadable_webhooks"
-    found = await ctx.ledger.unreadable(connection.name, limit=1)
+    found = await ctx.ledger.inbox.unreadable(connection.name, limit=1)
     if not found:
         return Check(name=name, status="ok", message="Every webhook could be read.")
     keys = ", ".join(shape(json.loads(found[0].body or "null"))) or "none"
@@ -136,7 +138,7 @@ async def _unreadable(ctx: Context, connection: Connection) -> Check:
 async def _syncs(ctx: Context, connection: Connection) -> Check:
     name = "syncs"
     lanes = (connection.koji_lane, connection.amplitude_lane)
-    for pause in await ctx.ledger.pauses():
+    for pause in await ctx.ledger.leases.pauses():
         if pause.lane in lanes:
             silent = pause.code == "koji_unreachable"
             return Check(
@@ -145,12 +147,12 @@ async def _syncs(ctx: Context, connection: Connection) -> Check:
                 message=f"{'Waiting for Koji' if silent else 'Calls are paused'}: {pause.words}",
             )
     by_status: dict[str, int] = {}
-    for (status, _), n in (await ctx.ledger.totals(connection.name)).items():
+    for (status, _), n in (await ctx.ledger.counters.totals(connection.name)).items():
         by_status[status] = by_status.get(status, 0) + n
     if not by_status:
         return Check(name=name, status="ok", message="No interview came in yet.")
     counts = ", ".join(f"{n} {status}" for status, n in sorted(by_status.items()) if n)
-    waiting = await ctx.ledger.waiting(Stage.READ, [connection.name])
+    waiting = await ctx.ledger.syncs.waiting(Stage.READ, [connection.name])
     minutes = -(-waiting // connection.koji_rate_limit_per_minute)
     reading = f" {waiting} wait to be read from Koji, about {minutes} min." if waiting else ""
     return Check(
@@ -164,7 +166,11 @@ async def _syncs(ctx: Context, connection: Connection) -> Check:
 async def _refused(ctx: Context, connection: Connection) -> list[Note]:
     """Return what was refused at this connection's address and at the common one, newest first."""
     since = ctx.clock.now() - _REFUSED_KEPT
-    notes = [note for of in (connection.name, "") for note in await ctx.ledger.notes(of, "refused", since)]
+    notes = [
+        note
+        for of in (connection.name, "")
+        for note in await ctx.ledger.diagnostics.since(of, "refused", since)
+    ]
     return sorted(notes, key=lambda note: note.at, reverse=True)[:_REFUSED_SHOWN]
 
 

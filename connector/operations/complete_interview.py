@@ -43,7 +43,7 @@ async def run(ctx: Context, given: CompleteInput) -> CompleteOutput:
     koji = ctx.koji.get(given.connection)
     if koji is None:
         raise NotConfigured(f"KOJI_API_KEY is not set for the connection {given.connection}; set it first.")
-    invitation = await ctx.invitations.of_interview(given.connection, given.interview_id)
+    invitation = await ctx.ledger.attribution.of_interview(given.connection, given.interview_id)
     if invitation is None or invitation.session_token is None:
         raise Conflict(
             "interview_id: the session token of its start is not here, so that only a member of your team "
@@ -51,7 +51,7 @@ async def run(ctx: Context, given: CompleteInput) -> CompleteOutput:
             "it, in Koji's dashboard.",
             code="no_session_token",
         )
-    token = ctx.invitations.opened(invitation.session_token)
+    token = ctx.ledger.invitations.session_token(invitation.session_token)
     try:
         told = await koji.complete(given.interview_id, token, given.reason, patience=_PATIENCE)
     except CredentialsRejected as error:

@@ -35,7 +35,7 @@ async def run(ctx: Context, given: ForgetInput) -> RunOutput:
         raise InvalidInput("Give email, user_id, or both.", code="no_identifier")
     run_id = new_run_id()
     rules = erasure_rules(ctx.connection(given.connection))
-    await ctx.ledger.forgettings.begin(run_id, given.connection, whom, rules, ctx.clock.now())
+    await ctx.ledger.erasures.begin(run_id, given.connection, whom, rules, ctx.clock.now())
     ctx.wake("forgetting")
     return await until_finished(ctx, run_id, given.wait_seconds)
 

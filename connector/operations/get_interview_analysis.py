@@ -129,7 +129,7 @@ async def run(ctx: Context, given: AnalysisInput) -> AnalysisOutput:
         left = (until - ctx.clock.now()) / 1000 - wait
         ended = interview.ready or interview.analysis_status == "failed"
         if ended or left <= 0 or ctx.stopping.is_set():
-            stored = await ctx.ledger.find(connection.name, given.interview_id)
+            stored = await ctx.ledger.syncs.find(connection.name, given.interview_id)
             if await _is_forgotten(ctx, connection, stored, interview):
                 return _output(given, {"status": SUPPRESSED}, Interview(given.interview_id), anonymous=True)
             marked = stored is not None and is_anonymous_or_erased(stored.reason, stored.facts)
@@ -146,7 +146,7 @@ async def _is_forgotten(
     facts = None if stored is None else stored.facts
     if facts is not None and (facts.suppressed or facts.anonymous):
         return facts.suppressed  # whom an anonymous one was of is not even asked
-    return await ctx.ledger.forgettings.is_forgotten(connection.name, interview)
+    return await ctx.ledger.erasures.is_forgotten(connection.name, interview)
 
 
 def _is_anonymous(interview: Interview, connection: Connection) -> bool:

@@ -22,7 +22,7 @@ class GetRunInput(Input):
 
 async def run(ctx: Context, given: GetRunInput) -> RunOutput:
     """Return the run's progress."""
-    progress = await ctx.ledger.run_progress(given.run_id)
+    progress = await ctx.ledger.runs.progress(given.run_id)
     if progress is None or progress.connection != given.connection:
         raise NotFound(
             "run_id: there is no such run on this connection; runs are forgotten after the retention time."

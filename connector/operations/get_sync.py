@@ -18,13 +18,13 @@ class GetSyncInput(Input):
 
 async def run(ctx: Context, given: GetSyncInput) -> Receipt:
     """Return what came in, what was decided and why, what was sent, what Amplitude answered."""
-    sync = await ctx.ledger.find(given.connection, given.interview_id)
+    sync = await ctx.ledger.syncs.find(given.connection, given.interview_id)
     if sync is None:
         raise NotFound(
             "interview_id: nothing was ever heard of this interview on this connection; look it up with "
             "list_syncs."
         )
-    received = await ctx.ledger.received(given.connection, given.interview_id)
+    received = await ctx.ledger.inbox.received(given.connection, given.interview_id)
     return receipt(sync, received, ctx.connection(given.connection))
 
 

@@ -50,7 +50,7 @@ async def run(ctx: Context, given: LaunchInput) -> LaunchOutput:
 
 async def _of_plan(ctx: Context, given: LaunchInput, token: str) -> Launch:
     """Launch the people of a plan; a plan that was used answers the launch that it started."""
-    launch = await ctx.launches.find(launch_id_of(ctx, token))
+    launch = await ctx.ledger.launches.find(launch_id_of(ctx, token))
     if launch is None:
         raise NotFound(
             "plan_token: this plan is gone; unused plans are deleted after an hour. Plan again.",
@@ -60,7 +60,7 @@ async def _of_plan(ctx: Context, given: LaunchInput, token: str) -> Launch:
     if given.dry_run or launch.status is not LaunchStatus.PLANNED:
         return launch
     require_koji(ctx.connection(launch.connection), allow_without_link=launch.options.allow_without_link)
-    launch = await ctx.launches.use_plan(launch.id, ctx.clock.now()) or launch
+    launch = await ctx.ledger.planning.use_plan(launch.id, ctx.clock.now()) or launch
     if launch.status is LaunchStatus.PLANNED:
         raise Conflict(
             "plan_token: this plan is older than 10 minutes; plan again and look at it.", code="plan_expired"
@@ -68,7 +68,7 @@ async def _of_plan(ctx: Context, given: LaunchInput, token: str) -> Launch:
     if launch.phase is Phase.ACTIVATE and launch.planned <= _ACTIVATED_HERE:
         await planning.activate(ctx, launch)
     ctx.wake("launches")
-    return await ctx.launches.find(launch.id) or launch
+    return await ctx.ledger.launches.find(launch.id) or launch
 
 
 def _refuse_contradictions(given: LaunchInput, launch: Launch) -> None:

@@ -71,7 +71,7 @@ async def run(ctx: Context, given: ListAuditInput) -> ListAuditOutput:
         until=bound("until", given.until),
         before=_number(given.cursor),
     )
-    found = await ctx.ledger.audited(given.connection, where, given.limit + 1)
+    found = await ctx.ledger.audit.listed(given.connection, where, given.limit + 1)
     page = found[: given.limit]
     more = len(found) > given.limit
     return ListAuditOutput(

@@ -42,7 +42,7 @@ async def run(ctx: Context, given: ListInput) -> ListConnectionsOutput:
     page = names[: given.limit]
     items = []
     for name in page:
-        totals = await ctx.ledger.totals(name)
+        totals = await ctx.ledger.counters.totals(name)
         items.append(ConnectionItem(id=name, name=_label(ctx.connection(name)), size=sum(totals.values())))
     more = len(names) > len(page)
     return ListConnectionsOutput(items=items, next_cursor=page[-1] if more else None, has_more=more)

@@ -58,7 +58,7 @@ async def run(ctx: Context, given: ListLaunchesInput) -> ListLaunchesOutput:
         since=bound("since", given.since),
         until=bound("until", given.until),
     )
-    found = await ctx.launches.listed(
+    found = await ctx.ledger.launches.listed(
         given.connection, where, limit=given.limit + 1, after=_position(given.cursor)
     )
     page = found[: given.limit]

@@ -57,7 +57,7 @@ async def run(ctx: Context, given: ListSyncsInput) -> ListSyncsOutput:
     syncs: list[Sync] = []
     if given.status != "unreadable":
         where = ListFilter(status=given.status, reason=given.reason, since=since, until=until)
-        syncs = await ctx.ledger.listed(given.connection, where, limit=given.limit + 1, after=after)
+        syncs = await ctx.ledger.syncs.listed(given.connection, where, limit=given.limit + 1, after=after)
     deliveries: list[InboundWebhook] = []
     if given.status in (None, "unreadable") and given.reason in (None, _NO_ID):
         deliveries = await _unreadable(ctx, given, since, until, before)
@@ -77,7 +77,7 @@ async def _unreadable(
     """Return one more than a page of unreadable deliveries within the times, newest first."""
     wanted: list[InboundWebhook] = []
     while len(wanted) <= given.limit:
-        found = await ctx.ledger.unreadable(given.connection, limit=given.limit + 1, before=before)
+        found = await ctx.ledger.inbox.unreadable(given.connection, limit=given.limit + 1, before=before)
         wanted += [
             one
             for one in found

@@ -54,8 +54,8 @@ async def preview(ctx: Context, given: InterviewInput, *, force: bool) -> Previe
     """Decide and map without storing anything."""
     connection = ctx.connection(given.connection)
     told = given.heard(connection, ctx.clock.now(), force=force)
-    (heard,) = await recognised(ctx.invitations, [told])
-    before = await ctx.ledger.find(*heard.key)
+    (heard,) = await recognised(ctx.ledger.attribution, [told])
+    before = await ctx.ledger.syncs.find(*heard.key)
     interview_id = heard.interview.interview_id
     if before is not None and before.status is SyncStatus.SYNCED and not force:
         return PreviewOutput(
@@ -75,15 +75,15 @@ async def preview(ctx: Context, given: InterviewInput, *, force: bool) -> Previe
                 interview_id=interview_id, decision="fail", reason="not_found_in_koji", request=None
             )
         read = heard_from_read(sync_rules(connection), interview_id, body, ctx.clock.now())
-        (told,) = await recognised(ctx.invitations, [read])
+        (told,) = await recognised(ctx.ledger.attribution, [read])
         sync = await _redecided(sync, told, ctx)
     return await _shown(ctx, sync)
 
 
 async def _redecided(before: Sync | None, heard: Observation, ctx: Context) -> Sync:
-    sync = advance(before, heard, ctx.ledger.hash_user)
+    sync = advance(before, heard, ctx.ledger.keyed_hash)
     facts = sync.facts
-    if facts is not None and await ctx.ledger.forgettings.is_forgotten(sync.connection, facts):
+    if facts is not None and await ctx.ledger.erasures.is_forgotten(sync.connection, facts):
         return suppress(sync)
     return sync
 
@@ -91,7 +91,7 @@ async def _redecided(before: Sync | None, heard: Observation, ctx: Context) -> S
 async def _shown(ctx: Context, sync: Sync) -> PreviewOutput:
     decision: dict[str, Any] = {"interview_id": sync.interview_id, "reason": sync.reason, "request": None}
     if sync.stage in ("send", "hold"):
-        overtaken = await ctx.ledger.is_overtaken(ctx.same_amplitude(sync.connection), sync)
+        overtaken = await ctx.ledger.sending.is_overtaken(ctx.same_amplitude(sync.connection), sync)
         decision["request"] = request(sync, ctx.connection(sync.connection), identify=not overtaken)
         return PreviewOutput(**{**decision, "reason": None}, decision=Verdict.SYNC.value)
     verdicts = {SyncStatus.SKIPPED: Verdict.SKIP, SyncStatus.FAILED: Verdict.FAIL}

@@ -39,8 +39,8 @@ async def run(ctx: Context, given: ResumeLaunchInput) -> LaunchOutput:
         raise Conflict("launch_id: this launch is cancelled; launch anew instead.", code="launch_cancelled")
     lane = ctx.connection(given.connection).koji_lane
     if lane is not None:
-        await ctx.ledger.resume(lane)
-    launch = await ctx.launches.resume(launch.id, given.in_doubt, ctx.clock.now()) or launch
+        await ctx.ledger.leases.resume(lane)
+    launch = await ctx.ledger.launches.resume(launch.id, given.in_doubt, ctx.clock.now()) or launch
     ctx.wake("koji", "links", "launches")
     launch = await until(ctx, launch, given.wait_seconds)
     output, _ = await shown(ctx, launch)

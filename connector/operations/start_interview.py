@@ -138,13 +138,13 @@ def _whom(given: StartInput) -> Member:
 
 async def _known(ctx: Context, given: StartInput, whom: Member) -> StartOutput | None:
     """Return the answer for somebody who was invited before, None for anybody else."""
-    (keyed,) = ctx.launches.keyed(given.connection, [whom])
-    earlier = await ctx.invitations.of_person(keyed[1])
+    (keyed,) = ctx.ledger.aliases.keyed(given.connection, [whom])
+    earlier = await ctx.ledger.attribution.of_person(keyed[1])
     if earlier is None or earlier.taken_at is None:
         return None
-    (told,) = await ctx.launches.history([keyed])
+    (told,) = await ctx.ledger.aliases.history([keyed])
     if len(told) > 1:  # an alias that was not known yet
-        await ctx.launches.learn(keyed)
+        await ctx.ledger.aliases.learn(keyed)
     rules = LaunchRules(1, given.reinvite_after_days)
     now = ctx.clock.now()
     # who waits for a start is asked soon enough, whatever may be asked again
@@ -157,17 +157,17 @@ async def _known(ctx: Context, given: StartInput, whom: Member) -> StartOutput |
 
 async def _until_started(ctx: Context, given: StartInput, launch: Launch) -> StartOutput:
     async def read(_: Launch) -> Launch:
-        return await ctx.launches.find(launch.id) or launch
+        return await ctx.ledger.launches.find(launch.id) or launch
 
     one: Invitation | None = None
     async for present in Polling(ctx, given.wait_seconds, await read(launch), read, first=0.01, longest=0.25):
-        found = await ctx.launches.invitations(launch.id, list(InvitationState), limit=1, after=-1)
+        found = await ctx.ledger.launches.invitations(launch.id, list(InvitationState), limit=1, after=-1)
         one = found[0] if found else None
         if one is None or one.state not in _GOING:
             break
         if present.status is LaunchStatus.PAUSED:
             # Koji surely refused it: nothing stays queued behind a pause of the key
-            await ctx.launches.cancel(launch.id, ctx.clock.now())
+            await ctx.ledger.launches.cancel(launch.id, ctx.clock.now())
             pause = await key_pause(ctx, given.connection, launch.options.mode)
             raise _paused(ctx, pause or (present.pause_reason or "", None, "Koji refused the key."))
     output = _output(
@@ -224,7 +224,7 @@ def _output(
 async def _recall(ctx: Context, given: StartInput, kept: StartOutput) -> StartOutput:
     """Show the link again that the person has by now."""
     told: dict[str, Any] = {"email": given.email, "user_id": given.user_id}
-    launch = await ctx.launches.find(kept.launch_id) if kept.launch_id else None
+    launch = await ctx.ledger.launches.find(kept.launch_id) if kept.launch_id else None
     if launch is not None and launch.single:
         present, _ = await shown(ctx, launch)
         told |= {"interview_id": present.interview_id, "interview_link": present.interview_link}

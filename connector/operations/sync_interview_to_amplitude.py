@@ -46,10 +46,10 @@ async def run(ctx: Context, given: SyncInput) -> SyncOutput | PreviewOutput:
         return await preview(ctx, given, force=given.force)
     connection = ctx.connection(given.connection)
     told = given.heard(connection, ctx.clock.now(), force=given.force)
-    (heard,) = await recognised(ctx.invitations, [told])
-    before = await ctx.ledger.find(*heard.key)
+    (heard,) = await recognised(ctx.ledger.attribution, [told])
+    before = await ctx.ledger.syncs.find(*heard.key)
     _require_keys(heard, before)
-    changed = await ctx.ledger.revise(
+    changed = await ctx.ledger.syncs.revise(
         [heard.key],
         lambda found: [_next(found.get(heard.key), heard, ctx)],
         record=given.delivery(connection, heard.interview.interview_id, heard.at),
@@ -69,15 +69,15 @@ def _next(sync: Sync | None, heard: Observation, ctx: Context) -> Sync:
     came in without a read and decides by itself.
     """
     if sync is None or heard.given or heard.force or sync.status is SyncStatus.SYNCED:
-        return advance(sync, heard, ctx.ledger.hash_user)
+        return advance(sync, heard, ctx.ledger.keyed_hash)
     if sync.status is SyncStatus.PENDING:
         # only a read is worth hurrying: a send waits because Amplitude asked for it
         return sync._replace(due=heard.at) if sync.stage is Stage.READ else sync
     if sync.reason == ANONYMOUS and not sync.reads and not sync.given:
         return sync  # the external id that may have made it so is erased, so that it cannot be decided anew
     if sync.frozen_at is None and heard.rules.can_read and not _is_certain(sync, heard):
-        return advance(sync, replace(heard, force=True), ctx.ledger.hash_user)
-    return replay(sync, heard.rules, heard.at, ctx.ledger.hash_user, force=False)
+        return advance(sync, replace(heard, force=True), ctx.ledger.keyed_hash)
+    return replay(sync, heard.rules, heard.at, ctx.ledger.keyed_hash, force=False)
 
 
 def _is_certain(sync: Sync, heard: Observation) -> bool:
@@ -108,7 +108,7 @@ async def _until_ended(ctx: Context, sync: Sync, seconds: float) -> Sync:
     """
 
     async def read(before: Sync) -> Sync:
-        return await ctx.ledger.find(before.connection, before.interview_id) or before
+        return await ctx.ledger.syncs.find(before.connection, before.interview_id) or before
 
     async for present in Polling(ctx, seconds, sync, read, first=0.01, longest=0.25):
         sync = present
@@ -121,7 +121,7 @@ async def _until_ended(ctx: Context, sync: Sync, seconds: float) -> Sync:
 async def _raise_for_pause(ctx: Context, sync: Sync) -> None:
     connection = ctx.connection(sync.connection)
     lane = connection.koji_lane if sync.stage is Stage.READ else connection.amplitude_lane
-    for pause in await ctx.ledger.pauses():
+    for pause in await ctx.ledger.leases.pauses():
         if pause.lane == lane and pause.code != KOJI_UNREACHABLE:
             refusal = CredentialsRejected if pause.code in _KEYS else UpstreamRejected
             raise refusal(
@@ -145,7 +145,11 @@ async def _recall(
     """Show what is known by now: the interview may have turned out anonymous since."""
     if isinstance(kept, PreviewOutput):
         return await preview(ctx, given, force=given.force)
-    sync = None if kept.interview_id is None else await ctx.ledger.find(given.connection, kept.interview_id)
+    sync = (
+        None
+        if kept.interview_id is None
+        else await ctx.ledger.syncs.find(given.connection, kept.interview_id)
+    )
     return kept if sync is None else SyncOutput(**flat(sync), warning=kept.warning)
 
 

@@ -94,7 +94,7 @@ async def render(ctx: Context, events: Sequence[Event]) -> list[dict[str, Any]]:
     """Return each event as one flat object, every key always present; null for what is unknown or erased."""
     syncs = await _syncs(ctx, [one for one in events if one.type in SYNCS])
     created = [one.subject for one in events if one.type is EventType.INVITATION_CREATED]
-    invitations = await ctx.invitations.find_many(created) if created else {}
+    invitations = await ctx.ledger.invitations.find_many(created) if created else {}
     launches: dict[str, Launch | None] = {}
     found = []
     for event in events:
@@ -104,7 +104,7 @@ async def render(ctx: Context, events: Sequence[Event]) -> list[dict[str, Any]]:
             invitation = invitations.get(event.subject)
             launch_id = event.subject if invitation is None else invitation.launch_id
             if launch_id not in launches:
-                launches[launch_id] = await ctx.launches.find(launch_id)
+                launches[launch_id] = await ctx.ledger.launches.find(launch_id)
             launch = launches[launch_id]
             if event.type is EventType.INVITATION_CREATED:
                 told = _invitation(invitation, launch)
@@ -169,7 +169,7 @@ async def _syncs(ctx: Context, events: Sequence[Event]) -> dict[tuple[str, str],
     found: dict[tuple[str, str], Sync] = {}
     for connection in {one.connection for one in events}:
         ids = [one.subject for one in events if one.connection == connection]
-        syncs = await ctx.ledger.find_many(connection, ids)
+        syncs = await ctx.ledger.syncs.find_many(connection, ids)
         found |= {(connection, interview_id): sync for interview_id, sync in syncs.items()}
     return found
 

@@ -71,7 +71,7 @@ async def _launch(ctx: Context, given: LaunchInput, consent: Consent) -> Output:
 async def _planned(ctx: Context, given: LaunchInput) -> LaunchOutput:
     dry = given.model_copy(update={"dry_run": True, "wait_seconds": PLANNING_SECONDS})
     plan = await LAUNCH_COHORT_INTERVIEWS.run(ctx, dry)
-    launch = await ctx.launches.find(plan.launch_id)
+    launch = await ctx.ledger.launches.find(plan.launch_id)
     if plan.plan_token is not None and launch is not None and _is_old(launch, ctx.clock.now()):
         # of an earlier try with this key, whose question lay too long
         plan = await LAUNCH_COHORT_INTERVIEWS.run(replace(ctx, request=None), dry)

@@ -1,4 +1,4 @@
-"""What the book promises about somebody who was forgotten, on both databases."""
+"""What the ledger promises about somebody who was forgotten, on both databases."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from connector.ledger.db.schema import (
     metadata,
     sync,
 )
-from connector.ledger.ledger import Book
+from connector.ledger.ledger import Ledger
 from connector.net.target_client import Targets
 from connector.security.sealing import Sealer
 from connector.service import planning
@@ -82,18 +82,18 @@ class ForgettingDesk(Desk):
         self.runs += 1
         run_id = f"run_{self.runs:03}"
         member = Member(whom.get("user_id"), whom.get("email"), None)
-        await self.book.forgettings.begin(run_id, name, member, rules, self.now)
+        await self.ledger.erasures.begin(run_id, name, member, rules, self.now)
         return run_id
 
     async def look(self, *, rules: ErasureRules = RULES) -> None:
         """Look again, as the lane does."""
-        self.eraser = self.eraser or await self.book.acquire("forgetting", "me", self.now, 3_600_000)
+        self.eraser = self.eraser or await self.ledger.leases.acquire("forgetting", "me", self.now, 3_600_000)
         assert self.eraser is not None
         self.clock.advance(0.5)
-        await self.book.forgettings.go_on(self.eraser, {"default": rules, "second": rules}, self.now)
+        await self.ledger.erasures.go_on(self.eraser, {"default": rules, "second": rules}, self.now)
 
     async def found(self, run_id: str) -> Erasure:
-        one = await self.book.forgettings.find(run_id)
+        one = await self.ledger.erasures.find(run_id)
         assert one is not None
         return one
 
@@ -109,9 +109,9 @@ class ForgettingDesk(Desk):
     async def unset(self) -> list[str]:
         assert self.eraser is not None
         done = []
-        while one := await self.book.forgettings.due_unset([*NAMES, "second"], self.now):
+        while one := await self.ledger.erasures.due_unset([*NAMES, "second"], self.now):
             done.append(one.user_id)
-            await self.book.forgettings.settle_unset(self.eraser, one, due=None, refused=False, now=self.now)
+            await self.ledger.erasures.settle_unset(self.eraser, one, due=None, refused=False, now=self.now)
         return done
 
     async def dump(self) -> Dump:
@@ -119,7 +119,7 @@ class ForgettingDesk(Desk):
         return {
             table.name: [
                 dict(row._mapping)
-                for row in await self.book.read(lambda c, of=table: c.execute(select(of)).all())  # type: ignore[misc]
+                for row in await self.ledger.db.read(lambda c, of=table: c.execute(select(of)).all())  # type: ignore[misc]
             ]
             for table in metadata.sorted_tables
         }
@@ -139,28 +139,28 @@ class ForgettingDesk(Desk):
         """Let interviews come in with a delivery each, as the intake does."""
         for one in interviews:
             body = json.dumps({"interview_id": one.interview_id, "told": list(one)})
-            await self.book.accept(a_delivery(one.interview_id, connection=name, body=body))
-        new = await self.book.take_new([name], 100)
+            await self.ledger.inbox.accept(a_delivery(one.interview_id, connection=name, body=body))
+        new = await self.ledger.inbox.take_new([name], 100)
         settings = OURS.model_copy(update={"name": name})
         heard = [
             Observation(rules=sync_rules(settings), interview=one, at=self.now, **told) for one in interviews
         ]
 
         def revise(before: Mapping[tuple[str, str], Sync]) -> list[Sync]:
-            return [advance(before.get(one.key), one, self.book.hash_user) for one in heard]
+            return [advance(before.get(one.key), one, self.ledger.keyed_hash) for one in heard]
 
-        return await self.book.revise(
+        return await self.ledger.syncs.revise(
             [one.key for one in heard], revise, done=[delivery.id for delivery in new]
         )
 
     async def of(self, interview_id: str) -> Sync:
-        found = await self.book.find("default", interview_id)
+        found = await self.ledger.syncs.find("default", interview_id)
         assert found is not None
         return found
 
     async def totals_are_true(self) -> None:
         """Compare the counters with the rows."""
-        rows = await self.book.read(
+        rows = await self.ledger.db.read(
             lambda c: c.execute(
                 select(sync.c.connection, sync.c.status, sync.c.reason, func.count()).group_by(
                     sync.c.connection, sync.c.status, sync.c.reason
@@ -169,7 +169,7 @@ class ForgettingDesk(Desk):
         )
         for name in {row[0] for row in rows} | set(NAMES):
             counted = {(row[1], row[2] or ""): row[3] for row in rows if row[0] == name}
-            assert await self.book.totals(name) == counted
+            assert await self.ledger.counters.totals(name) == counted
 
     async def all_true(self) -> None:
         await self.counts_are_true()
@@ -177,16 +177,13 @@ class ForgettingDesk(Desk):
 
 
 @pytest.fixture
-async def desk(book: Book, clock: ManualClock) -> ForgettingDesk:
+async def desk(ledger: Ledger, clock: ManualClock) -> ForgettingDesk:
     connection = Connection(connector_max_interviews_per_launch=CAP)
     second = connection.model_copy(update={"name": "second"})
     ctx = Context(
         settings=Settings(connections={"default": connection, "second": second}),
         clock=clock,
-        ledger=book,
-        launches=book.launches,
-        invitations=book.invitations,
-        cohort_messages=book.cohort_messages,
+        ledger=ledger,
         koji={},
         amplitude={},
         amplitude_users={},
@@ -194,9 +191,9 @@ async def desk(book: Book, clock: ManualClock) -> ForgettingDesk:
         amplitude_cohorts={},
         targets=Targets(allow_private=False),
     )
-    lease = await book.acquire(LANE, "me", clock.now(), 30_000)
+    lease = await ledger.leases.acquire(LANE, "me", clock.now(), 30_000)
     assert lease is not None
-    return ForgettingDesk(book, ctx, clock, lease)
+    return ForgettingDesk(ledger, ctx, clock, lease)
 
 
 def interview(interview_id: str, email: str | None = EMAIL, **told: Any) -> Interview:
@@ -229,7 +226,7 @@ async def live(desk: ForgettingDesk, one: Member, mark: str) -> None:
     await desk.plan(one, days=0)
     await desk.plan(one)
     await desk.launch(one)
-    await desk.book.accept(a_delivery(None, body=json.dumps({"said": f"I am {one.email}, hello."})))
+    await desk.ledger.inbox.accept(a_delivery(None, body=json.dumps({"said": f"I am {one.email}, hello."})))
     await desk.create(source=[[one, who(f"stranger-{mark}@example.com")]])
 
 
@@ -302,7 +299,7 @@ async def test_what_is_pruned_is_forgotten_too_and_stays_out(desk: ForgettingDes
     later = desk.now - DAY
 
     async def prune() -> None:
-        await desk.book.prune(later, desk.now)
+        await desk.ledger.retention.prune(later, desk.now)
 
     async def forget() -> None:
         await desk.forget(email=EMAIL)
@@ -331,17 +328,17 @@ async def test_what_is_pruned_is_forgotten_too_and_stays_out(desk: ForgettingDes
 
 async def test_a_send_in_flight_is_settled_before_its_user_is_unset(desk: ForgettingDesk) -> None:
     await desk.heard(interview("int-1"), interview("int-2", JO.email))
-    amplitude = await desk.book.acquire("amplitude:1", "me", desk.now, 3_600_000)
+    amplitude = await desk.ledger.leases.acquire("amplitude:1", "me", desk.now, 3_600_000)
     assert amplitude is not None
-    taken = await desk.book.begin_send(amplitude, NAMES, desk.now, 10)
+    taken = await desk.ledger.sending.begin(amplitude, NAMES, desk.now, 10)
     assert len(taken) == 2
     run_id = await desk.erase(email=EMAIL)
     for _ in range(2):
         await desk.look()
-        assert await desk.book.forgettings.due_unset(NAMES, desk.now) is None
+        assert await desk.ledger.erasures.due_unset(NAMES, desk.now) is None
         assert (await desk.found(run_id)).finished_at is None
     settled = [a_settlement(one.sync) for one in taken]
-    await desk.book.settle(amplitude, settled, desk.now, 0)
+    await desk.ledger.sending.settle(amplitude, settled, desk.now, 0)
     await desk.look()
     assert await desk.unset() == [EMAIL]
     assert (await desk.found(run_id)).finished_at is not None
@@ -360,13 +357,13 @@ async def test_a_start_in_flight_ends_and_is_never_tried_again(desk: ForgettingD
     assert (await desk.found(run_id)).finished_at is None
     await desk.settle(one, outcome)
     # before anybody looks again, people and the lane go on
-    await desk.book.launches.resume(launched.id, "retry", desk.now)
+    await desk.ledger.launches.resume(launched.id, "retry", desk.now)
     while (following := await desk.waiting()).email != JO.email:
         assert await desk.begin(following) == "gone"
     await desk.look()
     await desk.unset()
     assert (await desk.found(run_id)).finished_at is not None
-    await desk.book.launches.resume(launched.id, "retry", desk.now)
+    await desk.ledger.launches.resume(launched.id, "retry", desk.now)
     assert (await desk.waiting()).email == JO.email
     assert await desk.traces(f'"{EMAIL}', USER, NAME, "st_secret", "https://koji.example") == []
     expected = outcome if outcome in ("started", "failed") else "cancelled"
@@ -395,11 +392,11 @@ async def test_a_forgotten_person_may_not_be_started_after_a_crash(desk: Forgett
     launched = await desk.launch(ANN)
     await desk.send()
     await desk.erase(email=EMAIL)
-    await desk.book.invitations.recover(desk.lease, NAMES, desk.now)
+    await desk.ledger.invitations.recover(desk.lease, NAMES, desk.now)
     assert await desk.states(launched.id) == ["in_doubt"]
-    await desk.book.launches.resume(launched.id, "retry", desk.now)
+    await desk.ledger.launches.resume(launched.id, "retry", desk.now)
     assert await desk.begin(await desk.waiting()) == "gone"
-    assert await desk.book.invitations.next_waiting(NAMES, single=False) is None
+    assert await desk.ledger.invitations.next_waiting(NAMES, single=False) is None
     await desk.all_true()
 
 
@@ -416,18 +413,18 @@ async def test_who_turns_out_to_be_forgotten_is_not_started_any_more(desk: Forge
 
 
 async def test_unread_deliveries_are_waited_for_and_erased(desk: ForgettingDesk) -> None:
-    await desk.book.accept(a_delivery("int-1", body=json.dumps({"email": EMAIL})))
+    await desk.ledger.inbox.accept(a_delivery("int-1", body=json.dumps({"email": EMAIL})))
     run_id = await desk.erase(email=EMAIL)
-    await desk.book.accept(a_delivery("int-2", body=json.dumps({"email": JO.email})))
+    await desk.ledger.inbox.accept(a_delivery("int-2", body=json.dumps({"email": JO.email})))
     await desk.look()
     assert (await desk.found(run_id)).finished_at is None
-    new = await desk.book.take_new(NAMES, 1)
+    new = await desk.ledger.inbox.take_new(NAMES, 1)
     facts = a_sync("int-1", facts=interview("int-1"))
-    await desk.book.revise([("default", "int-1")], lambda _: [facts], done=[new[0].id])
+    await desk.ledger.syncs.revise([("default", "int-1")], lambda _: [facts], done=[new[0].id])
     await desk.look()
     assert (await desk.found(run_id)).finished_at is not None  # what came in since is nobody's concern
     assert [row for row in await desk.traces(EMAIL) if row[0] != "inbox"] == []
-    assert [one.body for one in await desk.book.received("default", "int-1")] == [None]
+    assert [one.body for one in await desk.ledger.inbox.received("default", "int-1")] == [None]
 
 
 # whom it must not touch
@@ -455,9 +452,9 @@ async def test_bodies_that_name_others_stay(desk: ForgettingDesk) -> None:
         {"a1": True},
     ]
     for body in (*others, *theirs):
-        await desk.book.accept(a_delivery(None, body=json.dumps(body)))
+        await desk.ledger.inbox.accept(a_delivery(None, body=json.dumps(body)))
     done = await desk.forget(email=EMAIL, user_id="a1")
-    bodies = [one.body for one in (await desk.book.unreadable("default", limit=100))[::-1]]
+    bodies = [one.body for one in (await desk.ledger.inbox.unreadable("default", limit=100))[::-1]]
     assert [body is not None for body in bodies] == [True] * len(others) + [False] * len(theirs)
     assert done.counts["deliveries"] == len(theirs)
 
@@ -473,13 +470,13 @@ async def test_odd_user_ids_are_found_wherever_they_stand(desk: ForgettingDesk, 
     await desk.create(source=[[odd, JO]])
     if "\0" not in user_id:
         escaped = json.dumps({"user": {"id": user_id}}).replace("/", "\\/")
-        await desk.book.accept(a_delivery(None, body=escaped))
-    await desk.book.accept(a_delivery(None, body=json.dumps({"user": {"id": "5000_off"}})))
+        await desk.ledger.inbox.accept(a_delivery(None, body=escaped))
+    await desk.ledger.inbox.accept(a_delivery(None, body=json.dumps({"user": {"id": "5000_off"}})))
     await desk.forget(user_id=user_id)
-    seen = [one.body is None for one in await desk.book.unreadable("default", limit=10)]
+    seen = [one.body is None for one in await desk.ledger.inbox.unreadable("default", limit=10)]
     assert seen == ([False, True] if "\0" not in user_id else [False])
     assert await desk.traces("Odd One", user_id) == []
-    members = await desk.book.launches.source(desk.made[-1], 0)
+    members = await desk.ledger.planning.source(desk.made[-1], 0)
     assert members == [JO]
     await desk.all_true()
 
@@ -491,16 +488,16 @@ async def test_an_address_is_found_in_another_letter_case_and_form(desk: Forgett
     await desk.plan(Member(composed.upper(), None, "Odd One"))  # as an example, by its user id
     await desk.create(source=[[Member(None, composed.upper(), "Odd One"), JO]])
     for form in (composed, composed.upper(), apart):
-        await desk.book.accept(a_delivery(None, body=json.dumps({"said": f"I am {form}."})))
+        await desk.ledger.inbox.accept(a_delivery(None, body=json.dumps({"said": f"I am {form}."})))
     await desk.forget(email=apart)
-    assert [one.body for one in await desk.book.unreadable("default", limit=10)] == [None] * 3
+    assert [one.body for one in await desk.ledger.inbox.unreadable("default", limit=10)] == [None] * 3
     assert await desk.traces("rgen@example.com", "Odd One") == []
 
 
 async def test_a_person_of_very_many_interviews_is_forgotten(desk: ForgettingDesk) -> None:
     facts = [interview(f"int-{n:04}") for n in range(1_200)]
     syncs = [a_sync(one.interview_id, EMAIL, facts=one) for one in facts]
-    await desk.book.revise([("default", one.interview_id) for one in facts], lambda _: syncs)
+    await desk.ledger.syncs.revise([("default", one.interview_id) for one in facts], lambda _: syncs)
     done = await desk.forget(email=EMAIL)
     assert done.counts["interviews"] == 1_200
     await desk.totals_are_true()
@@ -509,10 +506,10 @@ async def test_a_person_of_very_many_interviews_is_forgotten(desk: ForgettingDes
 async def test_other_connections_keep_what_is_theirs(desk: ForgettingDesk) -> None:
     await desk.heard(interview("int-1"), name="second")
     one = await desk.create(source=[[ANN, JO]])
-    await desk.book.write(
+    await desk.ledger.db.write(
         lambda c: c.execute(update(launch).where(launch.c.id == one.id).values(connection="second"))
     )
-    await desk.book.accept(a_delivery(None, connection="second", body=json.dumps({"said": EMAIL})))
+    await desk.ledger.inbox.accept(a_delivery(None, connection="second", body=json.dumps({"said": EMAIL})))
     before = except_for(await desk.dump(), "alias", "forgetting", "run", "lane")
     await desk.forget(email=EMAIL, user_id=USER)
     assert except_for(await desk.dump(), "alias", "forgetting", "run", "lane") == before
@@ -598,11 +595,11 @@ async def test_an_untrusted_external_id_makes_nobody_somebody_else(desk: Forgett
 
 async def test_what_could_not_be_unset_is_told_also_after_a_second_look(desk: ForgettingDesk) -> None:
     await desk.heard(interview("int-1"))
-    await desk.book.accept(a_delivery("unread"))
+    await desk.ledger.inbox.accept(a_delivery("unread"))
     without = RULES._replace(can_unset=False)
     run_id = await desk.erase(email=EMAIL, rules=without)
-    new = await desk.book.take_new(NAMES, 10)
-    await desk.book.revise([], lambda _: [], done=[one.id for one in new])
+    new = await desk.ledger.inbox.take_new(NAMES, 10)
+    await desk.ledger.syncs.revise([], lambda _: [], done=[one.id for one in new])
     for _ in range(2):
         await desk.look(rules=without)
     assert (await desk.found(run_id)).counts["not_unset"] == 1
@@ -610,11 +607,11 @@ async def test_what_could_not_be_unset_is_told_also_after_a_second_look(desk: Fo
 
 async def test_a_second_look_counts_nothing_twice(desk: ForgettingDesk) -> None:
     await live(desk, ANN, "ann")
-    await desk.book.accept(a_delivery("unread"))
+    await desk.ledger.inbox.accept(a_delivery("unread"))
     run_id = await desk.erase(email=EMAIL)
     first = (await desk.found(run_id)).counts
-    new = await desk.book.take_new(NAMES, 10)
-    await desk.book.revise([], lambda _: [], done=[one.id for one in new])
+    new = await desk.ledger.inbox.take_new(NAMES, 10)
+    await desk.ledger.syncs.revise([], lambda _: [], done=[one.id for one in new])
     await desk.look()
     assert (await desk.found(run_id)).counts == first
     assert (await desk.unset()) == sorted([EMAIL, USER])
@@ -629,13 +626,13 @@ async def test_every_sealed_column_is_sealed_anew(desk: ForgettingDesk) -> None:
     one = await desk.send()
     await desk.settle(one, "started")
     hook = Hook("hook_1", "default", EventType.INTERVIEW_SYNCED, "https://hooks.example.com/1", desk.now)
-    await desk.book.hooks.subscribe(hook, "whsec_c2VjcmV0")
-    await desk.book.callbacks.add(a_callback())
+    await desk.ledger.hooks.subscribe(hook, "whsec_c2VjcmV0")
+    await desk.ledger.callbacks.add(a_callback())
     await desk.erase(email=EMAIL)  # stays open: its row is sealed
     sealed = {column.table.name + "." + column.name for _, column in SEALED}
     assert await opened_by(desk, SEALER) == sealed
     fresh = Sealer([b"n" * 32])
-    await reseal(desk.book, Sealer([b"n" * 32, b"k" * 32]))
+    await reseal(desk.ledger, Sealer([b"n" * 32, b"k" * 32]))
     assert await opened_by(desk, fresh) == sealed
     assert await opened_by(desk, SEALER) == set()
 
@@ -663,13 +660,13 @@ async def opened_by(desk: ForgettingDesk, sealer: Sealer) -> set[str]:
 
 async def test_planning_that_asked_before_and_decided_after_invites_nobody(desk: ForgettingDesk) -> None:
     one = await desk.create(goes_on=False)
-    assert await desk.book.launches.begin_reading(None, one.id)
-    keyed = desk.book.launches.keyed("default", [ANN, JO])
-    history = await desk.book.launches.history(keyed)
+    assert await desk.ledger.planning.begin_reading(None, one.id)
+    keyed = desk.ledger.aliases.keyed("default", [ANN, JO])
+    history = await desk.ledger.aliases.history(keyed)
     choices = Selection(planning.rules_of(desk.ctx, one), desk.now).take(keyed, history)
     await desk.forget(email=EMAIL)
-    assert await desk.book.launches.add_choices(None, one.id, choices, choices, desk.now)
-    planned = await desk.book.launches.end_planning(None, one.id, desk.now)
+    assert await desk.ledger.planning.add_choices(None, one.id, choices, choices, desk.now)
+    planned = await desk.ledger.planning.end(None, one.id, desk.now)
     assert planned is not None
     assert (planned.to_invite, planned.skipped) == (1, {"suppressed": 1})
     assert await desk.traces(f'"{EMAIL}', USER, NAME) == []
@@ -679,13 +676,13 @@ async def test_planning_that_asked_before_and_decided_after_invites_nobody(desk:
 async def test_planning_that_asked_before_shows_nobody_as_an_example_after(desk: ForgettingDesk) -> None:
     await desk.launch(ANN, JO)
     one = await desk.create(goes_on=False)
-    assert await desk.book.launches.begin_reading(None, one.id)
-    keyed = desk.book.launches.keyed("default", [ANN, JO])
-    history = await desk.book.launches.history(keyed)
+    assert await desk.ledger.planning.begin_reading(None, one.id)
+    keyed = desk.ledger.aliases.keyed("default", [ANN, JO])
+    history = await desk.ledger.aliases.history(keyed)
     choices = Selection(planning.rules_of(desk.ctx, one), desk.now).take(keyed, history)
     await desk.forget(email=EMAIL)
-    assert await desk.book.launches.add_choices(None, one.id, choices, [], desk.now)
-    planned = await desk.book.launches.end_planning(None, one.id, desk.now)
+    assert await desk.ledger.planning.add_choices(None, one.id, choices, [], desk.now)
+    planned = await desk.ledger.planning.end(None, one.id, desk.now)
     assert planned is not None
     assert planned.examples == ((JO.user_id, "already_invited"),)
     assert await desk.traces(USER) == []
@@ -695,7 +692,7 @@ async def test_planning_that_asked_before_shows_nobody_as_an_example_after(desk:
 @pytest.mark.postgres
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 async def test_an_interview_that_comes_in_while_its_person_is_forgotten_is_not_kept(
-    desk: ForgettingDesk, other_book: Book
+    desk: ForgettingDesk, other_ledger: Ledger
 ) -> None:
     for at in range(12):
         email = f"racer-{at}@example.com"
@@ -703,7 +700,7 @@ async def test_an_interview_that_comes_in_while_its_person_is_forgotten_is_not_k
         await asyncio.gather(
             desk.erase(email=email),
             *(
-                other_book.revise([("default", one.interview_id)], lambda _, one=one: [one])  # type: ignore[misc]
+                other_ledger.syncs.revise([("default", one.interview_id)], lambda _, one=one: [one])  # type: ignore[misc]
                 for one in syncs
             ),
         )
@@ -716,21 +713,21 @@ async def test_an_interview_that_comes_in_while_its_person_is_forgotten_is_not_k
 @pytest.mark.postgres
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 async def test_news_of_a_known_interview_does_not_stop_a_forgetting(
-    desk: ForgettingDesk, other_book: Book
+    desk: ForgettingDesk, other_ledger: Ledger
 ) -> None:
     errors: list[str] = []  # a deadlock ends after a second, and what it stopped is tried again
-    for one in (desk.book, other_book):
-        event.listen(one._write_engine, "handle_error", lambda told: errors.append(repr(told)))
+    for one in (desk.ledger, other_ledger):
+        event.listen(one.db._write_engine, "handle_error", lambda told: errors.append(repr(told)))
     for at in range(8):
         email = f"racer-{at}@example.com"
         facts = [interview(f"int-{at}-{n}", email) for n in range(8)]
         syncs = [a_sync(one.interview_id, email, facts=one, stage=None) for one in facts]
         keys = [("default", one.interview_id) for one in syncs]
-        await desk.book.revise(keys, lambda _, syncs=syncs: syncs)  # type: ignore[misc]
+        await desk.ledger.syncs.revise(keys, lambda _, syncs=syncs: syncs)  # type: ignore[misc]
         await asyncio.gather(
             desk.erase(email=email),
             *(
-                other_book.revise([key], lambda _, one=one: [one])  # type: ignore[misc]
+                other_ledger.syncs.revise([key], lambda _, one=one: [one])  # type: ignore[misc]
                 for key, one in zip(keys, syncs, strict=True)
             ),
         )
@@ -742,7 +739,7 @@ async def test_news_of_a_known_interview_does_not_stop_a_forgetting(
 @pytest.mark.postgres
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 async def test_starts_that_begin_while_their_person_is_forgotten_are_counted_once(
-    desk: ForgettingDesk, other_book: Book
+    desk: ForgettingDesk, other_ledger: Ledger
 ) -> None:
     for at in range(25):
         person = who(f"racer-{at}@example.com")
@@ -750,7 +747,7 @@ async def test_starts_that_begin_while_their_person_is_forgotten_are_counted_onc
         one = await desk.waiting()
         await asyncio.gather(
             desk.erase(email=person.email or ""),
-            other_book.invitations.begin_start(
+            other_ledger.invitations.begin_start(
                 desk.lease, one, credit_lane=LANE, cost=1, cap=CAP, now=desk.now
             ),
         )
@@ -763,21 +760,21 @@ async def test_starts_that_begin_while_their_person_is_forgotten_are_counted_onc
 @pytest.mark.postgres
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 async def test_plans_that_are_used_or_called_off_while_somebody_is_forgotten_add_up(
-    desk: ForgettingDesk, other_book: Book
+    desk: ForgettingDesk, other_ledger: Ledger
 ) -> None:
     for at in range(12):
         person = who(f"racer-{at}@example.com")
         plan = await desk.plan(person, who(f"other-{at}@example.com"))
         if at % 2:
-            await desk.book.launches.use_plan(plan.id, desk.now)
+            await desk.ledger.planning.use_plan(plan.id, desk.now)
             rules = planning.rules_of(desk.ctx, plan)
             await asyncio.gather(
                 desk.erase(email=person.email or ""),
-                other_book.launches.activate(plan.id, rules, desk.now, 10),
+                other_ledger.planning.activate(plan.id, rules, desk.now, 10),
             )
         else:
             await asyncio.gather(
-                desk.erase(email=person.email or ""), other_book.launches.cancel(plan.id, desk.now)
+                desk.erase(email=person.email or ""), other_ledger.launches.cancel(plan.id, desk.now)
             )
         await desk.counts_are_true()
     assert await desk.traces("racer-") == []

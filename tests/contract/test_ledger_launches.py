@@ -1,4 +1,4 @@
-"""What the book promises about launches and invitations, on both databases."""
+"""What the ledger promises about launches and invitations, on both databases."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from connector.ledger.db.schema import (
     metadata,
 )
 from connector.ledger.launches.launch_row import load_launch
-from connector.ledger.ledger import Book, open_book
+from connector.ledger.ledger import Ledger, open_ledger
 from connector.ledger.people.aliases import QUEUED
 from connector.net.target_client import Targets
 from connector.security.sealing import Sealer
@@ -71,9 +71,9 @@ def persons(*numbers: int) -> list[Member]:
 
 @dataclass
 class Desk:
-    """A book worked through its ports, as operations and lanes work it."""
+    """A ledger worked through its ports, as operations and lanes work it."""
 
-    book: Book
+    ledger: Ledger
     ctx: Context
     clock: ManualClock
     lease: Lease
@@ -103,7 +103,7 @@ class Desk:
             phase_due=self.now,
             single=single,
         )
-        await self.book.launches.create(one, source)
+        await self.ledger.planning.create(one, source)
         self.made.append(one.id)
         return one
 
@@ -125,36 +125,36 @@ class Desk:
         return await self.find(decided.id)
 
     async def use(self, plan: Launch) -> Launch:
-        used = await self.book.launches.use_plan(plan.id, self.now)
+        used = await self.ledger.planning.use_plan(plan.id, self.now)
         assert used is not None
         await planning.activate(self.ctx, used)
         return await self.find(plan.id)
 
     async def find(self, launch_id: str) -> Launch:
-        found = await self.book.launches.find(launch_id)
+        found = await self.ledger.launches.find(launch_id)
         assert found is not None
         return found
 
     async def all_of(self, launch_id: str) -> list[Invitation]:
-        return await self.book.launches.invitations(launch_id, EVERY, limit=10_000, after=-1)
+        return await self.ledger.launches.invitations(launch_id, EVERY, limit=10_000, after=-1)
 
     async def states(self, launch_id: str) -> list[str]:
         return [str(one.state) for one in await self.all_of(launch_id)]
 
     async def get(self, invitation_id: str) -> Invitation:
-        found = await self.book.invitations.find(invitation_id)
+        found = await self.ledger.invitations.find(invitation_id)
         assert found is not None
         return found
 
     async def waiting(self, *, single: bool = False) -> Invitation:
-        found = await self.book.invitations.next_waiting(NAMES, single=single)
+        found = await self.ledger.invitations.next_waiting(NAMES, single=single)
         assert found is not None
         return found
 
     async def begin(
         self, one: Invitation, *, cost: int = 3, cap: int = CAP, lease: Lease | None = None
     ) -> str:
-        return await self.book.invitations.begin_start(
+        return await self.ledger.invitations.begin_start(
             lease or self.lease, one, credit_lane=LANE, cost=cost, cap=cap, now=self.now
         )
 
@@ -167,16 +167,16 @@ class Desk:
     async def settle(
         self, one: Invitation, outcome: str, *, cost: int = 3, lease: Lease | None = None
     ) -> None:
-        book, lease = self.book.invitations, lease or self.lease
+        invitations, lease = self.ledger.invitations, lease or self.lease
         match outcome:
             case "started":
-                await book.started(lease, one.id, handed(one, self.now), self.now)
+                await invitations.started(lease, one.id, handed(one, self.now), self.now)
             case "not_started":
-                await book.not_started(lease, one.id, credit_lane=LANE, cost=cost, now=self.now)
+                await invitations.not_started(lease, one.id, credit_lane=LANE, cost=cost, now=self.now)
             case "in_doubt":
-                await book.in_doubt(lease, one.id, "Koji was cut.", self.now)
+                await invitations.in_doubt(lease, one.id, "Koji was cut.", self.now)
             case _:
-                await book.failed(
+                await invitations.failed(
                     lease,
                     one.id,
                     "refused_by_koji",
@@ -187,7 +187,7 @@ class Desk:
                 )
 
     async def start_all(self) -> None:
-        while one := await self.book.invitations.next_waiting(NAMES, single=False):
+        while one := await self.ledger.invitations.next_waiting(NAMES, single=False):
             assert await self.begin(one) == "sending"
             await self.settle(one, "started")
 
@@ -200,14 +200,14 @@ class Desk:
         if anonymous:
             facts = facts._replace(anonymous=True).without_respondent()
             sync = sync._replace(facts=facts, reason="anonymous", user_id=None, user_hash=None)
-        await self.book.revise([("default", interview_id)], lambda _: [sync])
+        await self.ledger.syncs.revise([("default", interview_id)], lambda _: [sync])
 
     async def left(self, *, at: int | None = None) -> int:
-        return await self.book.invitations.credits_left(LANE, CAP, self.now if at is None else at)
+        return await self.ledger.invitations.credits_left(LANE, CAP, self.now if at is None else at)
 
     async def counts_are_true(self) -> None:
         """Compare what launches say of themselves with the rows of the table."""
-        rows = await self.book.read(
+        rows = await self.ledger.db.read(
             lambda c: c.execute(
                 select(invitation.c.launch_id, invitation.c.state, func.count()).group_by(
                     invitation.c.launch_id, invitation.c.state
@@ -217,7 +217,7 @@ class Desk:
         counted: dict[str, Counter[str]] = {}
         for launch_id, state, n in rows:
             counted.setdefault(launch_id, Counter())[state] = n
-        for one in await self.book.read(lambda c: c.execute(select(launch)).all()):
+        for one in await self.ledger.db.read(lambda c: c.execute(select(launch)).all()):
             seen = load_launch(one)
             found = counted.pop(one.id, Counter())
             assert {name: getattr(seen, name) for name in COUNTED} == {
@@ -267,15 +267,12 @@ def postgres_url(one_postgres_url: str) -> str:
 
 
 @pytest.fixture
-async def desk(book: Book, clock: ManualClock) -> Desk:
+async def desk(ledger: Ledger, clock: ManualClock) -> Desk:
     connection = Connection(connector_max_interviews_per_launch=CAP)
     ctx = Context(
         settings=Settings(connections={"default": connection}),
         clock=clock,
-        ledger=book,
-        launches=book.launches,
-        invitations=book.invitations,
-        cohort_messages=book.cohort_messages,
+        ledger=ledger,
         koji={},
         amplitude={},
         amplitude_users={},
@@ -283,9 +280,9 @@ async def desk(book: Book, clock: ManualClock) -> Desk:
         amplitude_cohorts={},
         targets=Targets(allow_private=False),
     )
-    lease = await book.acquire(LANE, "me", clock.now(), 30_000)
+    lease = await ledger.leases.acquire(LANE, "me", clock.now(), 30_000)
     assert lease is not None
-    return Desk(book, ctx, clock, lease)
+    return Desk(ledger, ctx, clock, lease)
 
 
 # planning
@@ -324,7 +321,9 @@ async def test_planning_stores_only_people_to_invite_and_counts_the_others(desk:
 
 async def test_of_strangers_who_are_not_invited_nothing_is_kept(desk: Desk) -> None:
     await desk.plan(*persons(1), who("late@example.com", "late"), limit=1)
-    known = await desk.book.read(lambda c: c.execute(select(func.count()).select_from(alias)).scalar_one())
+    known = await desk.ledger.db.read(
+        lambda c: c.execute(select(func.count()).select_from(alias)).scalar_one()
+    )
     assert known == 2
     again = await desk.plan(who("late@example.com"))
     assert again.to_invite == 1
@@ -340,22 +339,21 @@ async def test_decisions_go_on_over_the_pieces_of_a_cohort(desk: Desk) -> None:
 async def test_the_rows_of_a_call_go_when_planning_has_ended(desk: Desk) -> None:
     rows = [Member(None, "nul@example.com", "a\0b"), *persons(1)], persons(2)
     one = await desk.create(source=rows)
-    first = await desk.book.launches.source(one.id, 0)
+    first = await desk.ledger.planning.source(one.id, 0)
     assert first == [Member(None, "nul@example.com", "a\ufffdb"), *persons(1)]
-    assert await desk.book.launches.source(one.id, 1) == persons(2)
-    assert await desk.book.launches.source(one.id, 2) is None
+    assert await desk.ledger.planning.source(one.id, 1) == persons(2)
+    assert await desk.ledger.planning.source(one.id, 2) is None
     await desk.decide_over(one, *rows)
     kept = select(func.count()).select_from(launch_source)
-    assert await desk.book.read(lambda c: c.execute(kept).scalar_one()) == 0
+    assert await desk.ledger.db.read(lambda c: c.execute(kept).scalar_one()) == 0
 
 
 async def test_an_interrupted_attempt_to_decide_is_forgotten(desk: Desk) -> None:
     one = await desk.create()
-    launches = desk.book.launches
-    assert await launches.begin_reading(None, one.id)
-    keyed = launches.keyed("default", persons(1, 2))
+    assert await desk.ledger.planning.begin_reading(None, one.id)
+    keyed = desk.ledger.aliases.keyed("default", persons(1, 2))
     choices = Selection(LaunchRules(CAP, None), NOW).take(keyed, [()] * len(keyed))
-    assert await launches.add_choices(None, one.id, choices, choices, NOW)
+    assert await desk.ledger.planning.add_choices(None, one.id, choices, choices, NOW)
     assert (await desk.find(one.id)).planned == 2
     await desk.decide_over(one, persons(2, 3, 4))
     assert [row.user_id for row in await desk.all_of(one.id)] == ["user-002", "user-003", "user-004"]
@@ -364,24 +362,27 @@ async def test_an_interrupted_attempt_to_decide_is_forgotten(desk: Desk) -> None
 
 async def test_planning_that_was_called_off_stores_nothing_more(desk: Desk) -> None:
     one = await desk.create()
-    launches = desk.book.launches
-    assert await launches.begin_reading(None, one.id)
+    launches = desk.ledger.launches
+    assert await desk.ledger.planning.begin_reading(None, one.id)
     await launches.cancel(one.id, NOW)
-    choices = Selection(LaunchRules(CAP, None), NOW).take(launches.keyed("default", persons(1)), [()])
-    assert not await launches.add_choices(None, one.id, choices, choices, NOW)
-    assert await launches.end_planning(None, one.id, NOW) is None
-    assert not await launches.begin_reading(None, one.id)
+    choices = Selection(LaunchRules(CAP, None), NOW).take(
+        desk.ledger.aliases.keyed("default", persons(1)), [()]
+    )
+    assert not await desk.ledger.planning.add_choices(None, one.id, choices, choices, NOW)
+    assert await desk.ledger.planning.end(None, one.id, NOW) is None
+    assert not await desk.ledger.planning.begin_reading(None, one.id)
     assert await desk.all_of(one.id) == []
     assert (await desk.find(one.id)).status is LaunchStatus.CANCELLED
 
 
 async def test_planning_that_cannot_succeed_ends_with_its_reason_and_nobody(desk: Desk) -> None:
     one = await desk.create(source=[persons(1)])
-    launches = desk.book.launches
-    await launches.begin_reading(None, one.id)
-    choices = Selection(LaunchRules(CAP, None), NOW).take(launches.keyed("default", persons(1, 1)), [(), ()])
-    await launches.add_choices(None, one.id, choices, choices, NOW)
-    await launches.end_unplanned(None, one.id, "cohort_not_found", "There is none.", NOW + 5)
+    await desk.ledger.planning.begin_reading(None, one.id)
+    choices = Selection(LaunchRules(CAP, None), NOW).take(
+        desk.ledger.aliases.keyed("default", persons(1, 1)), [(), ()]
+    )
+    await desk.ledger.planning.add_choices(None, one.id, choices, choices, NOW)
+    await desk.ledger.planning.end_unplanned(None, one.id, "cohort_not_found", "There is none.", NOW + 5)
     ended = await desk.find(one.id)
     assert (ended.status, ended.phase, ended.error, ended.words, ended.finished_at) == (
         LaunchStatus.CANCELLED,
@@ -397,9 +398,11 @@ async def test_planning_that_cannot_succeed_ends_with_its_reason_and_nobody(desk
 
 async def test_phases_move_only_while_a_launch_is_in_planning(desk: Desk) -> None:
     one, other = await desk.create(), await desk.create()
-    launches = desk.book.launches
-    await launches.set_phase(None, one.id, Phase.POLL, due=NOW + 9, request_id="r1", words="Wait.")
-    await launches.set_phase(None, one.id, Phase.POLL, due=NOW + 10, cohort_name="C")
+    launches = desk.ledger.launches
+    await desk.ledger.planning.set_phase(
+        None, one.id, Phase.POLL, due=NOW + 9, request_id="r1", words="Wait."
+    )
+    await desk.ledger.planning.set_phase(None, one.id, Phase.POLL, due=NOW + 10, cohort_name="C")
     moved = await desk.find(one.id)
     assert (moved.phase_due, moved.request_id, moved.cohort_name, moved.words) == (
         NOW + 10,
@@ -409,7 +412,7 @@ async def test_phases_move_only_while_a_launch_is_in_planning(desk: Desk) -> Non
     )
     assert [found.id for found in await launches.in_phases([Phase.POLL, Phase.READ])] == [other.id, one.id]
     await launches.cancel(one.id, NOW)
-    await launches.set_phase(None, one.id, Phase.READ, due=NOW)
+    await desk.ledger.planning.set_phase(None, one.id, Phase.READ, due=NOW)
     assert (await desk.find(one.id)).phase is None
 
 
@@ -417,29 +420,30 @@ async def test_a_plan_takes_nobody_and_is_used_once_within_ten_minutes(desk: Des
     plan = await desk.plan(*persons(1, 2))
     assert (plan.planned_at, plan.expires_at) == (NOW, NOW + 600_000)
     assert (await desk.launch(*persons(2))).waiting == 1, "a plan takes nobody"
-    launches = desk.book.launches
-    late = await launches.use_plan(plan.id, NOW + 600_000)
+    late = await desk.ledger.planning.use_plan(plan.id, NOW + 600_000)
     assert late is not None
     assert late.status is LaunchStatus.PLANNED
-    used = await launches.use_plan(plan.id, NOW + 599_999)
+    used = await desk.ledger.planning.use_plan(plan.id, NOW + 599_999)
     assert used is not None
     assert (used.status, used.phase, used.goes_on) == (LaunchStatus.PLANNING, Phase.ACTIVATE, True)
     await planning.activate(desk.ctx, used)
-    again = await launches.use_plan(plan.id, NOW + 599_999)
+    again = await desk.ledger.planning.use_plan(plan.id, NOW + 599_999)
     assert again is not None
     assert (again.status, again.waiting, again.skipped) == (LaunchStatus.RUNNING, 1, {"already_invited": 1})
 
 
-async def test_of_many_who_use_a_plan_at_once_nobody_is_let_wait_twice(desk: Desk, other_book: Book) -> None:
+async def test_of_many_who_use_a_plan_at_once_nobody_is_let_wait_twice(
+    desk: Desk, other_ledger: Ledger
+) -> None:
     plan = await desk.plan(*persons(*range(20)))
-    await desk.book.launches.use_plan(plan.id, NOW)
+    await desk.ledger.planning.use_plan(plan.id, NOW)
     rules = planning.rules_of(desk.ctx, plan)
 
-    async def activate(book: Book) -> None:
-        while await book.launches.activate(plan.id, rules, NOW, 3):
+    async def activate(ledger: Ledger) -> None:
+        while await ledger.planning.activate(plan.id, rules, NOW, 3):
             pass
 
-    await asyncio.gather(*(activate(book) for book in (desk.book, other_book) * 3))
+    await asyncio.gather(*(activate(ledger) for ledger in (desk.ledger, other_ledger) * 3))
     one = await desk.find(plan.id)
     assert (one.status, one.waiting, one.planned) == (LaunchStatus.RUNNING, 20, 0)
     await desk.counts_are_true()
@@ -457,9 +461,8 @@ async def test_who_was_taken_meanwhile_moves_to_the_skipped(desk: Desk) -> None:
 
 async def test_the_cap_counts_once_more_when_a_plan_is_used(desk: Desk) -> None:
     plan = await desk.plan(*persons(1, 2, 3, 4, 5))
-    launches = desk.book.launches
-    await launches.use_plan(plan.id, NOW)
-    while await launches.activate(plan.id, LaunchRules(3, None), NOW, 2):
+    await desk.ledger.planning.use_plan(plan.id, NOW)
+    while await desk.ledger.planning.activate(plan.id, LaunchRules(3, None), NOW, 2):
         pass
     used = await desk.find(plan.id)
     assert (used.waiting, used.skipped) == (3, {"over_limit": 2})
@@ -489,14 +492,14 @@ async def test_plans_that_nobody_used_are_deleted(desk: Desk) -> None:
     await desk.use(used)
     desk.clock.advance(60)
     young = await desk.plan(*persons(4))
-    launches = desk.book.launches
-    assert await launches.delete_unused_plans(NOW) == 0
-    assert await launches.delete_unused_plans(NOW + 1) == 1
+    launches = desk.ledger.launches
+    assert await desk.ledger.planning.delete_unused(NOW) == 0
+    assert await desk.ledger.planning.delete_unused(NOW + 1) == 1
     assert await launches.find(unused.id) is None
     assert await desk.all_of(unused.id) == []
     assert (await desk.find(young.id)).planned == 1
     assert (await desk.find(used.id)).waiting == 1
-    assert await launches.use_plan(unused.id, NOW) is None
+    assert await desk.ledger.planning.use_plan(unused.id, NOW) is None
     assert (await desk.launch(*persons(1))).waiting == 1
     await desk.counts_are_true()
 
@@ -520,19 +523,19 @@ async def test_after_a_rotation_of_the_key_people_are_recognised_and_tokens_open
 ) -> None:
     launched = await desk.launch(who("ada@example.com"))
     await desk.start_all()
-    hashed = desk.book.hash_user("ada@example.com")
+    hashed = desk.ledger.keyed_hash("ada@example.com")
     both = Sealer([b"n" * 32, b"k" * 32])
-    assert await reseal(desk.book, both) == Tally(values=3, old=3)
-    assert await reseal(desk.book, both) == Tally(values=3)
+    assert await reseal(desk.ledger, both) == Tally(values=3, old=3)
+    assert await reseal(desk.ledger, both) == Tally(values=3)
     new = Sealer([b"n" * 32])
-    again = await open_book(database_url, new.seal, new.open)
+    again = await open_ledger(database_url, new)
     (one,) = await desk.all_of(launched.id)
-    assert again.invitations.opened(one.session_token or "") == "st_secret"
-    assert again.hash_user("ada@example.com") == hashed
-    other = replace(desk, book=again, ctx=replace(desk.ctx, ledger=again, launches=again.launches))
+    assert again.invitations.session_token(one.session_token or "") == "st_secret"
+    assert again.keyed_hash("ada@example.com") == hashed
+    other = replace(desk, ledger=again, ctx=replace(desk.ctx, ledger=again))
     assert (await other.launch(who("Ada@Example.com"))).skipped == {"already_invited": 1}
     with pytest.raises(NotConfigured):
-        desk.book.invitations.opened(one.session_token or "")
+        desk.ledger.invitations.session_token(one.session_token or "")
     await again.close()
 
 
@@ -551,10 +554,11 @@ async def test_aliases_are_learnt_from_rows_over_the_limit_of_somebody_who_is_kn
 
 async def test_connections_do_not_know_each_others_people(desk: Desk) -> None:
     await desk.launch(*persons(1))
-    launches = desk.book.launches
-    [(_, mine)], [(_, theirs)] = (launches.keyed(name, persons(1)) for name in ("default", "other"))
+    [(_, mine)], [(_, theirs)] = (
+        desk.ledger.aliases.keyed(name, persons(1)) for name in ("default", "other")
+    )
     assert len({*mine, *theirs}) == 4
-    assert await launches.history([(persons(1)[0], theirs)]) == [()]
+    assert await desk.ledger.aliases.history([(persons(1)[0], theirs)]) == [()]
 
 
 async def test_history_tells_of_each_member_in_order_what_its_aliases_tell(desk: Desk) -> None:
@@ -571,7 +575,7 @@ async def test_history_tells_of_each_member_in_order_what_its_aliases_tell(desk:
         three,
         Member("also@example.com", one.email, None),  # three aliases
     ]
-    known = await desk.book.launches.history(desk.book.launches.keyed("default", members))
+    known = await desk.ledger.aliases.history(desk.ledger.aliases.keyed("default", members))
     times = [[None if standing is None else standing.taken_at for standing in told] for told in known]
     assert times == [[], [QUEUED], [QUEUED], [QUEUED] * 2, [QUEUED, None], [], [None], [None, QUEUED, None]]
     first, second = known[1][0], known[4][0]
@@ -583,7 +587,6 @@ async def test_history_tells_of_each_member_in_order_what_its_aliases_tell(desk:
 
 
 async def test_two_planned_rows_that_turn_out_to_be_one_person_are_started_once(desk: Desk) -> None:
-    launches = desk.book.launches
     for apart in (1, 2, 9):
         both = f"ada-{apart}@example.com", f"u-ada-{apart}"
         between = persons(*range(100 * apart, 100 * apart + apart))
@@ -591,8 +594,8 @@ async def test_two_planned_rows_that_turn_out_to_be_one_person_are_started_once(
         assert plan.planned == apart + 2
         # another launch teaches, while neither is taken yet, that the two are one
         taught = await desk.plan(who(*both))
-        await launches.use_plan(plan.id, NOW)
-        while await launches.activate(plan.id, LaunchRules(CAP, None), NOW, 2):
+        await desk.ledger.planning.use_plan(plan.id, NOW)
+        while await desk.ledger.planning.activate(plan.id, LaunchRules(CAP, None), NOW, 2):
             pass
         used = await desk.find(plan.id)
         assert (used.waiting, sum(used.skipped.values())) == (apart + 1, 1)
@@ -619,11 +622,11 @@ async def test_a_row_joins_two_persons_whatever_they_were_invited_by(desk: Desk)
     assert joined.skipped == {"already_invited": 1}
     [newest] = await desk.all_of(later.id)
     for alias_ in (who(user="u-1"), who("ada@example.com"), who("lovelace@example.com"), who(user="u-2")):
-        [(_, keys)] = desk.book.launches.keyed("default", [alias_])
-        found = await desk.book.invitations.of_person(keys)
+        [(_, keys)] = desk.ledger.aliases.keyed("default", [alias_])
+        found = await desk.ledger.attribution.of_person(keys)
         assert found is not None
         assert found.id == newest.id, alias_
-    known = await desk.book.read(lambda c: c.execute(select(alias.c.person).distinct()).all())
+    known = await desk.ledger.db.read(lambda c: c.execute(select(alias.c.person).distinct()).all())
     assert len(known) == 1
 
 
@@ -642,11 +645,11 @@ async def test_a_chain_of_rows_makes_one_person(desk: Desk) -> None:
 
 async def test_of_person_tells_nobody_who_may_be_invited(desk: Desk) -> None:
     one = await desk.launch(*persons(1))
-    [(_, keys)] = desk.book.launches.keyed("default", persons(1))
-    assert await desk.book.invitations.of_person(keys) is not None
-    await desk.book.launches.cancel(one.id, NOW)
-    assert await desk.book.invitations.of_person(keys) is None
-    assert await desk.book.invitations.of_person([]) is None
+    [(_, keys)] = desk.ledger.aliases.keyed("default", persons(1))
+    assert await desk.ledger.attribution.of_person(keys) is not None
+    await desk.ledger.launches.cancel(one.id, NOW)
+    assert await desk.ledger.attribution.of_person(keys) is None
+    assert await desk.ledger.attribution.of_person([]) is None
 
 
 # starts
@@ -663,9 +666,9 @@ async def test_the_oldest_running_launch_is_next_in_the_cohorts_order(desk: Desk
         seen.append((one.launch_id, one.user_id))
         await desk.settle(one, "started")
     assert seen == [(old.id, "user-001"), (old.id, "user-002"), (new.id, "user-003")]
-    assert await desk.book.invitations.next_waiting(NAMES, single=False) is None
+    assert await desk.ledger.invitations.next_waiting(NAMES, single=False) is None
     assert (await desk.waiting(single=True)).launch_id == alone.id
-    assert await desk.book.invitations.next_waiting(["other"], single=True) is None
+    assert await desk.ledger.invitations.next_waiting(["other"], single=True) is None
 
 
 async def test_a_start_is_committed_with_its_credits_before_it_happens(desk: Desk) -> None:
@@ -691,10 +694,10 @@ async def test_a_start_is_committed_with_its_credits_before_it_happens(desk: Des
 async def test_nobody_is_sent_to_of_a_launch_that_stands_still(desk: Desk) -> None:
     paused = await desk.launch(*persons(1))
     one = await desk.waiting()
-    assert await desk.book.invitations.pause(NAMES, "koji_key", NOW) == 1
+    assert await desk.ledger.launch_pauses.pause(NAMES, "koji_key", NOW) == 1
     assert await desk.begin(one) == "gone"
-    assert await desk.book.invitations.next_waiting(NAMES, single=False) is None
-    await desk.book.launches.cancel(paused.id, NOW)
+    assert await desk.ledger.invitations.next_waiting(NAMES, single=False) is None
+    await desk.ledger.launches.cancel(paused.id, NOW)
     assert await desk.begin(one) == "gone"
     assert await desk.left() == CAP
     await desk.counts_are_true()
@@ -704,7 +707,7 @@ async def test_what_a_person_was_handed(desk: Desk) -> None:
     launched = await desk.launch(*persons(1))
     one = await desk.send()
     desk.clock.advance(2)
-    await desk.book.invitations.started(
+    await desk.ledger.invitations.started(
         desk.lease, one.id, handed(one, desk.now, complete_due=desk.now + DAY), desk.now
     )
     got = await desk.get(one.id)
@@ -716,8 +719,8 @@ async def test_what_a_person_was_handed(desk: Desk) -> None:
     )
     assert (got.due, got.complete_due) == (desk.now + HOUR, desk.now + DAY)
     assert got.link == f"https://koji.example/{one.id}"
-    assert await desk.book.invitations.of_interview("default", got.interview_id or "") == got
-    assert await desk.book.invitations.of_interview("other", got.interview_id or "") is None
+    assert await desk.ledger.attribution.of_interview("default", got.interview_id or "") == got
+    assert await desk.ledger.attribution.of_interview("other", got.interview_id or "") is None
     seen = await desk.find(launched.id)
     assert (seen.status, seen.invited, seen.finished_at) == (LaunchStatus.FINISHED, 1, desk.now)
     assert await desk.left() == CAP - 3
@@ -731,14 +734,14 @@ async def test_a_session_token_is_sealed_in_the_table(desk: Desk) -> None:
     one = await desk.send()
     await desk.settle(one, "started")
     other = await desk.send()
-    await desk.book.invitations.started(
+    await desk.ledger.invitations.started(
         desk.lease, other.id, handed(other, NOW, session_token=None, interview_id=None), NOW
     )
-    rows = await desk.book.read(lambda c: c.execute(select(invitation)).all())
+    rows = await desk.ledger.db.read(lambda c: c.execute(select(invitation)).all())
     assert not any("st_secret" in str(value) for row in rows for value in row)
     sealed = (await desk.get(one.id)).session_token
     assert sealed is not None
-    assert desk.book.invitations.opened(sealed) == "st_secret"
+    assert desk.ledger.invitations.session_token(sealed) == "st_secret"
     assert (await desk.get(other.id)).session_token is None
 
 
@@ -797,9 +800,9 @@ async def test_whom_koji_refused_may_be_invited_again(desk: Desk) -> None:
 async def test_what_a_dead_owner_left_is_in_doubt(desk: Desk) -> None:
     launched = await desk.launch(*persons(1, 2))
     one = await desk.send()
-    heir = await desk.book.acquire(LANE, "heir", NOW + 30_001, 30_000)
+    heir = await desk.ledger.leases.acquire(LANE, "heir", NOW + 30_001, 30_000)
     assert heir is not None
-    invitations = desk.book.invitations
+    invitations = desk.ledger.invitations
     assert await invitations.recover(heir, ["other"], NOW + 30_001) == 0
     assert await invitations.recover(heir, NAMES, NOW + 30_001) == 1
     assert await invitations.recover(heir, NAMES, NOW + 30_001) == 0
@@ -819,10 +822,12 @@ async def test_whoever_lost_the_lease_changes_nothing(desk: Desk) -> None:
     launched = await desk.launch(*persons(1, 2))
     plan = await desk.create()
     one, other = await desk.send(), await desk.waiting()
-    heir = await desk.book.acquire(LANE, "heir", NOW + 30_001, 30_000)
+    heir = await desk.ledger.leases.acquire(LANE, "heir", NOW + 30_001, 30_000)
     assert heir is not None
-    launches, invitations, lost = desk.book.launches, desk.book.invitations, desk.lease
-    choices = Selection(LaunchRules(CAP, None), NOW).take(launches.keyed("default", persons(9)), [()])
+    invitations, lost = desk.ledger.invitations, desk.lease
+    choices = Selection(LaunchRules(CAP, None), NOW).take(
+        desk.ledger.aliases.keyed("default", persons(9)), [()]
+    )
     before = await desk.find(launched.id), await desk.find(plan.id), await desk.all_of(launched.id)
     tries: list[Callable[[], Awaitable[object]]] = [
         lambda: desk.begin(other),
@@ -833,11 +838,11 @@ async def test_whoever_lost_the_lease_changes_nothing(desk: Desk) -> None:
         lambda: invitations.recover(lost, NAMES, NOW),
         lambda: invitations.polled(lost, one.id, None, NOW),
         lambda: invitations.completing(lost, one.id, NOW),
-        lambda: launches.begin_reading(lost, plan.id),
-        lambda: launches.add_choices(lost, plan.id, choices, choices, NOW),
-        lambda: launches.set_phase(lost, plan.id, Phase.POLL, due=NOW),
-        lambda: launches.end_planning(lost, plan.id, NOW),
-        lambda: launches.end_unplanned(lost, plan.id, "cohort_empty", "Nobody.", NOW),
+        lambda: desk.ledger.planning.begin_reading(lost, plan.id),
+        lambda: desk.ledger.planning.add_choices(lost, plan.id, choices, choices, NOW),
+        lambda: desk.ledger.planning.set_phase(lost, plan.id, Phase.POLL, due=NOW),
+        lambda: desk.ledger.planning.end(lost, plan.id, NOW),
+        lambda: desk.ledger.planning.end_unplanned(lost, plan.id, "cohort_empty", "Nobody.", NOW),
     ]
     for attempt in tries:
         with pytest.raises(Conflict):
@@ -857,7 +862,7 @@ async def test_calling_off_frees_who_is_not_sent_to(desk: Desk) -> None:
     done = await desk.send()
     await desk.settle(done, "started")
     sending = await desk.send()
-    called_off = await desk.book.launches.cancel(launched.id, NOW + 5)
+    called_off = await desk.ledger.launches.cancel(launched.id, NOW + 5)
     assert called_off is not None
     assert (called_off.status, called_off.cancelled, called_off.sending, called_off.waiting) == (
         LaunchStatus.CANCELLED,
@@ -869,17 +874,17 @@ async def test_calling_off_frees_who_is_not_sent_to(desk: Desk) -> None:
     assert await desk.states(launched.id) == ["started", "sending", "cancelled", "cancelled"]
     await desk.settle(sending, "started")
     assert (await desk.find(launched.id)).invited == 2
-    assert await desk.book.launches.cancel(launched.id, NOW + 9) == await desk.find(launched.id)
+    assert await desk.ledger.launches.cancel(launched.id, NOW + 9) == await desk.find(launched.id)
     assert (await desk.find(launched.id)).finished_at == NOW + 5
     assert (await desk.launch(*persons(1, 2, 3, 4))).waiting == 2
-    assert await desk.book.launches.cancel("lau_unknown", NOW) is None
+    assert await desk.ledger.launches.cancel("lau_unknown", NOW) is None
     await desk.counts_are_true()
 
 
 async def test_a_start_that_did_not_happen_is_called_off_with_its_launch(desk: Desk) -> None:
     launched = await desk.launch(*persons(1))
     one = await desk.send()
-    await desk.book.launches.cancel(launched.id, NOW)
+    await desk.ledger.launches.cancel(launched.id, NOW)
     await desk.settle(one, "not_started")
     seen = await desk.find(launched.id)
     assert (seen.waiting, seen.cancelled) == (0, 1), (
@@ -892,29 +897,29 @@ async def test_a_start_that_did_not_happen_is_called_off_with_its_launch(desk: D
 
 async def test_a_plan_that_was_called_off_cannot_be_used(desk: Desk) -> None:
     plan = await desk.plan(*persons(1, 2))
-    await desk.book.launches.cancel(plan.id, NOW)
-    used = await desk.book.launches.use_plan(plan.id, NOW)
+    await desk.ledger.launches.cancel(plan.id, NOW)
+    used = await desk.ledger.planning.use_plan(plan.id, NOW)
     assert used is not None
     assert (used.status, used.cancelled) == (LaunchStatus.CANCELLED, 2)
-    assert not await desk.book.launches.activate(plan.id, LaunchRules(CAP, None), NOW, 10)
+    assert not await desk.ledger.planning.activate(plan.id, LaunchRules(CAP, None), NOW, 10)
     await desk.counts_are_true()
 
 
 async def running(desk: Desk) -> int:
     """Count the running launches."""
     where = ListFilter(status="running")
-    found = [await desk.book.launches.listed(name, where, limit=100, after=None) for name in NAMES]
+    found = [await desk.ledger.launches.listed(name, where, limit=100, after=None) for name in NAMES]
     return sum(map(len, found))
 
 
 async def test_calling_off_in_the_middle_of_the_second_look(desk: Desk) -> None:
     plan = await desk.plan(*persons(1, 2, 3))
-    launches = desk.book.launches
-    await launches.use_plan(plan.id, NOW)
-    assert await launches.activate(plan.id, LaunchRules(CAP, None), NOW, 2)
-    assert await desk.book.invitations.next_waiting(NAMES, single=False) is None, "nobody before all are"
+    launches = desk.ledger.launches
+    await desk.ledger.planning.use_plan(plan.id, NOW)
+    assert await desk.ledger.planning.activate(plan.id, LaunchRules(CAP, None), NOW, 2)
+    assert await desk.ledger.invitations.next_waiting(NAMES, single=False) is None, "nobody before all are"
     await launches.cancel(plan.id, NOW)
-    assert not await launches.activate(plan.id, LaunchRules(CAP, None), NOW, 2)
+    assert not await desk.ledger.planning.activate(plan.id, LaunchRules(CAP, None), NOW, 2)
     assert (await desk.find(plan.id)).cancelled == 3
     assert (await desk.launch(*persons(1, 2, 3))).waiting == 3
     await desk.counts_are_true()
@@ -923,24 +928,23 @@ async def test_calling_off_in_the_middle_of_the_second_look(desk: Desk) -> None:
 async def test_a_pause_holds_the_running_and_ends_one_by_one(desk: Desk) -> None:
     first, second = await desk.launch(*persons(1)), await desk.launch(*persons(2))
     plan = await desk.plan(*persons(3))
-    invitations = desk.book.invitations
-    assert await invitations.pause(["other"], "koji_key", NOW) == 0
-    assert await invitations.pause(NAMES, "koji_credits", NOW) == 2
-    assert await invitations.pause(NAMES, "koji_key", NOW) == 0
+    assert await desk.ledger.launch_pauses.pause(["other"], "koji_key", NOW) == 0
+    assert await desk.ledger.launch_pauses.pause(NAMES, "koji_credits", NOW) == 2
+    assert await desk.ledger.launch_pauses.pause(NAMES, "koji_key", NOW) == 0
     assert (await desk.find(plan.id)).status is LaunchStatus.PLANNED
     assert await running(desk) == 0
-    resumed = await desk.book.launches.resume(first.id, None, NOW)
+    resumed = await desk.ledger.launches.resume(first.id, None, NOW)
     assert resumed is not None
     assert (resumed.status, resumed.pause_reason) == (LaunchStatus.RUNNING, None)
     assert (await desk.find(second.id)).pause_reason == "koji_credits"
     assert await running(desk) == 1
-    assert await desk.book.launches.resume("lau_unknown", None, NOW) is None
+    assert await desk.ledger.launches.resume("lau_unknown", None, NOW) is None
 
 
 async def test_a_pause_ends_when_the_last_one_is_settled(desk: Desk) -> None:
     launched = await desk.launch(*persons(1))
     one = await desk.send()
-    await desk.book.invitations.pause(NAMES, "koji_key", NOW)
+    await desk.ledger.launch_pauses.pause(NAMES, "koji_key", NOW)
     await desk.settle(one, "started")
     seen = await desk.find(launched.id)
     assert (seen.status, seen.pause_reason) == (LaunchStatus.FINISHED, None)
@@ -956,10 +960,10 @@ async def doubtful(desk: Desk, *numbers: int) -> tuple[Launch, Invitation]:
 async def test_trying_a_doubtful_start_again(desk: Desk) -> None:
     launched, one = await doubtful(desk, 1)
     assert (await desk.find(launched.id)).status is LaunchStatus.FINISHED
-    unchanged = await desk.book.launches.resume(launched.id, None, NOW)
+    unchanged = await desk.ledger.launches.resume(launched.id, None, NOW)
     assert unchanged is not None
     assert (unchanged.status, unchanged.in_doubt) == (LaunchStatus.FINISHED, 1)
-    again = await desk.book.launches.resume(launched.id, "retry", NOW + DAY)
+    again = await desk.ledger.launches.resume(launched.id, "retry", NOW + DAY)
     assert again is not None
     assert (again.status, again.in_doubt, again.waiting, again.finished_at) == (
         LaunchStatus.RUNNING,
@@ -976,8 +980,8 @@ async def test_trying_a_doubtful_start_again(desk: Desk) -> None:
 
 async def test_giving_up_a_doubtful_start(desk: Desk) -> None:
     launched, one = await doubtful(desk, 1, 2)
-    await desk.book.invitations.pause(NAMES, "koji_key", NOW)
-    given_up = await desk.book.launches.resume(launched.id, "give_up", NOW)
+    await desk.ledger.launch_pauses.pause(NAMES, "koji_key", NOW)
+    given_up = await desk.ledger.launches.resume(launched.id, "give_up", NOW)
     assert given_up is not None
     assert (given_up.status, given_up.failed, given_up.in_doubt) == (LaunchStatus.RUNNING, 1, 0)
     lost = await desk.get(one.id)
@@ -991,11 +995,11 @@ async def test_giving_up_a_doubtful_start(desk: Desk) -> None:
 
 async def test_doubtful_starts_of_a_launch_that_was_called_off_are_not_tried_again(desk: Desk) -> None:
     launched, _ = await doubtful(desk, 1, 2)
-    await desk.book.launches.cancel(launched.id, NOW)
-    seen = await desk.book.launches.resume(launched.id, "retry", NOW)
+    await desk.ledger.launches.cancel(launched.id, NOW)
+    seen = await desk.ledger.launches.resume(launched.id, "retry", NOW)
     assert seen is not None
     assert (seen.status, seen.in_doubt, seen.cancelled) == (LaunchStatus.CANCELLED, 1, 1)
-    seen = await desk.book.launches.resume(launched.id, "give_up", NOW)
+    seen = await desk.ledger.launches.resume(launched.id, "give_up", NOW)
     assert seen is not None
     assert (seen.status, seen.failed) == (LaunchStatus.CANCELLED, 1)
     await desk.counts_are_true()
@@ -1013,7 +1017,7 @@ async def test_an_interview_that_comes_back_belongs_to_its_invitation(desk: Desk
             assert await desk.begin(one) == "sending"
         if before == "expired":
             await desk.settle(one, "started")
-            await desk.book.invitations.polled(desk.lease, one.id, None, desk.now)
+            await desk.ledger.invitations.polled(desk.lease, one.id, None, desk.now)
         elif before not in {"waiting", "sending"}:
             await desk.settle(one, before)
         await desk.came_back(one, f"int-back-{number}", over=over)
@@ -1044,7 +1048,7 @@ async def test_an_answer_to_the_start_that_comes_after_the_interview_changes_lit
     )
     assert (back.link, back.sending_since) == (f"https://koji.example/{one.id}", None)
     assert (await desk.find(launched.id)).completed == 1
-    assert await desk.book.invitations.recover(desk.lease, NAMES, NOW) == 0
+    assert await desk.ledger.invitations.recover(desk.lease, NAMES, NOW) == 0
     await desk.counts_are_true()
 
 
@@ -1055,18 +1059,18 @@ async def test_a_start_whose_interview_came_back_first_is_settled_by_any_answer(
         await desk.came_back(one, f"int-back-{number}")
         await desk.settle(one, outcome)
         assert (await desk.get(one.id)).state is InvitationState.COMPLETED
-        assert await desk.book.invitations.recover(desk.lease, NAMES, NOW) == 0, outcome
+        assert await desk.ledger.invitations.recover(desk.lease, NAMES, NOW) == 0, outcome
     await desk.counts_are_true()
 
 
 async def test_a_started_interview_that_another_replaced_is_neither_read_nor_ended(desk: Desk) -> None:
     await desk.launch(*persons(1))
     one = await desk.send()
-    await desk.book.invitations.started(desk.lease, one.id, handed(one, NOW, complete_due=NOW + HOUR), NOW)
+    await desk.ledger.invitations.started(desk.lease, one.id, handed(one, NOW, complete_due=NOW + HOUR), NOW)
     await desk.came_back(one, "another", over=False)
     back = await desk.get(one.id)
     assert (back.state, back.interview_id, back.session_token) == (InvitationState.STARTED, "another", None)
-    assert await desk.book.invitations.next_due(NAMES) is None
+    assert await desk.ledger.invitations.next_due(NAMES) is None
     await desk.came_back(one, "another", over=True)
     await desk.came_back(one, "another", over=False)
     assert (await desk.get(one.id)).state is InvitationState.COMPLETED
@@ -1079,10 +1083,10 @@ async def test_an_interview_of_another_connection_or_of_a_strangers_id_binds_not
     await desk.settle(one, "started")
     facts = Interview("int-x", external_id=one.id, invitee="somebody", over=True)
     sync = a_sync("int-x", facts=facts, stage=None, connection="other")
-    await desk.book.revise([("other", "int-x")], lambda _: [sync])
+    await desk.ledger.syncs.revise([("other", "int-x")], lambda _: [sync])
     assert (await desk.get(one.id)).state is InvitationState.STARTED
-    assert await desk.book.invitations.invited("other", [one.id]) == {}
-    ours = await desk.book.invitations.invited("default", [one.id, "inv_x", "somebody"])
+    assert await desk.ledger.attribution.invited("other", [one.id]) == {}
+    ours = await desk.ledger.attribution.invited("default", [one.id, "inv_x", "somebody"])
     assert {name: whom.invitee for name, whom in ours.items()} == {one.id: "user-001"}
 
 
@@ -1107,10 +1111,10 @@ async def test_silent_interviews_are_due_until_they_expire_and_a_late_answer_rev
     await desk.settle(first, "started")
     desk.clock.advance(1)
     second = await desk.send()
-    await desk.book.invitations.started(
+    await desk.ledger.invitations.started(
         desk.lease, second.id, handed(second, desk.now, complete_due=desk.now), desk.now
     )
-    invitations = desk.book.invitations
+    invitations = desk.ledger.invitations
     assert await invitations.next_due(NAMES) == desk.now
     assert await invitations.due(NAMES, desk.now, complete=False) is None
     ending = await invitations.due(NAMES, desk.now, complete=True)
@@ -1144,23 +1148,23 @@ async def test_pruning_removes_names_and_keeps_nobody_invitable_twice(desk: Desk
     await desk.came_back(done, "int-back")
     later = NOW + 91 * DAY
     desk.clock.advance(91 * DAY / 1000)
-    await desk.book.prune(NOW + 1, later)
+    await desk.ledger.retention.prune(NOW + 1, later)
     left = await desk.all_of(launched.id)
     assert [(str(one.state), one.user_id, one.email, one.link, one.session_token) for one in left[:4]] == [
         (state, None, None, None, None) for state in ("started", "in_doubt", "failed", "completed")
     ]
     assert (left[4].state, left[4].email) == (InvitationState.WAITING, "person-005@example.com")
     assert (await desk.find(launched.id)).examples == ()
-    assert await desk.book.invitations.invited("default", [left[0].id]) == {}
+    assert await desk.ledger.attribution.invited("default", [left[0].id]) == {}
     again = await desk.launch(*persons(1, 2, 3, 4, 5))
     assert (again.waiting, again.skipped) == (1, {"already_invited": 4})
     assert [one.user_id for one in await desk.all_of(again.id)] == ["user-003"]
-    assert await desk.book.prune(NOW + 1, later) == 0
+    assert await desk.ledger.retention.prune(NOW + 1, later) == 0
     await desk.counts_are_true()
 
 
 async def test_downloads_are_counted_for_a_month(desk: Desk) -> None:
-    launches = desk.book.launches
+    launches = desk.ledger.launches
     for at in (NOW - 33 * DAY, NOW - DAY, NOW):
         await launches.note_download("amplitude:1", at)
     await launches.note_download("amplitude:2", NOW)
@@ -1170,11 +1174,11 @@ async def test_downloads_are_counted_for_a_month(desk: Desk) -> None:
 
 async def test_a_doubtful_start_of_whom_nothing_is_known_any_more_is_not_tried_again(desk: Desk) -> None:
     launched, one = await doubtful(desk, 1)
-    await desk.book.prune(NOW + 1, NOW + 91 * DAY)
-    seen = await desk.book.launches.resume(launched.id, "retry", NOW + 91 * DAY)
+    await desk.ledger.retention.prune(NOW + 1, NOW + 91 * DAY)
+    seen = await desk.ledger.launches.resume(launched.id, "retry", NOW + 91 * DAY)
     assert seen is not None
     assert (seen.in_doubt, seen.waiting) == (1, 0), "a link for nobody would be paid"
-    seen = await desk.book.launches.resume(launched.id, "give_up", NOW + 91 * DAY)
+    seen = await desk.ledger.launches.resume(launched.id, "give_up", NOW + 91 * DAY)
     assert seen is not None
     assert (seen.failed, (await desk.get(one.id)).reason) == (1, "outcome_unknown")
 
@@ -1183,15 +1187,15 @@ async def test_a_doubtful_start_of_whom_nothing_is_known_any_more_is_not_tried_a
 
 
 async def test_the_counts_are_true_when_two_processes_change_launches_at_once(
-    desk: Desk, other_book: Book
+    desk: Desk, other_ledger: Ledger
 ) -> None:
     chance = random.Random(4)
-    other = replace(desk, book=other_book)
+    other = replace(desk, ledger=other_ledger)
     launched = [await desk.launch(*persons(*range(at, at + 15))) for at in range(0, 60, 15)]
     over = asyncio.Event()
 
     async def start() -> None:
-        while (one := await desk.book.invitations.next_waiting(NAMES, single=False)) or not over.is_set():
+        while (one := await desk.ledger.invitations.next_waiting(NAMES, single=False)) or not over.is_set():
             if one is not None and await desk.begin(one) == "sending":
                 outcome = chance.choice(
                     ["started", "started", "started", "not_started", "in_doubt", "failed"]
@@ -1204,13 +1208,13 @@ async def test_the_counts_are_true_when_two_processes_change_launches_at_once(
             one = chance.choice(launched)
             match number % 4:
                 case 0:
-                    await other_book.invitations.pause(NAMES, "koji_key", NOW)
+                    await other_ledger.launch_pauses.pause(NAMES, "koji_key", NOW)
                 case 1 | 2:
-                    await other_book.launches.resume(one.id, chance.choice([None, "retry", "give_up"]), NOW)
+                    await other_ledger.launches.resume(one.id, chance.choice([None, "retry", "give_up"]), NOW)
                 case _ if number > 30:
-                    await other_book.launches.cancel(one.id, NOW)
+                    await other_ledger.launches.cancel(one.id, NOW)
         for one in launched:
-            await other_book.launches.resume(one.id, None, NOW)
+            await other_ledger.launches.resume(one.id, None, NOW)
 
     async def come_back() -> None:
         for number in range(40):
@@ -1231,7 +1235,7 @@ async def test_the_counts_are_true_when_two_processes_change_launches_at_once(
 
 
 class Walk:
-    """Everything that can happen to launches, in any order; after each step the book must be in order."""
+    """Everything that can happen to launches, in any order; after each step the ledger must be in order."""
 
     def __init__(self, desk: Desk, seed: int) -> None:
         self.desk = desk
@@ -1270,7 +1274,7 @@ class Walk:
     async def is_in_order(self) -> None:
         desk = self.desk
         await desk.counts_are_true()
-        rows = await desk.book.read(lambda c: c.execute(select(invitation)).all())
+        rows = await desk.ledger.db.read(lambda c: c.execute(select(invitation)).all())
         taken = Counter(row.person for row in rows if row.taken_at is not None)
         assert set(taken.values()) <= {1}, "somebody is invited twice"
         for row in rows:
@@ -1278,7 +1282,7 @@ class Walk:
             assert (row.state in {"planned", "cancelled"}) <= (row.taken_at is None)
             assert (row.state not in {"planned", "cancelled", "failed"}) <= (row.taken_at is not None)
             assert (row.due is not None) <= (row.state == "started")
-        spent = await desk.book.read(lambda c: c.execute(select(credit.c.n)).scalars().all())
+        spent = await desk.ledger.db.read(lambda c: c.execute(select(credit.c.n)).scalars().all())
         assert sum(spent) == self.spent
         assert min(spent, default=0) >= 0
 
@@ -1288,11 +1292,11 @@ class Walk:
         return self.chance.choice(fitting) if fitting else None
 
     async def known(self) -> list[str]:
-        ids = await self.desk.book.read(lambda c: c.execute(select(launch.c.id)).scalars().all())
+        ids = await self.desk.ledger.db.read(lambda c: c.execute(select(launch.c.id)).scalars().all())
         return sorted(ids)
 
     async def any_invitation(self, *states: str) -> Invitation | None:
-        ids = await self.desk.book.read(
+        ids = await self.desk.ledger.db.read(
             lambda c: c.execute(select(invitation.c.id).where(invitation.c.state.in_(states))).scalars().all()
         )
         return await self.desk.get(self.chance.choice(sorted(ids))) if ids else None
@@ -1311,15 +1315,17 @@ class Walk:
 
     async def use(self) -> None:
         if one := await self.any_launch(LaunchStatus.PLANNED):
-            await self.desk.book.launches.use_plan(one.id, self.desk.now)
+            await self.desk.ledger.planning.use_plan(one.id, self.desk.now)
 
     async def activate(self) -> None:
         if one := await self.any_launch(LaunchStatus.PLANNING):
             rules = planning.rules_of(self.desk.ctx, one)
-            await self.desk.book.launches.activate(one.id, rules, self.desk.now, self.chance.choice([2, 50]))
+            await self.desk.ledger.planning.activate(
+                one.id, rules, self.desk.now, self.chance.choice([2, 50])
+            )
 
     async def begin(self) -> None:
-        if one := await self.desk.book.invitations.next_waiting(NAMES, single=False):
+        if one := await self.desk.ledger.invitations.next_waiting(NAMES, single=False):
             assert await self.desk.begin(one, cap=10 * CAP) == "sending"
             self.spent += 3
 
@@ -1347,39 +1353,39 @@ class Walk:
         if one := await self.any_invitation("started", "completed", "waiting"):
             due = self.chance.choice([None, self.desk.now + HOUR])
             if one.due is not None or due is None:
-                await self.desk.book.invitations.polled(self.desk.lease, one.id, due, self.desk.now)
-            await self.desk.book.invitations.completing(self.desk.lease, one.id, None)
+                await self.desk.ledger.invitations.polled(self.desk.lease, one.id, due, self.desk.now)
+            await self.desk.ledger.invitations.completing(self.desk.lease, one.id, None)
 
     async def cancel(self) -> None:
         if one := await self.any_launch():
-            await self.desk.book.launches.cancel(one.id, self.desk.now)
+            await self.desk.ledger.launches.cancel(one.id, self.desk.now)
 
     async def resume(self) -> None:
         if one := await self.any_launch():
             how = self.chance.choice([None, "retry", "give_up"])
-            await self.desk.book.launches.resume(one.id, how, self.desk.now)
+            await self.desk.ledger.launches.resume(one.id, how, self.desk.now)
 
     async def pause(self) -> None:
-        await self.desk.book.invitations.pause(NAMES, "koji_key", NOW)
+        await self.desk.ledger.launch_pauses.pause(NAMES, "koji_key", NOW)
 
     async def crash(self) -> None:
         """Let another process take the lane; what this one still says is refused."""
         before = self.desk.lease
         self.desk.clock.advance(31)
-        heir = await self.desk.book.acquire(LANE, "heir", self.desk.now, 30_000)
+        heir = await self.desk.ledger.leases.acquire(LANE, "heir", self.desk.now, 30_000)
         assert heir is not None
         if one := await self.any_invitation("sending"):
             with pytest.raises(Conflict):
                 await self.desk.settle(one, "started", lease=before)
         self.desk.lease = heir
-        await self.desk.book.invitations.recover(heir, NAMES, self.desk.now)
+        await self.desk.ledger.invitations.recover(heir, NAMES, self.desk.now)
         assert await self.any_invitation("sending") is None
 
     async def prune(self) -> None:
-        await self.desk.book.prune(self.desk.now - DAY, self.desk.now)
+        await self.desk.ledger.retention.prune(self.desk.now - DAY, self.desk.now)
 
     async def tidy(self) -> None:
-        await self.desk.book.launches.delete_unused_plans(self.desk.now - HOUR)
+        await self.desk.ledger.planning.delete_unused(self.desk.now - HOUR)
 
     async def time(self) -> None:
         self.desk.clock.advance(self.chance.choice([1, 60, 3600, 40_000]))

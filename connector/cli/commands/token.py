@@ -65,7 +65,7 @@ def create(name: str, scopes: Sequence[str], connections: Sequence[str]) -> int:
 
     async def add(ctx: Context) -> None:
         made = Token(name, token_digest(text).hex(), allowed, only, ctx.clock.now())
-        if not await ctx.ledger.create_token(made):
+        if not await ctx.ledger.tokens.create(made):
             message = f"name: {name} is or was the name of another token; take a new one."
             raise Conflict(message, code="token_exists")
 
@@ -90,7 +90,7 @@ def list_tokens(output: str) -> int:
     found: list[Token] = []
 
     async def look(ctx: Context) -> None:
-        found.extend(await ctx.ledger.tokens())
+        found.extend(await ctx.ledger.tokens.listed())
 
     _with_store(read_settings(quiet=True), look)
     answer = {"items": [_shown(token) for token in found]}
@@ -107,7 +107,7 @@ def revoke_token(name: str) -> int:
     """End a token at once, on every server of the store."""
 
     async def revoke(ctx: Context) -> None:
-        if not await ctx.ledger.revoke_token(name, ctx.clock.now()):
+        if not await ctx.ledger.tokens.revoke(name, ctx.clock.now()):
             raise NotFound(f"name: there is no token of that name; {PROGRAM} token list shows them.")
 
     _with_store(read_settings(quiet=True), revoke)

@@ -62,10 +62,10 @@ class Followed:
     async def _pause(self) -> Pause | None:
         connection = self._ctx.connection(self._payload.connection)
         lanes = (connection.koji_lane, connection.amplitude_lane)
-        return next((pause for pause in await self._ctx.ledger.pauses() if pause.lane in lanes), None)
+        return next((pause for pause in await self._ctx.ledger.leases.pauses() if pause.lane in lanes), None)
 
     async def _waiting(self, stage: Stage) -> int:
-        return await self._ctx.ledger.waiting(stage, [self._payload.connection])
+        return await self._ctx.ledger.syncs.waiting(stage, [self._payload.connection])
 
     async def _why(self, unread: int) -> str:
         limit = self._ctx.connection(self._payload.connection).koji_rate_limit_per_minute
@@ -79,7 +79,7 @@ async def forget_pauses(ctx: Context, connection: str) -> None:
     mine = ctx.connection(connection)
     for lane in (mine.koji_lane, mine.amplitude_lane):
         if lane is not None:
-            await ctx.ledger.resume(lane)
+            await ctx.ledger.leases.resume(lane)
 
 
 def _standstill(pause: Pause, output: Output) -> CredentialsRejected:

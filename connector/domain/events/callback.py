@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hmac
 from base64 import b64encode
-from typing import NamedTuple, Protocol
-
-from connector.domain.lease import Lease
+from typing import NamedTuple
 
 
 class Callback(NamedTuple):
@@ -32,30 +30,6 @@ class Result(NamedTuple):
 
     body: str
     ended: bool
-
-
-class Callbacks(Protocol):
-    """Callbacks that are still owed. Every method raises `StoreUnavailable`."""
-
-    async def add(self, callback: Callback) -> None:
-        """Store a callback; one that is there already stays as it is."""
-        ...
-
-    async def due(self, now: int, limit: int) -> list[Callback]:
-        """Return callbacks that are due, the longest due first."""
-        ...
-
-    async def next_due(self) -> int | None:
-        """Return when the next one is due (ms)."""
-        ...
-
-    async def later(self, lease: Lease, callback: Callback) -> None:
-        """Store when one is due again, and how often it was tried since when."""
-        ...
-
-    async def end(self, lease: Lease, callback_id: str) -> None:
-        """Delete one with its address: it was posted, or is given up."""
-        ...
 
 
 def secret_of(key: bytes, callback_id: str) -> str:

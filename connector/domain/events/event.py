@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
-
-from connector.domain.lease import Lease
+from typing import Any, NamedTuple
 
 
 class EventType(StrEnum):
@@ -64,49 +62,3 @@ class DeliveryOutcome(NamedTuple):
     state: str
     outcome: str
     due: int | None
-
-
-class Hooks(Protocol):
-    """Subscriptions and events. Every method raises `StoreUnavailable`."""
-
-    async def subscribe(self, hook: Hook, secret: str) -> tuple[Hook, str]:
-        """Store a subscription; the same target, event and connection again is the one that is there."""
-        ...
-
-    async def listed(self, connections: Sequence[str], target_url: str | None) -> list[Hook]:
-        """Return subscriptions of connections, oldest first, all or those of a target."""
-        ...
-
-    async def unsubscribe(
-        self, connections: Sequence[str], *, hook_id: str | None, target_url: str | None
-    ) -> int:
-        """Delete subscriptions of connections by id or by target; return how many."""
-        ...
-
-    async def events(self, connections: Sequence[str], kind: EventType, limit: int) -> list[Event]:
-        """Return the newest events of a type, newest first."""
-        ...
-
-    async def due(self, now: int) -> list[tuple[Hook, str]]:
-        """Return the subscriptions to which something is due, with their secrets."""
-        ...
-
-    async def next_due(self) -> int | None:
-        """Return when the next delivery is due (ms)."""
-        ...
-
-    async def due_for(self, hook_id: str, now: int, limit: int) -> list[HookDelivery]:
-        """Return what is due to one subscription, in the order in which it happened."""
-        ...
-
-    async def settle(self, lease: Lease, settled: Sequence[DeliveryOutcome], now: int) -> None:
-        """Store what became of tries."""
-        ...
-
-    async def deliveries(self, connections: Sequence[str], hook_id: str, limit: int) -> list[HookDelivery]:
-        """Return the newest deliveries of a subscription, newest first."""
-        ...
-
-    async def replay(self, connections: Sequence[str], hook_id: str, now: int) -> int:
-        """Let failed deliveries of a subscription be tried again; return how many."""
-        ...

@@ -28,7 +28,7 @@ class InboundWebhook(NamedTuple):
 
 
 class Sync(NamedTuple):
-    """One interview's way to Amplitude: a row of the book and the source of its receipt.
+    """One interview's way to Amplitude: a row of the ledger and the source of its receipt.
 
     `identify` and `event` are JSON text. From `frozen_at`, the first send, user id, insert ids and event stay
     as they are. `unknown_since` is the first attempt whose outcome nobody knows. `given` values came from a

@@ -57,7 +57,7 @@ class CohortWebhook:
         self._reading = asyncio.Lock()
 
     def open(self, context: Context) -> None:
-        """Begin to accept: the book is open."""
+        """Begin to accept: the ledger is open."""
         self._context = context
 
     def in_front_of(self, app: ASGIApp) -> ASGIApp:
@@ -171,7 +171,7 @@ class CohortWebhook:
             computed_at=now if head.computed_at is None else head.computed_at,
             received_at=now,
         )
-        return await context.cohort_messages.accept(message, read.pieces)
+        return await context.ledger.cohort_inbox.accept(message, read.pieces)
 
 
 def _read(connection: Connection, cohort_id: str | None, body: bytes) -> _Read:

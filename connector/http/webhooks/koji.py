@@ -50,12 +50,12 @@ class KojiWebhook:
         self._refusals: Refusals | None = None
 
     def open(self, context: Context) -> None:
-        """Begin to accept: the book is open."""
+        """Begin to accept: the ledger is open."""
         self._context = context
-        self._refusals = Refusals(context.ledger, context.clock)
+        self._refusals = Refusals(context.ledger.diagnostics, context.clock)
 
     async def close(self) -> None:
-        """Write what is still to be noted; the book is about to close."""
+        """Write what is still to be noted; the ledger is about to close."""
         if self._refusals is not None:
             await self._refusals.close()
 
@@ -130,7 +130,7 @@ class KojiWebhook:
             return
         delivery = _delivery(connection, envelope, signature, headers, body, now)
         try:
-            fresh = await context.ledger.accept(delivery)
+            fresh = await context.ledger.inbox.accept(delivery)
         except StoreUnavailable as error:
             await exchange.unavailable(error.reason, error.message, error.retry_after)
             return

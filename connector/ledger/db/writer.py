@@ -9,7 +9,7 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import structlog
@@ -19,7 +19,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from connector.domain.results.sync import InboundWebhook
 from connector.errors import StoreUnavailable
 from connector.ledger.db.dialect import TryAgainError, is_store_failure, may_try_again
-from connector.ledger.results import inbox
 
 ACCEPT_SECONDS = 8.0
 _SWEEP_SECONDS = 0.5
@@ -43,8 +42,12 @@ class Writer:
     a lane's work. Work may run more than once, each time in a transaction of which nothing stayed.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(
+        self, engine: Engine, accept: Callable[[Connection, Sequence[InboundWebhook]], Sequence[bool]]
+    ) -> None:
+        """Begin to write. `accept` stores deliveries and returns for each whether it was new."""
         self._engine = engine
+        self._accept = accept
         self._deliveries: _Queue = deque()
         self._others: _Queue = deque()
         self._waiting = 0
@@ -150,7 +153,7 @@ class Writer:
     def _transaction(self, works: list[Work]) -> list[Any]:
         with self._engine.begin() as c:
             deliveries = [work for work in works if isinstance(work, InboundWebhook)]
-            stored = iter(inbox.accept(c, deliveries) if deliveries else ())
+            stored = iter(self._accept(c, deliveries) if deliveries else ())
             return [next(stored) if isinstance(work, InboundWebhook) else work(c) for work in works]
 
     def _answer(self, works: list[Work], futures: list[asyncio.Future[Any]], results: list[Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, and_, case, select, update
@@ -12,6 +12,7 @@ from connector.domain.launches.launch import Invitation, InvitationState, Invite
 from connector.domain.launches.start import SCHEDULE
 from connector.domain.results.sync import Sync
 from connector.ledger.db.bulk import storable
+from connector.ledger.db.repository import Repository, reads
 from connector.ledger.db.schema import invitation, launch
 from connector.ledger.launches.launch_row import (
     finish,
@@ -19,7 +20,7 @@ from connector.ledger.launches.launch_row import (
     move,
     select_invitations,
 )
-from connector.ledger.people.aliases import is_gone
+from connector.ledger.people.aliases import behind, is_gone
 from connector.text.json import loads
 
 _OURS = re.compile(r"inv_[0-9a-f]{32}")
@@ -31,34 +32,58 @@ def is_ours(external_id: str | None) -> bool:
     return external_id is not None and _OURS.fullmatch(external_id) is not None
 
 
-def invited(c: Connection, connection: str, external_ids: Iterable[str]) -> dict[str, Invited]:
-    """Return whom we invited under external ids, unless their names and addresses are gone with time."""
-    ours = sorted(set(filter(is_ours, external_ids)))
-    if not ours:
-        return {}
-    query = (
-        select(
-            invitation.c.id,
-            invitation.c.user_id,
-            invitation.c.email,
-            launch.c.id.label("launch_id"),
-            launch.c.cohort_id,
-            launch.c.cohort_name,
-            launch.c.options,
-            is_gone(invitation.c.person).label("forgotten"),
-        )
-        .join(launch, launch.c.id == invitation.c.launch_id)
-        .where(invitation.c.id.in_(ours), invitation.c.connection == connection)
-    )
-    found: dict[str, Invited] = {}
-    for row in c.execute(query):
-        options = loads(row.options)
-        whom = None if row.forgotten else row.user_id or row.email
-        if whom or row.forgotten:
-            found[row.id] = Invited(
-                whom, row.launch_id, row.cohort_id, row.cohort_name, options["variant"], options["mode"]
+class Attribution(Repository):
+    """Whom we invited, in interviews that came back."""
+
+    async def invited(self, connection: str, external_ids: Iterable[str]) -> Mapping[str, Invited]:
+        """Return whom we invited under external ids, but not where their names are gone with time."""
+        ours = sorted(set(filter(is_ours, external_ids)))
+        return await self._invited(connection, ours) if ours else {}
+
+    @reads
+    def _invited(self, c: Connection, connection: str, ours: Sequence[str]) -> dict[str, Invited]:
+        query = (
+            select(
+                invitation.c.id,
+                invitation.c.user_id,
+                invitation.c.email,
+                launch.c.id.label("launch_id"),
+                launch.c.cohort_id,
+                launch.c.cohort_name,
+                launch.c.options,
+                is_gone(invitation.c.person).label("forgotten"),
             )
-    return found
+            .join(launch, launch.c.id == invitation.c.launch_id)
+            .where(invitation.c.id.in_(ours), invitation.c.connection == connection)
+        )
+        found: dict[str, Invited] = {}
+        for row in c.execute(query):
+            options = loads(row.options)
+            whom = None if row.forgotten else row.user_id or row.email
+            if whom or row.forgotten:
+                found[row.id] = Invited(
+                    whom, row.launch_id, row.cohort_id, row.cohort_name, options["variant"], options["mode"]
+                )
+        return found
+
+    @reads
+    def of_interview(self, c: Connection, connection: str, interview_id: str) -> Invitation | None:
+        """Return the invitation whose interview this is."""
+        query = select_invitations().where(
+            invitation.c.connection == connection, invitation.c.interview_id == storable(interview_id)
+        )
+        row = c.execute(query.limit(1)).first()
+        return None if row is None else load_invitation(row)
+
+    @reads
+    def of_person(self, c: Connection, keys: Sequence[int]) -> Invitation | None:
+        """Return the newest invitation that takes the person behind these aliases."""
+        persons = sorted(set(behind(c, keys).values()))
+        query = select_invitations().where(
+            invitation.c.person.in_(persons), invitation.c.taken_at.is_not(None)
+        )
+        row = c.execute(query.order_by(invitation.c.taken_at.desc()).limit(1)).first()
+        return None if row is None else load_invitation(row)
 
 
 def bind(c: Connection, syncs: Sequence[Sync]) -> None:
@@ -129,25 +154,3 @@ def unbind(c: Connection, keys: Sequence[tuple[str, str]]) -> int:
         values = {**gone, **times, "state": state, "due": still, "polls": 0, "taken_at": after - after % _DAY}
         unbound += c.execute(update(invitation).where(mine).values(**values)).rowcount
     return unbound
-
-
-def find_many(c: Connection, invitation_ids: Sequence[str]) -> dict[str, Invitation]:
-    """Return those invitations that are there, by id."""
-    query = select_invitations().where(invitation.c.id.in_([storable(one) for one in invitation_ids]))
-    return {one.id: one for one in map(load_invitation, c.execute(query))}
-
-
-def of_interview(c: Connection, connection: str, interview_id: str) -> Invitation | None:
-    """Return the invitation whose interview this is."""
-    query = select_invitations().where(
-        invitation.c.connection == connection, invitation.c.interview_id == storable(interview_id)
-    )
-    row = c.execute(query.limit(1)).first()
-    return None if row is None else load_invitation(row)
-
-
-def of_person(c: Connection, persons: Sequence[int]) -> Invitation | None:
-    """Return the newest invitation that takes one of these persons."""
-    query = select_invitations().where(invitation.c.person.in_(persons), invitation.c.taken_at.is_not(None))
-    row = c.execute(query.order_by(invitation.c.taken_at.desc()).limit(1)).first()
-    return None if row is None else load_invitation(row)

@@ -8,9 +8,11 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, exists, update
 
-from connector.domain.launches.eligibility import Choice, Known, Standing
-from connector.domain.people.same_person import ERASED_PERSON, Member, aliases
+from connector.domain.launches.eligibility import Choice, Known, SkipReason, Standing
+from connector.domain.people.same_person import ERASED_PERSON, KeyedMember, Member, aliases
 from connector.ledger.db.bulk import BulkStatement
+from connector.ledger.db.dialect import lock_people
+from connector.ledger.db.repository import Repository, reads, writes
 from connector.ledger.db.schema import alias, invitation
 
 QUEUED = 9_000_000_000_000_000
@@ -75,24 +77,39 @@ def alias_keys(key: bytes, connection: str, member: Member) -> tuple[int, ...]:
     )
 
 
-def history(c: Connection, asked: Sequence[tuple[int, ...]]) -> list[Known]:
-    """Return what is known of each member, given by the keys of their aliases.
+class Aliases(Repository):
+    """Members as the ledger knows them."""
 
-    Nothing where none is known, one standing where all are one person, otherwise one for each alias.
-    """
-    known: list[Known] = [()] * len(asked)
-    # sorted, because neighbours lie on one page
-    rows = sorted([(keys[0], place, keys) for place, keys in enumerate(asked) if keys])
-    found = _HISTORY.fetch(c, [(place, *keys, *_PADS[len(keys)]) for _, place, keys in rows])
-    unsure: list[int] = []
-    for place, person, at in found:
-        if at is None:
-            unsure.append(place)
-        else:
-            known[place] = (Standing(person, at),)
-    if unsure:
-        _tell_apart(c, asked, unsure, known)
-    return known
+    def keyed(self, connection: str, members: Sequence[Member]) -> list[KeyedMember]:
+        """Return members with the keys of their aliases. Works without the database."""
+        return [(one, alias_keys(self.keys.people, connection, one)) for one in members]
+
+    @writes
+    def learn(self, c: Connection, keyed: KeyedMember) -> None:
+        """Let all aliases of a person who is known lead to the same person."""
+        lock_people(c)
+        learn(c, [Choice(*keyed, SkipReason.ALREADY)])
+
+    @reads
+    def history(self, c: Connection, members: Sequence[KeyedMember]) -> list[Known]:
+        """Return what is known of each member, in their order.
+
+        Nothing where none is known, one standing where all are one person, otherwise one for each alias.
+        """
+        asked = [keys for _, keys in members]
+        known: list[Known] = [()] * len(asked)
+        # sorted, because neighbours lie on one page
+        rows = sorted([(keys[0], place, keys) for place, keys in enumerate(asked) if keys])
+        found = _HISTORY.fetch(c, [(place, *keys, *_PADS[len(keys)]) for _, place, keys in rows])
+        unsure: list[int] = []
+        for place, person, at in found:
+            if at is None:
+                unsure.append(place)
+            else:
+                known[place] = (Standing(person, at),)
+        if unsure:
+            _tell_apart(c, asked, unsure, known)
+        return known
 
 
 def _tell_apart(

@@ -10,23 +10,11 @@ from connector.domain.people.same_person import ERASED_PERSON, Member
 from connector.domain.results.interview import Interview
 from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import suppress
-from connector.ledger.db.bulk import BulkStatement
-from connector.ledger.db.schema import alias, invitation, sync
+from connector.ledger.db.schema import alias, invitation
 from connector.ledger.launches.attribution import is_ours
 from connector.ledger.people.aliases import alias_keys, forgotten
-from connector.ledger.results.syncs import KEY, load
 
-UNKNOWN = 0
-"""The respondent of a row that was stored before this column was."""
-
-_PIECE = 500
 _ANYBODY = f"SELECT 1 FROM alias WHERE person = {ERASED_PERSON} LIMIT 1"  # noqa: S608 - a constant of ours
-_SET = BulkStatement(
-    "UPDATE sync SET {changes} FROM {rows} AS r "
-    "WHERE sync.connection = r.connection AND sync.interview_id = r.interview_id",
-    {**KEY, "respondent": "bigint", "external": "bigint"},
-    key=KEY,
-)
 
 
 def respondent_keys(key: bytes, connection: str, interview: Interview) -> tuple[int, ...]:
@@ -75,11 +63,6 @@ def keep_out(c: Connection, key: bytes, changed: Sequence[Sync]) -> list[Sync]:
     return [suppress(one) if at in out else one for at, one in enumerate(noted)]
 
 
-def is_forgotten(c: Connection, key: bytes, connection: str, interview: Interview) -> bool:
-    """Tell whether an interview's respondent was forgotten."""
-    return bool(are_forgotten(c, {0: interview}, {0: respondent_keys(key, connection, interview)}))
-
-
 def are_forgotten(
     c: Connection, interviews: dict[int, Interview], keys: dict[int, tuple[int, ...]]
 ) -> set[int]:
@@ -101,18 +84,6 @@ def are_forgotten(
     return {at for at, mine in keys.items() if gone.intersection(mine)} | {
         at for at, external_id in ours.items() if external_id in invited
     }
-
-
-def fill(c: Connection, key: bytes) -> int:
-    """Note whose some interviews are that were stored before this was noted; return how many."""
-    query = select(sync.c.connection, sync.c.interview_id).where(sync.c.respondent == UNKNOWN).limit(_PIECE)
-    keys = [(connection, interview_id) for connection, interview_id in c.execute(query)]
-    values = []
-    for (connection, interview_id), one in load(c, keys).items():
-        values.append((connection, interview_id, *_noted(key, connection, one.facts)))
-    if values:
-        _SET.execute(c, values)
-    return len(values)
 
 
 def _is_anybody_forgotten(c: Connection) -> bool:

@@ -105,5 +105,5 @@ async def _amplitude_secret(ctx: Context, connection: Connection) -> tuple[Statu
 
 
 async def _go_on(ctx: Context, lane: str | None) -> None:
-    if lane is not None and await ctx.ledger.resume(lane):
+    if lane is not None and await ctx.ledger.leases.resume(lane):
         ctx.wake()

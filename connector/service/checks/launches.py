@@ -30,7 +30,9 @@ async def launch_checks(ctx: Context, connection: Connection) -> list[Check]:
 
 async def _launches(ctx: Context, connection: Connection) -> Check:
     name = "launches"
-    listed = await ctx.launches.listed(connection.name, ListFilter(status="paused"), limit=1, after=None)
+    listed = await ctx.ledger.launches.listed(
+        connection.name, ListFilter(status="paused"), limit=1, after=None
+    )
     for launch in listed:
         return Check(
             name=name,
@@ -38,14 +40,14 @@ async def _launches(ctx: Context, connection: Connection) -> Check:
             message=f"Launch {launch.id} is paused ({launch.pause_reason}): mend its cause, then "
             f"resume_launch.",
         )
-    newest = await ctx.launches.listed(connection.name, ListFilter(), limit=_LOOKED_AT, after=None)
+    newest = await ctx.ledger.launches.listed(connection.name, ListFilter(), limit=_LOOKED_AT, after=None)
     for launch in newest:
         if launch.in_doubt:
             words = f"Launch {launch.id} has {launch.in_doubt} starts of unknown outcome"
             message = f"{words}: look into Koji, then resume_launch with in_doubt retry or give_up."
             return Check(name=name, status="warn", message=message)
     cap = connection.connector_max_credits_per_day
-    left = await ctx.invitations.credits_left(connection.credit_lane, cap, ctx.clock.now())
+    left = await ctx.ledger.invitations.credits_left(connection.credit_lane, cap, ctx.clock.now())
     message = f"{max(0, cap - left)} of the {cap} credits of this UTC day are used."
     if has_no_link(start_rules(connection)):
         message += " Set KOJI_PROJECT_ID, so that people get links."
@@ -58,7 +60,7 @@ async def _downloads(ctx: Context, connection: Connection) -> Check:
         words = "Set AMPLITUDE_SECRET_KEY to launch cohorts; members and start_interview work without it."
         return Check(name=name, status="ok", message=words)
     now = ctx.clock.now()
-    used = await ctx.launches.downloads(connection.amplitude_lane or "", now - MONTH)
+    used = await ctx.ledger.launches.downloads(connection.amplitude_lane or "", now - MONTH)
     lately = sum(at > now - TEN_MINUTES for at in used)
     return Check(
         name=name,
@@ -80,7 +82,7 @@ async def _cohort_webhook(ctx: Context, connection: Connection) -> Check:
             "Set KOJI_PROJECT_ID: without it nobody of a cohort's webhook gets a link, so nobody is started."
         )
         return Check(name=name, status="warn", message=words)
-    at = await ctx.cohort_messages.latest(connection.name)
+    at = await ctx.ledger.cohort_inbox.latest(connection.name)
     if at is not None:
         return Check(name=name, status="ok", message=f"The last message of a cohort came at {iso(at)}.")
     path = "" if connection.name == DEFAULT_CONNECTION else f"/{connection.name}"

@@ -75,7 +75,7 @@ async def entered(
         effect=effect.value,
         touched=touched,
     )
-    number = await ctx.ledger.begin_audit(opened)
+    number = await ctx.ledger.audit.begin(opened)
     entry = Entry()
     try:
         yield entry
@@ -88,4 +88,4 @@ async def entered(
     finally:
         # what was done stays done: without a store the entry stays open
         with suppress(StoreUnavailable):
-            await ctx.ledger.end_audit(number, entry.outcome, entry.made, ctx.clock.now())
+            await ctx.ledger.audit.end(number, entry.outcome, entry.made, ctx.clock.now())

@@ -49,7 +49,7 @@ async def owe(ctx: Context, op: AnyOperation, payload: Input, output: Output) ->
     )
     await ctx.ledger.callbacks.add(callback)
     ctx.wake("callbacks")
-    return secret_of(ctx.launches.plan_key, callback.id)
+    return secret_of(ctx.ledger.plan_key, callback.id)
 
 
 async def result(ctx: Context, callback: Callback, *, by_name: Mapping[str, AnyOperation]) -> Result | None:
@@ -70,4 +70,4 @@ def _id(ctx: Context, op: AnyOperation, payload: WaitInput) -> str:
     if payload.idempotency_key is None:
         return f"cb_{secrets.token_hex(16)}"
     request = (ctx.caller.name, op.name, payload.connection, payload.idempotency_key, payload.callback_url)
-    return f"cb_{hashlib.sha256(ctx.launches.plan_key + repr(request).encode()).hexdigest()[:32]}"
+    return f"cb_{hashlib.sha256(ctx.ledger.plan_key + repr(request).encode()).hexdigest()[:32]}"

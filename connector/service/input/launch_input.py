@@ -150,7 +150,7 @@ async def begin(ctx: Context, given: CohortOptions, *, goes_on: bool) -> Launch:
     pieces = [members[at : at + size] for at in range(0, len(members), size)]
     if few:
         return await decide_now(ctx, launch, pieces)
-    await ctx.launches.create(launch, pieces)
+    await ctx.ledger.planning.create(launch, pieces)
     ctx.wake("launches")
     return launch
 
@@ -165,8 +165,8 @@ async def begun_before(ctx: Context) -> tuple[str, Launch | None]:
     if ctx.request is None:
         return f"lau_{secrets.token_hex(12)}", None
     for n in count():
-        launch_id = f"lau_{ctx.ledger.hash_user(f'{ctx.request}{n}')[:24]}"
-        found = await ctx.launches.find(launch_id)
+        launch_id = f"lau_{ctx.ledger.keyed_hash(f'{ctx.request}{n}')[:24]}"
+        found = await ctx.ledger.launches.find(launch_id)
         if found is None:
             return launch_id, None
         refused = found.error is not None or (found.single and (found.failed or found.cancelled))
@@ -204,16 +204,16 @@ def new_launch(
 
 async def decide_now(ctx: Context, launch: Launch, pieces: list[list[Member]]) -> Launch:
     """Decide over a few members in the call that brought them. Raises what makes planning impossible."""
-    if await ctx.launches.find(launch.id) is None:
-        await ctx.launches.create(launch)
+    if await ctx.ledger.launches.find(launch.id) is None:
+        await ctx.ledger.planning.create(launch)
     try:
         planned = await planning.decide(ctx, launch, planning.pieces_of(pieces))
     except ConnectorError as error:
-        await ctx.launches.end_unplanned(None, launch.id, error.reason, error.message, ctx.clock.now())
+        await ctx.ledger.planning.end_unplanned(None, launch.id, error.reason, error.message, ctx.clock.now())
         raise
     if planned is not None and planned.phase is Phase.ACTIVATE:
         await planning.activate(ctx, planned)
-    return await ctx.launches.find(launch.id) or launch
+    return await ctx.ledger.launches.find(launch.id) or launch
 
 
 def _members(given: CohortOptions, options: LaunchOptions) -> list[Member]:

@@ -142,7 +142,7 @@ class LaunchOutput(Output):
 
     async def failure(self, ctx: Context) -> ConnectorError | None:
         """Return the error in which planning ended, None when it did not end in one."""
-        launch = await ctx.launches.find(self.launch_id) if self.status == "cancelled" else None
+        launch = await ctx.ledger.launches.find(self.launch_id) if self.status == "cancelled" else None
         if launch is None or launch.error is None:
             return None
         kind = _FAILURES.get(launch.error, UpstreamRejected)
@@ -153,7 +153,7 @@ class LaunchOutput(Output):
 
 async def recall(ctx: Context, _given: Input, kept: LaunchOutput) -> LaunchOutput:
     """Show again who is still in a launch."""
-    launch = await ctx.launches.find(kept.launch_id)
+    launch = await ctx.ledger.launches.find(kept.launch_id)
     if launch is None:
         return kept
     present, _ = await shown(ctx, launch)
@@ -176,12 +176,12 @@ def launch_id_of(ctx: Context, token: str) -> str:
 
 
 def _signature(ctx: Context, launch_id: str) -> str:
-    return hmac.digest(ctx.launches.plan_key, launch_id.encode("utf-8", "replace"), "sha256").hex()[:40]
+    return hmac.digest(ctx.ledger.plan_key, launch_id.encode("utf-8", "replace"), "sha256").hex()[:40]
 
 
 async def find(ctx: Context, launch_id: str, connection: str) -> Launch:
     """Return a launch of a connection. Raises `NotFound`."""
-    launch = await ctx.launches.find(launch_id)
+    launch = await ctx.ledger.launches.find(launch_id)
     if launch is None or launch.connection != connection:
         raise NotFound(
             "launch_id: there is no such launch on this connection; unused plans are deleted after an hour."
@@ -193,7 +193,7 @@ async def until(ctx: Context, launch: Launch, seconds: float) -> Launch:
     """Return the launch when it has ended, is planned or stands still, or as it is after `seconds`."""
 
     async def read(before: Launch) -> Launch:
-        return await ctx.launches.find(before.id) or before
+        return await ctx.ledger.launches.find(before.id) or before
 
     async for present in Polling(ctx, seconds, launch, read):
         launch = present
@@ -221,7 +221,7 @@ async def pause_of(ctx: Context, launch: Launch) -> tuple[str, int | None, str] 
 async def key_pause(ctx: Context, name: str, mode: str | None) -> tuple[str, int | None, str] | None:
     """Return why nothing can be started with a connection's key now, as `pause_of`."""
     connection = ctx.connection(name)
-    for pause in await ctx.ledger.pauses():
+    for pause in await ctx.ledger.leases.pauses():
         if pause.lane != connection.koji_lane or connection.koji_invite_by == "link":
             continue
         if pause.code in AWAY:
@@ -229,7 +229,7 @@ async def key_pause(ctx: Context, name: str, mode: str | None) -> tuple[str, int
         return pause.code, None, pause.words
     now = ctx.clock.now()
     cap = connection.connector_max_credits_per_day
-    left = await ctx.invitations.credits_left(connection.credit_lane, cap, now)
+    left = await ctx.ledger.invitations.credits_left(connection.credit_lane, cap, now)
     if left < cost(mode or connection.koji_default_mode):
         words = f"The {cap} credits of this UTC day are used (CONNECTOR_MAX_CREDITS_PER_DAY)."
         return DAILY_CREDITS, next_day(now), words
@@ -238,7 +238,7 @@ async def key_pause(ctx: Context, name: str, mode: str | None) -> tuple[str, int
 
 async def _words(ctx: Context, launch: Launch) -> str | None:
     lane = ctx.connection(launch.connection).koji_lane
-    return next((pause.words for pause in await ctx.ledger.pauses() if pause.lane == lane), None)
+    return next((pause.words for pause in await ctx.ledger.leases.pauses() if pause.lane == lane), None)
 
 
 async def shown(
@@ -250,7 +250,11 @@ async def shown(
     after: int = -1,
 ) -> tuple[LaunchOutput, list[Invitation]]:
     """Return a launch as it is answered, and one invitation more than `limit` for whoever pages."""
-    found = await ctx.launches.invitations(launch.id, states, limit=limit + 1, after=after) if states else []
+    found = (
+        await ctx.ledger.launches.invitations(launch.id, states, limit=limit + 1, after=after)
+        if states
+        else []
+    )
     paused = await pause_of(ctx, launch)
     connection = ctx.connection(launch.connection)
     planned = launch.status is LaunchStatus.PLANNED
@@ -319,7 +323,7 @@ async def _is_done_for_today(ctx: Context, launch: Launch) -> bool:
         return True
     cap = people_a_day(start_rules(ctx.connection(launch.connection)), launch)
     lane = launch_lane(launch.id)
-    full = cap is not None and await ctx.invitations.credits_left(lane, cap, ctx.clock.now()) < 1
+    full = cap is not None and await ctx.ledger.invitations.credits_left(lane, cap, ctx.clock.now()) < 1
     return full and not launch.sending
 
 
