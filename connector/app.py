@@ -15,7 +15,6 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
-from connector import __version__
 from connector.amplitude.cohorts import AmplitudeCohortsClient
 from connector.amplitude.ingestion import AmplitudeIngestion
 from connector.amplitude.regions import REGIONS
@@ -26,12 +25,13 @@ from connector.context import AmplitudeUsers as AmplitudeUsersPort
 from connector.http.auth import Gate, token_digest
 from connector.http.middleware import Boundary
 from connector.http.problem import on_http_exception
+from connector.http.routes import ENDPOINTS as HTTP_ENDPOINTS
 from connector.http.routes import routes
 from connector.http.webhooks.cohort import CohortWebhook
 from connector.http.webhooks.koji import KojiWebhook
-from connector.integrations.census.route import census_route
+from connector.integrations.census.route import census
 from connector.koji.client import KojiClient
-from connector.koji.rate_limit import BudgetedKoji
+from connector.koji.rate_limit import RateLimitedKoji
 from connector.ledger.ledger import open_ledger
 from connector.net.client import open_client
 from connector.net.target_client import Targets
@@ -51,6 +51,9 @@ from connector.workers.results.intake import IntakeWorker
 from connector.workers.runner import TTL, Runner
 from connector.workers.upkeep.erasure import ErasureWorker
 from connector.workers.upkeep.retention import RetentionWorker
+
+ENDPOINTS = (*HTTP_ENDPOINTS, census)
+"""What is served beside the operations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +87,10 @@ async def build(
         runner = Runner(ledger.leases, clock, stopping, lease_ms=lease_ms)
         connections = settings.connections.values()
         koji = {
-            name: BudgetedKoji(
+            name: RateLimitedKoji(
                 KojiClient(client, mine[0].koji_base_url, _secret(mine[0].koji_api_key)),
-                ledger.rate_limit.take,
+                partial(ledger.rate_limit.take, name),
                 clock,
-                key=name,
                 per_minute=min(connection.koji_rate_limit_per_minute for connection in mine),
             )
             for name, mine in _by_lane(connections, lambda c: c.koji_lane).items()
@@ -195,7 +197,7 @@ def create_app(
     gate = Gate({"token": token_digest(token.get_secret_value())}, context)
     mounted = [make(settings, context, gate) for make in mounts]
     app = Starlette(
-        routes=routes(OPERATIONS, context=context, gate=gate, version=__version__, beside=[census_route]),
+        routes=routes(OPERATIONS, ENDPOINTS, context=context, gate=gate),
         middleware=[
             Middleware(webhook.in_front_of),
             Middleware(cohorts.in_front_of),

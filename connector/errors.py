@@ -104,6 +104,11 @@ class NotConfigured(Conflict):
 
     code = "not_configured"
 
+    @classmethod
+    def of(cls, setting: str, connection: str, then: str = "set it and call again") -> NotConfigured:
+        """Name the setting of a connection; `then` says what follows or what to do."""
+        return cls(f"{setting} is not set for the connection {connection}; {then}.")
+
 
 class UpstreamError(ConnectorError):
     """Koji or Amplitude did not do what we asked."""

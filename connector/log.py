@@ -1,4 +1,4 @@
-"""Where log lines go and what may stand in them: standard error, without people, their words or secrets."""
+"""Log to standard error, without people, their words or secrets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import structlog
@@ -42,7 +42,7 @@ _DEEPEST = 6
 def configure(level: str, *, secrets: Iterable[str] = (), stream_is_terminal: bool | None = None) -> None:
     """Send the log of this process to standard error: readable on a terminal, else one JSON object a line.
 
-    `level` is debug, info, warning or error; `secrets` are texts that no line may hold, besides whatever
+    `level` is debug, info, warning or error; `secrets` are texts that no line may hold, besides all that
     looks like an address or a credential. Standard library loggers come out the same way.
     """
     terminal = sys.stderr.isatty() if stream_is_terminal is None else stream_is_terminal
@@ -124,7 +124,7 @@ def _without_address(part: re.Match[str]) -> str:
 def described(error: BaseException) -> str:
     """Return an exception in one line.
 
-    What libraries quote, or put on further lines, may be somebody's words: it is left out.
+    What libraries quote, or put on further lines, may be a person's words: it is left out.
     """
     name = type(error).__qualname__
     if isinstance(error, ConnectorError):
@@ -135,21 +135,31 @@ def described(error: BaseException) -> str:
     return f"{name}: {_QUOTED.sub('…', first)}" if first else name
 
 
+def fault(error: BaseException) -> dict[str, Any]:
+    """Return an exception's type, causes and frames; its message and locals may hold people's words."""
+    return _traced(error, lambda one: type(one).__qualname__)
+
+
+def _traced(error: BaseException, name: Callable[[BaseException], str]) -> dict[str, Any]:
+    causes: list[str] = []
+    cause = error.__cause__ or error.__context__
+    while cause is not None and len(causes) < 5:
+        causes.append(name(cause))
+        cause = cause.__cause__ or cause.__context__
+    frames = traceback.extract_tb(error.__traceback__)[-20:]
+    return {
+        "exception": name(error),
+        **({"causes": causes} if causes else {}),
+        "frames": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+    }
+
+
 def _describe_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     error = _exception_of(event.pop("exc_info", None))
     event.pop("stack_info", None)
     if error is None:
         return event
-    frames = traceback.extract_tb(error.__traceback__)
-    causes: list[str] = []
-    cause = error.__cause__ or error.__context__
-    while cause is not None and len(causes) < 5:
-        causes.append(described(cause))
-        cause = cause.__cause__ or cause.__context__
-    event["exception"] = described(error)
-    if causes:
-        event["causes"] = causes
-    event["frames"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-20:]]
+    event.update(_traced(error, described))
     return event
 
 

@@ -1,51 +1,68 @@
-"""Who am I, are you there, can you work: the addresses that tools test a connection with."""
+"""The addresses that test a connection: `/me` with a token, `/healthz` and `/readyz` without."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from pydantic import BaseModel, Field
+from starlette.responses import Response
 
-from connector.context import Context
+from connector import __version__
 from connector.errors import StoreUnavailable
-from connector.http.auth import Gate
+from connector.http.endpoint import Call, as_json, endpoint
 from connector.security.caller import SCOPES
 
 PING_SECONDS = 5
 
 
-def probe_routes(context: Callable[[], Context], gate: Gate, version: str) -> list[Route]:
-    """Return `GET /me` (needs a token), `GET /healthz` and `GET /readyz`."""
+class Me(BaseModel):
+    """The server, and what the token may do."""
 
-    async def me(request: Request) -> Response:
-        caller = await gate.caller(request)
-        settings = context().settings
-        return JSONResponse(
-            {
-                "account_name": f"koji-amplitude at {urlsplit(settings.public_url).netloc}",
-                "connections": caller.visible(settings.connections),
-                "scopes": [scope for scope in SCOPES if scope in caller.scopes],
-                "version": version,
-            },
-            headers={"Cache-Control": "no-store"},
-        )
+    account_name: str = Field(description="A label for this server.")
+    connections: list[str] = Field(description="Names of connections.")
+    scopes: list[str] = Field(description="What the token may do.")
+    version: str = Field(description="The version of the connector.")
 
-    async def healthz(_: Request) -> Response:
-        return JSONResponse({"status": "ok"})
 
-    async def readyz(_: Request) -> Response:
-        ctx = context()
-        if ctx.stopping.is_set():
-            raise StoreUnavailable("The server is stopping.", code="stopping")
-        try:
-            async with asyncio.timeout(PING_SECONDS):
-                await ctx.ledger.ping()
-        except TimeoutError:
-            raise StoreUnavailable(f"The store did not answer within {PING_SECONDS} seconds.") from None
-        return JSONResponse({"status": "ready"})
+class Status(BaseModel):
+    """One word on a state."""
 
-    return [Route("/me", me), Route("/healthz", healthz), Route("/readyz", readyz)]
+    status: str = Field(description="How it is.")
+
+
+@endpoint("GET", "/me", refused=("401", "429"))
+async def me(call: Call) -> Me:
+    """Test the token.
+
+    Tells which server this is and what the token may do.
+    """
+    settings = call.ctx.settings
+    return Me(
+        account_name=f"koji-amplitude at {urlsplit(settings.public_url).netloc}",
+        connections=call.connections(),
+        scopes=[scope for scope in SCOPES if scope in call.caller.scopes],
+        version=__version__,
+    )
+
+
+@endpoint("GET", "/healthz", answers=Status, is_open=True, refused=())
+async def healthz(_: Call) -> Response:
+    """Check that the process answers."""
+    return as_json(Status(status="ok"), headers={})
+
+
+@endpoint("GET", "/readyz", answers=Status, is_open=True, refused=("503",))
+async def readyz(call: Call) -> Response:
+    """Check that the store answers."""
+    if call.ctx.stopping.is_set():
+        raise StoreUnavailable("The server is stopping.", code="stopping")
+    try:
+        async with asyncio.timeout(PING_SECONDS):
+            await call.ctx.ledger.ping()
+    except TimeoutError:
+        raise StoreUnavailable(f"The store did not answer within {PING_SECONDS} seconds.") from None
+    return as_json(Status(status="ready"), headers={})
+
+
+HEALTH = (me, healthz, readyz)

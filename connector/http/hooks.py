@@ -3,37 +3,41 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from typing import Annotated, Any
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, WithJsonSchema
+from starlette.responses import Response
 
-from connector.context import Context
 from connector.domain.events.event import EventType, Hook
 from connector.domain.results.mapping import iso
-from connector.errors import FieldError, Forbidden, InvalidInput, NotFound
-from connector.http.auth import Gate
-from connector.http.request import read_model
-from connector.security.caller import Caller
+from connector.errors import InvalidInput
+from connector.http.endpoint import NO_STORE, Call, as_json, endpoint, parameter
 from connector.security.delivery_signature import new_secret
 from connector.service.execution.audit import Entry, entered
 from connector.service.execution.operation import Effect
 
 NEWEST = 100
-HEADERS = {"Cache-Control": "no-store"}
 
 
 class Subscribe(BaseModel):
-    """Where to tell, and of what."""
+    """The address to tell, and the event to tell of."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"target_url": "https://hooks.example.com/1", "event": "interview_synced"}]
+        },
+    )
 
-    target_url: str = Field(validation_alias=AliasChoices("target_url", "targetUrl"), description="Where to.")
-    event: EventType = Field(description="Of which event.")
+    target_url: str = Field(
+        validation_alias=AliasChoices("target_url", "targetUrl"),
+        description="Where to: a public HTTPS address.",
+    )
+    event: Annotated[EventType, WithJsonSchema({"type": "string", "enum": list(EventType)})] = Field(
+        description="Of which trigger."
+    )
     connection: str = Field("default", description="Of which connection.")
 
 
@@ -74,127 +78,103 @@ class Replayed(BaseModel):
     replayed: int = Field(description="Deliveries that wait again.")
 
 
-def hook_routes(context: Callable[[], Context], gate: Gate) -> list[Route]:
-    """Return the routes of subscriptions and of their deliveries."""
+_HOOK = parameter("hook_id", "path", "The subscription's id.")
+_TARGET = parameter("target_url", "query", "Only subscriptions that lead there.")
+_NOTHING = {"type": "object", "maxProperties": 0}
 
-    async def subscribe(request: Request) -> Response:
-        ctx, caller = context(), await gate.caller(request)
-        require(caller, "write")
-        asked = await read_model(request, Subscribe)
-        visible(ctx, caller, asked.connection)
-        await ctx.targets.require("target_url", asked.target_url)
-        fresh = Hook(
-            f"hook_{secrets.token_hex(12)}", asked.connection, asked.event, asked.target_url, ctx.clock.now()
-        )
-        async with noted(ctx, caller, "subscribe", Effect.WRITE, asked.connection) as entry:
-            hook, secret = await ctx.ledger.hooks.subscribe(fresh, new_secret())
-            entry.outcome, entry.made = "done", {"hook_id": hook.id}
-        told = Subscribed(id=hook.id, event=hook.event, target_url=hook.target_url, secret=secret)
-        where = f"{ctx.settings.public_url.rstrip('/')}/hooks/{hook.id}"
-        return JSONResponse(told.model_dump(), 201, {**HEADERS, "Location": where})
 
-    async def listed(request: Request) -> Response:
-        ctx, caller = context(), await gate.caller(request)
-        require(caller, "read")
-        ours = caller.visible(ctx.settings.connections)
-        found = await ctx.ledger.hooks.listed(ours, request.query_params.get("target_url"))
-        return JSONResponse(
-            [
-                Subscription(
-                    id=one.id,
-                    event=one.event,
-                    target_url=one.target_url,
-                    connection=one.connection,
-                    created_at=iso(one.created_at),
-                ).model_dump()
-                for one in found
-            ],
-            headers=HEADERS,
-        )
+@endpoint("POST", "/hooks", scope="write", asks=Subscribe, answers=Subscribed, status=201)
+async def subscribe(call: Call) -> Response:
+    """Subscribe an address to a trigger."""
+    ctx, asked = call.ctx, await call.read(Subscribe)
+    call.connections(asked.connection)
+    await ctx.targets.require("target_url", asked.target_url)
+    hook_id = f"hook_{secrets.token_hex(12)}"
+    fresh = Hook(hook_id, asked.connection, asked.event, asked.target_url, ctx.clock.now())
+    async with _audited(call, "subscribe", Effect.WRITE, asked.connection) as entry:
+        hook, secret = await ctx.ledger.hooks.subscribe(fresh, new_secret())
+        entry.outcome, entry.made = "done", {"hook_id": hook.id}
+    made = Subscribed(id=hook.id, event=hook.event, target_url=hook.target_url, secret=secret)
+    where = f"{ctx.settings.public_url.rstrip('/')}/hooks/{hook.id}"
+    return as_json(made, 201, {**NO_STORE, "Location": where})
 
-    async def unsubscribe(request: Request) -> Response:
-        ctx, caller = context(), await gate.caller(request)
-        require(caller, "write")
-        hook_id = request.path_params.get("hook_id")
-        target_url = request.query_params.get("target_url")
-        if hook_id is None and not target_url:
-            raise InvalidInput.of("target_url", "is missing; give it, or the id in the address")
-        ours = caller.visible(ctx.settings.connections)
-        async with noted(ctx, caller, "unsubscribe", Effect.WRITE, hook_id=hook_id) as entry:
-            gone = await ctx.ledger.hooks.unsubscribe(ours, hook_id=hook_id, target_url=target_url)
-            entry.outcome = "done" if gone else "not_there"
-        return JSONResponse({}, headers=HEADERS)
 
-    async def deliveries(request: Request) -> Response:
-        ctx, caller = context(), await gate.caller(request)
-        require(caller, "read")
-        ours = caller.visible(ctx.settings.connections)
-        found = await ctx.ledger.hooks.deliveries(ours, request.path_params["hook_id"], NEWEST)
-        return JSONResponse(
-            [
-                DeliveryOutput(
-                    id=one.event.id,
-                    type=one.event.type,
-                    timestamp=iso(one.event.at),
-                    state=one.state,
-                    tries=one.tries,
-                    outcome=one.outcome,
-                    updated_at=iso(one.updated_at),
-                ).model_dump()
-                for one in found
-            ],
-            headers=HEADERS,
-        )
-
-    async def replay(request: Request) -> Response:
-        ctx, caller = context(), await gate.caller(request)
-        require(caller, "send")
-        ours = caller.visible(ctx.settings.connections)
-        hook_id = request.path_params["hook_id"]
-        async with noted(ctx, caller, "replay_deliveries", Effect.SEND, hook_id=hook_id) as entry:
-            n = await ctx.ledger.hooks.replay(ours, hook_id, ctx.clock.now())
-            entry.outcome = "done"
-        ctx.wake("hooks")
-        return JSONResponse(Replayed(replayed=n).model_dump(), headers=HEADERS)
-
+@endpoint("GET", "/hooks", scope="read", parameters=[_TARGET])
+async def list_hooks(call: Call) -> list[Subscription]:
+    """List subscriptions."""
+    target_url = call.request.query_params.get("target_url")
     return [
-        Route("/hooks", subscribe, methods=["POST"]),
-        Route("/hooks", listed, methods=["GET"]),
-        Route("/hooks", unsubscribe, methods=["DELETE"]),
-        Route("/hooks/{hook_id}", unsubscribe, methods=["DELETE"]),
-        Route("/hooks/{hook_id}/deliveries", deliveries, methods=["GET"]),
-        Route("/hooks/{hook_id}/replay", replay, methods=["POST"]),
+        Subscription(
+            id=one.id,
+            event=one.event,
+            target_url=one.target_url,
+            connection=one.connection,
+            created_at=iso(one.created_at),
+        )
+        for one in await call.ctx.ledger.hooks.listed(call.connections(), target_url)
     ]
 
 
-def noted(
-    ctx: Context,
-    caller: Caller,
-    what: str,
-    effect: Effect,
-    connection: str = "default",
-    *,
-    hook_id: str | None = None,
+@endpoint("DELETE", "/hooks", scope="write", answers=_NOTHING, parameters=[{**_TARGET, "required": True}])
+async def unsubscribe_target(call: Call) -> dict[str, Any]:
+    """End the subscriptions of an address."""
+    target_url = call.request.query_params.get("target_url")
+    if not target_url:
+        raise InvalidInput.of("target_url", "is missing; give it, or the id in the address")
+    return await _ended(call, None, target_url)
+
+
+@endpoint("DELETE", "/hooks/{hook_id}", scope="write", answers=_NOTHING, parameters=[_HOOK])
+async def unsubscribe(call: Call) -> dict[str, Any]:
+    """End a subscription."""
+    return await _ended(
+        call, call.request.path_params["hook_id"], call.request.query_params.get("target_url")
+    )
+
+
+async def _ended(call: Call, hook_id: str | None, target_url: str | None) -> dict[str, Any]:
+    async with _audited(call, "unsubscribe", Effect.WRITE, hook_id=hook_id) as entry:
+        ours = call.connections()
+        gone = await call.ctx.ledger.hooks.unsubscribe(ours, hook_id=hook_id, target_url=target_url)
+        entry.outcome = "done" if gone else "not_there"
+    return {}
+
+
+@endpoint("GET", "/hooks/{hook_id}/deliveries", scope="read", parameters=[_HOOK])
+async def list_deliveries(call: Call) -> list[DeliveryOutput]:
+    """List the newest deliveries."""
+    hook_id = call.request.path_params["hook_id"]
+    return [
+        DeliveryOutput(
+            id=one.event.id,
+            type=one.event.type,
+            timestamp=iso(one.event.at),
+            state=one.state,
+            tries=one.tries,
+            outcome=one.outcome,
+            updated_at=iso(one.updated_at),
+        )
+        for one in await call.ctx.ledger.hooks.deliveries(call.connections(), hook_id, NEWEST)
+    ]
+
+
+@endpoint("POST", "/hooks/{hook_id}/replay", scope="send", parameters=[_HOOK])
+async def replay_deliveries(call: Call) -> Replayed:
+    """Send failed ones again."""
+    hook_id = call.request.path_params["hook_id"]
+    async with _audited(call, "replay_deliveries", Effect.SEND, hook_id=hook_id) as entry:
+        n = await call.ctx.ledger.hooks.replay(call.connections(), hook_id, call.ctx.clock.now())
+        entry.outcome = "done"
+    call.ctx.wake("hooks")
+    return Replayed(replayed=n)
+
+
+def _audited(
+    call: Call, what: str, effect: Effect, connection: str = "default", *, hook_id: str | None = None
 ) -> AbstractAsyncContextManager[Entry]:
     """Enter what a caller does into the audit log."""
     touched = {"hook_id": hook_id} if hook_id else {}
-    return entered(replace(ctx, caller=caller), connection, what, effect, touched)
+    return entered(replace(call.ctx, caller=call.caller), connection, what, effect, touched)
 
 
-def require(caller: Caller, scope: str) -> None:
-    """Raise `Forbidden` for a caller without a scope."""
-    if scope not in caller.scopes:
-        raise Forbidden(f"This needs the scope {scope}, which the token does not have.", code="missing_scope")
-
-
-def visible(ctx: Context, caller: Caller, name: str) -> None:
-    """Raise `Forbidden` or `NotFound` for a connection that is not the caller's, or not there."""
-    if not caller.may_use(name):
-        raise Forbidden(f"connection: this token is not for the connection {name}", code="other_connection")
-    if name not in ctx.settings.connections:
-        detail = (
-            f"there is no connection {name}; there are: {', '.join(caller.visible(ctx.settings.connections))}"
-        )
-        raise NotFound(
-            f"connection: {detail}", code="unknown_connection", errors=[FieldError("/connection", detail)]
-        )
+HOOKS = (subscribe, list_hooks, unsubscribe_target, unsubscribe, list_deliveries, replay_deliveries)

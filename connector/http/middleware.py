@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import traceback
 from collections.abc import Iterable
 
 import structlog
@@ -14,10 +13,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from connector.errors import ConnectorError
 from connector.http.body import DuplicateHeader
 from connector.http.problem import internal_problem, problem
+from connector.log import fault
 
 log = structlog.get_logger(__name__)
 
-# Of two, one program reads the first and another the last; whoever checked may not be whoever acts.
+# Of two, one program reads the first and another the last: the check may see another one than the action.
 ONCE = frozenset(
     {b"authorization", b"content-encoding", b"content-type", b"host", b"idempotency-key", b"x-api-key"}
 )
@@ -54,7 +54,8 @@ class Boundary:
             except ConnectorError as error:
                 answer = problem(error, request_id)
             except Exception as error:  # noqa: BLE001 - the last place where a fault can become an answer
-                _log_fault(error, request_id)
+                # not `exception`: its message may hold people's words
+                log.error("request_failed", request_id=request_id, **fault(error))  # noqa: TRY400
                 answer = internal_problem(request_id)
             else:
                 return
@@ -70,22 +71,3 @@ def _refuse_duplicates(headers: Iterable[tuple[bytes, bytes]]) -> None:
         if name in ONCE and name in seen:
             raise DuplicateHeader(f"{name.decode()}: this header was sent twice; send it once.")
         seen.add(name)
-
-
-def _log_fault(error: Exception, request_id: str) -> None:
-    log.error("request_failed", request_id=request_id, **described(error))
-
-
-def described(error: BaseException) -> dict[str, object]:
-    """Return an exception's type and frames; its message and locals may hold people's words."""
-    frames = traceback.extract_tb(error.__traceback__)
-    causes: list[str] = []
-    cause = error.__cause__ or error.__context__
-    while cause is not None and len(causes) < 5:
-        causes.append(type(cause).__qualname__)
-        cause = cause.__cause__ or cause.__context__
-    return {
-        "exception": type(error).__qualname__,
-        "causes": causes,
-        "frames": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
-    }

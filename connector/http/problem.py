@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from connector.errors import ConnectorError, consequence
+from connector.errors import ConnectorError, FieldError, consequence
 from connector.http.body import BodyTooLarge, DuplicateHeader, UnsupportedContentType
 
 MEDIA_TYPE = "application/problem+json"
@@ -18,7 +18,7 @@ MAX_DETAIL = 250
 DEFAULT_RETRY_SECONDS = 5
 MUST_TELL_WHEN = frozenset({429, 503})
 
-# HTTP has a status of its own for these; everywhere else they are invalid input like any other.
+# HTTP alone has a status for these; everywhere else they are invalid input.
 HTTP_ONLY: Mapping[type[ConnectorError], int] = {
     BodyTooLarge: 413,
     DuplicateHeader: 400,
@@ -65,23 +65,14 @@ def problem(error: ConnectorError, request_id: str) -> Response:
         headers["Retry-After"] = str(error.retry_after or DEFAULT_RETRY_SECONDS)
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    fields = [WrongField(detail=_cut(one.detail), pointer=one.pointer) for one in error.errors]
-    return _respond(
-        status,
-        error.reason,
-        error.message,
-        request_id,
-        errors=fields,
-        result=dict(error.result) if error.result is not None else None,
-        headers=headers,
-    )
+    body = problem_of(status, error.reason, error.message, request_id, error.errors, error.result)
+    return _response(body, headers)
 
 
 def internal_problem(request_id: str) -> Response:
-    """Return the answer for a fault of ours: where to look, nothing of what it was."""
-    return _respond(
-        500, "internal_error", f"Something failed here. The log has it under {request_id}.", request_id
-    )
+    """Return the answer for a fault of ours: where to look, no word of what it was."""
+    detail = f"Something failed here. The log has it under {request_id}."
+    return _response(problem_of(500, "internal_error", detail, request_id))
 
 
 async def on_http_exception(request: Request, exc: Exception) -> Response:
@@ -92,7 +83,7 @@ async def on_http_exception(request: Request, exc: Exception) -> Response:
     code, detail = NO_ROUTE.get(exc.status_code, ("http_error", exc.detail))
     if exc.status_code == 405 and (allowed := headers.get("Allow")):
         detail = f"{detail} It answers: {allowed}."
-    return _respond(exc.status_code, code, detail, request_id_of(request.scope), headers=headers)
+    return _response(problem_of(exc.status_code, code, detail, request_id_of(request.scope)), headers)
 
 
 def problem_of(
@@ -100,11 +91,10 @@ def problem_of(
     code: str,
     detail: str,
     request_id: str,
-    *,
-    errors: list[WrongField] | None = None,
-    result: dict[str, Any] | None = None,
+    errors: Sequence[FieldError] = (),
+    result: Mapping[str, Any] | None = None,
 ) -> Problem:
-    """Return what is said of an error."""
+    """Return the body for an error."""
     words = _cut(detail)
     return Problem(
         type=f"/docs#{code}",
@@ -113,10 +103,15 @@ def problem_of(
         detail=words,
         code=code,
         message=words,
-        errors=errors or [],
+        errors=[WrongField(detail=_cut(one.detail), pointer=one.pointer) for one in errors],
         request_id=request_id,
-        result=result,
+        result=None if result is None else dict(result),
     )
+
+
+def as_json(problem: Problem) -> str:
+    """Return a problem as it is sent: without a result when there is none."""
+    return problem.model_dump_json(exclude={"result"} if problem.result is None else None)
 
 
 def request_id_of(scope: Mapping[str, Any]) -> str:
@@ -132,16 +127,28 @@ def _cut(text: str) -> str:
     return text if len(text) <= MAX_DETAIL else text[: MAX_DETAIL - 1] + "…"
 
 
-def _respond(
-    status: int,
-    code: str,
-    detail: str,
-    request_id: str,
-    *,
-    errors: list[WrongField] | None = None,
-    result: dict[str, Any] | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> Response:
-    body = problem_of(status, code, detail, request_id, errors=errors, result=result)
-    left_out = {"result"} if result is None else None
-    return Response(body.model_dump_json(exclude=left_out), status, headers, media_type=MEDIA_TYPE)
+def _response(body: Problem, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(as_json(body), body.status, headers, media_type=MEDIA_TYPE)
+
+
+_REQUEST_ID = "9f2c61d07a3be845"
+
+_SHOWN = {
+    "400": ("malformed_json", "The signature is right, the body is not JSON."),
+    "401": ("unauthenticated", "The token is missing; send it as Authorization: Bearer."),
+    "403": ("missing_scope", "This needs the scope send, which the token does not have."),
+    "404": ("not_found", "launch_id: there is no launch lau_sample on the connection default."),
+    "409": ("not_configured", "KOJI_API_KEY is not set for the connection default."),
+    "413": ("body_too_large", "The body is larger than 20 MiB; send it in several requests."),
+    "415": ("unsupported_content_type", "Content-Type: send application/json, or a form."),
+    "422": ("invalid_input", "wait_seconds: must be at most 25"),
+    "429": ("too_many_failures", "Too many requests without a valid token; wait and send a valid one."),
+    "502": ("credentials_rejected", "Koji refused the key; check KOJI_API_KEY."),
+    "503": ("upstream_unavailable", "Koji did not answer; send the request again later."),
+}
+_FIELDS = {"422": [FieldError("/wait_seconds", "must be at most 25")]}
+
+EXAMPLES: Mapping[str, Problem] = {
+    status: problem_of(int(status), code, detail, _REQUEST_ID, _FIELDS.get(status, ()))
+    for status, (code, detail) in _SHOWN.items()
+}

@@ -13,9 +13,9 @@ from connector.http.body import (
     MAX_BODY_BYTES,
     UnsupportedContentType,
     parse_body,
+    parse_pairs,
     too_large,
 )
-from connector.http.form import parse_pairs
 from connector.service.execution.operation import AnyOperation, Effect, Input
 from connector.service.input.validate import read_input as read_values
 
@@ -42,25 +42,25 @@ async def read_input(request: Request, op: AnyOperation) -> Input:
 
 
 async def _values(request: Request) -> dict[str, Any]:
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in {"", "identity"}:
-        raise UnsupportedContentType("Content-Encoding: send the body uncompressed.")
-    body = parse_body(request.headers.get("content-type"), await read_body(request, MAX_BODY_BYTES))
+    body = parse_body(request.headers.get("content-type"), await read_whole(request))
     query = parse_pairs(request.query_params.multi_items())
     for name in query.keys() & body.keys():
         raise InvalidInput.of(name[:80], "stands in the body and in the address; give it once")
     return {**query, **body}
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """Return the body, of at most `limit` bytes. Raises `BodyTooLarge` before reading more than that."""
+async def read_whole(request: Request) -> bytes:
+    """Return the body as it was sent. Raises `UnsupportedContentType`, and `BodyTooLarge` early."""
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"", "identity"}:
+        raise UnsupportedContentType("Content-Encoding: send the body uncompressed.")
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limit:
+    if declared.isdecimal() and int(declared) > MAX_BODY_BYTES:
         raise too_large()
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > limit:
+        if len(body) > MAX_BODY_BYTES:
             raise too_large()
     return bytes(body)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
 from starlette.exceptions import HTTPException
@@ -11,14 +11,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from connector.context import Context
 from connector.errors import ConnectorError, NotFound, StoreUnavailable
 from connector.http.auth import Gate
-from connector.http.docs.routes import published_routes
-from connector.http.health import probe_routes
-from connector.http.hooks import hook_routes
+from connector.http.docs.routes import description_routes
+from connector.http.endpoint import ContextOf, Endpoint, served
+from connector.http.health import HEALTH
+from connector.http.hooks import HOOKS
 from connector.http.request import read_input
-from connector.http.triggers import trigger_routes
+from connector.http.triggers import TRIGGERS
+from connector.http.webhooks.cohort import COHORT_WEBHOOK
+from connector.http.webhooks.koji import KOJI_WEBHOOK
 from connector.service.execution.execute import Executed, check_scope, execute
 from connector.service.execution.follow_up import status_url as operation_url
 from connector.service.execution.operation import (
@@ -28,31 +30,22 @@ from connector.service.execution.operation import (
     Output,
 )
 
-ContextOf = Callable[[], Context]
-RouteOf = Callable[[ContextOf, Gate], Route]
+ENDPOINTS: Sequence[Endpoint] = (*HEALTH, *HOOKS, *TRIGGERS, *KOJI_WEBHOOK, *COHORT_WEBHOOK)
+"""What is served beside the operations, apart from the integrations."""
 
 
 def routes(
-    operations: Sequence[AnyOperation],
-    *,
-    context: ContextOf,
-    gate: Gate,
-    version: str,
-    beside: Sequence[RouteOf] = (),
+    operations: Sequence[AnyOperation], endpoints: Sequence[Endpoint], *, context: ContextOf, gate: Gate
 ) -> list[Route]:
-    """Return the routes of the operations, of what describes them, and of what tells the server's health.
+    """Return the routes of the operations and the endpoints, and of the two documents that describe them.
 
-    `context` is asked at each request; `gate` lets callers in. `beside` are routes that let the same
-    callers in. Serve the routes inside `boundary.Boundary`, with
-    `problem.on_http_exception` as the handler of `HTTPException`.
+    `context` is asked at each request; `gate` lets callers in. Serve the routes inside `middleware.Boundary`,
+    with `problem.on_http_exception` as the handler of `HTTPException`.
     """
     return [
         _action_route(operations, context, gate),
-        *hook_routes(context, gate),
-        *trigger_routes(context, gate),
-        *probe_routes(context, gate, version),
-        *published_routes(operations, context, version),
-        *(route(context, gate) for route in beside),
+        *served(endpoints, context, gate),
+        *description_routes(operations, endpoints, context),
     ]
 
 
@@ -70,7 +63,7 @@ def _action_route(operations: Sequence[AnyOperation], context: ContextOf, gate: 
         try:
             payload = await read_input(request, op)
         except ConnectorError:
-            check_scope(caller, op)  # whoever may not call it is told that, not how to call it
+            check_scope(caller, op)  # a caller without the scope learns that, not how to call it
             raise
         done = await execute(ctx, op, payload, caller=caller, by_name=by_name)
         return answer(done, payload, ctx.settings.public_url)
@@ -79,7 +72,7 @@ def _action_route(operations: Sequence[AnyOperation], context: ContextOf, gate: 
 
 
 def answer(done: Executed, payload: Input, public_url: str) -> Response:
-    """Return the response for what an operation answered; a 202 also says where its end can be read."""
+    """Return the response for an operation's output; a 202 also says where its end can be read."""
     headers = {"Cache-Control": "no-store"}
     if done.replayed:
         headers["Idempotency-Replayed"] = "true"

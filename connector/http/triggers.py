@@ -1,24 +1,15 @@
-"""What happened, for whoever polls: the catalogue of triggers, their newest events, and samples."""
+"""Events for programs that poll: the catalogue of triggers, their newest events, and samples."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-from connector.context import Context
 from connector.errors import NotFound
-from connector.http.auth import Gate
-from connector.http.hooks import (
-    HEADERS,
-    NEWEST,
-    require,
-    visible,
-)
-from connector.http.request import read_model
+from connector.http.docs.events import ANY_EVENT
+from connector.http.endpoint import Call, endpoint, parameter
+from connector.http.hooks import NEWEST
 from connector.service import triggers
 
 
@@ -31,50 +22,63 @@ class Poll(BaseModel):
     limit: int = Field(NEWEST, ge=1, le=500, description="How many events at most, 1 to 500.")
 
 
-def trigger_routes(context: Callable[[], Context], gate: Gate) -> list[Route]:
-    """Return the routes of the events that can be polled: bare arrays, newest first."""
+class TriggerItem(BaseModel):
+    """One trigger of the catalogue."""
 
-    async def catalogue(request: Request) -> Response:
-        require(await gate.caller(request), "read")
-        return JSONResponse(
-            [
-                {
-                    "name": one.name,
-                    "title": one.title,
-                    "description": one.description,
-                    "sample": triggers.sample(one, "default"),
-                }
-                for one in triggers.TRIGGERS
-            ],
-            headers=HEADERS,
-        )
+    name: str = Field(description="What it is called here.")
+    title: str = Field(description="What people call it.")
+    description: str = Field(description="When it happens.")
+    sample: dict[str, Any] = Field(description="A made-up event.")
 
-    async def newest(request: Request) -> Response:
-        ctx, caller = context(), await gate.caller(request)
-        require(caller, "read")
-        trigger = _trigger(request)
-        asked = await read_model(request, Poll)
-        if asked.connection is not None:
-            visible(ctx, caller, asked.connection)
-        ours = [asked.connection] if asked.connection else caller.visible(ctx.settings.connections)
-        events = await ctx.ledger.hooks.events(ours, trigger.name, asked.limit)
-        return JSONResponse(await triggers.render(ctx, events), headers=HEADERS)
 
-    async def sample(request: Request) -> Response:
-        require(await gate.caller(request), "read")
-        return JSONResponse(triggers.sample(_trigger(request), "default"), headers=HEADERS)
+_NAMES = {"type": "string", "enum": [one.name.value for one in triggers.TRIGGERS]}
+_TRIGGER = parameter("trigger", "path", "The trigger's name.", _NAMES)
 
+
+@endpoint("GET", "/triggers", scope="read")
+async def list_triggers(_: Call) -> list[TriggerItem]:
+    """List the triggers."""
     return [
-        Route("/triggers", catalogue, methods=["GET"]),
-        Route("/triggers/{trigger}", newest, methods=["GET"]),
-        Route("/triggers/{trigger}/sample", sample, methods=["GET"]),
+        TriggerItem(
+            name=one.name,
+            title=one.title,
+            description=one.description,
+            sample=triggers.sample(one, "default"),
+        )
+        for one in triggers.TRIGGERS
     ]
 
 
-def _trigger(request: Request) -> triggers.Trigger:
-    name = request.path_params["trigger"]
+@endpoint(
+    "GET",
+    "/triggers/{trigger}",
+    scope="read",
+    asks=Poll,
+    answers={"type": "array", "items": ANY_EVENT},
+    parameters=[_TRIGGER],
+)
+async def poll_trigger(call: Call) -> Any:
+    """List the newest events."""
+    trigger = _trigger(call)
+    asked = await call.read(Poll)
+    ours = call.connections(asked.connection)
+    events = await call.ctx.ledger.hooks.events(ours, trigger.name, asked.limit)
+    return await triggers.render(call.ctx, events)
+
+
+@endpoint("GET", "/triggers/{trigger}/sample", scope="read", answers=ANY_EVENT, parameters=[_TRIGGER])
+async def sample_trigger(call: Call) -> Any:
+    """Show a made-up event of the same shape."""
+    return triggers.sample(_trigger(call), "default")
+
+
+def _trigger(call: Call) -> triggers.Trigger:
+    name = call.request.path_params["trigger"]
     for one in triggers.TRIGGERS:
         if one.name == name:
             return one
     known = ", ".join(one.name for one in triggers.TRIGGERS)
     raise NotFound(f"There is no trigger of that name; there are: {known}.", code="unknown_trigger")
+
+
+TRIGGERS = (list_triggers, poll_trigger, sample_trigger)

@@ -1,65 +1,53 @@
-"""Koji within its limits: the key's shared budget of calls, and one read for all who ask at the same time."""
+"""Call Koji within the rate limit of the key, and share one read among callers that ask at the same time."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from connector.clock import Clock
 from connector.domain.launches.launch import KojiStart
 from connector.errors import CredentialsRejected, UpstreamRejected, UpstreamUnavailable
+from connector.koji.client import KojiClient
 
 _SHARED_FOR = 2_000
 _WINDOW = 61_000  # a minute and a margin: what we space evenly may arrive less evenly
 _RETRY_SECONDS = 5
 SESSION = "koji_session"
 _Body = Mapping[str, Any]
-Take = Callable[[str, int, int, bool], Awaitable[int]]
-"""Takes one call: of a key, now (ms), at this interval (ms), for an interactive caller. 0, or ms to wait."""
 
 
-class KojiCalls(Protocol):
-    """Something that calls Koji, whatever the budget."""
+class RateLimitedKoji:
+    """Calls Koji without ever going over the key's calls a minute, in any process.
 
-    async def read(self, interview_id: str) -> _Body:
-        """Return Koji's JSON object."""
-        ...
+    `take(now, interval, interactive=...)` takes one call of the limit that all processes share: it returns 0
+    when the call may be made, else the milliseconds to wait before asking again.
+    """
 
-    async def start(self, body: _Body) -> KojiStart:
-        """Start one interview."""
-        ...
-
-    async def complete(self, interview_id: str, session_token: str, reason: str) -> _Body:
-        """End one interview."""
-        ...
-
-
-class BudgetedKoji:
-    """Calls Koji without ever going over the key's calls a minute, in any process."""
-
-    def __init__(self, calls: KojiCalls, take: Take, clock: Clock, *, key: str, per_minute: int) -> None:
-        self._calls = calls
+    def __init__(
+        self, client: KojiClient, take: Callable[..., Awaitable[int]], clock: Clock, *, per_minute: int
+    ) -> None:
+        self._client = client
         self._take_call = take
         self._clock = clock
-        self._key = key
         self._interval = -(-_WINDOW // per_minute)
         self._shared: dict[str, tuple[int, asyncio.Task[_Body]]] = {}
 
     async def read(self, interview_id: str, *, patience: float | None = None) -> _Body:
         """Return the interview; reads of one interview within 2 s are one call.
 
-        With `patience` budget and call together take at most that many seconds, else `UpstreamUnavailable`.
+        With `patience` waiting and call together take at most that many seconds, else `UpstreamUnavailable`.
         """
         return await _patiently(self._read(interview_id, patience), patience)
 
     async def turn(self) -> None:
-        """Wait for one call of the budget, as a lane waits: as long as it takes."""
+        """Wait for one call of the limit, as long as it takes, as workers do."""
         await self._take(None)
 
     async def start(self, body: _Body) -> KojiStart:
-        """Start one interview with a call that `turn` has taken from the budget."""
-        return await self._calls.start(body)
+        """Start one interview with the call that `turn` has taken."""
+        return await self._client.start(body)
 
     async def complete(
         self, interview_id: str, session_token: str, reason: str, *, patience: float | None = None
@@ -68,7 +56,7 @@ class BudgetedKoji:
 
         async def complete() -> _Body:
             await self._take(patience)
-            return await self._calls.complete(interview_id, session_token, reason)
+            return await self._client.complete(interview_id, session_token, reason)
 
         return await _patiently(complete(), patience)
 
@@ -76,7 +64,7 @@ class BudgetedKoji:
         task = self._running(interview_id)
         if task is None:
             await self._take(patience)
-            # somebody else may have begun while this one waited for the budget
+            # another caller may have begun while this one waited
             task = self._running(interview_id) or self._begin(interview_id)
         return await asyncio.shield(task)
 
@@ -90,7 +78,7 @@ class BudgetedKoji:
         return self._shared[interview_id][1] if interview_id in self._shared else None
 
     def _begin(self, interview_id: str) -> asyncio.Task[_Body]:
-        task = asyncio.ensure_future(self._calls.read(interview_id))
+        task = asyncio.ensure_future(self._client.read(interview_id))
         task.add_done_callback(_looked_at)
         self._shared[interview_id] = (self._clock.now(), task)
         return task
@@ -98,7 +86,7 @@ class BudgetedKoji:
     async def _take(self, patience: float | None) -> None:
         interactive = patience is not None
         until = None if patience is None else self._clock.now() + patience * 1000
-        while wait := await self._take_call(self._key, self._clock.now(), self._interval, interactive):
+        while wait := await self._take_call(self._clock.now(), self._interval, interactive=interactive):
             if until is not None and self._clock.now() + wait > until:
                 raise UpstreamUnavailable(
                     "Koji allows so many calls a minute, and others wait too; call again later.",
@@ -109,13 +97,13 @@ class BudgetedKoji:
 
 
 def _looked_at(task: asyncio.Task[_Body]) -> None:
-    """Keep asyncio quiet about an error of a read for which nobody waits any more."""
+    """Keep asyncio quiet about the error of a read whose callers have left."""
     if not task.cancelled():
         task.exception()
 
 
 async def _patiently(making: Coroutine[Any, Any, _Body], patience: float | None) -> _Body:
-    """Return what a call answers; an interactive one has so many seconds and knows two codes of refusal."""
+    """Return the response of a call; an interactive one has so many seconds and two codes of refusal."""
     if patience is None:
         return await making
     try:

@@ -18,13 +18,9 @@ from connector.domain.results.observation import Observation
 from connector.domain.results.sync import InboundWebhook, Sync
 from connector.domain.results.transitions import advance
 from connector.errors import FieldError, InvalidInput, NotConfigured
-from connector.service.execution.operation import Effect, Operation, WaitInput
-from connector.service.views.run import (
-    RunOutput,
-    chunks,
-    new_run_id,
-    until_finished,
-)
+from connector.service.execution.operation import Effect, Example, Operation, WaitInput
+from connector.service.views import examples
+from connector.service.views.run import RunOutput, chunks, new_run_id, until_finished
 from connector.settings.rules import sync_rules
 
 _COLUMNS = ("interview_id", "completed_at", "email")
@@ -52,13 +48,9 @@ async def run(ctx: Context, given: BackfillInput) -> RunOutput:
     """Start the backfill; wait for its end for `wait_seconds`."""
     connection = ctx.connection(given.connection)
     if connection.amplitude_api_key is None:
-        raise NotConfigured(
-            f"AMPLITUDE_API_KEY is not set for the connection {connection.name}; set it and call again."
-        )
+        raise NotConfigured.of("AMPLITUDE_API_KEY", connection.name)
     if connection.koji_api_key is None:
-        raise NotConfigured(
-            f"KOJI_API_KEY is not set for the connection {connection.name}; a backfill reads Koji."
-        )
+        raise NotConfigured.of("KOJI_API_KEY", connection.name, "a backfill reads Koji")
     rows, rules = _rows(given), sync_rules(connection)
     run_id = new_run_id()
     for some in chunks(list(rows)):
@@ -183,11 +175,11 @@ BACKFILL_INTERVIEWS = Operation(
     title="Backfill past interviews",
     summary=(
         "Bring many past interviews to Amplitude, by ids or as CSV. Reads each from Koji within Koji's "
-        "limit, so that "
-        "thousands take hours; get_run shows how long. Events carry their own time and leave the user "
-        "table alone; "
-        "user properties are written only for a user's newest interview."
+        "limit, so that thousands take hours; get_run shows how long. Events carry their own time and "
+        "leave the user table alone; user properties are written only for a user's newest interview."
     ),
+    guidance="Not for one interview (sync_interview_to_amplitude) or for failed ones (replay_syncs).",
+    example=Example({"interview_ids": [examples.INTERVIEW_ID]}, examples.RUN),
     input=BackfillInput,
     output=RunOutput,
     run=run,

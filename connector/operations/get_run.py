@@ -6,7 +6,8 @@ from pydantic import Field
 
 from connector.context import Context
 from connector.errors import NotFound
-from connector.service.execution.operation import Effect, Input, Operation
+from connector.service.execution.operation import Effect, Example, Input, Operation
+from connector.service.views import examples
 from connector.service.views.run import RunOutput, shown
 
 
@@ -34,9 +35,11 @@ GET_RUN = Operation(
     name="get_run",
     title="Get a run's progress",
     summary=(
-        "Show how far a backfill, replay or forgetting is: counts by outcome, what is left, and about how "
-        "long the rest takes."
+        "Show how far a backfill, replay or forgetting is: counts by outcome, what is left, and about "
+        "how long the rest takes."
     ),
+    guidance="Not for launches: get_launch.",
+    example=Example({"run_id": examples.RUN_ID}, examples.RUN),
     input=GetRunInput,
     output=RunOutput,
     run=run,

@@ -16,8 +16,9 @@ from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import advance, unread
 from connector.errors import NotConfigured, NotFound
 from connector.service.attribution import recognised
-from connector.service.execution.operation import Effect, Operation, Output
+from connector.service.execution.operation import Effect, Example, Operation, Output
 from connector.service.input.sync_input import InterviewInput
+from connector.service.views import examples
 from connector.service.views.sync import AmplitudeRequest, request
 
 PATIENCE = 8.0
@@ -54,15 +55,13 @@ class PreviewOutput(Output):
 async def preview(ctx: Context, given: InterviewInput, *, force: bool) -> PreviewOutput:
     """Decide and map as the sync does, without storing anything."""
     connection = ctx.connection(given.connection)
-    told = given.heard(connection, ctx.clock.now(), force=force)
+    told = given.observation(connection, ctx.clock.now(), force=force)
     (heard,) = await recognised(ctx.ledger.attribution, [told])
     before = await ctx.ledger.syncs.find(*heard.key)
     sync = call(before, heard, await _people(ctx, before, heard))
     if not heard.given and (sync.stage is Stage.READ or force) and given.connection not in ctx.koji:
-        raise NotConfigured(
-            f"KOJI_API_KEY is not set for the connection {connection.name}; set it, or give the "
-            "interview's values."
-        )
+        then = "set it, or give the interview's values with the call"
+        raise NotConfigured.of("KOJI_API_KEY", connection.name, then)
     if sync.stage is Stage.READ:
         sync = await _read(ctx, sync, heard.rules)
     return await _shown(ctx, sync)
@@ -107,8 +106,17 @@ PREVIEW_INTERVIEW_SYNC = Operation(
     title="Preview an interview's sync",
     summary=(
         "Show the exact Amplitude request that a sync of one interview would send, or the reason why it "
-        "would be "
-        "skipped. Use it before the first sync or to explain a skip. Changes nothing."
+        "would be skipped. Use it before the first sync or to explain a skip. Changes nothing."
+    ),
+    guidance="Not for what was sent already: get_sync.",
+    example=Example(
+        {"interview_id": examples.INTERVIEW_ID},
+        examples.whole(
+            PreviewOutput,
+            interview_id=examples.INTERVIEW_ID,
+            decision="sync",
+            request=examples.REQUEST,
+        ),
     ),
     input=PreviewInput,
     output=PreviewOutput,

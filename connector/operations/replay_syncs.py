@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
 
 from connector.context import Context
-from connector.domain.people.respondent import People
 from connector.domain.results.koji_fields import read_envelope
 from connector.domain.results.replay import replay
-from connector.domain.results.sync import ListFilter, Sync
+from connector.domain.results.sync import ListFilter
 from connector.errors import FieldError, InvalidInput, NotFound
-from connector.service.execution.operation import Effect, Operation, WaitInput
+from connector.service.execution.operation import Effect, Example, Operation, WaitInput
 from connector.service.execution.paging import bound
-from connector.service.views.run import (
-    RunOutput,
-    chunks,
-    new_run_id,
-    until_finished,
-)
+from connector.service.views import examples
+from connector.service.views.run import RunOutput, chunks, new_run_id, until_finished
 from connector.settings.rules import sync_rules
 
 _PAGE = 500
@@ -63,16 +58,11 @@ async def run(ctx: Context, given: ReplayInput) -> RunOutput:
 
 
 async def _named(ctx: Context, given: ReplayInput) -> list[str]:
-    """Return the named interviews. Raises `NotFound` when nothing was ever heard of one."""
+    """Return the named interviews. Raises `NotFound` for an interview that never came in."""
     names = list(dict.fromkeys(given.interview_ids or ()))
     known: set[str] = set()
     for some in chunks(names):
-
-        def look(found: Mapping[tuple[str, str], Sync], _: People) -> list[Sync]:
-            known.update(interview_id for _, interview_id in found)
-            return []
-
-        await ctx.ledger.syncs.revise([(given.connection, one) for one in some], look)
+        known.update(await ctx.ledger.syncs.find_many(given.connection, some))
     unknown = [i for i, one in enumerate(names) if one not in known]
     if unknown:
         detail = "nothing was ever heard of this interview on this connection; sync or backfill it instead"
@@ -133,9 +123,11 @@ REPLAY_SYNCS = Operation(
     title="Replay syncs",
     summary=(
         "Send syncs again that failed, or read webhooks again that could not be read, after their cause "
-        "was mended. "
-        "Interviews that Amplitude has are not sent again unless force is given. Answers a run for get_run."
+        "was mended. Interviews that Amplitude has are not sent again unless force is given. Answers a "
+        "run for get_run."
     ),
+    guidance="Not for interviews that were never synced: backfill_interviews.",
+    example=Example({"status": "failed"}, examples.RUN),
     input=ReplayInput,
     output=RunOutput,
     run=run,

@@ -13,9 +13,10 @@ from connector.domain.results.sync import Sync
 from connector.errors import CredentialsRejected, NotConfigured, UpstreamRejected
 from connector.operations.preview_interview_sync import PreviewOutput, preview
 from connector.service.attribution import recognised
-from connector.service.execution.operation import Effect, Operation, WaitInput
+from connector.service.execution.operation import Effect, Example, Operation, WaitInput
 from connector.service.execution.polling import Polling
 from connector.service.input.sync_input import InterviewInput
+from connector.service.views import examples
 from connector.service.views.sync import SyncOutput, flat
 
 _DEDUPLICATED_FOR = 7 * 86_400_000
@@ -42,7 +43,7 @@ async def run(ctx: Context, given: SyncInput) -> SyncOutput | PreviewOutput:
     if given.dry_run:
         return await preview(ctx, given, force=given.force)
     connection = ctx.connection(given.connection)
-    told = given.heard(connection, ctx.clock.now(), force=given.force)
+    told = given.observation(connection, ctx.clock.now(), force=given.force)
     (heard,) = await recognised(ctx.ledger.attribution, [told])
     before = await ctx.ledger.syncs.find(*heard.key)
     _require_keys(heard, before)
@@ -50,7 +51,7 @@ async def run(ctx: Context, given: SyncInput) -> SyncOutput | PreviewOutput:
         [heard.key],
         lambda found, people: [call(found.get(heard.key), heard, people)],
         heard=[heard],
-        record=given.delivery(connection, heard.interview.interview_id, heard.at),
+        record=given.webhooks(connection, heard.interview.interview_id, heard.at),
     )
     ctx.wake()
     sync = await _until_ended(ctx, changed[0], given.wait_seconds)
@@ -63,13 +64,11 @@ async def run(ctx: Context, given: SyncInput) -> SyncOutput | PreviewOutput:
 def _require_keys(heard: Observation, before: Sync | None) -> None:
     name = heard.rules.connection
     if not heard.rules.can_send:
-        raise NotConfigured(f"AMPLITUDE_API_KEY is not set for the connection {name}; set it and call again.")
+        raise NotConfigured.of("AMPLITUDE_API_KEY", name)
     unread = before is None or before.stage is Stage.READ or heard.force
     if not heard.rules.can_read and not heard.given and unread:
-        raise NotConfigured(
-            f"KOJI_API_KEY is not set for the connection {name}; set it, or give the interview's values "
-            "with the call."
-        )
+        then = "set it, or give the interview's values with the call"
+        raise NotConfigured.of("KOJI_API_KEY", name, then)
 
 
 async def _until_ended(ctx: Context, sync: Sync, seconds: float) -> Sync:
@@ -131,11 +130,11 @@ SYNC_INTERVIEW_TO_AMPLITUDE = Operation(
     summary=(
         "Write one Koji interview's themes, sentiment and quality score to Amplitude: the event "
         "koji.interview_completed and the user properties last_interview_*. Use it when you have an "
-        "interview id and "
-        "no webhook does it for you, or to send one again (force). Skips anonymous respondents and "
-        "quality below the "
-        "gate. Counted once however often it is called."
+        "interview id and no webhook does it for you, or to send one again (force). Skips anonymous "
+        "respondents and quality below the gate. Counted once however often it is called."
     ),
+    guidance="Not for looking first (preview_interview_sync) or for many (backfill_interviews).",
+    example=Example({"interview_id": examples.INTERVIEW_ID}, examples.SYNC),
     input=SyncInput,
     output=SyncOutput | PreviewOutput,
     run=run,

@@ -26,7 +26,7 @@ _REFERENCE = "env:"
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The content of `connector.toml`, values as TOML has them; `connections`: its `[connections.NAME]`."""
+    """What `connector.toml` holds, values as in TOML; `connections` are its `[connections.NAME]`."""
 
     name: str
     top: Mapping[str, Any]

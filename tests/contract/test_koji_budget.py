@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import pytest
 
@@ -17,7 +18,8 @@ from connector.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from connector.koji.rate_limit import BudgetedKoji
+from connector.koji.client import KojiClient
+from connector.koji.rate_limit import RateLimitedKoji
 from connector.ledger.ledger import Ledger
 from tests.fakes import NOW, FakeKoji, ManualClock
 
@@ -52,8 +54,10 @@ class SilentKoji(FakeKoji):
         raise AssertionError
 
 
-def budgeted(calls: FakeKoji, ledger: Ledger, clock: ManualClock) -> BudgetedKoji:
-    return BudgetedKoji(calls, ledger.rate_limit.take, clock, key="koji:1", per_minute=PER_MINUTE)
+def budgeted(calls: FakeKoji, ledger: Ledger, clock: ManualClock) -> RateLimitedKoji:
+    return RateLimitedKoji(
+        cast("KojiClient", calls), partial(ledger.rate_limit.take, "koji:1"), clock, per_minute=PER_MINUTE
+    )
 
 
 async def test_turns_stand_an_interval_apart(ledger: Ledger, clock: ManualClock) -> None:

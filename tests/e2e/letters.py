@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
@@ -21,18 +21,17 @@ from connector.errors import NotFound, StoreUnavailable
 from connector.http.auth import Gate, token_digest
 from connector.http.middleware import Boundary
 from connector.http.problem import on_http_exception
-from connector.http.routes import routes
+from connector.http.routes import ENDPOINTS, routes
 from connector.security.caller import OURSELVES, Caller
 from connector.service.execution.operation import (
-    AnyOperation,
     Effect,
     EffectInput,
     Input,
     ListInput,
-    Operation,
     Output,
     WaitInput,
 )
+from tests.support.toys import toy
 
 TOKEN = "a-token-of-the-tests"
 OTHER_TOKEN = "another-token-of-the-tests"
@@ -230,15 +229,11 @@ async def echo(ctx: Context, payload: EchoInput) -> Echo:
     return Echo.model_validate(payload.model_dump())
 
 
-def operation(run: Callable[..., Any], **values: Any) -> AnyOperation:
-    return Operation(name=run.__name__, title=run.__name__, summary="For tests.", run=run, **values)
-
-
 OPERATIONS = (
-    operation(send_letter, input=SendInput, output=Letter, effect=Effect.SEND),
-    operation(get_letter, input=LetterInput, output=LetterDetails, effect=Effect.READ),
-    operation(touch, input=TouchInput, output=Touched, effect=Effect.WRITE),
-    operation(echo, input=EchoInput, output=Echo, effect=Effect.READ),
+    toy(send_letter, input=SendInput, output=Letter, effect=Effect.SEND),
+    toy(get_letter, input=LetterInput, output=LetterDetails, effect=Effect.READ),
+    toy(touch, input=TouchInput, output=Touched, effect=Effect.WRITE),
+    toy(echo, input=EchoInput, output=Echo, effect=Effect.READ),
 )
 
 
@@ -249,9 +244,9 @@ async def serve(world: World) -> AsyncIterator[httpx.AsyncClient]:
     app = Starlette(
         routes=routes(
             OPERATIONS,
+            ENDPOINTS,
             context=lambda: world.context,
             gate=Gate(tokens, lambda: world.context),
-            version="1.2.3",
         ),
         middleware=[Middleware(Boundary)],
         exception_handlers={HTTPException: on_http_exception},

@@ -13,8 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from connector.http.body import MAX_BODY_BYTES
-from connector.http.form import MAX_FORM_FIELDS, MAX_PART_HEADERS
+from connector.http.body import MAX_BODY_BYTES, MAX_FORM_FIELDS, MAX_PART_HEADERS
 from connector.operations import OPERATIONS
 from tests.e2e.harness import TOKEN, HurriedClock, World, open_world, sign
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from connector import __version__
 from tests.e2e.letters import (
     OPERATIONS,
     TOKEN,
@@ -156,7 +157,7 @@ class TestRoutes:
             "account_name": "koji-amplitude at connector.example.com",
             "connections": ["default", "shop"],
             "scopes": ["read", "write", "send", "erase"],
-            "version": "1.2.3",
+            "version": __version__,
         }
 
     async def test_every_operation_is_in_both_descriptions(self, anyone: httpx.AsyncClient) -> None:

@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from connector import __version__
+from connector.app import ENDPOINTS
 from connector.http.docs.openapi import openapi
 from connector.http.docs.schema import resolved
 from connector.operations import OPERATIONS
@@ -34,7 +34,7 @@ AnyCase = Case[Any]
 
 BASE = "http://connector"
 EXAMPLES = 15
-DOCUMENT = openapi(OPERATIONS, public_url=BASE, version=__version__)
+DOCUMENT = openapi(OPERATIONS, ENDPOINTS, public_url=BASE)
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 CALLS = {found.ok().label: found.ok() for found in SCHEMA.get_all_operations() if isinstance(found, Ok)}
 DESCRIBED = [

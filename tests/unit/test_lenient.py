@@ -14,11 +14,13 @@ from pydantic import BaseModel, ConfigDict
 from connector.errors import InvalidInput
 from connector.http.body import (
     MAX_BODY_BYTES,
+    MAX_FORM_FIELDS,
     BodyTooLarge,
     UnsupportedContentType,
     parse_body,
+    parse_pairs,
+    unflatten,
 )
-from connector.http.form import MAX_FORM_FIELDS, parse_pairs, unflatten
 from connector.service.input.coerce import fit
 from connector.service.input.validate import validate
 from connector.text.json import MAX_NESTING

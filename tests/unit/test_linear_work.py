@@ -15,8 +15,7 @@ from connector.amplitude.cohort_file import CohortFile
 from connector.cli.operations.values import read_members
 from connector.domain.results.koji_fields import read_envelope, read_interview, shape
 from connector.errors import ConnectorError
-from connector.http.body import parse_body
-from connector.http.form import MAX_FORM_FIELDS, parse_pairs
+from connector.http.body import MAX_FORM_FIELDS, parse_body, parse_pairs
 from connector.http.webhooks.koji import _parse
 from connector.log import Scrubber
 from connector.operations import OPERATIONS

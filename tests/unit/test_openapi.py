@@ -13,20 +13,19 @@ import pytest
 from pydantic import BaseModel, Field
 from starlette.routing import Route
 
-from connector.app import create_app
+from connector import __version__
+from connector.app import ENDPOINTS, create_app
 from connector.errors import CONSEQUENCES
 from connector.http.docs.openapi import openapi
-from connector.http.docs.page import docs_page
-from connector.http.docs.style import STYLE, content_security_policy
+from connector.http.docs.page import STYLE, content_security_policy, docs_page
 from connector.service.execution.operation import (
-    AnyOperation,
     Effect,
     Input,
-    Operation,
     Output,
     WaitInput,
 )
 from connector.settings.sources import load
+from tests.support.toys import toy
 
 URL = "https://connector.example.com"
 
@@ -69,12 +68,9 @@ async def never(*_: object) -> Any:
     raise AssertionError
 
 
-def operation(**values: Any) -> AnyOperation:
-    return Operation(run=never, **values)
-
-
 OPERATIONS = (
-    operation(
+    toy(
+        never,
         name="invite_guests",
         title="Invite guests",
         summary="Invite people; `mode` says how.",
@@ -82,7 +78,8 @@ OPERATIONS = (
         output=Invited | Foreseen,
         effect=Effect.SEND,
     ),
-    operation(
+    toy(
+        never,
         name="read_letter",
         title="Read a letter",
         summary="Tell how far a letter is.",
@@ -90,7 +87,8 @@ OPERATIONS = (
         output=Invited,
         effect=Effect.READ,
     ),
-    operation(
+    toy(
+        never,
         name="forget_all",
         title="Forget all",
         summary="Forget.",
@@ -103,12 +101,12 @@ OPERATIONS = (
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    return openapi(OPERATIONS, public_url=URL, version="1.2.3")
+    return openapi(OPERATIONS, ENDPOINTS, public_url=URL)
 
 
 @pytest.fixture(scope="module")
-def page() -> str:
-    return docs_page(OPERATIONS, public_url=URL, version="1.2.3")
+def page(document: dict[str, Any]) -> str:
+    return docs_page(OPERATIONS, document)
 
 
 def schema_of(content: dict[str, Any]) -> dict[str, Any]:
@@ -119,7 +117,7 @@ def schema_of(content: dict[str, Any]) -> dict[str, Any]:
 class TestDocument:
     def test_names_itself(self, document: dict[str, Any]) -> None:
         assert document["openapi"].startswith("3.1.")
-        assert document["info"]["version"] == "1.2.3"
+        assert document["info"]["version"] == __version__
         assert document["servers"] == [{"url": URL}]
 
     def test_every_operation_is_a_path_with_its_own_words(self, document: dict[str, Any]) -> None:

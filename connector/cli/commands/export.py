@@ -28,6 +28,7 @@ def command(form: Literal["openapi", "zapier", "manifest", "server-json"]) -> in
 
 
 def _described(form: Literal["openapi", "zapier", "manifest", "server-json"]) -> dict[str, Any]:
+    from connector.app import ENDPOINTS
     from connector.http.docs.openapi import openapi
     from connector.integrations.zapier.app import zapier_app
     from connector.operations import OPERATIONS
@@ -37,7 +38,7 @@ def _described(form: Literal["openapi", "zapier", "manifest", "server-json"]) ->
 
     match form:
         case "openapi":
-            return openapi(OPERATIONS, public_url=_public_url(), version=__version__)
+            return openapi(OPERATIONS, ENDPOINTS, public_url=_public_url())
         case "zapier":
             return zapier_app(OPERATIONS, TRIGGERS, public_url=_public_url(), version=__version__)
         case "manifest":

@@ -1,16 +1,18 @@
-"""OpenAPI 3.1 from the operations."""
+"""The OpenAPI 3.1 document of the operations and the endpoints beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from connector.http.docs.examples import EXAMPLES
-from connector.http.docs.paths import beside, event_parts, query_parameters
-from connector.http.docs.problem_examples import PROBLEMS
+from connector import __version__
+from connector.http.docs.events import event_parts
+from connector.http.docs.paths import endpoint_paths, json_content, query_parameters, refusals
 from connector.http.docs.schema import REF, resolved
+from connector.http.endpoint import Endpoint
+from connector.http.problem import EXAMPLES as PROBLEMS
 from connector.http.problem import Problem
 from connector.service.execution.operation import AnyOperation, Effect, Output
 from connector.service.input.annotations import kinds
@@ -39,29 +41,19 @@ EFFECTS = {
     Effect.ERASE: "Removes for good.",
 }
 
-ME = {
-    "type": "object",
-    "required": ["account_name", "connections", "scopes", "version"],
-    "properties": {
-        "account_name": {"type": "string", "description": "A label for this server."},
-        "connections": {"type": "array", "items": {"type": "string"}, "description": "Names of connections."},
-        "scopes": {"type": "array", "items": {"type": "string"}, "description": "What the token may do."},
-        "version": {"type": "string", "description": "The version of the connector."},
-    },
-}
 
-
-def openapi(operations: Sequence[AnyOperation], *, public_url: str, version: str) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document of the operations and what is beside them, served at `public_url`."""
+def openapi(
+    operations: Sequence[AnyOperation], endpoints: Sequence[Endpoint], *, public_url: str
+) -> dict[str, Any]:
+    """Return the document of a server at `public_url`."""
     schemas, definitions = _schemas(operations)
     paths: dict[str, Any] = {f"/actions/{op.name}": _path(op, schemas, definitions) for op in operations}
-    paths["/me"] = {"get": _me()}
-    paths |= beside()
+    paths |= endpoint_paths(endpoints)
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "koji-amplitude",
-            "version": version,
+            "version": __version__,
             "description": "Closes the loop between Amplitude cohorts and Koji AI interviews.",
         },
         "servers": [{"url": public_url}],
@@ -120,12 +112,11 @@ def _path(op: AnyOperation, schemas: Schemas, definitions: dict[str, Any]) -> di
         "responses": _responses(op, schemas),
     }
     required = bool(resolved(asked, definitions).get("required"))
-    example = EXAMPLES.get(op.name)
     post = {
         "operationId": op.name,
         **described,
         "parameters": [] if op.effect is Effect.READ else [_idempotency_header()],
-        "requestBody": {"required": required, "content": _json(asked, example and example.asked)},
+        "requestBody": {"required": required, "content": json_content(asked, op.example.asked)},
     }
     if op.effect is not Effect.READ:
         return {"post": post}
@@ -139,8 +130,7 @@ def _path(op: AnyOperation, schemas: Schemas, definitions: dict[str, Any]) -> di
 
 def _responses(op: AnyOperation, schemas: Schemas) -> dict[str, Any]:
     answered = schemas[op.name, "serialization"]
-    example = EXAMPLES.get(op.name)
-    content = _json(answered, example and example.answered)
+    content = json_content(answered, op.example.answered)
     responses: dict[str, Any] = {"200": {"description": "Finished.", "content": content}}
     if op.effect is not Effect.READ:
         responses["200"]["headers"] = _replayed()
@@ -159,22 +149,9 @@ def _responses(op: AnyOperation, schemas: Schemas) -> dict[str, Any]:
         responses["202"] = {
             "description": "Begun; it goes on by itself.",
             "headers": _replayed(),
-            "content": _json({"allOf": [answered, told]}),
+            "content": json_content({"allOf": [answered, told]}),
         }
-    return responses | {status: {"$ref": f"#/components/responses/{status}"} for status in REFUSALS}
-
-
-def _me() -> dict[str, Any]:
-    return {
-        "operationId": "me",
-        "summary": "Test the token",
-        "description": "Tells which server this is and what the token may do.",
-        "responses": {
-            "200": {"description": "The token is good.", "content": _json(ME)},
-            "401": {"$ref": "#/components/responses/401"},
-            "429": {"$ref": "#/components/responses/429"},
-        },
-    }
+    return responses | refusals(list(REFUSALS))
 
 
 def _idempotency_header() -> dict[str, Any]:
@@ -211,8 +188,3 @@ def _problem(status: str, words: str, schemas: Schemas) -> dict[str, Any]:
             "Retry-After": {"description": "Whole seconds.", "schema": {"type": "integer"}},
         }
     return response
-
-
-def _json(schema: dict[str, Any], example: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    shown = {} if example is None else {"example": dict(example)}
-    return {"application/json": {"schema": schema, **shown}}

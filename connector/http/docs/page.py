@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from connector.errors import CONSEQUENCES, ConnectorError
-from connector.http.docs.openapi import EFFECTS, openapi
+from connector.http.docs.openapi import EFFECTS
 from connector.http.docs.schema import (
     Schema,
     in_words,
@@ -19,9 +21,30 @@ from connector.http.docs.schema import (
     required_example,
     resolved,
 )
-from connector.http.docs.style import STYLE
 from connector.http.problem import HTTP_ONLY
 from connector.service.execution.operation import AnyOperation, Effect
+
+STYLE = """
+:root { color-scheme: light dark; --line: #8884; --soft: #8882; --link: #3558c9; --wide: 46rem; }
+@media (prefers-color-scheme: dark) { :root { --link: #9db4ff; } }
+* { box-sizing: border-box; }
+body { margin: 0; font: 16px/1.55 system-ui, sans-serif; }
+main { max-width: var(--wide); margin: 0 auto; padding: 2rem 1rem 6rem; }
+h1 { font-size: 1.8rem; margin: 0 0 .3rem; }
+h2 { font-size: 1.3rem; margin: 3rem 0 .3rem; padding-top: 1rem; border-top: 1px solid var(--line); }
+h3 { font-size: 1rem; margin: 1.4rem 0 .3rem; }
+a { color: var(--link); }
+code, pre { font: .875em/1.5 ui-monospace, monospace; }
+code { background: var(--soft); border-radius: 3px; padding: .1em .3em; }
+pre { background: var(--soft); border-radius: 6px; padding: .8rem 1rem; overflow-x: auto; }
+pre code { background: none; padding: 0; }
+dl { margin: 0; }
+dt { margin-top: .6rem; }
+dd { margin: 0 0 0 1.2rem; }
+.kind { opacity: .75; font-size: .875rem; }
+.route { margin: 0 0 .6rem; }
+nav ul { list-style: none; padding: 0; columns: 2 16rem; }
+"""
 
 CONTINUES = (
     "<p>200 when it has ended; 202 when it goes on by itself: then <code>status_url</code> is the address "
@@ -29,9 +52,18 @@ CONTINUES = (
 )
 
 
-def docs_page(operations: Sequence[AnyOperation], *, public_url: str, version: str) -> str:
-    """Return the page; it needs no script and asks nothing of any other server."""
-    document = openapi(operations, public_url=public_url, version=version)
+def content_security_policy() -> str:
+    """Return the header value: this style sheet, no script, no request to anywhere."""
+    style = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'sha256-{style}'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+def docs_page(operations: Sequence[AnyOperation], document: Mapping[str, Any]) -> str:
+    """Return the page of an OpenAPI document; it needs no script and asks nothing of any other server."""
+    public_url = document["servers"][0]["url"]
     body = "\n".join(
         [
             *_head(document, public_url),
@@ -43,7 +75,8 @@ def docs_page(operations: Sequence[AnyOperation], *, public_url: str, version: s
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>koji-amplitude {escape(version)}</title>\n<style>{STYLE}</style>\n</head>\n"
+        f"<title>koji-amplitude {escape(document['info']['version'])}</title>\n"
+        f"<style>{STYLE}</style>\n</head>\n"
         f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )
 

@@ -1,38 +1,38 @@
-"""What describes the operations to everybody: `GET /openapi.json` and `GET /docs`."""
+"""The descriptions of the server, open to everybody: `GET /openapi.json` and `GET /docs`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from connector.context import Context
 from connector.http.docs.openapi import openapi
-from connector.http.docs.page import docs_page
-from connector.http.docs.style import content_security_policy
+from connector.http.docs.page import content_security_policy, docs_page
+from connector.http.endpoint import ContextOf, Endpoint
 from connector.service.execution.operation import AnyOperation
 
 
-def published_routes(
-    operations: Sequence[AnyOperation], context: Callable[[], Context], version: str
+def description_routes(
+    operations: Sequence[AnyOperation], endpoints: Sequence[Endpoint], context: ContextOf
 ) -> list[Route]:
     """Return the routes of both descriptions; each is made once for an address."""
 
     @cache
+    def document(public_url: str) -> dict[str, Any]:
+        return openapi(operations, endpoints, public_url=public_url)
+
+    @cache
     def openapi_text(public_url: str) -> str:
-        return json.dumps(
-            openapi(operations, public_url=public_url, version=version),
-            separators=(",", ":"),
-            ensure_ascii=False,
-        )
+        return json.dumps(document(public_url), separators=(",", ":"), ensure_ascii=False)
 
     @cache
     def docs_text(public_url: str) -> str:
-        return docs_page(operations, public_url=public_url, version=version)
+        return docs_page(operations, document(public_url))
 
     async def openapi_json(_: Request) -> Response:
         return Response(openapi_text(context().settings.public_url), media_type="application/json")

@@ -1,20 +1,48 @@
-"""One request and its answer, without a framework in between: acknowledging must cost next to nothing."""
+"""The receiver of webhooks, without a framework in between: acknowledging must cost next to nothing."""
 
 from __future__ import annotations
 
-import json
+import re
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
 
+import structlog
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from connector.errors import FieldError
+from connector.context import Context
+from connector.errors import FieldError, StoreUnavailable
+from connector.http.endpoint import Endpoint, parameter
+from connector.http.health import Status
+from connector.http.problem import DEFAULT_RETRY_SECONDS, MEDIA_TYPE, as_json, problem_of
+from connector.settings.model import Settings
 
 Headers = list[tuple[bytes, bytes]]
 
-DEFAULT_RETRY_SECONDS = 5
-_LONGEST_DETAIL = 250
+_OF_CONNECTION = re.compile(r"/[^/]*/?")
+_log = structlog.get_logger(__name__)
+
+
+class WebhookRefused(Exception):
+    """A request that is answered with a problem."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *headers: tuple[bytes, bytes],
+        errors: Sequence[FieldError] = (),
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = headers
+        self.errors = errors
 
 
 class Exchange:
@@ -28,11 +56,11 @@ class Exchange:
         self._receive = receive
         self._send = send
 
-    async def body(self, limit: int) -> bytes | None:
-        """Return the body, or None as soon as it is over `limit` bytes. Raises `ClientDisconnect`."""
+    async def body(self, limit: int, too_large: str) -> bytes:
+        """Return the body of at most `limit` bytes. Raises `WebhookRefused` (413) and `ClientDisconnect`."""
         declared = dict(self.headers).get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > limit:
-            return None
+            raise WebhookRefused(413, "too_large", too_large)
         parts: list[bytes] = []
         size = 0
         while True:
@@ -42,7 +70,7 @@ class Exchange:
             part: bytes = message.get("body", b"")
             size += len(part)
             if size > limit:
-                return None
+                raise WebhookRefused(413, "too_large", too_large)
             parts.append(part)
             if not message.get("more_body"):
                 return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -51,37 +79,110 @@ class Exchange:
         """Answer 200 with JSON; HEAD without the body."""
         await self._answer(200, b"application/json", b"" if self.method == "HEAD" else body)
 
-    async def problem(
-        self,
-        status: int,
-        code: str,
-        detail: str,
-        *more: tuple[bytes, bytes],
-        errors: Sequence[FieldError] = (),
-    ) -> None:
-        """Answer with `application/problem+json` in the shape that every route of ours answers with."""
-        words = detail if len(detail) <= _LONGEST_DETAIL else detail[: _LONGEST_DETAIL - 1] + "…"
+    async def problem(self, refused: WebhookRefused) -> None:
+        """Answer with `application/problem+json` in the shape that every other route has."""
         request_id = secrets.token_hex(8)
-        body = {
-            "type": f"/docs#{code}",
-            "title": code.replace("_", " ").capitalize(),
-            "status": status,
-            "detail": words,
-            "code": code,
-            "message": words,
-            "errors": [{"detail": one.detail, "pointer": one.pointer} for one in errors],
-            "request_id": request_id,
-        }
+        body = problem_of(refused.status, refused.code, refused.detail, request_id, refused.errors)
         marked = (b"x-request-id", request_id.encode())
-        await self._answer(status, b"application/problem+json", json.dumps(body).encode(), marked, *more)
-
-    async def unavailable(self, code: str, detail: str, retry_after: int | None = None) -> None:
-        """Answer 503 and say when to come again, in whole seconds."""
-        wait = str(retry_after or DEFAULT_RETRY_SECONDS).encode()
-        await self.problem(503, code, detail, (b"retry-after", wait))
+        await self._answer(
+            refused.status, MEDIA_TYPE.encode(), as_json(body).encode(), marked, *refused.headers
+        )
 
     async def _answer(self, status: int, kind: bytes, body: bytes, *more: tuple[bytes, bytes]) -> None:
         headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), *more]
         self.begun = True
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
+
+
+class Webhook(ABC):
+    """The endpoint at `route`, and at `route` followed by the name of a connection."""
+
+    route: ClassVar[str]
+    methods: ClassVar[Sequence[str]] = ("POST",)
+    sent: ClassVar[str]  # what is sent to it, in the plural
+    fault_event: ClassVar[str]  # the log line of a fault here
+
+    def __init__(self, settings: Settings) -> None:
+        self._connections = settings.connections
+        self._context: Context | None = None
+
+    def open(self, context: Context) -> None:
+        """Begin to accept: the ledger is open."""
+        self._context = context
+
+    def in_front_of(self, app: ASGIApp) -> ASGIApp:
+        """Return an application that takes webhooks before any routing, which would cost half their time."""
+
+        async def front(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http":
+                route, _, connection = scope["path"].partition(self.route)
+                if not route and (not connection or _OF_CONNECTION.fullmatch(connection)):
+                    await self.answer(connection.strip("/") or None, Exchange(scope, receive, send))
+                    return
+            await app(scope, receive, send)
+
+        return front
+
+    async def answer(self, path: str | None, exchange: Exchange) -> None:
+        """Answer one request to the connection that its path names, if any."""
+        try:
+            self._check(path, exchange.method)
+            await self.receive(path, exchange)
+        except ClientDisconnect:
+            return
+        except WebhookRefused as refused:
+            await exchange.problem(refused)
+        except StoreUnavailable as error:
+            await exchange.problem(unavailable(error.reason, error.message, error.retry_after))
+        except Exception:
+            _log.exception(self.fault_event)
+            if exchange.begun:
+                raise
+            detail = "The webhook could not be taken; send it again."
+            await exchange.problem(WebhookRefused(500, "internal_error", detail))
+
+    @abstractmethod
+    async def receive(self, path: str | None, exchange: Exchange) -> None:
+        """Answer a request of an allowed method. Raises `WebhookRefused` and `StoreUnavailable`."""
+
+    def opened(self) -> Context:
+        """Return the context. Raises `WebhookRefused` (503) before `open` and while the server stops."""
+        if self._context is None or self._context.stopping.is_set():
+            raise unavailable("stopping", "The connector is starting or stopping; send it again.")
+        return self._context
+
+    def _check(self, path: str | None, method: str) -> None:
+        if path is not None and path not in self._connections:
+            detail = "No connection has the name in this address; see list_connections."
+            raise WebhookRefused(404, "unknown_connection", detail)
+        if method not in self.methods:
+            allowed = (b"allow", ", ".join(self.methods).encode())
+            raise WebhookRefused(405, "method_not_allowed", f"Send {self.sent} with POST.", allowed)
+
+
+def unavailable(code: str, detail: str, retry_after: int | None = None) -> WebhookRefused:
+    """Return a 503 that says when to come again, in whole seconds."""
+    wait = str(retry_after or DEFAULT_RETRY_SECONDS).encode()
+    return WebhookRefused(503, code, detail, (b"retry-after", wait))
+
+
+def described(
+    webhook: type[Webhook],
+    name: str,
+    summary: str,
+    **about: Any,
+) -> tuple[Endpoint, Endpoint]:
+    """Return a webhook's two addresses, for the OpenAPI document alone: it is in front of all routing.
+
+    `about` are the other fields of `Endpoint`.
+    """
+    shared = Endpoint(name, "POST", webhook.route, summary, answers=Status, is_open=True, **about)
+    of_connection = replace(
+        shared,
+        path=f"{webhook.route}/{{connection}}",
+        name=f"{name}_of_connection",
+        parameters=[parameter("connection", "path", "Whose secret it is."), *shared.parameters],
+        refused=sorted({*shared.refused, "404"}),
+    )
+    return shared, of_connection

@@ -1,4 +1,4 @@
-"""What is remembered of refused webhooks: enough to find the right setting, nothing of their content."""
+"""Remember refused webhooks: enough to find the right setting, nothing of their content."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class _Note:
     at: int
 
 
-class Refusals:
+class Rejections:
     """Notes refused webhooks and pings, written at most once a second, so that a flood costs next to nothing.
 
-    What comes within the second waits; of each kind the newest are kept.
+    Notes within the second wait; of each kind the newest are kept.
     """
 
     def __init__(self, diagnostics: Diagnostics, clock: Clock) -> None:
@@ -67,11 +67,11 @@ class Refusals:
         await self._note(connection, "refused", detail)
 
     async def ping(self, connection: str, headers: list[tuple[bytes, bytes]]) -> None:
-        """Note a test call that nobody signed."""
+        """Note an unsigned test call."""
         await self._note(connection, "ping", {"headers": _names(headers)})
 
     async def close(self) -> None:
-        """Write what waits."""
+        """Write the notes that wait."""
         if self._later is not None:
             self._later.cancel()
             await asyncio.gather(self._later, return_exceptions=True)

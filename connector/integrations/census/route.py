@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from connector.context import Context
 from connector.errors import InvalidInput, StoreUnavailable
-from connector.http.auth import Gate
-from connector.http.body import MAX_BODY_BYTES, UnsupportedContentType
-from connector.http.request import read_body
+from connector.http.endpoint import NO_STORE, Call, endpoint
+from connector.http.request import read_whole
 from connector.integrations.census.methods import Methods
 from connector.integrations.census.rpc import (
-    Call,
+    Call as RpcCall,
+)
+from connector.integrations.census.rpc import (
     RpcError,
     error_of,
     from_ours,
@@ -26,29 +25,29 @@ from connector.integrations.census.rpc import (
 )
 from connector.security.caller import Caller
 
-SECRET_PARAMETER = "census_authentication"  # noqa: S105 - the name of a parameter, not a secret
 SURFACE = "census"
 REQUESTS_PER_SECOND = 10  # Census reads X-RateLimit-Limit as a cap on all syncs of a connection
 
 
-def census_route(context: Callable[[], Context], gate: Gate) -> Route:
-    """Return the route. Whoever has no token gets a problem, everybody else JSON-RPC and 200."""
-
-    async def census(request: Request) -> Response:
-        presented = request.query_params.getlist(SECRET_PARAMETER)
-        caller = replace(await gate.caller(request, also=presented), surface=SURFACE)
-        ctx = context()
-        if ctx.stopping.is_set():
-            raise StoreUnavailable("The server is stopping; send the request again.", code="stopping")
-        if request.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
-            raise UnsupportedContentType("Content-Encoding: send the body uncompressed.")
-        body = await read_body(request, MAX_BODY_BYTES)
-        return JSONResponse(
-            await _answer(ctx, caller, request.query_params.getlist("connection"), body),
-            headers={"Cache-Control": "no-store", "X-RateLimit-Limit": str(REQUESTS_PER_SECOND)},
-        )
-
-    return Route("/integrations/census", census, methods=["POST"], name="census")
+@endpoint(
+    "POST",
+    "/integrations/census",
+    asks={"type": "object", "required": ["jsonrpc", "method", "id"]},
+    answers={"type": "object", "required": ["jsonrpc", "id"], "description": "With result or error."},
+    token_parameter="census_authentication",  # noqa: S106 - the name of a parameter, not a secret
+    refused=("401", "413", "415", "429", "503"),
+)
+async def census(call: Call) -> Response:
+    """Census's custom destination: one JSON-RPC 2.0 call."""
+    ctx, request = call.ctx, call.request
+    if ctx.stopping.is_set():
+        raise StoreUnavailable("The server is stopping; send the request again.", code="stopping")
+    body = await read_whole(request)
+    caller = replace(call.caller, surface=SURFACE)
+    return JSONResponse(
+        await _answer(ctx, caller, request.query_params.getlist("connection"), body),
+        headers={**NO_STORE, "X-RateLimit-Limit": str(REQUESTS_PER_SECOND)},
+    )
 
 
 async def _answer(ctx: Context, caller: Caller, in_address: list[str], body: bytes) -> dict[str, Any]:
@@ -60,10 +59,10 @@ async def _answer(ctx: Context, caller: Caller, in_address: list[str], body: byt
         return error_of(error)
 
 
-def _connection(call: Call, in_address: list[str]) -> str | None:
+def _connection(call: RpcCall, in_address: list[str]) -> str | None:
     """Return the connection that the address or the call names. Raises `RpcError` when they differ."""
-    told: Mapping[str, Any] = call.params
-    names = {one for one in (*in_address, told.get("connection")) if one not in (None, "")}
+    params: Mapping[str, Any] = call.params
+    names = {one for one in (*in_address, params.get("connection")) if one not in (None, "")}
     if len(names) > 1 or not all(isinstance(one, str) for one in names):
         error = InvalidInput.of("connection", "must be one name; give it once")
         raise from_ours(error, call.id)

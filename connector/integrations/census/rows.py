@@ -13,9 +13,9 @@ from connector.domain.launches.eligibility import SkipReason
 from connector.domain.launches.launch import InvitationState
 from connector.domain.people.same_person import member
 from connector.errors import Conflict, ConnectorError, InvalidInput
-from connector.http.middleware import described
 from connector.integrations.census.batch import CensusBatch, done, not_done
 from connector.integrations.census.speed import WAIT_SECONDS
+from connector.log import fault
 from connector.operations.cancel_launch import CANCEL_LAUNCH, CancelLaunchInput
 from connector.operations.start_interview import START_INTERVIEW, StartInput, StartOutput
 from connector.security.caller import Caller
@@ -45,7 +45,7 @@ class Rows:
         except ConnectorError as error:
             refusal = error.message
         except Exception as error:  # noqa: BLE001 - a fault over one row leaves the others their results
-            _log.error("census_row_failed", **described(error))
+            _log.error("census_row_failed", **fault(error))
             refusal = "Something failed here; the log of the connector has it."
         return done(name) if refusal is None else not_done(name, refusal)
 

@@ -1,4 +1,4 @@
-"""The result of an unfinished answer, owed to the request's `callback_url`."""
+"""Store and render the results that are owed to the `callback_url` of unfinished answers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,7 @@ from connector.context import Context
 from connector.domain.events.callback import Callback, Result, secret_of
 from connector.errors import NotFound
 from connector.service.execution.follow_up import present
-from connector.service.execution.operation import (
-    AnyOperation,
-    Input,
-    Output,
-    WaitInput,
-)
+from connector.service.execution.operation import AnyOperation, Input, Output, WaitInput
 
 FIRST_LOOK = 1_000
 """How long after the answer its end is looked for, in ms."""

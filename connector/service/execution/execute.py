@@ -1,4 +1,4 @@
-"""Run one operation once: what every surface calls, whoever asked."""
+"""Run one operation once: every surface calls this."""
 
 from __future__ import annotations
 
@@ -18,12 +18,7 @@ from connector.security.caller import Caller
 from connector.service.execution import callbacks
 from connector.service.execution.audit import audited
 from connector.service.execution.follow_up import present
-from connector.service.execution.operation import (
-    AnyOperation,
-    Effect,
-    Input,
-    Output,
-)
+from connector.service.execution.operation import AnyOperation, Effect, Input, Output
 
 NOT_COMPARED = frozenset({"idempotency_key", "wait_seconds", "callback_url"})
 RETRY_RUNNING_SECONDS = 5

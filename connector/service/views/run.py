@@ -51,12 +51,12 @@ class RunOutput(Output):
 
 
 def new_run_id() -> str:
-    """Return an id that nobody guesses."""
+    """Return an id that cannot be guessed."""
     return f"run_{secrets.token_hex(12)}"
 
 
 def chunks(items: Sequence[str]) -> list[Sequence[str]]:
-    """Return items in pieces that one transaction takes easily."""
+    """Return items in chunks that one transaction takes easily."""
     return [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
 
 

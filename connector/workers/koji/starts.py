@@ -7,7 +7,7 @@ import uuid
 import structlog
 
 from connector.context import Context, Koji
-from connector.domain.launches.credits import cost, launch_lane, next_day
+from connector.domain.launches.credits import launch_lane, next_day, price
 from connector.domain.launches.launch import Invitation, Launch
 from connector.domain.launches.start import body_of, handed, people_a_day
 from connector.domain.lease import Lease
@@ -83,10 +83,10 @@ class Starts:
         if launch is None:
             return
         connection = ctx.connection(invitation.connection)
-        price = cost(launch.options.mode or connection.koji_default_mode)
+        credits_ = price(launch.options, connection.koji_default_mode)
         cap = connection.connector_max_credits_per_day
         now = ctx.clock.now()
-        if await ctx.ledger.invitations.credits_left(connection.credit_lane, cap, now) < price:
+        if await ctx.ledger.invitations.credits_left(connection.credit_lane, cap, now) < credits_:
             await self._hold(lease, launch)
             return
         people = people_a_day(start_rules(connection), launch)
@@ -99,7 +99,7 @@ class Starts:
             lease,
             invitation,
             credit_lane=connection.credit_lane,
-            cost=price,
+            cost=credits_,
             cap=cap,
             now=ctx.clock.now(),
             people_a_day=people,
@@ -109,7 +109,7 @@ class Starts:
         elif begun == "full":
             self._held[launch.id] = next_day(ctx.clock.now())
         elif begun == "sending":
-            await self._send(lease, launch, invitation, price)
+            await self._send(lease, launch, invitation, credits_)
 
     async def _hold(self, lease: Lease, launch: Launch) -> None:
         """Leave a launch alone until the next UTC day: one of cheaper interviews may still go on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from connector.context import Context
-from connector.domain.launches.credits import cost, next_day
+from connector.domain.launches.credits import next_day, price
 from connector.domain.launches.launch import Invitation, KojiStart
 from connector.domain.launches.start import handed, people_a_day
 from connector.domain.lease import Lease
@@ -54,7 +54,7 @@ class LinkWorker(Worker):
             lease,
             one,
             credit_lane=connection.credit_lane,
-            cost=cost(launch.options.mode or connection.koji_default_mode),
+            cost=price(launch.options, connection.koji_default_mode),
             cap=connection.connector_max_credits_per_day,
             now=now,
             people_a_day=people_a_day(rules, launch),

@@ -1,0 +1,138 @@
+"""A route beside the operations, declared once: Starlette serves it and the OpenAPI document describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from inspect import getdoc
+from typing import Any, TypeVar, get_type_hints
+
+from pydantic import BaseModel, TypeAdapter
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from connector.context import Context
+from connector.errors import FieldError, Forbidden, NotFound
+from connector.http.auth import Gate
+from connector.http.request import read_model
+from connector.security.caller import OURSELVES, Caller
+
+ContextOf = Callable[[], Context]
+M = TypeVar("M", bound=BaseModel)
+
+NO_STORE = {"Cache-Control": "no-store"}
+_ANYTHING = TypeAdapter[Any](Any)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to an endpoint, from a caller whom the gate let in."""
+
+    request: Request
+    ctx: Context
+    caller: Caller
+
+    async def read(self, model: type[M]) -> M:
+        """Return what body and query string make together. Raises as `request.read_model`."""
+        return await read_model(self.request, model)
+
+    def connections(self, named: str | None = None) -> list[str]:
+        """Return the names of the caller's connections, or the one that the request names.
+
+        Raises `Forbidden` or `NotFound` for one that is not the caller's, or does not exist.
+        """
+        visible = self.caller.visible(self.ctx.settings.connections)
+        if named is None:
+            return visible
+        if not self.caller.may_use(named):
+            detail = f"connection: this token is not for the connection {named}"
+            raise Forbidden(detail, code="other_connection")
+        if named not in self.ctx.settings.connections:
+            detail = f"there is no connection {named}; there are: {', '.join(visible)}"
+            errors = [FieldError("/connection", detail)]
+            raise NotFound(f"connection: {detail}", code="unknown_connection", errors=errors)
+        return [named]
+
+
+Handler = Callable[[Call], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One method of one path.
+
+    `name` is its operation id. `handler` returns a `Response`, or a value that is sent as JSON with `status`;
+    None stands for an endpoint in front of all routing. `answers` and `asks` (the body, or for GET the query
+    string) are annotations or JSON schemas; `parameters` are OpenAPI's. `scope` is what the caller's token
+    must have; `is_open` lets every caller in. `token_parameter` names a part of the query string that may
+    hold the token, too. `refused` are the statuses of its problems.
+    """
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    handler: Handler | None = None
+    _: KW_ONLY
+    description: str = ""
+    answers: Any
+    asks: Any = None
+    status: int = 200
+    scope: str | None = None
+    is_open: bool = False
+    token_parameter: str | None = None
+    parameters: Sequence[Mapping[str, Any]] = ()
+    refused: Sequence[str] = ("401", "403", "404", "413", "415", "422", "429", "503")
+
+
+def endpoint(method: str, path: str, **about: Any) -> Callable[[Handler], Endpoint]:
+    """Make a handler an endpoint: its name is the operation id, its docstring summary and description.
+
+    `about` are the other fields of `Endpoint`; without `answers` it answers what its annotation says.
+    """
+
+    def made(handler: Handler) -> Endpoint:
+        summary, _, description = (getdoc(handler) or "").partition("\n\n")
+        fields = {"answers": get_type_hints(handler)["return"], "description": description, **about}
+        return Endpoint(handler.__name__, method, path, summary.rstrip("."), handler, **fields)
+
+    return made
+
+
+def parameter(
+    name: str, where: str, description: str, schema: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return a parameter in OpenAPI's words; `where` is path or query, and those of a path are required."""
+    return {
+        "name": name,
+        "in": where,
+        "required": where == "path",
+        "description": description,
+        "schema": dict(schema or {"type": "string"}),
+    }
+
+
+def served(endpoints: Sequence[Endpoint], context: ContextOf, gate: Gate) -> list[Route]:
+    """Return the routes of endpoints that have a handler."""
+    return [_route(one, one.handler, context, gate) for one in endpoints if one.handler is not None]
+
+
+def _route(endpoint: Endpoint, handler: Handler, context: ContextOf, gate: Gate) -> Route:
+    async def serve(request: Request) -> Response:
+        caller = OURSELVES
+        if not endpoint.is_open:
+            name = endpoint.token_parameter
+            caller = await gate.caller(request, also=request.query_params.getlist(name) if name else ())
+        if endpoint.scope is not None and endpoint.scope not in caller.scopes:
+            detail = f"This needs the scope {endpoint.scope}, which the token does not have."
+            raise Forbidden(detail, code="missing_scope")
+        result = await handler(Call(request, context(), caller))
+        return result if isinstance(result, Response) else as_json(result, endpoint.status)
+
+    return Route(endpoint.path, serve, methods=[endpoint.method], name=endpoint.name)
+
+
+def as_json(value: Any, status: int = 200, headers: Mapping[str, str] = NO_STORE) -> Response:
+    """Return a response with a value, models in it included, as JSON."""
+    return Response(_ANYTHING.dump_json(value), status, headers, media_type="application/json")
