@@ -91,7 +91,7 @@ def mismatches(evidence: Evidence) -> list[str]:
 
 
 def _of_launch(evidence: Evidence) -> list[str]:
-    """Return what is wrong with who was started, and with whom Amplitude takes the respondents for."""
+    """Return what is wrong with the people who were started, and with their users in Amplitude."""
     found = []
     asked = Counter(one["metadata"]["email"] for one in evidence.interviews)
     if twice := [who for who, times in asked.items() if times > 1]:

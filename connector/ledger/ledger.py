@@ -42,6 +42,7 @@ class Ledger:
 
     def __init__(self, db: Database, keys: secrets.Keys) -> None:
         self.db = db
+        self.close = db.close
         self.plan_key = keys.plan
         self.keyed_hash = keys.keyed_hash
         # results
@@ -77,10 +78,6 @@ class Ledger:
     async def ping(self) -> None:
         """Touch the database. Raises `StoreUnavailable`."""
         await self.db.read(lambda c: c.execute(text("SELECT 1")).scalar_one())
-
-    async def close(self) -> None:
-        """Commit what is queued, then let go of the database."""
-        await self.db.close()
 
 
 async def open_ledger(database_url: str, sealer: Sealer) -> Ledger:

@@ -77,7 +77,7 @@ async def test_pruning_keeps_every_entry(ledger: Ledger) -> None:
     assert len(await ledger.audit.listed("default", AuditFilter(), 10)) == 1
 
 
-async def test_a_closed_book_writes_no_entry(ledger: Ledger) -> None:
+async def test_a_closed_ledger_writes_no_entry(ledger: Ledger) -> None:
     await ledger.close()
     with pytest.raises(StoreUnavailable):
         await ledger.audit.begin(an_entry())

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from connector.sandbox import SandboxOptions
-from connector.sandbox.koji.signing import signature_headers
-from connector.sandbox.koji.webhook_body import event_body
+from connector.sandbox.koji.webhooks import event_body, signature_headers
 from tests.e2e.harness import HurriedClock, World, letter, open_world, until
 
 KEYS = {

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from connector.sandbox.window import most_in_any_window
+from connector.sandbox.limits import most_in_any_window
 from tests.fixtures import load
 
 from .conftest import KOJI, Box, Opener

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from connector.sandbox.koji.signing import signature_headers
+from connector.sandbox.koji.webhooks import signature_headers
 from connector.sandbox.options import WebhookEndpoint
 from tests.fixtures import load
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 
 class Callback(NamedTuple):
-    """A result that somebody waits for. `answer` is what was answered, as JSON that names nobody.
+    """A result that a caller waits for. `answer` is what was answered, as JSON without a person.
 
-    When `due` (ms) it is looked at, and posted once it has ended: `ready_at` is when that was (ms), `tries`
-    counts the posts since.
+    At `due` (ms) the result is looked up, and posted once it has ended: `ready_at` is when that was (ms),
+    `tries` counts the posts since.
     """
 
     id: str
@@ -33,5 +33,5 @@ class Result(NamedTuple):
 
 
 def secret_of(key: bytes, callback_id: str) -> str:
-    """Return the secret that signs a callback: stored nowhere, and the same at a repeat of its request."""
+    """Return the secret that signs a callback: not stored, and the same at a repeat of its request."""
     return f"whsec_{b64encode(hmac.digest(key, f'callback:{callback_id}'.encode(), 'sha256')).decode()}"

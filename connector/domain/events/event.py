@@ -1,4 +1,4 @@
-"""What others are told of: events, who asked for them, and what became of each delivery."""
+"""Events, the hooks that subscribe to them, and their deliveries."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 
 class EventType(StrEnum):
-    """What may happen that others want to hear of."""
+    """The types of events to which a hook may subscribe."""
 
     INTERVIEW_SYNCED = "interview_synced"
     INTERVIEW_SKIPPED = "interview_skipped"
@@ -21,7 +21,7 @@ class EventType(StrEnum):
 class Event(NamedTuple):
     """Something that happened. `subject` is the id of the interview, invitation or launch that it is about.
 
-    `told` is what was true of it then and names nobody; the rest is looked up when it is shown.
+    `told` is what was true of it then, without a person; the rest is looked up when it is shown.
     """
 
     number: int
@@ -34,7 +34,7 @@ class Event(NamedTuple):
 
 
 class Hook(NamedTuple):
-    """A subscription: one address that is told of one type of event of one connection."""
+    """A subscription: one address gets one type of event of one connection."""
 
     id: str
     connection: str

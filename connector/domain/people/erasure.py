@@ -1,4 +1,4 @@
-"""What forgetting a person leaves behind as long as it goes on, and what it answers."""
+"""The erasure of a person: its rules, how far it is, and what it says was done and is left to do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DONE = {
 
 
 class Erasure(NamedTuple):
-    """How far it is. `counts` tell what was erased, by place; `interviews` are Koji's ids."""
+    """How far an erasure is. `counts` tell what was erased, by place; `interviews` are Koji's ids."""
 
     run_id: str
     connection: str
@@ -28,7 +28,7 @@ class Erasure(NamedTuple):
 
 
 def done(one: Erasure) -> list[tuple[str, str]]:
-    """Return (place, what was done there)."""
+    """Return where something was erased, as (place, what was done there)."""
     told = [(name, words, one.counts.get(name, 0)) for name, words in _DONE.items()]
     erased = [(place, words.format(n=n)) for place, words, n in told if n]
     return [*erased, ("suppression", "kept out of invitations and writes from now on, by keyed hashes")]

@@ -9,13 +9,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, select, update
 
 from connector.errors import NotConfigured
-from connector.ledger.db.schema import (
-    callback,
-    forgetting,
-    hook,
-    invitation,
-    secret,
-)
+from connector.ledger.db.schema import callback, forgetting, hook, invitation, secret
 from connector.ledger.ledger import Ledger
 from connector.security.sealing import Sealer
 

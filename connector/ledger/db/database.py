@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeVar, cast
 
 from sqlalchemy import Connection
@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from connector.domain.results.sync import InboundWebhook
 from connector.ledger.db.dialect import empty_log, writer_engine
 from connector.ledger.db.reader import Reader
-from connector.ledger.db.writer import Writer
+from connector.ledger.db.writer import Accept, Writer
 
 T = TypeVar("T")
 _LOG_KEPT = 1.0  # seconds
@@ -20,22 +20,22 @@ _LOG_KEPT = 1.0  # seconds
 class Database:
     """The ways to the database. All but `close` raise `StoreUnavailable` when it cannot be used."""
 
-    def __init__(
-        self, url: str, accept: Callable[[Connection, Sequence[InboundWebhook]], Sequence[bool]]
-    ) -> None:
+    def __init__(self, url: str, accept: Accept) -> None:
         self._url = url
         self._loop = asyncio.get_running_loop()
         self._write_engine = writer_engine(url)
         self._writer = Writer(self._write_engine, accept)
         self._reader = Reader(url)
+        self.read = self._reader.run
+        self.glance = self._reader.glance
         self._emptying: asyncio.Task[None] | None = None
         self._is_log_stale = False
 
     async def close(self) -> None:
         """Commit what is queued, then let go of the database."""
+        await self._writer.close()
         if self._emptying is not None:
             self._emptying.cancel()  # closing the last connection empties the log
-        await self._writer.close()
         self._write_engine.dispose()
         await asyncio.to_thread(self._reader.close)
 
@@ -49,14 +49,6 @@ class Database:
         Work may run more than once, each time in a transaction of which nothing stayed.
         """
         return cast("T", await self._writer.submit(work))
-
-    async def read(self, query: Callable[[Connection], T]) -> T:
-        """Return what a query finds, in a thread."""
-        return await self._reader.run(query)
-
-    async def glance(self, query: Callable[[Connection], T]) -> T:
-        """Return what a query of a few rows by key finds, on the event loop where that is possible."""
-        return await self._reader.glance(query)
 
     async def empty_log_now(self) -> bool:
         """Let what was erased leave SQLite's log; False when the log is in use."""

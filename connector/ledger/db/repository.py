@@ -70,7 +70,7 @@ def writes(work: _Body[R, P, T]) -> _Method[R, P, T]:
 
 
 def fenced(work: _Body[R, P, T]) -> Callable[Concatenate[R, Lease | None, P], Coroutine[Any, Any, T]]:
-    """Let a method write on behalf of a lane's owner, or with None of nobody's lane.
+    """Let a method write for the owner of a lane; with None, for no lane.
 
     Raises `Conflict` when the lease was lost.
     """

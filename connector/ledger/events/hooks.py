@@ -7,13 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, insert, select, update
 
-from connector.domain.events.event import (
-    DeliveryOutcome,
-    Event,
-    EventType,
-    Hook,
-    HookDelivery,
-)
+from connector.domain.events.event import DeliveryOutcome, Event, EventType, Hook, HookDelivery
 from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.repository import Repository, fenced, reads, writes
 from connector.ledger.db.schema import event, hook, hook_delivery

@@ -1,4 +1,4 @@
-"""Invitations and the interviews that came of them."""
+"""Attribution: interviews that came back belong to the invitations whose external id they carry."""
 
 from __future__ import annotations
 
@@ -14,12 +14,7 @@ from connector.domain.results.sync import Sync
 from connector.ledger.db.bulk import storable
 from connector.ledger.db.repository import Repository, reads
 from connector.ledger.db.schema import invitation, launch
-from connector.ledger.launches.launch_row import (
-    finish,
-    load_invitation,
-    move,
-    select_invitations,
-)
+from connector.ledger.launches.launch_row import finish, load_invitation, move, select_invitations
 from connector.ledger.people.aliases import behind, is_gone
 from connector.text.json import loads
 
@@ -33,10 +28,10 @@ def is_ours(external_id: str | None) -> bool:
 
 
 class Attribution(Repository):
-    """Whom we invited, in interviews that came back."""
+    """Invitations behind interviews."""
 
     async def invited(self, connection: str, external_ids: Iterable[str]) -> Mapping[str, Invited]:
-        """Return whom we invited under external ids, but not where their names are gone with time."""
+        """Return invitees by external id; not where their names are gone with time."""
         ours = sorted(set(filter(is_ours, external_ids)))
         return await self._invited(connection, ours) if ours else {}
 
@@ -59,10 +54,15 @@ class Attribution(Repository):
         found: dict[str, Invited] = {}
         for row in c.execute(query):
             options = loads(row.options)
-            whom = None if row.forgotten else row.user_id or row.email
-            if whom or row.forgotten:
+            invitee = None if row.forgotten else row.user_id or row.email
+            if invitee or row.forgotten:
                 found[row.id] = Invited(
-                    whom, row.launch_id, row.cohort_id, row.cohort_name, options["variant"], options["mode"]
+                    invitee,
+                    row.launch_id,
+                    row.cohort_id,
+                    row.cohort_name,
+                    options["variant"],
+                    options["mode"],
                 )
         return found
 
@@ -127,10 +127,11 @@ def _bind(c: Connection, sync: Sync, external_id: str, *, over: bool) -> None:
 
 
 def unbind(c: Connection, keys: Sequence[tuple[str, str]]) -> int:
-    """Erase what links interviews that are nobody's to invitations; times stay to the day. Return how many.
+    """Erase what links interviews without a respondent to invitations; return how many.
 
-    An interview's id may itself tell when it was made. When somebody may be asked again is never sooner. One
-    that was completed is started again, as all others look of whom nothing is known.
+    Times stay to the day: an interview's id may itself tell when it was made. A person may never be asked
+    again earlier than before. A completed invitation is started again, as all
+    others look whose interview is unknown.
     """
     unbound = 0
     for connection, interview_id in keys:

@@ -14,12 +14,7 @@ from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus
 from connector.domain.people.same_person import KeyedMember, Member
 from connector.ledger.db.bulk import BulkStatement, storable
 from connector.ledger.db.repository import Repository, reads, writes
-from connector.ledger.db.schema import (
-    cohort_message,
-    cohort_piece,
-    cohort_told,
-    launch,
-)
+from connector.ledger.db.schema import cohort_message, cohort_piece, cohort_told, launch
 from connector.ledger.launches.launch_row import dump_launch, load_launch
 from connector.text.json import loads
 
@@ -138,7 +133,7 @@ def stands(one: Launch | None) -> bool:
 def obtain(c: Connection, message: CohortMessage, options: LaunchOptions, now: int) -> Launch | None:
     """Return the cohort's standing launch, made when there is none; None when it was called off meanwhile.
 
-    What came before somebody cancelled a launch was cancelled with it; what comes later begins another.
+    A message that came before a launch was cancelled was cancelled with it; a later one begins another.
     """
     one = standing(c, message)
     if one is not None and not stands(one) and (one.finished_at or 0) >= message.received_at:

@@ -83,7 +83,7 @@ class CohortMembers(Repository):
     def decided(self, c: Connection, message: CohortMessage, approve_above: int, now: int) -> None:
         """End the decisions over a message: its people may wait for a start, or for approval.
 
-        New people of the day are those whom a webhook invited, or is about to, without anybody's approval.
+        New people of the day are those that a webhook invited, or is about to, without an approval.
         """
         one = cohort_inbox.standing(c, message) if message.in_cohort else None
         if one is None or not cohort_inbox.stands(one) or not one.planned:
@@ -152,14 +152,14 @@ class CohortMembers(Repository):
 def _end_piece(
     c: Connection, message: CohortMessage, position: int, told: Sequence[tuple[int, ...]], now: int
 ) -> None:
-    """Let go of a piece; nothing is kept of whoever was forgotten, or cannot be told apart."""
+    """Let go of a piece; nothing is kept of erased persons and of members without an alias."""
     gone = aliases.forgotten(c, [key for keys in told for key in keys])
     keys = [keys[0] for keys in told if keys and gone.isdisjoint(keys)]
     cohort_inbox.end_piece(c, message, position, keys, now)
 
 
 def approve(c: Connection, launch_id: str) -> None:
-    """Count those who wait no longer as people whom nobody approved."""
+    """Count those who wait as approved."""
     waiting = update(invitation).where(invitation.c.launch_id == launch_id, invitation.c.state == "waiting")
     c.execute(waiting.where(invitation.c.counted_day.is_not(None)).values(counted_day=None))
 
@@ -173,7 +173,7 @@ def _pause(c: Connection, one: Launch, now: int) -> None:
 
 
 def _need_no_approval(c: Connection, one: Launch) -> None:
-    """Let a launch go on in which nobody is left who needs approval."""
+    """Resume a launch in which no person is left that needs approval."""
     empty = (launch.c.waiting == 0) & (launch.c.planned == 0) & (launch.c.pause_reason == APPROVAL)
     going_on = update(launch).where(launch.c.id == one.id, launch.c.status == LaunchStatus.PAUSED, empty)
     c.execute(going_on.values(status=LaunchStatus.RUNNING, pause_reason=None))

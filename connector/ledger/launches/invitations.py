@@ -9,29 +9,14 @@ from sqlalchemy import Connection, exists, func, select, text, update
 
 from connector.domain.events.event import EventType
 from connector.domain.launches.credits import day_of, launch_lane
-from connector.domain.launches.launch import (
-    Invitation,
-    InvitationState,
-    LaunchStatus,
-    StartResult,
-)
+from connector.domain.launches.launch import Invitation, InvitationState, LaunchStatus, StartResult
 from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.ledger.db.bulk import storable
 from connector.ledger.db.repository import Repository, fenced, reads
-from connector.ledger.db.schema import (
-    credit,
-    invitation,
-    launch,
-    sync,
-)
+from connector.ledger.db.schema import credit, invitation, launch, sync
 from connector.ledger.events import events
 from connector.ledger.launches.attribution import unbind
-from connector.ledger.launches.launch_row import (
-    finish,
-    load_invitation,
-    move,
-    select_invitations,
-)
+from connector.ledger.launches.launch_row import finish, load_invitation, move, select_invitations
 from connector.ledger.people import aliases
 from connector.ledger.results.sync_row import load_facts
 
@@ -159,7 +144,7 @@ class Invitations(Repository):
             )
             c.execute(back.values(sending_since=None, link=storable(handed.link), started_at=now))
         if handed.interview_id is not None:
-            _unbind_nobodys(c, invitation_id, handed.interview_id)
+            _unbind_anonymous(c, invitation_id, handed.interview_id)
 
     @fenced
     def not_started(
@@ -259,8 +244,8 @@ def _credits_left(c: Connection, lane: str, cap: int, now: int) -> int:
     return cap - int(c.execute(query).scalar() or 0)
 
 
-def _unbind_nobodys(c: Connection, invitation_id: str, interview_id: str) -> None:
-    """Join nobody to an interview that turned out anonymous before the answer to its start came."""
+def _unbind_anonymous(c: Connection, invitation_id: str, interview_id: str) -> None:
+    """Undo the link to an interview that turned out anonymous before the answer to its start came."""
     mine = select(invitation.c.connection).where(invitation.c.id == invitation_id).scalar_subquery()
     known = select(sync.c.connection, sync.c.reason, sync.c.facts).where(
         sync.c.connection == mine, sync.c.interview_id == storable(interview_id)
@@ -271,7 +256,7 @@ def _unbind_nobodys(c: Connection, invitation_id: str, interview_id: str) -> Non
 
 
 def tell_invited(c: Connection, invitation_id: str, now: int) -> None:
-    """Tell that somebody has a link."""
+    """Tell that a person has a link."""
     name = c.execute(select(invitation.c.connection).where(invitation.c.id == invitation_id)).scalar()
     if name is not None:
         told = events.Happened(EventType.INVITATION_CREATED, name, now, invitation_id, {})

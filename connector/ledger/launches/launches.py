@@ -7,22 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, literal, select, tuple_, update
 
-from connector.domain.launches.launch import (
-    Invitation,
-    InvitationState,
-    Launch,
-    LaunchStatus,
-    Phase,
-)
+from connector.domain.launches.launch import Invitation, InvitationState, Launch, LaunchStatus, Phase
 from connector.domain.results.sync import ListFilter
 from connector.ledger.db.bulk import fetch, storable
 from connector.ledger.db.repository import Repository, reads, writes
-from connector.ledger.db.schema import (
-    download,
-    invitation,
-    launch,
-    launch_source,
-)
+from connector.ledger.db.schema import download, invitation, launch, launch_source
 from connector.ledger.launches.cohort_members import approve
 from connector.ledger.launches.launch_row import (
     find_launch,
@@ -128,7 +117,7 @@ class Launches(Repository):
             move(c, one.id, "in_doubt", "failed", c.execute(given_up).rowcount)
         values: dict[str, Any] = {}
         if in_doubt == "retry" and one.status is not LaunchStatus.CANCELLED:
-            known = doubtful.where(invitation.c.pruned_at.is_(None))  # a link for nobody would be paid
+            known = doubtful.where(invitation.c.pruned_at.is_(None))  # a link without a person would be paid
             again = known.values(state=InvitationState.WAITING, words=None, taken_at=now, updated_at=now)
             n = c.execute(again).rowcount
             move(c, one.id, "in_doubt", "waiting", n)

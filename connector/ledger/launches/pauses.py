@@ -1,4 +1,4 @@
-"""Pauses of running launches: stored until somebody resumes them, or only told where they end by themselves.
+"""Pauses of running launches: stored until they are resumed, or only told where they end by themselves.
 
 What ends by itself is told once: the event is its own mark, so that neither a restart nor another process
 tells it again.

@@ -1,4 +1,4 @@
-"""Launches until they run: who is planned, and the second look before anybody waits for a start."""
+"""Launches until they run: who is planned, and the second look before a person waits for a start."""
 
 from __future__ import annotations
 
@@ -18,12 +18,7 @@ from connector.domain.launches.eligibility import (
     held,
     is_example,
 )
-from connector.domain.launches.launch import (
-    InvitationState,
-    Launch,
-    LaunchStatus,
-    Phase,
-)
+from connector.domain.launches.launch import InvitationState, Launch, LaunchStatus, Phase
 from connector.domain.people.same_person import ERASED_PERSON, Member
 from connector.ledger.db.bulk import BulkStatement, storable
 from connector.ledger.db.dialect import lock_people
@@ -102,7 +97,7 @@ class Planning(Repository):
         False when the launch was called off.
         """
         if taught or any(map(is_example, choices)):
-            lock_people(c)  # before the launch, as whoever forgets does
+            lock_people(c)  # before the launch, as an erasure does
         one = find_launch(c, launch_id, lock=True)
         if one is None or one.status is not LaunchStatus.PLANNING:
             return False
@@ -120,7 +115,7 @@ class Planning(Repository):
             return None
         c.execute(delete(launch_source).where(launch_source.c.launch_id == launch_id))
         values: dict[str, Any] = {"planned_at": now, "phase": Phase.ACTIVATE, "phase_due": now, "words": None}
-        if one.single and not one.planned:  # what came along describes somebody who is not invited
+        if one.single and not one.planned:  # what came along describes a person who is not invited
             values["options"] = dumps({**asdict(one.options), "metadata": {}})
         if not one.goes_on:
             expires_at = now + PLAN_MILLISECONDS
@@ -137,7 +132,7 @@ class Planning(Repository):
 
     @fenced
     def end_unplanned(self, c: Connection, launch_id: str, code: str, words: str, now: int) -> None:
-        """End planning that cannot succeed; nobody was invited, and nobody stays."""
+        """End planning that cannot succeed: no member is invited, and none stays."""
         c.execute(delete(launch_source).where(launch_source.c.launch_id == launch_id))
         c.execute(delete(invitation).where(invitation.c.launch_id == launch_id, _is_planned()))
         ended = update(launch).where(launch.c.id == launch_id, launch.c.status == LaunchStatus.PLANNING)
@@ -181,7 +176,7 @@ class Planning(Repository):
         """Look once more at up to `limit` planned people; return whether there may be more.
 
         They wait for their start, or are skipped for what happened since. After the last the launch
-        runs, or is finished when nobody is left.
+        runs, or is finished when no person is left.
         """
         lock_people(c)
         one = find_launch(c, launch_id, lock=True)
@@ -250,9 +245,9 @@ class Planning(Repository):
 def store_choices(
     c: Connection, one: Launch, choices: Sequence[Choice], taught: Sequence[Choice], now: int
 ) -> None:
-    """Add decisions to a launch: who is invited is planned, others are counted.
+    """Add decisions to a launch: invited members are planned, skipped ones are counted.
 
-    The caller has the launch locked, and before it the people where the decisions teach or show anybody.
+    The caller has the launch locked, and before it the people where decisions teach aliases or are shown.
     """
     persons: Mapping[int, int] = {}
     if taught:
@@ -293,13 +288,13 @@ def store_choices(
 
 
 def _kept_out(choice: Choice, persons: Mapping[int, int]) -> Choice:
-    """Skip somebody who was forgotten since history was asked."""
+    """Skip a person who was erased since history was asked."""
     forgotten = choice.reason is None and persons[choice.keys[0]] == ERASED_PERSON
     return choice._replace(reason=SkipReason.SUPPRESSED) if forgotten else choice
 
 
 def taken_by(c: Connection, persons: Sequence[int]) -> set[int]:
-    """Return those of these people whom no other launch may invite."""
+    """Return those of these persons that no other launch may invite."""
     return {row[0] for row in _TAKEN.fetch(c, [(one,) for one in persons])} if persons else set()
 
 

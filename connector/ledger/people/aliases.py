@@ -1,4 +1,4 @@
-"""Whom the book recognises: keyed hashes of aliases, each pointing to one person."""
+"""Recognise persons: keyed hashes of aliases, each pointing to one person."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from connector.ledger.db.repository import Repository, reads, writes
 from connector.ledger.db.schema import alias, invitation
 
 QUEUED = 9_000_000_000_000_000
-"""When somebody was invited who still waits: later than any reinvitation could allow."""
+"""When a person who still waits was invited: later than any reinvitation could allow."""
 
 _LAST = (
     "(SELECT max(CASE WHEN i.state IN ('waiting', 'sending') THEN 9000000000000000 ELSE i.taken_at END) "
@@ -65,7 +65,7 @@ _PADS: Final[Sequence[tuple[None, ...]]] = (
 
 
 def alias_keys(key: bytes, connection: str, member: Member) -> tuple[int, ...]:
-    """Return the keys of a member's aliases: 64 bits that only this book can make again."""
+    """Return the keys of a member's aliases: 64 bits that only this ledger can make again."""
     salted = f"{connection}\0"
     return tuple(
         int.from_bytes(
@@ -118,7 +118,7 @@ def _tell_apart(
     places: Sequence[int],
     known: list[Known],
 ) -> None:
-    """Fill in members whose aliases are of several people, or of somebody who was never invited."""
+    """Fill in members whose aliases are of several persons, or of one who was never invited."""
     persons = behind(c, [key for place in places for key in asked[place]])
     taken = _TAKEN.fetch(c, [(person,) for person in sorted(set(persons.values()))])
     standing = {person: Standing(person, at) for person, at in taken}
@@ -134,21 +134,21 @@ def behind(c: Connection, keys: Iterable[int]) -> dict[int, int]:
 
 
 def forgotten(c: Connection, keys: Iterable[int]) -> set[int]:
-    """Return those of the keys that are aliases of somebody who was forgotten."""
+    """Return those of the keys that are aliases of erased persons."""
     return {key for key, person in behind(c, keys).items() if person == ERASED_PERSON}
 
 
 def is_gone(person: ColumnElement[int]) -> ColumnElement[bool]:
-    """Tell that the person of an invitation was forgotten."""
+    """Tell that the person of an invitation was erased."""
     return exists().where(alias.c.key == person, alias.c.person == ERASED_PERSON)
 
 
 def learn(c: Connection, choices: Sequence[Choice]) -> dict[int, int]:
     """Let the aliases of each row point to one person; return the person by key.
 
-    A row that is not invited teaches new aliases only of somebody who is known already: of others nothing is
-    kept. Rows that join two known persons make them one; who turns out to be somebody who was forgotten is
-    kept out from now on. The caller has the people locked.
+    A row that is not invited teaches new aliases only of a known person: of a new one nothing is kept.
+    Rows that join two known persons make them one; when one of the two was erased, both are kept out from
+    now on. The caller has the people locked.
     """
     stored = behind(c, [key for choice in choices for key in choice.keys])
     persons = dict(stored)

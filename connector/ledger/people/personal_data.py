@@ -49,7 +49,7 @@ _KEEP_OUT = BulkStatement(
 
 @dataclass(slots=True)
 class Person:
-    """By what somebody is known: texts as they stand in the ledger, and the keys of their aliases."""
+    """What identifies a person: texts as they stand in the ledger, and the keys of their aliases."""
 
     emails: set[str] = field(default_factory=set)
     user_ids: set[str] = field(default_factory=set)
@@ -75,7 +75,7 @@ def erase(
     hashes = {keys.keyed_hash(text) for text in person.emails | person.user_ids}
     known = {one for one in person.emails if keys.keyed_hash(one) in {i.user_hash for i in interviews}}
     counts: Counter[str] = Counter()
-    # the user whom Amplitude knows is gone with the retention, and was not named now
+    # the user that Amplitude knows is gone with the retention, and was not named now
     counts["pruned"] = sum(
         one.user_hash is not None and one.user_id is None and one.user_hash not in hashes
         for one in interviews
@@ -128,7 +128,7 @@ def _gather(
         person.keys.update(c.execute(select(alias.c.key).where(alias.c.person.in_(persons))).scalars())
         # a person is named after one of the aliases, also once those lead nowhere any more
         theirs = select(invitation).where(invitation.c.person.in_(person.keys))
-        # kept as they are found: nobody begins a start of theirs, or calls it off, in between (PostgreSQL)
+        # locked as they are found: no start of theirs begins or is called off in between (PostgreSQL)
         invited = c.execute(theirs.with_for_update()).all()
         for row in invited:
             person.add(row.user_id, row.email)
@@ -138,7 +138,7 @@ def _gather(
             trusted = rules.trust_external_id and facts is not None and not is_ours(facts.external_id)
             named = {one.respondent, one.external if trusted else None}
             if facts is None or facts.invitee is not None or person.keys.isdisjoint(named):
-                continue  # somebody else may have answered in the place of whom we invited
+                continue  # another person may have answered in the place of the invitee
             person.add(facts.external_id if trusted else None, facts.respondent_email)
             person.add(one.user_id, None)
         if len(person.keys) == known:
@@ -231,7 +231,7 @@ def _naming(
     *,
     whole: bool = True,
 ) -> list[Row[Any]]:
-    """Return rows whose column perhaps names somebody, each once; whatever a query selects is hashable."""
+    """Return rows whose column perhaps names a person, each once; what a query selects is hashable."""
     found: dict[Row[Any], None] = {}
     patterns = names.patterns(whole=whole)
     for start in range(0, len(patterns), _PATTERNS):

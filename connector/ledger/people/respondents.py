@@ -1,4 +1,4 @@
-"""Whose an interview is, as keys of aliases: so are found a person's, and kept out those of the forgotten."""
+"""The respondents of interviews, as keys of aliases: to find a person's, and keep erased persons out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ANYBODY = f"SELECT 1 FROM alias WHERE person = {ERASED_PERSON} LIMIT 1"  # noqa
 
 
 def respondent_keys(key: bytes, connection: str, interview: Interview) -> tuple[int, ...]:
-    """Return the keys of whom an interview names: by e-mail first, then by a foreign external id."""
+    """Return the keys of the person an interview names: by e-mail, then by a foreign external id."""
     if interview.anonymous:
         return ()
     keys: tuple[int, ...] = ()
@@ -46,9 +46,9 @@ def _noted(key: bytes, connection: str, interview: Interview | None) -> tuple[in
 
 
 def keep_out(c: Connection, key: bytes, changed: Sequence[Sync]) -> list[Sync]:
-    """Note whose each interview is; of those whose respondent was forgotten keep only that it was.
+    """Note each interview's respondent; of those whose respondent was erased keep only that.
 
-    The caller shares the suppressions: nobody can be forgotten until the end of the transaction.
+    The caller shares the suppressions: no person is erased until the end of the transaction.
     """
     noted = list(changed)
     for at, one in enumerate(changed):
@@ -66,9 +66,9 @@ def keep_out(c: Connection, key: bytes, changed: Sequence[Sync]) -> list[Sync]:
 def are_forgotten(
     c: Connection, interviews: dict[int, Interview], keys: dict[int, tuple[int, ...]]
 ) -> set[int]:
-    """Return the places of interviews whose respondent, or whom we invited to it, was forgotten.
+    """Return the places of interviews whose respondent or invitee was erased.
 
-    An anonymous one is nobody's: not even this is asked about it.
+    Not even this is asked about an anonymous interview.
     """
     gone = forgotten(c, [key for mine in keys.values() for key in mine])
     ours = {

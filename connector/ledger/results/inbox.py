@@ -95,7 +95,7 @@ def accept(c: Connection, deliveries: Sequence[InboundWebhook]) -> list[bool]:
 def _insert_by_key(c: Connection, deliveries: Sequence[InboundWebhook], rows: Sequence[Row]) -> list[bool]:
     """Insert in the order of the keys, numbered in the order of arrival.
 
-    Whoever inserts a key waits for another transaction that inserted it. Two that insert the same deliveries,
+    An insert of a key waits for another transaction that inserted it. Two that insert the same deliveries,
     each in an order of its own, would wait for each other.
     """
     numbers = c.exec_driver_sql(_NUMBERS, {"n": len(rows)}).scalars().all()
@@ -218,7 +218,7 @@ class Inbox(Repository):
 def erase_bodies(c: Connection, keys: Sequence[tuple[str, str]]) -> int:
     """Remove what was sent about interviews; that something came, and on which day, stays. Return how many.
 
-    What nobody looked at yet is left to be looked at: it may tell that an interview is somebody's after all.
+    New deliveries are left to the intake: one may tell that an interview has a respondent after all.
     """
     return _ERASE.execute(c, keys) if keys else 0
 

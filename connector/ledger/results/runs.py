@@ -11,12 +11,7 @@ from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.run import RunProgress
 from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.repository import Repository, reads, writes
-from connector.ledger.db.schema import (
-    forgetting,
-    run,
-    run_item,
-    sync,
-)
+from connector.ledger.db.schema import forgetting, run, run_item, sync
 
 ORPHANED_AFTER = 600_000
 _COVER = BulkStatement(

@@ -18,13 +18,7 @@ from connector.ledger.events import events
 from connector.ledger.results import counters
 from connector.ledger.results.counters import Place
 from connector.ledger.results.sync_row import dump_attempts, load_sync
-from connector.ledger.results.syncs import (
-    KEY,
-    Key,
-    all_columns,
-    load,
-    save,
-)
+from connector.ledger.results.syncs import KEY, Key, all_columns, load, save
 
 
 class _Standing(NamedTuple):
@@ -36,7 +30,7 @@ class _Standing(NamedTuple):
     stage: str | None
     due: int | None
     force: bool
-    erased: bool  # found to be nobody's while it was in flight
+    erased: bool  # found to be without a respondent while it was in flight
 
     def place(self, status: str, reason: str | None) -> Place:
         return Place.of(self.connection, self.first_received_at, status, reason)
@@ -200,7 +194,7 @@ def _settle(c: Connection, settlements: Sequence[Settlement], now: int) -> None:
 def _state(was: _Standing, one: Settlement) -> _State:
     """Return status, reason, stage, due and force after a send."""
     if one.status is SyncStatus.SYNCED:
-        if was.stage == Stage.READ:  # somebody asked meanwhile for it to be read and sent again
+        if was.stage == Stage.READ:  # asked for meanwhile: read and send again
             return SyncStatus.SYNCED, None, was.stage, was.due, bool(was.force)
         return SyncStatus.SYNCED, None, None, None, False
     if was.stage != Stage.SEND:

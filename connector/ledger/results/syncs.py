@@ -105,10 +105,9 @@ class Syncs(Repository):
         """Load syncs, store what `revise` makes of them, in one transaction; return those.
 
         `done` are deliveries that this deals with, `record` new ones that explain it. `revise` runs in the
-        writer's thread and, when another process came in between, more than once. Of interviews that are
-        nobody's, what came in about them is erased, whether or not it changed anything. Whatever it makes of
-        those whose respondent was forgotten, nothing but that is stored. Raises `Conflict` when the lease was
-        lost.
+        writer's thread and, when another process came in between, more than once. What came in about
+        interviews without a respondent is erased, whether or not it changed anything. Of those whose
+        respondent was erased, only that is stored. Raises `Conflict` when the lease was lost.
         """
         fence(c, lease)
         share_suppressions(c)  # before any row, as the erasure of a person does
@@ -119,10 +118,10 @@ class Syncs(Repository):
         if record:
             inbox.accept(c, [inbox.keyed(self.keys, one) for one in record])
         after = {**before, **{_key(one): one for one in changed}}
-        nobodys = [key for key, one in after.items() if is_anonymous_or_erased(one.reason, one.facts)]
-        erased = inbox.erase_bodies(c, nobodys)
-        erased += attribution.unbind(c, nobodys)
-        events.to_the_day(c, nobodys)
+        anonymous = [key for key, one in after.items() if is_anonymous_or_erased(one.reason, one.facts)]
+        erased = inbox.erase_bodies(c, anonymous)
+        erased += attribution.unbind(c, anonymous)
+        events.to_the_day(c, anonymous)
         attribution.bind(c, changed)
         if erased:
             self.db.empty_log()

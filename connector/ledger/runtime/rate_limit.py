@@ -26,7 +26,7 @@ class RateLimit(Repository):
     """The calls of keys."""
 
     @writes
-    def take(self, c: Connection, key: str, now: int, interval: int, interactive: bool) -> int:  # noqa: FBT001 - what Koji's client calls it by
+    def take(self, c: Connection, key: str, now: int, interval: int, *, interactive: bool) -> int:
         """Take one call: 0 when granted, else the milliseconds until it is worth asking again."""
         c.execute(_ENSURE, {"name": key})
         columns = [budget.c.next_at, budget.c.next_interactive_at] if interactive else [budget.c.next_at]

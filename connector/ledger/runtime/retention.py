@@ -94,8 +94,8 @@ def _mark(interview_id: str, reason: str | None, facts: str | None) -> str | Non
 def _prune_invitations(c: Connection, before: int, now: int, limit: int) -> int:
     """Remove names, addresses, links and tokens of invitations made before `before`; return how many.
 
-    Its person, as keys of aliases, and when it was started stay: nobody is asked twice. One that is not sent
-    yet keeps what its start needs.
+    Its person, as keys of aliases, and when it was started stay: no person is asked twice. One that is not
+    sent yet keeps what its start needs.
     """
     old = (
         select(invitation.c.id)

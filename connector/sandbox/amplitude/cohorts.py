@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from connector.sandbox.amplitude.store import AmplitudeStore
+from connector.sandbox.limits import CallWindow
 from connector.sandbox.options import SandboxOptions
-from connector.sandbox.window import CallWindow
 
 MAX_DOWNLOAD: Final = 2_000_000
 MONTH_SECONDS: Final = 30 * 24 * 3600

@@ -23,10 +23,9 @@ from connector.sandbox.amplitude.rules import (
     request_refusal,
 )
 from connector.sandbox.amplitude.store import AmplitudeStore, derived_device_id
-from connector.sandbox.amplitude.throttle import IdentityThrottle
-from connector.sandbox.faults import FaultQueue
+from connector.sandbox.faults import Fault, FaultQueue
+from connector.sandbox.limits import CallWindow, IdentityThrottle
 from connector.sandbox.options import SandboxOptions
-from connector.sandbox.window import CallWindow
 
 MAX_EVENTS: Final = 2000
 BATCH_EVENTS_PER_SECOND: Final = 1000.0
@@ -240,7 +239,7 @@ class AmplitudeProject:
         return 200, "success"
 
     def log(
-        self, *, route: str, size: int, events: int, status: int | None, error: str | None, fault: str | None
+        self, route: str, size: int, events: int, status: int | None, error: str | None, fault: Fault | None
     ) -> None:
         """Remember one ingestion request; `status` is None when the connection was cut."""
         self.requests_total += 1
@@ -253,7 +252,7 @@ class AmplitudeProject:
                 "events": events,
                 "status": status,
                 "error": error,
-                "fault": fault,
+                "fault": fault.kind if fault else None,
             }
         )
 

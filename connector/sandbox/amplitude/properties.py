@@ -90,3 +90,4 @@ _APPLY: Final[Mapping[str, Callable[[dict[str, Any], str, Any], None]]] = {
     "$postInsert": _post_insert,
     "$remove": _remove,
 }
+OPERATORS: Final = frozenset({"$clearAll", *_APPLY})

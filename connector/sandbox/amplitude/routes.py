@@ -7,6 +7,7 @@ import base64
 import binascii
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -26,7 +27,9 @@ from connector.sandbox.amplitude.ingestion import (
     Answer,
     Endpoint,
 )
-from connector.sandbox.fault_answers import CutResponse, answer_with
+from connector.sandbox.faults import CutResponse, answer_with
+
+Handler = Callable[[Request], Awaitable[Response]]
 
 MAX_IDENTIFY_URL: Final = 8190
 _WORDS: Final[Mapping[int, str]] = {
@@ -57,23 +60,19 @@ class AmplitudeRoutes:
     def routes(self) -> list[Route]:
         """List the routes, relative to the base URL of both hosts."""
         return [
-            Route("/2/httpapi", self._httpapi, methods=["POST"]),
-            Route("/batch", self._batch, methods=["POST"]),
+            Route("/2/httpapi", partial(self._ingest, HTTP_V2), methods=["POST"]),
+            Route("/batch", partial(self._ingest, BATCH), methods=["POST"]),
             Route("/identify", self._identify, methods=["GET", "POST"]),
-            Route("/api/2/usersearch", self._search),
-            Route("/api/3/cohorts", self._cohorts),
-            Route("/api/5/cohorts/request/{cohort_id}", self._request_cohort),
-            Route("/api/5/cohorts/request-status/{request_id}", self._cohort_status),
-            Route("/api/5/cohorts/request/{request_id}/file", self._cohort_file),
+            Route("/api/2/usersearch", self._reading("usersearch", self._search)),
+            Route("/api/3/cohorts", self._reading("cohorts", self._cohorts)),
+            Route("/api/5/cohorts/request/{cohort_id}", self._reading("cohorts", self._request_cohort)),
+            Route(
+                "/api/5/cohorts/request-status/{request_id}", self._reading("cohorts", self._cohort_status)
+            ),
+            Route("/api/5/cohorts/request/{request_id}/file", self._reading("cohorts", self._cohort_file)),
             Route("/presigned/{token}", self._presigned, name="presigned"),
             Route("/{path:path}", _unknown, methods=["POST"]),
         ]
-
-    async def _httpapi(self, request: Request) -> Response:
-        return await self._ingest(HTTP_V2, request)
-
-    async def _batch(self, request: Request) -> Response:
-        return await self._ingest(BATCH, request)
 
     async def _ingest(self, endpoint: Endpoint, request: Request) -> Response:
         raw = await request.body()
@@ -90,14 +89,8 @@ class AmplitudeRoutes:
 
         response = await answer_with(fault, error_body, go_on)
         answer, events = done[0] if done else (None, 0)
-        project.log(
-            route=endpoint.name,
-            size=len(raw),
-            events=events,
-            status=None if isinstance(response, CutResponse) else response.status_code,
-            error=answer.body.get("error") if answer else None,
-            fault=fault.kind if fault else None,
-        )
+        error = answer.body.get("error") if answer else None
+        project.log(endpoint.name, len(raw), events, _status(response), error, fault)
         return response
 
     async def _identify(self, request: Request) -> Response:
@@ -115,68 +108,45 @@ class AmplitudeRoutes:
             return PlainTextResponse(text, status_code=status)
 
         response = await answer_with(fault, error_body, go_on)
-        self._project.log(
-            route="identify",
-            size=len(raw),
-            events=0,
-            status=response.status_code,
-            error=None,
-            fault=fault.kind if fault else None,
-        )
+        self._project.log("identify", len(raw), 0, response.status_code, None, fault)
         return response
 
     async def _search(self, request: Request) -> Response:
-        async def go_on() -> Response:
-            if not self._project.searches.take():
-                return JSONResponse({"error": "Exceeded 360 queries per hour"}, status_code=429)
-            return JSONResponse(self._project.search(request.query_params.get("user", "")))
-
-        return await self._read("usersearch", request, go_on)
+        if not self._project.searches.take():
+            return JSONResponse({"error": "Exceeded 360 queries per hour"}, status_code=429)
+        return JSONResponse(self._project.search(request.query_params.get("user", "")))
 
     async def _cohorts(self, request: Request) -> Response:
-        async def go_on() -> Response:
-            sync_info = request.query_params.get("includeSyncInfo", "").lower() == "true"
-            return JSONResponse({"cohorts": self._project.cohorts.listed(sync_info=sync_info)})
-
-        return await self._read("cohorts", request, go_on)
+        sync_info = request.query_params.get("includeSyncInfo", "").lower() == "true"
+        return JSONResponse({"cohorts": self._project.cohorts.listed(sync_info=sync_info)})
 
     async def _request_cohort(self, request: Request) -> Response:
-        async def go_on() -> Response:
-            query = request.query_params
-            job = self._project.cohorts.request(
-                request.path_params["cohort_id"],
-                props=query.get("props") == "1",
-                prop_keys=query.getlist("propKeys"),
-            )
-            return JSONResponse({"request_id": job.request_id, "cohort_id": job.cohort.id}, status_code=202)
-
-        return await self._read("cohorts", request, go_on)
+        query = request.query_params
+        job = self._project.cohorts.request(
+            request.path_params["cohort_id"],
+            props=query.get("props") == "1",
+            prop_keys=query.getlist("propKeys"),
+        )
+        return JSONResponse({"request_id": job.request_id, "cohort_id": job.cohort.id}, status_code=202)
 
     async def _cohort_status(self, request: Request) -> Response:
-        async def go_on() -> Response:
-            job = self._project.cohorts.job(request.path_params["request_id"])
-            ready = self._project.cohorts.is_ready(job)
-            body = {
-                "request_id": job.request_id,
-                "cohort_id": job.cohort.id,
-                "async_status": "JOB COMPLETED" if ready else "JOB INPROGRESS",
-            }
-            return JSONResponse(body, status_code=200 if ready else 202)
-
-        return await self._read("cohorts", request, go_on)
+        job = self._project.cohorts.job(request.path_params["request_id"])
+        ready = self._project.cohorts.is_ready(job)
+        body = {
+            "request_id": job.request_id,
+            "cohort_id": job.cohort.id,
+            "async_status": "JOB COMPLETED" if ready else "JOB INPROGRESS",
+        }
+        return JSONResponse(body, status_code=200 if ready else 202)
 
     async def _cohort_file(self, request: Request) -> Response:
-        async def go_on() -> Response:
-            cohorts = self._project.cohorts
-            job = cohorts.job(request.path_params["request_id"])
-            if not cohorts.is_ready(job):
-                raise UnknownCohortError(job.request_id)
-            if self._project.options.cohort_redirect:
-                url = request.url_for("presigned", token=cohorts.presign(job))
-                return RedirectResponse(url, status_code=302)
-            return await self._file(job)
-
-        return await self._read("cohorts", request, go_on)
+        cohorts = self._project.cohorts
+        job = cohorts.job(request.path_params["request_id"])
+        if not cohorts.is_ready(job):
+            raise UnknownCohortError(job.request_id)
+        if self._project.options.cohort_redirect:
+            return RedirectResponse(request.url_for("presigned", token=cohorts.presign(job)), status_code=302)
+        return await self._file(job)
 
     async def _presigned(self, request: Request) -> Response:
         # S3 refuses a request with two ways of authentication, a signed address and a header.
@@ -191,22 +161,27 @@ class AmplitudeRoutes:
         data = await asyncio.to_thread(self._project.cohorts.file, job)
         return Response(data, media_type="text/csv", headers={"Content-Encoding": "gzip"})
 
-    async def _read(self, route: str, request: Request, go_on: Callable[[], Awaitable[Response]]) -> Response:
-        await self._wait()
-        if not self._may_read(request.headers.get("authorization", "")):
-            return JSONResponse({"error": "Invalid API key or secret key"}, status_code=401)
+    def _reading(self, route: str, handler: Handler) -> Handler:
+        """Return a handler behind the key check of the REST API and the faults of `route`."""
 
-        async def checked() -> Response:
-            try:
-                return await go_on()
-            except UnknownCohortError:
-                return JSONResponse({"error": "Not found"}, status_code=404)
-            except CohortTooLargeError:
-                return JSONResponse({"error": "Cohort is too large to download"}, status_code=400)
-            except QuotaExceededError as error:
-                return JSONResponse({"error": str(error)}, status_code=429)
+        async def endpoint(request: Request) -> Response:
+            await self._wait()
+            if not self._may_read(request.headers.get("authorization", "")):
+                return JSONResponse({"error": "Invalid API key or secret key"}, status_code=401)
 
-        return await answer_with(self._project.faults.next(route, b""), error_body, checked)
+            async def checked() -> Response:
+                try:
+                    return await handler(request)
+                except UnknownCohortError:
+                    return JSONResponse({"error": "Not found"}, status_code=404)
+                except CohortTooLargeError:
+                    return JSONResponse({"error": "Cohort is too large to download"}, status_code=400)
+                except QuotaExceededError as error:
+                    return JSONResponse({"error": str(error)}, status_code=429)
+
+            return await answer_with(self._project.faults.next(route, b""), error_body, checked)
+
+        return endpoint
 
     def _may_read(self, header: str) -> bool:
         scheme, _, encoded = header.partition(" ")
@@ -225,6 +200,10 @@ class AmplitudeRoutes:
 
 async def _unknown(_request: Request) -> Response:
     return JSONResponse({"code": 400, "error": "Invalid request path"}, status_code=400)
+
+
+def _status(response: Response) -> int | None:
+    return None if isinstance(response, CutResponse) else response.status_code
 
 
 def _text(value: Any) -> str | None:

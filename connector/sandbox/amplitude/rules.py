@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from connector.sandbox.amplitude.properties import OPERATORS
+
 MISSING: Final = "events_with_missing_fields"
 INVALID: Final = "events_with_invalid_fields"
 ID_LENGTH: Final = "events_with_invalid_id_lengths"
@@ -25,34 +27,8 @@ MAX_STRING: Final = 1024
 
 RESERVED_IDS: Final = frozenset(
     {
-        "anonymous",
-        "nil",
-        "none",
-        "null",
-        "n/a",
-        "na",
-        "undefined",
-        "unknown",
-        '""',
-        "00000000-0000-0000-0000-000000000000",
-        "{}",
-        "lmy47d",
-        "0",
-        "-1",
-    }
-)
-OPERATORS: Final = frozenset(
-    {
-        "$set",
-        "$setOnce",
-        "$add",
-        "$append",
-        "$prepend",
-        "$unset",
-        "$preInsert",
-        "$postInsert",
-        "$remove",
-        "$clearAll",
+        *("anonymous", "nil", "none", "null", "n/a", "na", "undefined", "unknown", '""', "{}"),
+        *("lmy47d", "0", "-1", "00000000-0000-0000-0000-000000000000"),
     }
 )
 

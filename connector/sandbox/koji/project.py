@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from connector.sandbox.faults import FaultQueue
+from connector.sandbox.koji.scheduler import Scheduler
 from connector.sandbox.koji.store import (
     REASONS,
     Interview,
@@ -17,10 +18,9 @@ from connector.sandbox.koji.store import (
     Switches,
 )
 from connector.sandbox.koji.webhooks import WebhookSender
+from connector.sandbox.limits import CallWindow, most_in_any_window
 from connector.sandbox.options import SandboxOptions
-from connector.sandbox.scheduler import Scheduler
 from connector.sandbox.study.respondents import result_for
-from connector.sandbox.window import CallWindow, most_in_any_window
 
 
 class RefusedError(Exception):

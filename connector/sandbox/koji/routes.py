@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from connector.sandbox.fault_answers import answer_with
+from connector.sandbox.faults import answer_with
 from connector.sandbox.koji.project import KojiProject, RefusedError
 
 
@@ -27,7 +27,7 @@ def error_body(status: int) -> dict[str, Any]:
     return {"error": codes.get(status, "internal_error"), "message": "Scripted by the sandbox."}
 
 
-Handle = Callable[[Request, bytes], Response]
+Handler = Callable[[Request, bytes], Response]
 
 
 class KojiRoutes:
@@ -40,66 +40,64 @@ class KojiRoutes:
     def routes(self) -> list[Route]:
         """List the routes, relative to Koji's base URL."""
         return [
-            Route("/api/v1/interviews/start", self._start, methods=["POST"]),
-            Route("/api/v1/interviews/{interview_id}/message", self._message, methods=["POST"]),
-            Route("/api/interview/complete", self._complete, methods=["POST"]),
-            Route("/api/v1/interviews/{interview_id}", self._read),
+            self._route("/api/v1/interviews/start", "POST", "start", "interview:start", self._start),
+            self._route(
+                "/api/v1/interviews/{interview_id}/message",
+                "POST",
+                "message",
+                "interview:chat",
+                self._message,
+            ),
+            self._route("/api/interview/complete", "POST", "complete", "interview:complete", self._complete),
+            self._route("/api/v1/interviews/{interview_id}", "GET", "read", "interview:read", self._read),
         ]
 
-    async def _start(self, request: Request) -> Response:
-        def handle(_request: Request, body: bytes) -> Response:
-            return JSONResponse(self._project.start(_json(body)), status_code=201)
+    def _start(self, _request: Request, body: bytes) -> Response:
+        return JSONResponse(self._project.start(_json(body)), status_code=201)
 
-        return await self._call("start", "interview:start", request, handle)
+    def _message(self, request: Request, body: bytes) -> Response:
+        interview_id = request.path_params["interview_id"]
+        text = self._project.message(interview_id, _session_token(request), _json(body))
+        return StreamingResponse(_words(text), media_type="text/event-stream")
 
-    async def _message(self, request: Request) -> Response:
-        def handle(request: Request, body: bytes) -> Response:
-            text = self._project.message(
-                request.path_params["interview_id"], _session_token(request), _json(body)
-            )
-            return StreamingResponse(_words(text), media_type="text/event-stream")
+    def _complete(self, request: Request, body: bytes) -> Response:
+        return JSONResponse(self._project.complete(_session_token(request), _json(body)))
 
-        return await self._call("message", "interview:chat", request, handle)
+    def _read(self, request: Request, _body: bytes) -> Response:
+        interview = self._project.interview(request.path_params["interview_id"])
+        return JSONResponse(self._project.store.read_body(interview, self._project.switches.read_omits))
 
-    async def _complete(self, request: Request) -> Response:
-        def handle(request: Request, body: bytes) -> Response:
-            return JSONResponse(self._project.complete(_session_token(request), _json(body)))
+    def _route(self, path: str, method: str, name: str, permission: str, handler: Handler) -> Route:
+        """Return a route behind Koji's key check, rate limit and permissions, and the faults of `name`."""
 
-        return await self._call("complete", "interview:complete", request, handle)
-
-    async def _read(self, request: Request) -> Response:
-        def handle(request: Request, _body: bytes) -> Response:
-            interview = self._project.interview(request.path_params["interview_id"])
-            return JSONResponse(self._project.store.read_body(interview, self._project.switches.read_omits))
-
-        return await self._call("read", "interview:read", request, handle)
-
-    async def _call(self, route: str, permission: str, request: Request, handle: Handle) -> Response:
-        project = self._project
-        if self._latency:
-            await asyncio.sleep(self._latency)
-        if project.switches.redirect_to is not None:
-            return RedirectResponse(_moved(request, project.switches.redirect_to), status_code=308)
-        body = await request.body()
-        counted = False
-        try:
-            key = project.key(request.headers.get("authorization", ""))
-            project.take_call(key)
-            counted = True
-            project.check_permission(key, permission)
-        except RefusedError as refused:
-            response: Response = JSONResponse(refused.body, status_code=refused.status)
-        else:
+        async def endpoint(request: Request) -> Response:
+            project = self._project
+            if self._latency:
+                await asyncio.sleep(self._latency)
+            if project.switches.redirect_to is not None:
+                return RedirectResponse(_moved(request, project.switches.redirect_to), status_code=308)
+            body = await request.body()
+            counted = False
 
             async def go_on() -> Response:
                 try:
-                    return handle(request, body)
+                    return handler(request, body)
                 except RefusedError as refused:
                     return JSONResponse(refused.body, status_code=refused.status)
 
-            response = await answer_with(project.faults.next(route, body), error_body, go_on)
-        project.record(route, response.status_code, counted=counted)
-        return response
+            try:
+                key = project.key(request.headers.get("authorization", ""))
+                project.take_call(key)
+                counted = True
+                project.check_permission(key, permission)
+            except RefusedError as refused:
+                response: Response = JSONResponse(refused.body, status_code=refused.status)
+            else:
+                response = await answer_with(project.faults.next(name, body), error_body, go_on)
+            project.record(name, response.status_code, counted=counted)
+            return response
+
+        return Route(path, endpoint, methods=[method])
 
 
 def _session_token(request: Request) -> str:

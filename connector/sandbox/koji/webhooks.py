@@ -1,20 +1,26 @@
-"""Deliver Koji's webhooks, and try again when they are not taken."""
+"""Write, sign and deliver Koji's webhooks, and try again when they are not taken.
+
+Koji's documents name what a payload holds but print none: the keys are those that its prose uses. They
+publish no way of signing, so the stand-in can do each.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
+import hmac
+import json
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import httpx
 
-from connector.sandbox.koji.signing import signature_headers
-from connector.sandbox.koji.store import Interview, KojiStore
-from connector.sandbox.koji.webhook_body import event_body
+from connector.sandbox.koji.store import Interview, KojiStore, iso, transcript_url
 from connector.sandbox.options import WebhookEndpoint
 
 TIMEOUT_SECONDS: Final = 10.0
@@ -190,3 +196,77 @@ class WebhookSender:
 
 def _delivered(status: int | None) -> bool:
     return status is not None and 200 <= status < 300
+
+
+def event_body(
+    store: KojiStore,
+    interview: Interview,
+    event: str,
+    endpoint: WebhookEndpoint,
+    *,
+    delivery_id: str,
+    now: float,
+) -> bytes:
+    """Write the body of one event in the endpoint's envelope; `now` is epoch seconds."""
+    fields: dict[str, Any] = {"interview_id": interview.interview_id}
+    if endpoint.payload == "full":
+        fields.update(_full_fields(store, interview, event))
+    if endpoint.envelope == "data":
+        body = {"id": delivery_id, "type": event, "created_at": iso(now), "data": fields}
+    else:
+        body = {"event": event, "timestamp": iso(now), **fields}
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _full_fields(store: KojiStore, interview: Interview, event: str) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "project_id": store.project_id,
+        "respondent_email": None if interview.anonymous else interview.email,
+        "mode": interview.mode,
+        "status": "completed",
+        "completed_at": iso(interview.completed_at or 0.0),
+        "stats": store.stats(interview),
+    }
+    if interview.anonymous:
+        fields["anonymous"] = True
+    elif interview.external_id is not None:
+        fields["external_id"] = interview.external_id
+    if event != "interview.completed" and interview.result.quality_score is not None:
+        fields.update(store.analysis(interview), transcript_url=transcript_url(interview))
+    return fields
+
+
+def signature_headers(
+    endpoint: WebhookEndpoint, body: bytes, *, delivery_id: str, now: float
+) -> Mapping[str, str]:
+    """Return the headers that sign `body` (HMAC-SHA256) in the endpoint's scheme; `now` is epoch seconds.
+
+    Standard Webhooks: a secret with prefix `whsec_` is base64 of the key, and the header names are fixed.
+    """
+    if endpoint.scheme == "standard-webhooks":
+        stamp = str(int(now))
+        digest = _digest(_standard_key(endpoint.secret), f"{delivery_id}.{stamp}.".encode() + body)
+        return {
+            "webhook-id": delivery_id,
+            "webhook-timestamp": stamp,
+            "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
+        }
+    return {endpoint.header: _signature(endpoint, body, int(now))}
+
+
+def _signature(endpoint: WebhookEndpoint, body: bytes, stamp: int) -> str:
+    key = endpoint.secret.encode()
+    if endpoint.scheme == "timestamped":
+        return f"t={stamp},v1={_digest(key, f'{stamp}.'.encode() + body).hex()}"
+    digest = _digest(key, body)
+    if endpoint.scheme == "base64":
+        return base64.b64encode(digest).decode()
+    return f"sha256={digest.hex()}" if endpoint.scheme == "sha256" else digest.hex()
+
+
+def _digest(key: bytes, message: bytes) -> bytes:
+    return hmac.new(key, message, hashlib.sha256).digest()
+
+
+def _standard_key(secret: str) -> bytes:
+    return base64.b64decode(secret.removeprefix("whsec_")) if secret.startswith("whsec_") else secret.encode()

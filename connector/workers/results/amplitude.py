@@ -17,13 +17,7 @@ from connector.domain.results.sync import Outgoing, Settlement
 from connector.workers.backoff import CREDENTIAL_WAIT, backoff
 from connector.workers.base import Worker, time_left
 from connector.workers.results.batching import by_user_rate, events_of, parts
-from connector.workers.results.settlement import (
-    accepted,
-    attempt_of,
-    back,
-    pending,
-    settlement,
-)
+from connector.workers.results.settlement import accepted, attempt_of, back, pending, settlement
 
 LARGEST_BATCH = 500
 STOP_AFTER_UNKNOWN = 6 * 86_400_000  # Amplitude forgets insert ids after 7 days
