@@ -32,7 +32,7 @@ from connector.http.webhooks.koji import KojiWebhook
 from connector.integrations.census.route import census
 from connector.koji.client import KojiClient
 from connector.koji.rate_limit import RateLimitedKoji
-from connector.ledger.ledger import open_book
+from connector.ledger.ledger import open_ledger
 from connector.net.client import open_client
 from connector.net.target_client import Targets
 from connector.operations import OPERATIONS
@@ -73,7 +73,7 @@ async def build(
     clock: Clock | None = None,
     lease_ms: int = TTL,
 ) -> AsyncIterator[Running]:
-    """Open the book and the clients and start the lanes; close all at the end.
+    """Open the ledger and the clients and start the lanes; close all at the end.
 
     No lane is started when `workers` is false, and of several kinds of lanes those in `only`, if given.
     """
@@ -81,15 +81,15 @@ async def build(
     sealer = open_sealer(settings)
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(open_client())
-        book = await open_book(settings.database_url, sealer.seal, sealer.open)
-        stack.push_async_callback(book.close)
+        ledger = await open_ledger(settings.database_url, sealer)
+        stack.push_async_callback(ledger.close)
         stopping = asyncio.Event()
-        runner = Runner(book, clock, stopping, lease_ms=lease_ms)
+        runner = Runner(ledger.leases, clock, stopping, lease_ms=lease_ms)
         connections = settings.connections.values()
         koji = {
             name: RateLimitedKoji(
                 KojiClient(client, mine[0].koji_base_url, _secret(mine[0].koji_api_key)),
-                partial(book.take_call, name),
+                partial(ledger.rate_limit.take, name),
                 clock,
                 per_minute=min(connection.koji_rate_limit_per_minute for connection in mine),
             )
@@ -99,10 +99,7 @@ async def build(
         context = Context(
             settings=settings,
             clock=clock,
-            ledger=book,
-            launches=book.launches,
-            invitations=book.invitations,
-            cohort_messages=book.cohort_messages,
+            ledger=ledger,
             koji={c.name: koji[c.koji_lane] for c in connections if c.koji_lane},
             amplitude=amplitude,
             amplitude_users={

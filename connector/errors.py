@@ -15,7 +15,7 @@ The class says what the caller may do next, not where the error came from::
         ├── UpstreamRejected      the request itself was refused; repeating it cannot help
         ├── OutcomeUnknown        it may or may not have happened; never repeated silently
         └── UpstreamUnavailable   call again at `retry_after`
-    StoreUnavailable          our own book cannot be written; call again at `retry_after`
+    StoreUnavailable          our own ledger cannot be written; call again at `retry_after`
 
 Messages say what happened, which field, and what to do. They never contain a secret, a person's address or
 what somebody said in an interview.
@@ -103,6 +103,11 @@ class NotConfigured(Conflict):
     """A setting that this needs is not set."""
 
     code = "not_configured"
+
+    @classmethod
+    def of(cls, setting: str, connection: str, then: str = "set it and call again") -> NotConfigured:
+        """Name the setting of a connection; `then` says what follows or what to do."""
+        return cls(f"{setting} is not set for the connection {connection}; {then}.")
 
 
 class UpstreamError(ConnectorError):

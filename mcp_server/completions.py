@@ -9,9 +9,9 @@ from mcp.types import CompleteRequestParams, Completion
 
 from connector.errors import ConnectorError
 from mcp_server.answers.untrusted import clean
+from mcp_server.host import Request
 from mcp_server.resources import Read
 from mcp_server.tools.catalogue import LARGEST_PAGE
-from mcp_server.transports.host import Request
 
 _LISTS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     "cohort_id": ("list_cohorts", "id", ("id", "name")),

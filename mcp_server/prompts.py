@@ -1,4 +1,4 @@
-"""PURE: ready-made requests that a person picks: each names tools that exist, and nobody's words."""
+"""PURE: ready-made requests that a person picks: each names tools that exist, and quotes no one."""
 
 from __future__ import annotations
 

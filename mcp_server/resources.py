@@ -15,8 +15,8 @@ from connector.service.execution.operation import AnyOperation, Output
 from connector.text.redaction import safe
 from mcp_server.answers.render import rendered
 from mcp_server.answers.untrusted import clean
+from mcp_server.host import Request
 from mcp_server.tools.catalogue import payload
-from mcp_server.transports.host import Request
 
 MARKDOWN: Final = "text/markdown"
 MAPPING_URI: Final = "koji://mapping"

@@ -35,10 +35,10 @@ from connector.operations import OPERATIONS
 from connector.service.execution.operation import AnyOperation
 from mcp_server import prompts, resources
 from mcp_server.completions import completion
+from mcp_server.host import Host, Request
 from mcp_server.package.about import PACKAGE, TITLE
 from mcp_server.tools import catalogue
 from mcp_server.tools.call import Calling
-from mcp_server.transports.host import Host, Request
 
 INSTRUCTIONS: Final = (
     "Joins what users do (Amplitude) with why they do it (Koji's interviews). Amplitude to Koji: "

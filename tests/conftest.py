@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from connector.ledger.ledger import Book, open_book
+from connector.ledger.ledger import Ledger, open_ledger
 from connector.security.sealing import Sealer
 from tests import postgres
 from tests.fakes import ManualClock
@@ -57,9 +57,9 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def book(database_url: str) -> AsyncIterator[Book]:
-    """Yield an open book."""
-    opened = await open_book(database_url, SEALER.seal, SEALER.open)
+async def ledger(database_url: str) -> AsyncIterator[Ledger]:
+    """Yield an open ledger."""
+    opened = await open_ledger(database_url, SEALER)
     try:
         yield opened
     finally:
@@ -67,9 +67,9 @@ async def book(database_url: str) -> AsyncIterator[Book]:
 
 
 @pytest.fixture
-async def other_book(book: Book, database_url: str) -> AsyncIterator[Book]:
-    """Yield the same book as another process sees it."""
-    opened = await open_book(database_url, SEALER.seal, SEALER.open)
+async def other_ledger(ledger: Ledger, database_url: str) -> AsyncIterator[Ledger]:
+    """Yield the same ledger as another process sees it."""
+    opened = await open_ledger(database_url, SEALER)
     try:
         yield opened
     finally:

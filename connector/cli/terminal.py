@@ -1,4 +1,4 @@
-"""What a person at the command line sees: results on standard output, everything else on standard error."""
+"""Write to the person at the terminal: results on standard output, everything else on standard error."""
 
 from __future__ import annotations
 
@@ -59,5 +59,5 @@ def stderr() -> Console:
 
 
 def can_ask() -> bool:
-    """Tell whether somebody sits there to answer."""
+    """Tell whether a person sits at the terminal to answer."""
     return sys.stdin.isatty() and sys.stderr.isatty()

@@ -1,8 +1,8 @@
-"""What the demo asks of its two servers, over HTTP like anybody else."""
+"""What the demo asks of its two servers, over HTTP like every caller."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,14 +21,8 @@ class Calls:
         self._servers = servers
         self._client = client
 
-    def operation(self, name: str, **arguments: str | int) -> Any:
-        """Call a READ operation of the connector."""
-        headers = {"Authorization": f"Bearer {self._servers.token}"}
-        url = f"{self._servers.connector.url}/actions/{name}"
-        return self._call("GET", url, params=arguments, headers=headers)
-
     def act(self, name: str, **arguments: Any) -> dict[str, Any]:
-        """Call an operation of the connector that changes something."""
+        """Call an operation of the connector."""
         headers = {"Authorization": f"Bearer {self._servers.token}"}
         url = f"{self._servers.connector.url}/actions/{name}"
         answer: dict[str, Any] = self._call("POST", url, json=arguments, headers=headers)
@@ -36,40 +30,24 @@ class Calls:
 
     def syncs(self) -> list[dict[str, Any]]:
         """Return every sync that the connector knows, page by page."""
-        page = self.operation("list_syncs", limit=500)
-        found: list[dict[str, Any]] = page["items"]
+        page = self.act("list_syncs", limit=500)
+        items: list[dict[str, Any]] = page["items"]
         while page["has_more"]:
-            page = self.operation("list_syncs", limit=500, cursor=page["next_cursor"])
-            found += page["items"]
-        return found
+            page = self.act("list_syncs", limit=500, cursor=page["next_cursor"])
+            items += page["items"]
+        return items
 
     def look(self, path: str, **query: str | int) -> Any:
         """Look at what a stand-in holds."""
         return self._call("GET", self._control(path), params=query)
 
-    def amplitude_events(self, event_type: str) -> list[dict[str, Any]]:
-        """Return the events of one type as Amplitude's stand-in holds them."""
-        events: list[dict[str, Any]] = self.look("amplitude/events", event_type=event_type, limit=100_000)[
-            "events"
-        ]
-        return events
-
-    def steer(self, path: str, body: Any = None) -> Any:
+    def steer(self, path: str, body: Any = None, *, method: str = "POST") -> Any:
         """Make a stand-in do something."""
-        return self._call("POST", self._control(path), json={} if body is None else body)
+        return self._call(method, self._control(path), json={} if body is None else body)
 
     def send_webhooks_to_connector(self) -> None:
         """Save the connector's address at Koji, which first verifies it."""
-        url = f"{self._servers.connector.url}/webhooks/koji"
-        self._call("PUT", self._control("koji/webhook"), json={"url": url})
-
-    def break_amplitude(self, faults: Sequence[dict[str, Any]]) -> None:
-        """Let Amplitude answer with trouble until `mend_amplitude`."""
-        self.steer("amplitude/faults", list(faults))
-
-    def mend_amplitude(self) -> None:
-        """End all trouble."""
-        self._call("DELETE", self._control("amplitude/faults"))
+        self.steer("koji/webhook", {"url": f"{self._servers.connector.url}/webhooks/koji"}, method="PUT")
 
     def trouble(self, message: str) -> DemoError:
         """Return an error that also carries what the connector wrote last."""

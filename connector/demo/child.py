@@ -111,7 +111,7 @@ def _start(name: str, directory: Path, command: Command) -> Child:
 
 
 def _is_ready(started: Child, path: str, *, or_port_lost: bool) -> bool:
-    """Wait until the server answers; False, if allowed, when somebody else took its port before it could."""
+    """Wait until the server answers; False, if allowed, when another program took its port before."""
     deadline = time.monotonic() + _START_SECONDS
     with httpx.Client(base_url=started.url, trust_env=False, timeout=5) as client:
         while time.monotonic() < deadline:

@@ -16,20 +16,12 @@ from rich.text import Text
 
 from connector.demo.calls import Calls, opened
 from connector.demo.child import DemoError
-from connector.demo.outcomes import show_outcomes, show_proof
-from connector.demo.payoff import show_payoff
-from connector.demo.plan import show_plan
 from connector.demo.progress import follow
 from connector.demo.proof import gather, mismatches
-from connector.demo.receipt import most_eventful, show_receipt
 from connector.demo.scenario import OUTAGE_SECONDS, PEOPLE, Story
+from connector.demo.screens import show_outcomes, show_payoff, show_plan, show_proof, show_receipt
 from connector.demo.servers import Servers, running
-from connector.demo.style import (
-    columns,
-    heading,
-    open_console,
-    put,
-)
+from connector.demo.style import columns, heading, open_console, put
 
 INTERRUPTED: Final = 130
 
@@ -80,9 +72,7 @@ def _show(console: Console, calls: Calls) -> bool:
     wrong = mismatches(evidence)
     show_outcomes(console, evidence)
     show_proof(console, evidence, wrong)
-    receipt = most_eventful(evidence.receipts.values())
-    if receipt is not None:
-        show_receipt(console, receipt)
+    show_receipt(console, evidence)
     show_payoff(console, calls.look("payoff"))
     return not wrong
 
@@ -91,32 +81,28 @@ def _introduce(console: Console) -> None:
     heading(console, "koji-amplitude demo", "the real connector between stand-ins of Koji and Amplitude")
     words = (
         f"{PEOPLE} synthetic people stopped in the middle of onboarding. The connector asks each of them "
-        f"why;\n"
-        "nothing leaves this machine. Koji repeats some webhooks, Amplitude refuses one person and is down "
-        f"for {OUTAGE_SECONDS:.0f} s."
+        "why;\nnothing leaves this machine. Koji repeats some webhooks, Amplitude refuses one person and is "
+        f"down for {OUTAGE_SECONDS:.0f} s."
     )
     put(console, Text(words, "dim"), "")
 
 
 def _next_steps(console: Console, kept: Servers | None) -> None:
     heading(console, "Next")
-    table = columns(count=2)
-    table.add_row(
-        "", Text("koji-amplitude init", "bold"), "connect your own Koji and Amplitude, step by step"
-    )
+    steps = {"koji-amplitude init": "connect your own Koji and Amplitude, step by step"}
     if kept is None:
-        table.add_row(
-            "", Text("koji-amplitude demo --keep", "bold"), "leave both servers running to look around"
-        )
+        steps["koji-amplitude demo --keep"] = "leave both servers running to look around"
     else:
-        for name, value in (
-            ("connector", f"{kept.connector.url}/docs"),
-            ("token", kept.token),
-            ("stand-ins", f"{kept.sandbox.url}/control/state"),
-            ("data", f"{kept.directory} (removed at the end)"),
-            ("Ctrl-C", "ends both servers"),
-        ):
-            table.add_row("", Text(name, "bold"), value)
+        steps |= {
+            "connector": f"{kept.connector.url}/docs",
+            "token": kept.token,
+            "stand-ins": f"{kept.sandbox.url}/control/state",
+            "data": f"{kept.directory} (removed at the end)",
+            "Ctrl-C": "ends both servers",
+        }
+    table = columns(count=2)
+    for name, value in steps.items():
+        table.add_row("", Text(name, "bold"), value)
     put(console, table)
 
 

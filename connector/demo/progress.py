@@ -12,12 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from connector.demo.scenario import PEOPLE, Snapshot, Weather
-from connector.demo.style import (
-    bar,
-    columns,
-    glyphs,
-    put,
-)
+from connector.demo.style import bar, columns, glyphs, put
 
 _BAR: Final = 26
 _LINE_EVERY: Final = 2.5

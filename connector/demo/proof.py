@@ -9,12 +9,7 @@ from typing import Any
 
 from connector.demo.calls import Calls
 from connector.demo.scenario import acknowledged_webhooks
-from connector.domain.results.mapping import (
-    EVENT_TYPE,
-    IDENTIFY_TYPE,
-    event_insert_id,
-    identify_insert_id,
-)
+from connector.domain.results.mapping import EVENT_TYPE, IDENTIFY_TYPE, event_insert_id, identify_insert_id
 from connector.settings.model import Connection
 
 Webhook = tuple[str, str]
@@ -60,16 +55,22 @@ def gather(calls: Calls, refused: str, launch_id: str, again: Mapping[str, Any])
         interviews=calls.look("koji/interviews", limit=100_000)["interviews"],
         acknowledged=acknowledged_webhooks(calls),
         receipts={
-            sync["interview_id"]: calls.operation("get_sync", interview_id=sync["interview_id"])
+            sync["interview_id"]: calls.act("get_sync", interview_id=sync["interview_id"])
             for sync in calls.syncs()
         },
-        events=calls.amplitude_events(EVENT_TYPE),
-        identifies=_insert_ids(calls.amplitude_events(IDENTIFY_TYPE)),
+        events=_events(calls, EVENT_TYPE),
+        identifies=_insert_ids(_events(calls, IDENTIFY_TYPE)),
         resent=calls.look("state")["amplitude"]["duplicates"],
         refused=refused,
         launch_id=launch_id,
         again=again,
     )
+
+
+def _events(calls: Calls, event_type: str) -> list[dict[str, Any]]:
+    events: list[dict[str, Any]]
+    events = calls.look("amplitude/events", event_type=event_type, limit=100_000)["events"]
+    return events
 
 
 def mismatches(evidence: Evidence) -> list[str]:
@@ -90,7 +91,7 @@ def mismatches(evidence: Evidence) -> list[str]:
 
 
 def _of_launch(evidence: Evidence) -> list[str]:
-    """Return what is wrong with who was started, and with whom Amplitude takes the respondents for."""
+    """Return what is wrong with the people who were started, and with their users in Amplitude."""
     found = []
     asked = Counter(one["metadata"]["email"] for one in evidence.interviews)
     if twice := [who for who, times in asked.items() if times > 1]:

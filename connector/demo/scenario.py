@@ -101,7 +101,7 @@ class Story:
                 )
 
     def launch_again(self) -> dict[str, Any]:
-        """Launch the same cohort once more; return the launch, which ought to invite nobody."""
+        """Launch the same cohort once more; return the launch, which ought to invite no one."""
         return self._calls.act("launch_cohort_interviews", cohort_id=COHORT_ID, mode="text", wait_seconds=20)
 
     def _snapshot(self, state: dict[str, Any]) -> tuple[Snapshot, int]:
@@ -127,10 +127,10 @@ class Story:
     def _meddle(self, now: Snapshot) -> None:
         """Bring the trouble when its time has come."""
         if self._weather is Weather.FINE and now.completed >= _OUTAGE_AFTER and now.arrived:
-            self._calls.break_amplitude(_OUTAGE)
+            self._calls.steer("amplitude/faults", _OUTAGE)
             self._weather, self._down_since = Weather.DOWN, time.monotonic()
         elif self._weather is Weather.DOWN and now.back_in <= 0:
-            self._calls.mend_amplitude()
+            self._calls.steer("amplitude/faults", method="DELETE")
             self._weather = Weather.BACK
         if not self._repeated and now.completed >= _REPEAT_AFTER:
             self._repeat()
@@ -162,7 +162,7 @@ def acknowledged_webhooks(calls: Calls) -> list[tuple[str, str]]:
 
 
 def _one_to_refuse(people: list[Respondent]) -> Respondent:
-    """Return somebody from the middle whose interview would be synced."""
+    """Return a respondent from the middle whose interview would be synced."""
     gate = Connection().connector_min_quality
     fit = [one for one in people if not one.anonymous and (one.result.quality_score or 0) >= gate]
     return fit[len(fit) // 2]

@@ -18,8 +18,8 @@ from connector.sandbox.options import (
     SandboxOptions,
 )
 
-SANDBOX = ("-m", "connector.sandbox")
-CALLS_A_MINUTE = 600  # ten times Koji's usual limit: nobody wants to watch a minute of starts
+SANDBOX = ("-m", "connector", "sandbox")
+CALLS_A_MINUTE = 600  # ten times Koji's usual limit: a minute of starts is long to watch
 CONNECTOR = ("-m", "connector", "serve")
 
 

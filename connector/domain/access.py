@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 
 class Token(NamedTuple):
-    """A named token as the book knows it: by its SHA-256 in hex; `connections` None means all."""
+    """A named token as the ledger knows it: by its SHA-256 in hex; `connections` None means all."""
 
     name: str
     sha256: str

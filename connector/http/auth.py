@@ -30,9 +30,9 @@ def token_digest(token: str) -> bytes:
 
 
 class Gate:
-    """Tells who is calling: tokens that are always there, and named ones in the book.
+    """Tells who is calling: tokens that are always there, and named ones in the ledger.
 
-    `tokens` maps names to `token_digest` of tokens with every scope. The book is asked at each request, so
+    `tokens` maps names to `token_digest` of tokens with every scope. The ledger is asked at each request, so
     that revoking holds at once in every process.
     """
 
@@ -75,9 +75,9 @@ class Gate:
     async def _named(self, presented: Sequence[str]) -> Caller | None:
         for one in presented:
             if not one.startswith(TOKEN_PREFIX):
-                continue  # none of ours: the book need not be asked
+                continue  # none of ours: the ledger need not be asked
             digest = token_digest(one).hex()
-            token = await self._context().ledger.find_token(digest)
+            token = await self._context().ledger.tokens.find(digest)
             if token is None or not hmac.compare_digest(token.sha256, digest):
                 continue
             if token.revoked_at is None:

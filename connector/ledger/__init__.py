@@ -1,1 +1,1 @@
-"""The one durable book: SQLAlchemy Core on a SQLite file or PostgreSQL, one writer thread a process."""
+"""The one durable ledger: SQLAlchemy Core on a SQLite file or PostgreSQL, one writer thread a process."""

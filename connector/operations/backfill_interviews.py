@@ -17,13 +17,9 @@ from connector.domain.results.observation import Observation
 from connector.domain.results.sync import InboundWebhook, Sync
 from connector.domain.results.transitions import advance
 from connector.errors import FieldError, InvalidInput, NotConfigured
-from connector.service.execution.operation import Effect, Operation, WaitInput
-from connector.service.views.run import (
-    RunOutput,
-    chunks,
-    new_run_id,
-    until_finished,
-)
+from connector.service.execution.operation import Effect, Example, Operation, WaitInput
+from connector.service.views import examples
+from connector.service.views.run import RunOutput, chunks, new_run_id, until_finished
 from connector.settings.rules import sync_rules
 
 _COLUMNS = ("interview_id", "completed_at", "email")
@@ -51,13 +47,9 @@ async def run(ctx: Context, given: BackfillInput) -> RunOutput:
     """Start the backfill; wait for its end for `wait_seconds`."""
     connection = ctx.connection(given.connection)
     if connection.amplitude_api_key is None:
-        raise NotConfigured(
-            f"AMPLITUDE_API_KEY is not set for the connection {connection.name}; set it and call again."
-        )
+        raise NotConfigured.of("AMPLITUDE_API_KEY", connection.name)
     if connection.koji_api_key is None:
-        raise NotConfigured(
-            f"KOJI_API_KEY is not set for the connection {connection.name}; a backfill reads Koji."
-        )
+        raise NotConfigured.of("KOJI_API_KEY", connection.name, "a backfill reads Koji")
     rows, rules = _rows(given), sync_rules(connection)
     run_id = new_run_id()
     for some in chunks(list(rows)):
@@ -66,14 +58,14 @@ async def run(ctx: Context, given: BackfillInput) -> RunOutput:
             (connection.name, one): Observation(rules=rules, interview=rows[one], at=now, run_id=run_id)
             for one in some
         }
-        await ctx.ledger.revise(
+        await ctx.ledger.syncs.revise(
             list(heard),
             partial(_begin, heard=heard, ctx=ctx),
             record=[_delivery(rows[one], connection.name, now) for one in some],
         )
     # last, so that a crash before it leaves no run that waits for interviews which were never stored
-    await ctx.ledger.create_run(run_id, connection.name, "backfill_interviews", list(rows), ctx.clock.now())
-    await ctx.ledger.release_backfills(ctx.clock.now())
+    await ctx.ledger.runs.create(run_id, connection.name, "backfill_interviews", list(rows), ctx.clock.now())
+    await ctx.ledger.runs.release_backfills(ctx.clock.now())
     ctx.wake()
     return await until_finished(ctx, run_id, given.wait_seconds)
 
@@ -83,7 +75,7 @@ def _begin(
 ) -> list[Sync]:
     """Return what joins the run: all but what is synced or on its way for another reason."""
     return [
-        advance(was, one, ctx.ledger.hash_user)
+        advance(was, one, ctx.ledger.keyed_hash)
         for key, one in heard.items()
         if (was := before.get(key)) is None or _may_join(was)
     ]
@@ -181,11 +173,11 @@ BACKFILL_INTERVIEWS = Operation(
     title="Backfill past interviews",
     summary=(
         "Bring many past interviews to Amplitude, by ids or as CSV. Reads each from Koji within Koji's "
-        "limit, so that "
-        "thousands take hours; get_run shows how long. Events carry their own time and leave the user "
-        "table alone; "
-        "user properties are written only for a user's newest interview."
+        "limit, so that thousands take hours; get_run shows how long. Events carry their own time and "
+        "leave the user table alone; user properties are written only for a user's newest interview."
     ),
+    guidance="Not for one interview (sync_interview_to_amplitude) or for failed ones (replay_syncs).",
+    example=Example({"interview_ids": [examples.INTERVIEW_ID]}, examples.RUN),
     input=BackfillInput,
     output=RunOutput,
     run=run,

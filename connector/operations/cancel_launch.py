@@ -5,13 +5,9 @@ from __future__ import annotations
 from pydantic import Field
 
 from connector.context import Context
-from connector.service.execution.operation import Effect, EffectInput, Operation
-from connector.service.views.launch import (
-    LaunchOutput,
-    find,
-    recall,
-    shown,
-)
+from connector.service.execution.operation import Effect, EffectInput, Example, Operation
+from connector.service.views import examples
+from connector.service.views.launch import LaunchOutput, find, recall, shown
 
 
 class CancelLaunchInput(EffectInput):
@@ -21,11 +17,10 @@ class CancelLaunchInput(EffectInput):
 
 
 async def run(ctx: Context, given: CancelLaunchInput) -> LaunchOutput:
-    """Call off everybody whose interview is not started; a launch that has ended stays as it is."""
+    """Cancel every invitation that is not started; a launch that has ended stays as it is."""
     launch = await find(ctx, given.launch_id, given.connection)
-    launch = await ctx.launches.cancel(launch.id, ctx.clock.now()) or launch
-    output, _ = await shown(ctx, launch)
-    return output
+    launch = await ctx.ledger.launches.cancel(launch.id, ctx.clock.now()) or launch
+    return await shown(ctx, launch)
 
 
 CANCEL_LAUNCH = Operation(
@@ -33,9 +28,10 @@ CANCEL_LAUNCH = Operation(
     title="Cancel a launch",
     summary=(
         "Stop a launch or plan: whoever is not started yet stays uninvited and may be invited later. "
-        "Interviews "
-        "that were started go on; links that people have stay valid."
+        "Interviews that were started go on; links that people have stay valid."
     ),
+    guidance="Interviews that are started stay: complete_interview ends one.",
+    example=Example({"launch_id": examples.LAUNCH_ID}, {**examples.LAUNCH, "status": "cancelled"}),
     input=CancelLaunchInput,
     output=LaunchOutput,
     run=run,

@@ -10,17 +10,13 @@ from pydantic import BaseModel, Field
 
 from connector.context import Context
 from connector.domain.access import Note
+from connector.domain.launches.launch import KOJI_UNREACHABLE
 from connector.domain.results.interview import Stage
 from connector.domain.results.koji_fields import shape
 from connector.domain.results.mapping import iso
-from connector.service.checks.credentials import Check, credential_checks
+from connector.service.checks.credentials import Check, Finding, credential_checks
 from connector.service.checks.launches import launch_checks
-from connector.service.execution.operation import (
-    Effect,
-    Input,
-    Operation,
-    Output,
-)
+from connector.service.execution.operation import Effect, Example, Input, Operation, Output
 from connector.settings.model import Connection
 
 _REFUSED_KEPT = 3_600_000
@@ -51,15 +47,15 @@ class CheckOutput(Output):
 
 
 async def run(ctx: Context, given: Input) -> CheckOutput:
-    """Check everything of a connection; a lane whose credential is good again goes on."""
+    """Check everything of a connection; a lane whose credential is accepted again goes on."""
     connection = ctx.connection(given.connection)
     refused = await _refused(ctx, connection)
     checks = [
         *await credential_checks(ctx, connection),
-        await _webhook(ctx, connection, refused),
-        _public_url(ctx),
-        await _unreadable(ctx, connection),
-        await _syncs(ctx, connection),
+        Check.of("koji_webhook", await _webhook(ctx, connection, refused)),
+        Check.of("public_url", _public_url(ctx)),
+        Check.of("unreadable_webhooks", await _unreadable(ctx, connection)),
+        Check.of("syncs", await _syncs(ctx, connection)),
         *await launch_checks(ctx, connection),
     ]
     worst = next((c for level in ("fail", "unknown", "warn") for c in checks if c.status == level), None)
@@ -71,31 +67,27 @@ async def run(ctx: Context, given: Input) -> CheckOutput:
     )
 
 
-async def _webhook(ctx: Context, connection: Connection, refused: list[Note]) -> Check:
-    name = "koji_webhook"
+async def _webhook(ctx: Context, connection: Connection, refused: list[Note]) -> Finding:
     if not connection.koji_webhook_secret:
-        return Check(
-            name=name,
-            status="fail",
-            message="Set KOJI_WEBHOOK_SECRET: copy the secret that Koji shows beside the webhook.",
-        )
-    latest = await ctx.ledger.latest_webhook(connection.name)
+        return "fail", "Set KOJI_WEBHOOK_SECRET: copy the secret that Koji shows beside the webhook."
+    latest = await ctx.ledger.inbox.latest_webhook(connection.name)
     if latest is None:
         if refused:
-            return Check(name=name, status="fail", message=refused[0].detail["setting"])
-        return Check(name=name, status="warn", message=await _none_came(ctx, connection))
+            return "fail", refused[0].detail["setting"]
+        return "warn", await _none_came(ctx, connection)
     came = (
         f"The last webhook came at {iso(latest.received_at)}, signed in the header {latest.header} "
         f"({latest.scheme})."
     )
     if refused and refused[0].at > latest.received_at:
-        later = f"{came} One that came later was refused: {refused[0].detail['setting']}"
-        return Check(name=name, status="warn", message=later)
-    return Check(name=name, status="ok", message=came)
+        return "warn", f"{came} One that came later was refused: {refused[0].detail['setting']}"
+    return "ok", came
 
 
 async def _none_came(ctx: Context, connection: Connection) -> str:
-    pinged = [note for of in (connection.name, "") for note in await ctx.ledger.notes(of, "ping", 0)]
+    pinged = [
+        note for of in (connection.name, "") for note in await ctx.ledger.diagnostics.since(of, "ping", 0)
+    ]
     seen = f" A test call came at {iso(max(note.at for note in pinged))}." if pinged else ""
     return (
         f"No webhook has come yet.{seen} In Koji, point a webhook at {ctx.settings.public_url}/webhooks/koji "
@@ -103,68 +95,56 @@ async def _none_came(ctx: Context, connection: Connection) -> str:
     )
 
 
-def _public_url(ctx: Context) -> Check:
+def _public_url(ctx: Context) -> Finding:
     url = ctx.settings.public_url
     if urlsplit(url).scheme == "https":
-        return Check(name="public_url", status="ok", message=f"Koji reaches the connector at {url}.")
-    return Check(
-        name="public_url",
-        status="warn",
-        message=(
-            f"PUBLIC_URL is {url}; Koji sends webhooks to https addresses only. Put a proxy or tunnel in "
-            "front and set PUBLIC_URL."
-        ),
+        return "ok", f"Koji reaches the connector at {url}."
+    return "warn", (
+        f"PUBLIC_URL is {url}; Koji sends webhooks to https addresses only. Put a proxy or tunnel in front "
+        "and set PUBLIC_URL."
     )
 
 
-async def _unreadable(ctx: Context, connection: Connection) -> Check:
-    name = "unreadable_webhooks"
-    found = await ctx.ledger.unreadable(connection.name, limit=1)
+async def _unreadable(ctx: Context, connection: Connection) -> Finding:
+    found = await ctx.ledger.inbox.unreadable(connection.name, limit=1)
     if not found:
-        return Check(name=name, status="ok", message="Every webhook could be read.")
+        return "ok", "Every webhook could be read."
     keys = ", ".join(shape(json.loads(found[0].body or "null"))) or "none"
-    return Check(
-        name=name,
-        status="fail",
-        message=(
-            f"No interview id was found in webhooks with the keys: {keys}. Set KOJI_FIELD_ALIASES, "
-            "for example interview_id=data.session.uuid, then replay_syncs with status unreadable."
-        ),
+    return "fail", (
+        f"No interview id was found in webhooks with the keys: {keys}. Set KOJI_FIELD_ALIASES, for example "
+        "interview_id=data.session.uuid, then replay_syncs with status unreadable."
     )
 
 
-async def _syncs(ctx: Context, connection: Connection) -> Check:
-    name = "syncs"
+async def _syncs(ctx: Context, connection: Connection) -> Finding:
     lanes = (connection.koji_lane, connection.amplitude_lane)
-    for pause in await ctx.ledger.pauses():
+    for pause in await ctx.ledger.leases.pauses():
         if pause.lane in lanes:
-            silent = pause.code == "koji_unreachable"
-            return Check(
-                name=name,
-                status="warn" if silent else "fail",
-                message=f"{'Waiting for Koji' if silent else 'Calls are paused'}: {pause.words}",
-            )
+            if pause.code == KOJI_UNREACHABLE:
+                return "warn", f"Waiting for Koji: {pause.words}"
+            return "fail", f"Calls are paused: {pause.words}"
     by_status: dict[str, int] = {}
-    for (status, _), n in (await ctx.ledger.totals(connection.name)).items():
+    for (status, _), n in (await ctx.ledger.counters.totals(connection.name)).items():
         by_status[status] = by_status.get(status, 0) + n
     if not by_status:
-        return Check(name=name, status="ok", message="No interview came in yet.")
+        return "ok", "No interview came in yet."
     counts = ", ".join(f"{n} {status}" for status, n in sorted(by_status.items()) if n)
-    waiting = await ctx.ledger.waiting(Stage.READ, [connection.name])
+    waiting = await ctx.ledger.syncs.waiting(Stage.READ, [connection.name])
     minutes = -(-waiting // connection.koji_rate_limit_per_minute)
     reading = f" {waiting} wait to be read from Koji, about {minutes} min." if waiting else ""
-    return Check(
-        name=name,
-        status="warn" if by_status.get("failed") else "ok",
-        message=f"Interviews: {counts}.{reading}"
-        + (" See list_syncs with status failed, then replay_syncs." if by_status.get("failed") else ""),
-    )
+    if by_status.get("failed"):
+        return "warn", f"Interviews: {counts}.{reading} See list_syncs with status failed, then replay_syncs."
+    return "ok", f"Interviews: {counts}.{reading}"
 
 
 async def _refused(ctx: Context, connection: Connection) -> list[Note]:
     """Return what was refused at this connection's address and at the common one, newest first."""
     since = ctx.clock.now() - _REFUSED_KEPT
-    notes = [note for of in (connection.name, "") for note in await ctx.ledger.notes(of, "refused", since)]
+    notes = [
+        note
+        for of in (connection.name, "")
+        for note in await ctx.ledger.diagnostics.since(of, "refused", since)
+    ]
     return sorted(notes, key=lambda note: note.at, reverse=True)[:_REFUSED_SHOWN]
 
 
@@ -173,9 +153,18 @@ CHECK_CONNECTION = Operation(
     title="Check a connection",
     summary=(
         "Check every credential, address and webhook of a connection and say in plain words what works, "
-        "what does not, "
-        "and the one next step. Use it after setting up, and whenever something does not arrive. Sends "
-        "and spends nothing."
+        "what does not, and the one next step. Use it after setting up, and whenever something does not "
+        "arrive. Sends and spends nothing."
+    ),
+    guidance="Use it when something is refused or nothing arrives. Not for one interview: get_sync.",
+    example=Example(
+        {},
+        {
+            "ok": True,
+            "checks": [{"name": "koji_key", "status": "ok", "message": "Koji accepts the key."}],
+            "refused_webhooks": [],
+            "next_step": "Nothing is to be done.",
+        },
     ),
     input=Input,
     output=CheckOutput,

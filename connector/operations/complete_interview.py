@@ -9,12 +9,8 @@ from pydantic import Field
 from connector.context import Context
 from connector.domain.results.koji_fields import read_interview
 from connector.errors import Conflict, CredentialsRejected, NotConfigured
-from connector.service.execution.operation import (
-    Effect,
-    EffectInput,
-    Operation,
-    Output,
-)
+from connector.service.execution.operation import Effect, EffectInput, Example, Operation, Output
+from connector.service.views import examples
 
 _PATIENCE = 8.0
 _SESSION = "koji_session"
@@ -42,8 +38,8 @@ async def run(ctx: Context, given: CompleteInput) -> CompleteOutput:
     """End the interview with the session token of its start."""
     koji = ctx.koji.get(given.connection)
     if koji is None:
-        raise NotConfigured(f"KOJI_API_KEY is not set for the connection {given.connection}; set it first.")
-    invitation = await ctx.invitations.of_interview(given.connection, given.interview_id)
+        raise NotConfigured.of("KOJI_API_KEY", given.connection)
+    invitation = await ctx.ledger.attribution.of_interview(given.connection, given.interview_id)
     if invitation is None or invitation.session_token is None:
         raise Conflict(
             "interview_id: the session token of its start is not here, so that only a member of your team "
@@ -51,7 +47,7 @@ async def run(ctx: Context, given: CompleteInput) -> CompleteOutput:
             "it, in Koji's dashboard.",
             code="no_session_token",
         )
-    token = ctx.invitations.opened(invitation.session_token)
+    token = ctx.ledger.invitations.session_token(invitation.session_token)
     try:
         told = await koji.complete(given.interview_id, token, given.reason, patience=_PATIENCE)
     except CredentialsRejected as error:
@@ -77,9 +73,19 @@ COMPLETE_INTERVIEW = Operation(
     name="complete_interview",
     title="Complete an interview",
     summary=(
-        "End an interview that was started here, so that Koji analyses it now. Use it for a respondent who "
-        "left. "
-        "Harmless to repeat. Interviews that were not started here can only be ended in Koji's dashboard."
+        "End an interview that was started here, so that Koji analyses it now. Use it for a respondent "
+        "who left. Harmless to repeat. Interviews that were not started here can only be ended in Koji's "
+        "dashboard."
+    ),
+    guidance="Not for people who only were invited: cancel_launch.",
+    example=Example(
+        {"interview_id": examples.INTERVIEW_ID, "reason": "timeout"},
+        examples.whole(
+            CompleteOutput,
+            interview_id=examples.INTERVIEW_ID,
+            status="completed",
+            completed_at=examples.AT,
+        ),
     ),
     input=CompleteInput,
     output=CompleteOutput,

@@ -10,7 +10,8 @@ from connector.context import Context
 from connector.domain.people.erasure import FORGET_RESPONDENT as NAME
 from connector.domain.people.same_person import member
 from connector.errors import InvalidInput
-from connector.service.execution.operation import Effect, Operation, WaitInput
+from connector.service.execution.operation import Effect, Example, Operation, WaitInput
+from connector.service.views import examples
 from connector.service.views.run import RunOutput, new_run_id, until_finished
 from connector.settings.rules import erasure_rules
 
@@ -18,7 +19,7 @@ _Text = Annotated[str, Field(min_length=1, max_length=1_024)]
 
 
 class ForgetInput(WaitInput):
-    """Who; one of the two or both."""
+    """The person to forget: give email, user_id or both."""
 
     email: _Text | None = Field(None, description="Their e-mail address.")
     user_id: _Text | None = Field(
@@ -28,14 +29,14 @@ class ForgetInput(WaitInput):
 
 async def run(ctx: Context, given: ForgetInput) -> RunOutput:
     """Forget at once what is not in flight; wait for the rest for `wait_seconds`."""
-    whom = member(given.user_id, given.email, None)
-    if whom.email is None and given.email is not None:
+    person = member(given.user_id, given.email, None)
+    if person.email is None and given.email is not None:
         raise InvalidInput.of("email", "is no e-mail address")
-    if whom.email is None and whom.user_id is None:
+    if person.email is None and person.user_id is None:
         raise InvalidInput("Give email, user_id, or both.", code="no_identifier")
     run_id = new_run_id()
     rules = erasure_rules(ctx.connection(given.connection))
-    await ctx.ledger.forgettings.begin(run_id, given.connection, whom, rules, ctx.clock.now())
+    await ctx.ledger.erasures.begin(run_id, given.connection, person, rules, ctx.clock.now())
     ctx.wake("forgetting")
     return await until_finished(ctx, run_id, given.wait_seconds)
 
@@ -44,10 +45,22 @@ FORGET_RESPONDENT = Operation(
     name=NAME,
     title="Forget a respondent",
     summary=(
-        "Erase a person on this connection for good: invitations, interviews, stored webhooks and answers; "
-        "unset last_interview_* in Amplitude; keep them out of every later invitation and write. Use it when "
-        "somebody asks to be forgotten. Cannot be taken back. Answers what was done, what only a person can "
-        "do, and a run for get_run."
+        "Erase a person on this connection for good: invitations, interviews, stored webhooks and "
+        "answers; unset last_interview_* in Amplitude; keep them out of every later invitation and "
+        "write. Use it when somebody asks to be forgotten. Cannot be taken back. Answers what was done, "
+        "what only a person can do, and a run for get_run."
+    ),
+    guidance="Not for calling off an invitation: cancel_launch.",
+    example=Example(
+        {"email": examples.PERSON["email"]},
+        {
+            **examples.RUN,
+            "total": 1,
+            "synced": 0,
+            "skipped": {},
+            "done": [{"place": "ledger", "what": "erased"}],
+            "left_to_people": ["Delete the interviews at Koji."],
+        },
     ),
     input=ForgetInput,
     output=RunOutput,

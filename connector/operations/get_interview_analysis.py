@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Literal
@@ -16,13 +15,11 @@ from connector.domain.results.decision import SUPPRESSED
 from connector.domain.results.interview import Interview
 from connector.domain.results.koji_fields import read_interview
 from connector.domain.results.sync import Sync
-from connector.errors import InvalidInput, NotConfigured, UpstreamUnavailable
-from connector.service.execution.operation import (
-    Effect,
-    Input,
-    Operation,
-    Output,
-)
+from connector.errors import NotConfigured, UpstreamUnavailable
+from connector.koji.analysis import read_analysis
+from connector.service.execution.operation import Effect, Example, Input, Operation, Output
+from connector.service.execution.paging import Cursor, Place
+from connector.service.views import examples
 from connector.settings.model import Connection
 from connector.text.redaction import cut
 from connector.text.values import showable
@@ -32,11 +29,8 @@ _FIRST_WAIT = 2.0
 _GROWTH = 1.5
 _CONCISE_ITEMS = 10
 _CONCISE_TEXT = 300
-_TRANSCRIPT_PAGE = 100
-_CAMEL = re.compile(r"(?<=[a-z0-9])([A-Z])")
-_CURSOR = re.compile("[0-9]{1,9}")
-_SPEAKER_KEYS = ("speaker", "role", "sender", "author", "type")
-_TEXT_KEYS = ("text", "content", "message")
+_MESSAGES = 100  # of the transcript, a page
+_CURSOR: Cursor[int] = Cursor(Place)
 
 
 class AnalysisInput(Input):
@@ -116,9 +110,7 @@ async def run(ctx: Context, given: AnalysisInput) -> AnalysisOutput:
     connection = ctx.connection(given.connection)
     koji = ctx.koji.get(given.connection)
     if koji is None:
-        raise NotConfigured(
-            f"KOJI_API_KEY is not set for the connection {connection.name}; set it and call again."
-        )
+        raise NotConfigured.of("KOJI_API_KEY", connection.name)
     until = ctx.clock.now() + given.wait_seconds * 1000
     wait = _FIRST_WAIT
     body = showable(await koji.read(given.interview_id, patience=PATIENCE))
@@ -129,15 +121,16 @@ async def run(ctx: Context, given: AnalysisInput) -> AnalysisOutput:
         left = (until - ctx.clock.now()) / 1000 - wait
         ended = interview.ready or interview.analysis_status == "failed"
         if ended or left <= 0 or ctx.stopping.is_set():
-            stored = await ctx.ledger.find(connection.name, given.interview_id)
-            if await _is_forgotten(ctx, connection, stored, interview):
-                return _output(given, {"status": SUPPRESSED}, Interview(given.interview_id), anonymous=True)
-            marked = stored is not None and is_anonymous_or_erased(stored.reason, stored.facts)
-            return _output(given, body, interview, anonymous=marked or _is_anonymous(interview, connection))
+            break
         await ctx.clock.sleep(wait)
         wait *= _GROWTH
         with suppress(UpstreamUnavailable):  # what was read before is still an answer
             body = showable(await koji.read(given.interview_id, patience=min(PATIENCE, left)))
+    stored = await ctx.ledger.syncs.find(connection.name, given.interview_id)
+    if await _is_forgotten(ctx, connection, stored, interview):
+        return _output(given, {"status": SUPPRESSED}, Interview(given.interview_id), anonymous=True)
+    marked = stored is not None and is_anonymous_or_erased(stored.reason, stored.facts)
+    return _output(given, body, interview, anonymous=marked or _is_anonymous(interview, connection))
 
 
 async def _is_forgotten(
@@ -145,120 +138,61 @@ async def _is_forgotten(
 ) -> bool:
     facts = None if stored is None else stored.facts
     if facts is not None and (facts.suppressed or facts.anonymous):
-        return facts.suppressed  # whom an anonymous one was of is not even asked
-    return await ctx.ledger.forgettings.is_forgotten(connection.name, interview)
+        return facts.suppressed  # of an anonymous interview the respondent is not even looked up
+    return await ctx.ledger.erasures.is_forgotten(connection.name, interview)
 
 
 def _is_anonymous(interview: Interview, connection: Connection) -> bool:
-    """Tell whether nobody may learn who it was; an external id, whoever issued it, is no name."""
-    nobody = whose(
+    """Tell whether nothing names the respondent; an external id is no name."""
+    user = whose(
         interview,
         null_email_is_anonymous=connection.connector_null_email_is_anonymous,
         trust_external_id=True,
     )
-    return nobody is None
+    return user is None
 
 
 def _output(
     given: AnalysisInput, body: Mapping[str, Any], interview: Interview, *, anonymous: bool
 ) -> AnalysisOutput:
-    concise = given.response_format == "concise"
-    analysis = body.get("analysis")
-    inner = analysis if isinstance(analysis, Mapping) else {}
-    transcript, next_cursor = _transcript(body, given.cursor) if given.include_transcript else ([], None)
+    most, longest = (_CONCISE_ITEMS, _CONCISE_TEXT) if given.response_format == "concise" else (None, None)
+
+    def short(text: str | None) -> str | None:
+        return cut(text, longest) if text is not None and longest is not None else text
+
+    analysis = read_analysis(body)
+    start, messages = 0, list[tuple[str | None, str]]()
+    if given.include_transcript:
+        start = _CURSOR.read(given.cursor) or 0
+        messages = analysis.transcript[start:]
     themes = list(interview.themes or ())
-    stats = body.get("stats")
-    summary = inner.get("summary", body.get("summary"))
     return AnalysisOutput(
         interview_id=given.interview_id,
-        status=_text(body.get("status")),
+        status=analysis.status,
         analysis_status=interview.analysis_status or ("completed" if interview.ready else None),
         quality_score=interview.quality_score,
         sentiment=interview.sentiment,
         themes=themes,
         themes_text=", ".join(themes),
-        insights=[_short(text, concise) for text in _first(_insights(inner), concise)],
-        structured_answers=[_answer(one, concise) for one in _first(_answers(inner), concise)],
-        summary=None if summary is None else _short(str(summary), concise),
+        insights=[short(text) or "" for text in analysis.insights[:most]],
+        structured_answers=[
+            StructuredAnswer(**{**one, "qualitative_answer": short(one["qualitative_answer"])})
+            for one in analysis.structured_answers[:most]
+        ],
+        summary=short(analysis.summary),
         transcript_url=interview.transcript_url,
-        transcript=transcript,
-        next_cursor=next_cursor,
-        stats={_snake(key): value for key, value in stats.items()} if isinstance(stats, Mapping) else {},
+        transcript=[TranscriptMessage(speaker=who, text=said) for who, said in messages[:_MESSAGES]],
+        next_cursor=_CURSOR.after(messages, _MESSAGES, lambda _: start + _MESSAGES),
+        stats=analysis.stats,
         respondent=None
         if anonymous
         else Respondent(email=interview.respondent_email, external_id=interview.external_id),
     )
 
 
-def _insights(analysis: Mapping[str, Any]) -> list[str]:
-    found = analysis.get("insights")
-    return [text for one in found if (text := _said(one))] if isinstance(found, list) else []
-
-
-def _answers(analysis: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    found = analysis.get("structured_answers", analysis.get("structuredAnswers"))
-    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
-
-
-def _answer(one: Mapping[str, Any], concise: bool) -> StructuredAnswer:  # noqa: FBT001 - private, read beside its name
-    told = {_snake(key): value for key, value in one.items()}
-    insights = told.get("follow_up_insights")
-    return StructuredAnswer(
-        question_id=_text(told.get("question_id")),
-        question_text=_text(told.get("question_text")),
-        question_type=_text(told.get("question_type")),
-        structured_value=told.get("structured_value"),
-        qualitative_answer=None
-        if told.get("qualitative_answer") is None
-        else _short(str(told["qualitative_answer"]), concise),
-        confidence=_text(told.get("confidence")),
-        follow_up_insights=insights if isinstance(insights, list) else [],
-    )
-
-
-def _transcript(body: Mapping[str, Any], cursor: str | None) -> tuple[list[TranscriptMessage], str | None]:
-    messages = body.get("transcript")
-    said = messages if isinstance(messages, list) else []
-    if cursor is not None and not _CURSOR.fullmatch(cursor):
-        raise InvalidInput.of("cursor", "is not one of ours; take next_cursor of the page before")
-    start = int(cursor or 0)
-    page = said[start : start + _TRANSCRIPT_PAGE]
-    end = start + len(page)
-    return [_message(one) for one in page], str(end) if end < len(said) else None
-
-
 def cursor_after(given: AnalysisInput, messages: int) -> str:
     """Return the cursor of the page that begins so many messages after the beginning of this one."""
-    return str(int(given.cursor or 0) + messages)
-
-
-def _message(one: Any) -> TranscriptMessage:
-    if not isinstance(one, Mapping):
-        return TranscriptMessage(speaker=None, text=str(one))
-    speaker = next((one[key] for key in _SPEAKER_KEYS if one.get(key)), None)
-    return TranscriptMessage(speaker=_text(speaker), text=_said(one) or "")
-
-
-def _said(one: Any) -> str | None:
-    if isinstance(one, Mapping):
-        one = next((one[key] for key in (*_TEXT_KEYS, "title", "name", "label") if one.get(key)), None)
-    return None if one is None else str(one)
-
-
-def _first(items: list[Any], concise: bool) -> list[Any]:  # noqa: FBT001 - private, read beside its name
-    return items[:_CONCISE_ITEMS] if concise else items
-
-
-def _short(text: str, concise: bool) -> str:  # noqa: FBT001 - private, read beside its name
-    return cut(text, _CONCISE_TEXT) if concise else text
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
-
-
-def _snake(key: str) -> str:
-    return _CAMEL.sub(r"_\1", key).lower()
+    return _CURSOR.write((_CURSOR.read(given.cursor) or 0) + messages)
 
 
 GET_INTERVIEW_ANALYSIS = Operation(
@@ -266,10 +200,32 @@ GET_INTERVIEW_ANALYSIS = Operation(
     title="Get an interview's analysis",
     summary=(
         "Read one interview from Koji: themes, sentiment, quality score, insights, structured answers, "
-        "statistics and, "
-        "if asked, the transcript. Use it to learn why a respondent did something. Changes nothing and "
-        "costs no credit; "
-        "Koji allows about one read a second."
+        "statistics and, if asked, the transcript. Use it to learn why a respondent did something. "
+        "Changes nothing and costs no credit; Koji allows about one read a second."
+    ),
+    guidance=(
+        "Not for what reached Amplitude (get_sync). Respondents' own words come only with "
+        "response_format detailed, fenced as data."
+    ),
+    example=Example(
+        {"interview_id": examples.INTERVIEW_ID},
+        examples.whole(
+            AnalysisOutput,
+            interview_id=examples.INTERVIEW_ID,
+            status="completed",
+            analysis_status="completed",
+            quality_score=4.2,
+            sentiment="negative",
+            themes=["pricing confusion", "slow import"],
+            themes_text="pricing confusion, slow import",
+            insights=["The import is slower than expected."],
+            structured_answers=[],
+            summary="The price page was hard to read.",
+            transcript_url=f"https://www.koji.so/interviews/{examples.INTERVIEW_ID}",
+            transcript=[],
+            stats={"duration_seconds": 312},
+            respondent={"email": examples.PERSON["email"], "external_id": None},
+        ),
     ),
     input=AnalysisInput,
     output=AnalysisOutput,

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from connector.context import Context
 from connector.domain.launches.launch import InvitationState
-from connector.errors import InvalidInput
-from connector.service.execution.operation import Effect, ListInput, Operation
-from connector.service.views.launch import (
-    INVITED,
-    LaunchOutput,
-    find,
-    shown,
-)
+from connector.service.execution.operation import Effect, Example, ListInput, Operation
+from connector.service.execution.paging import Cursor
+from connector.service.views import examples
+from connector.service.views.launch import INVITED, LaunchOutput, find, shown
 
 State = Literal["waiting", "sending", "started", "completed", "expired", "failed", "in_doubt", "cancelled"]
-_LARGEST = 2**31
+_CURSOR: Cursor[int] = Cursor(Annotated[int, Field(ge=0, lt=2**31)])
 
 
 class GetLaunchInput(ListInput):
@@ -47,21 +43,12 @@ async def run(ctx: Context, given: GetLaunchInput) -> GetLaunchOutput:
     """Return the launch with one page of invitations, in the cohort's order."""
     launch = await find(ctx, given.launch_id, given.connection)
     states = INVITED if given.state is None else (InvitationState(given.state),)
-    output, found = await shown(ctx, launch, states=states, limit=given.limit, after=_position(given.cursor))
-    more = len(found) > given.limit
-    return GetLaunchOutput(
-        **output.model_dump(),
-        next_cursor=str(found[given.limit - 1].position) if more else None,
-        has_more=more,
-    )
-
-
-def _position(cursor: str | None) -> int:
-    if cursor is None:
-        return -1
-    if not (cursor.isascii() and cursor.isdecimal() and int(cursor) < _LARGEST):
-        raise InvalidInput.of("cursor", "is not one of ours; take next_cursor of the page before")
-    return int(cursor)
+    place = _CURSOR.read(given.cursor)
+    after = -1 if place is None else place
+    found = await ctx.ledger.launches.invitations(launch.id, states, limit=given.limit + 1, after=after)
+    output = await shown(ctx, launch, found[: given.limit])
+    cursor = _CURSOR.after(found, given.limit, lambda one: one.position)
+    return GetLaunchOutput(**output.model_dump(), next_cursor=cursor, has_more=cursor is not None)
 
 
 GET_LAUNCH = Operation(
@@ -70,6 +57,11 @@ GET_LAUNCH = Operation(
     summary=(
         "Show how far a launch is: counts by state, why it waits, about how long the rest takes, and the "
         "people with their interview links, page by page. Changes nothing."
+    ),
+    guidance="Not for finding a launch: list_launches.",
+    example=Example(
+        {"launch_id": examples.LAUNCH_ID},
+        examples.whole(GetLaunchOutput, **examples.LAUNCH, next_cursor=None, has_more=False),
     ),
     input=GetLaunchInput,
     output=GetLaunchOutput,

@@ -6,7 +6,8 @@ from pydantic import Field
 
 from connector.context import Context
 from connector.errors import NotFound
-from connector.service.execution.operation import Effect, Input, Operation
+from connector.service.execution.operation import Effect, Example, Input, Operation
+from connector.service.views import examples
 from connector.service.views.run import RunOutput, shown
 
 
@@ -22,7 +23,7 @@ class GetRunInput(Input):
 
 async def run(ctx: Context, given: GetRunInput) -> RunOutput:
     """Return the run's progress."""
-    progress = await ctx.ledger.run_progress(given.run_id)
+    progress = await ctx.ledger.runs.progress(given.run_id)
     if progress is None or progress.connection != given.connection:
         raise NotFound(
             "run_id: there is no such run on this connection; runs are forgotten after the retention time."
@@ -34,9 +35,11 @@ GET_RUN = Operation(
     name="get_run",
     title="Get a run's progress",
     summary=(
-        "Show how far a backfill, replay or forgetting is: counts by outcome, what is left, and about how "
-        "long the rest takes."
+        "Show how far a backfill, replay or forgetting is: counts by outcome, what is left, and about "
+        "how long the rest takes."
     ),
+    guidance="Not for launches: get_launch.",
+    example=Example({"run_id": examples.RUN_ID}, examples.RUN),
     input=GetRunInput,
     output=RunOutput,
     run=run,

@@ -6,7 +6,8 @@ from pydantic import Field
 
 from connector.context import Context
 from connector.errors import NotFound
-from connector.service.execution.operation import Effect, Input, Operation
+from connector.service.execution.operation import Effect, Example, Input, Operation
+from connector.service.views import examples
 from connector.service.views.sync import Receipt, receipt
 
 
@@ -18,13 +19,13 @@ class GetSyncInput(Input):
 
 async def run(ctx: Context, given: GetSyncInput) -> Receipt:
     """Return what came in, what was decided and why, what was sent, what Amplitude answered."""
-    sync = await ctx.ledger.find(given.connection, given.interview_id)
+    sync = await ctx.ledger.syncs.find(given.connection, given.interview_id)
     if sync is None:
         raise NotFound(
             "interview_id: nothing was ever heard of this interview on this connection; look it up with "
             "list_syncs."
         )
-    received = await ctx.ledger.received(given.connection, given.interview_id)
+    received = await ctx.ledger.inbox.received(given.connection, given.interview_id)
     return receipt(sync, received, ctx.connection(given.connection))
 
 
@@ -33,8 +34,13 @@ GET_SYNC = Operation(
     title="Get an interview's receipt",
     summary=(
         "Show everything about one interview's way to Amplitude: what Koji sent, what was decided and "
-        "why, the exact "
-        "request, every attempt and Amplitude's answer. Use it to explain a missing or skipped interview."
+        "why, the exact request, every attempt and Amplitude's answer. Use it to explain a missing or "
+        "skipped interview."
+    ),
+    guidance="Not for the analysis itself: get_interview_analysis.",
+    example=Example(
+        {"interview_id": examples.INTERVIEW_ID},
+        {**examples.SYNC, "received": [], "attempts": [], "request": examples.REQUEST},
     ),
     input=GetSyncInput,
     output=Receipt,

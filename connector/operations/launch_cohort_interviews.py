@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pydantic import Field
 
 from connector.context import Context
@@ -9,24 +11,21 @@ from connector.domain.launches.launch import Launch, LaunchStatus, Phase
 from connector.errors import Conflict, InvalidInput, NotFound
 from connector.operations.plan_cohort_launch import plan
 from connector.service import planning
-from connector.service.execution.operation import Effect, Operation
-from connector.service.input.launch_input import CohortOptions, require_koji
-from connector.service.views.launch import (
-    LaunchOutput,
-    launch_id_of,
-    recall,
-    shown,
-    until,
-)
+from connector.service.execution.operation import Approver, Effect, Example, Operation, quoted
+from connector.service.input.launch_input import PLAN_FIRST, CohortOptions, require_koji
+from connector.service.launch_progress import until_ended
+from connector.service.views import examples
+from connector.service.views.launch import LaunchOutput, launch_id_of, recall, shown
 
 _ACTIVATED_HERE = 500
+_PLANNING_SECONDS = 25
 _ASIDE = frozenset(
     {"plan_token", "connection", "dry_run", "wait_seconds", "idempotency_key", "members", "cohort_id"}
 )
 
 
 class LaunchInput(CohortOptions):
-    """Whom to invite: exactly one of cohort_id, members and plan_token."""
+    """The people to invite: give exactly one of cohort_id, members and plan_token."""
 
     plan_token: str | None = Field(
         None, max_length=200, description="From plan_cohort_launch: invite exactly the people of that plan."
@@ -41,8 +40,8 @@ async def run(ctx: Context, given: LaunchInput) -> LaunchOutput:
     if given.plan_token is None:
         return await plan(ctx, given, goes_on=not given.dry_run)
     launch = await _of_plan(ctx, given, given.plan_token)
-    launch = await until(ctx, launch, given.wait_seconds)
-    output, _ = await shown(ctx, launch)
+    launch = await until_ended(ctx, launch, given.wait_seconds)
+    output = await shown(ctx, launch)
     if failure := await output.failure(ctx):
         raise failure
     return output
@@ -50,7 +49,7 @@ async def run(ctx: Context, given: LaunchInput) -> LaunchOutput:
 
 async def _of_plan(ctx: Context, given: LaunchInput, token: str) -> Launch:
     """Launch the people of a plan; a plan that was used answers the launch that it started."""
-    launch = await ctx.launches.find(launch_id_of(ctx, token))
+    launch = await ctx.ledger.launches.find(launch_id_of(ctx, token))
     if launch is None:
         raise NotFound(
             "plan_token: this plan is gone; unused plans are deleted after an hour. Plan again.",
@@ -60,7 +59,7 @@ async def _of_plan(ctx: Context, given: LaunchInput, token: str) -> Launch:
     if given.dry_run or launch.status is not LaunchStatus.PLANNED:
         return launch
     require_koji(ctx.connection(launch.connection), allow_without_link=launch.options.allow_without_link)
-    launch = await ctx.launches.use_plan(launch.id, ctx.clock.now()) or launch
+    launch = await ctx.ledger.planning.use_plan(launch.id, ctx.clock.now()) or launch
     if launch.status is LaunchStatus.PLANNED:
         raise Conflict(
             "plan_token: this plan is older than 10 minutes; plan again and look at it.", code="plan_expired"
@@ -68,7 +67,7 @@ async def _of_plan(ctx: Context, given: LaunchInput, token: str) -> Launch:
     if launch.phase is Phase.ACTIVATE and launch.planned <= _ACTIVATED_HERE:
         await planning.activate(ctx, launch)
     ctx.wake("launches")
-    return await ctx.launches.find(launch.id) or launch
+    return await ctx.ledger.launches.find(launch.id) or launch
 
 
 def _refuse_contradictions(given: LaunchInput, launch: Launch) -> None:
@@ -82,20 +81,65 @@ def _refuse_contradictions(given: LaunchInput, launch: Launch) -> None:
         raise InvalidInput.of(name, "contradicts the plan; leave it out, or plan again", code="plan_mismatch")
 
 
+async def _approved(ctx: Context, given: LaunchInput, approver: Approver) -> LaunchOutput:
+    """Launch what a person approved: the question tells the plan, and its answer launches that plan."""
+    if given.plan_token is not None or given.dry_run:
+        return await run(ctx, given)
+    token, question = approver.state, ""
+    if token is None:
+        approver.require_way(PLAN_FIRST)
+        plan = await _planned(ctx, given)
+        token = plan.plan_token
+        if token is None:  # still being decided over, or launched by an earlier try
+            return plan
+        question = _question(plan) if plan.to_invite else ""
+    if approver.state is not None or question:
+        await approver.require(question, token)
+    asked = {"connection": given.connection, "plan_token": token, "wait_seconds": given.wait_seconds}
+    return await run(ctx, LaunchInput.model_validate(asked))
+
+
+async def _planned(ctx: Context, given: LaunchInput) -> LaunchOutput:
+    dry = given.model_copy(update={"dry_run": True, "wait_seconds": _PLANNING_SECONDS})
+    plan = await run(ctx, dry)
+    launch = await ctx.ledger.launches.find(plan.launch_id)
+    is_old = launch is not None and launch.expires_at is not None and launch.expires_at <= ctx.clock.now()
+    if plan.plan_token is not None and is_old:
+        # of an earlier try with this key, whose question lay too long
+        plan = await run(replace(ctx, request=None), dry)
+    return plan
+
+
+def _question(plan: LaunchOutput) -> str:
+    people = (
+        f"of the cohort {quoted(plan.cohort_name or plan.cohort_id)}" if plan.cohort_id else "of the list"
+    )
+    skipped = sum(plan.skipped.values())
+    not_asked = f" {skipped} others are not invited." if skipped else ""
+    return (
+        f"Invite {plan.to_invite} people {people} to Koji interviews? That can spend up to "
+        f"{plan.credits_estimate} Koji credits.{not_asked}"
+    )
+
+
 LAUNCH_COHORT_INTERVIEWS = Operation(
     name="launch_cohort_interviews",
     title="Launch cohort interviews",
     summary=(
-        "Invite the people of an Amplitude cohort, of a list, or of a plan to Koji interviews: each gets one "
-        "interview and one link, nobody is asked twice. Spends Koji credits, within the settings' caps. "
-        "Interviews "
-        "are started within Koji's limit, so that a large launch takes hours; get_launch shows how far it "
-        "is. "
-        "Plan first with plan_cohort_launch."
+        "Invite the people of an Amplitude cohort, of a list, or of a plan to Koji interviews: each gets "
+        "one interview and one link, nobody is asked twice. Spends Koji credits, within the settings' "
+        "caps. Interviews are started within Koji's limit, so that a large launch takes hours; "
+        "get_launch shows how far it is. Plan first with plan_cohort_launch."
     ),
+    guidance=(
+        "The person is asked first where the client can ask; where it cannot, a plan_token is needed. "
+        "Not for one person: start_interview."
+    ),
+    example=Example({"cohort_id": examples.COHORT_ID, "max_interviews": 20}, examples.LAUNCH),
     input=LaunchInput,
     output=LaunchOutput,
     run=run,
     effect=Effect.SEND,
+    approved=_approved,
     recall=recall,
 )

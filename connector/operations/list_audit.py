@@ -9,14 +9,9 @@ from pydantic import BaseModel, Field
 from connector.context import Context
 from connector.domain.access import AuditEntry, AuditFilter
 from connector.domain.results.mapping import iso
-from connector.errors import InvalidInput
-from connector.service.execution.operation import (
-    Effect,
-    ListInput,
-    Operation,
-    Output,
-)
-from connector.service.execution.paging import bound
+from connector.service.execution.operation import Effect, Example, ListInput, Operation
+from connector.service.execution.paging import Cursor, Page, Place, bound
+from connector.service.views import examples
 
 
 class ListAuditInput(ListInput):
@@ -51,14 +46,13 @@ class AuditOutput(BaseModel):
     ended_at: str | None = Field(description="When it ended, ISO 8601.")
 
 
-class ListAuditOutput(Output):
+class ListAuditOutput(Page[AuditOutput]):
     """One page of entries."""
 
     items: list[AuditOutput] = Field(description="Entries, newest first.")
-    next_cursor: str | None = Field(
-        description="Give it as cursor to get the next page; null on the last one."
-    )
-    has_more: bool = Field(description="Whether there is a next page.")
+
+
+_CURSOR: Cursor[int] = Cursor(Place)
 
 
 async def run(ctx: Context, given: ListAuditInput) -> ListAuditOutput:
@@ -69,16 +63,11 @@ async def run(ctx: Context, given: ListAuditInput) -> ListAuditOutput:
         operation=given.operation,
         since=bound("since", given.since),
         until=bound("until", given.until),
-        before=_number(given.cursor),
+        before=_CURSOR.read(given.cursor),
     )
-    found = await ctx.ledger.audited(given.connection, where, given.limit + 1)
-    page = found[: given.limit]
-    more = len(found) > given.limit
-    return ListAuditOutput(
-        items=[_shown(entry) for entry in page],
-        next_cursor=str(page[-1].id) if more else None,
-        has_more=more,
-    )
+    found = await ctx.ledger.audit.listed(given.connection, where, given.limit + 1)
+    items = [_shown(entry) for entry in found[: given.limit]]
+    return ListAuditOutput.of(items, _CURSOR.after(found, given.limit, lambda entry: entry.id))
 
 
 def _shown(entry: AuditEntry) -> AuditOutput:
@@ -95,21 +84,30 @@ def _shown(entry: AuditEntry) -> AuditOutput:
     )
 
 
-def _number(cursor: str | None) -> int | None:
-    if cursor is None:
-        return None
-    if cursor.isascii() and cursor.isdigit() and len(cursor) < 19:
-        return int(cursor)
-    raise InvalidInput.of("cursor", "is not one of ours; take next_cursor of the page before")
-
-
 LIST_AUDIT = Operation(
     name="list_audit",
     title="List who did what",
     summary=(
-        "List what was called that changes something: when, by which token, through which surface, on which "
-        "ids, and how it ended; newest first. Use it to find out who launched, wrote or erased. Changes "
-        "nothing."
+        "List what was called that changes something: when, by which token, through which surface, on "
+        "which ids, and how it ended; newest first. Use it to find out who launched, wrote or erased. "
+        "Changes nothing."
+    ),
+    guidance="Not for what became of interviews: list_syncs.",
+    example=Example(
+        {"operation": "cancel_launch"},
+        examples.page(
+            {
+                "id": 1,
+                "at": examples.AT,
+                "token": "zapier",
+                "surface": "http",
+                "operation": "cancel_launch",
+                "effect": "write",
+                "touched": {"launch_id": examples.LAUNCH_ID},
+                "outcome": "done",
+                "ended_at": examples.AT,
+            }
+        ),
     ),
     input=ListAuditInput,
     output=ListAuditOutput,

@@ -5,13 +5,11 @@ from __future__ import annotations
 from pydantic import BaseModel, Field
 
 from connector.context import Context
+from connector.domain.launches.launch import Cohort
 from connector.errors import NotConfigured
-from connector.service.execution.operation import (
-    Effect,
-    ListInput,
-    Operation,
-    Output,
-)
+from connector.service.execution.operation import Effect, Example, ListInput, Operation
+from connector.service.execution.paging import Cursor, Page
+from connector.service.views import examples
 
 
 class CohortItem(BaseModel):
@@ -22,14 +20,13 @@ class CohortItem(BaseModel):
     size: int | None = Field(description="How many people Amplitude counted last; null when it does not say.")
 
 
-class ListCohortsOutput(Output):
+class ListCohortsOutput(Page[CohortItem]):
     """The cohorts."""
 
     items: list[CohortItem] = Field(description="Cohorts by name.")
-    next_cursor: str | None = Field(
-        description="Give it as cursor to get the next page; null on the last one."
-    )
-    has_more: bool = Field(description="Whether there is a next page.")
+
+
+_CURSOR: Cursor[tuple[str, str]] = Cursor(tuple[str, str])
 
 
 async def run(ctx: Context, given: ListInput) -> ListCohortsOutput:
@@ -40,17 +37,15 @@ async def run(ctx: Context, given: ListInput) -> ListCohortsOutput:
             "AMPLITUDE_API_KEY and AMPLITUDE_SECRET_KEY are not both set for the connection "
             f"{given.connection}; cohorts cannot be listed without them."
         )
-    listed = sorted(await cohorts.listed(), key=lambda one: (one.name.casefold(), one.id))
-    keys = [f"{one.name.casefold()}\0{one.id}" for one in listed]
-    left = [one for one, key in zip(listed, keys, strict=True) if given.cursor is None or key > given.cursor]
-    page = left[: given.limit]
-    more = len(left) > given.limit
-    last = page[-1] if page else None
-    return ListCohortsOutput(
-        items=[CohortItem(id=one.id, name=one.name, size=one.size) for one in page],
-        next_cursor=f"{last.name.casefold()}\0{last.id}" if more and last else None,
-        has_more=more,
-    )
+    after = _CURSOR.read(given.cursor)
+    listed = sorted(await cohorts.listed(), key=_place)
+    left = [one for one in listed if after is None or _place(one) > after]
+    items = [CohortItem(id=one.id, name=one.name, size=one.size) for one in left[: given.limit]]
+    return ListCohortsOutput.of(items, _CURSOR.after(left, given.limit, _place))
+
+
+def _place(cohort: Cohort) -> tuple[str, str]:
+    return cohort.name.casefold(), cohort.id
 
 
 LIST_COHORTS = Operation(
@@ -58,8 +53,11 @@ LIST_COHORTS = Operation(
     title="List cohorts",
     summary=(
         "List the cohorts that can be found in Amplitude, with id, name and size. Use it to choose a "
-        "cohort_id. "
-        "Downloads nothing and changes nothing."
+        "cohort_id. Downloads nothing and changes nothing."
+    ),
+    guidance="Not for who is in a cohort: plan_cohort_launch counts them.",
+    example=Example(
+        {}, examples.page({"id": examples.COHORT_ID, "name": "Onboarding drop-off", "size": 120})
     ),
     input=ListInput,
     output=ListCohortsOutput,

@@ -5,12 +5,9 @@ from __future__ import annotations
 from pydantic import BaseModel, Field
 
 from connector.context import Context
-from connector.service.execution.operation import (
-    Effect,
-    ListInput,
-    Operation,
-    Output,
-)
+from connector.service.execution.operation import Effect, Example, ListInput, Operation
+from connector.service.execution.paging import Cursor, Page
+from connector.service.views import examples
 from connector.settings.model import Connection
 
 
@@ -22,30 +19,24 @@ class ConnectionItem(BaseModel):
     size: int = Field(description="How many interviews are known on it.")
 
 
-class ListConnectionsOutput(Output):
+class ListConnectionsOutput(Page[ConnectionItem]):
     """The connections."""
 
     items: list[ConnectionItem] = Field(description="Connections by name.")
-    next_cursor: str | None = Field(
-        description="Give it as cursor to get the next page; null on the last one."
-    )
-    has_more: bool = Field(description="Whether there is a next page.")
+
+
+_CURSOR: Cursor[str] = Cursor(str)
 
 
 async def run(ctx: Context, given: ListInput) -> ListConnectionsOutput:
     """Return one page of connections."""
-    names = [
-        name
-        for name in ctx.caller.visible(ctx.settings.connections)
-        if given.cursor is None or name > given.cursor
-    ]
-    page = names[: given.limit]
+    after = _CURSOR.read(given.cursor)
+    names = [name for name in ctx.caller.visible(ctx.settings.connections) if after is None or name > after]
     items = []
-    for name in page:
-        totals = await ctx.ledger.totals(name)
+    for name in names[: given.limit]:
+        totals = await ctx.ledger.counters.totals(name)
         items.append(ConnectionItem(id=name, name=_label(ctx.connection(name)), size=sum(totals.values())))
-    more = len(names) > len(page)
-    return ListConnectionsOutput(items=items, next_cursor=page[-1] if more else None, has_more=more)
+    return ListConnectionsOutput.of(items, _CURSOR.after(names, given.limit, str))
 
 
 def _label(connection: Connection) -> str:
@@ -64,7 +55,11 @@ def _label(connection: Connection) -> str:
 LIST_CONNECTIONS = Operation(
     name="list_connections",
     title="List connections",
-    summary="List the connections: each is one Koji project wired to one Amplitude project. Changes nothing.",
+    summary=(
+        "List the connections: each is one Koji project wired to one Amplitude project. Changes nothing."
+    ),
+    guidance="Not for whether one works: check_connection.",
+    example=Example({}, examples.page({"id": "default", "name": "default", "size": 3})),
     input=ListInput,
     output=ListConnectionsOutput,
     run=run,

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import Field
 
 from connector.context import Context
 from connector.domain.results.sync import ListFilter
-from connector.errors import InvalidInput
-from connector.service.execution.operation import (
-    Effect,
-    ListInput,
-    Operation,
-    Output,
-)
-from connector.service.execution.paging import bound
+from connector.service.execution.operation import Effect, Example, ListInput, Operation
+from connector.service.execution.paging import Cursor, Page, Place, bound
+from connector.service.views import examples
 from connector.service.views.launch import LaunchOutput, shown
 
 
@@ -36,18 +29,13 @@ class ListLaunchesInput(ListInput):
     until: str | None = Field(None, description="Only launches begun before this time, ISO 8601.")
 
 
-class ListLaunchesOutput(Output):
+class ListLaunchesOutput(Page[LaunchOutput]):
     """One page of launches."""
 
     items: list[LaunchOutput] = Field(description="Launches, newest first; get_launch shows their people.")
-    next_cursor: str | None = Field(
-        description="Give it as cursor to get the next page; null on the last one."
-    )
-    has_more: bool = Field(description="Whether there is a next page.")
 
 
-_Position = tuple[Annotated[int, Field(ge=0, lt=2**63)], str]
-_POSITION: TypeAdapter[_Position] = TypeAdapter(_Position, config=ConfigDict(strict=True))
+_CURSOR: Cursor[tuple[int, str]] = Cursor(tuple[Place, str])
 
 
 async def run(ctx: Context, given: ListLaunchesInput) -> ListLaunchesOutput:
@@ -58,37 +46,23 @@ async def run(ctx: Context, given: ListLaunchesInput) -> ListLaunchesOutput:
         since=bound("since", given.since),
         until=bound("until", given.until),
     )
-    found = await ctx.launches.listed(
-        given.connection, where, limit=given.limit + 1, after=_position(given.cursor)
+    found = await ctx.ledger.launches.listed(
+        given.connection, where, limit=given.limit + 1, after=_CURSOR.read(given.cursor)
     )
-    page = found[: given.limit]
-    more = len(found) > given.limit
-    items = [(await shown(ctx, launch, states=()))[0] for launch in page]
-    last = [page[-1].created_at, page[-1].id] if page else None
-    return ListLaunchesOutput(
-        items=items,
-        next_cursor=base64.urlsafe_b64encode(json.dumps(last).encode()).decode() if more else None,
-        has_more=more,
-    )
-
-
-def _position(cursor: str | None) -> _Position | None:
-    if cursor is None:
-        return None
-    try:
-        return _POSITION.validate_json(base64.urlsafe_b64decode(cursor))
-    except ValueError:
-        raise InvalidInput.of("cursor", "is not one of ours; take next_cursor of the page before") from None
+    items = [await shown(ctx, launch, people=()) for launch in found[: given.limit]]
+    cursor = _CURSOR.after(found, given.limit, lambda launch: (launch.created_at, launch.id))
+    return ListLaunchesOutput.of(items, cursor)
 
 
 LIST_LAUNCHES = Operation(
     name="list_launches",
     title="List launches",
     summary=(
-        "List launches and plans, newest first, with their counts. Use it to find what is running, paused "
-        "or in "
-        "doubt. Changes nothing."
+        "List launches and plans, newest first, with their counts. Use it to find what is running, "
+        "paused or in doubt. Changes nothing."
     ),
+    guidance="Not for one launch's people: get_launch.",
+    example=Example({"status": "finished"}, examples.page(examples.LAUNCH)),
     input=ListLaunchesInput,
     output=ListLaunchesOutput,
     run=run,

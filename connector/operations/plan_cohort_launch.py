@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from connector.context import Context
 from connector.errors import InvalidInput
-from connector.service.execution.operation import Effect, Operation
+from connector.service.execution.operation import Effect, Example, Operation
 from connector.service.input.launch_input import CohortOptions, begin
-from connector.service.views.launch import (
-    LaunchOutput,
-    recall,
-    shown,
-    until,
-)
+from connector.service.launch_progress import until_ended
+from connector.service.views import examples
+from connector.service.views.launch import LaunchOutput, recall, shown
 
 
 class PlanInput(CohortOptions):
-    """Whom to plan for: exactly one of cohort_id and members."""
+    """The people to plan for: give cohort_id or members."""
 
 
 async def run(ctx: Context, given: PlanInput) -> LaunchOutput:
@@ -28,8 +25,8 @@ async def run(ctx: Context, given: PlanInput) -> LaunchOutput:
 async def plan(ctx: Context, given: CohortOptions, *, goes_on: bool) -> LaunchOutput:
     """Begin a launch, or only its plan, and answer how far it came."""
     launch = await begin(ctx, given, goes_on=goes_on)
-    launch = await until(ctx, launch, given.wait_seconds)
-    output, _ = await shown(ctx, launch)
+    launch = await until_ended(ctx, launch, given.wait_seconds)
+    output = await shown(ctx, launch)
     if failure := await output.failure(ctx):
         raise failure
     return output
@@ -40,9 +37,22 @@ PLAN_COHORT_LAUNCH = Operation(
     title="Plan a cohort launch",
     summary=(
         "Decide who of a cohort would be invited to an interview, who not and why, and what it costs in "
-        "credits. "
-        "Nobody is contacted and nothing is spent. The answer carries a plan_token, with which "
-        "launch_cohort_interviews invites exactly these people within 10 minutes. Use it before every launch."
+        "credits. Nobody is contacted and nothing is spent. The answer carries a plan_token, with which "
+        "launch_cohort_interviews invites exactly these people within 10 minutes. Use it before every "
+        "launch."
+    ),
+    guidance="Not for a launch's progress: get_launch.",
+    example=Example(
+        {"members": [examples.PERSON]},
+        {
+            **examples.LAUNCH,
+            "status": "planned",
+            "waiting": 1,
+            "invited": 0,
+            "invitations": [],
+            "plan_token": "plan_sample",
+            "plan_expires_at": "2025-11-21T12:00:00Z",
+        },
     ),
     input=PlanInput,
     output=LaunchOutput,

@@ -14,8 +14,9 @@ from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import advance, suppress
 from connector.errors import NotConfigured, NotFound
 from connector.service.attribution import recognised
-from connector.service.execution.operation import Effect, Operation, Output
+from connector.service.execution.operation import Effect, Example, Operation, Output
 from connector.service.input.sync_input import InterviewInput
+from connector.service.views import examples
 from connector.service.views.sync import AmplitudeRequest, request
 from connector.settings.rules import sync_rules
 
@@ -53,9 +54,9 @@ class PreviewOutput(Output):
 async def preview(ctx: Context, given: InterviewInput, *, force: bool) -> PreviewOutput:
     """Decide and map without storing anything."""
     connection = ctx.connection(given.connection)
-    told = given.heard(connection, ctx.clock.now(), force=force)
-    (heard,) = await recognised(ctx.invitations, [told])
-    before = await ctx.ledger.find(*heard.key)
+    told = given.observation(connection, ctx.clock.now(), force=force)
+    (heard,) = await recognised(ctx.ledger.attribution, [told])
+    before = await ctx.ledger.syncs.find(*heard.key)
     interview_id = heard.interview.interview_id
     if before is not None and before.status is SyncStatus.SYNCED and not force:
         return PreviewOutput(
@@ -64,10 +65,8 @@ async def preview(ctx: Context, given: InterviewInput, *, force: bool) -> Previe
     sync = await _redecided(before, heard, ctx)
     if not heard.given and (sync.stage == "read" or before is None or force):
         if given.connection not in ctx.koji:
-            raise NotConfigured(
-                f"KOJI_API_KEY is not set for the connection {connection.name}; set it, or give the "
-                "interview's values."
-            )
+            then = "set it, or give the interview's values with the call"
+            raise NotConfigured.of("KOJI_API_KEY", connection.name, then)
         try:
             body = await ctx.koji[given.connection].read(interview_id, patience=PATIENCE)
         except NotFound:
@@ -75,15 +74,15 @@ async def preview(ctx: Context, given: InterviewInput, *, force: bool) -> Previe
                 interview_id=interview_id, decision="fail", reason="not_found_in_koji", request=None
             )
         read = heard_from_read(sync_rules(connection), interview_id, body, ctx.clock.now())
-        (told,) = await recognised(ctx.invitations, [read])
+        (told,) = await recognised(ctx.ledger.attribution, [read])
         sync = await _redecided(sync, told, ctx)
     return await _shown(ctx, sync)
 
 
 async def _redecided(before: Sync | None, heard: Observation, ctx: Context) -> Sync:
-    sync = advance(before, heard, ctx.ledger.hash_user)
+    sync = advance(before, heard, ctx.ledger.keyed_hash)
     facts = sync.facts
-    if facts is not None and await ctx.ledger.forgettings.is_forgotten(sync.connection, facts):
+    if facts is not None and await ctx.ledger.erasures.is_forgotten(sync.connection, facts):
         return suppress(sync)
     return sync
 
@@ -91,7 +90,7 @@ async def _redecided(before: Sync | None, heard: Observation, ctx: Context) -> S
 async def _shown(ctx: Context, sync: Sync) -> PreviewOutput:
     decision: dict[str, Any] = {"interview_id": sync.interview_id, "reason": sync.reason, "request": None}
     if sync.stage in ("send", "hold"):
-        overtaken = await ctx.ledger.is_overtaken(ctx.same_amplitude(sync.connection), sync)
+        overtaken = await ctx.ledger.sending.is_overtaken(ctx.same_amplitude(sync.connection), sync)
         decision["request"] = request(sync, ctx.connection(sync.connection), identify=not overtaken)
         return PreviewOutput(**{**decision, "reason": None}, decision=Verdict.SYNC.value)
     verdicts = {SyncStatus.SKIPPED: Verdict.SKIP, SyncStatus.FAILED: Verdict.FAIL}
@@ -108,8 +107,17 @@ PREVIEW_INTERVIEW_SYNC = Operation(
     title="Preview an interview's sync",
     summary=(
         "Show the exact Amplitude request that a sync of one interview would send, or the reason why it "
-        "would be "
-        "skipped. Use it before the first sync or to explain a skip. Changes nothing."
+        "would be skipped. Use it before the first sync or to explain a skip. Changes nothing."
+    ),
+    guidance="Not for what was sent already: get_sync.",
+    example=Example(
+        {"interview_id": examples.INTERVIEW_ID},
+        examples.whole(
+            PreviewOutput,
+            interview_id=examples.INTERVIEW_ID,
+            decision="sync",
+            request=examples.REQUEST,
+        ),
     ),
     input=PreviewInput,
     output=PreviewOutput,

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
 
 from connector.context import Context
 from connector.domain.results.koji_fields import read_envelope
-from connector.domain.results.sync import ListFilter, Sync
+from connector.domain.results.sync import ListFilter
 from connector.domain.results.transitions import replay
 from connector.errors import FieldError, InvalidInput, NotFound
-from connector.service.execution.operation import Effect, Operation, WaitInput
+from connector.service.execution.operation import Effect, Example, Operation, WaitInput
 from connector.service.execution.paging import bound
-from connector.service.views.run import (
-    RunOutput,
-    chunks,
-    new_run_id,
-    until_finished,
-)
+from connector.service.views import examples
+from connector.service.views.run import RunOutput, chunks, new_run_id, until_finished
 from connector.settings.rules import sync_rules
 
 _PAGE = 500
@@ -56,22 +52,17 @@ async def run(ctx: Context, given: ReplayInput) -> RunOutput:
         interview_ids = await _named(ctx, given) if given.interview_ids else await _matching(ctx, given)
         await _replay(ctx, given, interview_ids)
     run_id = new_run_id()
-    await ctx.ledger.create_run(run_id, given.connection, "replay_syncs", interview_ids, ctx.clock.now())
+    await ctx.ledger.runs.create(run_id, given.connection, "replay_syncs", interview_ids, ctx.clock.now())
     ctx.wake()
     return await until_finished(ctx, run_id, given.wait_seconds)
 
 
 async def _named(ctx: Context, given: ReplayInput) -> list[str]:
-    """Return the named interviews. Raises `NotFound` when nothing was ever heard of one."""
+    """Return the named interviews. Raises `NotFound` for an interview that never came in."""
     names = list(dict.fromkeys(given.interview_ids or ()))
     known: set[str] = set()
     for some in chunks(names):
-
-        def look(found: Mapping[tuple[str, str], Sync]) -> list[Sync]:
-            known.update(interview_id for _, interview_id in found)
-            return []
-
-        await ctx.ledger.revise([(given.connection, one) for one in some], look)
+        known.update(await ctx.ledger.syncs.find_many(given.connection, some))
     unknown = [i for i, one in enumerate(names) if one not in known]
     if unknown:
         detail = "nothing was ever heard of this interview on this connection; sync or backfill it instead"
@@ -88,7 +79,7 @@ async def _matching(ctx: Context, given: ReplayInput) -> list[str]:
     found: list[str] = []
     after: tuple[int, str] | None = None
     while True:
-        page = await ctx.ledger.listed(given.connection, where, limit=_PAGE, after=after)
+        page = await ctx.ledger.syncs.listed(given.connection, where, limit=_PAGE, after=after)
         found += [sync.interview_id for sync in page]
         if len(page) < _PAGE:
             return found
@@ -98,10 +89,12 @@ async def _matching(ctx: Context, given: ReplayInput) -> list[str]:
 async def _replay(ctx: Context, given: ReplayInput, interview_ids: Sequence[str]) -> None:
     connection = ctx.connection(given.connection)
     for some in chunks(interview_ids):
-        await ctx.ledger.revise(
+        await ctx.ledger.syncs.revise(
             [(given.connection, interview_id) for interview_id in some],
             lambda before: [
-                replay(sync, sync_rules(connection), ctx.clock.now(), ctx.ledger.hash_user, force=given.force)
+                replay(
+                    sync, sync_rules(connection), ctx.clock.now(), ctx.ledger.keyed_hash, force=given.force
+                )
                 for sync in before.values()
             ],
         )
@@ -113,7 +106,7 @@ async def _reread(ctx: Context, given: ReplayInput) -> list[str]:
     since = bound("since", given.since) or 0
     interview_ids: list[str] = []
     before: int | None = None
-    while page := await ctx.ledger.unreadable(given.connection, limit=_PAGE, before=before):
+    while page := await ctx.ledger.inbox.unreadable(given.connection, limit=_PAGE, before=before):
         found = {}
         for delivery in page:
             if delivery.body is None or delivery.received_at < since:
@@ -121,7 +114,7 @@ async def _reread(ctx: Context, given: ReplayInput) -> list[str]:
             envelope = read_envelope(json.loads(delivery.body), aliases=aliases)
             if envelope.interview_id is not None:
                 found[delivery.id] = (envelope.event or delivery.event, envelope.interview_id)
-        await ctx.ledger.reread(found)
+        await ctx.ledger.inbox.reread(found)
         interview_ids += [interview_id for _, interview_id in found.values()]
         before = page[-1].id
     return list(dict.fromkeys(interview_ids))
@@ -132,9 +125,11 @@ REPLAY_SYNCS = Operation(
     title="Replay syncs",
     summary=(
         "Send syncs again that failed, or read webhooks again that could not be read, after their cause "
-        "was mended. "
-        "Interviews that Amplitude has are not sent again unless force is given. Answers a run for get_run."
+        "was mended. Interviews that Amplitude has are not sent again unless force is given. Answers a "
+        "run for get_run."
     ),
+    guidance="Not for interviews that were never synced: backfill_interviews.",
+    example=Example({"status": "failed"}, examples.RUN),
     input=ReplayInput,
     output=RunOutput,
     run=run,

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Literal
 
 from pydantic import Field
 
 from connector.context import Context
-from connector.domain.launches.launch import LaunchStatus
+from connector.domain.launches.credits import price
+from connector.domain.launches.launch import Launch, LaunchStatus
 from connector.errors import Conflict
-from connector.service.execution.operation import Effect, Operation, WaitInput
-from connector.service.views.launch import (
-    LaunchOutput,
-    find,
-    recall,
-    shown,
-    until,
+from connector.service.execution.operation import (
+    Approver,
+    ConsentRequired,
+    Effect,
+    Example,
+    Operation,
+    WaitInput,
 )
+from connector.service.launch_progress import key_pause, until_ended
+from connector.service.views import examples
+from connector.service.views.launch import LaunchOutput, find, recall, shown
 
 
 class ResumeLaunchInput(WaitInput):
@@ -39,12 +44,46 @@ async def run(ctx: Context, given: ResumeLaunchInput) -> LaunchOutput:
         raise Conflict("launch_id: this launch is cancelled; launch anew instead.", code="launch_cancelled")
     lane = ctx.connection(given.connection).koji_lane
     if lane is not None:
-        await ctx.ledger.resume(lane)
-    launch = await ctx.launches.resume(launch.id, given.in_doubt, ctx.clock.now()) or launch
+        await ctx.ledger.leases.resume(lane)
+    launch = await ctx.ledger.launches.resume(launch.id, given.in_doubt, ctx.clock.now()) or launch
     ctx.wake("koji", "links", "launches")
-    launch = await until(ctx, launch, given.wait_seconds)
-    output, _ = await shown(ctx, launch)
-    return output
+    launch = await until_ended(ctx, launch, given.wait_seconds)
+    return await shown(ctx, launch)
+
+
+async def _approved(ctx: Context, given: ResumeLaunchInput, approver: Approver) -> LaunchOutput:
+    launch = await find(ctx, given.launch_id, given.connection)
+    command = f"koji-amplitude resume-launch --launch-id {launch.id}"
+    approver.require_way(f"A person can resume it with: {command}")
+    connection = ctx.connection(given.connection)
+    people = _would_start(launch, given)
+    credits_ = price(launch.options, connection.koji_default_mode, people)
+    again = " Some of them may get a second interview." if given.in_doubt == "retry" else ""
+    question = (
+        f"Let the launch {launch.id} go on? {people} people wait for their interview; that can spend up to "
+        f"{credits_} Koji credits.{again}{await _others(ctx, launch)}"
+    )
+    # the number travels with the question: a cohort's webhook may bring more people before the answer
+    state = approver.state or f"{people} {secrets.token_hex(16)}"
+    await approver.require(question, state)
+    launch = await find(ctx, given.launch_id, given.connection)
+    if _would_start(launch, given) > int(state.partition(" ")[0]):
+        raise ConsentRequired(
+            "More people wait now than the question said. Nothing was started and nothing was spent. "
+            "Call again to ask once more."
+        )
+    return await run(ctx, given)
+
+
+async def _others(ctx: Context, launch: Launch) -> str:
+    pause = await key_pause(ctx, launch.connection, launch.options)
+    if pause is None or pause.until is not None:  # none, or one that ends by itself
+        return ""
+    return " Other launches that the pause of the same key holds go on as well, as they were approved."
+
+
+def _would_start(launch: Launch, given: ResumeLaunchInput) -> int:
+    return launch.left + launch.planned + (launch.in_doubt if given.in_doubt == "retry" else 0)
 
 
 RESUME_LAUNCH = Operation(
@@ -52,12 +91,18 @@ RESUME_LAUNCH = Operation(
     title="Resume a launch",
     summary=(
         "Let a paused launch go on after its cause was mended (credits, key, permission), and try Koji's "
-        "key again. A launch that waits for approval invites all who wait then. "
-        "With in_doubt, decide over starts whose outcome nobody knows. Starts interviews and spends credits."
+        "key again. A launch that waits for approval invites all who wait then. With in_doubt, decide "
+        "over starts whose outcome nobody knows. Starts interviews and spends credits."
     ),
+    guidance=(
+        "The person is asked first where the client can ask, else it is refused. Not for a pause that "
+        "ends by itself (resumes_at)."
+    ),
+    example=Example({"launch_id": examples.LAUNCH_ID, "in_doubt": "retry"}, examples.LAUNCH),
     input=ResumeLaunchInput,
     output=LaunchOutput,
     run=run,
     effect=Effect.SEND,
+    approved=_approved,
     recall=recall,
 )

@@ -2,47 +2,45 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any, Literal
 
 from pydantic import Field
 
 from connector.context import Context
+from connector.domain.launches.credits import price
 from connector.domain.launches.eligibility import LaunchRules, SkipReason, held
-from connector.domain.launches.launch import (
-    Invitation,
-    InvitationState,
-    Launch,
-    LaunchOptions,
-    LaunchStatus,
-    Phase,
-)
+from connector.domain.launches.launch import Invitation, InvitationState, Launch, LaunchStatus, Phase
 from connector.domain.people.same_person import Member, is_email, member
 from connector.errors import Conflict, ConnectorError, InvalidInput, UpstreamRejected
 from connector.service.execution.follow_up import status_url
-from connector.service.execution.operation import Effect, Operation, Output
+from connector.service.execution.operation import Approver, Effect, Example, Operation, Output, quoted
 from connector.service.execution.polling import Polling
 from connector.service.input.launch_input import (
+    PLAN_FIRST,
     PersonOptions,
     begun_before,
     decide_now,
     new_launch,
     require_koji,
 )
-from connector.service.views.launch import LaunchOutput, key_pause, shown
+from connector.service.launch_progress import LaunchPause, key_pause
+from connector.service.views import examples
+from connector.service.views.launch import INVITED, LaunchOutput, shown
 
-_STATUS: dict[str, Literal["started", "pending", "skipped", "in_doubt"]] = {
-    "started": "started",
-    "completed": "started",
-    "expired": "started",
-    "in_doubt": "in_doubt",
-    "failed": "skipped",
-    "cancelled": "skipped",
+Status = Literal["started", "pending", "already_invited", "skipped", "in_doubt"]
+_STATUS: dict[InvitationState, Status] = {
+    **dict.fromkeys(INVITED, "started"),
+    InvitationState.IN_DOUBT: "in_doubt",
+    InvitationState.FAILED: "skipped",
+    InvitationState.CANCELLED: "skipped",
 }
+_PLAN_ONE = f"For one person call plan_cohort_launch with members of one. {PLAN_FIRST}"
 _GOING = (InvitationState.WAITING, InvitationState.SENDING)
 
 
 class StartInput(PersonOptions):
-    """Whom to interview: at least one of email and user_id."""
+    """The person to interview: give email, user_id or both."""
 
     email: str | None = Field(None, max_length=1_024, description="The person's e-mail address.")
     user_id: str | None = Field(None, max_length=1_024, description="The person's Amplitude user id.")
@@ -52,7 +50,7 @@ class StartInput(PersonOptions):
 class StartOutput(Output):
     """One person's interview, flat."""
 
-    status: Literal["started", "pending", "already_invited", "skipped", "in_doubt"] = Field(
+    status: Status = Field(
         description="started: the link is there. pending: it waits for its turn. already_invited: the "
         "person has "
         "this link already. skipped: see reason. in_doubt: Koji gave no answer; it is not started again."
@@ -81,11 +79,10 @@ class StartOutput(Output):
         if not isinstance(present, LaunchOutput) or not present.to_invite:
             return values
         if present.invited:
-            values |= {
-                "status": "started",
-                "interview_id": present.interview_id,
-                "interview_link": present.interview_link,
-            } | _whose(present)
+            values |= {"status": "started", "interview_id": present.interview_id}
+            values |= {"interview_link": present.interview_link}
+            for one in present.invitations[:1]:
+                values |= {"email": one.email, "user_id": one.user_id}
         elif present.in_doubt:
             values["status"] = "in_doubt"
         elif present.failed or present.cancelled:
@@ -93,143 +90,138 @@ class StartOutput(Output):
         return values
 
 
-def _whose(launch: LaunchOutput) -> dict[str, Any]:
-    one = next(iter(launch.invitations), None)
-    return {} if one is None else {"email": one.email, "user_id": one.user_id}
-
-
 async def run(ctx: Context, given: StartInput) -> StartOutput:
     """Start it ahead of queued launches; wait for the link for `wait_seconds`."""
-    whom = _whom(given)
+    person = _member(given)
     connection = ctx.connection(given.connection)
     require_koji(connection, allow_without_link=given.allow_without_link)
-    mode = given.mode or connection.mode
-    options = LaunchOptions(
-        max_interviews=1,
-        mode=mode,
-        locale=given.locale or connection.locale,
-        metadata=given.metadata or {},
-        reinvite_after_days=given.reinvite_after_days,
-        allow_without_link=given.allow_without_link,
-    )
+    options = given.options(connection)
     launch_id, begun = await begun_before(ctx)
     if begun is None:
-        if known := await _known(ctx, given, whom):
+        if known := await _known(ctx, given, person):
             return known
-        if pause := await key_pause(ctx, given.connection, mode):
+        if pause := await key_pause(ctx, given.connection, options):
             raise _paused(ctx, pause)
     launch = begun or new_launch(
         ctx, launch_id, given.connection, options, goes_on=True, phase=Phase.DIRECT, single=True
     )
     if launch.phase is Phase.DIRECT:
-        launch = await decide_now(ctx, launch, [[whom]])
-    if not launch.to_invite:  # taken by somebody else between the two looks
-        return await _known(ctx, given, whom) or _skipped(ctx, given, launch)
+        launch = await decide_now(ctx, launch, [[person]])
+    if not launch.to_invite:  # another call invited the person between the two looks
+        reason = next(iter(launch.skipped), "cancelled")
+        skipped = _output(ctx, given, "skipped", reason=reason, launch_id=launch.id)
+        return await _known(ctx, given, person) or skipped
     return await _until_started(ctx, given, launch)
 
 
-def _whom(given: StartInput) -> Member:
+async def _approved(ctx: Context, given: StartInput, approver: Approver) -> StartOutput:
+    approver.require_way(_PLAN_ONE)
+    connection = ctx.connection(given.connection)
+    credits_ = price(given.options(connection), connection.koji_default_mode)
+    question = (
+        f"Start a Koji interview with {quoted(given.email or given.user_id)}? That can spend {credits_} Koji "
+        "credits."
+    )
+    await approver.require(question, approver.state or secrets.token_hex(16))
+    return await run(ctx, given)
+
+
+def _member(given: StartInput) -> Member:
     if given.email is None and given.user_id is None:
-        raise InvalidInput.of("email", "give email, user_id, or both: nobody is known otherwise")
+        raise InvalidInput.of("email", "give email, user_id, or both")
     if given.email is not None and not is_email(given.email):
         raise InvalidInput.of("email", "is no e-mail address")
     return member(given.user_id, given.email, given.name)
 
 
-async def _known(ctx: Context, given: StartInput, whom: Member) -> StartOutput | None:
-    """Return the answer for somebody who was invited before, None for anybody else."""
-    (keyed,) = ctx.launches.keyed(given.connection, [whom])
-    earlier = await ctx.invitations.of_person(keyed[1])
+async def _known(ctx: Context, given: StartInput, person: Member) -> StartOutput | None:
+    """Return the answer for a person who was invited before, None for any other."""
+    (keyed,) = ctx.ledger.aliases.keyed(given.connection, [person])
+    earlier = await ctx.ledger.attribution.of_person(keyed[1])
     if earlier is None or earlier.taken_at is None:
         return None
-    (told,) = await ctx.launches.history([keyed])
-    if len(told) > 1:  # an alias that was not known yet
-        await ctx.launches.learn(keyed)
+    (told,) = await ctx.ledger.aliases.history([keyed])
+    if len(told) > 1:  # this call names an alias that was not known yet
+        await ctx.ledger.aliases.learn(keyed)
     rules = LaunchRules(1, given.reinvite_after_days)
     now = ctx.clock.now()
-    # who waits for a start is asked soon enough, whatever may be asked again
+    # a person who waits for a start counts as invited, whatever `reinvite_after_days` says
     reason = held(now + 1 if earlier.state in _GOING else earlier.taken_at, rules, now)
     if reason is SkipReason.ALREADY:
-        status = "in_doubt" if earlier.state is InvitationState.IN_DOUBT else "already_invited"
-        return _output(ctx, given, status, earlier, None)
-    return None if reason is None else _output(ctx, given, "skipped", None, str(reason))
+        in_doubt = earlier.state is InvitationState.IN_DOUBT
+        return _output(ctx, given, "in_doubt" if in_doubt else "already_invited", earlier)
+    return None if reason is None else _output(ctx, given, "skipped", reason=str(reason))
 
 
 async def _until_started(ctx: Context, given: StartInput, launch: Launch) -> StartOutput:
     async def read(_: Launch) -> Launch:
-        return await ctx.launches.find(launch.id) or launch
+        return await ctx.ledger.launches.find(launch.id) or launch
 
     one: Invitation | None = None
     async for present in Polling(ctx, given.wait_seconds, await read(launch), read, first=0.01, longest=0.25):
-        found = await ctx.launches.invitations(launch.id, list(InvitationState), limit=1, after=-1)
+        found = await ctx.ledger.launches.invitations(launch.id, list(InvitationState), limit=1, after=-1)
         one = found[0] if found else None
         if one is None or one.state not in _GOING:
             break
         if present.status is LaunchStatus.PAUSED:
             # Koji surely refused it: nothing stays queued behind a pause of the key
-            await ctx.launches.cancel(launch.id, ctx.clock.now())
-            pause = await key_pause(ctx, given.connection, launch.options.mode)
-            raise _paused(ctx, pause or (present.pause_reason or "", None, "Koji refused the key."))
-    output = _output(
-        ctx,
-        given,
-        "skipped" if one is None else _STATUS.get(one.state.value, "pending"),
-        one,
-        one.reason or one.state.value if one and one.state.value in ("failed", "cancelled") else None,
-        launch,
-    )
-    if one is not None and one.state is InvitationState.FAILED:
-        raise UpstreamRejected(
-            one.words or "Koji refused to start this interview.", result=output.model_dump(mode="json")
-        )
+            await ctx.ledger.launches.cancel(launch.id, ctx.clock.now())
+            pause = await key_pause(ctx, given.connection, launch.options)
+            raise _paused(ctx, pause or LaunchPause(present.pause_reason or "", None, "Koji refused the key"))
+    if one is None:
+        return _output(ctx, given, "skipped", launch_id=launch.id)
+    status = _STATUS.get(one.state, "pending")
+    reason = one.reason or one.state.value if status == "skipped" else None
+    output = _output(ctx, given, status, one, reason=reason)
+    if one.state is InvitationState.FAILED:
+        words = one.words or "Koji refused to start this interview."
+        raise UpstreamRejected(words, result=output.model_dump(mode="json"))
     return output
 
 
-def _paused(ctx: Context, pause: tuple[str, int | None, str]) -> ConnectorError:
-    code, until, words = pause
-    after = None if until is None else max(1, -(-(until - ctx.clock.now()) // 1000))
-    then = "" if until is not None else " Then resume_launch, or check_connection."
-    return Conflict(f"{words.rstrip('.')}. Nothing was started.{then}", code=code, retry_after=after)
-
-
-def _skipped(ctx: Context, given: StartInput, launch: Launch) -> StartOutput:
-    reason = next(iter(launch.skipped), "cancelled")
-    return _output(ctx, given, "skipped", None, reason, launch)
+def _paused(ctx: Context, pause: LaunchPause) -> ConnectorError:
+    if pause.until is None:
+        after, then = None, " Then resume_launch, or check_connection."
+    else:
+        after, then = max(1, -(-(pause.until - ctx.clock.now()) // 1000)), ""
+    said = f"{pause.words.rstrip('.')}. Nothing was started.{then}"
+    return Conflict(said, code=pause.code, retry_after=after)
 
 
 def _output(
     ctx: Context,
     given: StartInput,
-    status: str,
-    one: Invitation | None,
-    reason: str | None,
-    launch: Launch | None = None,
+    status: Status,
+    one: Invitation | None = None,
+    *,
+    reason: str | None = None,
+    launch_id: str | None = None,
 ) -> StartOutput:
-    launch_id = launch.id if launch else (one.launch_id if one else None)
+    launch_id = one.launch_id if one else launch_id
     arguments = {"connection": given.connection, "launch_id": launch_id}
-    return StartOutput.model_validate(
-        {
-            "status": status,
-            "interview_id": one.interview_id if one else None,
-            "interview_link": one.link if one else None,
-            "email": given.email,
-            "user_id": given.user_id,
-            "reason": reason,
-            "launch_id": launch_id,
-            "status_url": status_url("get_launch", arguments, ctx.settings.public_url) if launch_id else None,
-        }
+    return StartOutput(
+        status=status,
+        interview_id=one.interview_id if one else None,
+        interview_link=one.link if one else None,
+        email=given.email,
+        user_id=given.user_id,
+        reason=reason,
+        launch_id=launch_id,
+        status_url=status_url("get_launch", arguments, ctx.settings.public_url) if launch_id else None,
     )
 
 
 async def _recall(ctx: Context, given: StartInput, kept: StartOutput) -> StartOutput:
     """Show the link again that the person has by now."""
     told: dict[str, Any] = {"email": given.email, "user_id": given.user_id}
-    launch = await ctx.launches.find(kept.launch_id) if kept.launch_id else None
+    launch = await ctx.ledger.launches.find(kept.launch_id) if kept.launch_id else None
+    found: LaunchOutput | StartOutput | None = None
     if launch is not None and launch.single:
-        present, _ = await shown(ctx, launch)
-        told |= {"interview_id": present.interview_id, "interview_link": present.interview_link}
-    elif kept.status != "skipped" and (known := await _known(ctx, given, _whom(given))) is not None:
-        told |= {"interview_id": known.interview_id, "interview_link": known.interview_link}
+        found = await shown(ctx, launch)
+    elif kept.status != "skipped":
+        found = await _known(ctx, given, _member(given))
+    if found is not None:
+        told |= {"interview_id": found.interview_id, "interview_link": found.interview_link}
     return kept.model_copy(update=told)
 
 
@@ -238,12 +230,29 @@ START_INTERVIEW = Operation(
     title="Start an interview",
     summary=(
         "Start one person's Koji interview and return its link: the step of a Zap. Overtakes queued "
-        "launches. "
-        "Somebody who was invited before gets the existing link and is not asked twice. Spends Koji credits."
+        "launches. Somebody who was invited before gets the existing link and is not asked twice. Spends "
+        "Koji credits."
+    ),
+    guidance=(
+        "The person who uses the client is asked first where that can be done, else it is refused. Not "
+        "for many people: plan_cohort_launch."
+    ),
+    example=Example(
+        examples.PERSON,
+        examples.whole(
+            StartOutput,
+            status="started",
+            interview_id=examples.INTERVIEW_ID,
+            interview_link=f"https://www.koji.so/interview?id={examples.INTERVIEW_ID}",
+            email=examples.PERSON["email"],
+            user_id=examples.PERSON["user_id"],
+            launch_id=examples.LAUNCH_ID,
+        ),
     ),
     input=StartInput,
     output=StartOutput,
     run=run,
     effect=Effect.SEND,
+    approved=_approved,
     recall=_recall,
 )

@@ -16,9 +16,10 @@ from connector.domain.results.transitions import advance, replay
 from connector.errors import CredentialsRejected, NotConfigured, UpstreamRejected
 from connector.operations.preview_interview_sync import PreviewOutput, preview
 from connector.service.attribution import recognised
-from connector.service.execution.operation import Effect, Operation, WaitInput
+from connector.service.execution.operation import Effect, Example, Operation, WaitInput
 from connector.service.execution.polling import Polling
 from connector.service.input.sync_input import InterviewInput
+from connector.service.views import examples
 from connector.service.views.sync import SyncOutput, flat
 
 _DEDUPLICATED_FOR = 7 * 86_400_000
@@ -45,14 +46,14 @@ async def run(ctx: Context, given: SyncInput) -> SyncOutput | PreviewOutput:
     if given.dry_run:
         return await preview(ctx, given, force=given.force)
     connection = ctx.connection(given.connection)
-    told = given.heard(connection, ctx.clock.now(), force=given.force)
-    (heard,) = await recognised(ctx.invitations, [told])
-    before = await ctx.ledger.find(*heard.key)
+    told = given.observation(connection, ctx.clock.now(), force=given.force)
+    (heard,) = await recognised(ctx.ledger.attribution, [told])
+    before = await ctx.ledger.syncs.find(*heard.key)
     _require_keys(heard, before)
-    changed = await ctx.ledger.revise(
+    changed = await ctx.ledger.syncs.revise(
         [heard.key],
         lambda found: [_next(found.get(heard.key), heard, ctx)],
-        record=given.delivery(connection, heard.interview.interview_id, heard.at),
+        record=given.webhooks(connection, heard.interview.interview_id, heard.at),
     )
     ctx.wake()
     sync = await _until_ended(ctx, changed[0], given.wait_seconds)
@@ -69,15 +70,15 @@ def _next(sync: Sync | None, heard: Observation, ctx: Context) -> Sync:
     came in without a read and decides by itself.
     """
     if sync is None or heard.given or heard.force or sync.status is SyncStatus.SYNCED:
-        return advance(sync, heard, ctx.ledger.hash_user)
+        return advance(sync, heard, ctx.ledger.keyed_hash)
     if sync.status is SyncStatus.PENDING:
         # only a read is worth hurrying: a send waits because Amplitude asked for it
         return sync._replace(due=heard.at) if sync.stage is Stage.READ else sync
     if sync.reason == ANONYMOUS and not sync.reads and not sync.given:
         return sync  # the external id that may have made it so is erased, so that it cannot be decided anew
     if sync.frozen_at is None and heard.rules.can_read and not _is_certain(sync, heard):
-        return advance(sync, replace(heard, force=True), ctx.ledger.hash_user)
-    return replay(sync, heard.rules, heard.at, ctx.ledger.hash_user, force=False)
+        return advance(sync, replace(heard, force=True), ctx.ledger.keyed_hash)
+    return replay(sync, heard.rules, heard.at, ctx.ledger.keyed_hash, force=False)
 
 
 def _is_certain(sync: Sync, heard: Observation) -> bool:
@@ -91,13 +92,11 @@ def _is_certain(sync: Sync, heard: Observation) -> bool:
 def _require_keys(heard: Observation, before: Sync | None) -> None:
     name = heard.rules.connection
     if not heard.rules.can_send:
-        raise NotConfigured(f"AMPLITUDE_API_KEY is not set for the connection {name}; set it and call again.")
+        raise NotConfigured.of("AMPLITUDE_API_KEY", name)
     unread = before is None or before.stage is Stage.READ or heard.force
     if not heard.rules.can_read and not heard.given and unread:
-        raise NotConfigured(
-            f"KOJI_API_KEY is not set for the connection {name}; set it, or give the interview's values "
-            "with the call."
-        )
+        then = "set it, or give the interview's values with the call"
+        raise NotConfigured.of("KOJI_API_KEY", name, then)
 
 
 async def _until_ended(ctx: Context, sync: Sync, seconds: float) -> Sync:
@@ -108,7 +107,7 @@ async def _until_ended(ctx: Context, sync: Sync, seconds: float) -> Sync:
     """
 
     async def read(before: Sync) -> Sync:
-        return await ctx.ledger.find(before.connection, before.interview_id) or before
+        return await ctx.ledger.syncs.find(before.connection, before.interview_id) or before
 
     async for present in Polling(ctx, seconds, sync, read, first=0.01, longest=0.25):
         sync = present
@@ -121,7 +120,7 @@ async def _until_ended(ctx: Context, sync: Sync, seconds: float) -> Sync:
 async def _raise_for_pause(ctx: Context, sync: Sync) -> None:
     connection = ctx.connection(sync.connection)
     lane = connection.koji_lane if sync.stage is Stage.READ else connection.amplitude_lane
-    for pause in await ctx.ledger.pauses():
+    for pause in await ctx.ledger.leases.pauses():
         if pause.lane == lane and pause.code != KOJI_UNREACHABLE:
             refusal = CredentialsRejected if pause.code in _KEYS else UpstreamRejected
             raise refusal(
@@ -145,7 +144,11 @@ async def _recall(
     """Show what is known by now: the interview may have turned out anonymous since."""
     if isinstance(kept, PreviewOutput):
         return await preview(ctx, given, force=given.force)
-    sync = None if kept.interview_id is None else await ctx.ledger.find(given.connection, kept.interview_id)
+    sync = (
+        None
+        if kept.interview_id is None
+        else await ctx.ledger.syncs.find(given.connection, kept.interview_id)
+    )
     return kept if sync is None else SyncOutput(**flat(sync), warning=kept.warning)
 
 
@@ -155,11 +158,11 @@ SYNC_INTERVIEW_TO_AMPLITUDE = Operation(
     summary=(
         "Write one Koji interview's themes, sentiment and quality score to Amplitude: the event "
         "koji.interview_completed and the user properties last_interview_*. Use it when you have an "
-        "interview id and "
-        "no webhook does it for you, or to send one again (force). Skips anonymous respondents and "
-        "quality below the "
-        "gate. Counted once however often it is called."
+        "interview id and no webhook does it for you, or to send one again (force). Skips anonymous "
+        "respondents and quality below the gate. Counted once however often it is called."
     ),
+    guidance="Not for looking first (preview_interview_sync) or for many (backfill_interviews).",
+    example=Example({"interview_id": examples.INTERVIEW_ID}, examples.SYNC),
     input=SyncInput,
     output=SyncOutput | PreviewOutput,
     run=run,

@@ -1,9 +1,8 @@
-"""Run a sandbox: in the foreground for people, in a thread for a demo or a test."""
+"""Configure the sandbox's server, or run it in a thread, as tests do."""
 
 from __future__ import annotations
 
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,18 +24,6 @@ def config(
     return uvicorn.Config(
         app, host=host, port=port, log_level="critical", access_log=False, timeout_graceful_shutdown=2
     )
-
-
-def serve(options: SandboxOptions, *, host: str = "127.0.0.1", port: int = 8090) -> None:
-    """Run until interrupted; print one line with the addresses and the fake keys."""
-    base = f"http://{host}:{port}"
-    sys.stdout.write(
-        f"Sandbox: Koji {base}/koji (key {options.koji_api_key}), Amplitude {base}/amplitude "
-        f"(key {options.amplitude_api_key}, secret key {options.amplitude_secret_key}), "
-        f"control {base}/control\n"
-    )
-    sys.stdout.flush()
-    uvicorn.Server(config(options, host, port)).run()
 
 
 @contextmanager

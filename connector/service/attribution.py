@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from connector.domain.results.observation import Observation
-from connector.launch_ports import Invitations
+from connector.ledger.launches.attribution import Attribution
 
 
-async def recognised(invitations: Invitations, heard: Sequence[Observation]) -> list[Observation]:
+async def recognised(attribution: Attribution, heard: Sequence[Observation]) -> list[Observation]:
     """Return what was heard, with the invitation wherever its external id is one of ours.
 
     Only the external id counts: an interview that we started and that comes back without it is nobody's.
@@ -21,7 +21,7 @@ async def recognised(invitations: Invitations, heard: Sequence[Observation]) -> 
             asked.setdefault(one.rules.connection, []).append(one.interview.external_id)
     if not asked:
         return list(heard)
-    known = {name: await invitations.invited(name, external_ids) for name, external_ids in asked.items()}
+    known = {name: await attribution.invited(name, external_ids) for name, external_ids in asked.items()}
     found = []
     for one in heard:
         interview = one.interview

@@ -36,8 +36,8 @@ async def decide(
 
     Raises `InvalidInput` for a cohort without members or with more than 2,000,000.
     """
-    launches = ctx.launches
-    if not await launches.begin_reading(lease, launch.id):
+    planning = ctx.ledger.planning
+    if not await planning.begin_reading(lease, launch.id):
         return None
     selection = Selection(rules_of(ctx, launch), ctx.clock.now())
     field = "members" if launch.cohort_id is None else "cohort_id"
@@ -52,11 +52,11 @@ async def decide(
             learn = [
                 choice for choice, one in zip(choices, history, strict=True) if teaches(choice.reason, one)
             ]
-            if not await launches.add_choices(lease, launch.id, choices, learn, ctx.clock.now()):
+            if not await planning.add_choices(lease, launch.id, choices, learn, ctx.clock.now()):
                 return None
     if not total:
         raise InvalidInput.of(field, "has nobody in it; nobody was invited", code="cohort_empty")
-    return await launches.end_planning(lease, launch.id, ctx.clock.now())
+    return await planning.end(lease, launch.id, ctx.clock.now())
 
 
 async def _known(
@@ -69,8 +69,8 @@ async def _known(
     before: tuple[Sequence[KeyedMember], asyncio.Task[Sequence[Known]]] | None = None
     try:
         async for piece in pieces:
-            keyed = await aside(piece, ctx.launches.keyed, launch.connection, piece)
-            asked, before = before, (keyed, asyncio.ensure_future(ctx.launches.history(keyed)))
+            keyed = await aside(piece, ctx.ledger.aliases.keyed, launch.connection, piece)
+            asked, before = before, (keyed, asyncio.ensure_future(ctx.ledger.aliases.history(keyed)))
             if asked is not None:
                 yield asked[0], await asked[1]
         if before is not None:
@@ -95,7 +95,7 @@ def teaches(reason: SkipReason | None, known: Known) -> bool:
 
 async def activate(ctx: Context, launch: Launch) -> None:
     """Look once more at everybody who is planned, and let them wait for their start."""
-    while await ctx.launches.activate(launch.id, rules_of(ctx, launch), ctx.clock.now(), CHUNK):
+    while await ctx.ledger.planning.activate(launch.id, rules_of(ctx, launch), ctx.clock.now(), CHUNK):
         pass
     ctx.wake("koji", "links")
 

@@ -12,9 +12,9 @@ from contextlib import suppress
 import structlog
 
 from connector.clock import Clock
-from connector.context import Ledger
 from connector.domain.lease import Lease
 from connector.errors import ConnectorError
+from connector.ledger.runtime.leases import Leases
 from connector.workers.base import Worker
 
 TTL = 30_000
@@ -27,8 +27,8 @@ _log = structlog.get_logger(__name__)
 class Runner:
     """One asyncio task a lane. Beside other processes, leases decide who works it."""
 
-    def __init__(self, ledger: Ledger, clock: Clock, stopping: asyncio.Event, *, lease_ms: int = TTL) -> None:
-        self._ledger = ledger
+    def __init__(self, leases: Leases, clock: Clock, stopping: asyncio.Event, *, lease_ms: int = TTL) -> None:
+        self._leases = leases
         self._clock = clock
         self._stopping = stopping
         self._lease_ms = lease_ms
@@ -64,7 +64,7 @@ class Runner:
         while not self._stopping.is_set():
             bell.clear()  # also where another process owns the lane: else it would be asked without rest
             try:
-                lease = await self._ledger.acquire(lane.name, self._owner, self._clock.now(), self._lease_ms)
+                lease = await self._leases.acquire(lane.name, self._owner, self._clock.now(), self._lease_ms)
                 if lease is not None:
                     await self._own(lane, lease, bell)
             except ConnectorError as error:
@@ -89,13 +89,13 @@ class Runner:
             with suppress(asyncio.CancelledError, ConnectorError):
                 await heart
             with suppress(ConnectorError):
-                await self._ledger.release(lease)
+                await self._leases.release(lease)
 
     async def _renew(self, lease: Lease) -> None:
         while True:
             await asyncio.sleep(self._lease_ms / 3000)
             try:
-                if await self._ledger.renew(lease, self._clock.now(), self._lease_ms) is None:
+                if await self._leases.renew(lease, self._clock.now(), self._lease_ms) is None:
                     _log.warning("lease_lost", lane=lease.lane)
                     return
             except ConnectorError:

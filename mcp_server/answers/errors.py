@@ -1,4 +1,4 @@
-"""PURE: errors for models: what failed, which argument, and which tool helps."""
+"""PURE: write errors for models: what failed, which argument, and which tool helps."""
 
 from __future__ import annotations
 

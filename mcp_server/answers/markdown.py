@@ -1,4 +1,4 @@
-"""PURE: values as short Markdown, without what is empty; no stranger's text makes a line of its own."""
+"""PURE: write values as short Markdown without empty ones; text from outside never begins a line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE: which call usually comes after an answer, so that a model need not guess."""
+"""PURE: name the call that usually follows an answer, so that a model need not guess."""
 
 from __future__ import annotations
 

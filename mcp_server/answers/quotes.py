@@ -1,4 +1,4 @@
-"""PURE: what an interview left in words, fenced: Koji's own, and only when detailed the respondent's."""
+"""PURE: quote an interview, fenced as data: Koji's words, and only when detailed the respondent's."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""PURE: what of an operation's answer a model is shown. Schema and values follow the same lists.
+"""PURE: choose the fields of an answer that a model is shown. Schema and values follow the same lists.
 
-Left out is what another field or tool tells as well, what only programs need, and what respondents wrote
-themselves: their names, and the bodies of webhooks.
+Left out are fields that another field or tool repeats, fields that only programs need, and what respondents
+wrote themselves: their names, and the bodies of webhooks.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from connector.text.redaction import cut
 from mcp_server.answers.untrusted import cleaned
 
 FIRST: Final = 5
-"""People whom an answer shows that cannot be paged; get_launch pages them all."""
+"""How many people an answer without pages shows; get_launch pages them all."""
 
 LONGEST: Final = 200
 """Characters of one text."""

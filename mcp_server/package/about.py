@@ -1,4 +1,4 @@
-"""PURE: by what name and in which words the server is published."""
+"""PURE: the names and words under which the server is published."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ DESCRIPTION: Final = (
     "Closes the loop between Amplitude cohorts and Koji AI interviews: durable, exact, self-hosted."
 )
 NAMESPACE: Final = "io.github.koji-amplitude"
-"""A reversed domain; whoever publishes must own it, and names it here and in the README."""
+"""A reversed domain; the publisher must own it, and names it here and in the README."""
 REGISTRY_NAME: Final = f"{NAMESPACE}/{PACKAGE}"

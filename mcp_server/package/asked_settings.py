@@ -1,4 +1,4 @@
-"""PURE: the settings that whoever installs the server for an assistant is asked for."""
+"""PURE: the settings that a person is asked for who installs the server for an assistant."""
 
 from __future__ import annotations
 

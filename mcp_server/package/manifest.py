@@ -7,12 +7,7 @@ from typing import Any, Final
 
 from connector.service.execution.operation import AnyOperation
 from connector.service.triggers import Trigger
-from mcp_server.package.about import (
-    DESCRIPTION,
-    NAMESPACE,
-    PACKAGE,
-    TITLE,
-)
+from mcp_server.package.about import DESCRIPTION, NAMESPACE, PACKAGE, TITLE
 from mcp_server.package.asked_settings import ASKED, AskedSetting
 from mcp_server.prompts import PROMPTS, Ready
 

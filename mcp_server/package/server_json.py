@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from mcp_server.package.about import (
-    DESCRIPTION,
-    PACKAGE,
-    REGISTRY_NAME,
-    TITLE,
-)
+from mcp_server.package.about import DESCRIPTION, PACKAGE, REGISTRY_NAME, TITLE
 from mcp_server.package.asked_settings import ASKED, AskedSetting
 
 SCHEMA: Final = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json"

@@ -1,1 +1,1 @@
-"""Operations as tools: what a model is told, the call, the consent."""
+"""Operations as tools: descriptions for models, the call, the consent."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from typing import Any, TypeVar
 
 import structlog
 from mcp.shared.exceptions import MCPError
@@ -18,23 +19,15 @@ from connector.log import fault
 from connector.security.caller import Caller
 from connector.service.execution.execute import Executed, check_scope, execute
 from connector.service.execution.follow_up import follow
-from connector.service.execution.operation import (
-    AnyOperation,
-    Effect,
-    Input,
-    ListInput,
-    Output,
-    WaitInput,
-)
+from connector.service.execution.operation import AnyOperation, Effect, Input, ListInput, Output, WaitInput
 from mcp_server.answers import errors, render
+from mcp_server.host import Host, Request
 from mcp_server.tools import catalogue
-from mcp_server.tools.approval import guarded, keyed
-from mcp_server.tools.consent import Consent, ConsentPending
+from mcp_server.tools.consent import Consent, ConsentPending, guarded, keyed
 from mcp_server.tools.progress import Progress
-from mcp_server.tools.undisturbed import Undisturbed
-from mcp_server.transports.host import Host, Request
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 
 class Calling:
@@ -43,12 +36,12 @@ class Calling:
     def __init__(self, host: Host, operations: Sequence[AnyOperation]) -> None:
         self._host = host
         self._by_name: Mapping[str, AnyOperation] = {op.name: op for op in operations}
-        self._undisturbed = Undisturbed()
+        self._undisturbed = _Undisturbed()
 
     async def call(
         self, request: Request, params: CallToolRequestParams
     ) -> CallToolResult | InputRequiredResult:
-        """Answer a call; whatever goes wrong is an answer too, because a model can act on that."""
+        """Answer a call; an error is an answer too, because a model can act on it."""
         try:
             return await self._answer(request, params)
         except ConsentPending as asked:
@@ -149,3 +142,33 @@ class Calling:
         close = get_close_matches(name.replace("-", "_"), seen, n=3)
         hint = f"Did you mean {', '.join(close)}?" if close else f"There are: {', '.join(seen)}."
         raise NotFound(f"There is no tool of that name. {hint}", code="unknown_tool")
+
+
+class _Undisturbed:
+    """Work that goes on when the client hangs up: what is durable is never left half done."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[asyncio.Task[Any], asyncio.Event] = {}
+
+    async def run(self, work: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> T:
+        """Return what the work returns; when its caller is cancelled, it goes on and the event is set."""
+        gone = asyncio.Event()
+        task = asyncio.create_task(work(gone))
+        self._tasks[task] = gone
+        task.add_done_callback(self._ended)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            gone.set()
+            raise
+
+    async def close(self) -> None:
+        """Wait for what goes on; a person who is being asked cannot answer any more."""
+        for gone in self._tasks.values():
+            gone.set()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.pop(task, None)
+        if not task.cancelled():
+            task.exception()  # looked at, so that asyncio does not report it

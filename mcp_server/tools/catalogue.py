@@ -1,4 +1,4 @@
-"""PURE: operations as tools: what a model is told of each before it calls."""
+"""PURE: describe operations as tools, and read the arguments of a call."""
 
 from __future__ import annotations
 
@@ -11,15 +11,9 @@ from pydantic import TypeAdapter
 
 from connector.errors import InvalidInput
 from connector.security.caller import Caller
-from connector.service.execution.operation import (
-    AnyOperation,
-    Effect,
-    Input,
-    ListInput,
-)
+from connector.service.execution.operation import AnyOperation, Effect, Input, ListInput
 from connector.service.input.validate import read_input
 from mcp_server.answers.views import left_out
-from mcp_server.tools.guidance import GUIDANCE
 from mcp_server.tools.schema import of_input, of_output
 
 PAGE: Final = 10
@@ -57,7 +51,7 @@ def tool(op: AnyOperation) -> Tool:
     return Tool(
         name=op.name,
         title=op.title,
-        description=f"{op.summary} {GUIDANCE[op.name]}",
+        description=f"{op.summary} {op.guidance}",
         input_schema=input_schema(op),
         output_schema=output_schema(op),
         annotations=ToolAnnotations(

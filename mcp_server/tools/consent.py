@@ -1,10 +1,10 @@
-"""The question before anything is spent: asked where the person behind the client can be asked."""
+"""Ask the person behind a client before an operation spends."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from mcp.shared.exceptions import MCPError
@@ -18,8 +18,11 @@ from mcp.types import (
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
-from connector.errors import Conflict, ConnectorError
-from mcp_server.transports.host import Request
+from connector.context import Context
+from connector.errors import ConnectorError
+from connector.service.execution.operation import AnyOperation, Approver, ConsentRequired, Input, Output
+from mcp_server.answers.untrusted import clean
+from mcp_server.host import Request
 
 PATIENCE_SECONDS: Final = 240.0
 """How long a question may stand open: a plan is good for 10 minutes, and clients wait for 5."""
@@ -28,12 +31,6 @@ _KEY = "approve"
 _FORM: Final[dict[str, Any]] = {"type": "object", "properties": {}}
 """Nothing to fill in: accepting is the approval."""
 _NOTHING = "Nothing was started and nothing was spent."
-
-
-class ConsentRequired(Conflict):
-    """Somebody has to approve first."""
-
-    code = "consent_required"
 
 
 class ConsentPending(ConnectorError):
@@ -50,8 +47,8 @@ class ConsentPending(ConnectorError):
 
 
 @dataclass(frozen=True, slots=True)
-class Consent:
-    """One call's way to whoever uses the client; `gone` is set when the client hangs up.
+class Consent(Approver):
+    """One call's way to the person who uses the client; `gone` is set when the client hangs up.
 
     `MCP 2026-07-28` answers a call with the question, and the client repeats the call with the answer and
     with the state that we sealed (see `server`). Before that, the question is a request of ours inside the
@@ -68,19 +65,19 @@ class Consent:
         return self.params.request_state
 
     def require_way(self, otherwise: str) -> None:
-        """Raise `ConsentRequired` when nobody can be asked; `otherwise` says what to do then."""
+        """Raise `ConsentRequired` when the client cannot ask; `otherwise` says what to do then."""
         if not self._can_ask():
             raise ConsentRequired(f"This client cannot ask its user. {_NOTHING} {otherwise}")
 
     async def require(self, question: str, state: str) -> None:
-        """Return when the person approved. Raises `ConsentRequired`, or `Asked` until there is an answer."""
+        """Return when the person approved; raise `ConsentRequired`, or `ConsentPending` before the answer."""
         if self.state is not None:
             answers = self.params.input_responses or {}
             _check(answers.get(_KEY))
         elif self._is_modern():
-            raise ConsentPending(question, state)
+            raise ConsentPending(clean(question), state)
         else:
-            _check(await self._ask(question))
+            _check(await self._ask(clean(question)))
 
     def _is_modern(self) -> bool:
         return self.request.protocol_version in MODERN_PROTOCOL_VERSIONS
@@ -104,7 +101,7 @@ class Consent:
             await asyncio.wait(
                 {asking, hung_up}, timeout=PATIENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED
             )
-            # an answer that comes with the hanging up is not waited for by anybody
+            # an answer that comes with the hanging up is too late
             if not asking.done() or self.gone.is_set():
                 return None
             with suppress(MCPError, ValidationError):
@@ -120,3 +117,23 @@ def _check(answer: object) -> None:
         raise ConsentRequired(f"The question was not answered. {_NOTHING} Call again to ask once more.")
     if answer.action != "accept":
         raise ConsentRequired(f"The person did not approve. {_NOTHING}")
+
+
+def guarded(op: AnyOperation, consent: Consent) -> AnyOperation:
+    """Return the operation with its question before it, or as it is when it has none."""
+    approved = op.approved
+    if approved is None:
+        return op
+
+    async def run(ctx: Context, given: Input) -> Output:
+        output: Output = await approved(ctx, given, consent)
+        return output
+
+    return replace(op, run=run)
+
+
+def keyed(op: AnyOperation, given: Input, consent: Consent) -> Input:
+    """Return the input with a key of its own, so that an answer which arrives twice starts one thing."""
+    if op.approved is None or consent.state is None or getattr(given, "idempotency_key", None):
+        return given
+    return given.model_copy(update={"idempotency_key": f"approved {consent.state}"})

@@ -1,11 +1,11 @@
-"""What a call that waits tells meanwhile."""
+"""Tell a client how far a call that waits has come."""
 
 from __future__ import annotations
 
 from connector.service.execution.operation import Output
 from connector.service.views.launch import LaunchOutput
 from connector.service.views.run import RunOutput
-from mcp_server.transports.host import Request
+from mcp_server.host import Request
 
 
 class Progress:

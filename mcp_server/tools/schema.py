@@ -3,12 +3,85 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-from mcp_server.tools.field_words import ANSWERED, SUMMED_UP, TAKEN
+from typing import Any, Final
 
 _JUDGED_BY_US = frozenset({"pattern", "minLength", "maxLength", "maxItems"})
 """Bounds that a refusal tells as well."""
+
+# What a field is, in fewer words than the operations' own: a model reads them in every conversation.
+_TAKEN: Final[Mapping[str, str]] = {
+    "connection": "A name from list_connections.",
+    "idempotency_key": "Your name for this request; a repeat within 7 days does nothing again.",
+    "wait_seconds": "How long to wait for the end.",
+    "cursor": "next_cursor of the page before.",
+    "interview_id": "Koji's id of the interview.",
+    "csv": "With a header row: interview_id, and where known completed_at (ISO 8601) and email.",
+    "in_doubt": "Starts of unknown outcome: retry starts them again, and some may get a second interview; "
+    "give_up counts them as failed. Look into Koji first.",
+    "mode": "Without it the study's own mode.",
+    "metadata": "Goes to Koji with each interview.",
+    "allow_without_link": "Start although no link can be made (KOJI_PROJECT_ID is not set).",
+    "reinvite_after_days": "Ask again whoever was invited longer ago than this; without it nobody twice.",
+}
+_ANSWERED: Final[Mapping[str, str]] = {
+    "next_cursor": "cursor of the next page.",
+    "has_more": "Whether there is a next page.",
+    "launch_id": "For get_launch.",
+    "status": "How it stands.",
+    "decision": "What would be done.",
+    "outcome": "How it ended; null while at work.",
+    "identify_insert_id": "null when a newer interview owns the user properties.",
+    "run_id": "For get_run.",
+    "interview_id": "Koji's id.",
+    "interview_link": "The link that the person opens.",
+    "pause_reason": "Why it waits; without resumes_at, until resume_launch.",
+    "resumes_at": "When the pause ends by itself.",
+    "message": "What it waits for, or why it ended.",
+    "cohort_id": "null for given members.",
+    "cohort_name": "Its name in Amplitude.",
+    "members_total": "to_invite and all skipped.",
+    "to_invite": "People who are to be invited.",
+    "waiting": "Not started yet.",
+    "invited": "Started.",
+    "failed": "Refused, or given up.",
+    "in_doubt": "Outcome unknown; see resume_launch.",
+    "cancelled": "Called off before anything was sent.",
+    "skipped": "Not done, by reason.",
+    "credits_estimate": "Koji credits at most.",
+    "eta_seconds": "About how long the rest takes.",
+    "warnings": "What to know before going on.",
+    "plan_token": "For launch_cohort_interviews; null unless planned.",
+    "plan_expires_at": "Until when plan_token is good.",
+    "email": "null when unknown.",
+    "user_id": "Amplitude's user id.",
+    "quality_score": "1 to 5.",
+    "sentiment": "positive, negative, neutral or mixed.",
+    "themes": "In Koji's order.",
+    "reason": "Why not; null when all is well.",
+    "completed_at": "When the interview ended.",
+    "synced_at": "When Amplitude accepted it.",
+    "started_at": "When it was started.",
+    "status_url": "Where it is told.",
+    "event_insert_id": "By which Amplitude counts it once.",
+    "transcript_url": "Where the transcript is.",
+    "done": "place and what was done there.",
+    "received": "What came in: received_at, source, event, signature_header, signature_scheme.",
+    "attempts": "What was sent to Amplitude: at, outcome, status, words, identify.",
+    "request": "Amplitude's body: events ($identify, then the event) and options; null when nothing is sent.",
+    "checks": "name, status (ok, warn, fail or unknown) and message of each.",
+    "refused_webhooks": "The last five of the hour: at, setting to look at, body_bytes.",
+    "skipped_examples": "user_id and reason of some.",
+    "invitations": "email, user_id, state, interview_link and interview_id of each person.",
+    "structured_answers": "question_text, question_type, structured_value, confidence and id of each.",
+    "left_to_people": "What only a person can do.",
+}
+_SUMMED_UP: Final = frozenset(
+    {
+        *("attempts", "checks", "done", "invitations", "received", "refused_webhooks", "request"),
+        *("skipped_examples", "structured_answers"),
+    }
+)
+"""Objects whose fields their description tells."""
 
 
 def inlined(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -24,7 +97,7 @@ def of_input(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a tool takes; null only says that an argument is not given, so that no type names it."""
     plain = inlined(schema)
     plain["properties"] = {
-        name: _briefly(name, _without_null(value), TAKEN) for name, value in plain["properties"].items()
+        name: _briefly(name, _without_null(value), _TAKEN) for name, value in plain["properties"].items()
     }
     return plain
 
@@ -90,12 +163,12 @@ def _briefly(name: str, schema: dict[str, Any], words: Mapping[str, str]) -> dic
 def _kept(schema: dict[str, Any], left_out: frozenset[str], path: str) -> dict[str, Any]:
     """Return a schema without fields that are left out, and without telling that the others are there."""
     schema = {key: value for key, value in schema.items() if key != "required"}
-    if path.rpartition(".")[0] in SUMMED_UP:
+    if path.rpartition(".")[0] in _SUMMED_UP:
         summed = {key: value for key, value in schema.items() if key != "properties"}
         return {**summed, "items": {"type": "object"}} if "items" in summed else summed
     if "properties" in schema:
         schema["properties"] = {
-            name: _briefly(name, _kept(value, left_out, f"{path}{name}."), ANSWERED)
+            name: _briefly(name, _kept(value, left_out, f"{path}{name}."), _ANSWERED)
             for name, value in schema["properties"].items()
             if f"{path}{name}" not in left_out
         }

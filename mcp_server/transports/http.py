@@ -23,8 +23,8 @@ from connector.http.body import MAX_BODY_BYTES
 from connector.security.caller import Caller
 from connector.settings.key_files import encryption_keys
 from connector.settings.model import Settings
+from mcp_server.host import Host, Request
 from mcp_server.server import create_server
-from mcp_server.transports.host import Host, Request
 
 PATHS: Final = ("/mcp", "/mcp/")
 SURFACE: Final = "mcp"

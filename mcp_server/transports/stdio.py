@@ -15,8 +15,8 @@ from connector.context import Context
 from connector.errors import ConnectorError, NotConfigured, SettingsError
 from connector.security.caller import LOCAL_ASSISTANT
 from connector.settings.model import Settings
+from mcp_server.host import Host, Request
 from mcp_server.server import create_server
-from mcp_server.transports.host import Host, Request
 
 if TYPE_CHECKING:
     from connector.app import Running
@@ -68,7 +68,7 @@ class LateStore:
 async def serve(settings: Settings, keys: Sequence[bytes], stopped: asyncio.Event) -> None:
     """Serve until standard input ends, or until `stopped` is set; then end in good order.
 
-    In the second case somebody still reads standard input, in a thread that nothing ends but the process.
+    In the second case a thread still reads standard input, which nothing ends but the end of the process.
     """
     store = LateStore(settings)
     server, calling = create_server(Host(store.context, lambda _: LOCAL_ASSISTANT), keys)

@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import uvicorn
@@ -13,13 +14,12 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from connector.clock import SystemClock
-from connector.cohort_ports import CohortMessages
-from connector.context import Context, Ledger
+from connector.context import Context
 from connector.domain.results.sync import InboundWebhook
 from connector.http.middleware import Boundary
 from connector.http.server.server import config
 from connector.http.webhooks.koji import KojiWebhook
-from connector.launch_ports import Invitations, Launches
+from connector.ledger.ledger import Ledger
 from connector.net.target_client import Targets
 from connector.settings.model import Settings
 from connector.settings.sources import load
@@ -36,10 +36,7 @@ def ceiling(settings: Settings) -> Starlette:
     context = Context(
         settings=settings,
         clock=SystemClock(),
-        ledger=cast("Ledger", _NoStorage()),
-        launches=cast("Launches", None),
-        invitations=cast("Invitations", None),
-        cohort_messages=cast("CohortMessages", None),
+        ledger=cast("Ledger", SimpleNamespace(inbox=_NoStorage(), diagnostics=None)),
         koji={},
         amplitude={},
         amplitude_users={},

@@ -102,7 +102,7 @@ def sandbox(directory: Path) -> Iterator[str]:
     """Run the stand-ins without limits."""
     port = free_port()
     base = f"http://127.0.0.1:{port}"
-    arguments = ["-m", "connector.sandbox", "--port", str(port), "--no-throttle", "--no-store"]
+    arguments = ["-m", "connector", "sandbox", "--port", str(port), "--no-throttle", "--no-store"]
     with child(arguments, {}, directory, f"{base}/control/state"):
         yield base
 

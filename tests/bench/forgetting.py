@@ -14,7 +14,7 @@ from connector.domain.people.erasure import ErasureRules
 from connector.domain.people.same_person import Member
 from connector.domain.results.interview import Interview, SyncStatus
 from connector.domain.results.sync import Sync
-from connector.ledger.ledger import Book, open_book
+from connector.ledger.ledger import Ledger, open_ledger
 from connector.security.sealing import Sealer
 from tests.bench.filling import ALIASES, INBOX, INVITATIONS, SYNCS
 
@@ -26,32 +26,34 @@ def measure(directory: Path, people: int) -> None:
 
 async def _measure(directory: Path, people: int) -> None:
     sealer = Sealer([b"bench-bench-bench-bench-bench-01"])
-    book = await open_book(f"sqlite:///{directory}/forgetting.db", sealer.seal, sealer.open)
+    ledger = await open_ledger(f"sqlite:///{directory}/forgetting.db", sealer)
     try:
         for statement in (SYNCS, INBOX, INVITATIONS, ALIASES):
-            await book.write(partial(Connection.exec_driver_sql, statement=statement, parameters=(people,)))
+            await ledger.db.write(
+                partial(Connection.exec_driver_sql, statement=statement, parameters=(people,))
+            )
         whom = Member("user-of-nobody-else", "nobody.else@example.com", None)
-        await _interviewed(book, whom)
+        await _interviewed(ledger, whom)
         began = time.perf_counter()
         now = SystemClock().now()
         rules = ErasureRules(trust_external_id=False, can_unset=False, min_id_length=5)
-        await book.forgettings.begin("run_1", "default", whom, rules, now)
-        lease = await book.acquire("forgetting", "bench", now, 60_000)
+        await ledger.erasures.begin("run_1", "default", whom, rules, now)
+        lease = await ledger.leases.acquire("forgetting", "bench", now, 60_000)
         assert lease is not None
-        await book.forgettings.go_on(lease, {"default": rules}, now)
+        await ledger.erasures.go_on(lease, {"default": rules}, now)
         took = time.perf_counter() - began
-        forgotten = await book.forgettings.find("run_1")
+        forgotten = await ledger.erasures.find("run_1")
         assert forgotten is not None
         assert forgotten.finished_at is not None
         assert forgotten.interviews == ["int-of-them"]
     finally:
-        await book.close()
+        await ledger.close()
     print(
         f"  forgetting one person among {people:,}: {took * 1000:.0f} ms, with both looks and the emptied log"
     )
 
 
-async def _interviewed(book: Book, whom: Member) -> None:
+async def _interviewed(ledger: Ledger, whom: Member) -> None:
     facts = Interview("int-of-them", ready=True, email_given=True, respondent_email=whom.email)
     sync = Sync("default", "int-of-them", SyncStatus.SYNCED, 1, 1, facts=facts, user_id=whom.user_id)
-    await book.revise([("default", "int-of-them")], lambda _: [sync])
+    await ledger.syncs.revise([("default", "int-of-them")], lambda _: [sync])

@@ -12,7 +12,7 @@ from typing import Any, Final
 import httpx
 from sqlalchemy import Connection
 
-from connector.ledger.ledger import open_book
+from connector.ledger.ledger import open_ledger
 from connector.security.sealing import Sealer
 from tests.bench.children import connector, free_port, settings
 from tests.bench.filling import INVITATIONS, NUMBERS, SYNCS
@@ -42,12 +42,14 @@ def measure(root: Path, rows: int) -> None:
 
 async def _fill(database: str, rows: int) -> None:
     sealer = Sealer([b"bench-bench-bench-bench-bench-01"])
-    book = await open_book(database, sealer.seal, sealer.open)
+    ledger = await open_ledger(database, sealer)
     try:
         for statement in (SYNCS, INVITATIONS, _LAUNCHES, _EVENTS, _AUDIT):
-            await book.write(partial(Connection.exec_driver_sql, statement=statement, parameters=(rows,)))
+            await ledger.db.write(
+                partial(Connection.exec_driver_sql, statement=statement, parameters=(rows,))
+            )
     finally:
-        await book.close()
+        await ledger.close()
 
 
 def _measure(port: int, rows: int) -> None:

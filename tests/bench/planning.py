@@ -22,7 +22,7 @@ from connector.domain.launches.launch import (
     Phase,
 )
 from connector.domain.people.same_person import Member, member
-from connector.ledger.ledger import Book, open_book
+from connector.ledger.ledger import Ledger, open_ledger
 from connector.net.target_client import Targets
 from connector.security.sealing import Sealer
 from connector.service import planning
@@ -50,18 +50,18 @@ async def _measure(directory: Path, file: Path, people: int) -> None:
     sealer = Sealer([b"bench-bench-bench-bench-bench-01"])
     full, empty = directory / "full", directory / "empty"
     async with AsyncExitStack() as stack:
-        books: dict[Path, tuple[Book, str]] = {}
+        ledgers: dict[Path, tuple[Ledger, str]] = {}
         for folder in (full, empty):
             folder.mkdir()
             url = f"sqlite:///{folder}/ledger.db"
-            book = await open_book(url, sealer.seal, sealer.open)
-            stack.push_async_callback(book.close)
-            books[folder] = (book, url)
-        launched = await _plan(*books[full], full, file, cap=people, goes_on=True)
+            ledger = await open_ledger(url, sealer)
+            stack.push_async_callback(ledger.close)
+            ledgers[folder] = (ledger, url)
+        launched = await _plan(*ledgers[full], full, file, cap=people, goes_on=True)
         took: dict[Path, list[float]] = {empty: [], full: []}
         for _ in range(_PAIRS):  # in turns, because a machine's other work comes and goes
             for folder in (empty, full):
-                took[folder].append(await _plan(*books[folder], folder, file, cap=100))
+                took[folder].append(await _plan(*ledgers[folder], folder, file, cap=100))
     unknown, known = median(took[empty]), median(took[full])
     print(
         f"  planning {people:,} people: {unknown:.1f} s against nobody known, {known:.1f} s against all of them "
@@ -70,7 +70,7 @@ async def _measure(directory: Path, file: Path, people: int) -> None:
 
 
 async def _plan(
-    book: Book, url: str, directory: Path, file: Path, *, cap: int, goes_on: bool = False
+    ledger: Ledger, url: str, directory: Path, file: Path, *, cap: int, goes_on: bool = False
 ) -> float:
     settings = load(
         {"DATABASE_URL": url, "CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH": str(cap)}, directory
@@ -78,10 +78,7 @@ async def _plan(
     context = Context(
         settings=settings,
         clock=SystemClock(),
-        ledger=book,
-        launches=book.launches,
-        invitations=book.invitations,
-        cohort_messages=book.cohort_messages,
+        ledger=ledger,
         koji={},
         amplitude={},
         amplitude_users={},
@@ -100,7 +97,7 @@ async def _plan(
         phase_due=0,
         cohort_id="bench",
     )
-    await book.launches.create(launch)
+    await ledger.planning.create(launch)
     began = time.perf_counter()
     planned = await planning.decide(context, launch, _pieces(file))
     assert planned is not None

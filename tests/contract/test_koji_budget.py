@@ -20,7 +20,7 @@ from connector.errors import (
 )
 from connector.koji.client import KojiClient
 from connector.koji.rate_limit import RateLimitedKoji
-from connector.ledger.ledger import Book
+from connector.ledger.ledger import Ledger
 from tests.fakes import NOW, FakeKoji, ManualClock
 
 PER_MINUTE = 20
@@ -54,28 +54,30 @@ class SilentKoji(FakeKoji):
         raise AssertionError
 
 
-def budgeted(calls: FakeKoji, book: Book, clock: ManualClock) -> RateLimitedKoji:
-    return RateLimitedKoji(cast("KojiClient", calls), partial(book.take_call, "koji:1"), clock, per_minute=PER_MINUTE)
+def budgeted(calls: FakeKoji, ledger: Ledger, clock: ManualClock) -> RateLimitedKoji:
+    return RateLimitedKoji(
+        cast("KojiClient", calls), partial(ledger.rate_limit.take, "koji:1"), clock, per_minute=PER_MINUTE
+    )
 
 
-async def test_turns_stand_an_interval_apart(book: Book, clock: ManualClock) -> None:
-    koji = budgeted(FakeKoji(), book, clock)
+async def test_turns_stand_an_interval_apart(ledger: Ledger, clock: ManualClock) -> None:
+    koji = budgeted(FakeKoji(), ledger, clock)
     for _ in range(4):
         await koji.turn()
     assert clock.now() == NOW + 3 * INTERVAL
 
 
 async def test_turns_of_two_processes_are_of_one_budget(
-    book: Book, other_book: Book, clock: ManualClock
+    ledger: Ledger, other_ledger: Ledger, clock: ManualClock
 ) -> None:
-    await budgeted(FakeKoji(), book, clock).turn()
-    await budgeted(FakeKoji(), other_book, clock).turn()
+    await budgeted(FakeKoji(), ledger, clock).turn()
+    await budgeted(FakeKoji(), other_ledger, clock).turn()
     assert clock.now() == NOW + INTERVAL
 
 
-async def test_a_start_takes_nothing_beside_its_turn(book: Book, clock: ManualClock) -> None:
+async def test_a_start_takes_nothing_beside_its_turn(ledger: Ledger, clock: ManualClock) -> None:
     calls = FakeKoji(answers=[KojiStart("int-a", "st-a", "https://a")])
-    koji = budgeted(calls, book, clock)
+    koji = budgeted(calls, ledger, clock)
     await koji.turn()
     bodies = [{"mode": "text"}, {"mode": "voice"}]
     told = [await koji.start(body) for body in bodies]
@@ -86,9 +88,9 @@ async def test_a_start_takes_nothing_beside_its_turn(book: Book, clock: ManualCl
     assert clock.now() == NOW + INTERVAL
 
 
-async def test_a_complete_takes_one_call(book: Book, clock: ManualClock) -> None:
+async def test_a_complete_takes_one_call(ledger: Ledger, clock: ManualClock) -> None:
     calls = FakeKoji()
-    koji = budgeted(calls, book, clock)
+    koji = budgeted(calls, ledger, clock)
     await koji.turn()
     told = await koji.complete("int-1", "st-1", "timeout")
     assert told == {"interview_id": "int-1", "status": "completed"}
@@ -96,16 +98,16 @@ async def test_a_complete_takes_one_call(book: Book, clock: ManualClock) -> None
     assert clock.now() == NOW + INTERVAL
 
 
-async def test_completes_are_never_shared_as_reads_are(book: Book, clock: ManualClock) -> None:
+async def test_completes_are_never_shared_as_reads_are(ledger: Ledger, clock: ManualClock) -> None:
     calls = FakeKoji()
-    koji = budgeted(calls, book, clock)
+    koji = budgeted(calls, ledger, clock)
     await asyncio.gather(*(koji.complete("int-1", "st-1", "manual") for _ in range(2)))
     assert len(calls.completed) == 2
 
 
-async def test_an_interactive_complete_leaves_half_to_the_lanes(book: Book, clock: ManualClock) -> None:
+async def test_an_interactive_complete_leaves_half_to_the_lanes(ledger: Ledger, clock: ManualClock) -> None:
     calls = FakeKoji()
-    koji = budgeted(calls, book, clock)
+    koji = budgeted(calls, ledger, clock)
     await koji.complete("int-1", "st-1", "manual", patience=PATIENCE)
     await koji.complete("int-2", "st-2", "manual", patience=PATIENCE)
     assert clock.now() == NOW + 2 * INTERVAL
@@ -113,9 +115,9 @@ async def test_an_interactive_complete_leaves_half_to_the_lanes(book: Book, cloc
     assert clock.now() == NOW + 3 * INTERVAL
 
 
-async def test_a_complete_waits_no_longer_than_its_caller(book: Book, clock: ManualClock) -> None:
+async def test_a_complete_waits_no_longer_than_its_caller(ledger: Ledger, clock: ManualClock) -> None:
     calls = FakeKoji()
-    koji = budgeted(calls, book, clock)
+    koji = budgeted(calls, ledger, clock)
     await koji.complete("int-1", "st-1", "manual", patience=6.0)
     with pytest.raises(UpstreamUnavailable) as raised:
         await koji.complete("int-2", "st-2", "manual", patience=6.0)
@@ -124,9 +126,9 @@ async def test_a_complete_waits_no_longer_than_its_caller(book: Book, clock: Man
     assert clock.now() == NOW
 
 
-async def test_a_complete_that_koji_does_not_answer_ends_in_time(book: Book, clock: ManualClock) -> None:
+async def test_a_complete_that_koji_does_not_answer_ends_in_time(ledger: Ledger, clock: ManualClock) -> None:
     with pytest.raises(UpstreamUnavailable) as raised:
-        await budgeted(SilentKoji(), book, clock).complete("int-1", "st-1", "manual", patience=0.2)
+        await budgeted(SilentKoji(), ledger, clock).complete("int-1", "st-1", "manual", patience=0.2)
     assert (raised.value.reason, raised.value.retry_after) == ("upstream_unavailable", 5)
 
 
@@ -144,9 +146,9 @@ async def test_a_complete_that_koji_does_not_answer_ends_in_time(book: Book, clo
     ids=lambda value: value.reason if isinstance(value, ConnectorError) else None,
 )
 async def test_a_caller_knows_few_codes_and_a_lane_all(
-    book: Book, clock: ManualClock, refusal: ConnectorError, code: str
+    ledger: Ledger, clock: ManualClock, refusal: ConnectorError, code: str
 ) -> None:
-    koji = budgeted(RefusingKoji(refusal), book, clock)
+    koji = budgeted(RefusingKoji(refusal), ledger, clock)
     for patience, known in ((PATIENCE, code), (None, refusal.reason)):
         for call in (
             koji.read("int-1", patience=patience),
@@ -159,8 +161,8 @@ async def test_a_caller_knows_few_codes_and_a_lane_all(
             assert raised.value.retry_after == refusal.retry_after
 
 
-async def test_what_a_start_raises_is_told_as_it_is(book: Book, clock: ManualClock) -> None:
+async def test_what_a_start_raises_is_told_as_it_is(ledger: Ledger, clock: ManualClock) -> None:
     refusal = OutcomeUnknown("Cut.")
     with pytest.raises(OutcomeUnknown) as raised:
-        await budgeted(RefusingKoji(refusal), book, clock).start({})
+        await budgeted(RefusingKoji(refusal), ledger, clock).start({})
     assert raised.value is refusal

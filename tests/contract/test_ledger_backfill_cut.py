@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from connector.domain.results.interview import Stage
-from connector.ledger.ledger import Book
+from connector.ledger.ledger import Ledger
 from connector.ledger.results.runs import ORPHANED_AFTER
 from tests.fakes import NOW, a_sync
 
 
-async def test_held_interviews_without_a_run_go_after_a_while(book: Book) -> None:
+async def test_held_interviews_without_a_run_go_after_a_while(ledger: Ledger) -> None:
     cut = a_sync(interview_id="int-1")._replace(
         stage=Stage.HOLD, run_id="run_cut", backfill=True, updated_at=NOW
     )
-    await book.revise([("default", "int-1")], lambda _: [cut])
-    assert await book.release_backfills(NOW + ORPHANED_AFTER) == 0
-    assert await book.release_backfills(NOW + ORPHANED_AFTER + 1) == 1
+    await ledger.syncs.revise([("default", "int-1")], lambda _: [cut])
+    assert await ledger.runs.release_backfills(NOW + ORPHANED_AFTER) == 0
+    assert await ledger.runs.release_backfills(NOW + ORPHANED_AFTER + 1) == 1
 
 
-async def test_held_interviews_of_a_stored_run_wait_for_it_however_long(book: Book) -> None:
+async def test_held_interviews_of_a_stored_run_wait_for_it_however_long(ledger: Ledger) -> None:
     held = a_sync(interview_id="int-1")._replace(
         stage=Stage.HOLD, run_id="run_1", backfill=True, updated_at=NOW
     )
     unread = a_sync(interview_id="int-2")._replace(stage=Stage.READ, run_id="run_1", backfill=True, due=NOW)
-    await book.revise([("default", "int-1"), ("default", "int-2")], lambda _: [held, unread])
-    await book.create_run("run_1", "default", "backfill_interviews", ["int-1", "int-2"], NOW)
-    assert await book.release_backfills(NOW + 10 * ORPHANED_AFTER) == 0
+    await ledger.syncs.revise([("default", "int-1"), ("default", "int-2")], lambda _: [held, unread])
+    await ledger.runs.create("run_1", "default", "backfill_interviews", ["int-1", "int-2"], NOW)
+    assert await ledger.runs.release_backfills(NOW + 10 * ORPHANED_AFTER) == 0

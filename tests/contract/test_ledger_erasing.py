@@ -14,7 +14,7 @@ from connector.domain.results.observation import Observation
 from connector.domain.results.sync import InboundWebhook, Sync
 from connector.domain.results.transitions import advance
 from connector.ledger.db.dialect import is_sqlite, sqlite_path
-from connector.ledger.ledger import Book
+from connector.ledger.ledger import Ledger
 from connector.settings.model import Connection
 from connector.settings.rules import sync_rules
 from tests.fakes import NOW, a_delivery, a_settlement, a_sync
@@ -36,19 +36,19 @@ def a_letter(interview_id: str = "int_1", **told: Any) -> InboundWebhook:
     return a_delivery(interview_id, body=json.dumps({"words": WORDS, "of": interview_id, **told}))
 
 
-async def look(book: Book, after: Sync | None = None) -> None:
+async def look(ledger: Ledger, after: Sync | None = None) -> None:
     """Deal with everything new, as the intake does; `after` is what the interview became."""
-    new = await book.take_new(["default"], 100)
-    await book.revise([KEY], lambda _: [after] if after else [], done=[one.id for one in new])
+    new = await ledger.inbox.take_new(["default"], 100)
+    await ledger.syncs.revise([KEY], lambda _: [after] if after else [], done=[one.id for one in new])
 
 
-async def bodies(book: Book, interview_id: str = "int_1") -> list[str | None]:
-    return [one.body for one in await book.received("default", interview_id)]
+async def bodies(ledger: Ledger, interview_id: str = "int_1") -> list[str | None]:
+    return [one.body for one in await ledger.inbox.received("default", interview_id)]
 
 
-async def kept(book: Book, database_url: str) -> str:
-    """Close the book, and return everything that the database holds."""
-    await book.close()
+async def kept(ledger: Ledger, database_url: str) -> str:
+    """Close the ledger, and return everything that the database holds."""
+    await ledger.close()
     if is_sqlite(database_url):
         folder = sqlite_path(database_url).parent
         return b"".join(one.read_bytes() for one in folder.iterdir()).decode("latin-1")
@@ -61,34 +61,34 @@ async def kept(book: Book, database_url: str) -> str:
     return "".join(found)
 
 
-async def test_what_is_nobodys_keeps_no_body(book: Book, database_url: str) -> None:
+async def test_what_is_nobodys_keeps_no_body(ledger: Ledger, database_url: str) -> None:
     for interview_id in ("int_1", "int_1", "int_2"):
-        await book.accept(a_letter(interview_id))
-    await look(book, a_sync(status=SyncStatus.SKIPPED, reason="anonymous"))
-    assert await bodies(book) == [None]  # the same letter twice is one
-    assert None not in await bodies(book, "int_2")
-    assert WORDS in await kept(book, database_url)
+        await ledger.inbox.accept(a_letter(interview_id))
+    await look(ledger, a_sync(status=SyncStatus.SKIPPED, reason="anonymous"))
+    assert await bodies(ledger) == [None]  # the same letter twice is one
+    assert None not in await bodies(ledger, "int_2")
+    assert WORDS in await kept(ledger, database_url)
 
 
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: str(end.get("reason") or end["status"]))
-async def test_a_mark_erases_however_it_ended(book: Book, database_url: str, end: dict[str, Any]) -> None:
-    await book.accept(a_letter(nr=1))
-    await look(book, a_sync(stage=None, **end))
-    await book.accept(a_letter(nr=2))
-    await look(book, a_sync(stage=None, facts=MARKED, **end))
-    assert await bodies(book) == [None, None]
-    await book.accept(a_letter(nr=3))
-    assert [body is None for body in await bodies(book)] == [True, True, False]
-    await look(book)
-    assert await bodies(book) == [None, None, None]
-    assert WORDS not in await kept(book, database_url)
+async def test_a_mark_erases_however_it_ended(ledger: Ledger, database_url: str, end: dict[str, Any]) -> None:
+    await ledger.inbox.accept(a_letter(nr=1))
+    await look(ledger, a_sync(stage=None, **end))
+    await ledger.inbox.accept(a_letter(nr=2))
+    await look(ledger, a_sync(stage=None, facts=MARKED, **end))
+    assert await bodies(ledger) == [None, None]
+    await ledger.inbox.accept(a_letter(nr=3))
+    assert [body is None for body in await bodies(ledger)] == [True, True, False]
+    await look(ledger)
+    assert await bodies(ledger) == [None, None, None]
+    assert WORDS not in await kept(ledger, database_url)
 
 
-async def test_what_a_caller_told_is_erased_too(book: Book, database_url: str) -> None:
+async def test_what_a_caller_told_is_erased_too(ledger: Ledger, database_url: str) -> None:
     call = a_delivery(source="call", state="done", digest=None, body=json.dumps({"themes": [WORDS]}))
-    await book.revise([KEY], lambda _: [a_sync(stage=None, facts=MARKED)], record=[call])
-    assert await bodies(book) == [None]
-    assert WORDS not in await kept(book, database_url)
+    await ledger.syncs.revise([KEY], lambda _: [a_sync(stage=None, facts=MARKED)], record=[call])
+    assert await bodies(ledger) == [None]
+    assert WORDS not in await kept(ledger, database_url)
 
 
 @pytest.mark.parametrize(
@@ -97,38 +97,38 @@ async def test_what_a_caller_told_is_erased_too(book: Book, database_url: str) -
     ids=["mark", "mark in another project", "null e-mail"],
 )
 async def test_a_synced_interview_that_turns_out_anonymous(
-    book: Book, database_url: str, mark: dict[str, Any]
+    ledger: Ledger, database_url: str, mark: dict[str, Any]
 ) -> None:
-    lease = await book.acquire("amplitude:1", "me", NOW, 30_000)
+    lease = await ledger.leases.acquire("amplitude:1", "me", NOW, 30_000)
     assert lease is not None
-    await book.accept(a_letter())
-    await look(book, a_sync())
-    [sent] = await book.begin_send(lease, ["default"], NOW, 1)
-    await book.settle(lease, [a_settlement(sent.sync)], NOW, 0)
+    await ledger.inbox.accept(a_letter())
+    await look(ledger, a_sync())
+    [sent] = await ledger.sending.begin(lease, ["default"], NOW, 1)
+    await ledger.sending.settle(lease, [a_settlement(sent.sync)], NOW, 0)
     heard = Observation(rules=sync_rules(OURS), interview=Interview("int_1", **mark), at=NOW + 1)
-    [after] = await book.revise([KEY], lambda found: [advance(found[KEY], heard, book.hash_user)])
+    [after] = await ledger.syncs.revise([KEY], lambda found: [advance(found[KEY], heard, ledger.keyed_hash)])
     assert after.status is SyncStatus.SYNCED
-    left = await kept(book, database_url)
+    left = await kept(ledger, database_url)
     assert WORDS not in left
     assert "ada@example.com" not in left
 
 
-async def test_pruned_and_heard_of_again(book: Book, database_url: str) -> None:
-    await look(book, a_sync(stage=None, facts=MARKED, status=SyncStatus.SKIPPED, reason="other_project"))
-    await book.prune(NOW + 1, NOW + 1)
-    await book.accept(a_letter())
-    await look(book)
-    assert await bodies(book) == [None]
-    assert WORDS not in await kept(book, database_url)
+async def test_pruned_and_heard_of_again(ledger: Ledger, database_url: str) -> None:
+    await look(ledger, a_sync(stage=None, facts=MARKED, status=SyncStatus.SKIPPED, reason="other_project"))
+    await ledger.retention.prune(NOW + 1, NOW + 1)
+    await ledger.inbox.accept(a_letter())
+    await look(ledger)
+    assert await bodies(ledger) == [None]
+    assert WORDS not in await kept(ledger, database_url)
 
 
-async def test_what_nobody_looked_at_yet_may_still_tell_who_it_was(book: Book) -> None:
-    await book.accept(a_letter(nr=1))
-    [first] = await book.take_new(["default"], 10)
-    await book.accept(a_letter(nr=2))
+async def test_what_nobody_looked_at_yet_may_still_tell_who_it_was(ledger: Ledger) -> None:
+    await ledger.inbox.accept(a_letter(nr=1))
+    [first] = await ledger.inbox.take_new(["default"], 10)
+    await ledger.inbox.accept(a_letter(nr=2))
     nobodys = a_sync(stage=None, status=SyncStatus.SKIPPED, reason="anonymous")
-    await book.revise([KEY], lambda _: [nobodys], done=[first.id])
-    [second] = await book.take_new(["default"], 10)
+    await ledger.syncs.revise([KEY], lambda _: [nobodys], done=[first.id])
+    [second] = await ledger.inbox.take_new(["default"], 10)
     assert second.body is not None
-    await look(book, a_sync())
-    assert await bodies(book) == [None, second.body]
+    await look(ledger, a_sync())
+    assert await bodies(ledger) == [None, second.body]

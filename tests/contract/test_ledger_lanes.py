@@ -9,7 +9,7 @@ from itertools import count, pairwise
 import pytest
 
 from connector.errors import Conflict
-from connector.ledger.ledger import Book
+from connector.ledger.ledger import Ledger
 from tests.fakes import NOW
 
 LIMIT = 60
@@ -17,70 +17,73 @@ INTERVAL = -(-61_000 // LIMIT)
 DAY = 86_400_000
 
 
-async def test_a_lane_has_one_owner(book: Book, other_book: Book) -> None:
-    tries = [by.acquire("lane", f"owner {at}", NOW, 1_000) for at, by in enumerate([book, other_book] * 10)]
+async def test_a_lane_has_one_owner(ledger: Ledger, other_ledger: Ledger) -> None:
+    tries = [
+        by.leases.acquire("lane", f"owner {at}", NOW, 1_000)
+        for at, by in enumerate([ledger, other_ledger] * 10)
+    ]
     owners = [lease for lease in await asyncio.gather(*tries) if lease is not None]
     assert len(owners) == 1
     assert (owners[0].until, owners[0].paced_until) == (NOW + 1_000, 0)
 
 
-async def test_a_lease_ends_by_time_by_release_and_not_before(book: Book) -> None:
-    first = await book.acquire("lane", "me", NOW, 1_000)
+async def test_a_lease_ends_by_time_by_release_and_not_before(ledger: Ledger) -> None:
+    first = await ledger.leases.acquire("lane", "me", NOW, 1_000)
     assert first is not None
-    assert await book.acquire("lane", "you", NOW + 1_000, 1_000) is None
-    renewed = await book.renew(first, NOW + 900, 1_000)
+    assert await ledger.leases.acquire("lane", "you", NOW + 1_000, 1_000) is None
+    renewed = await ledger.leases.renew(first, NOW + 900, 1_000)
     assert renewed is not None
-    assert await book.acquire("lane", "you", NOW + 1_500, 1_000) is None
-    second = await book.acquire("lane", "you", NOW + 1_901, 1_000)
+    assert await ledger.leases.acquire("lane", "you", NOW + 1_500, 1_000) is None
+    second = await ledger.leases.acquire("lane", "you", NOW + 1_901, 1_000)
     assert second is not None
     assert second.token > first.token
-    assert await book.renew(renewed, NOW + 1_902, 1_000) is None
-    await book.release(renewed)
-    assert await book.acquire("lane", "me", NOW + 1_903, 1_000) is None
-    await book.release(second)
-    assert await book.acquire("lane", "me", NOW + 1_904, 1_000) is not None
+    assert await ledger.leases.renew(renewed, NOW + 1_902, 1_000) is None
+    await ledger.leases.release(renewed)
+    assert await ledger.leases.acquire("lane", "me", NOW + 1_903, 1_000) is None
+    await ledger.leases.release(second)
+    assert await ledger.leases.acquire("lane", "me", NOW + 1_904, 1_000) is not None
 
 
-async def test_the_fence_keeps_the_former_owner_out(book: Book) -> None:
-    old = await book.acquire("lane", "me", NOW, 1_000)
-    new = await book.acquire("lane", "you", NOW + 1_001, 1_000)
+async def test_the_fence_keeps_the_former_owner_out(ledger: Ledger) -> None:
+    old = await ledger.leases.acquire("lane", "me", NOW, 1_000)
+    new = await ledger.leases.acquire("lane", "you", NOW + 1_001, 1_000)
     assert old is not None
     assert new is not None
     with pytest.raises(Conflict):
-        await book.settle(old, [], NOW, NOW + 5)
-    await book.settle(new, [], NOW, NOW + 7)
-    await book.release(new)
-    last = await book.acquire("lane", "me", NOW + 2_000, 1_000)
+        await ledger.sending.settle(old, [], NOW, NOW + 5)
+    await ledger.sending.settle(new, [], NOW, NOW + 7)
+    await ledger.leases.release(new)
+    last = await ledger.leases.acquire("lane", "me", NOW + 2_000, 1_000)
     assert last is not None
     assert last.paced_until == NOW + 7
 
 
-async def test_a_lease_from_before_the_clock_was_set_back_ends(book: Book) -> None:
-    assert await book.acquire("lane", "me", NOW + DAY, 30_000)
-    assert await book.acquire("lane", "you", NOW, 30_000)
+async def test_a_lease_from_before_the_clock_was_set_back_ends(ledger: Ledger) -> None:
+    assert await ledger.leases.acquire("lane", "me", NOW + DAY, 30_000)
+    assert await ledger.leases.acquire("lane", "you", NOW, 30_000)
 
 
-async def test_pauses(book: Book) -> None:
-    assert await book.pauses() == []
-    await book.pause("koji:1", NOW + 5, "koji_key", "The key was refused.")
-    [pause] = await book.pauses()
+async def test_pauses(ledger: Ledger) -> None:
+    assert await ledger.leases.pauses() == []
+    await ledger.leases.pause("koji:1", NOW + 5, "koji_key", "The key was refused.")
+    [pause] = await ledger.leases.pauses()
     assert (pause.lane, pause.until, pause.code, pause.words) == (
         "koji:1",
         NOW + 5,
         "koji_key",
         "The key was refused.",
     )
-    assert await book.resume("koji:1")
-    assert not await book.resume("koji:1")
-    assert not await book.resume("koji:2")
-    assert await book.pauses() == []
+    assert await ledger.leases.resume("koji:1")
+    assert not await ledger.leases.resume("koji:1")
+    assert not await ledger.leases.resume("koji:2")
+    assert await ledger.leases.pauses() == []
 
 
 def most_within(times: list[int], window: int) -> int:
     return max(sum(start <= at < start + window for at in times) for start in times)
 
 
-async def calls(book: Book, takers: list[bool]) -> dict[bool, list[int]]:
+async def calls(ledger: Ledger, takers: list[bool]) -> dict[bool, list[int]]:
     """Let takers (interactive or not) ask as often as they may for three minutes; return when each was granted."""
     granted: dict[bool, list[int]] = {True: [], False: []}
     turns = [(NOW, turn, interactive) for turn, interactive in enumerate(takers)]
@@ -88,7 +91,7 @@ async def calls(book: Book, takers: list[bool]) -> dict[bool, list[int]]:
         now, _, interactive = heappop(turns)
         if now >= NOW + 180_000:
             break
-        wait = await book.take_call("koji:1", now, INTERVAL, interactive=interactive)
+        wait = await ledger.rate_limit.take("koji:1", now, INTERVAL, interactive=interactive)
         if not wait:
             granted[interactive].append(now)
         heappush(turns, (now + (wait or 1), turn, interactive))
@@ -96,8 +99,8 @@ async def calls(book: Book, takers: list[bool]) -> dict[bool, list[int]]:
 
 
 @pytest.mark.parametrize("takers", [[False] * 3, [True] * 3, [True, False, True, False]])
-async def test_no_minute_ever_exceeds_the_limit(book: Book, takers: list[bool]) -> None:
-    granted = await calls(book, takers)
+async def test_no_minute_ever_exceeds_the_limit(ledger: Ledger, takers: list[bool]) -> None:
+    granted = await calls(ledger, takers)
     everything = sorted(granted[True] + granted[False])
     assert all(after - before >= INTERVAL for before, after in pairwise(everything))
     assert most_within(everything, 60_000) <= LIMIT
@@ -108,69 +111,77 @@ async def test_no_minute_ever_exceeds_the_limit(book: Book, takers: list[bool]) 
         assert most_within(everything, 60_000) >= LIMIT - 2
 
 
-async def test_two_processes_share_one_budget(book: Book, other_book: Book) -> None:
+async def test_two_processes_share_one_budget(ledger: Ledger, other_ledger: Ledger) -> None:
     asks = [
-        by.take_call("koji:1", NOW, INTERVAL, interactive=False)
-        for by in (book, other_book)
+        by.rate_limit.take("koji:1", NOW, INTERVAL, interactive=False)
+        for by in (ledger, other_ledger)
         for _ in range(20)
     ]
     waits = await asyncio.gather(*asks)
     assert sorted(waits)[:2] == [0, INTERVAL]
-    assert await book.take_call("koji:2", NOW, INTERVAL, interactive=False) == 0
+    assert await ledger.rate_limit.take("koji:2", NOW, INTERVAL, interactive=False) == 0
 
 
-async def test_clocks_that_differ_do_not_open_the_budget(book: Book, other_book: Book) -> None:
+async def test_clocks_that_differ_do_not_open_the_budget(ledger: Ledger, other_ledger: Ledger) -> None:
     ahead = NOW + 20_000
-    assert await book.take_call("koji:1", ahead, INTERVAL, interactive=False) == 0
-    assert await other_book.take_call("koji:1", NOW, INTERVAL, interactive=False) == 20_000 + INTERVAL
+    assert await ledger.rate_limit.take("koji:1", ahead, INTERVAL, interactive=False) == 0
+    assert await other_ledger.rate_limit.take("koji:1", NOW, INTERVAL, interactive=False) == 20_000 + INTERVAL
 
 
-async def test_a_clock_that_was_set_back_does_not_close_the_budget(book: Book) -> None:
-    assert await book.take_call("koji:1", NOW + DAY, INTERVAL, interactive=True) == 0
-    assert await book.take_call("koji:1", NOW, INTERVAL, interactive=True) == 0
-    assert await book.take_call("koji:1", NOW, INTERVAL, interactive=True) == 2 * INTERVAL
+async def test_a_clock_that_was_set_back_does_not_close_the_budget(ledger: Ledger) -> None:
+    assert await ledger.rate_limit.take("koji:1", NOW + DAY, INTERVAL, interactive=True) == 0
+    assert await ledger.rate_limit.take("koji:1", NOW, INTERVAL, interactive=True) == 0
+    assert await ledger.rate_limit.take("koji:1", NOW, INTERVAL, interactive=True) == 2 * INTERVAL
 
 
-async def test_an_answer_is_stored_once_and_given_again(book: Book) -> None:
-    first = await book.claim_answer("scope", "key", "digest", NOW)
+async def test_an_answer_is_stored_once_and_given_again(ledger: Ledger) -> None:
+    first = await ledger.idempotency.claim("scope", "key", "digest", NOW)
     assert first.state == "new"
-    assert (await book.claim_answer("scope", "key", "digest", NOW + 60_000)).state == "running"
-    assert (await book.claim_answer("scope", "key", "another", NOW)).state == "mismatch"
-    assert (await book.claim_answer("elsewhere", "key", "another", NOW)).state == "new"
-    await book.store_answer("scope", "key", first.token, 202, '{"a": "\\u0000 é"}', NOW + 5)
-    stored = await book.claim_answer("scope", "key", "digest", NOW + 5 + 7 * DAY)
+    assert (await ledger.idempotency.claim("scope", "key", "digest", NOW + 60_000)).state == "running"
+    assert (await ledger.idempotency.claim("scope", "key", "another", NOW)).state == "mismatch"
+    assert (await ledger.idempotency.claim("elsewhere", "key", "another", NOW)).state == "new"
+    await ledger.idempotency.store("scope", "key", first.token, 202, '{"a": "\\u0000 é"}', NOW + 5)
+    stored = await ledger.idempotency.claim("scope", "key", "digest", NOW + 5 + 7 * DAY)
     assert (stored.state, stored.status, stored.body) == ("stored", 202, '{"a": "\\u0000 é"}')
-    assert (await book.claim_answer("scope", "key", "another", NOW + 6)).state == "mismatch"
-    await book.store_answer("scope", "key", None, 500, "lost", NOW)
-    assert (await book.claim_answer("scope", "key", "digest", NOW + 6)).status == 202
-    assert (await book.claim_answer("scope", "key", "another", NOW + 6 + 7 * DAY)).state == "new"
+    assert (await ledger.idempotency.claim("scope", "key", "another", NOW + 6)).state == "mismatch"
+    await ledger.idempotency.store("scope", "key", None, 500, "lost", NOW)
+    assert (await ledger.idempotency.claim("scope", "key", "digest", NOW + 6)).status == 202
+    assert (await ledger.idempotency.claim("scope", "key", "another", NOW + 6 + 7 * DAY)).state == "new"
 
 
-async def test_a_claim_ends_with_its_lease(book: Book) -> None:
-    dead = await book.claim_answer("scope", "key", "digest", NOW)
-    heir = await book.claim_answer("scope", "key", "digest", NOW + 60_001)
+async def test_a_claim_ends_with_its_lease(ledger: Ledger) -> None:
+    dead = await ledger.idempotency.claim("scope", "key", "digest", NOW)
+    heir = await ledger.idempotency.claim("scope", "key", "digest", NOW + 60_001)
     assert heir.state == "new"
-    await book.store_answer("scope", "key", dead.token, 200, "of the dead", NOW)
-    await book.release_answer("scope", "key", dead.token)
-    assert (await book.claim_answer("scope", "key", "digest", NOW + 60_002)).state == "running"
-    await book.release_answer("scope", "key", heir.token)
-    assert (await book.claim_answer("scope", "key", "another", NOW + 60_003)).state == "new"
+    await ledger.idempotency.store("scope", "key", dead.token, 200, "of the dead", NOW)
+    await ledger.idempotency.release("scope", "key", dead.token)
+    assert (await ledger.idempotency.claim("scope", "key", "digest", NOW + 60_002)).state == "running"
+    await ledger.idempotency.release("scope", "key", heir.token)
+    assert (await ledger.idempotency.claim("scope", "key", "another", NOW + 60_003)).state == "new"
 
 
-async def test_of_many_who_claim_one_key_one_works(book: Book, other_book: Book) -> None:
+async def test_of_many_who_claim_one_key_one_works(ledger: Ledger, other_ledger: Ledger) -> None:
     claims = [
-        by.claim_answer("scope", "\0key", "digest", NOW) for by in (book, other_book) for _ in range(20)
+        by.idempotency.claim("scope", "\0key", "digest", NOW)
+        for by in (ledger, other_ledger)
+        for _ in range(20)
     ]
     states = [claim.state for claim in await asyncio.gather(*claims)]
     assert sorted(set(states)) == ["new", "running"]
     assert states.count("new") == 1
 
 
-async def test_only_the_newest_notes_stay(book: Book) -> None:
+async def test_only_the_newest_notes_stay(ledger: Ledger) -> None:
     for at in range(8):
-        await book.note("", "refused", {"nr": at, "words": "a\0b"}, NOW + at, 5)
-    await book.note("", "ping", {}, NOW, 1)
-    await book.note("other", "refused", {}, NOW, 5)
-    assert [note.detail["nr"] for note in await book.notes("", "refused", NOW)] == [7, 6, 5, 4, 3]
-    assert [note.at for note in await book.notes("", "refused", NOW + 6)] == [NOW + 7, NOW + 6]
-    assert len(await book.notes("", "ping", NOW)) == 1
+        await ledger.diagnostics.add("", "refused", {"nr": at, "words": "a\0b"}, NOW + at, 5)
+    await ledger.diagnostics.add("", "ping", {}, NOW, 1)
+    await ledger.diagnostics.add("other", "refused", {}, NOW, 5)
+    assert [note.detail["nr"] for note in await ledger.diagnostics.since("", "refused", NOW)] == [
+        7,
+        6,
+        5,
+        4,
+        3,
+    ]
+    assert [note.at for note in await ledger.diagnostics.since("", "refused", NOW + 6)] == [NOW + 7, NOW + 6]
+    assert len(await ledger.diagnostics.since("", "ping", NOW)) == 1

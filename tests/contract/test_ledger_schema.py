@@ -24,7 +24,7 @@ from connector.errors import SettingsError
 from connector.ledger.db.dialect import is_sqlite, sqlite_path, writer_engine
 from connector.ledger.db.migrations import REVISIONS, migrate, newest_revision
 from connector.ledger.db.schema import metadata
-from connector.ledger.ledger import Book, open_book
+from connector.ledger.ledger import Ledger, open_ledger
 from tests.conftest import SEALER
 from tests.fakes import NOW, a_delivery
 from tools.revision import write_revision
@@ -42,7 +42,7 @@ def upgrade() -> None:
     for statement in {statements}:
         op.execute(statement)
 '''
-WEIGHT = "ALTER TABLE note ADD COLUMN weight INTEGER"
+TOY_COLUMN = "ALTER TABLE note ADD COLUMN toy INTEGER"
 
 
 @pytest.fixture
@@ -100,11 +100,11 @@ def test_files_of_revisions_are_named_for_their_numbers() -> None:
         assert Path(one.path).name.startswith(f"{one.revision}_")
 
 
-async def test_a_ledger_of_a_newer_program_is_refused_in_one_line(book: Book, database_url: str) -> None:
-    with book._write_engine.begin() as connection:
+async def test_a_ledger_of_a_newer_program_is_refused_in_one_line(ledger: Ledger, database_url: str) -> None:
+    with ledger.db._write_engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0099'"))
     with pytest.raises(SettingsError) as refused:
-        await open_book(database_url, SEALER.seal, SEALER.open)
+        await open_ledger(database_url, SEALER)
     assert "0099" in str(refused.value)
     assert "upgrade koji-amplitude" in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -125,14 +125,14 @@ def test_a_ledger_from_before_revisions_is_refused_in_one_line(sqlite_url: str, 
 
 
 async def test_an_upgrade_runs_once_and_copies_a_file_first(
-    book: Book, database_url: str, revisions: Path
+    ledger: Ledger, database_url: str, revisions: Path
 ) -> None:
-    await book.accept(a_delivery())
-    add_revision(revisions, WEIGHT)
+    await ledger.inbox.accept(a_delivery())
+    add_revision(revisions, TOY_COLUMN)
     for _ in range(2):
         await asyncio.to_thread(migrate, database_url, revisions)
-    with book._write_engine.begin() as connection:
-        assert connection.execute(text("SELECT count(weight) FROM note")).scalar() == 0
+    with ledger.db._write_engine.begin() as connection:
+        assert connection.execute(text("SELECT count(toy) FROM note")).scalar() == 0
     if is_sqlite(database_url):
         copy = sqlite_path(database_url).with_name(f"ledger.db.before-version-{LATER}")
         assert stat.S_IMODE(copy.stat().st_mode) == 0o600
@@ -140,25 +140,25 @@ async def test_an_upgrade_runs_once_and_copies_a_file_first(
             assert kept.execute("SELECT count(*) FROM inbox").fetchone() == (1,)
             assert kept.execute("SELECT version_num FROM alembic_version").fetchone() == (newest_revision(),)
     with pytest.raises(SettingsError):
-        await open_book(database_url, SEALER.seal, SEALER.open)
+        await open_ledger(database_url, SEALER)
 
 
 async def test_an_upgrade_that_fails_leaves_everything_as_it_was(
-    book: Book, database_url: str, revisions: Path
+    ledger: Ledger, database_url: str, revisions: Path
 ) -> None:
-    add_revision(revisions, WEIGHT, "SELECT nothing FROM nowhere")
+    add_revision(revisions, TOY_COLUMN, "SELECT nothing FROM nowhere")
     with pytest.raises(SettingsError):
         migrate(database_url, revisions)
-    again = await open_book(database_url, SEALER.seal, SEALER.open)
-    await again.note("", "ping", {}, NOW, 1)
-    with again._write_engine.begin() as connection:
-        assert "weight" not in {column["name"] for column in inspect(connection).get_columns("note")}
+    again = await open_ledger(database_url, SEALER)
+    await again.diagnostics.add("", "ping", {}, NOW, 1)
+    with again.db._write_engine.begin() as connection:
+        assert "toy" not in {column["name"] for column in inspect(connection).get_columns("note")}
     await again.close()
 
 
 def test_of_many_threads_one_upgrades(database_url: str, revisions: Path) -> None:
     migrate(database_url)
-    add_revision(revisions, WEIGHT)
+    add_revision(revisions, TOY_COLUMN)
     together = Barrier(4)
 
     def upgrade(_: int) -> None:
@@ -174,7 +174,7 @@ def test_of_many_processes_one_makes_the_tables_and_one_upgrades_them(
 ) -> None:
     with ProcessPoolExecutor(3, mp_context=get_context("spawn")) as processes:
         list(processes.map(migrate, [database_url] * 3))
-        add_revision(revisions, WEIGHT)
+        add_revision(revisions, TOY_COLUMN)
         list(processes.map(migrate, [database_url] * 3, [revisions] * 3))
 
 

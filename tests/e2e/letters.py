@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
@@ -24,15 +24,14 @@ from connector.http.problem import on_http_exception
 from connector.http.routes import ENDPOINTS, routes
 from connector.security.caller import OURSELVES, Caller
 from connector.service.execution.operation import (
-    AnyOperation,
     Effect,
     EffectInput,
     Input,
     ListInput,
-    Operation,
     Output,
     WaitInput,
 )
+from tests.support.toys import toy
 
 TOKEN = "a-token-of-the-tests"
 OTHER_TOKEN = "another-token-of-the-tests"
@@ -42,15 +41,31 @@ DAY = 86_400_000
 
 
 @dataclass
+class Entries:
+    """The audit log, in memory."""
+
+    entries: list[AuditEntry] = field(default_factory=list)
+
+    async def begin(self, entry: AuditEntry) -> int:
+        self.entries.append(entry)
+        return len(self.entries)
+
+    async def end(self, number: int, outcome: str, touched: dict[str, str], now: int) -> None:
+        self.entries[number - 1] = replace(
+            self.entries[number - 1], outcome=outcome, touched=touched, ended_at=now
+        )
+
+
+@dataclass
 class Answers:
-    """Idempotency and audit of the book, in memory: leases of a minute, answers for a week."""
+    """Idempotency of the ledger, in memory: leases of a minute, answers for a week."""
 
     rows: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
-    entries: list[AuditEntry] = field(default_factory=list)
+    audit: Entries = field(default_factory=Entries)
     broken: bool = False
     hanging: bool = False
 
-    def hash_user(self, text: str) -> str:
+    def keyed_hash(self, text: str) -> str:
         return text[::-1]
 
     async def ping(self) -> None:
@@ -59,16 +74,11 @@ class Answers:
         if self.broken:
             raise StoreUnavailable("The store cannot be read.")
 
-    async def begin_audit(self, entry: AuditEntry) -> int:
-        self.entries.append(entry)
-        return len(self.entries)
+    @property
+    def idempotency(self) -> Answers:
+        return self
 
-    async def end_audit(self, number: int, outcome: str, touched: dict[str, str], now: int) -> None:
-        self.entries[number - 1] = replace(
-            self.entries[number - 1], outcome=outcome, touched=touched, ended_at=now
-        )
-
-    async def claim_answer(self, scope: str, key: str, digest: str, now: int) -> Claim:
+    async def claim(self, scope: str, key: str, digest: str, now: int) -> Claim:
         row = self.rows.get((scope, key))
         if row is not None and now < row["until"]:
             if row["digest"] != digest:
@@ -81,14 +91,12 @@ class Answers:
         self.rows[scope, key] = row
         return Claim("new", token)
 
-    async def store_answer(
-        self, scope: str, key: str, token: str | None, status: int, body: str, now: int
-    ) -> None:
+    async def store(self, scope: str, key: str, token: str | None, status: int, body: str, now: int) -> None:
         row = self.rows[scope, key]
         if row["token"] == token:
             row.update(status=status, body=body, until=now + 7 * DAY)
 
-    async def release_answer(self, scope: str, key: str, token: str | None) -> None:
+    async def release(self, scope: str, key: str, token: str | None) -> None:
         if self.rows.get((scope, key), {}).get("token") == token:
             del self.rows[scope, key]
 
@@ -221,15 +229,11 @@ async def echo(ctx: Context, payload: EchoInput) -> Echo:
     return Echo.model_validate(payload.model_dump())
 
 
-def operation(run: Callable[..., Any], **values: Any) -> AnyOperation:
-    return Operation(name=run.__name__, title=run.__name__, summary="For tests.", run=run, **values)
-
-
 OPERATIONS = (
-    operation(send_letter, input=SendInput, output=Letter, effect=Effect.SEND),
-    operation(get_letter, input=LetterInput, output=LetterDetails, effect=Effect.READ),
-    operation(touch, input=TouchInput, output=Touched, effect=Effect.WRITE),
-    operation(echo, input=EchoInput, output=Echo, effect=Effect.READ),
+    toy(send_letter, input=SendInput, output=Letter, effect=Effect.SEND),
+    toy(get_letter, input=LetterInput, output=LetterDetails, effect=Effect.READ),
+    toy(touch, input=TouchInput, output=Touched, effect=Effect.WRITE),
+    toy(echo, input=EchoInput, output=Echo, effect=Effect.READ),
 )
 
 

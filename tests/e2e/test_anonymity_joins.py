@@ -120,11 +120,11 @@ async def test_nobody_can_be_joined_to_what_they_said(
             await answered(world, one, how)
 
             async def erased(wanted: str = one.interview_id) -> bool:
-                found = await world.context.ledger.find("default", wanted)
+                found = await world.context.ledger.syncs.find("default", wanted)
                 return found is not None and found.facts is not None and found.facts.anonymous
 
             await until(erased)
-        keys = [world.context.launches.plan_key, *_tombstone_keys(world)]
+        keys = [world.context.ledger.plan_key, *_tombstone_keys(world)]
         await world.get("get_launch", launch_id=launched["launch_id"])
     rows = dumped(tmp_path / "ledger.db")
     raw = bytes_of(tmp_path)

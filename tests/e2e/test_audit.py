@@ -83,7 +83,7 @@ async def test_nothing_is_done_that_cannot_be_listed(world: World, monkeypatch: 
     async def fail(*_: object) -> int:
         raise StoreUnavailable("The store cannot be used.")
 
-    monkeypatch.setattr(world.context.ledger, "begin_audit", fail)
+    monkeypatch.setattr(world.context.ledger.audit, "begin", fail)
     answer = await world.call("start_interview", email=EMAIL)
     assert answer.status_code == 503
     assert not world.sandbox.koji.store.interviews

@@ -306,7 +306,7 @@ def test_no_secret_is_an_argument_of_the_demo(tmp_path: Path) -> None:
         seen = commands_of(os.getpid())
         kept = [value for name, value in vars(stand_ins).items() if name.startswith("FAKE_")]
         kept.append(servers.token)
-    assert any("connector.sandbox" in one for one in seen)
+    assert any("connector sandbox" in one for one in seen)
     assert any("connector serve" in one for one in seen)
     assert len(kept) >= 5
     assert [secret for secret in kept if any(secret in one for one in seen)] == []

@@ -72,7 +72,7 @@ def person(number: int) -> str:
 async def a_token(world: World, *scopes: str, only: tuple[str, ...] | None = None) -> str:
     text = new_token()
     made = Token("census", token_digest(text).hex(), scopes, only, world.clock.now())
-    assert await world.context.ledger.create_token(made)
+    assert await world.context.ledger.tokens.create(made)
     return text
 
 

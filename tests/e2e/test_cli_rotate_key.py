@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from connector.ledger.db.schema import invitation
-from connector.ledger.ledger import open_book
+from connector.ledger.ledger import open_ledger
 from connector.security.sealing import Sealer, parse_key
 from tests.e2e.cli_runs import Machine, free_port, wait_for
 
@@ -43,7 +43,7 @@ def fill(machine: Machine, key: str, tokens: int = 3) -> str:
 
     async def work() -> str:
         sealer = Sealer([parse_key(key)])
-        book = await open_book(machine.settings["DATABASE_URL"], sealer.seal, sealer.open)
+        ledger = await open_ledger(machine.settings["DATABASE_URL"], sealer)
         told = {"connection": "default", "launch_id": "lau_1", "state": "started", "person": 1, "polls": 0}
         rows = [
             {
@@ -56,9 +56,9 @@ def fill(machine: Machine, key: str, tokens: int = 3) -> str:
             }
             for n in range(tokens)
         ]
-        await book.write(lambda c: c.execute(insert(invitation), rows) and None)
-        hashed = book.hash_user("ada@example.com")
-        await book.close()
+        await ledger.db.write(lambda c: c.execute(insert(invitation), rows) and None)
+        hashed = ledger.keyed_hash("ada@example.com")
+        await ledger.close()
         return hashed
 
     return asyncio.run(work())
@@ -69,14 +69,14 @@ def opened(machine: Machine, key: str) -> tuple[str, list[str]]:
 
     async def work() -> tuple[str, list[str]]:
         sealer = Sealer([parse_key(key)])
-        book = await open_book(machine.settings["DATABASE_URL"], sealer.seal, sealer.open)
+        ledger = await open_ledger(machine.settings["DATABASE_URL"], sealer)
         column = invitation.c.session_token
-        rows = await book.read(
+        rows = await ledger.db.read(
             lambda c: list(c.scalars(select(column).where(column.is_not(None)).order_by(invitation.c.id)))
         )
-        found = [book.invitations.opened(row) for row in rows]
-        hashed = book.hash_user("ada@example.com")
-        await book.close()
+        found = [ledger.invitations.session_token(row) for row in rows]
+        hashed = ledger.keyed_hash("ada@example.com")
+        await ledger.close()
         return hashed, found
 
     return asyncio.run(work())

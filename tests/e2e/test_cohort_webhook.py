@@ -14,7 +14,7 @@ import pytest
 
 from connector.errors import StoreUnavailable
 from connector.http.webhooks.cohort import LARGEST_BODY
-from connector.ledger.ledger import Book
+from connector.ledger.db.database import Database
 from tests.e2e.harness import DAY, QUICK, World, letter, open_world, until
 from tests.e2e.letters import assert_problem
 from tests.e2e.test_forgetting import left_in_files
@@ -116,7 +116,7 @@ async def settled(world: World) -> None:
     """Wait until no message is left to decide over."""
 
     async def none_open() -> bool:
-        return await world.context.cohort_messages.next_open([*world.settings.connections]) is None
+        return await world.context.ledger.cohort_inbox.next_open([*world.settings.connections]) is None
 
     await until(none_open)
 
@@ -499,7 +499,7 @@ async def test_what_cannot_be_read_is_refused_with_the_place(
     world: World, body: Any, status: int, code: str
 ) -> None:
     assert_problem(await send(world, body), status, code)
-    assert await world.context.cohort_messages.next_open(["default"]) is None
+    assert await world.context.ledger.cohort_inbox.next_open(["default"]) is None
     assert await launch_of(world) is None
 
 
@@ -551,7 +551,7 @@ async def test_a_store_that_fails_is_told_to_come_again(
     async def fails(*_: Any) -> None:
         raise StoreUnavailable("The store is away.")
 
-    monkeypatch.setattr(Book, "write", fails)
+    monkeypatch.setattr(Database, "write", fails)
     answer = await send(world, message(0, users(1)))
     assert_problem(answer, 503, "store_unavailable")
     assert int(answer.headers["retry-after"]) > 0
@@ -573,9 +573,9 @@ async def test_a_forgotten_person_is_never_invited_and_nothing_of_them_stays(wor
     await tell(world, message(0, [who, *users(1)]))
     assert left_in_files(world, *texts)
     await world.get("forget_respondent", user_id="user-wilma-77")
-    stored = await world.context.cohort_messages.next_open(["default"])
+    stored = await world.context.ledger.cohort_inbox.next_open(["default"])
     assert stored is not None
-    piece = await world.context.cohort_messages.piece(stored)
+    piece = await world.context.ledger.cohort_inbox.piece(stored)
     assert piece is not None
     assert [one.user_id for one in piece[1]] == ["user-001"]
     await world.restart()

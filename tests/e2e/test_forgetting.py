@@ -238,7 +238,7 @@ async def test_what_is_in_flight_finishes_before_the_properties_are_unset(world:
     await world.told(letter("int-1", respondent_email=EMAIL))
 
     async def sending() -> bool:
-        found = await world.context.ledger.find("default", "int-1")
+        found = await world.context.ledger.syncs.find("default", "int-1")
         return found is not None and found.sending_since is not None
 
     await until(sending)
@@ -309,7 +309,9 @@ async def test_bad_input_forgets_nobody(world: World) -> None:
 
 
 async def is_sending(world: World, launch_id: str) -> bool:
-    found = await world.context.launches.invitations(launch_id, [InvitationState.SENDING], limit=1, after=-1)
+    found = await world.context.ledger.launches.invitations(
+        launch_id, [InvitationState.SENDING], limit=1, after=-1
+    )
     return bool(found)
 
 
@@ -327,7 +329,7 @@ async def test_a_start_in_flight_lands_and_leaves_nothing(world: World) -> None:
     starting = asyncio.ensure_future(world.call("start_interview", **call))
 
     async def sent() -> bool:
-        rows = await world.context.launches.listed("default", ListFilter(), limit=1, after=None)
+        rows = await world.context.ledger.launches.listed("default", ListFilter(), limit=1, after=None)
         return bool(rows) and await is_sending(world, rows[0].id)
 
     await until(sent)
@@ -387,7 +389,7 @@ async def test_a_backfill_that_holds_their_interview_goes_on_without_it(world: W
     run = await world.get("backfill_interviews", interview_ids=["int-1", "int-2", "int-3"], wait_seconds=0)
 
     async def held() -> bool:
-        found = await world.context.ledger.find("default", "int-1")
+        found = await world.context.ledger.syncs.find("default", "int-1")
         return found is not None and found.stage is Stage.HOLD
 
     await until(held)

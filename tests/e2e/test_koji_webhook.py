@@ -306,12 +306,12 @@ async def test_a_store_that_fails_is_503_and_the_next_delivery_arrives(
 
 async def test_a_store_that_cannot_be_written_is_503_and_work_goes_on_once_it_can(world: World) -> None:
     file = world.folder / "ledger.db"
-    with closing(sqlite3.connect(file)) as book:
-        book.execute("ALTER TABLE inbox RENAME TO inbox_away")
+    with closing(sqlite3.connect(file)) as ledger:
+        ledger.execute("ALTER TABLE inbox RENAME TO inbox_away")
         answer = await world.send(letter("int-1"))
         is_problem(answer, 503, "store_unavailable")
         assert int(answer.headers["retry-after"]) > 0
-        book.execute("ALTER TABLE inbox_away RENAME TO inbox")
+        ledger.execute("ALTER TABLE inbox_away RENAME TO inbox")
     assert (await world.send(letter("int-1"))).json()["duplicate"] is False
     assert (await world.ended("int-1"))["status"] == "synced"
 

@@ -58,9 +58,9 @@ async def test_nothing_of_a_refused_webhook_is_on_disk(world: World) -> None:
         stored = file.read_bytes()
         for secret in (WORDS, "int-1", "person-001", "another-secret"):
             assert secret.encode() not in stored
-    with sqlite3.connect(world.folder / "ledger.db") as book:
-        assert book.execute("SELECT count(*) FROM inbox").fetchone() == (0,)
-    book.close()
+    with sqlite3.connect(world.folder / "ledger.db") as ledger:
+        assert ledger.execute("SELECT count(*) FROM inbox").fetchone() == (0,)
+    ledger.close()
     await world.start()
 
 
@@ -83,13 +83,13 @@ async def test_a_burst_is_written_once_a_second_and_its_last_five_are_shown(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[int] = []
-    note = world.context.ledger.note
+    note = world.context.ledger.diagnostics.add
 
     async def counted(connection: str, kind: str, detail: Any, now: int, keep: int) -> None:
         written.append(world.clock.now())
         await note(connection, kind, detail, now, keep)
 
-    monkeypatch.setattr(world.context.ledger, "note", counted)
+    monkeypatch.setattr(world.context.ledger.diagnostics, "add", counted)
     await asyncio.gather(*(refuse(world, size) for size in range(50)))
     assert len(written) == 1
     assert len(await refused(world)) == 1

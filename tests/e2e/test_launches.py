@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from connector.errors import StoreUnavailable
-from connector.ledger.ledger import Book
+from connector.ledger.access.idempotency import Idempotency
 from tests.e2e.harness import DAY, QUICK, World, open_world, until
 
 PROJECT = QUICK.koji_project_id
@@ -355,7 +355,7 @@ async def test_a_silent_interview_is_read_and_at_last_expired(world: World) -> N
         world.move(days * DAY)
 
         async def quiet() -> bool:
-            due = await world.context.invitations.next_due(["default"])
+            due = await world.context.ledger.invitations.next_due(["default"])
             world.clock.move(13)
             world.context.wake()
             return due is None or due > world.clock.now()
@@ -496,16 +496,16 @@ async def test_a_repeat_after_a_lost_answer_invites_nobody_again(
     world: World, monkeypatch: pytest.MonkeyPatch, operation: str, whom: dict[str, Any]
 ) -> None:
     call = {**whom, "reinvite_after_days": 0, "idempotency_key": "one"}
-    store = Book.store_answer
+    store = Idempotency.store
     lost: list[str] = []
 
-    async def lose_it(self: Book, *given: Any) -> None:
+    async def lose_it(self: Idempotency, *given: Any) -> None:
         if not lost:
             lost.append("answer")
             raise StoreUnavailable("The store cannot be written now; call again in a few seconds.")
         await store(self, *given)
 
-    monkeypatch.setattr(Book, "store_answer", lose_it)
+    monkeypatch.setattr(Idempotency, "store", lose_it)
     assert (await world.call(operation, **call)).status_code == 503
     people_started = len(started(world))
     assert people_started >= 1

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import httpx
 
-from connector.http.docs.examples import INTERVIEW
 from connector.sandbox.server import running
+from connector.service.views.examples import INTERVIEW_ID
 from tests.faults.serving import HEADERS, Process
 
 SECONDS = 300
@@ -24,7 +24,7 @@ async def test_every_answer_is_described(tmp_path: Path) -> None:
             async with httpx.AsyncClient() as client:
                 await server.ready(client)
                 # the interview of the document's examples: nobody has to wait for it
-                told = {"interview_id": INTERVIEW, "state": "completed", "email": "ada@example.com"}
+                told = {"interview_id": INTERVIEW_ID, "state": "completed", "email": "ada@example.com"}
                 made = await client.post(
                     f"{sandbox}/control/koji/interviews", json={**told, "quality_score": 4.1}
                 )

@@ -275,7 +275,7 @@ async def test_an_analysis_shows_nobody_who_was_ever_marked_anonymous(world: Wor
     await world.seen("int-1", status="synced", user_id=None)
     shown = await world.get("get_interview_analysis", interview_id="int-1")
     assert (shown["respondent"], shown["quality_score"]) == (None, 4.0)
-    await world.context.ledger.prune(world.clock.now() + 1, world.clock.now())
+    await world.context.ledger.retention.prune(world.clock.now() + 1, world.clock.now())
     assert (await world.get("get_interview_analysis", interview_id="int-1"))["respondent"] is None
 
 

@@ -36,11 +36,11 @@ async def polled(world: World) -> list[dict[str, Any]]:
 async def tries(world: World, number: int, *, minutes: float = 1) -> None:
     """Let Koji be called so many times more; each call prolongs the pause."""
     for _ in range(number):
-        (before,) = await world.context.ledger.pauses()
+        (before,) = await world.context.ledger.leases.pauses()
         world.move(60 * minutes + 1)
 
         async def prolonged(until: int = before.until) -> bool:
-            return any(one.until > until for one in await world.context.ledger.pauses())
+            return any(one.until > until for one in await world.context.ledger.leases.pauses())
 
         await until(prolonged)
 
@@ -101,7 +101,7 @@ async def test_an_address_that_redirects_is_told_once_and_ends_with_an_answer(wo
     await world.control("POST", "/koji/switches", {"redirect_to": None})
     world.move(600)
     await finished(world, launched["launch_id"])
-    assert await world.context.ledger.pauses() == []
+    assert await world.context.ledger.leases.pauses() == []
 
 
 @pytest.mark.parametrize("invite_by", ["start", "link"])

@@ -109,7 +109,7 @@ async def test_an_analysis_that_is_late_is_read_again_after_growing_waits(tmp_pa
 
 
 async def _has_read(world: World, times: int) -> bool:
-    sync = await world.context.ledger.find("default", "int-1")
+    sync = await world.context.ledger.syncs.find("default", "int-1")
     return sync is not None and sync.reads >= times
 
 

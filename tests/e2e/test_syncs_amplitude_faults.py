@@ -290,14 +290,14 @@ async def test_a_paused_lane_tries_again_every_ten_minutes_and_at_start(world: W
         return len(world.requests) == tries + more
 
     await until(lambda: tried(1))
-    await until(world.context.ledger.pauses)
+    await until(world.context.ledger.leases.pauses)
     await world.restart()
     await until(lambda: tried(2))
-    await until(world.context.ledger.pauses)
+    await until(world.context.ledger.leases.pauses)
     world.sandbox.amplitude.options = SandboxOptions()
     world.move(610)
     await world.ended("int-1", "int-2")
-    assert await world.context.ledger.pauses() == [], "a pause that is over is forgotten"
+    assert await world.context.ledger.leases.pauses() == [], "a pause that is over is forgotten"
     answer = await world.call("sync_interview_to_amplitude", interview_id="int-1")
     assert answer.status_code == 200
 
@@ -350,7 +350,7 @@ async def test_a_refusal_that_is_certain_is_tried_again_for_ever(world: World, s
 
 
 async def _attempts(world: World, more_than: int = 0) -> int:
-    sync = await world.context.ledger.find("default", "int-1")
+    sync = await world.context.ledger.syncs.find("default", "int-1")
     found = 0 if sync is None else len(sync.attempts)
     return found if found > more_than else 0
 

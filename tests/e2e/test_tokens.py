@@ -31,7 +31,7 @@ async def a_token(
 ) -> Any:
     text = new_token()
     made = Token(name, token_digest(text).hex(), scopes, only, world.clock.now())
-    assert await world.context.ledger.create_token(made)
+    assert await world.context.ledger.tokens.create(made)
     return {"Authorization": f"Bearer {text}"}
 
 
@@ -105,7 +105,7 @@ async def test_what_belongs_to_another_connection_is_not_there(world: World) -> 
 async def test_revoking_holds_at_once(world: World) -> None:
     reader = await a_token(world, "read")
     assert (await world.client.get("/me", headers=reader)).status_code == 200
-    await world.context.ledger.revoke_token("zapier", world.clock.now())
+    await world.context.ledger.tokens.revoke("zapier", world.clock.now())
     assert_problem(await world.client.get("/me", headers=reader), 401, "unauthenticated")
 
 

@@ -17,6 +17,7 @@ import httpx
 import uvicorn
 
 from connector.app import create_app
+from mcp_server.transports.http import mcp_mount
 from tests.e2e.harness import TOKEN, settings_of, until
 
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
@@ -79,7 +80,7 @@ def main() -> None:
     """Serve until killed: folder, the sandbox's URL, port and lease in milliseconds are the arguments, and settings."""
     folder, sandbox_url, port, lease_ms, more = sys.argv[1:]
     settings = settings_of(Path(folder), sandbox_url, "", {"PORT": port, **json.loads(more)})
-    app = create_app(settings, lease_ms=int(lease_ms))
+    app = create_app(settings, lease_ms=int(lease_ms), mounts=[mcp_mount])
     uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="warning", access_log=False)
 
 

@@ -49,7 +49,7 @@ async def minutes(world: World, number: int) -> None:
         return len(world.sandbox.koji.calls) > calls
 
     await until(called)
-    await until(world.context.ledger.pauses)
+    await until(world.context.ledger.leases.pauses)
 
 
 async def finished(world: World, *launch_ids: str) -> list[Any]:

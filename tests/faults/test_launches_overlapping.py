@@ -110,7 +110,7 @@ async def second(world: World) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def everybody_was_started_once(doors: Doors, launches: Sequence[Answer]) -> None:
-    invitations = doors.world.context.invitations
+    invitations = doors.world.context.ledger.invitations
     interviews = list(doors.world.sandbox.koji.store.interviews.values())
     assert max(Counter(one.external_id for one in interviews).values()) == 1
     started: Counter[int] = Counter()

@@ -47,7 +47,7 @@ async def test_a_koji_key_that_was_revoked_pauses_the_reads_until_it_is_good_aga
     await world.interview("int-1")
     await world.control("POST", "/koji/switches", {"permissions": []})
     await world.told({"interview_id": "int-1"})
-    await until(world.context.ledger.pauses)
+    await until(world.context.ledger.leases.pauses)
     calls = len(world.sandbox.koji.calls)
     world.move(300)
     await world.told({"interview_id": "int-2", "event": "interview.completed"}, letter("int-3", 3))

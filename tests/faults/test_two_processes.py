@@ -13,7 +13,7 @@ from pathlib import Path
 
 from connector.domain.results.interview import SyncStatus
 from connector.domain.results.sync import Sync
-from connector.ledger.ledger import Book, open_book
+from connector.ledger.ledger import Ledger, open_ledger
 from connector.security.sealing import Sealer
 from tests.fakes import NOW, a_delivery, a_settlement, a_sync
 
@@ -26,22 +26,24 @@ WORKERS = 8
 
 async def work(database_url: str, name: str) -> None:
     """Accept, count up shared syncs and tell on standard output what was acknowledged, until killed."""
-    book = await open_book(database_url, SEALER.seal, SEALER.open)
-    print("key", book.hash_user("ada@example.com"), flush=True)
-    lease = await book.acquire(LANE, name, NOW, 30_000)
+    ledger = await open_ledger(database_url, SEALER)
+    print("key", ledger.keyed_hash("ada@example.com"), flush=True)
+    lease = await ledger.leases.acquire(LANE, name, NOW, 30_000)
     print("lane", "taken" if lease else "held", flush=True)
-    await asyncio.gather(*(_accept(book, f"{name}_{number}") for number in range(WORKERS)), _count_up(book))
+    await asyncio.gather(
+        *(_accept(ledger, f"{name}_{number}") for number in range(WORKERS)), _count_up(ledger)
+    )
 
 
-async def _accept(book: Book, name: str) -> None:
+async def _accept(ledger: Ledger, name: str) -> None:
     number = 0
     while True:
         number += 1
-        await book.accept(a_delivery(f"{name}_{number}", digest=f"{name}_{number}"))
+        await ledger.inbox.accept(a_delivery(f"{name}_{number}", digest=f"{name}_{number}"))
         print("accepted", f"{name}_{number}", flush=True)
 
 
-async def _count_up(book: Book) -> None:
+async def _count_up(ledger: Ledger) -> None:
     """Change the same syncs as the other process, each time in another order."""
     order = list(SHARED)
 
@@ -51,7 +53,7 @@ async def _count_up(book: Book) -> None:
 
     while True:
         order.append(order.pop(0))
-        await book.revise([("default", one) for one in order], revise)
+        await ledger.syncs.revise([("default", one) for one in order], revise)
         print("counted", "all", flush=True)
 
 
@@ -84,38 +86,38 @@ async def listen(process: Process, accepted: int, counted: int) -> list[tuple[st
 async def test_nothing_acknowledged_is_lost_by_a_kill(database_url: str) -> None:
     processes = [await start(database_url, name) for name in ("one", "two")]
     first, second = await asyncio.gather(listen(processes[0], 300, 10), listen(processes[1], 900, 30))
-    book = await open_book(database_url, SEALER.seal, SEALER.open)
+    ledger = await open_ledger(database_url, SEALER)
     try:
-        assert first[0] == second[0] == ("key", book.hash_user("ada@example.com"))
+        assert first[0] == second[0] == ("key", ledger.keyed_hash("ada@example.com"))
         assert sorted([first[1][1], second[1][1]]) == ["held", "taken"]
         for kind, what in first + second:
             if kind == "accepted":
-                assert await book.received("default", what), what
+                assert await ledger.inbox.received("default", what), what
         counted = sum(kind == "counted" for kind, _ in first + second)
-        reads = {one.reads for name in SHARED if (one := await book.find("default", name))}
+        reads = {one.reads for name in SHARED if (one := await ledger.syncs.find("default", name))}
         # all or nothing: every sync was counted up alike, at least as often as anybody was told
         assert len(reads) == 1
         assert reads.pop() >= counted
-        assert await book.totals("default") == {("pending", ""): len(SHARED)}
+        assert await ledger.counters.totals("default") == {("pending", ""): len(SHARED)}
     finally:
-        await book.close()
+        await ledger.close()
 
 
-async def test_the_lane_of_a_killed_owner_is_taken_over(book: Book, database_url: str) -> None:
-    await book.revise([("default", "int_1")], lambda _: [a_sync()])
-    dead = await book.acquire(LANE, "me", NOW, 30_000)
+async def test_the_lane_of_a_killed_owner_is_taken_over(ledger: Ledger, database_url: str) -> None:
+    await ledger.syncs.revise([("default", "int_1")], lambda _: [a_sync()])
+    dead = await ledger.leases.acquire(LANE, "me", NOW, 30_000)
     assert dead is not None
-    [sent] = await book.begin_send(dead, ["default"], NOW, 10)
+    [sent] = await ledger.sending.begin(dead, ["default"], NOW, 10)
     process = await start(database_url, "heir")
     told = await listen(process, 1, 0)
     assert ("lane", "held") in told
-    heir = await book.acquire(LANE, "heir", NOW + 30_001, 30_000)
+    heir = await ledger.leases.acquire(LANE, "heir", NOW + 30_001, 30_000)
     assert heir is not None
-    assert await book.recover_sends(heir, ["default"], NOW + 30_001) == 1
-    [again] = await book.begin_send(heir, ["default"], NOW + 30_001, 10)
+    assert await ledger.sending.recover(heir, ["default"], NOW + 30_001) == 1
+    [again] = await ledger.sending.begin(heir, ["default"], NOW + 30_001, 10)
     assert (again.sync.unknown_since, again.sync.event) == (NOW, sent.sync.event)
-    await book.settle(heir, [a_settlement(again.sync)], NOW, 0)
-    stored = await book.find("default", "int_1")
+    await ledger.sending.settle(heir, [a_settlement(again.sync)], NOW, 0)
+    stored = await ledger.syncs.find("default", "int_1")
     assert stored is not None
     assert stored.status is SyncStatus.SYNCED
 

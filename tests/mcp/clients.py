@@ -17,8 +17,8 @@ from mcp.types import CallToolResult, TextContent
 
 from connector.context import Context
 from connector.security.caller import LOCAL_ASSISTANT
+from mcp_server.host import Host
 from mcp_server.server import create_server
-from mcp_server.transports.host import Host
 from tests.e2e.harness import QUICK, TOKEN, World, serving
 
 Era = Literal["auto", "legacy"]

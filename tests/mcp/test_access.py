@@ -33,7 +33,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 async def a_token(world: World, name: str, *scopes: str, connections: tuple[str, ...] | None = None) -> str:
     token = new_token()
     made = Token(name, token_digest(token).hex(), scopes, connections, 0)
-    assert await world.context.ledger.create_token(made)
+    assert await world.context.ledger.tokens.create(made)
     return token
 
 

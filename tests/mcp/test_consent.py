@@ -257,7 +257,7 @@ async def test_another_process_of_the_store_takes_the_answer(world: World) -> No
 
 async def test_an_answer_is_good_for_its_question_only(world: World) -> None:
     token = new_token()
-    await world.context.ledger.create_token(a_token("somebody-else", token))
+    await world.context.ledger.tokens.create(a_token("somebody-else", token))
     async with serving(world.app) as url:
         _, state = await raw.asked(url, "launch_cohort_interviews", TWO)
         more = {**TWO, "members": people(1, 2, 3)}

@@ -81,7 +81,7 @@ async def test_a_caller_of_another_connection_can_use_neither_plan_nor_state(wor
     token = new_token()
     scopes = ("read", "write", "send")
     named = Token("second-only", token_digest(token).hex(), scopes, connections=("second",), created_at=0)
-    await world.context.ledger.create_token(named)
+    await world.context.ledger.tokens.create(named)
     async with serving(world.app) as url:
         members = {"members": people(1, 2)}
         plan = (await raw.call(url, "plan_cohort_launch", members))["result"]["structuredContent"]

@@ -19,14 +19,13 @@ from connector.errors import CONSEQUENCES
 from connector.http.docs.openapi import openapi
 from connector.http.docs.page import STYLE, content_security_policy, docs_page
 from connector.service.execution.operation import (
-    AnyOperation,
     Effect,
     Input,
-    Operation,
     Output,
     WaitInput,
 )
 from connector.settings.sources import load
+from tests.support.toys import toy
 
 URL = "https://connector.example.com"
 
@@ -69,12 +68,9 @@ async def never(*_: object) -> Any:
     raise AssertionError
 
 
-def operation(**values: Any) -> AnyOperation:
-    return Operation(run=never, **values)
-
-
 OPERATIONS = (
-    operation(
+    toy(
+        never,
         name="invite_guests",
         title="Invite guests",
         summary="Invite people; `mode` says how.",
@@ -82,7 +78,8 @@ OPERATIONS = (
         output=Invited | Foreseen,
         effect=Effect.SEND,
     ),
-    operation(
+    toy(
+        never,
         name="read_letter",
         title="Read a letter",
         summary="Tell how far a letter is.",
@@ -90,7 +87,8 @@ OPERATIONS = (
         output=Invited,
         effect=Effect.READ,
     ),
-    operation(
+    toy(
+        never,
         name="forget_all",
         title="Forget all",
         summary="Forget.",

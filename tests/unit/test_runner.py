@@ -6,13 +6,13 @@ import asyncio
 from typing import Any, cast
 
 from connector.clock import SystemClock
-from connector.context import Ledger
+from connector.ledger.runtime.leases import Leases
 from connector.workers.base import Worker
 from connector.workers.runner import Runner
 
 
 class OwnedElsewhere:
-    """A ledger whose leases another process holds."""
+    """Leases that another process holds."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -26,11 +26,11 @@ class Idle:
 
 
 async def test_a_wake_does_not_make_it_ask_without_rest() -> None:
-    ledger = OwnedElsewhere()
-    runner = Runner(cast("Ledger", ledger), SystemClock(), asyncio.Event())
+    leases = OwnedElsewhere()
+    runner = Runner(cast("Leases", leases), SystemClock(), asyncio.Event())
     runner.start([cast("Worker", Idle())])
     for _ in range(3):
         runner.wake("koji")
         await asyncio.sleep(0.05)
     await runner.stop()
-    assert 1 < ledger.asked < 10
+    assert 1 < leases.asked < 10

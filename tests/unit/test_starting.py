@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.domain.launches.credits import cost, day_of, next_day
+from connector.domain.launches.credits import day_of, next_day, price
 from connector.domain.launches.launch import (
     Invitation,
     InvitationState,
@@ -142,9 +142,13 @@ class TestHanded:
         assert next_poll(an_invitation(started_at=NOW)) is None
 
 
-@pytest.mark.parametrize(("mode", "price"), [("text", 1), ("voice", 3), (None, 3)])
-def test_what_an_interview_costs(mode: str | None, price: int) -> None:
-    assert cost(mode) == price
+@pytest.mark.parametrize(
+    ("mode", "default", "credits_"),
+    [("text", None, 1), ("voice", "text", 3), (None, None, 3), (None, "text", 1), (None, "voice", 3)],
+)
+def test_what_an_interview_costs(mode: str | None, default: str | None, credits_: int) -> None:
+    assert price(LaunchOptions(max_interviews=7, mode=mode), default) == credits_
+    assert price(LaunchOptions(max_interviews=7, mode=mode), default, 7) == 7 * credits_
 
 
 def test_days_are_utc() -> None:

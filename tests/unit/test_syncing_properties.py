@@ -63,7 +63,7 @@ WHOLE = Interview(
 )
 
 
-def hash_user(user_id: str) -> str:
+def keyed_hash(user_id: str) -> str:
     return f"hash-{NAMES.index(user_id) if user_id in NAMES else 'other'}"
 
 
@@ -98,7 +98,7 @@ def test_nothing_is_learned_of_an_interview_whose_respondent_was_forgotten(
 
 
 class Story(RuleBasedStateMachine):
-    """One interview, with the steps of the lanes and the book's own part in a send."""
+    """One interview, with the steps of the lanes and the ledger's own part in a send."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ class Story(RuleBasedStateMachine):
         null = interview.email_given and interview.respondent_email is None
         self.marked |= interview.anonymous or (null and self.connection.connector_null_email_is_anonymous)
         heard = Observation(rules=sync_rules(self.connection), interview=interview, at=self.at, **how)
-        self.become(advance(self.sync, heard, hash_user))
+        self.become(advance(self.sync, heard, keyed_hash))
 
     def become(self, after: Sync) -> None:
         before, self.sync = self.sync, after
@@ -156,7 +156,7 @@ class Story(RuleBasedStateMachine):
     @rule(force=st.booleans())
     def replayed(self, *, force: bool) -> None:
         assert self.sync is not None
-        self.become(replay(self.sync, sync_rules(self.connection), self.at, hash_user, force=force))
+        self.become(replay(self.sync, sync_rules(self.connection), self.at, keyed_hash, force=force))
 
     @precondition(lambda self: self.sync is not None and self.sync.stage is Stage.READ)
     @rule()
@@ -200,7 +200,7 @@ class Story(RuleBasedStateMachine):
     @precondition(lambda self: self.sync is not None and self.sync.sending_since is not None)
     @rule(outcome=st.sampled_from(["accepted", "rejected", "throttled", "unknown"]))
     def settle(self, outcome: str) -> None:
-        """Do what the book does with an answer."""
+        """Do what the ledger does with an answer."""
         sync, sent = self.sync, self.in_flight
         assert sync is not None
         assert sent is not None
@@ -231,7 +231,7 @@ class Story(RuleBasedStateMachine):
     @precondition(lambda self: self.sync is not None and self.sync.stage is None and self.in_flight is None)
     @rule()
     def prune(self) -> None:
-        """Do what the book does with old syncs; months pass, Amplitude has forgotten the insert ids."""
+        """Do what the ledger does with old syncs; months pass, Amplitude has forgotten the insert ids."""
         assert self.sync is not None
         self.perhaps_counted.clear()
         mark = (

@@ -14,7 +14,7 @@ from connector.cli.terminal import stdout
 from connector.errors import Conflict, SettingsError
 from connector.ledger.access.reseal import Tally, count, reseal
 from connector.ledger.db.dialect import empty_log
-from connector.ledger.ledger import Book, open_book
+from connector.ledger.ledger import Ledger, open_ledger
 from connector.security.sealing import Sealer
 from connector.settings.key_files import KeyFile, key_file, open_sealer
 from connector.settings.model import Settings
@@ -42,13 +42,13 @@ def command(*, dry_run: bool) -> int:
 
 async def _run(settings: Settings, file: KeyFile | None, *, dry_run: bool) -> int:
     sealer = open_sealer(settings)
-    book = await open_book(settings.database_url, sealer.seal, sealer.open)
+    ledger = await open_ledger(settings.database_url, sealer)
     try:
         if dry_run:
-            tally = await count(book, sealer)
+            tally = await count(ledger, sealer)
             _tell_counted(tally, file)
         elif file is None:
-            tally = await reseal(book, sealer)
+            tally = await reseal(ledger, sealer)
             _tell(f"{_sealed(tally)} with the first key of CONNECTOR_ENCRYPTION_KEY.")
             _tell(
                 "Once every process runs with this value of CONNECTOR_ENCRYPTION_KEY, and this command finds "
@@ -57,9 +57,9 @@ async def _run(settings: Settings, file: KeyFile | None, *, dry_run: bool) -> in
                 else "To change the key, put a new one and a comma before it, restart, and run this again."
             )
         else:
-            tally = await rotate_file(book, sealer, file)
+            tally = await rotate_file(ledger, sealer, file)
     finally:
-        await book.close()
+        await ledger.close()
     if not dry_run:
         await asyncio.to_thread(empty_log, settings.database_url)
     if tally.lost:
@@ -67,17 +67,17 @@ async def _run(settings: Settings, file: KeyFile | None, *, dry_run: bool) -> in
     return 1 if tally.lost else 0
 
 
-async def rotate_file(book: Book, sealer: Sealer, file: KeyFile) -> Tally:
+async def rotate_file(ledger: Ledger, sealer: Sealer, file: KeyFile) -> Tally:
     """Put a fresh key in front, seal everything anew, keep the fresh key alone; a server may run meanwhile.
 
     Both changes of the file happen under the database's write lock, as does every sealing: what was sealed
     with the old key is there to be found, and what is sealed from then on is sealed with the new one.
     """
-    first, is_fresh = await book.write(lambda _: file.begin_rotation())
+    first, is_fresh = await ledger.db.write(lambda _: file.begin_rotation())
     if not is_fresh:
         _tell("The key file held several keys, as an unfinished rotation leaves it. Finishing that one.")
-    tally = await reseal(book, sealer)
-    if await book.write(lambda _: file.end_rotation(first)):
+    tally = await reseal(ledger, sealer)
+    if await ledger.db.write(lambda _: file.end_rotation(first)):
         _tell(f"{_sealed(tally)} with the {'new' if is_fresh else 'first'} key, now alone in {file.path}.")
         _tell("Copies of the database made before open only with a copy of the key file from then.")
     else:

@@ -18,6 +18,9 @@ from connector.sandbox.options import SandboxOptions, WebhookEndpoint
     "--webhook-url", metavar="URL", help="Where Koji's stand-in sends its webhooks: .../webhooks/koji."
 )
 @click.option("--latency-seconds", type=float, default=0.0, metavar="N", help="Delay every answer.")
+@click.option(
+    "--koji-rate-limit", type=int, default=60, metavar="N", help="Calls a minute of a Koji key (default 60)."
+)
 @click.option("--no-throttle", is_flag=True, help="No limit per user, no limit per Koji key.")
 @click.option("--no-store", is_flag=True, help="Keep counters, not event bodies.")
 def command(
@@ -25,6 +28,7 @@ def command(
     port: int,
     host: str,
     webhook_url: str | None,
+    koji_rate_limit: int,
     latency_seconds: float,
     no_throttle: bool,
     no_store: bool,
@@ -34,6 +38,7 @@ def command(
     from connector.sandbox.server import config
 
     options = SandboxOptions(
+        koji_rate_limit_per_minute=koji_rate_limit,
         latency_seconds=latency_seconds,
         store_events=not no_store,
         webhook=WebhookEndpoint(url=webhook_url) if webhook_url else None,

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import TypeVar
 
 import click
 
@@ -20,6 +21,7 @@ from connector.errors import Conflict, InvalidInput, NotFound
 from connector.security.caller import RESERVED_NAMES, SCOPES
 from connector.settings.model import Settings
 
+T = TypeVar("T")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 
 
@@ -62,14 +64,12 @@ def create(name: str, scopes: Sequence[str], connections: Sequence[str]) -> int:
     allowed = _chosen("scopes", scopes, SCOPES)
     only = _chosen("connections", connections, settings.connections) if connections else None
     text = new_token()
-
-    async def add(ctx: Context) -> None:
-        made = Token(name, token_digest(text).hex(), allowed, only, ctx.clock.now())
-        if not await ctx.ledger.create_token(made):
-            message = f"name: {name} is or was the name of another token; take a new one."
-            raise Conflict(message, code="token_exists")
-
-    _with_store(settings, add)
+    digest = token_digest(text).hex()
+    if not _in_store(
+        settings, lambda ctx: ctx.ledger.tokens.create(Token(name, digest, allowed, only, ctx.clock.now()))
+    ):
+        message = f"name: {name} is or was the name of another token; take a new one."
+        raise Conflict(message, code="token_exists")
     say(f"The token {name}, shown only now; the store keeps no more than its SHA-256:")
     sys.stdout.write(text + "\n")
     return 0
@@ -87,12 +87,7 @@ def list_tokens(output: str) -> int:
     """List the tokens, without their secrets."""
     from connector.cli.operations.tables import show
 
-    found: list[Token] = []
-
-    async def look(ctx: Context) -> None:
-        found.extend(await ctx.ledger.tokens())
-
-    _with_store(read_settings(quiet=True), look)
+    found = _in_store(read_settings(quiet=True), lambda ctx: ctx.ledger.tokens.listed())
     answer = {"items": [_shown(token) for token in found]}
     if output == "json":
         sys.stdout.write(json.dumps(answer, separators=(",", ":"), ensure_ascii=False) + "\n")
@@ -105,12 +100,8 @@ def list_tokens(output: str) -> int:
 @click.argument("name")
 def revoke_token(name: str) -> int:
     """End a token at once, on every server of the store."""
-
-    async def revoke(ctx: Context) -> None:
-        if not await ctx.ledger.revoke_token(name, ctx.clock.now()):
-            raise NotFound(f"name: there is no token of that name; {PROGRAM} token list shows them.")
-
-    _with_store(read_settings(quiet=True), revoke)
+    if not _in_store(read_settings(quiet=True), lambda ctx: ctx.ledger.tokens.revoke(name, ctx.clock.now())):
+        raise NotFound(f"name: there is no token of that name; {PROGRAM} token list shows them.")
     say(f"The token {name} is revoked.")
     return 0
 
@@ -132,11 +123,11 @@ def _shown(token: Token) -> dict[str, object]:
     }
 
 
-def _with_store(settings: Settings, work: Callable[[Context], Awaitable[None]]) -> None:
+def _in_store(settings: Settings, work: Callable[[Context], Awaitable[T]]) -> T:
     from connector.app import build
 
-    async def run() -> None:
+    async def run() -> T:
         async with build(settings, workers=False) as running:
-            await work(running.context)
+            return await work(running.context)
 
-    asyncio.run(run())
+    return asyncio.run(run())

@@ -16,7 +16,7 @@ _WARNING = {
 
 
 def may_go_on(op: AnyOperation, payload: Input, *, yes: bool) -> bool:
-    """Return whether to go on: asked on a terminal for what sends or erases, otherwise nobody is asked."""
+    """Return whether to go on: on a terminal the person is asked about what sends or erases."""
     warning = _WARNING.get(op.effect)
     if warning is None or yes or getattr(payload, "dry_run", False) or not can_ask():
         return True

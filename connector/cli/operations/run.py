@@ -13,7 +13,7 @@ from typing import Any
 from connector.app import build
 from connector.cli.operations.confirm import may_go_on
 from connector.cli.operations.flags import ROW_FORMATS, flag
-from connector.cli.operations.follow import Followed, forget_pauses
+from connector.cli.operations.follow import forget_pauses, showing
 from connector.cli.operations.progress import watching
 from connector.cli.operations.rows import as_csv, as_json_lines, with_all_pages
 from connector.cli.operations.tables import show
@@ -23,7 +23,8 @@ from connector.cli.terminal import INTERRUPTED, PROGRAM, say, show_error, stdout
 from connector.errors import ConnectorError, consequence
 from connector.operations import OPERATIONS
 from connector.security.caller import COMMAND_LINE
-from connector.service.execution.execute import Executed, execute
+from connector.service.execution.execute import execute
+from connector.service.execution.follow_up import follow
 from connector.service.execution.operation import AnyOperation, Effect, Input, Output, WaitInput
 from connector.settings.model import Settings
 
@@ -34,11 +35,13 @@ BY_NAME: Mapping[str, AnyOperation] = {op.name: op for op in OPERATIONS}
 
 @dataclass(slots=True)
 class _Call:
+    """One call; `output` is its state as last seen. Without `watch_seconds` it is watched to its end."""
+
     op: AnyOperation
     payload: Input
     watch_seconds: float | None
-    followed: Followed | None = None
-    executed: Executed | None = None
+    output: Output | None = None
+    replayed: bool = False
     terminated: bool = False
 
 
@@ -70,7 +73,7 @@ def _call(settings: Settings, op: AnyOperation, payload: Input, form: str) -> in
     except (KeyboardInterrupt, asyncio.CancelledError):
         _say_what_goes_on(call, "Stopped watching.")
         return TERMINATED if call.terminated else INTERRUPTED
-    if call.executed is not None and call.executed.replayed:
+    if call.replayed:
         say("This is the answer of an earlier call with the same idempotency key; nothing was done again.")
     _print(output, form)
     if output.follow_up() is not None:
@@ -82,28 +85,38 @@ def _prepared(op: AnyOperation, payload: Input) -> _Call:
     """Watch instead of waiting inside the operation, so that progress shows from the first moment."""
     if not isinstance(payload, WaitInput):
         return _Call(op, payload, None)
-    told = "wait_seconds" in payload.model_fields_set
-    seconds = float(payload.wait_seconds) if told else None
+    is_given = "wait_seconds" in payload.model_fields_set
+    seconds = float(payload.wait_seconds) if is_given else None
     return _Call(op, payload.model_copy(update={"wait_seconds": 0}), seconds)
 
 
 async def _run(settings: Settings, call: _Call, *, all_rows: bool) -> Output:
     _end_on_terminate(call)
-    works = call.op.effect is not Effect.READ
-    # deciding over a cohort takes the planning lane, and nothing else may happen while somebody only looks
-    plans = works and (call.op.effect is Effect.WRITE or getattr(call.payload, "dry_run", False))
+    op, payload, connection = call.op, call.payload, call.payload.connection
+    works = op.effect is not Effect.READ
+    # deciding over a cohort takes the planning worker; while a person only looks, nothing else may happen
+    plans = works and (op.effect is Effect.WRITE or getattr(payload, "dry_run", False))
     async with build(settings, workers=works, only={"launches"} if plans else None) as running:
         ctx = running.context
-        if works and not plans and call.payload.connection in settings.connections:
-            await forget_pauses(ctx, call.payload.connection)
-        call.executed = await execute(ctx, call.op, call.payload, caller=COMMAND_LINE, by_name=BY_NAME)
+        if works and not plans and connection in settings.connections:
+            await forget_pauses(ctx, connection)
+        executed = await execute(ctx, op, payload, caller=COMMAND_LINE, by_name=BY_NAME)
         if all_rows:
-            call.executed = await with_all_pages(ctx, call.op, call.payload, call.executed)
-        call.followed = Followed(ctx, call.op, call.payload, call.executed.output, BY_NAME)
-        if call.executed.output.follow_up() is not None and call.watch_seconds != 0:
-            with watching(call.op.title) as watcher:
-                await call.followed.until_finished(watcher, call.watch_seconds)
-        return call.followed.output
+            executed = await with_all_pages(ctx, op, payload, executed)
+        output = call.output = executed.output
+        call.replayed = executed.replayed
+        if output.follow_up() is None or call.watch_seconds == 0:
+            return output
+        with watching(op.title) as show_state:
+            tell = showing(ctx, connection, show_state)
+
+            async def see(state: Output) -> None:
+                call.output = state
+                await tell(state)
+
+            seconds = call.watch_seconds
+            call.output = await follow(ctx, op, connection, output, BY_NAME, seconds=seconds, tell=see)
+        return call.output
 
 
 def _end_on_terminate(call: _Call) -> None:
@@ -120,7 +133,7 @@ def _end_on_terminate(call: _Call) -> None:
 
 
 def _say_what_goes_on(call: _Call, first: str) -> None:
-    follow_up = call.followed.output.follow_up() if call.followed else None
+    follow_up = call.output.follow_up() if call.output else None
     if follow_up is None:
         say(first)
         return

@@ -1,4 +1,4 @@
-"""What a server tells the person who started it."""
+"""Tell the person who started a server where it is and what it lacks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def local_url(settings: Settings) -> str:
 
 
 def obtain_token(settings: Settings) -> SecretStr | None:
-    """Return the API token when it was made just now; then nobody but us has seen it."""
+    """Return the API token when it was made just now, None when it was there before."""
     token, made_now = api_token(settings)
     return token if made_now else None
 

@@ -74,20 +74,18 @@ def settings_checks(environ: Mapping[str, str], directory: Path, warnings: Seque
     """Say where the settings come from, without their values, and what is odd about them."""
     dotenv = directory / ".env"
     written = read_dotenv(dotenv)
-    document = directory / Path(
-        environ.get(CONFIG_VARIABLE) or written.get(CONFIG_VARIABLE) or "connector.toml"
-    )
+    named = environ.get(CONFIG_VARIABLE) or written.get(CONFIG_VARIABLE) or "connector.toml"
+    document = directory / named
     sources = [
-        *([f"{document.name}"] if document.is_file() else []),
+        *([document.name] if document.is_file() else []),
         *([f".env ({_names(written)})"] if dotenv.is_file() else []),
         *([f"environment ({_names(environ)})"] if _names(environ) else []),
     ]
-    found = [Check(name="sources", status="ok", message="; ".join(sources) or "Defaults alone.")]
+    checks = [Check(name="sources", status="ok", message="; ".join(sources) or "Defaults alone.")]
     if dotenv.is_file() and os.name == "posix" and dotenv.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        found.append(
-            Check(name=".env", status="warn", message="Others on this machine can read .env: chmod 600 .env")
-        )
-    return found + [Check(name="warning", status="warn", message=warning) for warning in warnings]
+        message = "Others on this machine can read .env: chmod 600 .env"
+        checks.append(Check(name=".env", status="warn", message=message))
+    return checks + [Check(name="warning", status="warn", message=warning) for warning in warnings]
 
 
 def who_listens(settings: Settings) -> Listener:
@@ -111,9 +109,8 @@ async def _store_checks(ctx: Context) -> list[Check]:
     """Say whether the store can be used, and how much room it has. Raises StoreUnavailable when it cannot."""
     await ctx.ledger.ping()
     file = ctx.settings.database_file
-    where = str(file) if file else "PostgreSQL"
-    found = [Check(name="store", status="ok", message=f"{where}, schema {newest_revision()}.")]
-    return found if file is None else [*found, _room(file)]
+    message = f"{file or 'PostgreSQL'}, schema {newest_revision()}."
+    return [Check(name="store", status="ok", message=message), *([_room(file)] if file else [])]
 
 
 def _server_check(settings: Settings) -> Check:
@@ -132,11 +129,10 @@ def _server_check(settings: Settings) -> Check:
 def _room(file: Path) -> Check:
     size = sum(part.stat().st_size for part in file.parent.glob(f"{file.name}*"))
     free = shutil.disk_usage(file.parent).free
-    told = f"{_megabytes(size)} used, {_megabytes(free)} free."
-    if free < _LITTLE_SPACE:
-        level: Status = "fail" if free < _NO_SPACE else "warn"
-        return Check(name="disk", status=level, message=f"{told} Make room where the store is, or move it.")
-    return Check(name="disk", status="ok", message=told)
+    status: Status = "ok" if free >= _LITTLE_SPACE else "warn" if free >= _NO_SPACE else "fail"
+    advice = "" if status == "ok" else " Make room where the store is, or move it."
+    message = f"{_megabytes(size)} used, {_megabytes(free)} free.{advice}"
+    return Check(name="disk", status=status, message=message)
 
 
 def _names(values: Mapping[str, str]) -> str:
@@ -164,11 +160,8 @@ def _show_checks(console: Console, title: str, checks: Sequence[Check]) -> None:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for check in checks:
-        table.add_row(
-            Text(check.status, style=_STYLES[check.status]),
-            Text(clean(check.name)),
-            Text(clean(check.message)),
-        )
+        status = Text(check.status, style=_STYLES[check.status])
+        table.add_row(status, Text(clean(check.name)), Text(clean(check.message)))
     console.print(Text(clean(title), style="bold"))
     console.print(Padding(table, (0, 0, 1, 2), expand=False))
 
@@ -188,8 +181,5 @@ def _show_refused(console: Console, refused: Sequence[RefusedWebhook]) -> None:
 
 def _next_step(checks: Sequence[Check]) -> str:
     """Return the one thing to do next: what fails, else what is unknown, else what could be better."""
-    for level in _URGENCY:
-        for check in checks:
-            if check.status == level:
-                return check.message
-    return "Nothing: everything is in order."
+    ordered = (check.message for level in _URGENCY for check in checks if check.status == level)
+    return next(ordered, "Nothing: everything is in order.")

@@ -93,7 +93,7 @@ async def _watch(ctx: Context, since: int) -> None:
     shown: set[tuple[str, str]] = set()
     while True:
         for name in ctx.settings.connections:
-            latest = await ctx.ledger.latest_webhook(name)
+            latest = await ctx.ledger.inbox.latest_webhook(name)
             if latest is not None and latest.received_at >= since:
                 await _tell(ctx, latest)
                 return
@@ -117,7 +117,7 @@ async def _outcome(ctx: Context, connection: str, interview_id: str) -> str:
     """Give the lanes a moment and return what became of the interview."""
     until = ctx.clock.now() + _SETTLE_SECONDS * 1000
     while ctx.clock.now() < until:
-        sync = await ctx.ledger.find(connection, interview_id)
+        sync = await ctx.ledger.syncs.find(connection, interview_id)
         if sync is not None and sync.status is not SyncStatus.PENDING:
             return f"{sync.status}" + (f" ({sync.reason})" if sync.reason else "")
         await asyncio.sleep(_LOOK_EVERY)
@@ -125,10 +125,10 @@ async def _outcome(ctx: Context, connection: str, interview_id: str) -> str:
 
 
 async def _tell_notes(ctx: Context, connection: str, since: int, shown: set[tuple[str, str]]) -> None:
-    if (_PING, connection) not in shown and await ctx.ledger.notes(connection, _PING, since):
+    if (_PING, connection) not in shown and await ctx.ledger.diagnostics.since(connection, _PING, since):
         shown.add((_PING, connection))
         say("Koji's test call came: the address is right. Waiting for the result of an interview.")
-    for note in await ctx.ledger.notes(connection, "refused", since):
+    for note in await ctx.ledger.diagnostics.since(connection, "refused", since):
         setting = str(note.detail.get("setting"))
         if (setting, connection) not in shown:
             shown.add((setting, connection))

@@ -1,16 +1,14 @@
-"""What others are told of: events, who asked for them, and what became of each delivery."""
+"""Events, the hooks that subscribe to them, and their deliveries."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
-
-from connector.domain.lease import Lease
+from typing import Any, NamedTuple
 
 
 class EventType(StrEnum):
-    """What may happen that others want to hear of."""
+    """The types of events to which a hook may subscribe."""
 
     INTERVIEW_SYNCED = "interview_synced"
     INTERVIEW_SKIPPED = "interview_skipped"
@@ -23,7 +21,7 @@ class EventType(StrEnum):
 class Event(NamedTuple):
     """Something that happened. `subject` is the id of the interview, invitation or launch that it is about.
 
-    `told` is what was true of it then and names nobody; the rest is looked up when it is shown.
+    `told` is what was true of it then, without a person; the rest is looked up when it is shown.
     """
 
     number: int
@@ -36,7 +34,7 @@ class Event(NamedTuple):
 
 
 class Hook(NamedTuple):
-    """A subscription: one address that is told of one type of event of one connection."""
+    """A subscription: one address gets one type of event of one connection."""
 
     id: str
     connection: str
@@ -64,49 +62,3 @@ class DeliveryOutcome(NamedTuple):
     state: str
     outcome: str
     due: int | None
-
-
-class Hooks(Protocol):
-    """Subscriptions and events. Every method raises `StoreUnavailable`."""
-
-    async def subscribe(self, hook: Hook, secret: str) -> tuple[Hook, str]:
-        """Store a subscription; the same target, event and connection again is the one that is there."""
-        ...
-
-    async def listed(self, connections: Sequence[str], target_url: str | None) -> list[Hook]:
-        """Return subscriptions of connections, oldest first, all or those of a target."""
-        ...
-
-    async def unsubscribe(
-        self, connections: Sequence[str], *, hook_id: str | None, target_url: str | None
-    ) -> int:
-        """Delete subscriptions of connections by id or by target; return how many."""
-        ...
-
-    async def events(self, connections: Sequence[str], kind: EventType, limit: int) -> list[Event]:
-        """Return the newest events of a type, newest first."""
-        ...
-
-    async def due(self, now: int) -> list[tuple[Hook, str]]:
-        """Return the subscriptions to which something is due, with their secrets."""
-        ...
-
-    async def next_due(self) -> int | None:
-        """Return when the next delivery is due (ms)."""
-        ...
-
-    async def due_for(self, hook_id: str, now: int, limit: int) -> list[HookDelivery]:
-        """Return what is due to one subscription, in the order in which it happened."""
-        ...
-
-    async def settle(self, lease: Lease, settled: Sequence[DeliveryOutcome], now: int) -> None:
-        """Store what became of tries."""
-        ...
-
-    async def deliveries(self, connections: Sequence[str], hook_id: str, limit: int) -> list[HookDelivery]:
-        """Return the newest deliveries of a subscription, newest first."""
-        ...
-
-    async def replay(self, connections: Sequence[str], hook_id: str, now: int) -> int:
-        """Let failed deliveries of a subscription be tried again; return how many."""
-        ...

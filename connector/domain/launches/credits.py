@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
+from connector.domain.launches.launch import LaunchOptions
+
 _DAY: Final = 86_400_000
 _COST: Final = {"text": 1, "voice": 3}
 _UNKNOWN: Final = 3
 
 
-def cost(mode: str | None) -> int:
-    """Return the credits that one interview takes at most."""
-    return _COST.get(mode or "", _UNKNOWN)
+def price(options: LaunchOptions, default_mode: str | None, people: int = 1) -> int:
+    """Return the credits that a launch's interviews with so many people take at most.
+
+    `default_mode` is the study's own mode (KOJI_DEFAULT_MODE), for launches that name none.
+    """
+    return people * _COST.get(options.mode or default_mode or "", _UNKNOWN)
 
 
 def day_of(now: int) -> int:

@@ -1,13 +1,9 @@
-"""What forgetting a person leaves behind as long as it goes on, and what it answers."""
+"""The erasure of a person: its rules, how far it is, and what it says was done and is left to do."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
-
-from connector.domain.lease import Lease
-from connector.domain.people.same_person import Member
-from connector.domain.results.interview import Interview
+from typing import NamedTuple
 
 FORGET_RESPONDENT = "forget_respondent"
 _DONE = {
@@ -21,7 +17,7 @@ _DONE = {
 
 
 class Erasure(NamedTuple):
-    """How far it is. `counts` tell what was erased, by place; `interviews` are Koji's ids."""
+    """How far an erasure is. `counts` tell what was erased, by place; `interviews` are Koji's ids."""
 
     run_id: str
     connection: str
@@ -32,7 +28,7 @@ class Erasure(NamedTuple):
 
 
 def done(one: Erasure) -> list[tuple[str, str]]:
-    """Return (place, what was done there)."""
+    """Return where something was erased, as (place, what was done there)."""
     told = [(name, words, one.counts.get(name, 0)) for name, words in _DONE.items()]
     erased = [(place, words.format(n=n)) for place, words, n in told if n]
     return [*erased, ("suppression", "kept out of invitations and writes from now on, by keyed hashes")]
@@ -77,37 +73,3 @@ class ErasureRules(NamedTuple):
     trust_external_id: bool
     can_unset: bool
     min_id_length: int
-
-
-class Forgettings(Protocol):
-    """The people who are forgotten. Every method raises `StoreUnavailable`."""
-
-    async def begin(self, run_id: str, connection: str, whom: Member, rules: ErasureRules, now: int) -> None:
-        """Keep a person out from now on, erase what is not in flight, and remember the rest to be done."""
-        ...
-
-    async def find(self, run_id: str) -> Erasure | None:
-        """Return how far a forgetting is."""
-        ...
-
-    async def next_due(self, connections: Sequence[str]) -> int | None:
-        """Return when the next forgetting of connections is to be looked at again (ms)."""
-        ...
-
-    async def go_on(self, lease: Lease, rules: Mapping[str, ErasureRules], now: int) -> None:
-        """Erase what is no longer in flight of the longest due; `rules` are by connection."""
-        ...
-
-    async def due_unset(self, connections: Sequence[str], now: int) -> Unset | None:
-        """Return whose user properties are to be taken back next."""
-        ...
-
-    async def settle_unset(
-        self, lease: Lease, one: Unset, *, due: int | None, refused: bool, now: int
-    ) -> None:
-        """Note that it was done or refused; with `due` (ms), that it is tried again then."""
-        ...
-
-    async def is_forgotten(self, connection: str, interview: Interview) -> bool:
-        """Tell whether an interview's respondent was forgotten."""
-        ...

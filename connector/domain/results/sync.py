@@ -28,12 +28,12 @@ class InboundWebhook(NamedTuple):
 
 
 class Sync(NamedTuple):
-    """One interview's way to Amplitude: a row of the book and the source of its receipt.
+    """One interview's way to Amplitude: a row of the ledger and the source of its receipt.
 
     `identify` and `event` are JSON text. From `frozen_at`, the first send, user id, insert ids and event stay
-    as they are. `unknown_since` is the first attempt whose outcome nobody knows. `given` values came from a
-    caller, so that Koji is not read. `respondent` is the keyed hash of whom the interview names, if anybody,
-    and `external` that of the external id beside an e-mail.
+    as they are. `unknown_since` is the first attempt of unknown outcome. `given` values came from a
+    caller, so that Koji is not read. `respondent` is the keyed hash of the person the interview names, if
+    any, and `external` that of the external id beside an e-mail.
     """
 
     connection: str

@@ -9,7 +9,6 @@ from pydantic import TypeAdapter
 
 from connector import __version__
 from connector.http.docs.events import event_parts
-from connector.http.docs.examples import EXAMPLES
 from connector.http.docs.paths import endpoint_paths, json_content, query_parameters, refusals
 from connector.http.docs.schema import REF, resolved
 from connector.http.endpoint import Endpoint
@@ -113,12 +112,11 @@ def _path(op: AnyOperation, schemas: Schemas, definitions: dict[str, Any]) -> di
         "responses": _responses(op, schemas),
     }
     required = bool(resolved(asked, definitions).get("required"))
-    example = EXAMPLES.get(op.name)
     post = {
         "operationId": op.name,
         **described,
         "parameters": [] if op.effect is Effect.READ else [_idempotency_header()],
-        "requestBody": {"required": required, "content": json_content(asked, example and example.asked)},
+        "requestBody": {"required": required, "content": json_content(asked, op.example.asked)},
     }
     if op.effect is not Effect.READ:
         return {"post": post}
@@ -132,8 +130,7 @@ def _path(op: AnyOperation, schemas: Schemas, definitions: dict[str, Any]) -> di
 
 def _responses(op: AnyOperation, schemas: Schemas) -> dict[str, Any]:
     answered = schemas[op.name, "serialization"]
-    example = EXAMPLES.get(op.name)
-    content = json_content(answered, example and example.answered)
+    content = json_content(answered, op.example.answered)
     responses: dict[str, Any] = {"200": {"description": "Finished.", "content": content}}
     if op.effect is not Effect.READ:
         responses["200"]["headers"] = _replayed()

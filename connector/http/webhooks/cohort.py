@@ -70,7 +70,7 @@ class CohortWebhook(Webhook):
         except (ValueError, RecursionError):
             detail = "The body is not JSON; check the template of the webhook in Amplitude."
             raise WebhookRefused(400, "malformed_json", detail) from None
-        fresh = await context.cohort_messages.accept(_message(connection, read, now), read.pieces)
+        fresh = await context.ledger.cohort_inbox.accept(_message(connection, read, now), read.pieces)
         if fresh:
             context.wake("cohorts")
         answered = {"status": "accepted", "duplicate": not fresh, "users": read.users}

@@ -50,7 +50,7 @@ class KojiWebhook(Webhook):
     def open(self, context: Context) -> None:
         """Begin to accept: the ledger is open."""
         super().open(context)
-        self._rejections = Rejections(context.ledger, context.clock)
+        self._rejections = Rejections(context.ledger.diagnostics, context.clock)
 
     async def close(self) -> None:
         """Write the notes that wait; the ledger is about to close."""
@@ -82,7 +82,7 @@ class KojiWebhook(Webhook):
             await exchange.ok(_IGNORED)
             return
         inbound = _inbound(connection, envelope, signature, headers, body, now)
-        fresh = await context.ledger.accept(inbound)
+        fresh = await context.ledger.inbox.accept(inbound)
         if inbound.interview_id is None:
             _log.warning("webhook_unreadable", connection=connection.name)
             await exchange.ok(_UNREADABLE)

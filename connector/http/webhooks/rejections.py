@@ -11,8 +11,8 @@ from typing import Any
 import structlog
 
 from connector.clock import Clock
-from connector.context import Ledger
 from connector.errors import StoreUnavailable
+from connector.ledger.runtime.diagnostics import Diagnostics
 from connector.security.webhook_signature import SignatureRefused
 
 _KEPT = {"refused": 5, "ping": 1}
@@ -35,8 +35,8 @@ class Rejections:
     Notes within the second wait; of each kind the newest are kept.
     """
 
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
-        self._ledger = ledger
+    def __init__(self, diagnostics: Diagnostics, clock: Clock) -> None:
+        self._diagnostics = diagnostics
         self._clock = clock
         self._waiting = {kind: deque[_Note](maxlen=keep) for kind, keep in _KEPT.items()}
         self._written_at = 0
@@ -103,7 +103,9 @@ class Rejections:
         )
         with suppress(StoreUnavailable):
             for note in notes:
-                await self._ledger.note(note.connection, note.kind, note.detail, note.at, _KEPT[note.kind])
+                await self._diagnostics.add(
+                    note.connection, note.kind, note.detail, note.at, _KEPT[note.kind]
+                )
 
 
 def _names(headers: list[tuple[bytes, bytes]]) -> list[dict[str, Any]]:

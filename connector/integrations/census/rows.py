@@ -66,13 +66,13 @@ class Rows:
         if not isinstance(given, StartInput):
             return "What is in Amplitude stays there; forget_respondent erases a person."
         whom = member(given.user_id, given.email, given.name)
-        ((_, keys),) = self.ctx.launches.keyed(given.connection, [whom])
-        found = await self.ctx.invitations.of_person(keys)
+        ((_, keys),) = self.ctx.ledger.aliases.keyed(given.connection, [whom])
+        found = await self.ctx.ledger.attribution.of_person(keys)
         if found is None or found.taken_at is None:
             return None
         if found.state not in _QUEUED:
             return "The interview is started; a link that somebody has cannot be called back."
-        launch = await self.ctx.launches.find(found.launch_id)
+        launch = await self.ctx.ledger.launches.find(found.launch_id)
         if launch is None or not launch.single:
             return f"This person waits in the launch {found.launch_id} with others; cancel_launch stops it."
         asked = CancelLaunchInput.model_validate({"launch_id": launch.id, "connection": given.connection})

@@ -8,7 +8,6 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from connector.http.docs.events import event_name, event_parts
-from connector.http.docs.examples import EXAMPLES
 from connector.http.docs.openapi import output_models
 from connector.integrations.zapier.fields import input_fields, output_fields, title_case
 from connector.integrations.zapier.scripts import (
@@ -116,7 +115,7 @@ def _drop_down(key: str, name: str, operations: Sequence[AnyOperation], url: str
         "operation": {
             "type": "polling",
             "perform": drop_down_script(f"{url}/actions/{name}", MOST_CHOICES),
-            "sample": dict(EXAMPLES[name].answered["items"][0]),
+            "sample": dict(op.example.answered["items"][0]),
         },
     }
 
@@ -133,14 +132,14 @@ def _create(op: AnyOperation, url: str) -> dict[str, Any]:
                 "body": {field["key"]: f"{{{{bundle.inputData.{field['key']}}}}}" for field in asked},
                 "removeMissingValuesFrom": {"body": True},
             },
-            "sample": dict(EXAMPLES[op.name].answered),
+            "sample": dict(op.example.answered),
             "outputFields": _outputs(op),
         },
     }
 
 
 def _search(op: AnyOperation, url: str) -> dict[str, Any]:
-    answered = EXAMPLES[op.name].answered
+    answered = op.example.answered
     first = answered["items"][0] if "items" in answered else answered
     subject = first.get("interview_id") or first.get("launch_id") or first.get("run_id") or "default"
     return {

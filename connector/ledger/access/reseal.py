@@ -1,21 +1,16 @@
-"""Seals anew, with the first key, what other keys sealed: in pieces that let others write in between."""
+"""Seals anew, with the first key, what other keys sealed: in chunks that let others write in between."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Column, Connection, select, update
 
 from connector.errors import NotConfigured
-from connector.ledger.db.schema import (
-    callback,
-    forgetting,
-    hook,
-    invitation,
-    secret,
-)
-from connector.ledger.ledger import Book
+from connector.ledger.db.schema import callback, forgetting, hook, invitation, secret
+from connector.ledger.ledger import Ledger
 from connector.security.sealing import Sealer
 
 SEALED: tuple[tuple[Column[Any], Column[Any]], ...] = (
@@ -27,7 +22,7 @@ SEALED: tuple[tuple[Column[Any], Column[Any]], ...] = (
 )
 """Every sealed column, after the key of its table."""
 
-PIECE = 200
+CHUNK = 200
 
 
 @dataclass(slots=True)
@@ -39,56 +34,50 @@ class Tally:
     lost: int = 0
 
 
-async def count(book: Book, sealer: Sealer) -> Tally:
+async def count(ledger: Ledger, sealer: Sealer) -> Tally:
     """Count, and change nothing."""
-    return await _walk(book, sealer, change=False)
+    return await _walk(ledger, sealer, change=False)
 
 
-async def reseal(book: Book, sealer: Sealer) -> Tally:
+async def reseal(ledger: Ledger, sealer: Sealer) -> Tally:
     """Seal anew what the first key did not seal; cut short, it may be run again."""
-    return await _walk(book, sealer, change=True)
+    return await _walk(ledger, sealer, change=True)
 
 
-async def _walk(book: Book, sealer: Sealer, *, change: bool) -> Tally:
+async def _walk(ledger: Ledger, sealer: Sealer, *, change: bool) -> Tally:
     tally = Tally()
+    run = ledger.db.write if change else ledger.db.read
     for key, sealed in SEALED:
         after: str | None = ""
         while after is not None:
-            piece = _Piece(key, sealed, after, sealer, change=change)
-            found, after = await (book.write(piece) if change else book.read(piece))
+            found, after = await run(partial(_chunk, key, sealed, after, sealer, change=change))
             tally.values += found.values
             tally.old += found.old
             tally.lost += found.lost
     return tally
 
 
-class _Piece:
-    """Some rows of one column, in the order of their key; may run more than once."""
+def _chunk(
+    key: Column[Any], sealed: Column[Any], after: str, sealer: Sealer, c: Connection, *, change: bool
+) -> tuple[Tally, str | None]:
+    """Seal some rows of one column, in the order of their key; return the last key unless there is no more.
 
-    def __init__(
-        self, key: Column[Any], sealed: Column[Any], after: str, sealer: Sealer, *, change: bool
-    ) -> None:
-        self._key, self._sealed, self._after, self._sealer = key, sealed, after, sealer
-        self._change = change
-
-    def __call__(self, c: Connection) -> tuple[Tally, str | None]:
-        """Return what was found, and the last key unless there is no more."""
-        key, sealed = self._key, self._sealed
-        rows = c.execute(
-            select(key, sealed).where(sealed.is_not(None), key > self._after).order_by(key).limit(PIECE)
-        ).all()
-        tally = Tally(values=len(rows))
-        for name, value in rows:
-            if self._sealer.is_first(value.encode("ascii")):
-                continue
-            try:
-                plain = self._sealer.open(value.encode("ascii"))
-            except NotConfigured:
-                tally.lost += 1
-                continue
-            tally.old += 1
-            if self._change:
-                # only what was read: the row may have changed meanwhile (PostgreSQL)
-                again = self._sealer.seal(plain).decode("ascii")
-                c.execute(update(key.table).where(key == name, sealed == value).values({sealed.name: again}))
-        return tally, rows[-1][0] if len(rows) == PIECE else None
+    May run more than once.
+    """
+    query = select(key, sealed).where(sealed.is_not(None), key > after).order_by(key).limit(CHUNK)
+    rows = c.execute(query).all()
+    tally = Tally(values=len(rows))
+    for name, value in rows:
+        if sealer.is_first(value.encode("ascii")):
+            continue
+        try:
+            plain = sealer.open(value.encode("ascii"))
+        except NotConfigured:
+            tally.lost += 1
+            continue
+        tally.old += 1
+        if change:
+            # only what was read: the row may have changed meanwhile (PostgreSQL)
+            again = sealer.seal(plain).decode("ascii")
+            c.execute(update(key.table).where(key == name, sealed == value).values({sealed.name: again}))
+    return tally, rows[-1][0] if len(rows) == CHUNK else None

@@ -9,45 +9,51 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from connector.domain.access import Token
+from connector.ledger.db.repository import Repository, glances, reads, writes
 from connector.ledger.db.schema import token
 
 _BY_DIGEST = select(token).where(token.c.sha256 == bindparam("sha256"))
 
 
-def create(c: Connection, made: Token) -> bool:
-    """Store a token; False when its name was ever used."""
-    names = made.connections
-    row = insert(token).values(
-        name=made.name,
-        sha256=made.sha256,
-        scopes=",".join(made.scopes),
-        connections=None if names is None else json.dumps(names),
-        created_at=made.created_at,
-        revoked_at=made.revoked_at,
-    )
-    try:
-        with c.begin_nested():
-            c.execute(row)
-    except IntegrityError:
-        return False
-    return True
+class Tokens(Repository):
+    """Named tokens."""
 
+    @writes
+    def create(self, c: Connection, made: Token) -> bool:
+        """Store a named token; False when its name was ever used."""
+        names = made.connections
+        row = insert(token).values(
+            name=made.name,
+            sha256=made.sha256,
+            scopes=",".join(made.scopes),
+            connections=None if names is None else json.dumps(names),
+            created_at=made.created_at,
+            revoked_at=made.revoked_at,
+        )
+        try:
+            with c.begin_nested():
+                c.execute(row)
+        except IntegrityError:
+            return False
+        return True
 
-def by_digest(c: Connection, sha256: str) -> Token | None:
-    """Return the token of a digest, revoked or not."""
-    row = c.execute(_BY_DIGEST, {"sha256": sha256}).first()
-    return None if row is None else _load(row)
+    @glances
+    def find(self, c: Connection, sha256: str) -> Token | None:
+        """Return the token of a digest, revoked or not."""
+        row = c.execute(_BY_DIGEST, {"sha256": sha256}).first()
+        return None if row is None else _load(row)
 
+    @reads
+    def listed(self, c: Connection) -> list[Token]:
+        """Return all named tokens by name."""
+        return [_load(row) for row in c.execute(select(token).order_by(token.c.name))]
 
-def listed(c: Connection) -> list[Token]:
-    """Return all tokens by name."""
-    return [_load(row) for row in c.execute(select(token).order_by(token.c.name))]
-
-
-def revoke(c: Connection, name: str, now: int) -> bool:
-    """End a token; a revoked one keeps its time. False when there is none of that name."""
-    c.execute(update(token).where(token.c.name == name, token.c.revoked_at.is_(None)).values(revoked_at=now))
-    return c.execute(select(token.c.name).where(token.c.name == name)).first() is not None
+    @writes
+    def revoke(self, c: Connection, name: str, now: int) -> bool:
+        """End a token; a revoked one keeps its time. False when there is none of that name."""
+        mine = token.c.name == name
+        c.execute(update(token).where(mine, token.c.revoked_at.is_(None)).values(revoked_at=now))
+        return c.execute(select(token.c.name).where(mine)).first() is not None
 
 
 def _load(row: Any) -> Token:

@@ -32,7 +32,7 @@ _PRAGMAS = (
 # keep what every transaction changes in memory, and copy the log into the file every 16 MB
 _WRITER_PRAGMAS = ("cache_size=-16000", "wal_autocheckpoint=2000")
 _MIGRATION_LOCK, _PEOPLE_LOCK, _SUPPRESSION_LOCK = 7_052_011, 7_052_012, 7_052_013  # any constants of ours
-# a process that was stopped in the middle of a transaction must not keep its rows from the others for ever
+# a process that was stopped in the middle of a transaction must not keep its rows locked for ever
 _POSTGRES_LIMITS = "SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '10s'"
 _TRY_AGAIN = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock timeout
 
@@ -162,19 +162,19 @@ def lock_for_migration(c: Connection) -> None:
 
 
 def lock_people(c: Connection) -> None:
-    """Let nobody else decide who is whom until the transaction ends (SQLite has one writer anyway)."""
+    """Keep who is who from changing elsewhere until the transaction ends (SQLite has one writer anyway)."""
     if c.dialect.name == "postgresql":
         c.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_PEOPLE_LOCK})")
 
 
 def lock_suppressions(c: Connection) -> None:
-    """Let nobody decide over an interview until this transaction, in which somebody is forgotten, ends."""
+    """Keep decisions over interviews out until this transaction, in which a person is erased, ends."""
     if c.dialect.name == "postgresql":
         c.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SUPPRESSION_LOCK})")
 
 
 def share_suppressions(c: Connection) -> None:
-    """Let nobody be forgotten until this transaction ends (SQLite has one writer anyway)."""
+    """Keep erasures out until this transaction ends (SQLite has one writer anyway)."""
     if c.dialect.name == "postgresql":
         c.exec_driver_sql(f"SELECT pg_advisory_xact_lock_shared({_SUPPRESSION_LOCK})")
 
@@ -209,8 +209,8 @@ def may_try_again(error: Exception) -> bool:
     return isinstance(error, TryAgainError)
 
 
-def is_store_failure(error: Exception) -> bool:
-    """Tell a store that cannot be used from work that is wrong by itself."""
+def is_database_failure(error: Exception) -> bool:
+    """Tell a database that cannot be used from work that is wrong by itself."""
     if not isinstance(error, SQLAlchemyError) or may_try_again(error):
         return False
     if isinstance(error, StatementError) and not isinstance(error, DBAPIError):

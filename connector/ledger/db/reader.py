@@ -32,7 +32,7 @@ class Reader:
         self._closed = False
 
     async def run(self, query: Callable[[Connection], T]) -> T:
-        """Return what a query finds. Raises `StoreUnavailable` when the store cannot be read."""
+        """Return what a query finds. Raises `StoreUnavailable` when the database cannot be read."""
         if self._closed:
             raise StoreUnavailable(_UNREADABLE, retry_after=5)
         try:
@@ -46,7 +46,7 @@ class Reader:
         """Return what a query of a few rows by key finds, without a thread where that is possible.
 
         Such a query on SQLite takes a tenth of the way to a thread and back. The connection holds no
-        transaction and waits for nobody: when the file is not free at once, a thread reads. Raises as `run`.
+        transaction and never waits: when the file is not free at once, a thread reads. Raises as `run`.
         """
         if self._glances is not None and not self._closed:
             with suppress(SQLAlchemyError):

@@ -9,7 +9,7 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import structlog
@@ -18,8 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from connector.domain.results.sync import InboundWebhook
 from connector.errors import StoreUnavailable
-from connector.ledger.db.dialect import TryAgainError, is_store_failure, may_try_again
-from connector.ledger.results import inbox
+from connector.ledger.db.dialect import TryAgainError, is_database_failure, may_try_again
 
 ACCEPT_SECONDS = 8.0
 _SWEEP_SECONDS = 0.5
@@ -33,18 +32,21 @@ _PAUSES = (0.02, 0.1, 0.5)  # seconds before work that another transaction stopp
 _log = structlog.get_logger(__name__)
 
 Work = InboundWebhook | Callable[[Connection], Any]
+Accept = Callable[[Connection, Sequence[InboundWebhook]], Sequence[bool]]
 _Queue = deque[tuple[Work, asyncio.Future[Any]]]
 
 
 class Writer:
     """Runs writes of one process in groups; each caller is answered after the commit that holds its write.
 
-    Deliveries and other work take turns, in transactions of their own: who sent a webhook waits for little of
-    a lane's work. Work may run more than once, each time in a transaction of which nothing stayed.
+    Deliveries and other work take turns, in transactions of their own: a webhook's sender waits for little of
+    a worker's work. Work may run more than once, each time in a transaction of which nothing stayed.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, accept: Accept) -> None:
+        """Begin to write. `accept` stores deliveries and returns for each whether it was new."""
         self._engine = engine
+        self._accept = accept
         self._deliveries: _Queue = deque()
         self._others: _Queue = deque()
         self._waiting = 0
@@ -128,7 +130,7 @@ class Writer:
         try:
             return self._transaction(works)
         except Exception as error:  # noqa: BLE001 - whatever it is belongs to a caller, not to this thread
-            if is_store_failure(error):
+            if is_database_failure(error):
                 return [_told(error)] * len(works)
             if len(works) == 1:
                 return [self._again(works[0], error)]
@@ -150,7 +152,7 @@ class Writer:
     def _transaction(self, works: list[Work]) -> list[Any]:
         with self._engine.begin() as c:
             deliveries = [work for work in works if isinstance(work, InboundWebhook)]
-            stored = iter(inbox.accept(c, deliveries) if deliveries else ())
+            stored = iter(self._accept(c, deliveries) if deliveries else ())
             return [next(stored) if isinstance(work, InboundWebhook) else work(c) for work in works]
 
     def _answer(self, works: list[Work], futures: list[asyncio.Future[Any]], results: list[Any]) -> None:

@@ -80,7 +80,7 @@ def of_sync(
 
 
 def to_the_day(c: Connection, keys: Sequence[tuple[str, str]]) -> None:
-    """Keep of when something happened to interviews that are nobody's only the day, in deliveries too."""
+    """Keep only the day of events about interviews without a respondent, in their deliveries too."""
     if not keys:
         return
     _ROUND.execute(c, keys)
@@ -97,7 +97,7 @@ def prune(c: Connection, before: int, limit: int) -> int:
 
 
 def tell(c: Connection, happened: Sequence[Happened]) -> None:
-    """Store events, and a delivery of each for whoever subscribed."""
+    """Store events, and a delivery of each for every subscription."""
     if not happened:
         return
     ids = [f"evt_{secrets.token_hex(12)}" for _ in happened]

@@ -1,9 +1,9 @@
-"""Invitations and the interviews that came of them."""
+"""Attribution: interviews that came back belong to the invitations whose external id they carry."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, and_, case, select, update
@@ -12,14 +12,10 @@ from connector.domain.launches.launch import Invitation, InvitationState, Invite
 from connector.domain.launches.start import SCHEDULE
 from connector.domain.results.sync import Sync
 from connector.ledger.db.bulk import storable
+from connector.ledger.db.repository import Repository, reads
 from connector.ledger.db.schema import invitation, launch
-from connector.ledger.launches.launch_row import (
-    finish,
-    load_invitation,
-    move,
-    select_invitations,
-)
-from connector.ledger.people.aliases import is_gone
+from connector.ledger.launches.launch_row import finish, load_invitation, move, select_invitations
+from connector.ledger.people.aliases import behind, is_gone
 from connector.text.json import loads
 
 _OURS = re.compile(r"inv_[0-9a-f]{32}")
@@ -31,34 +27,63 @@ def is_ours(external_id: str | None) -> bool:
     return external_id is not None and _OURS.fullmatch(external_id) is not None
 
 
-def invited(c: Connection, connection: str, external_ids: Iterable[str]) -> dict[str, Invited]:
-    """Return whom we invited under external ids, unless their names and addresses are gone with time."""
-    ours = sorted(set(filter(is_ours, external_ids)))
-    if not ours:
-        return {}
-    query = (
-        select(
-            invitation.c.id,
-            invitation.c.user_id,
-            invitation.c.email,
-            launch.c.id.label("launch_id"),
-            launch.c.cohort_id,
-            launch.c.cohort_name,
-            launch.c.options,
-            is_gone(invitation.c.person).label("forgotten"),
-        )
-        .join(launch, launch.c.id == invitation.c.launch_id)
-        .where(invitation.c.id.in_(ours), invitation.c.connection == connection)
-    )
-    found: dict[str, Invited] = {}
-    for row in c.execute(query):
-        options = loads(row.options)
-        whom = None if row.forgotten else row.user_id or row.email
-        if whom or row.forgotten:
-            found[row.id] = Invited(
-                whom, row.launch_id, row.cohort_id, row.cohort_name, options["variant"], options["mode"]
+class Attribution(Repository):
+    """Invitations behind interviews."""
+
+    async def invited(self, connection: str, external_ids: Iterable[str]) -> Mapping[str, Invited]:
+        """Return invitees by external id; not where their names are gone with time."""
+        ours = sorted(set(filter(is_ours, external_ids)))
+        return await self._invited(connection, ours) if ours else {}
+
+    @reads
+    def _invited(self, c: Connection, connection: str, ours: Sequence[str]) -> dict[str, Invited]:
+        query = (
+            select(
+                invitation.c.id,
+                invitation.c.user_id,
+                invitation.c.email,
+                launch.c.id.label("launch_id"),
+                launch.c.cohort_id,
+                launch.c.cohort_name,
+                launch.c.options,
+                is_gone(invitation.c.person).label("forgotten"),
             )
-    return found
+            .join(launch, launch.c.id == invitation.c.launch_id)
+            .where(invitation.c.id.in_(ours), invitation.c.connection == connection)
+        )
+        found: dict[str, Invited] = {}
+        for row in c.execute(query):
+            options = loads(row.options)
+            invitee = None if row.forgotten else row.user_id or row.email
+            if invitee or row.forgotten:
+                found[row.id] = Invited(
+                    invitee,
+                    row.launch_id,
+                    row.cohort_id,
+                    row.cohort_name,
+                    options["variant"],
+                    options["mode"],
+                )
+        return found
+
+    @reads
+    def of_interview(self, c: Connection, connection: str, interview_id: str) -> Invitation | None:
+        """Return the invitation whose interview this is."""
+        query = select_invitations().where(
+            invitation.c.connection == connection, invitation.c.interview_id == storable(interview_id)
+        )
+        row = c.execute(query.limit(1)).first()
+        return None if row is None else load_invitation(row)
+
+    @reads
+    def of_person(self, c: Connection, keys: Sequence[int]) -> Invitation | None:
+        """Return the newest invitation that takes the person behind these aliases."""
+        persons = sorted(set(behind(c, keys).values()))
+        query = select_invitations().where(
+            invitation.c.person.in_(persons), invitation.c.taken_at.is_not(None)
+        )
+        row = c.execute(query.order_by(invitation.c.taken_at.desc()).limit(1)).first()
+        return None if row is None else load_invitation(row)
 
 
 def bind(c: Connection, syncs: Sequence[Sync]) -> None:
@@ -102,10 +127,11 @@ def _bind(c: Connection, sync: Sync, external_id: str, *, over: bool) -> None:
 
 
 def unbind(c: Connection, keys: Sequence[tuple[str, str]]) -> int:
-    """Erase what links interviews that are nobody's to invitations; times stay to the day. Return how many.
+    """Erase what links interviews without a respondent to invitations; return how many.
 
-    An interview's id may itself tell when it was made. When somebody may be asked again is never sooner. One
-    that was completed is started again, as all others look of whom nothing is known.
+    Times stay to the day: an interview's id may itself tell when it was made. A person may never be asked
+    again earlier than before. A completed invitation is started again, as all
+    others look whose interview is unknown.
     """
     unbound = 0
     for connection, interview_id in keys:
@@ -129,25 +155,3 @@ def unbind(c: Connection, keys: Sequence[tuple[str, str]]) -> int:
         values = {**gone, **times, "state": state, "due": still, "polls": 0, "taken_at": after - after % _DAY}
         unbound += c.execute(update(invitation).where(mine).values(**values)).rowcount
     return unbound
-
-
-def find_many(c: Connection, invitation_ids: Sequence[str]) -> dict[str, Invitation]:
-    """Return those invitations that are there, by id."""
-    query = select_invitations().where(invitation.c.id.in_([storable(one) for one in invitation_ids]))
-    return {one.id: one for one in map(load_invitation, c.execute(query))}
-
-
-def of_interview(c: Connection, connection: str, interview_id: str) -> Invitation | None:
-    """Return the invitation whose interview this is."""
-    query = select_invitations().where(
-        invitation.c.connection == connection, invitation.c.interview_id == storable(interview_id)
-    )
-    row = c.execute(query.limit(1)).first()
-    return None if row is None else load_invitation(row)
-
-
-def of_person(c: Connection, persons: Sequence[int]) -> Invitation | None:
-    """Return the newest invitation that takes one of these persons."""
-    query = select_invitations().where(invitation.c.person.in_(persons), invitation.c.taken_at.is_not(None))
-    row = c.execute(query.order_by(invitation.c.taken_at.desc()).limit(1)).first()
-    return None if row is None else load_invitation(row)

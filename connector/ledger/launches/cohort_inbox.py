@@ -11,14 +11,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from connector.domain.launches.cohort_message import CohortMessage
 from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus
-from connector.domain.people.same_person import Member
+from connector.domain.people.same_person import KeyedMember, Member
 from connector.ledger.db.bulk import BulkStatement, storable
-from connector.ledger.db.schema import (
-    cohort_message,
-    cohort_piece,
-    cohort_told,
-    launch,
-)
+from connector.ledger.db.repository import Repository, reads, writes
+from connector.ledger.db.schema import cohort_message, cohort_piece, cohort_told, launch
 from connector.ledger.launches.launch_row import dump_launch, load_launch
 from connector.text.json import loads
 
@@ -39,53 +35,60 @@ _TELL = BulkStatement(
 )
 
 
-def accept(c: Connection, message: CohortMessage, pieces: Sequence[str]) -> bool:
-    """Store a message with its people; tell whether it is new."""
-    values = {name: storable(value) for name, value in message._asdict().items() if name != "id"}
-    dialect = sqlite if c.dialect.name == "sqlite" else postgresql
-    once = dialect.insert(cohort_message).values(**values)
-    made = once.on_conflict_do_nothing(index_elements=["connection", "message_id"])
-    number = c.execute(made.returning(cohort_message.c.id)).scalar()
-    if number is None:
-        return False
-    rows = [{"message": number, "position": at, "members": piece} for at, piece in enumerate(pieces)]
-    if rows:
-        c.execute(insert(cohort_piece), rows)
-    return True
+class CohortInbox(Repository):
+    """Messages of Amplitude's cohort webhook."""
 
+    @writes
+    def accept(self, c: Connection, message: CohortMessage, pieces: Sequence[str]) -> bool:
+        """Store a message with its people (`cohort_message.piece_text`); False when it is known by its id."""
+        # hashed, because it outlives the people, who may be in a body that it is the digest of
+        message = message._replace(message_id=self.keys.keyed_hash(message.message_id))
+        values = {name: storable(value) for name, value in message._asdict().items() if name != "id"}
+        dialect = sqlite if c.dialect.name == "sqlite" else postgresql
+        once = dialect.insert(cohort_message).values(**values)
+        made = once.on_conflict_do_nothing(index_elements=["connection", "message_id"])
+        number = c.execute(made.returning(cohort_message.c.id)).scalar()
+        if number is None:
+            return False
+        rows = [{"message": number, "position": at, "members": piece} for at, piece in enumerate(pieces)]
+        if rows:
+            c.execute(insert(cohort_piece), rows)
+        return True
 
-def latest(c: Connection, connection: str) -> int | None:
-    """Return when the last message of a connection came."""
-    newest = select(cohort_message.c.received_at).where(cohort_message.c.connection == connection)
-    query = newest.order_by(cohort_message.c.received_at.desc()).limit(1)
-    at: int | None = c.execute(query).scalar()
-    return at
+    @reads
+    def latest(self, c: Connection, connection: str) -> int | None:
+        """Return when the last message of a connection came (ms); None when none is kept."""
+        newest = select(cohort_message.c.received_at).where(cohort_message.c.connection == connection)
+        query = newest.order_by(cohort_message.c.received_at.desc()).limit(1)
+        at: int | None = c.execute(query).scalar()
+        return at
 
+    @reads
+    def next_open(self, c: Connection, connections: Sequence[str]) -> CohortMessage | None:
+        """Return the message that was begun, else the one whose cohort was computed first."""
+        begun = case((cohort_message.c.stage == "new", 1), else_=0)
+        query = select(*_COLUMNS).where(
+            cohort_message.c.connection.in_(connections), cohort_message.c.stage != _DONE
+        )
+        ordered = query.order_by(begun, cohort_message.c.computed_at, cohort_message.c.id)
+        row = c.execute(ordered.limit(1)).first()
+        return None if row is None else CohortMessage._make(row)
 
-def next_open(c: Connection, connections: Sequence[str]) -> CohortMessage | None:
-    """Return the message that was begun, else the one whose cohort was computed first."""
-    begun = case((cohort_message.c.stage == "new", 1), else_=0)
-    query = select(*_COLUMNS).where(
-        cohort_message.c.connection.in_(connections), cohort_message.c.stage != _DONE
-    )
-    ordered = query.order_by(begun, cohort_message.c.computed_at, cohort_message.c.id)
-    row = c.execute(ordered.limit(1)).first()
-    return None if row is None else CohortMessage._make(row)
+    @reads
+    def piece(self, c: Connection, message: CohortMessage) -> tuple[int, list[Member]] | None:
+        """Return the next of a message's people, with their place; None after the last."""
+        query = select(cohort_piece.c.position, cohort_piece.c.members).where(
+            cohort_piece.c.message == message.id
+        )
+        row = c.execute(query.order_by(cohort_piece.c.position).limit(1)).first()
+        return None if row is None else (row.position, [Member(*one) for one in loads(row.members)])
 
-
-def piece(c: Connection, message: CohortMessage) -> tuple[int, list[Member]] | None:
-    """Return the next of a message's people."""
-    query = select(cohort_piece.c.position, cohort_piece.c.members).where(
-        cohort_piece.c.message == message.id
-    )
-    row = c.execute(query.order_by(cohort_piece.c.position).limit(1)).first()
-    return None if row is None else (row.position, [Member(*one) for one in loads(row.members)])
-
-
-def overtaken(c: Connection, message: CohortMessage, keys: Iterable[int]) -> set[int]:
-    """Return the keys of whom a later computed message told already."""
-    rows = [(key, message.cohort_id, message.computed_at) for key in sorted(set(keys))]
-    return {row[0] for row in _LATER.fetch(c, rows)} if rows else set()
+    @reads
+    def overtaken(self, c: Connection, message: CohortMessage, keyed: Sequence[KeyedMember]) -> set[int]:
+        """Return the keys of people whom a later computed message named already."""
+        firsts = {keys[0] for _, keys in keyed if keys}
+        rows = [(key, message.cohort_id, message.computed_at) for key in sorted(firsts)]
+        return {row[0] for row in _LATER.fetch(c, rows)} if rows else set()
 
 
 def end_piece(c: Connection, message: CohortMessage, position: int, keys: Iterable[int], now: int) -> None:
@@ -130,7 +133,7 @@ def stands(one: Launch | None) -> bool:
 def obtain(c: Connection, message: CohortMessage, options: LaunchOptions, now: int) -> Launch | None:
     """Return the cohort's standing launch, made when there is none; None when it was called off meanwhile.
 
-    What came before somebody cancelled a launch was cancelled with it; what comes later begins another.
+    A message that came before a launch was cancelled was cancelled with it; a later one begins another.
     """
     one = standing(c, message)
     if one is not None and not stands(one) and (one.finished_at or 0) >= message.received_at:

@@ -96,18 +96,18 @@ def move(c: Connection, launch_id: str, was: str, now: str, n: int = 1) -> None:
         c.execute(update(launch).where(launch.c.id == launch_id).values(changed))
 
 
-def nobody_waits() -> ColumnElement[bool]:
-    """Tell that a launch has nobody left to start."""
+def _none_waits() -> ColumnElement[bool]:
+    """Tell that a launch has no invitation left to start."""
     return (launch.c.waiting == 0) & (launch.c.sending == 0) & launch.c.phase.is_(None)
 
 
 def finish(c: Connection, launch_id: str, now: int) -> None:
-    """End a launch that has nobody left."""
+    """End a launch that has no invitation left to start."""
     done = update(launch).where(
         launch.c.id == launch_id,
         launch.c.status.in_(("running", "paused")),
         ~launch.c.standing,
-        nobody_waits(),
+        _none_waits(),
     )
     if c.execute(done.values(status="finished", finished_at=now, pause_reason=None)).rowcount:
         tell_launch(c, EventType.LAUNCH_FINISHED, launch_id, now)
@@ -121,7 +121,7 @@ def tell_launch(
     pause_reason: str | None = None,
     resumes_at: int | None = None,
 ) -> None:
-    """Tell that a launch has ended, or rests and until when (ms; None: until somebody resumes it)."""
+    """Tell that a launch has ended, or is paused and until when (ms; None: until it is resumed)."""
     name = c.execute(select(launch.c.connection).where(launch.c.id == launch_id)).scalar_one()
     told = {"pause_reason": pause_reason, "resumes_at": resumes_at}
     events.tell(c, [events.Happened(kind, name, now, launch_id, told)])

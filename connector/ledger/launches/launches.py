@@ -7,21 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, literal, select, tuple_, update
 
-from connector.domain.launches.launch import (
-    Invitation,
-    InvitationState,
-    Launch,
-    LaunchStatus,
-    Phase,
-)
+from connector.domain.launches.launch import Invitation, InvitationState, Launch, LaunchStatus, Phase
 from connector.domain.results.sync import ListFilter
 from connector.ledger.db.bulk import fetch, storable
-from connector.ledger.db.schema import (
-    download,
-    invitation,
-    launch,
-    launch_source,
-)
+from connector.ledger.db.repository import Repository, reads, writes
+from connector.ledger.db.schema import download, invitation, launch, launch_source
 from connector.ledger.launches.cohort_members import approve
 from connector.ledger.launches.launch_row import (
     find_launch,
@@ -36,109 +26,120 @@ _OPEN = (LaunchStatus.PLANNING, LaunchStatus.PLANNED, LaunchStatus.RUNNING, Laun
 _DOWNLOADS_KEPT = 32 * 86_400_000
 
 
-def listed(
-    c: Connection, connection: str, where: ListFilter, limit: int, after: tuple[int, str] | None
-) -> list[Launch]:
-    """Return launches of a connection, newest first."""
-    query = select(launch).where(launch.c.connection == connection)
-    if where.status is not None:
-        query = query.where(launch.c.status == where.status)
-    if where.reason is not None:
-        query = query.where((launch.c.pause_reason == where.reason) | (launch.c.error == where.reason))
-    if where.since is not None:
-        query = query.where(launch.c.created_at >= where.since)
-    if where.until is not None:
-        query = query.where(launch.c.created_at < where.until)
-    if after is not None:
-        query = query.where(
-            tuple_(launch.c.created_at, launch.c.id) < tuple_(literal(after[0]), literal(after[1]))
+class Launches(Repository):
+    """Launches: found, listed, called off, resumed; and the downloads of cohorts."""
+
+    @reads
+    def find(self, c: Connection, launch_id: str) -> Launch | None:
+        """Return one launch."""
+        return find_launch(c, launch_id)
+
+    @reads
+    def listed(
+        self, c: Connection, connection: str, where: ListFilter, *, limit: int, after: tuple[int, str] | None
+    ) -> list[Launch]:
+        """Return launches, newest first, beginning after a (creation, launch id). Plans are among them."""
+        query = select(launch).where(launch.c.connection == connection)
+        if where.status is not None:
+            query = query.where(launch.c.status == where.status)
+        if where.reason is not None:
+            query = query.where((launch.c.pause_reason == where.reason) | (launch.c.error == where.reason))
+        if where.since is not None:
+            query = query.where(launch.c.created_at >= where.since)
+        if where.until is not None:
+            query = query.where(launch.c.created_at < where.until)
+        if after is not None:
+            query = query.where(
+                tuple_(launch.c.created_at, launch.c.id) < tuple_(literal(after[0]), literal(after[1]))
+            )
+        query = query.order_by(launch.c.created_at.desc(), launch.c.id.desc()).limit(limit)
+        return [load_launch(row) for row in c.execute(query)]
+
+    @reads
+    def invitations(
+        self, c: Connection, launch_id: str, states: Sequence[InvitationState], *, limit: int, after: int
+    ) -> list[Invitation]:
+        """Return invitations of a launch in these states, in the cohort's order, after a position."""
+        mine = select_invitations().where(
+            invitation.c.launch_id == storable(launch_id),
+            invitation.c.state.in_(states),
+            invitation.c.position > after,
         )
-    query = query.order_by(launch.c.created_at.desc(), launch.c.id.desc()).limit(limit)
-    return [load_launch(row) for row in c.execute(query)]
+        return [load_invitation(row) for row in fetch(c, mine.order_by(invitation.c.position).limit(limit))]
 
-
-def invitations(
-    c: Connection, launch_id: str, states: Sequence[InvitationState], limit: int, after: int
-) -> list[Invitation]:
-    """Return invitations of a launch, in the cohort's order."""
-    mine = select_invitations().where(
-        invitation.c.launch_id == storable(launch_id),
-        invitation.c.state.in_(states),
-        invitation.c.position > after,
-    )
-    return [load_invitation(row) for row in fetch(c, mine.order_by(invitation.c.position).limit(limit))]
-
-
-def in_phases(c: Connection, phases: Sequence[Phase]) -> list[Launch]:
-    """Return launches in planning, the longest due first."""
-    query = select(launch).where(launch.c.phase.in_(phases)).order_by(launch.c.phase_due, launch.c.created_at)
-    return [load_launch(row) for row in c.execute(query)]
-
-
-def cancel(c: Connection, launch_id: str, now: int) -> Launch | None:
-    """Call off whoever is not being sent to; one that has ended stays as it is."""
-    one = find_launch(c, launch_id, lock=True)
-    if one is None or one.status not in _OPEN:
-        return one
-    for state in (InvitationState.PLANNED, InvitationState.WAITING):
-        called_off = (
-            update(invitation)
-            .where(invitation.c.launch_id == one.id, invitation.c.state == state)
-            .values(state=InvitationState.CANCELLED, taken_at=None, counted_day=None, updated_at=now)
+    @reads
+    def in_phases(self, c: Connection, phases: Sequence[Phase]) -> list[Launch]:
+        """Return launches in these phases, the longest due first."""
+        query = (
+            select(launch).where(launch.c.phase.in_(phases)).order_by(launch.c.phase_due, launch.c.created_at)
         )
-        move(c, one.id, state, "cancelled", c.execute(called_off).rowcount)
-    c.execute(delete(launch_source).where(launch_source.c.launch_id == one.id))
-    ended = update(launch).where(launch.c.id == one.id)
-    c.execute(
-        ended.values(
-            status=LaunchStatus.CANCELLED, phase=None, phase_due=None, pause_reason=None, finished_at=now
+        return [load_launch(row) for row in c.execute(query)]
+
+    @writes
+    def cancel(self, c: Connection, launch_id: str, now: int) -> Launch | None:
+        """Stop what is not sent yet; one that has ended stays as it is. None for an unknown launch."""
+        one = find_launch(c, launch_id, lock=True)
+        if one is None or one.status not in _OPEN:
+            return one
+        for state in (InvitationState.PLANNED, InvitationState.WAITING):
+            called_off = (
+                update(invitation)
+                .where(invitation.c.launch_id == one.id, invitation.c.state == state)
+                .values(state=InvitationState.CANCELLED, taken_at=None, counted_day=None, updated_at=now)
+            )
+            move(c, one.id, state, "cancelled", c.execute(called_off).rowcount)
+        c.execute(delete(launch_source).where(launch_source.c.launch_id == one.id))
+        ended = update(launch).where(launch.c.id == one.id)
+        c.execute(
+            ended.values(
+                status=LaunchStatus.CANCELLED, phase=None, phase_due=None, pause_reason=None, finished_at=now
+            )
         )
-    )
-    return find_launch(c, one.id)
+        return find_launch(c, one.id)
 
-
-def resume(c: Connection, launch_id: str, in_doubt: str | None, now: int) -> Launch | None:
-    """End a pause, and decide over those whose start nobody knows the outcome of."""
-    one = find_launch(c, launch_id, lock=True)
-    if one is None:
-        return None
-    doubtful = update(invitation).where(
-        invitation.c.launch_id == one.id, invitation.c.state == InvitationState.IN_DOUBT
-    )
-    if in_doubt == "give_up":
-        given_up = doubtful.values(
-            state=InvitationState.FAILED,
-            reason="outcome_unknown",
-            due=None,
-            complete_due=None,
-            updated_at=now,
+    @writes
+    def resume(self, c: Connection, launch_id: str, in_doubt: str | None, now: int) -> Launch | None:
+        """End a pause; starts of unknown outcome are tried again (`retry`) or given up (`give_up`)."""
+        one = find_launch(c, launch_id, lock=True)
+        if one is None:
+            return None
+        doubtful = update(invitation).where(
+            invitation.c.launch_id == one.id, invitation.c.state == InvitationState.IN_DOUBT
         )
-        move(c, one.id, "in_doubt", "failed", c.execute(given_up).rowcount)
-    values: dict[str, Any] = {}
-    if in_doubt == "retry" and one.status is not LaunchStatus.CANCELLED:
-        known = doubtful.where(invitation.c.pruned_at.is_(None))  # a link for nobody would be paid
-        again = known.values(state=InvitationState.WAITING, words=None, taken_at=now, updated_at=now)
-        n = c.execute(again).rowcount
-        move(c, one.id, "in_doubt", "waiting", n)
-        if n and one.status is LaunchStatus.FINISHED:
-            values = {"status": LaunchStatus.RUNNING, "finished_at": None}
-    if one.standing:
-        approve(c, one.id)
-    if one.status is LaunchStatus.PAUSED:
-        values = {"status": LaunchStatus.RUNNING, "pause_reason": None}
-    if values:
-        c.execute(update(launch).where(launch.c.id == one.id).values(**values))
-        finish(c, one.id, now)
-    return find_launch(c, one.id)
+        if in_doubt == "give_up":
+            given_up = doubtful.values(
+                state=InvitationState.FAILED,
+                reason="outcome_unknown",
+                due=None,
+                complete_due=None,
+                updated_at=now,
+            )
+            move(c, one.id, "in_doubt", "failed", c.execute(given_up).rowcount)
+        values: dict[str, Any] = {}
+        if in_doubt == "retry" and one.status is not LaunchStatus.CANCELLED:
+            known = doubtful.where(invitation.c.pruned_at.is_(None))  # a link without a person would be paid
+            again = known.values(state=InvitationState.WAITING, words=None, taken_at=now, updated_at=now)
+            n = c.execute(again).rowcount
+            move(c, one.id, "in_doubt", "waiting", n)
+            if n and one.status is LaunchStatus.FINISHED:
+                values = {"status": LaunchStatus.RUNNING, "finished_at": None}
+        if one.standing:
+            approve(c, one.id)
+        if one.status is LaunchStatus.PAUSED:
+            values = {"status": LaunchStatus.RUNNING, "pause_reason": None}
+        if values:
+            c.execute(update(launch).where(launch.c.id == one.id).values(**values))
+            finish(c, one.id, now)
+        return find_launch(c, one.id)
 
+    @writes
+    def note_download(self, c: Connection, lane: str, now: int) -> None:
+        """Count one cohort download of an Amplitude project; those too old for any quota go."""
+        c.execute(delete(download).where(download.c.at < now - _DOWNLOADS_KEPT))
+        c.execute(insert(download).values(lane=lane, at=now))
 
-def note_download(c: Connection, lane: str, now: int) -> None:
-    """Count one download; what is too old for any quota is forgotten."""
-    c.execute(delete(download).where(download.c.at < now - _DOWNLOADS_KEPT))
-    c.execute(insert(download).values(lane=lane, at=now))
-
-
-def downloads(c: Connection, lane: str, since: int) -> list[int]:
-    """Return when cohorts were downloaded since a time, oldest first."""
-    query = select(download.c.at).where(download.c.lane == lane, download.c.at >= since)
-    return list(c.execute(query.order_by(download.c.at)).scalars())
+    @reads
+    def downloads(self, c: Connection, lane: str, since: int) -> list[int]:
+        """Return when cohorts were downloaded since a time, oldest first."""
+        query = select(download.c.at).where(download.c.lane == lane, download.c.at >= since)
+        return list(c.execute(query.order_by(download.c.at)).scalars())

@@ -1,4 +1,4 @@
-"""Pauses of running launches: stored until somebody resumes them, or only told where they end by themselves.
+"""Pauses of running launches: stored until they are resumed, or only told where they end by themselves.
 
 What ends by itself is told once: the event is its own mark, so that neither a restart nor another process
 tells it again.
@@ -15,6 +15,7 @@ from connector.domain.events.event import EventType
 from connector.domain.launches.credits import day_start, next_day
 from connector.domain.launches.launch import DAILY_CREDITS, KOJI_UNREACHABLE, LaunchStatus
 from connector.domain.lease import Pause
+from connector.ledger.db.repository import Repository, fenced, writes
 from connector.ledger.db.schema import event, launch
 from connector.ledger.launches.launch_row import tell_launch
 from connector.ledger.runtime import leases
@@ -24,26 +25,37 @@ _COMES_AND_GOES: Final = 600_000
 """A Koji that answers now and then is told once in this time (ms)."""
 
 
-def pause(c: Connection, connections: Sequence[str], code: str, now: int) -> int:
-    """Pause the running launches of connections until somebody resumes them."""
-    mine = update(launch).where(launch.c.connection.in_(connections), launch.c.status == LaunchStatus.RUNNING)
-    rest = mine.values(status=LaunchStatus.PAUSED, pause_reason=code).returning(launch.c.id)
-    paused = c.execute(rest).scalars().all()
-    for launch_id in paused:
-        tell_launch(c, EventType.LAUNCH_PAUSED, launch_id, now, code)
-    return len(paused)
+class LaunchPauses(Repository):
+    """Pauses of running launches."""
 
+    @writes
+    def pause(self, c: Connection, connections: Sequence[str], code: str, now: int) -> int:
+        """Pause the running launches of connections until they are resumed; return how many."""
+        mine = update(launch).where(
+            launch.c.connection.in_(connections), launch.c.status == LaunchStatus.RUNNING
+        )
+        rest = mine.values(status=LaunchStatus.PAUSED, pause_reason=code).returning(launch.c.id)
+        paused = c.execute(rest).scalars().all()
+        for launch_id in paused:
+            tell_launch(c, EventType.LAUNCH_PAUSED, launch_id, now, code)
+        return len(paused)
 
-def await_koji(c: Connection, connections: Sequence[str], rest: Pause, began: int, now: int) -> None:
-    """Let a key's lane rest until Koji answers, and tell the running launches of connections."""
-    leases.pause(c, rest.lane, rest.until, rest.code, rest.words)
-    since = min(began, now - _COMES_AND_GOES)
-    _tell_once(c, launch.c.connection.in_(connections), KOJI_UNREACHABLE, rest.until, now, since)
+    @writes
+    def await_koji(
+        self, c: Connection, connections: Sequence[str], rest: Pause, began: int, now: int
+    ) -> None:
+        """Let a key's lane pause until Koji answers, and tell the running launches of connections.
 
+        Each is told once since `began` (ms; 0: once at all), and once in ten minutes if Koji comes and goes.
+        """
+        leases.pause(c, rest.lane, rest.until, rest.code, rest.words)
+        since = min(began, now - _COMES_AND_GOES)
+        _tell_once(c, launch.c.connection.in_(connections), KOJI_UNREACHABLE, rest.until, now, since)
 
-def await_day(c: Connection, launch_id: str, now: int) -> None:
-    """Tell that a running launch waits for the credits of the next UTC day."""
-    _tell_once(c, launch.c.id == launch_id, DAILY_CREDITS, next_day(now), now, day_start(now))
+    @fenced
+    def await_day(self, c: Connection, launch_id: str, now: int) -> None:
+        """Tell, once a UTC day, that a running launch waits for the credits of the next."""
+        _tell_once(c, launch.c.id == launch_id, DAILY_CREDITS, next_day(now), now, day_start(now))
 
 
 def _tell_once(

@@ -1,4 +1,4 @@
-"""Launches until they run: who is planned, and the second look before anybody waits for a start."""
+"""Launches until they run: who is planned, and the second look before a person waits for a start."""
 
 from __future__ import annotations
 
@@ -18,15 +18,11 @@ from connector.domain.launches.eligibility import (
     held,
     is_example,
 )
-from connector.domain.launches.launch import (
-    InvitationState,
-    Launch,
-    LaunchStatus,
-    Phase,
-)
+from connector.domain.launches.launch import InvitationState, Launch, LaunchStatus, Phase
 from connector.domain.people.same_person import ERASED_PERSON, Member
 from connector.ledger.db.bulk import BulkStatement, storable
 from connector.ledger.db.dialect import lock_people
+from connector.ledger.db.repository import Repository, fenced, reads, writes
 from connector.ledger.db.schema import invitation, launch, launch_source
 from connector.ledger.launches.launch_row import dump_launch, find_launch, finish
 from connector.ledger.people import aliases
@@ -63,51 +59,195 @@ _TAKEN = BulkStatement(
 _DROP = BulkStatement("DELETE FROM invitation WHERE id IN (SELECT id FROM {rows} AS r)", {"id": "text"})
 
 
-def create(c: Connection, one: Launch, source: Sequence[Sequence[Member]]) -> None:
-    """Store a launch, with its members where they came with the call."""
-    c.execute(insert(launch).values(**dump_launch(one)))
-    for position, members in enumerate(source):
-        rows = [[storable(value) for value in member] for member in members]
-        c.execute(insert(launch_source).values(launch_id=one.id, position=position, members=dumps(rows)))
+class Planning(Repository):
+    """Launches until they run. Methods that take a lease raise `Conflict` when it was lost."""
 
+    @writes
+    def create(self, c: Connection, one: Launch, source: Sequence[Sequence[Member]] = ()) -> None:
+        """Store a launch, with its members where they came with the call."""
+        c.execute(insert(launch).values(**dump_launch(one)))
+        for position, members in enumerate(source):
+            rows = [[storable(value) for value in member] for member in members]
+            c.execute(insert(launch_source).values(launch_id=one.id, position=position, members=dumps(rows)))
 
-def source(c: Connection, launch_id: str, position: int) -> list[Member] | None:
-    """Return one stored piece of a launch's members; None after the last."""
-    text = c.execute(
-        select(launch_source.c.members).where(
-            launch_source.c.launch_id == launch_id, launch_source.c.position == position
+    @reads
+    def source(self, c: Connection, launch_id: str, position: int) -> list[Member] | None:
+        """Return one stored piece of a launch's members; None after the last."""
+        text = c.execute(
+            select(launch_source.c.members).where(
+                launch_source.c.launch_id == launch_id, launch_source.c.position == position
+            )
+        ).scalar()
+        return None if text is None else [Member(*row) for row in loads(text)]
+
+    @fenced
+    def begin_reading(self, c: Connection, launch_id: str) -> bool:
+        """Forget an interrupted attempt to decide over the members; False when the launch was called off."""
+        c.execute(delete(invitation).where(invitation.c.launch_id == launch_id, _is_planned()))
+        begun = update(launch).where(launch.c.id == launch_id, launch.c.status == LaunchStatus.PLANNING)
+        values = {"members_total": 0, "planned": 0, "skipped": "{}", "examples": None, "words": None}
+        return c.execute(begun.values(**values)).rowcount > 0
+
+    @fenced
+    def add_choices(
+        self, c: Connection, launch_id: str, choices: Sequence[Choice], taught: Sequence[Choice], now: int
+    ) -> bool:
+        """Store decisions over the next rows of a cohort, and the new aliases of `taught`.
+
+        False when the launch was called off.
+        """
+        if taught or any(map(is_example, choices)):
+            lock_people(c)  # before the launch, as an erasure does
+        one = find_launch(c, launch_id, lock=True)
+        if one is None or one.status is not LaunchStatus.PLANNING:
+            return False
+        store_choices(c, one, choices, taught, now)
+        return True
+
+    @fenced
+    def end(self, c: Connection, launch_id: str, now: int) -> Launch | None:
+        """End the decisions: in a plan, or in the phase `activate`; the members' own rows are not kept.
+
+        None when the launch was called off.
+        """
+        one = find_launch(c, launch_id, lock=True)
+        if one is None or one.status is not LaunchStatus.PLANNING:
+            return None
+        c.execute(delete(launch_source).where(launch_source.c.launch_id == launch_id))
+        values: dict[str, Any] = {"planned_at": now, "phase": Phase.ACTIVATE, "phase_due": now, "words": None}
+        if one.single and not one.planned:  # what came along describes a person who is not invited
+            values["options"] = dumps({**asdict(one.options), "metadata": {}})
+        if not one.goes_on:
+            expires_at = now + PLAN_MILLISECONDS
+            values |= {
+                "status": LaunchStatus.PLANNED,
+                "phase": None,
+                "phase_due": None,
+                "expires_at": expires_at,
+            }
+        c.execute(update(launch).where(launch.c.id == launch_id).values(**values))
+        if SkipReason.SUPPRESSED in one.skipped:
+            self.db.empty_log()  # the call named a person who was forgotten
+        return find_launch(c, launch_id)
+
+    @fenced
+    def end_unplanned(self, c: Connection, launch_id: str, code: str, words: str, now: int) -> None:
+        """End planning that cannot succeed: no member is invited, and none stays."""
+        c.execute(delete(launch_source).where(launch_source.c.launch_id == launch_id))
+        c.execute(delete(invitation).where(invitation.c.launch_id == launch_id, _is_planned()))
+        ended = update(launch).where(launch.c.id == launch_id, launch.c.status == LaunchStatus.PLANNING)
+        values = {"status": LaunchStatus.CANCELLED, "phase": None, "phase_due": None, "finished_at": now}
+        # what was counted so far counted people who were in fact not decided over to the end
+        emptied = {"members_total": 0, "planned": 0, "skipped": "{}", "examples": None}
+        c.execute(ended.values(**values, **emptied, error=code, words=storable(words)))
+
+    @fenced
+    def set_phase(
+        self,
+        c: Connection,
+        launch_id: str,
+        phase: Phase,
+        *,
+        due: int,
+        request_id: str | None = None,
+        cohort_name: str | None = None,
+        words: str | None = None,
+    ) -> None:
+        """Move a launch that is still in planning; None leaves a value as it is, `words` too."""
+        moved = update(launch).where(launch.c.id == launch_id, launch.c.status == LaunchStatus.PLANNING)
+        more = {"request_id": request_id, "cohort_name": cohort_name, "words": words}
+        given = {name: storable(value) for name, value in more.items() if value is not None}
+        c.execute(moved.values(phase=phase, phase_due=due, **given))
+
+    @writes
+    def use_plan(self, c: Connection, launch_id: str, now: int) -> Launch | None:
+        """Let a plan go on once, unless it is expired; return the launch as it is then."""
+        c.execute(
+            update(launch)
+            .where(
+                launch.c.id == launch_id, launch.c.status == LaunchStatus.PLANNED, launch.c.expires_at > now
+            )
+            .values(status=LaunchStatus.PLANNING, goes_on=True, phase=Phase.ACTIVATE, phase_due=now)
         )
-    ).scalar()
-    return None if text is None else [Member(*row) for row in loads(text)]
+        return find_launch(c, launch_id)
 
+    @writes
+    def activate(self, c: Connection, launch_id: str, rules: LaunchRules, now: int, limit: int) -> bool:
+        """Look once more at up to `limit` planned people; return whether there may be more.
 
-def begin_reading(c: Connection, launch_id: str) -> bool:
-    """Forget an interrupted attempt; tell whether the launch is still in planning."""
-    c.execute(delete(invitation).where(invitation.c.launch_id == launch_id, _is_planned()))
-    begun = update(launch).where(launch.c.id == launch_id, launch.c.status == LaunchStatus.PLANNING)
-    values = {"members_total": 0, "planned": 0, "skipped": "{}", "examples": None, "words": None}
-    return c.execute(begun.values(**values)).rowcount > 0
+        They wait for their start, or are skipped for what happened since. After the last the launch
+        runs, or is finished when no person is left.
+        """
+        lock_people(c)
+        one = find_launch(c, launch_id, lock=True)
+        if one is None or one.phase is not Phase.ACTIVATE:
+            return False
+        planned = c.execute(
+            select(invitation.c.id, invitation.c.person)
+            .where(invitation.c.launch_id == launch_id, _is_planned())
+            .order_by(invitation.c.position)
+            .limit(limit)
+        ).all()
+        taken: dict[int, int] = {}
+        forgotten = aliases.forgotten(c, [row.person for row in planned])
+        here: set[int] = set()  # two planned rows may have turned out to be one person
+        asked = sorted({(row.person,) for row in planned})
+        for person, at, of, state in _TAKEN.fetch(c, asked) if asked else ():
+            last: int = aliases.QUEUED if state in ("waiting", "sending") else at
+            taken[person] = max(taken.get(person, last), last)
+            if of == launch_id:
+                here.add(person)
+        going: list[tuple[str, int]] = []
+        dropped: list[tuple[str]] = []
+        skipped: Counter[str] = Counter(one.skipped)
+        for row in planned:
+            over = one.waiting + len(going) >= rules.limit
+            reason = SkipReason.DUPLICATE if row.person in here else None
+            if reason is None and row.person in forgotten:
+                reason = SkipReason.SUPPRESSED
+            if reason is None and row.person in taken:
+                reason = held(taken[row.person], rules, now)
+            if reason is None and over:
+                reason = SkipReason.OVER_LIMIT
+            if reason is None:
+                going.append((row.id, now))
+                here.add(row.person)
+            else:
+                dropped.append((row.id,))
+                skipped[str(reason)] += 1
+        if going:
+            _TAKE.execute(c, going)
+        if dropped:
+            _DROP.execute(c, dropped)
+        values: dict[str, Any] = {
+            "planned": one.planned - len(planned),
+            "waiting": one.waiting + len(going),
+            "skipped": dumps(dict(skipped)),
+        }
+        more = len(planned) == limit
+        if not more:
+            values |= {"status": LaunchStatus.RUNNING, "phase": None, "phase_due": None, "started_at": now}
+        c.execute(update(launch).where(launch.c.id == launch_id).values(**values))
+        finish(c, launch_id, now)
+        return more
 
-
-def add_choices(
-    c: Connection, launch_id: str, choices: Sequence[Choice], taught: Sequence[Choice], now: int
-) -> bool:
-    """Store decisions over the next rows of a cohort; False when the launch was called off."""
-    if taught or any(map(is_example, choices)):
-        lock_people(c)  # before the launch, as whoever forgets does
-    one = find_launch(c, launch_id, lock=True)
-    if one is None or one.status is not LaunchStatus.PLANNING:
-        return False
-    store_choices(c, one, choices, taught, now)
-    return True
+    @writes
+    def delete_unused(self, c: Connection, before: int) -> int:
+        """Delete plans that were never used and whose planning ended before a time; return how many."""
+        old = select(launch.c.id).where(launch.c.status == LaunchStatus.PLANNED, launch.c.planned_at < before)
+        found = c.execute(old).scalars().all()
+        for launch_id in found:
+            c.execute(delete(invitation).where(invitation.c.launch_id == launch_id))
+            c.execute(delete(launch).where(launch.c.id == launch_id))
+        return len(found)
 
 
 def store_choices(
     c: Connection, one: Launch, choices: Sequence[Choice], taught: Sequence[Choice], now: int
 ) -> None:
-    """Add decisions to a launch: who is invited is planned, others are counted.
+    """Add decisions to a launch: invited members are planned, skipped ones are counted.
 
-    The caller has the launch locked, and before it the people where the decisions teach or show anybody.
+    The caller has the launch locked, and before it the people where decisions teach aliases or are shown.
     """
     persons: Mapping[int, int] = {}
     if taught:
@@ -148,116 +288,13 @@ def store_choices(
 
 
 def _kept_out(choice: Choice, persons: Mapping[int, int]) -> Choice:
-    """Skip somebody who was forgotten since history was asked."""
+    """Skip a person who was erased since history was asked."""
     forgotten = choice.reason is None and persons[choice.keys[0]] == ERASED_PERSON
     return choice._replace(reason=SkipReason.SUPPRESSED) if forgotten else choice
 
 
-def end_planning(c: Connection, launch_id: str, now: int) -> Launch | None:
-    """End the decisions in a plan, or go on with the second look; the members' own rows are not kept."""
-    one = find_launch(c, launch_id, lock=True)
-    if one is None or one.status is not LaunchStatus.PLANNING:
-        return None
-    c.execute(delete(launch_source).where(launch_source.c.launch_id == launch_id))
-    values: dict[str, Any] = {"planned_at": now, "phase": Phase.ACTIVATE, "phase_due": now, "words": None}
-    if one.single and not one.planned:  # what came along describes somebody who is not invited
-        values["options"] = dumps({**asdict(one.options), "metadata": {}})
-    if not one.goes_on:
-        expires_at = now + PLAN_MILLISECONDS
-        values |= {"status": LaunchStatus.PLANNED, "phase": None, "phase_due": None, "expires_at": expires_at}
-    c.execute(update(launch).where(launch.c.id == launch_id).values(**values))
-    return find_launch(c, launch_id)
-
-
-def end_unplanned(c: Connection, launch_id: str, code: str, words: str, now: int) -> None:
-    """End planning that cannot succeed; nobody was invited, and nobody stays."""
-    c.execute(delete(launch_source).where(launch_source.c.launch_id == launch_id))
-    c.execute(delete(invitation).where(invitation.c.launch_id == launch_id, _is_planned()))
-    ended = update(launch).where(launch.c.id == launch_id, launch.c.status == LaunchStatus.PLANNING)
-    values = {"status": LaunchStatus.CANCELLED, "phase": None, "phase_due": None, "finished_at": now}
-    # what was counted so far counted people who were in fact not decided over to the end
-    emptied = {"members_total": 0, "planned": 0, "skipped": "{}", "examples": None}
-    c.execute(ended.values(**values, **emptied, error=code, words=storable(words)))
-
-
-def set_phase(c: Connection, launch_id: str, phase: Phase, due: int, more: Mapping[str, Any]) -> None:
-    """Move a launch that is still in planning."""
-    moved = update(launch).where(launch.c.id == launch_id, launch.c.status == LaunchStatus.PLANNING)
-    given = {name: storable(value) for name, value in more.items() if value is not None}
-    c.execute(moved.values(phase=phase, phase_due=due, **given))
-
-
-def use_plan(c: Connection, launch_id: str, now: int) -> Launch | None:
-    """Let a plan go on once, unless it is expired; return the launch as it is then."""
-    c.execute(
-        update(launch)
-        .where(launch.c.id == launch_id, launch.c.status == LaunchStatus.PLANNED, launch.c.expires_at > now)
-        .values(status=LaunchStatus.PLANNING, goes_on=True, phase=Phase.ACTIVATE, phase_due=now)
-    )
-    return find_launch(c, launch_id)
-
-
-def activate(c: Connection, launch_id: str, rules: LaunchRules, now: int, limit: int) -> bool:
-    """Look once more at planned people: they wait for their start, or are skipped for what happened since.
-
-    Returns whether there may be more. After the last the launch runs, or is finished when nobody is left.
-    """
-    lock_people(c)
-    one = find_launch(c, launch_id, lock=True)
-    if one is None or one.phase is not Phase.ACTIVATE:
-        return False
-    planned = c.execute(
-        select(invitation.c.id, invitation.c.person)
-        .where(invitation.c.launch_id == launch_id, _is_planned())
-        .order_by(invitation.c.position)
-        .limit(limit)
-    ).all()
-    taken: dict[int, int] = {}
-    forgotten = aliases.forgotten(c, [row.person for row in planned])
-    here: set[int] = set()  # two planned rows may have turned out to be one person
-    asked = sorted({(row.person,) for row in planned})
-    for person, at, of, state in _TAKEN.fetch(c, asked) if asked else ():
-        last: int = aliases.QUEUED if state in ("waiting", "sending") else at
-        taken[person] = max(taken.get(person, last), last)
-        if of == launch_id:
-            here.add(person)
-    going: list[tuple[str, int]] = []
-    dropped: list[tuple[str]] = []
-    skipped: Counter[str] = Counter(one.skipped)
-    for row in planned:
-        over = one.waiting + len(going) >= rules.limit
-        reason = SkipReason.DUPLICATE if row.person in here else None
-        if reason is None and row.person in forgotten:
-            reason = SkipReason.SUPPRESSED
-        if reason is None and row.person in taken:
-            reason = held(taken[row.person], rules, now)
-        if reason is None and over:
-            reason = SkipReason.OVER_LIMIT
-        if reason is None:
-            going.append((row.id, now))
-            here.add(row.person)
-        else:
-            dropped.append((row.id,))
-            skipped[str(reason)] += 1
-    if going:
-        _TAKE.execute(c, going)
-    if dropped:
-        _DROP.execute(c, dropped)
-    values: dict[str, Any] = {
-        "planned": one.planned - len(planned),
-        "waiting": one.waiting + len(going),
-        "skipped": dumps(dict(skipped)),
-    }
-    more = len(planned) == limit
-    if not more:
-        values |= {"status": LaunchStatus.RUNNING, "phase": None, "phase_due": None, "started_at": now}
-    c.execute(update(launch).where(launch.c.id == launch_id).values(**values))
-    finish(c, launch_id, now)
-    return more
-
-
 def taken_by(c: Connection, persons: Sequence[int]) -> set[int]:
-    """Return those of these people whom no other launch may invite."""
+    """Return those of these persons that no other launch may invite."""
     return {row[0] for row in _TAKEN.fetch(c, [(one,) for one in persons])} if persons else set()
 
 
@@ -265,16 +302,6 @@ def drop_planned(c: Connection, ids: Sequence[str]) -> None:
     """Delete planned invitations."""
     if ids:
         _DROP.execute(c, [(one,) for one in ids])
-
-
-def delete_unused(c: Connection, before: int) -> int:
-    """Delete plans that were never used and whose planning ended before a time."""
-    old = select(launch.c.id).where(launch.c.status == LaunchStatus.PLANNED, launch.c.planned_at < before)
-    found = c.execute(old).scalars().all()
-    for launch_id in found:
-        c.execute(delete(invitation).where(invitation.c.launch_id == launch_id))
-        c.execute(delete(launch).where(launch.c.id == launch_id))
-    return len(found)
 
 
 def _is_planned() -> Any:

@@ -1,4 +1,4 @@
-"""Whom the book recognises: keyed hashes of aliases, each pointing to one person."""
+"""Recognise persons: keyed hashes of aliases, each pointing to one person."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, exists, update
 
-from connector.domain.launches.eligibility import Choice, Known, Standing
-from connector.domain.people.same_person import ERASED_PERSON, Member, aliases
+from connector.domain.launches.eligibility import Choice, Known, SkipReason, Standing
+from connector.domain.people.same_person import ERASED_PERSON, KeyedMember, Member, aliases
 from connector.ledger.db.bulk import BulkStatement
+from connector.ledger.db.dialect import lock_people
+from connector.ledger.db.repository import Repository, reads, writes
 from connector.ledger.db.schema import alias, invitation
 
 QUEUED = 9_000_000_000_000_000
-"""When somebody was invited who still waits: later than any reinvitation could allow."""
+"""When a person who still waits was invited: later than any reinvitation could allow."""
 
 _LAST = (
     "(SELECT max(CASE WHEN i.state IN ('waiting', 'sending') THEN 9000000000000000 ELSE i.taken_at END) "
@@ -63,7 +65,7 @@ _PADS: Final[Sequence[tuple[None, ...]]] = (
 
 
 def alias_keys(key: bytes, connection: str, member: Member) -> tuple[int, ...]:
-    """Return the keys of a member's aliases: 64 bits that only this book can make again."""
+    """Return the keys of a member's aliases: 64 bits that only this ledger can make again."""
     salted = f"{connection}\0"
     return tuple(
         int.from_bytes(
@@ -75,24 +77,39 @@ def alias_keys(key: bytes, connection: str, member: Member) -> tuple[int, ...]:
     )
 
 
-def history(c: Connection, asked: Sequence[tuple[int, ...]]) -> list[Known]:
-    """Return what is known of each member, given by the keys of their aliases.
+class Aliases(Repository):
+    """Members as the ledger knows them."""
 
-    Nothing where none is known, one standing where all are one person, otherwise one for each alias.
-    """
-    known: list[Known] = [()] * len(asked)
-    # sorted, because neighbours lie on one page
-    rows = sorted([(keys[0], place, keys) for place, keys in enumerate(asked) if keys])
-    found = _HISTORY.fetch(c, [(place, *keys, *_PADS[len(keys)]) for _, place, keys in rows])
-    unsure: list[int] = []
-    for place, person, at in found:
-        if at is None:
-            unsure.append(place)
-        else:
-            known[place] = (Standing(person, at),)
-    if unsure:
-        _tell_apart(c, asked, unsure, known)
-    return known
+    def keyed(self, connection: str, members: Sequence[Member]) -> list[KeyedMember]:
+        """Return members with the keys of their aliases. Works without the database."""
+        return [(one, alias_keys(self.keys.people, connection, one)) for one in members]
+
+    @writes
+    def learn(self, c: Connection, keyed: KeyedMember) -> None:
+        """Let all aliases of a person who is known lead to the same person."""
+        lock_people(c)
+        learn(c, [Choice(*keyed, SkipReason.ALREADY)])
+
+    @reads
+    def history(self, c: Connection, members: Sequence[KeyedMember]) -> list[Known]:
+        """Return what is known of each member, in their order.
+
+        Nothing where none is known, one standing where all are one person, otherwise one for each alias.
+        """
+        asked = [keys for _, keys in members]
+        known: list[Known] = [()] * len(asked)
+        # sorted, because neighbours lie on one page
+        rows = sorted([(keys[0], place, keys) for place, keys in enumerate(asked) if keys])
+        found = _HISTORY.fetch(c, [(place, *keys, *_PADS[len(keys)]) for _, place, keys in rows])
+        unsure: list[int] = []
+        for place, person, at in found:
+            if at is None:
+                unsure.append(place)
+            else:
+                known[place] = (Standing(person, at),)
+        if unsure:
+            _tell_apart(c, asked, unsure, known)
+        return known
 
 
 def _tell_apart(
@@ -101,7 +118,7 @@ def _tell_apart(
     places: Sequence[int],
     known: list[Known],
 ) -> None:
-    """Fill in members whose aliases are of several people, or of somebody who was never invited."""
+    """Fill in members whose aliases are of several persons, or of one who was never invited."""
     persons = behind(c, [key for place in places for key in asked[place]])
     taken = _TAKEN.fetch(c, [(person,) for person in sorted(set(persons.values()))])
     standing = {person: Standing(person, at) for person, at in taken}
@@ -117,21 +134,21 @@ def behind(c: Connection, keys: Iterable[int]) -> dict[int, int]:
 
 
 def forgotten(c: Connection, keys: Iterable[int]) -> set[int]:
-    """Return those of the keys that are aliases of somebody who was forgotten."""
+    """Return those of the keys that are aliases of erased persons."""
     return {key for key, person in behind(c, keys).items() if person == ERASED_PERSON}
 
 
 def is_gone(person: ColumnElement[int]) -> ColumnElement[bool]:
-    """Tell that the person of an invitation was forgotten."""
+    """Tell that the person of an invitation was erased."""
     return exists().where(alias.c.key == person, alias.c.person == ERASED_PERSON)
 
 
 def learn(c: Connection, choices: Sequence[Choice]) -> dict[int, int]:
     """Let the aliases of each row point to one person; return the person by key.
 
-    A row that is not invited teaches new aliases only of somebody who is known already: of others nothing is
-    kept. Rows that join two known persons make them one; who turns out to be somebody who was forgotten is
-    kept out from now on. The caller has the people locked.
+    A row that is not invited teaches new aliases only of a known person: of a new one nothing is kept.
+    Rows that join two known persons make them one; when one of the two was erased, both are kept out from
+    now on. The caller has the people locked.
     """
     stored = behind(c, [key for choice in choices for key in choice.keys])
     persons = dict(stored)

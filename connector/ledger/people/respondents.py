@@ -1,4 +1,4 @@
-"""Whose an interview is, as keys of aliases: so are found a person's, and kept out those of the forgotten."""
+"""The respondents of interviews, as keys of aliases: to find a person's, and keep erased persons out."""
 
 from __future__ import annotations
 
@@ -10,27 +10,15 @@ from connector.domain.people.same_person import ERASED_PERSON, Member
 from connector.domain.results.interview import Interview
 from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import suppress
-from connector.ledger.db.bulk import BulkStatement
-from connector.ledger.db.schema import alias, invitation, sync
+from connector.ledger.db.schema import alias, invitation
 from connector.ledger.launches.attribution import is_ours
 from connector.ledger.people.aliases import alias_keys, forgotten
-from connector.ledger.results.syncs import KEY, load
 
-UNKNOWN = 0
-"""The respondent of a row that was stored before this column was."""
-
-_PIECE = 500
 _ANYBODY = f"SELECT 1 FROM alias WHERE person = {ERASED_PERSON} LIMIT 1"  # noqa: S608 - a constant of ours
-_SET = BulkStatement(
-    "UPDATE sync SET {changes} FROM {rows} AS r "
-    "WHERE sync.connection = r.connection AND sync.interview_id = r.interview_id",
-    {**KEY, "respondent": "bigint", "external": "bigint"},
-    key=KEY,
-)
 
 
 def respondent_keys(key: bytes, connection: str, interview: Interview) -> tuple[int, ...]:
-    """Return the keys of whom an interview names: by e-mail first, then by a foreign external id."""
+    """Return the keys of the person an interview names: by e-mail, then by a foreign external id."""
     if interview.anonymous:
         return ()
     keys: tuple[int, ...] = ()
@@ -58,9 +46,9 @@ def _noted(key: bytes, connection: str, interview: Interview | None) -> tuple[in
 
 
 def keep_out(c: Connection, key: bytes, changed: Sequence[Sync]) -> list[Sync]:
-    """Note whose each interview is; of those whose respondent was forgotten keep only that it was.
+    """Note each interview's respondent; of those whose respondent was erased keep only that.
 
-    The caller shares the suppressions: nobody can be forgotten until the end of the transaction.
+    The caller shares the suppressions: no person is erased until the end of the transaction.
     """
     noted = list(changed)
     for at, one in enumerate(changed):
@@ -75,17 +63,12 @@ def keep_out(c: Connection, key: bytes, changed: Sequence[Sync]) -> list[Sync]:
     return [suppress(one) if at in out else one for at, one in enumerate(noted)]
 
 
-def is_forgotten(c: Connection, key: bytes, connection: str, interview: Interview) -> bool:
-    """Tell whether an interview's respondent was forgotten."""
-    return bool(are_forgotten(c, {0: interview}, {0: respondent_keys(key, connection, interview)}))
-
-
 def are_forgotten(
     c: Connection, interviews: dict[int, Interview], keys: dict[int, tuple[int, ...]]
 ) -> set[int]:
-    """Return the places of interviews whose respondent, or whom we invited to it, was forgotten.
+    """Return the places of interviews whose respondent or invitee was erased.
 
-    An anonymous one is nobody's: not even this is asked about it.
+    Not even this is asked about an anonymous interview.
     """
     gone = forgotten(c, [key for mine in keys.values() for key in mine])
     ours = {
@@ -101,18 +84,6 @@ def are_forgotten(
     return {at for at, mine in keys.items() if gone.intersection(mine)} | {
         at for at, external_id in ours.items() if external_id in invited
     }
-
-
-def fill(c: Connection, key: bytes) -> int:
-    """Note whose some interviews are that were stored before this was noted; return how many."""
-    query = select(sync.c.connection, sync.c.interview_id).where(sync.c.respondent == UNKNOWN).limit(_PIECE)
-    keys = [(connection, interview_id) for connection, interview_id in c.execute(query)]
-    values = []
-    for (connection, interview_id), one in load(c, keys).items():
-        values.append((connection, interview_id, *_noted(key, connection, one.facts)))
-    if values:
-        _SET.execute(c, values)
-    return len(values)
 
 
 def _is_anybody_forgotten(c: Connection) -> bool:

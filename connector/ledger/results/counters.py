@@ -9,6 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, bindparam, func, select
 
 from connector.ledger.db.bulk import BulkStatement
+from connector.ledger.db.repository import Repository, glances
 from connector.ledger.db.schema import counter
 
 _DAY = 86_400_000
@@ -53,7 +54,11 @@ def move(c: Connection, moves: Iterable[tuple[Place | None, Place]]) -> None:
         _ADD.execute(c, values)
 
 
-def totals(c: Connection, connection: str) -> dict[tuple[str, str], int]:
-    """Return the number of interviews by (status, reason)."""
-    found = c.execute(_TOTALS, {"connection": connection})
-    return {(row[0], row[1]): int(row[2]) for row in found if row[2]}
+class Counters(Repository):
+    """The counters of connections."""
+
+    @glances
+    def totals(self, c: Connection, connection: str) -> dict[tuple[str, str], int]:
+        """Return the number of interviews of a connection by (status, reason)."""
+        found = c.execute(_TOTALS, {"connection": connection})
+        return {(row[0], row[1]): int(row[2]) for row in found if row[2]}

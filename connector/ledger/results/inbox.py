@@ -10,8 +10,12 @@ from typing import Any
 from sqlalchemy import Connection, Select, delete, func, literal_column, select
 
 from connector.domain.results.sync import InboundWebhook
+from connector.ledger.access.secrets import Keys
 from connector.ledger.db.bulk import BulkStatement, Row, fetch
+from connector.ledger.db.database import Database
+from connector.ledger.db.repository import Repository, reads, writes
 from connector.ledger.db.schema import inbox
+from connector.ledger.results.recent import Recent
 
 _COLUMNS = {
     "connection": "text",
@@ -67,6 +71,12 @@ _REPEATED = BulkStatement(
 _repeated = attrgetter(*_REPEATED_COLUMNS)
 
 
+def keyed(keys: Keys, delivery: InboundWebhook) -> InboundWebhook:
+    """Return it with its digest hashed: it outlives the body, which could be guessed from it."""
+    digest = delivery.digest
+    return delivery if digest is None else delivery._replace(digest=keys.keyed_hash(digest))
+
+
 def accept(c: Connection, deliveries: Sequence[InboundWebhook]) -> list[bool]:
     """Store deliveries; return for each whether it was new.
 
@@ -85,7 +95,7 @@ def accept(c: Connection, deliveries: Sequence[InboundWebhook]) -> list[bool]:
 def _insert_by_key(c: Connection, deliveries: Sequence[InboundWebhook], rows: Sequence[Row]) -> list[bool]:
     """Insert in the order of the keys, numbered in the order of arrival.
 
-    Whoever inserts a key waits for another transaction that inserted it. Two that insert the same deliveries,
+    An insert of a key waits for another transaction that inserted it. Two that insert the same deliveries,
     each in an order of its own, would wait for each other.
     """
     numbers = c.exec_driver_sql(_NUMBERS, {"n": len(rows)}).scalars().all()
@@ -114,10 +124,7 @@ def _insert(c: Connection, statement: BulkStatement, rows: Sequence[Row]) -> lis
 
 
 def new_ones(c: Connection, connections: Sequence[str], limit: int) -> list[tuple[int, str, str]]:
-    """Return id, connection and digest of the oldest deliveries that nobody looked at yet.
-
-    Each connection has its share, and of each there are as many as are not too long together.
-    """
+    """Return id, connection and digest of deliveries that are new."""
     share = max(1, limit // max(1, len(connections)))
     return [
         (number, connection, digest)
@@ -136,57 +143,84 @@ def _new(c: Connection, connection: str, limit: int) -> list[tuple[int, str]]:
     ]
 
 
-def read(c: Connection, ids: Sequence[int]) -> list[InboundWebhook]:
-    """Return deliveries by their ids."""
-    return _read(c, _select_all().where(inbox.c.id.in_(ids)))
-
-
 def mark_done(c: Connection, ids: Sequence[int]) -> None:
     """Note that deliveries were dealt with."""
     if ids:
         _MARK_DONE.execute(c, [(i,) for i in ids])
 
 
-def of_interview(c: Connection, connection: str, interview_id: str) -> list[InboundWebhook]:
-    """Return what came in about one interview, oldest first, the newest 200."""
-    newest = (
-        _select_all()
-        .where(inbox.c.connection == connection, inbox.c.interview_id == interview_id)
-        .order_by(inbox.c.id.desc())
-        .limit(_SHOWN)
-    )
-    return _read(c, newest)[::-1]
+class Inbox(Repository):
+    """What came in about interviews."""
 
+    def __init__(self, db: Database, keys: Keys) -> None:
+        super().__init__(db, keys)
+        self._recent = Recent()
 
-def unreadable(
-    c: Connection, connection: str, *, limit: int, before: int | None = None
-) -> list[InboundWebhook]:
-    """Return deliveries in which no interview id was found, newest first."""
-    query = _select_all().where(inbox.c.connection == connection, IS_UNREADABLE)
-    if before is not None:
-        query = query.where(inbox.c.id < before)
-    return _read(c, query.order_by(inbox.c.id.desc()).limit(limit))
+    async def accept(self, delivery: InboundWebhook) -> bool:
+        """Store what came in; return whether it was new. Raises `StoreUnavailable` after 8 s or so."""
+        delivery = keyed(self.keys, delivery)
+        fresh = await self.db.accept(delivery)
+        if fresh:
+            self._recent.keep(delivery)
+        return fresh
 
+    async def take_new(self, connections: Sequence[str], limit: int) -> list[InboundWebhook]:
+        """Return the oldest deliveries of connections that the intake did not look at yet.
 
-def reread(c: Connection, found: Mapping[int, tuple[str | None, str]]) -> None:
-    """Give unreadable deliveries back to the intake after an alias made their interview id readable."""
-    if found:
-        _REREAD.execute(c, [(i, event, interview_id) for i, (event, interview_id) in found.items()])
+        Each connection has its share, and of each there are as many as are not too long together.
+        """
+        found = await self.db.read(lambda c: new_ones(c, connections, limit))
+        known = {
+            number: one._replace(id=number)
+            for number, connection, digest in found
+            if (one := self._recent.take(connection, digest)) is not None
+        }
+        if unknown := [number for number, _, _ in found if number not in known]:
+            query = _select_all().where(inbox.c.id.in_(unknown))
+            known |= {one.id: one for one in await self.db.read(lambda c: _read(c, query))}
+        return [known[number] for number, _, _ in found if number in known]
+
+    @reads
+    def received(self, c: Connection, connection: str, interview_id: str) -> list[InboundWebhook]:
+        """Return what came in about one interview, oldest first, the newest 200."""
+        newest = (
+            _select_all()
+            .where(inbox.c.connection == connection, inbox.c.interview_id == interview_id)
+            .order_by(inbox.c.id.desc())
+            .limit(_SHOWN)
+        )
+        return _read(c, newest)[::-1]
+
+    @reads
+    def unreadable(
+        self, c: Connection, connection: str, *, limit: int, before: int | None = None
+    ) -> list[InboundWebhook]:
+        """Return deliveries in which no interview id was found, newest first."""
+        query = _select_all().where(inbox.c.connection == connection, IS_UNREADABLE)
+        if before is not None:
+            query = query.where(inbox.c.id < before)
+        return _read(c, query.order_by(inbox.c.id.desc()).limit(limit))
+
+    @writes
+    def reread(self, c: Connection, found: Mapping[int, tuple[str | None, str]]) -> None:
+        """Give unreadable deliveries back to the intake: delivery id to (event, interview id)."""
+        if found:
+            _REREAD.execute(c, [(i, event, interview_id) for i, (event, interview_id) in found.items()])
+
+    @reads
+    def latest_webhook(self, c: Connection, connection: str) -> InboundWebhook | None:
+        """Return the newest accepted webhook of a connection."""
+        mine = _select_all().where(inbox.c.connection == connection, inbox.c.source == "webhook")
+        found = _read(c, mine.order_by(inbox.c.id.desc()).limit(1))
+        return found[0] if found else None
 
 
 def erase_bodies(c: Connection, keys: Sequence[tuple[str, str]]) -> int:
     """Remove what was sent about interviews; that something came, and on which day, stays. Return how many.
 
-    What nobody looked at yet is left to be looked at: it may tell that an interview is somebody's after all.
+    New deliveries are left to the intake: one may tell that an interview has a respondent after all.
     """
     return _ERASE.execute(c, keys) if keys else 0
-
-
-def latest_webhook(c: Connection, connection: str) -> InboundWebhook | None:
-    """Return the newest accepted webhook of a connection."""
-    mine = _select_all().where(inbox.c.connection == connection, inbox.c.source == "webhook")
-    found = _read(c, mine.order_by(inbox.c.id.desc()).limit(1))
-    return found[0] if found else None
 
 
 def prune(c: Connection, before: int, limit: int) -> int:

@@ -9,7 +9,7 @@ _SIZE = 8 * 1024 * 1024  # characters of bodies
 
 
 class Recent:
-    """The newest stored deliveries, by connection and digest, which are unique in the book."""
+    """The newest stored deliveries, by connection and digest, which are unique in the ledger."""
 
     def __init__(self, size: int = _SIZE) -> None:
         self._kept: dict[tuple[str, str], InboundWebhook] = {}

@@ -10,12 +10,8 @@ from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, sele
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.run import RunProgress
 from connector.ledger.db.bulk import BulkStatement
-from connector.ledger.db.schema import (
-    forgetting,
-    run,
-    run_item,
-    sync,
-)
+from connector.ledger.db.repository import Repository, reads, writes
+from connector.ledger.db.schema import forgetting, run, run_item, sync
 
 ORPHANED_AFTER = 600_000
 _COVER = BulkStatement(
@@ -24,68 +20,78 @@ _COVER = BulkStatement(
 )
 
 
-def create(
-    c: Connection, run_id: str, connection: str, operation: str, interview_ids: Sequence[str], now: int
-) -> None:
-    """Store a run and what it covers, each interview once."""
-    covered = list(dict.fromkeys(interview_ids))
-    c.execute(
-        insert(run).values(
-            id=run_id, connection=connection, operation=operation, created_at=now, total=len(covered)
+class Runs(Repository):
+    """Runs over many interviews."""
+
+    @writes
+    def create(
+        self,
+        c: Connection,
+        run_id: str,
+        connection: str,
+        operation: str,
+        interview_ids: Sequence[str],
+        now: int,
+    ) -> None:
+        """Store a run and what it covers, each interview once."""
+        covered = list(dict.fromkeys(interview_ids))
+        c.execute(
+            insert(run).values(
+                id=run_id, connection=connection, operation=operation, created_at=now, total=len(covered)
+            )
         )
-    )
-    if covered:
-        _COVER.execute(c, [(run_id, interview_id) for interview_id in covered])
+        if covered:
+            _COVER.execute(c, [(run_id, interview_id) for interview_id in covered])
 
+    @reads
+    def progress(self, c: Connection, run_id: str) -> RunProgress | None:
+        """Return how far a run is: what became of its interviews."""
+        head = c.execute(select(run).where(run.c.id == run_id)).first()
+        if head is None:
+            return None
+        covered = run_item.join(
+            sync, and_(sync.c.connection == head.connection, sync.c.interview_id == run_item.c.interview_id)
+        )
+        counts = c.execute(
+            select(sync.c.status, sync.c.reason, sync.c.stage, func.count().label("n"))
+            .select_from(covered)
+            .where(run_item.c.run_id == run_id)
+            .group_by(sync.c.status, sync.c.reason, sync.c.stage)
+        )
+        ended: dict[str, Counter[str]] = {status: Counter() for status in SyncStatus}
+        unread = 0
+        for row in counts:
+            if row.stage is None:
+                ended[row.status][row.reason or ""] += row.n
+            elif row.stage == Stage.READ:
+                unread += row.n
+        synced = ended[SyncStatus.SYNCED].total()
+        skipped, failed = ended[SyncStatus.SKIPPED], ended[SyncStatus.FAILED]
+        return RunProgress(
+            run_id=run_id,
+            connection=head.connection,
+            operation=head.operation,
+            created_at=head.created_at,
+            total=head.total,
+            pending=head.total - synced - skipped.total() - failed.total(),
+            synced=synced,
+            skipped=dict(skipped),
+            failed=dict(failed),
+            unread=unread,
+        )
 
-def progress(c: Connection, run_id: str) -> RunProgress | None:
-    """Count what became of a run's interviews."""
-    head = c.execute(select(run).where(run.c.id == run_id)).first()
-    if head is None:
-        return None
-    covered = run_item.join(
-        sync, and_(sync.c.connection == head.connection, sync.c.interview_id == run_item.c.interview_id)
-    )
-    counts = c.execute(
-        select(sync.c.status, sync.c.reason, sync.c.stage, func.count().label("n"))
-        .select_from(covered)
-        .where(run_item.c.run_id == run_id)
-        .group_by(sync.c.status, sync.c.reason, sync.c.stage)
-    )
-    ended: dict[str, Counter[str]] = {status: Counter() for status in SyncStatus}
-    unread = 0
-    for row in counts:
-        if row.stage is None:
-            ended[row.status][row.reason or ""] += row.n
-        elif row.stage == Stage.READ:
-            unread += row.n
-    synced = ended[SyncStatus.SYNCED].total()
-    skipped, failed = ended[SyncStatus.SKIPPED], ended[SyncStatus.FAILED]
-    return RunProgress(
-        run_id=run_id,
-        connection=head.connection,
-        operation=head.operation,
-        created_at=head.created_at,
-        total=head.total,
-        pending=head.total - synced - skipped.total() - failed.total(),
-        synced=synced,
-        skipped=dict(skipped),
-        failed=dict(failed),
-        unread=unread,
-    )
+    @writes
+    def release_backfills(self, c: Connection, now: int) -> int:
+        """Let held syncs go whose run has nothing left that was never read; return how many.
 
-
-def release_backfills(c: Connection, now: int) -> int:
-    """Let held syncs go whose run has nothing left that was never read; return how many.
-
-    A run is stored after its interviews; those of one that a crash kept from being stored go after a while.
-    """
-    held = exists().where(sync.c.run_id == run.c.id, sync.c.stage == Stage.HOLD)
-    unread = exists().where(sync.c.run_id == run.c.id, sync.c.stage == Stage.READ, sync.c.reads == 0)
-    ready = c.execute(select(run.c.id).where(held, ~unread)).scalars().all()
-    orphan = ~exists().where(run.c.id == sync.c.run_id) & (sync.c.updated_at < now - ORPHANED_AFTER)
-    released = update(sync).where(sync.c.stage == Stage.HOLD, or_(sync.c.run_id.in_(ready), orphan))
-    return c.execute(released.values(stage=Stage.SEND, due=now)).rowcount
+        A run is stored after its interviews. Those of a run that a crash kept from being stored go later.
+        """
+        held = exists().where(sync.c.run_id == run.c.id, sync.c.stage == Stage.HOLD)
+        unread = exists().where(sync.c.run_id == run.c.id, sync.c.stage == Stage.READ, sync.c.reads == 0)
+        ready = c.execute(select(run.c.id).where(held, ~unread)).scalars().all()
+        orphan = ~exists().where(run.c.id == sync.c.run_id) & (sync.c.updated_at < now - ORPHANED_AFTER)
+        released = update(sync).where(sync.c.stage == Stage.HOLD, or_(sync.c.run_id.in_(ready), orphan))
+        return c.execute(released.values(stage=Stage.SEND, due=now)).rowcount
 
 
 def prune(c: Connection, before: int) -> int:

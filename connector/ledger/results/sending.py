@@ -7,22 +7,18 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
+from connector.domain.lease import Lease
 from connector.domain.results.anonymity import is_anonymous_or_erased, without_person
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.sync import Outgoing, Settlement, Sync
 from connector.ledger.db.bulk import BulkStatement, Row, fetch
+from connector.ledger.db.repository import Repository, fence, fenced, reads, writes
 from connector.ledger.db.schema import sync as table
 from connector.ledger.events import events
 from connector.ledger.results import counters
 from connector.ledger.results.counters import Place
 from connector.ledger.results.sync_row import dump_attempts, load_sync
-from connector.ledger.results.syncs import (
-    KEY,
-    Key,
-    all_columns,
-    load,
-    save,
-)
+from connector.ledger.results.syncs import KEY, Key, all_columns, load, save
 
 
 class _Standing(NamedTuple):
@@ -34,7 +30,7 @@ class _Standing(NamedTuple):
     stage: str | None
     due: int | None
     force: bool
-    erased: bool  # found to be nobody's while it was in flight
+    erased: bool  # found to be without a respondent while it was in flight
 
     def place(self, status: str, reason: str | None) -> Place:
         return Place.of(self.connection, self.first_received_at, status, reason)
@@ -88,21 +84,51 @@ _SETTLE = BulkStatement(
 _State = tuple[str, str | None, str | None, int | None, bool]
 
 
-def begin_send(c: Connection, connections: Sequence[str], now: int, limit: int) -> list[Outgoing]:
-    """Take due syncs, mark them as being sent, and tell which still own the user's properties.
+class Sending(Repository):
+    """Sends of syncs, by the owner of a lane of Amplitude's."""
 
-    User properties belong to the newest interview, by completion, of that user in that Amplitude project that
-    is synced, on its way, or perhaps sent.
-    """
-    due = load(c, _due(c, connections, now, limit)).values()
-    # looked at once more: another process may have changed a row before it was locked
-    taken = [one for one in due if one.stage is Stage.SEND and one.sending_since is None]
-    if not taken:
-        return []
-    taken.sort(key=lambda one: (one.completed_at or 0, one.interview_id))
-    _BEGIN.execute(c, [(one.connection, one.interview_id, now) for one in taken])
-    behind = overtaken(c, connections, taken)
-    return [Outgoing(one, identify=at not in behind) for at, one in enumerate(taken)]
+    @reads
+    def is_overtaken(self, c: Connection, connections: Sequence[str], sync: Sync) -> bool:
+        """Tell whether a newer interview of the same user, synced or on its way, owns the user properties."""
+        return bool(_overtaken(c, connections, [sync]))
+
+    @writes
+    def settle(
+        self, c: Connection, lease: Lease, settlements: Sequence[Settlement], now: int, paced_until: int
+    ) -> None:
+        """Store what a send led to. Raises `Conflict` when the lease was lost.
+
+        What Amplitude accepted is synced, whatever was decided meanwhile. What was called off, or sent back
+        to be read, while it was in flight stays so unless it was accepted.
+        """
+        fence(c, lease, paced_until=paced_until)
+        _settle(c, settlements, now)
+
+    @fenced
+    def begin(self, c: Connection, connections: Sequence[str], now: int, limit: int) -> list[Outgoing]:
+        """Take due syncs, mark them as being sent, and tell which still own the user's properties.
+
+        User properties belong to the newest interview, by completion, of that user in that Amplitude project
+        that is synced, on its way, or perhaps sent.
+        """
+        due = load(c, _due(c, connections, now, limit)).values()
+        # looked at once more: another process may have changed a row before it was locked
+        taken = [one for one in due if one.stage is Stage.SEND and one.sending_since is None]
+        if not taken:
+            return []
+        taken.sort(key=lambda one: (one.completed_at or 0, one.interview_id))
+        _BEGIN.execute(c, [(one.connection, one.interview_id, now) for one in taken])
+        behind = _overtaken(c, connections, taken)
+        return [Outgoing(one, identify=at not in behind) for at, one in enumerate(taken)]
+
+    @fenced
+    def recover(self, c: Connection, connections: Sequence[str], now: int) -> int:
+        """Give sends that their owner never settled an unknown outcome and make them due; return how many."""
+        query = all_columns().where(table.c.connection.in_(connections), table.c.sending_since.is_not(None))
+        query = query.order_by(table.c.connection, table.c.interview_id).with_for_update()
+        lost = [_lost(load_sync(row), now) for row in fetch(c, query)]
+        _settle(c, lost, now)
+        return len(lost)
 
 
 def _due(c: Connection, connections: Sequence[str], now: int, limit: int) -> list[Key]:
@@ -121,7 +147,7 @@ def _due(c: Connection, connections: Sequence[str], now: int, limit: int) -> lis
     return [(row[2], row[3]) for row in found[:limit]]
 
 
-def overtaken(c: Connection, connections: Sequence[str], syncs: Sequence[Sync]) -> set[int]:
+def _overtaken(c: Connection, connections: Sequence[str], syncs: Sequence[Sync]) -> set[int]:
     """Return the positions of those for whose user a newer interview owns the user properties."""
     questions = [
         (at, one.user_hash, one.completed_at, one.interview_id, connection)
@@ -131,12 +157,7 @@ def overtaken(c: Connection, connections: Sequence[str], syncs: Sequence[Sync]) 
     return {row[0] for row in _OVERTAKEN.fetch(c, questions)}
 
 
-def settle(c: Connection, settlements: Sequence[Settlement], now: int) -> None:
-    """Store what a send led to.
-
-    What Amplitude accepted is synced, whatever was decided meanwhile. What was called off, or sent back to be
-    read, while it was in flight stays so unless it was accepted.
-    """
+def _settle(c: Connection, settlements: Sequence[Settlement], now: int) -> None:
     keys = [(one.connection, one.interview_id) for one in settlements]
     if not keys:
         return
@@ -173,7 +194,7 @@ def settle(c: Connection, settlements: Sequence[Settlement], now: int) -> None:
 def _state(was: _Standing, one: Settlement) -> _State:
     """Return status, reason, stage, due and force after a send."""
     if one.status is SyncStatus.SYNCED:
-        if was.stage == Stage.READ:  # somebody asked meanwhile for it to be read and sent again
+        if was.stage == Stage.READ:  # asked for meanwhile: read and send again
             return SyncStatus.SYNCED, None, was.stage, was.due, bool(was.force)
         return SyncStatus.SYNCED, None, None, None, False
     if was.stage != Stage.SEND:
@@ -198,15 +219,6 @@ def _remains(sync: Sync, *, erased: bool) -> Sync:
     if sync.status is not SyncStatus.SKIPPED or sync.unknown_since is not None:
         return sync
     return sync._replace(user_id=None, user_hash=None, identify=None, event=None, frozen_at=None)
-
-
-def recover_sends(c: Connection, connections: Sequence[str], now: int) -> int:
-    """Give sends that their owner never settled an unknown outcome and make them due."""
-    query = all_columns().where(table.c.connection.in_(connections), table.c.sending_since.is_not(None))
-    query = query.order_by(table.c.connection, table.c.interview_id).with_for_update()
-    lost = [_lost(load_sync(row), now) for row in fetch(c, query)]
-    settle(c, lost, now)
-    return len(lost)
 
 
 def _lost(sync: Sync, now: int) -> Settlement:

@@ -9,25 +9,32 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select
 
 from connector.domain.access import Note
+from connector.ledger.db.repository import Repository, reads, writes
 from connector.ledger.db.schema import note
 
 
-def add(c: Connection, connection: str, kind: str, detail: Mapping[str, Any], now: int, keep: int) -> None:
-    """Store a note and forget all but the newest `keep` of its kind."""
-    c.execute(insert(note).values(connection=connection, kind=kind, at=now, detail=json.dumps(detail)))
-    mine = (note.c.connection == connection, note.c.kind == kind)
-    newest = select(note.c.id).where(*mine).order_by(note.c.id.desc()).limit(keep)
-    c.execute(delete(note).where(*mine, note.c.id.not_in(newest.scalar_subquery())))
+class Diagnostics(Repository):
+    """Notes by connection and kind."""
 
+    @writes
+    def add(
+        self, c: Connection, connection: str, kind: str, detail: Mapping[str, Any], now: int, keep: int
+    ) -> None:
+        """Remember something for diagnostics; only the newest `keep` of a kind stay."""
+        c.execute(insert(note).values(connection=connection, kind=kind, at=now, detail=json.dumps(detail)))
+        mine = (note.c.connection == connection, note.c.kind == kind)
+        newest = select(note.c.id).where(*mine).order_by(note.c.id.desc()).limit(keep)
+        c.execute(delete(note).where(*mine, note.c.id.not_in(newest.scalar_subquery())))
 
-def since(c: Connection, connection: str, kind: str, at: int) -> list[Note]:
-    """Return notes, newest first."""
-    query = (
-        select(note)
-        .where(note.c.connection == connection, note.c.kind == kind, note.c.at >= at)
-        .order_by(note.c.id.desc())
-    )
-    return [Note(row.at, json.loads(row.detail)) for row in c.execute(query)]
+    @reads
+    def since(self, c: Connection, connection: str, kind: str, at: int) -> list[Note]:
+        """Return notes, newest first."""
+        query = (
+            select(note)
+            .where(note.c.connection == connection, note.c.kind == kind, note.c.at >= at)
+            .order_by(note.c.id.desc())
+        )
+        return [Note(row.at, json.loads(row.detail)) for row in c.execute(query)]
 
 
 def prune(c: Connection, before: int) -> None:

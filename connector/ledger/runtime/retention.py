@@ -1,4 +1,4 @@
-"""Remove what names or quotes a person once it is old."""
+"""Retention: what names or quotes a person goes once it is old, and so does what is of no more use."""
 
 from __future__ import annotations
 
@@ -7,11 +7,19 @@ from sqlalchemy import Connection, select, update
 from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.domain.results.decision import ANONYMOUS, SUPPRESSED
 from connector.domain.results.interview import Interview
+from connector.ledger.access import idempotency
 from connector.ledger.db.bulk import BulkStatement, fetch
+from connector.ledger.db.repository import Repository
 from connector.ledger.db.schema import invitation, launch, sync
+from connector.ledger.events import events
+from connector.ledger.launches import cohort_inbox
+from connector.ledger.results import inbox, runs
 from connector.ledger.results.sync_row import dump_facts, load_facts
 from connector.ledger.results.syncs import KEY
+from connector.ledger.runtime import diagnostics
 
+_CHUNK = 1_000
+_NOTES_KEPT = 3_600_000
 _FORGET = BulkStatement(
     "UPDATE sync SET {changes}, user_id = NULL, identify = NULL, event = NULL, attempts = NULL "
     "FROM {rows} AS r WHERE sync.connection = r.connection AND sync.interview_id = r.interview_id",
@@ -20,7 +28,35 @@ _FORGET = BulkStatement(
 )
 
 
-def prune_syncs(c: Connection, before: int, now: int, limit: int) -> int:
+class Retention(Repository):
+    """All pruning."""
+
+    async def prune(self, before: int, now: int) -> int:
+        """Remove bodies, names and addresses older than `before`; return how many rows changed.
+
+        In chunks that let others write in between.
+        """
+        total = 0
+        for remove in (
+            lambda c: inbox.prune(c, before, _CHUNK),
+            lambda c: _prune_syncs(c, before, now, _CHUNK),
+            lambda c: _prune_invitations(c, before, now, _CHUNK),
+            lambda c: _prune_launches(c, before, _CHUNK),
+            lambda c: cohort_inbox.prune(c, before, _CHUNK),
+        ):
+            while removed := await self.db.write(remove):
+                total += removed
+        while await self.db.write(lambda c: events.prune(c, before, _CHUNK)):
+            pass
+        await self.db.write(lambda c: runs.prune(c, before))
+        await self.db.write(lambda c: diagnostics.prune(c, now - _NOTES_KEPT))
+        await self.db.write(lambda c: idempotency.prune(c, now))
+        if total and not await self.db.empty_log_now():
+            self.db.empty_log()
+        return total
+
+
+def _prune_syncs(c: Connection, before: int, now: int, limit: int) -> int:
     """Remove what names or quotes a person from syncs that ended before `before`; return how many.
 
     The interview id with its outcome, the user's keyed hash and the completion time stay: they keep an
@@ -55,11 +91,11 @@ def _mark(interview_id: str, reason: str | None, facts: str | None) -> str | Non
     return dump_facts(marks) if is_anonymous_or_erased(reason, known) else None
 
 
-def prune_invitations(c: Connection, before: int, now: int, limit: int) -> int:
+def _prune_invitations(c: Connection, before: int, now: int, limit: int) -> int:
     """Remove names, addresses, links and tokens of invitations made before `before`; return how many.
 
-    Its person, as keys of aliases, and when it was started stay: nobody is asked twice. One that is not sent
-    yet keeps what its start needs.
+    Its person, as keys of aliases, and when it was started stay: no person is asked twice. One that is not
+    sent yet keeps what its start needs.
     """
     old = (
         select(invitation.c.id)
@@ -78,7 +114,7 @@ def prune_invitations(c: Connection, before: int, now: int, limit: int) -> int:
     return len(ids)
 
 
-def prune_launches(c: Connection, before: int, limit: int) -> int:
+def _prune_launches(c: Connection, before: int, limit: int) -> int:
     """Remove the examples of skipped people from launches made before `before`; return how many."""
     old = select(launch.c.id).where(launch.c.created_at < before, launch.c.examples.is_not(None)).limit(limit)
     pruned = update(launch).where(launch.c.id.in_(old.scalar_subquery()))

@@ -1,11 +1,11 @@
-"""Check each credential with a call that changes nothing; a lane whose credential is good again goes on."""
+"""Check each credential with a call that changes nothing; a lane resumes once its credential is accepted."""
 
 from __future__ import annotations
 
 import asyncio
 import uuid
 from collections.abc import Awaitable
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, Field
 
@@ -15,8 +15,10 @@ from connector.errors import ConnectorError, NotFound, UpstreamUnavailable
 from connector.settings.model import Connection
 
 PATIENCE = 8.0
-_NOBODY = "koji-amplitude-check"
+_UNKNOWN_USER = "koji-amplitude-check"
 Status = Literal["ok", "warn", "fail", "unknown"]
+Finding = tuple[Status, str]
+"""How it stands, and what was found and is to be done."""
 
 
 class Check(BaseModel):
@@ -25,6 +27,11 @@ class Check(BaseModel):
     name: str = Field(description="What was checked.")
     status: Status = Field(description="ok, warn (works, could be better), fail (does not work) or unknown.")
     message: str = Field(description="What was found and, unless all is well, what to do.")
+
+    @classmethod
+    def of(cls, name: str, found: Finding) -> Self:
+        """Return what was found of one thing."""
+        return cls(name=name, status=found[0], message=found[1])
 
 
 async def credential_checks(ctx: Context, connection: Connection) -> list[Check]:
@@ -38,16 +45,16 @@ async def credential_checks(ctx: Context, connection: Connection) -> list[Check]
     )
 
 
-async def _in_time(name: str, who: str, check: Awaitable[tuple[Status, str]]) -> Check:
+async def _in_time(name: str, who: str, check: Awaitable[Finding]) -> Check:
     try:
         async with asyncio.timeout(PATIENCE):
-            status, message = await check
+            return Check.of(name, await check)
     except TimeoutError:
-        status, message = "unknown", f"{who} did not answer within {PATIENCE:.0f} seconds; check again later."
-    return Check(name=name, status=status, message=message)
+        message = f"{who} did not answer within {PATIENCE:.0f} seconds; check again later."
+        return Check.of(name, ("unknown", message))
 
 
-async def _koji_key(ctx: Context, connection: Connection) -> tuple[Status, str]:
+async def _koji_key(ctx: Context, connection: Connection) -> Finding:
     koji = ctx.koji.get(connection.name)
     if koji is None:
         return "fail", "Set KOJI_API_KEY: make a key in Koji, Settings, Integrations."
@@ -63,7 +70,7 @@ async def _koji_key(ctx: Context, connection: Connection) -> tuple[Status, str]:
     return "unknown", "Koji showed an interview that cannot exist: check KOJI_BASE_URL."
 
 
-async def _amplitude_key(ctx: Context, connection: Connection) -> tuple[Status, str]:
+async def _amplitude_key(ctx: Context, connection: Connection) -> Finding:
     amplitude = ctx.amplitude.get(connection.name)
     if amplitude is None:
         return "fail", "Set AMPLITUDE_API_KEY: it is in Amplitude, Settings, Projects."
@@ -91,12 +98,12 @@ async def _paused(ctx: Context, connection: Connection, answer: Answer) -> str:
     return f"Amplitude refused AMPLITUDE_API_KEY ({answer.words}): check key, project and AMPLITUDE_REGION."
 
 
-async def _amplitude_secret(ctx: Context, connection: Connection) -> tuple[Status, str]:
+async def _amplitude_secret(ctx: Context, connection: Connection) -> Finding:
     users = ctx.amplitude_users.get(connection.name)
     if users is None:
         return "warn", "AMPLITUDE_SECRET_KEY is not set; results sync without it, look-ups do not."
     try:
-        await users.search(_NOBODY)
+        await users.search(_UNKNOWN_USER)
     except UpstreamUnavailable as error:
         return "unknown", error.message
     except ConnectorError as error:
@@ -105,5 +112,5 @@ async def _amplitude_secret(ctx: Context, connection: Connection) -> tuple[Statu
 
 
 async def _go_on(ctx: Context, lane: str | None) -> None:
-    if lane is not None and await ctx.ledger.resume(lane):
+    if lane is not None and await ctx.ledger.leases.resume(lane):
         ctx.wake()

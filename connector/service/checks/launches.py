@@ -6,13 +6,8 @@ from connector.context import Context
 from connector.domain.launches.respondent_link import has_no_link
 from connector.domain.results.mapping import iso
 from connector.domain.results.sync import ListFilter
-from connector.service.checks.credentials import Check
-from connector.service.planning import (
-    MONTH,
-    MOST_A_MONTH,
-    MOST_IN_TEN_MINUTES,
-    TEN_MINUTES,
-)
+from connector.service.checks.credentials import Check, Finding
+from connector.service.planning import MONTH, MOST_A_MONTH, MOST_IN_TEN_MINUTES, TEN_MINUTES
 from connector.settings.model import DEFAULT_CONNECTION, Connection
 from connector.settings.rules import start_rules
 
@@ -22,71 +17,59 @@ _LOOKED_AT = 50
 async def launch_checks(ctx: Context, connection: Connection) -> list[Check]:
     """Check launches, links, credits, cohort downloads and the cohort webhook of a connection."""
     return [
-        await _launches(ctx, connection),
-        await _downloads(ctx, connection),
-        await _cohort_webhook(ctx, connection),
+        Check.of("launches", await _launches(ctx, connection)),
+        Check.of("cohort_downloads", await _downloads(ctx, connection)),
+        Check.of("cohort_webhook", await _cohort_webhook(ctx, connection)),
     ]
 
 
-async def _launches(ctx: Context, connection: Connection) -> Check:
-    name = "launches"
-    listed = await ctx.launches.listed(connection.name, ListFilter(status="paused"), limit=1, after=None)
+async def _launches(ctx: Context, connection: Connection) -> Finding:
+    listed = await ctx.ledger.launches.listed(
+        connection.name, ListFilter(status="paused"), limit=1, after=None
+    )
     for launch in listed:
-        return Check(
-            name=name,
-            status="warn",
-            message=f"Launch {launch.id} is paused ({launch.pause_reason}): mend its cause, then "
-            f"resume_launch.",
-        )
-    newest = await ctx.launches.listed(connection.name, ListFilter(), limit=_LOOKED_AT, after=None)
+        why = f"Launch {launch.id} is paused ({launch.pause_reason})"
+        return "warn", f"{why}: mend its cause, then resume_launch."
+    newest = await ctx.ledger.launches.listed(connection.name, ListFilter(), limit=_LOOKED_AT, after=None)
     for launch in newest:
         if launch.in_doubt:
             words = f"Launch {launch.id} has {launch.in_doubt} starts of unknown outcome"
-            message = f"{words}: look into Koji, then resume_launch with in_doubt retry or give_up."
-            return Check(name=name, status="warn", message=message)
+            return "warn", f"{words}: look into Koji, then resume_launch with in_doubt retry or give_up."
     cap = connection.connector_max_credits_per_day
-    left = await ctx.invitations.credits_left(connection.credit_lane, cap, ctx.clock.now())
+    left = await ctx.ledger.invitations.credits_left(connection.credit_lane, cap, ctx.clock.now())
     message = f"{max(0, cap - left)} of the {cap} credits of this UTC day are used."
     if has_no_link(start_rules(connection)):
         message += " Set KOJI_PROJECT_ID, so that people get links."
-    return Check(name=name, status="ok", message=message)
+    return "ok", message
 
 
-async def _downloads(ctx: Context, connection: Connection) -> Check:
-    name = "cohort_downloads"
+async def _downloads(ctx: Context, connection: Connection) -> Finding:
     if connection.name not in ctx.amplitude_cohorts:
         words = "Set AMPLITUDE_SECRET_KEY to launch cohorts; members and start_interview work without it."
-        return Check(name=name, status="ok", message=words)
+        return "ok", words
     now = ctx.clock.now()
-    used = await ctx.launches.downloads(connection.amplitude_lane or "", now - MONTH)
+    used = await ctx.ledger.launches.downloads(connection.amplitude_lane or "", now - MONTH)
     lately = sum(at > now - TEN_MINUTES for at in used)
-    return Check(
-        name=name,
-        status="warn" if len(used) >= MOST_A_MONTH else "ok",
-        message=f"{len(used)} of {MOST_A_MONTH} cohort downloads in 30 days and {lately} of "
-        f"{MOST_IN_TEN_MINUTES} in ten minutes are used, as counted here.",
+    message = (
+        f"{len(used)} of {MOST_A_MONTH} cohort downloads in 30 days and {lately} of {MOST_IN_TEN_MINUTES} in "
+        "ten minutes are used, as counted here."
     )
+    return "warn" if len(used) >= MOST_A_MONTH else "ok", message
 
 
-async def _cohort_webhook(ctx: Context, connection: Connection) -> Check:
-    name = "cohort_webhook"
+async def _cohort_webhook(ctx: Context, connection: Connection) -> Finding:
     if connection.amplitude_cohort_webhook_token is None:
-        words = (
-            "Set AMPLITUDE_COHORT_WEBHOOK_TOKEN to invite whoever enters a cohort; launches work without it."
-        )
-        return Check(name=name, status="ok", message=words)
+        why = "to invite whoever enters a cohort; launches work without it"
+        return "ok", f"Set AMPLITUDE_COHORT_WEBHOOK_TOKEN {why}."
     if has_no_link(start_rules(connection)):
-        words = (
-            "Set KOJI_PROJECT_ID: without it nobody of a cohort's webhook gets a link, so nobody is started."
-        )
-        return Check(name=name, status="warn", message=words)
-    at = await ctx.cohort_messages.latest(connection.name)
+        why = "without it nobody of a cohort's webhook gets a link, so nobody is started"
+        return "warn", f"Set KOJI_PROJECT_ID: {why}."
+    at = await ctx.ledger.cohort_inbox.latest(connection.name)
     if at is not None:
-        return Check(name=name, status="ok", message=f"The last message of a cohort came at {iso(at)}.")
+        return "ok", f"The last message of a cohort came at {iso(at)}."
     path = "" if connection.name == DEFAULT_CONNECTION else f"/{connection.name}"
-    words = (
+    return "warn", (
         f"No cohort has come yet. In Amplitude, add a cohort webhook to {ctx.settings.public_url}"
         f"/webhooks/amplitude/cohorts{path} with the header Authorization: Bearer and "
         "AMPLITUDE_COHORT_WEBHOOK_TOKEN, then sync a cohort to it."
     )
-    return Check(name=name, status="warn", message=words)

@@ -1,4 +1,4 @@
-"""The audit log: what changes something leaves an entry before it begins, and how it ended."""
+"""Write the audit log: an entry before something is changed, and how it ended."""
 
 from __future__ import annotations
 
@@ -8,12 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from connector.context import Context
 from connector.domain.access import AuditEntry
 from connector.errors import ConnectorError, StoreUnavailable
-from connector.service.execution.operation import (
-    AnyOperation,
-    Effect,
-    Input,
-    Output,
-)
+from connector.service.execution.operation import AnyOperation, Effect, Input, Output
 
 GIVEN = ("interview_id", "launch_id", "run_id", "cohort_id")
 MADE = ("launch_id", "run_id")
@@ -23,7 +18,7 @@ _LONGEST = 128
 
 
 class Entry:
-    """An entry that is open; `answered` tells what the operation gave back."""
+    """An open entry; `answered` records what the operation gave back."""
 
     def __init__(self) -> None:
         self.outcome = "unknown"
@@ -75,7 +70,7 @@ async def entered(
         effect=effect.value,
         touched=touched,
     )
-    number = await ctx.ledger.begin_audit(opened)
+    number = await ctx.ledger.audit.begin(opened)
     entry = Entry()
     try:
         yield entry
@@ -88,4 +83,4 @@ async def entered(
     finally:
         # what was done stays done: without a store the entry stays open
         with suppress(StoreUnavailable):
-            await ctx.ledger.end_audit(number, entry.outcome, entry.made, ctx.clock.now())
+            await ctx.ledger.audit.end(number, entry.outcome, entry.made, ctx.clock.now())

@@ -1,4 +1,4 @@
-"""The result of an unfinished answer, owed to the request's `callback_url`."""
+"""Store and render the results that are owed to the `callback_url` of unfinished answers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,7 @@ from connector.context import Context
 from connector.domain.events.callback import Callback, Result, secret_of
 from connector.errors import NotFound
 from connector.service.execution.follow_up import present
-from connector.service.execution.operation import (
-    AnyOperation,
-    Input,
-    Output,
-    WaitInput,
-)
+from connector.service.execution.operation import AnyOperation, Input, Output, WaitInput
 
 FIRST_LOOK = 1_000
 """How long after the answer its end is looked for, in ms."""
@@ -49,7 +44,7 @@ async def owe(ctx: Context, op: AnyOperation, payload: Input, output: Output) ->
     )
     await ctx.ledger.callbacks.add(callback)
     ctx.wake("callbacks")
-    return secret_of(ctx.launches.plan_key, callback.id)
+    return secret_of(ctx.ledger.plan_key, callback.id)
 
 
 async def result(ctx: Context, callback: Callback, *, by_name: Mapping[str, AnyOperation]) -> Result | None:
@@ -70,4 +65,4 @@ def _id(ctx: Context, op: AnyOperation, payload: WaitInput) -> str:
     if payload.idempotency_key is None:
         return f"cb_{secrets.token_hex(16)}"
     request = (ctx.caller.name, op.name, payload.connection, payload.idempotency_key, payload.callback_url)
-    return f"cb_{hashlib.sha256(ctx.launches.plan_key + repr(request).encode()).hexdigest()[:32]}"
+    return f"cb_{hashlib.sha256(ctx.ledger.plan_key + repr(request).encode()).hexdigest()[:32]}"

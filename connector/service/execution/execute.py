@@ -1,4 +1,4 @@
-"""Run one operation once: what every surface calls, whoever asked."""
+"""Run one operation once: every surface calls this."""
 
 from __future__ import annotations
 
@@ -18,12 +18,7 @@ from connector.security.caller import Caller
 from connector.service.execution import callbacks
 from connector.service.execution.audit import audited
 from connector.service.execution.follow_up import present
-from connector.service.execution.operation import (
-    AnyOperation,
-    Effect,
-    Input,
-    Output,
-)
+from connector.service.execution.operation import AnyOperation, Effect, Input, Output
 
 NOT_COMPARED = frozenset({"idempotency_key", "wait_seconds", "callback_url"})
 RETRY_RUNNING_SECONDS = 5
@@ -87,8 +82,8 @@ async def _execute(
         return Executed(output, _status(output), replayed=False)
     scope = f"{ctx.caller.name}:{op.name}:{payload.connection}"
     asked = digest(payload)
-    claim = await ctx.ledger.claim_answer(scope, key, asked, ctx.clock.now())
-    ctx = replace(ctx, request=ctx.ledger.hash_user(f"{scope}\0{key}\0{asked}"))
+    claim = await ctx.ledger.idempotency.claim(scope, key, asked, ctx.clock.now())
+    ctx = replace(ctx, request=ctx.ledger.keyed_hash(f"{scope}\0{key}\0{asked}"))
     match claim.state:
         case "running":
             raise Conflict(
@@ -152,13 +147,13 @@ async def _first(
     try:
         output = await op.run(ctx, payload)
         status = _status(output)
-        await ctx.ledger.store_answer(
+        await ctx.ledger.idempotency.store(
             scope, key, claim.token, status, output.kept().model_dump_json(), ctx.clock.now()
         )
     except BaseException:
         # Without a store the claim ends with its lease; the error that counts is the first.
         with suppress(StoreUnavailable):
-            await ctx.ledger.release_answer(scope, key, claim.token)
+            await ctx.ledger.idempotency.release(scope, key, claim.token)
         raise
     return Executed(output, status, replayed=False)
 

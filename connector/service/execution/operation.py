@@ -1,17 +1,21 @@
-"""What an operation is: one frozen value from which every surface is projected."""
+"""Declare an operation: one frozen value from which every surface is projected."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypeForm
 
 from connector.context import Context
-from connector.errors import ConnectorError
+from connector.errors import Conflict, ConnectorError
+from connector.text.redaction import cut
+
+_LONGEST_NAME = 80
 
 
 class Effect(Enum):
@@ -82,7 +86,7 @@ class Output(BaseModel):
         return {**self.model_dump(mode="json"), **present.model_dump(mode="json")}
 
     def stands_still(self) -> bool:
-        """Tell whether what was begun goes on only when somebody does something."""
+        """Tell whether what was begun goes on only when a person does something."""
         return False
 
     async def failure(self, ctx: Context) -> ConnectorError | None:  # noqa: ARG002 - some look it up
@@ -97,6 +101,41 @@ class ListInput(Input):
     limit: int = Field(50, ge=1, le=500, description="Rows a page (1 to 500).")
 
 
+class Example(NamedTuple):
+    """What is asked, without what need not be given, and what is answered, with every key."""
+
+    asked: Mapping[str, Any]
+    answered: Mapping[str, Any]
+
+
+class ConsentRequired(Conflict):
+    """A person has to approve first."""
+
+    code = "consent_required"
+
+
+class Approver(ABC):
+    """One call's way to the person behind a client, who can be asked before something is spent."""
+
+    @property
+    @abstractmethod
+    def state(self) -> str | None:
+        """Return the state of the question that this call answers, None when none was asked."""
+
+    @abstractmethod
+    def require_way(self, otherwise: str) -> None:
+        """Raise `ConsentRequired` when the person cannot be asked; `otherwise` says what to do then."""
+
+    @abstractmethod
+    async def require(self, question: str, state: str) -> None:
+        """Return when the person approved; raise otherwise. `state` comes back with the answer."""
+
+
+def quoted(name: str | None) -> str:
+    """Return a name that came from outside as one line of a question."""
+    return f"“{cut(' '.join((name or '').split()), _LONGEST_NAME)}”"
+
+
 In = TypeVar("In", bound=Input)
 Out = TypeVar("Out", bound=Output)
 
@@ -106,18 +145,22 @@ class Operation(Generic[In, Out]):
     """One thing that the connector can do.
 
     `name` is the same on every surface. `summary` is written for a person and a model: when to use it and
-    what it changes. `output` is a model, or a union of models when it can answer in more than one shape.
-    `recall` gives a stored answer back what was not kept of it, as far as it is still there.
-    `spans_connections` tells that, when no `connection` is given, it is about all of the caller's.
+    what it changes. `guidance` adds for models when another tool is right. `output` is a model, or a union of
+    models when it can answer in more than one shape. `approved` runs what spends behind a question to the
+    person whose assistant calls it. `recall` gives a stored answer back what was not kept of it, as far as it
+    is still there. `spans_connections` tells that, without `connection`, it is about all of the caller's.
     """
 
     name: str
     title: str
     summary: str
+    guidance: str
+    example: Example = field(compare=False)
     input: type[In]
     output: TypeForm[Out]
     run: Callable[[Context, In], Awaitable[Out]]
     effect: Effect
+    approved: Callable[[Context, In, Approver], Awaitable[Out]] | None = None
     recall: Callable[[Context, In, Out], Awaitable[Out]] | None = None
     spans_connections: bool = False
 

@@ -1,13 +1,66 @@
-"""Times as callers write them."""
+"""Lists page by page: filters by time, cursors, and the shape of a page."""
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Callable, Sequence
+from typing import Annotated, Generic, Self, TypeVar
+
+from pydantic import ConfigDict, Field, TypeAdapter
+from typing_extensions import TypeForm
+
 from connector.domain.results.koji_fields import read_time
 from connector.errors import InvalidInput
+from connector.service.execution.operation import Output
+
+T = TypeVar("T")
+P = TypeVar("P")
+Place = Annotated[int, Field(ge=0, lt=2**63)]
+"""A number as large as a column holds."""
+
+
+class Page(Output, Generic[T]):
+    """One page of a list."""
+
+    items: list[T] = Field(description="The rows of this page.")
+    next_cursor: str | None = Field(
+        description="Give it as cursor to get the next page; null on the last one."
+    )
+    has_more: bool = Field(description="Whether there is a next page.")
+
+    @classmethod
+    def of(cls, items: list[T], next_cursor: str | None) -> Self:
+        """Return the page that ends where `next_cursor` says."""
+        return cls(items=items, next_cursor=next_cursor, has_more=next_cursor is not None)
+
+
+class Cursor(Generic[P]):
+    """Writes the place where a page ends as one text, and reads it back; `place` is its type, in JSON."""
+
+    def __init__(self, place: TypeForm[P]) -> None:
+        self._type: TypeAdapter[P] = TypeAdapter(place, config=ConfigDict(strict=True))
+
+    def read(self, text: str | None) -> P | None:
+        """Return the place, None at the beginning. Raises `InvalidInput` for a text that is not ours."""
+        if text is None:
+            return None
+        try:
+            return self._type.validate_json(base64.urlsafe_b64decode(text))
+        except ValueError:
+            detail = "is not one of ours; take next_cursor of the page before"
+            raise InvalidInput.of("cursor", detail) from None
+
+    def write(self, place: P) -> str:
+        """Return the text of a place."""
+        return base64.urlsafe_b64encode(self._type.dump_json(place)).decode()
+
+    def after(self, found: Sequence[T], limit: int, place_of: Callable[[T], P]) -> str | None:
+        """Return the text of the place of the last row of a page; None when no row was found beyond it."""
+        return self.write(place_of(found[limit - 1])) if len(found) > limit else None
 
 
 def bound(name: str, text: str | None) -> int | None:
-    """Return a time filter in milliseconds. Raises `InvalidInput` for what is no time."""
+    """Return a time filter in milliseconds. Raises `InvalidInput` for a text that is no time."""
     if text is None:
         return None
     at = read_time(text)

@@ -12,13 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from connector.errors import InvalidInput
-from connector.service.input.annotations import (
-    is_list,
-    is_mapping,
-    item_kinds,
-    kinds,
-    model_of,
-)
+from connector.service.input.annotations import is_list, is_mapping, item_kinds, kinds, model_of
 from connector.text.json import parse_json
 
 LINE_BREAK = re.compile(r"[\r\n]+")

@@ -1,20 +1,16 @@
-"""What may be asked of a launch, and how one begins."""
+"""The options of a launch, and its beginning."""
 
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from itertools import count
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from connector.context import Context
-from connector.domain.launches.launch import (
-    Launch,
-    LaunchOptions,
-    LaunchStatus,
-    Phase,
-)
+from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus, Phase
 from connector.domain.launches.respondent_link import has_no_link
 from connector.domain.people.same_person import Member, is_email, member
 from connector.errors import ConnectorError, FieldError, InvalidInput, NotConfigured
@@ -24,9 +20,14 @@ from connector.settings.model import Connection
 from connector.settings.rules import start_rules
 
 _KEY_KEPT = 7 * 86_400_000
-_DIRECTLY = 500  # members over whom the call itself decides; more are left to the planning lane
+_DIRECTLY = 500  # members over whom the call itself decides; more are left to the planning worker
 _MOST_SHOWN = 50
 Mode = Literal["text", "voice"]
+PLAN_FIRST = (
+    "Call plan_cohort_launch, show its counts and credits to the user, and call launch_cohort_interviews "
+    "with its plan_token."
+)
+"""What a model does whose user cannot be asked."""
 
 
 class MemberInput(BaseModel):
@@ -62,9 +63,20 @@ class PersonOptions(WaitInput):
         description="Start interviews although no link can be made, because KOJI_PROJECT_ID is not set.",
     )
 
+    def options(self, connection: Connection) -> LaunchOptions:
+        """Return the options of a launch of one: those given, else the connection's, else the defaults."""
+        return LaunchOptions(
+            max_interviews=1,
+            mode=self.mode or connection.mode,
+            locale=self.locale or connection.locale,
+            metadata=self.metadata or {},
+            reinvite_after_days=self.reinvite_after_days,
+            allow_without_link=self.allow_without_link,
+        )
+
 
 class CohortOptions(PersonOptions):
-    """Whom to invite, and how many."""
+    """The people to invite, and how many of them."""
 
     cohort_id: str | None = Field(
         None, max_length=256, description="Amplitude's id of the cohort; list_cohorts shows them."
@@ -94,31 +106,28 @@ class CohortOptions(PersonOptions):
         return self
 
     def options(self, connection: Connection) -> LaunchOptions:
-        """Return the launch's options: those given, else the connection's, else the defaults."""
+        """Return the launch's options: those given, else the connection's, else the defaults.
+
+        Raises `InvalidInput` above the settings' cap.
+        """
         cap = connection.connector_max_interviews_per_launch
         if self.max_interviews is not None and self.max_interviews > cap:
             raise InvalidInput.of(
                 "max_interviews", f"is above the cap of {cap} (CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH)"
             )
-        return LaunchOptions(
+        return replace(
+            super().options(connection),
             max_interviews=self.max_interviews or cap,
-            mode=self.mode or connection.mode,
-            locale=self.locale or connection.locale,
             variant=self.variant or connection.variant,
-            metadata=self.metadata or {},
-            reinvite_after_days=self.reinvite_after_days,
-            allow_without_link=self.allow_without_link,
             email_property=self.email_property or connection.email_property or "email",
             name_property=self.name_property or connection.name_property or "name",
         )
 
 
 def require_koji(connection: Connection, *, allow_without_link: bool) -> None:
-    """Refuse before anybody is started. Raises `NotConfigured`, and `InvalidInput` with code `no_link`."""
+    """Check that interviews can be started. Raises `NotConfigured`, or `InvalidInput` (`no_link`)."""
     if connection.koji_invite_by == "start" and connection.koji_api_key is None:
-        raise NotConfigured(
-            f"KOJI_API_KEY is not set for the connection {connection.name}; interviews cannot be started."
-        )
+        raise NotConfigured.of("KOJI_API_KEY", connection.name, "interviews cannot be started")
     if has_no_link(start_rules(connection)) and not allow_without_link:
         raise InvalidInput.of(
             "allow_without_link",
@@ -128,7 +137,7 @@ def require_koji(connection: Connection, *, allow_without_link: bool) -> None:
 
 
 async def begin(ctx: Context, given: CohortOptions, *, goes_on: bool) -> Launch:
-    """Store what is asked for, and decide over few members at once; many are decided over by a lane."""
+    """Store a launch, and decide over few members at once; a worker decides over many."""
     connection = ctx.connection(given.connection)
     require_koji(connection, allow_without_link=given.allow_without_link)
     if given.cohort_id is not None and ctx.amplitude_cohorts.get(connection.name) is None:
@@ -150,7 +159,7 @@ async def begin(ctx: Context, given: CohortOptions, *, goes_on: bool) -> Launch:
     pieces = [members[at : at + size] for at in range(0, len(members), size)]
     if few:
         return await decide_now(ctx, launch, pieces)
-    await ctx.launches.create(launch, pieces)
+    await ctx.ledger.planning.create(launch, pieces)
     ctx.wake("launches")
     return launch
 
@@ -165,8 +174,8 @@ async def begun_before(ctx: Context) -> tuple[str, Launch | None]:
     if ctx.request is None:
         return f"lau_{secrets.token_hex(12)}", None
     for n in count():
-        launch_id = f"lau_{ctx.ledger.hash_user(f'{ctx.request}{n}')[:24]}"
-        found = await ctx.launches.find(launch_id)
+        launch_id = f"lau_{ctx.ledger.keyed_hash(f'{ctx.request}{n}')[:24]}"
+        found = await ctx.ledger.launches.find(launch_id)
         if found is None:
             return launch_id, None
         refused = found.error is not None or (found.single and (found.failed or found.cancelled))
@@ -204,16 +213,16 @@ def new_launch(
 
 async def decide_now(ctx: Context, launch: Launch, pieces: list[list[Member]]) -> Launch:
     """Decide over a few members in the call that brought them. Raises what makes planning impossible."""
-    if await ctx.launches.find(launch.id) is None:
-        await ctx.launches.create(launch)
+    if await ctx.ledger.launches.find(launch.id) is None:
+        await ctx.ledger.planning.create(launch)
     try:
         planned = await planning.decide(ctx, launch, planning.pieces_of(pieces))
     except ConnectorError as error:
-        await ctx.launches.end_unplanned(None, launch.id, error.reason, error.message, ctx.clock.now())
+        await ctx.ledger.planning.end_unplanned(None, launch.id, error.reason, error.message, ctx.clock.now())
         raise
     if planned is not None and planned.phase is Phase.ACTIVATE:
         await planning.activate(ctx, planned)
-    return await ctx.launches.find(launch.id) or launch
+    return await ctx.ledger.launches.find(launch.id) or launch
 
 
 def _members(given: CohortOptions, options: LaunchOptions) -> list[Member]:

@@ -1,4 +1,4 @@
-"""What a caller may tell about an interview, and how it becomes something heard."""
+"""What a caller may say about an interview, and the observation that it becomes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from connector.domain.results.interview import Interview
-from connector.domain.results.koji_fields import (
-    read_envelope,
-    read_interview,
-    read_time,
-    split_themes,
-)
+from connector.domain.results.koji_fields import read_envelope, read_interview, read_time, split_themes
 from connector.domain.results.observation import Observation
 from connector.domain.results.sync import InboundWebhook
 from connector.errors import InvalidInput
@@ -25,7 +20,7 @@ _VALUES = ("themes", "sentiment", "quality_score", "respondent_email", "transcri
 
 
 class InterviewInput(Input):
-    """Names one interview, or tells it."""
+    """Names one interview, or describes it."""
 
     interview_id: str | None = Field(
         None, min_length=1, max_length=200, pattern=r"^[!-~]+$", description="Koji's id of the interview."
@@ -67,8 +62,8 @@ class InterviewInput(Input):
         return {name: value for name in _VALUES if (value := getattr(self, name)) not in (None, "", [])}
 
     @property
-    def is_told(self) -> bool:
-        """Tell whether the caller vouches for the values, so that Koji is not read."""
+    def vouches(self) -> bool:
+        """Tell whether the call brings the values itself, so that Koji is not read."""
         return self.interview is not None or bool(self.values)
 
     def checked_id(self, connection: Connection) -> str:
@@ -90,8 +85,8 @@ class InterviewInput(Input):
             raise InvalidInput.of("interview", "has no interview_id in it; add one")
         return found
 
-    def heard(self, connection: Connection, now: int, *, force: bool) -> Observation:
-        """Return what the caller told. Raises `InvalidInput`."""
+    def observation(self, connection: Connection, now: int, *, force: bool) -> Observation:
+        """Return the observation that the call stands for. Raises `InvalidInput`."""
         interview_id = self.checked_id(connection)
         body = self.interview if self.interview is not None else self.values
         interview = (
@@ -102,15 +97,15 @@ class InterviewInput(Input):
                 aliases=connection.koji_field_aliases if self.interview is not None else {},
                 project_id=connection.koji_project_id,
             )
-            if self.is_told
+            if self.vouches
             else Interview(interview_id)
         )
         rules = sync_rules(connection)
-        return Observation(rules=rules, interview=interview, at=now, given=self.is_told, force=force)
+        return Observation(rules=rules, interview=interview, at=now, given=self.vouches, force=force)
 
-    def delivery(self, connection: Connection, interview_id: str, now: int) -> list[InboundWebhook]:
-        """Return what the receipt says of this call: nothing unless it told something."""
-        if not self.is_told:
+    def webhooks(self, connection: Connection, interview_id: str, now: int) -> list[InboundWebhook]:
+        """Return how the receipt shows this call: not at all when Koji is to be read."""
+        if not self.vouches:
             return []
         body = self.interview if self.interview is not None else self.values
         return [

@@ -1,4 +1,4 @@
-"""Launches as they are answered: counts, why they wait, and who was invited."""
+"""Show a launch: its counts, why it waits, and the people who were invited."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from connector.context import Context
-from connector.domain.launches.credits import cost, launch_lane, next_day
+from connector.domain.launches.credits import price
 from connector.domain.launches.launch import (
-    AWAY,
     DAILY_CREDITS,
     KOJI_UNREACHABLE,
     Invitation,
@@ -20,7 +19,6 @@ from connector.domain.launches.launch import (
     LaunchStatus,
 )
 from connector.domain.launches.respondent_link import has_no_link
-from connector.domain.launches.start import people_a_day
 from connector.errors import (
     Conflict,
     ConnectorError,
@@ -33,18 +31,13 @@ from connector.errors import (
 )
 from connector.service.execution.follow_up import status_url
 from connector.service.execution.operation import Input, Output
-from connector.service.execution.polling import Polling
+from connector.service.launch_progress import eta_seconds, is_done_for_today, pause_of
 from connector.service.views.sync import time_text
 from connector.settings.rules import start_rules
 
 INVITED = (InvitationState.STARTED, InvitationState.COMPLETED, InvitationState.EXPIRED)
 SHOWN = 50
 SELF_RESUMING = frozenset({KOJI_UNREACHABLE, DAILY_CREDITS})
-_APPROVAL = (
-    "More people came in a day than CONNECTOR_COHORT_APPROVE_ABOVE allows; resume_launch approves all "
-    "who wait."
-)
-_MINUTE = 61
 _FAILURES: dict[str, type[ConnectorError]] = {
     "cohort_not_found": NotFound,
     "cohort_too_large": InvalidInput,
@@ -105,7 +98,7 @@ class LaunchOutput(Output):
     invited: int = Field(description="People whose interview was started.")
     failed: int = Field(description="People whom Koji refused, or whose doubtful start was given up.")
     in_doubt: int = Field(
-        description="People of whom nobody knows whether their interview was started; see resume_launch."
+        description="People of whom it is not known whether their interview was started; see resume_launch."
     )
     cancelled: int = Field(description="People who were called off before anything was sent.")
     skipped: dict[str, int] = Field(description="People who are not invited, by reason.")
@@ -129,7 +122,7 @@ class LaunchOutput(Output):
         return ("get_launch", {"launch_id": self.launch_id}) if open_ else None
 
     def kept(self) -> LaunchOutput:
-        """Keep nobody of those it is about."""
+        """Keep nothing that names a person."""
         gone: dict[str, Any] = {"invitations": [], "skipped_examples": []}
         gone |= {"interview_id": None, "interview_link": None}
         return self.model_copy(update=gone)
@@ -142,7 +135,7 @@ class LaunchOutput(Output):
 
     async def failure(self, ctx: Context) -> ConnectorError | None:
         """Return the error in which planning ended, None when it did not end in one."""
-        launch = await ctx.launches.find(self.launch_id) if self.status == "cancelled" else None
+        launch = await ctx.ledger.launches.find(self.launch_id) if self.status == "cancelled" else None
         if launch is None or launch.error is None:
             return None
         kind = _FAILURES.get(launch.error, UpstreamRejected)
@@ -152,11 +145,11 @@ class LaunchOutput(Output):
 
 
 async def recall(ctx: Context, _given: Input, kept: LaunchOutput) -> LaunchOutput:
-    """Show again who is still in a launch."""
-    launch = await ctx.launches.find(kept.launch_id)
+    """Show the people again who are still in a launch."""
+    launch = await ctx.ledger.launches.find(kept.launch_id)
     if launch is None:
         return kept
-    present, _ = await shown(ctx, launch)
+    present = await shown(ctx, launch)
     names = ("invitations", "skipped_examples", "interview_id", "interview_link")
     return kept.model_copy(update={name: getattr(present, name) for name in names})
 
@@ -167,7 +160,7 @@ def token_of(ctx: Context, launch_id: str) -> str:
 
 
 def launch_id_of(ctx: Context, token: str) -> str:
-    """Return whose plan token it is. Raises `InvalidInput` (`plan_invalid`)."""
+    """Return the launch that a plan token belongs to. Raises `InvalidInput` (`plan_invalid`)."""
     launch_id, _, signature = token.removeprefix("plan_").rpartition(".")
     expected = _signature(ctx, launch_id)
     if not hmac.compare_digest(signature.encode("utf-8", "replace"), expected.encode()):
@@ -176,12 +169,12 @@ def launch_id_of(ctx: Context, token: str) -> str:
 
 
 def _signature(ctx: Context, launch_id: str) -> str:
-    return hmac.digest(ctx.launches.plan_key, launch_id.encode("utf-8", "replace"), "sha256").hex()[:40]
+    return hmac.digest(ctx.ledger.plan_key, launch_id.encode("utf-8", "replace"), "sha256").hex()[:40]
 
 
 async def find(ctx: Context, launch_id: str, connection: str) -> Launch:
     """Return a launch of a connection. Raises `NotFound`."""
-    launch = await ctx.launches.find(launch_id)
+    launch = await ctx.ledger.launches.find(launch_id)
     if launch is None or launch.connection != connection:
         raise NotFound(
             "launch_id: there is no such launch on this connection; unused plans are deleted after an hour."
@@ -189,83 +182,25 @@ async def find(ctx: Context, launch_id: str, connection: str) -> Launch:
     return launch
 
 
-async def until(ctx: Context, launch: Launch, seconds: float) -> Launch:
-    """Return the launch when it has ended, is planned or stands still, or as it is after `seconds`."""
-
-    async def read(before: Launch) -> Launch:
-        return await ctx.launches.find(before.id) or before
-
-    async for present in Polling(ctx, seconds, launch, read):
-        launch = present
-        if launch.status not in (LaunchStatus.PLANNING, LaunchStatus.RUNNING):
-            break
-        if launch.status is LaunchStatus.RUNNING and await pause_of(ctx, launch):
-            break
-        if launch.standing and await _is_done_for_today(ctx, launch):
-            break
-    return launch
-
-
-async def pause_of(ctx: Context, launch: Launch) -> tuple[str, int | None, str] | None:
-    """Return why a launch rests: a code, when it ends by itself (ms), and words; None while it goes on."""
-    if launch.status is LaunchStatus.PAUSED:
-        words = _APPROVAL if launch.pause_reason == "approval" else await _words(ctx, launch)
-        return launch.pause_reason or "", None, words or "Paused; resume_launch lets it go on."
-    if launch.status is not LaunchStatus.RUNNING or not launch.left:
-        return None
-    pause = await key_pause(ctx, launch.connection, launch.options.mode)
-    # the last of the day's credits may belong to the one who is being started
-    return None if pause is not None and pause[0] == DAILY_CREDITS and launch.sending else pause
-
-
-async def key_pause(ctx: Context, name: str, mode: str | None) -> tuple[str, int | None, str] | None:
-    """Return why nothing can be started with a connection's key now, as `pause_of`."""
-    connection = ctx.connection(name)
-    for pause in await ctx.ledger.pauses():
-        if pause.lane != connection.koji_lane or connection.koji_invite_by == "link":
-            continue
-        if pause.code in AWAY:
-            return KOJI_UNREACHABLE, max(pause.until, ctx.clock.now() + 1_000), pause.words
-        return pause.code, None, pause.words
-    now = ctx.clock.now()
-    cap = connection.connector_max_credits_per_day
-    left = await ctx.invitations.credits_left(connection.credit_lane, cap, now)
-    if left < cost(mode or connection.koji_default_mode):
-        words = f"The {cap} credits of this UTC day are used (CONNECTOR_MAX_CREDITS_PER_DAY)."
-        return DAILY_CREDITS, next_day(now), words
-    return None
-
-
-async def _words(ctx: Context, launch: Launch) -> str | None:
-    lane = ctx.connection(launch.connection).koji_lane
-    return next((pause.words for pause in await ctx.ledger.pauses() if pause.lane == lane), None)
-
-
-async def shown(
-    ctx: Context,
-    launch: Launch,
-    *,
-    states: Sequence[InvitationState] = INVITED,
-    limit: int = SHOWN,
-    after: int = -1,
-) -> tuple[LaunchOutput, list[Invitation]]:
-    """Return a launch as it is answered, and one invitation more than `limit` for whoever pages."""
-    found = await ctx.launches.invitations(launch.id, states, limit=limit + 1, after=after) if states else []
-    paused = await pause_of(ctx, launch)
+async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | None = None) -> LaunchOutput:
+    """Return a launch as it is answered, with these of its people; without them with the first 50 invited."""
+    if people is None:
+        people = await ctx.ledger.launches.invitations(launch.id, INVITED, limit=SHOWN, after=-1)
+    pause = await pause_of(ctx, launch)
     connection = ctx.connection(launch.connection)
     planned = launch.status is LaunchStatus.PLANNED
-    single = found[0] if launch.to_invite == 1 and found else None
-    is_full = launch.standing and bool(launch.left) and await _is_done_for_today(ctx, launch)
-    code, resumes_at, words = paused or (None, None, launch.words or None)
+    single = people[0] if launch.to_invite == 1 and people else None
+    is_full = launch.standing and bool(launch.left) and await is_done_for_today(ctx, launch)
+    is_held = pause is not None or is_full or launch.status is LaunchStatus.PLANNING
     return LaunchOutput(
         launch_id=launch.id,
-        status="paused" if paused else launch.status.value,
-        pause_reason=code,
-        resumes_at=time_text(resumes_at),
+        status="paused" if pause else launch.status.value,
+        pause_reason=pause.code if pause else None,
+        resumes_at=time_text(pause.until) if pause else None,
         status_url=status_url(
             "get_launch", {"connection": launch.connection, "launch_id": launch.id}, ctx.settings.public_url
         ),
-        message=words,
+        message=pause.words if pause else launch.words or None,
         cohort_id=launch.cohort_id,
         cohort_name=launch.cohort_name,
         members_total=launch.members_total,
@@ -276,18 +211,16 @@ async def shown(
         in_doubt=launch.in_doubt,
         cancelled=launch.cancelled,
         skipped=dict(launch.skipped),
-        credits_estimate=launch.to_invite * cost(launch.options.mode or connection.koji_default_mode),
-        eta_seconds=None
-        if paused or is_full or launch.status is LaunchStatus.PLANNING
-        else _eta(ctx, launch),
+        credits_estimate=price(launch.options, connection.koji_default_mode, launch.to_invite),
+        eta_seconds=None if is_held else eta_seconds(connection, launch),
         warnings=_warnings(ctx, launch, is_full=is_full),
-        invitations=[item(one) for one in found[:limit]],
+        invitations=[item(one) for one in people],
         interview_id=single.interview_id if single else None,
         interview_link=single.link if single else None,
         plan_token=token_of(ctx, launch.id) if planned else None,
         plan_expires_at=time_text(launch.expires_at) if planned else None,
         skipped_examples=[SkippedExample(user_id=who, reason=why) for who, why in launch.examples],
-    ), found
+    )
 
 
 def item(one: Invitation) -> InvitationItem:
@@ -302,25 +235,6 @@ def item(one: Invitation) -> InvitationItem:
         reason=one.reason,
         started_at=time_text(one.started_at),
     )
-
-
-def _eta(ctx: Context, launch: Launch) -> int:
-    """Return seconds: everything that is started shares the key's calls a minute."""
-    connection = ctx.connection(launch.connection)
-    people = launch.left + launch.planned
-    if connection.koji_invite_by == "link":
-        return -(-people // 100)
-    return -(-people * _MINUTE // connection.koji_rate_limit_per_minute)
-
-
-async def _is_done_for_today(ctx: Context, launch: Launch) -> bool:
-    """Tell whether a standing launch has nobody left, or nobody whom it may start this UTC day."""
-    if not launch.left and not launch.planned:
-        return True
-    cap = people_a_day(start_rules(ctx.connection(launch.connection)), launch)
-    lane = launch_lane(launch.id)
-    full = cap is not None and await ctx.invitations.credits_left(lane, cap, ctx.clock.now()) < 1
-    return full and not launch.sending
 
 
 def _warnings(ctx: Context, launch: Launch, *, is_full: bool) -> list[str]:

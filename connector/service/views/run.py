@@ -51,12 +51,12 @@ class RunOutput(Output):
 
 
 def new_run_id() -> str:
-    """Return an id that nobody guesses."""
+    """Return an id that cannot be guessed."""
     return f"run_{secrets.token_hex(12)}"
 
 
 def chunks(items: Sequence[str]) -> list[Sequence[str]]:
-    """Return items in pieces that one transaction takes easily."""
+    """Return items in chunks that one transaction takes easily."""
     return [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
 
 
@@ -79,7 +79,7 @@ async def shown(ctx: Context, progress: RunProgress) -> RunOutput:
 
 
 async def _forgetting(ctx: Context, progress: RunProgress) -> RunOutput:
-    found = await ctx.ledger.forgettings.find(progress.run_id)
+    found = await ctx.ledger.erasures.find(progress.run_id)
     assert found is not None  # noqa: S101 - stored and pruned together with its run
     running = found.finished_at is None
     total = len(found.interviews)
@@ -106,7 +106,7 @@ async def _eta(ctx: Context, progress: RunProgress) -> int:
     if connection is None or not progress.unread:
         return 1
     sharing = [c.name for c in ctx.settings.connections.values() if c.koji_lane == connection.koji_lane]
-    waiting = await ctx.ledger.waiting(Stage.READ, sharing)
+    waiting = await ctx.ledger.syncs.waiting(Stage.READ, sharing)
     return -(-waiting * 61 // connection.koji_rate_limit_per_minute)
 
 
@@ -114,7 +114,7 @@ async def until_finished(ctx: Context, run_id: str, seconds: float) -> RunOutput
     """Return the run as it finished, or as it is after `seconds`."""
 
     async def read(_: RunOutput | None = None) -> RunOutput:
-        progress = await ctx.ledger.run_progress(run_id)
+        progress = await ctx.ledger.runs.progress(run_id)
         assert progress is not None  # noqa: S101 - the caller has just created it
         return await shown(ctx, progress)
 

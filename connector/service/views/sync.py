@@ -1,4 +1,4 @@
-"""How a sync is shown: the flat answer of a sync, and its receipt."""
+"""Show a sync: as a flat answer, and as the receipt of all that led to it."""
 
 from __future__ import annotations
 
@@ -9,44 +9,38 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from connector.context import Context
-from connector.domain.results.mapping import (
-    EVENT_TYPE,
-    event_insert_id,
-    identify_insert_id,
-    iso,
-)
+from connector.domain.results.mapping import EVENT_TYPE, event_insert_id, identify_insert_id, iso
 from connector.domain.results.sync import InboundWebhook, Sync
-from connector.errors import ConnectorError, InvalidInput, NotFound, OutcomeUnknown, UpstreamRejected
+from connector.errors import (
+    ConnectorError,
+    InvalidInput,
+    NotFound,
+    OutcomeUnknown,
+    UpstreamError,
+    UpstreamRejected,
+)
 from connector.service.execution.operation import Output
 from connector.settings.model import Connection
 from connector.text.values import showable
 
 DEFAULT_MIN_ID_LENGTH = 5
 
-_REFUSED: tuple[type[ConnectorError], str, str] = (
-    UpstreamRejected,
-    "upstream_refused",
-    "Amplitude refused the interview; its words are in get_sync, attempts.",
-)
-_FAILURES: Mapping[str, tuple[type[ConnectorError], str, str]] = {
+_REFUSED = (UpstreamRejected, "Amplitude refused the interview; its words are in get_sync, attempts.")
+_FAILURES: Mapping[str, tuple[type[ConnectorError], str]] = {
     "not_found_in_koji": (
         NotFound,
-        "not_found_in_koji",
         "Koji has no such interview in this project; check interview_id and connection.",
     ),
     "invalid_user_id": (
         InvalidInput,
-        "invalid_user_id",
         "Amplitude would refuse the respondent's user id: it is too short, or a reserved word.",
     ),
     "outcome_unknown": (
         OutcomeUnknown,
-        "outcome_unknown",
-        "Nobody knows whether Amplitude took it; send it again with force, which may count twice.",
+        "It is not known whether Amplitude took it; send it again with force, which may count twice.",
     ),
     "refused_by_koji": (
         UpstreamRejected,
-        "upstream_refused",
         "Koji refused to show the interview; try preview_interview_sync for Koji's reason.",
     ),
 }
@@ -88,11 +82,11 @@ class SyncOutput(Output):
     )
 
     def follow_up(self) -> tuple[str, dict[str, Any]] | None:
-        """Tell where a pending sync ends."""
+        """Name the operation that tells how a pending sync ends."""
         return ("get_sync", {"interview_id": self.interview_id}) if self.status == "pending" else None
 
     def kept(self) -> SyncOutput:
-        """Keep that it was done; neither whose it was nor what they said."""
+        """Keep that it was done, and nothing that names or quotes the respondent."""
         said = ("user_id", "quality_score", "sentiment", "theme_top_1", "theme_top_2", "transcript_url")
         gone: dict[str, Any] = {**dict.fromkeys(said), "themes": [], "themes_text": ""}
         return self.model_copy(update=gone)
@@ -105,8 +99,13 @@ class SyncOutput(Output):
         """Return a failed sync as an error that carries the sync."""
         if self.status != "failed":
             return None
-        cls, code, message = _FAILURES.get(self.reason or "", _REFUSED)
-        return cls(message, code=code, result=self.model_dump(mode="json"))
+        kind, message = _FAILURES.get(self.reason or "", _REFUSED)
+        code = None if issubclass(kind, UpstreamError) else self.reason
+        return kind(message, code=code, result=self.model_dump(mode="json"))
+
+
+UNKNOWN: Mapping[str, Any] = {**dict.fromkeys(SyncOutput.model_fields), "themes": [], "themes_text": ""}
+"""The values of a sync of which nothing is known."""
 
 
 class Received(BaseModel):
@@ -186,24 +185,8 @@ def flat(sync: Sync) -> dict[str, Any]:
 
 def unreadable() -> SyncOutput:
     """Return how a delivery without an interview id is listed."""
-    return SyncOutput(
-        interview_id=None,
-        status="unreadable",
-        reason="no_interview_id",
-        user_id=None,
-        event_type=EVENT_TYPE,
-        event_insert_id=None,
-        identify_insert_id=None,
-        quality_score=None,
-        sentiment=None,
-        themes=[],
-        themes_text="",
-        theme_top_1=None,
-        theme_top_2=None,
-        transcript_url=None,
-        completed_at=None,
-        synced_at=None,
-        warning=None,
+    return SyncOutput.model_validate(
+        {**UNKNOWN, "status": "unreadable", "reason": "no_interview_id", "event_type": EVENT_TYPE}
     )
 
 

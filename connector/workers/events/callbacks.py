@@ -62,7 +62,7 @@ class CallbackWorker(TaskWorker):
         message = Message(callback.id, result.body.encode(), since, callback.tries)
         client = TargetClient(allow_private=ctx.settings.connector_allow_private_targets)
         try:
-            secret = secret_of(ctx.launches.plan_key, callback.id)
+            secret = secret_of(ctx.ledger.plan_key, callback.id)
             tried = await deliver(client, callback.target_url, secret, message, now)
         finally:
             await client.close()

@@ -38,7 +38,7 @@ class Silent:
 
     async def next_due(self) -> int | None:
         """Return when there is something to do."""
-        due = await self._context.invitations.next_due(self._connections)
+        due = await self._context.ledger.invitations.next_due(self._connections)
         if due is None:
             return None
         # far ahead only when the clock was set back
@@ -48,11 +48,11 @@ class Silent:
         """Do the one thing that is longest due."""
         ctx = self._context
         now = ctx.clock.now()
-        ending = await ctx.invitations.due(self._connections, now, complete=True)
-        silent = await ctx.invitations.due(self._connections, now, complete=False)
+        ending = await ctx.ledger.invitations.due(self._connections, now, complete=True)
+        silent = await ctx.ledger.invitations.due(self._connections, now, complete=False)
         if ending is None and (silent is None or silent.interview_id is None):
             if silent is not None:  # handed out as a link: there is nothing to read
-                await ctx.invitations.polled(lease, silent.id, None, now)
+                await ctx.ledger.invitations.polled(lease, silent.id, None, now)
             return
         self._next = now + _APART
         try:
@@ -70,7 +70,7 @@ class Silent:
     async def _read(self, lease: Lease, invitation: Invitation) -> None:
         ctx = self._context
         interview_id = invitation.interview_id or ""
-        if await ctx.ledger.find(invitation.connection, interview_id) is None:
+        if await ctx.ledger.syncs.find(invitation.connection, interview_id) is None:
             try:
                 body = await self._koji.read(interview_id)
             except NotFound:
@@ -79,7 +79,7 @@ class Silent:
                 await self._rest.well()
                 if await self._told(lease, invitation, body):
                     return
-        await ctx.invitations.polled(lease, invitation.id, next_poll(invitation), ctx.clock.now())
+        await ctx.ledger.invitations.polled(lease, invitation.id, next_poll(invitation), ctx.clock.now())
 
     async def _told(self, lease: Lease, invitation: Invitation, body: Mapping[str, Any]) -> bool:
         """Take an interview that has ended like one that a webhook told of; tell whether it has."""
@@ -88,24 +88,24 @@ class Silent:
         read = heard_from_read(sync_rules(connection), invitation.interview_id or "", body, ctx.clock.now())
         if not read.interview.over:
             return False
-        (heard,) = await recognised(ctx.invitations, [read])
-        await ctx.ledger.revise([heard.key], partial(self._advanced, heard=heard), lease=lease)
+        (heard,) = await recognised(ctx.ledger.attribution, [read])
+        await ctx.ledger.syncs.revise([heard.key], partial(self._advanced, heard=heard), lease=lease)
         ctx.wake("amplitude")
         return heard.interview.invitee is not None or heard.interview.anonymous
 
     def _advanced(self, before: Mapping[tuple[str, str], Sync], *, heard: Observation) -> list[Sync]:
-        return [advance(before.get(heard.key), heard, self._context.ledger.hash_user)]
+        return [advance(before.get(heard.key), heard, self._context.ledger.keyed_hash)]
 
     async def _end(self, lease: Lease, invitation: Invitation) -> None:
         """End an interview that stayed silent for the time of the setting."""
         ctx = self._context
         interview_id = invitation.interview_id or ""
         try:
-            token = ctx.invitations.opened(invitation.session_token or "")
+            token = ctx.ledger.invitations.session_token(invitation.session_token or "")
             await self._koji.complete(interview_id, token, "timeout")
         except UpstreamUnavailable:
             later = ctx.clock.now() + _TRY_AGAIN
-            await ctx.invitations.completing(lease, invitation.id, later)
+            await ctx.ledger.invitations.completing(lease, invitation.id, later)
             raise
         except CredentialsRejected as error:
             # only a read can tell a refused key from a refused session token
@@ -115,4 +115,4 @@ class Silent:
                 _log.warning("complete_not_permitted", code=error.reason)
         except ConnectorError as error:
             _log.warning("silent_interview_not_ended", code=error.reason)
-        await ctx.invitations.completing(lease, invitation.id, None)
+        await ctx.ledger.invitations.completing(lease, invitation.id, None)

@@ -22,7 +22,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Rest:
-    """The lane's pause, shown to everybody through the book."""
+    """The lane's pause, shown to everybody through the ledger."""
 
     def __init__(
         self, context: Context, name: str, connections: Sequence[str], starting: Sequence[str]
@@ -41,7 +41,7 @@ class Rest:
 
         That it could not stands until Koji answers, so that it is not told again.
         """
-        pauses = await self._context.ledger.pauses()
+        pauses = await self._context.ledger.leases.pauses()
         self._until, self._code = 0, next((one.code for one in pauses if one.lane == self._name), None)
         self._began = 0  # nobody knows any more
         if self._code is not None and not self.is_unsure:
@@ -71,10 +71,10 @@ class Rest:
 
     async def _end(self) -> None:
         self._code = None
-        await self._context.ledger.resume(self._name)
+        await self._context.ledger.leases.resume(self._name)
 
     async def _stands(self) -> bool:
-        return any(pause.lane == self._name for pause in await self._context.ledger.pauses())
+        return any(pause.lane == self._name for pause in await self._context.ledger.leases.pauses())
 
     def is_resting(self) -> bool:
         """Tell whether the lane rests now."""
@@ -93,8 +93,10 @@ class Rest:
             await self._await_koji(CREDENTIAL_WAIT, KOJI_REDIRECT, error.message)
             return
         self._until, self._code = self._context.clock.now() + CREDENTIAL_WAIT, error.reason
-        await self._context.ledger.pause(self._name, self._until, error.reason, error.message)
-        await self._context.invitations.pause(self._connections, error.reason, self._context.clock.now())
+        await self._context.ledger.leases.pause(self._name, self._until, error.reason, error.message)
+        await self._context.ledger.launch_pauses.pause(
+            self._connections, error.reason, self._context.clock.now()
+        )
 
     async def for_silence(self, error: UpstreamUnavailable) -> int:
         """Rest because Koji cannot be reached; return for how long (ms)."""
@@ -109,4 +111,4 @@ class Rest:
             self._began = now
         self._until, self._code = now + wait, code
         rest = Pause(self._name, self._until, code, words)
-        await self._context.invitations.await_koji(self._starting, rest, self._began, now)
+        await self._context.ledger.launch_pauses.await_koji(self._starting, rest, self._began, now)

@@ -45,16 +45,16 @@ class Reads:
             await self._told(lease, sync, body)
         await self._rest.well()
         if sync.backfill:
-            await self._context.ledger.release_backfills(self._context.clock.now())
+            await self._context.ledger.runs.release_backfills(self._context.clock.now())
         self._context.wake("amplitude")
 
     async def _told(self, lease: Lease, sync: Sync, body: Mapping[str, Any]) -> None:
         connection = self._context.connection(sync.connection)
         read = heard_from_read(sync_rules(connection), sync.interview_id, body, self._context.clock.now())
-        (heard,) = await recognised(self._context.invitations, [read])
+        (heard,) = await recognised(self._context.ledger.attribution, [read])
 
         def revise(present: Sync) -> Sync:
-            return advance(present, heard, self._context.ledger.hash_user)
+            return advance(present, heard, self._context.ledger.keyed_hash)
 
         await self._revise(lease, sync, revise)
 
@@ -74,7 +74,7 @@ class Reads:
 
     async def _revise(self, lease: Lease, sync: Sync, revise: Callable[[Sync], Sync]) -> None:
         key = (sync.connection, sync.interview_id)
-        await self._context.ledger.revise(
+        await self._context.ledger.syncs.revise(
             [key], lambda before: [revise(before[key])] if key in before else [], lease=lease
         )
 
@@ -92,4 +92,4 @@ class Reads:
 
         await self._revise(lease, sync, later)
         if sync.backfill:
-            await self._context.ledger.release_backfills(now)
+            await self._context.ledger.runs.release_backfills(now)

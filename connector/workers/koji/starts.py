@@ -7,7 +7,7 @@ import uuid
 import structlog
 
 from connector.context import Context, Koji
-from connector.domain.launches.credits import cost, launch_lane, next_day
+from connector.domain.launches.credits import launch_lane, next_day, price
 from connector.domain.launches.launch import Invitation, Launch
 from connector.domain.launches.start import body_of, handed, people_a_day
 from connector.domain.lease import Lease
@@ -40,7 +40,7 @@ class Starts:
     async def recover(self, lease: Lease, *, unreachable: bool = False) -> None:
         """Give starts that a dead owner left an unknown outcome; each counts towards the two."""
         now = self._context.clock.now()
-        lost = await self._context.invitations.recover(lease, self._connections, now)
+        lost = await self._context.ledger.invitations.recover(lease, self._connections, now)
         if lost or unreachable:  # what an earlier owner knew of Koji's trouble holds for this one too
             self._doubts = _MOST_IN_DOUBT
         if lost:
@@ -55,7 +55,7 @@ class Starts:
         """Return who is next in the launches that may still start somebody this UTC day."""
         now = self._context.clock.now()
         self._rests = {launch: until for launch, until in self._rests.items() if until > now}
-        return await self._context.invitations.next_waiting(
+        return await self._context.ledger.invitations.next_waiting(
             self._connections, single=single, besides=self._rests
         )
 
@@ -79,27 +79,27 @@ class Starts:
     async def start(self, lease: Lease, invitation: Invitation) -> None:
         """Start one interview: `sending` is committed before the call, the outcome after it."""
         ctx = self._context
-        launch = await ctx.launches.find(invitation.launch_id)
+        launch = await ctx.ledger.launches.find(invitation.launch_id)
         if launch is None:
             return
         connection = ctx.connection(invitation.connection)
-        price = cost(launch.options.mode or connection.koji_default_mode)
+        credits_ = price(launch.options, connection.koji_default_mode)
         cap = connection.connector_max_credits_per_day
         now = ctx.clock.now()
-        if await ctx.invitations.credits_left(connection.credit_lane, cap, now) < price:
+        if await ctx.ledger.invitations.credits_left(connection.credit_lane, cap, now) < credits_:
             await self._hold(lease, launch)
             return
         people = people_a_day(start_rules(connection), launch)
         lane = launch_lane(launch.id)
-        if people is not None and await ctx.invitations.credits_left(lane, people, now) < 1:
+        if people is not None and await ctx.ledger.invitations.credits_left(lane, people, now) < 1:
             self._rests[launch.id] = next_day(now)
             return
         await self._koji.turn()
-        begun = await ctx.invitations.begin_start(
+        begun = await ctx.ledger.invitations.begin_start(
             lease,
             invitation,
             credit_lane=connection.credit_lane,
-            cost=price,
+            cost=credits_,
             cap=cap,
             now=ctx.clock.now(),
             people_a_day=people,
@@ -109,12 +109,12 @@ class Starts:
         elif begun == "full":
             self._rests[launch.id] = next_day(ctx.clock.now())
         elif begun == "sending":
-            await self._send(lease, launch, invitation, price)
+            await self._send(lease, launch, invitation, credits_)
 
     async def _hold(self, lease: Lease, launch: Launch) -> None:
         """Leave a launch alone until the next UTC day: one of cheaper interviews may still go on."""
         now = self._context.clock.now()
-        await self._context.invitations.await_day(lease, launch.id, now)
+        await self._context.ledger.launch_pauses.await_day(lease, launch.id, now)
         self._rests[launch.id] = next_day(now)
         _log.warning("daily_credits_used_up", connection=launch.connection, launch=launch.id)
 
@@ -127,7 +127,7 @@ class Starts:
         except OutcomeUnknown as error:
             self._doubts += 1
             _log.warning("start_in_doubt", launch=launch.id, in_a_row=self._doubts)
-            await ctx.invitations.in_doubt(lease, invitation.id, error.message, ctx.clock.now())
+            await ctx.ledger.invitations.in_doubt(lease, invitation.id, error.message, ctx.clock.now())
         except UpstreamUnavailable as error:
             await self._rest.for_silence(error)
             await self._put_back(lease, invitation, lane, price)
@@ -138,7 +138,7 @@ class Starts:
                 await self._put_back(lease, invitation, lane, price)
                 return
             await self._well()
-            await ctx.invitations.failed(
+            await ctx.ledger.invitations.failed(
                 lease,
                 invitation.id,
                 error.reason,
@@ -151,11 +151,11 @@ class Starts:
             await self._well()
             now = ctx.clock.now()
             got = handed(start_rules(connection), launch, invitation, answer, now)
-            await ctx.invitations.started(lease, invitation.id, got, now)
+            await ctx.ledger.invitations.started(lease, invitation.id, got, now)
 
     async def _put_back(self, lease: Lease, invitation: Invitation, lane: str, price: int) -> None:
         now = self._context.clock.now()
-        await self._context.invitations.not_started(
+        await self._context.ledger.invitations.not_started(
             lease, invitation.id, credit_lane=lane, cost=price, now=now
         )
 

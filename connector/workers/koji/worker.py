@@ -55,7 +55,7 @@ class KojiWorker(Worker):
         if (single or bulk) and self._starts.must_probe:
             await self._starts.probe()
             return 0
-        due = await self._context.ledger.next_due(Stage.READ, self._connections)
+        due = await self._context.ledger.syncs.next_due(Stage.READ, self._connections)
         reads = due is not None and due <= now
         silent = await self._silent.next_due()
         if (chosen := self._chosen(single, bulk, now, reads=reads)) is not None:
@@ -91,7 +91,7 @@ class KojiWorker(Worker):
         """Read the interviews that are due; one alone when others wait for their turn too."""
         now = self._context.clock.now()
         limit = 1 if alone else _BATCH
-        for sync in await self._context.ledger.due_reads(self._connections, now, limit):
+        for sync in await self._context.ledger.syncs.due_reads(self._connections, now, limit):
             if self._context.stopping.is_set() or self._rest.is_resting():
                 break
             await self._reads.read(lease, sync)

@@ -29,34 +29,34 @@ class CohortWebhookWorker(Worker):
 
     async def drain(self, lease: Lease, /) -> int | None:
         """Take the next message one step on."""
-        messages = self._context.cohort_messages
-        message = await messages.next_open([*self._context.settings.connections])
+        inbox, people = self._context.ledger.cohort_inbox, self._context.ledger.cohort_members
+        message = await inbox.next_open([*self._context.settings.connections])
         if message is None:
             self._selections.clear()
             return None
         now = self._context.clock.now()
         if message.stage == "activating":
-            if not await messages.activate(lease, message, now, CHUNK):
+            if not await people.activate(lease, message, now, CHUNK):
                 self._context.wake("koji", "links")
             return 0
-        piece = await messages.piece(message)
+        piece = await inbox.piece(message)
         if piece is not None:
             await self._decide(lease, message, *piece)
             return 0
         above = self._context.connection(message.connection).connector_cohort_approve_above
-        await messages.decided(lease, message, above, now)
+        await people.decided(lease, message, above, now)
         return 0
 
     async def _decide(
         self, lease: Lease, message: CohortMessage, position: int, members: Sequence[Member]
     ) -> None:
         ctx = self._context
-        keyed = await aside(members, ctx.launches.keyed, message.connection, members)
-        overtaken = await ctx.cohort_messages.overtaken(message, keyed)
+        keyed = await aside(members, ctx.ledger.aliases.keyed, message.connection, members)
+        overtaken = await ctx.ledger.cohort_inbox.overtaken(message, keyed)
         keyed = [one for one in keyed if not one[1] or one[1][0] not in overtaken]
         now = ctx.clock.now()
         if not message.in_cohort:
-            await ctx.cohort_messages.dismiss(lease, message, position, keyed, now)
+            await ctx.ledger.cohort_members.dismiss(lease, message, position, keyed, now)
             return
         await self._invite(lease, message, position, keyed)
 
@@ -65,13 +65,13 @@ class CohortWebhookWorker(Worker):
     ) -> None:
         ctx = self._context
         now = ctx.clock.now()
-        history = await ctx.launches.history(keyed)
+        history = await ctx.ledger.aliases.history(keyed)
         if message.id not in self._selections:
             self._selections = {message.id: Selection(_EVERYBODY, now)}
         choices = await aside(keyed, self._selections[message.id].take, keyed, history)
         learn = [choice for choice, one in zip(choices, history, strict=True) if teaches(choice.reason, one)]
         options = options_of(ctx.connection(message.connection), message.cohort_id)
-        await ctx.cohort_messages.invite(lease, message, position, choices, learn, options, now)
+        await ctx.ledger.cohort_members.invite(lease, message, position, choices, learn, options, now)
 
 
 def options_of(connection: Connection, cohort_id: str) -> LaunchOptions:

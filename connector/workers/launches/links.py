@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from connector.context import Context
-from connector.domain.launches.credits import cost, next_day
+from connector.domain.launches.credits import next_day, price
 from connector.domain.launches.launch import Invitation, KojiStart
 from connector.domain.launches.start import handed, people_a_day
 from connector.domain.lease import Lease
@@ -25,7 +25,7 @@ class LinkWorker(Worker):
 
     async def recover(self, lease: Lease, /) -> None:
         """Put on record as in doubt what a dead owner left: nobody may have two links."""
-        await self._context.invitations.recover(lease, [self._connection], self._context.clock.now())
+        await self._context.ledger.invitations.recover(lease, [self._connection], self._context.clock.now())
 
     async def drain(self, lease: Lease, /) -> int | None:
         """Hand out the next links."""
@@ -35,7 +35,7 @@ class LinkWorker(Worker):
             self._rests = {launch: until for launch, until in self._rests.items() if until > now}
             one = None
             for single in (True, False):
-                one = one or await ctx.invitations.next_waiting(
+                one = one or await ctx.ledger.invitations.next_waiting(
                     [self._connection], single=single, besides=self._rests
                 )
             if one is None or ctx.stopping.is_set():
@@ -46,25 +46,27 @@ class LinkWorker(Worker):
     async def _hand_out(self, lease: Lease, one: Invitation) -> None:
         ctx = self._context
         connection = ctx.connection(self._connection)
-        launch = await ctx.launches.find(one.launch_id)
+        launch = await ctx.ledger.launches.find(one.launch_id)
         if launch is None:
             return
         now, rules = ctx.clock.now(), start_rules(connection)
-        begun = await ctx.invitations.begin_start(
+        begun = await ctx.ledger.invitations.begin_start(
             lease,
             one,
             credit_lane=connection.credit_lane,
-            cost=cost(launch.options.mode or connection.koji_default_mode),
+            cost=price(launch.options, connection.koji_default_mode),
             cap=connection.connector_max_credits_per_day,
             now=now,
             people_a_day=people_a_day(rules, launch),
         )
         if begun == "held":
-            await ctx.invitations.await_day(lease, launch.id, now)
+            await ctx.ledger.launch_pauses.await_day(lease, launch.id, now)
         if begun in ("held", "full"):
             self._rests[launch.id] = next_day(now)
         elif begun == "sending":
-            await ctx.invitations.started(lease, one.id, handed(rules, launch, one, _NO_CALL, now), now)
+            await ctx.ledger.invitations.started(
+                lease, one.id, handed(rules, launch, one, _NO_CALL, now), now
+            )
 
     async def _expired(self, lease: Lease) -> int | None:
         """Let links expire that nobody opened in 30 days; return how long until the next one."""
@@ -72,7 +74,7 @@ class LinkWorker(Worker):
         now = ctx.clock.now()
         if ctx.connection(self._connection).koji_api_key is not None:
             return None  # the lane of the key does
-        while silent := await ctx.invitations.due([self._connection], now, complete=False):
-            await ctx.invitations.polled(lease, silent.id, None, now)
-        due = await ctx.invitations.next_due([self._connection])
+        while silent := await ctx.ledger.invitations.due([self._connection], now, complete=False):
+            await ctx.ledger.invitations.polled(lease, silent.id, None, now)
+        due = await ctx.ledger.invitations.next_due([self._connection])
         return None if due is None else max(1, due - now)

@@ -48,9 +48,9 @@ class PlanningWorker(Worker):
         now = ctx.clock.now()
         if now - self._tidied >= _MINUTE or now < self._tidied:
             self._tidied = now
-            await ctx.launches.delete_unused_plans(now - _PLAN_KEPT)
+            await ctx.ledger.planning.delete_unused(now - _PLAN_KEPT)
         following: int | None = None
-        for launch in await ctx.launches.in_phases(_PHASES):
+        for launch in await ctx.ledger.launches.in_phases(_PHASES):
             if launch.connection not in ctx.settings.connections or ctx.stopping.is_set():
                 continue
             due = launch.created_at + _INTERRUPTED_AFTER if launch.phase is Phase.DIRECT else launch.phase_due
@@ -73,12 +73,14 @@ class PlanningWorker(Worker):
             _log.warning("planning_waits", launch=launch.id, code=error.reason)
             due = now + 1_000 * (error.retry_after or 5)
             phase = launch.phase or Phase.REQUEST
-            await self._context.launches.set_phase(lease, launch.id, phase, due=due, words=error.message)
+            await self._context.ledger.planning.set_phase(
+                lease, launch.id, phase, due=due, words=error.message
+            )
 
     async def _end(self, lease: Lease, launch: Launch, error: ConnectorError) -> None:
         _log.warning("planning_ended", launch=launch.id, code=error.reason)
         now = self._context.clock.now()
-        await self._context.launches.end_unplanned(lease, launch.id, error.reason, error.message, now)
+        await self._context.ledger.planning.end_unplanned(lease, launch.id, error.reason, error.message, now)
 
     async def _go_on(self, lease: Lease, launch: Launch) -> None:
         match launch.phase:
@@ -110,8 +112,8 @@ class PlanningWorker(Worker):
             launch.cohort_id or "", [options.email_property, options.name_property]
         )
         now = ctx.clock.now()
-        await ctx.launches.note_download(ctx.connection(launch.connection).amplitude_lane or "", now)
-        await ctx.launches.set_phase(
+        await ctx.ledger.launches.note_download(ctx.connection(launch.connection).amplitude_lane or "", now)
+        await ctx.ledger.planning.set_phase(
             lease,
             launch.id,
             Phase.POLL,
@@ -126,7 +128,7 @@ class PlanningWorker(Worker):
         ctx = self._context
         now = ctx.clock.now()
         lane = ctx.connection(launch.connection).amplitude_lane or ""
-        used = await ctx.launches.downloads(lane, now - planning.MONTH)
+        used = await ctx.ledger.launches.downloads(lane, now - planning.MONTH)
         if len(used) >= planning.MOST_A_MONTH:
             raise UpstreamRejected(
                 f"Amplitude allows {planning.MOST_A_MONTH} cohort downloads a month, and all are used; give "
@@ -148,12 +150,12 @@ class PlanningWorker(Worker):
         try:
             ready = await _cohorts(ctx, launch).is_ready(launch.request_id or "")
         except NotFound:
-            await ctx.launches.set_phase(lease, launch.id, Phase.REQUEST, due=ctx.clock.now())
+            await ctx.ledger.planning.set_phase(lease, launch.id, Phase.REQUEST, due=ctx.clock.now())
             return
         now = ctx.clock.now()
         age = now - launch.created_at
         if ready:
-            await ctx.launches.set_phase(lease, launch.id, Phase.READ, due=now, words="")
+            await ctx.ledger.planning.set_phase(lease, launch.id, Phase.READ, due=now, words="")
         elif age > _GIVE_UP_AFTER:
             raise UpstreamRejected(
                 "Amplitude did not finish the cohort's file within an hour; plan again later.",
@@ -161,7 +163,7 @@ class PlanningWorker(Worker):
             )
         else:
             due = now + min(_LONGEST_POLL, _FIRST_POLL + age // 4)
-            await ctx.launches.set_phase(lease, launch.id, Phase.POLL, due=due)
+            await ctx.ledger.planning.set_phase(lease, launch.id, Phase.POLL, due=due)
 
     async def _read(self, lease: Lease, launch: Launch) -> None:
         ctx = self._context
@@ -170,14 +172,14 @@ class PlanningWorker(Worker):
             async with aclosing(pieces):
                 planned = await planning.decide(ctx, launch, pieces, lease)
         except NotFound:  # Amplitude keeps a file for 7 days
-            await ctx.launches.set_phase(lease, launch.id, Phase.REQUEST, due=ctx.clock.now())
+            await ctx.ledger.planning.set_phase(lease, launch.id, Phase.REQUEST, due=ctx.clock.now())
             return
         if planned is not None and planned.phase is Phase.ACTIVATE:
             await planning.activate(ctx, planned)
 
     async def _stored(self, launch: Launch) -> AsyncGenerator[list[Member], None]:
         position = 0
-        while (members := await self._context.launches.source(launch.id, position)) is not None:
+        while (members := await self._context.ledger.planning.source(launch.id, position)) is not None:
             yield members
             position += 1
 

@@ -17,13 +17,7 @@ from connector.domain.results.sync import Outgoing, Settlement
 from connector.workers.backoff import CREDENTIAL_WAIT, backoff
 from connector.workers.base import Worker, time_left
 from connector.workers.results.batching import by_user_rate, events_of, parts
-from connector.workers.results.settlement import (
-    accepted,
-    attempt_of,
-    back,
-    pending,
-    settlement,
-)
+from connector.workers.results.settlement import accepted, attempt_of, back, pending, settlement
 
 LARGEST_BATCH = 500
 STOP_AFTER_UNKNOWN = 6 * 86_400_000  # Amplitude forgets insert ids after 7 days
@@ -61,8 +55,8 @@ class AmplitudeWorker(Worker):
     async def recover(self, lease: Lease, /) -> None:
         """Give sends that a dead owner left an unknown outcome, and end its pauses."""
         self._paced_until = lease.paced_until
-        await self._context.ledger.resume(self.name)
-        lost = await self._context.ledger.recover_sends(lease, self._connections, self._context.clock.now())
+        await self._context.ledger.leases.resume(self.name)
+        lost = await self._context.ledger.sending.recover(lease, self._connections, self._context.clock.now())
         if lost:
             _log.warning("sends_of_unknown_outcome", lane=self.name, interviews=lost)
 
@@ -75,28 +69,28 @@ class AmplitudeWorker(Worker):
         if quiet > 0:
             return quiet
         # asked first, because an idle lane must not write
-        following = await self._context.ledger.next_due(Stage.SEND, self._connections)
-        if (one := await self._context.ledger.forgettings.due_unset(self._connections, now)) is not None:
+        following = await self._context.ledger.syncs.next_due(Stage.SEND, self._connections)
+        if (one := await self._context.ledger.erasures.due_unset(self._connections, now)) is not None:
             await self._take_back(lease, one)
             return 0
         if (wait := time_left(following, now)) != 0:
             return wait
-        taken = await self._context.ledger.begin_send(lease, self._connections, now, self._batch)
+        taken = await self._context.ledger.sending.begin(lease, self._connections, now, self._batch)
         if not taken:
             return 1
         going, later = by_user_rate(await self._without_expired(lease, taken, now), now)
         if later:
-            await self._context.ledger.settle(lease, later, now, self._paced_until)
+            await self._context.ledger.sending.settle(lease, later, now, self._paced_until)
         await self._deliver(lease, going)
         return 0 if len(taken) == self._batch else 1
 
     async def _is_paused(self) -> bool:
-        return any(pause.lane == self.name for pause in await self._context.ledger.pauses())
+        return any(pause.lane == self.name for pause in await self._context.ledger.leases.pauses())
 
     async def _go_on(self) -> None:
         """End a pause before trying again: whoever asks meanwhile waits for what the try shows."""
         self._paused, self._rests_until = False, 0
-        await self._context.ledger.resume(self.name)
+        await self._context.ledger.leases.resume(self.name)
 
     async def _without_expired(self, lease: Lease, taken: Sequence[Outgoing], now: int) -> list[Outgoing]:
         """Settle sends that may have been accepted too long ago for Amplitude to recognise them again."""
@@ -109,7 +103,7 @@ class AmplitudeWorker(Worker):
             else:
                 going.append(one)
         if expired:
-            await self._context.ledger.settle(lease, expired, now, self._paced_until)
+            await self._context.ledger.sending.settle(lease, expired, now, self._paced_until)
         return going
 
     async def _deliver(self, lease: Lease, taken: list[Outgoing]) -> None:
@@ -131,7 +125,7 @@ class AmplitudeWorker(Worker):
                 open_parts = []
             # first, so that nobody sees an interview settled by an answer that the lane does not heed yet
             await self._after(answer)
-            await self._context.ledger.settle(
+            await self._context.ledger.sending.settle(
                 lease, settlements, self._context.clock.now(), self._paced_until
             )
 
@@ -145,7 +139,7 @@ class AmplitudeWorker(Worker):
         refused = answer.kind in (Kind.REJECTED, Kind.REFUSED, Kind.TOO_LARGE)
         done = refused or answer.kind is Kind.ACCEPTED
         due = None if done else now + 1000 * max(answer.held.values(), default=0)
-        await self._context.ledger.forgettings.settle_unset(lease, one, due=due, refused=refused, now=now)
+        await self._context.ledger.erasures.settle_unset(lease, one, due=due, refused=refused, now=now)
 
     async def _pace(self) -> None:
         if wait := self._pace_left():
@@ -223,7 +217,9 @@ class AmplitudeWorker(Worker):
             case Kind.PAUSED:
                 self._paused, self._rests_until = True, now + CREDENTIAL_WAIT
                 _log.warning("amplitude_lane_paused", lane=self.name, words=answer.words)
-                await self._context.ledger.pause(self.name, self._rests_until, "amplitude_key", answer.words)
+                await self._context.ledger.leases.pause(
+                    self.name, self._rests_until, "amplitude_key", answer.words
+                )
             case Kind.UNAVAILABLE | Kind.UNKNOWN:
                 self._failures += 1
                 self._rests_until = now + backoff(self._failures, answer.retry_after)

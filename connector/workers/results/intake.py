@@ -30,12 +30,14 @@ class IntakeWorker(Worker):
     async def drain(self, lease: Lease) -> int | None:
         """Decide over one batch of deliveries."""
         # those of a connection that this process does not know stay for one that does
-        deliveries = await self._context.ledger.take_new(list(self._context.settings.connections), BATCH)
+        deliveries = await self._context.ledger.inbox.take_new(
+            list(self._context.settings.connections), BATCH
+        )
         if not deliveries:
             return None
         told = [one for delivery in deliveries if (one := self._heard(delivery))]
-        heard = await recognised(self._context.invitations, told)
-        changed = await self._context.ledger.revise(
+        heard = await recognised(self._context.ledger.attribution, told)
+        changed = await self._context.ledger.syncs.revise(
             list({one.key for one in heard}),
             lambda before: self._revise(before, heard),
             lease=lease,
@@ -73,5 +75,5 @@ class IntakeWorker(Worker):
         after: dict[tuple[str, str], Sync] = {}
         for one in heard:
             was = after.get(one.key, before.get(one.key))
-            after[one.key] = advance(was, one, self._context.ledger.hash_user)
+            after[one.key] = advance(was, one, self._context.ledger.keyed_hash)
         return [sync for key, sync in after.items() if sync is not before.get(key)]

@@ -16,10 +16,10 @@ class ErasureWorker(Worker):
         """Take one erasure a step on."""
         ctx = self._context
         now = ctx.clock.now()
-        following = await ctx.ledger.forgettings.next_due(list(ctx.settings.connections))
+        following = await ctx.ledger.erasures.next_due(list(ctx.settings.connections))
         if (wait := time_left(following, now)) != 0:
             return wait
         rules = {name: erasure_rules(connection) for name, connection in ctx.settings.connections.items()}
-        await ctx.ledger.forgettings.go_on(lease, rules, now)
+        await ctx.ledger.erasures.go_on(lease, rules, now)
         ctx.wake("amplitude")
         return 1

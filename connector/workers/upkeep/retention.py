@@ -27,8 +27,8 @@ class RetentionWorker(Worker):
         now = self._context.clock.now()
         if now >= self._next:
             self._next = now + _HOUR
-            await self._context.ledger.release_backfills(now)
-            changed = await self._context.ledger.prune(
+            await self._context.ledger.runs.release_backfills(now)
+            changed = await self._context.ledger.retention.prune(
                 now - self._context.settings.connector_retention_days * _DAY, now
             )
             if changed:

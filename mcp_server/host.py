@@ -18,7 +18,7 @@ Request = ServerRequestContext[Any, Any]
 class Host:
     """Where the server runs.
 
-    `context` may wait until the book is open, and raises `ConnectorError` when it cannot be opened.
+    `context` may wait until the ledger is open, and raises `ConnectorError` when it cannot be opened.
     """
 
     context: Callable[[], Awaitable[Context]]

@@ -1,0 +1,147 @@
+"""Hooks: who subscribed to which events, and what became of each delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, insert, select, update
+
+from connector.domain.events.event import DeliveryOutcome, Event, EventType, Hook, HookDelivery
+from connector.ledger.db.bulk import BulkStatement
+from connector.ledger.db.repository import Repository, fenced, reads, writes
+from connector.ledger.db.schema import event, hook, hook_delivery
+from connector.text.json import loads
+
+_HOOK = (hook.c.id, hook.c.connection, hook.c.event, hook.c.target_url, hook.c.created_at)
+_EVENT = (
+    event.c.number,
+    event.c.id,
+    event.c.type,
+    event.c.connection,
+    event.c.at,
+    event.c.subject,
+    event.c.told,
+)
+_SETTLE = BulkStatement(
+    "UPDATE hook_delivery SET state = r.state, outcome = r.outcome, due = r.due, updated_at = r.now, "
+    "tries = hook_delivery.tries + 1 FROM {rows} AS r WHERE hook_delivery.number = r.number",
+    {"number": "bigint", "state": "text", "outcome": "text", "due": "bigint", "now": "bigint"},
+)
+
+
+class Hooks(Repository):
+    """Subscriptions and deliveries."""
+
+    @writes
+    def subscribe(self, c: Connection, one: Hook, secret: str) -> tuple[Hook, str]:
+        """Store a subscription; the same target, event and connection again is the one that is there."""
+        same = and_(
+            hook.c.connection == one.connection,
+            hook.c.event == one.event,
+            hook.c.target_url == one.target_url,
+        )
+        found = c.execute(select(*_HOOK, hook.c.secret).where(same)).first()
+        if found is not None:
+            return _hook(found), self.keys.open(found.secret)
+        c.execute(insert(hook).values(**one._asdict(), secret=self.keys.seal(secret)))
+        return one, secret
+
+    @reads
+    def listed(self, c: Connection, connections: Sequence[str], target_url: str | None) -> list[Hook]:
+        """Return subscriptions of connections, oldest first, all or those of a target."""
+        query = select(*_HOOK).where(hook.c.connection.in_(connections))
+        if target_url is not None:
+            query = query.where(hook.c.target_url == target_url)
+        return [_hook(row) for row in c.execute(query.order_by(hook.c.created_at, hook.c.id))]
+
+    @writes
+    def unsubscribe(
+        self, c: Connection, connections: Sequence[str], *, hook_id: str | None, target_url: str | None
+    ) -> int:
+        """Delete subscriptions of connections by id or by target, with their deliveries; return how many."""
+        which = hook.c.id == hook_id if hook_id is not None else hook.c.target_url == target_url
+        mine = and_(hook.c.connection.in_(connections), which)
+        gone = select(hook.c.id).where(mine)
+        c.execute(delete(hook_delivery).where(hook_delivery.c.hook_id.in_(gone)))
+        return c.execute(delete(hook).where(mine)).rowcount
+
+    @reads
+    def events(self, c: Connection, connections: Sequence[str], kind: EventType, limit: int) -> list[Event]:
+        """Return the newest events of a type, newest first."""
+        query = select(*_EVENT).where(event.c.connection.in_(connections), event.c.type == kind)
+        return [_event(row) for row in c.execute(query.order_by(event.c.number.desc()).limit(limit))]
+
+    @reads
+    def due(self, c: Connection, now: int) -> list[tuple[Hook, str]]:
+        """Return the subscriptions to which something is due, with their secrets."""
+        waiting = select(hook_delivery.c.hook_id).where(hook_delivery.c.due <= now).distinct()
+        rows = c.execute(select(*_HOOK, hook.c.secret).where(hook.c.id.in_(waiting)))
+        return [(_hook(row), self.keys.open(row.secret)) for row in rows]
+
+    @reads
+    def next_due(self, c: Connection) -> int | None:
+        """Return when the next delivery is due (ms)."""
+        due: int | None = c.execute(select(func.min(hook_delivery.c.due))).scalar()
+        return due
+
+    @reads
+    def due_for(self, c: Connection, hook_id: str, now: int, limit: int) -> list[HookDelivery]:
+        """Return what is due to one subscription, in the order in which it happened."""
+        mine = and_(hook_delivery.c.hook_id == hook_id, hook_delivery.c.due <= now)
+        return _deliveries(c, mine, hook_delivery.c.number, limit)
+
+    @fenced
+    def settle(self, c: Connection, settled: Sequence[DeliveryOutcome], now: int) -> None:
+        """Store what became of tries. Raises `Conflict` when the lease was lost."""
+        _SETTLE.execute(c, [(one.number, one.state, one.outcome, one.due, now) for one in settled])
+
+    @reads
+    def deliveries(
+        self, c: Connection, connections: Sequence[str], hook_id: str, limit: int
+    ) -> list[HookDelivery]:
+        """Return the newest deliveries of a subscription, newest first."""
+        mine = hook_delivery.c.hook_id.in_(_ours(connections, hook_id))
+        return _deliveries(c, mine, hook_delivery.c.number.desc(), limit)
+
+    @writes
+    def replay(self, c: Connection, connections: Sequence[str], hook_id: str, now: int) -> int:
+        """Let failed deliveries of a subscription be tried again; return how many."""
+        mine = hook_delivery.c.hook_id.in_(_ours(connections, hook_id))
+        failed = update(hook_delivery).where(mine, hook_delivery.c.state == "failed")
+        return c.execute(failed.values(state="waiting", due=now, tries=0)).rowcount
+
+
+def _ours(connections: Sequence[str], hook_id: str) -> Select[tuple[str]]:
+    return select(hook.c.id).where(hook.c.connection.in_(connections), hook.c.id == hook_id)
+
+
+def _deliveries(c: Connection, mine: ColumnElement[bool], order: Any, limit: int) -> list[HookDelivery]:
+    query = (
+        select(hook_delivery, *(column.label(f"e_{column.name}") for column in _EVENT))
+        .join(event, event.c.number == hook_delivery.c.event_number)
+        .where(mine)
+        .order_by(order)
+        .limit(limit)
+    )
+    return [
+        HookDelivery(
+            row.number,
+            row.hook_id,
+            _event([getattr(row, f"e_{column.name}") for column in _EVENT]),
+            row.state,
+            row.tries,
+            row.outcome,
+            row.updated_at,
+        )
+        for row in c.execute(query)
+    ]
+
+
+def _hook(row: Any) -> Hook:
+    return Hook(row.id, row.connection, EventType(row.event), row.target_url, row.created_at)
+
+
+def _event(row: Any) -> Event:
+    number, event_id, kind, connection, at, subject, told = row
+    return Event(number, event_id, EventType(kind), connection, at, subject, loads(told))

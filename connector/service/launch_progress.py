@@ -1,0 +1,106 @@
+"""Tell how a launch gets on: why it rests, how long the remainder takes, and when waiting for it is over."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from connector.context import Context
+from connector.domain.launches.credits import launch_lane, next_day, price
+from connector.domain.launches.launch import (
+    AWAY,
+    DAILY_CREDITS,
+    KOJI_UNREACHABLE,
+    Launch,
+    LaunchOptions,
+    LaunchStatus,
+)
+from connector.domain.launches.start import people_a_day
+from connector.service.execution.polling import Polling
+from connector.settings.model import Connection
+from connector.settings.rules import start_rules
+
+_APPROVAL: Final = (
+    "More people came in a day than CONNECTOR_COHORT_APPROVE_ABOVE allows; resume_launch approves all "
+    "who wait."
+)
+_MINUTE: Final = 61
+_LINKS_A_SECOND: Final = 100
+
+
+class LaunchPause(NamedTuple):
+    """Why a launch rests; `until` is when the pause ends by itself (ms), None when a person has to act."""
+
+    code: str
+    until: int | None
+    words: str
+
+
+async def until_ended(ctx: Context, launch: Launch, seconds: float) -> Launch:
+    """Return the launch when it has ended, is planned or rests, or as it is after `seconds`."""
+
+    async def read(before: Launch) -> Launch:
+        return await ctx.ledger.launches.find(before.id) or before
+
+    async for present in Polling(ctx, seconds, launch, read):
+        launch = present
+        if launch.status not in (LaunchStatus.PLANNING, LaunchStatus.RUNNING):
+            break
+        if launch.status is LaunchStatus.RUNNING and await pause_of(ctx, launch):
+            break
+        if launch.standing and await is_done_for_today(ctx, launch):
+            break
+    return launch
+
+
+async def pause_of(ctx: Context, launch: Launch) -> LaunchPause | None:
+    """Return why a launch rests, None while it goes on."""
+    if launch.status is LaunchStatus.PAUSED:
+        words = _APPROVAL if launch.pause_reason == "approval" else await _words(ctx, launch)
+        return LaunchPause(launch.pause_reason or "", None, words or "Paused; resume_launch lets it go on.")
+    if launch.status is not LaunchStatus.RUNNING or not launch.left:
+        return None
+    pause = await key_pause(ctx, launch.connection, launch.options)
+    # the last of the day's credits may belong to the person who is being started
+    return None if pause is not None and pause.code == DAILY_CREDITS and launch.sending else pause
+
+
+async def key_pause(ctx: Context, name: str, options: LaunchOptions) -> LaunchPause | None:
+    """Return why no interview with these options can be started with a connection's key now."""
+    connection = ctx.connection(name)
+    for pause in await ctx.ledger.leases.pauses():
+        if pause.lane != connection.koji_lane or connection.koji_invite_by == "link":
+            continue
+        if pause.code in AWAY:
+            until = max(pause.until, ctx.clock.now() + 1_000)
+            return LaunchPause(KOJI_UNREACHABLE, until, pause.words)
+        return LaunchPause(pause.code, None, pause.words)
+    now = ctx.clock.now()
+    cap = connection.connector_max_credits_per_day
+    left = await ctx.ledger.invitations.credits_left(connection.credit_lane, cap, now)
+    if left < price(options, connection.koji_default_mode):
+        words = f"The {cap} credits of this UTC day are used (CONNECTOR_MAX_CREDITS_PER_DAY)."
+        return LaunchPause(DAILY_CREDITS, next_day(now), words)
+    return None
+
+
+async def is_done_for_today(ctx: Context, launch: Launch) -> bool:
+    """Tell whether a standing launch has no person left whom it may start this UTC day."""
+    if not launch.left and not launch.planned:
+        return True
+    cap = people_a_day(start_rules(ctx.connection(launch.connection)), launch)
+    lane = launch_lane(launch.id)
+    full = cap is not None and await ctx.ledger.invitations.credits_left(lane, cap, ctx.clock.now()) < 1
+    return full and not launch.sending
+
+
+def eta_seconds(connection: Connection, launch: Launch) -> int:
+    """Return how long the remainder takes: everything that is started shares the key's calls a minute."""
+    people = launch.left + launch.planned
+    if connection.koji_invite_by == "link":
+        return -(-people // _LINKS_A_SECOND)
+    return -(-people * _MINUTE // connection.koji_rate_limit_per_minute)
+
+
+async def _words(ctx: Context, launch: Launch) -> str | None:
+    lane = ctx.connection(launch.connection).koji_lane
+    return next((pause.words for pause in await ctx.ledger.leases.pauses() if pause.lane == lane), None)
