@@ -27,13 +27,12 @@ class AmplitudeUsersClient(AmplitudeRest):
         reply = await self._get(_PATH, limit=_ANSWER_LIMIT, params={"user": user})
         if not 200 <= reply.status < 300:
             raise self._refusal(reply, _PATH)
-        matches = (json_object(reply.body) or {}).get("matches")
-        if not isinstance(matches, list) or not all(
-            isinstance(one, dict) and "user_id" in one for one in matches
-        ):
+        try:
+            # A match with null as its user id is a device on which no user signed in.
+            matches = (json_object(reply.body) or {})["matches"]
+            return [one["user_id"] for one in matches if one["user_id"] == user]
+        except (LookupError, TypeError):
             raise UpstreamUnavailable(
                 "Amplitude's user search gave an answer that is not its own; check AMPLITUDE_REST_URL.",
                 retry_after=DEFAULT_WAIT,
-            )
-        # A match without a user id is a device on which no user signed in.
-        return [one["user_id"] for one in matches if one["user_id"] == user]
+            ) from None
