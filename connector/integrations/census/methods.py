@@ -11,7 +11,7 @@ from connector.context import Context
 from connector.errors import ConnectorError, Forbidden, NotFound
 from connector.integrations.census.batch import CensusBatch, object_of, read_batch
 from connector.integrations.census.objects import OBJECTS
-from connector.integrations.census.rows import Rows
+from connector.integrations.census.rows import WAIT_SECONDS, Rows
 from connector.integrations.census.rpc import (
     UNKNOWN_METHOD,
     Call,
@@ -19,7 +19,6 @@ from connector.integrations.census.rpc import (
     from_ours,
     shortened,
 )
-from connector.integrations.census.speed import sync_speed
 from connector.operations.cancel_launch import CANCEL_LAUNCH
 from connector.operations.check_connection import CHECK_CONNECTION, CheckOutput
 from connector.operations.start_interview import START_INTERVIEW
@@ -29,6 +28,8 @@ from connector.service.execution.execute import check_connection, check_scope, e
 from connector.service.execution.operation import AnyOperation, Input
 from connector.service.input.validate import validate
 
+_LARGEST_BATCH = 50
+_NOT_WELL = ("fail", "unknown")
 _CREDENTIALS = ("koji_api_key", "amplitude_api_key")
 Params = Mapping[str, Any]
 
@@ -118,4 +119,16 @@ class Methods:
         return blank
 
 
-_NOT_WELL = ("fail", "unknown")
+def sync_speed(connection: Connection) -> dict[str, int]:
+    """Return the answer to `get_sync_speed`: a batch is what Koji takes while it waits, one at a time.
+
+    One start is in flight per key, so that parallel batches would only queue. Links cost no call.
+    """
+    a_minute = connection.koji_rate_limit_per_minute
+    if connection.koji_invite_by == "link":
+        a_minute = 60 * _LARGEST_BATCH
+    return {
+        "maximum_batch_size": min(_LARGEST_BATCH, max(1, a_minute * WAIT_SECONDS // 60)),
+        "maximum_parallel_batches": 1,
+        "maximum_records_per_second": min(_LARGEST_BATCH, max(1, a_minute // 60)),
+    }

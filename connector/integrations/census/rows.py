@@ -14,7 +14,6 @@ from connector.domain.launches.launch import InvitationState
 from connector.domain.people.same_person import member
 from connector.errors import Conflict, ConnectorError, InvalidInput
 from connector.integrations.census.batch import CensusBatch, done, not_done
-from connector.integrations.census.speed import WAIT_SECONDS
 from connector.log import fault
 from connector.operations.cancel_launch import CANCEL_LAUNCH, CancelLaunchInput
 from connector.operations.start_interview import START_INTERVIEW, StartInput, StartOutput
@@ -23,6 +22,9 @@ from connector.service.execution.execute import execute
 from connector.service.execution.operation import AnyOperation, Input, Output
 from connector.service.input.validate import read_input
 from connector.service.views.launch import LaunchOutput
+
+WAIT_SECONDS = 6
+"""How long a batch waits for its ends; rows that are stored by then and wait on count as accepted."""
 
 _QUEUED = (InvitationState.PLANNED, InvitationState.WAITING)
 _log = structlog.get_logger(__name__)
