@@ -27,6 +27,7 @@ from connector.service.execution.audit import audited
 from connector.service.execution.execute import check_connection, check_scope, execute
 from connector.service.execution.operation import AnyOperation, Input
 from connector.service.input.validate import validate
+from connector.settings.model import Connection
 
 _LARGEST_BATCH = 50
 _NOT_WELL = ("fail", "unknown")
