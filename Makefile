@@ -43,6 +43,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/codespell
+	$(BIN)/lint-imports
 	$(BIN)/deptry .
 	$(BIN)/deptry tests tools --exclude '\.venv' --ignore DEP002,DEP004
 	$(BIN)/python -m tools.secret_scan

@@ -13,6 +13,7 @@ from connector.errors import InvalidInput
 from connector.security.caller import Caller
 from connector.service.execution.operation import AnyOperation, Effect, Input, ListInput
 from connector.service.input.validate import read_input
+from mcp_server.answers.render import is_list
 from mcp_server.answers.views import left_out
 from mcp_server.tools.schema import of_input, of_output
 
@@ -90,11 +91,6 @@ def output_schema(op: AnyOperation) -> dict[str, Any]:
     if op.name == "get_interview_analysis":
         told["properties"]["words"] = WORDS
     return told
-
-
-def is_list(op: AnyOperation) -> bool:
-    """Tell whether an operation answers in pages."""
-    return issubclass(op.input, ListInput)
 
 
 def payload(op: AnyOperation, arguments: Mapping[str, Any]) -> Input:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from connector.sandbox.study.respondents import STEP as COMPLETED
-from connector.sandbox.study.respondents import (
+from connector.sandbox.koji.respondents import STEP as COMPLETED
+from connector.sandbox.koji.respondents import (
     THEMES,
     respondent,
     result_for,

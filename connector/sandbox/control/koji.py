@@ -19,6 +19,7 @@ from connector.sandbox.control.base import (
     route,
     texts,
 )
+from connector.sandbox.koji.respondents import result_for
 from connector.sandbox.koji.store import READ_FIELDS, Interview, Result
 from connector.sandbox.options import (
     PERMISSIONS,
@@ -29,7 +30,6 @@ from connector.sandbox.options import (
     WebhookEndpoint,
 )
 from connector.sandbox.state import Sandbox
-from connector.sandbox.study.respondents import result_for
 from connector.sandbox.study.study import interview_summary
 
 ENDPOINT_FIELDS: Final = frozenset({"verify", *(one.name for one in fields(WebhookEndpoint))})

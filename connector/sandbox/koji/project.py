@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from connector.sandbox.faults import FaultQueue
+from connector.sandbox.koji.respondents import result_for
 from connector.sandbox.koji.scheduler import Scheduler
 from connector.sandbox.koji.store import (
     REASONS,
@@ -20,7 +21,6 @@ from connector.sandbox.koji.store import (
 from connector.sandbox.koji.webhooks import WebhookSender
 from connector.sandbox.limits import CallWindow, most_in_any_window
 from connector.sandbox.options import SandboxOptions
-from connector.sandbox.study.respondents import result_for
 
 
 class RefusedError(Exception):
