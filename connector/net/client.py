@@ -26,7 +26,7 @@ _DEADLINE_SECONDS: Final = 30.0  # longer than waiting for a connection and maki
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer. `body` is decoded; it is cut, and `whole` false, when it was larger than the limit."""
+    """One answer. `body` is decoded; it is cut, and `whole` is false, when it was larger than the limit."""
 
     status: int
     headers: Mapping[str, str]
@@ -35,7 +35,7 @@ class Reply:
 
 
 def open_client() -> httpx.AsyncClient:
-    """Open a client for Koji and Amplitude; whoever opens it closes it.
+    """Open a client for Koji and Amplitude; the caller closes it.
 
     httpx logs whole addresses, and a user search carries a person's in its query: its loggers are silenced.
     """

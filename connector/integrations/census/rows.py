@@ -67,8 +67,8 @@ class Rows:
     async def _deleted(self, given: Input) -> str | None:
         if not isinstance(given, StartInput):
             return "What is in Amplitude stays there; forget_respondent erases a person."
-        whom = member(given.user_id, given.email, given.name)
-        ((_, keys),) = self.ctx.ledger.aliases.keyed(given.connection, [whom])
+        person = member(given.user_id, given.email, given.name)
+        ((_, keys),) = self.ctx.ledger.aliases.keyed(given.connection, [person])
         found = await self.ctx.ledger.attribution.of_person(keys)
         if found is None or found.taken_at is None:
             return None
