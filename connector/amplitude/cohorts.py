@@ -12,11 +12,12 @@ import httpx
 
 from connector.amplitude import cohort_responses as responses
 from connector.amplitude.cohort_file import CohortFile
-from connector.amplitude.rest import AmplitudeRest, segment
+from connector.amplitude.rest import AmplitudeRest
 from connector.domain.launches.launch import Cohort
 from connector.errors import UpstreamUnavailable
 from connector.net.client import (
     Reply,
+    path_segment,
     stream,
 )
 from connector.net.target_client import PrivateTarget, checked
@@ -51,7 +52,7 @@ class AmplitudeCohortsClient(AmplitudeRest):
         Counts against 60 in 10 minutes and 500 a month of the project. Raises `NotFound`
         (`cohort_not_found`), `InvalidInput` (`cohort_too_large`), `UpstreamUnavailable` (`cohort_quota`).
         """
-        quoted = segment(cohort_id)
+        quoted = path_segment(cohort_id)
         if quoted is None:
             raise responses.unknown_cohort()
         path = f"{_REQUEST}/{quoted}"
@@ -70,7 +71,7 @@ class AmplitudeCohortsClient(AmplitudeRest):
 
         Raises `NotFound` (`cohort_request_gone`), `UpstreamUnavailable` (`cohort_job_failed`).
         """
-        quoted = segment(request_id)
+        quoted = path_segment(request_id)
         path = f"{_STATUS}/{quoted}"
         reply = await self._get(path) if quoted is not None else None
         if reply is None or reply.status == 404:
@@ -107,7 +108,7 @@ class AmplitudeCohortsClient(AmplitudeRest):
                 yield rows
 
     async def _open_file(self, stack: AsyncExitStack, request_id: str) -> httpx.Response:
-        quoted = segment(request_id)
+        quoted = path_segment(request_id)
         if quoted is None:
             raise responses.gone()
         path = f"{_REQUEST}/{quoted}/file"

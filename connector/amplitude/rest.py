@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import quote
 
 import httpx
 
@@ -65,14 +64,6 @@ class AmplitudeRest:
             again = f"Amplitude's {self.part} answered {status}; try again later."
             return UpstreamUnavailable(again, retry_after=wait(reply.headers))
         return UpstreamRejected(f"Amplitude's {self.part} answered {status}; check AMPLITUDE_REST_URL.")
-
-
-def segment(text: str) -> str | None:
-    """Return an id as one path segment, None for one that climbs the path or cannot be written."""
-    try:
-        return quote(text, safe="") if text.strip(".") else None
-    except UnicodeEncodeError:
-        return None
 
 
 def names_the_key(body: bytes) -> bool:

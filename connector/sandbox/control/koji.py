@@ -128,7 +128,7 @@ class KojiControl:
         return _endpoint_json(None)
 
     async def _deliveries(self, request: Request) -> Any:
-        log = self._project.sender.deliveries()
+        log = [asdict(delivery) for delivery in self._project.sender.log]
         waiting = self._project.sender.waiting
         return {"total": len(log), "waiting": waiting, "deliveries": newest(request, log)}
 
@@ -139,7 +139,7 @@ class KojiControl:
             "total": len(self._project.calls),
             "refused_by_rate": sum(call.status == 429 for call in self._project.calls),
             "max_in_window": self._project.max_calls_in_any_window(seconds, route=name),
-            "calls": [call for call in self._project.recorded_calls() if name in {None, call["route"]}],
+            "calls": [asdict(call) for call in self._project.calls if name in {None, call.route}],
         }
 
     async def _get_switches(self, _request: Request) -> Any:
