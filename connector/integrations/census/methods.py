@@ -13,11 +13,11 @@ from connector.integrations.census.batch import CensusBatch, object_of, read_bat
 from connector.integrations.census.objects import OBJECTS
 from connector.integrations.census.rows import WAIT_SECONDS, Rows
 from connector.integrations.census.rpc import (
+    LONGEST_MESSAGE,
     UNKNOWN_METHOD,
     Call,
     RpcError,
     from_ours,
-    shortened,
 )
 from connector.operations.cancel_launch import CANCEL_LAUNCH
 from connector.operations.check_connection import CHECK_CONNECTION, CheckOutput
@@ -28,6 +28,7 @@ from connector.service.execution.execute import check_connection, check_scope, e
 from connector.service.execution.operation import AnyOperation, Input
 from connector.service.input.validate import validate
 from connector.settings.model import Connection
+from connector.text.redaction import cut
 
 _LARGEST_BATCH = 50
 _NOT_WELL = ("fail", "unknown")
@@ -70,10 +71,10 @@ class Methods:
             check_scope(self._caller, START_INTERVIEW)
             done = await execute(self._ctx, CHECK_CONNECTION, payload, caller=self._caller, by_name={})
         except ConnectorError as error:
-            return {"success": False, "error_message": shortened(error.message)}
+            return _failed(error.message)
         checks = done.output.checks if isinstance(done.output, CheckOutput) else []
         wrong = [one.message for one in checks if one.name in _CREDENTIALS and one.status in _NOT_WELL]
-        return {"success": False, "error_message": shortened(" ".join(wrong))} if wrong else {"success": True}
+        return _failed(" ".join(wrong)) if wrong else {"success": True}
 
     async def _list_objects(self, _: Params) -> dict[str, Any]:
         return {"objects": [one.described() for one in OBJECTS.values()]}
@@ -118,6 +119,10 @@ class Methods:
         checked = validate(Input, {"connection": self._connection})
         blank: Input = op.input.model_construct(connection=checked.connection)
         return blank
+
+
+def _failed(message: str) -> dict[str, Any]:
+    return {"success": False, "error_message": cut(message, LONGEST_MESSAGE)}
 
 
 def sync_speed(connection: Connection) -> dict[str, int]:

@@ -13,7 +13,7 @@ from connector.domain.launches.eligibility import SkipReason
 from connector.domain.launches.launch import InvitationState
 from connector.domain.people.same_person import member
 from connector.errors import Conflict, ConnectorError, InvalidInput
-from connector.integrations.census.batch import CensusBatch, done, not_done
+from connector.integrations.census.batch import CensusBatch
 from connector.log import fault
 from connector.operations.cancel_launch import CANCEL_LAUNCH, CancelLaunchInput
 from connector.operations.start_interview import START_INTERVIEW, StartInput, StartOutput
@@ -49,7 +49,10 @@ class Rows:
         except Exception as error:  # noqa: BLE001 - a fault over one row leaves the others their results
             _log.error("census_row_failed", **fault(error))
             refusal = "Something failed here; the log of the connector has it."
-        return done(name) if refusal is None else not_done(name, refusal)
+        if refusal is None:
+            return {"identifier": name, "success": True}
+        message = cut(refusal, LONGEST_MESSAGE)
+        return {"identifier": name, "success": False, "error_message": message}
 
     async def _refusal(self, batch: CensusBatch, record: Mapping[str, Any]) -> str | None:
         op = batch.of.operation
