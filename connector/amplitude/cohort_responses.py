@@ -9,13 +9,7 @@ from urllib.parse import urljoin, urlsplit
 
 from connector.amplitude.rest import DEFAULT_WAIT, LOOKED_AT, names_the_key, wait
 from connector.domain.launches.launch import Cohort
-from connector.errors import (
-    ConnectorError,
-    InvalidInput,
-    NotFound,
-    UpstreamRejected,
-    UpstreamUnavailable,
-)
+from connector.errors import ConnectorError, InvalidInput, NotFound, UpstreamRejected, UpstreamUnavailable
 from connector.text.json import json_object
 
 # Amplitude does not publish the words of these refusals.

@@ -15,11 +15,7 @@ from connector.amplitude.cohort_file import CohortFile
 from connector.amplitude.rest import AmplitudeRest
 from connector.domain.launches.launch import Cohort
 from connector.errors import UpstreamUnavailable
-from connector.net.client import (
-    Reply,
-    path_segment,
-    stream,
-)
+from connector.net.client import Reply, path_segment, stream
 from connector.net.target_client import PrivateTarget, checked
 
 _LIST: Final = "/api/3/cohorts"

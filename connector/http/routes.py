@@ -23,12 +23,7 @@ from connector.http.webhooks.cohort import COHORT_WEBHOOK
 from connector.http.webhooks.koji import KOJI_WEBHOOK
 from connector.service.execution.execute import Executed, check_scope, execute
 from connector.service.execution.follow_up import status_url as operation_url
-from connector.service.execution.operation import (
-    AnyOperation,
-    Effect,
-    Input,
-    Output,
-)
+from connector.service.execution.operation import AnyOperation, Effect, Input, Output
 
 ENDPOINTS: Sequence[Endpoint] = (*HEALTH, *HOOKS, *TRIGGERS, *KOJI_WEBHOOK, *COHORT_WEBHOOK)
 """What is served beside the operations, apart from the integrations."""

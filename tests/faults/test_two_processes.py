@@ -11,12 +11,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pytest
+
 from connector.domain.results.interview import SyncStatus
 from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
 from connector.ledger.ledger import Ledger, open_ledger
 from connector.security.sealing import Sealer
-from tests.fakes import NOW, a_delivery, a_settlement, a_sync
+from tests.support.fakes import NOW, a_delivery, a_settlement, a_sync
+
+pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).resolve().parents[2]
 SEALER = Sealer([b"k" * 32])

@@ -26,7 +26,7 @@ from connector.ledger.db.schema import invitation, launch
 from connector.ledger.launches.launch_row import load_launch
 from connector.ledger.ledger import Ledger
 from connector.service import planning
-from tests.fakes import ManualClock, a_sync
+from tests.support.fakes import ManualClock, a_sync
 
 LANE = "koji:1"
 HOUR = 3_600_000

@@ -12,13 +12,7 @@ from connector.errors import ConnectorError, Forbidden, NotFound
 from connector.integrations.census.batch import CensusBatch, object_of, read_batch
 from connector.integrations.census.objects import OBJECTS
 from connector.integrations.census.rows import WAIT_SECONDS, Rows
-from connector.integrations.census.rpc import (
-    LONGEST_MESSAGE,
-    UNKNOWN_METHOD,
-    Call,
-    RpcError,
-    from_ours,
-)
+from connector.integrations.census.rpc import LONGEST_MESSAGE, UNKNOWN_METHOD, Call, RpcError, from_ours
 from connector.operations.cancel_launch import CANCEL_LAUNCH
 from connector.operations.check_connection import CHECK_CONNECTION, CheckOutput
 from connector.operations.start_interview import START_INTERVIEW

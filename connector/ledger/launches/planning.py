@@ -11,13 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from connector.domain.launches import eligibility
-from connector.domain.launches.eligibility import (
-    MOST_EXAMPLES,
-    Choice,
-    LaunchRules,
-    SkipReason,
-    is_example,
-)
+from connector.domain.launches.eligibility import MOST_EXAMPLES, Choice, LaunchRules, SkipReason, is_example
 from connector.domain.launches.launch import InvitationState, Launch, LaunchStatus, Phase
 from connector.domain.people.same_person import ERASED_PERSON, Member
 from connector.ledger.db.bulk import BulkStatement, storable

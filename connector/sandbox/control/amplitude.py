@@ -10,15 +10,7 @@ from starlette.routing import Route
 
 from connector.sandbox.amplitude.cohorts import parse_cohort
 from connector.sandbox.amplitude.store import User, derived_device_id
-from connector.sandbox.control.base import (
-    MissingError,
-    fault_routes,
-    json_object,
-    newest,
-    page,
-    route,
-    texts,
-)
+from connector.sandbox.control.base import MissingError, fault_routes, json_object, newest, page, route, texts
 from connector.sandbox.state import Sandbox
 
 SETS: Final = ("blocked_event_types", "silenced_devices", "throttled_ids", "over_daily_quota")

@@ -10,25 +10,10 @@ from typing import Any, Final, get_args
 from starlette.requests import Request
 from starlette.routing import Route
 
-from connector.sandbox.control.base import (
-    MissingError,
-    fault_routes,
-    json_object,
-    newest,
-    page,
-    route,
-    texts,
-)
+from connector.sandbox.control.base import MissingError, fault_routes, json_object, newest, page, route, texts
 from connector.sandbox.koji.respondents import result_for
 from connector.sandbox.koji.store import READ_FIELDS, Interview, Result
-from connector.sandbox.options import (
-    PERMISSIONS,
-    WEBHOOK_EVENTS,
-    Envelope,
-    Payload,
-    Scheme,
-    WebhookEndpoint,
-)
+from connector.sandbox.options import PERMISSIONS, WEBHOOK_EVENTS, Envelope, Payload, Scheme, WebhookEndpoint
 from connector.sandbox.state import Sandbox
 from connector.sandbox.study.study import interview_summary
 

@@ -12,12 +12,7 @@ import httpx
 from connector.sandbox.faults import FaultQueue
 from connector.sandbox.koji.respondents import result_for
 from connector.sandbox.koji.scheduler import Scheduler
-from connector.sandbox.koji.store import (
-    REASONS,
-    Interview,
-    KojiStore,
-    Switches,
-)
+from connector.sandbox.koji.store import REASONS, Interview, KojiStore, Switches
 from connector.sandbox.koji.webhooks import WebhookSender
 from connector.sandbox.limits import CallWindow, most_in_any_window
 from connector.sandbox.options import SandboxOptions

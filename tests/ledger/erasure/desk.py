@@ -20,8 +20,8 @@ from connector.ledger.db.schema import metadata, sync
 from connector.ledger.ledger import Ledger
 from connector.settings.model import Connection
 from connector.settings.rules import sync_rules
-from tests.fakes import NOW, a_delivery
 from tests.ledger.desk import NAMES, Desk, who
+from tests.support.fakes import NOW, a_delivery
 
 EMAIL, USER, NAME = "ann@example.com", "user-ann-1", "Ann Forgotten"
 ANN = Member(USER, EMAIL, NAME)

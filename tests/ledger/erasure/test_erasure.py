@@ -9,9 +9,11 @@ import pytest
 
 from connector.domain.launches.launch import LaunchStatus
 from connector.domain.results.interview import SyncStatus
-from tests.fakes import a_delivery, a_settlement, a_sync
 from tests.ledger.desk import DAY, NAMES, who
 from tests.ledger.erasure.desk import ANN, EMAIL, JO, NAME, USER, ErasureDesk, except_for, interview, live
+from tests.support.fakes import a_delivery, a_settlement, a_sync
+
+pytestmark = pytest.mark.contract
 
 
 async def test_no_table_holds_anything_of_a_forgotten_person_and_nobody_else_changes(

@@ -10,9 +10,11 @@ from sqlalchemy import event
 from connector.domain.launches.eligibility import Selection
 from connector.ledger.ledger import Ledger
 from connector.service import planning
-from tests.fakes import a_delivery, a_sync
 from tests.ledger.desk import CAP, LANE, NAMES, who
 from tests.ledger.erasure.desk import ANN, EMAIL, JO, NAME, RULES, USER, ErasureDesk, interview, live
+from tests.support.fakes import a_delivery, a_sync
+
+pytestmark = pytest.mark.contract
 
 
 async def test_what_could_not_be_unset_is_told_also_after_a_second_look(desk: ErasureDesk) -> None:

@@ -10,8 +10,10 @@ from sqlalchemy import update
 
 from connector.domain.people.same_person import Member
 from connector.ledger.db.schema import launch
-from tests.fakes import a_delivery, a_sync
 from tests.ledger.erasure.desk import ANN, EMAIL, JO, RULES, USER, ErasureDesk, except_for, interview
+from tests.support.fakes import a_delivery, a_sync
+
+pytestmark = pytest.mark.contract
 
 
 async def test_bodies_that_name_others_stay(desk: ErasureDesk) -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from itertools import product
 
+import pytest
+
 from connector.domain.launches.launch import InvitationState, LaunchStatus
 from connector.domain.results.interview import Interview
-from tests.fakes import NOW, a_sync
 from tests.ledger.desk import DAY, HOUR, NAMES, Desk, handed, persons, who
+from tests.support.fakes import NOW, a_sync
+
+pytestmark = pytest.mark.contract
 
 
 async def test_an_interview_that_comes_back_belongs_to_its_invitation(desk: Desk) -> None:
