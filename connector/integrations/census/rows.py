@@ -14,6 +14,7 @@ from connector.domain.launches.launch import InvitationState
 from connector.domain.people.same_person import member
 from connector.errors import Conflict, ConnectorError, InvalidInput
 from connector.integrations.census.batch import CensusBatch
+from connector.integrations.census.rpc import LONGEST_MESSAGE
 from connector.log import fault
 from connector.operations.cancel_launch import CANCEL_LAUNCH, CancelLaunchInput
 from connector.operations.start_interview import START_INTERVIEW, StartInput, StartOutput
@@ -22,6 +23,7 @@ from connector.service.execution.execute import execute
 from connector.service.execution.operation import AnyOperation, Input, Output
 from connector.service.input.validate import read_input
 from connector.service.views.launch import LaunchOutput
+from connector.text.redaction import cut
 
 WAIT_SECONDS = 6
 """How long a batch waits for its ends; rows that are stored by then and wait on count as accepted."""
