@@ -73,4 +73,4 @@ async def _happen(ctx: Context, interviews: int) -> None:
         )
         for one in ids
     ]
-    await ctx.ledger.syncs.revise([("default", one) for one in ids], lambda _: synced)
+    await ctx.ledger.syncs.revise([("default", one) for one in ids], lambda *_: synced)

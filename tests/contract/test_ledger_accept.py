@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
 from connector.errors import Conflict, StoreUnavailable
 from connector.ledger.db import writer
@@ -69,7 +70,7 @@ async def test_taken_oldest_first_until_done(ledger: Ledger) -> None:
         await ledger.inbox.accept(a_delivery(f"int_{number}"))
     taken = await ledger.inbox.take_new(["default"], 3)
     assert [one.interview_id for one in taken] == ["int_0", "int_1", "int_2"]
-    await ledger.syncs.revise([], lambda _: [], done=[one.id for one in taken])
+    await ledger.syncs.revise([], lambda *_: [], done=[one.id for one in taken])
     assert [one.interview_id for one in await ledger.inbox.take_new(["default"], 3)] == ["int_3", "int_4"]
 
 
@@ -92,14 +93,14 @@ async def test_texts_that_a_database_cannot_hold(ledger: Ledger) -> None:
 
 
 async def test_a_failing_piece_of_work_does_not_undo_its_group(ledger: Ledger) -> None:
-    def refuse(_: Any) -> list[Any]:
+    def refuse(_: Any, __: People) -> list[Any]:
         raise Conflict("no")
 
     results = await asyncio.gather(
         ledger.inbox.accept(a_delivery("int_1")),
         ledger.syncs.revise([], refuse),
         ledger.inbox.accept(a_delivery("int_2")),
-        ledger.syncs.revise([("default", "int_3")], lambda _: [a_sync("int_3")]),
+        ledger.syncs.revise([("default", "int_3")], lambda *_: [a_sync("int_3")]),
         return_exceptions=True,
     )
     assert [type(result) for result in results] == [bool, Conflict, bool, list]
@@ -177,7 +178,7 @@ async def test_unreadable_ones_that_are_repeated_and_readable_by_now_are_taken(l
     [taken] = await ledger.inbox.take_new(["default"], 10)
     assert (taken.interview_id, taken.event) == ("int_1", "interview.completed")
     assert [one.body for one in await ledger.inbox.unreadable("default", limit=10)] == [other.body]
-    await ledger.syncs.revise([], lambda _: [], done=[taken.id])
+    await ledger.syncs.revise([], lambda *_: [], done=[taken.id])
     assert not await ledger.inbox.accept(again)
     assert await ledger.inbox.take_new(["default"], 10) == []
 
@@ -188,7 +189,7 @@ async def test_a_store_that_hangs_is_told_in_time_and_loses_nothing(
     monkeypatch.setattr("connector.ledger.db.writer.ACCEPT_SECONDS", 0.05)
     begun, held = threading.Event(), threading.Event()
 
-    def hang(_: Mapping[tuple[str, str], Sync]) -> list[Sync]:
+    def hang(_: Mapping[tuple[str, str], Sync], __: People) -> list[Sync]:
         begun.set()
         held.wait(10)
         return []

@@ -39,7 +39,7 @@ def a_letter(interview_id: str = "int_1", **told: Any) -> InboundWebhook:
 async def look(ledger: Ledger, after: Sync | None = None) -> None:
     """Deal with everything new, as the intake does; `after` is what the interview became."""
     new = await ledger.inbox.take_new(["default"], 100)
-    await ledger.syncs.revise([KEY], lambda _: [after] if after else [], done=[one.id for one in new])
+    await ledger.syncs.revise([KEY], lambda *_: [after] if after else [], done=[one.id for one in new])
 
 
 async def bodies(ledger: Ledger, interview_id: str = "int_1") -> list[str | None]:
@@ -86,7 +86,7 @@ async def test_a_mark_erases_however_it_ended(ledger: Ledger, database_url: str,
 
 async def test_what_a_caller_told_is_erased_too(ledger: Ledger, database_url: str) -> None:
     call = a_delivery(source="call", state="done", digest=None, body=json.dumps({"themes": [WORDS]}))
-    await ledger.syncs.revise([KEY], lambda _: [a_sync(stage=None, facts=MARKED)], record=[call])
+    await ledger.syncs.revise([KEY], lambda *_: [a_sync(stage=None, facts=MARKED)], record=[call])
     assert await bodies(ledger) == [None]
     assert WORDS not in await kept(ledger, database_url)
 
@@ -106,7 +106,7 @@ async def test_a_synced_interview_that_turns_out_anonymous(
     [sent] = await ledger.sending.begin(lease, ["default"], NOW, 1)
     await ledger.sending.settle(lease, [a_settlement(sent.sync)], NOW, 0)
     heard = Observation(rules=sync_rules(OURS), interview=Interview("int_1", **mark), at=NOW + 1)
-    [after] = await ledger.syncs.revise([KEY], lambda found: [advance(found[KEY], heard, ledger.keyed_hash)])
+    [after] = await ledger.syncs.revise([KEY], lambda found, people: [advance(found[KEY], heard, people)])
     assert after.status is SyncStatus.SYNCED
     left = await kept(ledger, database_url)
     assert WORDS not in left
@@ -127,7 +127,7 @@ async def test_what_nobody_looked_at_yet_may_still_tell_who_it_was(ledger: Ledge
     [first] = await ledger.inbox.take_new(["default"], 10)
     await ledger.inbox.accept(a_letter(nr=2))
     nobodys = a_sync(stage=None, status=SyncStatus.SKIPPED, reason="anonymous")
-    await ledger.syncs.revise([KEY], lambda _: [nobodys], done=[first.id])
+    await ledger.syncs.revise([KEY], lambda *_: [nobodys], done=[first.id])
     [second] = await ledger.inbox.take_new(["default"], 10)
     assert second.body is not None
     await look(ledger, a_sync())

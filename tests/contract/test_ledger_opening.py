@@ -115,7 +115,7 @@ async def test_a_store_that_fails_is_told_to_all_and_recovers(ledger: Ledger) ->
 
     results = await asyncio.gather(
         *(ledger.inbox.accept(a_delivery(f"int_{at}")) for at in range(5)),
-        ledger.syncs.revise([], lambda _: [a_sync()]),
+        ledger.syncs.revise([], lambda *_: [a_sync()]),
         return_exceptions=True,
     )
     assert {type(result) for result in results} == {StoreUnavailable}
@@ -150,7 +150,7 @@ async def test_a_read_that_fails_quotes_no_data(ledger: Ledger) -> None:
 
 async def test_work_that_is_wrong_by_itself_fails_alone_and_quotes_no_data(ledger: Ledger) -> None:
     results = await asyncio.gather(
-        ledger.syncs.revise([], lambda _: [a_sync("int_1"), a_sync("int_1")]),
+        ledger.syncs.revise([], lambda *_: [a_sync("int_1"), a_sync("int_1")]),
         *(ledger.inbox.accept(a_delivery(f"int_{at}")) for at in range(5)),
         return_exceptions=True,
     )

@@ -6,6 +6,7 @@ import pytest
 
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.observation import Observation
+from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import advance
 from connector.ledger.db.dialect import is_sqlite, sqlite_path
@@ -21,7 +22,7 @@ WHO = "grace.hopper@example.com"
 
 
 async def store(ledger: Ledger, *syncs: Sync) -> None:
-    await ledger.syncs.revise([(one.connection, one.interview_id) for one in syncs], lambda _: syncs)
+    await ledger.syncs.revise([(one.connection, one.interview_id) for one in syncs], lambda *_: syncs)
 
 
 def remains(database_url: str) -> bytes:
@@ -35,7 +36,7 @@ async def send(ledger: Ledger) -> Sync:
     await ledger.inbox.accept(a_delivery(body=f'{{"q": "{WORDS}", "respondent_email": "{WHO}"}}'))
     [delivery] = await ledger.inbox.take_new(["default"], 1)
     sync = a_sync(user=WHO, event=f'{{"user_id": "{WHO}", "q": "{WORDS}"}}')
-    await ledger.syncs.revise([("default", "int_1")], lambda _: [sync], done=[delivery.id])
+    await ledger.syncs.revise([("default", "int_1")], lambda *_: [sync], done=[delivery.id])
     lease = await ledger.leases.acquire("amplitude:1", "me", NOW, 1_000)
     assert lease is not None
     [taken] = await ledger.sending.begin(lease, ["default"], NOW, 1)
@@ -147,7 +148,7 @@ async def test_an_anonymous_mark_outlives_pruning(
         heard = Observation(
             rules=sync_rules(Connection()), interview=whole, at=LATER, given=True, force=force
         )
-        after = advance(pruned, heard, str)
+        after = advance(pruned, heard, People(str, lambda *_: 1))
         assert after.stage is after.event is after.user_id is None
         assert WHO not in repr(after)
     if is_sqlite(database_url):

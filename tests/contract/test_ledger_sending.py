@@ -10,6 +10,7 @@ import pytest
 from connector.domain.lease import Lease
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.observation import Observation
+from connector.domain.results.respondent import People
 from connector.domain.results.sync import Outgoing, Sync
 from connector.domain.results.transitions import advance
 from connector.errors import Conflict
@@ -23,11 +24,11 @@ BOTH = ["default", "other"]
 
 
 async def store(ledger: Ledger, *syncs: Sync) -> None:
-    await ledger.syncs.revise([(one.connection, one.interview_id) for one in syncs], lambda _: syncs)
+    await ledger.syncs.revise([(one.connection, one.interview_id) for one in syncs], lambda *_: syncs)
 
 
 async def change(ledger: Ledger, interview_id: str = "int_1", **told: Any) -> None:
-    def revise(found: Mapping[tuple[str, str], Sync]) -> Sequence[Sync]:
+    def revise(found: Mapping[tuple[str, str], Sync], _: People) -> Sequence[Sync]:
         return [found["default", interview_id]._replace(**told)]
 
     await ledger.syncs.revise([("default", interview_id)], revise)
@@ -214,7 +215,7 @@ async def hear(ledger: Ledger, **told: Any) -> None:
         rules=sync_rules(Connection(koji_project_id="ours")), interview=Interview("int_1", **told), at=NOW + 1
     )
     await ledger.syncs.revise(
-        [("default", "int_1")], lambda found: [advance(found["default", "int_1"], heard, ledger.keyed_hash)]
+        [("default", "int_1")], lambda found, people: [advance(found["default", "int_1"], heard, people)]
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from connector.domain.results.interview import Interview, Stage, SyncStatus
+from connector.domain.results.respondent import People
 from connector.domain.results.sync import ListFilter, Sync
 from connector.errors import Conflict
 from connector.ledger.ledger import Ledger
@@ -19,7 +20,7 @@ Found = Mapping[tuple[str, str], Sync]
 
 async def store(ledger: Ledger, *syncs: Sync, **more: Any) -> list[Sync]:
     return await ledger.syncs.revise(
-        [(one.connection, one.interview_id) for one in syncs], lambda _: syncs, **more
+        [(one.connection, one.interview_id) for one in syncs], lambda *_: syncs, **more
     )
 
 
@@ -57,7 +58,7 @@ async def test_every_column_comes_back_with_its_type(ledger: Ledger) -> None:
 async def test_revise_sees_what_is_there_and_stores_what_it_makes(ledger: Ledger) -> None:
     await store(ledger, a_sync("int_1"), a_sync("int_2"))
 
-    def revise(found: Found) -> Sequence[Sync]:
+    def revise(found: Found, _: People) -> Sequence[Sync]:
         assert set(found) == {("default", "int_1"), ("default", "int_2")}
         changed = found["default", "int_1"]._replace(status=SyncStatus.FAILED, reason="not_found_in_koji")
         return [changed, a_sync("int_3")]
@@ -75,7 +76,7 @@ async def test_counters_go_by_day_and_never_drift(ledger: Ledger) -> None:
     )
 
     async def skip(one: str) -> None:
-        def revise(found: Found) -> Sequence[Sync]:
+        def revise(found: Found, _: People) -> Sequence[Sync]:
             return [found["default", one]._replace(status=SyncStatus.SKIPPED, reason="below_quality_gate")]
 
         await ledger.syncs.revise([("default", one)], revise)
@@ -91,7 +92,7 @@ async def test_two_processes_that_store_one_interview_first(ledger: Ledger, othe
     ids = [f"int_{number}" for number in range(40)]
 
     async def count_up(by: Ledger, one: str) -> None:
-        def revise(found: Found) -> Sequence[Sync]:
+        def revise(found: Found, _: People) -> Sequence[Sync]:
             was = found.get(("default", one))
             return [a_sync(one, reads=1) if was is None else was._replace(reads=was.reads + 1)]
 
@@ -107,7 +108,7 @@ async def test_overlapping_batches_of_two_processes_end_well(ledger: Ledger, oth
     await store(ledger, *map(a_sync, ids))
 
     async def count_up(by: Ledger, order: Sequence[str]) -> None:
-        def revise(found: Found) -> Sequence[Sync]:
+        def revise(found: Found, _: People) -> Sequence[Sync]:
             return [found["default", one]._replace(reads=found["default", one].reads + 1) for one in order]
 
         await by.syncs.revise([("default", one) for one in order], revise)

@@ -13,8 +13,10 @@ from connector.domain.results.anonymity import is_anonymous_or_erased, without_p
 from connector.domain.results.decision import Verdict, decide
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.observation import Observation, merge
+from connector.domain.results.replay import replay
+from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
-from connector.domain.results.transitions import advance, replay
+from connector.domain.results.transitions import advance
 from connector.settings.model import Connection
 from connector.settings.rules import sync_rules
 
@@ -63,8 +65,11 @@ WHOLE = Interview(
 )
 
 
-def keyed_hash(user_id: str) -> str:
+def hash_user(user_id: str) -> str:
     return f"hash-{NAMES.index(user_id) if user_id in NAMES else 'other'}"
+
+
+PEOPLE = People(hash_user, lambda _, alias: len(alias))
 
 
 @given(INTERVIEWS, INTERVIEWS, INTERVIEWS)
@@ -98,7 +103,7 @@ def test_nothing_is_learned_of_an_interview_whose_respondent_was_forgotten(
 
 
 class Story(RuleBasedStateMachine):
-    """One interview, with the steps of the lanes and the ledger's own part in a send."""
+    """One interview, with the steps of the lanes and the book's own part in a send."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,7 +121,7 @@ class Story(RuleBasedStateMachine):
         null = interview.email_given and interview.respondent_email is None
         self.marked |= interview.anonymous or (null and self.connection.connector_null_email_is_anonymous)
         heard = Observation(rules=sync_rules(self.connection), interview=interview, at=self.at, **how)
-        self.become(advance(self.sync, heard, keyed_hash))
+        self.become(advance(self.sync, heard, PEOPLE))
 
     def become(self, after: Sync) -> None:
         before, self.sync = self.sync, after
@@ -156,7 +161,7 @@ class Story(RuleBasedStateMachine):
     @rule(force=st.booleans())
     def replayed(self, *, force: bool) -> None:
         assert self.sync is not None
-        self.become(replay(self.sync, sync_rules(self.connection), self.at, keyed_hash, force=force))
+        self.become(replay(self.sync, sync_rules(self.connection), self.at, PEOPLE, force=force))
 
     @precondition(lambda self: self.sync is not None and self.sync.stage is Stage.READ)
     @rule()
@@ -200,7 +205,7 @@ class Story(RuleBasedStateMachine):
     @precondition(lambda self: self.sync is not None and self.sync.sending_since is not None)
     @rule(outcome=st.sampled_from(["accepted", "rejected", "throttled", "unknown"]))
     def settle(self, outcome: str) -> None:
-        """Do what the ledger does with an answer."""
+        """Do what the book does with an answer."""
         sync, sent = self.sync, self.in_flight
         assert sync is not None
         assert sent is not None
@@ -231,7 +236,7 @@ class Story(RuleBasedStateMachine):
     @precondition(lambda self: self.sync is not None and self.sync.stage is None and self.in_flight is None)
     @rule()
     def prune(self) -> None:
-        """Do what the ledger does with old syncs; months pass, Amplitude has forgotten the insert ids."""
+        """Do what the book does with old syncs; months pass, Amplitude has forgotten the insert ids."""
         assert self.sync is not None
         self.perhaps_counted.clear()
         mark = (

@@ -11,8 +11,10 @@ from pydantic import SecretStr
 from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.observation import Observation, heard_from_read, merge
+from connector.domain.results.replay import call, replay
+from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
-from connector.domain.results.transitions import advance, read_delay, replay
+from connector.domain.results.transitions import advance, read_delay
 from connector.settings.model import Connection
 from connector.settings.rules import sync_rules
 from tests.fixtures import load
@@ -31,6 +33,7 @@ LOW = WHOLE._replace(quality_score=2)
 MARK = BARE._replace(anonymous=True)
 NULL = BARE._replace(email_given=True)
 DAY = 86_400_000
+PEOPLE = People(str.upper, lambda _, alias: len(alias))
 
 
 def hear(
@@ -41,13 +44,11 @@ def hear(
     connection: Connection = CONNECTION,
     **how: Any,
 ) -> Sync:
-    return advance(
-        sync, Observation(rules=sync_rules(connection), interview=interview, at=at, **how), str.upper
-    )
+    return advance(sync, Observation(rules=sync_rules(connection), interview=interview, at=at, **how), PEOPLE)
 
 
 def again(sync: Sync, *, force: bool = False, connection: Connection = CONNECTION) -> Sync:
-    return replay(sync, sync_rules(connection), 9_000, str.upper, force=force)
+    return replay(sync, sync_rules(connection), 9_000, PEOPLE, force=force)
 
 
 def sending(**changes: Any) -> Sync:
@@ -138,7 +139,7 @@ class TestReading:
     def test_a_read_that_says_nothing_of_the_respondent_ends_as_nobodys(self) -> None:
         body = load("koji/read")["body"]
         sync = advance(
-            hear(None, BARE), heard_from_read(sync_rules(CONNECTION), "int_1", body, 2_000), str.upper
+            hear(None, BARE), heard_from_read(sync_rules(CONNECTION), "int_1", body, 2_000), PEOPLE
         )
         assert state(sync) == ("skipped", "anonymous", None)
 
@@ -146,7 +147,7 @@ class TestReading:
         told = NULL._replace(respondent_email="ada@example.com", sentiment="mixed", transcript_url="u")
         body = load("koji/read")["body"]
         sync = advance(
-            hear(None, told), heard_from_read(sync_rules(CONNECTION), "int_1", body, 2_000), str.upper
+            hear(None, told), heard_from_read(sync_rules(CONNECTION), "int_1", body, 2_000), PEOPLE
         )
         properties = json.loads(sync.event or "")["event_properties"]
         assert (properties["sentiment"], properties["transcript_url"], properties["quality_score"]) == (
@@ -356,3 +357,34 @@ class TestMerge:
 
     def test_themes_and_score_from_two_messages_make_it_ready(self) -> None:
         assert merge(BARE._replace(themes=("a",)), BARE._replace(quality_score=4)).ready
+
+
+class TestErased:
+    """What the ledger says of erased people is data of the decision."""
+
+    GONE = PEOPLE._replace(erased=frozenset({("default", "email:ada@example.com")}))
+
+    def test_nothing_is_learned_but_that_there_was_an_interview(self) -> None:
+        heard = Observation(rules=sync_rules(CONNECTION), interview=WHOLE, at=DAY + 5)
+        sync = advance(None, heard, self.GONE)
+        assert (sync.status, sync.reason, sync.stage) == (SyncStatus.SKIPPED, "suppressed", None)
+        assert sync.facts == BARE._replace(suppressed=True)
+        assert "ada" not in repr(sync)
+        assert sync.first_received_at == DAY
+
+    def test_another_project_and_another_connection_come_first(self) -> None:
+        ours = sync_rules(CONNECTION.model_copy(update={"koji_project_id": "ours"}))
+        heard = Observation(rules=ours, interview=WHOLE._replace(project_id="theirs"), at=1)
+        assert advance(None, heard, self.GONE).reason == "other_project"
+        elsewhere = Observation(rules=ours._replace(connection="second"), interview=WHOLE, at=1)
+        assert advance(None, elsewhere, self.GONE).stage is Stage.SEND
+
+    def test_what_stands_already_is_kept_out_by_any_step(self) -> None:
+        waiting = hear(None, WHOLE)
+        assert waiting.stage is Stage.SEND
+        for after in (
+            replay(waiting, sync_rules(CONNECTION), 2, self.GONE, force=False),
+            replay(waiting, sync_rules(CONNECTION), 2, self.GONE, force=True),
+            call(waiting, Observation(rules=sync_rules(CONNECTION), interview=BARE, at=2), self.GONE),
+        ):
+            assert (after.reason, after.event, after.user_id) == ("suppressed", None, None)

@@ -85,7 +85,7 @@ async def test_an_interview_of_another_connection_or_of_a_strangers_id_binds_not
     await desk.settle(one, "started")
     facts = Interview("int-x", external_id=one.id, invitee="somebody", over=True)
     sync = a_sync("int-x", facts=facts, stage=None, connection="other")
-    await desk.ledger.syncs.revise([("other", "int-x")], lambda _: [sync])
+    await desk.ledger.syncs.revise([("other", "int-x")], lambda *_: [sync])
     assert (await desk.get(one.id)).state is InvitationState.STARTED
     assert await desk.ledger.attribution.invited("other", [one.id]) == {}
     ours = await desk.ledger.attribution.invited("default", [one.id, "inv_x", "somebody"])
