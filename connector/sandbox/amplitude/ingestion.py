@@ -1,7 +1,7 @@
 """A strict stand-in of Amplitude's ingestion: `/2/httpapi`, `/batch`, `/identify`.
 
-Strict where the documents leave room: a request is refused whole, one kind of fault is reported at a time, gzip
-is refused unless switched on, and numbers as ids are invalid.
+Strict where the documents leave room: a request is refused whole, one kind of fault is reported at a time,
+gzip is refused unless switched on, and numbers as ids are invalid.
 """
 
 from __future__ import annotations
