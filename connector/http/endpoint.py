@@ -16,13 +16,14 @@ from connector.context import Context
 from connector.errors import FieldError, Forbidden, NotFound
 from connector.http.auth import Gate
 from connector.http.request import read_model
-from connector.security.caller import OURSELVES, Caller
+from connector.security.caller import Caller
 
 ContextOf = Callable[[], Context]
 M = TypeVar("M", bound=BaseModel)
 
 NO_STORE = {"Cache-Control": "no-store"}
 _ANYTHING = TypeAdapter[Any](Any)
+_ANONYMOUS = Caller("anonymous", "http", frozenset(), frozenset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def served(endpoints: Sequence[Endpoint], context: ContextOf, gate: Gate) -> lis
 
 def _route(endpoint: Endpoint, handler: Handler, context: ContextOf, gate: Gate) -> Route:
     async def serve(request: Request) -> Response:
-        caller = OURSELVES
+        caller = _ANONYMOUS
         if not endpoint.is_open:
             name = endpoint.token_parameter
             caller = await gate.caller(request, also=request.query_params.getlist(name) if name else ())

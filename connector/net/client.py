@@ -77,7 +77,7 @@ async def call(
 async def stream(
     client: httpx.AsyncClient, method: str, url: str, *, auth: httpx.Auth | None = None, **request: Any
 ) -> AsyncIterator[httpx.Response]:
-    """Make one request and yield its answer with the body unread; it is closed whatever happens.
+    """Make one request and yield its answer with the body unread; it is always closed.
 
     The headers come within 30 seconds; the body may take as long as it is not silent for 20. Raises as
     `call`.

@@ -72,7 +72,7 @@ class Targets:
 
 
 class _Backend(httpcore.AsyncNetworkBackend):
-    """Connects to the addresses that were checked, whatever the name means a moment later."""
+    """Connects to the addresses that were checked, even if the name resolves to others a moment later."""
 
     def __init__(self, *, allow_private: bool) -> None:
         self._inner = httpcore.AnyIOBackend()
@@ -117,7 +117,7 @@ class TargetClient:
             self._free.put_nowait(pool)
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str]]:
-        """Post a body; return status and headers (lower case), whatever they are: redirects are not followed.
+        """Post a body; return status and headers (lower case); redirects are not followed.
 
         Raises `PrivateTarget`, and httpcore's errors and `TimeoutError` when no answer came within 30 s.
         """

@@ -149,8 +149,8 @@ def _asked_kind(field: Schema, definitions: Schema, *, required: bool) -> str:
     default = field.get("default")
     if default in (None, [], ""):
         return words
-    told = default if isinstance(default, str) else json.dumps(default)
-    return f"{words}, default `{told}`"
+    shown = default if isinstance(default, str) else json.dumps(default)
+    return f"{words}, default `{shown}`"
 
 
 def _errors() -> Iterator[str]:

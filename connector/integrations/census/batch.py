@@ -1,4 +1,4 @@
-"""PURE: what `sync_batch` asks for, checked as a whole before a row is touched, and what each row came to."""
+"""Read the batch of a `sync_batch` call, and check it as a whole before a row is touched."""
 
 from __future__ import annotations
 

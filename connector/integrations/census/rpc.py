@@ -1,4 +1,4 @@
-"""PURE: the envelope of JSON-RPC 2.0: bytes to a call, and a result or an error back to one object.
+"""The envelope of JSON-RPC 2.0: bytes to a call, and a result or an error to one object.
 
 Source: jsonrpc.org/specification; Census sends single calls only, each with an id.
 """

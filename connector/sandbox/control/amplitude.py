@@ -8,16 +8,13 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.routing import Route
 
-from connector.sandbox.amplitude.cohorts import parse_cohort
+from connector.sandbox.amplitude.cohorts import COHORT_FIELDS, parse_cohort
 from connector.sandbox.amplitude.store import User, derived_device_id
 from connector.sandbox.control.base import MissingError, fault_routes, json_object, newest, page, route, texts
 from connector.sandbox.state import Sandbox
 
 SETS: Final = ("blocked_event_types", "silenced_devices", "throttled_ids", "over_daily_quota")
 RULES: Final = frozenset({*SETS, "silenced_users", "throttle_events_per_second"})
-COHORT_FIELDS: Final = frozenset(
-    {"id", "name", "members", "user_ids", "size", "published", "archived", "hidden", "description"}
-)
 
 
 class AmplitudeControl:
