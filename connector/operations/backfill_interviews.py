@@ -11,10 +11,10 @@ from functools import partial
 from pydantic import Field
 
 from connector.context import Context
-from connector.domain.people.respondent import People
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.koji_fields import read_envelope, read_interview, read_time
 from connector.domain.results.observation import Observation
+from connector.domain.results.respondent import People
 from connector.domain.results.sync import InboundWebhook, Sync
 from connector.domain.results.transitions import advance
 from connector.errors import FieldError, InvalidInput, NotConfigured

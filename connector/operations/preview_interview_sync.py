@@ -7,11 +7,11 @@ from typing import Any, Literal
 from pydantic import Field
 
 from connector.context import Context
-from connector.domain.people.respondent import People
 from connector.domain.results.decision import SyncRules, Verdict
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.observation import Observation, heard_from_read
 from connector.domain.results.replay import call
+from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import advance, unread
 from connector.errors import NotConfigured, NotFound

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from connector.domain.people.respondent import People
+from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
 from connector.errors import Conflict, StoreUnavailable
 from connector.ledger.db import writer

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from connector.domain.people.respondent import People
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.observation import Observation
+from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import advance
 from connector.ledger.db.dialect import is_sqlite, sqlite_path

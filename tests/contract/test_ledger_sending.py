@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from connector.domain.lease import Lease
-from connector.domain.people.respondent import People
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.observation import Observation
+from connector.domain.results.respondent import People
 from connector.domain.results.sync import Outgoing, Sync
 from connector.domain.results.transitions import advance
 from connector.errors import Conflict

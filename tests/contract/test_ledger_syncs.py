@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from connector.domain.people.respondent import People
 from connector.domain.results.interview import Interview, Stage, SyncStatus
+from connector.domain.results.respondent import People
 from connector.domain.results.sync import ListFilter, Sync
 from connector.errors import Conflict
 from connector.ledger.ledger import Ledger

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from connector.domain.people.respondent import People
 from connector.domain.results.interview import SyncStatus
+from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
 from connector.ledger.ledger import Ledger, open_ledger
 from connector.security.sealing import Sealer

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from pydantic import SecretStr
 
-from connector.domain.people.respondent import People
 from connector.domain.results.anonymity import is_anonymous_or_erased, without_person
 from connector.domain.results.decision import Verdict, decide
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.observation import Observation, merge
 from connector.domain.results.replay import replay
+from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import advance
 from connector.settings.model import Connection

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from connector.domain.people.respondent import People
 from connector.domain.results.decision import ANONYMOUS, SyncRules, Verdict, decide
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.observation import Observation
+from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import advance, with_respondent
 

@@ -6,7 +6,6 @@ sync use it, so that a preview cannot differ from what happens.
 
 from __future__ import annotations
 
-from connector.domain.people.respondent import People
 from connector.domain.results import mapping
 from connector.domain.results.anonymity import is_anonymous_or_erased, without_person
 from connector.domain.results.decision import (
@@ -20,6 +19,7 @@ from connector.domain.results.decision import (
 )
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.observation import Observation, merge
+from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
 
 GIVE_UP_AFTER = 24 * 3_600_000

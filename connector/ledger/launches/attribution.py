@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, case, select, update
 
 from connector.domain.launches.launch import Invitation, InvitationState, Invited
 from connector.domain.launches.start import SCHEDULE
-from connector.domain.people.respondent import is_ours
+from connector.domain.results.respondent import is_ours
 from connector.domain.results.sync import Sync
 from connector.ledger.db.bulk import storable
 from connector.ledger.db.repository import Repository, reads

@@ -14,9 +14,9 @@ from connector.domain.launches.launch import InvitationState
 from connector.domain.launches.start import SCHEDULE
 from connector.domain.people.erasure import ErasureRules
 from connector.domain.people.mentions import Names
-from connector.domain.people.respondent import external_alias, is_ours
 from connector.domain.people.same_person import ERASED_PERSON, Member
 from connector.domain.results.amplitude_user import unusable
+from connector.domain.results.respondent import external_alias, is_ours
 from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import suppress
 from connector.ledger.access.secrets import Keys

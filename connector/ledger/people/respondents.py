@@ -7,9 +7,9 @@ from functools import partial
 
 from sqlalchemy import Connection, select
 
-from connector.domain.people.respondent import People, is_ours, names_of
 from connector.domain.people.same_person import ERASED_PERSON
 from connector.domain.results.interview import Interview
+from connector.domain.results.respondent import People, is_ours, names_of
 from connector.ledger.access.secrets import Keys
 from connector.ledger.db.repository import Repository, reads
 from connector.ledger.db.schema import invitation

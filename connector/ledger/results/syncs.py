@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, func, literal, select, tuple_
 
 from connector.domain.lease import Lease
-from connector.domain.people.respondent import People
 from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.domain.results.interview import Stage
 from connector.domain.results.observation import Observation
+from connector.domain.results.respondent import People
 from connector.domain.results.sync import InboundWebhook, ListFilter, Sync
 from connector.ledger.db.bulk import BulkStatement, fetch
 from connector.ledger.db.dialect import TryAgainError, share_suppressions

@@ -7,9 +7,9 @@ from typing import Any
 
 from connector.context import Context, Koji
 from connector.domain.lease import Lease
-from connector.domain.people.respondent import People
 from connector.domain.results.interview import Stage
 from connector.domain.results.observation import Observation, heard_from_read
+from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import advance, unread, with_respondent
 from connector.errors import CredentialsRejected, NotFound, UpstreamRejected, UpstreamUnavailable

@@ -8,10 +8,10 @@ from functools import partial
 import structlog
 
 from connector.domain.lease import Lease
-from connector.domain.people.respondent import People
 from connector.domain.results.interview import Interview, Stage
 from connector.domain.results.koji_fields import read_interview
 from connector.domain.results.observation import Observation
+from connector.domain.results.respondent import People
 from connector.domain.results.sync import InboundWebhook, Sync
 from connector.domain.results.transitions import advance
 from connector.service.attribution import recognised

@@ -10,10 +10,10 @@ from sqlalchemy import func, select
 
 from connector.domain.lease import Lease
 from connector.domain.people.erasure import Erasure, ErasureRules
-from connector.domain.people.respondent import People
 from connector.domain.people.same_person import Member
 from connector.domain.results.interview import Interview
 from connector.domain.results.observation import Observation
+from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import advance, with_respondent
 from connector.ledger.db.schema import metadata, sync
