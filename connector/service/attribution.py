@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from connector.domain.launches.launch import Invited
 from connector.domain.results.interview import Interview
 from connector.domain.results.observation import Observation
-from connector.ledger.launches.attribution import Attribution
+
+if TYPE_CHECKING:
+    from connector.ledger.launches.attribution import Attribution
 
 
 async def recognised(attribution: Attribution, heard: Sequence[Observation]) -> list[Observation]:

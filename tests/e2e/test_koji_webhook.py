@@ -401,3 +401,13 @@ async def test_every_envelope_arrives_at_amplitude_as_the_same_event(world: Worl
     assert (event["insert_id"], identify["insert_id"]) == ("koji:int-1:completed", "koji:int-1:identify")
     assert (event["time"], identify["time"]) == (1_795_168_800_000, 1_795_168_799_999)
     assert "ip" not in event
+
+
+async def test_an_id_that_is_a_large_number_keeps_its_digits(world: World) -> None:
+    number = 12345678901234567890123
+    answer = await world.send(letter(number))  # type: ignore[arg-type]
+    assert answer.json() == {"status": "accepted", "duplicate": False, "interview_id": str(number)}
+    given = {"interview_id": number, "themes": ["pricing"], "quality_score": 4.2}
+    for asked in (given, {"interview": letter(number)}):  # type: ignore[arg-type]
+        preview = await world.get("preview_interview_sync", **asked)
+        assert preview["interview_id"] == str(number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -184,10 +184,6 @@ class KojiProject:
     def record(self, route: str, status: int, *, counted: bool) -> None:
         """Remember one call."""
         self.calls.append(Call(self.now(), route, status, counted))
-
-    def recorded_calls(self) -> list[dict[str, Any]]:
-        """List all calls, oldest first."""
-        return [asdict(call) for call in self.calls]
 
 
 def _check_start(body: Any) -> None:
