@@ -1,4 +1,4 @@
-"""Recognise the people whom we invited in interviews that came back with an external id of ours."""
+"""Recognise invited people in interviews that came back with an external id of ours."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ async def aside(size: Sized, work: Callable[P, T], *given: P.args, **named: P.kw
 
 
 async def activate(ctx: Context, launch: Launch) -> None:
-    """Look once more at everybody who is planned, and let them wait for their start."""
+    """Look once more at all planned people, and let them wait for their start."""
     while await ctx.ledger.planning.activate(launch.id, rules_of(ctx, launch), ctx.clock.now(), CHUNK):
         pass
     ctx.wake("koji", "links")

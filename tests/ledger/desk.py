@@ -171,7 +171,7 @@ class Desk:
         self, one: Invitation, interview_id: str, *, over: bool = True, anonymous: bool = False
     ) -> None:
         """Let an interview come in with our external id, as intake and reads do."""
-        facts = Interview(interview_id, external_id=one.id, invitee=one.email, over=over)
+        facts = Interview(interview_id, external_id=one.id, invitee=one.email, has_ended=over)
         sync = a_sync(interview_id, facts=facts, stage=None, updated_at=self.now)
         if anonymous:
             facts = facts._replace(anonymous=True).without_respondent()

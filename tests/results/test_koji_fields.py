@@ -42,7 +42,7 @@ READ = Interview(
     mode="voice",
     duration_seconds=1530,
     respondent_messages=18,
-    over=True,
+    has_ended=True,
 )
 
 
@@ -328,7 +328,7 @@ class TestDocumentedBodies:
 
     def test_a_thin_one(self) -> None:
         found = interview(load("invented/koji_analysis_ready_thin")["body"], "interview.analysis_ready")
-        assert found == Interview("int_1", ready=True, occurred_at=1_795_341_605_000, over=True)
+        assert found == Interview("int_1", ready=True, occurred_at=1_795_341_605_000, has_ended=True)
 
 
 class TestOver:
@@ -343,17 +343,17 @@ class TestOver:
         ],
     )
     def test_what_tells_that_an_interview_has_ended(self, body: dict[str, Any]) -> None:
-        assert interview(body).over
+        assert interview(body).has_ended
 
     @pytest.mark.parametrize(
         "event", ["completed", "analysis_ready", "quality_scored", "failed_quality_gate"]
     )
     def test_events_that_tell_it(self, event: str) -> None:
-        assert interview({}, f"interview.{event}").over
+        assert interview({}, f"interview.{event}").has_ended
 
     @pytest.mark.parametrize("body", [{}, {"status": "active"}, {"themes": ["a"]}])
     def test_what_does_not(self, body: dict[str, Any]) -> None:
-        assert not interview(body, "interview.started").over
+        assert not interview(body, "interview.started").has_ended
 
 
 class TestShape:

@@ -152,7 +152,7 @@ def _computed_at(given: Any) -> int | None:
     if given is None:
         return None
     number = as_number(given)
-    if number is not None and 0 <= number < 1_000_000_000:  # long ago, as somebody's test may say it
+    if number is not None and 0 <= number < 1_000_000_000:  # long ago, as a sender's test may say it
         return round(number * 1000)
     at = read_time(given)
     if at is None:

@@ -116,7 +116,7 @@ def look_again(
 ) -> list[SkipReason | None]:
     """Decide once more over planned people, just before they wait for their start; None: they do.
 
-    Two rows may have turned out to be one person since. `here` are those whom this launch invited already,
+    Two rows may have turned out to be one person since. `here` are those this launch invited already,
     `taken` is when people were last invited (ms), and `room` is how many more the launch may invite.
     """
     invited = set(here)

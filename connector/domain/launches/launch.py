@@ -33,7 +33,7 @@ class LaunchStatus(StrEnum):
 class InvitationState(StrEnum):
     """Where one person's invitation stands."""
 
-    PLANNED = "planned"  # decided, not launched: shown to nobody
+    PLANNED = "planned"  # decided, not launched: never shown
     WAITING = "waiting"
     SENDING = "sending"
     STARTED = "started"
@@ -177,7 +177,7 @@ class Invitation(NamedTuple):
 
 
 class Invited(NamedTuple):
-    """The person whom we invited under an external id, and what the event says of the invitation."""
+    """The person that we invited under an external id, and what the event says of the invitation."""
 
     invitee: str
     launch_id: str

@@ -20,7 +20,7 @@ def is_ours(external_id: str | None) -> bool:
 def names_of(interview: Interview) -> tuple[str, ...]:
     """Return what names an interview's respondent: the e-mail's alias, then those of the external id.
 
-    The id of an invitation of ours stands for the person whom it invited. An anonymous interview has none.
+    The id of an invitation of ours stands for the person it invited. An anonymous interview has none.
     """
     if interview.anonymous:
         return ()
@@ -37,7 +37,7 @@ def external_alias(external_id: str) -> str:
 
 
 class People(NamedTuple):
-    """What the ledger knows of the people whom some interviews name, as the rules need it.
+    """What the ledger knows of the people that some interviews name, as the rules need it.
 
     `keyed_hash` hashes an Amplitude user id and `alias_key` an alias of a connection, under a key that only
     the ledger has. `erased` holds (connection, name) of those names (`names_of`) whose person was erased.

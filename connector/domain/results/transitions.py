@@ -39,7 +39,7 @@ def advance(sync: Sync | None, heard: Observation, people: People) -> Sync:
     everything else at once. A pending sync always has a stage and a due time. Of an erased respondent's
     interview nothing stays but its outcome.
     """
-    interview = heard.told()
+    interview = heard.marked()
     if sync is None:
         sync = _first(heard, interview.interview_id)
     elif sync.status is SyncStatus.SYNCED and not (heard.force or sync.force):
@@ -60,7 +60,7 @@ def _known(sync: Sync, interview: Interview, people: People) -> Sync:
     """Add what was observed to what is known; of an erased respondent's interview nothing is learned."""
     facts = merge(sync.facts, interview)
     if people.is_erased(sync.connection, facts):
-        return sync._replace(facts=facts.forgotten())
+        return sync._replace(facts=facts.erased())
     return _keyed(sync._replace(facts=facts), facts, people)
 
 
@@ -142,7 +142,7 @@ def suppress(sync: Sync) -> Sync:
     """Return what stays of a sync whose respondent was erased: that there was one, and its outcome."""
     facts = sync.facts or Interview(sync.interview_id)
     other = sync.status is SyncStatus.SKIPPED and sync.reason == OTHER_PROJECT
-    return _skipped(sync._replace(facts=facts.forgotten()), OTHER_PROJECT if other else SUPPRESSED)
+    return _skipped(sync._replace(facts=facts.erased()), OTHER_PROJECT if other else SUPPRESSED)
 
 
 def _waited_since(sync: Sync, now: int) -> int:
@@ -209,7 +209,7 @@ def _sendable(sync: Sync, decision: Decision, heard: Observation, people: People
     if decision.verdict is Verdict.FAIL:
         return _failed(sync, decision)
     if not sync.force and _perhaps_accepted(sync):
-        # its body is gone: another one might name another user, whom Amplitude would count once more
+        # its body is gone: another one might name another user, and Amplitude would count it once more
         return _failed(sync, Decision(Verdict.FAIL, "outcome_unknown"))
     return _sent_anew(sync, decision, heard, people)
 

@@ -88,7 +88,7 @@ def bind(c: Connection, syncs: Sequence[Sync]) -> None:
         facts = sync.facts
         if facts is None or facts.invitee is None or facts.external_id is None:
             continue
-        _bind(c, sync, facts.external_id, over=facts.over)
+        _bind(c, sync, facts.external_id, over=facts.has_ended)
 
 
 def _bind(c: Connection, sync: Sync, external_id: str, *, over: bool) -> None:

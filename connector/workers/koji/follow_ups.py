@@ -84,7 +84,7 @@ class FollowUps:
         ctx = self._context
         connection = ctx.connection(invitation.connection)
         read = heard_from_read(sync_rules(connection), invitation.interview_id or "", body, ctx.clock.now())
-        if not read.interview.over:
+        if not read.interview.has_ended:
             return False
         (heard,) = await recognised(ctx.ledger.attribution, [read])
         await ctx.ledger.syncs.revise(

@@ -48,11 +48,11 @@ class Starts:
 
     @property
     def must_probe(self) -> bool:
-        """Tell whether Koji must answer a read before anybody is started."""
+        """Tell whether Koji must answer a read before another start."""
         return self._doubts >= _MOST_IN_DOUBT
 
     async def waiting(self, *, single: bool) -> Invitation | None:
-        """Return who is next in the launches that may still start somebody this UTC day."""
+        """Return who is next in the launches that may still start a person this UTC day."""
         now = self._context.clock.now()
         self._held = {launch: until for launch, until in self._held.items() if until > now}
         return await self._context.ledger.invitations.next_waiting(
@@ -133,7 +133,7 @@ class Starts:
             await self._put_back(lease, invitation, lane, price)
         except (CredentialsRejected, UpstreamRejected) as error:
             if error.reason in PAUSES:
-                # first, so that nobody is next before the launches stand still
+                # first, so that no start is next before the launches stand still
                 await self._pause.for_key(error)
                 await self._put_back(lease, invitation, lane, price)
                 return

@@ -24,7 +24,7 @@ class LinkWorker(Worker):
         self._held: dict[str, int] = {}
 
     async def recover(self, lease: Lease, /) -> None:
-        """Put on record as in doubt what a dead owner left: nobody may have two links."""
+        """Put on record as in doubt what a dead owner left: no person may have two links."""
         await self._context.ledger.invitations.recover(lease, [self._connection], self._context.clock.now())
 
     async def drain(self, lease: Lease, /) -> int | None:
@@ -69,7 +69,7 @@ class LinkWorker(Worker):
             )
 
     async def _expired(self, lease: Lease) -> int | None:
-        """Let links expire that nobody opened in 30 days; return how long until the next one."""
+        """Let links expire that were not opened in 30 days; return how long until the next one."""
         ctx = self._context
         now = ctx.clock.now()
         if ctx.connection(self._connection).koji_api_key is not None:

@@ -170,7 +170,7 @@ async def live(desk: ErasureDesk, one: Member, mark: str) -> None:
     (invited,) = await desk.all_of(launched.id)
     assert await desk.begin(await desk.waiting(single=True)) == "sending"
     await desk.settle(invited, "started")
-    facts = interview(f"int-{mark}-ours", None, external_id=invited.id, invitee=one.user_id, over=True)
+    facts = interview(f"int-{mark}-ours", None, external_id=invited.id, invitee=one.user_id, has_ended=True)
     await desk.heard(facts, interview(f"int-{mark}", one.email), interview(f"low-{mark}", one.email))
     await desk.heard(interview(f"id-{mark}", None, external_id=one.user_id))
     await desk.plan(one, days=0)

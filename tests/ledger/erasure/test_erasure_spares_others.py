@@ -120,7 +120,7 @@ async def test_an_invited_person_stays_when_who_answered_in_their_place_is_forgo
     await desk.launch(JO)
     one = await desk.send()
     await desk.settle(one, "started")
-    await desk.heard(interview("int-1", EMAIL, external_id=one.id, invitee=JO.user_id, over=True))
+    await desk.heard(interview("int-1", EMAIL, external_id=one.id, invitee=JO.user_id, has_ended=True))
     done = await desk.forget(email=EMAIL)
     assert (await desk.of("int-1")).reason == "suppressed"
     assert "unset" not in done.counts

@@ -87,7 +87,7 @@ async def test_an_interview_of_another_connection_or_of_a_strangers_id_binds_not
     await desk.launch(*persons(1))
     one = await desk.send()
     await desk.settle(one, "started")
-    facts = Interview("int-x", external_id=one.id, invitee="somebody", over=True)
+    facts = Interview("int-x", external_id=one.id, invitee="somebody", has_ended=True)
     sync = a_sync("int-x", facts=facts, stage=None, connection="other")
     await desk.ledger.syncs.revise([("other", "int-x")], lambda *_: [sync])
     assert (await desk.get(one.id)).state is InvitationState.STARTED
