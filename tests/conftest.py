@@ -10,8 +10,8 @@ import pytest
 
 from connector.ledger.ledger import Ledger, open_ledger
 from connector.security.sealing import Sealer
-from tests import postgres
-from tests.fakes import ManualClock
+from tests.support import postgres
+from tests.support.fakes import ManualClock
 
 SEALER = Sealer([b"k" * 32])
 

@@ -27,7 +27,7 @@ _ANYTHING = TypeAdapter[Any](Any)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to an endpoint, from a caller whom the gate let in."""
+    """One request to an endpoint, from a caller that the gate let in."""
 
     request: Request
     ctx: Context

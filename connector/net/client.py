@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import httpx
 
@@ -26,7 +26,7 @@ _DEADLINE_SECONDS: Final = 30.0  # longer than waiting for a connection and maki
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer. `body` is decoded; it is cut, and `whole` false, when it was larger than the limit."""
+    """One answer. `body` is decoded; it is cut, and `whole` is false, when it was larger than the limit."""
 
     status: int
     headers: Mapping[str, str]
@@ -35,7 +35,7 @@ class Reply:
 
 
 def open_client() -> httpx.AsyncClient:
-    """Open a client for Koji and Amplitude; whoever opens it closes it.
+    """Open a client for Koji and Amplitude; the caller closes it.
 
     httpx logs whole addresses, and a user search carries a person's in its query: its loggers are silenced.
     """
@@ -119,6 +119,14 @@ async def _read(response: httpx.Response, limit: int) -> Reply:
 def never_sent(error: httpx.RequestError) -> bool:
     """Whether the request surely did not reach the other side: no connection came about."""
     return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError)
+
+
+def path_segment(text: str) -> str | None:
+    """Return an id as one path segment, None for one that climbs the path or cannot be written."""
+    try:
+        return quote(text, safe="") if text.strip(".") else None
+    except UnicodeEncodeError:
+        return None
 
 
 def redirect_base(url: str, path: str, headers: Mapping[str, str]) -> str | None:

@@ -100,19 +100,6 @@ class _Backend(httpcore.AsyncNetworkBackend):
                     raise
         raise httpcore.ConnectError("the name has no address")
 
-    async def connect_unix_socket(
-        self,
-        path: str,  # noqa: ARG002 - httpcore's own interface, here and below
-        timeout: float | None = None,  # noqa: ARG002, ASYNC109
-        socket_options: Iterable[Any] | None = None,  # noqa: ARG002
-    ) -> httpcore.AsyncNetworkStream:
-        """Refuse: a target is never a socket."""
-        raise httpcore.ConnectError("no socket can be a target")
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
-        await asyncio.sleep(seconds)
-
 
 class TargetClient:
     """Posts to a target over at most so many connections; close it at the end."""

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import ParamSpec, TypeVar
 
 from connector.context import Context
-from connector.domain.launches.eligibility import Known, LaunchRules, Selection, SkipReason
+from connector.domain.launches.eligibility import Choice, Known, LaunchRules, Selection, SkipReason
 from connector.domain.launches.launch import Launch
 from connector.domain.lease import Lease
 from connector.domain.people.same_person import KeyedMember, Member
@@ -48,15 +48,28 @@ async def decide(
             if total > LARGEST_COHORT:
                 words = f"has more than {LARGEST_COHORT:,} people"
                 raise InvalidInput.of(field, words, code="cohort_too_large")
-            choices = await aside(keyed, selection.take, keyed, history)
-            learn = [
-                choice for choice, one in zip(choices, history, strict=True) if teaches(choice.reason, one)
-            ]
-            if not await planning.add_choices(lease, launch.id, choices, learn, ctx.clock.now()):
+            choices, taught = await chosen(selection, keyed, history)
+            if not await planning.add_choices(lease, launch.id, choices, taught, ctx.clock.now()):
                 return None
     if not total:
         raise InvalidInput.of(field, "has nobody in it; nobody was invited", code="cohort_empty")
     return await planning.end(lease, launch.id, ctx.clock.now())
+
+
+async def chosen(
+    selection: Selection, keyed: Sequence[KeyedMember], history: Sequence[Known]
+) -> tuple[list[Choice], list[Choice]]:
+    """Decide over a chunk of members; return all decisions, and those that may teach an alias.
+
+    Where all aliases of a row are known as one person, or none is, there is nothing to learn.
+    """
+    choices = await aside(keyed, selection.take, keyed, history)
+    teach = (None, SkipReason.DUPLICATE)
+    return choices, [
+        choice
+        for choice, known in zip(choices, history, strict=True)
+        if choice.reason in teach or len(known) > 1
+    ]
 
 
 async def _known(
@@ -85,12 +98,6 @@ async def aside(size: Sized, work: Callable[P, T], *given: P.args, **named: P.kw
     if len(size) <= _SMALL:
         return work(*given, **named)
     return await asyncio.to_thread(work, *given, **named)
-
-
-def teaches(reason: SkipReason | None, known: Known) -> bool:
-    """Tell whether a row may tell us an alias that we did not know of somebody whom we know."""
-    # all known as one person, or none known at all: there is nothing to learn
-    return reason is None or reason is SkipReason.DUPLICATE or len(known) > 1
 
 
 async def activate(ctx: Context, launch: Launch) -> None:

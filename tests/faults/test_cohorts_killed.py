@@ -19,15 +19,12 @@ import pytest
 from sqlalchemy import Engine, Select, func, select
 
 from connector.ledger.db.dialect import writer_engine
-from connector.ledger.db.schema import (
-    cohort_message,
-    cohort_piece,
-    invitation,
-    launch,
-)
+from connector.ledger.db.schema import cohort_message, cohort_piece, invitation, launch
 from connector.sandbox import create_sandbox
-from tests.e2e.harness import QUICK, serving, until
-from tests.faults.serving import Process
+from tests.support.harness import QUICK, serving, until
+from tests.support.processes import Process
+
+pytestmark = pytest.mark.e2e
 
 LEASE = 500
 TOKEN = "a-cohort-token-of-the-tests"  # not-a-secret

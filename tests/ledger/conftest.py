@@ -13,9 +13,9 @@ from connector.ledger.db.schema import audit, audit_outcome, metadata
 from connector.ledger.ledger import Ledger
 from connector.net.target_client import Targets
 from connector.settings.model import Connection, Settings
-from tests import postgres
-from tests.fakes import ManualClock
 from tests.ledger.desk import CAP, LANE, Desk
+from tests.support import postgres
+from tests.support.fakes import ManualClock
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ from connector.ledger.db.schema import invitation, launch
 from connector.ledger.launches.launch_row import load_launch
 from connector.ledger.ledger import Ledger
 from connector.service import planning
-from tests.fakes import ManualClock, a_sync
+from tests.support.fakes import ManualClock, a_sync
 
 LANE = "koji:1"
 HOUR = 3_600_000
@@ -176,7 +176,7 @@ class Desk:
         if anonymous:
             facts = facts._replace(anonymous=True).without_respondent()
             sync = sync._replace(facts=facts, reason="anonymous", user_id=None, user_hash=None)
-        await self.ledger.syncs.revise([("default", interview_id)], lambda _: [sync])
+        await self.ledger.syncs.revise([("default", interview_id)], lambda *_: [sync])
 
     async def left(self, *, at: int | None = None) -> int:
         return await self.ledger.invitations.credits_left(LANE, CAP, self.now if at is None else at)

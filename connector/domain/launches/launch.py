@@ -177,9 +177,9 @@ class Invitation(NamedTuple):
 
 
 class Invited(NamedTuple):
-    """Whom we invited under an external id (None: forgotten since), and what the event says of it."""
+    """The person whom we invited under an external id, and what the event says of the invitation."""
 
-    invitee: str | None
+    invitee: str
     launch_id: str
     cohort_id: str | None
     cohort_name: str | None

@@ -13,14 +13,7 @@ from urllib.parse import urlencode
 
 from connector.errors import CONSEQUENCES, ConnectorError
 from connector.http.docs.openapi import EFFECTS
-from connector.http.docs.schema import (
-    Schema,
-    in_words,
-    inside,
-    nullable,
-    required_example,
-    resolved,
-)
+from connector.http.docs.schema import Schema, in_words, inside, nullable, required_example, resolved
 from connector.http.problem import HTTP_ONLY
 from connector.service.execution.operation import AnyOperation, Effect
 

@@ -10,14 +10,7 @@ from pydantic import TypeAdapter
 from connector.http.docs.events import event_name, event_parts
 from connector.http.docs.openapi import output_models
 from connector.integrations.zapier.fields import input_fields, output_fields, title_case
-from connector.integrations.zapier.scripts import (
-    AFTER,
-    BEFORE,
-    HOOK,
-    drop_down_script,
-    script,
-    search_script,
-)
+from connector.integrations.zapier.scripts import AFTER, BEFORE, HOOK, drop_down_script, script, search_script
 from connector.service.execution.operation import AnyOperation, Effect
 from connector.service.triggers import Trigger, sample
 

@@ -16,6 +16,7 @@ from connector.domain.people.erasure import ErasureRules
 from connector.domain.people.mentions import Names
 from connector.domain.people.same_person import ERASED_PERSON, Member
 from connector.domain.results.amplitude_user import unusable
+from connector.domain.results.respondent import external_alias, is_ours
 from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import suppress
 from connector.ledger.access.secrets import Keys
@@ -32,10 +33,8 @@ from connector.ledger.db.schema import (
 )
 from connector.ledger.db.schema import inbox as inbox_table
 from connector.ledger.db.schema import sync as sync_table
-from connector.ledger.launches.attribution import is_ours
 from connector.ledger.launches.launch_row import finish, move
-from connector.ledger.people.aliases import alias_keys, behind
-from connector.ledger.people.respondents import external_key
+from connector.ledger.people.aliases import alias_key, alias_keys, behind
 from connector.ledger.results import inbox, syncs
 from connector.text.json import dumps, loads
 
@@ -149,7 +148,10 @@ def _interviews(
     c: Connection, keys: Keys, connection: str, person: Person, invited: Sequence[Row[Any]]
 ) -> list[Sync]:
     hashes = [keys.keyed_hash(text) for text in person.emails | person.user_ids]
-    respondents = {*person.keys, *(external_key(keys.people, connection, row.id) for row in invited)}
+    respondents = {
+        *person.keys,
+        *(alias_key(keys.people, connection, external_alias(row.id)) for row in invited),
+    }
     on_it = sync_table.c.connection == connection
     found: set[str] = set()
     for theirs in (

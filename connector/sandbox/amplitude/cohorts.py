@@ -22,7 +22,7 @@ PRESIGNED_SECONDS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One person in a cohort; `user_id` is None for somebody known by device only."""
+    """One person in a cohort; `user_id` is None for a person known by device only."""
 
     user_id: str | None
     properties: Mapping[str, Any] = field(default_factory=dict)

@@ -15,7 +15,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
@@ -164,18 +164,8 @@ class WebhookSender:
         except httpx.HTTPError as failure:
             error = type(failure).__name__
         seconds = round(time.monotonic() - began, 4)
-        self.log.append(
-            Delivery(
-                message.delivery_id,
-                message.event,
-                message.interview_id,
-                attempt,
-                status,
-                error,
-                self._now(),
-                seconds,
-            )
-        )
+        about = (message.delivery_id, message.event, message.interview_id)
+        self.log.append(Delivery(*about, attempt, status, error, self._now(), seconds))
         return status
 
     def _headers(self, message: Message) -> dict[str, str]:
@@ -188,10 +178,6 @@ class WebhookSender:
             message.endpoint, message.body, delivery_id=message.delivery_id, now=self._now()
         )
         return {**headers, **signed}
-
-    def deliveries(self) -> list[dict[str, Any]]:
-        """List the attempts, oldest first."""
-        return [asdict(delivery) for delivery in self.log]
 
 
 def _delivered(status: int | None) -> bool:

@@ -1,4 +1,4 @@
-"""The planning lane: from a cohort's name to the people who are invited, and who is not."""
+"""The planning worker: from a cohort's name to who is invited, and who is not."""
 
 from __future__ import annotations
 

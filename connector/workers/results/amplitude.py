@@ -1,4 +1,4 @@
-"""The Amplitude lane: sends what is due in few requests and settles every interview for itself."""
+"""The Amplitude worker: sends what is due in few requests and settles every interview for itself."""
 
 from __future__ import annotations
 
