@@ -297,7 +297,7 @@ async def test_a_store_that_fails_is_503_and_the_next_delivery_arrives(
         raise StoreUnavailable("The store cannot keep up; call again in a few seconds.", retry_after=2)
 
     with monkeypatch.context() as broken:
-        broken.setattr(world.context.ledger, "accept", full)
+        broken.setattr(world.context.ledger.inbox, "accept", full)
         answer = await world.send(letter("int-1"))
         is_problem(answer, 503, "store_unavailable")
         assert answer.headers["retry-after"] == "2"
