@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import shutil
 import socket
 import subprocess
@@ -21,6 +22,35 @@ MISSING = f"needs PostgreSQL: install its server programs (initdb, pg_ctl), or s
 _INSTALLED = Path("/usr/lib/postgresql")
 _USER = "postgres"
 _OPTIONS = "-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder}"
+_QUICK = " -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+# This shell outlives the tests and every signal to them. When they are gone, however they ended, so is their end
+# of the pipe that it reads, and it stops the server.
+_KEEP = """
+trap '' HUP INT TERM
+exec 2>>{folder}/said
+if {initdb} >&2 </dev/null && {start} >&2 </dev/null; then echo ready; else echo failed; fi
+cat >/dev/null
+{stop} >&2
+rm -rf {folder}
+"""
+# all but what names the schema's revision; some tables refuse, by triggers
+_EMPTY = """
+DO $$ DECLARE name text; filled boolean;
+BEGIN
+  PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid();
+  FOR name IN SELECT tablename FROM pg_tables
+    WHERE schemaname = current_schema() AND tablename <> 'alembic_version'
+  LOOP
+    EXECUTE format('SELECT EXISTS (SELECT FROM %I)', name) INTO filled;
+    IF filled THEN
+      EXECUTE format('ALTER TABLE %I DISABLE TRIGGER USER', name);
+      EXECUTE format('TRUNCATE %I RESTART IDENTITY', name);
+      EXECUTE format('ALTER TABLE %I ENABLE TRIGGER USER', name);
+    END IF;
+  END LOOP;
+END $$
+"""
 
 
 def is_available() -> bool:
@@ -37,18 +67,28 @@ def server(*, durable: bool = False) -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="koji-amplitude-postgres-"))
     if _as_user():
         shutil.chown(folder, _USER)
+    data, port = str(folder / "data"), _free_port()
+    options = _OPTIONS.format(port=port, folder=folder) + ("" if durable else _QUICK)
+    script = _KEEP.format(
+        folder=shlex.quote(str(folder)),
+        initdb=_command("initdb", "-D", data, "-U", _USER, "-A", "trust", "-E", "UTF8", "--no-sync"),
+        start=_command(
+            "pg_ctl", "-D", data, "-o", options, "-l", str(folder / "log"), "-w", "-t", "60", "start"
+        ),
+        stop=_command("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop"),
+    )
+    keeper = subprocess.Popen(
+        ["sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/", start_new_session=True
+    )
+    assert keeper.stdin is not None
+    assert keeper.stdout is not None
     try:
-        data = folder / "data"
-        _run("initdb", "-D", data, "-U", _USER, "-A", "trust", "-E", "UTF8", "--no-sync")
-        port = _free_port()
-        options = _OPTIONS.format(port=port, folder=folder) + ("" if durable else " -c fsync=off")
-        _run("pg_ctl", "-D", data, "-o", options, "-l", folder / "log", "-w", "-t", "60", "start")
-        try:
-            yield f"postgresql://{_USER}@127.0.0.1:{port}/postgres"
-        finally:
-            _run("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+        assert keeper.stdout.readline() == b"ready\n", (folder / "said").read_text(errors="replace")
+        yield f"postgresql://{_USER}@127.0.0.1:{port}/postgres"
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        keeper.stdin.close()
+        keeper.stdout.close()
+        keeper.wait(60)
 
 
 @contextmanager
@@ -63,17 +103,17 @@ def database(server_url: str) -> Iterator[str]:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-def _run(name: str, *arguments: str | Path) -> None:
+def empty(url: str) -> None:
+    """Empty all tables of a database, after the end of whatever still uses it."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(_EMPTY)
+
+
+def _command(name: str, *arguments: str) -> str:
+    """Return a command of PostgreSQL for the shell."""
     program = _program(name)
     assert program is not None, MISSING
-    command = [*_as_user(), program, *map(str, arguments)]
-    # the server inherits these streams: a pipe would never end
-    with tempfile.TemporaryFile() as said:
-        done = subprocess.run(
-            command, check=False, stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd="/", timeout=120
-        )
-        said.seek(0)
-        assert done.returncode == 0, said.read().decode(errors="replace")
+    return shlex.join([*_as_user(), program, *arguments])
 
 
 def _as_user() -> list[str]:

@@ -21,6 +21,12 @@ from tests.conftest import SEALER
 from tests.fakes import a_delivery, a_sync
 
 
+@pytest.fixture
+def database_url(bare_database_url: str) -> str:
+    """Return the URL of a database without tables."""
+    return bare_database_url
+
+
 async def opened(database_url: str) -> Ledger:
     return await open_ledger(database_url, SEALER)
 
@@ -37,9 +43,9 @@ async def test_what_was_stored_is_there_after_a_restart(database_url: str) -> No
         assert [one.name for one in sqlite_path(database_url).parent.iterdir()] == ["ledger.db"]
 
 
-async def test_a_file_is_for_its_owner_alone_and_durable(sqlite_url: str) -> None:
-    ledger = await opened(sqlite_url)
-    path = sqlite_path(sqlite_url)
+async def test_a_file_is_for_its_owner_alone_and_durable(bare_sqlite_url: str) -> None:
+    ledger = await opened(bare_sqlite_url)
+    path = sqlite_path(bare_sqlite_url)
     assert "a folder, 100%?" in str(path)
     assert {stat.S_IMODE(one.stat().st_mode) for one in path.parent.iterdir()} == {0o600}
     with ledger.db._write_engine.connect() as connection:

@@ -46,6 +46,12 @@ TOY_COLUMN = "ALTER TABLE note ADD COLUMN toy INTEGER"
 
 
 @pytest.fixture
+def database_url(bare_database_url: str) -> str:
+    """Return the URL of a database without tables."""
+    return bare_database_url
+
+
+@pytest.fixture
 def revisions(tmp_path: Path) -> Path:
     """Return a copy of the revisions, to which a test may add one."""
     return shutil.copytree(
@@ -110,8 +116,10 @@ async def test_a_ledger_of_a_newer_program_is_refused_in_one_line(ledger: Ledger
     assert "\n" not in str(refused.value)
 
 
-def test_a_ledger_from_before_revisions_is_refused_in_one_line(sqlite_url: str, postgres_url: str) -> None:
-    for url in (sqlite_url, postgres_url):
+def test_a_ledger_from_before_revisions_is_refused_in_one_line(
+    bare_sqlite_url: str, bare_postgres_url: str
+) -> None:
+    for url in (bare_sqlite_url, bare_postgres_url):
         if is_sqlite(url):
             sqlite_path(url).parent.mkdir()
         engine = writer_engine(url)
@@ -187,10 +195,10 @@ def test_a_ledger_that_is_up_to_date_needs_no_alembic(database_url: str) -> None
     subprocess.run([sys.executable, "-c", code, database_url], check=True, timeout=60)
 
 
-def test_the_next_revision_is_written_from_the_models(sqlite_url: str, revisions: Path) -> None:
-    migrate(sqlite_url)
+def test_the_next_revision_is_written_from_the_models(bare_sqlite_url: str, revisions: Path) -> None:
+    migrate(bare_sqlite_url)
     write_revision("Add a weight", revisions)
     source = (revisions / "versions" / f"{LATER}_add_a_weight.py").read_text()
     assert "    pass\n" in source  # the models are those of the revisions
-    migrate(sqlite_url, revisions)
-    assert sqlite_path(sqlite_url).with_name(f"ledger.db.before-version-{LATER}").is_file()
+    migrate(bare_sqlite_url, revisions)
+    assert sqlite_path(bare_sqlite_url).with_name(f"ledger.db.before-version-{LATER}").is_file()
