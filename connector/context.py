@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from connector.amplitude.responses import Answer
 from connector.clock import Clock
 from connector.domain.launches.launch import Cohort, KojiStart
-from connector.ledger.ledger import Ledger
 from connector.security.caller import OURSELVES, Caller
 from connector.settings.model import Connection, Settings
+
+if TYPE_CHECKING:  # a command that only shows its help opens no database
+    from connector.ledger.ledger import Ledger
 
 
 class Koji(Protocol):

@@ -18,7 +18,7 @@ The class says what the caller may do next, not where the error came from::
     StoreUnavailable          our own ledger cannot be written; call again at `retry_after`
 
 Messages say what happened, which field, and what to do. They never contain a secret, a person's address or
-what somebody said in an interview.
+words of an interview.
 """
 
 from __future__ import annotations

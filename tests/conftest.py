@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 
-from connector.ledger.db.dialect import create_sqlite_file, sqlite_path
 from connector.ledger.db.migrations import migrate
 from connector.ledger.ledger import Ledger, open_ledger
 from connector.security.sealing import Sealer
-from tests import postgres
-from tests.fakes import ManualClock
+from tests.support import postgres
+from tests.support.fakes import ManualClock
 
 SEALER = Sealer([b"k" * 32])
+_STARTED = pytest.StashKey[ExitStack]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start what all workers share, and let Ctrl-C reach every process that a test starts.
+
+    A shell starts what runs in the background with SIGINT ignored, and children would inherit that.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if getattr(config.option, "numprocesses", None) and postgres.is_available():
+        started = config.stash[_STARTED] = ExitStack()
+        os.environ[postgres.GIVEN] = started.enter_context(postgres.server())
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop what was started."""
+    config.stash.get(_STARTED, ExitStack()).close()
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Name bytes and long texts after their argument: some are made anew in every process."""
+    return argname if isinstance(val, bytes) or (isinstance(val, str) and len(val) > 40) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -24,11 +50,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("postgres"):
             item.add_marker(pytest.mark.skip(reason=postgres.MISSING))
-
-
-def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
-    """Name bytes and long texts after their argument: some are made anew in every process."""
-    return argname if isinstance(val, bytes) or (isinstance(val, str) and len(val) > 40) else None
 
 
 @pytest.fixture
@@ -44,63 +65,37 @@ def postgres_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def made_postgres_url(postgres_server: str) -> Iterator[str]:
-    """Yield the URL of a database with the tables of a ledger."""
+def postgres_template(postgres_server: str) -> Iterator[str]:
+    """Yield the name of a database with the tables of a ledger: a copy takes a tenth of making them."""
     with postgres.database(postgres_server) as url:
         migrate(url)
+        yield urlsplit(url).path[1:]
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
+    """Yield the URL of a database that holds an empty ledger."""
+    with postgres.database(postgres_server, postgres_template) as url:
         yield url
 
 
 @pytest.fixture
-def postgres_url(made_postgres_url: str) -> str:
-    """Return the URL of a ledger in which nothing is: one database for all, because making one takes long."""
-    postgres.empty(made_postgres_url)
-    return made_postgres_url
-
-
-@pytest.fixture
-def bare_postgres_url(postgres_server: str) -> Iterator[str]:
+def empty_postgres_url(postgres_server: str) -> Iterator[str]:
     """Yield the URL of a database without tables."""
     with postgres.database(postgres_server) as url:
         yield url
 
 
-@pytest.fixture(scope="session")
-def made_sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a file with the tables of a ledger."""
-    path = tmp_path_factory.mktemp("made") / "ledger.db"
-    migrate(f"sqlite:///{path}")
-    return path
-
-
 @pytest.fixture
-def sqlite_url(bare_sqlite_url: str, made_sqlite_file: Path) -> str:
-    """Return the URL of a file with a ledger in which nothing is."""
-    create_sqlite_file(bare_sqlite_url)
-    sqlite_path(bare_sqlite_url).write_bytes(made_sqlite_file.read_bytes())
-    return bare_sqlite_url
-
-
-@pytest.fixture
-def bare_sqlite_url(tmp_path: Path) -> str:
+def sqlite_url(tmp_path: Path) -> str:
     """Return the URL of a file that is not there yet, in a folder whose name has to be quoted."""
     return "sqlite:///" + quote(f"{tmp_path}/a folder, 100%?/ledger.db")
 
 
-KINDS = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
-
-
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """Return the URL of a ledger in which nothing is, once for each kind of database."""
+    """Return the URL of a database without rows, once for each kind."""
     url: str = request.getfixturevalue(f"{request.param}_url")
-    return url
-
-
-@pytest.fixture(params=KINDS)
-def bare_database_url(request: pytest.FixtureRequest) -> str:
-    """Return the URL of a database without tables, once for each kind."""
-    url: str = request.getfixturevalue(f"bare_{request.param}_url")
     return url
 
 

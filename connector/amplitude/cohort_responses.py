@@ -3,42 +3,20 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
+from connector.amplitude.rest import DEFAULT_WAIT, LOOKED_AT, names_the_key, wait
 from connector.domain.launches.launch import Cohort
-from connector.errors import (
-    ConnectorError,
-    CredentialsRejected,
-    InvalidInput,
-    NotFound,
-    UpstreamRejected,
-    UpstreamUnavailable,
-)
-from connector.net.retry_after import retry_after_seconds
+from connector.errors import ConnectorError, InvalidInput, NotFound, UpstreamRejected, UpstreamUnavailable
 from connector.text.json import json_object
 
-DEFAULT_WAIT: Final = 60
-_LOOKED_AT: Final = 4_096
 # Amplitude does not publish the words of these refusals.
 _TOO_LARGE: Final = re.compile(rb"too (?:large|big)|\bsize\b|million|2,?000,?000", re.IGNORECASE)
 _UNKNOWN: Final = re.compile(
     rb"not (?:be )?f(?:ou|i)nd|unknown|no such|not exist|invalid cohort", re.IGNORECASE
 )
-_KEY: Final = (
-    "Amplitude refused the cohorts: check AMPLITUDE_API_KEY and AMPLITUDE_SECRET_KEY (both of one project) "
-    "and AMPLITUDE_REGION."
-)
-
-
-def segment(text: str) -> str | None:
-    """Return an id as one path segment, None for one that climbs the path or cannot be written."""
-    try:
-        return quote(text, safe="") if text.strip(".") else None
-    except UnicodeEncodeError:
-        return None
 
 
 def read_object(body: bytes) -> Mapping[str, Any]:
@@ -83,7 +61,7 @@ def read_readiness(status: int, body: bytes) -> bool:
 
 def request_refusal(status: int, headers: Mapping[str, str], body: bytes) -> ConnectorError | None:
     """Return what a refused request for a cohort's file means, None when it is no matter of the cohort."""
-    words = body[:_LOOKED_AT] if status == 400 and b"api key" not in body[:_LOOKED_AT].lower() else b""
+    words = body[:LOOKED_AT] if status == 400 and not names_the_key(body) else b""
     if _TOO_LARGE.search(words):
         detail = "is too large to be downloaded, Amplitude says (above 2,000,000 people)"
         return InvalidInput.of("cohort_id", detail, code="cohort_too_large")
@@ -110,28 +88,6 @@ def unknown_cohort() -> NotFound:
 def gone() -> NotFound:
     """Return the error for a request that Amplitude has forgotten."""
     return NotFound("Amplitude has forgotten this cohort download; ask anew.", code="cohort_request_gone")
-
-
-def refusal(status: int, headers: Mapping[str, str], body: bytes, base: str | None) -> ConnectorError:
-    """Return the error for any other refusal; `base` is where a redirect leads, if that is known."""
-    if 300 <= status < 400:
-        advice = (
-            f"set AMPLITUDE_REST_URL to {base}" if base else "check AMPLITUDE_REST_URL and AMPLITUDE_REGION"
-        )
-        return UpstreamRejected(f"Amplitude's cohorts redirect: {advice}.", code="amplitude_redirect")
-    if status in (401, 403) or (status == 400 and b"api key" in body[:_LOOKED_AT].lower()):
-        return CredentialsRejected(_KEY, code="amplitude_key")
-    if status in (408, 429) or status >= 500:
-        return UpstreamUnavailable(
-            f"Amplitude's cohorts answered {status}; try again later.", retry_after=wait(headers)
-        )
-    return UpstreamRejected(f"Amplitude's cohorts answered {status}; check AMPLITUDE_REST_URL.")
-
-
-def wait(headers: Mapping[str, str]) -> int:
-    """Return after how many seconds to come again."""
-    asked = retry_after_seconds(headers, time.time())
-    return DEFAULT_WAIT if asked is None else asked
 
 
 def foreign() -> UpstreamUnavailable:
@@ -166,11 +122,4 @@ def storage_refusal(status: int, headers: Mapping[str, str]) -> UpstreamUnavaila
     return UpstreamUnavailable(
         f"The storage of Amplitude's cohort file answered {status}; it is fetched again.",
         retry_after=min(wait(headers), 5),
-    )
-
-
-def unreached(name: str) -> UpstreamUnavailable:
-    """Return the error for a call without a response; `name` is the exception's."""
-    return UpstreamUnavailable(
-        f"Amplitude's cohorts could not be reached ({name}); try again later.", retry_after=10
     )

@@ -5,21 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
 
 from connector.amplitude import cohort_responses as responses
 from connector.amplitude.cohort_file import CohortFile
+from connector.amplitude.rest import AmplitudeRest
 from connector.domain.launches.launch import Cohort
 from connector.errors import UpstreamUnavailable
-from connector.net.client import (
-    Reply,
-    call,
-    redirect_base,
-    stream,
-)
+from connector.net.client import Reply, path_segment, stream
 from connector.net.target_client import PrivateTarget, checked
 
 _LIST: Final = "/api/3/cohorts"
@@ -29,23 +25,21 @@ _MOVED: Final = frozenset({301, 302, 303, 307, 308})
 _FILE_HEADERS: Final = {"Accept": "*/*", "Accept-Encoding": "gzip"}
 
 
-class AmplitudeCohortsClient:
-    """One project's cohorts. `url` is the region's REST base URL (`regions.REGIONS`).
+class AmplitudeCohortsClient(AmplitudeRest):
+    """One project's cohorts.
 
     Every method also raises `CredentialsRejected` (`amplitude_key`), `UpstreamRejected` (`amplitude_redirect`
     and others) or `UpstreamUnavailable` with `retry_after`.
     """
 
-    def __init__(self, client: httpx.AsyncClient, url: str, api_key: str, secret_key: str) -> None:
-        self._client = client
-        self._base = url.rstrip("/")
-        self._auth = httpx.BasicAuth(api_key, secret_key)
+    part = "cohorts"
+    retry_unreached = 10
 
     async def listed(self) -> list[Cohort]:
         """Return the discoverable cohorts in Amplitude's order, without archived and hidden ones."""
         reply = await self._get(_LIST)
         if not 200 <= reply.status < 300:
-            raise self._refused(reply, _LIST)
+            raise self._refusal(reply, _LIST)
         return responses.read_cohorts(reply.body)
 
     async def request(self, cohort_id: str, properties: Sequence[str]) -> str:
@@ -54,15 +48,15 @@ class AmplitudeCohortsClient:
         Counts against 60 in 10 minutes and 500 a month of the project. Raises `NotFound`
         (`cohort_not_found`), `InvalidInput` (`cohort_too_large`), `UpstreamUnavailable` (`cohort_quota`).
         """
-        segment = responses.segment(cohort_id)
-        if segment is None:
+        quoted = path_segment(cohort_id)
+        if quoted is None:
             raise responses.unknown_cohort()
-        path = f"{_REQUEST}/{segment}"
+        path = f"{_REQUEST}/{quoted}"
         query = [("props", "1"), *(("propKeys", name) for name in properties)] if properties else []
         reply = await self._get(path, params=query)
         if not 200 <= reply.status < 300:
             refused = responses.request_refusal(reply.status, reply.headers, reply.body)
-            raise refused or self._refused(reply, path)
+            raise refused or self._refusal(reply, path)
         request_id = responses.read_object(reply.body).get("request_id")
         if not isinstance(request_id, str | int) or not request_id:
             raise responses.foreign()
@@ -73,13 +67,13 @@ class AmplitudeCohortsClient:
 
         Raises `NotFound` (`cohort_request_gone`), `UpstreamUnavailable` (`cohort_job_failed`).
         """
-        segment = responses.segment(request_id)
-        path = f"{_STATUS}/{segment}"
-        reply = await self._get(path) if segment is not None else None
+        quoted = path_segment(request_id)
+        path = f"{_STATUS}/{quoted}"
+        reply = await self._get(path) if quoted is not None else None
         if reply is None or reply.status == 404:
             raise responses.gone()
         if not 200 <= reply.status < 300:
-            raise self._refused(reply, path)
+            raise self._refusal(reply, path)
         return responses.read_readiness(reply.status, reply.body)
 
     async def rows(
@@ -110,10 +104,10 @@ class AmplitudeCohortsClient:
                 yield rows
 
     async def _open_file(self, stack: AsyncExitStack, request_id: str) -> httpx.Response:
-        segment = responses.segment(request_id)
-        if segment is None:
+        quoted = path_segment(request_id)
+        if quoted is None:
             raise responses.gone()
-        path = f"{_REQUEST}/{segment}/file"
+        path = f"{_REQUEST}/{quoted}/file"
         response = await self._open(stack, self._base + path, self._auth)
         status = response.status_code
         if status == 404:
@@ -131,7 +125,7 @@ class AmplitudeCohortsClient:
             if response.status_code != 200:
                 raise responses.storage_refusal(response.status_code, response.headers)
         elif status != 200:
-            raise self._refused(Reply(status, response.headers, b"", whole=True), path)
+            raise self._refusal(Reply(status, response.headers, b"", whole=True), path)
         return response
 
     async def _open(self, stack: AsyncExitStack, url: str, auth: httpx.Auth) -> httpx.Response:
@@ -140,17 +134,7 @@ class AmplitudeCohortsClient:
                 stream(self._client, "GET", url, auth=auth, headers=_FILE_HEADERS)
             )
         except httpx.RequestError as error:
-            raise responses.unreached(type(error).__name__) from None
-
-    async def _get(self, path: str, **request: Any) -> Reply:
-        try:
-            return await call(self._client, "GET", self._base + path, auth=self._auth, **request)
-        except httpx.RequestError as error:
-            raise responses.unreached(type(error).__name__) from None
-
-    def _refused(self, reply: Reply, path: str) -> Exception:
-        base = redirect_base(self._base + path, path, reply.headers)
-        return responses.refusal(reply.status, reply.headers, reply.body, base)
+            raise self._unreached(error) from None
 
 
 async def _require_public(url: str) -> None:

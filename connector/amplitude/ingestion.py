@@ -62,5 +62,5 @@ class AmplitudeIngestion:
         return await self.send([json.dumps({"user_id": _PROBE_USER})], [_PROBE_USER])
 
     def _body(self, events: Sequence[str]) -> bytes:
-        # A lone surrogate has no UTF-8 form; one odd character must not hold up everybody's events.
+        # A lone surrogate has no UTF-8 form; one odd character must not hold up all other events.
         return f"{self._head}{','.join(events)}]}}".encode("utf-8", "replace")

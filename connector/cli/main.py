@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -102,7 +102,7 @@ class _Program(Group):
             return None
         from connector.cli.operations.flags import operation_command
 
-        return operation_command(op)
+        return operation_command(op, _run)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -146,6 +146,12 @@ def _operations() -> dict[str, AnyOperation]:
     finally:
         gc.enable()
     return {dashed(op.name): op for op in OPERATIONS}
+
+
+def _run(*args: Any, **kwargs: Any) -> int:
+    from connector.cli.operations.run import run_operation
+
+    return run_operation(*args, **kwargs)
 
 
 def _titles() -> dict[str, str]:

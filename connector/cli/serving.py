@@ -12,7 +12,7 @@ from contextlib import suppress
 from starlette.applications import Starlette
 
 from connector.app import build, create_app
-from connector.cli.setup.announce import announce, obtain_token
+from connector.cli.announce import announce, obtain_token
 from connector.cli.terminal import INTERRUPTED, PROGRAM, say
 from connector.context import Context
 from connector.http.server.server import Server, config, listening

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from connector.demo.calls import Calls
 from connector.domain.results.mapping import EVENT_TYPE
-from connector.sandbox.study.respondents import Respondent, study
+from connector.sandbox.koji.respondents import Respondent, study
 from connector.sandbox.study.study import COHORT_ID
 from connector.settings.model import Connection
 

@@ -1,4 +1,4 @@
-"""Who is calling."""
+"""Identify the caller of a request by its token."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ SURFACE = "http"
 
 
 def new_token() -> str:
-    """Return a token that nobody guesses."""
+    """Return a token that cannot be guessed."""
     return TOKEN_PREFIX + secrets.token_urlsafe(32)
 
 
 def token_digest(token: str) -> bytes:
-    """Return the SHA-256 by which a token is known."""
+    """Return the SHA-256 that stands for a token."""
     return hashlib.sha256(token.encode()).digest()
 
 

@@ -16,18 +16,19 @@ from connector.context import Context
 from connector.errors import FieldError, Forbidden, NotFound
 from connector.http.auth import Gate
 from connector.http.request import read_model
-from connector.security.caller import OURSELVES, Caller
+from connector.security.caller import Caller
 
 ContextOf = Callable[[], Context]
 M = TypeVar("M", bound=BaseModel)
 
 NO_STORE = {"Cache-Control": "no-store"}
 _ANYTHING = TypeAdapter[Any](Any)
+_ANONYMOUS = Caller("anonymous", "http", frozenset(), frozenset())
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to an endpoint, from a caller whom the gate let in."""
+    """One request to an endpoint, from a caller that the gate let in."""
 
     request: Request
     ctx: Context
@@ -120,7 +121,7 @@ def served(endpoints: Sequence[Endpoint], context: ContextOf, gate: Gate) -> lis
 
 def _route(endpoint: Endpoint, handler: Handler, context: ContextOf, gate: Gate) -> Route:
     async def serve(request: Request) -> Response:
-        caller = OURSELVES
+        caller = _ANONYMOUS
         if not endpoint.is_open:
             name = endpoint.token_parameter
             caller = await gate.caller(request, also=request.query_params.getlist(name) if name else ())

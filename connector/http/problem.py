@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from connector.errors import ConnectorError, FieldError, consequence
 from connector.http.body import BodyTooLarge, DuplicateHeader, UnsupportedContentType
+from connector.text.redaction import cut
 
 MEDIA_TYPE = "application/problem+json"
 MAX_DETAIL = 250
@@ -95,7 +96,7 @@ def problem_of(
     result: Mapping[str, Any] | None = None,
 ) -> Problem:
     """Return the body for an error."""
-    words = _cut(detail)
+    words = cut(detail, MAX_DETAIL)
     return Problem(
         type=f"/docs#{code}",
         title=code.replace("_", " ").capitalize(),
@@ -103,7 +104,7 @@ def problem_of(
         detail=words,
         code=code,
         message=words,
-        errors=[WrongField(detail=_cut(one.detail), pointer=one.pointer) for one in errors],
+        errors=[WrongField(detail=cut(one.detail, MAX_DETAIL), pointer=one.pointer) for one in errors],
         request_id=request_id,
         result=None if result is None else dict(result),
     )
@@ -121,10 +122,6 @@ def request_id_of(scope: Mapping[str, Any]) -> str:
 
 def _status(error: ConnectorError) -> int:
     return HTTP_ONLY.get(type(error)) or consequence(error).http_status
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= MAX_DETAIL else text[: MAX_DETAIL - 1] + "…"
 
 
 def _response(body: Problem, headers: Mapping[str, str] | None = None) -> Response:

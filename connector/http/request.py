@@ -9,13 +9,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 
 from connector.errors import InvalidInput
-from connector.http.body import (
-    MAX_BODY_BYTES,
-    UnsupportedContentType,
-    parse_body,
-    parse_pairs,
-    too_large,
-)
+from connector.http.body import MAX_BODY_BYTES, UnsupportedContentType, parse_body, parse_pairs, too_large
 from connector.service.execution.operation import AnyOperation, Effect, Input
 from connector.service.input.validate import read_input as read_values
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -14,7 +14,7 @@ from starlette.routing import Route
 from connector.errors import ConnectorError, NotFound, StoreUnavailable
 from connector.http.auth import Gate
 from connector.http.docs.routes import description_routes
-from connector.http.endpoint import ContextOf, Endpoint, served
+from connector.http.endpoint import NO_STORE, ContextOf, Endpoint, as_json, served
 from connector.http.health import HEALTH
 from connector.http.hooks import HOOKS
 from connector.http.request import read_input
@@ -23,12 +23,7 @@ from connector.http.webhooks.cohort import COHORT_WEBHOOK
 from connector.http.webhooks.koji import KOJI_WEBHOOK
 from connector.service.execution.execute import Executed, check_scope, execute
 from connector.service.execution.follow_up import status_url as operation_url
-from connector.service.execution.operation import (
-    AnyOperation,
-    Effect,
-    Input,
-    Output,
-)
+from connector.service.execution.operation import AnyOperation, Effect, Input, Output
 
 ENDPOINTS: Sequence[Endpoint] = (*HEALTH, *HOOKS, *TRIGGERS, *KOJI_WEBHOOK, *COHORT_WEBHOOK)
 """What is served beside the operations, apart from the integrations."""
@@ -73,17 +68,14 @@ def _action_route(operations: Sequence[AnyOperation], context: ContextOf, gate: 
 
 def answer(done: Executed, payload: Input, public_url: str) -> Response:
     """Return the response for an operation's output; a 202 also says where its end can be read."""
-    headers = {"Cache-Control": "no-store"}
-    if done.replayed:
-        headers["Idempotency-Replayed"] = "true"
-    body = done.output.model_dump_json()
+    headers = {**NO_STORE, "Idempotency-Replayed": "true"} if done.replayed else NO_STORE
+    body: Any = done.output
     if done.status == 202:
         url = status_url(done.output, payload.connection, public_url)
-        more = {"status_url": url}
+        body = {**done.output.model_dump(mode="json"), "status_url": url}
         if done.callback_secret is not None:
-            more["callback_secret"] = done.callback_secret
-        body = _compact({**json.loads(body), **more})
-    return Response(body, done.status, headers, media_type="application/json")
+            body["callback_secret"] = done.callback_secret
+    return as_json(body, done.status, headers)
 
 
 def status_url(output: Output, connection: str, public_url: str) -> str | None:
@@ -101,7 +93,3 @@ def _find(by_name: Mapping[str, AnyOperation], name: str) -> AnyOperation:
     close = get_close_matches(name.replace("-", "_"), by_name, n=3)
     hint = f" Did you mean {', '.join(close)}?" if close else " /docs lists them."
     raise NotFound(f"There is no operation of that name.{hint}", code="unknown_operation")
-
-
-def _compact(body: Mapping[str, object]) -> str:
-    return json.dumps(body, separators=(",", ":"), ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Whoever guesses tokens is slowed down; whoever has one never is."""
+"""Slow down addresses that guess tokens; callers with a valid token are never slowed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from connector.errors import TooManyFailures
 
 FREE = 10  # failures a minute that are answered at once
 WAITING = 100  # answers that are held back at a time
-ADDRESSES = 10_000  # the addresses that are remembered; the one silent longest is forgotten first
+ADDRESSES = 10_000  # the addresses that are remembered; the longest silent one is dropped first
 LONGEST_SECONDS = 2.0
 RETRY_SECONDS = 5
 _WINDOW = 60_000

@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import quote
 
 import httpx
 
@@ -23,7 +22,7 @@ from connector.koji.refusals import (
     start_refusal,
 )
 from connector.koji.responses import completed, quoted, started
-from connector.net.client import ANSWER_LIMIT, Reply, call, never_sent, redirect_base
+from connector.net.client import ANSWER_LIMIT, Reply, call, never_sent, path_segment, redirect_base
 from connector.net.retry_after import retry_after_seconds
 from connector.text.json import json_object
 
@@ -46,7 +45,10 @@ class KojiClient:
         Raises `NotFound` (`not_found_in_koji`), `CredentialsRejected` (`koji_key`, `koji_permission`),
         `UpstreamRejected` (`koji_credits`, `koji_redirect`, …) or `UpstreamUnavailable` with `retry_after`.
         """
-        path = f"/api/v1/interviews/{_segment(interview_id)}"
+        segment = path_segment(interview_id)
+        if segment is None:
+            raise not_found()
+        path = f"/api/v1/interviews/{segment}"
         reply = await self._repeatable("GET", path)
         if not _succeeded(reply):
             raise refusal(self._refused(reply, path), READ)
@@ -141,16 +143,6 @@ def _succeeded(reply: Reply) -> bool:
 
 def _fits_a_header(value: str) -> bool:
     return value.isascii() and value.isprintable() and value == value.strip()
-
-
-def _segment(interview_id: str) -> str:
-    """Quote an id as one path segment; dots alone would climb the path, and no interview has such an id."""
-    if not interview_id.strip("."):
-        raise not_found()
-    try:
-        return quote(interview_id, safe="")
-    except UnicodeEncodeError:
-        raise not_found() from None
 
 
 def _object(reply: Reply) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""What Koji's refusals mean to a read, a start and a complete.
+"""Name the error of each refusal by Koji, of a read, a start and a complete.
 
 Koji documents the statuses of complete alone; the same ones are taken to mean the same elsewhere.
 """
@@ -23,7 +23,7 @@ DEFAULT_WAIT: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class KojiRefused:
-    """An answer that is no success.
+    """A response that is not a success.
 
     `said` are Koji's own words as `quoted` returns them, `wait` seconds, `base` the base URL to which a
     redirect leads.
@@ -36,11 +36,10 @@ class KojiRefused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What was asked of Koji.
+class KojiRequest:
+    """A kind of request to Koji.
 
-    `key` says what a 401 refuses and what to do about it, `other` the same of any 4xx that has no meaning of
-    its own.
+    `key` is what a 401 means and what to do about it, `other` the same of a 4xx without a meaning of its own.
     """
 
     permission: str
@@ -51,21 +50,21 @@ class Asked:
 
 
 _KEY: Final = ("Koji refused KOJI_API_KEY", "check it, or make a new key in the project")
-READ: Final = Asked(
+READ: Final = KojiRequest(
     permission="interview:read",
     key_code="koji_key",
     key=_KEY,
     other_code=UpstreamRejected.code,
     other=("Koji refused the read", "check interview_id and KOJI_BASE_URL"),
 )
-START: Final = Asked(
+START: Final = KojiRequest(
     permission="interview:start",
     key_code="koji_key",
     key=_KEY,
     other_code="refused_by_koji",
     other=("Koji refused to start the interview", "check that the study is published, and KOJI_BASE_URL"),
 )
-COMPLETE: Final = Asked(
+COMPLETE: Final = KojiRequest(
     permission="interview:complete",
     key_code="koji_session",
     key=("Koji refused the API key or the session token", "check KOJI_API_KEY, or end the interview in Koji"),
@@ -74,7 +73,7 @@ COMPLETE: Final = Asked(
 )
 
 
-def refusal(refused: KojiRefused, asked: Asked) -> ConnectorError:
+def refusal(refused: KojiRefused, asked: KojiRequest) -> ConnectorError:
     """Return the error of a read or a complete, which may both be repeated without harm."""
     status = refused.status
     if status == 404:
@@ -99,7 +98,7 @@ def start_refusal(refused: KojiRefused) -> ConnectorError:
 
 
 def start_in_doubt(what: str) -> OutcomeUnknown:
-    """Return the error of a start of which nobody knows whether it happened; `what` begins its sentence."""
+    """Return the error of a start with an unknown outcome; `what` begins its sentence."""
     return OutcomeUnknown(f"{what}: whether the interview was started is not known.")
 
 
@@ -122,7 +121,7 @@ def _later(refused: KojiRefused) -> UpstreamUnavailable:
     )
 
 
-def _for_good(refused: KojiRefused, asked: Asked) -> ConnectorError:
+def _for_good(refused: KojiRefused, asked: KojiRequest) -> ConnectorError:
     error: type[ConnectorError] = CredentialsRejected
     match refused.status:
         case 401:

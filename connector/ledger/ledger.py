@@ -24,6 +24,7 @@ from connector.ledger.launches.pauses import LaunchPauses
 from connector.ledger.launches.planning import Planning
 from connector.ledger.people.aliases import Aliases
 from connector.ledger.people.erasure import Erasures
+from connector.ledger.people.respondents import Respondents
 from connector.ledger.results import inbox
 from connector.ledger.results.counters import Counters
 from connector.ledger.results.inbox import Inbox
@@ -61,6 +62,7 @@ class Ledger:
         self.cohort_members = CohortMembers(db, keys)
         # people
         self.aliases = Aliases(db, keys)
+        self.respondents = Respondents(db, keys)
         self.erasures = Erasures(db, keys)
         # events
         self.hooks = Hooks(db, keys)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import httpx
 
@@ -26,7 +28,7 @@ _DEADLINE_SECONDS: Final = 30.0  # longer than waiting for a connection and maki
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer. `body` is decoded; it is cut, and `whole` false, when it was larger than the limit."""
+    """One answer. `body` is decoded; it is cut, and `whole` is false, when it was larger than the limit."""
 
     status: int
     headers: Mapping[str, str]
@@ -34,8 +36,14 @@ class Reply:
     whole: bool
 
 
+@cache
+def tls_context() -> ssl.SSLContext:
+    """Return the process's TLS settings: reading the certificates takes longer than opening a client."""
+    return httpx.create_ssl_context()
+
+
 def open_client() -> httpx.AsyncClient:
-    """Open a client for Koji and Amplitude; whoever opens it closes it.
+    """Open a client for Koji and Amplitude; the caller closes it.
 
     httpx logs whole addresses, and a user search carries a person's in its query: its loggers are silenced.
     """
@@ -43,6 +51,7 @@ def open_client() -> httpx.AsyncClient:
         logging.getLogger(name).setLevel(logging.WARNING)
     return httpx.AsyncClient(
         follow_redirects=False,
+        verify=tls_context(),
         timeout=httpx.Timeout(_CALL_SECONDS, connect=_CONNECT_SECONDS, pool=_CONNECT_SECONDS),
         headers={"User-Agent": f"koji-amplitude/{__version__}", "Accept": "application/json"},
     )
@@ -77,7 +86,7 @@ async def call(
 async def stream(
     client: httpx.AsyncClient, method: str, url: str, *, auth: httpx.Auth | None = None, **request: Any
 ) -> AsyncIterator[httpx.Response]:
-    """Make one request and yield its answer with the body unread; it is closed whatever happens.
+    """Make one request and yield its answer with the body unread; it is always closed.
 
     The headers come within 30 seconds; the body may take as long as it is not silent for 20. Raises as
     `call`.
@@ -119,6 +128,14 @@ async def _read(response: httpx.Response, limit: int) -> Reply:
 def never_sent(error: httpx.RequestError) -> bool:
     """Whether the request surely did not reach the other side: no connection came about."""
     return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError)
+
+
+def path_segment(text: str) -> str | None:
+    """Return an id as one path segment, None for one that climbs the path or cannot be written."""
+    try:
+        return quote(text, safe="") if text.strip(".") else None
+    except UnicodeEncodeError:
+        return None
 
 
 def redirect_base(url: str, path: str, headers: Mapping[str, str]) -> str | None:

@@ -15,7 +15,7 @@ def retry_after_seconds(headers: Mapping[str, str], now: float | None = None) ->
     """Return an answer's Retry-After in whole seconds, at most a day; None when it says nothing.
 
     RFC 9110: the value is a number of seconds or an HTTP date. A date is measured from the answer's own
-    `Date`, which is right whatever our clock says, else from `now` (Unix time).
+    `Date`, which does not depend on our clock, else from `now` (Unix time).
     """
     value = _header(headers, "retry-after")
     if value.isascii() and value.isdigit():

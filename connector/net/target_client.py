@@ -72,7 +72,7 @@ class Targets:
 
 
 class _Backend(httpcore.AsyncNetworkBackend):
-    """Connects to the addresses that were checked, whatever the name means a moment later."""
+    """Connects to the addresses that were checked, even if the name resolves to others a moment later."""
 
     def __init__(self, *, allow_private: bool) -> None:
         self._inner = httpcore.AnyIOBackend()
@@ -100,19 +100,6 @@ class _Backend(httpcore.AsyncNetworkBackend):
                     raise
         raise httpcore.ConnectError("the name has no address")
 
-    async def connect_unix_socket(
-        self,
-        path: str,  # noqa: ARG002 - httpcore's own interface, here and below
-        timeout: float | None = None,  # noqa: ARG002, ASYNC109
-        socket_options: Iterable[Any] | None = None,  # noqa: ARG002
-    ) -> httpcore.AsyncNetworkStream:
-        """Refuse: a target is never a socket."""
-        raise httpcore.ConnectError("no socket can be a target")
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
-        await asyncio.sleep(seconds)
-
 
 class TargetClient:
     """Posts to a target over at most so many connections; close it at the end."""
@@ -130,7 +117,7 @@ class TargetClient:
             self._free.put_nowait(pool)
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str]]:
-        """Post a body; return status and headers (lower case), whatever they are: redirects are not followed.
+        """Post a body; return status and headers (lower case); redirects are not followed.
 
         Raises `PrivateTarget`, and httpcore's errors and `TimeoutError` when no answer came within 30 s.
         """

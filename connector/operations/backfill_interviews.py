@@ -14,6 +14,7 @@ from connector.context import Context
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.koji_fields import read_envelope, read_interview, read_time
 from connector.domain.results.observation import Observation
+from connector.domain.results.respondent import People
 from connector.domain.results.sync import InboundWebhook, Sync
 from connector.domain.results.transitions import advance
 from connector.errors import FieldError, InvalidInput, NotConfigured
@@ -60,7 +61,8 @@ async def run(ctx: Context, given: BackfillInput) -> RunOutput:
         }
         await ctx.ledger.syncs.revise(
             list(heard),
-            partial(_begin, heard=heard, ctx=ctx),
+            partial(_begin, heard=heard),
+            heard=[*heard.values()],
             record=[_delivery(rows[one], connection.name, now) for one in some],
         )
     # last, so that a crash before it leaves no run that waits for interviews which were never stored
@@ -71,11 +73,11 @@ async def run(ctx: Context, given: BackfillInput) -> RunOutput:
 
 
 def _begin(
-    before: Mapping[tuple[str, str], Sync], *, heard: Mapping[tuple[str, str], Observation], ctx: Context
+    before: Mapping[tuple[str, str], Sync], people: People, *, heard: Mapping[tuple[str, str], Observation]
 ) -> list[Sync]:
     """Return what joins the run: all but what is synced or on its way for another reason."""
     return [
-        advance(was, one, ctx.ledger.keyed_hash)
+        advance(was, one, people)
         for key, one in heard.items()
         if (was := before.get(key)) is None or _may_join(was)
     ]

@@ -139,7 +139,8 @@ async def _is_forgotten(
     facts = None if stored is None else stored.facts
     if facts is not None and (facts.suppressed or facts.anonymous):
         return facts.suppressed  # of an anonymous interview the respondent is not even looked up
-    return await ctx.ledger.erasures.is_forgotten(connection.name, interview)
+    people = await ctx.ledger.respondents.known([(connection.name, interview)])
+    return people.is_erased(connection.name, interview)
 
 
 def _is_anonymous(interview: Interview, connection: Connection) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -12,6 +13,7 @@ from connector.domain.results.mapping import iso
 from connector.service.execution.operation import Effect, Example, ListInput, Operation
 from connector.service.execution.paging import Cursor, Page, Place, bound
 from connector.service.views import examples
+from connector.service.views.sync import time_text
 
 
 class ListAuditInput(ListInput):
@@ -71,17 +73,7 @@ async def run(ctx: Context, given: ListAuditInput) -> ListAuditOutput:
 
 
 def _shown(entry: AuditEntry) -> AuditOutput:
-    return AuditOutput(
-        id=entry.id,
-        at=iso(entry.at),
-        token=entry.token,
-        surface=entry.surface,
-        operation=entry.operation,
-        effect=entry.effect,
-        touched=dict(entry.touched),
-        outcome=entry.outcome,
-        ended_at=None if entry.ended_at is None else iso(entry.ended_at),
-    )
+    return AuditOutput(**{**asdict(entry), "at": iso(entry.at), "ended_at": time_text(entry.ended_at)})
 
 
 LIST_AUDIT = Operation(

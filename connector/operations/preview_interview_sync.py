@@ -7,18 +7,19 @@ from typing import Any, Literal
 from pydantic import Field
 
 from connector.context import Context
-from connector.domain.results.decision import Verdict
-from connector.domain.results.interview import SyncStatus
-from connector.domain.results.observation import Observation, heard_from_read
+from connector.domain.results.decision import SyncRules, Verdict
+from connector.domain.results.interview import Stage, SyncStatus
+from connector.domain.results.observation import Observation
+from connector.domain.results.replay import call
+from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
-from connector.domain.results.transitions import advance, suppress
+from connector.domain.results.transitions import advance, unread
 from connector.errors import NotConfigured, NotFound
-from connector.service.attribution import recognised
+from connector.service.attribution import read_from_koji, recognised
 from connector.service.execution.operation import Effect, Example, Operation, Output
 from connector.service.input.sync_input import InterviewInput
 from connector.service.views import examples
 from connector.service.views.sync import AmplitudeRequest, request
-from connector.settings.rules import sync_rules
 
 PATIENCE = 8.0
 
@@ -52,47 +53,44 @@ class PreviewOutput(Output):
 
 
 async def preview(ctx: Context, given: InterviewInput, *, force: bool) -> PreviewOutput:
-    """Decide and map without storing anything."""
+    """Decide and map as the sync does, without storing anything."""
     connection = ctx.connection(given.connection)
     told = given.observation(connection, ctx.clock.now(), force=force)
     (heard,) = await recognised(ctx.ledger.attribution, [told])
     before = await ctx.ledger.syncs.find(*heard.key)
-    interview_id = heard.interview.interview_id
-    if before is not None and before.status is SyncStatus.SYNCED and not force:
-        return PreviewOutput(
-            interview_id=interview_id, decision="skip", reason="already_synced", request=None
-        )
-    sync = await _redecided(before, heard, ctx)
-    if not heard.given and (sync.stage == "read" or before is None or force):
-        if given.connection not in ctx.koji:
-            then = "set it, or give the interview's values with the call"
-            raise NotConfigured.of("KOJI_API_KEY", connection.name, then)
-        try:
-            body = await ctx.koji[given.connection].read(interview_id, patience=PATIENCE)
-        except NotFound:
-            return PreviewOutput(
-                interview_id=interview_id, decision="fail", reason="not_found_in_koji", request=None
-            )
-        read = heard_from_read(sync_rules(connection), interview_id, body, ctx.clock.now())
-        (told,) = await recognised(ctx.ledger.attribution, [read])
-        sync = await _redecided(sync, told, ctx)
+    sync = call(before, heard, await _people(ctx, before, heard))
+    if not heard.given and (sync.stage is Stage.READ or force) and given.connection not in ctx.koji:
+        then = "set it, or give the interview's values with the call"
+        raise NotConfigured.of("KOJI_API_KEY", connection.name, then)
+    if sync.stage is Stage.READ:
+        sync = await _read(ctx, sync, heard.rules)
     return await _shown(ctx, sync)
 
 
-async def _redecided(before: Sync | None, heard: Observation, ctx: Context) -> Sync:
-    sync = advance(before, heard, ctx.ledger.keyed_hash)
-    facts = sync.facts
-    if facts is not None and await ctx.ledger.erasures.is_forgotten(sync.connection, facts):
-        return suppress(sync)
-    return sync
+async def _read(ctx: Context, sync: Sync, rules: SyncRules) -> Sync:
+    """Return the sync after Koji was read, as the worker makes it."""
+    try:
+        body = await ctx.koji[sync.connection].read(sync.interview_id, patience=PATIENCE)
+    except NotFound:
+        return unread(sync, "not_found_in_koji", ctx.clock.now())
+    heard = await read_from_koji(ctx, rules, sync.interview_id, body)
+    return advance(sync, heard, await _people(ctx, sync, heard))
+
+
+async def _people(ctx: Context, sync: Sync | None, heard: Observation) -> People:
+    known = None if sync is None else sync.facts
+    interviews = [heard.interview] if known is None else [known, heard.interview]
+    return await ctx.ledger.respondents.known([(heard.rules.connection, one) for one in interviews])
 
 
 async def _shown(ctx: Context, sync: Sync) -> PreviewOutput:
     decision: dict[str, Any] = {"interview_id": sync.interview_id, "reason": sync.reason, "request": None}
-    if sync.stage in ("send", "hold"):
+    if sync.stage in (Stage.SEND, Stage.HOLD):
         overtaken = await ctx.ledger.sending.is_overtaken(ctx.same_amplitude(sync.connection), sync)
         decision["request"] = request(sync, ctx.connection(sync.connection), identify=not overtaken)
         return PreviewOutput(**{**decision, "reason": None}, decision=Verdict.SYNC.value)
+    if sync.status is SyncStatus.SYNCED and sync.stage is None:
+        return PreviewOutput(**{**decision, "reason": "already_synced"}, decision=Verdict.SKIP.value)
     verdicts = {SyncStatus.SKIPPED: Verdict.SKIP, SyncStatus.FAILED: Verdict.FAIL}
     return PreviewOutput(**decision, decision=verdicts.get(sync.status, Verdict.PENDING).value)
 

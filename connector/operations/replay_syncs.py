@@ -10,8 +10,8 @@ from pydantic import Field
 
 from connector.context import Context
 from connector.domain.results.koji_fields import read_envelope
+from connector.domain.results.replay import replay
 from connector.domain.results.sync import ListFilter
-from connector.domain.results.transitions import replay
 from connector.errors import FieldError, InvalidInput, NotFound
 from connector.service.execution.operation import Effect, Example, Operation, WaitInput
 from connector.service.execution.paging import bound
@@ -91,10 +91,8 @@ async def _replay(ctx: Context, given: ReplayInput, interview_ids: Sequence[str]
     for some in chunks(interview_ids):
         await ctx.ledger.syncs.revise(
             [(given.connection, interview_id) for interview_id in some],
-            lambda before: [
-                replay(
-                    sync, sync_rules(connection), ctx.clock.now(), ctx.ledger.keyed_hash, force=given.force
-                )
+            lambda before, people: [
+                replay(sync, sync_rules(connection), ctx.clock.now(), people, force=given.force)
                 for sync in before.values()
             ],
         )

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pydantic import Field
 
 from connector.context import Context
 from connector.domain.launches.launch import KOJI_UNREACHABLE
-from connector.domain.results.decision import ANONYMOUS, Verdict, decide
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.observation import Observation
+from connector.domain.results.replay import call
 from connector.domain.results.sync import Sync
-from connector.domain.results.transitions import advance, replay
 from connector.errors import CredentialsRejected, NotConfigured, UpstreamRejected
 from connector.operations.preview_interview_sync import PreviewOutput, preview
 from connector.service.attribution import recognised
@@ -52,7 +49,8 @@ async def run(ctx: Context, given: SyncInput) -> SyncOutput | PreviewOutput:
     _require_keys(heard, before)
     changed = await ctx.ledger.syncs.revise(
         [heard.key],
-        lambda found: [_next(found.get(heard.key), heard, ctx)],
+        lambda found, people: [call(found.get(heard.key), heard, people)],
+        heard=[heard],
         record=given.webhooks(connection, heard.interview.interview_id, heard.at),
     )
     ctx.wake()
@@ -61,32 +59,6 @@ async def run(ctx: Context, given: SyncInput) -> SyncOutput | PreviewOutput:
     if failure := await output.failure(ctx):
         raise failure
     return output
-
-
-def _next(sync: Sync | None, heard: Observation, ctx: Context) -> Sync:
-    """Return what a plain call makes of it.
-
-    A skip that Koji's answer led to is read again, a refusal sent again; a success stays, and so does what
-    came in without a read and decides by itself.
-    """
-    if sync is None or heard.given or heard.force or sync.status is SyncStatus.SYNCED:
-        return advance(sync, heard, ctx.ledger.keyed_hash)
-    if sync.status is SyncStatus.PENDING:
-        # only a read is worth hurrying: a send waits because Amplitude asked for it
-        return sync._replace(due=heard.at) if sync.stage is Stage.READ else sync
-    if sync.reason == ANONYMOUS and not sync.reads and not sync.given:
-        return sync  # the external id that may have made it so is erased, so that it cannot be decided anew
-    if sync.frozen_at is None and heard.rules.can_read and not _is_certain(sync, heard):
-        return advance(sync, replace(heard, force=True), ctx.ledger.keyed_hash)
-    return replay(sync, heard.rules, heard.at, ctx.ledger.keyed_hash, force=False)
-
-
-def _is_certain(sync: Sync, heard: Observation) -> bool:
-    """Tell whether what came in decides without a read; what Koji itself said may have changed there."""
-    if sync.facts is None or sync.reads:
-        return False
-    decision = decide(sync.facts, heard.rules)
-    return decision.verdict is not Verdict.PENDING and decision.reason != "analysis_failed"
 
 
 def _require_keys(heard: Observation, before: Sync | None) -> None:

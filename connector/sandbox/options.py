@@ -1,4 +1,4 @@
-"""What a sandbox can be told before it starts. The keys are plainly fake; nothing here is a secret."""
+"""The options of a sandbox. The keys are plainly fake; nothing here is a secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who asks, and what they may do."""
+"""The caller of an operation, and what it may do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SCOPES = ("read", "write", "send", "erase")  # one for each effect of an operati
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever asks for an operation; `name` is the credential's, `connections` None means all."""
+    """The caller of an operation; `name` is its credential's, `connections` None means all."""
 
     name: str
     surface: str
@@ -18,7 +18,7 @@ class Caller:
     connections: frozenset[str] | None = None
 
     def may_use(self, connection: str) -> bool:
-        """Tell whether a connection is the caller's to ask about, known or not."""
+        """Tell whether the caller may ask about a connection, whether it exists or not."""
         return self.connections is None or connection in self.connections
 
     def visible(self, connections: Iterable[str]) -> list[str]:

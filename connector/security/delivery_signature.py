@@ -1,4 +1,4 @@
-"""Signs what we send as Standard Webhooks ask for."""
+"""Sign deliveries as Standard Webhooks asks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from standardwebhooks import Webhook
 
 
 def new_secret() -> str:
-    """Return a signing secret that nobody guesses (Standard Webhooks: 24 to 64 random bytes, base64)."""
+    """Return a signing secret that cannot be guessed (Standard Webhooks: 24 to 64 random bytes, base64)."""
     return f"whsec_{b64encode(secrets.token_bytes(32)).decode()}"
 
 

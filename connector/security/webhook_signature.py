@@ -1,7 +1,7 @@
-"""Check who signed a webhook, over its raw bytes.
+"""Check the signature of a webhook over its raw bytes.
 
 Koji publishes neither the header nor the scheme of its HMAC-SHA256, so a signature is recognised by the shape
-of a header's value. Nothing here raises, and the caps below bound the work whatever a stranger sends.
+of a header's value. Nothing here raises, and the caps below bound the work for any request.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _UNIX: Final = re.compile(rb"[0-9]{1,11}")  # milliseconds have 13 digits and ar
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A true signature: the header and scheme that carried it, the key that made it, its time in seconds."""
+    """A valid signature: the header and scheme that carried it, the key that made it, its time in seconds."""
 
     header: str
     scheme: str
@@ -41,7 +41,7 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One header value that was tried, and why it did not do; never the value."""
+    """One header value that was tried, and why it failed; never the value."""
 
     header: str
     scheme: str
@@ -50,14 +50,14 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class SignatureRefused:
-    """No true signature. `stale` says that one matched and only its time was out of tolerance."""
+    """No valid signature. `stale` says that one matched and only its time was out of tolerance."""
 
     attempts: tuple[Attempt, ...]
     stale: bool
 
 
 class _Claim(NamedTuple):
-    """What a header value claims: one of `macs`, in `encode`'s spelling, is the HMAC of `before` + body."""
+    """The claim of a header value: one of `macs`, in `encode`'s spelling, is the HMAC of `before` + body."""
 
     macs: Sequence[bytes]
     encode: Callable[[bytes], bytes]
@@ -67,7 +67,7 @@ class _Claim(NamedTuple):
 
 
 def signing_keys(secrets: Iterable[str]) -> tuple[bytes, ...]:
-    """Return the keys that the secrets stand for, without repeats.
+    """Return the keys of the secrets, without repeats.
 
     Each secret counts as its literal bytes. With the prefix `whsec_` the rest, decoded from base64, is a key
     too (Standard Webhooks: secrets are base64 with that prefix).
@@ -77,7 +77,7 @@ def signing_keys(secrets: Iterable[str]) -> tuple[bytes, ...]:
         keys[secret.encode("utf-8", "surrogateescape")] = None
         if secret.startswith("whsec_"):
             keys[_decoded(secret.removeprefix("whsec_"))] = None
-    keys.pop(b"", None)  # anybody can sign with an empty key
+    keys.pop(b"", None)  # an empty key proves nothing
     return tuple(keys)
 
 
@@ -91,11 +91,11 @@ def verify(
     tolerance_seconds: int,
     now: float,
 ) -> Verified | SignatureRefused:
-    """Find a header value that only the holder of one of `keys` can have made.
+    """Find a header value that was made with one of `keys`.
 
     `header` pins the only header to look at (every occurrence), `scheme` the only scheme; `auto` tries all.
     `now` and the tolerance are seconds; a signed time further away than that, in either direction, is refused
-    although its MAC is true, and 0 turns that check off.
+    although its MAC is right, and 0 turns that check off.
     """
     pinned = None if header is None else header.lower().encode("utf-8", "replace")
     digests: dict[tuple[bytes, bytes], bytes] = {}
@@ -116,7 +116,7 @@ def verify(
 
 
 def _claims(headers: Headers, pinned: bytes | None, scheme: str) -> Iterator[tuple[bytes, str, _Claim | str]]:
-    """Yield header name, scheme, and the claim or the reason why there is none to check."""
+    """Yield header name, scheme, and the claim, or the reason why it cannot be checked."""
     left = _MOST_VALUES
     for raw_name, value in headers:
         size = len(value)

@@ -1,19 +1,25 @@
-"""Recognise whom we invited in interviews that came back with an external id of ours."""
+"""Recognise invited people in interviews that came back with an external id of ours."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from connector.domain.results.observation import Observation
-from connector.ledger.launches.attribution import Attribution
+from connector.context import Context
+from connector.domain.launches.launch import Invited
+from connector.domain.results.decision import SyncRules
+from connector.domain.results.interview import Interview
+from connector.domain.results.observation import Observation, heard_from_read
+
+if TYPE_CHECKING:
+    from connector.ledger.launches.attribution import Attribution
 
 
 async def recognised(attribution: Attribution, heard: Sequence[Observation]) -> list[Observation]:
     """Return what was heard, with the invitation wherever its external id is one of ours.
 
-    Only the external id counts: an interview that we started and that comes back without it is nobody's.
-    Where the person was forgotten since, only that is returned.
+    Only the external id counts: an interview that we started and that comes back without it is anonymous.
     """
     asked: dict[str, list[str]] = {}
     for one in heard:
@@ -22,20 +28,29 @@ async def recognised(attribution: Attribution, heard: Sequence[Observation]) -> 
     if not asked:
         return list(heard)
     known = {name: await attribution.invited(name, external_ids) for name, external_ids in asked.items()}
-    found = []
-    for one in heard:
-        interview = one.interview
-        invited = known.get(one.rules.connection, {}).get(interview.external_id or "")
-        if invited is not None and invited.invitee is None:
-            interview = interview._replace(suppressed=True)
-        elif invited is not None:
-            interview = interview._replace(
-                invitee=invited.invitee,
-                launch_id=invited.launch_id,
-                cohort_id=invited.cohort_id,
-                cohort_name=invited.cohort_name,
-                variant=invited.variant,
-                mode=interview.mode or invited.mode,
-            )
-        found.append(one if invited is None else replace(one, interview=interview))
-    return found
+    return [
+        one
+        if (invited := known.get(one.rules.connection, {}).get(one.interview.external_id or "")) is None
+        else replace(one, interview=_of_invitation(one.interview, invited))
+        for one in heard
+    ]
+
+
+async def read_from_koji(
+    ctx: Context, rules: SyncRules, interview_id: str, body: Mapping[str, Any]
+) -> Observation:
+    """Return what Koji answered to a read, with the invitation whose external id came back."""
+    read = heard_from_read(rules, interview_id, body, ctx.clock.now())
+    (heard,) = await recognised(ctx.ledger.attribution, [read])
+    return heard
+
+
+def _of_invitation(interview: Interview, invited: Invited) -> Interview:
+    return interview._replace(
+        invitee=invited.invitee,
+        launch_id=invited.launch_id,
+        cohort_id=invited.cohort_id,
+        cohort_name=invited.cohort_name,
+        variant=invited.variant,
+        mode=interview.mode or invited.mode,
+    )

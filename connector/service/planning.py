@@ -1,4 +1,4 @@
-"""Decide over a launch's members, piece by piece: memory does not grow with the cohort."""
+"""Decide over a launch's members, chunk by chunk: memory does not grow with the cohort."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import ParamSpec, TypeVar
 
 from connector.context import Context
-from connector.domain.launches.eligibility import Known, LaunchRules, Selection, SkipReason
+from connector.domain.launches.eligibility import Choice, Known, LaunchRules, Selection, SkipReason
 from connector.domain.launches.launch import Launch
 from connector.domain.lease import Lease
 from connector.domain.people.same_person import KeyedMember, Member
@@ -30,7 +30,7 @@ def rules_of(ctx: Context, launch: Launch) -> LaunchRules:
 
 
 async def decide(
-    ctx: Context, launch: Launch, pieces: AsyncIterable[Sequence[Member]], lease: Lease | None = None
+    ctx: Context, launch: Launch, chunks: AsyncIterable[Sequence[Member]], lease: Lease | None = None
 ) -> Launch | None:
     """Decide over all members and end the planning; return the launch, None when it was called off.
 
@@ -42,34 +42,47 @@ async def decide(
     selection = Selection(rules_of(ctx, launch), ctx.clock.now())
     field = "members" if launch.cohort_id is None else "cohort_id"
     total = 0
-    async with aclosing(_known(ctx, launch, pieces)) as known:
+    async with aclosing(_known(ctx, launch, chunks)) as known:
         async for keyed, history in known:
             total += len(keyed)
             if total > LARGEST_COHORT:
                 words = f"has more than {LARGEST_COHORT:,} people"
                 raise InvalidInput.of(field, words, code="cohort_too_large")
-            choices = await aside(keyed, selection.take, keyed, history)
-            learn = [
-                choice for choice, one in zip(choices, history, strict=True) if teaches(choice.reason, one)
-            ]
-            if not await planning.add_choices(lease, launch.id, choices, learn, ctx.clock.now()):
+            choices, taught = await chosen(selection, keyed, history)
+            if not await planning.add_choices(lease, launch.id, choices, taught, ctx.clock.now()):
                 return None
     if not total:
         raise InvalidInput.of(field, "has nobody in it; nobody was invited", code="cohort_empty")
     return await planning.end(lease, launch.id, ctx.clock.now())
 
 
-async def _known(
-    ctx: Context, launch: Launch, pieces: AsyncIterable[Sequence[Member]]
-) -> AsyncGenerator[tuple[Sequence[KeyedMember], Sequence[Known]], None]:
-    """Yield each piece with what is known of it; the store is asked of the next while one is decided over.
+async def chosen(
+    selection: Selection, keyed: Sequence[KeyedMember], history: Sequence[Known]
+) -> tuple[list[Choice], list[Choice]]:
+    """Decide over a chunk of members; return all decisions, and those that may teach an alias.
 
-    What a piece teaches cannot change how the next is decided: the selection remembers all that it has seen.
+    Where all aliases of a row are known as one person, or none is, there is nothing to learn.
+    """
+    choices = await aside(keyed, selection.take, keyed, history)
+    teach = (None, SkipReason.DUPLICATE)
+    return choices, [
+        choice
+        for choice, known in zip(choices, history, strict=True)
+        if choice.reason in teach or len(known) > 1
+    ]
+
+
+async def _known(
+    ctx: Context, launch: Launch, chunks: AsyncIterable[Sequence[Member]]
+) -> AsyncGenerator[tuple[Sequence[KeyedMember], Sequence[Known]], None]:
+    """Yield each chunk with what is known of it; the store is asked of the next while one is decided over.
+
+    What a chunk teaches cannot change how the next is decided: the selection remembers all that it has seen.
     """
     before: tuple[Sequence[KeyedMember], asyncio.Task[Sequence[Known]]] | None = None
     try:
-        async for piece in pieces:
-            keyed = await aside(piece, ctx.ledger.aliases.keyed, launch.connection, piece)
+        async for chunk in chunks:
+            keyed = await aside(chunk, ctx.ledger.aliases.keyed, launch.connection, chunk)
             asked, before = before, (keyed, asyncio.ensure_future(ctx.ledger.aliases.history(keyed)))
             if asked is not None:
                 yield asked[0], await asked[1]
@@ -81,26 +94,20 @@ async def _known(
 
 
 async def aside(size: Sized, work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
-    """Do work over a large piece in a thread of its own, so that others are answered meanwhile."""
+    """Do work over a large chunk in a thread of its own, so that others are answered meanwhile."""
     if len(size) <= _SMALL:
         return work(*given, **named)
     return await asyncio.to_thread(work, *given, **named)
 
 
-def teaches(reason: SkipReason | None, known: Known) -> bool:
-    """Tell whether a row may tell us an alias that we did not know of somebody whom we know."""
-    # all known as one person, or none known at all: there is nothing to learn
-    return reason is None or reason is SkipReason.DUPLICATE or len(known) > 1
-
-
 async def activate(ctx: Context, launch: Launch) -> None:
-    """Look once more at everybody who is planned, and let them wait for their start."""
+    """Look once more at all planned people, and let them wait for their start."""
     while await ctx.ledger.planning.activate(launch.id, rules_of(ctx, launch), ctx.clock.now(), CHUNK):
         pass
     ctx.wake("koji", "links")
 
 
-async def pieces_of(members: Iterable[Sequence[Member]]) -> AsyncIterable[Sequence[Member]]:
-    """Yield pieces that are at hand already."""
-    for piece in members:
-        yield piece
+async def chunks_of(members: Iterable[Sequence[Member]]) -> AsyncIterable[Sequence[Member]]:
+    """Yield chunks that are at hand already."""
+    for chunk in members:
+        yield chunk

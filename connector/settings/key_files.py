@@ -1,4 +1,4 @@
-"""Secrets made on this machine: small files beside the SQLite database, readable by their owner alone."""
+"""Secrets made on this machine: small files beside the SQLite database, readable by the owner alone."""
 
 from __future__ import annotations
 
@@ -41,12 +41,9 @@ def encryption_keys(settings: Settings) -> tuple[bytes, ...]:
     """
     if settings.connector_encryption_key:
         return tuple(parse_key(key.get_secret_value()) for key in settings.connector_encryption_key)
-    path = _beside_database(settings, "encryption-key", "CONNECTOR_ENCRYPTION_KEY")
-    text, _ = _read_or_create(path, _new_key)
-    try:
-        return tuple(parse_key(key) for key in text.split(","))
-    except ValueError as error:
-        raise SettingsError(f"{path}: each key in it {error}") from None
+    file = key_file(settings)
+    _read_or_create(file.path, lambda: base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
+    return file.usable()
 
 
 def open_sealer(settings: Settings) -> Sealer:
@@ -62,7 +59,7 @@ def key_file(settings: Settings) -> KeyFile:
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """The encryption keys in a file: replaced as a whole, and only by who holds the database's write lock."""
+    """The encryption keys in a file: replaced as a whole, and only under the database's write lock."""
 
     path: Path
 
@@ -75,7 +72,7 @@ class KeyFile:
 
         Return the first key and whether it is fresh. Raises SettingsError.
         """
-        keys = self._usable()
+        keys = self.usable()
         if len(keys) > 1:
             return keys[0], False
         fresh = secrets.token_bytes(KEY_BYTES)
@@ -84,14 +81,15 @@ class KeyFile:
 
     def end_rotation(self, first: bytes) -> bool:
         """Keep the first key alone, and tell so; not when yet another rotation has begun."""
-        keys = self._usable()
+        keys = self.usable()
         if keys[0] != first:
             return False
         if len(keys) > 1:
             self._write((first,))
         return True
 
-    def _usable(self) -> tuple[bytes, ...]:
+    def usable(self) -> tuple[bytes, ...]:
+        """Return the keys. Raises SettingsError when the file is not good."""
         try:
             return self.read()
         except OSError as error:
@@ -108,10 +106,6 @@ class KeyFile:
             _sync_directory(self.path.parent)
         except OSError as error:
             raise SettingsError(f"{self.path}: cannot be replaced: {error.strerror}") from None
-
-
-def _new_key() -> str:
-    return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
 
 
 def _beside_database(settings: Settings, name: str, setting: str) -> Path:
@@ -156,7 +150,7 @@ def _sync_directory(directory: Path) -> None:
 
 
 def _read_finished(path: Path) -> str:
-    """Read what is there; an empty file is one whose maker is about to write it."""
+    """Read what is there; an empty file is about to be written by the process that made it."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not (text := path.read_text(encoding="utf-8", errors="replace").strip()):
         if time.monotonic() > deadline:

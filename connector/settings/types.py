@@ -21,7 +21,7 @@ SQLITE = "sqlite:///"
 POSTGRESQL = "postgresql://"
 
 _CONCLUDED = frozenset(
-    {"ready", "email_given", "failed_quality_gate", "over", "suppressed"}
+    {"ready", "email_given", "failed_quality_gate", "has_ended", "suppressed"}
     | {"invitee", "launch_id", "cohort_id", "cohort_name", "variant"}
 )
 ALIAS_FIELDS = frozenset(Interview._fields) - _CONCLUDED | {"event"}

@@ -99,7 +99,7 @@ class Runner:
                     _log.warning("lease_lost", lane=lease.lane)
                     return
             except ConnectorError:
-                # the lease may still hold; whoever takes it over is protected by the fencing token
+                # the lease may still hold; its next owner is protected by the fencing token
                 _log.warning("lease_not_renewed", lane=lease.lane)
 
     async def _wait(self, bell: asyncio.Event, seconds: float) -> None:

@@ -9,12 +9,11 @@ from typing import Any, Final
 from mcp.types import CallToolResult, TextContent
 
 from connector.operations.get_interview_analysis import AnalysisInput, cursor_after
-from connector.service.execution.operation import AnyOperation, Input, Output
+from connector.service.execution.operation import AnyOperation, Input, ListInput, Output
 from mcp_server.answers.markdown import lines
 from mcp_server.answers.next_steps import next_step
 from mcp_server.answers.quotes import words
 from mcp_server.answers.views import analysed, shown
-from mcp_server.tools.catalogue import is_list
 
 CONCISE: Final = 7_500
 """Characters of a page whose length the model did not choose: under 2,000 tokens, at four characters each."""
@@ -74,3 +73,8 @@ def size(answer: CallToolResult) -> int:
     texts = sum(len(one.text) for one in answer.content if isinstance(one, TextContent))
     compact = json.dumps(answer.structured_content, separators=(",", ":"), ensure_ascii=False)
     return texts + len(compact)
+
+
+def is_list(op: AnyOperation) -> bool:
+    """Tell whether an operation answers in pages."""
+    return issubclass(op.input, ListInput)

@@ -12,7 +12,9 @@ from pydantic import TypeAdapter
 from connector.errors import InvalidInput
 from connector.security.caller import Caller
 from connector.service.execution.operation import AnyOperation, Effect, Input, ListInput
+from connector.service.input.sync_input import VALUES
 from connector.service.input.validate import read_input
+from mcp_server.answers.render import is_list
 from mcp_server.answers.views import left_out
 from mcp_server.tools.schema import of_input, of_output
 
@@ -20,11 +22,10 @@ PAGE: Final = 10
 """Rows of a list when a model does not say: what it reads, it pays for."""
 LARGEST_PAGE: Final = 50
 
-_TOLD = ("themes", "sentiment", "quality_score", "respondent_email", "transcript_url", "completed_at")
 NOT_FOR_MODELS: Final[Mapping[str, str]] = {
     "callback_url": "a model that was talked into it could send results anywhere",
     **dict.fromkeys(
-        ("interview", *_TOLD), "a model could write what nobody said; the interview is read from Koji"
+        ("interview", *VALUES), "a model could write what nobody said; the interview is read from Koji"
     ),
 }
 """Arguments that no tool takes, and why."""
@@ -90,11 +91,6 @@ def output_schema(op: AnyOperation) -> dict[str, Any]:
     if op.name == "get_interview_analysis":
         told["properties"]["words"] = WORDS
     return told
-
-
-def is_list(op: AnyOperation) -> bool:
-    """Tell whether an operation answers in pages."""
-    return issubclass(op.input, ListInput)
 
 
 def payload(op: AnyOperation, arguments: Mapping[str, Any]) -> Input:

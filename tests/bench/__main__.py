@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.bench import cohorts, forgetting, hooks, lists, mcp, planning
 from tests.bench.children import Load, ceiling, connector, free_port, sandbox, settings, state
-from tests.postgres import database, is_available, server
+from tests.support.postgres import database, is_available, server
 
 ROUNDS = 3
 SECONDS = "4"

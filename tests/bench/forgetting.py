@@ -56,4 +56,4 @@ async def _measure(directory: Path, people: int) -> None:
 async def _interviewed(ledger: Ledger, whom: Member) -> None:
     facts = Interview("int-of-them", ready=True, email_given=True, respondent_email=whom.email)
     sync = Sync("default", "int-of-them", SyncStatus.SYNCED, 1, 1, facts=facts, user_id=whom.user_id)
-    await ledger.syncs.revise([("default", "int-of-them")], lambda _: [sync])
+    await ledger.syncs.revise([("default", "int-of-them")], lambda *_: [sync])

@@ -16,7 +16,7 @@ from connector.security.delivery_signature import new_secret
 from connector.settings.sources import load
 from connector.workers.events.hooks import HookWorker
 from tests.bench.children import child, free_port
-from tests.e2e.harness import until
+from tests.support.harness import until
 
 
 def measure(root: Path, events: int, subscriptions: int) -> None:
@@ -73,4 +73,4 @@ async def _happen(ctx: Context, interviews: int) -> None:
         )
         for one in ids
     ]
-    await ctx.ledger.syncs.revise([("default", one) for one in ids], lambda _: synced)
+    await ctx.ledger.syncs.revise([("default", one) for one in ids], lambda *_: synced)

@@ -15,12 +15,7 @@ from connector.amplitude.cohort_file import CohortFile
 from connector.cli.serving import spare_the_collector
 from connector.clock import SystemClock
 from connector.context import Context
-from connector.domain.launches.launch import (
-    Launch,
-    LaunchOptions,
-    LaunchStatus,
-    Phase,
-)
+from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus, Phase
 from connector.domain.people.same_person import Member, member
 from connector.ledger.ledger import Ledger, open_ledger
 from connector.net.target_client import Targets

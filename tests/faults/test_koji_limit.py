@@ -23,8 +23,10 @@ import pytest
 
 from connector.app import create_app
 from connector.sandbox import Sandbox, create_sandbox
-from tests.e2e.harness import QUICK, TOKEN, serving, settings_of, until
-from tests.fakes import NOW
+from tests.support.fakes import NOW
+from tests.support.harness import QUICK, TOKEN, serving, settings_of, until
+
+pytestmark = pytest.mark.e2e
 
 A_LEASE_THAT_OUTLASTS_THE_TEST = 10 * 3_600_000
 POLLED = 12

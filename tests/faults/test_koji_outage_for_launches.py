@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness import QUICK, World, letter, open_world, until
+from tests.support.harness import QUICK, World, letter, open_world, until
+
+pytestmark = pytest.mark.e2e
 
 MINUTES = 30
 BEFORE, DURING = 5, 3  # people of the launch that meets the outage, and of one that begins in it

@@ -15,8 +15,10 @@ import httpx
 import pytest
 
 from connector.sandbox import Sandbox, SandboxOptions, create_sandbox
-from tests.e2e.harness import letter, serving, sign, until
-from tests.faults.serving import HEADERS, Process
+from tests.support.harness import letter, serving, sign, until
+from tests.support.processes import HEADERS, Process
+
+pytestmark = pytest.mark.e2e
 
 LEASE = 500
 OPTIONS = SandboxOptions(

@@ -15,7 +15,9 @@ import httpx
 import pytest
 
 from connector.app import create_app
-from tests.e2e.harness import QUICK, TOKEN, World, open_world, until
+from tests.support.harness import QUICK, TOKEN, World, open_world, until
+
+pytestmark = pytest.mark.e2e
 
 PEOPLE = 60
 LAUNCHES = 20

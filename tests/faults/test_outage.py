@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import DAY, World, letter, open_world, until
+from tests.support.harness import DAY, World, letter, open_world, until
+
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture

@@ -11,11 +11,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pytest
+
 from connector.domain.results.interview import SyncStatus
+from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
 from connector.ledger.ledger import Ledger, open_ledger
 from connector.security.sealing import Sealer
-from tests.fakes import NOW, a_delivery, a_settlement, a_sync
+from tests.support.fakes import NOW, a_delivery, a_settlement, a_sync
+
+pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).resolve().parents[2]
 SEALER = Sealer([b"k" * 32])
@@ -47,7 +52,7 @@ async def _count_up(ledger: Ledger) -> None:
     """Change the same syncs as the other process, each time in another order."""
     order = list(SHARED)
 
-    def revise(found: Mapping[tuple[str, str], Sync]) -> Sequence[Sync]:
+    def revise(found: Mapping[tuple[str, str], Sync], _: People) -> Sequence[Sync]:
         present = [found.get(("default", one), a_sync(one, stage=None)) for one in order]
         return [one._replace(reads=one.reads + 1) for one in present]
 
@@ -104,7 +109,7 @@ async def test_nothing_acknowledged_is_lost_by_a_kill(database_url: str) -> None
 
 
 async def test_the_lane_of_a_killed_owner_is_taken_over(ledger: Ledger, database_url: str) -> None:
-    await ledger.syncs.revise([("default", "int_1")], lambda _: [a_sync()])
+    await ledger.syncs.revise([("default", "int_1")], lambda *_: [a_sync()])
     dead = await ledger.leases.acquire(LANE, "me", NOW, 30_000)
     assert dead is not None
     [sent] = await ledger.sending.begin(dead, ["default"], NOW, 10)

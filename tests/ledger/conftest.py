@@ -1,4 +1,4 @@
-"""The desk for tests of this folder."""
+"""A desk for all tests of this folder."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from connector.context import Context
 from connector.ledger.ledger import Ledger
 from connector.net.target_client import Targets
 from connector.settings.model import Connection, Settings
-from tests.fakes import ManualClock
 from tests.ledger.desk import CAP, LANE, Desk
+from tests.support.fakes import ManualClock
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ from connector.domain.people.same_person import Member
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.sync import Sync
 from connector.ledger.ledger import Ledger
-from tests.fakes import NOW, a_delivery, a_settlement, a_sync
 from tests.ledger.desk import LANE, NAMES, Desk, handed, persons
 from tests.ledger.erasure.desk import RULES
+from tests.support.fakes import NOW, a_delivery, a_settlement, a_sync
 
 HOOK = "https://example.com/hook"
 SENT, HELD, TOLD = ["int-1", "int-2"], ["int-3", "int-4"], ["told-1", "told-2", "told-3"]
@@ -142,7 +142,7 @@ def back(one: Invitation, *, anonymous: bool) -> Sync:
 async def come_back(process: Process, *numbers: int, anonymous: bool = False) -> None:
     """Let the interviews of people come in at once."""
     syncs = [back(process.scene.people[number], anonymous=anonymous) for number in numbers]
-    await process.ledger.syncs.revise([("default", one.interview_id) for one in syncs], lambda _: syncs)
+    await process.ledger.syncs.revise([("default", one.interview_id) for one in syncs], lambda *_: syncs)
 
 
 async def forget(process: Process, number: int) -> None:
@@ -189,7 +189,7 @@ async def delete_unused(process: Process) -> None:
 
 
 async def save(process: Process, *interview_ids: str) -> None:
-    def read(found: Any) -> list[Sync]:
+    def read(found: Any, _: Any) -> list[Sync]:
         return [found[key]._replace(reads=1, status=SyncStatus.SKIPPED, reason="no_themes") for key in keys]
 
     keys = [("default", one) for one in interview_ids]
@@ -310,7 +310,7 @@ async def set_scene(desk: Desk) -> Scene:
     syncs += [a_sync(one, sending_since=NOW) for one in SENT]
     syncs += [a_sync(one, stage=Stage.HOLD, run_id="run_held") for one in HELD]
     syncs += [a_sync(one, stage=None, status=SyncStatus.SYNCED) for one in TOLD]
-    await ledger.syncs.revise([("default", one.interview_id) for one in syncs], lambda _: syncs)
+    await ledger.syncs.revise([("default", one.interview_id) for one in syncs], lambda *_: syncs)
     await ledger.runs.create("run_held", "default", "backfill_interviews", HELD, NOW)
     for number in (1, 2):
         await ledger.inbox.accept(a_delivery(None, body="unreadable", digest=f"unreadable {number}"))

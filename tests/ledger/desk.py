@@ -26,7 +26,7 @@ from connector.ledger.db.schema import invitation, launch
 from connector.ledger.launches.launch_row import load_launch
 from connector.ledger.ledger import Ledger
 from connector.service import planning
-from tests.fakes import ManualClock, a_sync
+from tests.support.fakes import ManualClock, a_sync
 
 LANE = "koji:1"
 HOUR = 3_600_000
@@ -83,12 +83,12 @@ class Desk:
         self.made.append(one.id)
         return one
 
-    async def decide(self, *pieces: Sequence[Member], **told: Any) -> Launch:
+    async def decide(self, *chunks: Sequence[Member], **told: Any) -> Launch:
         one = await self.create(**told)
-        return await self.decide_over(one, *pieces)
+        return await self.decide_over(one, *chunks)
 
-    async def decide_over(self, one: Launch, *pieces: Sequence[Member]) -> Launch:
-        decided = await planning.decide(self.ctx, one, planning.pieces_of(pieces))
+    async def decide_over(self, one: Launch, *chunks: Sequence[Member]) -> Launch:
+        decided = await planning.decide(self.ctx, one, planning.chunks_of(chunks))
         assert decided is not None
         return decided
 
@@ -171,12 +171,12 @@ class Desk:
         self, one: Invitation, interview_id: str, *, over: bool = True, anonymous: bool = False
     ) -> None:
         """Let an interview come in with our external id, as intake and reads do."""
-        facts = Interview(interview_id, external_id=one.id, invitee=one.email, over=over)
+        facts = Interview(interview_id, external_id=one.id, invitee=one.email, has_ended=over)
         sync = a_sync(interview_id, facts=facts, stage=None, updated_at=self.now)
         if anonymous:
             facts = facts._replace(anonymous=True).without_respondent()
             sync = sync._replace(facts=facts, reason="anonymous", user_id=None, user_hash=None)
-        await self.ledger.syncs.revise([("default", interview_id)], lambda _: [sync])
+        await self.ledger.syncs.revise([("default", interview_id)], lambda *_: [sync])
 
     async def left(self, *, at: int | None = None) -> int:
         return await self.ledger.invitations.credits_left(LANE, CAP, self.now if at is None else at)

@@ -13,9 +13,9 @@ import psycopg
 import pytest
 
 from connector.ledger.ledger import Ledger
-from tests.fakes import NOW
 from tests.ledger.crossing import WORK, Process, set_scene
 from tests.ledger.desk import Desk
+from tests.support.fakes import NOW
 
 pytestmark = pytest.mark.postgres
 _LOCKS = re.compile("INSERT|UPDATE|DELETE|advisory")

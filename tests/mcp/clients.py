@@ -19,7 +19,7 @@ from connector.context import Context
 from connector.security.caller import LOCAL_ASSISTANT
 from mcp_server.host import Host
 from mcp_server.server import create_server
-from tests.e2e.harness import QUICK, TOKEN, World, serving
+from tests.support.harness import QUICK, TOKEN, World, serving
 
 Era = Literal["auto", "legacy"]
 PROJECT = QUICK.koji_project_id

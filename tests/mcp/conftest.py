@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness import QUICK, World, open_world
 from tests.mcp.clients import SETTINGS
+from tests.support.harness import QUICK, World, open_world
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.harness import World
 from tests.mcp.clients import environment
+from tests.support.harness import World
 
 HANDSHAKE = "2025-11-25"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from tests.e2e.harness import TOKEN
+from tests.support.harness import TOKEN
 
 VERSION = "2026-07-28"
 ASKABLE: Mapping[str, Any] = {"elicitation": {"form": {}}}

@@ -16,9 +16,11 @@ from connector.service.execution.operation import AnyOperation, Effect, WaitInpu
 from mcp_server.tools import call
 from mcp_server.tools.catalogue import tool
 from mcp_server.transports.http import security
-from tests.e2e.harness import QUICK, TOKEN, World, open_world, serving, until
 from tests.mcp import raw
 from tests.mcp.clients import SETTINGS, http_client, people, refused, started, text_of, told
+from tests.support.harness import QUICK, TOKEN, World, open_world, serving, until
+
+pytestmark = pytest.mark.e2e
 
 Broken = Callable[..., Any]
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 from mcp.types import ElicitRequestParams, ElicitResult
 
 from connector.operations import OPERATIONS
-from tests.e2e.harness import World
 from tests.mcp.clients import http_client, people, refused, started
+from tests.support.harness import World
+
+pytestmark = pytest.mark.e2e
 
 URL = "https://example.com/results"
 ASKED: dict[str, dict[str, Any]] = {

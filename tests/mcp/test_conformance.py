@@ -13,10 +13,12 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connector.http.server.server import config
-from tests.e2e.harness import QUICK, TOKEN, World, open_world, serving
 from tests.mcp.clients import SETTINGS, environment
 from tests.mcp.fixture_server import fixture_app
-from tests.mcp_node import conformance, inspector
+from tests.support.harness import QUICK, TOKEN, World, open_world, serving
+from tests.support.mcp_node import conformance, inspector
+
+pytestmark = pytest.mark.e2e
 
 HERE = Path(__file__).parent
 LOCAL = "http://127.0.0.1"

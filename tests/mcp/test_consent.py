@@ -14,7 +14,6 @@ from mcp.types import ElicitRequestParams, ElicitResult
 from connector.domain.access import Token
 from connector.http.auth import new_token, token_digest
 from mcp_server.tools import consent
-from tests.e2e.harness import QUICK, World, open_world, serving
 from tests.mcp import raw
 from tests.mcp.clients import (
     SETTINGS,
@@ -29,6 +28,9 @@ from tests.mcp.clients import (
     stdio_server,
     told,
 )
+from tests.support.harness import QUICK, World, open_world, serving
+
+pytestmark = pytest.mark.e2e
 
 ONE = {"members": people(1)}
 TWO = {"members": people(1, 2), "wait_seconds": 20}

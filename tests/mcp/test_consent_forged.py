@@ -13,10 +13,12 @@ import httpx
 import pytest
 from mcp.server import request_state
 
-from tests.e2e.harness import TOKEN, World, serving
 from tests.mcp import raw
 from tests.mcp.clients import people, started
 from tests.mcp.lines import HANDSHAKE, lines
+from tests.support.harness import TOKEN, World, serving
+
+pytestmark = pytest.mark.e2e
 
 TWO = {"members": people(1, 2), "wait_seconds": 5}
 ONE = {"email": "person-001@example.com", "wait_seconds": 5}

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 from mcp.types import ElicitRequestParams, ElicitResult
 
 from connector.domain.access import Token
 from connector.http.auth import new_token, token_digest
-from tests.e2e.harness import World, serving
 from tests.mcp import raw
 from tests.mcp.clients import http_client, people, refused, started, told
+from tests.support.harness import World, serving
+
+pytestmark = pytest.mark.e2e
 
 KEY = {"idempotency_key": "once", "reinvite_after_days": 0, "wait_seconds": 10}
 TWO = {**KEY, "members": people(1, 2)}

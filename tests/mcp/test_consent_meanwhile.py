@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from mcp.types import ElicitRequestParams, ElicitResult
 
-from tests.e2e.harness import World, serving, until
-from tests.faults.serving import Process
 from tests.mcp import raw
 from tests.mcp.clients import SETTINGS, in_memory, people, refused, started, told
+from tests.support.harness import World, serving, until
+from tests.support.processes import Process
+
+pytestmark = pytest.mark.e2e
 
 TWO = {"members": people(1, 2), "wait_seconds": 10}
 ONE = {"email": "person-001@example.com", "reinvite_after_days": 0, "wait_seconds": 10}

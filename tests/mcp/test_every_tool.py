@@ -12,8 +12,10 @@ from mcp import Client
 from mcp.types import ElicitRequestParams, ElicitResult
 
 from connector.operations import OPERATIONS
-from tests.e2e.harness import QUICK, World, open_world, until
 from tests.mcp.clients import SETTINGS, WAYS, Era, a_client, people, refused, text_of, told
+from tests.support.harness import QUICK, World, open_world, until
+
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture

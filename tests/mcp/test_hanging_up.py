@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from mcp import Client
 
-from tests.e2e.harness import World, serving, until
 from tests.mcp import raw
 from tests.mcp.clients import Era, a_client, http_client, people, refused, started, stdio_server, told
 from tests.mcp.lines import lines
+from tests.support.harness import World, serving, until
+
+pytestmark = pytest.mark.e2e
 
 SIX = {"members": people(1, 2, 3, 4, 5, 6), "wait_seconds": 20}
 KEYED = {**SIX, "idempotency_key": "hung-up"}

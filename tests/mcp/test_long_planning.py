@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from mcp.types import ElicitRequestParams, ElicitResult
 
-from tests.e2e.harness import QUICK, World, open_world, until
 from tests.mcp.clients import SETTINGS, http_client, started, told
+from tests.support.harness import QUICK, World, open_world, until
+
+pytestmark = pytest.mark.e2e
 
 DOWNLOAD_SECONDS = 300.0
 COHORT = {"cohort_id": "cohort-1", "wait_seconds": 0}

@@ -17,8 +17,10 @@ import pytest
 from mcp import Client
 from mcp.types import ElicitRequestParams, ElicitResult, Tool
 
-from tests.e2e.harness import QUICK, World, open_world
 from tests.mcp.clients import SETTINGS, WAYS, Era, a_client, started, text_of
+from tests.support.harness import QUICK, World, open_world
+
+pytestmark = pytest.mark.e2e
 
 IDS = ["-".join(way) for way in WAYS]
 COHORT = "Dropped off in week one"

@@ -14,8 +14,10 @@ from connector.operations import OPERATIONS
 from connector.sandbox.koji import store
 from mcp_server.answers.render import LARGEST, size
 from mcp_server.tools.catalogue import tool
-from tests.e2e.harness import QUICK, World, letter, open_world
 from tests.mcp.clients import SETTINGS, http_client, people, text_of, told
+from tests.support.harness import QUICK, World, letter, open_world
+
+pytestmark = pytest.mark.e2e
 
 TOKEN_CHARACTERS = 4
 CONCISE = 2_000 * TOKEN_CHARACTERS

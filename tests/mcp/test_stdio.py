@@ -16,9 +16,11 @@ import httpx
 import pytest
 from mcp import Client
 
-from tests.e2e.harness import QUICK, World, open_world, until
-from tests.faults.serving import Process
 from tests.mcp.clients import SETTINGS, environment, people, stdio_server, text_of, told
+from tests.support.harness import QUICK, World, open_world, until
+from tests.support.processes import Process
+
+pytestmark = pytest.mark.e2e
 
 HELLO = {
     "jsonrpc": "2.0",

@@ -17,6 +17,8 @@ from connector.sandbox.amplitude.rules import (
 )
 from tests.fixtures import load
 
+pytestmark = pytest.mark.e2e
+
 
 def event(**fields: Any) -> dict[str, Any]:
     return {"user_id": "person-001@example.com", "event_type": "Signed Up", **fields}

@@ -6,6 +6,8 @@ import pytest
 
 from .conftest import Box, Opener, event
 
+pytestmark = pytest.mark.e2e
+
 
 async def test_reset_returns_to_the_first_state(box: Box) -> None:
     before = await box.control("GET", "/state")

@@ -4,6 +4,8 @@ import pytest
 
 from tests.fixtures import load, names
 
+pytestmark = pytest.mark.e2e
+
 DOCUMENTED = [*names("koji"), *names("amplitude")]
 
 

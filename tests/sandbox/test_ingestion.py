@@ -11,6 +11,8 @@ from tests.fixtures import load
 
 from .conftest import Box, Opener, event
 
+pytestmark = pytest.mark.e2e
+
 SEVEN_DAYS = 7 * 24 * 3600
 ANNA = "person-001@example.com"
 

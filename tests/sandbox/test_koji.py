@@ -9,6 +9,8 @@ from tests.fixtures import load
 
 from .conftest import KOJI, Box, Opener
 
+pytestmark = pytest.mark.e2e
+
 START = "/koji/api/v1/interviews/start"
 
 

@@ -12,6 +12,8 @@ from tests.fixtures import load
 
 from .conftest import REST, Box, Opener, event
 
+pytestmark = pytest.mark.e2e
+
 COHORT = {
     "id": "id_1",
     "name": "Drop-off",

@@ -18,6 +18,8 @@ from connector.sandbox import SandboxOptions, running
 
 from .conftest import event
 
+pytestmark = pytest.mark.e2e
+
 
 @pytest.fixture
 def base() -> Iterator[str]:

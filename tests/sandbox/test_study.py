@@ -4,15 +4,12 @@ from typing import Any
 
 import pytest
 
-from connector.sandbox.study.respondents import STEP as COMPLETED
-from connector.sandbox.study.respondents import (
-    THEMES,
-    respondent,
-    result_for,
-    study,
-)
+from connector.sandbox.koji.respondents import STEP as COMPLETED
+from connector.sandbox.koji.respondents import THEMES, respondent, result_for, study
 
 from .conftest import REST, Box
+
+pytestmark = pytest.mark.e2e
 
 PEOPLE = study(seed=7, people=2000)
 

@@ -11,6 +11,8 @@ from tests.fixtures import load
 
 from .conftest import KOJI, REST, Box, Opener, event
 
+pytestmark = pytest.mark.e2e
+
 ANNA, BEN = "person-001@example.com", "person-002@example.com"
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from connector.sandbox.amplitude.properties import apply_user_properties
 
+pytestmark = pytest.mark.e2e
+
 
 @pytest.mark.parametrize(
     ("before", "change", "after"),

@@ -17,6 +17,8 @@ from tests.fixtures import load
 
 from .conftest import Box, Opener
 
+pytestmark = pytest.mark.e2e
+
 URL = "https://receiver.example.com/webhooks/koji"
 
 

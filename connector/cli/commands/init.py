@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
+from connector.cli.announce import WEBHOOK_EVENT, local_url, webhook_url
 from connector.cli.arguments import Command
-from connector.cli.setup.announce import WEBHOOK_EVENT, local_url, webhook_url
 from connector.cli.setup.questions import ask, from_environment, write
 from connector.cli.startup import begin_log
 from connector.cli.terminal import USAGE, can_ask, say

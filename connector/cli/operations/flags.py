@@ -37,8 +37,8 @@ _WAIT = (
 )
 
 
-def operation_command(op: AnyOperation) -> Command:
-    """Return the command of one operation."""
+def operation_command(op: AnyOperation, run: Callable[..., int]) -> Command:
+    """Return the command of one operation; `run` is called as `run.run_operation` is."""
     fields = op.input.model_fields
     flags = [_flag(op, name, field, _OWN) for name, field in fields.items() if name not in _COMMON]
     flags += [_flag(op, name, field, _EVERY) for name, field in fields.items() if name in _COMMON]
@@ -53,9 +53,7 @@ def operation_command(op: AnyOperation) -> Command:
         flags.append(every(["--yes"], is_flag=True, help="Do not ask first."))
 
     def call(*, json: str | None, output: str, yes: bool = True, **values: Any) -> int:
-        from connector.cli.operations.run import run_operation
-
-        return run_operation(op, by_field(values), json, output, yes=yes)
+        return run(op, by_field(values), json, output, yes=yes)
 
     return Command(dashed(op.name), callback=call, params=flags, help=f"{op.title}.\n\n{op.summary}")
 

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from connector.app import build
-from connector.cli.setup.announce import local_url
+from connector.cli.announce import local_url
 from connector.cli.terminal import PROGRAM, clean, stdout
 from connector.context import Context
 from connector.errors import SettingsError, StoreUnavailable

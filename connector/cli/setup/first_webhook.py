@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from connector.app import build
+from connector.cli.announce import announce, local_url, obtain_token
 from connector.cli.serving import make_server, open_store
-from connector.cli.setup.announce import announce, local_url, obtain_token
 from connector.cli.setup.checks import Listener, who_listens
 from connector.cli.terminal import PROGRAM, say
 from connector.context import Context

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -40,6 +42,10 @@ class LaunchRules(NamedTuple):
 
     limit: int
     reinvite_after_days: int | None
+
+
+UNLIMITED = LaunchRules(sys.maxsize, None)
+"""Those of a standing launch: people above the cap of a day wait for another day."""
 
 
 class Choice(NamedTuple):
@@ -96,6 +102,37 @@ class Selection:
             return SkipReason.OVER_LIMIT
         self._chosen += 1
         return None
+
+
+def look_again(
+    persons: Sequence[int],
+    *,
+    here: AbstractSet[int],
+    erased: AbstractSet[int],
+    taken: Mapping[int, int],
+    room: int,
+    rules: LaunchRules,
+    now: int,
+) -> list[SkipReason | None]:
+    """Decide once more over planned people, just before they wait for their start; None: they do.
+
+    Two rows may have turned out to be one person since. `here` are those this launch invited already,
+    `taken` is when people were last invited (ms), and `room` is how many more the launch may invite.
+    """
+    invited = set(here)
+    reasons: list[SkipReason | None] = []
+    for person in persons:
+        reason = SkipReason.DUPLICATE if person in invited else None
+        if reason is None and person in erased:
+            reason = SkipReason.SUPPRESSED
+        if reason is None and person in taken:
+            reason = held(taken[person], rules, now)
+        if reason is None and len(invited) - len(here) >= room:
+            reason = SkipReason.OVER_LIMIT
+        if reason is None:
+            invited.add(person)
+        reasons.append(reason)
+    return reasons
 
 
 def held(taken_at: int, rules: LaunchRules, now: int) -> SkipReason | None:

@@ -33,7 +33,7 @@ class LaunchStatus(StrEnum):
 class InvitationState(StrEnum):
     """Where one person's invitation stands."""
 
-    PLANNED = "planned"  # decided, not launched: shown to nobody
+    PLANNED = "planned"  # decided, not launched: never shown
     WAITING = "waiting"
     SENDING = "sending"
     STARTED = "started"
@@ -177,9 +177,9 @@ class Invitation(NamedTuple):
 
 
 class Invited(NamedTuple):
-    """Whom we invited under an external id (None: forgotten since), and what the event says of it."""
+    """The person that we invited under an external id, and what the event says of the invitation."""
 
-    invitee: str | None
+    invitee: str
     launch_id: str
     cohort_id: str | None
     cohort_name: str | None

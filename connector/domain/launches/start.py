@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from connector.domain.launches.launch import (
-    Invitation,
-    KojiStart,
-    Launch,
-    StartResult,
-)
+from connector.domain.launches.launch import Invitation, KojiStart, Launch, StartResult
 from connector.domain.launches.respondent_link import StartRules, has_no_link, link_of
 
 HOUR = 3_600_000

@@ -15,13 +15,13 @@ _BESIDE = re.compile("[^A-Za-z0-9]+")
 
 
 class Names:
-    """What somebody is called: addresses are found anywhere in a text, ids are short and stand alone."""
+    """What a person is called: addresses are found anywhere in a text, ids are short and stand alone."""
 
     def __init__(self, emails: Iterable[str], ids: Iterable[str]) -> None:
         self._ids = frozenset(ids)
         self._emails = frozenset(emails) | {one for one in self._ids if "@" in one}
         found = "|".join(re.escape(same_email(one)) for one in sorted(self._emails))
-        # joann@example.com and ann@example.community are somebody else
+        # joann@example.com and ann@example.community are other people
         self._address = re.compile(rf"(?<![a-z0-9_.+-])(?:{found})(?![.-]?[a-z0-9])") if found else None
 
     def patterns(self, *, whole: bool) -> list[str]:

@@ -1,4 +1,4 @@
-"""Whose interview is this; or nobody's."""
+"""Decide which Amplitude user an interview belongs to."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _LONGEST = 1_024  # Amplitude cuts longer ids without a word, and two people cou
 def whose(interview: Interview, *, null_email_is_anonymous: bool, trust_external_id: bool) -> str | None:
     """Return the Amplitude user id of a respondent, or None for an anonymous one.
 
-    In this order: an anonymous mark says nobody; then whom we invited under the external id that came back;
-    then the respondent's e-mail as it is; then, where trusted, an external id that somebody else issued. A
+    In this order: an anonymous mark means none; then the invitee of the external id that came back; then the
+    respondent's e-mail as it is; then, where trusted, an external id that we did not issue. A
     null e-mail is an anonymous mark where the settings say so.
     """
     if interview.anonymous:
@@ -45,7 +45,7 @@ def whose(interview: Interview, *, null_email_is_anonymous: bool, trust_external
 
 
 def is_told(interview: Interview) -> bool:
-    """Tell whether anybody said who the respondent is or is not, so that Koji need not be asked."""
+    """Tell whether it is known who the respondent is or is not, so that Koji need not be asked."""
     return interview.anonymous or interview.email_given or interview.external_id is not None
 
 

@@ -1,4 +1,4 @@
-"""What must not stay of an interview that is nobody's."""
+"""Remove what could tell who the respondent of an anonymous interview is."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def to_the_day(at: int | None) -> int | None:
 
 
 def without_person(sync: Sync) -> Sync:
-    """Forget whatever could tell who the respondent is, Amplitude's words among it.
+    """Remove what could tell who the respondent is, Amplitude's message among it.
 
-    Times stay to the day: a finer one, laid beside when somebody was invited, could tell.
+    Times stay to the day: a finer one, laid beside the time of an invitation, could tell.
     """
     facts = sync.facts
     return sync._replace(

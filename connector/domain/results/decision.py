@@ -63,16 +63,16 @@ def decide(
 
     `gave_up` says that an unfinished analysis was waited for long enough.
     """
-    asked_everybody = was_read or given
+    all_asked = was_read or given
     user_id = whose(
         interview,
         null_email_is_anonymous=rules.null_email_is_anonymous,
         trust_external_id=rules.trust_external_id,
     )
-    nobody = user_id is None and (asked_everybody or is_told(interview))
-    if reason := _told_against(interview, rules, nobody=nobody):
+    anonymous = user_id is None and (all_asked or is_told(interview))
+    if reason := _reason_against(interview, rules, anonymous=anonymous):
         return Decision(Verdict.SKIP, reason)
-    complete = asked_everybody or (interview.themes is not None and interview.quality_score is not None)
+    complete = all_asked or (interview.themes is not None and interview.quality_score is not None)
     unfinished = _is_unfinished(interview) and not given and not gave_up
     if user_id is None or not complete or unfinished:
         return Decision(Verdict.PENDING, "analysis_not_ready" if user_id and complete else "waiting_for_koji")
@@ -85,14 +85,14 @@ def decide(
     return Decision(Verdict.SYNC, None, user_id)
 
 
-def _told_against(interview: Interview, rules: SyncRules, *, nobody: bool) -> str | None:
-    """Return the reason to skip that stands whatever else may still be heard."""
+def _reason_against(interview: Interview, rules: SyncRules, *, anonymous: bool) -> str | None:
+    """Return the reason to skip that stands whatever else may still become known."""
     ours = rules.project_id
     if ours and interview.project_id and interview.project_id != ours:
         return OTHER_PROJECT
     if interview.suppressed:
         return SUPPRESSED
-    if nobody:
+    if anonymous:
         return ANONYMOUS
     if interview.analysis_status == "failed":
         return "analysis_failed"
@@ -108,5 +108,5 @@ def _is_unfinished(interview: Interview) -> bool:
 
 
 def completion(interview: Interview) -> int | None:
-    """Return when the interview was completed (ms): Koji's word, else the time of what told us."""
+    """Return when the interview was completed (ms): Koji's word, else the time of the webhook."""
     return interview.completed_at or interview.occurred_at

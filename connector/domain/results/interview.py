@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 
 
 class Interview(NamedTuple):
-    """All that we know of one Koji interview, whoever told us: webhook, read, or caller.
+    """All that is known of one Koji interview, from webhooks, reads and callers.
 
-    `themes` are in Koji's order. `quality_score` is 0 to 5, not rounded. `email_given` is true once anybody
-    sent a `respondent_email`, even null: null says "nobody" where absence says nothing. `invitee` is the
+    `themes` are in Koji's order. `quality_score` is 0 to 5, not rounded. `email_given` is true once a
+    `respondent_email` came, even null: null says "no respondent" where absence says nothing. `invitee` is the
     Amplitude user id (else the e-mail) of the invitation whose `external_id` came back, and what follows it
-    describes that invitation. `over` says that the interview has ended, `suppressed` that its respondent was
-    forgotten.
+    describes that invitation. `has_ended` says that the interview is over, `suppressed` that its respondent
+    was erased.
 
-    A tuple, as `ports.Sync` and `ports.Delivery` are, because thousands a second are made of rows.
+    A tuple, as `Sync` and `InboundWebhook` are, because thousands a second are made of rows.
     """
 
     interview_id: str
@@ -44,7 +44,7 @@ class Interview(NamedTuple):
     cohort_id: str | None = None
     cohort_name: str | None = None
     variant: str | None = None
-    over: bool = False
+    has_ended: bool = False
     suppressed: bool = False
 
     def without_respondent(self) -> Interview:
@@ -60,8 +60,8 @@ class Interview(NamedTuple):
             mode=None,
         )
 
-    def forgotten(self) -> Interview:
-        """Return what stays of it once its respondent was forgotten."""
+    def erased(self) -> Interview:
+        """Return what stays of it once its respondent was erased."""
         bare = Interview(self.interview_id, anonymous=self.anonymous, project_id=self.project_id)
         return bare._replace(suppressed=True)
 

@@ -41,7 +41,7 @@ _EVENT_NAME = re.compile(r"[a-z_]+(?:\.[a-z_]+)+")
 _LONGEST_EVENT_NAME = 200
 _MOST_KEYS = 40
 _LONGEST_INDEX = 6
-_OVER = frozenset({"completed", _READY, "quality_scored", "failed_quality_gate"})
+_ENDED = frozenset({"completed", _READY, "quality_scored", "failed_quality_gate"})
 _ABSENT = object()
 
 
@@ -110,7 +110,7 @@ def read_interview(
         mode=values.text(read.first("mode")),
         duration_seconds=values.as_number(read.first("duration_seconds", "durationSeconds")),
         respondent_messages=values.as_count(read.first("respondent_messages", "respondentMessages")),
-        over=name in _OVER or status is not None or score is not None or _is_completed(read),
+        has_ended=name in _ENDED or status is not None or score is not None or _is_completed(read),
     )
 
 
@@ -222,7 +222,7 @@ class _Body:
         return tuple(dict.fromkeys(found for value in named if (found := values.text(value))))
 
     def email(self) -> tuple[str | None, bool]:
-        """Return the respondent's e-mail, and whether anybody mentioned it; an explicit null is a mention.
+        """Return the respondent's e-mail, and whether it was mentioned; an explicit null is a mention.
 
         The key that Koji documents counts before the others, and its null before an address beside it.
         """

@@ -1,4 +1,4 @@
-"""What is heard about an interview, and what is known of it after that."""
+"""An observation of an interview, and what is known of the interview after it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from connector.domain.results.koji_fields import read_interview
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """Something that was told about an interview.
+    """Something that became known of an interview.
 
     `read` says that Koji itself was read, `given` that a caller vouches for the values, `force` that the
     caller wants it read and sent again, `again` that what was refused may go out once more.
@@ -29,8 +29,8 @@ class Observation:
     again: bool = False
     run_id: str | None = None
 
-    def told(self) -> Interview:
-        """Return what was told; a null e-mail is an anonymous mark where the settings say so."""
+    def marked(self) -> Interview:
+        """Return the interview as observed; a null e-mail is an anonymous mark where the settings say so."""
         null_email = self.interview.email_given and self.interview.respondent_email is None
         if null_email and self.rules.null_email_is_anonymous:
             return self.interview._replace(anonymous=True)
@@ -64,7 +64,7 @@ def merge(old: Interview | None, new: Interview) -> Interview:
     """
     merged = new if old is None else _over(old, new)
     if merged.suppressed:
-        return merged.forgotten()
+        return merged.erased()
     if not merged.ready and merged.themes and merged.quality_score is not None:
         merged = merged._replace(ready=True)
     return merged.without_respondent() if merged.anonymous else merged
@@ -79,6 +79,6 @@ def _over(old: Interview, new: Interview) -> Interview:
     if new.ready and new.analysis_status is None:
         told["analysis_status"] = None
     if old.occurred_at is not None and new.occurred_at is not None:
-        to_the_day = old.occurred_at == day_of(new.occurred_at)  # kept so while it was nobody's
+        to_the_day = old.occurred_at == day_of(new.occurred_at)  # kept so while it had no respondent
         told["occurred_at"] = new.occurred_at if to_the_day else min(old.occurred_at, new.occurred_at)
     return old._replace(**told)

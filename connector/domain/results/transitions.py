@@ -6,8 +6,6 @@ sync use it, so that a preview cannot differ from what happens.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from connector.domain.results import mapping
 from connector.domain.results.anonymity import is_anonymous_or_erased, without_person
 from connector.domain.results.decision import (
@@ -21,13 +19,12 @@ from connector.domain.results.decision import (
 )
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.observation import Observation, merge
+from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
 
 GIVE_UP_AFTER = 24 * 3_600_000
 _FIRST_READ_DELAY = 5_000
 _LONGEST_READ_DELAY = 300_000
-
-HashUser = Callable[[str], str]
 
 
 def read_delay(reads: int) -> int:
@@ -35,37 +32,61 @@ def read_delay(reads: int) -> int:
     return int(min(_FIRST_READ_DELAY * 1.5 ** min(reads, 20), _LONGEST_READ_DELAY))
 
 
-def advance(sync: Sync | None, heard: Observation, hash_user: HashUser) -> Sync:
-    """Return the next state of a sync after `heard`.
+def advance(sync: Sync | None, heard: Observation, people: People) -> Sync:
+    """Return the next state of a sync after an observation.
 
     What Amplitude accepted stays; what was sent, or may have been, keeps its body; a reason to skip stops
-    everything else at once. A pending sync always has a stage and a due time.
+    everything else at once. A pending sync always has a stage and a due time. Of an erased respondent's
+    interview nothing stays but its outcome.
     """
-    interview = heard.told()
+    interview = heard.marked()
     if sync is None:
-        return _step(_first(heard, interview), heard, hash_user)
-    if sync.status is SyncStatus.SYNCED and not (heard.force or sync.force):
-        return _marked_after(sync, heard.at) if interview.anonymous else sync
-    sync = sync._replace(
-        facts=merge(sync.facts, interview),
-        updated_at=heard.at,
-        given=sync.given or heard.given,
-        reads=0 if heard.force else sync.reads + heard.read,
-        force=sync.force or heard.force,
-        run_id=heard.run_id or sync.run_id,
-        backfill=sync.backfill or heard.run_id is not None,
-    )
-    return _step(sync, heard, hash_user)
+        sync = _first(heard, interview.interview_id)
+    elif sync.status is SyncStatus.SYNCED and not (heard.force or sync.force):
+        return with_respondent(_marked_after(sync, heard.at) if interview.anonymous else sync, people)
+    else:
+        sync = sync._replace(
+            updated_at=heard.at,
+            given=sync.given or heard.given,
+            reads=0 if heard.force else sync.reads + heard.read,
+            force=sync.force or heard.force,
+            run_id=heard.run_id or sync.run_id,
+            backfill=sync.backfill or heard.run_id is not None,
+        )
+    return _step(_known(sync, interview, people), heard, people)
 
 
-def _first(heard: Observation, interview: Interview) -> Sync:
+def _known(sync: Sync, interview: Interview, people: People) -> Sync:
+    """Add what was observed to what is known; of an erased respondent's interview nothing is learned."""
+    facts = merge(sync.facts, interview)
+    if people.is_erased(sync.connection, facts):
+        return sync._replace(facts=facts.erased())
+    return _keyed(sync._replace(facts=facts), facts, people)
+
+
+def with_respondent(sync: Sync, people: People) -> Sync:
+    """Return a sync with the keys of its respondent, or what stays of it when the respondent was erased."""
+    if sync.facts is None:
+        return sync
+    erased = people.is_erased(sync.connection, sync.facts)
+    return suppress(sync) if erased else _keyed(sync, sync.facts, people)
+
+
+def _keyed(sync: Sync, facts: Interview, people: People) -> Sync:
+    """Note the keys by which an erasure finds an interview; they outlive the names."""
+    keys = people.keys_of(sync.connection, facts)
+    if keys[0] is None or keys == (sync.respondent, sync.external):
+        return sync
+    return sync._replace(respondent=keys[0], external=keys[1])
+
+
+def _first(heard: Observation, interview_id: str) -> Sync:
     return Sync(
         connection=heard.rules.connection,
-        interview_id=interview.interview_id,
+        interview_id=interview_id,
         status=SyncStatus.PENDING,
         first_received_at=heard.at,
         updated_at=heard.at,
-        facts=merge(None, interview),
         given=heard.given,
         reads=int(heard.read),
         force=heard.force,
@@ -82,7 +103,7 @@ def _marked_after(sync: Sync, at: int) -> Sync:
     return without_person(sync._replace(facts=merge(sync.facts, mark), updated_at=at))
 
 
-def _step(sync: Sync, heard: Observation, hash_user: HashUser) -> Sync:
+def _step(sync: Sync, heard: Observation, people: People) -> Sync:
     assert sync.facts is not None  # noqa: S101 - advance has just set it
     closed = sync.facts.anonymous or sync.facts.suppressed
     readable = heard.rules.can_read and not closed
@@ -104,14 +125,24 @@ def _step(sync: Sync, heard: Observation, hash_user: HashUser) -> Sync:
         case Verdict.PENDING:
             return _pending(sync, decision, heard)
         case _:
-            return _sendable(sync, decision, heard, hash_user)
+            return _sendable(sync, decision, heard, people)
+
+
+def unread(sync: Sync, reason: str, at: int) -> Sync:
+    """Return a sync after Koji refused to show its interview: failed, unless Amplitude has it already."""
+    if sync.stage is not Stage.READ:
+        return sync
+    ended = sync._replace(stage=None, due=None, force=False, reads=sync.reads + 1, updated_at=at)
+    return (
+        ended if sync.status is SyncStatus.SYNCED else ended._replace(status=SyncStatus.FAILED, reason=reason)
+    )
 
 
 def suppress(sync: Sync) -> Sync:
-    """Return what stays of a sync whose respondent was forgotten: that there was one, and its outcome."""
+    """Return what stays of a sync whose respondent was erased: that there was one, and its outcome."""
     facts = sync.facts or Interview(sync.interview_id)
     other = sync.status is SyncStatus.SKIPPED and sync.reason == OTHER_PROJECT
-    return _skipped(sync._replace(facts=facts.forgotten()), OTHER_PROJECT if other else SUPPRESSED)
+    return _skipped(sync._replace(facts=facts.erased()), OTHER_PROJECT if other else SUPPRESSED)
 
 
 def _waited_since(sync: Sync, now: int) -> int:
@@ -171,16 +202,16 @@ def _reading(sync: Sync, reason: str | None, heard: Observation) -> Sync:
     )
 
 
-def _sendable(sync: Sync, decision: Decision, heard: Observation, hash_user: HashUser) -> Sync:
+def _sendable(sync: Sync, decision: Decision, heard: Observation, people: People) -> Sync:
     corrected = sync.force or (heard.given and sync.status is SyncStatus.FAILED)
     if _is_frozen(sync) and (not corrected or _perhaps_accepted(sync)):
         return sync if sync.stage is Stage.SEND or _stays_failed(sync, heard) else _resent(sync, heard)
     if decision.verdict is Verdict.FAIL:
         return _failed(sync, decision)
     if not sync.force and _perhaps_accepted(sync):
-        # its body is gone: another one might name another user, whom Amplitude would count once more
+        # its body is gone: another one might name another user, and Amplitude would count it once more
         return _failed(sync, Decision(Verdict.FAIL, "outcome_unknown"))
-    return _sent_anew(sync, decision, heard, hash_user)
+    return _sent_anew(sync, decision, heard, people)
 
 
 def _stays_failed(sync: Sync, heard: Observation) -> bool:
@@ -210,7 +241,7 @@ def _resent(sync: Sync, heard: Observation) -> Sync:
     )
 
 
-def _sent_anew(sync: Sync, decision: Decision, heard: Observation, hash_user: HashUser) -> Sync:
+def _sent_anew(sync: Sync, decision: Decision, heard: Observation, people: People) -> Sync:
     assert sync.facts is not None  # noqa: S101 - a decision was made over it
     assert decision.user_id is not None  # noqa: S101 - SYNC has one
     accepted = sync.status is SyncStatus.SYNCED
@@ -230,7 +261,7 @@ def _sent_anew(sync: Sync, decision: Decision, heard: Observation, hash_user: Ha
         due=heard.at,
         completed_at=completed_at,
         user_id=decision.user_id,
-        user_hash=hash_user(decision.user_id),
+        user_hash=people.keyed_hash(decision.user_id),
         identify=writes.identify,
         event=writes.event,
         frozen_at=None,
@@ -240,27 +271,3 @@ def _sent_anew(sync: Sync, decision: Decision, heard: Observation, hash_user: Ha
 
 def _not_configured(rules: SyncRules) -> str | None:
     return None if rules.can_send else "not_configured"
-
-
-def replay(sync: Sync, rules: SyncRules, now: int, hash_user: HashUser, *, force: bool) -> Sync:
-    """Return the state of a sync that somebody wants done again.
-
-    Refused ones go out as they were, unless there is a reason to skip them by now; those never sent are
-    decided over anew. One whose outcome nobody knows goes out again only with `force`, because it may count
-    twice once Amplitude has forgotten the first.
-    """
-    heard = Observation(
-        rules=rules,
-        interview=sync.facts or Interview(sync.interview_id),
-        at=now,
-        given=sync.given and not (force and rules.can_read),
-        force=force,
-        again=True,
-    )
-    if force:
-        return advance(sync, heard, hash_user)
-    if sync.status is SyncStatus.PENDING:
-        return sync._replace(due=now)
-    if sync.status is SyncStatus.SYNCED or sync.reason == "outcome_unknown":
-        return sync
-    return advance(sync, heard, hash_user)

@@ -135,7 +135,7 @@ def _responses(op: AnyOperation, schemas: Schemas) -> dict[str, Any]:
     if op.effect is not Effect.READ:
         responses["200"]["headers"] = _replayed()
     if can_continue(op):
-        told = {
+        follow_up = {
             "type": "object",
             "required": ["status_url"],
             "properties": {
@@ -149,7 +149,7 @@ def _responses(op: AnyOperation, schemas: Schemas) -> dict[str, Any]:
         responses["202"] = {
             "description": "Begun; it goes on by itself.",
             "headers": _replayed(),
-            "content": json_content({"allOf": [answered, told]}),
+            "content": json_content({"allOf": [answered, follow_up]}),
         }
     return responses | refusals(list(REFUSALS))
 

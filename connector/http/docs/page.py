@@ -13,14 +13,7 @@ from urllib.parse import urlencode
 
 from connector.errors import CONSEQUENCES, ConnectorError
 from connector.http.docs.openapi import EFFECTS
-from connector.http.docs.schema import (
-    Schema,
-    in_words,
-    inside,
-    nullable,
-    required_example,
-    resolved,
-)
+from connector.http.docs.schema import Schema, in_words, inside, nullable, required_example, resolved
 from connector.http.problem import HTTP_ONLY
 from connector.service.execution.operation import AnyOperation, Effect
 
@@ -156,8 +149,8 @@ def _asked_kind(field: Schema, definitions: Schema, *, required: bool) -> str:
     default = field.get("default")
     if default in (None, [], ""):
         return words
-    told = default if isinstance(default, str) else json.dumps(default)
-    return f"{words}, default `{told}`"
+    shown = default if isinstance(default, str) else json.dumps(default)
+    return f"{words}, default `{shown}`"
 
 
 def _errors() -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The descriptions of the server, open to everybody: `GET /openapi.json` and `GET /docs`."""
+"""The descriptions of the server, open to all: `GET /openapi.json` and `GET /docs`."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ class Server(uvicorn.Server):
             self._started_hook()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Wait for the calls in flight while others are told that the server is stopping, then close.
+        """Wait for the calls in flight while others learn that the server is stopping, then close.
 
         Both together take at most `GRACEFUL_SECONDS`. Without the first part, a probe of /readyz meanwhile
         would find a closed door instead of 503.

@@ -13,12 +13,7 @@ from connector.domain.results.koji_fields import Envelope, read_envelope
 from connector.domain.results.sync import InboundWebhook
 from connector.http.webhooks.receiver import Exchange, Headers, Webhook, WebhookRefused, described
 from connector.http.webhooks.rejections import Rejections
-from connector.security.webhook_signature import (
-    SignatureRefused,
-    Verified,
-    signing_keys,
-    verify,
-)
+from connector.security.webhook_signature import SignatureRefused, Verified, signing_keys, verify
 from connector.settings.model import DEFAULT_CONNECTION, Connection, Settings
 from connector.text.json import loads
 

@@ -1,4 +1,4 @@
-"""PURE: what `sync_batch` asks for, checked as a whole before a row is touched, and what each row came to."""
+"""Read the batch of a `sync_batch` call, and check it as a whole before a row is touched."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from connector.errors import InvalidInput
 from connector.integrations.census.objects import OBJECTS, CensusObject
-from connector.integrations.census.rpc import shortened
 
 MOST_RECORDS = 100
 Action = Literal["write", "delete"]
@@ -58,21 +57,11 @@ def read_batch(params: Mapping[str, Any]) -> CensusBatch:
 
 def object_of(holder: Mapping[str, Any]) -> CensusObject:
     """Return the object that parameters name. Raises `InvalidInput`."""
-    told = holder.get("object")
-    name = told.get("object_api_name") if isinstance(told, dict) else None
+    named = holder.get("object")
+    name = named.get("object_api_name") if isinstance(named, dict) else None
     if isinstance(name, str) and name in OBJECTS:
         return OBJECTS[name]
     raise InvalidInput.of("object", f"there is no such object; there are: {', '.join(OBJECTS)}")
-
-
-def done(name: str | int | None) -> dict[str, Any]:
-    """Return the result of a row that is surely stored."""
-    return {"identifier": name, "success": True}
-
-
-def not_done(name: str | int | None, message: str) -> dict[str, Any]:
-    """Return the result of a row that was refused, with why."""
-    return {"identifier": name, "success": False, "error_message": shortened(message)}
 
 
 def _action(of: CensusObject, operation: Any) -> Action:

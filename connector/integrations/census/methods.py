@@ -11,15 +11,8 @@ from connector.context import Context
 from connector.errors import ConnectorError, Forbidden, NotFound
 from connector.integrations.census.batch import CensusBatch, object_of, read_batch
 from connector.integrations.census.objects import OBJECTS
-from connector.integrations.census.rows import Rows
-from connector.integrations.census.rpc import (
-    UNKNOWN_METHOD,
-    Call,
-    RpcError,
-    from_ours,
-    shortened,
-)
-from connector.integrations.census.speed import sync_speed
+from connector.integrations.census.rows import WAIT_SECONDS, Rows
+from connector.integrations.census.rpc import LONGEST_MESSAGE, UNKNOWN_METHOD, Call, RpcError, from_ours
 from connector.operations.cancel_launch import CANCEL_LAUNCH
 from connector.operations.check_connection import CHECK_CONNECTION, CheckOutput
 from connector.operations.start_interview import START_INTERVIEW
@@ -28,7 +21,11 @@ from connector.service.execution.audit import audited
 from connector.service.execution.execute import check_connection, check_scope, execute
 from connector.service.execution.operation import AnyOperation, Input
 from connector.service.input.validate import validate
+from connector.settings.model import Connection
+from connector.text.redaction import cut
 
+_LARGEST_BATCH = 50
+_NOT_WELL = ("fail", "unknown")
 _CREDENTIALS = ("koji_api_key", "amplitude_api_key")
 Params = Mapping[str, Any]
 
@@ -68,10 +65,10 @@ class Methods:
             check_scope(self._caller, START_INTERVIEW)
             done = await execute(self._ctx, CHECK_CONNECTION, payload, caller=self._caller, by_name={})
         except ConnectorError as error:
-            return {"success": False, "error_message": shortened(error.message)}
+            return _failed(error.message)
         checks = done.output.checks if isinstance(done.output, CheckOutput) else []
         wrong = [one.message for one in checks if one.name in _CREDENTIALS and one.status in _NOT_WELL]
-        return {"success": False, "error_message": shortened(" ".join(wrong))} if wrong else {"success": True}
+        return _failed(" ".join(wrong)) if wrong else {"success": True}
 
     async def _list_objects(self, _: Params) -> dict[str, Any]:
         return {"objects": [one.described() for one in OBJECTS.values()]}
@@ -118,4 +115,20 @@ class Methods:
         return blank
 
 
-_NOT_WELL = ("fail", "unknown")
+def _failed(message: str) -> dict[str, Any]:
+    return {"success": False, "error_message": cut(message, LONGEST_MESSAGE)}
+
+
+def sync_speed(connection: Connection) -> dict[str, int]:
+    """Return the answer to `get_sync_speed`: a batch is what Koji takes while it waits, one at a time.
+
+    One start is in flight per key, so that parallel batches would only queue. Links cost no call.
+    """
+    a_minute = connection.koji_rate_limit_per_minute
+    if connection.koji_invite_by == "link":
+        a_minute = 60 * _LARGEST_BATCH
+    return {
+        "maximum_batch_size": min(_LARGEST_BATCH, max(1, a_minute * WAIT_SECONDS // 60)),
+        "maximum_parallel_batches": 1,
+        "maximum_records_per_second": min(_LARGEST_BATCH, max(1, a_minute // 60)),
+    }

@@ -1,4 +1,4 @@
-"""PURE: what Census can write to: two objects, whose fields are read off the inputs of our operations."""
+"""The two objects that Census can write to; their fields are read off the inputs of our operations."""
 
 from __future__ import annotations
 

@@ -13,16 +13,8 @@ from connector.errors import InvalidInput, StoreUnavailable
 from connector.http.endpoint import NO_STORE, Call, endpoint
 from connector.http.request import read_whole
 from connector.integrations.census.methods import Methods
-from connector.integrations.census.rpc import (
-    Call as RpcCall,
-)
-from connector.integrations.census.rpc import (
-    RpcError,
-    error_of,
-    from_ours,
-    read_call,
-    result_of,
-)
+from connector.integrations.census.rpc import Call as RpcCall
+from connector.integrations.census.rpc import RpcError, error_of, from_ours, read_call, result_of
 from connector.security.caller import Caller
 
 SURFACE = "census"

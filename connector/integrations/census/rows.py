@@ -13,8 +13,8 @@ from connector.domain.launches.eligibility import SkipReason
 from connector.domain.launches.launch import InvitationState
 from connector.domain.people.same_person import member
 from connector.errors import Conflict, ConnectorError, InvalidInput
-from connector.integrations.census.batch import CensusBatch, done, not_done
-from connector.integrations.census.speed import WAIT_SECONDS
+from connector.integrations.census.batch import CensusBatch
+from connector.integrations.census.rpc import LONGEST_MESSAGE
 from connector.log import fault
 from connector.operations.cancel_launch import CANCEL_LAUNCH, CancelLaunchInput
 from connector.operations.start_interview import START_INTERVIEW, StartInput, StartOutput
@@ -23,6 +23,10 @@ from connector.service.execution.execute import execute
 from connector.service.execution.operation import AnyOperation, Input, Output
 from connector.service.input.validate import read_input
 from connector.service.views.launch import LaunchOutput
+from connector.text.redaction import cut
+
+WAIT_SECONDS = 6
+"""How long a batch waits for its ends; rows that are stored by then and wait on count as accepted."""
 
 _QUEUED = (InvitationState.PLANNED, InvitationState.WAITING)
 _log = structlog.get_logger(__name__)
@@ -47,7 +51,10 @@ class Rows:
         except Exception as error:  # noqa: BLE001 - a fault over one row leaves the others their results
             _log.error("census_row_failed", **fault(error))
             refusal = "Something failed here; the log of the connector has it."
-        return done(name) if refusal is None else not_done(name, refusal)
+        if refusal is None:
+            return {"identifier": name, "success": True}
+        message = cut(refusal, LONGEST_MESSAGE)
+        return {"identifier": name, "success": False, "error_message": message}
 
     async def _refusal(self, batch: CensusBatch, record: Mapping[str, Any]) -> str | None:
         op = batch.of.operation
@@ -65,8 +72,8 @@ class Rows:
     async def _deleted(self, given: Input) -> str | None:
         if not isinstance(given, StartInput):
             return "What is in Amplitude stays there; forget_respondent erases a person."
-        whom = member(given.user_id, given.email, given.name)
-        ((_, keys),) = self.ctx.ledger.aliases.keyed(given.connection, [whom])
+        person = member(given.user_id, given.email, given.name)
+        ((_, keys),) = self.ctx.ledger.aliases.keyed(given.connection, [person])
         found = await self.ctx.ledger.attribution.of_person(keys)
         if found is None or found.taken_at is None:
             return None

@@ -1,4 +1,4 @@
-"""PURE: the envelope of JSON-RPC 2.0: bytes to a call, and a result or an error back to one object.
+"""The envelope of JSON-RPC 2.0: bytes to a call, and a result or an error to one object.
 
 Source: jsonrpc.org/specification; Census sends single calls only, each with an id.
 """
@@ -12,6 +12,7 @@ from typing import Any
 
 from connector.errors import ConnectorError, InvalidInput
 from connector.text.json import parse_json
+from connector.text.redaction import cut
 
 MALFORMED = -32700
 INVALID_REQUEST = -32600
@@ -80,21 +81,16 @@ def result_of(call_id: CallId, result: Mapping[str, Any]) -> dict[str, Any]:
 
 def error_of(error: RpcError) -> dict[str, Any]:
     """Return the answer to a call that was not done; `data.code` is ours, for programs."""
-    told: dict[str, Any] = {"code": error.code, "message": shortened(error.message)}
+    described: dict[str, Any] = {"code": error.code, "message": cut(error.message, LONGEST_MESSAGE)}
     if error.reason is not None:
-        told["data"] = {"code": error.reason}
-    return {"jsonrpc": "2.0", "id": error.call_id, "error": told}
+        described["data"] = {"code": error.reason}
+    return {"jsonrpc": "2.0", "id": error.call_id, "error": described}
 
 
 def from_ours(error: ConnectorError, call_id: CallId = None) -> RpcError:
     """Return an error of ours as one of the protocol."""
     code = INVALID_PARAMS if isinstance(error, InvalidInput) else NOT_DONE
     return RpcError(code, error.message, call_id, error.reason)
-
-
-def shortened(message: str) -> str:
-    """Return a message that a page of results has room for."""
-    return message if len(message) <= LONGEST_MESSAGE else message[: LONGEST_MESSAGE - 1] + "…"
 
 
 def _value(body: bytes) -> Any:

@@ -1,4 +1,4 @@
-"""PURE: the operations and triggers as a Zapier app, in JSON for `zapier-platform convert`."""
+"""Describe the operations and triggers as a Zapier app, in JSON for `zapier-platform convert`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,7 @@ from pydantic import TypeAdapter
 from connector.http.docs.events import event_name, event_parts
 from connector.http.docs.openapi import output_models
 from connector.integrations.zapier.fields import input_fields, output_fields, title_case
-from connector.integrations.zapier.scripts import (
-    AFTER,
-    BEFORE,
-    HOOK,
-    drop_down_script,
-    script,
-    search_script,
-)
+from connector.integrations.zapier.scripts import AFTER, BEFORE, HOOK, drop_down_script, script, search_script
 from connector.service.execution.operation import AnyOperation, Effect
 from connector.service.triggers import Trigger, sample
 
@@ -123,7 +116,7 @@ def _drop_down(key: str, name: str, operations: Sequence[AnyOperation], url: str
 def _create(op: AnyOperation, url: str) -> dict[str, Any]:
     asked = _asked(op, NOT_MAPPED)
     return {
-        **_told(op),
+        **_head(op),
         "operation": {
             "inputFields": asked,
             "perform": {
@@ -143,7 +136,7 @@ def _search(op: AnyOperation, url: str) -> dict[str, Any]:
     first = answered["items"][0] if "items" in answered else answered
     subject = first.get("interview_id") or first.get("launch_id") or first.get("run_id") or "default"
     return {
-        **_told(op),
+        **_head(op),
         "operation": {
             "inputFields": _asked(op, NOT_MAPPED | (PAGING if "items" in answered else frozenset())),
             "perform": search_script(f"{url}/actions/{op.name}"),
@@ -153,7 +146,7 @@ def _search(op: AnyOperation, url: str) -> dict[str, Any]:
     }
 
 
-def _told(op: AnyOperation) -> dict[str, Any]:
+def _head(op: AnyOperation) -> dict[str, Any]:
     return {
         "key": op.name,
         "noun": _noun(op.name),

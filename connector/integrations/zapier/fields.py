@@ -1,4 +1,4 @@
-"""PURE: JSON schemas of inputs and answers as fields of a Zapier app."""
+"""Turn the JSON schemas of inputs and outputs into fields of a Zapier app."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ def _asked(name: str, field: Schema, definitions: Schema) -> dict[str, Any]:
     kind = _alternative(field, definitions)
     item = resolved(kind.get("items", {}), definitions)
     if lines := [
-        {"key": key, "label": title_case(key), "type": "string", "helpText": told["description"]}
-        for key, told in item.get("properties", {}).items()
-        if _alternative(told, definitions).get("type") == "string"
+        {"key": key, "label": title_case(key), "type": "string", "helpText": one["description"]}
+        for key, one in item.get("properties", {}).items()
+        if _alternative(one, definitions).get("type") == "string"
     ]:
         return {"children": lines}  # Zapier takes no help text beside line items
-    told = {"helpText": field["description"], **_kind(name, kind)}
+    shown = {"helpText": field["description"], **_kind(name, kind)}
     default = field.get("default")
     if isinstance(default, str | int) and not isinstance(default, bool):
-        told["default"] = str(default)
-    return told
+        shown["default"] = str(default)
+    return shown
 
 
 def _kind(name: str, kind: Schema) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from sqlalchemy import Connection, and_, case, or_, select, tuple_, update
 
 from connector.domain.launches.launch import Invitation, InvitationState, Invited
 from connector.domain.launches.start import SCHEDULE
+from connector.domain.results.respondent import is_ours
 from connector.domain.results.sync import Sync
 from connector.ledger.db.bulk import storable
 from connector.ledger.db.repository import Repository, reads
@@ -24,20 +24,14 @@ from connector.ledger.launches.launch_row import (
 from connector.ledger.people.aliases import behind, is_gone
 from connector.text.json import loads
 
-_OURS = re.compile(r"inv_[0-9a-f]{32}")
 _DAY = 86_400_000
-
-
-def is_ours(external_id: str | None) -> bool:
-    """Tell whether an external id has the form of ours."""
-    return external_id is not None and _OURS.fullmatch(external_id) is not None
 
 
 class Attribution(Repository):
     """Invitations behind interviews."""
 
     async def invited(self, connection: str, external_ids: Iterable[str]) -> Mapping[str, Invited]:
-        """Return invitees by external id; not where their names are gone with time."""
+        """Return invitees by external id; not erased ones, nor those whose names are gone with time."""
         ours = sorted(set(filter(is_ours, external_ids)))
         return await self._invited(connection, ours) if ours else {}
 
@@ -52,16 +46,18 @@ class Attribution(Repository):
                 launch.c.cohort_id,
                 launch.c.cohort_name,
                 launch.c.options,
-                is_gone(invitation.c.person).label("forgotten"),
             )
             .join(launch, launch.c.id == invitation.c.launch_id)
-            .where(invitation.c.id.in_(ours), invitation.c.connection == connection)
+            .where(
+                invitation.c.id.in_(ours),
+                invitation.c.connection == connection,
+                ~is_gone(invitation.c.person),
+            )
         )
         found: dict[str, Invited] = {}
         for row in c.execute(query):
             options = loads(row.options)
-            invitee = None if row.forgotten else row.user_id or row.email
-            if invitee or row.forgotten:
+            if invitee := row.user_id or row.email:
                 found[row.id] = Invited(
                     invitee,
                     row.launch_id,
@@ -107,7 +103,7 @@ def bind(c: Connection, syncs: Sequence[Sync]) -> None:
         facts = sync.facts
         if facts is None or facts.invitee is None or facts.external_id is None:
             continue
-        _bind(c, sync, facts.external_id, over=facts.over)
+        _bind(c, sync, facts.external_id, over=facts.has_ended)
 
 
 def _bind(c: Connection, sync: Sync, external_id: str, *, over: bool) -> None:

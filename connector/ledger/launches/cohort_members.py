@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
 from connector.domain.events.event import EventType
 from connector.domain.launches.cohort_message import CohortMessage
 from connector.domain.launches.credits import day_of
-from connector.domain.launches.eligibility import Choice, SkipReason
+from connector.domain.launches.eligibility import UNLIMITED, Choice, SkipReason
 from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus
 from connector.domain.people.same_person import ERASED_PERSON, KeyedMember
 from connector.ledger.db.bulk import BulkStatement
@@ -20,16 +18,10 @@ from connector.ledger.db.repository import Repository, fenced
 from connector.ledger.db.schema import invitation, launch
 from connector.ledger.launches import cohort_inbox
 from connector.ledger.launches.launch_row import move, tell_launch
-from connector.ledger.launches.planning import drop_planned, store_choices, taken_by
+from connector.ledger.launches.planning import look_again, store_choices
 from connector.ledger.people import aliases
-from connector.text.json import dumps
 
 APPROVAL = "approval"
-_TAKE = BulkStatement(
-    "UPDATE invitation SET state = 'waiting', taken_at = r.now, updated_at = r.now, counted_day = r.day "
-    "FROM {rows} AS r WHERE invitation.id = r.id AND invitation.state = 'planned'",
-    {"id": "text", "now": "bigint", "day": "integer"},
-)
 _CALL_OFF = BulkStatement(
     "UPDATE invitation SET state = 'cancelled', taken_at = NULL, counted_day = NULL, updated_at = r.now "
     "FROM {rows} AS r WHERE invitation.launch_id = r.launch_id AND invitation.person = r.person "
@@ -52,7 +44,7 @@ class CohortMembers(Repository):
         options: LaunchOptions,
         now: int,
     ) -> None:
-        """Plan a piece's people into the cohort's standing launch, and let go of the piece."""
+        """Plan a chunk's people into the cohort's standing launch, and let go of the chunk."""
         lock_people(c)  # before the launch, as an erasure does
         if any(choice.reason is SkipReason.SUPPRESSED for choice in choices):
             self.db.empty_log()  # the message named a person who was forgotten
@@ -67,7 +59,7 @@ class CohortMembers(Repository):
     def dismiss(
         self, c: Connection, message: CohortMessage, position: int, keyed: Sequence[KeyedMember], now: int
     ) -> None:
-        """Call off those of a piece whose start is not sent, and let go of the piece."""
+        """Call off those of a chunk whose start is not sent, and let go of the chunk."""
         lock_people(c)
         behind = aliases.behind(c, [key for _, keys in keyed for key in keys])
         one = cohort_inbox.standing(c, message)
@@ -109,41 +101,10 @@ class CohortMembers(Repository):
         if one is None or not cohort_inbox.stands(one):
             cohort_inbox.done(c, message)
             return False
-        planned = c.execute(
-            select(invitation.c.id, invitation.c.person)
-            .where(invitation.c.launch_id == one.id, invitation.c.state == "planned")
-            .order_by(invitation.c.position)
-            .limit(limit)
-        ).all()
-        persons = sorted({row.person for row in planned})
-        taken, forgotten = taken_by(c, persons), aliases.forgotten(c, persons)
-        going: dict[int, str] = {}
-        dropped: list[str] = []
-        skipped: Counter[str] = Counter(one.skipped)
-        for row in planned:
-            reason = SkipReason.DUPLICATE if row.person in going else None
-            if row.person in forgotten:
-                reason = SkipReason.SUPPRESSED
-            elif row.person in taken:
-                reason = SkipReason.ALREADY
-            if reason is None:
-                going[row.person] = row.id
-            else:
-                dropped.append(row.id)
-                skipped[str(reason)] += 1
         day = None if message.held else day_of(now)
-        if going:
-            _TAKE.execute(c, [(number, now, day) for number in going.values()])
-            if message.held:
-                _pause(c, one, now)
-        drop_planned(c, dropped)
-        values: dict[str, Any] = {
-            "planned": one.planned - len(planned),
-            "waiting": one.waiting + len(going),
-            "skipped": dumps(dict(skipped)),
-        }
-        c.execute(update(launch).where(launch.c.id == one.id).values(**values))
-        more = len(planned) == limit
+        going, more = look_again(c, one, UNLIMITED, now, limit, counted_day=day)
+        if going and message.held:
+            _pause(c, one, now)
         if not more:
             cohort_inbox.done(c, message)
         return more
@@ -152,7 +113,7 @@ class CohortMembers(Repository):
 def _end_piece(
     c: Connection, message: CohortMessage, position: int, told: Sequence[tuple[int, ...]], now: int
 ) -> None:
-    """Let go of a piece; nothing is kept of erased persons and of members without an alias."""
+    """Let go of a chunk; nothing is kept of erased persons and of members without an alias."""
     gone = aliases.forgotten(c, [key for keys in told for key in keys])
     keys = [keys[0] for keys in told if keys and gone.isdisjoint(keys)]
     cohort_inbox.end_piece(c, message, position, keys, now)

@@ -10,14 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from connector.domain.launches.eligibility import (
-    MOST_EXAMPLES,
-    Choice,
-    LaunchRules,
-    SkipReason,
-    held,
-    is_example,
-)
+from connector.domain.launches import eligibility
+from connector.domain.launches.eligibility import MOST_EXAMPLES, Choice, LaunchRules, SkipReason, is_example
 from connector.domain.launches.launch import InvitationState, Launch, LaunchStatus, Phase
 from connector.domain.people.same_person import ERASED_PERSON, Member
 from connector.ledger.db.bulk import BulkStatement, storable
@@ -46,9 +40,9 @@ _INSERT = BulkStatement(
     _PLANNED,
 )
 _TAKE = BulkStatement(
-    "UPDATE invitation SET state = 'waiting', taken_at = r.now, updated_at = r.now FROM {rows} AS r "
-    "WHERE invitation.id = r.id AND invitation.state = 'planned'",
-    {"id": "text", "now": "bigint"},
+    "UPDATE invitation SET state = 'waiting', taken_at = r.now, updated_at = r.now, counted_day = r.day "
+    "FROM {rows} AS r WHERE invitation.id = r.id AND invitation.state = 'planned'",
+    {"id": "text", "now": "bigint", "day": "integer"},
 )
 _TAKEN = BulkStatement(
     "SELECT {returns} FROM {rows} AS r JOIN invitation AS i ON i.person = r.person AND i.taken_at IS NOT "
@@ -72,7 +66,7 @@ class Planning(Repository):
 
     @reads
     def source(self, c: Connection, launch_id: str, position: int) -> list[Member] | None:
-        """Return one stored piece of a launch's members; None after the last."""
+        """Return one stored chunk of a launch's members; None after the last."""
         text = c.execute(
             select(launch_source.c.members).where(
                 launch_source.c.launch_id == launch_id, launch_source.c.position == position
@@ -186,52 +180,10 @@ class Planning(Repository):
         one = find_launch(c, launch_id, lock=True)
         if one is None or one.phase is not Phase.ACTIVATE:
             return False
-        planned = c.execute(
-            select(invitation.c.id, invitation.c.person)
-            .where(invitation.c.launch_id == launch_id, _is_planned())
-            .order_by(invitation.c.position)
-            .limit(limit)
-        ).all()
-        taken: dict[int, int] = {}
-        forgotten = aliases.forgotten(c, [row.person for row in planned])
-        here: set[int] = set()  # two planned rows may have turned out to be one person
-        asked = sorted({(row.person,) for row in planned})
-        for person, at, of, state in _TAKEN.fetch(c, asked) if asked else ():
-            last: int = aliases.QUEUED if state in ("waiting", "sending") else at
-            taken[person] = max(taken.get(person, last), last)
-            if of == launch_id:
-                here.add(person)
-        going: list[tuple[str, int]] = []
-        dropped: list[tuple[str]] = []
-        skipped: Counter[str] = Counter(one.skipped)
-        for row in planned:
-            over = one.waiting + len(going) >= rules.limit
-            reason = SkipReason.DUPLICATE if row.person in here else None
-            if reason is None and row.person in forgotten:
-                reason = SkipReason.SUPPRESSED
-            if reason is None and row.person in taken:
-                reason = held(taken[row.person], rules, now)
-            if reason is None and over:
-                reason = SkipReason.OVER_LIMIT
-            if reason is None:
-                going.append((row.id, now))
-                here.add(row.person)
-            else:
-                dropped.append((row.id,))
-                skipped[str(reason)] += 1
-        if going:
-            _TAKE.execute(c, going)
-        if dropped:
-            _DROP.execute(c, dropped)
-        values: dict[str, Any] = {
-            "planned": one.planned - len(planned),
-            "waiting": one.waiting + len(going),
-            "skipped": dumps(dict(skipped)),
-        }
-        more = len(planned) == limit
+        _, more = look_again(c, one, rules, now, limit)
         if not more:
-            values |= {"status": LaunchStatus.RUNNING, "phase": None, "phase_due": None, "started_at": now}
-        c.execute(update(launch).where(launch.c.id == launch_id).values(**values))
+            runs = {"status": LaunchStatus.RUNNING, "phase": None, "phase_due": None, "started_at": now}
+            c.execute(update(launch).where(launch.c.id == launch_id).values(**runs))
         finish(c, launch_id, now)
         return more
 
@@ -298,15 +250,47 @@ def _kept_out(choice: Choice, persons: Mapping[int, int]) -> Choice:
     return choice._replace(reason=SkipReason.SUPPRESSED) if forgotten else choice
 
 
-def taken_by(c: Connection, persons: Sequence[int]) -> set[int]:
-    """Return those of these persons that no other launch may invite."""
-    return {row[0] for row in _TAKEN.fetch(c, [(one,) for one in persons])} if persons else set()
+def look_again(
+    c: Connection, one: Launch, rules: LaunchRules, now: int, limit: int, counted_day: int | None = None
+) -> tuple[int, bool]:
+    """Let up to `limit` planned people wait for their start, or skip them for what happened since.
 
-
-def drop_planned(c: Connection, ids: Sequence[str]) -> None:
-    """Delete planned invitations."""
-    if ids:
-        _DROP.execute(c, [(one,) for one in ids])
+    Return how many wait now, and whether there may be more. The caller has the people locked, then the
+    launch. `counted_day` is the UTC day on which they count as people whom a webhook invited.
+    """
+    planned = c.execute(
+        select(invitation.c.id, invitation.c.person)
+        .where(invitation.c.launch_id == one.id, _is_planned())
+        .order_by(invitation.c.position)
+        .limit(limit)
+    ).all()
+    persons = [row.person for row in planned]
+    taken: dict[int, int] = {}
+    here: set[int] = set()
+    for person, at, of, state in _TAKEN.fetch(c, [(one,) for one in sorted(set(persons))]) if persons else ():
+        last: int = aliases.QUEUED if state in ("waiting", "sending") else at
+        taken[person] = max(taken.get(person, last), last)
+        if of == one.id and not one.standing:  # which may meet a person again in a later message
+            here.add(person)
+    reasons = eligibility.look_again(
+        persons,
+        here=here,
+        erased=aliases.forgotten(c, persons),
+        taken=taken,
+        room=rules.limit - one.waiting,
+        rules=rules,
+        now=now,
+    )
+    decided = list(zip(planned, reasons, strict=True))
+    if going := [(row.id, now, counted_day) for row, reason in decided if reason is None]:
+        _TAKE.execute(c, going)
+    if dropped := [(row.id,) for row, reason in decided if reason is not None]:
+        _DROP.execute(c, dropped)
+    skipped = Counter(one.skipped)
+    skipped.update(str(reason) for reason in reasons if reason is not None)
+    values = {"planned": one.planned - len(planned), "waiting": one.waiting + len(going)}
+    c.execute(update(launch).where(launch.c.id == one.id).values(**values, skipped=dumps(dict(skipped))))
+    return len(going), len(planned) == limit
 
 
 def _is_planned() -> Any:

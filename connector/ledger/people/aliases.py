@@ -66,15 +66,13 @@ _PADS: Final[Sequence[tuple[None, ...]]] = (
 
 def alias_keys(key: bytes, connection: str, member: Member) -> tuple[int, ...]:
     """Return the keys of a member's aliases: 64 bits that only this ledger can make again."""
-    salted = f"{connection}\0"
-    return tuple(
-        int.from_bytes(
-            hashlib.blake2b((salted + one).encode("utf-8", "replace"), digest_size=8, key=key).digest(),
-            "big",
-            signed=True,
-        )
-        for one in aliases(member)
-    )
+    return tuple([alias_key(key, connection, one) for one in aliases(member)])
+
+
+def alias_key(key: bytes, connection: str, name: str) -> int:
+    """Return the key of one alias."""
+    salted = f"{connection}\0{name}".encode("utf-8", "replace")
+    return int.from_bytes(hashlib.blake2b(salted, digest_size=8, key=key).digest(), "big", signed=True)
 
 
 class Aliases(Repository):

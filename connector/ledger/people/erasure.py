@@ -11,12 +11,10 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from connector.domain.lease import Lease
 from connector.domain.people.erasure import FORGET_RESPONDENT, Erasure, ErasureRules, Unset
 from connector.domain.people.same_person import Member
-from connector.domain.results.interview import Interview
 from connector.ledger.db.repository import Repository, fenced, reads, writes
 from connector.ledger.db.schema import forgetting as table
 from connector.ledger.db.schema import inbox, run
 from connector.ledger.people.personal_data import Person, erase, in_flight
-from connector.ledger.people.respondents import are_forgotten, respondent_keys
 from connector.text.json import dumps, loads
 
 _LOOK_AGAIN = 500
@@ -117,12 +115,6 @@ class Erasures(Repository):
         if not left:
             values |= {"finished_at": now, "keys": "[]"}
         c.execute(update(table).where(this).values(**values))
-
-    @reads
-    def is_forgotten(self, c: Connection, connection: str, interview: Interview) -> bool:
-        """Tell whether an interview's respondent was forgotten."""
-        keys = respondent_keys(self.keys.people, connection, interview)
-        return bool(are_forgotten(c, {0: interview}, {0: keys}))
 
     def _erased(
         self,

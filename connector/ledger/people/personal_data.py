@@ -16,6 +16,7 @@ from connector.domain.people.erasure import ErasureRules
 from connector.domain.people.mentions import Names
 from connector.domain.people.same_person import ERASED_PERSON, Member
 from connector.domain.results.amplitude_user import unusable
+from connector.domain.results.respondent import external_alias, is_ours
 from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import suppress
 from connector.ledger.access.secrets import Keys
@@ -32,10 +33,8 @@ from connector.ledger.db.schema import (
 )
 from connector.ledger.db.schema import inbox as inbox_table
 from connector.ledger.db.schema import sync as sync_table
-from connector.ledger.launches.attribution import is_ours
 from connector.ledger.launches.launch_row import finish, lock_invitations, lock_launches, move
-from connector.ledger.people.aliases import alias_keys, behind
-from connector.ledger.people.respondents import external_key
+from connector.ledger.people.aliases import alias_key, alias_keys, behind
 from connector.ledger.results import inbox, syncs
 from connector.text.json import dumps, loads
 
@@ -155,7 +154,10 @@ def _interviews(
 ) -> list[str]:
     """Return the ids of their interviews, in order."""
     hashes = [keys.keyed_hash(text) for text in person.emails | person.user_ids]
-    respondents = {*person.keys, *(external_key(keys.people, connection, row.id) for row in invited)}
+    respondents = {
+        *person.keys,
+        *(alias_key(keys.people, connection, external_alias(row.id)) for row in invited),
+    }
     on_it = sync_table.c.connection == connection
     found: set[str] = set()
     for theirs in (
@@ -241,8 +243,8 @@ def _naming(
     found: dict[Row[Any], None] = {}
     patterns = names.patterns(whole=whole)
     for start in range(0, len(patterns), _PATTERNS):
-        piece = patterns[start : start + _PATTERNS]
-        likely = query.where(or_(*(func.lower(column).like(one) for one in piece)))
+        chunk = patterns[start : start + _PATTERNS]
+        likely = query.where(or_(*(func.lower(column).like(one) for one in chunk)))
         found.update(dict.fromkeys(c.execute(likely).all()))
     return list(found)
 
@@ -282,8 +284,8 @@ def _erase_launches(
         members = loads(row.members)
         left = [one for one in members if are_others(one[0], one[1])]
         if len(left) < len(members):
-            piece = (launch_source.c.launch_id == row.launch_id) & (launch_source.c.position == row.position)
-            c.execute(update(launch_source).where(piece).values(members=dumps(left)))
+            chunk = (launch_source.c.launch_id == row.launch_id) & (launch_source.c.position == row.position)
+            c.execute(update(launch_source).where(chunk).values(members=dumps(left)))
             changed.add(row.launch_id)
     alone = select(launch.c.id, launch.c.options).where(
         launch.c.id.in_({row.launch_id for row in invited}), launch.c.single
@@ -312,8 +314,8 @@ def _erase_cohort_messages(c: Connection, keys: Keys, connection: str, person: P
             if person.keys.isdisjoint(alias_keys(keys.people, connection, Member(*one)))
         ]
         if len(left) < len(members):
-            piece = (cohort_piece.c.message == row.message) & (cohort_piece.c.position == row.position)
-            c.execute(update(cohort_piece).where(piece).values(members=dumps(left)))
+            chunk = (cohort_piece.c.message == row.message) & (cohort_piece.c.position == row.position)
+            c.execute(update(cohort_piece).where(chunk).values(members=dumps(left)))
             changed.add(row.message)
     c.execute(delete(cohort_told).where(cohort_told.c.key.in_(sorted(person.keys))))
     return len(changed)

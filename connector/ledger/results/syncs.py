@@ -10,6 +10,8 @@ from sqlalchemy import ColumnElement, Connection, Select, func, literal, select,
 from connector.domain.lease import Lease
 from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.domain.results.interview import Stage
+from connector.domain.results.observation import Observation
+from connector.domain.results.respondent import People
 from connector.domain.results.sync import InboundWebhook, ListFilter, Sync
 from connector.ledger.db.bulk import BulkStatement, fetch
 from connector.ledger.db.dialect import TryAgainError, share_suppressions
@@ -23,7 +25,8 @@ from connector.ledger.results.counters import Place
 from connector.ledger.results.sync_row import SYNC_COLUMNS, dump_sync, load_sync
 
 Key = tuple[str, str]
-Revise = Callable[[Mapping[Key, Sync]], Sequence[Sync]]
+Revise = Callable[[Mapping[Key, Sync], People], Sequence[Sync]]
+"""What becomes of syncs, given them as they are and what is known of the people whom they name."""
 KEY = {"connection": "text", "interview_id": "text"}
 
 _LOAD = BulkStatement(
@@ -105,20 +108,23 @@ class Syncs(Repository):
         revise: Revise,
         *,
         lease: Lease | None = None,
+        heard: Sequence[Observation] = (),
         done: Sequence[int] = (),
         record: Sequence[InboundWebhook] = (),
     ) -> list[Sync]:
-        """Load syncs, store what `revise` makes of them, in one transaction; return those.
+        """Load syncs, store what `revise` makes of them and of `heard`, in one transaction; return those.
 
         `done` are deliveries that this deals with, `record` new ones that explain it. `revise` runs in the
         writer's thread and, when another process came in between, more than once. What came in about
-        interviews without a respondent is erased, whether or not it changed anything. Of those whose
-        respondent was erased, only that is stored. Raises `Conflict` when the lease was lost.
+        interviews without a respondent is erased, whether or not it changed anything. Raises `Conflict` when
+        the lease was lost.
         """
         fence(c, lease)
         share_suppressions(c)  # before any row, as the erasure of a person does
         before = load(c, keys)
-        changed = respondents.keep_out(c, self.keys.people, revise(before))
+        mentions = [(one.rules.connection, one.interview) for one in heard]
+        mentions += [(one.connection, one.facts) for one in before.values() if one.facts is not None]
+        changed = [*revise(before, respondents.known(c, self.keys, mentions))]
         save(c, before, changed)
         inbox.mark_done(c, done)
         if record:

@@ -1,7 +1,7 @@
 """A strict stand-in of Amplitude's ingestion: `/2/httpapi`, `/batch`, `/identify`.
 
-Strict where the documents leave room: a request is refused whole, one kind of fault is told at a time, gzip
-is refused unless switched on, and numbers as ids are invalid.
+Strict where the documents leave room: a request is refused whole, one kind of fault is reported at a time,
+gzip is refused unless switched on, and numbers as ids are invalid.
 """
 
 from __future__ import annotations
@@ -145,17 +145,14 @@ class AmplitudeProject:
     def _ingest_events(
         self, endpoint: Endpoint, request: Mapping[str, Any], events: list[dict[str, Any]], size: int
     ) -> Answer:
-        refused = request_refusal(events, min_id_length(request.get("options")), name_all=endpoint.name_all)
-        if refused is None:
-            refused = _cut(events)
         now = self.now()
-        if refused is None and self.silenced_devices:
-            refused = self._silenced(events)
-        if refused is None and (self.throttled_ids or self.over_daily_quota):
-            refused = self._named_throttle(events)
-        throttle = self._throttles.get(endpoint.name)
-        if refused is None and throttle is not None:
-            refused = throttle.refusal(events, now)
+        refused = (
+            request_refusal(events, min_id_length(request.get("options")), name_all=endpoint.name_all)
+            or _cut(events)
+            or self._silenced(events)
+            or self._named_throttle(events)
+            or self._throttled(endpoint, events, now)
+        )
         if refused is not None:
             return Answer(refused["code"], refused)
         self.store.accept(events, now)
@@ -170,6 +167,8 @@ class AmplitudeProject:
         )
 
     def _silenced(self, events: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+        if not self.silenced_devices:
+            return None
         devices = [event.get("device_id") or derived_device_id(event["user_id"]) for event in events]
         indexes = [index for index, device in enumerate(devices) if device in self.silenced_devices]
         if not indexes:
@@ -185,9 +184,17 @@ class AmplitudeProject:
             "throttled_events": [],
         }
 
+    def _throttled(
+        self, endpoint: Endpoint, events: Sequence[Mapping[str, Any]], now: float
+    ) -> dict[str, Any] | None:
+        throttle = self._throttles.get(endpoint.name)
+        return None if throttle is None else throttle.refusal(events, now)
+
     def _named_throttle(self, events: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         """Return the 429 body for events of ids that were set to be throttled or over their daily quota."""
         refused = self.throttled_ids | self.over_daily_quota
+        if not refused:
+            return None
         indexes = [
             index
             for index, event in enumerate(events)
@@ -229,10 +236,11 @@ class AmplitudeProject:
             smallest = min_id_length(json.loads(options) if options else None)
         except (ValueError, TypeError):
             return 400, "missing_event"
-        refused = request_refusal(events, smallest, name_all=True) or _cut(events)
-        throttle = self._throttles.get(HTTP_V2.name)
-        if refused is None and throttle is not None:
-            refused = throttle.refusal(events, self.now())
+        refused = (
+            request_refusal(events, smallest, name_all=True)
+            or _cut(events)
+            or self._throttled(HTTP_V2, events, self.now())
+        )
         if refused is not None:
             return refused["code"], refused["error"]
         self.store.accept(events, self.now())

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 Properties = Mapping[str, Any]
+Apply = Callable[[dict[str, Any], str, Any], object]
 
 
 def apply_user_properties(current: Properties, change: Properties) -> Properties:
@@ -27,39 +28,9 @@ def apply_user_properties(current: Properties, change: Properties) -> Properties
     return result
 
 
-def _unset(properties: dict[str, Any], key: str, _value: Any) -> None:
-    properties.pop(key, None)
-
-
-def _set(properties: dict[str, Any], key: str, value: Any) -> None:
-    properties[key] = value
-
-
-def _set_once(properties: dict[str, Any], key: str, value: Any) -> None:
-    properties.setdefault(key, value)
-
-
 def _add(properties: dict[str, Any], key: str, value: Any) -> None:
     before = properties.get(key, 0)
     properties[key] = before + value if type(before) in {int, float} else value
-
-
-def _append(properties: dict[str, Any], key: str, value: Any) -> None:
-    properties[key] = _as_list(properties.get(key)) + _as_list(value)
-
-
-def _prepend(properties: dict[str, Any], key: str, value: Any) -> None:
-    properties[key] = _as_list(value) + _as_list(properties.get(key))
-
-
-def _pre_insert(properties: dict[str, Any], key: str, value: Any) -> None:
-    before = _as_list(properties.get(key))
-    properties[key] = _absent(value, before) + before
-
-
-def _post_insert(properties: dict[str, Any], key: str, value: Any) -> None:
-    before = _as_list(properties.get(key))
-    properties[key] = before + _absent(value, before)
 
 
 def _remove(properties: dict[str, Any], key: str, value: Any) -> None:
@@ -68,26 +39,35 @@ def _remove(properties: dict[str, Any], key: str, value: Any) -> None:
         properties[key] = [item for item in _as_list(properties[key]) if item not in gone]
 
 
+def _listed(joined: Callable[[list[Any], list[Any]], list[Any]]) -> Apply:
+    """Return the operator that joins the list that was there and the one that comes."""
+
+    def apply(properties: dict[str, Any], key: str, value: Any) -> None:
+        properties[key] = joined(_as_list(properties.get(key)), _as_list(value))
+
+    return apply
+
+
 def _as_list(value: Any) -> list[Any]:
     if value is None:
         return []
     return list(value) if isinstance(value, list) else [value]
 
 
-def _absent(value: Any, before: list[Any]) -> list[Any]:
-    return [item for item in _as_list(value) if item not in before]
+def _absent(new: list[Any], before: list[Any]) -> list[Any]:
+    return [item for item in new if item not in before]
 
 
 # JSON objects have no order, so the stand-in needs one of its own.
-_APPLY: Final[Mapping[str, Callable[[dict[str, Any], str, Any], None]]] = {
-    "$unset": _unset,
-    "$set": _set,
-    "$setOnce": _set_once,
+_APPLY: Final[Mapping[str, Apply]] = {
+    "$unset": lambda properties, key, _: properties.pop(key, None),
+    "$set": dict.__setitem__,
+    "$setOnce": dict.setdefault,
     "$add": _add,
-    "$append": _append,
-    "$prepend": _prepend,
-    "$preInsert": _pre_insert,
-    "$postInsert": _post_insert,
+    "$append": _listed(lambda before, new: before + new),
+    "$prepend": _listed(lambda before, new: new + before),
+    "$preInsert": _listed(lambda before, new: _absent(new, before) + before),
+    "$postInsert": _listed(lambda before, new: before + _absent(new, before)),
     "$remove": _remove,
 }
 OPERATORS: Final = frozenset({"$clearAll", *_APPLY})

@@ -20,13 +20,7 @@ from connector.sandbox.amplitude.cohorts import (
     QuotaExceededError,
     UnknownCohortError,
 )
-from connector.sandbox.amplitude.ingestion import (
-    BATCH,
-    HTTP_V2,
-    AmplitudeProject,
-    Answer,
-    Endpoint,
-)
+from connector.sandbox.amplitude.ingestion import BATCH, HTTP_V2, AmplitudeProject, Answer, Endpoint
 from connector.sandbox.faults import CutResponse, answer_with
 
 Handler = Callable[[Request], Awaitable[Response]]

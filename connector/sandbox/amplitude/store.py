@@ -12,7 +12,6 @@ from connector.sandbox.amplitude.properties import Properties, apply_user_proper
 from connector.sandbox.amplitude.rules import MAX_STRING
 
 DEDUP_SECONDS: Final = 7 * 24 * 3600
-IDENTIFY: Final = "$identify"
 GROUP_IDENTIFY: Final = "$groupidentify"
 _NO_PROPERTIES: Final[Properties] = {}
 

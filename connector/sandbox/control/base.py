@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any
 
 from starlette.requests import Request
@@ -42,6 +42,30 @@ async def json_object(request: Request, allowed: Collection[str]) -> dict[str, A
     if unknown := set(data) - set(allowed):
         raise ValueError(f"Unknown fields: {', '.join(sorted(unknown))}.")
     return data
+
+
+def page(request: Request, items: Iterable[Any]) -> tuple[int, list[Any]]:
+    """Return how many items there are, and those that `offset` and `limit` of the query string choose."""
+    every = list(items)
+    offset, limit = (
+        int(request.query_params.get(name, usual)) for name, usual in (("offset", 0), ("limit", 1000))
+    )
+    return len(every), every[offset : offset + limit]
+
+
+def newest(request: Request, items: Iterable[Any]) -> list[Any]:
+    """Return the last `limit` items."""
+    limit = int(request.query_params.get("limit", 1000))
+    return list(items)[-limit:] if limit > 0 else []
+
+
+def texts(name: str, value: Any, allowed: Collection[str] | None = None) -> frozenset[str]:
+    """Return a list of texts, of those `allowed` if given, as a set. Raises ValueError."""
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError(f"{name} must be a list of texts.")
+    if allowed is not None and not set(allowed).issuperset(value):
+        raise ValueError(f"{name} must be a list of {', '.join(sorted(allowed))}.")
+    return frozenset(value)
 
 
 def fault_routes(path: str, queue: Callable[[], FaultQueue]) -> list[Route]:

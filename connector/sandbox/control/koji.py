@@ -10,23 +10,11 @@ from typing import Any, Final, get_args
 from starlette.requests import Request
 from starlette.routing import Route
 
-from connector.sandbox.control.base import (
-    MissingError,
-    fault_routes,
-    json_object,
-    route,
-)
+from connector.sandbox.control.base import MissingError, fault_routes, json_object, newest, page, route, texts
+from connector.sandbox.koji.respondents import result_for
 from connector.sandbox.koji.store import READ_FIELDS, Interview, Result
-from connector.sandbox.options import (
-    PERMISSIONS,
-    WEBHOOK_EVENTS,
-    Envelope,
-    Payload,
-    Scheme,
-    WebhookEndpoint,
-)
+from connector.sandbox.options import PERMISSIONS, WEBHOOK_EVENTS, Envelope, Payload, Scheme, WebhookEndpoint
 from connector.sandbox.state import Sandbox
-from connector.sandbox.study.respondents import result_for
 from connector.sandbox.study.study import interview_summary
 
 ENDPOINT_FIELDS: Final = frozenset({"verify", *(one.name for one in fields(WebhookEndpoint))})
@@ -71,12 +59,8 @@ class KojiControl:
         ]
 
     async def _list(self, request: Request) -> Any:
-        offset, limit = (
-            int(request.query_params.get(name, or_)) for name, or_ in (("offset", 0), ("limit", 1000))
-        )
-        every = list(self._project.store.interviews.values())
-        page = every[offset : offset + limit]
-        return {"total": len(every), "interviews": [interview_summary(self._project, one) for one in page]}
+        total, interviews = page(request, self._project.store.interviews.values())
+        return {"total": total, "interviews": [interview_summary(self._project, one) for one in interviews]}
 
     async def _get(self, request: Request) -> Any:
         return interview_summary(self._project, self._interview(request))
@@ -129,13 +113,9 @@ class KojiControl:
         return _endpoint_json(None)
 
     async def _deliveries(self, request: Request) -> Any:
-        limit = int(request.query_params.get("limit", 1000))
-        log = self._project.sender.deliveries()
-        return {
-            "total": len(log),
-            "waiting": self._project.sender.waiting,
-            "deliveries": log[-limit:] if limit > 0 else [],
-        }
+        log = [asdict(delivery) for delivery in self._project.sender.log]
+        waiting = self._project.sender.waiting
+        return {"total": len(log), "waiting": waiting, "deliveries": newest(request, log)}
 
     async def _calls(self, request: Request) -> Any:
         seconds = float(request.query_params.get("seconds", 60))
@@ -144,7 +124,7 @@ class KojiControl:
             "total": len(self._project.calls),
             "refused_by_rate": sum(call.status == 429 for call in self._project.calls),
             "max_in_window": self._project.max_calls_in_any_window(seconds, route=name),
-            "calls": [call for call in self._project.recorded_calls() if name in {None, call["route"]}],
+            "calls": [asdict(call) for call in self._project.calls if name in {None, call.route}],
         }
 
     async def _get_switches(self, _request: Request) -> Any:
@@ -154,9 +134,9 @@ class KojiControl:
         data = await json_object(request, SWITCHES)
         switches = self._project.switches
         if "permissions" in data:
-            switches.permissions[self._key] = _subset("permissions", data.pop("permissions"), PERMISSIONS)
+            switches.permissions[self._key] = texts("permissions", data.pop("permissions"), PERMISSIONS)
         if "read_omits" in data:
-            switches.read_omits = _subset("read_omits", data.pop("read_omits"), READ_FIELDS)
+            switches.read_omits = texts("read_omits", data.pop("read_omits"), READ_FIELDS)
         if data.get("second_complete_status", 409) not in {200, 409}:
             raise ValueError("second_complete_status must be 200 or 409.")
         for name, value in data.items():
@@ -169,12 +149,8 @@ class KojiControl:
         switches = self._project.switches
         return {
             "permissions": sorted(switches.permissions[self._key]),
-            "credits_exhausted": switches.credits_exhausted,
-            "redirect_to": switches.redirect_to,
             "read_omits": sorted(switches.read_omits),
-            "link_in_start": switches.link_in_start,
-            "second_complete_status": switches.second_complete_status,
-            "analysis_seconds": switches.analysis_seconds,
+            **{name: getattr(switches, name) for name in SWITCH_TYPES},
         }
 
 
@@ -193,14 +169,8 @@ def _parse_endpoint(data: dict[str, Any]) -> WebhookEndpoint:
     if not str(data.get("url", "")).startswith(("http://", "https://")):
         raise ValueError("url must begin with http:// or https://.")
     if "events" in data:
-        data["events"] = _subset("events", data["events"], WEBHOOK_EVENTS)
+        data["events"] = texts("events", data["events"], WEBHOOK_EVENTS)
     return WebhookEndpoint(**data)
-
-
-def _subset(name: str, value: Any, allowed: frozenset[str]) -> frozenset[str]:
-    if not isinstance(value, list) or not allowed.issuperset(value):
-        raise ValueError(f"{name} must be a list of {', '.join(sorted(allowed))}.")
-    return frozenset(value)
 
 
 def _endpoint_json(endpoint: WebhookEndpoint | None) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from connector.sandbox.control.base import json_object, route
+from connector.sandbox.koji.respondents import STEP
 from connector.sandbox.state import Sandbox
 from connector.sandbox.study.payoff import payoff
-from connector.sandbox.study.respondents import STEP
 from connector.sandbox.study.study import COHORT_ID
 
 

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
 from connector.sandbox.faults import FaultQueue
+from connector.sandbox.koji.respondents import result_for
 from connector.sandbox.koji.scheduler import Scheduler
-from connector.sandbox.koji.store import (
-    REASONS,
-    Interview,
-    KojiStore,
-    Switches,
-)
+from connector.sandbox.koji.store import REASONS, Interview, KojiStore, Switches
 from connector.sandbox.koji.webhooks import WebhookSender
 from connector.sandbox.limits import CallWindow, most_in_any_window
 from connector.sandbox.options import SandboxOptions
-from connector.sandbox.study.respondents import result_for
 
 
 class RefusedError(Exception):
@@ -184,10 +179,6 @@ class KojiProject:
     def record(self, route: str, status: int, *, counted: bool) -> None:
         """Remember one call."""
         self.calls.append(Call(self.now(), route, status, counted))
-
-    def recorded_calls(self) -> list[dict[str, Any]]:
-        """List all calls, oldest first."""
-        return [asdict(call) for call in self.calls]
 
 
 def _check_start(body: Any) -> None:

@@ -7,11 +7,8 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-ReadField = Literal[
-    "analysis_status", "sentiment", "respondent", "transcript_url", "completed_at", "project_id", "mode"
-]
 READ_FIELDS: Final = frozenset(
     {"analysis_status", "sentiment", "respondent", "transcript_url", "completed_at", "project_id", "mode"}
 )

@@ -15,11 +15,12 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
 
+from connector.net.client import tls_context
 from connector.sandbox.koji.store import Interview, KojiStore, iso, transcript_url
 from connector.sandbox.options import WebhookEndpoint
 
@@ -77,7 +78,9 @@ class WebhookSender:
 
     async def start(self) -> None:
         """Open the client and begin to deliver what is queued."""
-        self._client = httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False, transport=self._transport)
+        self._client = httpx.AsyncClient(
+            timeout=TIMEOUT_SECONDS, verify=tls_context(), trust_env=False, transport=self._transport
+        )
         self._tasks = [asyncio.create_task(self._work()) for _ in range(self._concurrency)]
 
     async def stop(self) -> None:
@@ -164,18 +167,8 @@ class WebhookSender:
         except httpx.HTTPError as failure:
             error = type(failure).__name__
         seconds = round(time.monotonic() - began, 4)
-        self.log.append(
-            Delivery(
-                message.delivery_id,
-                message.event,
-                message.interview_id,
-                attempt,
-                status,
-                error,
-                self._now(),
-                seconds,
-            )
-        )
+        about = (message.delivery_id, message.event, message.interview_id)
+        self.log.append(Delivery(*about, attempt, status, error, self._now(), seconds))
         return status
 
     def _headers(self, message: Message) -> dict[str, str]:
@@ -188,10 +181,6 @@ class WebhookSender:
             message.endpoint, message.body, delivery_id=message.delivery_id, now=self._now()
         )
         return {**headers, **signed}
-
-    def deliveries(self) -> list[dict[str, Any]]:
-        """List the attempts, oldest first."""
-        return [asdict(delivery) for delivery in self.log]
 
 
 def _delivered(status: int | None) -> bool:

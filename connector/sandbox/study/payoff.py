@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from connector.sandbox.amplitude.store import AmplitudeStore, StoredEvent
-from connector.sandbox.study.respondents import STEP
+from connector.sandbox.koji.respondents import STEP
 
 INTERVIEW_EVENT: Final = "koji.interview_completed"
 THEMES_PROPERTY: Final = "last_interview_themes"

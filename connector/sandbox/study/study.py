@@ -9,8 +9,8 @@ from typing import Any, Final
 from connector.sandbox.amplitude.cohorts import Cohort, Member
 from connector.sandbox.amplitude.ingestion import AmplitudeProject
 from connector.sandbox.koji.project import KojiProject
+from connector.sandbox.koji.respondents import STEP, Respondent, study
 from connector.sandbox.koji.store import Interview
-from connector.sandbox.study.respondents import STEP, Respondent, study
 
 COHORT_ID: Final = "onboarding-drop-off"
 COHORT_NAME: Final = "Onboarding drop-off"

@@ -16,7 +16,7 @@ from connector.service.execution.operation import Input
 from connector.settings.model import Connection
 from connector.settings.rules import sync_rules
 
-_VALUES = ("themes", "sentiment", "quality_score", "respondent_email", "transcript_url", "completed_at")
+VALUES = ("themes", "sentiment", "quality_score", "respondent_email", "transcript_url", "completed_at")
 
 
 class InterviewInput(Input):
@@ -59,7 +59,7 @@ class InterviewInput(Input):
     @property
     def values(self) -> dict[str, Any]:
         """Return the values that stand beside the interview id."""
-        return {name: value for name in _VALUES if (value := getattr(self, name)) not in (None, "", [])}
+        return {name: value for name in VALUES if (value := getattr(self, name)) not in (None, "", [])}
 
     @property
     def vouches(self) -> bool:

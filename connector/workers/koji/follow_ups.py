@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import structlog
@@ -12,13 +11,11 @@ from connector.context import Context, Koji
 from connector.domain.launches.launch import Invitation
 from connector.domain.launches.start import next_poll
 from connector.domain.lease import Lease
-from connector.domain.results.observation import Observation, heard_from_read
-from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import advance
 from connector.errors import ConnectorError, CredentialsRejected, NotFound, UpstreamUnavailable
-from connector.service.attribution import recognised
+from connector.service.attribution import read_from_koji
 from connector.settings.rules import sync_rules
-from connector.workers.koji.pause import PAUSES, Rest
+from connector.workers.koji.pause import PAUSES, KojiPause
 
 _APART = 12_000  # at most five a minute
 _TRY_AGAIN = 600_000
@@ -26,14 +23,14 @@ _SESSION = "koji_session"
 _log = structlog.get_logger(__name__)
 
 
-class Silent:
+class FollowUps:
     """Reads and ends silent interviews of one key, at most five calls a minute."""
 
-    def __init__(self, context: Context, connections: Sequence[str], koji: Koji, rest: Rest) -> None:
+    def __init__(self, context: Context, connections: Sequence[str], koji: Koji, pause: KojiPause) -> None:
         self._context = context
         self._connections = connections
         self._koji = koji
-        self._rest = rest
+        self._pause = pause
         self._next = 0
 
     async def next_due(self) -> int | None:
@@ -61,11 +58,11 @@ class Silent:
             elif silent is not None:
                 await self._read(lease, silent)
         except UpstreamUnavailable as error:
-            await self._rest.for_silence(error)
+            await self._pause.for_silence(error)
         except ConnectorError as error:
             if error.reason not in PAUSES:
                 raise
-            await self._rest.for_key(error)
+            await self._pause.for_key(error)
 
     async def _read(self, lease: Lease, invitation: Invitation) -> None:
         ctx = self._context
@@ -76,7 +73,7 @@ class Silent:
             except NotFound:
                 pass
             else:
-                await self._rest.well()
+                await self._pause.answered()
                 if await self._told(lease, invitation, body):
                     return
         await ctx.ledger.invitations.polled(lease, invitation.id, next_poll(invitation), ctx.clock.now())
@@ -85,16 +82,17 @@ class Silent:
         """Take an interview that has ended like one that a webhook told of; tell whether it has."""
         ctx = self._context
         connection = ctx.connection(invitation.connection)
-        read = heard_from_read(sync_rules(connection), invitation.interview_id or "", body, ctx.clock.now())
-        if not read.interview.over:
+        heard = await read_from_koji(ctx, sync_rules(connection), invitation.interview_id or "", body)
+        if not heard.interview.has_ended:
             return False
-        (heard,) = await recognised(ctx.ledger.attribution, [read])
-        await ctx.ledger.syncs.revise([heard.key], partial(self._advanced, heard=heard), lease=lease)
+        await ctx.ledger.syncs.revise(
+            [heard.key],
+            lambda before, people: [advance(before.get(heard.key), heard, people)],
+            lease=lease,
+            heard=[heard],
+        )
         ctx.wake("amplitude")
         return heard.interview.invitee is not None or heard.interview.anonymous
-
-    def _advanced(self, before: Mapping[tuple[str, str], Sync], *, heard: Observation) -> list[Sync]:
-        return [advance(before.get(heard.key), heard, self._context.ledger.keyed_hash)]
 
     async def _end(self, lease: Lease, invitation: Invitation) -> None:
         """End an interview that stayed silent for the time of the setting."""

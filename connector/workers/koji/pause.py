@@ -1,6 +1,6 @@
-"""When the Koji lane rests: for a refused key until somebody mends it, for silence until it is over.
+"""When the Koji worker pauses: for a refused key until it is mended, for silence until Koji answers.
 
-A wrong address (`koji_redirect`) is a silence too: nobody was refused.
+A wrong address (`koji_redirect`) is a silence too: no key was refused.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from connector.errors import ConnectorError, UpstreamUnavailable
 from connector.workers.backoff import CREDENTIAL_WAIT, backoff
 
 PAUSES = frozenset({"koji_key", "koji_permission", "koji_credits", KOJI_REDIRECT})
-"""What is everybody's trouble, not one interview's."""
+"""What is wrong with the key, not with one interview."""
 
 _log = structlog.get_logger(__name__)
 
 
-class Rest:
-    """The lane's pause, shown to everybody through the ledger."""
+class KojiPause:
+    """The pause of one key's lane, which the ledger shows to all."""
 
     def __init__(
         self, context: Context, name: str, connections: Sequence[str], starting: Sequence[str]
@@ -43,15 +43,15 @@ class Rest:
         """
         pauses = await self._context.ledger.leases.pauses()
         self._until, self._code = 0, next((one.code for one in pauses if one.lane == self._name), None)
-        self._began = 0  # nobody knows any more
+        self._began = 0  # not known any more
         if self._code is not None and not self.is_unsure:
             await self._end()
         return self.is_unsure
 
     async def left(self) -> int:
-        """Return how long the lane still rests (ms).
+        """Return how long the pause still lasts (ms).
 
-        A pause ends before its time when somebody lets the lane go on. That Koji cannot be reached is taken
+        A pause ends before its time when an operation ends it. That Koji cannot be reached is taken
         back only by an answer.
         """
         now = self._context.clock.now()
@@ -60,7 +60,7 @@ class Rest:
             if now >= self._until or not stands:
                 self._until = 0
                 if not self.is_unsure or not stands:
-                    # ended before the next try: whoever asks meanwhile waits for what it shows
+                    # ended before the next try: a caller who asks meanwhile waits for what it shows
                     await self._end()
         return max(0, self._until - now)
 
@@ -76,18 +76,18 @@ class Rest:
     async def _stands(self) -> bool:
         return any(pause.lane == self._name for pause in await self._context.ledger.leases.pauses())
 
-    def is_resting(self) -> bool:
-        """Tell whether the lane rests now."""
+    def stands(self) -> bool:
+        """Tell whether the lane pauses now."""
         return self._context.clock.now() < self._until
 
-    async def well(self) -> None:
+    async def answered(self) -> None:
         """Note that Koji answered sanely."""
         self._failures = 0
         if self.is_unsure:
             await self._end()
 
     async def for_key(self, error: ConnectorError) -> None:
-        """Rest because of the key, and pause the running launches until somebody resumes them."""
+        """Pause because of the key, and pause the running launches until they are resumed."""
         _log.warning("koji_lane_paused", lane=self._name, code=error.reason)
         if error.reason == KOJI_REDIRECT:
             await self._await_koji(CREDENTIAL_WAIT, KOJI_REDIRECT, error.message)
@@ -99,7 +99,7 @@ class Rest:
         )
 
     async def for_silence(self, error: UpstreamUnavailable) -> int:
-        """Rest because Koji cannot be reached; return for how long (ms)."""
+        """Pause because Koji cannot be reached; return for how long (ms)."""
         self._failures += 1
         wait = backoff(self._failures, error.retry_after)
         await self._await_koji(wait, KOJI_UNREACHABLE, error.message)
@@ -110,5 +110,5 @@ class Rest:
         if not self.is_unsure:
             self._began = now
         self._until, self._code = now + wait, code
-        rest = Pause(self._name, self._until, code, words)
-        await self._context.ledger.launch_pauses.await_koji(self._starting, rest, self._began, now)
+        pause = Pause(self._name, self._until, code, words)
+        await self._context.ledger.launch_pauses.await_koji(self._starting, pause, self._began, now)

@@ -20,7 +20,7 @@ from connector.errors import (
     UpstreamUnavailable,
 )
 from connector.settings.rules import start_rules
-from connector.workers.koji.pause import PAUSES, Rest
+from connector.workers.koji.pause import PAUSES, KojiPause
 
 _MOST_IN_DOUBT = 2
 _log = structlog.get_logger(__name__)
@@ -29,13 +29,13 @@ _log = structlog.get_logger(__name__)
 class Starts:
     """The starts of one key. After two unknown outcomes in a row Koji must first answer a read sanely."""
 
-    def __init__(self, context: Context, connections: tuple[str, ...], koji: Koji, rest: Rest) -> None:
+    def __init__(self, context: Context, connections: tuple[str, ...], koji: Koji, pause: KojiPause) -> None:
         self._context = context
         self._connections = connections
         self._koji = koji
-        self._rest = rest
+        self._pause = pause
         self._doubts = 0
-        self._rests: dict[str, int] = {}
+        self._held: dict[str, int] = {}
 
     async def recover(self, lease: Lease, *, unreachable: bool = False) -> None:
         """Give starts that a dead owner left an unknown outcome; each counts towards the two."""
@@ -48,15 +48,15 @@ class Starts:
 
     @property
     def must_probe(self) -> bool:
-        """Tell whether Koji must answer a read before anybody is started."""
+        """Tell whether Koji must answer a read before another start."""
         return self._doubts >= _MOST_IN_DOUBT
 
     async def waiting(self, *, single: bool) -> Invitation | None:
-        """Return who is next in the launches that may still start somebody this UTC day."""
+        """Return who is next in the launches that may still start a person this UTC day."""
         now = self._context.clock.now()
-        self._rests = {launch: until for launch, until in self._rests.items() if until > now}
+        self._held = {launch: until for launch, until in self._held.items() if until > now}
         return await self._context.ledger.invitations.next_waiting(
-            self._connections, single=single, besides=self._rests
+            self._connections, single=single, besides=self._held
         )
 
     async def probe(self) -> None:
@@ -66,15 +66,15 @@ class Starts:
         except NotFound:
             pass
         except UpstreamUnavailable as error:
-            await self._rest.for_silence(error)
+            await self._pause.for_silence(error)
             return
         except ConnectorError as error:
             # a key that may not read is an answer as good as any
             if error.reason in PAUSES - {"koji_permission"}:
-                await self._rest.for_key(error)
+                await self._pause.for_key(error)
                 return
         self._doubts = 0
-        await self._rest.well()
+        await self._pause.answered()
 
     async def start(self, lease: Lease, invitation: Invitation) -> None:
         """Start one interview: `sending` is committed before the call, the outcome after it."""
@@ -92,7 +92,7 @@ class Starts:
         people = people_a_day(start_rules(connection), launch)
         lane = launch_lane(launch.id)
         if people is not None and await ctx.ledger.invitations.credits_left(lane, people, now) < 1:
-            self._rests[launch.id] = next_day(now)
+            self._held[launch.id] = next_day(now)
             return
         await self._koji.turn()
         begun = await ctx.ledger.invitations.begin_start(
@@ -107,7 +107,7 @@ class Starts:
         if begun == "held":
             await self._hold(lease, launch)
         elif begun == "full":
-            self._rests[launch.id] = next_day(ctx.clock.now())
+            self._held[launch.id] = next_day(ctx.clock.now())
         elif begun == "sending":
             await self._send(lease, launch, invitation, credits_)
 
@@ -115,7 +115,7 @@ class Starts:
         """Leave a launch alone until the next UTC day: one of cheaper interviews may still go on."""
         now = self._context.clock.now()
         await self._context.ledger.launch_pauses.await_day(lease, launch.id, now)
-        self._rests[launch.id] = next_day(now)
+        self._held[launch.id] = next_day(now)
         _log.warning("daily_credits_used_up", connection=launch.connection, launch=launch.id)
 
     async def _send(self, lease: Lease, launch: Launch, invitation: Invitation, price: int) -> None:
@@ -129,15 +129,15 @@ class Starts:
             _log.warning("start_in_doubt", launch=launch.id, in_a_row=self._doubts)
             await ctx.ledger.invitations.in_doubt(lease, invitation.id, error.message, ctx.clock.now())
         except UpstreamUnavailable as error:
-            await self._rest.for_silence(error)
+            await self._pause.for_silence(error)
             await self._put_back(lease, invitation, lane, price)
         except (CredentialsRejected, UpstreamRejected) as error:
             if error.reason in PAUSES:
-                # first, so that nobody is next before the launches stand still
-                await self._rest.for_key(error)
+                # first, so that no start is next before the launches stand still
+                await self._pause.for_key(error)
                 await self._put_back(lease, invitation, lane, price)
                 return
-            await self._well()
+            await self._answered()
             await ctx.ledger.invitations.failed(
                 lease,
                 invitation.id,
@@ -148,7 +148,7 @@ class Starts:
                 now=ctx.clock.now(),
             )
         else:
-            await self._well()
+            await self._answered()
             now = ctx.clock.now()
             got = handed(start_rules(connection), launch, invitation, answer, now)
             await ctx.ledger.invitations.started(lease, invitation.id, got, now)
@@ -159,6 +159,6 @@ class Starts:
             lease, invitation.id, credit_lane=lane, cost=price, now=now
         )
 
-    async def _well(self) -> None:
+    async def _answered(self) -> None:
         self._doubts = 0
-        await self._rest.well()
+        await self._pause.answered()

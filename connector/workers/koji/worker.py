@@ -11,8 +11,8 @@ from connector.domain.launches.launch import Invitation
 from connector.domain.lease import Lease
 from connector.domain.results.interview import Stage
 from connector.workers.base import Worker
-from connector.workers.koji.follow_ups import Silent
-from connector.workers.koji.pause import Rest
+from connector.workers.koji.follow_ups import FollowUps
+from connector.workers.koji.pause import KojiPause
 from connector.workers.koji.reads import Reads
 from connector.workers.koji.starts import Starts
 
@@ -34,21 +34,21 @@ class KojiWorker(Worker):
         super().__init__(context)
         self._connections = connections
         starting = tuple(c for c in connections if context.connection(c).koji_invite_by == "start")
-        self._rest = Rest(context, name, connections, starting)
-        self._reads = Reads(context, koji, self._rest)
-        self._starts = Starts(context, starting, koji, self._rest)
-        self._silent = Silent(context, connections, koji, self._rest)
+        self._pause = KojiPause(context, name, connections, starting)
+        self._reads = Reads(context, koji, self._pause)
+        self._starts = Starts(context, starting, koji, self._pause)
+        self._follow_ups = FollowUps(context, connections, koji, self._pause)
         self._last_launch = 0
         self._single_next = True
 
     async def recover(self, lease: Lease, /) -> None:
         """Try again whatever pause an earlier owner left; its last start is in doubt."""
-        await self._starts.recover(lease, unreachable=await self._rest.forget())
+        await self._starts.recover(lease, unreachable=await self._pause.forget())
 
     async def drain(self, lease: Lease) -> int | None:
         """Make the next call, if there is one to make."""
-        if rest := await self._rest.left():
-            return rest
+        if pause := await self._pause.left():
+            return pause
         now = self._context.clock.now()
         single = await self._starts.waiting(single=True)
         bulk = await self._starts.waiting(single=False)
@@ -57,18 +57,18 @@ class KojiWorker(Worker):
             return 0
         due = await self._context.ledger.syncs.next_due(Stage.READ, self._connections)
         reads = due is not None and due <= now
-        silent = await self._silent.next_due()
+        silent = await self._follow_ups.next_due()
         if (chosen := self._chosen(single, bulk, now, reads=reads)) is not None:
             await self._starts.start(lease, chosen)
         elif reads:
             self._single_next = True
             await self._read(lease, alone=bool(single or bulk))
         elif silent is not None and silent <= now:
-            await self._silent.step(lease)
+            await self._follow_ups.step(lease)
         elif bulk:
             self._last_launch = now
             await self._starts.start(lease, bulk)
-        elif self._rest.is_unsure:  # nothing is due that would show whether Koji answers again
+        elif self._pause.is_unsure:  # nothing is due that would show whether Koji answers again
             await self._starts.probe()
         else:
             following = [at for at in (due, silent) if at is not None]
@@ -92,6 +92,6 @@ class KojiWorker(Worker):
         now = self._context.clock.now()
         limit = 1 if alone else _BATCH
         for sync in await self._context.ledger.syncs.due_reads(self._connections, now, limit):
-            if self._context.stopping.is_set() or self._rest.is_resting():
+            if self._context.stopping.is_set() or self._pause.stands():
                 break
             await self._reads.read(lease, sync)

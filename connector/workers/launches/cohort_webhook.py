@@ -1,21 +1,18 @@
-"""The cohort lane: from messages of Amplitude's cohort webhook to people who wait for their invitation."""
+"""The cohort worker: from messages of Amplitude's cohort webhook to people who wait for their invitation."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from connector.context import Context
 from connector.domain.launches.cohort_message import CohortMessage
-from connector.domain.launches.eligibility import LaunchRules, Selection
+from connector.domain.launches.eligibility import UNLIMITED, Selection
 from connector.domain.launches.launch import LaunchOptions
 from connector.domain.lease import Lease
-from connector.domain.people.same_person import KeyedMember, Member
-from connector.service.planning import CHUNK, aside, teaches
+from connector.domain.people.same_person import Member
+from connector.service.planning import CHUNK, aside, chosen
 from connector.settings.model import Connection
 from connector.workers.base import Worker
-
-_EVERYBODY = LaunchRules(sys.maxsize, None)  # whoever is above the cap of a day waits for another
 
 
 class CohortWebhookWorker(Worker):
@@ -39,9 +36,9 @@ class CohortWebhookWorker(Worker):
             if not await people.activate(lease, message, now, CHUNK):
                 self._context.wake("koji", "links")
             return 0
-        piece = await inbox.piece(message)
-        if piece is not None:
-            await self._decide(lease, message, *piece)
+        chunk = await inbox.chunk(message)
+        if chunk is not None:
+            await self._decide(lease, message, *chunk)
             return 0
         above = self._context.connection(message.connection).connector_cohort_approve_above
         await people.decided(lease, message, above, now)
@@ -51,27 +48,20 @@ class CohortWebhookWorker(Worker):
         self, lease: Lease, message: CohortMessage, position: int, members: Sequence[Member]
     ) -> None:
         ctx = self._context
+        people = ctx.ledger.cohort_members
         keyed = await aside(members, ctx.ledger.aliases.keyed, message.connection, members)
         overtaken = await ctx.ledger.cohort_inbox.overtaken(message, keyed)
         keyed = [one for one in keyed if not one[1] or one[1][0] not in overtaken]
         now = ctx.clock.now()
         if not message.in_cohort:
-            await ctx.ledger.cohort_members.dismiss(lease, message, position, keyed, now)
+            await people.dismiss(lease, message, position, keyed, now)
             return
-        await self._invite(lease, message, position, keyed)
-
-    async def _invite(
-        self, lease: Lease, message: CohortMessage, position: int, keyed: Sequence[KeyedMember]
-    ) -> None:
-        ctx = self._context
-        now = ctx.clock.now()
-        history = await ctx.ledger.aliases.history(keyed)
         if message.id not in self._selections:
-            self._selections = {message.id: Selection(_EVERYBODY, now)}
-        choices = await aside(keyed, self._selections[message.id].take, keyed, history)
-        learn = [choice for choice, one in zip(choices, history, strict=True) if teaches(choice.reason, one)]
+            self._selections = {message.id: Selection(UNLIMITED, now)}
+        history = await ctx.ledger.aliases.history(keyed)
+        choices, taught = await chosen(self._selections[message.id], keyed, history)
         options = options_of(ctx.connection(message.connection), message.cohort_id)
-        await ctx.ledger.cohort_members.invite(lease, message, position, choices, learn, options, now)
+        await people.invite(lease, message, position, choices, taught, options, now)
 
 
 def options_of(connection: Connection, cohort_id: str) -> LaunchOptions:

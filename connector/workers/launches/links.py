@@ -1,4 +1,4 @@
-"""The link lane: hands out links that carry our external id, without any call to Koji."""
+"""The link worker: hands out links that carry our external id, without any call to Koji."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class LinkWorker(Worker):
         self.name = f"links:{connection}"
         super().__init__(context)
         self._connection = connection
-        self._rests: dict[str, int] = {}
+        self._held: dict[str, int] = {}
 
     async def recover(self, lease: Lease, /) -> None:
-        """Put on record as in doubt what a dead owner left: nobody may have two links."""
+        """Put on record as in doubt what a dead owner left: no person may have two links."""
         await self._context.ledger.invitations.recover(lease, [self._connection], self._context.clock.now())
 
     async def drain(self, lease: Lease, /) -> int | None:
@@ -32,11 +32,11 @@ class LinkWorker(Worker):
         ctx = self._context
         for _ in range(_BATCH):
             now = ctx.clock.now()
-            self._rests = {launch: until for launch, until in self._rests.items() if until > now}
+            self._held = {launch: until for launch, until in self._held.items() if until > now}
             one = None
             for single in (True, False):
                 one = one or await ctx.ledger.invitations.next_waiting(
-                    [self._connection], single=single, besides=self._rests
+                    [self._connection], single=single, besides=self._held
                 )
             if one is None or ctx.stopping.is_set():
                 return await self._expired(lease)
@@ -62,14 +62,14 @@ class LinkWorker(Worker):
         if begun == "held":
             await ctx.ledger.launch_pauses.await_day(lease, launch.id, now)
         if begun in ("held", "full"):
-            self._rests[launch.id] = next_day(now)
+            self._held[launch.id] = next_day(now)
         elif begun == "sending":
             await ctx.ledger.invitations.started(
                 lease, one.id, handed(rules, launch, one, _NO_CALL, now), now
             )
 
     async def _expired(self, lease: Lease) -> int | None:
-        """Let links expire that nobody opened in 30 days; return how long until the next one."""
+        """Let links expire that were not opened in 30 days; return how long until the next one."""
         ctx = self._context
         now = ctx.clock.now()
         if ctx.connection(self._connection).koji_api_key is not None:

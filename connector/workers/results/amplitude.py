@@ -1,4 +1,4 @@
-"""The Amplitude lane: sends what is due in few requests and settles every interview for itself."""
+"""The Amplitude worker: sends what is due in few requests and settles every interview for itself."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class AmplitudeWorker(Worker):
         return any(pause.lane == self.name for pause in await self._context.ledger.leases.pauses())
 
     async def _go_on(self) -> None:
-        """End a pause before trying again: whoever asks meanwhile waits for what the try shows."""
+        """End a pause before trying again: a caller who asks meanwhile waits for what the try shows."""
         self._paused, self._rests_until = False, 0
         await self._context.ledger.leases.resume(self.name)
 
@@ -123,14 +123,14 @@ class AmplitudeWorker(Worker):
                 left = [one for rest in open_parts for one in rest]
                 settlements += [back(one, self._context.clock.now()) for one in left]
                 open_parts = []
-            # first, so that nobody sees an interview settled by an answer that the lane does not heed yet
+            # first, so that no interview shows as settled by an answer that the worker does not heed yet
             await self._after(answer)
             await self._context.ledger.sending.settle(
                 lease, settlements, self._context.clock.now(), self._paced_until
             )
 
     async def _take_back(self, lease: Lease, one: Unset) -> None:
-        """Take our user properties back from somebody who was forgotten; what was in flight has landed."""
+        """Take our user properties back from an erased person; what was in flight has landed."""
         await self._pace()
         now = self._context.clock.now()
         answer = await self._amplitude.send([unset(one.user_id, now)], [one.user_id])

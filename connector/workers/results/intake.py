@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import structlog
 
@@ -10,6 +11,7 @@ from connector.domain.lease import Lease
 from connector.domain.results.interview import Interview, Stage
 from connector.domain.results.koji_fields import read_interview
 from connector.domain.results.observation import Observation
+from connector.domain.results.respondent import People
 from connector.domain.results.sync import InboundWebhook, Sync
 from connector.domain.results.transitions import advance
 from connector.service.attribution import recognised
@@ -39,8 +41,9 @@ class IntakeWorker(Worker):
         heard = await recognised(self._context.ledger.attribution, told)
         changed = await self._context.ledger.syncs.revise(
             list({one.key for one in heard}),
-            lambda before: self._revise(before, heard),
+            partial(_revised, heard=heard),
             lease=lease,
+            heard=heard,
             done=[delivery.id for delivery in deliveries],
         )
         stages = {sync.stage for sync in changed}
@@ -71,9 +74,12 @@ class IntakeWorker(Worker):
             _log.error("delivery_not_understood", delivery=delivery.id, error=type(error).__name__)
             return Interview(interview_id)
 
-    def _revise(self, before: Mapping[tuple[str, str], Sync], heard: Sequence[Observation]) -> list[Sync]:
-        after: dict[tuple[str, str], Sync] = {}
-        for one in heard:
-            was = after.get(one.key, before.get(one.key))
-            after[one.key] = advance(was, one, self._context.ledger.keyed_hash)
-        return [sync for key, sync in after.items() if sync is not before.get(key)]
+
+def _revised(
+    before: Mapping[tuple[str, str], Sync], people: People, *, heard: Sequence[Observation]
+) -> list[Sync]:
+    """Return the syncs that change; several observations of one interview follow each other."""
+    after = dict(before)
+    for one in heard:
+        after[one.key] = advance(after.get(one.key), one, people)
+    return [sync for key, sync in after.items() if sync is not before.get(key)]

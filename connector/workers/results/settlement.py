@@ -32,19 +32,25 @@ def settlement(
     reason: str | None,
     attempt: Mapping[str, Any] | None = None,
     *,
+    due: int | None = None,
+    unknown_at: int | None = None,
     synced_at: int | None = None,
+    tried: bool = True,
 ) -> Settlement:
-    """Settle what has ended."""
+    """Settle an interview; a pending one goes again at `due` (ms), others have ended.
+
+    `unknown_at` is when a send of unknown outcome began.
+    """
     sync = one.sync
     return Settlement(
         connection=sync.connection,
         interview_id=sync.interview_id,
         status=status,
         reason=reason,
-        due=None,
+        due=due,
         attempts=sync.attempts if attempt is None else (*sync.attempts, attempt),
-        unknown_since=sync.unknown_since,
-        tries=sync.tries + 1,
+        unknown_since=sync.unknown_since or unknown_at,
+        tries=sync.tries + tried,
         synced_at=synced_at,
     )
 
@@ -52,30 +58,10 @@ def settlement(
 def pending(
     one: Outgoing, attempt: Mapping[str, Any], due: int, reason: str, unknown_at: int | None = None
 ) -> Settlement:
-    """Settle what is due again at `due` (ms); `unknown_at` is when a send of unknown outcome began."""
-    sync = one.sync
-    return Settlement(
-        connection=sync.connection,
-        interview_id=sync.interview_id,
-        status=SyncStatus.PENDING,
-        reason=reason,
-        due=due,
-        attempts=(*sync.attempts, attempt),
-        unknown_since=sync.unknown_since or unknown_at,
-        tries=sync.tries + 1,
-    )
+    """Settle what is due again at `due` (ms)."""
+    return settlement(one, SyncStatus.PENDING, reason, attempt, due=due, unknown_at=unknown_at)
 
 
 def back(one: Outgoing, due: int) -> Settlement:
     """Settle what was taken and not sent: it is due at `due` (ms) as it was."""
-    sync = one.sync
-    return Settlement(
-        connection=sync.connection,
-        interview_id=sync.interview_id,
-        status=SyncStatus.PENDING,
-        reason=sync.reason,
-        due=due,
-        attempts=sync.attempts,
-        unknown_since=sync.unknown_since,
-        tries=sync.tries,
-    )
+    return settlement(one, SyncStatus.PENDING, one.sync.reason, due=due, tried=False)

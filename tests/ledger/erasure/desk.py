@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import func, select
@@ -13,13 +13,15 @@ from connector.domain.people.erasure import Erasure, ErasureRules
 from connector.domain.people.same_person import Member
 from connector.domain.results.interview import Interview
 from connector.domain.results.observation import Observation
+from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
-from connector.domain.results.transitions import advance
+from connector.domain.results.transitions import advance, with_respondent
 from connector.ledger.db.schema import metadata, sync
+from connector.ledger.ledger import Ledger
 from connector.settings.model import Connection
 from connector.settings.rules import sync_rules
-from tests.fakes import NOW, a_delivery
 from tests.ledger.desk import NAMES, Desk, who
+from tests.support.fakes import NOW, a_delivery
 
 EMAIL, USER, NAME = "ann@example.com", "user-ann-1", "Ann Forgotten"
 ANN = Member(USER, EMAIL, NAME)
@@ -103,11 +105,22 @@ class ErasureDesk(Desk):
             Observation(rules=sync_rules(settings), interview=one, at=self.now, **told) for one in interviews
         ]
 
-        def revise(before: Mapping[tuple[str, str], Sync]) -> list[Sync]:
-            return [advance(before.get(one.key), one, self.ledger.keyed_hash) for one in heard]
+        def revise(before: Mapping[tuple[str, str], Sync], people: People) -> list[Sync]:
+            return [advance(before.get(one.key), one, people) for one in heard]
 
         return await self.ledger.syncs.revise(
-            [one.key for one in heard], revise, done=[delivery.id for delivery in new]
+            [one.key for one in heard], revise, heard=heard, done=[delivery.id for delivery in new]
+        )
+
+    async def store(self, *syncs: Sync, done: Sequence[int] = (), ledger: Ledger | None = None) -> None:
+        """Store syncs, with what their transaction knows of the respondents."""
+        rules = sync_rules(OURS)
+        heard = [Observation(rules=rules, interview=one.facts, at=self.now) for one in syncs if one.facts]
+        await (ledger or self.ledger).syncs.revise(
+            [("default", one.interview_id) for one in syncs],
+            lambda _, people: [with_respondent(one, people) for one in syncs],
+            heard=heard,
+            done=done,
         )
 
     async def of(self, interview_id: str) -> Sync:
@@ -157,7 +170,7 @@ async def live(desk: ErasureDesk, one: Member, mark: str) -> None:
     (invited,) = await desk.all_of(launched.id)
     assert await desk.begin(await desk.waiting(single=True)) == "sending"
     await desk.settle(invited, "started")
-    facts = interview(f"int-{mark}-ours", None, external_id=invited.id, invitee=one.user_id, over=True)
+    facts = interview(f"int-{mark}-ours", None, external_id=invited.id, invitee=one.user_id, has_ended=True)
     await desk.heard(facts, interview(f"int-{mark}", one.email), interview(f"low-{mark}", one.email))
     await desk.heard(interview(f"id-{mark}", None, external_id=one.user_id))
     await desk.plan(one, days=0)

@@ -9,9 +9,11 @@ import pytest
 
 from connector.domain.launches.launch import LaunchStatus
 from connector.domain.results.interview import SyncStatus
-from tests.fakes import a_delivery, a_settlement, a_sync
 from tests.ledger.desk import DAY, NAMES, who
 from tests.ledger.erasure.desk import ANN, EMAIL, JO, NAME, USER, ErasureDesk, except_for, interview, live
+from tests.support.fakes import a_delivery, a_settlement, a_sync
+
+pytestmark = pytest.mark.contract
 
 
 async def test_no_table_holds_anything_of_a_forgotten_person_and_nobody_else_changes(
@@ -201,7 +203,7 @@ async def test_unread_deliveries_are_waited_for_and_erased(desk: ErasureDesk) ->
     assert (await desk.found(run_id)).finished_at is None
     new = await desk.ledger.inbox.take_new(NAMES, 1)
     facts = a_sync("int-1", facts=interview("int-1"))
-    await desk.ledger.syncs.revise([("default", "int-1")], lambda _: [facts], done=[new[0].id])
+    await desk.store(facts, done=[new[0].id])
     await desk.look()
     assert (await desk.found(run_id)).finished_at is not None  # what came in since is nobody's concern
     assert [row for row in await desk.traces(EMAIL) if row[0] != "inbox"] == []

@@ -10,9 +10,11 @@ from sqlalchemy import event
 from connector.domain.launches.eligibility import Selection
 from connector.ledger.ledger import Ledger
 from connector.service import planning
-from tests.fakes import a_delivery, a_sync
 from tests.ledger.desk import CAP, LANE, NAMES, who
 from tests.ledger.erasure.desk import ANN, EMAIL, JO, NAME, RULES, USER, ErasureDesk, interview, live
+from tests.support.fakes import a_delivery, a_sync
+
+pytestmark = pytest.mark.contract
 
 
 async def test_what_could_not_be_unset_is_told_also_after_a_second_look(desk: ErasureDesk) -> None:
@@ -21,7 +23,7 @@ async def test_what_could_not_be_unset_is_told_also_after_a_second_look(desk: Er
     without = RULES._replace(can_unset=False)
     run_id = await desk.erase(email=EMAIL, rules=without)
     new = await desk.ledger.inbox.take_new(NAMES, 10)
-    await desk.ledger.syncs.revise([], lambda _: [], done=[one.id for one in new])
+    await desk.ledger.syncs.revise([], lambda *_: [], done=[one.id for one in new])
     for _ in range(2):
         await desk.look(rules=without)
     assert (await desk.found(run_id)).counts["not_unset"] == 1
@@ -33,7 +35,7 @@ async def test_a_second_look_counts_nothing_twice(desk: ErasureDesk) -> None:
     run_id = await desk.erase(email=EMAIL)
     first = (await desk.found(run_id)).counts
     new = await desk.ledger.inbox.take_new(NAMES, 10)
-    await desk.ledger.syncs.revise([], lambda _: [], done=[one.id for one in new])
+    await desk.ledger.syncs.revise([], lambda *_: [], done=[one.id for one in new])
     await desk.look()
     assert (await desk.found(run_id)).counts == first
     assert (await desk.unset()) == sorted([EMAIL, USER])
@@ -80,10 +82,7 @@ async def test_an_interview_that_comes_in_while_its_person_is_forgotten_is_not_k
         syncs = [a_sync(f"int-{at}-{n}", email, facts=interview(f"int-{at}-{n}", email)) for n in range(4)]
         await asyncio.gather(
             desk.erase(email=email),
-            *(
-                other_ledger.syncs.revise([("default", one.interview_id)], lambda _, one=one: [one])  # type: ignore[misc]
-                for one in syncs
-            ),
+            *(desk.store(one, ledger=other_ledger) for one in syncs),
         )
     await desk.all_true()
     rows = (await desk.dump())["sync"]
@@ -103,14 +102,10 @@ async def test_news_of_a_known_interview_does_not_stop_a_forgetting(
         email = f"racer-{at}@example.com"
         facts = [interview(f"int-{at}-{n}", email) for n in range(8)]
         syncs = [a_sync(one.interview_id, email, facts=one, stage=None) for one in facts]
-        keys = [("default", one.interview_id) for one in syncs]
-        await desk.ledger.syncs.revise(keys, lambda _, syncs=syncs: syncs)  # type: ignore[misc]
+        await desk.store(*syncs)
         await asyncio.gather(
             desk.erase(email=email),
-            *(
-                other_ledger.syncs.revise([key], lambda _, one=one: [one])  # type: ignore[misc]
-                for key, one in zip(keys, syncs, strict=True)
-            ),
+            *(desk.store(one, ledger=other_ledger) for one in syncs),
         )
     assert errors == []
     await desk.all_true()

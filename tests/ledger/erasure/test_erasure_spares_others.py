@@ -10,8 +10,10 @@ from sqlalchemy import update
 
 from connector.domain.people.same_person import Member
 from connector.ledger.db.schema import launch
-from tests.fakes import a_delivery, a_sync
 from tests.ledger.erasure.desk import ANN, EMAIL, JO, RULES, USER, ErasureDesk, except_for, interview
+from tests.support.fakes import a_delivery, a_sync
+
+pytestmark = pytest.mark.contract
 
 
 async def test_bodies_that_name_others_stay(desk: ErasureDesk) -> None:
@@ -81,7 +83,7 @@ async def test_an_address_is_found_in_another_letter_case_and_form(desk: Erasure
 async def test_a_person_of_very_many_interviews_is_forgotten(desk: ErasureDesk) -> None:
     facts = [interview(f"int-{n:04}") for n in range(1_200)]
     syncs = [a_sync(one.interview_id, EMAIL, facts=one) for one in facts]
-    await desk.ledger.syncs.revise([("default", one.interview_id) for one in facts], lambda _: syncs)
+    await desk.store(*syncs)
     done = await desk.forget(email=EMAIL)
     assert done.counts["interviews"] == 1_200
     await desk.totals_are_true()
@@ -118,7 +120,7 @@ async def test_an_invited_person_stays_when_who_answered_in_their_place_is_forgo
     await desk.launch(JO)
     one = await desk.send()
     await desk.settle(one, "started")
-    await desk.heard(interview("int-1", EMAIL, external_id=one.id, invitee=JO.user_id, over=True))
+    await desk.heard(interview("int-1", EMAIL, external_id=one.id, invitee=JO.user_id, has_ended=True))
     done = await desk.forget(email=EMAIL)
     assert (await desk.of("int-1")).reason == "suppressed"
     assert "unset" not in done.counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import Text
 
 from connector.domain.events.event import EventType, Hook
@@ -10,8 +11,10 @@ from connector.ledger.access.reseal import SEALED, reseal
 from connector.ledger.db.schema import metadata
 from connector.security.sealing import Sealer
 from tests.conftest import SEALER
-from tests.contract.test_ledger_callbacks import a_callback
 from tests.ledger.erasure.desk import ANN, EMAIL, JO, ErasureDesk, live
+from tests.ledger.test_callbacks import a_callback
+
+pytestmark = pytest.mark.contract
 
 
 async def test_every_sealed_column_is_sealed_anew(desk: ErasureDesk) -> None:

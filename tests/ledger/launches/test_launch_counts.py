@@ -17,8 +17,10 @@ from connector.errors import Conflict
 from connector.ledger.db.schema import credit, invitation, launch
 from connector.ledger.ledger import Ledger
 from connector.service import planning
-from tests.fakes import NOW
 from tests.ledger.desk import CAP, DAY, HOUR, LANE, NAMES, Desk, persons, who
+from tests.support.fakes import NOW
+
+pytestmark = pytest.mark.contract
 
 
 async def test_the_counts_are_true_when_two_processes_change_launches_at_once(

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from itertools import product
 
+import pytest
+
 from connector.domain.launches.launch import InvitationState, LaunchStatus
 from connector.domain.results.interview import Interview
-from tests.fakes import NOW, a_sync
 from tests.ledger.desk import DAY, HOUR, NAMES, Desk, handed, persons, who
+from tests.support.fakes import NOW, a_sync
+
+pytestmark = pytest.mark.contract
 
 
 async def test_an_interview_that_comes_back_belongs_to_its_invitation(desk: Desk) -> None:
@@ -83,9 +87,9 @@ async def test_an_interview_of_another_connection_or_of_a_strangers_id_binds_not
     await desk.launch(*persons(1))
     one = await desk.send()
     await desk.settle(one, "started")
-    facts = Interview("int-x", external_id=one.id, invitee="somebody", over=True)
+    facts = Interview("int-x", external_id=one.id, invitee="somebody", has_ended=True)
     sync = a_sync("int-x", facts=facts, stage=None, connection="other")
-    await desk.ledger.syncs.revise([("other", "int-x")], lambda _: [sync])
+    await desk.ledger.syncs.revise([("other", "int-x")], lambda *_: [sync])
     assert (await desk.get(one.id)).state is InvitationState.STARTED
     assert await desk.ledger.attribution.invited("other", [one.id]) == {}
     ours = await desk.ledger.attribution.invited("default", [one.id, "inv_x", "somebody"])

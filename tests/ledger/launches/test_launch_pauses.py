@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from connector.domain.launches.eligibility import LaunchRules
 from connector.domain.launches.launch import Invitation, InvitationState, Launch, LaunchStatus
 from connector.domain.results.sync import ListFilter
-from tests.fakes import NOW
 from tests.ledger.desk import CAP, DAY, NAMES, Desk, persons
+from tests.support.fakes import NOW
+
+pytestmark = pytest.mark.contract
 
 
 async def test_calling_off_frees_who_is_not_sent_to(desk: Desk) -> None:

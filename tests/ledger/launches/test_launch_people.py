@@ -17,8 +17,10 @@ from connector.ledger.db.schema import alias
 from connector.ledger.ledger import open_ledger
 from connector.ledger.people.aliases import QUEUED
 from connector.security.sealing import Sealer
-from tests.fakes import NOW
 from tests.ledger.desk import CAP, Desk, persons, who
+from tests.support.fakes import NOW
+
+pytestmark = pytest.mark.contract
 
 
 async def test_a_person_is_recognised_by_every_alias_ever_seen(desk: Desk) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from sqlalchemy import func, select
 
 from connector.domain.launches.eligibility import LaunchRules, Selection
@@ -12,8 +13,10 @@ from connector.domain.people.same_person import Member
 from connector.ledger.db.schema import alias, launch_source
 from connector.ledger.ledger import Ledger
 from connector.service import planning
-from tests.fakes import NOW
 from tests.ledger.desk import CAP, DAY, Desk, persons, who
+from tests.support.fakes import NOW
+
+pytestmark = pytest.mark.contract
 
 
 async def test_planning_stores_only_people_to_invite_and_counts_the_others(desk: Desk) -> None:

@@ -11,8 +11,10 @@ from connector.domain.launches.eligibility import LaunchRules, Selection
 from connector.domain.launches.launch import InvitationState, LaunchStatus, Phase
 from connector.errors import Conflict
 from connector.ledger.db.schema import invitation
-from tests.fakes import NOW
 from tests.ledger.desk import CAP, DAY, HOUR, LANE, NAMES, Desk, handed, persons
+from tests.support.fakes import NOW
+
+pytestmark = pytest.mark.contract
 
 
 async def test_the_oldest_running_launch_is_next_in_the_cohorts_order(desk: Desk) -> None:

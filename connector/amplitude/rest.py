@@ -1,0 +1,77 @@
+"""Call Amplitude's REST API with both keys of a project, and name the error of each refusal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+import httpx
+
+from connector.errors import ConnectorError, CredentialsRejected, UpstreamRejected, UpstreamUnavailable
+from connector.net.client import Reply, call, redirect_base
+from connector.net.retry_after import retry_after_seconds
+
+DEFAULT_WAIT: Final = 60
+LOOKED_AT: Final = 4_096
+
+
+class AmplitudeRest:
+    """The base of one part of the API; `part` names it in messages, such as "cohorts".
+
+    `url` is the region's REST base URL (`regions.REGIONS`).
+    """
+
+    part: str
+    retry_unreached = DEFAULT_WAIT
+
+    def __init__(self, client: httpx.AsyncClient, url: str, api_key: str, secret_key: str) -> None:
+        self._client = client
+        self._base = url.rstrip("/")
+        self._auth = httpx.BasicAuth(api_key, secret_key)
+
+    async def _get(self, path: str, **request: Any) -> Reply:
+        try:
+            return await call(self._client, "GET", self._base + path, auth=self._auth, **request)
+        except httpx.RequestError as error:
+            raise self._unreached(error) from None
+
+    def _unreached(self, error: httpx.RequestError) -> ConnectorError:
+        """Return the error for a call without a response."""
+        if isinstance(error, httpx.UnsupportedProtocol):
+            return UpstreamRejected("AMPLITUDE_REST_URL is no http or https address.")
+        return UpstreamUnavailable(
+            f"Amplitude's {self.part} could not be reached ({type(error).__name__}); try again later.",
+            retry_after=self.retry_unreached,
+        )
+
+    def _refusal(self, reply: Reply, path: str) -> ConnectorError:
+        """Return the error for a refusal that is not about what was asked."""
+        status = reply.status
+        if 300 <= status < 400:
+            base = redirect_base(self._base + path, path, reply.headers)
+            place = f"set AMPLITUDE_REST_URL to {base}"
+            advice = place if base else "check AMPLITUDE_REST_URL and AMPLITUDE_REGION"
+            verb = "redirect" if self.part.endswith("s") else "redirects"
+            return UpstreamRejected(f"Amplitude's {self.part} {verb}: {advice}.", code="amplitude_redirect")
+        if status in (401, 403) or (status == 400 and names_the_key(reply.body)):
+            return CredentialsRejected(
+                f"Amplitude refused the {self.part}: check AMPLITUDE_API_KEY and AMPLITUDE_SECRET_KEY "
+                "(both of one project) and AMPLITUDE_REGION.",
+                code="amplitude_key",
+            )
+        if status in (408, 429) or status >= 500:
+            again = f"Amplitude's {self.part} answered {status}; try again later."
+            return UpstreamUnavailable(again, retry_after=wait(reply.headers))
+        return UpstreamRejected(f"Amplitude's {self.part} answered {status}; check AMPLITUDE_REST_URL.")
+
+
+def names_the_key(body: bytes) -> bool:
+    """Tell whether a refusal is about the API key."""
+    return b"api key" in body[:LOOKED_AT].lower()
+
+
+def wait(headers: Mapping[str, str]) -> int:
+    """Return after how many seconds to come again."""
+    asked = retry_after_seconds(headers, time.time())
+    return DEFAULT_WAIT if asked is None else asked

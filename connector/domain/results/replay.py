@@ -1,0 +1,63 @@
+"""What a caller makes of a sync that stands already: `replay` and a plain call."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from connector.domain.results.decision import ANONYMOUS, SyncRules, Verdict, decide
+from connector.domain.results.interview import Interview, Stage, SyncStatus
+from connector.domain.results.observation import Observation
+from connector.domain.results.respondent import People
+from connector.domain.results.sync import Sync
+from connector.domain.results.transitions import advance, with_respondent
+
+
+def replay(sync: Sync, rules: SyncRules, now: int, people: People, *, force: bool) -> Sync:
+    """Return the state of a sync that is to be done again.
+
+    Refused ones go out as they were, unless there is a reason to skip them by now; those never sent are
+    decided over anew. One of unknown outcome goes out again only with `force`, because it may count twice
+    once Amplitude has forgotten the first.
+    """
+    if not force and sync.status is SyncStatus.PENDING:
+        return with_respondent(sync._replace(due=now), people)
+    if not force and (sync.status is SyncStatus.SYNCED or sync.reason == "outcome_unknown"):
+        return with_respondent(sync, people)
+    observation = Observation(
+        rules=rules,
+        interview=sync.facts or Interview(sync.interview_id),
+        at=now,
+        given=sync.given and not (force and rules.can_read),
+        force=force,
+        again=True,
+    )
+    return advance(sync, observation, people)
+
+
+def call(sync: Sync | None, observation: Observation, people: People) -> Sync:
+    """Return the state of a sync after a call that names or tells its interview.
+
+    A skip that Koji's answer led to is read again, a refusal sent again; a success stays, and so does what
+    came in without a read and decides by itself.
+    """
+    told = observation.given or observation.force
+    if sync is None or told or sync.status is SyncStatus.SYNCED:
+        return advance(sync, observation, people)
+    if sync.status is SyncStatus.PENDING:
+        # only a read is worth hurrying: a send waits because Amplitude asked for it
+        hurried = sync._replace(due=observation.at) if sync.stage is Stage.READ else sync
+        return with_respondent(hurried, people)
+    if sync.reason == ANONYMOUS and not sync.reads and not sync.given:
+        return sync  # the external id that may have made it so is erased, so that it cannot be decided anew
+    rules = observation.rules
+    if sync.frozen_at is None and rules.can_read and not _is_certain(sync, rules):
+        return advance(sync, replace(observation, force=True), people)
+    return replay(sync, rules, observation.at, people, force=False)
+
+
+def _is_certain(sync: Sync, rules: SyncRules) -> bool:
+    """Tell whether what came in decides without a read; what Koji itself said may have changed there."""
+    if sync.facts is None or sync.reads:
+        return False
+    decision = decide(sync.facts, rules)
+    return decision.verdict is not Verdict.PENDING and decision.reason != "analysis_failed"

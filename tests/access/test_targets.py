@@ -1,0 +1,93 @@
+"""Addresses that others chose: what counts as public, and that a name cannot change its mind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from connector.net import target_client
+from connector.net.target_client import PrivateTarget, TargetClient, is_public, wrong_with
+
+pytestmark = pytest.mark.unit
+
+PRIVATE = (
+    "10.0.0.1", "172.16.0.1", "192.168.1.1", "127.0.0.1", "127.8.8.8", "0.0.0.0", "169.254.169.254",
+    "100.64.0.1", "192.0.2.1", "224.0.0.1", "255.255.255.255", "168.63.129.16",
+    "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "ff02::1", "2001:db8::1",
+    "::ffff:10.0.0.1", "::ffff:127.0.0.1", "::10.0.0.1", "64:ff9b::a00:1", "64:ff9b::7f00:1",
+    "64:ff9b:1::808:808", "2002:a00:1::", "2001:0:a00:1::", "no address", "",
+)  # fmt: skip
+PUBLIC = ("8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808")
+
+
+@pytest.mark.parametrize("address", PRIVATE)
+def test_what_is_inside_is_not_public(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_what_is_outside_is_public(address: str) -> None:
+    assert is_public(address)
+
+
+def test_plain_http_is_for_private_targets() -> None:
+    assert wrong_with("http://hooks.internal/x", allow_private=False)
+    assert wrong_with("http://hooks.internal/x", allow_private=True) is None
+    assert wrong_with("https://example.com/" + "x" * 2_048, allow_private=True)
+
+
+@asynccontextmanager
+async def _listening(answer: bytes) -> AsyncIterator[tuple[int, list[bytes]]]:
+    """Yield a port on this machine that answers so, and what came in."""
+    came: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.append(await reader.read(65_536))
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1], came
+
+
+async def test_a_name_that_leads_inside_at_the_second_look_is_not_connected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = [["8.8.8.8"], ["127.0.0.1"], ["8.8.8.8", "10.0.0.1"]]
+
+    async def names(_host: str, _port: int) -> list[str]:
+        return answers.pop(0)
+
+    monkeypatch.setattr(target_client, "resolved", names)
+    client = TargetClient(allow_private=False)
+    async with _listening(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as (port, came):
+        assert await target_client.checked("rebinds.example.com", port, allow_private=False) == ["8.8.8.8"]
+        for _ in range(2):  # one private address among public ones is enough
+            with pytest.raises(PrivateTarget):
+                await client.post(f"http://rebinds.example.com:{port}/", b"{}", {})
+        assert came == []
+    await client.close()
+
+
+async def test_a_redirect_is_an_answer_and_no_request() -> None:
+    redirect = b"HTTP/1.1 307 Moved\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n"
+    client = TargetClient(allow_private=True)
+    async with _listening(redirect) as (port, came):
+        status, headers = await client.post(f"http://127.0.0.1:{port}/x", b"{}", {})
+        assert (status, headers["location"]) == (307, "http://127.0.0.1:9/")
+        assert len(came) == 1
+    await client.close()
+
+
+async def test_an_endless_answer_is_not_waited_for() -> None:
+    endless = b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n" + b"x" * 20_000
+    client = TargetClient(allow_private=True)
+    async with _listening(endless) as (port, _):
+        status, _ = await client.post(f"http://127.0.0.1:{port}/", b"{}", {})
+        assert status == 200
+    await client.close()

@@ -1,0 +1,174 @@
+"""Named tokens: what they open, what they keep shut, and how they end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from connector.domain.access import Token
+from connector.http.auth import new_token, token_digest
+from tests.support import toy_server
+from tests.support.cli_runs import Machine
+from tests.support.harness import World, open_world
+from tests.support.toy_server import assert_problem
+
+pytestmark = pytest.mark.e2e
+
+TOML = '[connections.shop]\nkoji_api_key = "a-second-key"\n'
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with open_world(tmp_path, toml=TOML) as world:
+        yield world
+
+
+async def a_token(
+    world: World, *scopes: str, name: str = "zapier", only: tuple[str, ...] | None = None
+) -> Any:
+    text = new_token()
+    made = Token(name, token_digest(text).hex(), scopes, only, world.clock.now())
+    assert await world.context.ledger.tokens.create(made)
+    return {"Authorization": f"Bearer {text}"}
+
+
+def stored(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.glob("ledger.db*"))
+
+
+async def test_a_scope_opens_its_effect_and_no_other(world: World) -> None:
+    reader = await a_token(world, "read")
+    assert (await world.client.get("/actions/list_syncs", headers=reader)).status_code == 200
+    refused = await world.client.post("/actions/cancel_launch", json={"launch_id": "lau_1"}, headers=reader)
+    assert "write" in assert_problem(refused, 403, "missing_scope")["detail"]
+    # also when the body is wrong: who may not call it need not learn how
+    for content in ("{}", "no json"):
+        refused = await world.client.post("/actions/cancel_launch", content=content, headers=reader)
+        assert_problem(refused, 403, "missing_scope")
+    me = (await world.client.get("/me", headers=reader)).json()
+    assert (me["scopes"], me["connections"]) == (["read"], ["default", "shop"])
+    writer = await a_token(world, "write", name="robot")
+    assert_problem(await world.client.get("/actions/list_syncs", headers=writer), 403, "missing_scope")
+
+
+async def test_the_token_of_the_settings_may_do_everything(world: World) -> None:
+    me = (await world.client.get("/me")).json()
+    assert (me["scopes"], me["connections"]) == (["read", "write", "send", "erase"], ["default", "shop"])
+
+
+async def test_other_connections_are_refused_whether_or_not_they_exist(world: World) -> None:
+    shop = await a_token(world, "read", "write", only=("shop", "gone"))
+    assert (await world.client.get("/actions/list_syncs?connection=shop", headers=shop)).status_code == 200
+    told = []
+    for name in ("default", "nowhere"):
+        refused = await world.client.get(f"/actions/list_syncs?connection={name}", headers=shop)
+        told.append(assert_problem(refused, 403, "other_connection")["detail"].replace(name, "X"))
+    assert told[0] == told[1]
+    unknown = await world.client.get("/actions/list_syncs?connection=gone", headers=shop)
+    assert "default" not in assert_problem(unknown, 404, "unknown_connection")["detail"]
+    assert (await world.client.get("/me", headers=shop)).json()["connections"] == ["shop"]
+
+
+async def test_connections_are_listed_without_naming_one(world: World) -> None:
+    shop = await a_token(world, "read", only=("shop",))
+    listed = (await world.client.get("/actions/list_connections", headers=shop)).json()
+    assert [one["id"] for one in listed["items"]] == ["shop"]
+    named = await world.client.get("/actions/list_connections?connection=default", headers=shop)
+    assert_problem(named, 403, "other_connection")
+    assert len((await world.get("list_connections"))["items"]) == 2
+
+
+async def test_what_belongs_to_another_connection_is_not_there(world: World) -> None:
+    planned = await world.get(
+        "plan_cohort_launch", members=[{"user_id": "ada-lovelace"}], allow_without_link=True
+    )
+    run = await world.get("backfill_interviews", interview_ids=["int_none"], wait_seconds=0)
+    shop = await a_token(world, "read", "write", "send", only=("shop",))
+    for operation, fields in (
+        ("get_launch", {"launch_id": planned["launch_id"]}),
+        ("cancel_launch", {"launch_id": planned["launch_id"]}),
+        ("resume_launch", {"launch_id": planned["launch_id"]}),
+        ("get_run", {"run_id": run["run_id"]}),
+        ("get_sync", {"interview_id": "int_none"}),
+    ):
+        asked = {**fields, "connection": "shop"}
+        answer = await world.client.post(f"/actions/{operation}", json=asked, headers=shop)
+        assert_problem(answer, 404, "not_found")
+    taken = {"plan_token": planned["plan_token"], "connection": "shop"}
+    answer = await world.client.post("/actions/launch_cohort_interviews", json=taken, headers=shop)
+    assert_problem(answer, 422, "plan_mismatch")
+
+
+async def test_revoking_holds_at_once(world: World) -> None:
+    reader = await a_token(world, "read")
+    assert (await world.client.get("/me", headers=reader)).status_code == 200
+    await world.context.ledger.tokens.revoke("zapier", world.clock.now())
+    assert_problem(await world.client.get("/me", headers=reader), 401, "unauthenticated")
+
+
+async def test_the_command_line_makes_shows_and_ends_tokens(world: World, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    machine = Machine(home, {"DATABASE_URL": f"sqlite:///{tmp_path / 'ledger.db'}"})
+    made = machine.run("token", "create", "zapier", "--scopes", "send,read", "--connections", "default")
+    assert made.returncode == 0, made.stderr
+    text = made.stdout.strip()
+    assert text.startswith("kat_")
+    header = {"X-API-Key": text}
+    assert (await world.client.get("/me", headers={**header, "Authorization": ""})).json()["scopes"] == [
+        "read",
+        "send",
+    ]
+    listed = machine.run("token", "list", "--output", "json")
+    [one] = json.loads(listed.stdout)["items"]
+    assert (one["name"], one["scopes"], one["connections"], one["revoked"]) == (
+        "zapier",
+        ["read", "send"],
+        ["default"],
+        None,
+    )
+    assert "zapier" in machine.run("token", "list").stdout
+    assert text not in listed.stdout
+    assert text.encode() not in stored(tmp_path)
+    assert machine.run("token", "create", "zapier", "--scopes", "read").returncode == 3
+    assert machine.run("token", "revoke", "zapier").returncode == 0
+    assert machine.run("token", "revoke", "nobody").returncode == 3
+    answer = await world.client.get("/me", headers={**header, "Authorization": ""})
+    assert_problem(answer, 401, "unauthenticated")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["destroy"],
+        ["create", "robot"],
+        ["create", "robot", "--scopes", "everything"],
+        ["create", "robot", "--scopes", ","],
+        ["create", "robot", "--scopes", "read", "--connections", "nowhere"],
+        ["create", "cli", "--scopes", "read"],
+        ["create", "two words", "--scopes", "read"],
+    ],
+)
+def test_a_token_that_cannot_be_meant_is_told_in_one_line(tmp_path: Path, words: list[str]) -> None:
+    ran = Machine(tmp_path).run("token", *words)
+    assert ran.returncode == 2
+    assert ran.stdout == ""
+    assert len([line for line in ran.stderr.splitlines() if line.startswith("error")]) == 1
+
+
+async def test_who_goes_on_failing_waits_and_a_good_token_does_not() -> None:
+    small = toy_server.World()
+    small.gate.set()
+    async with toy_server.serve(small) as client:
+        for _ in range(12):
+            wrong: httpx.Response = await client.get("/me", headers={"X-API-Key": "wrong"})
+            assert_problem(wrong, 401, "unauthenticated")
+        assert small.slept == [0.1, 0.2]
+        assert (await client.get("/me", headers={"X-API-Key": toy_server.TOKEN})).status_code == 200
+        assert small.slept == [0.1, 0.2]

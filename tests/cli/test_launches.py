@@ -1,0 +1,146 @@
+"""Launches from the command line, as real processes against the sandbox."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from connector.sandbox.options import SandboxOptions
+from connector.sandbox.server import running
+from tests.support.cli_runs import Machine, sandbox_settings, wait_for
+
+pytestmark = pytest.mark.e2e
+
+PEOPLE = (
+    "\ufeffEmail,user_id,name,plan\n"
+    'one@example.com,u-1,"Ada, the first",trial\n'
+    "two@example.com,u-2,=HYPERLINK(1),free\n"
+    "\n"
+    "three@example.com,,,\n"
+)
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[str]:
+    with running(SandboxOptions(koji_rate_limit_per_minute=None)) as base:
+        yield base
+
+
+@pytest.fixture
+def machine(tmp_path: Path, sandbox: str) -> Machine:
+    httpx.post(f"{sandbox}/control/reset").raise_for_status()
+    settings = {"KOJI_PROJECT_ID": "p-1", "KOJI_RATE_LIMIT_PER_MINUTE": "6000"}
+    return Machine(tmp_path, {**sandbox_settings(sandbox), **settings})
+
+
+def koji(sandbox: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = httpx.get(f"{sandbox}/control/koji/interviews").json()["interviews"]
+    return found
+
+
+def test_a_cohort_from_a_file_is_planned_launched_and_written_as_csv(machine: Machine, sandbox: str) -> None:
+    (machine.cwd / "people.csv").write_text(PEOPLE, encoding="utf-8")
+    planned = machine.run(
+        "plan-cohort-launch", "--members", "people.csv", "--mode", "text", "--output", "json"
+    )
+    assert planned.returncode == 0, planned.stderr
+    plan = json.loads(planned.stdout)
+    assert (plan["status"], plan["to_invite"], plan["credits_estimate"]) == ("planned", 3, 3)
+    assert koji(sandbox) == []
+    launched = machine.run("launch-cohort-interviews", "--plan-token", plan["plan_token"], "--output", "json")
+    assert json.loads(launched.stdout)["status"] == "finished", launched.stderr
+    assert [one["email"] for one in koji(sandbox)] == [
+        "one@example.com",
+        "two@example.com",
+        "three@example.com",
+    ]
+    written = machine.run("get-launch", "--launch-id", plan["launch_id"], "--output", "csv")
+    rows = list(csv.DictReader(io.StringIO(written.stdout)))
+    assert [row["email"] for row in rows] == ["one@example.com", "two@example.com", "three@example.com"]
+    assert rows[0]["name"] == "Ada, the first"
+    assert rows[1]["name"] == "'=HYPERLINK(1)"
+    assert all("external_id=inv_" in row["interview_link"] for row in rows)
+
+
+def test_csv_holds_all_pages(machine: Machine) -> None:
+    many = "user_id\n" + "".join(f"user-{n}\n" for n in range(60))
+    (machine.cwd / "many.csv").write_text(many)
+    launched = machine.run(
+        "launch-cohort-interviews", "--members", "many.csv", "--mode", "text", "--output", "json"
+    )
+    launch_id = json.loads(launched.stdout)["launch_id"]
+    whole = machine.run("get-launch", "--launch-id", launch_id, "--output", "csv")
+    assert len(whole.stdout.splitlines()) == 61
+    lines = machine.run("get-launch", "--launch-id", launch_id, "--output", "jsonl").stdout.splitlines()
+    assert [json.loads(line)["user_id"] for line in lines] == [f"user-{n}" for n in range(60)]
+    [entry] = machine.run("list-audit", "--output", "jsonl").stdout.splitlines()
+    assert json.loads(entry)["touched"] == {"launch_id": launch_id}
+    page = machine.run("get-launch", "--launch-id", launch_id, "--output", "csv", "--limit", "5")
+    assert len(page.stdout.splitlines()) == 6
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("name\nAda\n", "no column user_id or email"),
+        ("user_id,email\nu-1\n", "line 2 has another number of cells"),
+        ('user_id\n"u-1\n', "cannot be read as CSV"),
+        ("user_id\n", "names nobody"),
+        ("user_id,email\nu-1,not an address\n", "no e-mail address"),
+    ],
+)
+def test_a_broken_file_starts_nobody(machine: Machine, sandbox: str, text: str, says: str) -> None:
+    (machine.cwd / "people.csv").write_text(text)
+    done = machine.run("launch-cohort-interviews", "--members", "people.csv")
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert koji(sandbox) == []
+
+
+def test_planning_a_cohort_sends_nothing_that_is_due(machine: Machine, sandbox: str) -> None:
+    httpx.post(f"{sandbox}/control/study", json={"people": 5, "interviews": False}).raise_for_status()
+    stuck = {"kind": "status", "status": 503, "route": "start", "times": None}
+    httpx.post(f"{sandbox}/control/koji/faults", json=stuck).raise_for_status()
+    machine.run("launch-cohort-interviews", "--members", '[{"user_id": "u-1"}]', "--wait-seconds", "1")
+    httpx.delete(f"{sandbox}/control/koji/faults").raise_for_status()
+    for words in (("plan-cohort-launch",), ("launch-cohort-interviews", "--dry-run")):
+        done = machine.run(*words, "--cohort-id", "onboarding-drop-off", "--output", "json")
+        assert json.loads(done.stdout)["to_invite"] == 5, done.stderr
+    assert koji(sandbox) == []
+
+
+def test_ctrl_c_stops_watching_and_not_the_launch(machine: Machine, sandbox: str) -> None:
+    machine.settings["KOJI_RATE_LIMIT_PER_MINUTE"] = "60"
+    people = json.dumps([{"user_id": f"user-{n}"} for n in range(5)])
+    with machine.started(
+        "launch-cohort-interviews", "--members", people, "--mode", "text", until=""
+    ) as watching:
+        wait_for(lambda: koji(sandbox))
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(15) == 130
+        assert "get-launch --launch-id lau_" in watching.said()
+    begun = len(koji(sandbox))
+    assert 0 < begun < 5
+    machine.settings["KOJI_RATE_LIMIT_PER_MINUTE"] = "6000"
+    with machine.started("serve", until="Next"):
+        wait_for(lambda: len(koji(sandbox)) == 5)
+    assert len({one["external_id"] for one in koji(sandbox)}) == 5
+
+
+def test_a_paused_launch_is_not_watched_for_ever(machine: Machine, sandbox: str) -> None:
+    httpx.post(f"{sandbox}/control/koji/switches", json={"credits_exhausted": True}).raise_for_status()
+    done = machine.run("launch-cohort-interviews", "--members", '[{"user_id": "u-1"}]', "--output", "json")
+    told = json.loads(done.stdout)
+    assert (told["status"], told["pause_reason"]) == ("paused", "koji_credits")
+    assert "credits" in told["message"]
+    httpx.post(f"{sandbox}/control/koji/switches", json={"credits_exhausted": False}).raise_for_status()
+    resumed = machine.run("resume-launch", "--launch-id", told["launch_id"], "--output", "json")
+    assert json.loads(resumed.stdout)["status"] == "finished", resumed.stderr

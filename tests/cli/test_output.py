@@ -1,0 +1,147 @@
+"""Tables fit the terminal, show what is there, and let nobody steer it."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
+
+from connector.cli.operations.progress import _Pace, duration, summary
+from connector.cli.operations.tables import show
+from connector.service.views.run import RunOutput
+
+pytestmark = pytest.mark.unit
+
+SYNC: dict[str, Any] = {
+    "interview_id": "3f2c7a7e-0000-4000-8000-000000000001",
+    "status": "skipped",
+    "reason": "below_quality_gate",
+    "user_id": None,
+    "event_type": "koji.interview_completed",
+    "quality_score": 2.5,
+    "sentiment": "negative",
+    "themes": ["slow import", "price"],
+    "themes_text": "slow import, price",
+    "warning": None,
+}
+
+
+def shown(answer: object, width: int = 80) -> str:
+    assert isinstance(answer, dict)
+    console = Console(file=io.StringIO(), width=width, highlight=False, markup=False, emoji=False)
+    show(console, answer)
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return text
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=60),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=20), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    answer=st.dictionaries(
+        st.sampled_from(["items", "status", "themes", "request", "received"]), values, max_size=5
+    ),
+    width=st.integers(24, 120),
+)
+def test_no_answer_breaks_the_table_or_its_width(answer: dict[str, Any], width: int) -> None:
+    if isinstance(answer.get("items"), list):
+        answer["items"] = [one for one in answer["items"] if isinstance(one, dict)]
+    text = shown(answer, width)
+    assert max((cell_len(line) for line in text.splitlines()), default=0) <= width
+    assert "\x1b" not in text
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_a_list_shows_the_telling_columns_that_fit(width: int) -> None:
+    text = shown(
+        {"items": [SYNC, {**SYNC, "interview_id": "int-2"}], "next_cursor": "abc", "has_more": True}, width
+    )
+    lines = text.splitlines()
+    assert max(len(line) for line in lines) <= width
+    assert lines[0].startswith("interview_id")
+    assert "themes  " not in lines[0]
+    assert "user_id" not in lines[0]
+    assert "int-2" in text
+    assert lines[-1] == "More: --cursor abc"
+    if width == 200:
+        assert {"status", "reason", "quality_score", "sentiment", "themes_text"} <= set(lines[0].split())
+
+
+def test_an_id_is_never_cut() -> None:
+    text = shown({"items": [SYNC]}, 30)
+    assert SYNC["interview_id"] in "".join(line.split("  ")[0] for line in text.splitlines())
+
+
+def test_an_empty_list_says_so() -> None:
+    assert shown({"items": [], "next_cursor": None, "has_more": False}) == "Nothing found.\n"
+
+
+def test_an_object_shows_every_field_and_what_is_not_there() -> None:
+    text = shown(
+        {
+            **SYNC,
+            "skipped": {"anonymous": 3, "suppressed": 1},
+            "request": {"events": [{"a": 1}]},
+            "force": True,
+        }
+    )
+    rows = dict(
+        line.split(maxsplit=1)
+        for line in text.splitlines()
+        if line and not line.startswith(" ") and " " in line.strip()
+    )
+    assert rows["user_id"].strip() == "-"
+    assert rows["themes_text"].strip() == "slow import, price"
+    assert rows["skipped"].strip() == "anonymous 3, suppressed 1"
+    assert rows["force"].strip() == "yes"
+    assert "themes" not in rows
+    assert json.dumps({"a": 1}) in " ".join(text.split()).replace("{ ", "{").replace(" }", "}")
+
+
+def test_strangers_words_cannot_steer_the_terminal() -> None:
+    text = shown({"summary": "\x1b[2J\x1b]0;owned\x07 \u202egnp.exe", "items": None})
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "owned" in text
+    assert "[bold]" in shown({"summary": "[bold]not markup[/bold] :smile:"})
+
+
+def test_a_summary_tells_rate_rest_counts_and_reason() -> None:
+    run = RunOutput(
+        run_id="run_1", status="running", total=100, pending=60, synced=30,
+        skipped={"anonymous": 8}, failed={"not_found_in_koji": 2}, eta_seconds=3600,
+        done=[], left_to_people=[],
+    )  # fmt: skip
+    pace = _Pace(begun=0.0, first=0)
+    text = summary(run, pace, "60 to read from Koji, at most 60 a minute")
+    assert "about 60 min left" in text
+    assert "30 synced" in text
+    assert "8 skipped (anonymous 8)" in text
+    assert "2 failed (not_found_in_koji 2)" in text
+    assert "/min" in text
+    assert text.endswith("60 to read from Koji, at most 60 a minute")
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(5, "5 s"), (89, "89 s"), (600, "10 min"), (7200, "2.0 h")])
+def test_durations(seconds: int, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_an_address_for_programs_takes_no_room_from_what_people_ask() -> None:
+    address = "https://connector.example.com/actions/get_launch?launch_id=lau_1"
+    item = {"launch_id": "lau_1", "status": "running", "status_url": address, "waiting": 3, "invited": 4}
+    printed = shown({"items": [item], "has_more": False}, width=60)
+    assert "status_url" not in printed
+    assert "waiting" in printed
+    assert "invited" in printed

@@ -1,0 +1,243 @@
+"""`serve` and `sandbox` as real processes: how they begin, and how they end."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from connector.sandbox.server import running
+from tests.support.cli_runs import Machine, free_port, sandbox_settings, wait_for
+
+pytestmark = pytest.mark.e2e
+
+READY = "Koji webhook"
+GOOD = {"themes": ["price"], "quality_score": 4, "respondent_email": "person-001@example.com"}
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[str]:
+    with running() as base:
+        yield base
+
+
+@pytest.fixture
+def machine(tmp_path: Path, sandbox: str) -> Machine:
+    httpx.post(f"{sandbox}/control/reset").raise_for_status()
+    return Machine(
+        tmp_path, {**sandbox_settings(sandbox), "PORT": str(free_port()), "CONNECTOR_API_TOKEN": "tok"}
+    )
+
+
+def url(machine: Machine) -> str:
+    return f"http://127.0.0.1:{machine.settings['PORT']}"
+
+
+def call(machine: Machine, name: str, body: dict[str, Any]) -> httpx.Response:
+    headers = {"Authorization": "Bearer tok"}
+    return httpx.post(f"{url(machine)}/actions/{name}", json=body, headers=headers, timeout=30)
+
+
+def in_flight(ask: Callable[[], httpx.Response]) -> tuple[threading.Thread, list[httpx.Response]]:
+    answers: list[httpx.Response] = []
+    thread = threading.Thread(target=lambda: answers.append(ask()))
+    thread.start()
+    return thread, answers
+
+
+def leases(machine: Machine) -> list[str]:
+    file = next(machine.home.rglob("ledger.db"))
+    with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as store:
+        return [
+            owner
+            for (owner,) in store.execute("SELECT owner FROM lane WHERE owner IS NOT NULL AND until > 0")
+        ]
+
+
+def test_the_token_is_shown_once_and_kept_for_its_owner(machine: Machine) -> None:
+    del machine.settings["CONNECTOR_API_TOKEN"]
+    with machine.started("serve", until="Next") as server:
+        said = server.said()
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(12) == 0
+    kept = next(machine.home.rglob("api-token"))
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert kept.read_text().strip() in said
+    assert f"{url(machine)}/webhooks/koji" in said
+    with machine.started("serve", until="Next") as server:
+        assert kept.read_text().strip() not in server.said()
+        assert str(kept) in server.said()
+
+
+def test_what_is_not_set_is_named_with_the_next_step(machine: Machine) -> None:
+    machine.settings["KOJI_WEBHOOK_SECRET"] = machine.settings["AMPLITUDE_SECRET_KEY"] = ""
+    with machine.started("serve", until="Next") as server:
+        assert "Not set        KOJI_WEBHOOK_SECRET, AMPLITUDE_SECRET_KEY\n" in server.said()
+        assert "koji-amplitude init" in server.said()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_answers_who_waits_and_gives_the_lanes_back(
+    machine: Machine, sandbox: str, number: signal.Signals
+) -> None:
+    httpx.post(
+        f"{sandbox}/control/koji/interviews",
+        json={"state": "active", "interview_id": "slow-1", "email": "person-001@example.com"},
+    ).raise_for_status()
+    with machine.started("serve", until=READY) as server:
+        body = {"interview_id": "slow-1", "wait_seconds": 25}
+        thread, answers = in_flight(lambda: call(machine, "sync_interview_to_amplitude", body))
+        wait_for(lambda: call(machine, "list_syncs", {}).json()["items"])
+        begun = time.monotonic()
+        server.send_signal(number)
+        assert server.wait(12) == 0
+        assert time.monotonic() - begun < 12
+        thread.join(5)
+        assert answers[0].status_code == 202
+        assert answers[0].json()["status"] == "pending"
+        assert "Traceback" not in server.said()
+    assert leases(machine) == []
+    with machine.started("serve", until=READY):
+        begun = time.monotonic()
+        again = call(machine, "sync_interview_to_amplitude", {"interview_id": "int-2", **GOOD})
+        assert again.json()["status"] == "synced"
+        assert time.monotonic() - begun < 8  # an old lease would hold the lane for 30 s
+        assert call(machine, "get_sync", {"interview_id": "slow-1"}).json()["status"] == "pending"
+
+
+def test_while_a_call_is_in_flight_new_work_is_refused(machine: Machine, sandbox: str) -> None:
+    httpx.post(
+        f"{sandbox}/control/koji/faults", json={"kind": "slow", "seconds": 3, "times": 1}
+    ).raise_for_status()
+    with machine.started("serve", until=READY) as server:
+        assert httpx.get(f"{url(machine)}/readyz").status_code == 200
+        thread, answers = in_flight(
+            lambda: call(machine, "get_interview_analysis", {"interview_id": "int-1"})
+        )
+        time.sleep(0.5)  # the call must have left for Koji, which nothing tells
+        server.send_signal(signal.SIGTERM)
+        wait_for(lambda: httpx.get(f"{url(machine)}/readyz").status_code == 503, 2)
+        refused = call(machine, "list_syncs", {})
+        assert (refused.status_code, refused.json()["code"]) == (503, "stopping")
+        assert server.wait(12) == 0
+        thread.join(5)
+        assert answers[0].status_code == 404
+
+
+def test_a_call_that_never_ends_is_not_waited_for_longer_than_ten_seconds(
+    machine: Machine, sandbox: str
+) -> None:
+    httpx.post(
+        f"{sandbox}/control/koji/faults", json={"kind": "slow", "seconds": 25, "times": 1}
+    ).raise_for_status()
+    with machine.started("serve", until=READY) as server:
+        body = {"interview_id": "int-1", "wait_seconds": 0}
+        call(machine, "sync_interview_to_amplitude", body)
+        time.sleep(1)  # the lane must have left for Koji, which nothing tells
+        begun = time.monotonic()
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(13) == 0
+        assert time.monotonic() - begun < 12.5
+    assert leases(machine) == []
+
+
+def test_a_second_ctrl_c_ends_at_once(machine: Machine, sandbox: str) -> None:
+    httpx.post(
+        f"{sandbox}/control/koji/faults", json={"kind": "slow", "seconds": 9, "times": 1}
+    ).raise_for_status()
+    with machine.started("serve", until=READY) as server:
+        thread, _ = in_flight(lambda: _ignoring_cuts(machine))
+        time.sleep(0.5)  # the call must have left for Koji, which nothing tells
+        server.send_signal(signal.SIGINT)
+        time.sleep(0.3)  # two signals at once may count as one
+        begun = time.monotonic()
+        server.send_signal(signal.SIGINT)
+        assert server.wait(5) == 130
+        assert time.monotonic() - begun < 2
+        thread.join(5)
+
+
+def _ignoring_cuts(machine: Machine) -> httpx.Response:
+    try:
+        return call(machine, "get_interview_analysis", {"interview_id": "int-1"})
+    except httpx.TransportError:
+        return httpx.Response(599)
+
+
+def test_a_port_in_use_is_one_line(machine: Machine) -> None:
+    with machine.started("serve", until=READY):
+        second = machine.run("serve")
+        assert (second.returncode, second.stdout) == (2, "")
+        assert second.stderr.startswith(f"error: PORT: {machine.settings['PORT']} on 127.0.0.1 is in use")
+        assert second.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "settings", "says"),
+    [
+        (("--port", "0"), {}, "error: PORT: must be a whole number from 1 to 65535"),
+        (("--host", "0.0.0.0"), {"CONNECTOR_API_TOKEN": ""}, "error: CONNECTOR_API_TOKEN: must be set"),
+        ((), {"DATABASE_URL": "sqlite:////proc/nowhere/ledger.db"}, "error: DATABASE_URL"),
+    ],
+)
+def test_what_cannot_start_says_why_in_one_line(
+    machine: Machine, words: tuple[str, ...], settings: dict[str, str], says: str
+) -> None:
+    machine.settings.update(settings)
+    done = machine.run("serve", *words)
+    assert done.returncode == 2
+    assert done.stderr.startswith(says)
+    assert done.stderr.count("\n") == 1
+
+
+def test_http_and_work_can_be_two_processes(machine: Machine, sandbox: str) -> None:
+    with machine.started("serve", "--no-workers", until="without workers"):
+        body = {"interview_id": "int-1", **GOOD, "wait_seconds": 0}
+        assert call(machine, "sync_interview_to_amplitude", body).status_code == 202
+        with machine.started("serve", "--workers-only", until="Ctrl-C ends it") as workers:
+            wait_for(
+                lambda: call(machine, "get_sync", {"interview_id": "int-1"}).json()["status"] == "synced"
+            )
+            workers.send_signal(signal.SIGTERM)
+            assert workers.wait(12) == 0
+    assert leases(machine) == []
+
+
+def test_no_header_tells_what_serves_and_the_log_is_json(machine: Machine, sandbox: str) -> None:
+    machine.settings["CONNECTOR_LOG_LEVEL"] = "info"
+    machine.settings["AMPLITUDE_API_KEY"] = "revoked-key"
+    with machine.started("serve", until=READY) as server:
+        assert "server" not in httpx.get(f"{url(machine)}/healthz").headers
+        call(machine, "sync_interview_to_amplitude", {"interview_id": "int-1", **GOOD})
+        wait_for(lambda: "amplitude_lane_paused" in server.said())
+        lines = [line for line in server.said().splitlines() if line.startswith("{")]
+        assert json.loads(lines[0])["level"] == "warning"
+        assert "revoked-key" not in server.said()
+        assert "person-001" not in server.said()
+        assert "GET /healthz" not in server.said()
+
+
+def test_the_sandbox_says_how_to_point_a_connector_at_it(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    port = str(free_port())
+    with machine.started("sandbox", "--port", port, until="control/amplitude/events") as sandbox:
+        lines = sandbox.said().splitlines()
+        settings = dict(line.split("=", 1) for line in lines if line.startswith(("KOJI_", "AMPLITUDE_")))
+        (machine.cwd / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+        done = machine.run("sync-interview-to-amplitude", "--interview-id", "int-1", "--themes", "a",
+                           "--quality-score", "4", "--respondent-email", "person-001@example.com")  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
+        second = machine.run("sandbox", "--port", port)
+        assert second.returncode == 2
+        assert second.stderr.startswith(f"error: PORT: {port}")
+        sandbox.send_signal(signal.SIGTERM)
+        assert sandbox.wait(5) == 0

@@ -1,0 +1,229 @@
+"""`init` and `doctor`: from nothing to the first webhook."""
+
+from __future__ import annotations
+
+import signal
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from connector.ledger.db.migrations import newest_revision
+from connector.sandbox.options import (
+    FAKE_AMPLITUDE_KEY,
+    FAKE_AMPLITUDE_REST_KEY,
+    FAKE_KOJI_KEY,
+    FAKE_SIGNING_KEY,
+)
+from connector.sandbox.server import running
+from connector.settings.files import read_dotenv
+from tests.support.cli_runs import Machine, Terminal, free_port, sandbox_settings, wait_for
+
+pytestmark = pytest.mark.e2e
+
+KEYS = {
+    "KOJI_API_KEY": FAKE_KOJI_KEY,
+    "AMPLITUDE_API_KEY": FAKE_AMPLITUDE_KEY,
+    "AMPLITUDE_SECRET_KEY": FAKE_AMPLITUDE_REST_KEY,
+    "AMPLITUDE_REGION": "us",
+    "PUBLIC_URL": "https://connector.example.com",
+    "KOJI_WEBHOOK_SECRET": FAKE_SIGNING_KEY,
+}
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[str]:
+    with running() as base:
+        yield base
+
+
+@pytest.fixture
+def machine(tmp_path: Path, sandbox: str) -> Machine:
+    httpx.post(f"{sandbox}/control/reset").raise_for_status()
+    places = {name: value for name, value in sandbox_settings(sandbox).items() if name.endswith("_URL")}
+    return Machine(tmp_path, {**places, "PORT": str(free_port())})
+
+
+def deliver(sandbox: str, machine: Machine, secret: str = FAKE_SIGNING_KEY) -> None:
+    """Let the Koji stand-in finish an interview and call our webhook."""
+    target = f"http://127.0.0.1:{machine.settings['PORT']}/webhooks/koji"
+    endpoint = {"url": target, "secret": secret, "verify": False, "retries": 0}
+    httpx.put(f"{sandbox}/control/koji/webhook", json=endpoint).raise_for_status()
+    told = {"state": "completed", "email": "person-001@example.com", "quality_score": 4.1}
+    httpx.post(f"{sandbox}/control/koji/interviews", json=told).raise_for_status()
+
+
+def answered(machine: Machine, *words: str, typed: dict[str, str]) -> Terminal:
+    terminal = machine.terminal("init", *words)
+    for name, value in typed.items():
+        terminal.expect(name)
+        terminal.expect(": ")
+        terminal.type(value + "\n")
+    return terminal
+
+
+def test_init_goes_from_keys_to_the_first_webhook(machine: Machine, sandbox: str) -> None:
+    (machine.cwd / ".env").write_text("# ours\nUNRELATED=1\nKOJI_API_KEY=old-key\n")
+    terminal = answered(machine, typed=KEYS)
+    terminal.expect("URL    https://connector.example.com/webhooks/koji")
+    terminal.expect("interview.analysis_ready")
+    terminal.expect("Waiting for Koji's first webhook")
+    deliver(sandbox, machine, secret="another-secret")
+    terminal.expect("A webhook was refused. A signature came, made with another secret")
+    deliver(sandbox, machine)
+    terminal.expect("interview.analysis_ready came, signed in the header x-koji-signature (hex)")
+    terminal.expect(": synced")
+    assert terminal.end() == 0
+    for secret in (FAKE_KOJI_KEY, FAKE_AMPLITUDE_KEY, FAKE_AMPLITUDE_REST_KEY, FAKE_SIGNING_KEY, "old-key"):
+        assert secret not in terminal.screen
+    env = machine.cwd / ".env"
+    assert env.read_text().startswith(f"# ours\nUNRELATED=1\nKOJI_API_KEY={FAKE_KOJI_KEY}\n")
+    assert read_dotenv(env) == {"UNRELATED": "1", **KEYS}
+    assert stat.S_IMODE(env.stat().st_mode) == 0o600
+
+
+def test_an_answer_that_cannot_be_right_is_asked_again(machine: Machine) -> None:
+    terminal = machine.terminal("init", "--no-wait")
+    terminal.expect("KOJI_API_KEY: ")
+    terminal.type("two words\n")
+    terminal.expect("must be visible ASCII characters without spaces")
+    terminal.expect("KOJI_API_KEY: ")
+    terminal.type("\n")
+    for name, value in {**KEYS, "KOJI_API_KEY": None}.items():
+        if value is not None:
+            terminal.expect(f"{name}")
+            terminal.expect(": ")
+            terminal.type(value + "\n")
+    terminal.expect("Next: Set KOJI_API_KEY")
+    assert terminal.end() == 1
+    assert "two words" not in terminal.screen
+    assert "KOJI_API_KEY" not in read_dotenv(machine.cwd / ".env")
+
+
+def test_what_is_set_is_shown_as_set_and_kept(machine: Machine) -> None:
+    (machine.cwd / ".env").write_text(f"KOJI_API_KEY={FAKE_KOJI_KEY}\nPUBLIC_URL=https://a.example.com\n")
+    terminal = machine.terminal("init", "--no-wait")
+    terminal.expect("KOJI_API_KEY [set in .env]: ")
+    terminal.type("\n")
+    for name in ("AMPLITUDE_API_KEY", "AMPLITUDE_SECRET_KEY", "AMPLITUDE_REGION"):
+        terminal.expect(f"{name}: ")
+        terminal.type("\n")
+    terminal.expect("PUBLIC_URL [https://a.example.com]: ")
+    terminal.type("\n")
+    terminal.expect("KOJI_WEBHOOK_SECRET: ")
+    terminal.type("\n")
+    assert terminal.end() == 1
+    assert FAKE_KOJI_KEY not in terminal.screen
+    assert read_dotenv(machine.cwd / ".env") == {
+        "KOJI_API_KEY": FAKE_KOJI_KEY,
+        "PUBLIC_URL": "https://a.example.com",
+    }
+
+
+def test_ctrl_c_leaves_politely(machine: Machine) -> None:
+    terminal = machine.terminal("init")
+    terminal.expect("KOJI_API_KEY: ")
+    terminal.signal(signal.SIGINT)
+    assert terminal.end() == 130
+    assert "Traceback" not in terminal.screen
+    assert not (machine.cwd / ".env").exists()
+    terminal = answered(machine, typed=KEYS)
+    terminal.expect("Ctrl-C leaves.")
+    terminal.signal(signal.SIGINT)
+    assert terminal.end() == 0
+    assert "goes on from here" in terminal.screen
+
+
+def test_without_a_terminal_values_come_from_the_environment(machine: Machine) -> None:
+    done = machine.run("init")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--non-interactive" in done.stderr
+    done = machine.run("init", "--non-interactive", "--no-wait", more=KEYS)
+    assert done.returncode == 0
+    assert read_dotenv(machine.cwd / ".env") == KEYS
+    assert "https://connector.example.com/webhooks/koji" in done.stderr
+    assert FAKE_KOJI_KEY not in done.stdout + done.stderr
+
+
+def test_without_public_https_a_tunnel_is_proposed(machine: Machine) -> None:
+    done = machine.run("init", "--non-interactive", "--no-wait", more={**KEYS, "PUBLIC_URL": ""})
+    assert f"cloudflared tunnel --url http://127.0.0.1:{machine.settings['PORT']}" in done.stderr
+
+
+def test_beside_a_server_the_store_is_watched(machine: Machine, sandbox: str) -> None:
+    machine.settings.update(KEYS)
+    with (
+        machine.started("serve", until="Next"),
+        machine.started("init", "--non-interactive", until="watching its store") as init,
+    ):
+        deliver(sandbox, machine)
+        assert init.wait(20) == 0
+        assert "signed in the header x-koji-signature (hex)" in init.said()
+
+
+def test_doctor_finds_everything_in_order(machine: Machine, sandbox: str) -> None:
+    machine.settings.update(KEYS)
+    with machine.started("serve", until="Next"):
+        deliver(sandbox, machine)
+        wait_for(lambda: "1 synced" in machine.run("doctor").stdout)
+        done = machine.run("doctor")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines()[-1] == "Next: Nothing: everything is in order."
+    for words in (
+        "environment (",
+        f"schema {newest_revision()}.",
+        "GB free",
+        "Koji accepts the key",
+        "signed in the header",
+        "Answers at",
+    ):
+        assert words in done.stdout
+    assert FAKE_KOJI_KEY not in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_doctor_names_the_one_next_step(machine: Machine) -> None:
+    done = machine.run("doctor")
+    assert done.returncode == 1
+    assert (
+        done.stdout.splitlines()[-1] == "Next: Set KOJI_API_KEY: make a key in Koji, Settings, Integrations."
+    )
+
+
+def test_doctor_shows_refused_webhooks_and_which_setting_to_change(machine: Machine, sandbox: str) -> None:
+    machine.settings.update(KEYS)
+    with machine.started("serve", until="Next"):
+        deliver(sandbox, machine, secret="another-secret")
+        wait_for(lambda: "Refused webhooks" in machine.run("doctor").stdout)
+    done = machine.run("doctor")
+    assert done.returncode == 1
+    assert "x-koji-signature" in done.stdout
+    assert "KOJI_WEBHOOK_SECRET" in done.stdout.splitlines()[-1] + done.stdout.splitlines()[-2]
+    assert "person-001" not in done.stdout
+
+
+def test_doctor_says_what_is_wrong_with_the_store_and_the_file(machine: Machine) -> None:
+    machine.settings.update(KEYS)
+    (machine.cwd / ".env").write_text("PORT=8080\n")
+    (machine.cwd / ".env").chmod(0o644)
+    broken = machine.home / "broken.db"
+    broken.write_text("no database at all, but long enough to be looked at" * 40)
+    machine.settings["DATABASE_URL"] = f"sqlite:///{broken}"
+    done = machine.run("doctor")
+    assert done.returncode == 1
+    assert "chmod 600 .env" in done.stdout
+    assert "fail  store" in done.stdout
+    assert "DATABASE_URL" in " ".join(done.stdout.splitlines()[-2:])
+
+
+def test_every_connection_is_checked(machine: Machine) -> None:
+    machine.settings.update(KEYS)
+    (machine.cwd / "connector.toml").write_text('[connections.onboarding]\nkoji_api_key = "wrong"\n')
+    done = machine.run("doctor")
+    assert done.returncode == 1
+    assert "Connection default" in done.stdout
+    assert "Connection onboarding" in done.stdout
+    assert "Next: onboarding: " in done.stdout
+    assert "connector.toml" in done.stdout

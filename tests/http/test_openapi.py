@@ -1,0 +1,302 @@
+"""The OpenAPI document and the documentation page say what the operations say, and stand alone."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from pydantic import BaseModel, Field
+from starlette.routing import Route
+
+from connector import __version__
+from connector.app import ENDPOINTS, create_app
+from connector.errors import CONSEQUENCES
+from connector.http.docs.openapi import openapi
+from connector.http.docs.page import STYLE, content_security_policy, docs_page
+from connector.service.execution.operation import Effect, Input, Output, WaitInput
+from connector.settings.sources import load
+from tests.support.toys import toy
+
+pytestmark = pytest.mark.unit
+
+URL = "https://connector.example.com"
+
+
+class Guest(BaseModel):
+    email: str | None = Field(None, description="Where the letter goes.")
+
+
+class InviteInput(WaitInput):
+    guests: list[Guest] = Field(description="Who is <invited> & why.")
+    mode: Literal["text", "voice"] = Field("text", description="How.")
+
+
+class Invited(Output):
+    letter_id: str = Field(description="The letter.")
+    state: str | None = Field(description="How far it is.")
+
+    def follow_up(self) -> tuple[str, dict[str, Any]] | None:
+        return ("read_letter", {"letter_id": self.letter_id}) if self.state == "sending" else None
+
+
+class Foreseen(Output):
+    guests_total: int = Field(description="How many there would be.")
+
+
+class ReadInput(Input):
+    letter_id: str = Field(description="Which letter.", examples=["let-1"])
+    fields: list[str] | None = Field(None, description="Only these.")
+
+
+class ForgetInput(Input):
+    pass
+
+
+class Forgotten(Output):
+    ok: bool = Field(description="Done.")
+
+
+async def never(*_: object) -> Any:
+    raise AssertionError
+
+
+OPERATIONS = (
+    toy(
+        never,
+        name="invite_guests",
+        title="Invite guests",
+        summary="Invite people; `mode` says how.",
+        input=InviteInput,
+        output=Invited | Foreseen,
+        effect=Effect.SEND,
+    ),
+    toy(
+        never,
+        name="read_letter",
+        title="Read a letter",
+        summary="Tell how far a letter is.",
+        input=ReadInput,
+        output=Invited,
+        effect=Effect.READ,
+    ),
+    toy(
+        never,
+        name="forget_all",
+        title="Forget all",
+        summary="Forget.",
+        input=ForgetInput,
+        output=Forgotten,
+        effect=Effect.ERASE,
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return openapi(OPERATIONS, ENDPOINTS, public_url=URL)
+
+
+@pytest.fixture(scope="module")
+def page(document: dict[str, Any]) -> str:
+    return docs_page(OPERATIONS, document)
+
+
+def schema_of(content: dict[str, Any]) -> dict[str, Any]:
+    schema: dict[str, Any] = content["content"]["application/json"]["schema"]
+    return schema
+
+
+class TestDocument:
+    def test_names_itself(self, document: dict[str, Any]) -> None:
+        assert document["openapi"].startswith("3.1.")
+        assert document["info"]["version"] == __version__
+        assert document["servers"] == [{"url": URL}]
+
+    def test_every_operation_is_a_path_with_its_own_words(self, document: dict[str, Any]) -> None:
+        for op in OPERATIONS:
+            post = document["paths"][f"/actions/{op.name}"]["post"]
+            assert (post["operationId"], post["summary"], post["description"]) == (
+                op.name,
+                op.title,
+                op.summary,
+            )
+            assert post["tags"] == [op.effect.value]
+
+    def test_operation_ids_are_unique(self, document: dict[str, Any]) -> None:
+        ids = [one["operationId"] for path in document["paths"].values() for one in path.values()]
+        assert len(ids) == len(set(ids))
+
+    def test_every_reference_leads_somewhere(self, document: dict[str, Any]) -> None:
+        references = set(re.findall(r"'\$ref': '([^']+)'", str(document)))
+        assert references
+        for reference in references:
+            target: Any = document
+            for step in reference.removeprefix("#/").split("/"):
+                target = target[step]
+
+    def test_whatever_is_served_is_described(self, document: dict[str, Any], tmp_path: Path) -> None:
+        app = create_app(load({"DATABASE_URL": f"sqlite:///{tmp_path}/ledger.db"}, tmp_path).settings)
+        served = {
+            (route.path, method.lower())
+            for route in app.routes
+            if isinstance(route, Route)
+            for method in (route.methods or set()) - {"HEAD"}
+        }
+        told = {(path, method) for path, ways in document["paths"].items() for method in ways}
+        assert {path for path, _ in served} >= {"/hooks", "/triggers", "/integrations/census", "/me"}
+        assert served - told == {
+            ("/actions/{operation}", "get"),
+            ("/actions/{operation}", "post"),
+            ("/openapi.json", "get"),
+            ("/docs", "get"),
+        }
+
+    def test_request_bodies_are_the_inputs(self, document: dict[str, Any]) -> None:
+        body = document["paths"]["/actions/invite_guests"]["post"]["requestBody"]
+        schema = document["components"]["schemas"]["InviteInput"]
+        assert schema_of(body) == {"$ref": "#/components/schemas/InviteInput"}
+        assert body["required"] is True
+        assert set(schema["properties"]) == set(InviteInput.model_fields)
+        assert schema["additionalProperties"] is False
+        assert document["paths"]["/actions/forget_all"]["post"]["requestBody"]["required"] is False
+
+    def test_an_answer_in_several_shapes_names_all(self, document: dict[str, Any]) -> None:
+        responses = document["paths"]["/actions/invite_guests"]["post"]["responses"]
+        assert schema_of(responses["200"])["anyOf"] == [
+            {"$ref": "#/components/schemas/Invited"},
+            {"$ref": "#/components/schemas/Foreseen"},
+        ]
+
+    def test_202_where_an_operation_can_go_on_and_only_there(self, document: dict[str, Any]) -> None:
+        paths = document["paths"]
+        told = schema_of(paths["/actions/invite_guests"]["post"]["responses"]["202"])
+        assert "status_url" in told["allOf"][1]["properties"]
+        assert "202" not in paths["/actions/read_letter"]["post"]["responses"]
+        assert "202" not in paths["/actions/forget_all"]["post"]["responses"]
+
+    def test_only_read_operations_answer_get(self, document: dict[str, Any]) -> None:
+        methods = {path: set(ways) for path, ways in document["paths"].items() if "/actions/" in path}
+        assert methods == {
+            "/actions/invite_guests": {"post"},
+            "/actions/read_letter": {"get", "post"},
+            "/actions/forget_all": {"post"},
+        }
+
+    def test_query_parameters_are_the_fields(self, document: dict[str, Any]) -> None:
+        parameters = document["paths"]["/actions/read_letter"]["get"]["parameters"]
+        by_name = {one["name"]: one for one in parameters}
+        assert set(by_name) == set(ReadInput.model_fields)
+        assert by_name["letter_id"]["required"] is True
+        assert by_name["letter_id"]["description"] == "Which letter."
+        assert by_name["fields"]["required"] is False
+
+    def test_only_what_has_an_effect_takes_an_idempotency_key(self, document: dict[str, Any]) -> None:
+        paths = document["paths"]
+        names = [one["name"] for one in paths["/actions/invite_guests"]["post"]["parameters"]]
+        assert names == ["Idempotency-Key"]
+        assert paths["/actions/read_letter"]["post"]["parameters"] == []
+
+    def test_errors_are_problems(self, document: dict[str, Any]) -> None:
+        responses = document["components"]["responses"]
+        assert set(responses) == {"400", "401", "403", "404", "409", "413", "415", "422", "429", "502", "503"}
+        for response in responses.values():
+            schema = response["content"]["application/problem+json"]["schema"]
+            assert schema == {"$ref": "#/components/schemas/Problem"}
+        problem = document["components"]["schemas"]["Problem"]
+        named = {"type", "title", "status", "detail", "code", "message", "errors", "request_id"}
+        assert named <= set(problem["required"])
+
+    def test_three_ways_to_send_the_token(self, document: dict[str, Any]) -> None:
+        assert document["security"] == [{"bearer": []}, {"apiKey": []}, {"basic": []}]
+        schemes = document["components"]["securitySchemes"]
+        assert {name: one["type"] for name, one in schemes.items()} == {
+            "bearer": "http",
+            "apiKey": "apiKey",
+            "basic": "http",
+        }
+
+
+class Seen(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def seen(page: str) -> Seen:
+    parser = Seen()
+    parser.feed(page)
+    parser.close()
+    return parser
+
+
+class TestPage:
+    def test_is_well_formed(self, seen: Seen) -> None:
+        assert seen.open == []
+
+    def test_says_what_each_operation_does_takes_and_answers(self, seen: Seen) -> None:
+        words = " ".join(seen.text.split())
+        for op in OPERATIONS:
+            assert op.title in words
+            assert op.summary.replace("`", "") in words
+            for model in [op.input, *([Invited, Foreseen] if op.name == "invite_guests" else [op.output])]:
+                for name, field in model.model_fields.items():
+                    assert name in words
+                    assert field.description in words
+
+    def test_types_in_words(self, seen: Seen) -> None:
+        words = " ".join(seen.text.split())
+        assert "letter_id text, required" in words
+        assert "mode text or voice, default text" in words
+        assert "guests list of object, required" in words
+        assert "state text or null" in words
+        assert "email text" in words
+        assert "Where the letter goes." in words
+
+    def test_text_is_escaped(self, page: str) -> None:
+        assert "<invited>" not in page
+        assert "&lt;invited&gt; &amp; why" in page
+
+    def test_has_a_call_to_try(self, seen: Seen) -> None:
+        assert f'curl "{URL}/actions/read_letter?letter_id=let-1"' in seen.text
+        assert f'curl "{URL}/actions/invite_guests"' in seen.text
+        assert """-d '{"guests": [{}]}'""" in seen.text
+
+    def test_explains_every_error_where_a_problem_points(self, seen: Seen) -> None:
+        anchors = {attributes.get("id") for _, attributes in seen.tags}
+        assert {cls.code for cls in CONSEQUENCES} | {"body_too_large", "unsupported_content_type"} <= anchors
+
+    def test_asks_nothing_of_anybody(self, seen: Seen, page: str) -> None:
+        assert "script" not in {tag for tag, _ in seen.tags}
+        for tag, attributes in seen.tags:
+            assert tag not in {"img", "link", "iframe", "object", "form"}
+            assert "src" not in attributes
+            assert "style" not in attributes
+            assert (attributes.get("href") or "#").startswith(("#", "/"))
+        assert "url(" not in page
+        assert "@import" not in page
+
+    def test_its_policy_allows_its_style_and_nothing_else(self, page: str) -> None:
+        style = page.partition("<style>")[2].partition("</style>")[0]
+        digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+        assert style == STYLE
+        assert content_security_policy().startswith(f"default-src 'none'; style-src 'sha256-{digest}';")
+        assert "unsafe" not in content_security_policy()

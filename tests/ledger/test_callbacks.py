@@ -1,0 +1,67 @@
+"""Callbacks are owed until they end, on both databases."""
+
+from __future__ import annotations
+
+import pytest
+
+from connector.domain.events.callback import Callback
+from connector.domain.lease import Lease
+from connector.errors import Conflict
+from connector.ledger.ledger import Ledger
+from tests.support.fakes import NOW
+
+pytestmark = pytest.mark.contract
+
+
+def a_callback(callback_id: str = "cb_1", due: int = NOW) -> Callback:
+    return Callback(
+        id=callback_id,
+        connection="default",
+        operation="replay_syncs",
+        answer="{}",
+        target_url="https://hooks.example.com/x",
+        created_at=NOW,
+        due=due,
+    )
+
+
+async def lease_of(ledger: Ledger, owner: str = "one", now: int = NOW) -> Lease:
+    lease = await ledger.leases.acquire("callbacks", owner, now, 30_000)
+    assert lease is not None
+    return lease
+
+
+async def test_what_is_due_comes_in_order_and_only_then(ledger: Ledger) -> None:
+    assert await ledger.callbacks.next_due() is None
+    for callback_id, due in (("cb_late", NOW + 9), ("cb_2", NOW + 1), ("cb_1", NOW)):
+        await ledger.callbacks.add(a_callback(callback_id, due))
+    assert await ledger.callbacks.next_due() == NOW
+    assert [one.id for one in await ledger.callbacks.due(NOW + 1, 10)] == ["cb_1", "cb_2"]
+    assert [one.id for one in await ledger.callbacks.due(NOW + 9, 1)] == ["cb_1"]
+
+
+async def test_the_same_one_again_changes_nothing(ledger: Ledger) -> None:
+    lease = await lease_of(ledger)
+    await ledger.callbacks.add(a_callback())
+    tried = a_callback()._replace(due=NOW + 5, ready_at=NOW, tries=1)
+    await ledger.callbacks.later(lease, tried)
+    await ledger.callbacks.add(a_callback())
+    assert await ledger.callbacks.due(NOW + 5, 10) == [tried]
+
+
+async def test_one_that_ended_is_gone(ledger: Ledger) -> None:
+    lease = await lease_of(ledger)
+    await ledger.callbacks.add(a_callback())
+    await ledger.callbacks.end(lease, "cb_1")
+    assert await ledger.callbacks.next_due() is None
+
+
+async def test_an_owner_that_slept_changes_nothing(ledger: Ledger) -> None:
+    old = await lease_of(ledger)
+    await ledger.callbacks.add(a_callback())
+    await lease_of(ledger, "two", NOW + 31_000)
+    with pytest.raises(Conflict):
+        await ledger.callbacks.end(old, "cb_1")
+    with pytest.raises(Conflict):
+        await ledger.callbacks.later(old, a_callback(due=NOW + 5))
+    assert await ledger.callbacks.due(NOW, 10) == [a_callback()]

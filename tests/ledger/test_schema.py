@@ -1,0 +1,205 @@
+"""The schema: what the models describe is what the revisions make, and a later revision upgrades a ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import closing
+from multiprocessing import get_context
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect, text
+
+from connector.errors import SettingsError
+from connector.ledger.db.dialect import is_sqlite, sqlite_path, writer_engine
+from connector.ledger.db.migrations import REVISIONS, migrate, newest_revision
+from connector.ledger.db.schema import metadata
+from connector.ledger.ledger import Ledger, open_ledger
+from tests.conftest import SEALER
+from tests.support.fakes import NOW, a_delivery
+from tools.revision import write_revision
+
+pytestmark = pytest.mark.contract
+
+
+@pytest.fixture
+def postgres_url(empty_postgres_url: str) -> str:
+    """Return the URL of a database without tables: these tests make them."""
+    return empty_postgres_url
+
+
+LATER = f"{int(newest_revision()) + 1:04}"
+REVISION = '''"""A later revision."""
+
+from alembic import op
+
+revision = "{revision}"
+down_revision = "{down_revision}"
+
+
+def upgrade() -> None:
+    for statement in {statements}:
+        op.execute(statement)
+'''
+TOY_COLUMN = "ALTER TABLE note ADD COLUMN toy INTEGER"
+
+
+@pytest.fixture
+def revisions(tmp_path: Path) -> Path:
+    """Return a copy of the revisions, to which a test may add one."""
+    return shutil.copytree(
+        REVISIONS, tmp_path / "100% revisions", ignore=shutil.ignore_patterns("__pycache__")
+    )
+
+
+def add_revision(revisions: Path, *statements: str) -> None:
+    source = REVISION.format(revision=LATER, down_revision=newest_revision(), statements=statements)
+    (revisions / "versions" / f"{LATER}_later.py").write_text(source)
+
+
+def described(connection: Connection) -> dict[str, object]:
+    """Return what a database itself tells of its tables, columns, keys and indexes."""
+    told = inspect(connection)
+    listed = (
+        "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+        if connection.dialect.name == "sqlite"
+        else "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = current_schema()"
+    )
+    indexes = {name: " ".join(made.split()) for name, made in connection.exec_driver_sql(listed)}
+    tables = {
+        table: (
+            [{**column, "type": repr(column["type"])} for column in told.get_columns(table)],
+            told.get_pk_constraint(table)["constrained_columns"],
+            told.get_unique_constraints(table),
+        )
+        for table in told.get_table_names()
+        if table != "alembic_version"
+    }
+    return tables | {name: made for name, made in indexes.items() if "alembic_version" not in name}
+
+
+def test_the_revisions_make_what_the_models_describe(database_url: str) -> None:
+    migrate(database_url)
+    engine = writer_engine(database_url)
+    with engine.begin() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        assert compare_metadata(context, metadata) == []
+        migrated = described(connection)
+        metadata.drop_all(connection)
+        metadata.create_all(connection)
+        assert migrated == described(connection)
+    engine.dispose()
+    assert len(migrated) > len(metadata.tables)
+
+
+def test_files_of_revisions_are_named_for_their_numbers() -> None:
+    script = ScriptDirectory(str(REVISIONS))
+    assert script.get_heads() == [newest_revision()]
+    for one in script.walk_revisions():
+        assert Path(one.path).name.startswith(f"{one.revision}_")
+
+
+async def test_a_ledger_of_a_newer_program_is_refused_in_one_line(ledger: Ledger, database_url: str) -> None:
+    with ledger.db._write_engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0099'"))
+    with pytest.raises(SettingsError) as refused:
+        await open_ledger(database_url, SEALER)
+    assert "0099" in str(refused.value)
+    assert "upgrade koji-amplitude" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_ledger_from_before_revisions_is_refused_in_one_line(sqlite_url: str, postgres_url: str) -> None:
+    for url in (sqlite_url, postgres_url):
+        if is_sqlite(url):
+            sqlite_path(url).parent.mkdir()
+        engine = writer_engine(url)
+        with engine.begin() as connection:
+            connection.execute(text("CREATE TABLE schema_version (version INTEGER, applied_at BIGINT)"))
+        with pytest.raises(SettingsError, match=r"^DATABASE_URL: .*another DATABASE_URL$"):
+            migrate(url)
+        with engine.begin() as connection:
+            assert inspect(connection).get_table_names() == ["schema_version"]
+        engine.dispose()
+
+
+async def test_an_upgrade_runs_once_and_copies_a_file_first(
+    ledger: Ledger, database_url: str, revisions: Path
+) -> None:
+    await ledger.inbox.accept(a_delivery())
+    add_revision(revisions, TOY_COLUMN)
+    for _ in range(2):
+        await asyncio.to_thread(migrate, database_url, revisions)
+    with ledger.db._write_engine.begin() as connection:
+        assert connection.execute(text("SELECT count(toy) FROM note")).scalar() == 0
+    if is_sqlite(database_url):
+        copy = sqlite_path(database_url).with_name(f"ledger.db.before-version-{LATER}")
+        assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+        with closing(sqlite3.connect(copy)) as kept:
+            assert kept.execute("SELECT count(*) FROM inbox").fetchone() == (1,)
+            assert kept.execute("SELECT version_num FROM alembic_version").fetchone() == (newest_revision(),)
+    with pytest.raises(SettingsError):
+        await open_ledger(database_url, SEALER)
+
+
+async def test_an_upgrade_that_fails_leaves_everything_as_it_was(
+    ledger: Ledger, database_url: str, revisions: Path
+) -> None:
+    add_revision(revisions, TOY_COLUMN, "SELECT nothing FROM nowhere")
+    with pytest.raises(SettingsError):
+        migrate(database_url, revisions)
+    again = await open_ledger(database_url, SEALER)
+    await again.diagnostics.add("", "ping", {}, NOW, 1)
+    with again.db._write_engine.begin() as connection:
+        assert "toy" not in {column["name"] for column in inspect(connection).get_columns("note")}
+    await again.close()
+
+
+def test_of_many_threads_one_upgrades(database_url: str, revisions: Path) -> None:
+    migrate(database_url)
+    add_revision(revisions, TOY_COLUMN)
+    together = Barrier(4)
+
+    def upgrade(_: int) -> None:
+        together.wait()
+        migrate(database_url, revisions)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(upgrade, range(4)))
+
+
+def test_of_many_processes_one_makes_the_tables_and_one_upgrades_them(
+    database_url: str, revisions: Path
+) -> None:
+    with ProcessPoolExecutor(3, mp_context=get_context("spawn")) as processes:
+        list(processes.map(migrate, [database_url] * 3))
+        add_revision(revisions, TOY_COLUMN)
+        list(processes.map(migrate, [database_url] * 3, [revisions] * 3))
+
+
+def test_a_ledger_that_is_up_to_date_needs_no_alembic(database_url: str) -> None:
+    migrate(database_url)
+    code = (
+        "import sys; from connector.ledger.db.migrations import migrate; migrate(sys.argv[1]); "
+        "sys.exit('alembic' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code, database_url], check=True, timeout=60)
+
+
+def test_the_next_revision_is_written_from_the_models(sqlite_url: str, revisions: Path) -> None:
+    migrate(sqlite_url)
+    write_revision("Add a weight", revisions)
+    source = (revisions / "versions" / f"{LATER}_add_a_weight.py").read_text()
+    assert "    pass\n" in source  # the models are those of the revisions
+    migrate(sqlite_url, revisions)
+    assert sqlite_path(sqlite_url).with_name(f"ledger.db.before-version-{LATER}").is_file()

@@ -1,0 +1,56 @@
+"""The tools of the MCP project: the conformance suite and the Inspector, on the Node that they need."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import sys
+from pathlib import Path
+
+from tests.support.node_packages import installed
+
+NODE = "24.9.0"
+CONFORMANCE = "0.2.0-alpha.12"
+INSPECTOR = "2.12.0"
+RUN_SECONDS = 60
+
+
+async def conformance(*words: str, folder: Path) -> tuple[int, str]:
+    """Run the suite; return its exit code and what it printed. Skip the test when it cannot be had."""
+    package = "@modelcontextprotocol/conformance"
+    home = installed(f"mcp-conformance-{CONFORMANCE}-{NODE}", {package: CONFORMANCE, _node(): NODE})
+    return await _run(home, f"{package}/dist/index.js", *words, folder=folder)
+
+
+async def inspector(*words: str, folder: Path) -> tuple[int, str]:
+    """Run the Inspector's command line, as `conformance`."""
+    package = "@modelcontextprotocol/inspector"
+    home = installed(f"mcp-inspector-{INSPECTOR}-{NODE}", {package: INSPECTOR, _node(): NODE})
+    return await _run(home, f"{package}/clients/launcher/build/index.js", "--cli", *words, folder=folder)
+
+
+def _node() -> str:
+    """Name the package that holds Node for this machine."""
+    machine = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64"}.get(
+        platform.machine().lower(), platform.machine().lower()
+    )
+    return f"node-{'win' if sys.platform == 'win32' else sys.platform}-{machine}"
+
+
+async def _run(home: Path, script: str, *words: str, folder: Path) -> tuple[int, str]:
+    node = home / "node_modules" / _node() / "bin" / "node"
+    process = await asyncio.create_subprocess_exec(
+        str(node),
+        str(home / "node_modules" / script),
+        *words,
+        cwd=folder,
+        env={"PATH": f"{node.parent}{os.pathsep}{os.environ['PATH']}", "HOME": str(folder)},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(RUN_SECONDS):
+        printed, _ = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, printed.decode()

@@ -1,0 +1,53 @@
+"""Somebody whom the connector tells: takes what is posted, and answers what the test wants."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tests.support.harness import serving, until
+
+
+@dataclass
+class Receiver:
+    """A subscriber: notes what comes, answers what it is told to."""
+
+    url: str = ""
+    got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    answers: list[Response] = field(default_factory=list)
+    slow: float = 0.0
+
+    async def take(self, request: Request) -> Response:
+        self.got.append((dict(request.headers), await request.body()))
+        await asyncio.sleep(self.slow)
+        return self.answers.pop(0) if self.answers else Response()
+
+    def bodies(self) -> list[dict[str, Any]]:
+        return [orjson.loads(body) for _, body in self.got]
+
+
+@asynccontextmanager
+async def receiving() -> AsyncIterator[Receiver]:
+    """Serve a receiver."""
+    one = Receiver()
+    app = Starlette(routes=[Route("/{path:path}", one.take, methods=["POST", "GET"])])
+    async with serving(app) as url:
+        one.url = f"{url}/hook"
+        yield one
+
+
+async def arrived(receiver: Receiver, n: int) -> list[dict[str, Any]]:
+    async def enough() -> bool:
+        return len(receiver.got) >= n
+
+    await until(enough)
+    return receiver.bodies()
