@@ -14,7 +14,8 @@ import httpx
 import pytest
 from amplitude import Amplitude, BaseEvent, Config, EventOptions, Identify
 
-from connector.sandbox import SandboxOptions, running
+from connector.sandbox import SandboxOptions
+from tests.support.sandbox_server import running
 
 from .conftest import event
 
