@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import httpx
 
 from connector.demo.child import DemoError
 from connector.demo.servers import Servers
-
-_TIMEOUT_SECONDS = 20.0
 
 
 class Calls:
@@ -64,10 +60,3 @@ class Calls:
         if answer.status_code >= 400:
             raise DemoError(f"{path} answered {answer.status_code}.", answer.text[:500].splitlines())
         return answer.json()
-
-
-@contextmanager
-def opened(servers: Servers) -> Iterator[Calls]:
-    """Open a client for both servers."""
-    with httpx.Client(trust_env=False, timeout=_TIMEOUT_SECONDS) as client:
-        yield Calls(servers, client)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,6 @@ import httpx
 import connector
 
 HOST = "127.0.0.1"
-Command = Callable[[int], tuple[Sequence[str], Mapping[str, str]]]
-"""Return Python's arguments and the settings of a server on a port."""
-
 _START_SECONDS = 40.0
 _STOP_SECONDS = 12.0  # the connector waits at most 10 s for calls in flight
 _PORT_TRIES = 3
@@ -77,13 +74,16 @@ class Child:
 
 
 @contextmanager
-def child(name: str, ready_path: str, directory: Path, command: Command) -> Iterator[Child]:
+def child(
+    name: str, ready_path: str, directory: Path, arguments: Sequence[str], settings: Mapping[str, str]
+) -> Iterator[Child]:
     """Start a server in `directory` and wait until `ready_path` answers 200.
 
-    The server is ended however the block is left. Raises DemoError when it ends or stays silent.
+    `arguments` are Python's; `--port` is added to them. The server is ended however the block is left. Raises
+    DemoError when it ends by itself or stays silent.
     """
     for tries_left in reversed(range(_PORT_TRIES)):
-        server = _start(name, directory, command)
+        server = _start(name, directory, arguments, settings)
         try:
             if _is_ready(server, ready_path, or_port_lost=tries_left > 0):
                 yield server
@@ -92,15 +92,14 @@ def child(name: str, ready_path: str, directory: Path, command: Command) -> Iter
             server.stop()
 
 
-def _start(name: str, directory: Path, command: Command) -> Child:
+def _start(name: str, directory: Path, arguments: Sequence[str], settings: Mapping[str, str]) -> Child:
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         port: int = listener.getsockname()[1]
-    arguments, settings = command(port)
     log = directory / f"{name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own modules, with arguments of our own
-            [sys.executable, *arguments],
+            [sys.executable, *arguments, "--port", str(port)],
             cwd=directory,
             env={**_environment(directory), **settings},
             stdin=subprocess.DEVNULL,

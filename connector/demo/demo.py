@@ -11,10 +11,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+import httpx
 from rich.console import Console
 from rich.text import Text
 
-from connector.demo.calls import Calls, opened
+from connector.demo.calls import Calls
 from connector.demo.child import DemoError
 from connector.demo.progress import follow
 from connector.demo.proof import gather, mismatches
@@ -24,6 +25,7 @@ from connector.demo.servers import Servers, running
 from connector.demo.style import columns, heading, open_console, put
 
 INTERRUPTED: Final = 130
+_CALL_SECONDS: Final = 20.0
 
 
 def main(*, keep: bool = False) -> int:
@@ -53,8 +55,8 @@ def main(*, keep: bool = False) -> int:
 def _run(console: Console, directory: Path, *, keep: bool) -> int:
     _introduce(console)
     with running(directory) as servers:
-        with opened(servers) as calls:
-            proven = _show(console, calls)
+        with httpx.Client(trust_env=False, timeout=_CALL_SECONDS) as client:
+            proven = _show(console, Calls(servers, client))
         _next_steps(console, servers if keep else None)
         if keep:
             _wait(servers)

@@ -29,22 +29,16 @@ def follow(console: Console, snapshots: Iterable[Snapshot]) -> None:
 
 
 def _picture(console: Console, now: Snapshot) -> Table:
-    signs = glyphs(console)
-    picture = columns(count=3)
-    for name, (solid, partial), text in (
-        (
-            "Koji",
-            (now.completed, now.started - now.completed),
-            f"{now.started} started, {now.completed} completed",
-        ),
-        (
-            "Connector",
-            (now.arrived + now.skipped + now.failed, now.kept),
-            f"{now.webhooks_acknowledged} webhooks acknowledged, {now.webhooks_repeated} repeats",
-        ),
-        ("Amplitude", (now.arrived, 0), f"{now.arrived} arrived; {now.skipped} skipped, {now.failed} failed"),
-    ):
+    signs, picture = glyphs(console), columns(count=3)
+
+    def add(name: str, solid: int, partial: int, text: str) -> None:
         picture.add_row("", Text(name, "bold"), bar(signs, _BAR, PEOPLE, solid, partial), text)
+
+    answering = now.started - now.completed
+    add("Koji", now.completed, answering, f"{now.started} started, {now.completed} completed")
+    acknowledged = f"{now.webhooks_acknowledged} webhooks acknowledged, {now.webhooks_repeated} repeats"
+    add("Connector", now.arrived + now.skipped + now.failed, now.kept, acknowledged)
+    add("Amplitude", now.arrived, 0, f"{now.arrived} arrived; {now.skipped} skipped, {now.failed} failed")
     picture.add_row("", "", "", Text(_weather(now), "yellow" if now.kept else "dim"))
     return picture
 

@@ -18,8 +18,8 @@ from connector.sandbox.options import (
     SandboxOptions,
 )
 
-SANDBOX = ("-m", "connector", "sandbox")
 CALLS_A_MINUTE = 600  # ten times Koji's usual limit: a minute of starts is long to watch
+SANDBOX = ("-m", "connector", "sandbox", "--koji-rate-limit", str(CALLS_A_MINUTE))
 CONNECTOR = ("-m", "connector", "serve")
 
 
@@ -42,22 +42,16 @@ class Servers:
 def running(directory: Path) -> Iterator[Servers]:
     """Start both, wait until they answer, and end both however the block is left. Raises DemoError."""
     token = secrets.token_urlsafe(24)
-    limit = ("--koji-rate-limit", str(CALLS_A_MINUTE))
     with (
+        child("sandbox", "/control/state", directory, SANDBOX, {}) as sandbox,
         child(
-            "sandbox", "/control/state", directory, lambda port: ((*SANDBOX, "--port", str(port), *limit), {})
-        ) as sandbox,
-        child(
-            "connector",
-            "/readyz",
-            directory,
-            lambda port: (CONNECTOR, _settings(sandbox.url, port, token, directory)),
+            "connector", "/readyz", directory, CONNECTOR, _settings(sandbox.url, token, directory)
         ) as served,
     ):
         yield Servers(sandbox, served, token, directory)
 
 
-def _settings(sandbox: str, port: int, token: str, directory: Path) -> Mapping[str, str]:
+def _settings(sandbox: str, token: str, directory: Path) -> Mapping[str, str]:
     """Return the settings of a connector that is tried against the sandbox."""
     ledger = quote((directory / "ledger.db").as_posix(), safe="/:")
     return {
@@ -73,5 +67,4 @@ def _settings(sandbox: str, port: int, token: str, directory: Path) -> Mapping[s
         "CONNECTOR_API_TOKEN": token,
         "DATABASE_URL": f"sqlite:///{ledger}",
         "HOST": HOST,
-        "PORT": str(port),
     }

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import httpx
 
+from connector.net.client import tls_context
 from connector.sandbox.koji.store import Interview, KojiStore, iso, transcript_url
 from connector.sandbox.options import SandboxOptions, WebhookEndpoint
 
@@ -77,7 +78,7 @@ class WebhookSender:
     async def running(self) -> AsyncIterator[None]:
         """Deliver what is queued until the block ends; what is not delivered by then is dropped."""
         async with httpx.AsyncClient(
-            timeout=TIMEOUT_SECONDS, trust_env=False, transport=self._transport
+            timeout=TIMEOUT_SECONDS, verify=tls_context(), trust_env=False, transport=self._transport
         ) as self._client:
             tasks = [asyncio.create_task(self._work()) for _ in range(self._concurrency)]
             try:
