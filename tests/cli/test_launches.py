@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from connector.sandbox.options import SandboxOptions
-from connector.sandbox.server import running
 from tests.support.cli_runs import Machine, sandbox_settings, wait_for
+from tests.support.sandbox_server import running
 
 pytestmark = pytest.mark.e2e
 

@@ -34,8 +34,10 @@ def command(
     no_store: bool,
 ) -> int:
     """Run strict stand-ins for Koji and Amplitude, at /koji and /amplitude of one port."""
+    import uvicorn
+
     from connector.http.server.server import Server, listening
-    from connector.sandbox.server import config
+    from connector.sandbox.app import create_sandbox
 
     options = SandboxOptions(
         koji_rate_limit_per_minute=koji_rate_limit,
@@ -46,9 +48,17 @@ def command(
     if no_throttle:
         options = replace(options, throttle_events_per_second=None, koji_rate_limit_per_minute=None)
     base = f"http://{host}:{port}"
+    config = uvicorn.Config(
+        create_sandbox(options),
+        host=host,
+        port=port,
+        log_level="critical",  # a cut connection is scripted
+        access_log=False,
+        timeout_graceful_shutdown=2,
+    )
     with listening(host, port) as sockets:
         server = Server(
-            config(options, host, port),
+            config,
             say=say,
             started_hook=lambda: print(clean(introduction(base, options)), flush=True),  # noqa: T201 - its answer
             stop_hook=lambda: None,
