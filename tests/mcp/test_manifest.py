@@ -17,7 +17,7 @@ from connector.operations import OPERATIONS
 from connector.service.input.annotations import kinds
 from connector.service.triggers import TRIGGERS
 from connector.settings.model import Connection
-from mcp_server.package.about import REGISTRY_NAME
+from mcp_server.package import REGISTRY_NAME
 from mcp_server.package.asked_settings import ASKED
 from mcp_server.package.manifest import manifest
 from mcp_server.package.server_json import server_json

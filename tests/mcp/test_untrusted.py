@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from connector.sandbox.koji import store
-from mcp_server.answers.markdown import lines
+from mcp_server.answers.render import lines
 from mcp_server.answers.untrusted import clean, cleaned, fenced
 from tests.mcp.clients import SETTINGS, http_client, refused, started, text_of, told
 from tests.support.harness import QUICK, World, open_world
