@@ -110,7 +110,7 @@ async def test_what_is_asked_of_koji_is_told_to_who_comes_back(
         again = await client.call_tool("complete_interview", asked)
         entries = told(await client.call_tool("list_audit", {"operation": "complete_interview"}))["items"]
     assert told(again)["status"] == "completed"
-    assert [one["outcome"] for one in entries] == ["replayed", "conflict", "done"]
+    assert [one["outcome"] for one in entries] == ["replayed", "idempotency_running", "done"]
 
 
 async def test_closing_standard_input_in_the_middle_leaves_the_rest_to_the_next_process(
