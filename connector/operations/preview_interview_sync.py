@@ -9,13 +9,13 @@ from pydantic import Field
 from connector.context import Context
 from connector.domain.results.decision import SyncRules, Verdict
 from connector.domain.results.interview import Stage, SyncStatus
-from connector.domain.results.observation import Observation, heard_from_read
+from connector.domain.results.observation import Observation
 from connector.domain.results.replay import call
 from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import advance, unread
 from connector.errors import NotConfigured, NotFound
-from connector.service.attribution import recognised
+from connector.service.attribution import read_from_koji, recognised
 from connector.service.execution.operation import Effect, Example, Operation, Output
 from connector.service.input.sync_input import InterviewInput
 from connector.service.views import examples
@@ -73,8 +73,7 @@ async def _read(ctx: Context, sync: Sync, rules: SyncRules) -> Sync:
         body = await ctx.koji[sync.connection].read(sync.interview_id, patience=PATIENCE)
     except NotFound:
         return unread(sync, "not_found_in_koji", ctx.clock.now())
-    read = heard_from_read(rules, sync.interview_id, body, ctx.clock.now())
-    (heard,) = await recognised(ctx.ledger.attribution, [read])
+    heard = await read_from_koji(ctx, rules, sync.interview_id, body)
     return advance(sync, heard, await _people(ctx, sync, heard))
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from connector.context import Context
 from connector.domain.launches.launch import Invited
+from connector.domain.results.decision import SyncRules
 from connector.domain.results.interview import Interview
-from connector.domain.results.observation import Observation
+from connector.domain.results.observation import Observation, heard_from_read
 
 if TYPE_CHECKING:
     from connector.ledger.launches.attribution import Attribution
@@ -32,6 +34,15 @@ async def recognised(attribution: Attribution, heard: Sequence[Observation]) -> 
         else replace(one, interview=_of_invitation(one.interview, invited))
         for one in heard
     ]
+
+
+async def read_from_koji(
+    ctx: Context, rules: SyncRules, interview_id: str, body: Mapping[str, Any]
+) -> Observation:
+    """Return what Koji answered to a read, with the invitation whose external id came back."""
+    read = heard_from_read(rules, interview_id, body, ctx.clock.now())
+    (heard,) = await recognised(ctx.ledger.attribution, [read])
+    return heard
 
 
 def _of_invitation(interview: Interview, invited: Invited) -> Interview:

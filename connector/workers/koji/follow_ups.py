@@ -11,10 +11,9 @@ from connector.context import Context, Koji
 from connector.domain.launches.launch import Invitation
 from connector.domain.launches.start import next_poll
 from connector.domain.lease import Lease
-from connector.domain.results.observation import heard_from_read
 from connector.domain.results.transitions import advance
 from connector.errors import ConnectorError, CredentialsRejected, NotFound, UpstreamUnavailable
-from connector.service.attribution import recognised
+from connector.service.attribution import read_from_koji
 from connector.settings.rules import sync_rules
 from connector.workers.koji.pause import PAUSES, KojiPause
 
@@ -83,10 +82,9 @@ class FollowUps:
         """Take an interview that has ended like one that a webhook told of; tell whether it has."""
         ctx = self._context
         connection = ctx.connection(invitation.connection)
-        read = heard_from_read(sync_rules(connection), invitation.interview_id or "", body, ctx.clock.now())
-        if not read.interview.has_ended:
+        heard = await read_from_koji(ctx, sync_rules(connection), invitation.interview_id or "", body)
+        if not heard.interview.has_ended:
             return False
-        (heard,) = await recognised(ctx.ledger.attribution, [read])
         await ctx.ledger.syncs.revise(
             [heard.key],
             lambda before, people: [advance(before.get(heard.key), heard, people)],

@@ -8,12 +8,12 @@ from typing import Any
 from connector.context import Context, Koji
 from connector.domain.lease import Lease
 from connector.domain.results.interview import Stage
-from connector.domain.results.observation import Observation, heard_from_read
+from connector.domain.results.observation import Observation
 from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import advance, unread, with_respondent
 from connector.errors import CredentialsRejected, NotFound, UpstreamRejected, UpstreamUnavailable
-from connector.service.attribution import recognised
+from connector.service.attribution import read_from_koji
 from connector.settings.rules import sync_rules
 from connector.workers.koji.pause import PAUSES, KojiPause
 
@@ -51,9 +51,7 @@ class Reads:
 
     async def _told(self, lease: Lease, sync: Sync, body: Mapping[str, Any]) -> None:
         connection = self._context.connection(sync.connection)
-        read = heard_from_read(sync_rules(connection), sync.interview_id, body, self._context.clock.now())
-        (heard,) = await recognised(self._context.ledger.attribution, [read])
-
+        heard = await read_from_koji(self._context, sync_rules(connection), sync.interview_id, body)
         await self._revise(lease, sync, lambda present, people: advance(present, heard, people), [heard])
 
     async def _end(self, lease: Lease, sync: Sync, reason: str) -> None:
