@@ -21,8 +21,6 @@ _COHORT = PromptArgument(
 )
 _NAME = re.compile(r"[a-z0-9-]{1,40}")
 _LONGEST = 256
-
-
 _CLOSE = """Find out why the people of the Amplitude cohort {cohort_id}{connection} do what \
 they do.
 

@@ -14,17 +14,12 @@ from connector.settings.model import Connection
 
 @dataclass(frozen=True, slots=True)
 class AskedSetting:
-    """One setting as a form shows it. `name` is its field, from which default, type and bounds are read."""
+    """One setting as a form shows it. `name` is its field; default, type and bounds are read from it."""
 
     name: str
     title: str
     description: str
     is_required: bool = False
-
-    @property
-    def variable(self) -> str:
-        """Name the environment variable that sets it."""
-        return self.name.upper()
 
     @property
     def default(self) -> Any:

@@ -11,7 +11,6 @@ from mcp_server.package import DESCRIPTION, NAMESPACE, PACKAGE, TITLE
 from mcp_server.package.asked_settings import ASKED, AskedSetting
 from mcp_server.prompts import PROMPTS, ReadyPrompt
 
-ENTRY_POINT: Final = "bundle.py"
 HERE: Final = "${__dirname}"
 
 LONG_DESCRIPTION: Final = (
@@ -41,7 +40,7 @@ def manifest(
             "platforms": ["darwin", "win32", "linux"],
             "runtimes": {"python": ">=3.11"},
         },
-        "server": {"type": "uv", "entry_point": ENTRY_POINT, "mcp_config": _run()},
+        "server": {"type": "uv", "entry_point": "bundle.py", "mcp_config": _run()},
         "user_config": {setting.name: _field(setting) for setting in ASKED},
         "tools": [{"name": op.name, "description": op.summary} for op in operations],
         "prompts": [_prompt(ready) for ready in PROMPTS],
@@ -62,7 +61,7 @@ def _run() -> dict[str, Any]:
     return {
         "command": "uv",
         "args": ["tool", "run", "--from", HERE, "--constraints", f"{HERE}/constraints.txt", PACKAGE, "mcp"],
-        "env": {setting.variable: f"${{user_config.{setting.name}}}" for setting in ASKED},
+        "env": {setting.name.upper(): f"${{user_config.{setting.name}}}" for setting in ASKED},
     }
 
 

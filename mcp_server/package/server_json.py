@@ -34,7 +34,7 @@ def server_json(version: str) -> dict[str, Any]:
 
 def _variable(setting: AskedSetting) -> dict[str, Any]:
     return {
-        "name": setting.variable,
+        "name": setting.name.upper(),
         "description": setting.description,
         "isRequired": setting.is_required,
         "isSecret": setting.is_secret,

@@ -27,7 +27,6 @@ from mcp_server.host import Host, Request
 from mcp_server.server import create_server
 
 PATHS: Final = ("/mcp", "/mcp/")
-SURFACE: Final = "mcp"
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -53,7 +52,7 @@ def mcp_mount(settings: Settings, context: Callable[[], Context], gate: Gate) ->
             headers = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
             scope = {**scope, "headers": headers}
             request = HttpRequest(scope, receive)
-            request.state.caller = replace(await gate.caller(request), surface=SURFACE)
+            request.state.caller = replace(await gate.caller(request), surface="mcp")
             await mcp(scope, receive, send)
 
         return front
