@@ -115,7 +115,7 @@ def _next_step(tool: str, values: Mapping[str, Any]) -> str | None:  # noqa: PLR
     """Name the call that usually follows an answer, so that a model need not guess; None without one."""
     match values:
         case {"plan_token": str(), "to_invite": 0}:
-            return "nobody would be invited; skipped says why."
+            return "no one would be invited; skipped says why."
         case {"plan_token": str(token), "to_invite": people, "credits_estimate": credits_}:
             return (
                 f"launch_cohort_interviews with plan_token {token} invites these {people} people and can "

@@ -21,7 +21,7 @@ _INPUTS: Final[Mapping[str, str]] = {
     "mode": "Without it the study's own mode.",
     "metadata": "Goes to Koji with each interview.",
     "allow_without_link": "Start although no link can be made (KOJI_PROJECT_ID is not set).",
-    "reinvite_after_days": "Ask again whoever was invited longer ago than this; without it nobody twice.",
+    "reinvite_after_days": "Invite people again after this many days; without it never twice.",
 }
 _OUTPUTS: Final[Mapping[str, str]] = {
     "next_cursor": "cursor of the next page.",
@@ -37,7 +37,7 @@ _OUTPUTS: Final[Mapping[str, str]] = {
     "pause_reason": "Why it waits; without resumes_at, until resume_launch.",
     "resumes_at": "When the pause ends by itself.",
     "message": "What it waits for, or why it ended.",
-    "cohort_id": "null for given members.",
+    "cohort_id": "null for a list of members.",
     "cohort_name": "Its name in Amplitude.",
     "members_total": "to_invite and all skipped.",
     "to_invite": "People who are to be invited.",
@@ -61,7 +61,7 @@ _OUTPUTS: Final[Mapping[str, str]] = {
     "completed_at": "When the interview ended.",
     "synced_at": "When Amplitude accepted it.",
     "started_at": "When it was started.",
-    "status_url": "Where it is told.",
+    "status_url": "Address that shows its state.",
     "event_insert_id": "By which Amplitude counts it once.",
     "transcript_url": "Where the transcript is.",
     "done": "place and what was done there.",
