@@ -60,8 +60,6 @@ _OUTPUTS: Final[Mapping[str, str]] = {
     "reason": "Why not; null when all is well.",
     "completed_at": "When the interview ended.",
     "synced_at": "When Amplitude accepted it.",
-    "started_at": "When it was started.",
-    "status_url": "Address that shows its state.",
     "event_insert_id": "By which Amplitude counts it once.",
     "transcript_url": "Where the transcript is.",
     "done": "place and what was done there.",
