@@ -35,7 +35,7 @@ async def census(call: Call) -> Response:
     if ctx.stopping.is_set():
         raise StoreUnavailable("The server is stopping; send the request again.", code="stopping")
     body = await read_whole(request)
-    caller = replace(call.caller, surface=SURFACE)
+    caller = replace(call.ctx.caller, surface=SURFACE)
     return JSONResponse(
         await _answer(ctx, caller, request.query_params.getlist("connection"), body),
         headers={**NO_STORE, "X-RateLimit-Limit": str(REQUESTS_PER_SECOND)},
