@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 
 class Token(NamedTuple):
-    """A named token as the ledger knows it: by its SHA-256 in hex; `connections` None means all."""
+    """A named token; the ledger holds only its SHA-256 in hex. `connections` None means all."""
 
     name: str
     sha256: str
@@ -20,10 +20,10 @@ class Token(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """One operation that changed something: who called it, on what, and how it ended.
+    """One operation that changed something: its caller, its subjects and its outcome.
 
-    `touched` holds ids by the name of their field, never an address. Without an outcome the operation is at
-    work, or its process ended in the middle. `id` is 0 until it is stored; times in ms.
+    `touched` holds ids by the name of their field, never an address. Without an outcome the operation is
+    running, or its process was killed. `id` is 0 until the entry is stored.
     """
 
     connection: str
@@ -40,7 +40,7 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which entries a list shows; `since` inclusive, `until` exclusive (ms), `before` an id, exclusive."""
+    """The entries that a list shows; `since` inclusive, `until` exclusive (ms), `before` an id, exclusive."""
 
     token: str | None = None
     surface: str | None = None
@@ -52,7 +52,7 @@ class AuditFilter:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The standing of an idempotency key: new, stored, running or mismatch."""
+    """The state of an idempotency key: new, stored, running or mismatch."""
 
     state: str
     token: str | None = None
@@ -62,7 +62,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something worth showing in diagnostics that is not part of the ledger's promises."""
+    """A note for diagnostics; no decision depends on it."""
 
     at: int
     detail: Mapping[str, Any]

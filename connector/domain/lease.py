@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to work a lane until `until`; `token` fences what an owner that overslept tries to write."""
+    """The right to work a lane until `until`; `token` fences off the writes of an owner that overslept."""
 
     lane: str
     owner: str
@@ -18,7 +18,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Why a lane rests: `code` for programs, `words` for people."""
+    """Why a lane pauses: `code` for programs, `words` for people."""
 
     lane: str
     until: int

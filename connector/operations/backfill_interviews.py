@@ -12,7 +12,7 @@ from pydantic import Field
 
 from connector.context import Context
 from connector.domain.results.interview import Interview, Stage, SyncStatus
-from connector.domain.results.koji_fields import read_envelope, read_interview, read_time
+from connector.domain.results.koji_fields import read_envelope, read_interview
 from connector.domain.results.observation import Observation
 from connector.domain.results.respondent import People
 from connector.domain.results.sync import InboundWebhook, Sync
@@ -22,6 +22,7 @@ from connector.service.execution.operation import Effect, Example, Operation, Wa
 from connector.service.views import examples
 from connector.service.views.run import RunOutput, chunks, new_run_id, until_finished
 from connector.settings.rules import sync_rules
+from connector.text.values import read_time
 
 _COLUMNS = ("interview_id", "completed_at", "email")
 _MOST = 100_000

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from connector.context import Context
-from connector.domain.results.amplitude_user import whose
+from connector.domain.results.amplitude_user import amplitude_user_of
 from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.domain.results.decision import SUPPRESSED
 from connector.domain.results.interview import Interview
@@ -145,7 +145,7 @@ async def _is_forgotten(
 
 def _is_anonymous(interview: Interview, connection: Connection) -> bool:
     """Tell whether nothing names the respondent; an external id is no name."""
-    user = whose(
+    user = amplitude_user_of(
         interview,
         null_email_is_anonymous=connection.connector_null_email_is_anonymous,
         trust_external_id=True,

@@ -13,7 +13,7 @@ from connector.domain.results.observation import Observation
 from connector.domain.results.replay import call
 from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
-from connector.domain.results.transitions import advance, unread
+from connector.domain.results.transitions import advance, read_refused
 from connector.errors import NotConfigured, NotFound
 from connector.service.attribution import read_from_koji, recognised
 from connector.service.execution.operation import Effect, Example, Operation, Output
@@ -72,7 +72,7 @@ async def _read(ctx: Context, sync: Sync, rules: SyncRules) -> Sync:
     try:
         body = await ctx.koji[sync.connection].read(sync.interview_id, patience=PATIENCE)
     except NotFound:
-        return unread(sync, "not_found_in_koji", ctx.clock.now())
+        return read_refused(sync, "not_found_in_koji", ctx.clock.now())
     heard = await read_from_koji(ctx, rules, sync.interview_id, body)
     return advance(sync, heard, await _people(ctx, sync, heard))
 

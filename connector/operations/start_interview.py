@@ -9,7 +9,7 @@ from pydantic import Field
 
 from connector.context import Context
 from connector.domain.launches.credits import price
-from connector.domain.launches.eligibility import LaunchRules, SkipReason, held
+from connector.domain.launches.eligibility import LaunchRules, SkipReason, repeat_reason
 from connector.domain.launches.launch import Invitation, InvitationState, Launch, LaunchStatus, Phase
 from connector.domain.people.same_person import Member, is_email, member
 from connector.errors import Conflict, ConnectorError, InvalidInput, UpstreamRejected
@@ -146,7 +146,7 @@ async def _known(ctx: Context, given: StartInput, person: Member) -> StartOutput
     rules = LaunchRules(1, given.reinvite_after_days)
     now = ctx.clock.now()
     # a person who waits for a start counts as invited, whatever `reinvite_after_days` says
-    reason = held(now + 1 if earlier.state in _GOING else earlier.taken_at, rules, now)
+    reason = repeat_reason(now + 1 if earlier.state in _GOING else earlier.taken_at, rules, now)
     if reason is SkipReason.ALREADY:
         in_doubt = earlier.state is InvitationState.IN_DOUBT
         return _output(ctx, given, "in_doubt" if in_doubt else "already_invited", earlier)

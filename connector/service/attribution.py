@@ -10,7 +10,7 @@ from connector.context import Context
 from connector.domain.launches.launch import Invited
 from connector.domain.results.decision import SyncRules
 from connector.domain.results.interview import Interview
-from connector.domain.results.observation import Observation, heard_from_read
+from connector.domain.results.observation import Observation, read_observation
 
 if TYPE_CHECKING:
     from connector.ledger.launches.attribution import Attribution
@@ -40,7 +40,7 @@ async def read_from_koji(
     ctx: Context, rules: SyncRules, interview_id: str, body: Mapping[str, Any]
 ) -> Observation:
     """Return what Koji answered to a read, with the invitation whose external id came back."""
-    read = heard_from_read(rules, interview_id, body, ctx.clock.now())
+    read = read_observation(rules, interview_id, body, ctx.clock.now())
     (heard,) = await recognised(ctx.ledger.attribution, [read])
     return heard
 

@@ -1,4 +1,4 @@
-"""What a worker is."""
+"""The base of every worker."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from connector.domain.lease import Lease
 
 
 class Worker(ABC):
-    """Work that one process at a time does, under the lease of a lane of this name."""
+    """Background work that one process at a time does, under the lease of the lane with this name."""
 
     name: str
 
     def __init__(self, context: Context) -> None:
-        self._context = context
+        self._context, self._ledger, self._clock = context, context.ledger, context.clock
 
     async def recover(self, lease: Lease, /) -> None:  # noqa: B027 - most workers need nothing else
-        """Deal with what a dead owner left behind; what was not marked as done is taken again anyway."""
+        """Repair what a dead owner left behind; work that was not marked as done is taken again anyway."""
 
     @abstractmethod
     async def drain(self, lease: Lease, /) -> int | None:
@@ -27,7 +27,7 @@ class Worker(ABC):
         """
 
     async def close(self) -> None:  # noqa: B027 - most workers have nothing on its way between two drains
-        """Let go of what is on its way."""
+        """Cancel what is on its way."""
 
 
 def time_left(due: int | None, now: int) -> int | None:

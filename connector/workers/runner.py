@@ -1,4 +1,4 @@
-"""Runs lanes: leases each, drains it while there is work, and gives it back."""
+"""Run workers: lease the lane of each, drain it while there is work, and release it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Runner:
-    """One asyncio task a lane. Beside other processes, leases decide who works it."""
+    """Runs one asyncio task per worker. Among several processes, leases decide which one works a lane."""
 
     def __init__(self, leases: Leases, clock: Clock, stopping: asyncio.Event, *, lease_ms: int = TTL) -> None:
         self._leases = leases
@@ -36,15 +36,15 @@ class Runner:
         self._bells: list[tuple[str, asyncio.Event]] = []
         self._tasks: list[asyncio.Task[None]] = []
 
-    def start(self, lanes: Sequence[Worker]) -> None:
-        """Begin to work lanes."""
-        for lane in lanes:
+    def start(self, workers: Sequence[Worker]) -> None:
+        """Start a task for each worker."""
+        for worker in workers:
             bell = asyncio.Event()
-            self._bells.append((lane.name.partition(":")[0], bell))
-            self._tasks.append(asyncio.create_task(self._work(lane, bell), name=f"lane {lane.name}"))
+            self._bells.append((worker.name.partition(":")[0], bell))
+            self._tasks.append(asyncio.create_task(self._work(worker, bell), name=f"lane {worker.name}"))
 
     def wake(self, *kinds: str) -> None:
-        """Tell lanes of these kinds (intake, koji, amplitude), or all, that there may be work."""
+        """Tell workers of these kinds (intake, koji, amplitude), or all, that there may be work."""
         for kind, bell in self._bells:
             if not kinds or kind in kinds:
                 bell.set()
@@ -60,30 +60,32 @@ class Runner:
             await asyncio.gather(*late, return_exceptions=True)
         self._tasks.clear()
 
-    async def _work(self, lane: Worker, bell: asyncio.Event) -> None:
+    async def _work(self, worker: Worker, bell: asyncio.Event) -> None:
         while not self._stopping.is_set():
-            bell.clear()  # also where another process owns the lane: else it would be asked without rest
+            bell.clear()  # also if another process owns the lane, else this loop would spin
             try:
-                lease = await self._leases.acquire(lane.name, self._owner, self._clock.now(), self._lease_ms)
+                lease = await self._leases.acquire(
+                    worker.name, self._owner, self._clock.now(), self._lease_ms
+                )
                 if lease is not None:
-                    await self._own(lane, lease, bell)
+                    await self._own(worker, lease, bell)
             except ConnectorError as error:
-                _log.warning("lane_interrupted", lane=lane.name, code=error.reason)
-            except Exception:  # noqa: BLE001 - one fault must not end a lane; it is logged and tried again
-                _log.exception("lane_failed", lane=lane.name)
+                _log.warning("lane_interrupted", lane=worker.name, code=error.reason)
+            except Exception:  # noqa: BLE001 - one fault must not end a worker; it is logged and tried again
+                _log.exception("lane_failed", lane=worker.name)
             await self._wait(bell, _POLL)
 
-    async def _own(self, lane: Worker, lease: Lease, bell: asyncio.Event) -> None:
-        heart = asyncio.create_task(self._renew(lease), name=f"lease {lane.name}")
+    async def _own(self, worker: Worker, lease: Lease, bell: asyncio.Event) -> None:
+        heart = asyncio.create_task(self._renew(lease), name=f"lease {worker.name}")
         try:
-            await lane.recover(lease)
+            await worker.recover(lease)
             while not self._stopping.is_set() and not heart.done():
                 bell.clear()
-                rest = await lane.drain(lease)
-                if rest != 0:
-                    # what arrives in the meantime is drained together: a batch costs little more than one
+                delay = await worker.drain(lease)
+                if delay != 0:
+                    # work that arrives meanwhile is drained together: a batch costs little more than one item
                     await asyncio.sleep(_BREATH)
-                    await self._wait(bell, _POLL if rest is None else min(rest / 1000, _POLL))
+                    await self._wait(bell, _POLL if delay is None else min(delay / 1000, _POLL))
         finally:
             heart.cancel()
             with suppress(asyncio.CancelledError, ConnectorError):

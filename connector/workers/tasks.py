@@ -1,4 +1,4 @@
-"""A worker that serves each thing in a task of its own, so that a slow one delays no other."""
+"""A worker that runs each job in a task of its own, so that a slow job delays no other."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _log = structlog.get_logger(__name__)
 
 
 class TaskWorker(Worker):
-    """Serves what is due, each in its own task; what was not settled is served again, under the same id."""
+    """Runs the jobs that are due, each in its own task; an unsettled job runs again under the same id."""
 
     at_once: float = inf
-    """How many are served at a time."""
+    """How many jobs run at a time."""
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
@@ -32,15 +32,15 @@ class TaskWorker(Worker):
 
     @abstractmethod
     async def next_due(self) -> int | None:
-        """Return when the next thing is due (ms)."""
+        """Return when the next job is due (ms)."""
 
     @abstractmethod
     async def due(self, now: int) -> list[tuple[str, Serve]]:
-        """Return what is due by its id, and how it is served."""
+        """Return the jobs that are due, as (id, function that runs the job)."""
 
     async def drain(self, lease: Lease, /) -> int | None:
-        """Begin to serve what is due, as far as there is room; what is being served is left alone."""
-        now = self._context.clock.now()
+        """Start the jobs that are due, as far as there is room; a running job goes on."""
+        now = self._clock.now()
         if (wait := time_left(await self.next_due(), now)) != 0:
             return wait
         for name, serve in await self.due(now):
@@ -53,7 +53,7 @@ class TaskWorker(Worker):
     async def _serve(self, name: str, serve: Serve, lease: Lease) -> None:
         try:
             await serve(lease)
-        except (Conflict, StoreUnavailable) as error:  # the lane's next owner, or this one, tries again
+        except (Conflict, StoreUnavailable) as error:  # the lane's owner runs the job again
             _log.warning("delivery_interrupted", worker=self.name, id=name, code=error.reason)
 
     def _ended(self, name: str, _: asyncio.Task[None]) -> None:
@@ -61,7 +61,7 @@ class TaskWorker(Worker):
         self._context.wake(self.name)
 
     async def close(self) -> None:
-        """Cancel what is under way."""
+        """Cancel the running jobs."""
         tasks = list(self._busy.values())
         for task in tasks:
             task.cancel()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.domain.launches.cohort_message import head_of, members_of
+from connector.domain.launches.cohort_message import read_head, read_members
 from connector.text.json import dumps, json_object, loads, parse_json
 
 pytestmark = pytest.mark.unit
@@ -48,8 +48,8 @@ def test_what_is_no_json_is_refused(text: str) -> None:
 
 
 def test_ids_of_a_cohort_message_keep_their_digits() -> None:
-    head, rows = head_of(
+    head, rows = read_head(
         loads(f'{{"cohort_id": "c", "in_cohort": true, "users": [{{"user_id": {BIG}7}}]}}'), None
     )
     assert head.cohort_id == "c"
-    assert [one.user_id for one in members_of(rows, "email", "name")] == [f"{BIG}7"]
+    assert [one.user_id for one in read_members(rows, "email", "name")] == [f"{BIG}7"]

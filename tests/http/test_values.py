@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.domain.results.koji_fields import read_time, split_themes
 from connector.text import values
+from connector.text.values import read_time, split_themes
 
 pytestmark = pytest.mark.unit
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from connector.domain.launches.cohort_message import chunks_of, digest_of, head_of, members_of
+from connector.domain.launches.cohort_message import chunks_of, digest_of, read_head, read_members
 from connector.domain.people.same_person import Member
 from connector.errors import InvalidInput
 from connector.text.json import loads
@@ -30,26 +30,26 @@ PAYLOAD: dict[str, Any] = {
 
 
 def test_the_documented_payload_is_read() -> None:
-    head, rows = head_of(PAYLOAD, None)
+    head, rows = read_head(PAYLOAD, None)
     assert head == (PAYLOAD["message_id"], "7khm89cz", "My Test Cohort", True, 1_692_206_763_000)
-    assert members_of(rows, "email", "name") == [
+    assert read_members(rows, "email", "name") == [
         Member("user_one@example.com", "one@example.com", "One"),
         Member("user_two@example.com", None, None),
     ]
 
 
 def test_a_list_has_entered_the_cohort_of_the_address() -> None:
-    head, rows = head_of(PAYLOAD["users"], "c-1")
+    head, rows = read_head(PAYLOAD["users"], "c-1")
     assert head == (None, "c-1", None, True, None)
     assert len(rows) == 2
     with pytest.raises(InvalidInput, match="cohort_id"):
-        head_of(PAYLOAD["users"], None)
+        read_head(PAYLOAD["users"], None)
 
 
 def test_a_body_names_its_cohort_before_the_address() -> None:
-    assert head_of(PAYLOAD, "other")[0].cohort_id == "7khm89cz"
+    assert read_head(PAYLOAD, "other")[0].cohort_id == "7khm89cz"
     nameless = {name: value for name, value in PAYLOAD.items() if name != "cohort_id"}
-    assert head_of(nameless, "other")[0].cohort_id == "other"
+    assert read_head(nameless, "other")[0].cohort_id == "other"
 
 
 @pytest.mark.parametrize(
@@ -62,24 +62,24 @@ def test_a_body_names_its_cohort_before_the_address() -> None:
     ],
 )
 def test_times_are_seconds_or_milliseconds(given: Any, at: int | None) -> None:
-    assert head_of({**PAYLOAD, "computed_time": given}, None)[0].computed_at == at
+    assert read_head({**PAYLOAD, "computed_time": given}, None)[0].computed_at == at
 
 
 def test_a_long_message_id_is_known_by_its_digest() -> None:
-    long = head_of({**PAYLOAD, "message_id": "x" * 300}, None)[0].message_id
+    long = read_head({**PAYLOAD, "message_id": "x" * 300}, None)[0].message_id
     assert long is not None
     assert len(long) == 64
 
 
 def test_properties_may_lie_beside_the_user_id() -> None:
     rows = [{"user_id": 7, "mail": "ada@example.com", "nick": "Ada"}]
-    assert members_of(rows, "mail", "nick") == [Member("7", "ada@example.com", "Ada")]
+    assert read_members(rows, "mail", "nick") == [Member("7", "ada@example.com", "Ada")]
 
 
 def test_the_first_wrong_rows_are_told_with_their_places() -> None:
     rows = [{"user_id": "1"}, "2", {"user_id": True}, {"user_id": "4", "user_properties": []}, *["x"] * 100]
     with pytest.raises(InvalidInput) as refused:
-        members_of([*rows, {"user_id": "5", "user_properties": [1]}], "email", "name")
+        read_members([*rows, {"user_id": "5", "user_properties": [1]}], "email", "name")
     assert [one.pointer for one in refused.value.errors[:3]] == [
         "/users/1",
         "/users/2/user_id",

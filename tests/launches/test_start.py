@@ -19,7 +19,7 @@ from connector.domain.launches.launch import (
     LaunchStatus,
 )
 from connector.domain.launches.respondent_link import StartRules, fill, has_no_link, link_of, needs
-from connector.domain.launches.start import DAY, HOUR, body_of, handed, next_poll
+from connector.domain.launches.start import DAY, HOUR, body_of, next_poll, start_result
 from connector.settings.model import DEFAULT_LINK, Connection
 from connector.settings.rules import start_rules
 
@@ -118,11 +118,11 @@ class TestHanded:
     def test_kojis_own_link_counts_first(self) -> None:
         settings = rules(koji_project_id="p", koji_complete_after_hours=48)
         answer = KojiStart("int_1", "st_1", "https://koji.so/i/1")
-        got = handed(settings, a_launch(), an_invitation(), answer, NOW)
+        got = start_result(settings, a_launch(), an_invitation(), answer, NOW)
         assert (got.link, got.due, got.complete_due) == ("https://koji.so/i/1", NOW + HOUR, NOW + 48 * HOUR)
 
     def test_without_an_id_nothing_can_be_read_or_ended(self) -> None:
-        got = handed(
+        got = start_result(
             rules(koji_complete_after_hours=1),
             a_launch(),
             an_invitation(),
@@ -130,7 +130,7 @@ class TestHanded:
             NOW,
         )
         assert (got.interview_id, got.due, got.complete_due) == (None, NOW + 30 * DAY, None)
-        link = handed(rules(koji_project_id="p"), a_launch(), an_invitation(), NO_CALL, NOW)
+        link = start_result(rules(koji_project_id="p"), a_launch(), an_invitation(), NO_CALL, NOW)
         assert (link.interview_id, link.due) == (None, NOW + 30 * DAY)
         assert link.link
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connector.domain.results.amplitude_user import is_told, unusable, whose
+from connector.domain.results.amplitude_user import amplitude_user_of, is_respondent_known, unusable
 from connector.domain.results.interview import Interview
 
 pytestmark = pytest.mark.unit
@@ -30,7 +30,7 @@ RESERVED = [
 
 
 def owner(interview: Interview, *, null_email: bool = False, trust: bool = False) -> str | None:
-    return whose(interview, null_email_is_anonymous=null_email, trust_external_id=trust)
+    return amplitude_user_of(interview, null_email_is_anonymous=null_email, trust_external_id=trust)
 
 
 def test_the_email_as_it_is_comes_first() -> None:
@@ -61,10 +61,10 @@ def test_nothing_told_is_nobody() -> None:
 
 
 def test_what_counts_as_told() -> None:
-    assert not is_told(NOBODY)
-    assert is_told(NOBODY._replace(email_given=True))
-    assert is_told(NOBODY._replace(external_id="user-1"))
-    assert is_told(NOBODY._replace(anonymous=True))
+    assert not is_respondent_known(NOBODY)
+    assert is_respondent_known(NOBODY._replace(email_given=True))
+    assert is_respondent_known(NOBODY._replace(external_id="user-1"))
+    assert is_respondent_known(NOBODY._replace(anonymous=True))
 
 
 @pytest.mark.parametrize("word", RESERVED)

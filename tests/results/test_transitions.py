@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.domain.results.interview import Interview, Stage, SyncStatus
-from connector.domain.results.observation import Observation, heard_from_read, merge
+from connector.domain.results.observation import Observation, merge, read_observation
 from connector.domain.results.replay import call, replay
 from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
@@ -141,7 +141,7 @@ class TestReading:
     def test_a_read_that_says_nothing_of_the_respondent_ends_as_nobodys(self) -> None:
         body = load("koji/read")["body"]
         sync = advance(
-            hear(None, BARE), heard_from_read(sync_rules(CONNECTION), "int_1", body, 2_000), PEOPLE
+            hear(None, BARE), read_observation(sync_rules(CONNECTION), "int_1", body, 2_000), PEOPLE
         )
         assert state(sync) == ("skipped", "anonymous", None)
 
@@ -149,7 +149,7 @@ class TestReading:
         told = NULL._replace(respondent_email="ada@example.com", sentiment="mixed", transcript_url="u")
         body = load("koji/read")["body"]
         sync = advance(
-            hear(None, told), heard_from_read(sync_rules(CONNECTION), "int_1", body, 2_000), PEOPLE
+            hear(None, told), read_observation(sync_rules(CONNECTION), "int_1", body, 2_000), PEOPLE
         )
         properties = json.loads(sync.event or "")["event_properties"]
         assert (properties["sentiment"], properties["transcript_url"], properties["quality_score"]) == (
@@ -159,7 +159,7 @@ class TestReading:
         )
 
     def test_a_creation_time_in_a_read_is_not_the_completion(self) -> None:
-        heard = heard_from_read(sync_rules(CONNECTION), "int_1", {"created_at": 1_700_000_000}, 2_000)
+        heard = read_observation(sync_rules(CONNECTION), "int_1", {"created_at": 1_700_000_000}, 2_000)
         assert heard.interview.occurred_at is None
 
     def test_a_message_that_tells_less_does_not_call_a_send_back(self) -> None:

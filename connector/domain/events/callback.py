@@ -1,4 +1,4 @@
-"""Callbacks: the addresses to which the result of an unfinished answer is posted."""
+"""Callbacks: addresses to which the connector posts a result that was unfinished when it was answered."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 
 class Callback(NamedTuple):
-    """A result that a caller waits for. `answer` is what was answered, as JSON without a person.
+    """A result that a caller waits for. `answer` is the unfinished answer, as JSON without personal data.
 
-    At `due` (ms) the result is looked up, and posted once it has ended: `ready_at` is when that was (ms),
-    `tries` counts the posts since.
+    At `due` (ms) the result is looked up. Once it has ended, at `ready_at` (ms), it is posted; `tries` counts
+    the posts.
     """
 
     id: str
@@ -26,12 +26,12 @@ class Callback(NamedTuple):
 
 
 class Result(NamedTuple):
-    """An answer as it stands, as JSON, and whether that is its end."""
+    """The present answer as JSON, and whether it is final."""
 
     body: str
     ended: bool
 
 
 def secret_of(key: bytes, callback_id: str) -> str:
-    """Return the secret that signs a callback: not stored, and the same at a repeat of its request."""
+    """Return the secret that signs a callback: it is derived, so that a repeated request gets the same."""
     return f"whsec_{b64encode(hmac.digest(key, f'callback:{callback_id}'.encode(), 'sha256')).decode()}"

@@ -21,7 +21,7 @@ class EventType(StrEnum):
 class Event(NamedTuple):
     """Something that happened. `subject` is the id of the interview, invitation or launch that it is about.
 
-    `told` is what was true of it then, without a person; the rest is looked up when it is shown.
+    `details` are the facts of that moment, without personal data; the rest is looked up when it is shown.
     """
 
     number: int
@@ -30,7 +30,7 @@ class Event(NamedTuple):
     connection: str
     at: int
     subject: str
-    told: Mapping[str, Any]
+    details: Mapping[str, Any]
 
 
 class Hook(NamedTuple):
@@ -44,7 +44,7 @@ class Hook(NamedTuple):
 
 
 class HookDelivery(NamedTuple):
-    """One event on its way to one hook. `state`: waiting, delivered or failed; `outcome`: the last."""
+    """One event on its way to one hook. `state`: waiting, delivered or failed; `outcome` is the last one."""
 
     number: int
     hook_id: str
@@ -56,7 +56,7 @@ class HookDelivery(NamedTuple):
 
 
 class DeliveryOutcome(NamedTuple):
-    """What became of a try: `due` (ms) is when it is tried again, None when it has ended."""
+    """The outcome of an attempt: `due` (ms) is when the next follows, None when the delivery has ended."""
 
     number: int
     state: str

@@ -1,4 +1,4 @@
-"""Amplitude's cohort webhook as it is read: who entered a cohort, or left it, and when that was computed.
+"""Read Amplitude's cohort webhook: who entered a cohort or left it, and when that was computed.
 
 Source: Amplitude, Cohort Webhooks, the default payload. A customer's own template may also send a bare list.
 """
@@ -18,11 +18,11 @@ _LONGEST_ID = 256
 _LONGEST_NAME = 1_024
 _MOST_SHOWN = 50
 _CHUNK = 2_000
-_WORDS = {"true": True, "false": False}
+_BOOLEANS = {"true": True, "false": False}
 
 
 class CohortMessage(NamedTuple):
-    """One message, without its people. Times are in ms; `held` says that its people wait for approval."""
+    """One message without its members. Times are in ms; `held` says that its members wait for approval."""
 
     id: int
     connection: str
@@ -37,7 +37,7 @@ class CohortMessage(NamedTuple):
 
 
 class Head(NamedTuple):
-    """What a message says beside its people; what it leaves out is None."""
+    """The fields of a message beside its members; a field that it leaves out is None."""
 
     message_id: str | None
     cohort_id: str
@@ -46,37 +46,43 @@ class Head(NamedTuple):
     computed_at: int | None
 
 
-def head_of(told: Any, cohort_id: str | None) -> tuple[Head, Sequence[Any]]:
-    """Return what a body says and the rows of its people; `cohort_id` is the address's.
+def read_head(body: Any, cohort_id: str | None) -> tuple[Head, Sequence[Any]]:
+    """Return the fields of a body and the rows of its members; `cohort_id` is that of the webhook's address.
 
-    Raises `InvalidInput` for what is neither the default payload nor a list of users.
+    Raises `InvalidInput` for a body that is neither the default payload nor a list of users.
     """
-    if isinstance(told, list):
+    if isinstance(body, list):
         if cohort_id is None:
             raise InvalidInput.of(
                 "cohort_id", "is missing: a bare list of users needs it in the address (?cohort_id=)"
             )
-        return Head(None, _id(cohort_id), None, in_cohort=True, computed_at=None), _people(told)
-    if not isinstance(told, dict):
+        return Head(None, _id(cohort_id), None, in_cohort=True, computed_at=None), body
+    if not isinstance(body, dict):
         raise InvalidInput("The body must be Amplitude's cohort payload, an object, or a list of users.")
-    named = told.get("cohort_id")
-    message_id = _optional(told, "message_id")
-    return Head(
-        message_id=None if message_id is None else _short(message_id),
+    named = body.get("cohort_id")
+    message_id = _optional(body, "message_id")
+    if message_id is not None and len(message_id) > _LONGEST_ID:
+        message_id = hashlib.sha256(message_id.encode("utf-8", "replace")).hexdigest()
+    head = Head(
+        message_id=message_id,
         cohort_id=_id(cohort_id if named is None else named),
-        cohort_name=(_optional(told, "cohort_name") or "")[:_LONGEST_NAME] or None,
-        in_cohort=_in_cohort(told.get("in_cohort")),
-        computed_at=_computed_at(told.get("computed_time")),
-    ), _people(told.get("users"))
+        cohort_name=(_optional(body, "cohort_name") or "")[:_LONGEST_NAME] or None,
+        in_cohort=_in_cohort(body.get("in_cohort")),
+        computed_at=_computed_at(body.get("computed_time")),
+    )
+    rows = body.get("users")
+    if not isinstance(rows, list):
+        raise InvalidInput.of("users", "must be a list of objects with user_id")
+    return head, rows
 
 
-def members_of(rows: Sequence[Any], email: str, name: str) -> list[Member]:
-    """Return the people, of whose properties only e-mail and name are kept.
+def read_members(rows: Sequence[Any], email: str, name: str) -> list[Member]:
+    """Return the members with their e-mails and names; other properties are dropped.
 
-    A template may leave properties beside the user id. Raises `InvalidInput` that tells the first rows which
-    are no users.
+    A template may put properties beside the user id. Raises `InvalidInput` with the first rows that are not
+    users.
     """
-    found: list[Member] = []
+    members: list[Member] = []
     errors: list[FieldError] = []
     for at, row in enumerate(rows):
         wrong = _wrong(row)
@@ -85,25 +91,22 @@ def members_of(rows: Sequence[Any], email: str, name: str) -> list[Member]:
             if len(errors) == _MOST_SHOWN:
                 break
             continue
-        told: Mapping[str, Any] = row.get("user_properties") or row
-        found.append(member(row.get("user_id"), told.get(email), told.get(name)))
+        fields: Mapping[str, Any] = row.get("user_properties") or row
+        members.append(member(row.get("user_id"), fields.get(email), fields.get(name)))
     if errors:
         first = errors[0]
         place = first.pointer.strip("/").replace("/", ".")
         raise InvalidInput(f"{place}: {first.detail}; nothing was stored.", errors=errors)
-    return found
+    return members
 
 
 def chunks_of(members: Sequence[Member]) -> list[str]:
-    """Return people as they are stored, in chunks that are decided over one by one."""
-    return [
-        dumps([list(one) for one in members[start : start + _CHUNK]])
-        for start in range(0, len(members), _CHUNK)
-    ]
+    """Return members as JSON texts, in chunks that are decided over one after the other."""
+    return [dumps([*map(list, members[at : at + _CHUNK])]) for at in range(0, len(members), _CHUNK)]
 
 
 def digest_of(cohort_id: str, body: bytes) -> str:
-    """Return the message id of a body that names none."""
+    """Return a message id for a body without one."""
     return hashlib.sha256(cohort_id.encode("utf-8", "replace") + b"\0" + body).hexdigest()[:32]
 
 
@@ -119,48 +122,34 @@ def _wrong(row: Any) -> tuple[str, str] | None:
     return None
 
 
-def _people(rows: Any) -> Sequence[Any]:
-    if not isinstance(rows, list):
-        raise InvalidInput.of("users", "must be a list of objects with user_id")
-    return rows
-
-
-def _id(given: Any) -> str:
-    found = text(given)
-    if found is None or len(found) > _LONGEST_ID:
+def _id(value: Any) -> str:
+    cohort_id = text(value)
+    if cohort_id is None or len(cohort_id) > _LONGEST_ID:
         raise InvalidInput.of("cohort_id", "must be the cohort's id, a text of at most 256 characters")
-    return found
+    return cohort_id
 
 
-def _optional(told: Mapping[str, Any], name: str) -> str | None:
-    given = told.get(name)
-    if given is None:
-        return None
-    if isinstance(given, bool) or not isinstance(given, str | int | float):
+def _optional(body: Mapping[str, Any], name: str) -> str | None:
+    value = body.get(name)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, str | int | float)):
         raise InvalidInput.of(name, "must be a text")
-    return text(given)
+    return text(value)
 
 
-def _in_cohort(given: Any) -> bool:
-    known = _WORDS.get(given.strip().lower()) if isinstance(given, str) else given
-    if not isinstance(known, bool):
+def _in_cohort(value: Any) -> bool:
+    entered = _BOOLEANS.get(value.strip().lower()) if isinstance(value, str) else value
+    if not isinstance(entered, bool):
         raise InvalidInput.of("in_cohort", "must be true (they entered) or false (they left)")
-    return known
+    return entered
 
 
-def _computed_at(given: Any) -> int | None:
-    if given is None:
+def _computed_at(value: Any) -> int | None:
+    if value is None:
         return None
-    number = as_number(given)
-    if number is not None and 0 <= number < 1_000_000_000:  # long ago, as a sender's test may say it
+    number = as_number(value)
+    if number is not None and 0 <= number < 1_000_000_000:  # before 2001: a sender's test may say so
         return round(number * 1000)
-    at = read_time(given)
+    at = read_time(value)
     if at is None:
         raise InvalidInput.of("computed_time", "must be a time in seconds since 1970, such as 1692206763")
     return at
-
-
-def _short(message_id: str) -> str:
-    if len(message_id) <= _LONGEST_ID:
-        return message_id
-    return hashlib.sha256(message_id.encode("utf-8", "replace")).hexdigest()

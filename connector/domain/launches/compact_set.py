@@ -1,4 +1,4 @@
-"""A set of 64-bit numbers that a cohort of millions does not make large."""
+"""A set of 64-bit numbers that stays small for a cohort of millions."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _FIRST_SIZE: Final = 1 << 12
 
 
 class CompactSet:
-    """Numbers in 12 to 24 bytes each, where Python's own set takes 80 (open addressing, linear probing).
+    """A set that takes 12 to 24 bytes a number; Python's own takes 80 (open addressing, linear probing).
 
-    Takes signed 64-bit numbers that are spread evenly, as hashes are. 0 and 1 count as the same.
+    The numbers are signed, have 64 bits and are spread evenly, as hashes are. 0 and 1 count as the same.
     """
 
     def __init__(self) -> None:
@@ -20,13 +20,13 @@ class CompactSet:
         self._room = _FIRST_SIZE * 2 // 3
 
     def add(self, number: int, /) -> bool:
-        """Add a number; return whether it was not there."""
+        """Add a number; return whether it is new."""
         number = number or 1
         slots = self._slots
         last = len(slots) - 1
         at = number & last
-        while (found := slots[at]) != _FREE:
-            if found == number:
+        while (present := slots[at]) != _FREE:
+            if present == number:
                 return False
             at = (at + 1) & last
         slots[at] = number

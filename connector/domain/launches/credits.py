@@ -1,4 +1,4 @@
-"""What interviews cost at Koji: text 1 credit, voice 3, and 3 where the mode is not known."""
+"""The price of interviews at Koji: text 1 credit, voice 3, and 3 where the mode is not known."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _UNKNOWN: Final = 3
 
 
 def price(options: LaunchOptions, default_mode: str | None, people: int = 1) -> int:
-    """Return the credits that a launch's interviews with so many people take at most.
+    """Return the credits that a launch's interviews with `people` people take at most.
 
     `default_mode` is the study's own mode (KOJI_DEFAULT_MODE), for launches that name none.
     """
@@ -30,7 +30,7 @@ def day_start(now: int) -> int:
 
 
 def launch_lane(launch_id: str) -> str:
-    """Name the people whom a standing launch starts in a day: counted as if each took one credit of it."""
+    """Return the lane that counts a standing launch's starts of a day, as one credit each."""
     return f"launch:{launch_id}"
 
 

@@ -1,4 +1,4 @@
-"""Decide who of a cohort is invited, who is not, and why: the same for a plan and for a launch."""
+"""Decide which members of a cohort are invited, and why others are not: alike for a plan and a launch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DAY = 86_400_000
 
 
 class SkipReason(StrEnum):
-    """Why a member is not invited: the first that applies, in this order."""
+    """Why a member is not invited: the first reason that applies, in this order."""
 
     NO_IDENTIFIER = "no_identifier"
     DUPLICATE = "duplicate_in_cohort"
@@ -27,29 +27,29 @@ class SkipReason(StrEnum):
 
 
 class Standing(NamedTuple):
-    """What is known of an alias: the person behind it, and when they were last invited (ms), if ever."""
+    """The history of an alias: its person, and when that person was last invited (ms), if ever."""
 
     person: int
     taken_at: int | None
 
 
 Known = tuple[Standing | None, ...]
-"""What is known of a row: nothing, one standing where all its aliases are one person, or one for each."""
+"""The history of a row: nothing, one standing if all its aliases are one person, or one for each alias."""
 
 
 class LaunchRules(NamedTuple):
-    """How many may be invited, and after how many days a person may be asked again (None: never)."""
+    """How many people may be invited, and after how many days a person may be invited again (None: never)."""
 
     limit: int
     reinvite_after_days: int | None
 
 
 UNLIMITED = LaunchRules(sys.maxsize, None)
-"""Those of a standing launch: people above the cap of a day wait for another day."""
+"""The rules of a standing launch: people above the cap of a day wait for another day."""
 
 
 class Choice(NamedTuple):
-    """The decision over one row; without a reason it is an invitation. `keys` stand for its aliases."""
+    """The decision over one row: without a reason, an invitation. `keys` are the keys of its aliases."""
 
     member: Member
     keys: tuple[int, ...]
@@ -57,13 +57,13 @@ class Choice(NamedTuple):
 
 
 def is_example(choice: Choice) -> bool:
-    """Tell whether a skipped row may be shown by its user id: nothing is kept of an erased person."""
+    """Tell whether a skipped row may be shown by its user id; an erased person may not."""
     skipped = choice.reason is not None and choice.reason is not SkipReason.SUPPRESSED
     return skipped and choice.member.user_id is not None
 
 
 class Selection:
-    """Decides over a cohort row by row, in its order, and remembers the rows before."""
+    """Decides over the rows of a cohort in their order, and remembers earlier rows."""
 
     def __init__(self, rules: LaunchRules, now: int) -> None:
         self._rules = rules
@@ -72,31 +72,31 @@ class Selection:
         self._chosen = 0
 
     def take(self, rows: Sequence[KeyedMember], history: Sequence[Known]) -> list[Choice]:
-        """Decide over the next rows; `history` tells of each."""
+        """Decide over the next rows; `history` has an entry for each."""
         return [
-            Choice(one, keys, self._decide(keys, known))
-            for (one, keys), known in zip(rows, history, strict=True)
+            Choice(member, keys, self._decide(keys, known))
+            for (member, keys), known in zip(rows, history, strict=True)
         ]
 
     def _decide(self, keys: tuple[int, ...], known: Known) -> SkipReason | None:
         if not keys:
             return SkipReason.NO_IDENTIFIER
         marks, last, erased = keys, None, False
-        for one in known:
-            if one is None:
+        for standing in known:
+            if standing is None:
                 continue
-            if one.person == ERASED_PERSON:
+            if standing.person == ERASED_PERSON:
                 erased = True
-            elif one.person not in marks:  # rows that share no alias are one person when the ledger says so
-                marks = (*marks, one.person)
-            if one.taken_at is not None and (last is None or one.taken_at > last):
-                last = one.taken_at
-        # every mark is added, also behind one that was there
+            elif standing.person not in marks:  # the ledger may know that rows without a shared alias are one
+                marks = (*marks, standing.person)
+            if standing.taken_at is not None and (last is None or standing.taken_at > last):
+                last = standing.taken_at
+        # a list, because every mark must be added, also after one that is not new
         if False in [self._seen.add(mark) for mark in marks]:
             return SkipReason.DUPLICATE
         if erased:
             return SkipReason.SUPPRESSED
-        if last is not None and (reason := held(last, self._rules, self._now)):
+        if last is not None and (reason := repeat_reason(last, self._rules, self._now)):
             return reason
         if self._chosen >= self._rules.limit:
             return SkipReason.OVER_LIMIT
@@ -114,29 +114,32 @@ def look_again(
     rules: LaunchRules,
     now: int,
 ) -> list[SkipReason | None]:
-    """Decide once more over planned people, just before they wait for their start; None: they do.
+    """Decide once more over planned people, just before they wait for their start; None: invite.
 
-    Two rows may have turned out to be one person since. `here` are those this launch invited already,
-    `taken` is when people were last invited (ms), and `room` is how many more the launch may invite.
+    Since the plan, two rows may have turned out to be one person. `here` are the people this launch has
+    invited already, `taken` is when people were last invited (ms), and `room` is how many more the launch
+    may invite.
     """
     invited = set(here)
     reasons: list[SkipReason | None] = []
     for person in persons:
-        reason = SkipReason.DUPLICATE if person in invited else None
-        if reason is None and person in erased:
+        reason: SkipReason | None = None
+        if person in invited:
+            reason = SkipReason.DUPLICATE
+        elif person in erased:
             reason = SkipReason.SUPPRESSED
-        if reason is None and person in taken:
-            reason = held(taken[person], rules, now)
-        if reason is None and len(invited) - len(here) >= room:
+        elif person in taken and (repeated := repeat_reason(taken[person], rules, now)):
+            reason = repeated
+        elif len(invited) - len(here) >= room:
             reason = SkipReason.OVER_LIMIT
-        if reason is None:
+        else:
             invited.add(person)
         reasons.append(reason)
     return reasons
 
 
-def held(taken_at: int, rules: LaunchRules, now: int) -> SkipReason | None:
-    """Return why a person who was last invited at that time may not be invited now, or None."""
+def repeat_reason(taken_at: int, rules: LaunchRules, now: int) -> SkipReason | None:
+    """Return why a person who was last invited at `taken_at` (ms) may not be invited now, or None."""
     if rules.reinvite_after_days is None:
         return SkipReason.ALREADY
     return SkipReason.RECENTLY if now - taken_at < rules.reinvite_after_days * _DAY else None

@@ -1,4 +1,4 @@
-"""The values of the second half of the loop: cohorts, launches, invitations, and what a start gives.
+"""Cohorts, launches, invitations and the results of starts.
 
 Times are milliseconds since the epoch. Addresses and names are None once they were removed.
 """
@@ -12,15 +12,15 @@ from typing import Any, Final, NamedTuple
 
 KOJI_UNREACHABLE: Final = "koji_unreachable"
 DAILY_CREDITS: Final = "daily_credits"
-"""Pauses that end by themselves: of the key and of the day, never stored with a launch."""
+"""The reasons of pauses that end by themselves; they are never stored with a launch."""
 
 KOJI_REDIRECT: Final = "koji_redirect"
 AWAY: Final = frozenset({KOJI_UNREACHABLE, KOJI_REDIRECT})
-"""Why a key's lane rests until Koji answers; a launch shows both as `koji_unreachable`."""
+"""Why the Koji worker pauses until Koji answers; a launch shows both as `koji_unreachable`."""
 
 
 class LaunchStatus(StrEnum):
-    """Where a launch stands."""
+    """The state of a launch."""
 
     PLANNING = "planning"
     PLANNED = "planned"
@@ -31,7 +31,7 @@ class LaunchStatus(StrEnum):
 
 
 class InvitationState(StrEnum):
-    """Where one person's invitation stands."""
+    """The state of one person's invitation."""
 
     PLANNED = "planned"  # decided, not launched: never shown
     WAITING = "waiting"
@@ -55,7 +55,7 @@ class Cohort:
 
 @dataclass(frozen=True, slots=True)
 class KojiStart:
-    """What Koji answered to a start. Only the interview id is documented."""
+    """Koji's answer to a start. Only the interview id is documented."""
 
     interview_id: str | None
     session_token: str | None
@@ -64,7 +64,7 @@ class KojiStart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchOptions:
-    """How a launch was asked for: what goes to Koji with each start, and how people are found and limited."""
+    """The options of a launch: what Koji gets with each start, and how members are read and limited."""
 
     max_interviews: int
     mode: str | None = None
@@ -78,22 +78,22 @@ class LaunchOptions:
 
 
 class Phase(StrEnum):
-    """What a launch in planning waits for."""
+    """The next step of a launch in planning."""
 
-    REQUEST = "request"  # Amplitude must be asked for the cohort's file
-    POLL = "poll"  # Amplitude makes the file
-    READ = "read"  # the members must be decided over
-    DIRECT = "direct"  # the same, by the call that brought them
-    ACTIVATE = "activate"  # who is planned must be looked at once more, and then waits to be started
+    REQUEST = "request"  # ask Amplitude for the cohort's file
+    POLL = "poll"  # wait until Amplitude has made the file
+    READ = "read"  # decide over the members
+    DIRECT = "direct"  # the same, in the call that brought them
+    ACTIVATE = "activate"  # decide once more over the planned people, who then wait for their start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """One run over a cohort, or a plan for one. The counts are of invitations in each state.
+    """One run over a cohort, or a plan for one. The counts are invitations in each state.
 
-    `goes_on` says that planning ends in invitations, not in a plan; `single` marks a launch of one by
-    `start_interview`, `standing` one that grows with a cohort's webhook and ends only when it is cancelled.
-    `skipped` counts people by reason. `error` and `words` tell why planning ended without a plan.
+    `goes_on` says that planning ends in invitations, not in a plan. `single` marks a launch of one person by
+    `start_interview`; `standing` marks one that grows with a cohort's webhook and ends only when cancelled.
+    `skipped` counts people by reason. `error` and `words` say why planning ended without a plan.
     """
 
     id: str
@@ -146,10 +146,10 @@ class Launch:
 
 
 class Invitation(NamedTuple):
-    """One person in a launch. `id` is the external id that Koji gives back; `person` stands for all aliases.
+    """One person in a launch. `id` is the external id that Koji returns; `person` stands for all aliases.
 
-    `taken_at` is when the person was invited as far as later launches are concerned, None when they may
-    invite. `session_token` is sealed. `due` is when a silent one is read, `polls` how often it was.
+    `taken_at` is the time of the invitation that later launches count; None if they may invite the person.
+    `session_token` is sealed. `due` is when a silent interview is read next, `polls` counts the reads.
     """
 
     id: str
@@ -177,7 +177,7 @@ class Invitation(NamedTuple):
 
 
 class Invited(NamedTuple):
-    """The person that we invited under an external id, and what the event says of the invitation."""
+    """The invitee of an external id, and what the event says of the invitation."""
 
     invitee: str
     launch_id: str
@@ -189,7 +189,7 @@ class Invited(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartResult:
-    """What a start gave a person; `session_token` is plain, `due` and `complete_due` as in `Invitation`."""
+    """The result of a start; `session_token` is plain, `due` and `complete_due` as in `Invitation`."""
 
     interview_id: str | None
     link: str | None

@@ -14,7 +14,7 @@ NAMES = frozenset({"base", "project_id", "external_id", "mode", "locale", "inter
 
 
 class StartRules(NamedTuple):
-    """What the settings of a connection say of a start.
+    """The settings of a connection that concern a start.
 
     A silent interview is ended after `complete_after_hours` (None: never). `people_a_day` is how many people
     a standing launch may start in a UTC day.
@@ -29,17 +29,17 @@ class StartRules(NamedTuple):
 
 
 def needs(template: str) -> frozenset[str]:
-    """Return the names that a template has places for."""
+    """Return the names of a template's placeholders."""
     return frozenset(_PLACE.findall(template))
 
 
 def fill(template: str, values: Mapping[str, str | None]) -> str:
-    """Return a template with its places filled, URL-encoded; parameters without a value are dropped."""
+    """Return a template with its placeholders filled, URL-encoded; parameters without a value are dropped."""
     address, mark, query = template.partition("?")
     query, hash_, fragment = query.partition("#")
     parameters = [part for part in query.split("&") if not _is_empty(part, values)]
-    asked = f"{mark}{'&'.join(parameters)}" if parameters and mark else ""
-    return _filled(address, values) + _filled(asked, values) + _filled(hash_ + fragment, values)
+    query = f"{mark}{'&'.join(parameters)}" if parameters and mark else ""
+    return "".join(_filled(part, values) for part in (address, query, hash_ + fragment))
 
 
 def _is_empty(parameter: str, values: Mapping[str, str | None]) -> bool:
@@ -49,8 +49,8 @@ def _is_empty(parameter: str, values: Mapping[str, str | None]) -> bool:
 
 def _filled(text: str, values: Mapping[str, str | None]) -> str:
     def value(place: re.Match[str]) -> str:
-        found = values.get(place[1]) or ""
-        return found if place[1] == "base" else quote(found, safe="")
+        filling = values.get(place[1]) or ""
+        return filling if place[1] == "base" else quote(filling, safe="")
 
     return _PLACE.sub(value, text)
 
@@ -58,7 +58,7 @@ def _filled(text: str, values: Mapping[str, str | None]) -> str:
 def link_of(
     rules: StartRules, launch: Launch, invitation: Invitation, interview_id: str | None
 ) -> str | None:
-    """Return the link from the setting's template; None when it needs a project id and none is set."""
+    """Return the link from the setting's template; None if it needs a project id and none is set."""
     if has_no_link(rules):
         return None
     values = {
@@ -75,6 +75,5 @@ def link_of(
 
 
 def has_no_link(rules: StartRules) -> bool:
-    """Tell whether the template can be filled for no respondent."""
-    needed = needs(rules.link_template)
-    return "project_id" in needed and rules.project_id is None
+    """Tell whether the template cannot be filled, because it needs a project id and none is set."""
+    return "project_id" in needs(rules.link_template) and rules.project_id is None

@@ -1,4 +1,4 @@
-"""What goes to Koji when an interview is started, and what the respondent is handed."""
+"""Make the request that starts an interview at Koji, and read the result from Koji's answer."""
 
 from __future__ import annotations
 
@@ -10,48 +10,44 @@ from connector.domain.launches.respondent_link import StartRules, has_no_link, l
 HOUR = 3_600_000
 DAY = 24 * HOUR
 SCHEDULE = (HOUR, 6 * HOUR, DAY, 3 * DAY, 7 * DAY, 14 * DAY, 30 * DAY)
-"""When a silent interview is read, from its start on; after the last it is expired."""
+"""When a silent interview is read, counted from its start; after the last read it expires."""
 
 
 def body_of(rules: StartRules, launch: Launch, invitation: Invitation) -> dict[str, Any]:
     """Return the body of a start (Koji REST: respondent, mode and locale, nothing else).
 
-    Of equal keys in the metadata ours win; without the e-mail of ours the caller's goes neither.
+    The metadata are the caller's and ours, which win. An e-mail in the caller's metadata is never sent.
     """
     options = launch.options
-    metadata: dict[str, Any] = {name: value for name, value in options.metadata.items() if name != "email"}
     ours = {
         "email": invitation.email if rules.sends_email else None,
         "launch_id": launch.id,
         "cohort_id": launch.cohort_id,
         "variant": options.variant,
     }
-    metadata |= {name: value for name, value in ours.items() if value is not None}
-    respondent: dict[str, Any] = {"external_id": invitation.id}
-    if invitation.name is not None:
-        respondent["display_name"] = invitation.name
-    body: dict[str, Any] = {"respondent": {**respondent, "metadata": metadata}}
-    if options.mode is not None:
-        body["mode"] = options.mode
-    if options.locale is not None:
-        body["locale"] = options.locale
-    return body
+    metadata = {name: value for name, value in options.metadata.items() if name != "email"} | _known(ours)
+    respondent = {"external_id": invitation.id, "display_name": invitation.name, "metadata": metadata}
+    return _known({"respondent": _known(respondent), "mode": options.mode, "locale": options.locale})
+
+
+def _known(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def people_a_day(rules: StartRules, launch: Launch) -> int | None:
     """Return how many people a standing launch may start in a UTC day; None: it is limited as a whole.
 
-    0 where there would be no link: the sender of a cohort gets no answer to read, and the people can wait.
+    0 if there would be no link: the sender of a cohort reads no answer, and the people can wait.
     """
     if not launch.standing:
         return None
     return 0 if has_no_link(rules) else rules.people_a_day
 
 
-def handed(
+def start_result(
     rules: StartRules, launch: Launch, invitation: Invitation, answer: KojiStart, now: int
 ) -> StartResult:
-    """Return what a respondent is handed after Koji's answer: its link, else that of the template."""
+    """Return the result of a start, with the link from Koji's answer, else from the template."""
     link = answer.link or link_of(rules, launch, invitation, answer.interview_id)
     hours = rules.complete_after_hours
     ends = hours is not None and answer.session_token is not None
@@ -65,7 +61,7 @@ def handed(
 
 
 def next_poll(invitation: Invitation) -> int | None:
-    """Return when a silent interview is read after this read; None: it is expired."""
+    """Return when a silent interview is read after this read; None if it expires now."""
     polls = invitation.polls + 1
     if invitation.started_at is None or invitation.interview_id is None or polls >= len(SCHEDULE):
         return None

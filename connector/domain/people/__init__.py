@@ -1,1 +1,1 @@
-"""Rules over who is who, and who is erased."""
+"""Rules over the identity of people, and over erasure."""

@@ -1,4 +1,4 @@
-"""The erasure of a person: its rules, how far it is, and what it says was done and is left to do."""
+"""The erasure of a person: its rules, its progress, what was done and what is left to do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DONE = {
 
 
 class Erasure(NamedTuple):
-    """How far an erasure is. `counts` tell what was erased, by place; `interviews` are Koji's ids."""
+    """The progress of an erasure. `counts` are what was erased, by place; `interviews` are Koji's ids."""
 
     run_id: str
     connection: str
@@ -27,17 +27,17 @@ class Erasure(NamedTuple):
     interviews: Sequence[str]
 
 
-def done(one: Erasure) -> list[tuple[str, str]]:
-    """Return where something was erased, as (place, what was done there)."""
-    told = [(name, words, one.counts.get(name, 0)) for name, words in _DONE.items()]
-    erased = [(place, words.format(n=n)) for place, words, n in told if n]
+def erased_places(erasure: Erasure) -> list[tuple[str, str]]:
+    """Return the places where something was erased, as (place, what was done there)."""
+    counts = erasure.counts
+    erased = [(place, words.format(n=n)) for place, words in _DONE.items() if (n := counts.get(place, 0))]
     return [*erased, ("suppression", "kept out of invitations and writes from now on, by keyed hashes")]
 
 
-def left_to_people(one: Erasure, other_connections: Sequence[str]) -> list[str]:
-    """Return what this connector cannot or must not do."""
-    ids = ", ".join(one.interviews)
-    count = one.counts.get
+def left_to_people(erasure: Erasure, other_connections: Sequence[str]) -> list[str]:
+    """Return what people must do, because this connector cannot or must not."""
+    ids = ", ".join(erasure.interviews)
+    count = erasure.counts.get
     in_koji = f"Koji: delete their interviews in its dashboard ({ids})."
     in_amplitude = "Amplitude: events stay until you delete the user there; this connector never does."
     left = [in_koji if ids else "Koji: delete in its dashboard what it holds of them.", in_amplitude]
@@ -59,7 +59,7 @@ def left_to_people(one: Erasure, other_connections: Sequence[str]) -> list[str]:
 
 
 class Unset(NamedTuple):
-    """A user of Amplitude whose properties are to be taken back; `at` tells those of one person apart."""
+    """An Amplitude user whose properties must be unset; `at` tells several users of one person apart."""
 
     run_id: str
     connection: str
@@ -68,7 +68,7 @@ class Unset(NamedTuple):
 
 
 class ErasureRules(NamedTuple):
-    """What the settings say; `can_unset` when Amplitude can be written to."""
+    """The settings that concern erasure; `can_unset` says that Amplitude can be written to."""
 
     trust_external_id: bool
     can_unset: bool

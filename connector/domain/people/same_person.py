@@ -1,4 +1,4 @@
-"""Who is the same person: a person is known by aliases, which are e-mail addresses and user ids.
+"""Recognise a person by aliases, which are e-mail addresses and user ids.
 
 Two rows, or a row and an earlier invitation, are one person as soon as they share an alias.
 """
@@ -18,7 +18,7 @@ _LONGEST = 1_024
 
 
 class Member(NamedTuple):
-    """One row of a cohort: who it is, as far as the row says."""
+    """One row of a cohort: the user id, e-mail and name of its person, as far as the row has them."""
 
     user_id: str | None
     email: str | None
@@ -30,11 +30,16 @@ KeyedMember = tuple[Member, tuple[int, ...]]
 
 
 def member(user_id: object, email: object, name: object) -> Member:
-    """Return a row as it is used: without surrounding space, and without an e-mail that is none."""
-    address = text(email)
-    if address is not None and not is_email(address):
-        address = None
-    return Member(_short(text(user_id)), address, text(name))
+    """Return a member without surrounding space, and without what is no e-mail or no usable user id.
+
+    Amplitude holds user ids of at most 1,024 characters.
+    """
+    address, user = text(email), text(user_id)
+    return Member(
+        user if user is not None and len(user) <= _LONGEST else None,
+        address if address is not None and is_email(address) else None,
+        text(name),
+    )
 
 
 def is_email(address: str) -> bool:
@@ -42,21 +47,17 @@ def is_email(address: str) -> bool:
     return len(address) <= _LONGEST and _EMAIL.fullmatch(address) is not None
 
 
-def _short(user_id: str | None) -> str | None:
-    """Return a user id that Amplitude can hold (at most 1,024 characters)."""
-    return user_id if user_id is not None and len(user_id) <= _LONGEST else None
-
-
-def aliases(one: Member) -> tuple[str, ...]:
+def aliases(member: Member) -> tuple[str, ...]:
     """Return the texts by which a person is recognised; a user id with an @ counts as an e-mail too."""
-    found = [] if one.user_id is None else [f"user:{one.user_id}"]
-    addresses = (one.email, one.user_id if one.user_id is not None and "@" in one.user_id else None)
-    found += [f"email:{same_email(address)}" for address in addresses if address is not None]
-    return tuple(dict.fromkeys(found))
+    user_id, email, _ = member
+    names = [] if user_id is None else [f"user:{user_id}"]
+    addresses = (email, user_id if user_id is not None and "@" in user_id else None)
+    names += [f"email:{same_email(address)}" for address in addresses if address is not None]
+    return tuple(dict.fromkeys(names))
 
 
 def same_email(address: str) -> str:
-    """Return an address as it is compared: whatever its letter case and Unicode form."""
+    """Return an address as it is compared: in one letter case and Unicode form."""
     if address.isascii():
         return address.strip().lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", address.strip()).casefold())

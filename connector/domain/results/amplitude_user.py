@@ -23,15 +23,17 @@ _RESERVED = frozenset(
         "-1",
     }
 )
-_LONGEST = 1_024  # Amplitude cuts longer ids without a word, and two people could become one
+_LONGEST = 1_024  # Amplitude silently cuts longer ids, and two people could become one
 
 
-def whose(interview: Interview, *, null_email_is_anonymous: bool, trust_external_id: bool) -> str | None:
+def amplitude_user_of(
+    interview: Interview, *, null_email_is_anonymous: bool, trust_external_id: bool
+) -> str | None:
     """Return the Amplitude user id of a respondent, or None for an anonymous one.
 
-    In this order: an anonymous mark means none; then the invitee of the external id that came back; then the
-    respondent's e-mail as it is; then, where trusted, an external id that we did not issue. A
-    null e-mail is an anonymous mark where the settings say so.
+    The first of these that there is: the invitee of the external id that came back; the respondent's e-mail,
+    unchanged; where trusted, an external id that we did not issue. An anonymous mark means none. A null
+    e-mail is an anonymous mark where the settings say so.
     """
     if interview.anonymous:
         return None
@@ -44,8 +46,8 @@ def whose(interview: Interview, *, null_email_is_anonymous: bool, trust_external
     return interview.external_id if trust_external_id else None
 
 
-def is_told(interview: Interview) -> bool:
-    """Tell whether it is known who the respondent is or is not, so that Koji need not be asked."""
+def is_respondent_known(interview: Interview) -> bool:
+    """Tell whether the respondent is known or known to be anonymous, so that Koji need not be asked."""
     return interview.anonymous or interview.email_given or interview.external_id is not None
 
 

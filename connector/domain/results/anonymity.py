@@ -1,4 +1,4 @@
-"""Remove what could tell who the respondent of an anonymous interview is."""
+"""Remove what could identify the respondent of an anonymous interview."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ _SAFE_IN_ATTEMPTS = ("at", "outcome", "status", "identify")
 
 
 def is_anonymous_or_erased(reason: str | None, facts: Interview | None) -> bool:
-    """Tell whether an interview is anonymous or its respondent was forgotten, by its mark or its skip."""
-    if reason in (ANONYMOUS, SUPPRESSED):
-        return True
-    return facts is not None and (facts.anonymous or facts.suppressed)
+    """Tell whether an interview is anonymous or its respondent was erased, by its mark or its skip."""
+    return reason in (ANONYMOUS, SUPPRESSED) or (facts is not None and (facts.anonymous or facts.suppressed))
 
 
 def day_of(at: int) -> int:
@@ -23,16 +21,19 @@ def day_of(at: int) -> int:
 
 
 def to_the_day(at: int | None) -> int | None:
-    """Return the same of a time that may not be known."""
+    """Return when the day of a time began (ms, UTC); None if the time is not known."""
     return None if at is None else day_of(at)
 
 
 def without_person(sync: Sync) -> Sync:
-    """Remove what could tell who the respondent is, Amplitude's message among it.
+    """Remove what could identify the respondent, such as Amplitude's message.
 
-    Times stay to the day: a finer one, laid beside the time of an invitation, could tell.
+    Times stay to the day: a finer time, compared with that of an invitation, could identify them.
     """
     facts = sync.facts
+    if facts is not None:
+        completed_at, occurred_at = to_the_day(facts.completed_at), to_the_day(facts.occurred_at)
+        facts = facts.without_respondent()._replace(completed_at=completed_at, occurred_at=occurred_at)
     return sync._replace(
         first_received_at=day_of(sync.first_received_at),
         updated_at=day_of(sync.updated_at),
@@ -40,11 +41,7 @@ def without_person(sync: Sync) -> Sync:
         synced_at=to_the_day(sync.synced_at),
         frozen_at=to_the_day(sync.frozen_at),
         unknown_since=to_the_day(sync.unknown_since),
-        facts=None
-        if facts is None
-        else facts.without_respondent()._replace(
-            completed_at=to_the_day(facts.completed_at), occurred_at=to_the_day(facts.occurred_at)
-        ),
+        facts=facts,
         user_id=None,
         user_hash=None,
         identify=None,

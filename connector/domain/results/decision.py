@@ -1,4 +1,4 @@
-"""What ought to happen to an interview, from what is known of it."""
+"""Decide what should happen to an interview, from what is known of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from connector.domain.results.amplitude_user import is_told, unusable, whose
+from connector.domain.results.amplitude_user import amplitude_user_of, is_respondent_known, unusable
 from connector.domain.results.interview import Interview
 from connector.domain.results.koji_fields import Aliases
 
@@ -15,7 +15,7 @@ _UNFINISHED = frozenset({"processing", "pending", "in_progress", "queued"})
 
 
 class SyncRules(NamedTuple):
-    """What the settings of a connection say of its interviews.
+    """The settings of a connection that concern its interviews.
 
     `field_aliases` maps a field to the steps of its path in a webhook's body. `can_read` says that a key of
     Koji is set, `can_send` that one of Amplitude is.
@@ -33,7 +33,7 @@ class SyncRules(NamedTuple):
 
 
 class Verdict(StrEnum):
-    """What ought to happen to an interview."""
+    """What should happen to an interview."""
 
     SYNC = "sync"
     SKIP = "skip"
@@ -61,15 +61,15 @@ def decide(
 ) -> Decision:
     """Decide over an interview: the first reason that applies, in the order of the contract.
 
-    `gave_up` says that an unfinished analysis was waited for long enough.
+    `gave_up` says that the wait for an unfinished analysis was long enough.
     """
     all_asked = was_read or given
-    user_id = whose(
+    user_id = amplitude_user_of(
         interview,
         null_email_is_anonymous=rules.null_email_is_anonymous,
         trust_external_id=rules.trust_external_id,
     )
-    anonymous = user_id is None and (all_asked or is_told(interview))
+    anonymous = user_id is None and (all_asked or is_respondent_known(interview))
     if reason := _reason_against(interview, rules, anonymous=anonymous):
         return Decision(Verdict.SKIP, reason)
     complete = all_asked or (interview.themes is not None and interview.quality_score is not None)
@@ -86,7 +86,7 @@ def decide(
 
 
 def _reason_against(interview: Interview, rules: SyncRules, *, anonymous: bool) -> str | None:
-    """Return the reason to skip that stands whatever else may still become known."""
+    """Return the reason to skip which holds whatever else becomes known, or None."""
     ours = rules.project_id
     if ours and interview.project_id and interview.project_id != ours:
         return OTHER_PROJECT
@@ -108,5 +108,5 @@ def _is_unfinished(interview: Interview) -> bool:
 
 
 def completion(interview: Interview) -> int | None:
-    """Return when the interview was completed (ms): Koji's word, else the time of the webhook."""
+    """Return when the interview was completed (ms): as Koji says, else the time of the webhook."""
     return interview.completed_at or interview.occurred_at

@@ -1,6 +1,6 @@
-"""The values that travel through the connector.
+"""An interview, and the states of its sync.
 
-Times are whole milliseconds since the epoch, UTC. `None` means "not told", never "empty".
+Times are whole milliseconds since the epoch, UTC. `None` means "not known", never "empty".
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ class Interview(NamedTuple):
     """All that is known of one Koji interview, from webhooks, reads and callers.
 
     `themes` are in Koji's order. `quality_score` is 0 to 5, not rounded. `email_given` is true once a
-    `respondent_email` came, even null: null says "no respondent" where absence says nothing. `invitee` is the
-    Amplitude user id (else the e-mail) of the invitation whose `external_id` came back, and what follows it
-    describes that invitation. `has_ended` says that the interview is over, `suppressed` that its respondent
-    was erased.
+    `respondent_email` came, even null: null says "no respondent", absence says nothing. `invitee` is the
+    Amplitude user id (else the e-mail) of the invitation whose `external_id` came back; `launch_id` to
+    `variant` describe that invitation. `has_ended` says that the interview is over, `suppressed` that its
+    respondent was erased.
 
-    A tuple, as `Sync` and `InboundWebhook` are, because thousands a second are made of rows.
+    A tuple, as `Sync` and `InboundWebhook` are, because thousands a second are made from rows.
     """
 
     interview_id: str
@@ -48,7 +48,7 @@ class Interview(NamedTuple):
     suppressed: bool = False
 
     def without_respondent(self) -> Interview:
-        """Return it without what tells, or leads to, who the respondent is."""
+        """Return the interview without what identifies its respondent."""
         return self._replace(
             respondent_email=None,
             external_id=None,
@@ -61,24 +61,24 @@ class Interview(NamedTuple):
         )
 
     def erased(self) -> Interview:
-        """Return what stays of it once its respondent was erased."""
+        """Return what stays of the interview once its respondent is erased."""
         bare = Interview(self.interview_id, anonymous=self.anonymous, project_id=self.project_id)
         return bare._replace(suppressed=True)
 
     def known_fields(self) -> dict[str, Any]:
-        """Return what differs from its default."""
+        """Return the fields that differ from their defaults."""
         return {
             name: value
-            for name, value, default in zip(self._fields, self, _NOTHING_TOLD, strict=True)
+            for name, value, default in zip(self._fields, self, _DEFAULTS, strict=True)
             if value != default
         }
 
 
-_NOTHING_TOLD = tuple(Interview._field_defaults.get(name) for name in Interview._fields)
+_DEFAULTS = tuple(Interview._field_defaults.get(name) for name in Interview._fields)
 
 
 class SyncStatus(StrEnum):
-    """Where one interview's way to Amplitude stands."""
+    """The state of an interview's sync."""
 
     PENDING = "pending"
     SYNCED = "synced"
@@ -90,5 +90,5 @@ class Stage(StrEnum):
     """What a pending sync waits for."""
 
     READ = "read"  # Koji must be read
-    HOLD = "hold"  # the rest of its backfill must be read, so that the newest interview is known
-    SEND = "send"  # Amplitude must be told
+    HOLD = "hold"  # the rest of its backfill must be read, to know the newest interview
+    SEND = "send"  # Amplitude must be written to

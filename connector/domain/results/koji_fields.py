@@ -1,8 +1,8 @@
-"""Read what Koji sends, in any shape that is plausible.
+"""Read what Koji sends, in any plausible layout.
 
-Koji documents what its webhooks and answers contain, not how they are laid out. Fields are looked for at the
-top level and in the usual sections; a setting (`KOJI_FIELD_ALIASES`) names the place of any field that is
-elsewhere. Nothing here raises: what cannot be read is not told.
+Koji documents the fields of its webhooks and answers, not their layout. Fields are looked for at the top
+level and in the usual sections; a setting (`KOJI_FIELD_ALIASES`) names the place of a field that is
+elsewhere. Nothing here raises: a field that cannot be read counts as absent.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ from typing import Any
 
 from connector.domain.results.interview import Interview
 from connector.text import values
-from connector.text.values import read_time, split_themes
-
-__all__ = ["Aliases", "Envelope", "read_envelope", "read_interview", "read_time", "shape", "split_themes"]
+from connector.text.values import read_time
 
 Aliases = Mapping[str, Sequence[str]]
 Headers = Iterable[tuple[bytes, bytes]]
@@ -47,7 +45,7 @@ _ABSENT = object()
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What a body is about: enough to route and store it."""
+    """The event, interview and projects of a body: enough to route and store it."""
 
     event: str | None
     interview_id: str | None
@@ -55,17 +53,17 @@ class Envelope:
 
     @property
     def is_interview_event(self) -> bool:
-        """Tell whether the event name speaks of an interview."""
-        return self.event is not None and _speaks_of_interview(self.event)
+        """Tell whether the event is about an interview."""
+        return self.event is not None and _is_about_interview(self.event)
 
     @property
     def is_never_ours(self) -> bool:
-        """Tell whether Koji's documentation lists the event as one about something else."""
+        """Tell whether Koji documents the event as one about something other than an interview."""
         return self.event in _NEVER_OURS
 
 
 def read_envelope(body: Any, headers: Headers = (), aliases: Aliases = _NO_ALIASES) -> Envelope:
-    """Return event name, interview id and project ids of a parsed body."""
+    """Return the event name, interview id and project ids of a parsed body."""
     read = _Body(body, aliases)
     event = read.event(headers)
     return Envelope(event, read.interview_id(event), read.projects())
@@ -80,10 +78,10 @@ def read_interview(
     signed_at: int | None = None,
     project_id: str | None = None,
 ) -> Interview:
-    """Return all that a parsed body tells of an interview.
+    """Return the interview in a parsed body.
 
-    `signed_at` (ms) stands in for a missing time. Of several projects that a body names, `project_id` counts
-    when it is one of them, else the first.
+    `signed_at` (ms) replaces a missing time. If a body names several projects, `project_id` counts if it is
+    among them, else the first.
     """
     read = _Body(body, aliases)
     email, email_given = read.email()
@@ -91,6 +89,7 @@ def read_interview(
     score = values.as_score(read.first("quality_score", "qualityScore"))
     status = _lower(values.text(read.first("analysis_status", "analysisStatus")))
     name = (event or "").lower().removeprefix("interview.")
+    projects = read.projects()
     return Interview(
         interview_id=interview_id,
         ready=name == _READY or status == "completed" or bool(themes and score is not None),
@@ -106,7 +105,7 @@ def read_interview(
         transcript_url=values.text(read.first("transcript_url", "transcriptUrl")),
         completed_at=read_time(read.first("completed_at", "completedAt")),
         occurred_at=read.occurred_at() or values.in_range(signed_at or 0),
-        project_id=_one_of(read.projects(), project_id),
+        project_id=project_id if project_id in projects else next(iter(projects), None),
         mode=values.text(read.first("mode")),
         duration_seconds=values.as_number(read.first("duration_seconds", "durationSeconds")),
         respondent_messages=values.as_count(read.first("respondent_messages", "respondentMessages")),
@@ -121,7 +120,7 @@ def _is_completed(read: _Body) -> bool:
 def shape(body: Any) -> list[str]:
     """Return the key paths of a body as aliases write them, without any value.
 
-    A key that does not look like a name stands as "?": it may be an address.
+    A key that does not look like a name becomes "?", because it may be an address.
     """
     paths: list[str] = []
 
@@ -144,19 +143,19 @@ def shape(body: Any) -> list[str]:
 class _Body:
     """A parsed body with the objects in which fields are looked for, outermost first.
 
-    `carried` are the metadata sections. Whoever writes an interview's link fills them, so that what Koji
-    itself says counts first.
+    `carried` are the metadata sections. The author of an interview's link fills them, so Koji's own fields
+    count first.
     """
 
     def __init__(self, body: Any, aliases: Aliases) -> None:
         self._body = body
         self._aliases = aliases
         self._own = _sections(body)
-        self._carried = [inner for one in self._own if isinstance(inner := one.get("metadata"), dict)]
+        self._carried = [meta for section in self._own if isinstance(meta := section.get("metadata"), dict)]
         self._all = [*self._own, *self._carried] if self._carried else self._own
 
     def first(self, name: str, *also: str) -> Any:
-        """Return the first value that is there and not null, under a name or one of its other spellings."""
+        """Return the first value that is not null, under a name or one of its other spellings."""
         aliased = self._aliased(name)
         if aliased is not _ABSENT and aliased is not None:
             return aliased
@@ -167,12 +166,12 @@ class _Body:
         return None
 
     def event(self, headers: Headers) -> str | None:
-        """Return the event name; of several, the one that speaks of an interview."""
+        """Return the event name; of several, the first that is about an interview."""
         if named := values.text(self._aliased("event")):
             return named
         first = None
         for name in self._event_names(headers):
-            if _speaks_of_interview(name):
+            if _is_about_interview(name):
                 return name
             first = first or name
         return first
@@ -180,59 +179,48 @@ class _Body:
     def _event_names(self, headers: Headers) -> Iterator[str]:
         for section in self._own[:1]:
             for key in _EVENT_KEYS:
-                if found := values.word(section.get(key)):
-                    yield found
+                if event := values.word(section.get(key)):
+                    yield event
         for name, value in headers:
-            if name.lower().endswith(_EVENT_HEADERS) and (found := values.word(value.decode("latin-1"))):
-                yield found
-        yield from self._wrapped_events()
-
-    def _wrapped_events(self) -> list[str]:
-        """Return event names beside the fields of a wrapper, where "type" and "name" may be anything else."""
-        found = [
-            section[key]
-            for section in self._wrappers()
-            for key in _EVENT_KEYS[:-1]
-            if isinstance(section.get(key), str)
-        ]
-        return [name for name in found if len(name) <= _LONGEST_EVENT_NAME and _EVENT_NAME.fullmatch(name)]
+            if name.lower().endswith(_EVENT_HEADERS) and (event := values.word(value.decode("latin-1"))):
+                yield event
+        # beside the fields of a wrapper, "type" may hold anything else too
+        for event in (section.get(key) for section in self._wrappers() for key in _EVENT_KEYS[:-1]):
+            if isinstance(event, str) and len(event) <= _LONGEST_EVENT_NAME and _EVENT_NAME.fullmatch(event):
+                yield event
 
     def interview_id(self, event: str | None) -> str | None:
-        """Return the interview's id; a plain `id` only where the event leaves no doubt whose it is."""
+        """Return the interview's id; a plain `id` counts only if the event may be about an interview."""
         return next(filter(None, map(_identifier, self._interview_ids(event))), None)
 
     def _interview_ids(self, event: str | None) -> Iterator[Any]:
         yield self._aliased("interview_id")
-        for section in self._own:
-            for key in _ID_KEYS:
-                yield section.get(key)
-        if event is None or _speaks_of_interview(event):
+        yield from (section.get(key) for section in self._own for key in _ID_KEYS)
+        if event is None or _is_about_interview(event):
             for name in ("interview", "data"):
                 for section in self._own:
                     if isinstance(inner := section.get(name), dict):
                         yield inner.get("id")
-        for section in self._carried:
-            for key in _ID_KEYS:
-                yield section.get(key)
+        yield from (section.get(key) for section in self._carried for key in _ID_KEYS)
 
     def projects(self) -> tuple[str, ...]:
-        """Return the projects that Koji names; one in the metadata is the caller's own."""
+        """Return the projects that Koji names; a project in the metadata is the caller's own."""
         named = [section[key] for section in self._own for key in _PROJECT_KEYS if key in section]
-        named = [self._aliased("project_id"), *named]
-        return tuple(dict.fromkeys(found for value in named if (found := values.text(value))))
+        texts = map(values.text, [self._aliased("project_id"), *named])
+        return tuple(dict.fromkeys(filter(None, texts)))
 
     def email(self) -> tuple[str | None, bool]:
         """Return the respondent's e-mail, and whether it was mentioned; an explicit null is a mention.
 
-        The key that Koji documents counts before the others, and its null before an address beside it.
+        The key that Koji documents counts before the others, and a null before an address beside it.
         """
         aliased = self._aliased("respondent_email")
         documented, guessed = _emails(self._own)
-        carried = [value for found in _emails(self._carried) for value in found]
+        carried = [value for mentions in _emails(self._carried) for value in mentions]
         for mentions in ([] if aliased is _ABSENT else [aliased], documented, guessed, carried):
             if mentions:
-                found = [values.text(value) for value in mentions]
-                return (None if None in found else found[0]), True
+                emails = [values.text(value) for value in mentions]
+                return (None if None in emails else emails[0]), True
         return None, False
 
     def anonymous(self) -> bool:
@@ -242,13 +230,13 @@ class _Body:
         return any(map(values.truthy, marks)) or (aliased is not _ABSENT and values.truthy(aliased))
 
     def occurred_at(self) -> int | None:
-        """Return the webhook's own time; one inside the interview may be that of its start."""
+        """Return the webhook's own time; a time inside the interview may be that of its start."""
         aliased = read_time(self._aliased("occurred_at"))
         if aliased is not None:
             return aliased
         sections = (*self._own[:1], *self._wrappers())
-        told = (section[key] for section in sections for key in _TIME_KEYS if key in section)
-        return next((at for value in told if (at := read_time(value)) is not None), None)
+        times = (section[key] for section in sections for key in _TIME_KEYS if key in section)
+        return next((at for value in times if (at := read_time(value)) is not None), None)
 
     def _wrappers(self) -> list[dict[str, Any]]:
         return [
@@ -268,7 +256,7 @@ def _sections(body: Any) -> list[dict[str, Any]]:
     sections = [body]
     level = [body]
     for _ in range(_DEPTH):
-        level = [inner for one in level for name in _SECTIONS if isinstance(inner := one.get(name), dict)]
+        level = [inner for outer in level for name in _SECTIONS if isinstance(inner := outer.get(name), dict)]
         if not level:
             break
         sections += level
@@ -276,7 +264,7 @@ def _sections(body: Any) -> list[dict[str, Any]]:
 
 
 def _emails(sections: Iterable[dict[str, Any]]) -> tuple[list[Any], list[Any]]:
-    """Return the mentions under the documented key, and those as `respondent.email`."""
+    """Return the mentions under the documented key, and those under `respondent.email`."""
     documented: list[Any] = []
     guessed: list[Any] = []
     for section in sections:
@@ -300,18 +288,14 @@ def _at(body: Any, path: Sequence[str]) -> Any:
     return body
 
 
-def _speaks_of_interview(event: str) -> bool:
+def _is_about_interview(event: str) -> bool:
     name = event.lower()
     return name.startswith("interview.") or name == _READY
 
 
 def _identifier(value: Any) -> str | None:
-    found = values.text(value)
-    return found if found is not None and _ID.fullmatch(found) else None
-
-
-def _one_of(projects: tuple[str, ...], wanted: str | None) -> str | None:
-    return wanted if wanted in projects else next(iter(projects), None)
+    identifier = values.text(value)
+    return identifier if identifier is not None and _ID.fullmatch(identifier) else None
 
 
 def _lower(value: str | None) -> str | None:

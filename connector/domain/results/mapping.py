@@ -1,4 +1,4 @@
-"""An interview as the two writes to Amplitude: a preview shows what is sent, because both call this."""
+"""Map an interview to the two writes to Amplitude; the preview and the sync both call this."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ class Writes:
 
 
 def event_insert_id(interview_id: str) -> str:
-    """Return the event's insert id, the same for ever."""
+    """Return the insert id of an interview's event; it never changes."""
     return f"koji:{interview_id}:completed"
 
 
 def identify_insert_id(interview_id: str) -> str:
-    """Return the insert id of the user properties' write, the same for ever."""
+    """Return the insert id of an interview's user properties; it never changes."""
     return f"koji:{interview_id}:identify"
 
 
 def writes(
     interview: Interview, *, user_id: str, completed_at: int, koji_project_id: str | None, backfill: bool
 ) -> Writes:
-    """Map an interview.
+    """Map an interview to its two writes.
 
-    The `$identify` stands one millisecond before the event, so that the event carries the new user
-    properties. A backfilled event leaves the user table alone (`$skip_user_properties_sync`).
+    The time of the `$identify` is one millisecond before the event, so that the event carries the new user
+    properties. A backfilled event does not change the user's properties (`$skip_user_properties_sync`).
     """
     return Writes(
         identify=dumps(_identify(interview, user_id, completed_at)),
@@ -47,15 +47,17 @@ def writes(
 
 
 def _identify(interview: Interview, user_id: str, completed_at: int) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    values: dict[str, Any] = {
         "last_interview_at": iso(completed_at),
         "last_interview_sentiment": _cut(interview.sentiment),
         "last_interview_themes": [cut(theme) for theme in interview.themes or ()] or None,
         "last_interview_quality": interview.quality_score,
     }
-    properties: dict[str, Any] = {"$set": {name: value for name, value in told.items() if value is not None}}
-    if lacking := {name: "-" for name, value in told.items() if value is None}:
-        properties["$unset"] = lacking
+    properties: dict[str, Any] = {
+        "$set": {name: value for name, value in values.items() if value is not None}
+    }
+    if missing := {name: "-" for name, value in values.items() if value is None}:
+        properties["$unset"] = missing
     return {
         "event_type": IDENTIFY_TYPE,
         "user_id": user_id,
@@ -66,19 +68,13 @@ def _identify(interview: Interview, user_id: str, completed_at: int) -> dict[str
 
 
 def unset(user_id: str, now: int) -> str:
-    """Return the `$identify`, as JSON text, that takes every property of ours back from a user.
+    """Return the `$identify`, as JSON text, that unsets all our properties of a user.
 
-    Without an insert id: taking them back twice is harmless, and once more may be needed later.
+    It has no insert id, because to unset twice is harmless and may be needed later.
     """
-    names = ("at", "sentiment", "themes", "quality")
-    return dumps(
-        {
-            "event_type": IDENTIFY_TYPE,
-            "user_id": user_id,
-            "time": now,
-            "user_properties": {"$unset": {f"last_interview_{name}": "-" for name in names}},
-        }
-    )
+    properties = {f"last_interview_{name}": "-" for name in ("at", "sentiment", "themes", "quality")}
+    identify = {"event_type": IDENTIFY_TYPE, "user_id": user_id, "time": now}
+    return dumps({**identify, "user_properties": {"$unset": properties}})
 
 
 def _event(

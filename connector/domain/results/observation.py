@@ -1,4 +1,4 @@
-"""An observation of an interview, and what is known of the interview after it."""
+"""Observations of an interview, and how they add to what is known of it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from connector.domain.results.koji_fields import read_interview
 class Observation:
     """Something that became known of an interview.
 
-    `read` says that Koji itself was read, `given` that a caller vouches for the values, `force` that the
-    caller wants it read and sent again, `again` that what was refused may go out once more.
+    `read` says that Koji was read, `given` that a caller vouches for the values, `force` that the caller
+    wants the interview read and sent again, `again` that a refused write may be sent once more.
     """
 
     rules: SyncRules
@@ -38,31 +38,26 @@ class Observation:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Return the key of the sync that this is about."""
+        """Return the key of the interview's sync."""
         return (self.rules.connection, self.interview.interview_id)
 
 
-def heard_from_read(rules: SyncRules, interview_id: str, body: Mapping[str, Any], at: int) -> Observation:
-    """Return what Koji answered to a read. A time in it other than the completion's is no webhook's time."""
+def read_observation(rules: SyncRules, interview_id: str, body: Mapping[str, Any], at: int) -> Observation:
+    """Return the observation in Koji's answer to a read. Of its times only that of the completion counts."""
     interview = read_interview(
-        body,
-        interview_id,
-        event=None,
-        aliases=rules.field_aliases,
-        project_id=rules.project_id,
+        body, interview_id, event=None, aliases=rules.field_aliases, project_id=rules.project_id
     )
     return Observation(rules=rules, interview=interview._replace(occurred_at=None), at=at, read=True)
 
 
 def merge(old: Interview | None, new: Interview) -> Interview:
-    """Return what is known after `new`: its values where it has any, else the old ones.
+    """Return what is known after `new`: its values where it has any, else the old values.
 
-    An anonymous mark is never taken back, because it was a promise to the respondent; with it nothing stays
-    that tells who that was. Nothing at all is learned of a respondent who was forgotten. A null e-mail takes
-    an e-mail back. The earliest webhook is nearest to the completion. A finished analysis takes back that it
-    failed.
+    An anonymous mark is a promise to the respondent: it is never withdrawn, and removes what identifies them.
+    An erased respondent's interview learns nothing. A null e-mail removes an earlier e-mail. Of two webhooks
+    the earlier is nearer to the completion. A finished analysis replaces a failed one.
     """
-    merged = new if old is None else _over(old, new)
+    merged = new if old is None else _merged(old, new)
     if merged.suppressed:
         return merged.erased()
     if not merged.ready and merged.themes and merged.quality_score is not None:
@@ -70,15 +65,15 @@ def merge(old: Interview | None, new: Interview) -> Interview:
     return merged.without_respondent() if merged.anonymous else merged
 
 
-def _over(old: Interview, new: Interview) -> Interview:
-    told = new.known_fields()
+def _merged(old: Interview, new: Interview) -> Interview:
+    fields = new.known_fields()
     if new.email_given:
-        told["respondent_email"] = new.respondent_email
+        fields["respondent_email"] = new.respondent_email
     if not new.themes and old.themes:
-        told.pop("themes", None)
+        fields.pop("themes", None)
     if new.ready and new.analysis_status is None:
-        told["analysis_status"] = None
+        fields["analysis_status"] = None
     if old.occurred_at is not None and new.occurred_at is not None:
-        to_the_day = old.occurred_at == day_of(new.occurred_at)  # kept so while it had no respondent
-        told["occurred_at"] = new.occurred_at if to_the_day else min(old.occurred_at, new.occurred_at)
-    return old._replace(**told)
+        to_the_day = old.occurred_at == day_of(new.occurred_at)  # rounded while it had no respondent
+        fields["occurred_at"] = new.occurred_at if to_the_day else min(old.occurred_at, new.occurred_at)
+    return old._replace(**fields)

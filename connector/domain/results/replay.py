@@ -1,4 +1,4 @@
-"""What a caller makes of a sync that stands already: `replay` and a plain call."""
+"""Decide what a caller's `replay` or plain call makes of an existing sync."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from connector.domain.results.transitions import advance, with_respondent
 
 
 def replay(sync: Sync, rules: SyncRules, now: int, people: People, *, force: bool) -> Sync:
-    """Return the state of a sync that is to be done again.
+    """Return the state of a sync after a replay.
 
-    Refused ones go out as they were, unless there is a reason to skip them by now; those never sent are
-    decided over anew. One of unknown outcome goes out again only with `force`, because it may count twice
-    once Amplitude has forgotten the first.
+    A refused sync is sent unchanged, unless there is a reason to skip it by now. A sync that was never sent
+    is decided anew. A sync of unknown outcome is sent again only with `force`, because Amplitude may count
+    it twice once it has forgotten the first.
     """
     if not force and sync.status is SyncStatus.PENDING:
         return with_respondent(sync._replace(due=now), people)
@@ -35,20 +35,20 @@ def replay(sync: Sync, rules: SyncRules, now: int, people: People, *, force: boo
 
 
 def call(sync: Sync | None, observation: Observation, people: People) -> Sync:
-    """Return the state of a sync after a call that names or tells its interview.
+    """Return the state of a sync after a call that names its interview, with or without its fields.
 
-    A skip that Koji's answer led to is read again, a refusal sent again; a success stays, and so does what
-    came in without a read and decides by itself.
+    A success stays. After a skip that Koji's answer led to, Koji is read again; after a refusal the interview
+    is sent again. A skip that follows from the webhook alone stays.
     """
-    told = observation.given or observation.force
-    if sync is None or told or sync.status is SyncStatus.SYNCED:
+    decisive = observation.given or observation.force
+    if sync is None or decisive or sync.status is SyncStatus.SYNCED:
         return advance(sync, observation, people)
     if sync.status is SyncStatus.PENDING:
-        # only a read is worth hurrying: a send waits because Amplitude asked for it
+        # only a read may be hurried: a send waits because Amplitude asked for it
         hurried = sync._replace(due=observation.at) if sync.stage is Stage.READ else sync
         return with_respondent(hurried, people)
     if sync.reason == ANONYMOUS and not sync.reads and not sync.given:
-        return sync  # the external id that may have made it so is erased, so that it cannot be decided anew
+        return sync  # it cannot be decided anew: the external id that may have led to this is erased
     rules = observation.rules
     if sync.frozen_at is None and rules.can_read and not _is_certain(sync, rules):
         return advance(sync, replace(observation, force=True), people)
@@ -56,7 +56,7 @@ def call(sync: Sync | None, observation: Observation, people: People) -> Sync:
 
 
 def _is_certain(sync: Sync, rules: SyncRules) -> bool:
-    """Tell whether what came in decides without a read; what Koji itself said may have changed there."""
+    """Tell whether the webhook alone decides; a decision after a read may have changed at Koji."""
     if sync.facts is None or sync.reads:
         return False
     decision = decide(sync.facts, rules)

@@ -1,4 +1,4 @@
-"""By which names an interview's respondent is known, and which of them are erased."""
+"""Name the respondent of an interview, and tell whether that person was erased."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _OURS = re.compile(r"inv_[0-9a-f]{32}")
 
 
 def is_ours(external_id: str | None) -> bool:
-    """Tell whether an external id has the form of ours: the id of an invitation."""
+    """Tell whether an external id is one of ours: the id of an invitation."""
     return external_id is not None and _OURS.fullmatch(external_id) is not None
 
 
 def names_of(interview: Interview) -> tuple[str, ...]:
-    """Return what names an interview's respondent: the e-mail's alias, then those of the external id.
+    """Return the names of an interview's respondent: the e-mail's alias, then those of the external id.
 
-    The id of an invitation of ours stands for the person it invited. An anonymous interview has none.
+    The id of an invitation names its invitee. An anonymous interview has no names.
     """
     if interview.anonymous:
         return ()
@@ -32,15 +32,15 @@ def names_of(interview: Interview) -> tuple[str, ...]:
 
 
 def external_alias(external_id: str) -> str:
-    """Return the alias by which interviews are found that carry an external id, ours or a foreign one."""
+    """Return the alias by which interviews with this external id are found, ours or a foreign one."""
     return aliases(Member(external_id, None, None))[-1]  # with an @, that of an e-mail
 
 
 class People(NamedTuple):
-    """What the ledger knows of the people that some interviews name, as the rules need it.
+    """What the rules need from the ledger about the respondents of some interviews.
 
     `keyed_hash` hashes an Amplitude user id and `alias_key` an alias of a connection, under a key that only
-    the ledger has. `erased` holds (connection, name) of those names (`names_of`) whose person was erased.
+    the ledger has. `erased` holds (connection, name) for each name (`names_of`) of an erased person.
     """
 
     keyed_hash: Callable[[str], str]
@@ -54,7 +54,8 @@ class People(NamedTuple):
     def keys_of(self, connection: str, interview: Interview) -> tuple[int | None, int | None]:
         """Return the keys by which an erasure finds an interview.
 
-        The first is of the e-mail, else of the external id; the second of an external id beside an e-mail.
+        The first is the key of the e-mail, else of the external id; the second that of an external id beside
+        an e-mail.
         """
         if interview.anonymous:
             return None, None

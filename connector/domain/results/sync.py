@@ -1,4 +1,4 @@
-"""Syncs: how each interview fares on its way to Amplitude, and what comes in about it. Times are in ms."""
+"""Syncs: the way of each interview to Amplitude, the webhooks about it, and runs. Times are in ms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from connector.domain.results.interview import Interview, Stage, SyncStatus
 
 
 class InboundWebhook(NamedTuple):
-    """One thing that came in about an interview. `source` is webhook, call, backfill or read."""
+    """A message about an interview that came in. `source` is webhook, call, backfill or read."""
 
     connection: str
     received_at: int
@@ -31,9 +31,9 @@ class Sync(NamedTuple):
     """One interview's way to Amplitude: a row of the ledger and the source of its receipt.
 
     `identify` and `event` are JSON text. From `frozen_at`, the first send, user id, insert ids and event stay
-    as they are. `unknown_since` is the first attempt of unknown outcome. `given` values came from a
-    caller, so that Koji is not read. `respondent` is the keyed hash of the person the interview names, if
-    any, and `external` that of the external id beside an e-mail.
+    as they are. `unknown_since` is the first attempt of unknown outcome. `given` says that the values came
+    from a caller, so that Koji is not read. `respondent` is the key of the respondent's e-mail, else of the
+    external id; `external` is that of an external id beside an e-mail.
     """
 
     connection: str
@@ -76,7 +76,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """What one attempt means for one sync. A pending one is due again at `due`."""
+    """The result of one attempt for one sync. A pending sync is due again at `due`."""
 
     connection: str
     interview_id: str
@@ -91,9 +91,28 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListFilter:
-    """Which syncs a list shows; times bound the first receipt, `since` inclusive, `until` exclusive."""
+    """The syncs that a list shows; times bound the first receipt, `since` inclusive, `until` exclusive."""
 
     status: str | None = None
     reason: str | None = None
     since: int | None = None
     until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """The progress of a run: one call over many interviews.
+
+    `skipped` and `failed` count interviews by reason; `unread` ones still wait for Koji.
+    """
+
+    run_id: str
+    connection: str
+    operation: str
+    created_at: int
+    total: int
+    pending: int
+    synced: int
+    skipped: Mapping[str, int]
+    failed: Mapping[str, int]
+    unread: int

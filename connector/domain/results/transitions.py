@@ -1,7 +1,6 @@
-"""How one interview moves towards Amplitude: pure steps over what is known.
+"""Decide the next state of an interview's sync after each observation of the interview.
 
-`advance` gives a sync its next state after something was heard about its interview. Both the preview and the
-sync use it, so that a preview cannot differ from what happens.
+Both the preview and the sync use `advance`, so that a preview cannot differ from what happens.
 """
 
 from __future__ import annotations
@@ -28,36 +27,36 @@ _LONGEST_READ_DELAY = 300_000
 
 
 def read_delay(reads: int) -> int:
-    """Return how long to wait before Koji is read again (ms): 5 s growing to 5 min."""
+    """Return the delay before Koji is read again (ms): 5 s growing to 5 min."""
     return int(min(_FIRST_READ_DELAY * 1.5 ** min(reads, 20), _LONGEST_READ_DELAY))
 
 
-def advance(sync: Sync | None, heard: Observation, people: People) -> Sync:
+def advance(sync: Sync | None, observation: Observation, people: People) -> Sync:
     """Return the next state of a sync after an observation.
 
-    What Amplitude accepted stays; what was sent, or may have been, keeps its body; a reason to skip stops
-    everything else at once. A pending sync always has a stage and a due time. Of an erased respondent's
-    interview nothing stays but its outcome.
+    What Amplitude accepted stays. An event that was or may have been sent keeps its body. A reason to skip
+    stops everything else at once. A pending sync always has a stage and a due time. Of an erased respondent's
+    interview only the outcome stays.
     """
-    interview = heard.marked()
+    interview = observation.marked()
     if sync is None:
-        sync = _first(heard, interview.interview_id)
-    elif sync.status is SyncStatus.SYNCED and not (heard.force or sync.force):
-        return with_respondent(_marked_after(sync, heard.at) if interview.anonymous else sync, people)
+        sync = _first(observation, interview.interview_id)
+    elif sync.status is SyncStatus.SYNCED and not (observation.force or sync.force):
+        return with_respondent(_marked_after(sync, observation.at) if interview.anonymous else sync, people)
     else:
         sync = sync._replace(
-            updated_at=heard.at,
-            given=sync.given or heard.given,
-            reads=0 if heard.force else sync.reads + heard.read,
-            force=sync.force or heard.force,
-            run_id=heard.run_id or sync.run_id,
-            backfill=sync.backfill or heard.run_id is not None,
+            updated_at=observation.at,
+            given=sync.given or observation.given,
+            reads=0 if observation.force else sync.reads + observation.read,
+            force=sync.force or observation.force,
+            run_id=observation.run_id or sync.run_id,
+            backfill=sync.backfill or observation.run_id is not None,
         )
-    return _step(_known(sync, interview, people), heard, people)
+    return _step(_known(sync, interview, people), observation, people)
 
 
 def _known(sync: Sync, interview: Interview, people: People) -> Sync:
-    """Add what was observed to what is known; of an erased respondent's interview nothing is learned."""
+    """Add an observation to what is known; an erased respondent's interview learns nothing."""
     facts = merge(sync.facts, interview)
     if people.is_erased(sync.connection, facts):
         return sync._replace(facts=facts.erased())
@@ -65,7 +64,7 @@ def _known(sync: Sync, interview: Interview, people: People) -> Sync:
 
 
 def with_respondent(sync: Sync, people: People) -> Sync:
-    """Return a sync with the keys of its respondent, or what stays of it when the respondent was erased."""
+    """Return a sync with the keys of its respondent, or what stays of it after their erasure."""
     if sync.facts is None:
         return sync
     erased = people.is_erased(sync.connection, sync.facts)
@@ -73,80 +72,85 @@ def with_respondent(sync: Sync, people: People) -> Sync:
 
 
 def _keyed(sync: Sync, facts: Interview, people: People) -> Sync:
-    """Note the keys by which an erasure finds an interview; they outlive the names."""
+    """Add the keys by which an erasure finds an interview; they are kept longer than the names."""
     keys = people.keys_of(sync.connection, facts)
     if keys[0] is None or keys == (sync.respondent, sync.external):
         return sync
     return sync._replace(respondent=keys[0], external=keys[1])
 
 
-def _first(heard: Observation, interview_id: str) -> Sync:
+def _first(observation: Observation, interview_id: str) -> Sync:
     return Sync(
-        connection=heard.rules.connection,
+        connection=observation.rules.connection,
         interview_id=interview_id,
         status=SyncStatus.PENDING,
-        first_received_at=heard.at,
-        updated_at=heard.at,
-        given=heard.given,
-        reads=int(heard.read),
-        force=heard.force,
-        run_id=heard.run_id,
-        backfill=heard.run_id is not None,
+        first_received_at=observation.at,
+        updated_at=observation.at,
+        given=observation.given,
+        reads=int(observation.read),
+        force=observation.force,
+        run_id=observation.run_id,
+        backfill=observation.run_id is not None,
     )
 
 
 def _marked_after(sync: Sync, at: int) -> Sync:
-    """Remember that what Amplitude has turned out anonymous, so that `force` cannot send it again."""
+    """Note that an accepted interview turned out to be anonymous, so that `force` cannot send it again."""
     if sync.facts is not None and sync.facts.anonymous:
         return sync
     mark = Interview(sync.interview_id, anonymous=True)
     return without_person(sync._replace(facts=merge(sync.facts, mark), updated_at=at))
 
 
-def _step(sync: Sync, heard: Observation, people: People) -> Sync:
+def _step(sync: Sync, observation: Observation, people: People) -> Sync:
     assert sync.facts is not None  # noqa: S101 - advance has just set it
     closed = sync.facts.anonymous or sync.facts.suppressed
-    readable = heard.rules.can_read and not closed
-    if heard.force and not heard.given and readable:
-        return _reading(sync, "waiting_for_koji", heard)
-    if sync.force and sync.stage is Stage.READ and not heard.read and not heard.given and readable:
-        return sync  # what the read says will be decided over
+    readable = observation.rules.can_read and not closed
+    if observation.force and not observation.given and readable:
+        return _reading(sync, "waiting_for_koji", observation)
+    if (
+        sync.force
+        and sync.stage is Stage.READ
+        and not observation.read
+        and not observation.given
+        and readable
+    ):
+        return sync  # the read will decide
     decision = decide(
         sync.facts,
-        heard.rules,
-        was_read=heard.read,
+        observation.rules,
+        was_read=observation.read,
         given=sync.given,
         backfill=sync.backfill,
-        gave_up=heard.read and heard.at - _waited_since(sync, heard.at) >= GIVE_UP_AFTER,
+        gave_up=observation.read and observation.at - _waited_since(sync, observation.at) >= GIVE_UP_AFTER,
     )
     match decision.verdict:
         case Verdict.SKIP:
             return _skipped(sync, decision.reason)
         case Verdict.PENDING:
-            return _pending(sync, decision, heard)
+            return _pending(sync, decision, observation)
         case _:
-            return _sendable(sync, decision, heard, people)
+            return _sendable(sync, decision, observation, people)
 
 
-def unread(sync: Sync, reason: str, at: int) -> Sync:
-    """Return a sync after Koji refused to show its interview: failed, unless Amplitude has it already."""
+def read_refused(sync: Sync, reason: str, at: int) -> Sync:
+    """Return a sync after Koji refused to show its interview: failed, unless Amplitude has accepted it."""
     if sync.stage is not Stage.READ:
         return sync
     ended = sync._replace(stage=None, due=None, force=False, reads=sync.reads + 1, updated_at=at)
-    return (
-        ended if sync.status is SyncStatus.SYNCED else ended._replace(status=SyncStatus.FAILED, reason=reason)
-    )
+    accepted = sync.status is SyncStatus.SYNCED
+    return ended if accepted else ended._replace(status=SyncStatus.FAILED, reason=reason)
 
 
 def suppress(sync: Sync) -> Sync:
-    """Return what stays of a sync whose respondent was erased: that there was one, and its outcome."""
+    """Return what stays of a sync after the erasure of its respondent: its existence and its outcome."""
     facts = sync.facts or Interview(sync.interview_id)
     other = sync.status is SyncStatus.SKIPPED and sync.reason == OTHER_PROJECT
     return _skipped(sync._replace(facts=facts.erased()), OTHER_PROJECT if other else SUPPRESSED)
 
 
 def _waited_since(sync: Sync, now: int) -> int:
-    """Return when the wait for the analysis began: an interview may be known long before its end."""
+    """Return when the wait for the analysis began, which may be long after the first receipt."""
     completed_at = sync.facts.completed_at if sync.facts else None
     if completed_at is not None and completed_at <= now:
         return max(sync.first_received_at, completed_at)
@@ -157,108 +161,98 @@ def _skipped(sync: Sync, reason: str | None) -> Sync:
     assert sync.facts is not None  # noqa: S101 - a decision was made over it
     if is_anonymous_or_erased(reason, sync.facts):
         sync = without_person(sync)
+    return _ended(sync, SyncStatus.SKIPPED, reason)
+
+
+def _ended(sync: Sync, status: SyncStatus, reason: str | None) -> Sync:
+    """Return a sync that waits for nothing more; what Amplitude accepted stays synced."""
     ended = sync._replace(stage=None, due=None, force=False)
     if sync.status is SyncStatus.SYNCED:
         return ended._replace(reason=None)
-    ended = ended._replace(status=SyncStatus.SKIPPED, reason=reason)
+    ended = ended._replace(status=status, reason=reason)
     if _perhaps_accepted(sync):
-        return ended  # with its body, so that nothing else goes out under its insert ids
-    return _unsent(ended)
+        return ended  # with its body, so that no other body is sent under its insert ids
+    return ended._replace(user_id=None, user_hash=None, identify=None, event=None, frozen_at=None)
 
 
-def _unsent(sync: Sync) -> Sync:
-    return sync._replace(user_id=None, user_hash=None, identify=None, event=None, frozen_at=None)
+def _waiting(sync: Sync, stage: Stage, due: int, reason: str | None) -> Sync:
+    """Return a sync that waits for a stage; what Amplitude accepted stays synced meanwhile."""
+    if sync.status is SyncStatus.SYNCED:
+        return sync._replace(reason=None, stage=stage, due=due)
+    return sync._replace(status=SyncStatus.PENDING, reason=reason, stage=stage, due=due)
 
 
 def _perhaps_accepted(sync: Sync) -> bool:
-    return (
-        sync.status is SyncStatus.SYNCED or sync.unknown_since is not None or sync.sending_since is not None
-    )
+    accepted = sync.status is SyncStatus.SYNCED
+    return accepted or sync.unknown_since is not None or sync.sending_since is not None
 
 
 def _is_frozen(sync: Sync) -> bool:
     return sync.frozen_at is not None and sync.event is not None
 
 
-def _pending(sync: Sync, decision: Decision, heard: Observation) -> Sync:
-    if sync.status is SyncStatus.SYNCED and not heard.rules.can_read:
+def _pending(sync: Sync, decision: Decision, observation: Observation) -> Sync:
+    if sync.status is SyncStatus.SYNCED and not observation.rules.can_read:
         return sync._replace(stage=None, due=None, force=False)
-    if _is_frozen(sync) and heard.again:
-        return _resent(sync, heard)
+    if _is_frozen(sync) and observation.again:
+        return _resent(sync, observation)
     if sync.stage in (Stage.SEND, Stage.HOLD) or (_is_frozen(sync) and not sync.force):
-        return sync  # decided already; this tells less than what was decided over
-    return _reading(sync, decision.reason, heard)
+        return sync  # already decided, on more than this observation
+    return _reading(sync, decision.reason, observation)
 
 
-def _reading(sync: Sync, reason: str | None, heard: Observation) -> Sync:
-    accepted = sync.status is SyncStatus.SYNCED
-    configured = heard.rules.can_read
-    waiting = reason if configured else "not_configured"
-    return sync._replace(
-        status=SyncStatus.SYNCED if accepted else SyncStatus.PENDING,
-        reason=None if accepted else waiting,
-        stage=Stage.READ,
-        due=heard.at + read_delay(sync.reads - 1) if heard.read else heard.at,
-    )
+def _reading(sync: Sync, reason: str | None, observation: Observation) -> Sync:
+    due = observation.at + read_delay(sync.reads - 1) if observation.read else observation.at
+    return _waiting(sync, Stage.READ, due, reason if observation.rules.can_read else "not_configured")
 
 
-def _sendable(sync: Sync, decision: Decision, heard: Observation, people: People) -> Sync:
-    corrected = sync.force or (heard.given and sync.status is SyncStatus.FAILED)
+def _sendable(sync: Sync, decision: Decision, observation: Observation, people: People) -> Sync:
+    corrected = sync.force or (observation.given and sync.status is SyncStatus.FAILED)
     if _is_frozen(sync) and (not corrected or _perhaps_accepted(sync)):
-        return sync if sync.stage is Stage.SEND or _stays_failed(sync, heard) else _resent(sync, heard)
+        return (
+            sync
+            if sync.stage is Stage.SEND or _stays_failed(sync, observation)
+            else _resent(sync, observation)
+        )
     if decision.verdict is Verdict.FAIL:
         return _failed(sync, decision)
     if not sync.force and _perhaps_accepted(sync):
-        # its body is gone: another one might name another user, and Amplitude would count it once more
+        # its body is gone: a new one might name another user, and Amplitude would count the interview twice
         return _failed(sync, Decision(Verdict.FAIL, "outcome_unknown"))
-    return _sent_anew(sync, decision, heard, people)
+    return _sent_anew(sync, decision, observation, people)
 
 
-def _stays_failed(sync: Sync, heard: Observation) -> bool:
+def _stays_failed(sync: Sync, observation: Observation) -> bool:
     if sync.status is not SyncStatus.FAILED or sync.force:
         return False
-    return sync.reason == "outcome_unknown" or not (heard.again or heard.given)
+    return sync.reason == "outcome_unknown" or not (observation.again or observation.given)
 
 
 def _failed(sync: Sync, decision: Decision) -> Sync:
-    ended = sync._replace(stage=None, due=None, force=False)
-    if sync.status is SyncStatus.SYNCED:
-        return ended._replace(reason=None)
-    ended = ended._replace(status=SyncStatus.FAILED, reason=decision.reason)
-    return ended if _perhaps_accepted(sync) else _unsent(ended)._replace(user_id=decision.user_id)
+    ended = _ended(sync, SyncStatus.FAILED, decision.reason)
+    return ended if _perhaps_accepted(sync) else ended._replace(user_id=decision.user_id)
 
 
-def _resent(sync: Sync, heard: Observation) -> Sync:
-    """Send what was sent before, as it was."""
-    accepted = sync.status is SyncStatus.SYNCED
-    return sync._replace(
-        status=SyncStatus.SYNCED if accepted else SyncStatus.PENDING,
-        reason=None if accepted else _not_configured(heard.rules),
-        stage=Stage.SEND,
-        due=heard.at,
-        tries=0,
-        updated_at=heard.at,
-    )
+def _resent(sync: Sync, observation: Observation) -> Sync:
+    """Send the stored body again, unchanged."""
+    waiting = _waiting(sync, Stage.SEND, observation.at, _not_configured(observation.rules))
+    return waiting._replace(tries=0, updated_at=observation.at)
 
 
-def _sent_anew(sync: Sync, decision: Decision, heard: Observation, people: People) -> Sync:
+def _sent_anew(sync: Sync, decision: Decision, observation: Observation, people: People) -> Sync:
     assert sync.facts is not None  # noqa: S101 - a decision was made over it
     assert decision.user_id is not None  # noqa: S101 - SYNC has one
-    accepted = sync.status is SyncStatus.SYNCED
     completed_at = completion(sync.facts) or sync.first_received_at
     writes = mapping.writes(
         sync.facts,
         user_id=decision.user_id,
         completed_at=completed_at,
-        koji_project_id=heard.rules.project_id,
+        koji_project_id=observation.rules.project_id,
         backfill=sync.backfill,
     )
     held = sync.backfill and sync.run_id is not None and not sync.force
-    return sync._replace(
-        status=SyncStatus.SYNCED if accepted else SyncStatus.PENDING,
-        reason=None if accepted else _not_configured(heard.rules),
-        stage=Stage.HOLD if held else Stage.SEND,
-        due=heard.at,
+    stage = Stage.HOLD if held else Stage.SEND
+    return _waiting(sync, stage, observation.at, _not_configured(observation.rules))._replace(
         completed_at=completed_at,
         user_id=decision.user_id,
         user_hash=people.keyed_hash(decision.user_id),

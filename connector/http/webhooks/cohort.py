@@ -16,8 +16,8 @@ from connector.domain.launches.cohort_message import (
     Head,
     chunks_of,
     digest_of,
-    head_of,
-    members_of,
+    read_head,
+    read_members,
 )
 from connector.errors import InvalidInput
 from connector.http.endpoint import parameter
@@ -125,9 +125,9 @@ def _message(connection: Connection, read: _Read, now: int) -> CohortMessage:
 
 def _read(connection: Connection, cohort_id: str | None, body: bytes) -> _Read:
     """Return a body as it is stored. Raises `InvalidInput`; `ValueError` when it is not JSON."""
-    head, rows = head_of(loads(body.decode("utf-8-sig")), cohort_id)
+    head, rows = read_head(loads(body.decode("utf-8-sig")), cohort_id)
     defaults = connection.of_cohort(head.cohort_id)
-    members = members_of(rows, defaults.email_property or "email", defaults.name_property or "name")
+    members = read_members(rows, defaults.email_property or "email", defaults.name_property or "name")
     return _Read(head, chunks_of(members), len(members), digest_of(head.cohort_id, body))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, select, tuple_, update
 
 from connector.domain.results.interview import Stage, SyncStatus
-from connector.domain.results.run import RunProgress
+from connector.domain.results.sync import RunProgress
 from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.repository import Repository, reads, writes
 from connector.ledger.db.schema import forgetting, run, run_item, sync

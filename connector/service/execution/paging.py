@@ -9,9 +9,9 @@ from typing import Annotated, Generic, Self, TypeVar
 from pydantic import ConfigDict, Field, TypeAdapter
 from typing_extensions import TypeForm
 
-from connector.domain.results.koji_fields import read_time
 from connector.errors import InvalidInput
 from connector.service.execution.operation import Output
+from connector.text.values import read_time
 
 T = TypeVar("T")
 P = TypeVar("P")

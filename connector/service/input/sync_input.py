@@ -8,13 +8,14 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from connector.domain.results.interview import Interview
-from connector.domain.results.koji_fields import read_envelope, read_interview, read_time, split_themes
+from connector.domain.results.koji_fields import read_envelope, read_interview
 from connector.domain.results.observation import Observation
 from connector.domain.results.sync import InboundWebhook
 from connector.errors import InvalidInput
 from connector.service.execution.operation import Input
 from connector.settings.model import Connection
 from connector.settings.rules import sync_rules
+from connector.text.values import read_time, split_themes
 
 VALUES = ("themes", "sentiment", "quality_score", "respondent_email", "transcript_url", "completed_at")
 

@@ -9,10 +9,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from connector.context import Context
-from connector.domain.people.erasure import FORGET_RESPONDENT, done, left_to_people
+from connector.domain.people.erasure import FORGET_RESPONDENT, erased_places, left_to_people
 from connector.domain.results.decision import SUPPRESSED
 from connector.domain.results.interview import Stage
-from connector.domain.results.run import RunProgress
+from connector.domain.results.sync import RunProgress
 from connector.service.execution.operation import Output
 from connector.service.execution.polling import Polling
 
@@ -93,7 +93,7 @@ async def _forgetting(ctx: Context, progress: RunProgress) -> RunOutput:
         skipped={} if running or not total else {SUPPRESSED: total},
         failed={},
         eta_seconds=1 if running else 0,
-        done=[Done(place=place, what=what) for place, what in done(found)],
+        done=[Done(place=place, what=what) for place, what in erased_places(found)],
         left_to_people=left_to_people(found, others),
     )
 

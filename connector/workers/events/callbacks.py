@@ -1,4 +1,4 @@
-"""The callback worker: looks when what was begun has ended, and posts the result to the caller's address."""
+"""The callback worker: polls an unfinished result, and posts it to the caller's address once it has ended."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ AT_ONCE: Final = 50
 LONGEST_WATCH: Final = 30 * 86_400_000
 _SHORTEST_LOOK, _LONGEST_LOOK = 1_000, 60_000
 Look = Callable[[Context, Callback], Awaitable[Result | None]]
-"""Tells how what was begun stands, None when that cannot be known any more."""
+"""Looks up the present result of a callback's call; None when it cannot be known any more."""
 _log = structlog.get_logger(__name__)
 
 
 class CallbackWorker(TaskWorker):
-    """Serves every callback that is due."""
+    """Polls and posts every callback that is due."""
 
     name = "callbacks"
     at_once = AT_ONCE
@@ -35,15 +35,15 @@ class CallbackWorker(TaskWorker):
 
     async def next_due(self) -> int | None:
         """Return when the next callback is due."""
-        return await self._context.ledger.callbacks.next_due()
+        return await self._ledger.callbacks.next_due()
 
     async def due(self, now: int) -> list[tuple[str, Serve]]:
         """Return the callbacks that are due."""
-        due = await self._context.ledger.callbacks.due(now, AT_ONCE)
-        return [(one.id, partial(self._look_at, callback=one)) for one in due]
+        due = await self._ledger.callbacks.due(now, AT_ONCE)
+        return [(callback.id, partial(self._look_at, callback=callback)) for callback in due]
 
     async def _look_at(self, lease: Lease, callback: Callback) -> None:
-        callbacks, now = self._context.ledger.callbacks, self._context.clock.now()
+        callbacks, now = self._ledger.callbacks, self._clock.now()
         result = await self._look(self._context, callback)
         if result is None or now - callback.created_at > LONGEST_WATCH:
             _log.warning("callback_dropped", operation=callback.operation, callback=callback.id)
@@ -51,31 +51,28 @@ class CallbackWorker(TaskWorker):
         elif result.ended:
             await self._post(lease, callback, result)
         else:
-            await callbacks.later(
-                lease, callback._replace(due=now + _until_next_look(now - callback.created_at))
-            )
+            due = now + _until_next_look(now - callback.created_at)
+            await callbacks.later(lease, callback._replace(due=due))
 
     async def _post(self, lease: Lease, callback: Callback, result: Result) -> None:
-        ctx = self._context
-        now = ctx.clock.now()
+        callbacks, now = self._ledger.callbacks, self._clock.now()
         since = callback.ready_at or now
         message = Message(callback.id, result.body.encode(), since, callback.tries)
-        client = TargetClient(allow_private=ctx.settings.connector_allow_private_targets)
+        client = TargetClient(allow_private=self._context.settings.connector_allow_private_targets)
         try:
-            secret = secret_of(ctx.ledger.plan_key, callback.id)
-            tried = await deliver(client, callback.target_url, secret, message, now)
+            secret = secret_of(self._ledger.plan_key, callback.id)
+            attempt = await deliver(client, callback.target_url, secret, message, now)
         finally:
             await client.close()
-        if tried.due is not None:
-            await ctx.ledger.callbacks.later(
-                lease, callback._replace(due=tried.due, ready_at=since, tries=callback.tries + 1)
-            )
+        if attempt.due is not None:
+            waiting = callback._replace(due=attempt.due, ready_at=since, tries=callback.tries + 1)
+            await callbacks.later(lease, waiting)
             return
-        if tried.state != "delivered":
-            _log.warning("callback_failed", callback=callback.id, outcome=tried.outcome)
-        await ctx.ledger.callbacks.end(lease, callback.id)
+        if attempt.state != "delivered":
+            _log.warning("callback_failed", callback=callback.id, outcome=attempt.outcome)
+        await callbacks.end(lease, callback.id)
 
 
 def _until_next_look(age: int) -> int:
-    """Look often at first, ever less often later (ms): a result is told at most a tenth late."""
+    """Return the polling interval (ms): a tenth of the callback's age, from 1 s to 60 s."""
     return min(max(age // 10, _SHORTEST_LOOK), _LONGEST_LOOK)

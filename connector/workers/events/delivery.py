@@ -1,4 +1,4 @@
-"""One try to deliver to an address that others chose, and what follows from how it went."""
+"""Make one delivery attempt to an address that a caller chose, and decide what follows from it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _GONE: Final = 410
 
 
 class DeliveryAttempt(NamedTuple):
-    """How a try went. `state`: delivered, gone (410), failed (given up) or waiting, until `due` (ms)."""
+    """How an attempt ended. `state`: delivered, gone (410), failed (given up) or waiting until `due` (ms)."""
 
     state: str
     outcome: str
@@ -26,7 +26,7 @@ class DeliveryAttempt(NamedTuple):
 
 
 class Message(NamedTuple):
-    """What is delivered: `since` (ms) is when it happened, `tries` how often it was sent before."""
+    """A message to deliver: `since` (ms) is when its event happened, `tries` counts earlier attempts."""
 
     id: str
     body: bytes
@@ -53,7 +53,7 @@ async def deliver(client: TargetClient, url: str, secret: str, message: Message,
 
 
 def _again(message: Message, outcome: str, answer: Mapping[str, str], now: int) -> DeliveryAttempt:
-    """Try later and later, for days; `Retry-After` may ask for more."""
+    """Retry with growing delays, for three days; `Retry-After` may ask for a longer delay."""
     asked = min(retry_after_seconds(answer, now / 1_000) or 0, _LONGEST_WAIT // 1_000)
     due = now + backoff(message.tries, asked, first=_FIRST_WAIT, longest=_LONGEST_WAIT)
     if due - message.since > GIVE_UP_AFTER and message.tries:

@@ -1,4 +1,4 @@
-"""The hook worker: delivers events to subscriptions, each at its own pace, one dead one delaying no other."""
+"""The hook worker: delivers to each subscription at its own pace, so that a dead one delays no other."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from connector.workers.tasks import Serve, TaskWorker
 BATCH: Final = 50
 AT_ONCE: Final = 8
 FRESH: Final = 1_000
-"""How long what was looked up may wait to be sent, in ms."""
+"""How long a rendered event may wait to be sent (ms)."""
 _RATE: Final = 25.0
 _log = structlog.get_logger(__name__)
 
 
 class HookWorker(TaskWorker):
-    """Serves every subscription to which something is due."""
+    """Delivers to every subscription for which an event is due."""
 
     name = "hooks"
 
@@ -37,20 +37,20 @@ class HookWorker(TaskWorker):
 
     async def next_due(self) -> int | None:
         """Return when the next delivery is due."""
-        return await self._context.ledger.hooks.next_due()
+        return await self._ledger.hooks.next_due()
 
     async def due(self, now: int) -> list[tuple[str, Serve]]:
-        """Return the subscriptions to which something is due."""
-        due = await self._context.ledger.hooks.due(now)
+        """Return the subscriptions for which an event is due."""
+        due = await self._ledger.hooks.due(now)
         return [(hook.id, partial(self._deliver_all, hook=hook, secret=secret)) for hook, secret in due]
 
     async def _deliver_all(self, lease: Lease, hook: Hook, secret: str) -> None:
         ctx = self._context
-        # connections of its own: a pool looks at all of them at each request, and a dead target holds its own
+        # a client for each hook: a pool scans its connections at each request, and a dead target keeps some
         client = TargetClient(allow_private=ctx.settings.connector_allow_private_targets, connections=AT_ONCE)
         try:
             while not ctx.stopping.is_set():
-                due = await ctx.ledger.hooks.due_for(hook.id, ctx.clock.now(), BATCH)
+                due = await self._ledger.hooks.due_for(hook.id, self._clock.now(), BATCH)
                 if not due or not await self._deliver(lease, client, hook, secret, due):
                     return
         finally:
@@ -59,29 +59,29 @@ class HookWorker(TaskWorker):
     async def _deliver(
         self, lease: Lease, client: TargetClient, hook: Hook, secret: str, due: list[HookDelivery]
     ) -> bool:
-        """Deliver some; return whether the target takes more now."""
-        ctx = self._context
-        settled: list[DeliveryOutcome] = []
+        """Deliver a batch; return whether the target takes more now."""
+        ctx, clock = self._context, self._clock
+        outcomes: list[DeliveryOutcome] = []
         gate = asyncio.Semaphore(AT_ONCE)
 
-        shown = await triggers.render(ctx, [one.event for one in due])
-        shown_at = ctx.clock.now()
+        rendered = await triggers.render(ctx, [delivery.event for delivery in due])
+        rendered_at = clock.now()
 
-        async def one(position: int, delivery: HookDelivery, told: Mapping[str, Any]) -> None:
+        async def attempt(position: int, delivery: HookDelivery, view: Mapping[str, Any]) -> None:
             if self._rate is not None:
-                await ctx.clock.sleep(position / self._rate)
+                await clock.sleep(position / self._rate)
             async with gate:
-                if ctx.clock.now() - shown_at > FRESH:  # a person may have been erased since
-                    (told,) = await triggers.render(ctx, [delivery.event])
                 event = delivery.event
-                message = Message(event.id, dumps(told).encode(), event.at, delivery.tries)
-                tried = await deliver(client, hook.target_url, secret, message, ctx.clock.now())
-                settled.append(DeliveryOutcome(delivery.number, *tried))
+                if clock.now() - rendered_at > FRESH:  # a person may have been erased since
+                    (view,) = await triggers.render(ctx, [event])
+                message = Message(event.id, dumps(view).encode(), event.at, delivery.tries)
+                outcome = await deliver(client, hook.target_url, secret, message, clock.now())
+                outcomes.append(DeliveryOutcome(delivery.number, *outcome))
 
-        await asyncio.gather(*map(one, range(len(due)), due, shown))
-        if any(one.state == "gone" for one in settled):
+        await asyncio.gather(*map(attempt, range(len(due)), due, rendered))
+        if any(outcome.state == "gone" for outcome in outcomes):
             _log.warning("hook_deleted", hook=hook.id, reason="the target answered 410")
-            await ctx.ledger.hooks.unsubscribe([hook.connection], hook_id=hook.id, target_url=None)
+            await self._ledger.hooks.unsubscribe([hook.connection], hook_id=hook.id, target_url=None)
             return False
-        await ctx.ledger.hooks.settle(lease, settled, ctx.clock.now())
-        return all(one.due is None for one in settled)
+        await self._ledger.hooks.settle(lease, outcomes, clock.now())
+        return all(outcome.due is None for outcome in outcomes)

@@ -1,13 +1,12 @@
-"""The safety net: interviews that were started and never heard of are read, and at last ended or expired."""
+"""Follow up on started interviews that stay silent: read them, and at last end or expire them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
 
-from connector.context import Context, Koji
 from connector.domain.launches.launch import Invitation
 from connector.domain.launches.start import next_poll
 from connector.domain.lease import Lease
@@ -15,7 +14,7 @@ from connector.domain.results.transitions import advance
 from connector.errors import ConnectorError, CredentialsRejected, NotFound, UpstreamUnavailable
 from connector.service.attribution import read_from_koji
 from connector.settings.rules import sync_rules
-from connector.workers.koji.pause import PAUSES, KojiPause
+from connector.workers.koji.pause import PAUSES, KojiCalls
 
 _APART = 12_000  # at most five a minute
 _TRY_AGAIN = 600_000
@@ -23,33 +22,27 @@ _SESSION = "koji_session"
 _log = structlog.get_logger(__name__)
 
 
-class FollowUps:
+class FollowUps(KojiCalls):
     """Reads and ends silent interviews of one key, at most five calls a minute."""
 
-    def __init__(self, context: Context, connections: Sequence[str], koji: Koji, pause: KojiPause) -> None:
-        self._context = context
-        self._connections = connections
-        self._koji = koji
-        self._pause = pause
-        self._next = 0
+    _next = 0
 
     async def next_due(self) -> int | None:
-        """Return when there is something to do."""
-        due = await self._context.ledger.invitations.next_due(self._connections)
+        """Return when the next follow-up is due (ms)."""
+        due = await self._ledger.invitations.next_due(self._connections)
         if due is None:
             return None
-        # far ahead only when the clock was set back
-        return max(due, self._next) if self._next <= self._context.clock.now() + _APART else due
+        # `_next` is far ahead only when the clock was set back
+        return max(due, self._next) if self._next <= self._clock.now() + _APART else due
 
     async def step(self, lease: Lease) -> None:
-        """Do the one thing that is longest due."""
-        ctx = self._context
-        now = ctx.clock.now()
-        ending = await ctx.ledger.invitations.due(self._connections, now, complete=True)
-        silent = await ctx.ledger.invitations.due(self._connections, now, complete=False)
+        """Make the follow-up that has been due for longest."""
+        invitations, now = self._ledger.invitations, self._clock.now()
+        ending = await invitations.due(self._connections, now, complete=True)
+        silent = await invitations.due(self._connections, now, complete=False)
         if ending is None and (silent is None or silent.interview_id is None):
             if silent is not None:  # handed out as a link: there is nothing to read
-                await ctx.ledger.invitations.polled(lease, silent.id, None, now)
+                await invitations.polled(lease, silent.id, None, now)
             return
         self._next = now + _APART
         try:
@@ -57,53 +50,51 @@ class FollowUps:
                 await self._end(lease, ending)
             elif silent is not None:
                 await self._read(lease, silent)
-        except UpstreamUnavailable as error:
-            await self._pause.for_silence(error)
         except ConnectorError as error:
-            if error.reason not in PAUSES:
+            if not await self._pause.for_error(error):
                 raise
-            await self._pause.for_key(error)
 
     async def _read(self, lease: Lease, invitation: Invitation) -> None:
-        ctx = self._context
         interview_id = invitation.interview_id or ""
-        if await ctx.ledger.syncs.find(invitation.connection, interview_id) is None:
+        if await self._ledger.syncs.find(invitation.connection, interview_id) is None:
             try:
                 body = await self._koji.read(interview_id)
             except NotFound:
                 pass
             else:
                 await self._pause.answered()
-                if await self._told(lease, invitation, body):
+                if await self._take(lease, invitation, body):
                     return
-        await ctx.ledger.invitations.polled(lease, invitation.id, next_poll(invitation), ctx.clock.now())
+        following = next_poll(invitation)
+        await self._ledger.invitations.polled(lease, invitation.id, following, self._clock.now())
 
-    async def _told(self, lease: Lease, invitation: Invitation, body: Mapping[str, Any]) -> bool:
-        """Take an interview that has ended like one that a webhook told of; tell whether it has."""
+    async def _take(self, lease: Lease, invitation: Invitation, body: Mapping[str, Any]) -> bool:
+        """Take an interview that has ended as if a webhook had reported it.
+
+        Tells whether nothing more is to be asked: its invitation is known, or it is anonymous.
+        """
         ctx = self._context
-        connection = ctx.connection(invitation.connection)
-        heard = await read_from_koji(ctx, sync_rules(connection), invitation.interview_id or "", body)
-        if not heard.interview.has_ended:
+        rules = sync_rules(ctx.connection(invitation.connection))
+        read = await read_from_koji(ctx, rules, invitation.interview_id or "", body)
+        if not read.interview.has_ended:
             return False
-        await ctx.ledger.syncs.revise(
-            [heard.key],
-            lambda before, people: [advance(before.get(heard.key), heard, people)],
+        await self._ledger.syncs.revise(
+            [read.key],
+            lambda before, people: [advance(before.get(read.key), read, people)],
             lease=lease,
-            heard=[heard],
+            heard=[read],
         )
         ctx.wake("amplitude")
-        return heard.interview.invitee is not None or heard.interview.anonymous
+        return read.interview.invitee is not None or read.interview.anonymous
 
     async def _end(self, lease: Lease, invitation: Invitation) -> None:
-        """End an interview that stayed silent for the time of the setting."""
-        ctx = self._context
-        interview_id = invitation.interview_id or ""
+        """End an interview that stayed silent for KOJI_COMPLETE_AFTER_HOURS."""
+        invitations, interview_id = self._ledger.invitations, invitation.interview_id or ""
         try:
-            token = ctx.ledger.invitations.session_token(invitation.session_token or "")
+            token = invitations.session_token(invitation.session_token or "")
             await self._koji.complete(interview_id, token, "timeout")
         except UpstreamUnavailable:
-            later = ctx.clock.now() + _TRY_AGAIN
-            await ctx.ledger.invitations.completing(lease, invitation.id, later)
+            await invitations.completing(lease, invitation.id, self._clock.now() + _TRY_AGAIN)
             raise
         except CredentialsRejected as error:
             # only a read can tell a refused key from a refused session token
@@ -113,4 +104,4 @@ class FollowUps:
                 _log.warning("complete_not_permitted", code=error.reason)
         except ConnectorError as error:
             _log.warning("silent_interview_not_ended", code=error.reason)
-        await ctx.ledger.invitations.completing(lease, invitation.id, None)
+        await invitations.completing(lease, invitation.id, None)

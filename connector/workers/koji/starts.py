@@ -1,47 +1,43 @@
-"""Start interviews at Koji, one at a time, never twice for one person."""
+"""Start interviews at Koji, one at a time, and never twice for one person."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 
 import structlog
 
 from connector.context import Context, Koji
 from connector.domain.launches.credits import launch_lane, next_day, price
 from connector.domain.launches.launch import Invitation, Launch
-from connector.domain.launches.start import body_of, handed, people_a_day
+from connector.domain.launches.start import body_of, people_a_day, start_result
 from connector.domain.lease import Lease
 from connector.errors import (
     ConnectorError,
     CredentialsRejected,
-    NotFound,
     OutcomeUnknown,
     UpstreamRejected,
     UpstreamUnavailable,
 )
 from connector.settings.rules import start_rules
-from connector.workers.koji.pause import PAUSES, KojiPause
+from connector.workers.koji.pause import KojiCalls, KojiPause
 
 _MOST_IN_DOUBT = 2
 _log = structlog.get_logger(__name__)
 
 
-class Starts:
-    """The starts of one key. After two unknown outcomes in a row Koji must first answer a read sanely."""
+class Starts(KojiCalls):
+    """The starts of one key. After two unknown outcomes in a row Koji must first answer a read."""
 
-    def __init__(self, context: Context, connections: tuple[str, ...], koji: Koji, pause: KojiPause) -> None:
-        self._context = context
-        self._connections = connections
-        self._koji = koji
-        self._pause = pause
+    def __init__(self, context: Context, connections: Sequence[str], koji: Koji, pause: KojiPause) -> None:
+        super().__init__(context, connections, koji, pause)
         self._doubts = 0
         self._held: dict[str, int] = {}
 
     async def recover(self, lease: Lease, *, unreachable: bool = False) -> None:
-        """Give starts that a dead owner left an unknown outcome; each counts towards the two."""
-        now = self._context.clock.now()
-        lost = await self._context.ledger.invitations.recover(lease, self._connections, now)
-        if lost or unreachable:  # what an earlier owner knew of Koji's trouble holds for this one too
+        """Mark the starts that a dead owner left as of unknown outcome; they count towards the two."""
+        lost = await self._ledger.invitations.recover(lease, self._connections, self._clock.now())
+        if lost or unreachable:  # an earlier owner saw that Koji is in trouble
             self._doubts = _MOST_IN_DOUBT
         if lost:
             _log.warning("starts_of_unknown_outcome", invitations=lost)
@@ -52,112 +48,88 @@ class Starts:
         return self._doubts >= _MOST_IN_DOUBT
 
     async def waiting(self, *, single: bool) -> Invitation | None:
-        """Return who is next in the launches that may still start a person this UTC day."""
-        now = self._context.clock.now()
+        """Return the next invitation of the launches that may still start a person this UTC day."""
+        now = self._clock.now()
         self._held = {launch: until for launch, until in self._held.items() if until > now}
-        return await self._context.ledger.invitations.next_waiting(
+        return await self._ledger.invitations.next_waiting(
             self._connections, single=single, besides=self._held
         )
 
     async def probe(self) -> None:
-        """Ask Koji for an interview that cannot exist: any sane answer will do."""
+        """Ask Koji for an interview that cannot exist; any valid answer will do."""
         try:
             await self._koji.read(str(uuid.uuid4()))
-        except NotFound:
-            pass
-        except UpstreamUnavailable as error:
-            await self._pause.for_silence(error)
-            return
         except ConnectorError as error:
-            # a key that may not read is an answer as good as any
-            if error.reason in PAUSES - {"koji_permission"}:
-                await self._pause.for_key(error)
+            # `NotFound` is the answer hoped for; that the key may not read is an answer too
+            if error.reason != "koji_permission" and await self._pause.for_error(error):
                 return
-        self._doubts = 0
-        await self._pause.answered()
+        await self._answered()
 
     async def start(self, lease: Lease, invitation: Invitation) -> None:
         """Start one interview: `sending` is committed before the call, the outcome after it."""
-        ctx = self._context
-        launch = await ctx.ledger.launches.find(invitation.launch_id)
+        invitations = self._ledger.invitations
+        launch = await self._ledger.launches.find(invitation.launch_id)
         if launch is None:
             return
-        connection = ctx.connection(invitation.connection)
+        connection = self._context.connection(invitation.connection)
         credits_ = price(launch.options, connection.koji_default_mode)
         cap = connection.connector_max_credits_per_day
-        now = ctx.clock.now()
-        if await ctx.ledger.invitations.credits_left(connection.credit_lane, cap, now) < credits_:
+        now = self._clock.now()
+        if await invitations.credits_left(connection.credit_lane, cap, now) < credits_:
             await self._hold(lease, launch)
             return
         people = people_a_day(start_rules(connection), launch)
-        lane = launch_lane(launch.id)
-        if people is not None and await ctx.ledger.invitations.credits_left(lane, people, now) < 1:
+        if people is not None and await invitations.credits_left(launch_lane(launch.id), people, now) < 1:
             self._held[launch.id] = next_day(now)
             return
         await self._koji.turn()
-        begun = await ctx.ledger.invitations.begin_start(
+        begun = await invitations.begin_start(
             lease,
             invitation,
             credit_lane=connection.credit_lane,
             cost=credits_,
             cap=cap,
-            now=ctx.clock.now(),
+            now=self._clock.now(),
             people_a_day=people,
         )
         if begun == "held":
             await self._hold(lease, launch)
         elif begun == "full":
-            self._held[launch.id] = next_day(ctx.clock.now())
+            self._held[launch.id] = next_day(self._clock.now())
         elif begun == "sending":
             await self._send(lease, launch, invitation, credits_)
 
     async def _hold(self, lease: Lease, launch: Launch) -> None:
-        """Leave a launch alone until the next UTC day: one of cheaper interviews may still go on."""
-        now = self._context.clock.now()
-        await self._context.ledger.launch_pauses.await_day(lease, launch.id, now)
+        """Hold a launch until the next UTC day; a launch with cheaper interviews may still go on."""
+        now = self._clock.now()
+        await self._ledger.launch_pauses.await_day(lease, launch.id, now)
         self._held[launch.id] = next_day(now)
         _log.warning("daily_credits_used_up", connection=launch.connection, launch=launch.id)
 
     async def _send(self, lease: Lease, launch: Launch, invitation: Invitation, price: int) -> None:
-        ctx = self._context
-        connection = ctx.connection(invitation.connection)
-        lane = connection.credit_lane
+        invitations = self._ledger.invitations
+        connection = self._context.connection(invitation.connection)
+        lane, rules = connection.credit_lane, start_rules(connection)
         try:
-            answer = await self._koji.start(body_of(start_rules(connection), launch, invitation))
+            answer = await self._koji.start(body_of(rules, launch, invitation))
         except OutcomeUnknown as error:
             self._doubts += 1
             _log.warning("start_in_doubt", launch=launch.id, in_a_row=self._doubts)
-            await ctx.ledger.invitations.in_doubt(lease, invitation.id, error.message, ctx.clock.now())
-        except UpstreamUnavailable as error:
-            await self._pause.for_silence(error)
-            await self._put_back(lease, invitation, lane, price)
-        except (CredentialsRejected, UpstreamRejected) as error:
-            if error.reason in PAUSES:
-                # first, so that no start is next before the launches stand still
-                await self._pause.for_key(error)
-                await self._put_back(lease, invitation, lane, price)
+            await invitations.in_doubt(lease, invitation.id, error.message, self._clock.now())
+        except (UpstreamUnavailable, CredentialsRejected, UpstreamRejected) as error:
+            # the pause comes first, so that no other start begins before the launches pause
+            if await self._pause.for_error(error):
+                now = self._clock.now()
+                await invitations.not_started(lease, invitation.id, credit_lane=lane, cost=price, now=now)
                 return
             await self._answered()
-            await ctx.ledger.invitations.failed(
-                lease,
-                invitation.id,
-                error.reason,
-                error.message,
-                credit_lane=lane,
-                cost=price,
-                now=ctx.clock.now(),
-            )
+            why, now = (error.reason, error.message), self._clock.now()
+            await invitations.failed(lease, invitation.id, *why, credit_lane=lane, cost=price, now=now)
         else:
             await self._answered()
-            now = ctx.clock.now()
-            got = handed(start_rules(connection), launch, invitation, answer, now)
-            await ctx.ledger.invitations.started(lease, invitation.id, got, now)
-
-    async def _put_back(self, lease: Lease, invitation: Invitation, lane: str, price: int) -> None:
-        now = self._context.clock.now()
-        await self._context.ledger.invitations.not_started(
-            lease, invitation.id, credit_lane=lane, cost=price, now=now
-        )
+            now = self._clock.now()
+            result = start_result(rules, launch, invitation, answer, now)
+            await invitations.started(lease, invitation.id, result, now)
 
     async def _answered(self) -> None:
         self._doubts = 0

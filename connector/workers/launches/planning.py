@@ -1,13 +1,13 @@
-"""The planning worker: from a cohort's name to who is invited, and who is not."""
+"""The planning worker: downloads cohorts, and decides which members are invited."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import structlog
 
-from connector.context import AmplitudeCohorts, Context
+from connector.context import AmplitudeCohorts
 from connector.domain.launches.launch import Launch, Phase
 from connector.domain.lease import Lease
 from connector.domain.people.same_person import Member, member
@@ -28,7 +28,6 @@ _INTERRUPTED_AFTER = 120_000
 _GIVE_UP_AFTER = 3_600_000
 _FIRST_POLL, _LONGEST_POLL = 500, 10_000
 _MINUTE = 60_000
-_PHASES = (Phase.REQUEST, Phase.POLL, Phase.READ, Phase.ACTIVATE, Phase.DIRECT)
 _FINAL = (NotFound, InvalidInput, NotConfigured, CredentialsRejected, UpstreamRejected)
 _log = structlog.get_logger(__name__)
 
@@ -37,20 +36,16 @@ class PlanningWorker(Worker):
     """Plans launches of cohorts, and of members that are too many for the call that brought them."""
 
     name = "launches"
-
-    def __init__(self, context: Context) -> None:
-        super().__init__(context)
-        self._tidied = 0
+    _tidied = 0
 
     async def drain(self, lease: Lease, /) -> int | None:
-        """Take every launch that is due one step on."""
-        ctx = self._context
-        now = ctx.clock.now()
+        """Take one step with the first launch that is due."""
+        ctx, now = self._context, self._clock.now()
         if now - self._tidied >= _MINUTE or now < self._tidied:
             self._tidied = now
-            await ctx.ledger.planning.delete_unused(now - _PLAN_KEPT)
+            await self._ledger.planning.delete_unused(now - _PLAN_KEPT)
         following: int | None = None
-        for launch in await ctx.ledger.launches.in_phases(_PHASES):
+        for launch in await self._ledger.launches.in_phases(tuple(Phase)):
             if launch.connection not in ctx.settings.connections or ctx.stopping.is_set():
                 continue
             due = launch.created_at + _INTERRUPTED_AFTER if launch.phase is Phase.DIRECT else launch.phase_due
@@ -66,21 +61,19 @@ class PlanningWorker(Worker):
         except _FINAL as error:
             await self._end(lease, launch, error)
         except UpstreamUnavailable as error:
-            now = self._context.clock.now()
+            now = self._clock.now()
             if now - launch.created_at > _GIVE_UP_AFTER:
                 await self._end(lease, launch, error)
                 return
             _log.warning("planning_waits", launch=launch.id, code=error.reason)
             due = now + 1_000 * (error.retry_after or 5)
             phase = launch.phase or Phase.REQUEST
-            await self._context.ledger.planning.set_phase(
-                lease, launch.id, phase, due=due, words=error.message
-            )
+            await self._ledger.planning.set_phase(lease, launch.id, phase, due=due, words=error.message)
 
     async def _end(self, lease: Lease, launch: Launch, error: ConnectorError) -> None:
         _log.warning("planning_ended", launch=launch.id, code=error.reason)
-        now = self._context.clock.now()
-        await self._context.ledger.planning.end_unplanned(lease, launch.id, error.reason, error.message, now)
+        now = self._clock.now()
+        await self._ledger.planning.end_unplanned(lease, launch.id, error.reason, error.message, now)
 
     async def _go_on(self, lease: Lease, launch: Launch) -> None:
         match launch.phase:
@@ -99,21 +92,17 @@ class PlanningWorker(Worker):
                 )
 
     async def _request(self, lease: Lease, launch: Launch) -> None:
-        ctx = self._context
-        cohorts = _cohorts(ctx, launch)
-        known = {one.id: one for one in await cohorts.listed()}
-        cohort = known.get(launch.cohort_id or "")
+        cohorts = self._cohorts(launch)
+        cohort = next((one for one in await cohorts.listed() if one.id == launch.cohort_id), None)
         if cohort is not None and (cohort.size or 0) > planning.LARGEST_COHORT:
             words = f"has more than {planning.LARGEST_COHORT:,} people; no download takes as many"
             raise InvalidInput.of("cohort_id", words, code="cohort_too_large")
         await self._keep_quota(launch)
-        options = launch.options
-        request_id = await cohorts.request(
-            launch.cohort_id or "", [options.email_property, options.name_property]
-        )
-        now = ctx.clock.now()
-        await ctx.ledger.launches.note_download(ctx.connection(launch.connection).amplitude_lane or "", now)
-        await ctx.ledger.planning.set_phase(
+        properties = [launch.options.email_property, launch.options.name_property]
+        request_id = await cohorts.request(launch.cohort_id or "", properties)
+        now = self._clock.now()
+        await self._ledger.launches.note_download(self._amplitude_lane(launch), now)
+        await self._ledger.planning.set_phase(
             lease,
             launch.id,
             Phase.POLL,
@@ -124,38 +113,38 @@ class PlanningWorker(Worker):
         )
 
     async def _keep_quota(self, launch: Launch) -> None:
-        """Wait, or refuse, before Amplitude does. Raises `UpstreamUnavailable` and `UpstreamRejected`."""
-        ctx = self._context
-        now = ctx.clock.now()
-        lane = ctx.connection(launch.connection).amplitude_lane or ""
-        used = await ctx.ledger.launches.downloads(lane, now - planning.MONTH)
+        """Stay within Amplitude's limits on downloads.
+
+        Raises `UpstreamUnavailable` to wait, and `UpstreamRejected` when the month's downloads are used.
+        """
+        now = self._clock.now()
+        used = await self._ledger.launches.downloads(self._amplitude_lane(launch), now - planning.MONTH)
         if len(used) >= planning.MOST_A_MONTH:
             raise UpstreamRejected(
                 f"Amplitude allows {planning.MOST_A_MONTH} cohort downloads a month, and all are used; give "
-                f"members, or "
-                "use Amplitude's cohort webhook.",
+                "members, or use Amplitude's cohort webhook.",
                 code="cohort_quota",
             )
         lately = [at for at in used if at > now - planning.TEN_MINUTES]
         if len(lately) >= planning.MOST_IN_TEN_MINUTES:
             raise UpstreamUnavailable(
                 f"Amplitude allows {planning.MOST_IN_TEN_MINUTES} cohort downloads in ten minutes; this "
-                f"one waits.",
+                "one waits.",
                 code="cohort_quota",
                 retry_after=max(1, -(-(lately[0] + planning.TEN_MINUTES - now) // 1_000)),
             )
 
     async def _poll(self, lease: Lease, launch: Launch) -> None:
-        ctx = self._context
+        set_phase = self._ledger.planning.set_phase
         try:
-            ready = await _cohorts(ctx, launch).is_ready(launch.request_id or "")
+            ready = await self._cohorts(launch).is_ready(launch.request_id or "")
         except NotFound:
-            await ctx.ledger.planning.set_phase(lease, launch.id, Phase.REQUEST, due=ctx.clock.now())
+            await set_phase(lease, launch.id, Phase.REQUEST, due=self._clock.now())
             return
-        now = ctx.clock.now()
+        now = self._clock.now()
         age = now - launch.created_at
         if ready:
-            await ctx.ledger.planning.set_phase(lease, launch.id, Phase.READ, due=now, words="")
+            await set_phase(lease, launch.id, Phase.READ, due=now, words="")
         elif age > _GIVE_UP_AFTER:
             raise UpstreamRejected(
                 "Amplitude did not finish the cohort's file within an hour; plan again later.",
@@ -163,7 +152,7 @@ class PlanningWorker(Worker):
             )
         else:
             due = now + min(_LONGEST_POLL, _FIRST_POLL + age // 4)
-            await ctx.ledger.planning.set_phase(lease, launch.id, Phase.POLL, due=due)
+            await set_phase(lease, launch.id, Phase.POLL, due=due)
 
     async def _read(self, lease: Lease, launch: Launch) -> None:
         ctx = self._context
@@ -172,40 +161,37 @@ class PlanningWorker(Worker):
             async with aclosing(chunks):
                 planned = await planning.decide(ctx, launch, chunks, lease)
         except NotFound:  # Amplitude keeps a file for 7 days
-            await ctx.ledger.planning.set_phase(lease, launch.id, Phase.REQUEST, due=ctx.clock.now())
+            await self._ledger.planning.set_phase(lease, launch.id, Phase.REQUEST, due=self._clock.now())
             return
         if planned is not None and planned.phase is Phase.ACTIVATE:
             await planning.activate(ctx, planned)
 
     async def _stored(self, launch: Launch) -> AsyncGenerator[list[Member], None]:
         position = 0
-        while (members := await self._context.ledger.planning.source(launch.id, position)) is not None:
+        while (members := await self._ledger.planning.source(launch.id, position)) is not None:
             yield members
             position += 1
 
     async def _file(self, launch: Launch) -> AsyncGenerator[list[Member], None]:
-        options = launch.options
-        columns = [options.email_property, options.name_property]
+        email, name = launch.options.email_property, launch.options.name_property
         chunk: list[Member] = []
-        rows = _cohorts(self._context, launch).rows(launch.request_id or "", columns)
+        rows = self._cohorts(launch).rows(launch.request_id or "", [email, name])
         async with aclosing(rows):
             async for some in rows:
-                chunk += _members(some, options.email_property, options.name_property)
+                chunk += [member(row["user_id"], row[email], row[name]) for row in some]
                 while len(chunk) >= planning.CHUNK:
                     yield chunk[: planning.CHUNK]
                     chunk = chunk[planning.CHUNK :]
         if chunk:
             yield chunk
 
+    def _cohorts(self, launch: Launch) -> AmplitudeCohorts:
+        cohorts = self._context.amplitude_cohorts.get(launch.connection)
+        if cohorts is None:
+            raise NotConfigured(
+                "AMPLITUDE_API_KEY and AMPLITUDE_SECRET_KEY are not both set; cohorts cannot be downloaded."
+            )
+        return cohorts
 
-def _cohorts(ctx: Context, launch: Launch) -> AmplitudeCohorts:
-    cohorts = ctx.amplitude_cohorts.get(launch.connection)
-    if cohorts is None:
-        raise NotConfigured(
-            "AMPLITUDE_API_KEY and AMPLITUDE_SECRET_KEY are not both set; cohorts cannot be downloaded."
-        )
-    return cohorts
-
-
-def _members(rows: Sequence[Mapping[str, str]], email: str, name: str) -> list[Member]:
-    return [member(row["user_id"], row[email], row[name]) for row in rows]
+    def _amplitude_lane(self, launch: Launch) -> str:
+        return self._context.connection(launch.connection).amplitude_lane or ""

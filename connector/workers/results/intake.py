@@ -1,4 +1,4 @@
-"""The intake: what came in becomes the next state of its sync."""
+"""The intake worker: turns stored webhooks into the next state of their syncs."""
 
 from __future__ import annotations
 
@@ -25,61 +25,59 @@ _log = structlog.get_logger(__name__)
 
 
 class IntakeWorker(Worker):
-    """Reads stored deliveries in order of arrival and decides over their interviews."""
+    """Reads stored webhooks in order of arrival, and decides over their interviews."""
 
     name = "intake"
 
     async def drain(self, lease: Lease) -> int | None:
-        """Decide over one batch of deliveries."""
-        # those of a connection that this process does not know stay for one that does
-        deliveries = await self._context.ledger.inbox.take_new(
-            list(self._context.settings.connections), BATCH
-        )
-        if not deliveries:
+        """Decide over one batch of webhooks."""
+        # webhooks of a connection that this process does not know stay for one that does
+        webhooks = await self._ledger.inbox.take_new(list(self._context.settings.connections), BATCH)
+        if not webhooks:
             return None
-        told = [one for delivery in deliveries if (one := self._heard(delivery))]
-        heard = await recognised(self._context.ledger.attribution, told)
-        changed = await self._context.ledger.syncs.revise(
-            list({one.key for one in heard}),
-            partial(_revised, heard=heard),
+        read = [seen for webhook in webhooks if (seen := self._observation(webhook))]
+        observations = await recognised(self._ledger.attribution, read)
+        changed = await self._ledger.syncs.revise(
+            list({observation.key for observation in observations}),
+            partial(_revised, observations=observations),
             lease=lease,
-            heard=heard,
-            done=[delivery.id for delivery in deliveries],
+            heard=observations,
+            done=[webhook.id for webhook in webhooks],
         )
         stages = {sync.stage for sync in changed}
         for kind, stage in (("koji", Stage.READ), ("amplitude", Stage.SEND)):
             if stage in stages:
                 self._context.wake(kind)
-        return 0 if len(deliveries) == BATCH else 1
+        return 0 if len(webhooks) == BATCH else 1
 
-    def _heard(self, delivery: InboundWebhook) -> Observation | None:
-        if delivery.interview_id is None:  # such a one is unreadable, and never new
+    def _observation(self, webhook: InboundWebhook) -> Observation | None:
+        if webhook.interview_id is None:  # such a webhook is unreadable, and never new
             return None
-        connection = self._context.connection(delivery.connection)
-        interview = self._read(delivery, delivery.interview_id, connection)
-        return Observation(rules=sync_rules(connection), interview=interview, at=delivery.received_at)
+        connection = self._context.connection(webhook.connection)
+        interview = self._interview(webhook, webhook.interview_id, connection)
+        return Observation(rules=sync_rules(connection), interview=interview, at=webhook.received_at)
 
-    def _read(self, delivery: InboundWebhook, interview_id: str, connection: Connection) -> Interview:
+    def _interview(self, webhook: InboundWebhook, interview_id: str, connection: Connection) -> Interview:
         try:
             return read_interview(
-                loads(delivery.body or ""),
+                loads(webhook.body or ""),
                 interview_id,
-                event=delivery.event,
+                event=webhook.event,
                 aliases=connection.koji_field_aliases,
-                signed_at=delivery.signed_at,
+                signed_at=webhook.signed_at,
                 project_id=connection.koji_project_id,
             )
         except (ValueError, ArithmeticError, RecursionError, LookupError, TypeError) as error:
-            # one body must not hold up all others: Koji is asked about its interview instead
-            _log.error("delivery_not_understood", delivery=delivery.id, error=type(error).__name__)
+            # one body must not delay all others: Koji is asked about its interview instead
+            _log.error("delivery_not_understood", delivery=webhook.id, error=type(error).__name__)
             return Interview(interview_id)
 
 
 def _revised(
-    before: Mapping[tuple[str, str], Sync], people: People, *, heard: Sequence[Observation]
+    before: Mapping[tuple[str, str], Sync], people: People, *, observations: Sequence[Observation]
 ) -> list[Sync]:
     """Return the syncs that change; several observations of one interview follow each other."""
     after = dict(before)
-    for one in heard:
-        after[one.key] = advance(after.get(one.key), one, people)
+    for observation in observations:
+        after[observation.key] = advance(after.get(observation.key), observation, people)
     return [sync for key, sync in after.items() if sync is not before.get(key)]

@@ -1,4 +1,4 @@
-"""What one answer of Amplitude means for one interview."""
+"""Make settlements: what an answer of Amplitude means for each interview."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from connector.domain.results.sync import Outgoing, Settlement
 
 
 def attempt_of(answer: Answer, sent_at: int, events: int) -> dict[str, Any]:
-    """Return what a receipt says of a request with so many events; a short count is marked."""
+    """Return the entry of a request in a receipt; `events` is how many it had, and a shortfall is noted."""
     attempt: dict[str, Any] = {"at": sent_at, "outcome": str(answer.kind), "status": answer.status}
     if answer.words:
         attempt["words"] = answer.words
@@ -20,14 +20,8 @@ def attempt_of(answer: Answer, sent_at: int, events: int) -> dict[str, Any]:
     return attempt
 
 
-def accepted(one: Outgoing, attempt: Mapping[str, Any], now: int) -> Settlement:
-    """Settle what Amplitude took."""
-    with_identify = {**attempt, "identify": one.identify}
-    return settlement(one, SyncStatus.SYNCED, None, with_identify, synced_at=now)
-
-
 def settlement(
-    one: Outgoing,
+    outgoing: Outgoing,
     status: SyncStatus,
     reason: str | None,
     attempt: Mapping[str, Any] | None = None,
@@ -37,11 +31,11 @@ def settlement(
     synced_at: int | None = None,
     tried: bool = True,
 ) -> Settlement:
-    """Settle an interview; a pending one goes again at `due` (ms), others have ended.
+    """Settle an interview; a pending one is sent again at `due` (ms), others have ended.
 
     `unknown_at` is when a send of unknown outcome began.
     """
-    sync = one.sync
+    sync = outgoing.sync
     return Settlement(
         connection=sync.connection,
         interview_id=sync.interview_id,
@@ -56,12 +50,12 @@ def settlement(
 
 
 def pending(
-    one: Outgoing, attempt: Mapping[str, Any], due: int, reason: str, unknown_at: int | None = None
+    outgoing: Outgoing, attempt: Mapping[str, Any], due: int, reason: str, unknown_at: int | None = None
 ) -> Settlement:
-    """Settle what is due again at `due` (ms)."""
-    return settlement(one, SyncStatus.PENDING, reason, attempt, due=due, unknown_at=unknown_at)
+    """Settle an interview that is sent again at `due` (ms)."""
+    return settlement(outgoing, SyncStatus.PENDING, reason, attempt, due=due, unknown_at=unknown_at)
 
 
-def back(one: Outgoing, due: int) -> Settlement:
-    """Settle what was taken and not sent: it is due at `due` (ms) as it was."""
-    return settlement(one, SyncStatus.PENDING, one.sync.reason, due=due, tried=False)
+def back(outgoing: Outgoing, due: int) -> Settlement:
+    """Settle an interview that was taken and not sent: it is due at `due` (ms), otherwise unchanged."""
+    return settlement(outgoing, SyncStatus.PENDING, outgoing.sync.reason, due=due, tried=False)

@@ -1,4 +1,4 @@
-"""The erasure worker: erases what was in flight when a person was erased, once it has landed."""
+"""The erasure worker: erases what was in flight during an erasure, as soon as it has landed."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from connector.workers.base import Worker, time_left
 
 
 class ErasureWorker(Worker):
-    """Goes on with erasures that could not end at once."""
+    """Continues erasures that could not end at once."""
 
     name = "forgetting"
 
     async def drain(self, lease: Lease, /) -> int | None:
         """Take one erasure a step on."""
-        ctx = self._context
-        now = ctx.clock.now()
-        following = await ctx.ledger.erasures.next_due(list(ctx.settings.connections))
+        connections, now = self._context.settings.connections, self._clock.now()
+        following = await self._ledger.erasures.next_due(list(connections))
         if (wait := time_left(following, now)) != 0:
             return wait
-        rules = {name: erasure_rules(connection) for name, connection in ctx.settings.connections.items()}
-        await ctx.ledger.erasures.go_on(lease, rules, now)
-        ctx.wake("amplitude")
+        rules = {name: erasure_rules(connection) for name, connection in connections.items()}
+        await self._ledger.erasures.go_on(lease, rules, now)
+        self._context.wake("amplitude")
         return 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import structlog
 
-from connector.context import Context
 from connector.domain.lease import Lease
 from connector.workers.base import Worker
 
@@ -14,23 +13,18 @@ _log = structlog.get_logger(__name__)
 
 
 class RetentionWorker(Worker):
-    """Prunes bodies, names and addresses; what keeps promises stays."""
+    """Prunes bodies, names and addresses, and keeps what later decisions need."""
 
     name = "upkeep"
-
-    def __init__(self, context: Context) -> None:
-        super().__init__(context)
-        self._next = 0
+    _next = 0
 
     async def drain(self, _lease: Lease, /) -> int | None:
         """Prune when an hour has passed."""
-        now = self._context.clock.now()
+        now = self._clock.now()
         if now >= self._next:
             self._next = now + _HOUR
-            await self._context.ledger.runs.release_backfills(now)
-            changed = await self._context.ledger.retention.prune(
-                now - self._context.settings.connector_retention_days * _DAY, now
-            )
-            if changed:
+            await self._ledger.runs.release_backfills(now)
+            before = now - self._context.settings.connector_retention_days * _DAY
+            if changed := await self._ledger.retention.prune(before, now):
                 _log.info("pruned", rows=changed)
         return self._next - now
