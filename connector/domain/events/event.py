@@ -44,7 +44,7 @@ class Hook(NamedTuple):
 
 
 class HookDelivery(NamedTuple):
-    """One event on its way to one hook. `state`: waiting, delivered or failed; `outcome` is the last one."""
+    """One event on its way to one hook. `state`: waiting, delivered or failed; `outcome` is the latest."""
 
     number: int
     hook_id: str

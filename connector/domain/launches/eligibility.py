@@ -87,7 +87,7 @@ class Selection:
                 continue
             if standing.person == ERASED_PERSON:
                 erased = True
-            elif standing.person not in marks:  # the ledger may know that rows without a shared alias are one
+            elif standing.person not in marks:  # the ledger may know that two rows are one person
                 marks = (*marks, standing.person)
             if standing.taken_at is not None and (last is None or standing.taken_at > last):
                 last = standing.taken_at

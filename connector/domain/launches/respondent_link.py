@@ -37,14 +37,13 @@ def fill(template: str, values: Mapping[str, str | None]) -> str:
     """Return a template with its placeholders filled, URL-encoded; parameters without a value are dropped."""
     address, mark, query = template.partition("?")
     query, hash_, fragment = query.partition("#")
-    parameters = [part for part in query.split("&") if not _is_empty(part, values)]
+    parameters = [
+        part
+        for part in query.split("&")
+        if not (places := needs(part)) or any(values.get(place) for place in places)
+    ]
     query = f"{mark}{'&'.join(parameters)}" if parameters and mark else ""
     return "".join(_filled(part, values) for part in (address, query, hash_ + fragment))
-
-
-def _is_empty(parameter: str, values: Mapping[str, str | None]) -> bool:
-    places = _PLACE.findall(parameter)
-    return bool(places) and not any(values.get(place) for place in places)
 
 
 def _filled(text: str, values: Mapping[str, str | None]) -> str:

@@ -6,23 +6,8 @@ from connector.domain.results.interview import Interview
 
 # Amplitude HTTP V2 rejects these as ids; case does not matter to it
 _RESERVED = frozenset(
-    {
-        "anonymous",
-        "nil",
-        "none",
-        "null",
-        "n/a",
-        "na",
-        "undefined",
-        "unknown",
-        '""',
-        "00000000-0000-0000-0000-000000000000",
-        "{}",
-        "lmy47d",
-        "0",
-        "-1",
-    }
-)
+    ("anonymous", "nil", "none", "null", "n/a", "na", "undefined", "unknown", '""', "{}", "lmy47d", "0", "-1")
+) | {"00000000-0000-0000-0000-000000000000"}
 _LONGEST = 1_024  # Amplitude silently cuts longer ids, and two people could become one
 
 

@@ -73,7 +73,8 @@ def decide(
     if reason := _reason_against(interview, rules, anonymous=anonymous):
         return Decision(Verdict.SKIP, reason)
     complete = all_asked or (interview.themes is not None and interview.quality_score is not None)
-    unfinished = _is_unfinished(interview) and not given and not gave_up
+    unscored = interview.quality_score is None and interview.analysis_status in _UNFINISHED
+    unfinished = (unscored or not interview.ready) and not given and not gave_up
     if user_id is None or not complete or unfinished:
         return Decision(Verdict.PENDING, "analysis_not_ready" if user_id and complete else "waiting_for_koji")
     if interview.quality_score is None:
@@ -99,12 +100,6 @@ def _reason_against(interview: Interview, rules: SyncRules, *, anonymous: bool) 
     score = interview.quality_score
     below = interview.failed_quality_gate if score is None else score < rules.min_quality
     return "below_quality_gate" if below else None
-
-
-def _is_unfinished(interview: Interview) -> bool:
-    return not interview.ready or (
-        interview.quality_score is None and interview.analysis_status in _UNFINISHED
-    )
 
 
 def completion(interview: Interview) -> int | None:

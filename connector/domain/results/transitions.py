@@ -106,16 +106,11 @@ def _step(sync: Sync, observation: Observation, people: People) -> Sync:
     assert sync.facts is not None  # noqa: S101 - advance has just set it
     closed = sync.facts.anonymous or sync.facts.suppressed
     readable = observation.rules.can_read and not closed
-    if observation.force and not observation.given and readable:
-        return _reading(sync, "waiting_for_koji", observation)
-    if (
-        sync.force
-        and sync.stage is Stage.READ
-        and not observation.read
-        and not observation.given
-        and readable
-    ):
-        return sync  # the read will decide
+    if readable and not observation.given:
+        if observation.force:
+            return _reading(sync, "waiting_for_koji", observation)
+        if sync.force and sync.stage is Stage.READ and not observation.read:
+            return sync  # the read will decide
     decision = decide(
         sync.facts,
         observation.rules,

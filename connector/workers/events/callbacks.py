@@ -51,8 +51,9 @@ class CallbackWorker(TaskWorker):
         elif result.ended:
             await self._post(lease, callback, result)
         else:
-            due = now + _until_next_look(now - callback.created_at)
-            await callbacks.later(lease, callback._replace(due=due))
+            # a tenth of the callback's age, so that its result is posted at most a tenth late
+            delay = min(max((now - callback.created_at) // 10, _SHORTEST_LOOK), _LONGEST_LOOK)
+            await callbacks.later(lease, callback._replace(due=now + delay))
 
     async def _post(self, lease: Lease, callback: Callback, result: Result) -> None:
         callbacks, now = self._ledger.callbacks, self._clock.now()
@@ -71,8 +72,3 @@ class CallbackWorker(TaskWorker):
         if attempt.state != "delivered":
             _log.warning("callback_failed", callback=callback.id, outcome=attempt.outcome)
         await callbacks.end(lease, callback.id)
-
-
-def _until_next_look(age: int) -> int:
-    """Return the polling interval (ms): a tenth of the callback's age, from 1 s to 60 s."""
-    return min(max(age // 10, _SHORTEST_LOOK), _LONGEST_LOOK)

@@ -93,7 +93,7 @@ class PlanningWorker(Worker):
 
     async def _request(self, lease: Lease, launch: Launch) -> None:
         cohorts = self._cohorts(launch)
-        cohort = next((one for one in await cohorts.listed() if one.id == launch.cohort_id), None)
+        cohort = next((c for c in await cohorts.listed() if c.id == launch.cohort_id), None)
         if cohort is not None and (cohort.size or 0) > planning.LARGEST_COHORT:
             words = f"has more than {planning.LARGEST_COHORT:,} people; no download takes as many"
             raise InvalidInput.of("cohort_id", words, code="cohort_too_large")

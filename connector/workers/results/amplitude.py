@@ -17,7 +17,7 @@ from connector.domain.results.sync import Outgoing, Settlement
 from connector.workers.backoff import CREDENTIAL_WAIT, backoff
 from connector.workers.base import Worker, time_left
 from connector.workers.results.batching import by_user_rate, events_of, parts
-from connector.workers.results.settlement import attempt_of, back, pending, settlement
+from connector.workers.results.settlement import attempt_of, back, settlement
 
 LARGEST_BATCH = 500
 STOP_AFTER_UNKNOWN = 6 * 86_400_000  # Amplitude forgets insert ids after 7 days
@@ -172,14 +172,15 @@ class AmplitudeWorker(Worker):
     ) -> Settlement:
         """Settle an interview that is sent again, once Amplitude can be reached or lets it in."""
         now = self._clock.now()
-        if answer.kind is Kind.THROTTLED:
-            due = now + max(_UNNAMED_WAIT, (answer.retry_after or 0) * 1000)
-            return pending(sent, attempt, due, "throttled")
-        if answer.kind is Kind.PAUSED:
-            return pending(sent, attempt, now, "amplitude_paused")
-        due = now + backoff(self._failures + 1)
-        unknown = sent_at if answer.kind is Kind.UNKNOWN else None
-        return pending(sent, attempt, due, "amplitude_unavailable", unknown)
+        match answer.kind:
+            case Kind.THROTTLED:
+                reason, due = "throttled", now + max(_UNNAMED_WAIT, (answer.retry_after or 0) * 1000)
+            case Kind.PAUSED:
+                reason, due = "amplitude_paused", now
+            case _:
+                reason, due = "amplitude_unavailable", now + backoff(self._failures + 1)
+        unknown_at = sent_at if answer.kind is Kind.UNKNOWN else None
+        return settlement(sent, SyncStatus.PENDING, reason, attempt, due=due, unknown_at=unknown_at)
 
     def _named(
         self,
@@ -199,7 +200,8 @@ class AmplitudeWorker(Worker):
                 rejected = {**attempt, "outcome": "rejected", "words": refused[position]}
                 settlements.append(settlement(sent, SyncStatus.FAILED, "rejected_by_amplitude", rejected))
             elif position in held:
-                settlements.append(pending(sent, attempt, now + held[position] * 1000, "throttled"))
+                due = now + held[position] * 1000
+                settlements.append(settlement(sent, SyncStatus.PENDING, "throttled", attempt, due=due))
             else:
                 again.append(sent)
         return [again], settlements

@@ -15,7 +15,6 @@ from connector.domain.results.respondent import People
 from connector.domain.results.sync import InboundWebhook, Sync
 from connector.domain.results.transitions import advance
 from connector.service.attribution import recognised
-from connector.settings.model import Connection
 from connector.settings.rules import sync_rules
 from connector.text.json import loads
 from connector.workers.base import Worker
@@ -53,24 +52,21 @@ class IntakeWorker(Worker):
     def _observation(self, webhook: InboundWebhook) -> Observation | None:
         if webhook.interview_id is None:  # such a webhook is unreadable, and never new
             return None
-        connection = self._context.connection(webhook.connection)
-        interview = self._interview(webhook, webhook.interview_id, connection)
-        return Observation(rules=sync_rules(connection), interview=interview, at=webhook.received_at)
-
-    def _interview(self, webhook: InboundWebhook, interview_id: str, connection: Connection) -> Interview:
+        rules = sync_rules(self._context.connection(webhook.connection))
         try:
-            return read_interview(
+            interview = read_interview(
                 loads(webhook.body or ""),
-                interview_id,
+                webhook.interview_id,
                 event=webhook.event,
-                aliases=connection.koji_field_aliases,
+                aliases=rules.field_aliases,
                 signed_at=webhook.signed_at,
-                project_id=connection.koji_project_id,
+                project_id=rules.project_id,
             )
         except (ValueError, ArithmeticError, RecursionError, LookupError, TypeError) as error:
             # one body must not delay all others: Koji is asked about its interview instead
             _log.error("delivery_not_understood", delivery=webhook.id, error=type(error).__name__)
-            return Interview(interview_id)
+            interview = Interview(webhook.interview_id)
+        return Observation(rules=rules, interview=interview, at=webhook.received_at)
 
 
 def _revised(

@@ -49,13 +49,6 @@ def settlement(
     )
 
 
-def pending(
-    outgoing: Outgoing, attempt: Mapping[str, Any], due: int, reason: str, unknown_at: int | None = None
-) -> Settlement:
-    """Settle an interview that is sent again at `due` (ms)."""
-    return settlement(outgoing, SyncStatus.PENDING, reason, attempt, due=due, unknown_at=unknown_at)
-
-
 def back(outgoing: Outgoing, due: int) -> Settlement:
     """Settle an interview that was taken and not sent: it is due at `due` (ms), otherwise unchanged."""
     return settlement(outgoing, SyncStatus.PENDING, outgoing.sync.reason, due=due, tried=False)
