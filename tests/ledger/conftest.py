@@ -1,4 +1,4 @@
-"""One PostgreSQL database, and a desk, for all tests of this folder."""
+"""A desk, and a PostgreSQL database that the tests of launches and erasures share."""
 
 from __future__ import annotations
 
@@ -19,23 +19,26 @@ from tests.support.fakes import ManualClock
 
 
 @pytest.fixture(scope="session")
-def one_postgres_url(postgres_server: str) -> Iterator[str]:
-    """Yield a database for all tests of this folder: making one takes longer than most of them."""
+def shared_postgres_url(postgres_server: str) -> Iterator[str]:
+    """Yield a database for many tests: making one takes longer than most of them."""
     with postgres.database(postgres_server) as url:
         yield url
 
 
 @pytest.fixture
-def postgres_url(one_postgres_url: str) -> str:
-    """Return the URL of that database, emptied."""
-    with psycopg.connect(one_postgres_url, autocommit=True) as connection:
+def emptied_postgres_url(shared_postgres_url: str) -> str:
+    """Return the URL of the shared database, emptied; its schema may be there already.
+
+    A folder of tests that do not look at the schema uses it as its `postgres_url`.
+    """
+    with psycopg.connect(shared_postgres_url, autocommit=True) as connection:
         # in this session triggers do not fire: those of the audit log would refuse
         connection.execute("SET session_replication_role = replica")
         for table in metadata.sorted_tables:
             found = connection.execute("SELECT to_regclass(%s)", [table.name]).fetchone()
             if found != (None,):
                 connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)))
-    return one_postgres_url
+    return shared_postgres_url
 
 
 @pytest.fixture
