@@ -1,4 +1,4 @@
-"""Brings a database to the schema that this version knows."""
+"""Upgrade a database to the schema of this version."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def newest_revision(revisions: Path = REVISIONS) -> str:
 
 
 def migrate(database_url: str, revisions: Path = REVISIONS) -> None:
-    """Create or upgrade the tables; of several processes one does it, the others wait.
+    """Create or upgrade the tables; of several processes one does so, and the others wait.
 
     Raises `SettingsError` when the database cannot be used, or has a schema that this program does not know.
     """
@@ -56,7 +56,7 @@ def migrate(database_url: str, revisions: Path = REVISIONS) -> None:
 
 
 def alembic_config(c: Connection, revisions: Path = REVISIONS) -> Config:
-    """Return what Alembic's commands need to work on a connection, whose transaction its caller ends."""
+    """Return the configuration with which Alembic's commands use a connection; the caller commits."""
     from alembic.config import Config  # noqa: PLC0415 - an up-to-date database does not need it
 
     config = Config(attributes={"connection": c})
@@ -65,7 +65,7 @@ def alembic_config(c: Connection, revisions: Path = REVISIONS) -> Config:
 
 
 def _known(revisions: Path) -> set[str]:
-    """Return the numbers of revisions, which their files begin with: reading those needs no Alembic."""
+    """Return the numbers of the revisions from their file names, without importing Alembic."""
     return {path.name.partition("_")[0] for path in (revisions / "versions").glob("[0-9]*.py")}
 
 

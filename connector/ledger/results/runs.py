@@ -1,4 +1,4 @@
-"""Runs over many interviews: what they cover, how far they are, and when what they hold may go."""
+"""Runs over many interviews: their items, their progress, and the release of the syncs they hold."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, sele
 
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.run import RunProgress
-from connector.ledger.db.bulk import BulkStatement
+from connector.ledger.db.bulk import BulkStatement, types_of
 from connector.ledger.db.repository import Repository, reads, writes
 from connector.ledger.db.schema import forgetting, run, run_item, sync
 
 ORPHANED_AFTER = 600_000
 _COVER = BulkStatement(
     "INSERT INTO run_item ({names}) SELECT {names} FROM {rows} AS r",
-    {"run_id": "text", "interview_id": "text"},
+    types_of(run_item, "run_id", "interview_id"),
 )
 
 
@@ -33,19 +33,16 @@ class Runs(Repository):
         interview_ids: Sequence[str],
         now: int,
     ) -> None:
-        """Store a run and what it covers, each interview once."""
+        """Store a run and its items, each interview once."""
         covered = list(dict.fromkeys(interview_ids))
-        c.execute(
-            insert(run).values(
-                id=run_id, connection=connection, operation=operation, created_at=now, total=len(covered)
-            )
-        )
+        row = {"id": run_id, "connection": connection, "operation": operation, "created_at": now}
+        c.execute(insert(run).values(**row, total=len(covered)))
         if covered:
             _COVER.execute(c, [(run_id, interview_id) for interview_id in covered])
 
     @reads
     def progress(self, c: Connection, run_id: str) -> RunProgress | None:
-        """Return how far a run is: what became of its interviews."""
+        """Return the progress of a run: how many of its interviews ended, and how."""
         head = c.execute(select(run).where(run.c.id == run_id)).first()
         if head is None:
             return None
@@ -82,9 +79,10 @@ class Runs(Repository):
 
     @writes
     def release_backfills(self, c: Connection, now: int) -> int:
-        """Let held syncs go whose run has nothing left that was never read; return how many.
+        """Release held syncs of which the run has no unread interview left; return how many.
 
-        A run is stored after its interviews. Those of a run that a crash kept from being stored go later.
+        A run is stored after its interviews. After a crash, syncs of a run that was not stored are
+        released later.
         """
         held = exists().where(sync.c.run_id == run.c.id, sync.c.stage == Stage.HOLD)
         unread = exists().where(sync.c.run_id == run.c.id, sync.c.stage == Stage.READ, sync.c.reads == 0)
@@ -95,13 +93,12 @@ class Runs(Repository):
 
 
 def prune(c: Connection, before: int) -> int:
-    """Delete runs older than `before` of which nothing waits; return how many."""
+    """Delete ended runs that are older than `before`; return how many."""
     waits = exists().where(sync.c.run_id == run.c.id, sync.c.stage.is_not(None))
     goes_on = exists().where(forgetting.c.run_id == run.c.id, forgetting.c.finished_at.is_(None))
     ended = select(run.c.id).where(run.c.created_at < before, ~waits, ~goes_on)
     old = c.execute(ended).scalars().all()
     for run_id in old:
-        c.execute(delete(run_item).where(run_item.c.run_id == run_id))
-        c.execute(delete(forgetting).where(forgetting.c.run_id == run_id))
-        c.execute(delete(run).where(run.c.id == run_id))
+        for column in (run_item.c.run_id, forgetting.c.run_id, run.c.id):
+            c.execute(delete(column.table).where(column == run_id))
     return len(old)

@@ -1,4 +1,4 @@
-"""Diagnostics that are worth a look and promise nothing: refused webhooks and pings."""
+"""Diagnostics, such as refused webhooks and pings: useful to look at, and never complete."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from connector.ledger.db.schema import note
 
 
 class Diagnostics(Repository):
-    """Notes by connection and kind."""
+    """Diagnostics by connection and kind."""
 
     @writes
     def add(
         self, c: Connection, connection: str, kind: str, detail: Mapping[str, Any], now: int, keep: int
     ) -> None:
-        """Remember something for diagnostics; only the newest `keep` of a kind stay."""
+        """Store a diagnostic; only the newest `keep` of a kind stay."""
         c.execute(insert(note).values(connection=connection, kind=kind, at=now, detail=json.dumps(detail)))
         mine = (note.c.connection == connection, note.c.kind == kind)
         newest = select(note.c.id).where(*mine).order_by(note.c.id.desc()).limit(keep)
@@ -28,15 +28,7 @@ class Diagnostics(Repository):
 
     @reads
     def since(self, c: Connection, connection: str, kind: str, at: int) -> list[Note]:
-        """Return notes, newest first."""
-        query = (
-            select(note)
-            .where(note.c.connection == connection, note.c.kind == kind, note.c.at >= at)
-            .order_by(note.c.id.desc())
-        )
-        return [Note(row.at, json.loads(row.detail)) for row in c.execute(query)]
-
-
-def prune(c: Connection, before: int) -> None:
-    """Forget old notes."""
-    c.execute(delete(note).where(note.c.at < before))
+        """Return the diagnostics of a kind since a time (ms), newest first."""
+        mine = select(note).where(note.c.connection == connection, note.c.kind == kind, note.c.at >= at)
+        rows = c.execute(mine.order_by(note.c.id.desc()))
+        return [Note(row.at, json.loads(row.detail)) for row in rows]
