@@ -21,12 +21,9 @@ class Tokens(Repository):
     @writes
     def create(self, c: Connection, made: Token) -> bool:
         """Store a named token; False when its name was used before, also by a revoked one."""
-        names = made.connections
-        stored = {
-            "scopes": ",".join(made.scopes),
-            "connections": None if names is None else json.dumps(names),
-        }
-        return insert_once(c, token, **{**made._asdict(), **stored})
+        names = None if made.connections is None else json.dumps(made.connections)
+        row = {**made._asdict(), "scopes": ",".join(made.scopes), "connections": names}
+        return insert_once(c, token, **row)
 
     @glances
     def find(self, c: Connection, sha256: str) -> Token | None:

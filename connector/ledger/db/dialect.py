@@ -181,7 +181,7 @@ def _lock(c: Connection, number: int, how: str = "") -> None:
 
 
 def back_up(database_url: str, version: str) -> None:
-    """Copy a SQLite file beside itself before its schema changes; the owner backs up a PostgreSQL database."""
+    """Copy a SQLite file beside itself before its schema changes; PostgreSQL is left to its owner."""
     if not is_sqlite(database_url):
         return
     path = sqlite_path(database_url)

@@ -13,6 +13,7 @@ from connector.ledger.db.repository import Repository
 from connector.ledger.db.schema import invitation, launch, note, sync
 from connector.ledger.events import events
 from connector.ledger.launches import cohort_inbox
+from connector.ledger.launches.launch_row import PERSONAL
 from connector.ledger.results import inbox, runs
 from connector.ledger.results.sync_row import dump_facts, load_facts
 from connector.ledger.results.syncs import KEY
@@ -108,9 +109,9 @@ def _prune_invitations(c: Connection, before: int, now: int, limit: int) -> int:
         .with_for_update(skip_locked=True)
     )
     ids = c.execute(old).scalars().all()
-    gone = dict.fromkeys(("user_id", "email", "name", "link", "session_token", "words", "complete_due"))
     if ids:
-        c.execute(update(invitation).where(invitation.c.id.in_(ids)).values(**gone, pruned_at=now))
+        pruned = update(invitation).where(invitation.c.id.in_(ids))
+        c.execute(pruned.values(**dict.fromkeys(PERSONAL), pruned_at=now))
     return len(ids)
 
 
