@@ -16,7 +16,7 @@ from connector.domain.people.erasure import ErasureRules as ForgettingRules
 from connector.domain.people.same_person import Member
 from connector.domain.results.sync import ListFilter
 from connector.errors import Conflict
-from connector.ledger.db.schema import cohort_told
+from connector.ledger.db.schema.launches import cohort_told
 from connector.ledger.ledger import Ledger
 
 pytestmark = pytest.mark.contract

@@ -13,7 +13,7 @@ from connector.domain.access import AuditEntry, AuditFilter
 from connector.ledger.db.bulk import storable
 from connector.ledger.db.queries import narrowed
 from connector.ledger.db.repository import Repository, reads, writes
-from connector.ledger.db.schema import audit, audit_outcome
+from connector.ledger.db.schema.access import audit, audit_outcome
 
 
 class Audit(Repository):

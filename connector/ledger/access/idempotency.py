@@ -11,7 +11,7 @@ from connector.ledger.db.bulk import storable
 from connector.ledger.db.dialect import TryAgainError
 from connector.ledger.db.queries import insert_once
 from connector.ledger.db.repository import Repository, writes
-from connector.ledger.db.schema import answer
+from connector.ledger.db.schema.access import answer
 
 _LEASE = 60_000  # ms
 _KEPT = 7 * 86_400_000  # ms

@@ -9,7 +9,10 @@ from typing import Any
 from sqlalchemy import Column, Connection, select, update
 
 from connector.errors import NotConfigured
-from connector.ledger.db.schema import callback, forgetting, hook, invitation, secret
+from connector.ledger.db.schema.access import secret
+from connector.ledger.db.schema.events import callback, hook
+from connector.ledger.db.schema.launches import invitation
+from connector.ledger.db.schema.people import forgetting
 from connector.ledger.ledger import Ledger
 from connector.security.sealing import Sealer
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select
 
 from connector.ledger.db.queries import insert_once
-from connector.ledger.db.schema import secret
+from connector.ledger.db.schema.access import secret
 from connector.security.sealing import Sealer
 
 

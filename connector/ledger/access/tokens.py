@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from connector.domain.access import Token
 from connector.ledger.db.queries import insert_once
 from connector.ledger.db.repository import Repository, glances, reads, writes
-from connector.ledger.db.schema import token
+from connector.ledger.db.schema.access import token
 
 _BY_DIGEST = select(token).where(token.c.sha256 == bindparam("sha256"))
 

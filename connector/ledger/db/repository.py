@@ -22,7 +22,7 @@ from connector.domain.lease import Lease
 from connector.errors import Conflict
 from connector.ledger.access.secrets import Keys
 from connector.ledger.db.database import Database
-from connector.ledger.db.schema import lane
+from connector.ledger.db.schema.runtime import lane
 
 R = TypeVar("R", bound="Repository")
 P = ParamSpec("P")

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, delete, select, update
 from connector.domain.events.callback import Callback
 from connector.ledger.db.queries import earliest, insert_once
 from connector.ledger.db.repository import Repository, fenced, reads, writes
-from connector.ledger.db.schema import callback
+from connector.ledger.db.schema.events import callback
 
 
 class Callbacks(Repository):

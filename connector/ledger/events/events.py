@@ -13,7 +13,7 @@ from connector.domain.results.anonymity import day_of
 from connector.domain.results.decision import ANONYMOUS
 from connector.domain.results.interview import SyncStatus
 from connector.ledger.db.bulk import BulkStatement, types_of
-from connector.ledger.db.schema import event, hook_delivery
+from connector.ledger.db.schema.events import event, hook_delivery
 from connector.text.json import dumps
 
 _INSERT = BulkStatement(

@@ -11,7 +11,7 @@ from connector.domain.events.event import DeliveryOutcome, Event, EventType, Hoo
 from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.queries import earliest
 from connector.ledger.db.repository import Repository, fenced, reads, writes
-from connector.ledger.db.schema import event, hook, hook_delivery
+from connector.ledger.db.schema.events import event, hook, hook_delivery
 from connector.text.json import loads
 
 _HOOK = (hook.c.id, hook.c.connection, hook.c.event, hook.c.target_url, hook.c.created_at)

@@ -14,7 +14,7 @@ from connector.domain.results.sync import Sync
 from connector.ledger.db.bulk import storable
 from connector.ledger.db.queries import first
 from connector.ledger.db.repository import Repository, reads
-from connector.ledger.db.schema import invitation, launch
+from connector.ledger.db.schema.launches import invitation, launch
 from connector.ledger.launches.launch_row import finish, load_invitation, move, select_invitations
 from connector.ledger.people.aliases import behind, is_erased
 from connector.text.json import loads

@@ -15,7 +15,7 @@ from connector.domain.people.same_person import KeyedMember, Member
 from connector.ledger.db.bulk import BulkStatement, storable, types_of
 from connector.ledger.db.queries import first, insert_once
 from connector.ledger.db.repository import Repository, reads, writes
-from connector.ledger.db.schema import cohort_message, cohort_piece, cohort_told, launch
+from connector.ledger.db.schema.launches import cohort_message, cohort_piece, cohort_told, launch
 from connector.ledger.launches.launch_row import dump_launch, load_launch
 from connector.ledger.people.aliases import forgotten
 from connector.text.json import loads

@@ -15,7 +15,7 @@ from connector.domain.people.same_person import ERASED_PERSON, KeyedMember
 from connector.ledger.db.bulk import BulkStatement, types_of
 from connector.ledger.db.dialect import lock_people
 from connector.ledger.db.repository import Repository, fenced
-from connector.ledger.db.schema import invitation, launch
+from connector.ledger.db.schema.launches import invitation, launch
 from connector.ledger.launches import cohort_inbox
 from connector.ledger.launches.launch_row import move, tell_launch
 from connector.ledger.launches.planning import look_again, store_choices

@@ -14,7 +14,8 @@ from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.ledger.db.bulk import storable
 from connector.ledger.db.queries import earliest, first, insert_once
 from connector.ledger.db.repository import Repository, fenced, reads
-from connector.ledger.db.schema import credit, invitation, launch, sync
+from connector.ledger.db.schema.launches import credit, invitation, launch
+from connector.ledger.db.schema.results import sync
 from connector.ledger.events import events
 from connector.ledger.launches.attribution import unbind
 from connector.ledger.launches.launch_row import finish, load_invitation, move, select_invitations

@@ -18,7 +18,7 @@ from connector.domain.launches.launch import (
 )
 from connector.ledger.db.bulk import storable
 from connector.ledger.db.queries import first
-from connector.ledger.db.schema import invitation, launch
+from connector.ledger.db.schema.launches import invitation, launch
 from connector.ledger.events import events
 from connector.text.json import dumps, loads
 

@@ -12,7 +12,7 @@ from connector.domain.results.sync import ListFilter
 from connector.ledger.db.bulk import fetch, storable
 from connector.ledger.db.queries import newest_first
 from connector.ledger.db.repository import Repository, reads, writes
-from connector.ledger.db.schema import download, invitation, launch, launch_source
+from connector.ledger.db.schema.launches import download, invitation, launch, launch_source
 from connector.ledger.launches.cohort_members import approve
 from connector.ledger.launches.launch_row import (
     find_launch,

@@ -16,7 +16,8 @@ from connector.domain.launches.credits import day_start, next_day
 from connector.domain.launches.launch import DAILY_CREDITS, KOJI_UNREACHABLE, LaunchStatus
 from connector.domain.lease import Pause
 from connector.ledger.db.repository import Repository, fenced, writes
-from connector.ledger.db.schema import event, launch
+from connector.ledger.db.schema.events import event
+from connector.ledger.db.schema.launches import launch
 from connector.ledger.launches.launch_row import tell_launch
 from connector.ledger.runtime import leases
 from connector.text.json import loads

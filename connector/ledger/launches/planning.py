@@ -18,7 +18,7 @@ from connector.ledger.db.bulk import BulkStatement, storable, types_of
 from connector.ledger.db.dialect import lock_people
 from connector.ledger.db.queries import first
 from connector.ledger.db.repository import Repository, fenced, reads, writes
-from connector.ledger.db.schema import invitation, launch, launch_source
+from connector.ledger.db.schema.launches import invitation, launch, launch_source
 from connector.ledger.launches.launch_row import dump_launch, find_launch, finish
 from connector.ledger.people import aliases
 from connector.text.json import dumps, loads

@@ -13,7 +13,8 @@ from connector.domain.people.same_person import ERASED_PERSON, KeyedMember, Memb
 from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.dialect import lock_people
 from connector.ledger.db.repository import Repository, reads, writes
-from connector.ledger.db.schema import alias, invitation
+from connector.ledger.db.schema.launches import invitation
+from connector.ledger.db.schema.people import alias
 
 QUEUED = 9_000_000_000_000_000
 """The time of an invitation that still waits: too late for any reinvitation."""

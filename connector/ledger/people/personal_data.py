@@ -22,8 +22,7 @@ from connector.domain.results.transitions import suppress
 from connector.ledger.access.secrets import Keys
 from connector.ledger.db.bulk import BulkStatement, storable, types_of
 from connector.ledger.db.dialect import lock_people, lock_suppressions
-from connector.ledger.db.schema import (
-    alias,
+from connector.ledger.db.schema.launches import (
     cohort_message,
     cohort_piece,
     cohort_told,
@@ -31,8 +30,9 @@ from connector.ledger.db.schema import (
     launch,
     launch_source,
 )
-from connector.ledger.db.schema import inbox as inbox_table
-from connector.ledger.db.schema import sync as sync_table
+from connector.ledger.db.schema.people import alias
+from connector.ledger.db.schema.results import inbox as inbox_table
+from connector.ledger.db.schema.results import sync as sync_table
 from connector.ledger.launches.launch_row import PERSONAL, finish, move
 from connector.ledger.people.aliases import alias_key, alias_keys, behind
 from connector.ledger.results import inbox, syncs

@@ -12,7 +12,7 @@ from connector.domain.results.interview import Interview
 from connector.domain.results.respondent import People, is_ours, names_of
 from connector.ledger.access.secrets import Keys
 from connector.ledger.db.repository import Repository, reads
-from connector.ledger.db.schema import invitation
+from connector.ledger.db.schema.launches import invitation
 from connector.ledger.people.aliases import alias_key, forgotten, is_erased
 
 Mention = tuple[str, Interview]

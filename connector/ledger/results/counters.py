@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from connector.ledger.db.bulk import BulkStatement, types_of
 from connector.ledger.db.repository import Repository, glances
-from connector.ledger.db.schema import counter
+from connector.ledger.db.schema.results import counter
 
 _DAY = 86_400_000
 _ADD = BulkStatement(

@@ -14,7 +14,7 @@ from connector.ledger.access.secrets import Keys
 from connector.ledger.db.bulk import BulkStatement, Row, are_storable, fetch, types_of
 from connector.ledger.db.database import Database
 from connector.ledger.db.repository import Repository, reads, writes
-from connector.ledger.db.schema import inbox
+from connector.ledger.db.schema.results import inbox
 
 _COLUMNS = types_of(inbox, *InboundWebhook._fields[:-1])  # the database makes the last, the id
 _REPEATED_COLUMNS = ("connection", "event", "interview_id", "webhook_id", "digest", "body")

@@ -11,7 +11,8 @@ from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.run import RunProgress
 from connector.ledger.db.bulk import BulkStatement, types_of
 from connector.ledger.db.repository import Repository, reads, writes
-from connector.ledger.db.schema import forgetting, run, run_item, sync
+from connector.ledger.db.schema.people import forgetting
+from connector.ledger.db.schema.results import run, run_item, sync
 
 ORPHANED_AFTER = 600_000
 _COVER = BulkStatement(

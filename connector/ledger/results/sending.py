@@ -13,7 +13,7 @@ from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.sync import Outgoing, Settlement, Sync
 from connector.ledger.db.bulk import BulkStatement, Row, fetch, types_of
 from connector.ledger.db.repository import Repository, fence, fenced, reads, writes
-from connector.ledger.db.schema import sync as table
+from connector.ledger.db.schema.results import sync as table
 from connector.ledger.events import events
 from connector.ledger.results import counters
 from connector.ledger.results.counters import Place

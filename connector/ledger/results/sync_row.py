@@ -8,7 +8,7 @@ from typing import Any
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.sync import Sync
 from connector.ledger.db.bulk import types_of
-from connector.ledger.db.schema import sync
+from connector.ledger.db.schema.results import sync
 from connector.text.json import dumps, loads
 
 SYNC_COLUMNS = types_of(sync, *Sync._fields)

@@ -18,7 +18,7 @@ from connector.ledger.db.bulk import BulkStatement, fetch, types_of
 from connector.ledger.db.dialect import TryAgainError, share_suppressions
 from connector.ledger.db.queries import earliest, narrowed, newest_first
 from connector.ledger.db.repository import Repository, fence, reads, writes
-from connector.ledger.db.schema import sync as table
+from connector.ledger.db.schema.results import sync as table
 from connector.ledger.events import events
 from connector.ledger.launches import attribution
 from connector.ledger.people import respondents

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from connector.domain.access import Note
 from connector.ledger.db.repository import Repository, reads, writes
-from connector.ledger.db.schema import note
+from connector.ledger.db.schema.runtime import note
 
 
 class Diagnostics(Repository):

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, or_, select, update
 from connector.domain.lease import Lease, Pause
 from connector.ledger.db.queries import insert_once
 from connector.ledger.db.repository import Repository, owned, reads, writes
-from connector.ledger.db.schema import lane
+from connector.ledger.db.schema.runtime import lane
 
 _CLOCK_SET_BACK = 20
 """A lease that ends in more than this many times its length was taken before the clock was set back."""

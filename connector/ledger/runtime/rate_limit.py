@@ -12,7 +12,7 @@ from sqlalchemy import Connection, or_, select, update
 
 from connector.ledger.db.queries import insert_once
 from connector.ledger.db.repository import Repository, writes
-from connector.ledger.db.schema import budget
+from connector.ledger.db.schema.runtime import budget
 
 CLOCK_SET_BACK: Final = 120_000
 """A next call that is further away than this was set before the clock was set back (ms)."""

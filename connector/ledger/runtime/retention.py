@@ -10,7 +10,9 @@ from connector.domain.results.interview import Interview
 from connector.ledger.access import idempotency
 from connector.ledger.db.bulk import BulkStatement, fetch, types_of
 from connector.ledger.db.repository import Repository
-from connector.ledger.db.schema import invitation, launch, note, sync
+from connector.ledger.db.schema.launches import invitation, launch
+from connector.ledger.db.schema.results import sync
+from connector.ledger.db.schema.runtime import note
 from connector.ledger.events import events
 from connector.ledger.launches import cohort_inbox
 from connector.ledger.launches.launch_row import PERSONAL
