@@ -1,4 +1,4 @@
-"""The desk at which people are erased, and the database that its tests share."""
+"""The desk at which people are erased."""
 
 from __future__ import annotations
 
@@ -11,8 +11,3 @@ from tests.ledger.erasure.desk import ErasureDesk
 @pytest.fixture
 def desk(desk: Desk) -> ErasureDesk:
     return ErasureDesk(desk.ledger, desk.ctx, desk.clock, desk.lease)
-
-
-@pytest.fixture
-def postgres_url(emptied_postgres_url: str) -> str:
-    return emptied_postgres_url
