@@ -14,7 +14,7 @@ from connector.ledger.db.repository import Repository, fenced, reads, writes
 from connector.ledger.db.schema.events import event, hook, hook_delivery
 from connector.text.json import loads
 
-_HOOK = (hook.c.id, hook.c.connection, hook.c.event, hook.c.target_url, hook.c.created_at)
+_HOOK = tuple(hook.c[name] for name in Hook._fields)
 _EVENT = tuple(event.c[name] for name in Event._fields)
 _DELIVERY = tuple(hook_delivery.c[name] for name in HookDelivery._fields if name != "event")
 _SETTLE = BulkStatement(
@@ -120,5 +120,5 @@ def _hook(row: Any) -> Hook:
 
 
 def _event(row: Any) -> Event:
-    number, event_id, kind, connection, at, subject, told = row
-    return Event(number, event_id, EventType(kind), connection, at, subject, loads(told))
+    number, event_id, kind, connection, at, subject, facts = row
+    return Event(number, event_id, EventType(kind), connection, at, subject, loads(facts))

@@ -32,29 +32,19 @@ class Attribution(Repository):
 
     @reads
     def _invited(self, c: Connection, connection: str, ours: Sequence[str]) -> dict[str, Invited]:
+        mine = invitation.c.id.in_(ours) & (invitation.c.connection == connection)
+        columns = launch.c.id.label("launch"), launch.c.cohort_id, launch.c.cohort_name, launch.c.options
         query = (
-            select(
-                invitation.c.id,
-                invitation.c.user_id,
-                invitation.c.email,
-                launch.c.id,
-                launch.c.cohort_id,
-                launch.c.cohort_name,
-                launch.c.options,
-            )
+            select(invitation.c.id, invitation.c.user_id, invitation.c.email, *columns)
             .join(launch, launch.c.id == invitation.c.launch_id)
-            .where(
-                invitation.c.id.in_(ours),
-                invitation.c.connection == connection,
-                ~is_erased(invitation.c.person),
-            )
+            .where(mine, ~is_erased(invitation.c.person))
         )
         invited: dict[str, Invited] = {}
-        for invitation_id, user_id, email, launch_id, cohort_id, cohort_name, text in c.execute(query):
-            options = loads(text)
-            if invitee := user_id or email:
-                of_launch = launch_id, cohort_id, cohort_name, options["variant"], options["mode"]
-                invited[invitation_id] = Invited(invitee, *of_launch)
+        for row in c.execute(query):
+            options = loads(row.options)
+            if invitee := row.user_id or row.email:
+                of_launch = row.launch, row.cohort_id, row.cohort_name, options["variant"], options["mode"]
+                invited[row.id] = Invited(invitee, *of_launch)
         return invited
 
     @reads

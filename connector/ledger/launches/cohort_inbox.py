@@ -123,12 +123,9 @@ def done(c: Connection, message: CohortMessage) -> None:
 
 def standing(c: Connection, message: CohortMessage) -> Launch | None:
     """Return the newest standing launch of a message's cohort, locked for this transaction."""
-    mine = (
-        launch.c.standing
-        & (launch.c.connection == message.connection)
-        & (launch.c.cohort_id == message.cohort_id)
-    )
-    newest = select(launch).where(mine).order_by(launch.c.created_at.desc(), launch.c.id.desc())
+    mine = (launch.c.connection == message.connection) & (launch.c.cohort_id == message.cohort_id)
+    newest = select(launch).where(launch.c.standing, mine)
+    newest = newest.order_by(launch.c.created_at.desc(), launch.c.id.desc())
     return first(c, newest.with_for_update(), load_launch)
 
 

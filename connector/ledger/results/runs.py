@@ -44,7 +44,8 @@ class Runs(Repository):
     @reads
     def progress(self, c: Connection, run_id: str) -> RunProgress | None:
         """Return the progress of a run: how many of its interviews ended, and how."""
-        head = c.execute(select(run).where(run.c.id == run_id)).first()
+        columns = run.c.id, run.c.connection, run.c.operation, run.c.created_at, run.c.total
+        head = c.execute(select(*columns).where(run.c.id == run_id)).first()
         if head is None:
             return None
         covered = run_item.join(
@@ -66,11 +67,7 @@ class Runs(Repository):
         synced = ended[SyncStatus.SYNCED].total()
         skipped, failed = ended[SyncStatus.SKIPPED], ended[SyncStatus.FAILED]
         return RunProgress(
-            run_id=run_id,
-            connection=head.connection,
-            operation=head.operation,
-            created_at=head.created_at,
-            total=head.total,
+            *head,
             pending=head.total - synced - skipped.total() - failed.total(),
             synced=synced,
             skipped=dict(skipped),

@@ -157,12 +157,8 @@ class Syncs(Repository):
     @reads
     def due_reads(self, c: Connection, connections: Sequence[str], now: int, limit: int) -> list[Sync]:
         """Return syncs whose interviews must be read from Koji now, the longest due first."""
-        query = (
-            all_columns()
-            .where(table.c.stage == Stage.READ, table.c.connection.in_(connections), table.c.due <= now)
-            .order_by(table.c.due)
-            .limit(limit)
-        )
+        mine = (table.c.stage == Stage.READ) & table.c.connection.in_(connections)
+        query = all_columns().where(mine, table.c.due <= now).order_by(table.c.due).limit(limit)
         return [load_sync(row) for row in fetch(c, query)]
 
     @reads

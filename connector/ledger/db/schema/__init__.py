@@ -1,8 +1,8 @@
 """The tables of the ledger, by subject: the single description of the schema.
 
-Times are milliseconds since the epoch. What keeps a promise after pruning stays in `sync`: the interview id
-with its outcome, the keyed hash of the user and the completion time. What names or quotes a person
-can be nulled without breaking one.
+Times are milliseconds since the epoch. After pruning, `sync` keeps what promises depend on: the interview id
+with its outcome, the keyed hash of the user and the completion time. Columns that name or quote a person can
+be null.
 """
 
 from connector.ledger.db.schema import access, events, launches, people, results, runtime
