@@ -42,6 +42,7 @@ class BulkStatement:
         *,
         key: Collection[str] = (),
         returns: Sequence[str] = (),
+        lock: str = "s.connection, s.interview_id",
         at_once: int = _SQLITE_ROWS_AT_ONCE,
     ) -> None:
         changes = ", ".join(f"{name} = r.{name}" for name in columns if name not in key)
@@ -50,7 +51,7 @@ class BulkStatement:
         self._postgres = (
             template.replace("{rows}", _postgres_rows(columns))
             .replace("{returns}", shown)
-            .replace("{lock}", "ORDER BY s.connection, s.interview_id FOR UPDATE OF s")
+            .replace("{lock}", f"ORDER BY {lock} FOR UPDATE OF s")
         )
         self._template, self._columns, self._shown = template, columns, shown
         # few sizes, so that the driver keeps each prepared

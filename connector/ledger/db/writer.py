@@ -46,6 +46,7 @@ class Writer:
     def __init__(self, engine: Engine, accept: Accept) -> None:
         """Start the thread. `accept` stores webhooks and returns for each whether it was new."""
         self._engine = engine
+        self._others_limit = _OTHERS_LIMIT if engine.dialect.name == "sqlite" else 1
         self._accept = accept
         self._webhooks: _Queue = deque()
         self._others: _Queue = deque()

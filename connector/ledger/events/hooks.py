@@ -52,9 +52,9 @@ class Hooks(Repository):
         """Delete subscriptions of connections by id or by target, with their deliveries; return how many."""
         which = hook.c.id == hook_id if hook_id is not None else hook.c.target_url == target_url
         mine = and_(hook.c.connection.in_(connections), which)
-        gone = select(hook.c.id).where(mine)
-        c.execute(delete(hook_delivery).where(hook_delivery.c.hook_id.in_(gone)))
-        return c.execute(delete(hook).where(mine)).rowcount
+        gone = c.execute(select(hook.c.id).where(mine).order_by(hook.c.id).with_for_update()).scalars().all()
+        c.execute(delete(hook_delivery).where(in_order(hook_delivery.c.hook_id.in_(gone))))
+        return c.execute(delete(hook).where(hook.c.id.in_(gone))).rowcount
 
     @reads
     def events(self, c: Connection, connections: Sequence[str], kind: EventType, limit: int) -> list[Event]:
@@ -97,7 +97,7 @@ class Hooks(Repository):
     def replay(self, c: Connection, connections: Sequence[str], hook_id: str, now: int) -> int:
         """Let failed deliveries of a subscription be tried again; return how many."""
         mine = hook_delivery.c.hook_id.in_(_ours(connections, hook_id))
-        failed = update(hook_delivery).where(mine, hook_delivery.c.state == "failed")
+        failed = update(hook_delivery).where(in_order(mine & (hook_delivery.c.state == "failed")))
         return c.execute(failed.values(state="waiting", due=now, tries=0)).rowcount
 
 

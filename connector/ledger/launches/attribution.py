@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, select, update
+from sqlalchemy import Connection, and_, case, or_, select, tuple_, update
 
 from connector.domain.launches.launch import Invitation, InvitationState, Invited
 from connector.domain.launches.start import SCHEDULE
@@ -65,6 +65,15 @@ class Attribution(Repository):
         return first(c, query.order_by(invitation.c.taken_at.desc()), load_invitation)
 
 
+def lock(c: Connection, syncs: Sequence[Sync], anonymous: Sequence[tuple[str, str]]) -> None:
+    """Keep the invitations that `bind` and `unbind` may change, all at once."""
+    ours = [facts.external_id for one in syncs if (facts := one.facts) and facts.invitee]
+    if ours or anonymous:
+        keys = [(connection, storable(interview_id)) for connection, interview_id in anonymous]
+        theirs = tuple_(invitation.c.connection, invitation.c.interview_id).in_(keys)
+        lock_invitations(c, or_(invitation.c.id.in_(ours), theirs))
+
+
 def bind(c: Connection, syncs: Sequence[Sync]) -> None:
     """Join interviews that came back with our external id to their invitations, whatever their own ids."""
     for sync in syncs:
@@ -77,7 +86,7 @@ def _bind(c: Connection, sync: Sync, external_id: str, *, has_ended: bool) -> No
     query = select_invitations().where(
         invitation.c.id == external_id, invitation.c.connection == sync.connection
     )
-    row = c.execute(query.with_for_update()).first()
+    row = c.execute(query).first()
     if row is None:
         return
     was = load_invitation(row)

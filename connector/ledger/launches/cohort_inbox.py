@@ -106,7 +106,6 @@ def end_chunk(
         _TELL.execute(c, rows)
     mine = (cohort_piece.c.message == message.id) & (cohort_piece.c.position == position)
     c.execute(delete(cohort_piece).where(mine))
-    set_stage(c, message, "deciding")
 
 
 def set_stage(c: Connection, message: CohortMessage, stage: str, *, held: bool = False) -> None:
@@ -119,6 +118,7 @@ def done(c: Connection, message: CohortMessage) -> None:
     """Delete the members of a message, and keep only that it came."""
     c.execute(delete(cohort_piece).where(cohort_piece.c.message == message.id))
     set_stage(c, message, _DONE)
+    c.execute(delete(cohort_piece).where(cohort_piece.c.message == message.id))
 
 
 def standing(c: Connection, message: CohortMessage) -> Launch | None:
@@ -168,13 +168,12 @@ def obtain(c: Connection, message: CohortMessage, options: LaunchOptions, now: i
 def prune(c: Connection, before: int, limit: int) -> int:
     """Delete messages that came before a time, and the keys last named before it; return how many."""
     old = select(cohort_message.c.id).where(cohort_message.c.received_at < before).limit(limit)
-    ids = c.execute(old).scalars().all()
+    ids = c.execute(old.with_for_update(skip_locked=True)).scalars().all()
     if ids:
         c.execute(delete(cohort_piece).where(cohort_piece.c.message.in_(ids)))
         c.execute(delete(cohort_message).where(cohort_message.c.id.in_(ids)))
     named = select(cohort_told.c.key).where(cohort_told.c.updated_at < before).limit(limit)
     keys = c.execute(named).scalars().all()
     if keys:
-        gone = delete(cohort_told).where(cohort_told.c.key.in_(keys), cohort_told.c.updated_at < before)
-        c.execute(gone)
+        c.execute(delete(cohort_told).where(tuple_(*key).in_(keys)))
     return len(ids) + len(keys)

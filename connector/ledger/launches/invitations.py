@@ -18,7 +18,13 @@ from connector.ledger.db.schema.launches import credit, invitation, launch
 from connector.ledger.db.schema.results import sync
 from connector.ledger.events import events
 from connector.ledger.launches.attribution import unbind
-from connector.ledger.launches.launch_row import finish, load_invitation, move, select_invitations
+from connector.ledger.launches.launch_row import (
+    finish,
+    load_invitation,
+    lock_invitations,
+    move,
+    select_invitations,
+)
 from connector.ledger.people import aliases
 from connector.ledger.results.sync_row import load_facts
 
@@ -100,6 +106,7 @@ class Invitations(Repository):
         people_lane = launch_lane(taken.launch_id)
         if people_a_day is not None and _credits_left(c, people_lane, people_a_day, now) < 1:
             return "full"
+        lock_invitations(c, invitation.c.id == one.id)
         runs = exists().where(launch.c.id == invitation.c.launch_id, launch.c.status == LaunchStatus.RUNNING)
         waits = update(invitation).where(
             invitation.c.id == taken.id, invitation.c.state == InvitationState.WAITING, runs
@@ -152,8 +159,9 @@ class Invitations(Repository):
         When its launch was cancelled meanwhile, the invitation is cancelled too.
         """
         mine = select(invitation.c.launch_id).where(invitation.c.id == invitation_id).scalar_subquery()
-        locked = select(launch.c.id, launch.c.status, launch.c.standing).where(launch.c.id == mine)
-        row = c.execute(locked.with_for_update()).first()
+        row = c.execute(
+            select(launch.c.id, launch.c.status, launch.c.standing).where(launch.c.id == mine)
+        ).first()
         called_off = row is not None and row.status == LaunchStatus.CANCELLED
         state = InvitationState.CANCELLED if called_off else InvitationState.WAITING
         values = {"taken_at": None} if called_off else {}
@@ -187,6 +195,7 @@ class Invitations(Repository):
             invitation.c.connection.in_(connections), invitation.c.sending_since.is_not(None)
         )
         lost = c.execute(query.order_by(invitation.c.id)).scalars().all()
+        lock_invitations(c, invitation.c.id.in_(lost))
         for invitation_id in lost:
             words = "The connector stopped before Koji's answer."
             _settle(c, invitation_id, InvitationState.IN_DOUBT, now, {"words": words})

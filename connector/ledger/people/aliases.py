@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, exists, update
+from sqlalchemy import ColumnElement, Connection, exists, select, update
 
 from connector.domain.launches.eligibility import Choice, Known, SkipReason, Standing
 from connector.domain.people.same_person import ERASED_PERSON, KeyedMember, Member, aliases

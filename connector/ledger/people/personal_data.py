@@ -238,7 +238,8 @@ def _erase_unreadable(c: Connection, connection: str, names: Names) -> int:
     )
     rows = _naming(c, query, inbox_table.c.body, names, whole=False)
     theirs = [row.id for row in rows if names.are_in(row.body)]
-    c.execute(update(inbox_table).where(inbox_table.c.id.in_(theirs)).values(body=None))
+    kept = select(inbox_table.c.id).where(inbox_table.c.id.in_(theirs)).order_by(inbox_table.c.id)
+    c.execute(update(inbox_table).where(inbox_table.c.id.in_(kept.with_for_update())).values(body=None))
     return len(theirs)
 
 

@@ -43,6 +43,7 @@ _ERASE = BulkStatement(
     "AND inbox.state <> 'new' AND inbox.body IS NOT NULL",
     types_of(inbox, "connection", "interview_id"),
 )
+_REREAD_COLUMNS = {"id": "bigint", "event": "text", "interview_id": "text"}
 _REREAD = BulkStatement(
     "UPDATE inbox SET state = 'new', event = r.event, interview_id = r.interview_id FROM {rows} AS r "
     "WHERE inbox.id = r.id AND inbox.state = 'unreadable'",
@@ -231,6 +232,7 @@ def erase_bodies(c: Connection, keys: Sequence[tuple[str, str]]) -> int:
 def prune(c: Connection, before: int, limit: int) -> int:
     """Delete webhooks older than `before` that were dealt with, of the `limit` oldest; return how many."""
     oldest = select(inbox.c.id).where(inbox.c.state != "new").order_by(inbox.c.id).limit(limit)
+    oldest = oldest.with_for_update(skip_locked=True)
     old = delete(inbox).where(inbox.c.id.in_(oldest.scalar_subquery()), inbox.c.received_at < before)
     return c.execute(old).rowcount
 

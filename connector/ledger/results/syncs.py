@@ -56,6 +56,12 @@ def load(c: Connection, keys: Sequence[Key]) -> dict[Key, Sync]:
     return {_key(sync): sync for sync in map(load_sync, rows)}
 
 
+def find_many(c: Connection, connection: str, interview_ids: Sequence[str]) -> dict[str, Sync]:
+    """Return those of a connection's syncs that are there, by interview id."""
+    query = all_columns().where(table.c.connection == connection, table.c.interview_id.in_(interview_ids))
+    return {one.interview_id: one for one in map(load_sync, fetch(c, query))}
+
+
 def save(c: Connection, before: Mapping[Key, Sync], changed: Sequence[Sync]) -> None:
     """Store syncs with their events, and move their counters.
 

@@ -120,5 +120,6 @@ def _prune_invitations(c: Connection, before: int, now: int, limit: int) -> int:
 def _prune_launches(c: Connection, before: int, limit: int) -> int:
     """Remove the examples of skipped people from launches made before `before`; return how many."""
     old = select(launch.c.id).where(launch.c.created_at < before, launch.c.examples.is_not(None)).limit(limit)
+    old = old.with_for_update(skip_locked=True)
     pruned = update(launch).where(launch.c.id.in_(old.scalar_subquery()))
     return c.execute(pruned.values(examples=None)).rowcount
