@@ -29,10 +29,10 @@ class BulkStatement:
 
     In `template`, `{names}` stands for the columns, `{rows}` for a derived table of them and `{changes}` for
     the assignments of those that are not in `key`. In a query, `{returns}` stands for the result columns, and
-    `{lock}` for the clause that locks rows of the table `s` until the transaction ends (on PostgreSQL: SQLite
-    has one writer). Column types are `text`, `bigint`, `integer` and `boolean`; only PostgreSQL needs them.
-    `at_once` is how many rows one statement takes on SQLite, a power of two: each statement waits once for a
-    busy interpreter.
+    `{lock}` for the clause that locks rows of the table `s`, in the order of `lock`, until the transaction
+    ends (on PostgreSQL: SQLite has one writer). Column types are `text`, `bigint`, `integer` and `boolean`;
+    only PostgreSQL needs them. `at_once` is how many rows one statement takes on SQLite, a power of two: each
+    statement waits once for a busy interpreter.
     """
 
     def __init__(

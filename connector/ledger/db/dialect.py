@@ -162,9 +162,9 @@ def lock_for_migration(c: Connection) -> None:
 
 # On PostgreSQL several processes write at once. So that no two wait for each other, every transaction locks
 # in one order: its lane; the people; the suppressions; launches, then invitations, by id; or syncs by key,
-# their counters, what came in by id; at last deliveries of hooks by number. A revision of syncs, which locks
-# launches last, shares the suppressions, and an erasure, which locks them first, has those alone. Pruning
-# waits for no row.
+# their counters, webhooks by id; at last hook deliveries by number. A revision of syncs, which locks launches
+# last, shares the suppressions; an erasure, which locks launches first, has the suppressions alone. Pruning
+# skips locked rows.
 
 
 def lock_people(c: Connection) -> None:

@@ -41,6 +41,9 @@ class Writer:
 
     Webhooks and other work take turns, in transactions of their own, so that a webhook's sender waits for
     little of a worker's work. Work may run more than once; transactions before the last are rolled back.
+
+    On PostgreSQL, where other processes write too, each piece of other work is a transaction of its own: all
+    transactions lock rows in one order, which two pieces in one transaction would break.
     """
 
     def __init__(self, engine: Engine, accept: Accept) -> None:
@@ -108,7 +111,7 @@ class Writer:
             closed = self._closed  # read first: nothing is queued after it is set
             while self._webhooks or self._others:
                 self._commit_some(self._webhooks, _GROUP_LIMIT)
-                self._commit_some(self._others, _OTHERS_LIMIT)
+                self._commit_some(self._others, self._others_limit)
 
     def _commit_some(self, queue: _Queue, limit: int) -> None:
         works: list[Work] = []

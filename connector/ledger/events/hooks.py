@@ -12,11 +12,18 @@ from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.queries import earliest
 from connector.ledger.db.repository import Repository, fenced, reads, writes
 from connector.ledger.db.schema.events import event, hook, hook_delivery
+from connector.ledger.events.events import in_order
 from connector.text.json import loads
 
 _HOOK = tuple(hook.c[name] for name in Hook._fields)
 _EVENT = tuple(event.c[name] for name in Event._fields)
 _DELIVERY = tuple(hook_delivery.c[name] for name in HookDelivery._fields if name != "event")
+_LOCK = BulkStatement(
+    "SELECT {returns} FROM {rows} AS r JOIN hook_delivery AS s ON s.number = r.number {lock}",
+    {"number": "bigint"},
+    returns=["s.number"],
+    lock="s.number",
+)
 _SETTLE = BulkStatement(
     "UPDATE hook_delivery SET state = r.state, outcome = r.outcome, due = r.due, updated_at = r.now, "
     "tries = hook_delivery.tries + 1 FROM {rows} AS r WHERE hook_delivery.number = r.number",
@@ -83,6 +90,7 @@ class Hooks(Repository):
     @fenced
     def settle(self, c: Connection, outcomes: Sequence[DeliveryOutcome], now: int) -> None:
         """Store the outcomes of attempts. Raises `Conflict` when the lease was lost."""
+        _LOCK.fetch(c, [(made.number,) for made in outcomes])
         _SETTLE.execute(c, [(made.number, made.state, made.outcome, made.due, now) for made in outcomes])
 
     @reads

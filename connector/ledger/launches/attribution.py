@@ -15,7 +15,13 @@ from connector.ledger.db.bulk import storable
 from connector.ledger.db.queries import first
 from connector.ledger.db.repository import Repository, reads
 from connector.ledger.db.schema.launches import invitation, launch
-from connector.ledger.launches.launch_row import finish, load_invitation, move, select_invitations
+from connector.ledger.launches.launch_row import (
+    finish,
+    load_invitation,
+    lock_invitations,
+    move,
+    select_invitations,
+)
 from connector.ledger.people.aliases import behind, is_erased
 from connector.text.json import loads
 
@@ -66,8 +72,8 @@ class Attribution(Repository):
 
 
 def lock(c: Connection, syncs: Sequence[Sync], anonymous: Sequence[tuple[str, str]]) -> None:
-    """Keep the invitations that `bind` and `unbind` may change, all at once."""
-    ours = [facts.external_id for one in syncs if (facts := one.facts) and facts.invitee]
+    """Lock all invitations that `bind` and `unbind` may change, at once."""
+    ours = [facts.external_id for sync in syncs if (facts := sync.facts) and facts.invitee]
     if ours or anonymous:
         keys = [(connection, storable(interview_id)) for connection, interview_id in anonymous]
         theirs = tuple_(invitation.c.connection, invitation.c.interview_id).in_(keys)
@@ -116,9 +122,9 @@ def _bind(c: Connection, sync: Sync, external_id: str, *, has_ended: bool) -> No
 def unbind(c: Connection, keys: Sequence[tuple[str, str]]) -> int:
     """Erase the links between interviews without a respondent and invitations; return how many.
 
-    Times are rounded to the day, because an interview's id may tell when it was made; the person's time is
-    rounded up, so that no new invitation comes earlier. A completed invitation becomes started, like every
-    invitation whose interview is unknown.
+    The caller has locked the invitations. Times are rounded to the day, because an interview's id may tell
+    when it was made; the person's time is rounded up, so that no new invitation comes earlier.
+    A completed invitation becomes started, like every invitation whose interview is unknown.
     """
     unbound = 0
     for connection, interview_id in keys:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TypeGuard
 
-from sqlalchemy import Connection, case, delete, insert, select, update
+from sqlalchemy import Connection, case, delete, insert, select, tuple_, update
 
 from connector.domain.launches.cohort_message import CohortMessage
 from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus
@@ -102,6 +102,7 @@ def end_chunk(
     """
     erased = forgotten(c, [key for keys in members for key in keys])
     named = {keys[0] for keys in members if keys and erased.isdisjoint(keys)}
+    set_stage(c, message, "deciding")  # first, because pruning skips locked messages
     if rows := [(key, message.cohort_id, message.computed_at, now) for key in sorted(named)]:
         _TELL.execute(c, rows)
     mine = (cohort_piece.c.message == message.id) & (cohort_piece.c.position == position)
@@ -116,7 +117,6 @@ def set_stage(c: Connection, message: CohortMessage, stage: str, *, held: bool =
 
 def done(c: Connection, message: CohortMessage) -> None:
     """Delete the members of a message, and keep only that it came."""
-    c.execute(delete(cohort_piece).where(cohort_piece.c.message == message.id))
     set_stage(c, message, _DONE)
     c.execute(delete(cohort_piece).where(cohort_piece.c.message == message.id))
 
@@ -172,8 +172,9 @@ def prune(c: Connection, before: int, limit: int) -> int:
     if ids:
         c.execute(delete(cohort_piece).where(cohort_piece.c.message.in_(ids)))
         c.execute(delete(cohort_message).where(cohort_message.c.id.in_(ids)))
-    named = select(cohort_told.c.key).where(cohort_told.c.updated_at < before).limit(limit)
-    keys = c.execute(named).scalars().all()
+    key = cohort_told.c.key, cohort_told.c.cohort_id
+    named = select(*key).where(cohort_told.c.updated_at < before).limit(limit)
+    keys = [tuple(row) for row in c.execute(named.with_for_update(skip_locked=True))]
     if keys:
         c.execute(delete(cohort_told).where(tuple_(*key).in_(keys)))
     return len(ids) + len(keys)

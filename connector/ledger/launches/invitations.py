@@ -106,7 +106,7 @@ class Invitations(Repository):
         people_lane = launch_lane(taken.launch_id)
         if people_a_day is not None and _credits_left(c, people_lane, people_a_day, now) < 1:
             return "full"
-        lock_invitations(c, invitation.c.id == one.id)
+        lock_invitations(c, invitation.c.id == taken.id)
         runs = exists().where(launch.c.id == invitation.c.launch_id, launch.c.status == LaunchStatus.RUNNING)
         waits = update(invitation).where(
             invitation.c.id == taken.id, invitation.c.state == InvitationState.WAITING, runs
@@ -158,10 +158,10 @@ class Invitations(Repository):
 
         When its launch was cancelled meanwhile, the invitation is cancelled too.
         """
+        lock_invitations(c, invitation.c.id == invitation_id)
         mine = select(invitation.c.launch_id).where(invitation.c.id == invitation_id).scalar_subquery()
-        row = c.execute(
-            select(launch.c.id, launch.c.status, launch.c.standing).where(launch.c.id == mine)
-        ).first()
+        query = select(launch.c.id, launch.c.status, launch.c.standing).where(launch.c.id == mine)
+        row = c.execute(query).first()
         called_off = row is not None and row.status == LaunchStatus.CANCELLED
         state = InvitationState.CANCELLED if called_off else InvitationState.WAITING
         values = {"taken_at": None} if called_off else {}
@@ -221,11 +221,11 @@ class Invitations(Repository):
     @fenced
     def polled(self, c: Connection, invitation_id: str, due_at: int | None, now: int) -> None:
         """Store that a silent interview was read: it is read again at `due_at`, or with None expired."""
+        lock_invitations(c, invitation.c.id == invitation_id)
         silent = (invitation.c.id == invitation_id) & (invitation.c.state == InvitationState.STARTED)
         if due_at is not None:
-            silent &= invitation.c.interview_id.is_not(
-                None
-            )  # without one, the interview turned out anonymous when it was read
+            # an invitation without an interview turned out anonymous when it was read
+            silent &= invitation.c.interview_id.is_not(None)
         values: dict[str, Any] = {"due": due_at, "polls": invitation.c.polls + 1}
         if due_at is None:
             values |= {"state": InvitationState.EXPIRED, "complete_due": None, "updated_at": now}
@@ -274,10 +274,11 @@ def _settle(
     c: Connection, invitation_id: str, state: InvitationState, now: int, values: Mapping[str, Any]
 ) -> int | None:
     """End the sending of an invitation in a state; return when it began, None when it had ended before."""
+    lock_invitations(c, invitation.c.id == invitation_id)
     sent = select(invitation.c.launch_id, invitation.c.sending_since).where(
         invitation.c.id == invitation_id, invitation.c.state == InvitationState.SENDING
     )
-    row = c.execute(sent.with_for_update()).first()
+    row = c.execute(sent).first()
     if row is None:  # its interview came back before the answer
         if state is not InvitationState.STARTED:  # `started` has more to store
             over = update(invitation).where(invitation.c.id == invitation_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, select, update
 
 from connector.domain.events.event import EventType
 from connector.domain.launches.launch import (
@@ -67,16 +67,16 @@ def find_launch(c: Connection, launch_id: str, *, lock: bool = False) -> Launch 
 
 
 def lock_launches(c: Connection, which: ColumnElement[bool]) -> None:
-    """Keep launches for this transaction, in the order of their ids (SQLite has one writer anyway)."""
+    """Lock launches for this transaction, in the order of their ids."""
     if c.dialect.name == "postgresql":
         c.execute(select(launch.c.id).where(which).order_by(launch.c.id).with_for_update())
 
 
 def lock_invitations(c: Connection, which: ColumnElement[bool]) -> None:
-    """Keep invitations for this transaction, and their launches before them, in the order of their ids.
+    """Lock launches, then their invitations, for this transaction, in the order of their ids.
 
     A change of an invitation is counted in its launch, and a change of a launch may touch all its
-    invitations: two transactions that lock them in orders of their own would wait for each other.
+    invitations: two transactions that lock them in different orders would wait for each other.
     """
     if c.dialect.name == "postgresql":
         lock_launches(c, launch.c.id.in_(select(invitation.c.launch_id).where(which)))

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from connector.domain.launches.launch import Invitation, InvitationState, Launch, LaunchStatus, Phase
 from connector.domain.results.sync import ListFilter
 from connector.ledger.db.bulk import fetch, storable
+from connector.ledger.db.dialect import lock_people
 from connector.ledger.db.queries import newest_first
 from connector.ledger.db.repository import Repository, reads, writes
 from connector.ledger.db.schema.launches import download, invitation, launch, launch_source
@@ -70,6 +71,7 @@ class Launches(Repository):
     @writes
     def cancel(self, c: Connection, launch_id: str, now: int) -> Launch | None:
         """Cancel the starts that are not sent yet; an ended launch stays. None for an unknown launch."""
+        lock_people(c)
         before = find_launch(c, launch_id, lock=True)
         if before is None or before.status not in _OPEN:
             return before
@@ -88,6 +90,7 @@ class Launches(Repository):
     @writes
     def resume(self, c: Connection, launch_id: str, in_doubt: str | None, now: int) -> Launch | None:
         """End a pause; starts of unknown outcome are tried again (`retry`) or given up (`give_up`)."""
+        lock_people(c)
         before = find_launch(c, launch_id, lock=True)
         if before is None:
             return None
@@ -100,9 +103,8 @@ class Launches(Repository):
             move(c, before.id, "in_doubt", "failed", c.execute(given_up).rowcount)
         values: dict[str, Any] = {}
         if in_doubt == "retry" and before.status is not LaunchStatus.CANCELLED:
-            known = doubtful.where(
-                invitation.c.pruned_at.is_(None)
-            )  # one without a person would still cost credits
+            # an interview for a pruned invitation, which names no person, would still cost credits
+            known = doubtful.where(invitation.c.pruned_at.is_(None))
             again = known.values(state=InvitationState.WAITING, words=None, taken_at=now, updated_at=now)
             n = c.execute(again).rowcount
             move(c, before.id, "in_doubt", "waiting", n)
@@ -120,7 +122,8 @@ class Launches(Repository):
     @writes
     def note_download(self, c: Connection, lane: str, now: int) -> None:
         """Store a cohort download of an Amplitude project; delete those that are too old for any quota."""
-        c.execute(delete(download).where(download.c.at < now - _DOWNLOADS_KEPT))
+        old = select(download.c.id).where(download.c.at < now - _DOWNLOADS_KEPT)
+        c.execute(delete(download).where(download.c.id.in_(old.with_for_update(skip_locked=True))))
         c.execute(insert(download).values(lane=lane, at=now))
 
     @reads

@@ -18,7 +18,7 @@ from connector.domain.lease import Pause
 from connector.ledger.db.repository import Repository, fenced, writes
 from connector.ledger.db.schema.events import event
 from connector.ledger.db.schema.launches import launch
-from connector.ledger.launches.launch_row import tell_launch
+from connector.ledger.launches.launch_row import lock_launches, tell_launch
 from connector.ledger.runtime import leases
 from connector.text.json import loads
 
@@ -32,11 +32,10 @@ class LaunchPauses(Repository):
     @writes
     def pause(self, c: Connection, connections: Sequence[str], code: str, now: int) -> int:
         """Pause the running launches of connections until they are resumed; return how many."""
-        mine = update(launch).where(
-            launch.c.connection.in_(connections), launch.c.status == LaunchStatus.RUNNING
-        )
-        paused = mine.values(status=LaunchStatus.PAUSED, pause_reason=code).returning(launch.c.id)
-        launch_ids = c.execute(paused).scalars().all()
+        mine = launch.c.connection.in_(connections) & (launch.c.status == LaunchStatus.RUNNING)
+        lock_launches(c, mine)
+        paused = update(launch).where(mine).values(status=LaunchStatus.PAUSED, pause_reason=code)
+        launch_ids = c.execute(paused.returning(launch.c.id)).scalars().all()
         for launch_id in launch_ids:
             tell_launch(c, EventType.LAUNCH_PAUSED, launch_id, now, code)
         return len(launch_ids)

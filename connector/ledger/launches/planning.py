@@ -19,7 +19,7 @@ from connector.ledger.db.dialect import lock_people
 from connector.ledger.db.queries import first
 from connector.ledger.db.repository import Repository, fenced, reads, writes
 from connector.ledger.db.schema.launches import invitation, launch, launch_source
-from connector.ledger.launches.launch_row import dump_launch, find_launch, finish
+from connector.ledger.launches.launch_row import dump_launch, find_launch, finish, lock_launches
 from connector.ledger.people import aliases
 from connector.text.json import dumps, loads
 
@@ -68,6 +68,8 @@ class Planning(Repository):
     @fenced
     def begin_reading(self, c: Connection, launch_id: str) -> bool:
         """Undo an interrupted attempt to decide over the members; False when the launch was cancelled."""
+        lock_people(c)
+        lock_launches(c, launch.c.id == launch_id)
         c.execute(delete(invitation).where(_planned(launch_id)))
         return c.execute(_in_planning(launch_id).values(**_UNDECIDED, words=None)).rowcount > 0
 
@@ -110,6 +112,8 @@ class Planning(Repository):
     @fenced
     def end_unplanned(self, c: Connection, launch_id: str, code: str, words: str, now: int) -> None:
         """End planning that cannot succeed: no member is invited, and none is kept."""
+        lock_people(c)
+        lock_launches(c, launch.c.id == launch_id)
         c.execute(delete(launch_source).where(launch_source.c.launch_id == launch_id))
         c.execute(delete(invitation).where(_planned(launch_id)))
         # the counts so far are of members whose decisions are not kept
@@ -166,8 +170,9 @@ class Planning(Repository):
     @writes
     def delete_unused(self, c: Connection, before: int) -> int:
         """Delete unused plans whose planning ended before a time; return how many."""
+        lock_people(c)
         old = select(launch.c.id).where(launch.c.status == LaunchStatus.PLANNED, launch.c.planned_at < before)
-        launch_ids = c.execute(old).scalars().all()
+        launch_ids = c.execute(old.with_for_update(skip_locked=True)).scalars().all()
         for launch_id in launch_ids:
             c.execute(delete(invitation).where(invitation.c.launch_id == launch_id))
             c.execute(delete(launch).where(launch.c.id == launch_id))

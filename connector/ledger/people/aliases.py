@@ -152,6 +152,9 @@ def learn(c: Connection, choices: Sequence[Choice]) -> dict[int, int]:
         joined.update({other: person for other in known if other != person})
         persons.update(dict.fromkeys(choice.keys, person))
     learnt = {key: current(person) for key, person in persons.items()}
+    if joined:  # locked in the order of their ids, as everywhere
+        theirs = select(invitation.c.id).where(invitation.c.person.in_(joined))
+        c.execute(theirs.order_by(invitation.c.id).with_for_update())
     for other in joined:
         person = current(other)
         c.execute(update(alias).where(alias.c.person == other).values(person=person))

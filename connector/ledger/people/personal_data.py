@@ -33,7 +33,7 @@ from connector.ledger.db.schema.launches import (
 from connector.ledger.db.schema.people import alias
 from connector.ledger.db.schema.results import inbox as inbox_table
 from connector.ledger.db.schema.results import sync as sync_table
-from connector.ledger.launches.launch_row import PERSONAL, finish, move
+from connector.ledger.launches.launch_row import PERSONAL, finish, lock_invitations, lock_launches, move
 from connector.ledger.people.aliases import alias_key, alias_keys, behind
 from connector.ledger.results import inbox, syncs
 from connector.text.json import dumps, loads
@@ -102,7 +102,7 @@ def erase(
     counts["deliveries"] += _erase_unreadable(c, person.connection, names)
     counts["launches"] += _erase_launches(c, person, invited)
     # messages that are not decided over, and when a cohort named the person
-    counts["deliveries"] += len(_erase_members(c, cohort_piece, cohort_message, person))
+    counts["deliveries"] += len(_erase_members(c, cohort_piece, cohort_message, person, lock=True))
     c.execute(delete(cohort_told).where(cohort_told.c.key.in_(sorted(person.keys))))
     users = person.user_ids | {email for email in person.emails if person.secrets.keyed_hash(email) in hashed}
     return counts, ids, {user for user in users if unusable(user, rules.min_id_length) is None}
@@ -128,8 +128,12 @@ def in_flight(
 
 
 def _gather(c: Connection, person: Person, rules: ErasureRules) -> tuple[Sequence[Row[Any]], list[Sync]]:
-    """Find a person's invitations and interviews, and from them more identifiers, until there are no more."""
-    while True:
+    """Find a person's invitations and interviews, and with them more identifiers, until there are no more.
+
+    The invitations and interviews are locked.
+    """
+    known = -1
+    while len(person.keys) > known:
         known = len(person.keys)
         for user_id in person.user_ids:
             person.keys.update(person.keys_of(user_id, None))
@@ -139,13 +143,11 @@ def _gather(c: Connection, person: Person, rules: ErasureRules) -> tuple[Sequenc
         person.keys |= persons
         person.keys.update(c.execute(select(alias.c.key).where(alias.c.person.in_(persons))).scalars())
         # a person's number is the key of one of their aliases, also after an erasure
-        theirs = select(invitation).where(invitation.c.person.in_(person.keys))
-        # locked, so that on PostgreSQL no start of theirs begins or is cancelled in between
-        invited = c.execute(theirs.with_for_update()).all()
+        theirs = invitation.c.person.in_(person.keys)
+        invited = c.execute(select(invitation).where(theirs)).all()
         for row in invited:
             person.add(row.user_id, row.email)
-        interviews = _interviews(c, person, invited)
-        for sync in interviews:
+        for sync in syncs.find_many(c, person.connection, _interviews(c, person, invited)).values():
             facts = sync.facts
             trusted = rules.trust_external_id and facts is not None and not is_ours(facts.external_id)
             named = {sync.respondent, sync.external if trusted else None}
@@ -153,11 +155,17 @@ def _gather(c: Connection, person: Person, rules: ErasureRules) -> tuple[Sequenc
                 continue  # another person may have answered instead of the invitee
             person.add(facts.external_id if trusted else None, facts.respondent_email)
             person.add(sync.user_id, None)
-        if len(person.keys) == known:
-            return invited, interviews
+    # locked in the order of all transactions: from here on no start begins or is cancelled
+    shown = (launch.c.connection == person.connection) & launch.c.examples.is_not(None)
+    lock_launches(c, shown | launch.c.id.in_(select(invitation.c.launch_id).where(theirs)))
+    lock_invitations(c, theirs)
+    invited = c.execute(select(invitation).where(theirs)).all()
+    keys = [(person.connection, interview_id) for interview_id in _interviews(c, person, invited)]
+    return invited, list(syncs.load(c, keys).values())
 
 
-def _interviews(c: Connection, person: Person, invited: Sequence[Row[Any]]) -> list[Sync]:
+def _interviews(c: Connection, person: Person, invited: Sequence[Row[Any]]) -> list[str]:
+    """Return the ids of a person's interviews, in order."""
     key, connection = person.secrets.people, person.connection
     respondents = person.keys | {alias_key(key, connection, external_alias(row.id)) for row in invited}
     on_it = sync_table.c.connection == connection
@@ -170,7 +178,7 @@ def _interviews(c: Connection, person: Person, invited: Sequence[Row[Any]]) -> l
         on_it & sync_table.c.interview_id.in_([row.interview_id for row in invited if row.interview_id]),
     ):
         ids.update(c.execute(select(sync_table.c.interview_id).where(theirs)).scalars())
-    return list(syncs.load(c, [(connection, interview_id) for interview_id in sorted(ids)]).values())
+    return sorted(ids)
 
 
 def _keep_out(c: Connection, person: Person) -> None:
@@ -238,8 +246,8 @@ def _erase_unreadable(c: Connection, connection: str, names: Names) -> int:
     )
     rows = _naming(c, query, inbox_table.c.body, names, whole=False)
     theirs = [row.id for row in rows if names.are_in(row.body)]
-    kept = select(inbox_table.c.id).where(inbox_table.c.id.in_(theirs)).order_by(inbox_table.c.id)
-    c.execute(update(inbox_table).where(inbox_table.c.id.in_(kept.with_for_update())).values(body=None))
+    locked = select(inbox_table.c.id).where(inbox_table.c.id.in_(theirs)).order_by(inbox_table.c.id)
+    c.execute(update(inbox_table).where(inbox_table.c.id.in_(locked.with_for_update())).values(body=None))
     return len(theirs)
 
 
@@ -248,7 +256,7 @@ def _erase_launches(c: Connection, person: Person, invited: Sequence[Row[Any]]) 
     changed: set[str] = set()
     query = select(launch.c.id, launch.c.examples).where(launch.c.connection == person.connection)
     names = Names(person.emails, person.user_ids)
-    for row in _naming(c, query.with_for_update(), launch.c.examples, names):
+    for row in _naming(c, query, launch.c.examples, names):
         examples = loads(row.examples)
         left = [example for example in examples if not person.is_named(example[0])]
         if len(left) < len(examples):
@@ -268,10 +276,17 @@ def _erase_launches(c: Connection, person: Person, invited: Sequence[Row[Any]]) 
     return len(changed)
 
 
-def _erase_members(c: Connection, chunks: Table, parent: Table, person: Person) -> set[Any]:
-    """Remove a person from undecided members; `chunks` has the columns parent's id, position and members."""
+def _erase_members(
+    c: Connection, chunks: Table, parent: Table, person: Person, *, lock: bool = False
+) -> set[Any]:
+    """Remove a person from undecided members; with `lock` lock the parents in the order of their ids.
+
+    `chunks` has three columns: the parent's id, a position, and members as JSON.
+    """
     owner, position, members = chunks.c.values()
     theirs = select(chunks).join(parent, parent.c.id == owner).where(parent.c.connection == person.connection)
+    if lock:
+        theirs = theirs.order_by(parent.c.id).with_for_update(of=parent)
     changed: set[Any] = set()
     for row in _naming(c, theirs, members, Names(person.emails, person.user_ids)):
         before = loads(row.members)

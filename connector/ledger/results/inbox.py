@@ -43,17 +43,25 @@ _ERASE = BulkStatement(
     "AND inbox.state <> 'new' AND inbox.body IS NOT NULL",
     types_of(inbox, "connection", "interview_id"),
 )
-_REREAD_COLUMNS = {"id": "bigint", "event": "text", "interview_id": "text"}
+_REREAD_COLUMNS = types_of(inbox, "id", "event", "interview_id")
 _REREAD = BulkStatement(
     "UPDATE inbox SET state = 'new', event = r.event, interview_id = r.interview_id FROM {rows} AS r "
     "WHERE inbox.id = r.id AND inbox.state = 'unreadable'",
-    types_of(inbox, "id", "event", "interview_id"),
+    _REREAD_COLUMNS,
+)
+_READABLE = BulkStatement(
+    "SELECT {returns} FROM {rows} AS r JOIN inbox AS s ON s.id = r.id AND s.state = 'unreadable' {lock}",
+    _REREAD_COLUMNS,
+    returns=["s.id", "r.event", "r.interview_id"],
+    lock="s.id",
 )
 _REPEATED = BulkStatement(
-    "UPDATE inbox SET state = 'new', event = r.event, interview_id = r.interview_id FROM {rows} AS r "
-    "WHERE inbox.state = 'unreadable' AND inbox.connection = r.connection AND inbox.body = r.body "
-    "AND (inbox.digest = r.digest OR inbox.webhook_id = r.webhook_id)",
+    "SELECT {returns} FROM {rows} AS r JOIN inbox AS s ON s.state = 'unreadable' "
+    "AND s.connection = r.connection AND s.body = r.body "
+    "AND (s.digest = r.digest OR s.webhook_id = r.webhook_id) {lock}",
     types_of(inbox, *_REPEATED_COLUMNS),
+    returns=["s.id", "r.event", "r.interview_id"],
+    lock="s.id",
 )
 _repeated = attrgetter(*_REPEATED_COLUMNS)
 
@@ -75,8 +83,14 @@ def accept(c: Connection, webhooks: Sequence[InboundWebhook]) -> list[bool]:
     fresh = _insert(c, _INSERT, rows) if one_writer else _insert_by_key(c, webhooks, rows)
     pairs = zip(webhooks, fresh, strict=True)
     if repeated := [_repeated(webhook) for webhook, new in pairs if not new and webhook.state == "new"]:
-        _REPEATED.execute(c, repeated)
+        _give_back(c, _REPEATED.fetch(c, repeated))
     return fresh
+
+
+def _give_back(c: Connection, readable: Sequence[Row]) -> None:
+    """Let the intake read webhooks that were unreadable, each an (id, event, interview id)."""
+    if readable:
+        _REREAD.execute(c, [tuple(row) for row in readable])
 
 
 def _insert_by_key(c: Connection, webhooks: Sequence[InboundWebhook], rows: Sequence[Row]) -> list[bool]:
@@ -212,7 +226,7 @@ class Inbox(Repository):
     def reread(self, c: Connection, readable: Mapping[int, tuple[str | None, str]]) -> None:
         """Give webhooks that were unreadable back to the intake: webhook id to (event, interview id)."""
         if readable:
-            _REREAD.execute(c, [(number, *named) for number, named in readable.items()])
+            _give_back(c, _READABLE.fetch(c, [(number, *named) for number, named in readable.items()]))
 
     @reads
     def latest_webhook(self, c: Connection, connection: str) -> InboundWebhook | None:

@@ -88,7 +88,7 @@ class Runs(Repository):
         orphan = ~exists().where(run.c.id == sync.c.run_id) & (sync.c.updated_at < now - ORPHANED_AFTER)
         key = sync.c.connection, sync.c.interview_id
         waiting = select(*key).where(sync.c.stage == Stage.HOLD, or_(sync.c.run_id.in_(ready), orphan))
-        # in the order of their keys, as all lock them
+        # locked in the order of their keys, as everywhere
         released = update(sync).where(tuple_(*key).in_(waiting.order_by(*key).with_for_update()))
         return c.execute(released.values(stage=Stage.SEND, due=now)).rowcount
 

@@ -57,9 +57,9 @@ def load(c: Connection, keys: Sequence[Key]) -> dict[Key, Sync]:
 
 
 def find_many(c: Connection, connection: str, interview_ids: Sequence[str]) -> dict[str, Sync]:
-    """Return those of a connection's syncs that are there, by interview id."""
+    """Return the syncs of a connection by interview id, not locked; unknown ids are left out."""
     query = all_columns().where(table.c.connection == connection, table.c.interview_id.in_(interview_ids))
-    return {one.interview_id: one for one in map(load_sync, fetch(c, query))}
+    return {sync.interview_id: sync for sync in map(load_sync, fetch(c, query))}
 
 
 def save(c: Connection, before: Mapping[Key, Sync], changed: Sequence[Sync]) -> None:
@@ -132,6 +132,7 @@ class Syncs(Repository):
             inbox.accept(c, [inbox.keyed(self.keys, webhook) for webhook in record])
         after = {**before, **{_key(sync): sync for sync in changed}}
         anonymous = [key for key, sync in after.items() if is_anonymous_or_erased(sync.reason, sync.facts)]
+        attribution.lock(c, changed, anonymous)
         erased = inbox.erase_bodies(c, anonymous)
         erased += attribution.unbind(c, anonymous)
         events.to_the_day(c, anonymous)
@@ -147,8 +148,7 @@ class Syncs(Repository):
     @reads
     def find_many(self, c: Connection, connection: str, interview_ids: Sequence[str]) -> dict[str, Sync]:
         """Return the syncs of a connection by interview id; unknown ids are left out."""
-        query = all_columns().where(table.c.connection == connection, table.c.interview_id.in_(interview_ids))
-        return {sync.interview_id: sync for sync in map(load_sync, fetch(c, query))}
+        return find_many(c, connection, interview_ids)
 
     @reads
     def listed(

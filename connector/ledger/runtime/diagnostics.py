@@ -32,3 +32,13 @@ class Diagnostics(Repository):
         mine = select(note).where(note.c.connection == connection, note.c.kind == kind, note.c.at >= at)
         rows = c.execute(mine.order_by(note.c.id.desc()))
         return [Note(row.at, json.loads(row.detail)) for row in rows]
+
+
+def prune(c: Connection, before: int) -> None:
+    """Delete old diagnostics."""
+    _delete(c, select(note.c.id).where(note.c.at < before))
+
+
+def _delete(c: Connection, old: Select[tuple[int]]) -> None:
+    """Delete diagnostics, except those that another transaction is deleting."""
+    c.execute(delete(note).where(note.c.id.in_(old.with_for_update(skip_locked=True))))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, select, update
 
 from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.domain.results.decision import ANONYMOUS, SUPPRESSED
@@ -12,13 +12,13 @@ from connector.ledger.db.bulk import BulkStatement, fetch, types_of
 from connector.ledger.db.repository import Repository
 from connector.ledger.db.schema.launches import invitation, launch
 from connector.ledger.db.schema.results import sync
-from connector.ledger.db.schema.runtime import note
 from connector.ledger.events import events
 from connector.ledger.launches import cohort_inbox
 from connector.ledger.launches.launch_row import PERSONAL
 from connector.ledger.results import inbox, runs
 from connector.ledger.results.sync_row import dump_facts, load_facts
 from connector.ledger.results.syncs import KEY
+from connector.ledger.runtime import diagnostics
 
 _CHUNK = 1_000
 _DIAGNOSTICS_KEPT = 3_600_000  # ms
@@ -36,7 +36,7 @@ class Retention(Repository):
     async def prune(self, before: int, now: int) -> int:
         """Remove bodies, names and addresses older than `before`; return how many rows changed.
 
-        It works in chunks between which others may write.
+        It works in chunks between which others may write, and skips rows that another transaction has locked.
         """
         total = 0
         for remove in (
@@ -51,7 +51,7 @@ class Retention(Repository):
         while await self.db.write(lambda c: events.prune(c, before, _CHUNK)):
             pass
         await self.db.write(lambda c: runs.prune(c, before))
-        await self.db.write(lambda c: c.execute(delete(note).where(note.c.at < now - _DIAGNOSTICS_KEPT)))
+        await self.db.write(lambda c: diagnostics.prune(c, now - _DIAGNOSTICS_KEPT))
         await self.db.write(lambda c: idempotency.prune(c, now))
         if total and not await self.db.empty_log_now():
             self.db.empty_log()
