@@ -12,12 +12,13 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
-from sqlalchemy import Connection, Select, Table, func, select
+from sqlalchemy import BigInteger, Boolean, Connection, Integer, Select, Table, Text, func, select
 from sqlalchemy.exc import DBAPIError
 
 from connector.text.json import loads
 
 Row = Sequence[Any]
+_TYPES: Final = {Text: "text", BigInteger: "bigint", Integer: "integer", Boolean: "boolean"}
 _SQLITE_ROWS_AT_ONCE: Final = 256
 # jsonb is parsed once, json once for every column
 _POSTGRES_ROWS: Final = "(SELECT {picked} FROM jsonb_array_elements(CAST(%(rows)s AS jsonb)))"
@@ -98,7 +99,7 @@ class BulkStatement:
 
 def types_of(table: Table, *names: str) -> dict[str, str]:
     """Return columns of a table with their types, as a `BulkStatement` takes them."""
-    return {name: str(table.c[name].type) for name in names}
+    return {name: _TYPES[type(table.c[name].type)] for name in names}
 
 
 def fetch(c: Connection, query: Select[Any]) -> list[Row]:

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from operator import ge, lt
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, func, literal, select, text, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    TextClause,
+    func,
+    literal,
+    select,
+    text,
+    tuple_,
+)
 
 from connector.domain.results.sync import ListFilter
 
@@ -52,6 +64,10 @@ def newest_first(
 
 def insert_once(c: Connection, table: Table, **values: Any) -> bool:
     """Insert a row unless another has its key; return whether it was inserted."""
-    names, marks = ", ".join(values), ", ".join(f":{name}" for name in values)
-    statement = f"INSERT INTO {table.name} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608
-    return c.execute(text(statement), values).rowcount > 0
+    return c.execute(_insert_once(table, tuple(values)), values).rowcount > 0
+
+
+@cache
+def _insert_once(table: Table, names: tuple[str, ...]) -> TextClause:
+    marks = ", ".join(f":{name}" for name in names)
+    return text(f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks}) ON CONFLICT DO NOTHING")  # noqa: S608

@@ -17,7 +17,7 @@ _AT = {name: position for position, name in enumerate(SYNC_COLUMNS)}
 _STATUS_AT, _STAGE_AT, _FACTS_AT, _ATTEMPTS_AT, _PRUNED_AT = (
     _AT[name] for name in ("status", "stage", "facts", "attempts", "pruned_at")
 )
-_BOOLEANS_AT = tuple(_AT[name] for name, kind in SYNC_COLUMNS.items() if kind == "BOOLEAN")
+_BOOLEANS_AT = tuple(_AT[name] for name, kind in SYNC_COLUMNS.items() if kind == "boolean")
 _STATUS = {status.value: status for status in SyncStatus}
 _STAGE: Mapping[str | None, Stage | None] = {None: None, **{stage.value: stage for stage in Stage}}
 
