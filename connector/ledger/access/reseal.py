@@ -37,17 +37,11 @@ class Tally:
     lost: int = 0
 
 
-async def count(ledger: Ledger, sealer: Sealer) -> Tally:
-    """Count the sealed values, and change none."""
-    return await _walk(ledger, sealer, change=False)
+async def reseal(ledger: Ledger, sealer: Sealer, *, change: bool = True) -> Tally:
+    """Reseal what the first key did not seal, or with `change` False only count.
 
-
-async def reseal(ledger: Ledger, sealer: Sealer) -> Tally:
-    """Reseal what the first key did not seal; after an interruption it may be run again."""
-    return await _walk(ledger, sealer, change=True)
-
-
-async def _walk(ledger: Ledger, sealer: Sealer, *, change: bool) -> Tally:
+    After an interruption it may be run again.
+    """
     tally = Tally()
     run = ledger.db.write if change else ledger.db.read
     for key, sealed in SEALED:

@@ -52,7 +52,8 @@ def migrate(database_url: str, revisions: Path = REVISIONS) -> None:
     except OSError as error:
         raise SettingsError(f"DATABASE_URL: the file cannot be made: {error.strerror}") from None
     except SQLAlchemyError as error:
-        raise SettingsError(f"DATABASE_URL: the database cannot be opened: {_first_line(error)}") from None
+        reason = str(getattr(error, "orig", None) or "").partition("\n")[0] or type(error).__name__
+        raise SettingsError(f"DATABASE_URL: the database cannot be opened: {reason}") from None
 
 
 def alembic_config(c: Connection, revisions: Path = REVISIONS) -> Config:
@@ -85,8 +86,3 @@ def _stored_revision(c: Connection, revisions: Path) -> str | None:
             f"{newest_revision(revisions)}; upgrade koji-amplitude"
         )
     return stored
-
-
-def _first_line(error: SQLAlchemyError) -> str:
-    lines = str(getattr(error, "orig", None) or type(error).__name__).splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -66,7 +66,12 @@ class CohortMembers(Repository):
         if cohort_inbox.stands(grows) and behind:
             rows = [(grows.id, person, now) for person in sorted(set(behind.values()))]
             move(c, grows.id, "waiting", "cancelled", _CALL_OFF.execute(c, rows))
-            _need_no_approval(c, grows)
+            # no member is left who needs approval
+            empty = (launch.c.waiting == 0) & (launch.c.planned == 0) & (launch.c.pause_reason == APPROVAL)
+            paused = update(launch).where(
+                launch.c.id == grows.id, launch.c.status == LaunchStatus.PAUSED, empty
+            )
+            c.execute(paused.values(status=LaunchStatus.RUNNING, pause_reason=None))
         cohort_inbox.end_chunk(c, message, position, [keys for _, keys in keyed], now)
         if ERASED_PERSON in behind.values():
             self.db.empty_log()
@@ -123,10 +128,3 @@ def _pause(c: Connection, grows: Launch, now: int) -> None:
     values = {"status": LaunchStatus.PAUSED, "pause_reason": APPROVAL}
     c.execute(update(launch).where(launch.c.id == grows.id).values(**values))
     tell_launch(c, EventType.LAUNCH_PAUSED, grows.id, now, APPROVAL)
-
-
-def _need_no_approval(c: Connection, grows: Launch) -> None:
-    """Resume a launch in which no member is left who needs approval."""
-    empty = (launch.c.waiting == 0) & (launch.c.planned == 0) & (launch.c.pause_reason == APPROVAL)
-    going_on = update(launch).where(launch.c.id == grows.id, launch.c.status == LaunchStatus.PAUSED, empty)
-    c.execute(going_on.values(status=LaunchStatus.RUNNING, pause_reason=None))

@@ -141,7 +141,9 @@ class Invitations(Repository):
             "started_at": now,
             "taken_at": now,
         }
-        tell_invited(c, invitation_id, now)
+        query = select(invitation.c.connection).where(invitation.c.id == invitation_id)
+        if (name := c.execute(query).scalar()) is not None:
+            events.tell(c, [events.Happened(EventType.INVITATION_CREATED, name, now, invitation_id, {})])
         if _settle(c, invitation_id, InvitationState.STARTED, now, values) is None:
             back = update(invitation).where(
                 invitation.c.id == invitation_id, invitation.c.sending_since.is_not(None)
@@ -261,13 +263,6 @@ def _unbind_anonymous(c: Connection, invitation_id: str, interview_id: str) -> N
     row = c.execute(known).first()
     if row is not None and is_anonymous_or_erased(row.reason, load_facts(row.facts)):
         unbind(c, [(row.connection, interview_id)])
-
-
-def tell_invited(c: Connection, invitation_id: str, now: int) -> None:
-    """Store the event that an invitation has its link."""
-    name = c.execute(select(invitation.c.connection).where(invitation.c.id == invitation_id)).scalar()
-    if name is not None:
-        events.tell(c, [events.Happened(EventType.INVITATION_CREATED, name, now, invitation_id, {})])
 
 
 def _settle(

@@ -112,7 +112,7 @@ class Erasures(Repository):
         left = known["unset"][1:]
         values: dict[str, Any] = {"unset_due": None, "sealed": None, "finished_at": now, "keys": "[]"}
         if left:
-            values = {"unset_due": now, "sealed": self._sealed({**known, "unset": left})}
+            values = {"unset_due": now, "sealed": self.keys.seal(dumps({**known, "unset": left}))}
         c.execute(update(table).where(this).values(**values, counts=dumps(dict(counts))))
 
     def _erased(
@@ -134,16 +134,13 @@ class Erasures(Repository):
             "keys": dumps(sorted(person.keys)),
             "interviews": dumps(interviews),
             "counts": dumps(dict(counts)),
-            "sealed": self._sealed(named),
+            "sealed": self.keys.seal(dumps(named)),
         }
 
     def _person(self, row: Row[Any]) -> Person:
         named = self._opened(row.sealed)
         texts = set(named["emails"]), set(named["user_ids"])
         return Person(self.keys, row.connection, *texts, set(loads(row.keys)))
-
-    def _sealed(self, named: Mapping[str, Any]) -> str:
-        return self.keys.seal(dumps(named))
 
     def _opened(self, sealed: str) -> dict[str, Any]:
         named: dict[str, Any] = loads(self.keys.open(sealed))
