@@ -93,7 +93,7 @@ def test_csv_holds_all_pages(machine: Machine) -> None:
         ("name\nAda\n", "no column user_id or email"),
         ("user_id,email\nu-1\n", "line 2 has another number of cells"),
         ('user_id\n"u-1\n', "cannot be read as CSV"),
-        ("user_id\n", "names nobody"),
+        ("user_id\n", "names no member"),
         ("user_id,email\nu-1,not an address\n", "no e-mail address"),
     ],
 )
