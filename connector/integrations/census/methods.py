@@ -8,8 +8,7 @@ from typing import Any
 
 from connector.context import Context
 from connector.errors import ConnectorError, Forbidden, NotFound
-from connector.integrations.census.batch import CensusBatch, object_of, read_batch
-from connector.integrations.census.objects import OBJECTS
+from connector.integrations.census.objects import OBJECTS, CensusBatch, object_of, read_batch
 from connector.integrations.census.rows import WAIT_SECONDS, Rows
 from connector.integrations.census.rpc import LONGEST_MESSAGE, UNKNOWN_METHOD, Call, RpcError
 from connector.operations.cancel_launch import CANCEL_LAUNCH
