@@ -1,4 +1,4 @@
-"""Decide over a launch's members, piece by piece: memory does not grow with the cohort."""
+"""Decide over a launch's members, chunk by chunk: memory does not grow with the cohort."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def rules_of(ctx: Context, launch: Launch) -> LaunchRules:
 
 
 async def decide(
-    ctx: Context, launch: Launch, pieces: AsyncIterable[Sequence[Member]], lease: Lease | None = None
+    ctx: Context, launch: Launch, chunks: AsyncIterable[Sequence[Member]], lease: Lease | None = None
 ) -> Launch | None:
     """Decide over all members and end the planning; return the launch, None when it was called off.
 
@@ -42,7 +42,7 @@ async def decide(
     selection = Selection(rules_of(ctx, launch), ctx.clock.now())
     field = "members" if launch.cohort_id is None else "cohort_id"
     total = 0
-    async with aclosing(_known(ctx, launch, pieces)) as known:
+    async with aclosing(_known(ctx, launch, chunks)) as known:
         async for keyed, history in known:
             total += len(keyed)
             if total > LARGEST_COHORT:
@@ -73,16 +73,16 @@ async def chosen(
 
 
 async def _known(
-    ctx: Context, launch: Launch, pieces: AsyncIterable[Sequence[Member]]
+    ctx: Context, launch: Launch, chunks: AsyncIterable[Sequence[Member]]
 ) -> AsyncGenerator[tuple[Sequence[KeyedMember], Sequence[Known]], None]:
-    """Yield each piece with what is known of it; the store is asked of the next while one is decided over.
+    """Yield each chunk with what is known of it; the store is asked of the next while one is decided over.
 
-    What a piece teaches cannot change how the next is decided: the selection remembers all that it has seen.
+    What a chunk teaches cannot change how the next is decided: the selection remembers all that it has seen.
     """
     before: tuple[Sequence[KeyedMember], asyncio.Task[Sequence[Known]]] | None = None
     try:
-        async for piece in pieces:
-            keyed = await aside(piece, ctx.ledger.aliases.keyed, launch.connection, piece)
+        async for chunk in chunks:
+            keyed = await aside(chunk, ctx.ledger.aliases.keyed, launch.connection, chunk)
             asked, before = before, (keyed, asyncio.ensure_future(ctx.ledger.aliases.history(keyed)))
             if asked is not None:
                 yield asked[0], await asked[1]
@@ -94,7 +94,7 @@ async def _known(
 
 
 async def aside(size: Sized, work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
-    """Do work over a large piece in a thread of its own, so that others are answered meanwhile."""
+    """Do work over a large chunk in a thread of its own, so that others are answered meanwhile."""
     if len(size) <= _SMALL:
         return work(*given, **named)
     return await asyncio.to_thread(work, *given, **named)
@@ -107,7 +107,7 @@ async def activate(ctx: Context, launch: Launch) -> None:
     ctx.wake("koji", "links")
 
 
-async def pieces_of(members: Iterable[Sequence[Member]]) -> AsyncIterable[Sequence[Member]]:
-    """Yield pieces that are at hand already."""
-    for piece in members:
-        yield piece
+async def chunks_of(members: Iterable[Sequence[Member]]) -> AsyncIterable[Sequence[Member]]:
+    """Yield chunks that are at hand already."""
+    for chunk in members:
+        yield chunk

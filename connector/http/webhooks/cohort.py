@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 import structlog
 
-from connector.domain.launches.cohort_message import CohortMessage, digest_of, head_of, members_of, pieces_of
+from connector.domain.launches.cohort_message import CohortMessage, chunks_of, digest_of, head_of, members_of
 from connector.errors import InvalidInput
 from connector.http.endpoint import parameter
 from connector.http.webhooks.receiver import Exchange, Webhook, WebhookRefused, described
@@ -117,7 +117,7 @@ def _read(
         computed_at=now if head.computed_at is None else head.computed_at,
         received_at=now,
     )
-    return message, pieces_of(members), len(members)
+    return message, chunks_of(members), len(members)
 
 
 def _presented(exchange: Exchange) -> Iterator[bytes]:

@@ -156,10 +156,10 @@ async def begin(ctx: Context, given: CohortOptions, *, goes_on: bool) -> Launch:
         ctx, launch_id, given.connection, options, goes_on=goes_on, phase=phase, cohort_id=given.cohort_id
     )
     size = planning.CHUNK
-    pieces = [members[at : at + size] for at in range(0, len(members), size)]
+    chunks = [members[at : at + size] for at in range(0, len(members), size)]
     if few:
-        return await decide_now(ctx, launch, pieces)
-    await ctx.ledger.planning.create(launch, pieces)
+        return await decide_now(ctx, launch, chunks)
+    await ctx.ledger.planning.create(launch, chunks)
     ctx.wake("launches")
     return launch
 
@@ -211,12 +211,12 @@ def new_launch(
     )
 
 
-async def decide_now(ctx: Context, launch: Launch, pieces: list[list[Member]]) -> Launch:
+async def decide_now(ctx: Context, launch: Launch, chunks: list[list[Member]]) -> Launch:
     """Decide over a few members in the call that brought them. Raises what makes planning impossible."""
     if await ctx.ledger.launches.find(launch.id) is None:
         await ctx.ledger.planning.create(launch)
     try:
-        planned = await planning.decide(ctx, launch, planning.pieces_of(pieces))
+        planned = await planning.decide(ctx, launch, planning.chunks_of(chunks))
     except ConnectorError as error:
         await ctx.ledger.planning.end_unplanned(None, launch.id, error.reason, error.message, ctx.clock.now())
         raise
