@@ -36,11 +36,9 @@ class BackfillInput(WaitInput):
     )
     csv: str | None = Field(
         None,
-        description=(
-            "The text of a CSV file with a header row: interview_id, and where known completed_at "
-            "(ISO 8601) and email. Koji does not tell when an interview was completed, so that one "
-            "without it is skipped."
-        ),
+        description="The text of a CSV file with a header row: interview_id, and where known completed_at "
+        "(ISO 8601) and email. Koji does not tell when an interview was completed, so that one without it is "
+        "skipped.",
     )
 
 
@@ -173,11 +171,9 @@ def _refuse(errors: Sequence[FieldError], field: str) -> None:
 BACKFILL_INTERVIEWS = Operation(
     name="backfill_interviews",
     title="Backfill past interviews",
-    summary=(
-        "Bring many past interviews to Amplitude, by ids or as CSV. Reads each from Koji within Koji's "
-        "limit, so that thousands take hours; get_run shows how long. Events carry their own time and "
-        "leave the user table alone; user properties are written only for a user's newest interview."
-    ),
+    summary="Bring many past interviews to Amplitude, by ids or as CSV. Reads each from Koji within Koji's "
+    "limit, so that thousands take hours; get_run shows how long. Events carry their own time and leave the "
+    "user table alone; user properties are written only for a user's newest interview.",
     guidance="Not for one interview (sync_interview_to_amplitude) or for failed ones (replay_syncs).",
     example=Example({"interview_ids": [examples.INTERVIEW_ID]}, examples.RUN),
     input=BackfillInput,

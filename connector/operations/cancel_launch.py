@@ -26,10 +26,8 @@ async def run(ctx: Context, given: CancelLaunchInput) -> LaunchOutput:
 CANCEL_LAUNCH = Operation(
     name="cancel_launch",
     title="Cancel a launch",
-    summary=(
-        "Stop a launch or plan: whoever is not started yet stays uninvited and may be invited later. "
-        "Interviews that were started go on; links that people have stay valid."
-    ),
+    summary="Stop a launch or plan: whoever is not started yet stays uninvited and may be invited later. "
+    "Interviews that were started go on; links that people have stay valid.",
     guidance="Interviews that are started stay: complete_interview ends one.",
     example=Example({"launch_id": examples.LAUNCH_ID}, {**examples.LAUNCH, "status": "cancelled"}),
     input=CancelLaunchInput,

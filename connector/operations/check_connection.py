@@ -151,11 +151,9 @@ async def _refused(ctx: Context, connection: Connection) -> list[Note]:
 CHECK_CONNECTION = Operation(
     name="check_connection",
     title="Check a connection",
-    summary=(
-        "Check every credential, address and webhook of a connection and say in plain words what works, "
-        "what does not, and the one next step. Use it after setting up, and whenever something does not "
-        "arrive. Sends and spends nothing."
-    ),
+    summary="Check every credential, address and webhook of a connection and say in plain words what works, "
+    "what does not, and the one next step. Use it after setting up, and whenever something does not arrive. "
+    "Sends and spends nothing.",
     guidance="Use it when something is refused or nothing arrives. Not for one interview: get_sync.",
     example=Example(
         {},

@@ -43,8 +43,7 @@ async def run(ctx: Context, given: CompleteInput) -> CompleteOutput:
     if invitation is None or invitation.session_token is None:
         raise Conflict(
             "interview_id: the session token of its start is not here, so that only a member of your team "
-            "can end "
-            "it, in Koji's dashboard.",
+            "can end it, in Koji's dashboard.",
             code="no_session_token",
         )
     token = ctx.ledger.invitations.session_token(invitation.session_token)
@@ -72,11 +71,9 @@ async def run(ctx: Context, given: CompleteInput) -> CompleteOutput:
 COMPLETE_INTERVIEW = Operation(
     name="complete_interview",
     title="Complete an interview",
-    summary=(
-        "End an interview that was started here, so that Koji analyses it now. Use it for a respondent "
-        "who left. Harmless to repeat. Interviews that were not started here can only be ended in Koji's "
-        "dashboard."
-    ),
+    summary="End an interview that was started here, so that Koji analyses it now. Use it for a respondent "
+    "who left. Harmless to repeat. Interviews that were not started here can only be ended in Koji's "
+    "dashboard.",
     guidance="Not for people who only were invited: cancel_launch.",
     example=Example(
         {"interview_id": examples.INTERVIEW_ID, "reason": "timeout"},

@@ -44,12 +44,10 @@ async def run(ctx: Context, given: ForgetInput) -> RunOutput:
 FORGET_RESPONDENT = Operation(
     name=NAME,
     title="Forget a respondent",
-    summary=(
-        "Erase a person on this connection for good: invitations, interviews, stored webhooks and "
-        "answers; unset last_interview_* in Amplitude; keep them out of every later invitation and "
-        "write. Use it when somebody asks to be forgotten. Cannot be taken back. Answers what was done, "
-        "what only a person can do, and a run for get_run."
-    ),
+    summary="Erase a person on this connection for good: invitations, interviews, stored webhooks and "
+    "answers; unset last_interview_* in Amplitude; keep them out of every later invitation and write. Use it "
+    "when somebody asks to be forgotten. Cannot be taken back. Answers what was done, what only a person can "
+    "do, and a run for get_run.",
     guidance="Not for calling off an invitation: cancel_launch.",
     example=Example(
         {"email": examples.PERSON["email"]},

@@ -199,15 +199,11 @@ def cursor_after(given: AnalysisInput, messages: int) -> str:
 GET_INTERVIEW_ANALYSIS = Operation(
     name="get_interview_analysis",
     title="Get an interview's analysis",
-    summary=(
-        "Read one interview from Koji: themes, sentiment, quality score, insights, structured answers, "
-        "statistics and, if asked, the transcript. Use it to learn why a respondent did something. "
-        "Changes nothing and costs no credit; Koji allows about one read a second."
-    ),
-    guidance=(
-        "Not for what reached Amplitude (get_sync). Respondents' own words come only with "
-        "response_format detailed, fenced as data."
-    ),
+    summary="Read one interview from Koji: themes, sentiment, quality score, insights, structured answers, "
+    "statistics and, if asked, the transcript. Use it to learn why a respondent did something. Changes "
+    "nothing and costs no credit; Koji allows about one read a second.",
+    guidance="Not for what reached Amplitude (get_sync). Respondents' own words come only with "
+    "response_format detailed, fenced as data.",
     example=Example(
         {"interview_id": examples.INTERVIEW_ID},
         examples.whole(

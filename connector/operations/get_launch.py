@@ -54,10 +54,8 @@ async def run(ctx: Context, given: GetLaunchInput) -> GetLaunchOutput:
 GET_LAUNCH = Operation(
     name="get_launch",
     title="Get a launch",
-    summary=(
-        "Show how far a launch is: counts by state, why it waits, about how long the rest takes, and the "
-        "people with their interview links, page by page. Changes nothing."
-    ),
+    summary="Show how far a launch is: counts by state, why it waits, about how long the rest takes, and the "
+    "people with their interview links, page by page. Changes nothing.",
     guidance="Not for finding a launch: list_launches.",
     example=Example(
         {"launch_id": examples.LAUNCH_ID},

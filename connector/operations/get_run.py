@@ -34,10 +34,8 @@ async def run(ctx: Context, given: GetRunInput) -> RunOutput:
 GET_RUN = Operation(
     name="get_run",
     title="Get a run's progress",
-    summary=(
-        "Show how far a backfill, replay or forgetting is: counts by outcome, what is left, and about "
-        "how long the rest takes."
-    ),
+    summary="Show how far a backfill, replay or forgetting is: counts by outcome, what is left, and about "
+    "how long the rest takes.",
     guidance="Not for launches: get_launch.",
     example=Example({"run_id": examples.RUN_ID}, examples.RUN),
     input=GetRunInput,

@@ -32,11 +32,9 @@ async def run(ctx: Context, given: GetSyncInput) -> Receipt:
 GET_SYNC = Operation(
     name="get_sync",
     title="Get an interview's receipt",
-    summary=(
-        "Show everything about one interview's way to Amplitude: what Koji sent, what was decided and "
-        "why, the exact request, every attempt and Amplitude's answer. Use it to explain a missing or "
-        "skipped interview."
-    ),
+    summary="Show everything about one interview's way to Amplitude: what Koji sent, what was decided and "
+    "why, the exact request, every attempt and Amplitude's answer. Use it to explain a missing or skipped "
+    "interview.",
     guidance="Not for the analysis itself: get_interview_analysis.",
     example=Example(
         {"interview_id": examples.INTERVIEW_ID},

@@ -79,11 +79,9 @@ def _shown(entry: AuditEntry) -> AuditOutput:
 LIST_AUDIT = Operation(
     name="list_audit",
     title="List who did what",
-    summary=(
-        "List what was called that changes something: when, by which token, through which surface, on "
-        "which ids, and how it ended; newest first. Use it to find out who launched, wrote or erased. "
-        "Changes nothing."
-    ),
+    summary="List what was called that changes something: when, by which token, through which surface, on "
+    "which ids, and how it ended; newest first. Use it to find out who launched, wrote or erased. Changes "
+    "nothing.",
     guidance="Not for what became of interviews: list_syncs.",
     example=Example(
         {"operation": "cancel_launch"},

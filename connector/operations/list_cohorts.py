@@ -51,10 +51,8 @@ def _place(cohort: Cohort) -> tuple[str, str]:
 LIST_COHORTS = Operation(
     name="list_cohorts",
     title="List cohorts",
-    summary=(
-        "List the cohorts that can be found in Amplitude, with id, name and size. Use it to choose a "
-        "cohort_id. Downloads nothing and changes nothing."
-    ),
+    summary="List the cohorts that can be found in Amplitude, with id, name and size. Use it to choose a "
+    "cohort_id. Downloads nothing and changes nothing.",
     guidance="Not for who is in a cohort: plan_cohort_launch counts them.",
     example=Example(
         {}, examples.page({"id": examples.COHORT_ID, "name": "Onboarding drop-off", "size": 120})

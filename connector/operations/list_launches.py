@@ -57,10 +57,8 @@ async def run(ctx: Context, given: ListLaunchesInput) -> ListLaunchesOutput:
 LIST_LAUNCHES = Operation(
     name="list_launches",
     title="List launches",
-    summary=(
-        "List launches and plans, newest first, with their counts. Use it to find what is running, "
-        "paused or in doubt. Changes nothing."
-    ),
+    summary="List launches and plans, newest first, with their counts. Use it to find what is running, "
+    "paused or in doubt. Changes nothing.",
     guidance="Not for one launch's people: get_launch.",
     example=Example({"status": "finished"}, examples.page(examples.LAUNCH)),
     input=ListLaunchesInput,

@@ -85,10 +85,8 @@ def _at(one: Sync | InboundWebhook) -> tuple[int, str]:
 LIST_SYNCS = Operation(
     name="list_syncs",
     title="List syncs",
-    summary=(
-        "List interviews that came in and what became of them, newest first: synced, skipped, pending, "
-        "failed or unreadable. Use it to find failures and their reasons. Changes nothing."
-    ),
+    summary="List interviews that came in and what became of them, newest first: synced, skipped, pending, "
+    "failed or unreadable. Use it to find failures and their reasons. Changes nothing.",
     guidance="Not for the analysis itself: get_interview_analysis.",
     example=Example({"status": "synced"}, examples.page(examples.SYNC)),
     input=ListSyncsInput,

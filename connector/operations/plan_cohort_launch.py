@@ -35,12 +35,9 @@ async def plan(ctx: Context, given: CohortOptions, *, goes_on: bool) -> LaunchOu
 PLAN_COHORT_LAUNCH = Operation(
     name="plan_cohort_launch",
     title="Plan a cohort launch",
-    summary=(
-        "Decide who of a cohort would be invited to an interview, who not and why, and what it costs in "
-        "credits. Nobody is contacted and nothing is spent. The answer carries a plan_token, with which "
-        "launch_cohort_interviews invites exactly these people within 10 minutes. Use it before every "
-        "launch."
-    ),
+    summary="Decide who of a cohort would be invited to an interview, who not and why, and what it costs in "
+    "credits. Nobody is contacted and nothing is spent. The answer carries a plan_token, with which "
+    "launch_cohort_interviews invites exactly these people within 10 minutes. Use it before every launch.",
     guidance="Not for a launch's progress: get_launch.",
     example=Example(
         {"members": [examples.PERSON]},

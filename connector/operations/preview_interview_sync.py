@@ -37,10 +37,8 @@ class PreviewOutput(Output):
 
     interview_id: str = Field(description="Koji's id of the interview.")
     decision: Literal["sync", "skip", "pending", "fail"] = Field(
-        description=(
-            "sync: request would be sent. skip: nothing would. pending: Koji's analysis is not ready. "
-            "fail: it cannot be sent."
-        )
+        description="sync: request would be sent. skip: nothing would. pending: Koji's analysis is not "
+        "ready. fail: it cannot be sent."
     )
     reason: str | None = Field(description="Why not, unless the decision is sync.")
     request: AmplitudeRequest | None = Field(
@@ -103,10 +101,8 @@ async def run(ctx: Context, given: PreviewInput) -> PreviewOutput:
 PREVIEW_INTERVIEW_SYNC = Operation(
     name="preview_interview_sync",
     title="Preview an interview's sync",
-    summary=(
-        "Show the exact Amplitude request that a sync of one interview would send, or the reason why it "
-        "would be skipped. Use it before the first sync or to explain a skip. Changes nothing."
-    ),
+    summary="Show the exact Amplitude request that a sync of one interview would send, or the reason why it "
+    "would be skipped. Use it before the first sync or to explain a skip. Changes nothing.",
     guidance="Not for what was sent already: get_sync.",
     example=Example(
         {"interview_id": examples.INTERVIEW_ID},

@@ -28,10 +28,8 @@ class ReplayInput(WaitInput):
     interview_ids: list[str] | None = Field(None, max_length=100_000, description="Only these interviews.")
     status: Literal["failed", "skipped", "pending", "unreadable", "synced"] | None = Field(
         None,
-        description=(
-            "Syncs of this status (failed when nothing else is given). unreadable: webhooks are read again, "
-            "for example after KOJI_FIELD_ALIASES was set. synced needs force."
-        ),
+        description="Syncs of this status (failed when nothing else is given). unreadable: webhooks are read "
+        "again, for example after KOJI_FIELD_ALIASES was set. synced needs force.",
     )
     since: str | None = Field(None, description="Only what first came in at or after this time, ISO 8601.")
     force: bool = Field(
@@ -121,11 +119,9 @@ async def _reread(ctx: Context, given: ReplayInput) -> list[str]:
 REPLAY_SYNCS = Operation(
     name="replay_syncs",
     title="Replay syncs",
-    summary=(
-        "Send syncs again that failed, or read webhooks again that could not be read, after their cause "
-        "was mended. Interviews that Amplitude has are not sent again unless force is given. Answers a "
-        "run for get_run."
-    ),
+    summary="Send syncs again that failed, or read webhooks again that could not be read, after their cause "
+    "was mended. Interviews that Amplitude has are not sent again unless force is given. Answers a run for "
+    "get_run.",
     guidance="Not for interviews that were never synced: backfill_interviews.",
     example=Example({"status": "failed"}, examples.RUN),
     input=ReplayInput,

@@ -31,9 +31,8 @@ class ResumeLaunchInput(WaitInput):
     in_doubt: Literal["retry", "give_up"] | None = Field(
         None,
         description="What to do with starts of unknown outcome, also of a finished launch. retry: start them "
-        "again; whoever was in fact started gets a second interview. give_up: count them as failed; they "
-        "are not "
-        "asked again. Look into Koji first.",
+        "again; whoever was in fact started gets a second interview. give_up: count them as failed; they are "
+        "not asked again. Look into Koji first.",
     )
 
 
@@ -89,15 +88,11 @@ def _would_start(launch: Launch, given: ResumeLaunchInput) -> int:
 RESUME_LAUNCH = Operation(
     name="resume_launch",
     title="Resume a launch",
-    summary=(
-        "Let a paused launch go on after its cause was mended (credits, key, permission), and try Koji's "
-        "key again. A launch that waits for approval invites all who wait then. With in_doubt, decide "
-        "over starts whose outcome nobody knows. Starts interviews and spends credits."
-    ),
-    guidance=(
-        "The person is asked first where the client can ask, else it is refused. Not for a pause that "
-        "ends by itself (resumes_at)."
-    ),
+    summary="Let a paused launch go on after its cause was mended (credits, key, permission), and try Koji's "
+    "key again. A launch that waits for approval invites all who wait then. With in_doubt, decide over "
+    "starts whose outcome nobody knows. Starts interviews and spends credits.",
+    guidance="The person is asked first where the client can ask, else it is refused. Not for a pause that "
+    "ends by itself (resumes_at).",
     example=Example({"launch_id": examples.LAUNCH_ID, "in_doubt": "retry"}, examples.LAUNCH),
     input=ResumeLaunchInput,
     output=LaunchOutput,

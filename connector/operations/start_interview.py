@@ -51,9 +51,8 @@ class StartOutput(Output):
     """One person's interview, flat."""
 
     status: Status = Field(
-        description="started: the link is there. pending: it waits for its turn. already_invited: the "
-        "person has "
-        "this link already. skipped: see reason. in_doubt: Koji gave no answer; it is not started again."
+        description="started: the link is there. pending: it waits for its turn. already_invited: the person "
+        "has this link already. skipped: see reason. in_doubt: Koji gave no answer; it is not started again."
     )
     interview_id: str | None = Field(description="Koji's id of the interview.")
     interview_link: str | None = Field(description="The link that the person opens.")
@@ -228,15 +227,11 @@ async def _recall(ctx: Context, given: StartInput, kept: StartOutput) -> StartOu
 START_INTERVIEW = Operation(
     name="start_interview",
     title="Start an interview",
-    summary=(
-        "Start one person's Koji interview and return its link: the step of a Zap. Overtakes queued "
-        "launches. Somebody who was invited before gets the existing link and is not asked twice. Spends "
-        "Koji credits."
-    ),
-    guidance=(
-        "The person who uses the client is asked first where that can be done, else it is refused. Not "
-        "for many people: plan_cohort_launch."
-    ),
+    summary="Start one person's Koji interview and return its link: the step of a Zap. Overtakes queued "
+    "launches. Somebody who was invited before gets the existing link and is not asked twice. Spends Koji "
+    "credits.",
+    guidance="The person who uses the client is asked first where that can be done, else it is refused. Not "
+    "for many people: plan_cohort_launch.",
     example=Example(
         examples.PERSON,
         examples.whole(

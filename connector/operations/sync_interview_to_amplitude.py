@@ -28,10 +28,8 @@ class SyncInput(InterviewInput, WaitInput):
 
     force: bool = Field(
         default=False,
-        description=(
-            "Read Koji again and send again with the same insert ids. Never overrides anonymity or the "
-            "quality gate."
-        ),
+        description="Read Koji again and send again with the same insert ids. Never overrides anonymity or "
+        "the quality gate.",
     )
     dry_run: bool = Field(
         default=False, description="Only show what would be sent; the same as preview_interview_sync."
@@ -127,12 +125,10 @@ async def _recall(
 SYNC_INTERVIEW_TO_AMPLITUDE = Operation(
     name="sync_interview_to_amplitude",
     title="Sync an interview to Amplitude",
-    summary=(
-        "Write one Koji interview's themes, sentiment and quality score to Amplitude: the event "
-        "koji.interview_completed and the user properties last_interview_*. Use it when you have an "
-        "interview id and no webhook does it for you, or to send one again (force). Skips anonymous "
-        "respondents and quality below the gate. Counted once however often it is called."
-    ),
+    summary="Write one Koji interview's themes, sentiment and quality score to Amplitude: the event "
+    "koji.interview_completed and the user properties last_interview_*. Use it when you have an interview id "
+    "and no webhook does it for you, or to send one again (force). Skips anonymous respondents and quality "
+    "below the gate. Counted once however often it is called.",
     guidance="Not for looking first (preview_interview_sync) or for many (backfill_interviews).",
     example=Example({"interview_id": examples.INTERVIEW_ID}, examples.SYNC),
     input=SyncInput,

@@ -51,11 +51,9 @@ class SyncOutput(Output):
 
     interview_id: str | None = Field(description="Koji's id of the interview; null when none could be read.")
     status: Literal["synced", "skipped", "pending", "failed", "unreadable"] = Field(
-        description=(
-            "synced: Amplitude has it. skipped: it does not belong there, see reason. pending: on its way. "
-            "failed: it could not be delivered, see reason. unreadable: a webhook without an id that we "
-            "could find."
-        )
+        description="synced: Amplitude has it. skipped: it does not belong there, see reason. pending: on "
+        "its way. failed: it could not be delivered, see reason. unreadable: a webhook without an id that we "
+        "could find."
     )
     reason: str | None = Field(
         description="Why it was skipped, failed or still waits; null when all is well."
