@@ -10,21 +10,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from connector.errors import ConnectorError, FieldError, consequence
-from connector.http.body import BodyTooLarge, DuplicateHeader, UnsupportedContentType
+from connector.errors import ConnectorError, FieldError
 from connector.text.redaction import cut
 
 MEDIA_TYPE = "application/problem+json"
 MAX_DETAIL = 250
 DEFAULT_RETRY_SECONDS = 5
 MUST_TELL_WHEN = frozenset({429, 503})
-
-# HTTP alone has a status for these; everywhere else they are invalid input.
-HTTP_ONLY: Mapping[type[ConnectorError], int] = {
-    BodyTooLarge: 413,
-    DuplicateHeader: 400,
-    UnsupportedContentType: 415,
-}
 
 NO_ROUTE = {
     404: ("not_found", "There is nothing at this address. /docs lists what there is."),
@@ -60,7 +52,7 @@ class Problem(BaseModel):
 
 def problem(error: ConnectorError, request_id: str) -> Response:
     """Return the answer for an error of ours. 401 names the scheme, 429 and 503 always tell when to retry."""
-    status = _status(error)
+    status = error.http_status
     headers: dict[str, str] = {}
     if error.retry_after is not None or status in MUST_TELL_WHEN:
         headers["Retry-After"] = str(error.retry_after or DEFAULT_RETRY_SECONDS)
@@ -118,10 +110,6 @@ def as_json(problem: Problem) -> str:
 def request_id_of(scope: Mapping[str, Any]) -> str:
     """Return the id that this request was given, empty outside of `Boundary`."""
     return str(scope.get("state", {}).get("request_id", ""))
-
-
-def _status(error: ConnectorError) -> int:
-    return HTTP_ONLY.get(type(error)) or consequence(error).http_status
 
 
 def _response(body: Problem, headers: Mapping[str, str] | None = None) -> Response:

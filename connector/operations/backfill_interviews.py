@@ -42,14 +42,14 @@ class BackfillInput(WaitInput):
     )
 
 
-async def run(ctx: Context, given: BackfillInput) -> RunOutput:
+async def run(ctx: Context, payload: BackfillInput) -> RunOutput:
     """Start the backfill; wait for its end for `wait_seconds`."""
-    connection = ctx.connection(given.connection)
+    connection = ctx.connection(payload.connection)
     if connection.amplitude_api_key is None:
         raise NotConfigured.of("AMPLITUDE_API_KEY", connection.name)
     if connection.koji_api_key is None:
         raise NotConfigured.of("KOJI_API_KEY", connection.name, "a backfill reads Koji")
-    rows, rules = _rows(given), sync_rules(connection)
+    rows, rules = _rows(payload), sync_rules(connection)
     run_id = new_run_id()
     for some in chunks(list(rows)):
         now = ctx.clock.now()
@@ -67,7 +67,7 @@ async def run(ctx: Context, given: BackfillInput) -> RunOutput:
     await ctx.ledger.runs.create(run_id, connection.name, "backfill_interviews", list(rows), ctx.clock.now())
     await ctx.ledger.runs.release_backfills(ctx.clock.now())
     ctx.wake()
-    return await until_finished(ctx, run_id, given.wait_seconds)
+    return await until_finished(ctx, run_id, payload.wait_seconds)
 
 
 def _begin(
@@ -100,13 +100,13 @@ def _delivery(interview: Interview, connection: str, now: int) -> InboundWebhook
     )
 
 
-def _rows(given: BackfillInput) -> dict[str, Interview]:
+def _rows(payload: BackfillInput) -> dict[str, Interview]:
     """Return the interviews in ascending order of completion, those without a time last."""
-    if (given.csv is None) == (given.interview_ids is None):
+    if (payload.csv is None) == (payload.interview_ids is None):
         raise InvalidInput.of("interview_ids", "give exactly one of interview_ids and csv")
-    rows = _from_csv(given.csv) if given.csv is not None else _from_ids(given.interview_ids or ())
+    rows = _from_csv(payload.csv) if payload.csv is not None else _from_ids(payload.interview_ids or ())
     if not rows:
-        raise InvalidInput.of("csv" if given.csv is not None else "interview_ids", "names no interview")
+        raise InvalidInput.of("csv" if payload.csv is not None else "interview_ids", "names no interview")
     return dict(sorted(rows.items(), key=lambda item: item[1].completed_at or float("inf")))
 
 

@@ -16,9 +16,9 @@ class CancelLaunchInput(EffectInput):
     launch_id: str = Field(min_length=1, max_length=64, description="The launch's id.")
 
 
-async def run(ctx: Context, given: CancelLaunchInput) -> LaunchOutput:
+async def run(ctx: Context, payload: CancelLaunchInput) -> LaunchOutput:
     """Cancel every invitation that is not started; a launch that has ended stays as it is."""
-    launch = await find(ctx, given.launch_id, given.connection)
+    launch = await find(ctx, payload.launch_id, payload.connection)
     launch = await ctx.ledger.launches.cancel(launch.id, ctx.clock.now()) or launch
     return await shown(ctx, launch)
 

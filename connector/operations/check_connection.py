@@ -46,9 +46,9 @@ class CheckOutput(Output):
     next_step: str = Field(description="The one thing to do next.")
 
 
-async def run(ctx: Context, given: Input) -> CheckOutput:
+async def run(ctx: Context, payload: Input) -> CheckOutput:
     """Check everything of a connection; a lane whose credential is accepted again goes on."""
-    connection = ctx.connection(given.connection)
+    connection = ctx.connection(payload.connection)
     refused = await _refused(ctx, connection)
     checks = [
         *await credential_checks(ctx, connection),

@@ -34,12 +34,12 @@ class CompleteOutput(Output):
     completed_at: str | None = Field(description="When it ended, as Koji says.")
 
 
-async def run(ctx: Context, given: CompleteInput) -> CompleteOutput:
+async def run(ctx: Context, payload: CompleteInput) -> CompleteOutput:
     """End the interview with the session token of its start."""
-    koji = ctx.koji.get(given.connection)
+    koji = ctx.koji.get(payload.connection)
     if koji is None:
-        raise NotConfigured.of("KOJI_API_KEY", given.connection)
-    invitation = await ctx.ledger.attribution.of_interview(given.connection, given.interview_id)
+        raise NotConfigured.of("KOJI_API_KEY", payload.connection)
+    invitation = await ctx.ledger.attribution.of_interview(payload.connection, payload.interview_id)
     if invitation is None or invitation.session_token is None:
         raise Conflict(
             "interview_id: the session token of its start is not here, so that only a member of your team "
@@ -48,20 +48,20 @@ async def run(ctx: Context, given: CompleteInput) -> CompleteOutput:
         )
     token = ctx.ledger.invitations.session_token(invitation.session_token)
     try:
-        told = await koji.complete(given.interview_id, token, given.reason, patience=_PATIENCE)
+        told = await koji.complete(payload.interview_id, token, payload.reason, patience=_PATIENCE)
     except CredentialsRejected as error:
         if error.reason != _SESSION:
             raise
         # only a read tells a refused key from a refused session token
-        await koji.read(given.interview_id, patience=_PATIENCE)
+        await koji.read(payload.interview_id, patience=_PATIENCE)
         raise Conflict(
             "interview_id: Koji refused the session token of its start; end it in Koji's dashboard.",
             code="session_token_refused",
         ) from None
-    read = read_interview(told, given.interview_id, event=None)
+    read = read_interview(told, payload.interview_id, event=None)
     completed_at = told.get("completed_at")
     return CompleteOutput(
-        interview_id=given.interview_id,
+        interview_id=payload.interview_id,
         status="completed",
         analysis_status=read.analysis_status,
         completed_at=completed_at if isinstance(completed_at, str) else None,

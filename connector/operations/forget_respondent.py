@@ -27,18 +27,18 @@ class ForgetInput(WaitInput):
     )
 
 
-async def run(ctx: Context, given: ForgetInput) -> RunOutput:
+async def run(ctx: Context, payload: ForgetInput) -> RunOutput:
     """Forget at once what is not in flight; wait for the rest for `wait_seconds`."""
-    person = member(given.user_id, given.email, None)
-    if person.email is None and given.email is not None:
+    person = member(payload.user_id, payload.email, None)
+    if person.email is None and payload.email is not None:
         raise InvalidInput.of("email", "is no e-mail address")
     if person.email is None and person.user_id is None:
         raise InvalidInput("Give email, user_id, or both.", code="no_identifier")
     run_id = new_run_id()
-    rules = erasure_rules(ctx.connection(given.connection))
-    await ctx.ledger.erasures.begin(run_id, given.connection, person, rules, ctx.clock.now())
+    rules = erasure_rules(ctx.connection(payload.connection))
+    await ctx.ledger.erasures.begin(run_id, payload.connection, person, rules, ctx.clock.now())
     ctx.wake("forgetting")
-    return await until_finished(ctx, run_id, given.wait_seconds)
+    return await until_finished(ctx, run_id, payload.wait_seconds)
 
 
 FORGET_RESPONDENT = Operation(

@@ -105,18 +105,18 @@ class AnalysisOutput(Output):
     respondent: Respondent | None = Field(description="Who it was; null when anonymous.")
 
 
-async def run(ctx: Context, given: AnalysisInput) -> AnalysisOutput:
+async def run(ctx: Context, payload: AnalysisInput) -> AnalysisOutput:
     """Read the interview; while the analysis is not ready, read again after 2 s growing."""
-    connection = ctx.connection(given.connection)
-    koji = ctx.koji.get(given.connection)
+    connection = ctx.connection(payload.connection)
+    koji = ctx.koji.get(payload.connection)
     if koji is None:
         raise NotConfigured.of("KOJI_API_KEY", connection.name)
-    until = ctx.clock.now() + given.wait_seconds * 1000
+    until = ctx.clock.now() + payload.wait_seconds * 1000
     wait = _FIRST_WAIT
-    body = showable(await koji.read(given.interview_id, patience=PATIENCE))
+    body = showable(await koji.read(payload.interview_id, patience=PATIENCE))
     while True:
         interview = read_interview(
-            body, given.interview_id, event=None, aliases=connection.koji_field_aliases
+            body, payload.interview_id, event=None, aliases=connection.koji_field_aliases
         )
         left = (until - ctx.clock.now()) / 1000 - wait
         ended = interview.ready or interview.analysis_status == "failed"
@@ -125,12 +125,12 @@ async def run(ctx: Context, given: AnalysisInput) -> AnalysisOutput:
         await ctx.clock.sleep(wait)
         wait *= _GROWTH
         with suppress(UpstreamUnavailable):  # what was read before is still an answer
-            body = showable(await koji.read(given.interview_id, patience=min(PATIENCE, left)))
-    stored = await ctx.ledger.syncs.find(connection.name, given.interview_id)
+            body = showable(await koji.read(payload.interview_id, patience=min(PATIENCE, left)))
+    stored = await ctx.ledger.syncs.find(connection.name, payload.interview_id)
     if await _is_forgotten(ctx, connection, stored, interview):
-        return _output(given, {"status": SUPPRESSED}, Interview(given.interview_id), anonymous=True)
+        return _output(payload, {"status": SUPPRESSED}, Interview(payload.interview_id), anonymous=True)
     marked = stored is not None and is_anonymous_or_erased(stored.reason, stored.facts)
-    return _output(given, body, interview, anonymous=marked or _is_anonymous(interview, connection))
+    return _output(payload, body, interview, anonymous=marked or _is_anonymous(interview, connection))
 
 
 async def _is_forgotten(
@@ -154,21 +154,21 @@ def _is_anonymous(interview: Interview, connection: Connection) -> bool:
 
 
 def _output(
-    given: AnalysisInput, body: Mapping[str, Any], interview: Interview, *, anonymous: bool
+    payload: AnalysisInput, body: Mapping[str, Any], interview: Interview, *, anonymous: bool
 ) -> AnalysisOutput:
-    most, longest = (_CONCISE_ITEMS, _CONCISE_TEXT) if given.response_format == "concise" else (None, None)
+    most, longest = (_CONCISE_ITEMS, _CONCISE_TEXT) if payload.response_format == "concise" else (None, None)
 
     def short(text: str | None) -> str | None:
         return cut(text, longest) if text is not None and longest is not None else text
 
     analysis = read_analysis(body)
     start, messages = 0, list[tuple[str | None, str]]()
-    if given.include_transcript:
-        start = _CURSOR.read(given.cursor) or 0
+    if payload.include_transcript:
+        start = _CURSOR.read(payload.cursor) or 0
         messages = analysis.transcript[start:]
     themes = list(interview.themes or ())
     return AnalysisOutput(
-        interview_id=given.interview_id,
+        interview_id=payload.interview_id,
         status=analysis.status,
         analysis_status=interview.analysis_status or ("completed" if interview.ready else None),
         quality_score=interview.quality_score,
@@ -191,9 +191,9 @@ def _output(
     )
 
 
-def cursor_after(given: AnalysisInput, messages: int) -> str:
+def cursor_after(payload: AnalysisInput, messages: int) -> str:
     """Return the cursor of the page that begins so many messages after the beginning of this one."""
-    return _CURSOR.write((_CURSOR.read(given.cursor) or 0) + messages)
+    return _CURSOR.write((_CURSOR.read(payload.cursor) or 0) + messages)
 
 
 GET_INTERVIEW_ANALYSIS = Operation(

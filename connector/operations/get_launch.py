@@ -39,15 +39,15 @@ class GetLaunchOutput(LaunchOutput):
         return None
 
 
-async def run(ctx: Context, given: GetLaunchInput) -> GetLaunchOutput:
+async def run(ctx: Context, payload: GetLaunchInput) -> GetLaunchOutput:
     """Return the launch with one page of invitations, in the cohort's order."""
-    launch = await find(ctx, given.launch_id, given.connection)
-    states = INVITED if given.state is None else (InvitationState(given.state),)
-    place = _CURSOR.read(given.cursor)
+    launch = await find(ctx, payload.launch_id, payload.connection)
+    states = INVITED if payload.state is None else (InvitationState(payload.state),)
+    place = _CURSOR.read(payload.cursor)
     after = -1 if place is None else place
-    found = await ctx.ledger.launches.invitations(launch.id, states, limit=given.limit + 1, after=after)
-    output = await shown(ctx, launch, found[: given.limit])
-    cursor = _CURSOR.after(found, given.limit, lambda one: one.position)
+    found = await ctx.ledger.launches.invitations(launch.id, states, limit=payload.limit + 1, after=after)
+    output = await shown(ctx, launch, found[: payload.limit])
+    cursor = _CURSOR.after(found, payload.limit, lambda one: one.position)
     return GetLaunchOutput(**output.model_dump(), next_cursor=cursor, has_more=cursor is not None)
 
 

@@ -21,10 +21,10 @@ class GetRunInput(Input):
     )
 
 
-async def run(ctx: Context, given: GetRunInput) -> RunOutput:
+async def run(ctx: Context, payload: GetRunInput) -> RunOutput:
     """Return the run's progress."""
-    progress = await ctx.ledger.runs.progress(given.run_id)
-    if progress is None or progress.connection != given.connection:
+    progress = await ctx.ledger.runs.progress(payload.run_id)
+    if progress is None or progress.connection != payload.connection:
         raise NotFound(
             "run_id: there is no such run on this connection; runs are forgotten after the retention time."
         )

@@ -17,16 +17,16 @@ class GetSyncInput(Input):
     interview_id: str = Field(min_length=1, max_length=200, description="Koji's id of the interview.")
 
 
-async def run(ctx: Context, given: GetSyncInput) -> Receipt:
+async def run(ctx: Context, payload: GetSyncInput) -> Receipt:
     """Return what came in, what was decided and why, what was sent, what Amplitude answered."""
-    sync = await ctx.ledger.syncs.find(given.connection, given.interview_id)
+    sync = await ctx.ledger.syncs.find(payload.connection, payload.interview_id)
     if sync is None:
         raise NotFound(
             "interview_id: nothing was ever heard of this interview on this connection; look it up with "
             "list_syncs."
         )
-    received = await ctx.ledger.inbox.received(given.connection, given.interview_id)
-    return receipt(sync, received, ctx.connection(given.connection))
+    received = await ctx.ledger.inbox.received(payload.connection, payload.interview_id)
+    return receipt(sync, received, ctx.connection(payload.connection))
 
 
 GET_SYNC = Operation(

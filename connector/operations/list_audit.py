@@ -57,19 +57,19 @@ class ListAuditOutput(Page[AuditOutput]):
 _CURSOR: Cursor[int] = Cursor(Place)
 
 
-async def run(ctx: Context, given: ListAuditInput) -> ListAuditOutput:
+async def run(ctx: Context, payload: ListAuditInput) -> ListAuditOutput:
     """Return one page of the audit log."""
     where = AuditFilter(
-        token=given.token,
-        surface=given.surface,
-        operation=given.operation,
-        since=bound("since", given.since),
-        until=bound("until", given.until),
-        before=_CURSOR.read(given.cursor),
+        token=payload.token,
+        surface=payload.surface,
+        operation=payload.operation,
+        since=bound("since", payload.since),
+        until=bound("until", payload.until),
+        before=_CURSOR.read(payload.cursor),
     )
-    found = await ctx.ledger.audit.listed(given.connection, where, given.limit + 1)
-    items = [_shown(entry) for entry in found[: given.limit]]
-    return ListAuditOutput.of(items, _CURSOR.after(found, given.limit, lambda entry: entry.id))
+    found = await ctx.ledger.audit.listed(payload.connection, where, payload.limit + 1)
+    items = [_shown(entry) for entry in found[: payload.limit]]
+    return ListAuditOutput.of(items, _CURSOR.after(found, payload.limit, lambda entry: entry.id))
 
 
 def _shown(entry: AuditEntry) -> AuditOutput:

@@ -29,19 +29,19 @@ class ListCohortsOutput(Page[CohortItem]):
 _CURSOR: Cursor[tuple[str, str]] = Cursor(tuple[str, str])
 
 
-async def run(ctx: Context, given: ListInput) -> ListCohortsOutput:
+async def run(ctx: Context, payload: ListInput) -> ListCohortsOutput:
     """Return one page of the cohorts that Amplitude lists; this counts against no download limit."""
-    cohorts = ctx.amplitude_cohorts.get(given.connection)
+    cohorts = ctx.amplitude_cohorts.get(payload.connection)
     if cohorts is None:
         raise NotConfigured(
             "AMPLITUDE_API_KEY and AMPLITUDE_SECRET_KEY are not both set for the connection "
-            f"{given.connection}; cohorts cannot be listed without them."
+            f"{payload.connection}; cohorts cannot be listed without them."
         )
-    after = _CURSOR.read(given.cursor)
+    after = _CURSOR.read(payload.cursor)
     listed = sorted(await cohorts.listed(), key=_place)
     left = [one for one in listed if after is None or _place(one) > after]
-    items = [CohortItem(id=one.id, name=one.name, size=one.size) for one in left[: given.limit]]
-    return ListCohortsOutput.of(items, _CURSOR.after(left, given.limit, _place))
+    items = [CohortItem(id=one.id, name=one.name, size=one.size) for one in left[: payload.limit]]
+    return ListCohortsOutput.of(items, _CURSOR.after(left, payload.limit, _place))
 
 
 def _place(cohort: Cohort) -> tuple[str, str]:

@@ -38,19 +38,19 @@ class ListLaunchesOutput(Page[LaunchOutput]):
 _CURSOR: Cursor[tuple[int, str]] = Cursor(tuple[Place, str])
 
 
-async def run(ctx: Context, given: ListLaunchesInput) -> ListLaunchesOutput:
+async def run(ctx: Context, payload: ListLaunchesInput) -> ListLaunchesOutput:
     """Return one page of launches, without their people."""
     where = ListFilter(
-        status=given.status,
-        reason=given.reason,
-        since=bound("since", given.since),
-        until=bound("until", given.until),
+        status=payload.status,
+        reason=payload.reason,
+        since=bound("since", payload.since),
+        until=bound("until", payload.until),
     )
     found = await ctx.ledger.launches.listed(
-        given.connection, where, limit=given.limit + 1, after=_CURSOR.read(given.cursor)
+        payload.connection, where, limit=payload.limit + 1, after=_CURSOR.read(payload.cursor)
     )
-    items = [await shown(ctx, launch, people=()) for launch in found[: given.limit]]
-    cursor = _CURSOR.after(found, given.limit, lambda launch: (launch.created_at, launch.id))
+    items = [await shown(ctx, launch, people=()) for launch in found[: payload.limit]]
+    cursor = _CURSOR.after(found, payload.limit, lambda launch: (launch.created_at, launch.id))
     return ListLaunchesOutput.of(items, cursor)
 
 

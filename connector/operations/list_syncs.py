@@ -38,44 +38,44 @@ _Position = tuple[tuple[int, str] | None, int | None]
 _CURSOR: Cursor[_Position] = Cursor(tuple[tuple[Place, str] | None, Place | None])
 
 
-async def run(ctx: Context, given: ListSyncsInput) -> ListSyncsOutput:
+async def run(ctx: Context, payload: ListSyncsInput) -> ListSyncsOutput:
     """Return one page: syncs and unreadable deliveries, merged by the time of their first receipt."""
-    after, before = _CURSOR.read(given.cursor) or (None, None)
-    since, until = bound("since", given.since), bound("until", given.until)
+    after, before = _CURSOR.read(payload.cursor) or (None, None)
+    since, until = bound("since", payload.since), bound("until", payload.until)
     syncs: list[Sync] = []
-    if given.status != "unreadable":
-        where = ListFilter(status=given.status, reason=given.reason, since=since, until=until)
-        syncs = await ctx.ledger.syncs.listed(given.connection, where, limit=given.limit + 1, after=after)
+    if payload.status != "unreadable":
+        where = ListFilter(status=payload.status, reason=payload.reason, since=since, until=until)
+        syncs = await ctx.ledger.syncs.listed(payload.connection, where, limit=payload.limit + 1, after=after)
     deliveries: list[InboundWebhook] = []
-    if given.status in (None, "unreadable") and given.reason in (None, _NO_ID):
-        deliveries = await _unreadable(ctx, given, since, until, before)
+    if payload.status in (None, "unreadable") and payload.reason in (None, _NO_ID):
+        deliveries = await _unreadable(ctx, payload, since, until, before)
     merged: list[Sync | InboundWebhook] = sorted([*syncs, *deliveries], key=_at, reverse=True)
-    page = merged[: given.limit]
+    page = merged[: payload.limit]
     for one in page:
         if isinstance(one, Sync):
             after = (one.first_received_at, one.interview_id)
         else:
             before = one.id
     items = [SyncOutput(**flat(one)) if isinstance(one, Sync) else unreadable() for one in page]
-    return ListSyncsOutput.of(items, _CURSOR.after(merged, given.limit, lambda _: (after, before)))
+    return ListSyncsOutput.of(items, _CURSOR.after(merged, payload.limit, lambda _: (after, before)))
 
 
 async def _unreadable(
-    ctx: Context, given: ListSyncsInput, since: int | None, until: int | None, before: int | None
+    ctx: Context, payload: ListSyncsInput, since: int | None, until: int | None, before: int | None
 ) -> list[InboundWebhook]:
     """Return one more than a page of unreadable deliveries within the times, newest first."""
     wanted: list[InboundWebhook] = []
-    while len(wanted) <= given.limit:
-        found = await ctx.ledger.inbox.unreadable(given.connection, limit=given.limit + 1, before=before)
+    while len(wanted) <= payload.limit:
+        found = await ctx.ledger.inbox.unreadable(payload.connection, limit=payload.limit + 1, before=before)
         wanted += [
             one
             for one in found
             if (since is None or one.received_at >= since) and (until is None or one.received_at < until)
         ]
-        if len(found) <= given.limit:
+        if len(found) <= payload.limit:
             break
         before = found[-1].id
-    return wanted[: given.limit + 1]
+    return wanted[: payload.limit + 1]
 
 
 def _at(one: Sync | InboundWebhook) -> tuple[int, str]:

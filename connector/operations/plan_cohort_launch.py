@@ -15,17 +15,17 @@ class PlanInput(CohortOptions):
     """The people to plan for: give cohort_id or members."""
 
 
-async def run(ctx: Context, given: PlanInput) -> LaunchOutput:
+async def run(ctx: Context, payload: PlanInput) -> LaunchOutput:
     """Plan; wait for the plan for `wait_seconds`."""
-    if (given.cohort_id is None) == (given.members is None):
+    if (payload.cohort_id is None) == (payload.members is None):
         raise InvalidInput.of("cohort_id", "give exactly one of cohort_id and members")
-    return await plan(ctx, given, goes_on=False)
+    return await plan(ctx, payload, goes_on=False)
 
 
-async def plan(ctx: Context, given: CohortOptions, *, goes_on: bool) -> LaunchOutput:
+async def plan(ctx: Context, payload: CohortOptions, *, goes_on: bool) -> LaunchOutput:
     """Begin a launch, or only its plan, and answer how far it came."""
-    launch = await begin(ctx, given, goes_on=goes_on)
-    launch = await until_ended(ctx, launch, given.wait_seconds)
+    launch = await begin(ctx, payload, goes_on=goes_on)
+    launch = await until_ended(ctx, launch, payload.wait_seconds)
     output = await shown(ctx, launch)
     if failure := await output.failure(ctx):
         raise failure

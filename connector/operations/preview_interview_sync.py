@@ -50,14 +50,14 @@ class PreviewOutput(Output):
         return self.model_copy(update={"request": None})
 
 
-async def preview(ctx: Context, given: InterviewInput, *, force: bool) -> PreviewOutput:
+async def preview(ctx: Context, payload: InterviewInput, *, force: bool) -> PreviewOutput:
     """Decide and map as the sync does, without storing anything."""
-    connection = ctx.connection(given.connection)
-    told = given.observation(connection, ctx.clock.now(), force=force)
+    connection = ctx.connection(payload.connection)
+    told = payload.observation(connection, ctx.clock.now(), force=force)
     (heard,) = await recognised(ctx.ledger.attribution, [told])
     before = await ctx.ledger.syncs.find(*heard.key)
     sync = call(before, heard, await _people(ctx, before, heard))
-    if not heard.given and (sync.stage is Stage.READ or force) and given.connection not in ctx.koji:
+    if not heard.given and (sync.stage is Stage.READ or force) and payload.connection not in ctx.koji:
         then = "set it, or give the interview's values with the call"
         raise NotConfigured.of("KOJI_API_KEY", connection.name, then)
     if sync.stage is Stage.READ:
@@ -93,9 +93,9 @@ async def _shown(ctx: Context, sync: Sync) -> PreviewOutput:
     return PreviewOutput(**decision, decision=verdicts.get(sync.status, Verdict.PENDING).value)
 
 
-async def run(ctx: Context, given: PreviewInput) -> PreviewOutput:
+async def run(ctx: Context, payload: PreviewInput) -> PreviewOutput:
     """Show what a sync would send."""
-    return await preview(ctx, given, force=given.force)
+    return await preview(ctx, payload, force=payload.force)
 
 
 PREVIEW_INTERVIEW_SYNC = Operation(

@@ -40,27 +40,27 @@ class ReplayInput(WaitInput):
     )
 
 
-async def run(ctx: Context, given: ReplayInput) -> RunOutput:
+async def run(ctx: Context, payload: ReplayInput) -> RunOutput:
     """Start the replay; wait for its end for `wait_seconds`."""
-    if given.interview_ids and (given.status or given.since):
+    if payload.interview_ids and (payload.status or payload.since):
         raise InvalidInput.of("interview_ids", "stands beside status or since; give one of the two forms")
-    if given.status == "unreadable":
-        interview_ids = await _reread(ctx, given)
+    if payload.status == "unreadable":
+        interview_ids = await _reread(ctx, payload)
     else:
-        interview_ids = await _named(ctx, given) if given.interview_ids else await _matching(ctx, given)
-        await _replay(ctx, given, interview_ids)
+        interview_ids = await _named(ctx, payload) if payload.interview_ids else await _matching(ctx, payload)
+        await _replay(ctx, payload, interview_ids)
     run_id = new_run_id()
-    await ctx.ledger.runs.create(run_id, given.connection, "replay_syncs", interview_ids, ctx.clock.now())
+    await ctx.ledger.runs.create(run_id, payload.connection, "replay_syncs", interview_ids, ctx.clock.now())
     ctx.wake()
-    return await until_finished(ctx, run_id, given.wait_seconds)
+    return await until_finished(ctx, run_id, payload.wait_seconds)
 
 
-async def _named(ctx: Context, given: ReplayInput) -> list[str]:
+async def _named(ctx: Context, payload: ReplayInput) -> list[str]:
     """Return the named interviews. Raises `NotFound` for an interview that never came in."""
-    names = list(dict.fromkeys(given.interview_ids or ()))
+    names = list(dict.fromkeys(payload.interview_ids or ()))
     known: set[str] = set()
     for some in chunks(names):
-        known.update(await ctx.ledger.syncs.find_many(given.connection, some))
+        known.update(await ctx.ledger.syncs.find_many(payload.connection, some))
     unknown = [i for i, one in enumerate(names) if one not in known]
     if unknown:
         detail = "nothing was ever heard of this interview on this connection; sync or backfill it instead"
@@ -72,37 +72,37 @@ async def _named(ctx: Context, given: ReplayInput) -> list[str]:
     return names
 
 
-async def _matching(ctx: Context, given: ReplayInput) -> list[str]:
-    where = ListFilter(status=given.status or "failed", since=bound("since", given.since))
+async def _matching(ctx: Context, payload: ReplayInput) -> list[str]:
+    where = ListFilter(status=payload.status or "failed", since=bound("since", payload.since))
     found: list[str] = []
     after: tuple[int, str] | None = None
     while True:
-        page = await ctx.ledger.syncs.listed(given.connection, where, limit=_PAGE, after=after)
+        page = await ctx.ledger.syncs.listed(payload.connection, where, limit=_PAGE, after=after)
         found += [sync.interview_id for sync in page]
         if len(page) < _PAGE:
             return found
         after = (page[-1].first_received_at, page[-1].interview_id)
 
 
-async def _replay(ctx: Context, given: ReplayInput, interview_ids: Sequence[str]) -> None:
-    connection = ctx.connection(given.connection)
+async def _replay(ctx: Context, payload: ReplayInput, interview_ids: Sequence[str]) -> None:
+    connection = ctx.connection(payload.connection)
     for some in chunks(interview_ids):
         await ctx.ledger.syncs.revise(
-            [(given.connection, interview_id) for interview_id in some],
+            [(payload.connection, interview_id) for interview_id in some],
             lambda before, people: [
-                replay(sync, sync_rules(connection), ctx.clock.now(), people, force=given.force)
+                replay(sync, sync_rules(connection), ctx.clock.now(), people, force=payload.force)
                 for sync in before.values()
             ],
         )
 
 
-async def _reread(ctx: Context, given: ReplayInput) -> list[str]:
+async def _reread(ctx: Context, payload: ReplayInput) -> list[str]:
     """Give readable ones back to the intake; return their interviews."""
-    aliases = ctx.connection(given.connection).koji_field_aliases
-    since = bound("since", given.since) or 0
+    aliases = ctx.connection(payload.connection).koji_field_aliases
+    since = bound("since", payload.since) or 0
     interview_ids: list[str] = []
     before: int | None = None
-    while page := await ctx.ledger.inbox.unreadable(given.connection, limit=_PAGE, before=before):
+    while page := await ctx.ledger.inbox.unreadable(payload.connection, limit=_PAGE, before=before):
         found = {}
         for delivery in page:
             if delivery.body is None or delivery.received_at < since:

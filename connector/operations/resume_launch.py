@@ -36,28 +36,28 @@ class ResumeLaunchInput(WaitInput):
     )
 
 
-async def run(ctx: Context, given: ResumeLaunchInput) -> LaunchOutput:
+async def run(ctx: Context, payload: ResumeLaunchInput) -> LaunchOutput:
     """End the pause and try the key again; wait for the end for `wait_seconds`."""
-    launch = await find(ctx, given.launch_id, given.connection)
-    if launch.status is LaunchStatus.CANCELLED and given.in_doubt != "give_up":
+    launch = await find(ctx, payload.launch_id, payload.connection)
+    if launch.status is LaunchStatus.CANCELLED and payload.in_doubt != "give_up":
         raise Conflict("launch_id: this launch is cancelled; launch anew instead.", code="launch_cancelled")
-    lane = ctx.connection(given.connection).koji_lane
+    lane = ctx.connection(payload.connection).koji_lane
     if lane is not None:
         await ctx.ledger.leases.resume(lane)
-    launch = await ctx.ledger.launches.resume(launch.id, given.in_doubt, ctx.clock.now()) or launch
+    launch = await ctx.ledger.launches.resume(launch.id, payload.in_doubt, ctx.clock.now()) or launch
     ctx.wake("koji", "links", "launches")
-    launch = await until_ended(ctx, launch, given.wait_seconds)
+    launch = await until_ended(ctx, launch, payload.wait_seconds)
     return await shown(ctx, launch)
 
 
-async def _approved(ctx: Context, given: ResumeLaunchInput, approver: Approver) -> LaunchOutput:
-    launch = await find(ctx, given.launch_id, given.connection)
+async def _approved(ctx: Context, payload: ResumeLaunchInput, approver: Approver) -> LaunchOutput:
+    launch = await find(ctx, payload.launch_id, payload.connection)
     command = f"koji-amplitude resume-launch --launch-id {launch.id}"
     approver.require_way(f"A person can resume it with: {command}")
-    connection = ctx.connection(given.connection)
-    people = _would_start(launch, given)
+    connection = ctx.connection(payload.connection)
+    people = _would_start(launch, payload)
     credits_ = price(launch.options, connection.koji_default_mode, people)
-    again = " Some of them may get a second interview." if given.in_doubt == "retry" else ""
+    again = " Some of them may get a second interview." if payload.in_doubt == "retry" else ""
     question = (
         f"Let the launch {launch.id} go on? {people} people wait for their interview; that can spend up to "
         f"{credits_} Koji credits.{again}{await _others(ctx, launch)}"
@@ -65,13 +65,13 @@ async def _approved(ctx: Context, given: ResumeLaunchInput, approver: Approver) 
     # the number travels with the question: a cohort's webhook may bring more people before the answer
     state = approver.state or f"{people} {secrets.token_hex(16)}"
     await approver.require(question, state)
-    launch = await find(ctx, given.launch_id, given.connection)
-    if _would_start(launch, given) > int(state.partition(" ")[0]):
+    launch = await find(ctx, payload.launch_id, payload.connection)
+    if _would_start(launch, payload) > int(state.partition(" ")[0]):
         raise ConsentRequired(
             "More people wait now than the question said. Nothing was started and nothing was spent. "
             "Call again to ask once more."
         )
-    return await run(ctx, given)
+    return await run(ctx, payload)
 
 
 async def _others(ctx: Context, launch: Launch) -> str:
@@ -81,8 +81,8 @@ async def _others(ctx: Context, launch: Launch) -> str:
     return " Other launches that the pause of the same key holds go on as well, as they were approved."
 
 
-def _would_start(launch: Launch, given: ResumeLaunchInput) -> int:
-    return launch.left + launch.planned + (launch.in_doubt if given.in_doubt == "retry" else 0)
+def _would_start(launch: Launch, payload: ResumeLaunchInput) -> int:
+    return launch.left + launch.planned + (launch.in_doubt if payload.in_doubt == "retry" else 0)
 
 
 RESUME_LAUNCH = Operation(

@@ -36,12 +36,12 @@ class SyncInput(InterviewInput, WaitInput):
     )
 
 
-async def run(ctx: Context, given: SyncInput) -> SyncOutput | PreviewOutput:
+async def run(ctx: Context, payload: SyncInput) -> SyncOutput | PreviewOutput:
     """Sync one interview; wait for the end for `wait_seconds`."""
-    if given.dry_run:
-        return await preview(ctx, given, force=given.force)
-    connection = ctx.connection(given.connection)
-    told = given.observation(connection, ctx.clock.now(), force=given.force)
+    if payload.dry_run:
+        return await preview(ctx, payload, force=payload.force)
+    connection = ctx.connection(payload.connection)
+    told = payload.observation(connection, ctx.clock.now(), force=payload.force)
     (heard,) = await recognised(ctx.ledger.attribution, [told])
     before = await ctx.ledger.syncs.find(*heard.key)
     _require_keys(heard, before)
@@ -49,10 +49,10 @@ async def run(ctx: Context, given: SyncInput) -> SyncOutput | PreviewOutput:
         [heard.key],
         lambda found, people: [call(found.get(heard.key), heard, people)],
         heard=[heard],
-        record=given.webhooks(connection, heard.interview.interview_id, heard.at),
+        record=payload.webhooks(connection, heard.interview.interview_id, heard.at),
     )
     ctx.wake()
-    sync = await _until_ended(ctx, changed[0], given.wait_seconds)
+    sync = await _until_ended(ctx, changed[0], payload.wait_seconds)
     output = SyncOutput(**flat(sync), warning=_warning(before, heard, sync))
     if failure := await output.failure(ctx):
         raise failure
@@ -109,15 +109,15 @@ def _warning(before: Sync | None, heard: Observation, sync: Sync) -> str | None:
 
 
 async def _recall(
-    ctx: Context, given: SyncInput, kept: SyncOutput | PreviewOutput
+    ctx: Context, payload: SyncInput, kept: SyncOutput | PreviewOutput
 ) -> SyncOutput | PreviewOutput:
     """Show what is known by now: the interview may have turned out anonymous since."""
     if isinstance(kept, PreviewOutput):
-        return await preview(ctx, given, force=given.force)
+        return await preview(ctx, payload, force=payload.force)
     sync = (
         None
         if kept.interview_id is None
-        else await ctx.ledger.syncs.find(given.connection, kept.interview_id)
+        else await ctx.ledger.syncs.find(payload.connection, kept.interview_id)
     )
     return kept if sync is None else SyncOutput(**flat(sync), warning=kept.warning)
 

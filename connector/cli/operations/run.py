@@ -20,7 +20,7 @@ from connector.cli.operations.tables import show
 from connector.cli.operations.values import read_payload
 from connector.cli.startup import read_settings
 from connector.cli.terminal import INTERRUPTED, PROGRAM, say, show_error, stdout
-from connector.errors import ConnectorError, consequence
+from connector.errors import ConnectorError
 from connector.operations import OPERATIONS
 from connector.security.caller import COMMAND_LINE
 from connector.service.execution.execute import execute
@@ -63,7 +63,7 @@ def run_operation(
         show_error(error)
         if error.result is not None:
             _print(error.result, form)
-        return consequence(error).exit_code
+        return error.exit_code
 
 
 def _call(settings: Settings, op: AnyOperation, payload: Input, form: str) -> int:

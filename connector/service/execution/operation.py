@@ -108,10 +108,8 @@ class Example(NamedTuple):
     answered: Mapping[str, Any]
 
 
-class ConsentRequired(Conflict):
+class ConsentRequired(Conflict, code="consent_required"):
     """A person has to approve first."""
-
-    code = "consent_required"
 
 
 class Approver(ABC):

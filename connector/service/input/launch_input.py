@@ -136,24 +136,24 @@ def require_koji(connection: Connection, *, allow_without_link: bool) -> None:
         )
 
 
-async def begin(ctx: Context, given: CohortOptions, *, goes_on: bool) -> Launch:
+async def begin(ctx: Context, payload: CohortOptions, *, goes_on: bool) -> Launch:
     """Store a launch, and decide over few members at once; a worker decides over many."""
-    connection = ctx.connection(given.connection)
-    require_koji(connection, allow_without_link=given.allow_without_link)
-    if given.cohort_id is not None and ctx.amplitude_cohorts.get(connection.name) is None:
+    connection = ctx.connection(payload.connection)
+    require_koji(connection, allow_without_link=payload.allow_without_link)
+    if payload.cohort_id is not None and ctx.amplitude_cohorts.get(connection.name) is None:
         raise NotConfigured(
             "AMPLITUDE_API_KEY and AMPLITUDE_SECRET_KEY are not both set for the connection "
             f"{connection.name}; a cohort cannot be downloaded without them."
         )
-    options = given.options(connection)
-    members = _members(given, options)
-    few = given.cohort_id is None and len(members) <= _DIRECTLY
-    phase = Phase.DIRECT if few else (Phase.REQUEST if given.cohort_id is not None else Phase.READ)
+    options = payload.options(connection)
+    members = _members(payload, options)
+    few = payload.cohort_id is None and len(members) <= _DIRECTLY
+    phase = Phase.DIRECT if few else (Phase.REQUEST if payload.cohort_id is not None else Phase.READ)
     launch_id, begun = await begun_before(ctx)
     if begun is not None and begun.phase is not Phase.DIRECT:
         return begun
     launch = begun or new_launch(
-        ctx, launch_id, given.connection, options, goes_on=goes_on, phase=phase, cohort_id=given.cohort_id
+        ctx, launch_id, payload.connection, options, goes_on=goes_on, phase=phase, cohort_id=payload.cohort_id
     )
     size = planning.CHUNK
     pieces = [members[at : at + size] for at in range(0, len(members), size)]
@@ -225,10 +225,10 @@ async def decide_now(ctx: Context, launch: Launch, pieces: list[list[Member]]) -
     return await ctx.ledger.launches.find(launch.id) or launch
 
 
-def _members(given: CohortOptions, options: LaunchOptions) -> list[Member]:
+def _members(payload: CohortOptions, options: LaunchOptions) -> list[Member]:
     found: list[Member] = []
     errors: list[FieldError] = []
-    for at, one in enumerate(given.members or ()):
+    for at, one in enumerate(payload.members or ()):
         if one.email is not None and not is_email(one.email):
             errors.append(FieldError(f"/members/{at}/email", "is no e-mail address"))
         properties = one.properties or {}
