@@ -60,7 +60,7 @@ def read_readiness(status: int, body: bytes) -> bool:
 
 
 def request_refusal(status: int, headers: Mapping[str, str], body: bytes) -> ConnectorError | None:
-    """Return what a refused request for a cohort's file means, None when it is no matter of the cohort."""
+    """Return the error of a refused request for a cohort's file, None when it is not about the cohort."""
     words = body[:LOOKED_AT] if status == 400 and not names_the_key(body) else b""
     if _TOO_LARGE.search(words):
         detail = "is too large to be downloaded, Amplitude says (above 2,000,000 people)"
@@ -86,20 +86,20 @@ def unknown_cohort() -> NotFound:
 
 
 def gone() -> NotFound:
-    """Return the error for a request that Amplitude has forgotten."""
-    return NotFound("Amplitude has forgotten this cohort download; ask anew.", code="cohort_request_gone")
+    """Return the error for a request that Amplitude no longer knows."""
+    return NotFound("Amplitude no longer knows this cohort download; ask anew.", code="cohort_request_gone")
 
 
 def foreign() -> UpstreamUnavailable:
     """Return the error for a response that is not Amplitude's."""
     return UpstreamUnavailable(
-        "Amplitude's cohorts gave an answer that is not their own; check AMPLITUDE_REST_URL.",
+        "Amplitude's cohorts gave a response that is not their own; check AMPLITUDE_REST_URL.",
         retry_after=DEFAULT_WAIT,
     )
 
 
 def target(url: str, location: str) -> str:
-    """Return where the file lies. Raises `UpstreamRejected` for what is no web address."""
+    """Return the address of the file. Raises `UpstreamRejected` when `location` is no web address."""
     try:
         found = urljoin(url, location)
         parts = urlsplit(found)
@@ -111,7 +111,7 @@ def target(url: str, location: str) -> str:
 
 
 def redirected() -> UpstreamRejected:
-    """Return the error for a file that is nowhere to be found."""
+    """Return the error for a file at an address that cannot be used."""
     return UpstreamRejected(
         "Amplitude's cohort file redirects to an address that cannot be used.", code="amplitude_redirect"
     )

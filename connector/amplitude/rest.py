@@ -46,7 +46,7 @@ class AmplitudeRest:
         )
 
     def _refusal(self, reply: Reply, path: str) -> ConnectorError:
-        """Return the error for a refusal that is not about what was asked."""
+        """Return the error for a refusal that is not about the subject of the request."""
         status = reply.status
         if 300 <= status < 400:
             base = redirect_base(self._base + path, path, reply.headers)
@@ -72,6 +72,6 @@ def names_the_key(body: bytes) -> bool:
 
 
 def wait(headers: Mapping[str, str]) -> int:
-    """Return after how many seconds to come again."""
+    """Return how many seconds to wait before the next call."""
     asked = retry_after_seconds(headers, time.time())
     return DEFAULT_WAIT if asked is None else asked

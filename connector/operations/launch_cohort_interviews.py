@@ -9,13 +9,12 @@ from pydantic import Field
 from connector.context import Context
 from connector.domain.launches.launch import Launch, LaunchStatus, Phase
 from connector.errors import Conflict, InvalidInput, NotFound
-from connector.operations.plan_cohort_launch import plan
+from connector.operations.plan_cohort_launch import outcome, plan
 from connector.service import planning
 from connector.service.execution.operation import Approver, Effect, Example, Operation, quoted
 from connector.service.input.launch_input import PLAN_FIRST, CohortOptions, require_koji
-from connector.service.launch_progress import until_ended
 from connector.service.views import examples
-from connector.service.views.launch import LaunchOutput, launch_id_of, recall, shown
+from connector.service.views.launch import LaunchOutput, launch_id_of, recall
 
 _ACTIVATED_HERE = 500
 _PLANNING_SECONDS = 25
@@ -40,11 +39,7 @@ async def run(ctx: Context, payload: LaunchInput) -> LaunchOutput:
     if payload.plan_token is None:
         return await plan(ctx, payload, goes_on=not payload.dry_run)
     launch = await _of_plan(ctx, payload, payload.plan_token)
-    launch = await until_ended(ctx, launch, payload.wait_seconds)
-    output = await shown(ctx, launch)
-    if failure := await output.failure(ctx):
-        raise failure
-    return output
+    return await outcome(ctx, launch, payload.wait_seconds)
 
 
 async def _of_plan(ctx: Context, payload: LaunchInput, token: str) -> Launch:

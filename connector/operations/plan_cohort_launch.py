@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from connector.context import Context
+from connector.domain.launches.launch import Launch
 from connector.errors import InvalidInput
 from connector.service.execution.operation import Effect, Example, Operation
 from connector.service.input.launch_input import CohortOptions, begin
@@ -23,12 +24,14 @@ async def run(ctx: Context, payload: PlanInput) -> LaunchOutput:
 
 
 async def plan(ctx: Context, payload: CohortOptions, *, goes_on: bool) -> LaunchOutput:
-    """Begin a launch, or only its plan, and answer how far it came."""
-    launch = await begin(ctx, payload, goes_on=goes_on)
-    launch = await until_ended(ctx, launch, payload.wait_seconds)
-    output = await shown(ctx, launch)
-    if failure := await output.failure(ctx):
-        raise failure
+    """Begin a launch, or only its plan; return how far it came."""
+    return await outcome(ctx, await begin(ctx, payload, goes_on=goes_on), payload.wait_seconds)
+
+
+async def outcome(ctx: Context, launch: Launch, seconds: float) -> LaunchOutput:
+    """Wait for the end of a launch for `seconds`; return how far it came. Raises what ended its planning."""
+    output = await shown(ctx, await until_ended(ctx, launch, seconds))
+    await output.raise_failure(ctx)
     return output
 
 

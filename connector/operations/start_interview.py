@@ -15,7 +15,7 @@ from connector.domain.people.same_person import Member, is_email, member
 from connector.errors import Conflict, ConnectorError, InvalidInput, UpstreamRejected
 from connector.service.execution.follow_up import status_url
 from connector.service.execution.operation import Approver, Effect, Example, Operation, Output, quoted
-from connector.service.execution.polling import Polling
+from connector.service.execution.polling import poll
 from connector.service.input.launch_input import (
     PLAN_FIRST,
     PersonOptions,
@@ -68,20 +68,18 @@ class StartOutput(Output):
 
     def kept(self) -> StartOutput:
         """Keep nothing of the person."""
-        return self.model_copy(
-            update={"interview_id": None, "interview_link": None, "email": None, "user_id": None}
-        )
+        gone = dict.fromkeys(("interview_id", "interview_link", "email", "user_id"))
+        return self.model_copy(update=gone)
 
     def brought_up_to_date(self, present: Output) -> dict[str, Any]:
-        """Return this answer after what its launch says."""
+        """Return the values of this answer after those of its launch."""
         values = self.model_dump(mode="json")
         if not isinstance(present, LaunchOutput) or not present.to_invite:
             return values
         if present.invited:
-            values |= {"status": "started", "interview_id": present.interview_id}
-            values |= {"interview_link": present.interview_link}
-            for one in present.invitations[:1]:
-                values |= {"email": one.email, "user_id": one.user_id}
+            values |= present.model_dump(include={"interview_id", "interview_link"}) | {"status": "started"}
+            for person in present.invitations[:1]:
+                values |= {"email": person.email, "user_id": person.user_id}
         elif present.in_doubt:
             values["status"] = "in_doubt"
         elif present.failed or present.cancelled:
@@ -90,7 +88,7 @@ class StartOutput(Output):
 
 
 async def run(ctx: Context, payload: StartInput) -> StartOutput:
-    """Start it ahead of queued launches; wait for the link for `wait_seconds`."""
+    """Start the interview ahead of queued launches; wait for the link for `wait_seconds`."""
     person = _member(payload)
     connection = ctx.connection(payload.connection)
     require_koji(connection, allow_without_link=payload.allow_without_link)
@@ -106,7 +104,7 @@ async def run(ctx: Context, payload: StartInput) -> StartOutput:
     )
     if launch.phase is Phase.DIRECT:
         launch = await decide_now(ctx, launch, [[person]])
-    if not launch.to_invite:  # another call invited the person between the two looks
+    if not launch.to_invite:  # another call invited the person in the meantime
         reason = next(iter(launch.skipped), "cancelled")
         skipped = _output(ctx, payload, "skipped", reason=reason, launch_id=launch.id)
         return await _known(ctx, payload, person) or skipped
@@ -117,10 +115,8 @@ async def _approved(ctx: Context, payload: StartInput, approver: Approver) -> St
     approver.require_way(_PLAN_ONE)
     connection = ctx.connection(payload.connection)
     credits_ = price(payload.options(connection), connection.koji_default_mode)
-    question = (
-        f"Start a Koji interview with {quoted(payload.email or payload.user_id)}? That can spend {credits_} Koji "
-        "credits."
-    )
+    name = quoted(payload.email or payload.user_id)
+    question = f"Start a Koji interview with {name}? That can spend {credits_} Koji credits."
     await approver.require(question, approver.state or secrets.token_hex(16))
     return await run(ctx, payload)
 
@@ -139,8 +135,8 @@ async def _known(ctx: Context, payload: StartInput, person: Member) -> StartOutp
     earlier = await ctx.ledger.attribution.of_person(keyed[1])
     if earlier is None or earlier.taken_at is None:
         return None
-    (told,) = await ctx.ledger.aliases.history([keyed])
-    if len(told) > 1:  # this call names an alias that was not known yet
+    (history,) = await ctx.ledger.aliases.history([keyed])
+    if len(history) > 1:  # this call names an alias that was not known yet
         await ctx.ledger.aliases.learn(keyed)
     rules = LaunchRules(1, payload.reinvite_after_days)
     now = ctx.clock.now()
@@ -156,27 +152,25 @@ async def _until_started(ctx: Context, payload: StartInput, launch: Launch) -> S
     async def read(_: Launch) -> Launch:
         return await ctx.ledger.launches.find(launch.id) or launch
 
-    one: Invitation | None = None
-    async for present in Polling(
-        ctx, payload.wait_seconds, await read(launch), read, first=0.01, longest=0.25
-    ):
-        found = await ctx.ledger.launches.invitations(launch.id, list(InvitationState), limit=1, after=-1)
-        one = found[0] if found else None
-        if one is None or one.state not in _GOING:
+    invitation: Invitation | None = None
+    async for present in poll(ctx, payload.wait_seconds, await read(launch), read, first=0.01, longest=0.25):
+        people = await ctx.ledger.launches.invitations(launch.id, list(InvitationState), limit=1, after=-1)
+        invitation = people[0] if people else None
+        if invitation is None or invitation.state not in _GOING:
             break
         if present.status is LaunchStatus.PAUSED:
-            # Koji surely refused it: nothing stays queued behind a pause of the key
+            # Koji refused it, so that it must not stay queued until the key works again
             await ctx.ledger.launches.cancel(launch.id, ctx.clock.now())
             pause = await key_pause(ctx, payload.connection, launch.options)
             raise _paused(ctx, pause or LaunchPause(present.pause_reason or "", None, "Koji refused the key"))
-    if one is None:
+    if invitation is None:
         return _output(ctx, payload, "skipped", launch_id=launch.id)
-    status = _STATUS.get(one.state, "pending")
-    reason = one.reason or one.state.value if status == "skipped" else None
-    output = _output(ctx, payload, status, one, reason=reason)
-    if one.state is InvitationState.FAILED:
-        words = one.words or "Koji refused to start this interview."
-        raise UpstreamRejected(words, result=output.model_dump(mode="json"))
+    status = _STATUS.get(invitation.state, "pending")
+    reason = invitation.reason or invitation.state.value if status == "skipped" else None
+    output = _output(ctx, payload, status, invitation, reason=reason)
+    if invitation.state is InvitationState.FAILED:
+        message = invitation.words or "Koji refused to start this interview."
+        raise UpstreamRejected(message, result=output.model_dump(mode="json"))
     return output
 
 
@@ -185,25 +179,25 @@ def _paused(ctx: Context, pause: LaunchPause) -> ConnectorError:
         after, then = None, " Then resume_launch, or check_connection."
     else:
         after, then = max(1, -(-(pause.until - ctx.clock.now()) // 1000)), ""
-    said = f"{pause.words.rstrip('.')}. Nothing was started.{then}"
-    return Conflict(said, code=pause.code, retry_after=after)
+    message = f"{pause.message.rstrip('.')}. Nothing was started.{then}"
+    return Conflict(message, code=pause.code, retry_after=after)
 
 
 def _output(
     ctx: Context,
     payload: StartInput,
     status: Status,
-    one: Invitation | None = None,
+    invitation: Invitation | None = None,
     *,
     reason: str | None = None,
     launch_id: str | None = None,
 ) -> StartOutput:
-    launch_id = one.launch_id if one else launch_id
+    launch_id = invitation.launch_id if invitation else launch_id
     arguments = {"connection": payload.connection, "launch_id": launch_id}
     return StartOutput(
         status=status,
-        interview_id=one.interview_id if one else None,
-        interview_link=one.link if one else None,
+        interview_id=invitation.interview_id if invitation else None,
+        interview_link=invitation.link if invitation else None,
         email=payload.email,
         user_id=payload.user_id,
         reason=reason,
@@ -213,24 +207,24 @@ def _output(
 
 
 async def _recall(ctx: Context, payload: StartInput, kept: StartOutput) -> StartOutput:
-    """Show the link again that the person has by now."""
-    told: dict[str, Any] = {"email": payload.email, "user_id": payload.user_id}
+    """Show the link that the person has by now."""
+    values: dict[str, Any] = {"email": payload.email, "user_id": payload.user_id}
     launch = await ctx.ledger.launches.find(kept.launch_id) if kept.launch_id else None
-    found: LaunchOutput | StartOutput | None = None
+    present: LaunchOutput | StartOutput | None = None
     if launch is not None and launch.single:
-        found = await shown(ctx, launch)
+        present = await shown(ctx, launch)
     elif kept.status != "skipped":
-        found = await _known(ctx, payload, _member(payload))
-    if found is not None:
-        told |= {"interview_id": found.interview_id, "interview_link": found.interview_link}
-    return kept.model_copy(update=told)
+        present = await _known(ctx, payload, _member(payload))
+    if present is not None:
+        values |= {"interview_id": present.interview_id, "interview_link": present.interview_link}
+    return kept.model_copy(update=values)
 
 
 START_INTERVIEW = Operation(
     name="start_interview",
     title="Start an interview",
     summary="Start one person's Koji interview and return its link: the step of a Zap. Overtakes queued "
-    "launches. Somebody who was invited before gets the existing link and is not asked twice. Spends Koji "
+    "launches. A person who was invited before gets the existing link and is not asked twice. Spends Koji "
     "credits.",
     guidance="The person who uses the client is asked first where that can be done, else it is refused. Not "
     "for many people: plan_cohort_launch.",

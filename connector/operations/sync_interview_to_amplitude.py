@@ -14,7 +14,7 @@ from connector.errors import CredentialsRejected, NotConfigured, UpstreamRejecte
 from connector.operations.preview_interview_sync import PreviewOutput, preview
 from connector.service.attribution import recognised
 from connector.service.execution.operation import Effect, Example, Operation, WaitInput
-from connector.service.execution.polling import Polling
+from connector.service.execution.polling import poll
 from connector.service.input.sync_input import InterviewInput
 from connector.service.views import examples
 from connector.service.views.sync import SyncOutput, flat
@@ -54,8 +54,7 @@ async def run(ctx: Context, payload: SyncInput) -> SyncOutput | PreviewOutput:
     ctx.wake()
     sync = await _until_ended(ctx, changed[0], payload.wait_seconds)
     output = SyncOutput(**flat(sync), warning=_warning(before, heard, sync))
-    if failure := await output.failure(ctx):
-        raise failure
+    await output.raise_failure(ctx)
     return output
 
 
@@ -79,7 +78,7 @@ async def _until_ended(ctx: Context, sync: Sync, seconds: float) -> Sync:
     async def read(before: Sync) -> Sync:
         return await ctx.ledger.syncs.find(before.connection, before.interview_id) or before
 
-    async for present in Polling(ctx, seconds, sync, read, first=0.01, longest=0.25):
+    async for present in poll(ctx, seconds, sync, read, first=0.01, longest=0.25):
         sync = present
         if sync.stage is None or sync.reason == "not_configured":
             break

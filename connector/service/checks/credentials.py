@@ -82,9 +82,9 @@ async def _amplitude_key(ctx: Context, connection: Connection) -> Finding:
         case Kind.PAUSED:
             return "fail", await _paused(ctx, connection, answer)
         case Kind.UNAVAILABLE | Kind.UNKNOWN | Kind.THROTTLED:
-            return "unknown", f"Amplitude gave no verdict: {answer.words}."
+            return "unknown", f"Amplitude gave no verdict: {answer.message}."
         case _:
-            return "unknown", f"Amplitude answered in an unexpected way: {answer.words}."
+            return "unknown", f"Amplitude answered in an unexpected way: {answer.message}."
 
 
 async def _paused(ctx: Context, connection: Connection, answer: Answer) -> str:
@@ -94,8 +94,8 @@ async def _paused(ctx: Context, connection: Connection, answer: Answer) -> str:
         region = "eu" if connection.amplitude_region == "us" else "us"
         return f"The key belongs to the other region: set AMPLITUDE_REGION={region}."
     if answer.status is None or 300 <= answer.status < 400:
-        return f"{answer.words}."
-    return f"Amplitude refused AMPLITUDE_API_KEY ({answer.words}): check key, project and AMPLITUDE_REGION."
+        return f"{answer.message}."
+    return f"Amplitude refused AMPLITUDE_API_KEY ({answer.message}): check key, project and AMPLITUDE_REGION."
 
 
 async def _amplitude_secret(ctx: Context, connection: Connection) -> Finding:

@@ -166,8 +166,7 @@ async def _repeat(
     output = shape.validate_python(json.loads(claim.body or "{}"))
     if claim.status == 202 and output.follow_up() is not None:
         output = await present(ctx, op, payload.connection, output, by_name)
-        if failed := await output.failure(ctx):
-            raise failed
+        await output.raise_failure(ctx)
     status = _status(output) if claim.status == 202 else 200
     if op.recall is not None:
         output = await op.recall(ctx, payload, output)

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from connector.context import Context
 from connector.service.execution.operation import AnyOperation, Input, Output
-from connector.service.execution.polling import Polling
+from connector.service.execution.polling import poll
 
 _FIRST, _LONGEST = 0.05, 1.0
 
@@ -49,13 +49,12 @@ async def follow(
     async def read(before: Output) -> Output:
         return await present(ctx, op, connection, before, by_name)
 
-    async for state in Polling(ctx, seconds, output, read, first=_FIRST, longest=_LONGEST):
+    async for state in poll(ctx, seconds, output, read, first=_FIRST, longest=_LONGEST):
         output = state
         if output.follow_up() is None or output.stands_still():
             break
         await tell(output)
-    if failed := await output.failure(ctx):
-        raise failed
+    await output.raise_failure(ctx)
     return output
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypeForm
 
 from connector.context import Context
-from connector.errors import Conflict, ConnectorError
+from connector.errors import Conflict
 from connector.text.redaction import cut
 
 _LONGEST_NAME = 80
@@ -89,9 +89,8 @@ class Output(BaseModel):
         """Tell whether what was begun goes on only when a person does something."""
         return False
 
-    async def failure(self, ctx: Context) -> ConnectorError | None:  # noqa: ARG002 - some look it up
-        """Return the error in which the one thing that was asked for ended, None when it did not fail."""
-        return None
+    async def raise_failure(self, ctx: Context) -> None:
+        """Raise the error in which the one thing that was asked for ended, if it failed."""
 
 
 class ListInput(Input):

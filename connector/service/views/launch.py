@@ -133,15 +133,14 @@ class LaunchOutput(Output):
             return self.to_invite > 0 and self.waiting == 0
         return self.status == "paused" and self.pause_reason not in SELF_RESUMING
 
-    async def failure(self, ctx: Context) -> ConnectorError | None:
-        """Return the error in which planning ended, None when it did not end in one."""
+    async def raise_failure(self, ctx: Context) -> None:
+        """Raise the error in which planning ended, if it ended in one."""
         launch = await ctx.ledger.launches.find(self.launch_id) if self.status == "cancelled" else None
-        if launch is None or launch.error is None:
-            return None
-        kind = _FAILURES.get(launch.error, UpstreamRejected)
-        # a caller knows two codes of upstream; which credential it is stands in the words
-        code = None if kind in _OWN_CODES else launch.error
-        return kind(launch.words or "Planning failed.", code=code, result=self.model_dump(mode="json"))
+        if launch is not None and launch.error is not None:
+            kind = _FAILURES.get(launch.error, UpstreamRejected)
+            # callers know only two codes of the upstreams; the message names the credential
+            code = None if kind in _OWN_CODES else launch.error
+            raise kind(launch.words or "Planning failed.", code=code, result=self.model_dump(mode="json"))
 
 
 async def recall(ctx: Context, _given: Input, kept: LaunchOutput) -> LaunchOutput:
@@ -200,7 +199,7 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
         status_url=status_url(
             "get_launch", {"connection": launch.connection, "launch_id": launch.id}, ctx.settings.public_url
         ),
-        message=pause.words if pause else launch.words or None,
+        message=pause.message if pause else launch.words or None,
         cohort_id=launch.cohort_id,
         cohort_name=launch.cohort_name,
         members_total=launch.members_total,

@@ -14,7 +14,7 @@ from connector.domain.results.decision import SUPPRESSED
 from connector.domain.results.interview import Stage
 from connector.domain.results.run import RunProgress
 from connector.service.execution.operation import Output
-from connector.service.execution.polling import Polling
+from connector.service.execution.polling import poll
 
 CHUNK = 500
 
@@ -119,7 +119,7 @@ async def until_finished(ctx: Context, run_id: str, seconds: float) -> RunOutput
         return await shown(ctx, progress)
 
     run = await read()
-    async for present in Polling(ctx, seconds, run, read, first=0.05):
+    async for present in poll(ctx, seconds, run, read, first=0.05):
         run = present
         if run.status == "finished":
             break

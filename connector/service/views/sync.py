@@ -93,13 +93,12 @@ class SyncOutput(Output):
         """Tell whether it waits for a setting."""
         return self.reason == "not_configured"
 
-    async def failure(self, ctx: Context) -> ConnectorError | None:  # noqa: ARG002 - see Output
-        """Return a failed sync as an error that carries the sync."""
-        if self.status != "failed":
-            return None
-        kind, message = _FAILURES.get(self.reason or "", _REFUSED)
-        code = None if issubclass(kind, UpstreamError) else self.reason
-        return kind(message, code=code, result=self.model_dump(mode="json"))
+    async def raise_failure(self, ctx: Context) -> None:  # noqa: ARG002 - other outputs look it up
+        """Raise the error of a failed sync; it carries the sync."""
+        if self.status == "failed":
+            kind, message = _FAILURES.get(self.reason or "", _REFUSED)
+            code = None if issubclass(kind, UpstreamError) else self.reason
+            raise kind(message, code=code, result=self.model_dump(mode="json"))
 
 
 UNKNOWN: Mapping[str, Any] = {**dict.fromkeys(SyncOutput.model_fields), "themes": [], "themes_text": ""}
@@ -149,9 +148,8 @@ class Receipt(SyncOutput):
         """End here: reading a receipt starts nothing."""
         return None
 
-    async def failure(self, ctx: Context) -> ConnectorError | None:  # noqa: ARG002 - see Output
+    async def raise_failure(self, ctx: Context) -> None:
         """Show a failed sync like any other: reading it succeeded."""
-        return None
 
 
 def flat(sync: Sync) -> dict[str, Any]:
