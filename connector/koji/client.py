@@ -15,6 +15,7 @@ from connector.koji.refusals import (
     COMPLETE,
     DEFAULT_WAIT,
     READ,
+    SESSION,
     KojiRefused,
     not_found,
     refusal,
@@ -88,7 +89,7 @@ class KojiClient:
         if not _fits_a_header(session_token):
             raise CredentialsRejected(
                 "The session token has characters that no HTTP header can carry; end the interview in Koji.",
-                code="koji_session",
+                code=SESSION,
             )
         body = {"interview_id": interview_id, "reason": reason}
         reply = await self._repeatable("POST", _COMPLETE, body, {"X-Session-Token": session_token})

@@ -25,8 +25,8 @@ DEFAULT_WAIT: Final = 5
 class KojiRefused:
     """A response that is not a success.
 
-    `said` are Koji's own words as `quoted` returns them, `wait` seconds, `base` the base URL to which a
-    redirect leads.
+    `said` are Koji's own words as `quoted` returns them. `wait` is in seconds. `base` is the base URL to
+    which a redirect leads.
     """
 
     status: int
@@ -39,7 +39,7 @@ class KojiRefused:
 class KojiRequest:
     """A kind of request to Koji.
 
-    `key` is what a 401 means and what to do about it, `other` the same of a 4xx without a meaning of its own.
+    `key` says what a 401 means and what to do about it; `other` says it for other 4xx.
     """
 
     permission: str
@@ -49,6 +49,7 @@ class KojiRequest:
     other: tuple[str, str]
 
 
+SESSION: Final = "koji_session"
 _KEY: Final = ("Koji refused KOJI_API_KEY", "check it, or make a new key in the project")
 READ: Final = KojiRequest(
     permission="interview:read",
@@ -66,7 +67,7 @@ START: Final = KojiRequest(
 )
 COMPLETE: Final = KojiRequest(
     permission="interview:complete",
-    key_code="koji_session",
+    key_code=SESSION,
     key=("Koji refused the API key or the session token", "check KOJI_API_KEY, or end the interview in Koji"),
     other_code=UpstreamRejected.code,
     other=("Koji refused to complete the interview", "check interview_id, reason and KOJI_BASE_URL"),
@@ -130,11 +131,8 @@ def _for_good(refused: KojiRefused, asked: KojiRequest) -> ConnectorError:
             error, code = UpstreamRejected, "koji_credits"
             what, next_step = "Koji asks for credits or another plan", "look at the plan in Koji"
         case 403:
-            code = "koji_permission"
-            what, next_step = (
-                f"KOJI_API_KEY lacks the permission {asked.permission}",
-                "add it to the key in Koji",
-            )
+            code, next_step = "koji_permission", "add it to the key in Koji"
+            what = f"KOJI_API_KEY lacks the permission {asked.permission}"
         case _:
             error, code, (what, next_step) = UpstreamRejected, asked.other_code, asked.other
     return error(f"{what} ({refused.status}){refused.said}: {next_step}.", code=code)

@@ -1,4 +1,4 @@
-"""Forget a person everywhere we can, and keep them out."""
+"""Erase a person everywhere we can, and keep them out."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ForgetInput(WaitInput):
 
 
 async def run(ctx: Context, payload: ForgetInput) -> RunOutput:
-    """Forget at once what is not in flight; wait for the rest for `wait_seconds`."""
+    """Erase at once what no worker has at hand; wait for the rest for `wait_seconds`."""
     person = member(payload.user_id, payload.email, None)
     if person.email is None and payload.email is not None:
         raise InvalidInput.of("email", "is no e-mail address")
@@ -46,7 +46,7 @@ FORGET_RESPONDENT = Operation(
     title="Forget a respondent",
     summary="Erase a person on this connection for good: invitations, interviews, stored webhooks and "
     "answers; unset last_interview_* in Amplitude; keep them out of every later invitation and write. Use it "
-    "when somebody asks to be forgotten. Cannot be taken back. Answers what was done, what only a person can "
+    "when a person asks to be forgotten. Cannot be taken back. Answers what was done, what only a person can "
     "do, and a run for get_run.",
     guidance="Not for calling off an invitation: cancel_launch.",
     example=Example(

@@ -34,7 +34,7 @@ _CURSOR: Cursor[int] = Cursor(Place)
 
 
 class AnalysisInput(Input):
-    """Which interview, and how much of it."""
+    """The interview to read, and how much of it."""
 
     interview_id: str = Field(
         min_length=1, max_length=200, pattern=r"^[!-~]+$", description="Koji's id of the interview."
@@ -106,7 +106,7 @@ class AnalysisOutput(Output):
 
 
 async def run(ctx: Context, payload: AnalysisInput) -> AnalysisOutput:
-    """Read the interview; while the analysis is not ready, read again after 2 s growing."""
+    """Read the interview; while its analysis is not ready, read again after pauses that grow from 2 s."""
     connection = ctx.connection(payload.connection)
     koji = ctx.koji.get(payload.connection)
     if koji is None:
@@ -124,33 +124,27 @@ async def run(ctx: Context, payload: AnalysisInput) -> AnalysisOutput:
             break
         await ctx.clock.sleep(wait)
         wait *= _GROWTH
-        with suppress(UpstreamUnavailable):  # what was read before is still an answer
+        with suppress(UpstreamUnavailable):  # the read before is still an answer
             body = showable(await koji.read(payload.interview_id, patience=min(PATIENCE, left)))
     stored = await ctx.ledger.syncs.find(connection.name, payload.interview_id)
-    if await _is_forgotten(ctx, connection, stored, interview):
+    if await _is_erased(ctx, connection, stored, interview):
         return _output(payload, {"status": SUPPRESSED}, Interview(payload.interview_id), anonymous=True)
     marked = stored is not None and is_anonymous_or_erased(stored.reason, stored.facts)
     return _output(payload, body, interview, anonymous=marked or _is_anonymous(interview, connection))
 
 
-async def _is_forgotten(
-    ctx: Context, connection: Connection, stored: Sync | None, interview: Interview
-) -> bool:
+async def _is_erased(ctx: Context, connection: Connection, stored: Sync | None, interview: Interview) -> bool:
     facts = None if stored is None else stored.facts
     if facts is not None and (facts.suppressed or facts.anonymous):
-        return facts.suppressed  # of an anonymous interview the respondent is not even looked up
+        return facts.suppressed  # the respondent of an anonymous interview is not even looked up
     people = await ctx.ledger.respondents.known([(connection.name, interview)])
     return people.is_erased(connection.name, interview)
 
 
 def _is_anonymous(interview: Interview, connection: Connection) -> bool:
     """Tell whether nothing names the respondent; an external id is no name."""
-    user = whose(
-        interview,
-        null_email_is_anonymous=connection.connector_null_email_is_anonymous,
-        trust_external_id=True,
-    )
-    return user is None
+    null = connection.connector_null_email_is_anonymous
+    return whose(interview, null_email_is_anonymous=null, trust_external_id=True) is None
 
 
 def _output(
@@ -177,12 +171,12 @@ def _output(
         themes_text=", ".join(themes),
         insights=[short(text) or "" for text in analysis.insights[:most]],
         structured_answers=[
-            StructuredAnswer(**{**one, "qualitative_answer": short(one["qualitative_answer"])})
-            for one in analysis.structured_answers[:most]
+            StructuredAnswer(**{**answer, "qualitative_answer": short(answer["qualitative_answer"])})
+            for answer in analysis.structured_answers[:most]
         ],
         summary=short(analysis.summary),
         transcript_url=interview.transcript_url,
-        transcript=[TranscriptMessage(speaker=who, text=said) for who, said in messages[:_MESSAGES]],
+        transcript=[TranscriptMessage(speaker=speaker, text=text) for speaker, text in messages[:_MESSAGES]],
         next_cursor=_CURSOR.after(messages, _MESSAGES, lambda _: start + _MESSAGES),
         stats=analysis.stats,
         respondent=None
@@ -192,7 +186,7 @@ def _output(
 
 
 def cursor_after(payload: AnalysisInput, messages: int) -> str:
-    """Return the cursor of the page that begins so many messages after the beginning of this one."""
+    """Return the cursor of the page that begins so many messages after the beginning of this page."""
     return _CURSOR.write((_CURSOR.read(payload.cursor) or 0) + messages)
 
 

@@ -18,7 +18,7 @@ _CURSOR: Cursor[int] = Cursor(Annotated[int, Field(ge=0, lt=2**31)])
 
 
 class GetLaunchInput(ListInput):
-    """Which launch, and which of its people."""
+    """The launch to show, and which of its people."""
 
     launch_id: str = Field(min_length=1, max_length=64, description="The launch's id.")
     state: State | None = Field(
@@ -45,9 +45,9 @@ async def run(ctx: Context, payload: GetLaunchInput) -> GetLaunchOutput:
     states = INVITED if payload.state is None else (InvitationState(payload.state),)
     place = _CURSOR.read(payload.cursor)
     after = -1 if place is None else place
-    found = await ctx.ledger.launches.invitations(launch.id, states, limit=payload.limit + 1, after=after)
-    output = await shown(ctx, launch, found[: payload.limit])
-    cursor = _CURSOR.after(found, payload.limit, lambda one: one.position)
+    people = await ctx.ledger.launches.invitations(launch.id, states, limit=payload.limit + 1, after=after)
+    output = await shown(ctx, launch, people[: payload.limit])
+    cursor = _CURSOR.after(people, payload.limit, lambda invitation: invitation.position)
     return GetLaunchOutput(**output.model_dump(), next_cursor=cursor, has_more=cursor is not None)
 
 

@@ -12,7 +12,7 @@ from connector.service.views.run import RunOutput, shown
 
 
 class GetRunInput(Input):
-    """Which run."""
+    """The run to show."""
 
     run_id: str = Field(
         min_length=1,
@@ -26,7 +26,7 @@ async def run(ctx: Context, payload: GetRunInput) -> RunOutput:
     progress = await ctx.ledger.runs.progress(payload.run_id)
     if progress is None or progress.connection != payload.connection:
         raise NotFound(
-            "run_id: there is no such run on this connection; runs are forgotten after the retention time."
+            "run_id: there is no such run on this connection; runs are deleted after the retention time."
         )
     return await shown(ctx, progress)
 

@@ -12,18 +12,17 @@ from connector.service.views.sync import Receipt, receipt
 
 
 class GetSyncInput(Input):
-    """Which interview."""
+    """The interview to show."""
 
     interview_id: str = Field(min_length=1, max_length=200, description="Koji's id of the interview.")
 
 
 async def run(ctx: Context, payload: GetSyncInput) -> Receipt:
-    """Return what came in, what was decided and why, what was sent, what Amplitude answered."""
+    """Return what came in, the decision and its reason, what was sent, and Amplitude's response."""
     sync = await ctx.ledger.syncs.find(payload.connection, payload.interview_id)
     if sync is None:
         raise NotFound(
-            "interview_id: nothing was ever heard of this interview on this connection; look it up with "
-            "list_syncs."
+            "interview_id: this interview never came in on this connection; look it up with list_syncs."
         )
     received = await ctx.ledger.inbox.received(payload.connection, payload.interview_id)
     return receipt(sync, received, ctx.connection(payload.connection))

@@ -34,7 +34,7 @@ class LaunchInput(CohortOptions):
 
 async def run(ctx: Context, payload: LaunchInput) -> LaunchOutput:
     """Launch; wait for the end for `wait_seconds`."""
-    if sum(one is not None for one in (payload.cohort_id, payload.members, payload.plan_token)) != 1:
+    if [payload.cohort_id, payload.members, payload.plan_token].count(None) != 2:
         raise InvalidInput.of("cohort_id", "give exactly one of cohort_id, members and plan_token")
     if payload.plan_token is None:
         return await plan(ctx, payload, goes_on=not payload.dry_run)
@@ -43,7 +43,7 @@ async def run(ctx: Context, payload: LaunchInput) -> LaunchOutput:
 
 
 async def _of_plan(ctx: Context, payload: LaunchInput, token: str) -> Launch:
-    """Launch the people of a plan; a plan that was used answers the launch that it started."""
+    """Launch the people of a plan; return the launch that a used plan started before."""
     launch = await ctx.ledger.launches.find(launch_id_of(ctx, token))
     if launch is None:
         raise NotFound(
@@ -77,7 +77,7 @@ def _refuse_contradictions(payload: LaunchInput, launch: Launch) -> None:
 
 
 async def _approved(ctx: Context, payload: LaunchInput, approver: Approver) -> LaunchOutput:
-    """Launch what a person approved: the question tells the plan, and its answer launches that plan."""
+    """Launch the plan that a person approves: the question describes it, and the approval is for it alone."""
     if payload.plan_token is not None or payload.dry_run:
         return await run(ctx, payload)
     token, question = approver.state, ""
@@ -100,7 +100,7 @@ async def _planned(ctx: Context, payload: LaunchInput) -> LaunchOutput:
     launch = await ctx.ledger.launches.find(plan.launch_id)
     is_old = launch is not None and launch.expires_at is not None and launch.expires_at <= ctx.clock.now()
     if plan.plan_token is not None and is_old:
-        # of an earlier try with this key, whose question lay too long
+        # an earlier try with this key made it, and its question was answered too late
         plan = await run(replace(ctx, request=None), dry)
     return plan
 
@@ -121,7 +121,7 @@ LAUNCH_COHORT_INTERVIEWS = Operation(
     name="launch_cohort_interviews",
     title="Launch cohort interviews",
     summary="Invite the people of an Amplitude cohort, of a list, or of a plan to Koji interviews: each gets "
-    "one interview and one link, nobody is asked twice. Spends Koji credits, within the settings' caps. "
+    "one interview and one link, no person is asked twice. Spends Koji credits, within the settings' caps. "
     "Interviews are started within Koji's limit, so that a large launch takes hours; get_launch shows how "
     "far it is. Plan first with plan_cohort_launch.",
     guidance="The person is asked first where the client can ask; where it cannot, a plan_token is needed. "

@@ -1,4 +1,4 @@
-"""List who did what."""
+"""List the operations that changed something, and their callers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from connector.service.views.sync import time_text
 
 
 class ListAuditInput(ListInput):
-    """Which entries."""
+    """The entries to list."""
 
     token: str | None = Field(None, max_length=255, description="Only what this token's name did.")
     surface: Literal["http", "cli", "census", "mcp"] | None = Field(
@@ -67,9 +67,9 @@ async def run(ctx: Context, payload: ListAuditInput) -> ListAuditOutput:
         until=bound("until", payload.until),
         before=_CURSOR.read(payload.cursor),
     )
-    found = await ctx.ledger.audit.listed(payload.connection, where, payload.limit + 1)
-    items = [_shown(entry) for entry in found[: payload.limit]]
-    return ListAuditOutput.of(items, _CURSOR.after(found, payload.limit, lambda entry: entry.id))
+    entries = await ctx.ledger.audit.listed(payload.connection, where, payload.limit + 1)
+    items = [_shown(entry) for entry in entries[: payload.limit]]
+    return ListAuditOutput.of(items, _CURSOR.after(entries, payload.limit, lambda entry: entry.id))
 
 
 def _shown(entry: AuditEntry) -> AuditOutput:

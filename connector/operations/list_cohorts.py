@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from pydantic import BaseModel, Field
 
 from connector.context import Context
@@ -39,8 +41,8 @@ async def run(ctx: Context, payload: ListInput) -> ListCohortsOutput:
         )
     after = _CURSOR.read(payload.cursor)
     listed = sorted(await cohorts.listed(), key=_place)
-    left = [one for one in listed if after is None or _place(one) > after]
-    items = [CohortItem(id=one.id, name=one.name, size=one.size) for one in left[: payload.limit]]
+    left = [cohort for cohort in listed if after is None or _place(cohort) > after]
+    items = [CohortItem(**asdict(cohort)) for cohort in left[: payload.limit]]
     return ListCohortsOutput.of(items, _CURSOR.after(left, payload.limit, _place))
 
 

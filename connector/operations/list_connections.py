@@ -40,15 +40,8 @@ async def run(ctx: Context, payload: ListInput) -> ListConnectionsOutput:
 
 
 def _label(connection: Connection) -> str:
-    missing = [
-        setting
-        for setting, value in (
-            ("KOJI_API_KEY", connection.koji_api_key),
-            ("KOJI_WEBHOOK_SECRET", connection.koji_webhook_secret),
-            ("AMPLITUDE_API_KEY", connection.amplitude_api_key),
-        )
-        if not value
-    ]
+    fields = ("koji_api_key", "koji_webhook_secret", "amplitude_api_key")
+    missing = [name.upper() for name in fields if not getattr(connection, name)]
     return f"{connection.name} (not set: {', '.join(missing)})" if missing else connection.name
 
 

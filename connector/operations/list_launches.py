@@ -15,7 +15,7 @@ from connector.service.views.launch import LaunchOutput, shown
 
 
 class ListLaunchesInput(ListInput):
-    """Which launches."""
+    """The launches to list."""
 
     status: Literal["planning", "planned", "running", "paused", "finished", "cancelled"] | None = Field(
         None, description="Only launches of this status."
@@ -46,11 +46,11 @@ async def run(ctx: Context, payload: ListLaunchesInput) -> ListLaunchesOutput:
         since=bound("since", payload.since),
         until=bound("until", payload.until),
     )
-    found = await ctx.ledger.launches.listed(
+    launches = await ctx.ledger.launches.listed(
         payload.connection, where, limit=payload.limit + 1, after=_CURSOR.read(payload.cursor)
     )
-    items = [await shown(ctx, launch, people=()) for launch in found[: payload.limit]]
-    cursor = _CURSOR.after(found, payload.limit, lambda launch: (launch.created_at, launch.id))
+    items = [await shown(ctx, launch, people=()) for launch in launches[: payload.limit]]
+    cursor = _CURSOR.after(launches, payload.limit, lambda launch: (launch.created_at, launch.id))
     return ListLaunchesOutput.of(items, cursor)
 
 

@@ -15,7 +15,7 @@ from connector.service.views.sync import SyncOutput, flat, unreadable
 
 
 class ListSyncsInput(ListInput):
-    """Which syncs."""
+    """The syncs to list."""
 
     status: Literal["synced", "skipped", "pending", "failed", "unreadable"] | None = Field(
         None, description="Only syncs of this status."
@@ -39,38 +39,38 @@ _CURSOR: Cursor[_Position] = Cursor(tuple[tuple[Place, str] | None, Place | None
 
 
 async def run(ctx: Context, payload: ListSyncsInput) -> ListSyncsOutput:
-    """Return one page: syncs and unreadable deliveries, merged by the time of their first receipt."""
+    """Return one page of syncs and unreadable webhooks, merged by the time of their first receipt."""
     after, before = _CURSOR.read(payload.cursor) or (None, None)
     since, until = bound("since", payload.since), bound("until", payload.until)
     syncs: list[Sync] = []
     if payload.status != "unreadable":
         where = ListFilter(status=payload.status, reason=payload.reason, since=since, until=until)
         syncs = await ctx.ledger.syncs.listed(payload.connection, where, limit=payload.limit + 1, after=after)
-    deliveries: list[InboundWebhook] = []
+    webhooks: list[InboundWebhook] = []
     if payload.status in (None, "unreadable") and payload.reason in (None, _NO_ID):
-        deliveries = await _unreadable(ctx, payload, since, until, before)
-    merged: list[Sync | InboundWebhook] = sorted([*syncs, *deliveries], key=_at, reverse=True)
+        webhooks = await _unreadable(ctx, payload, since, until, before)
+    merged: list[Sync | InboundWebhook] = sorted([*syncs, *webhooks], key=_at, reverse=True)
     page = merged[: payload.limit]
-    for one in page:
-        if isinstance(one, Sync):
-            after = (one.first_received_at, one.interview_id)
+    for row in page:
+        if isinstance(row, Sync):
+            after = (row.first_received_at, row.interview_id)
         else:
-            before = one.id
-    items = [SyncOutput(**flat(one)) if isinstance(one, Sync) else unreadable() for one in page]
+            before = row.id
+    items = [SyncOutput(**flat(row)) if isinstance(row, Sync) else unreadable() for row in page]
     return ListSyncsOutput.of(items, _CURSOR.after(merged, payload.limit, lambda _: (after, before)))
 
 
 async def _unreadable(
     ctx: Context, payload: ListSyncsInput, since: int | None, until: int | None, before: int | None
 ) -> list[InboundWebhook]:
-    """Return one more than a page of unreadable deliveries within the times, newest first."""
+    """Return one more than a page of unreadable webhooks within the times, newest first."""
     wanted: list[InboundWebhook] = []
     while len(wanted) <= payload.limit:
         found = await ctx.ledger.inbox.unreadable(payload.connection, limit=payload.limit + 1, before=before)
         wanted += [
-            one
-            for one in found
-            if (since is None or one.received_at >= since) and (until is None or one.received_at < until)
+            webhook
+            for webhook in found
+            if (since or 0) <= webhook.received_at and (until is None or webhook.received_at < until)
         ]
         if len(found) <= payload.limit:
             break
@@ -78,8 +78,8 @@ async def _unreadable(
     return wanted[: payload.limit + 1]
 
 
-def _at(one: Sync | InboundWebhook) -> tuple[int, str]:
-    return (one.first_received_at, one.interview_id) if isinstance(one, Sync) else (one.received_at, "")
+def _at(row: Sync | InboundWebhook) -> tuple[int, str]:
+    return (row.first_received_at, row.interview_id) if isinstance(row, Sync) else (row.received_at, "")
 
 
 LIST_SYNCS = Operation(

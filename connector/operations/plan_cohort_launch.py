@@ -1,4 +1,4 @@
-"""Decide who of a cohort would be invited, and send nothing."""
+"""Decide which people of a cohort would be invited, and send nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class PlanInput(CohortOptions):
 
 
 async def run(ctx: Context, payload: PlanInput) -> LaunchOutput:
-    """Plan; wait for the plan for `wait_seconds`."""
+    """Plan the launch; wait for the plan for `wait_seconds`."""
     if (payload.cohort_id is None) == (payload.members is None):
         raise InvalidInput.of("cohort_id", "give exactly one of cohort_id and members")
     return await plan(ctx, payload, goes_on=False)

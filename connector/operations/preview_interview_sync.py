@@ -25,7 +25,7 @@ PATIENCE = 8.0
 
 
 class PreviewInput(InterviewInput):
-    """Which interview."""
+    """The interview to preview."""
 
     force: bool = Field(
         default=False, description="Preview what force would do with an interview that was synced before."
@@ -33,7 +33,7 @@ class PreviewInput(InterviewInput):
 
 
 class PreviewOutput(Output):
-    """What a sync would do."""
+    """The decision of a sync, and its request."""
 
     interview_id: str = Field(description="Koji's id of the interview.")
     decision: Literal["sync", "skip", "pending", "fail"] = Field(
@@ -53,32 +53,33 @@ class PreviewOutput(Output):
 async def preview(ctx: Context, payload: InterviewInput, *, force: bool) -> PreviewOutput:
     """Decide and map as the sync does, without storing anything."""
     connection = ctx.connection(payload.connection)
-    told = payload.observation(connection, ctx.clock.now(), force=force)
-    (heard,) = await recognised(ctx.ledger.attribution, [told])
-    before = await ctx.ledger.syncs.find(*heard.key)
-    sync = call(before, heard, await _people(ctx, before, heard))
-    if not heard.given and (sync.stage is Stage.READ or force) and payload.connection not in ctx.koji:
+    observation = payload.observation(connection, ctx.clock.now(), force=force)
+    (observation,) = await recognised(ctx.ledger.attribution, [observation])
+    before = await ctx.ledger.syncs.find(*observation.key)
+    sync = call(before, observation, await _people(ctx, before, observation))
+    if not observation.given and (sync.stage is Stage.READ or force) and payload.connection not in ctx.koji:
         then = "set it, or give the interview's values with the call"
         raise NotConfigured.of("KOJI_API_KEY", connection.name, then)
     if sync.stage is Stage.READ:
-        sync = await _read(ctx, sync, heard.rules)
+        sync = await _read(ctx, sync, observation.rules)
     return await _shown(ctx, sync)
 
 
 async def _read(ctx: Context, sync: Sync, rules: SyncRules) -> Sync:
-    """Return the sync after Koji was read, as the worker makes it."""
+    """Read Koji; return the state that the worker would give the sync."""
     try:
         body = await ctx.koji[sync.connection].read(sync.interview_id, patience=PATIENCE)
     except NotFound:
         return unread(sync, "not_found_in_koji", ctx.clock.now())
-    heard = await read_from_koji(ctx, rules, sync.interview_id, body)
-    return advance(sync, heard, await _people(ctx, sync, heard))
+    observation = await read_from_koji(ctx, rules, sync.interview_id, body)
+    return advance(sync, observation, await _people(ctx, sync, observation))
 
 
-async def _people(ctx: Context, sync: Sync | None, heard: Observation) -> People:
-    known = None if sync is None else sync.facts
-    interviews = [heard.interview] if known is None else [known, heard.interview]
-    return await ctx.ledger.respondents.known([(heard.rules.connection, one) for one in interviews])
+async def _people(ctx: Context, sync: Sync | None, observation: Observation) -> People:
+    interviews = (
+        [observation.interview] if sync is None or sync.facts is None else [sync.facts, observation.interview]
+    )
+    return await ctx.ledger.respondents.known([(observation.rules.connection, each) for each in interviews])
 
 
 async def _shown(ctx: Context, sync: Sync) -> PreviewOutput:
@@ -107,10 +108,7 @@ PREVIEW_INTERVIEW_SYNC = Operation(
     example=Example(
         {"interview_id": examples.INTERVIEW_ID},
         examples.whole(
-            PreviewOutput,
-            interview_id=examples.INTERVIEW_ID,
-            decision="sync",
-            request=examples.REQUEST,
+            PreviewOutput, interview_id=examples.INTERVIEW_ID, decision="sync", request=examples.REQUEST
         ),
     ),
     input=PreviewInput,

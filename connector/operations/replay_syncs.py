@@ -23,7 +23,7 @@ _PAGE = 500
 
 
 class ReplayInput(WaitInput):
-    """Which syncs; without any field, all that failed."""
+    """The syncs to replay; without any field, all that failed."""
 
     interview_ids: list[str] | None = Field(None, max_length=100_000, description="Only these interviews.")
     status: Literal["failed", "skipped", "pending", "unreadable", "synced"] | None = Field(
@@ -59,14 +59,13 @@ async def _named(ctx: Context, payload: ReplayInput) -> list[str]:
     """Return the named interviews. Raises `NotFound` for an interview that never came in."""
     names = list(dict.fromkeys(payload.interview_ids or ()))
     known: set[str] = set()
-    for some in chunks(names):
-        known.update(await ctx.ledger.syncs.find_many(payload.connection, some))
-    unknown = [i for i, one in enumerate(names) if one not in known]
+    for chunk in chunks(names):
+        known.update(await ctx.ledger.syncs.find_many(payload.connection, chunk))
+    unknown = [i for i, name in enumerate(names) if name not in known]
     if unknown:
-        detail = "nothing was ever heard of this interview on this connection; sync or backfill it instead"
+        detail = "this interview never came in on this connection; sync or backfill it instead"
         raise NotFound(
-            f"interview_ids: {len(unknown)} of them were never heard of on this connection; nothing was "
-            "started.",
+            f"interview_ids: {len(unknown)} of them never came in on this connection; nothing was started.",
             errors=[FieldError(f"/interview_ids/{i}", detail) for i in unknown[:50]],
         )
     return names
@@ -74,21 +73,21 @@ async def _named(ctx: Context, payload: ReplayInput) -> list[str]:
 
 async def _matching(ctx: Context, payload: ReplayInput) -> list[str]:
     where = ListFilter(status=payload.status or "failed", since=bound("since", payload.since))
-    found: list[str] = []
+    interview_ids: list[str] = []
     after: tuple[int, str] | None = None
     while True:
         page = await ctx.ledger.syncs.listed(payload.connection, where, limit=_PAGE, after=after)
-        found += [sync.interview_id for sync in page]
+        interview_ids += [sync.interview_id for sync in page]
         if len(page) < _PAGE:
-            return found
+            return interview_ids
         after = (page[-1].first_received_at, page[-1].interview_id)
 
 
 async def _replay(ctx: Context, payload: ReplayInput, interview_ids: Sequence[str]) -> None:
     connection = ctx.connection(payload.connection)
-    for some in chunks(interview_ids):
+    for chunk in chunks(interview_ids):
         await ctx.ledger.syncs.revise(
-            [(payload.connection, interview_id) for interview_id in some],
+            [(payload.connection, interview_id) for interview_id in chunk],
             lambda before, people: [
                 replay(sync, sync_rules(connection), ctx.clock.now(), people, force=payload.force)
                 for sync in before.values()
@@ -97,21 +96,21 @@ async def _replay(ctx: Context, payload: ReplayInput, interview_ids: Sequence[st
 
 
 async def _reread(ctx: Context, payload: ReplayInput) -> list[str]:
-    """Give readable ones back to the intake; return their interviews."""
+    """Give the webhooks that can be read now back to the intake; return their interviews."""
     aliases = ctx.connection(payload.connection).koji_field_aliases
     since = bound("since", payload.since) or 0
     interview_ids: list[str] = []
     before: int | None = None
     while page := await ctx.ledger.inbox.unreadable(payload.connection, limit=_PAGE, before=before):
-        found = {}
-        for delivery in page:
-            if delivery.body is None or delivery.received_at < since:
+        readable = {}
+        for webhook in page:
+            if webhook.body is None or webhook.received_at < since:
                 continue
-            envelope = read_envelope(json.loads(delivery.body), aliases=aliases)
+            envelope = read_envelope(json.loads(webhook.body), aliases=aliases)
             if envelope.interview_id is not None:
-                found[delivery.id] = (envelope.event or delivery.event, envelope.interview_id)
-        await ctx.ledger.inbox.reread(found)
-        interview_ids += [interview_id for _, interview_id in found.values()]
+                readable[webhook.id] = (envelope.event or webhook.event, envelope.interview_id)
+        await ctx.ledger.inbox.reread(readable)
+        interview_ids += [interview_id for _, interview_id in readable.values()]
         before = page[-1].id
     return list(dict.fromkeys(interview_ids))
 

@@ -1,4 +1,4 @@
-"""Let a paused launch go on, and decide over doubtful starts."""
+"""Let a paused launch go on, and decide over starts of unknown outcome."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from connector.service.views.launch import LaunchOutput, find, recall, shown
 
 
 class ResumeLaunchInput(WaitInput):
-    """Which launch, and what of those in doubt."""
+    """The launch to resume, and what to do with its starts of unknown outcome."""
 
     launch_id: str = Field(min_length=1, max_length=64, description="The launch's id.")
     in_doubt: Literal["retry", "give_up"] | None = Field(
         None,
         description="What to do with starts of unknown outcome, also of a finished launch. retry: start them "
-        "again; whoever was in fact started gets a second interview. give_up: count them as failed; they are "
-        "not asked again. Look into Koji first.",
+        "again; people who were in fact started get a second interview. give_up: count them as failed; they "
+        "are not asked again. Look into Koji first.",
     )
 
 
@@ -62,7 +62,7 @@ async def _approved(ctx: Context, payload: ResumeLaunchInput, approver: Approver
         f"Let the launch {launch.id} go on? {people} people wait for their interview; that can spend up to "
         f"{credits_} Koji credits.{again}{await _others(ctx, launch)}"
     )
-    # the number travels with the question: a cohort's webhook may bring more people before the answer
+    # the state carries the number: a cohort's webhook may bring more people before the answer
     state = approver.state or f"{people} {secrets.token_hex(16)}"
     await approver.require(question, state)
     launch = await find(ctx, payload.launch_id, payload.connection)
@@ -90,7 +90,7 @@ RESUME_LAUNCH = Operation(
     title="Resume a launch",
     summary="Let a paused launch go on after its cause was mended (credits, key, permission), and try Koji's "
     "key again. A launch that waits for approval invites all who wait then. With in_doubt, decide over "
-    "starts whose outcome nobody knows. Starts interviews and spends credits.",
+    "starts of unknown outcome. Starts interviews and spends credits.",
     guidance="The person is asked first where the client can ask, else it is refused. Not for a pause that "
     "ends by itself (resumes_at).",
     example=Example({"launch_id": examples.LAUNCH_ID, "in_doubt": "retry"}, examples.LAUNCH),

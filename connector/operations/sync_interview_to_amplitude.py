@@ -24,7 +24,7 @@ _KEYS = frozenset({"koji_key", "koji_permission", "amplitude_key"})
 
 
 class SyncInput(InterviewInput, WaitInput):
-    """Which interview, and how."""
+    """The interview to sync, and how."""
 
     force: bool = Field(
         default=False,
@@ -41,29 +41,30 @@ async def run(ctx: Context, payload: SyncInput) -> SyncOutput | PreviewOutput:
     if payload.dry_run:
         return await preview(ctx, payload, force=payload.force)
     connection = ctx.connection(payload.connection)
-    told = payload.observation(connection, ctx.clock.now(), force=payload.force)
-    (heard,) = await recognised(ctx.ledger.attribution, [told])
-    before = await ctx.ledger.syncs.find(*heard.key)
-    _require_keys(heard, before)
+    observation = payload.observation(connection, ctx.clock.now(), force=payload.force)
+    (observation,) = await recognised(ctx.ledger.attribution, [observation])
+    key = observation.key
+    before = await ctx.ledger.syncs.find(*key)
+    _require_keys(observation, before)
     changed = await ctx.ledger.syncs.revise(
-        [heard.key],
-        lambda found, people: [call(found.get(heard.key), heard, people)],
-        heard=[heard],
-        record=payload.webhooks(connection, heard.interview.interview_id, heard.at),
+        [key],
+        lambda syncs, people: [call(syncs.get(key), observation, people)],
+        heard=[observation],
+        record=payload.webhooks(connection, observation.interview.interview_id, observation.at),
     )
     ctx.wake()
     sync = await _until_ended(ctx, changed[0], payload.wait_seconds)
-    output = SyncOutput(**flat(sync), warning=_warning(before, heard, sync))
+    output = SyncOutput(**flat(sync), warning=_warning(before, observation, sync))
     await output.raise_failure(ctx)
     return output
 
 
-def _require_keys(heard: Observation, before: Sync | None) -> None:
-    name = heard.rules.connection
-    if not heard.rules.can_send:
+def _require_keys(observation: Observation, before: Sync | None) -> None:
+    name = observation.rules.connection
+    if not observation.rules.can_send:
         raise NotConfigured.of("AMPLITUDE_API_KEY", name)
-    unread = before is None or before.stage is Stage.READ or heard.force
-    if not heard.rules.can_read and not heard.given and unread:
+    unread = before is None or before.stage is Stage.READ or observation.force
+    if not observation.rules.can_read and not observation.given and unread:
         then = "set it, or give the interview's values with the call"
         raise NotConfigured.of("KOJI_API_KEY", name, then)
 
@@ -71,8 +72,8 @@ def _require_keys(heard: Observation, before: Sync | None) -> None:
 async def _until_ended(ctx: Context, sync: Sync, seconds: float) -> Sync:
     """Return the sync as it ended, or as it is after `seconds`.
 
-    Raises `CredentialsRejected` or `UpstreamRejected` when the lane it waits for is paused: waiting longer
-    cannot help, and the interview is kept.
+    Raises `CredentialsRejected` or `UpstreamRejected` when the lane that the sync waits for is paused:
+    waiting longer cannot help, and the interview is kept.
     """
 
     async def read(before: Sync) -> Sync:
@@ -99,25 +100,21 @@ async def _raise_for_pause(ctx: Context, sync: Sync) -> None:
             )
 
 
-def _warning(before: Sync | None, heard: Observation, sync: Sync) -> str | None:
-    if not heard.force or before is None or before.frozen_at is None or sync.status is not SyncStatus.SYNCED:
+def _warning(before: Sync | None, observation: Observation, sync: Sync) -> str | None:
+    if not observation.force or before is None or before.frozen_at is None:
         return None
-    if heard.at - before.frozen_at < _DEDUPLICATED_FOR:
+    if sync.status is not SyncStatus.SYNCED or observation.at - before.frozen_at < _DEDUPLICATED_FOR:
         return None
-    return "First sent more than 7 days ago: Amplitude has forgotten its insert ids and may count it twice."
+    return "First sent more than 7 days ago: Amplitude no longer knows its insert ids and may count it twice."
 
 
 async def _recall(
     ctx: Context, payload: SyncInput, kept: SyncOutput | PreviewOutput
 ) -> SyncOutput | PreviewOutput:
-    """Show what is known by now: the interview may have turned out anonymous since."""
+    """Show the sync as it is now: the interview may have turned out anonymous since."""
     if isinstance(kept, PreviewOutput):
         return await preview(ctx, payload, force=payload.force)
-    sync = (
-        None
-        if kept.interview_id is None
-        else await ctx.ledger.syncs.find(payload.connection, kept.interview_id)
-    )
+    sync = await ctx.ledger.syncs.find(payload.connection, kept.interview_id or "")
     return kept if sync is None else SyncOutput(**flat(sync), warning=kept.warning)
 
 
