@@ -15,9 +15,7 @@ class GetRunInput(Input):
     """The run to show."""
 
     run_id: str = Field(
-        min_length=1,
-        max_length=40,
-        description="The run_id that the backfill, replay or forgetting answered.",
+        min_length=1, max_length=40, description="The run_id that a backfill, replay or forgetting answered."
     )
 
 

@@ -21,9 +21,7 @@ class ListLaunchesInput(ListInput):
         None, description="Only launches of this status."
     )
     reason: str | None = Field(
-        None,
-        max_length=64,
-        description="Only launches that paused, or whose planning ended, for this reason.",
+        None, max_length=64, description="Only launches that paused or whose planning ended for this reason."
     )
     since: str | None = Field(None, description="Only launches begun at or after this time, ISO 8601.")
     until: str | None = Field(None, description="Only launches begun before this time, ISO 8601.")

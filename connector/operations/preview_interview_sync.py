@@ -76,10 +76,9 @@ async def _read(ctx: Context, sync: Sync, rules: SyncRules) -> Sync:
 
 
 async def _people(ctx: Context, sync: Sync | None, observation: Observation) -> People:
-    interviews = (
-        [observation.interview] if sync is None or sync.facts is None else [sync.facts, observation.interview]
-    )
-    return await ctx.ledger.respondents.known([(observation.rules.connection, each) for each in interviews])
+    connection, _ = observation.key
+    known = [] if sync is None or sync.facts is None else [(connection, sync.facts)]
+    return await ctx.ledger.respondents.known([*known, (connection, observation.interview)])
 
 
 async def _shown(ctx: Context, sync: Sync) -> PreviewOutput:

@@ -88,7 +88,7 @@ class Desk:
         return await self.decide_over(one, *pieces)
 
     async def decide_over(self, one: Launch, *pieces: Sequence[Member]) -> Launch:
-        decided = await planning.decide(self.ctx, one, planning.pieces_of(pieces))
+        decided = await planning.decide(self.ctx, one, planning.chunks_of(pieces))
         assert decided is not None
         return decided
 

@@ -1,4 +1,4 @@
-"""Check each credential with a call that changes nothing; a lane resumes once its credential is accepted."""
+"""Check each credential with a call that changes nothing; its lane resumes once it is accepted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PATIENCE = 8.0
 _UNKNOWN_USER = "koji-amplitude-check"
 Status = Literal["ok", "warn", "fail", "unknown"]
 Finding = tuple[Status, str]
-"""How it stands, and what was found and is to be done."""
+"""The status, and what was seen and what to do."""
 
 
 class Check(BaseModel):
@@ -29,9 +29,9 @@ class Check(BaseModel):
     message: str = Field(description="What was found and, unless all is well, what to do.")
 
     @classmethod
-    def of(cls, name: str, found: Finding) -> Self:
-        """Return what was found of one thing."""
-        return cls(name=name, status=found[0], message=found[1])
+    def of(cls, name: str, finding: Finding) -> Self:
+        """Return a finding under its name."""
+        return cls(name=name, status=finding[0], message=finding[1])
 
 
 async def credential_checks(ctx: Context, connection: Connection) -> list[Check]:
@@ -45,12 +45,12 @@ async def credential_checks(ctx: Context, connection: Connection) -> list[Check]
     )
 
 
-async def _in_time(name: str, who: str, check: Awaitable[Finding]) -> Check:
+async def _in_time(name: str, service: str, check: Awaitable[Finding]) -> Check:
     try:
         async with asyncio.timeout(PATIENCE):
             return Check.of(name, await check)
     except TimeoutError:
-        message = f"{who} did not answer within {PATIENCE:.0f} seconds; check again later."
+        message = f"{service} did not answer within {PATIENCE:.0f} seconds; check again later."
         return Check.of(name, ("unknown", message))
 
 
@@ -88,7 +88,7 @@ async def _amplitude_key(ctx: Context, connection: Connection) -> Finding:
 
 
 async def _paused(ctx: Context, connection: Connection, answer: Answer) -> str:
-    """Say what is wrong with a key or an address; a key of the other region is named."""
+    """Say what is wrong with a key or an address, and whether the key belongs to the other region."""
     other = ctx.amplitude_elsewhere.get(connection.name)
     if other is not None and (await other.probe()).kind is Kind.REJECTED:
         region = "eu" if connection.amplitude_region == "us" else "us"

@@ -20,18 +20,18 @@ from connector.settings.model import Connection
 from connector.settings.rules import start_rules
 
 _KEY_KEPT = 7 * 86_400_000
-_DIRECTLY = 500  # members over whom the call itself decides; more are left to the planning worker
+_DIRECTLY = 500  # the call itself decides over so many members; a worker decides over more
 _MOST_SHOWN = 50
 Mode = Literal["text", "voice"]
 PLAN_FIRST = (
     "Call plan_cohort_launch, show its counts and credits to the user, and call launch_cohort_interviews "
     "with its plan_token."
 )
-"""What a model does whose user cannot be asked."""
+"""What a model does when its user cannot be asked."""
 
 
 class MemberInput(BaseModel):
-    """One person; at least one of user_id and email makes them known."""
+    """One person; give user_id, email or both."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
@@ -55,8 +55,7 @@ class PersonOptions(WaitInput):
         None,
         ge=0,
         le=36_500,
-        description="Ask people again who were invited longer ago than this. Without it nobody is asked "
-        "twice.",
+        description="Ask people again who were invited longer ago; without it no person is asked twice.",
     )
     allow_without_link: bool = Field(
         default=False,
@@ -156,31 +155,31 @@ async def begin(ctx: Context, payload: CohortOptions, *, goes_on: bool) -> Launc
         ctx, launch_id, payload.connection, options, goes_on=goes_on, phase=phase, cohort_id=payload.cohort_id
     )
     size = planning.CHUNK
-    pieces = [members[at : at + size] for at in range(0, len(members), size)]
+    chunks = [members[at : at + size] for at in range(0, len(members), size)]
     if few:
-        return await decide_now(ctx, launch, pieces)
-    await ctx.ledger.planning.create(launch, pieces)
+        return await decide_now(ctx, launch, chunks)
+    await ctx.ledger.planning.create(launch, chunks)
     ctx.wake("launches")
     return launch
 
 
 async def begun_before(ctx: Context) -> tuple[str, Launch | None]:
-    """Return the id for the launch of this request, and the launch that an earlier try of it left.
+    """Return the id for the launch of this request, and the launch that an earlier try of the request left.
 
-    A try may have ended in a crash, or without a store, after people were invited: with the same idempotency
-    key they are not invited again, whatever `reinvite_after_days` allows. What ended in an error, or is older
-    than the promise of a key, is begun anew.
+    A try may have ended in a crash, or without a ledger, after people were invited: with the same idempotency
+    key they are not invited again, whatever `reinvite_after_days` allows. A launch that ended in an error, or
+    is older than the promise of a key, is begun anew.
     """
     if ctx.request is None:
         return f"lau_{secrets.token_hex(12)}", None
     for n in count():
         launch_id = f"lau_{ctx.ledger.keyed_hash(f'{ctx.request}{n}')[:24]}"
-        found = await ctx.ledger.launches.find(launch_id)
-        if found is None:
+        launch = await ctx.ledger.launches.find(launch_id)
+        if launch is None:
             return launch_id, None
-        refused = found.error is not None or (found.single and (found.failed or found.cancelled))
-        if not refused and found.created_at > ctx.clock.now() - _KEY_KEPT:
-            return launch_id, found
+        refused = launch.error is not None or (launch.single and (launch.failed or launch.cancelled))
+        if not refused and launch.created_at > ctx.clock.now() - _KEY_KEPT:
+            return launch_id, launch
     raise AssertionError("count() does not end")
 
 
@@ -211,12 +210,12 @@ def new_launch(
     )
 
 
-async def decide_now(ctx: Context, launch: Launch, pieces: list[list[Member]]) -> Launch:
-    """Decide over a few members in the call that brought them. Raises what makes planning impossible."""
+async def decide_now(ctx: Context, launch: Launch, chunks: list[list[Member]]) -> Launch:
+    """Decide over a few members in the call that brought them. Raises the error that ends planning."""
     if await ctx.ledger.launches.find(launch.id) is None:
         await ctx.ledger.planning.create(launch)
     try:
-        planned = await planning.decide(ctx, launch, planning.pieces_of(pieces))
+        planned = await planning.decide(ctx, launch, planning.chunks_of(chunks))
     except ConnectorError as error:
         await ctx.ledger.planning.end_unplanned(None, launch.id, error.reason, error.message, ctx.clock.now())
         raise
@@ -226,25 +225,18 @@ async def decide_now(ctx: Context, launch: Launch, pieces: list[list[Member]]) -
 
 
 def _members(payload: CohortOptions, options: LaunchOptions) -> list[Member]:
-    found: list[Member] = []
-    errors: list[FieldError] = []
-    for at, one in enumerate(payload.members or ()):
-        if one.email is not None and not is_email(one.email):
-            errors.append(FieldError(f"/members/{at}/email", "is no e-mail address"))
-        properties = one.properties or {}
-        found.append(
-            member(
-                one.user_id,
-                one.email or properties.get(options.email_property),
-                one.name or properties.get(options.name_property),
-            )
-        )
-    if errors:
-        first = errors[0]
+    members: list[Member] = []
+    wrong: list[int] = []
+    for at, person in enumerate(payload.members or ()):
+        if person.email is not None and not is_email(person.email):
+            wrong.append(at)
+        properties = person.properties or {}
+        email = person.email or properties.get(options.email_property)
+        members.append(member(person.user_id, email, person.name or properties.get(options.name_property)))
+    if wrong:
+        more = f" ({len(wrong)} such members)" if len(wrong) > 1 else ""
         raise InvalidInput(
-            f"{first.pointer.strip('/').replace('/', '.')}: {first.detail}"
-            + (f" ({len(errors)} such members)" if len(errors) > 1 else "")
-            + "; nobody was invited.",
-            errors=errors[:_MOST_SHOWN],
+            f"members.{wrong[0]}.email: is no e-mail address{more}; nobody was invited.",
+            errors=[FieldError(f"/members/{at}/email", "is no e-mail address") for at in wrong[:_MOST_SHOWN]],
         )
-    return found
+    return members

@@ -58,7 +58,7 @@ class SyncOutput(Output):
     reason: str | None = Field(
         description="Why it was skipped, failed or still waits; null when all is well."
     )
-    user_id: str | None = Field(description="The Amplitude user id it is written to; null for nobody.")
+    user_id: str | None = Field(description="The Amplitude user id it is written to; null without one.")
     event_type: str = Field(description="The type of the event in Amplitude.")
     event_insert_id: str | None = Field(
         description="The event's insert_id, by which Amplitude counts it once."
@@ -106,7 +106,7 @@ UNKNOWN: Mapping[str, Any] = {**dict.fromkeys(SyncOutput.model_fields), "themes"
 
 
 class Received(BaseModel):
-    """One thing that came in about the interview."""
+    """One webhook, call or row that came in about the interview."""
 
     received_at: str = Field(description="When, ISO 8601 in UTC.")
     source: str = Field(description="webhook, call or backfill.")
@@ -157,6 +157,7 @@ def flat(sync: Sync) -> dict[str, Any]:
     facts = sync.facts
     themes = list(facts.themes or ()) if facts else []
     sent = sync.event is not None
+    identified = sent and _took_identify(sync)
     return {
         "interview_id": sync.interview_id,
         "status": str(sync.status),
@@ -164,9 +165,7 @@ def flat(sync: Sync) -> dict[str, Any]:
         "user_id": sync.user_id,
         "event_type": EVENT_TYPE,
         "event_insert_id": event_insert_id(sync.interview_id) if sent else None,
-        "identify_insert_id": identify_insert_id(sync.interview_id)
-        if sent and _took_identify(sync)
-        else None,
+        "identify_insert_id": identify_insert_id(sync.interview_id) if identified else None,
         "quality_score": facts.quality_score if facts else None,
         "sentiment": facts.sentiment if facts else None,
         "themes": themes,
@@ -180,28 +179,28 @@ def flat(sync: Sync) -> dict[str, Any]:
 
 
 def unreadable() -> SyncOutput:
-    """Return how a delivery without an interview id is listed."""
+    """Return how a webhook without an interview id is listed."""
     return SyncOutput.model_validate(
         {**UNKNOWN, "status": "unreadable", "reason": "no_interview_id", "event_type": EVENT_TYPE}
     )
 
 
-def receipt(sync: Sync, deliveries: Sequence[InboundWebhook], connection: Connection) -> Receipt:
+def receipt(sync: Sync, webhooks: Sequence[InboundWebhook], connection: Connection) -> Receipt:
     """Return a sync with everything that led to it."""
     return Receipt(
         **flat(sync),
         received=[
             Received(
-                received_at=iso(delivery.received_at),
-                source=delivery.source,
-                event=delivery.event,
-                signature_header=delivery.header,
-                signature_scheme=delivery.scheme,
-                body=None if delivery.body is None else showable(json.loads(delivery.body)),
+                received_at=iso(webhook.received_at),
+                source=webhook.source,
+                event=webhook.event,
+                signature_header=webhook.header,
+                signature_scheme=webhook.scheme,
+                body=None if webhook.body is None else showable(json.loads(webhook.body)),
             )
-            for delivery in deliveries
+            for webhook in webhooks
         ],
-        attempts=[_attempt(attempt) for attempt in sync.attempts],
+        attempts=[Attempt(**{**attempt, "at": iso(attempt["at"])}) for attempt in sync.attempts],
         request=request(sync, connection, identify=_took_identify(sync)),
     )
 
@@ -213,9 +212,8 @@ def request(sync: Sync, connection: Connection, *, identify: bool) -> AmplitudeR
     parts = [sync.identify] if identify and sync.identify else []
     events = [json.loads(text) for text in (*parts, sync.event)]
     shortest = connection.amplitude_min_id_length
-    return AmplitudeRequest(
-        events=events, options=None if shortest == DEFAULT_MIN_ID_LENGTH else {"min_id_length": shortest}
-    )
+    options = None if shortest == DEFAULT_MIN_ID_LENGTH else {"min_id_length": shortest}
+    return AmplitudeRequest(events=events, options=options)
 
 
 def time_text(millis: int | None) -> str | None:
@@ -224,9 +222,4 @@ def time_text(millis: int | None) -> str | None:
 
 
 def _took_identify(sync: Sync) -> bool:
-    told = [attempt["identify"] for attempt in sync.attempts if "identify" in attempt]
-    return bool(told[-1]) if told else True
-
-
-def _attempt(attempt: Mapping[str, Any]) -> Attempt:
-    return Attempt(**{**attempt, "at": iso(attempt["at"])})
+    return next((bool(attempt["identify"]) for attempt in sync.attempts[::-1] if "identify" in attempt), True)
