@@ -10,6 +10,7 @@ from urllib.parse import urljoin, urlsplit
 from connector.amplitude.rest import DEFAULT_WAIT, LOOKED_AT, names_the_key, wait
 from connector.domain.launches.launch import Cohort
 from connector.errors import ConnectorError, InvalidInput, NotFound, UpstreamRejected, UpstreamUnavailable
+from connector.net.client import Reply
 from connector.text.json import json_object
 
 # Amplitude does not publish the words of these refusals.
@@ -59,19 +60,25 @@ def read_readiness(status: int, body: bytes) -> bool:
     return status != 202 and words == ["JOB", "COMPLETED"]
 
 
-def request_refusal(status: int, headers: Mapping[str, str], body: bytes) -> ConnectorError | None:
+def status_refusal(reply: Reply) -> NotFound | None:
+    """Return the error of a refused look at a request, None when it is not about the request."""
+    return gone() if reply.status == 404 else None
+
+
+def request_refusal(reply: Reply) -> ConnectorError | None:
     """Return the error of a refused request for a cohort's file, None when it is not about the cohort."""
-    words = body[:LOOKED_AT] if status == 400 and not names_the_key(body) else b""
+    is_about_cohort = reply.status == 400 and not names_the_key(reply.body)
+    words = reply.body[:LOOKED_AT] if is_about_cohort else b""
     if _TOO_LARGE.search(words):
         detail = "is too large to be downloaded, Amplitude says (above 2,000,000 people)"
         return InvalidInput.of("cohort_id", detail, code="cohort_too_large")
-    if status == 404 or _UNKNOWN.search(words):
+    if reply.status == 404 or _UNKNOWN.search(words):
         return unknown_cohort()
-    if status == 429:
+    if reply.status == 429:
         return UpstreamUnavailable(
             "Amplitude allows no more cohort downloads now (60 in 10 minutes, 500 a month).",
             code="cohort_quota",
-            retry_after=wait(headers),
+            retry_after=wait(reply.headers),
         )
     return None
 

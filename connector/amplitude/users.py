@@ -25,8 +25,6 @@ class AmplitudeUsersClient(AmplitudeRest):
         `CredentialsRejected`, `UpstreamRejected` or `UpstreamUnavailable`.
         """
         reply = await self._get(_PATH, limit=_ANSWER_LIMIT, params={"user": user})
-        if not 200 <= reply.status < 300:
-            raise self._refusal(reply, _PATH)
         try:
             # A match with null as its user id is a device on which no user signed in.
             matches = (json_object(reply.body) or {})["matches"]

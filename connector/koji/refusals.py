@@ -6,7 +6,7 @@ Koji documents the statuses of complete alone; the same ones are taken to mean t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from connector.errors import (
     ConnectorError,
@@ -35,42 +35,46 @@ class KojiRefused:
     base: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KojiRequest:
-    """A kind of request to Koji.
+class KojiRequest(NamedTuple):
+    """A kind of request to Koji: the permission that it needs, and the errors of its refusals.
 
-    `key` says what a 401 means and what to do about it; `other` says it for other 4xx.
+    `key` is the code of a 401, what it means and what to do about it; `other` the same for other 4xx.
     """
 
     permission: str
-    key_code: str
-    key: tuple[str, str]
-    other_code: str
-    other: tuple[str, str]
+    key: tuple[str, str, str]
+    other: tuple[str, str, str]
 
 
 SESSION: Final = "koji_session"
-_KEY: Final = ("Koji refused KOJI_API_KEY", "check it, or make a new key in the project")
+_KEY: Final = ("koji_key", "Koji refused KOJI_API_KEY", "check it, or make a new key in the project")
+_CREDITS: Final = ("koji_credits", "Koji asks for credits or another plan", "look at the plan in Koji")
 READ: Final = KojiRequest(
-    permission="interview:read",
-    key_code="koji_key",
-    key=_KEY,
-    other_code=UpstreamRejected.code,
-    other=("Koji refused the read", "check interview_id and KOJI_BASE_URL"),
+    "interview:read",
+    _KEY,
+    (UpstreamRejected.code, "Koji refused the read", "check interview_id and KOJI_BASE_URL"),
 )
 START: Final = KojiRequest(
-    permission="interview:start",
-    key_code="koji_key",
-    key=_KEY,
-    other_code="refused_by_koji",
-    other=("Koji refused to start the interview", "check that the study is published, and KOJI_BASE_URL"),
+    "interview:start",
+    _KEY,
+    (
+        "refused_by_koji",
+        "Koji refused to start the interview",
+        "check that the study is published, and KOJI_BASE_URL",
+    ),
 )
 COMPLETE: Final = KojiRequest(
-    permission="interview:complete",
-    key_code=SESSION,
-    key=("Koji refused the API key or the session token", "check KOJI_API_KEY, or end the interview in Koji"),
-    other_code=UpstreamRejected.code,
-    other=("Koji refused to complete the interview", "check interview_id, reason and KOJI_BASE_URL"),
+    "interview:complete",
+    (
+        SESSION,
+        "Koji refused the API key or the session token",
+        "check KOJI_API_KEY, or end the interview in Koji",
+    ),
+    (
+        UpstreamRejected.code,
+        "Koji refused to complete the interview",
+        "check interview_id, reason and KOJI_BASE_URL",
+    ),
 )
 
 
@@ -123,16 +127,11 @@ def _later(refused: KojiRefused) -> UpstreamUnavailable:
 
 
 def _for_good(refused: KojiRefused, asked: KojiRequest) -> ConnectorError:
-    error: type[ConnectorError] = CredentialsRejected
-    match refused.status:
-        case 401:
-            code, (what, next_step) = asked.key_code, asked.key
-        case 402:
-            error, code = UpstreamRejected, "koji_credits"
-            what, next_step = "Koji asks for credits or another plan", "look at the plan in Koji"
-        case 403:
-            code, next_step = "koji_permission", "add it to the key in Koji"
-            what = f"KOJI_API_KEY lacks the permission {asked.permission}"
-        case _:
-            error, code, (what, next_step) = UpstreamRejected, asked.other_code, asked.other
+    lacking = f"KOJI_API_KEY lacks the permission {asked.permission}"
+    by_status: dict[int, tuple[type[ConnectorError], tuple[str, str, str]]] = {
+        401: (CredentialsRejected, asked.key),
+        402: (UpstreamRejected, _CREDITS),
+        403: (CredentialsRejected, ("koji_permission", lacking, "add it to the key in Koji")),
+    }
+    error, (code, what, next_step) = by_status.get(refused.status, (UpstreamRejected, asked.other))
     return error(f"{what} ({refused.status}){refused.said}: {next_step}.", code=code)

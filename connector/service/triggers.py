@@ -40,48 +40,32 @@ class Trigger:
     """One type of event that people choose. `output` has the fields beside those of every event."""
 
     name: EventType
-    title: str
     description: str
     output: type[BaseModel]
 
+    @property
+    def title(self) -> str:
+        """Return the name as people read it, such as Interview Synced."""
+        return self.name.replace("_", " ").title()
+
 
 TRIGGERS: tuple[Trigger, ...] = (
-    Trigger(
-        EventType.INTERVIEW_SYNCED,
-        "Interview Synced",
-        "Triggers when Amplitude has accepted an interview.",
-        SyncOutput,
-    ),
+    Trigger(EventType.INTERVIEW_SYNCED, "Triggers when Amplitude has accepted an interview.", SyncOutput),
     Trigger(
         EventType.INTERVIEW_SKIPPED,
-        "Interview Skipped",
         "Triggers when an interview is not written to Amplitude, with the reason.",
         SyncOutput,
     ),
     Trigger(
-        EventType.SYNC_FAILED,
-        "Sync Failed",
-        "Triggers when an interview could not be written to Amplitude.",
-        SyncOutput,
+        EventType.SYNC_FAILED, "Triggers when an interview could not be written to Amplitude.", SyncOutput
     ),
     Trigger(
         EventType.INVITATION_CREATED,
-        "Invitation Created",
         "Triggers when a person has an interview link: the next step is to send it.",
         InvitationEvent,
     ),
-    Trigger(
-        EventType.LAUNCH_FINISHED,
-        "Launch Finished",
-        "Triggers when a launch has no more people to start.",
-        LaunchOutput,
-    ),
-    Trigger(
-        EventType.LAUNCH_PAUSED,
-        "Launch Paused",
-        "Triggers when a launch is paused, with the reason.",
-        LaunchOutput,
-    ),
+    Trigger(EventType.LAUNCH_FINISHED, "Triggers when a launch has no more people to start.", LaunchOutput),
+    Trigger(EventType.LAUNCH_PAUSED, "Triggers when a launch is paused, with the reason.", LaunchOutput),
 )
 
 

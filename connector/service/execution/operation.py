@@ -78,7 +78,7 @@ class Output(BaseModel):
         return None
 
     def kept(self) -> Output:
-        """Return the answer as it is stored for a repeat: nothing in it names, quotes or leads to a person."""
+        """Return what is stored of the answer for a repeat: nothing names, quotes or leads to a person."""
         return self
 
     def brought_up_to_date(self, present: Output) -> dict[str, Any]:

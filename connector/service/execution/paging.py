@@ -41,7 +41,7 @@ class Cursor(Generic[P]):
         self._type: TypeAdapter[P] = TypeAdapter(place, config=ConfigDict(strict=True))
 
     def read(self, text: str | None) -> P | None:
-        """Return the place, None at the beginning. Raises `InvalidInput` for a text that `write` did not make."""
+        """Return the place, None at the beginning. Raises `InvalidInput` for a text that is not ours."""
         if text is None:
             return None
         try:

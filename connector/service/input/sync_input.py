@@ -27,7 +27,8 @@ class InterviewInput(Input):
     )
     interview: dict[str, Any] | None = Field(
         None,
-        description="Instead of interview_id: the whole interview in the shape of Koji's webhook. Koji is not read.",
+        description="Instead of interview_id: the whole interview in the shape of Koji's webhook. Koji is "
+        "not read.",
     )
     themes: list[str] | None = Field(
         None,
