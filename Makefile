@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# more than cores, because tests wait for processes and for disks too
+WORKERS ?= 3
 AUDIT := $(VENV)/audit
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 
@@ -34,7 +36,7 @@ demo: $(VENV)/.run ## Close the loop on this machine, with stand-ins and no acco
 	$(BIN)/koji-amplitude demo
 
 test: $(VENV)/.dev ## Run the tests (those on PostgreSQL where its programs are installed)
-	$(BIN)/pytest -q -m 'not proof'
+	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal -m 'not proof'
 
 check: lint audit ## Lint, format, types, spelling, declared imports, secrets, known vulnerabilities
 

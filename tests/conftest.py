@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 
+from connector.ledger.db.migrations import migrate
 from connector.ledger.ledger import Ledger, open_ledger
 from connector.security.sealing import Sealer
 from tests.support import postgres
 from tests.support.fakes import ManualClock
 
 SEALER = Sealer([b"k" * 32])
+_STARTED = pytest.StashKey[ExitStack]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start what all workers share, and let Ctrl-C reach every process that a test starts.
+
+    A shell starts what runs in the background with SIGINT ignored, and children would inherit that.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if getattr(config.option, "numprocesses", None) and postgres.is_available():
+        started = config.stash[_STARTED] = ExitStack()
+        os.environ[postgres.GIVEN] = started.enter_context(postgres.server())
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop what was started."""
+    config.stash.get(_STARTED, ExitStack()).close()
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Name bytes and long texts after their argument: some are made anew in every process."""
+    return argname if isinstance(val, bytes) or (isinstance(val, str) and len(val) > 40) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -36,9 +64,24 @@ def postgres_server() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> Iterator[str]:
+    """Yield the name of a database with the tables of a ledger: a copy takes a tenth of making them."""
+    with postgres.database(postgres_server) as url:
+        migrate(url)
+        yield urlsplit(url).path[1:]
+
+
 @pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    """Yield the URL of an empty database."""
+def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
+    """Yield the URL of a database that holds an empty ledger."""
+    with postgres.database(postgres_server, postgres_template) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_server: str) -> Iterator[str]:
+    """Yield the URL of a database without tables."""
     with postgres.database(postgres_server) as url:
         yield url
 
@@ -51,7 +94,7 @@ def sqlite_url(tmp_path: Path) -> str:
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """Return the URL of an empty database, once for each kind."""
+    """Return the URL of a database without rows, once for each kind."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
 

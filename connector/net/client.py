@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -34,6 +36,12 @@ class Reply:
     whole: bool
 
 
+@cache
+def tls_context() -> ssl.SSLContext:
+    """Return the process's TLS settings: reading the certificates takes longer than opening a client."""
+    return httpx.create_ssl_context()
+
+
 def open_client() -> httpx.AsyncClient:
     """Open a client for Koji and Amplitude; the caller closes it.
 
@@ -43,6 +51,7 @@ def open_client() -> httpx.AsyncClient:
         logging.getLogger(name).setLevel(logging.WARNING)
     return httpx.AsyncClient(
         follow_redirects=False,
+        verify=tls_context(),
         timeout=httpx.Timeout(_CALL_SECONDS, connect=_CONNECT_SECONDS, pool=_CONNECT_SECONDS),
         headers={"User-Agent": f"koji-amplitude/{__version__}", "Accept": "application/json"},
     )

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.e2e
 
 LEASE = 500
 TOKEN = "a-cohort-token-of-the-tests"  # not-a-secret
-PEOPLE = 6_000  # of one message: three pieces
+PEOPLE = 6_000  # of one message: three chunks
 NEW = 4_000
 MESSAGES = 3  # a round
 SETTINGS = {
@@ -128,7 +128,7 @@ class Ground:
         return int(found)
 
     async def being_taken_apart(self, before: int) -> None:
-        """Wait until a piece more of a message's people is decided over than before."""
+        """Wait until a chunk more of a message's people is decided over than before."""
 
         async def more() -> bool:
             return await asyncio.to_thread(self.invitations) > before

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from connector.domain.launches.cohort_message import digest_of, head_of, members_of, pieces_of
+from connector.domain.launches.cohort_message import chunks_of, digest_of, head_of, members_of
 from connector.domain.people.same_person import Member
 from connector.errors import InvalidInput
 from connector.text.json import loads
@@ -91,9 +91,9 @@ def test_the_first_wrong_rows_are_told_with_their_places() -> None:
 
 def test_people_are_stored_in_pieces() -> None:
     members = [Member(str(n), None, None) for n in range(4_001)]
-    pieces = [loads(piece) for piece in pieces_of(members)]
-    assert [len(piece) for piece in pieces] == [2_000, 2_000, 1]
-    assert [Member(*row) for piece in pieces for row in piece] == members
+    chunks = [loads(chunk) for chunk in chunks_of(members)]
+    assert [len(chunk) for chunk in chunks] == [2_000, 2_000, 1]
+    assert [Member(*row) for chunk in chunks for row in chunk] == members
 
 
 def test_a_digest_is_of_the_cohort_and_the_body() -> None:

@@ -577,9 +577,9 @@ async def test_a_forgotten_person_is_never_invited_and_nothing_of_them_stays(wor
     await world.get("forget_respondent", user_id="user-wilma-77")
     stored = await world.context.ledger.cohort_inbox.next_open(["default"])
     assert stored is not None
-    piece = await world.context.ledger.cohort_inbox.piece(stored)
-    assert piece is not None
-    assert [one.user_id for one in piece[1]] == ["user-001"]
+    chunk = await world.context.ledger.cohort_inbox.chunk(stored)
+    assert chunk is not None
+    assert [one.user_id for one in chunk[1]] == ["user-001"]
     await world.restart()
     launch = await seen(world, invited=1)
     assert whom(world) == ["person-001@example.com"]

@@ -1,41 +1,15 @@
-"""One PostgreSQL database, and a desk, for all tests of this folder."""
+"""A desk for all tests of this folder."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import psycopg
 import pytest
-from psycopg import sql
 
 from connector.context import Context
-from connector.ledger.db.schema import audit, audit_outcome, metadata
 from connector.ledger.ledger import Ledger
 from connector.net.target_client import Targets
 from connector.settings.model import Connection, Settings
 from tests.ledger.desk import CAP, LANE, Desk
-from tests.support import postgres
 from tests.support.fakes import ManualClock
-
-
-@pytest.fixture(scope="session")
-def one_postgres_url(postgres_server: str) -> Iterator[str]:
-    """Yield a database for all tests of this folder: making one takes longer than most of them."""
-    with postgres.database(postgres_server) as url:
-        yield url
-
-
-@pytest.fixture
-def postgres_url(one_postgres_url: str) -> str:
-    """Return the URL of that database, emptied."""
-    with psycopg.connect(one_postgres_url, autocommit=True) as connection:
-        for table in metadata.sorted_tables:
-            if table in (audit, audit_outcome):  # they refuse, and nothing here writes to them
-                continue
-            found = connection.execute("SELECT to_regclass(%s)", [table.name]).fetchone()
-            if found != (None,):
-                connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)))
-    return one_postgres_url
 
 
 @pytest.fixture

@@ -83,12 +83,12 @@ class Desk:
         self.made.append(one.id)
         return one
 
-    async def decide(self, *pieces: Sequence[Member], **told: Any) -> Launch:
+    async def decide(self, *chunks: Sequence[Member], **told: Any) -> Launch:
         one = await self.create(**told)
-        return await self.decide_over(one, *pieces)
+        return await self.decide_over(one, *chunks)
 
-    async def decide_over(self, one: Launch, *pieces: Sequence[Member]) -> Launch:
-        decided = await planning.decide(self.ctx, one, planning.chunks_of(pieces))
+    async def decide_over(self, one: Launch, *chunks: Sequence[Member]) -> Launch:
+        decided = await planning.decide(self.ctx, one, planning.chunks_of(chunks))
         assert decided is not None
         return decided
 

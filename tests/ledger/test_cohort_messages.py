@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import select
 
-from connector.domain.launches.cohort_message import CohortMessage, pieces_of
+from connector.domain.launches.cohort_message import CohortMessage, chunks_of
 from connector.domain.launches.credits import day_of
 from connector.domain.launches.eligibility import Choice, LaunchRules, Selection
 from connector.domain.launches.launch import InvitationState, Launch, LaunchOptions, LaunchStatus
@@ -43,7 +43,7 @@ async def a_lease(ledger: Ledger) -> Lease:
 
 
 async def stored(ledger: Ledger, message: CohortMessage, members: Sequence[Member]) -> CohortMessage:
-    assert await ledger.cohort_inbox.accept(message, pieces_of(members))
+    assert await ledger.cohort_inbox.accept(message, chunks_of(members))
     found = await ledger.cohort_inbox.next_open(["default"])
     assert found is not None
     return found
@@ -54,16 +54,16 @@ async def decide(
 ) -> None:
     """Decide over a whole message as the lane does."""
     messages, people = ledger.cohort_inbox, ledger.cohort_members
-    while (piece := await messages.piece(message)) is not None:
-        keyed = ledger.aliases.keyed("default", piece[1])
+    while (chunk := await messages.chunk(message)) is not None:
+        keyed = ledger.aliases.keyed("default", chunk[1])
         gone = await messages.overtaken(message, keyed)
         keyed = [one for one in keyed if one[1][0] not in gone]
         if message.in_cohort:
             history = await ledger.aliases.history(keyed)
             choices: list[Choice] = Selection(LaunchRules(10**9, None), now).take(keyed, history)
-            await people.invite(lease, message, piece[0], choices, choices, OPTIONS, now)
+            await people.invite(lease, message, chunk[0], choices, choices, OPTIONS, now)
         else:
-            await people.dismiss(lease, message, piece[0], keyed, now)
+            await people.dismiss(lease, message, chunk[0], keyed, now)
     await people.decided(lease, message, above, now)
     again = await messages.next_open(["default"])
     while again is not None and again.stage == "activating":
@@ -120,19 +120,19 @@ async def test_somebody_who_left_unknown_is_forgotten_by_each_alias_that_was_tol
 
 
 async def test_a_message_is_kept_once_for_each_connection(ledger: Ledger) -> None:
-    pieces = pieces_of(people(1))
-    assert await ledger.cohort_inbox.accept(a_message(1), pieces)
-    assert not await ledger.cohort_inbox.accept(a_message(1), pieces)
-    assert await ledger.cohort_inbox.accept(a_message(1)._replace(connection="shop"), pieces)
+    chunks = chunks_of(people(1))
+    assert await ledger.cohort_inbox.accept(a_message(1), chunks)
+    assert not await ledger.cohort_inbox.accept(a_message(1), chunks)
+    assert await ledger.cohort_inbox.accept(a_message(1)._replace(connection="shop"), chunks)
 
 
 async def test_the_earlier_computed_message_is_next_and_a_begun_one_before_all(ledger: Ledger) -> None:
-    await ledger.cohort_inbox.accept(a_message(1, at=NOW + 5), pieces_of(people(1)))
+    await ledger.cohort_inbox.accept(a_message(1, at=NOW + 5), chunks_of(people(1)))
     first = await stored(ledger, a_message(2, at=NOW), people(2))
     assert first.computed_at == NOW
     lease = await a_lease(ledger)
     await ledger.cohort_members.dismiss(lease, first, 0, [], NOW)
-    await ledger.cohort_inbox.accept(a_message(3, at=NOW - 5), pieces_of(people(3)))
+    await ledger.cohort_inbox.accept(a_message(3, at=NOW - 5), chunks_of(people(3)))
     begun = await ledger.cohort_inbox.next_open(["default"])
     assert begun is not None
     assert begun.id == first.id

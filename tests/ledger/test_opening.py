@@ -23,6 +23,12 @@ from tests.support.fakes import a_delivery, a_sync
 pytestmark = pytest.mark.contract
 
 
+@pytest.fixture
+def postgres_url(empty_postgres_url: str) -> str:
+    """Return the URL of a database without tables: these tests make them."""
+    return empty_postgres_url
+
+
 async def opened(database_url: str) -> Ledger:
     return await open_ledger(database_url, SEALER)
 

@@ -31,6 +31,13 @@ from tools.revision import write_revision
 
 pytestmark = pytest.mark.contract
 
+
+@pytest.fixture
+def postgres_url(empty_postgres_url: str) -> str:
+    """Return the URL of a database without tables: these tests make them."""
+    return empty_postgres_url
+
+
 LATER = f"{int(newest_revision()) + 1:04}"
 REVISION = '''"""A later revision."""
 

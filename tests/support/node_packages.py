@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import subprocess
@@ -25,8 +26,11 @@ def installed(name: str, packages: Mapping[str, str]) -> Path:
     if not shutil.which("node") or not shutil.which("npm"):
         pytest.skip(f"{name} needs node and npm, which are not here")
     kept = CACHE / name
-    if not (kept / "node_modules").is_dir():
-        _fetch(kept, packages)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of several workers one fetches, the others wait
+        if not (kept / "node_modules").is_dir():
+            _fetch(kept, packages)
     return kept
 
 
@@ -49,7 +53,6 @@ def run_node(
 
 
 def _fetch(kept: Path, packages: Mapping[str, str]) -> None:
-    kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
         (Path(folder) / "package.json").write_text(json.dumps({"private": True, "dependencies": packages}))
         try:
@@ -62,10 +65,8 @@ def _fetch(kept: Path, packages: Mapping[str, str]) -> None:
             )
         except (subprocess.SubprocessError, OSError) as error:
             pytest.skip(f"npm could not fetch {', '.join(packages)}: {type(error).__name__}")
+        # whole or not at all, also when the run is stopped in between
         made = Path(tempfile.mkdtemp(dir=kept.parent)) / kept.name
         shutil.copytree(folder, made, symlinks=True)
-        try:
-            made.rename(kept)
-        except OSError:  # another run was quicker
-            shutil.rmtree(made)
+        made.rename(kept)
         made.parent.rmdir()

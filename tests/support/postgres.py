@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,6 +22,12 @@ GIVEN = "KOJI_AMPLITUDE_TEST_POSTGRES"
 MISSING = f"needs PostgreSQL: install its server programs (initdb, pg_ctl), or set {GIVEN}=postgresql://..."
 _INSTALLED = Path("/usr/lib/postgresql")
 _USER = "postgres"
+_GUARD = """
+import json, shutil, subprocess, sys
+sys.stdin.read()  # ends with the process that started this one
+subprocess.run(json.loads(sys.argv[1]), cwd="/", stdin=subprocess.DEVNULL, check=False)
+shutil.rmtree(sys.argv[2], ignore_errors=True)
+"""
 _OPTIONS = "-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder}"
 
 
@@ -30,47 +38,78 @@ def is_available() -> bool:
 
 @contextmanager
 def server(*, durable: bool = False) -> Iterator[str]:
-    """Yield the URL of a server whose user may create databases; `durable` is for measurements."""
+    """Yield the URL of a server whose user may create databases; `durable` is for measurements.
+
+    A guard in a session of its own ends the server when this process ends, however it ends.
+    """
     if given := os.environ.get(GIVEN):
         yield given
         return
     folder = Path(tempfile.mkdtemp(prefix="koji-amplitude-postgres-"))
     if _as_user():
         shutil.chown(folder, _USER)
+    data, port = str(folder / "data"), _free_port()
+    options = _OPTIONS.format(port=port, folder=folder) + ("" if durable else " -c fsync=off")
+    start = [
+        *_command("pg_ctl"),
+        "-D",
+        data,
+        "-o",
+        options,
+        "-l",
+        str(folder / "log"),
+        "-w",
+        "-t",
+        "60",
+        "start",
+    ]
+    stop = [*_command("pg_ctl"), "-D", data, "-m", "immediate", "-w", "stop"]
+    guarded = [sys.executable, "-c", _GUARD, json.dumps(stop), str(folder)]
+    guard = subprocess.Popen(
+        guarded,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     try:
-        data = folder / "data"
-        _run("initdb", "-D", data, "-U", _USER, "-A", "trust", "-E", "UTF8", "--no-sync")
-        port = _free_port()
-        options = _OPTIONS.format(port=port, folder=folder) + ("" if durable else " -c fsync=off")
-        _run("pg_ctl", "-D", data, "-o", options, "-l", folder / "log", "-w", "-t", "60", "start")
-        try:
-            yield f"postgresql://{_USER}@127.0.0.1:{port}/postgres"
-        finally:
-            _run("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
+        _run([*_command("initdb"), "-D", data, "-U", _USER, "-A", "trust", "-E", "UTF8", "--no-sync"])
+        _run(start)
+        yield f"postgresql://{_USER}@127.0.0.1:{port}/postgres"
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        guard.communicate()
 
 
 @contextmanager
-def database(server_url: str) -> Iterator[str]:
-    """Yield the URL of an empty database on a server; it is dropped at the end, whoever still uses it."""
+def database(server_url: str, template: str = "template1") -> Iterator[str]:
+    """Yield the URL of a copy of a database, an empty one by default; it is dropped at the end, even in use."""
     name = f"koji_amplitude_{secrets.token_hex(6)}"
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        words = "CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy"  # faster than the log for one as small as ours
+        connection.execute(sql.SQL(words).format(sql.Identifier(name), sql.Identifier(template)))
         try:
             yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
         finally:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-def _run(name: str, *arguments: str | Path) -> None:
+def _command(name: str) -> list[str]:
     program = _program(name)
     assert program is not None, MISSING
-    command = [*_as_user(), program, *map(str, arguments)]
+    return [*_as_user(), program]
+
+
+def _run(command: Sequence[str]) -> None:
     # the server inherits these streams: a pipe would never end
     with tempfile.TemporaryFile() as said:
         done = subprocess.run(
-            command, check=False, stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd="/", timeout=120
+            command,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            cwd="/",
+            timeout=120,
         )
         said.seek(0)
         assert done.returncode == 0, said.read().decode(errors="replace")

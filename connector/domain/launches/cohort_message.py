@@ -17,7 +17,7 @@ from connector.text.values import as_number, read_time, text
 _LONGEST_ID = 256
 _LONGEST_NAME = 1_024
 _MOST_SHOWN = 50
-_PIECE = 2_000
+_CHUNK = 2_000
 _WORDS = {"true": True, "false": False}
 
 
@@ -94,11 +94,11 @@ def members_of(rows: Sequence[Any], email: str, name: str) -> list[Member]:
     return found
 
 
-def pieces_of(members: Sequence[Member]) -> list[str]:
-    """Return people as they are stored, in pieces that are decided over one by one."""
+def chunks_of(members: Sequence[Member]) -> list[str]:
+    """Return people as they are stored, in chunks that are decided over one by one."""
     return [
-        dumps([list(one) for one in members[start : start + _PIECE]])
-        for start in range(0, len(members), _PIECE)
+        dumps([list(one) for one in members[start : start + _CHUNK]])
+        for start in range(0, len(members), _CHUNK)
     ]
 
 

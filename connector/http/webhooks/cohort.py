@@ -14,10 +14,10 @@ import structlog
 from connector.domain.launches.cohort_message import (
     CohortMessage,
     Head,
+    chunks_of,
     digest_of,
     head_of,
     members_of,
-    pieces_of,
 )
 from connector.errors import InvalidInput
 from connector.http.endpoint import parameter
@@ -32,7 +32,7 @@ _log = structlog.get_logger(__name__)
 
 class _Read(NamedTuple):
     head: Head
-    pieces: list[str]
+    chunks: list[str]
     users: int
     digest: str
 
@@ -70,7 +70,7 @@ class CohortWebhook(Webhook):
         except (ValueError, RecursionError):
             detail = "The body is not JSON; check the template of the webhook in Amplitude."
             raise WebhookRefused(400, "malformed_json", detail) from None
-        fresh = await context.ledger.cohort_inbox.accept(_message(connection, read, now), read.pieces)
+        fresh = await context.ledger.cohort_inbox.accept(_message(connection, read, now), read.chunks)
         if fresh:
             context.wake("cohorts")
         answered = {"status": "accepted", "duplicate": not fresh, "users": read.users}
@@ -127,7 +127,7 @@ def _read(connection: Connection, cohort_id: str | None, body: bytes) -> _Read:
     head, rows = head_of(loads(body.decode("utf-8-sig")), cohort_id)
     defaults = connection.of_cohort(head.cohort_id)
     members = members_of(rows, defaults.email_property or "email", defaults.name_property or "name")
-    return _Read(head, pieces_of(members), len(members), digest_of(head.cohort_id, body))
+    return _Read(head, chunks_of(members), len(members), digest_of(head.cohort_id, body))
 
 
 def _presented(exchange: Exchange) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Messages of Amplitude's cohort webhook: stored whole, then decided over piece by piece."""
+"""Messages of Amplitude's cohort webhook: stored whole, then decided over chunk by chunk."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class CohortInbox(Repository):
     """Messages of Amplitude's cohort webhook."""
 
     @writes
-    def accept(self, c: Connection, message: CohortMessage, pieces: Sequence[str]) -> bool:
-        """Store a message with its people (`cohort_message.piece_text`); False when it is known by its id."""
+    def accept(self, c: Connection, message: CohortMessage, chunks: Sequence[str]) -> bool:
+        """Store a message with its people (`cohort_message.chunk_text`); False when it is known by its id."""
         # hashed, because it outlives the people, who may be in a body that it is the digest of
         message = message._replace(message_id=self.keys.keyed_hash(message.message_id))
         values = {name: storable(value) for name, value in message._asdict().items() if name != "id"}
@@ -50,7 +50,7 @@ class CohortInbox(Repository):
         number = c.execute(made.returning(cohort_message.c.id)).scalar()
         if number is None:
             return False
-        rows = [{"message": number, "position": at, "members": piece} for at, piece in enumerate(pieces)]
+        rows = [{"message": number, "position": at, "members": chunk} for at, chunk in enumerate(chunks)]
         if rows:
             c.execute(insert(cohort_piece), rows)
         return True
@@ -75,7 +75,7 @@ class CohortInbox(Repository):
         return None if row is None else CohortMessage._make(row)
 
     @reads
-    def piece(self, c: Connection, message: CohortMessage) -> tuple[int, list[Member]] | None:
+    def chunk(self, c: Connection, message: CohortMessage) -> tuple[int, list[Member]] | None:
         """Return the next of a message's people, with their place; None after the last."""
         query = select(cohort_piece.c.position, cohort_piece.c.members).where(
             cohort_piece.c.message == message.id

@@ -44,7 +44,7 @@ class CohortMembers(Repository):
         options: LaunchOptions,
         now: int,
     ) -> None:
-        """Plan a piece's people into the cohort's standing launch, and let go of the piece."""
+        """Plan a chunk's people into the cohort's standing launch, and let go of the chunk."""
         lock_people(c)  # before the launch, as an erasure does
         if any(choice.reason is SkipReason.SUPPRESSED for choice in choices):
             self.db.empty_log()  # the message named a person who was forgotten
@@ -59,7 +59,7 @@ class CohortMembers(Repository):
     def dismiss(
         self, c: Connection, message: CohortMessage, position: int, keyed: Sequence[KeyedMember], now: int
     ) -> None:
-        """Call off those of a piece whose start is not sent, and let go of the piece."""
+        """Call off those of a chunk whose start is not sent, and let go of the chunk."""
         lock_people(c)
         behind = aliases.behind(c, [key for _, keys in keyed for key in keys])
         one = cohort_inbox.standing(c, message)
@@ -113,7 +113,7 @@ class CohortMembers(Repository):
 def _end_piece(
     c: Connection, message: CohortMessage, position: int, told: Sequence[tuple[int, ...]], now: int
 ) -> None:
-    """Let go of a piece; nothing is kept of erased persons and of members without an alias."""
+    """Let go of a chunk; nothing is kept of erased persons and of members without an alias."""
     gone = aliases.forgotten(c, [key for keys in told for key in keys])
     keys = [keys[0] for keys in told if keys and gone.isdisjoint(keys)]
     cohort_inbox.end_piece(c, message, position, keys, now)

@@ -237,8 +237,8 @@ def _naming(
     found: dict[Row[Any], None] = {}
     patterns = names.patterns(whole=whole)
     for start in range(0, len(patterns), _PATTERNS):
-        piece = patterns[start : start + _PATTERNS]
-        likely = query.where(or_(*(func.lower(column).like(one) for one in piece)))
+        chunk = patterns[start : start + _PATTERNS]
+        likely = query.where(or_(*(func.lower(column).like(one) for one in chunk)))
         found.update(dict.fromkeys(c.execute(likely).all()))
     return list(found)
 
@@ -277,8 +277,8 @@ def _erase_launches(
         members = loads(row.members)
         left = [one for one in members if are_others(one[0], one[1])]
         if len(left) < len(members):
-            piece = (launch_source.c.launch_id == row.launch_id) & (launch_source.c.position == row.position)
-            c.execute(update(launch_source).where(piece).values(members=dumps(left)))
+            chunk = (launch_source.c.launch_id == row.launch_id) & (launch_source.c.position == row.position)
+            c.execute(update(launch_source).where(chunk).values(members=dumps(left)))
             changed.add(row.launch_id)
     alone = select(launch.c.id, launch.c.options).where(
         launch.c.id.in_({row.launch_id for row in invited}), launch.c.single
@@ -306,8 +306,8 @@ def _erase_cohort_messages(c: Connection, keys: Keys, connection: str, person: P
             if person.keys.isdisjoint(alias_keys(keys.people, connection, Member(*one)))
         ]
         if len(left) < len(members):
-            piece = (cohort_piece.c.message == row.message) & (cohort_piece.c.position == row.position)
-            c.execute(update(cohort_piece).where(piece).values(members=dumps(left)))
+            chunk = (cohort_piece.c.message == row.message) & (cohort_piece.c.position == row.position)
+            c.execute(update(cohort_piece).where(chunk).values(members=dumps(left)))
             changed.add(row.message)
     c.execute(delete(cohort_told).where(cohort_told.c.key.in_(sorted(person.keys))))
     return len(changed)

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import httpx
 
+from connector.net.client import tls_context
 from connector.sandbox.koji.store import Interview, KojiStore, iso, transcript_url
 from connector.sandbox.options import WebhookEndpoint
 
@@ -77,7 +78,9 @@ class WebhookSender:
 
     async def start(self) -> None:
         """Open the client and begin to deliver what is queued."""
-        self._client = httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False, transport=self._transport)
+        self._client = httpx.AsyncClient(
+            timeout=TIMEOUT_SECONDS, verify=tls_context(), trust_env=False, transport=self._transport
+        )
         self._tasks = [asyncio.create_task(self._work()) for _ in range(self._concurrency)]
 
     async def stop(self) -> None:

@@ -36,9 +36,9 @@ class CohortWebhookWorker(Worker):
             if not await people.activate(lease, message, now, CHUNK):
                 self._context.wake("koji", "links")
             return 0
-        piece = await inbox.piece(message)
-        if piece is not None:
-            await self._decide(lease, message, *piece)
+        chunk = await inbox.chunk(message)
+        if chunk is not None:
+            await self._decide(lease, message, *chunk)
             return 0
         above = self._context.connection(message.connection).connector_cohort_approve_above
         await people.decided(lease, message, above, now)

@@ -167,10 +167,10 @@ class PlanningWorker(Worker):
 
     async def _read(self, lease: Lease, launch: Launch) -> None:
         ctx = self._context
-        pieces = self._stored(launch) if launch.cohort_id is None else self._file(launch)
+        chunks = self._stored(launch) if launch.cohort_id is None else self._file(launch)
         try:
-            async with aclosing(pieces):
-                planned = await planning.decide(ctx, launch, pieces, lease)
+            async with aclosing(chunks):
+                planned = await planning.decide(ctx, launch, chunks, lease)
         except NotFound:  # Amplitude keeps a file for 7 days
             await ctx.ledger.planning.set_phase(lease, launch.id, Phase.REQUEST, due=ctx.clock.now())
             return
@@ -186,16 +186,16 @@ class PlanningWorker(Worker):
     async def _file(self, launch: Launch) -> AsyncGenerator[list[Member], None]:
         options = launch.options
         columns = [options.email_property, options.name_property]
-        piece: list[Member] = []
+        chunk: list[Member] = []
         rows = _cohorts(self._context, launch).rows(launch.request_id or "", columns)
         async with aclosing(rows):
             async for some in rows:
-                piece += _members(some, options.email_property, options.name_property)
-                while len(piece) >= planning.CHUNK:
-                    yield piece[: planning.CHUNK]
-                    piece = piece[planning.CHUNK :]
-        if piece:
-            yield piece
+                chunk += _members(some, options.email_property, options.name_property)
+                while len(chunk) >= planning.CHUNK:
+                    yield chunk[: planning.CHUNK]
+                    chunk = chunk[planning.CHUNK :]
+        if chunk:
+            yield chunk
 
 
 def _cohorts(ctx: Context, launch: Launch) -> AmplitudeCohorts:
