@@ -22,27 +22,25 @@ _UNKNOWN: Final = re.compile(
 
 def read_object(body: bytes) -> Mapping[str, Any]:
     """Return Amplitude's JSON object. Raises `UpstreamUnavailable` for anything else."""
-    found = json_object(body)
-    if found is None:
+    response = json_object(body)
+    if response is None:
         raise foreign()
-    return found
+    return response
 
 
 def read_cohorts(body: bytes) -> list[Cohort]:
     """Return the cohorts of a list, without archived and hidden ones."""
-    found = read_object(body).get("cohorts")
-    if not isinstance(found, list):
+    cohorts = read_object(body).get("cohorts")
+    if not isinstance(cohorts, list):
         raise foreign()
-    rows = [row for row in found if isinstance(row, dict) and row.get("id")]
+    rows = [row for row in cohorts if isinstance(row, dict) and row.get("id")]
     return [_cohort(row) for row in rows if not (row.get("archived") or row.get("hidden"))]
 
 
 def _cohort(row: Mapping[str, Any]) -> Cohort:
-    name, size = row.get("name"), row.get("size")
+    cohort_id, name, size = str(row["id"]), row.get("name"), row.get("size")
     known = isinstance(size, int) and not isinstance(size, bool)
-    return Cohort(
-        str(row["id"]), name if isinstance(name, str) and name else str(row["id"]), size if known else None
-    )
+    return Cohort(cohort_id, name if isinstance(name, str) and name else cohort_id, size if known else None)
 
 
 def read_readiness(status: int, body: bytes) -> bool:
@@ -108,13 +106,13 @@ def foreign() -> UpstreamUnavailable:
 def target(url: str, location: str) -> str:
     """Return the address of the file. Raises `UpstreamRejected` when `location` is no web address."""
     try:
-        found = urljoin(url, location)
-        parts = urlsplit(found)
+        address = urljoin(url, location)
+        parts = urlsplit(address)
     except ValueError:
         raise redirected() from None
     if not location or parts.scheme not in ("http", "https") or not parts.hostname:
         raise redirected()
-    return found
+    return address
 
 
 def redirected() -> UpstreamRejected:

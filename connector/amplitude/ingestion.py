@@ -13,6 +13,7 @@ from connector.net.client import call, never_sent
 
 _DEFAULT_MIN_ID_LENGTH: Final = 5
 _ANSWER_LIMIT: Final = 1024 * 1024
+_HEADERS: Final = {"Content-Type": "application/json"}
 _PROBE_USER: Final = "koji-amplitude-probe"
 
 
@@ -32,13 +33,9 @@ class AmplitudeIngestion:
         Never raises for the network: a request that surely never left is UNAVAILABLE, a cut one UNKNOWN.
         """
         try:
+            body = self._body(events)
             reply = await call(
-                self._client,
-                "POST",
-                self._url,
-                limit=_ANSWER_LIMIT,
-                content=self._body(events),
-                headers={"Content-Type": "application/json"},
+                self._client, "POST", self._url, limit=_ANSWER_LIMIT, content=body, headers=_HEADERS
             )
         except httpx.UnsupportedProtocol:
             return Answer(Kind.PAUSED, None, "AMPLITUDE_INGESTION_URL is no http or https address")

@@ -66,15 +66,15 @@ async def _unreadable(
     """Return one more than a page of unreadable webhooks within the times, newest first."""
     wanted: list[InboundWebhook] = []
     while len(wanted) <= payload.limit:
-        found = await ctx.ledger.inbox.unreadable(payload.connection, limit=payload.limit + 1, before=before)
+        read = await ctx.ledger.inbox.unreadable(payload.connection, limit=payload.limit + 1, before=before)
         wanted += [
             webhook
-            for webhook in found
+            for webhook in read
             if (since or 0) <= webhook.received_at and (until is None or webhook.received_at < until)
         ]
-        if len(found) <= payload.limit:
+        if len(read) <= payload.limit:
             break
-        before = found[-1].id
+        before = read[-1].id
     return wanted[: payload.limit + 1]
 
 

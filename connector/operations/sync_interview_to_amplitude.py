@@ -1,4 +1,4 @@
-"""Sync one interview: read it from Koji if needed, gate, map, deliver."""
+"""Sync one interview: read it from Koji if needed, decide, map and send."""
 
 from __future__ import annotations
 
@@ -80,11 +80,10 @@ async def _until_ended(ctx: Context, sync: Sync, seconds: float) -> Sync:
         return await ctx.ledger.syncs.find(before.connection, before.interview_id) or before
 
     async for present in poll(ctx, seconds, sync, read, first=0.01, longest=0.25):
-        sync = present
-        if sync.stage is None or sync.reason == "not_configured":
+        if present.stage is None or present.reason == "not_configured":
             break
-        await _raise_for_pause(ctx, sync)
-    return sync
+        await _raise_for_pause(ctx, present)
+    return present
 
 
 async def _raise_for_pause(ctx: Context, sync: Sync) -> None:

@@ -42,14 +42,13 @@ async def until_ended(ctx: Context, launch: Launch, seconds: float) -> Launch:
         return await ctx.ledger.launches.find(before.id) or before
 
     async for present in poll(ctx, seconds, launch, read):
-        launch = present
-        if launch.status not in (LaunchStatus.PLANNING, LaunchStatus.RUNNING):
+        if present.status not in (LaunchStatus.PLANNING, LaunchStatus.RUNNING):
             break
-        if launch.status is LaunchStatus.RUNNING and await pause_of(ctx, launch):
+        if present.status is LaunchStatus.RUNNING and await pause_of(ctx, present):
             break
-        if launch.standing and await is_done_for_today(ctx, launch):
+        if present.standing and await is_done_for_today(ctx, present):
             break
-    return launch
+    return present
 
 
 async def pause_of(ctx: Context, launch: Launch) -> LaunchPause | None:

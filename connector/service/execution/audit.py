@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
 from connector.context import Context
 from connector.domain.access import AuditEntry
@@ -38,12 +38,9 @@ def ids(values: Input | Output, names: tuple[str, ...]) -> dict[str, str]:
     return {name: text[:_LONGEST] for name, text in texts.items() if "@" not in text}
 
 
-@asynccontextmanager
-async def audited(ctx: Context, op: AnyOperation, payload: Input) -> AsyncIterator[Entry]:
+def audited(ctx: Context, op: AnyOperation, payload: Input) -> AbstractAsyncContextManager[Entry]:
     """Write an entry for an operation around its run. Raises as `entered`."""
-    touched = ids(payload, GIVEN)
-    async with entered(ctx, payload.connection, op.name, op.effect, touched) as entry:
-        yield entry
+    return entered(ctx, payload.connection, op.name, op.effect, ids(payload, GIVEN))
 
 
 @asynccontextmanager

@@ -47,12 +47,7 @@ class Executed:
 
 
 async def execute(
-    ctx: Context,
-    op: AnyOperation,
-    payload: Input,
-    *,
-    caller: Caller,
-    by_name: Mapping[str, AnyOperation],
+    ctx: Context, op: AnyOperation, payload: Input, *, caller: Caller, by_name: Mapping[str, AnyOperation]
 ) -> Executed:
     """Run an operation, or repeat the stored answer of its idempotency key.
 

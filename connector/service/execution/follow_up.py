@@ -48,12 +48,11 @@ async def follow(
         return await present(ctx, op, connection, before, by_name)
 
     async for state in poll(ctx, seconds, output, read, first=_FIRST, longest=_LONGEST):
-        output = state
-        if output.follow_up() is None or output.stands_still():
+        if state.follow_up() is None or state.stands_still():
             break
-        await tell(output)
-    await output.raise_failure(ctx)
-    return output
+        await tell(state)
+    await state.raise_failure(ctx)
+    return state
 
 
 def status_url(operation: str, arguments: Mapping[str, Any], public_url: str) -> str:

@@ -87,7 +87,7 @@ class LaunchOutput(Output):
     launch_id: str = Field(description="The launch's id, for get_launch.")
     status: Literal["planning", "planned", "running", "paused", "finished", "cancelled"] = Field(
         description="planned: decided, nothing sent. running: interviews are started within Koji's limit. "
-        "paused: see pause_reason. finished: nobody waits. cancelled: what was not sent stays unsent."
+        "paused: see pause_reason. finished: no person waits. cancelled: what was not sent stays unsent."
     )
     pause_reason: str | None = Field(
         description="daily_credits and koji_unreachable end by themselves (resumes_at); koji_credits, "
@@ -236,7 +236,9 @@ def _warnings(ctx: Context, launch: Launch, *, is_full: bool) -> list[str]:
     no_link = has_no_link(start_rules(connection))
     warnings = []
     if launch.standing and no_link:
-        warnings.append("KOJI_PROJECT_ID is not set: nobody of this cohort is started, as there is no link.")
+        warnings.append(
+            "KOJI_PROJECT_ID is not set: no member of the cohort is started, as there is no link."
+        )
     elif is_full:
         warnings.append(
             "People wait for the next UTC day: CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH is "

@@ -113,9 +113,7 @@ async def until_finished(ctx: Context, run_id: str, seconds: float) -> RunOutput
         assert progress is not None  # noqa: S101 - the caller has just created it
         return await shown(ctx, progress)
 
-    run = await read()
-    async for present in poll(ctx, seconds, run, read, first=0.05):
-        run = present
+    async for run in poll(ctx, seconds, await read(), read, first=0.05):
         if run.status == "finished":
             break
     return run
