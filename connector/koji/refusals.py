@@ -8,14 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from connector.errors import (
-    ConnectorError,
-    CredentialsRejected,
-    NotFound,
-    OutcomeUnknown,
-    UpstreamRejected,
-    UpstreamUnavailable,
-)
+from connector import errors
 
 DEFAULT_WAIT: Final = 5
 """Seconds to wait when Koji does not say how long."""
@@ -52,7 +45,7 @@ _CREDITS: Final = ("koji_credits", "Koji asks for credits or another plan", "loo
 READ: Final = KojiRequest(
     "interview:read",
     _KEY,
-    (UpstreamRejected.code, "Koji refused the read", "check interview_id and KOJI_BASE_URL"),
+    (errors.UpstreamRejected.code, "Koji refused the read", "check interview_id and KOJI_BASE_URL"),
 )
 START: Final = KojiRequest(
     "interview:start",
@@ -71,30 +64,30 @@ COMPLETE: Final = KojiRequest(
         "check KOJI_API_KEY, or end the interview in Koji",
     ),
     (
-        UpstreamRejected.code,
+        errors.UpstreamRejected.code,
         "Koji refused to complete the interview",
         "check interview_id, reason and KOJI_BASE_URL",
     ),
 )
 
 
-def refusal(refused: KojiRefused, asked: KojiRequest) -> ConnectorError:
+def refusal(refused: KojiRefused, asked: KojiRequest) -> errors.ConnectorError:
     """Return the error of a read or a complete, which may both be repeated without harm."""
     status = refused.status
     if status == 404:
         return not_found()
     if 300 <= status < 400:
-        return UpstreamRejected(_redirects(refused), code="koji_redirect")
+        return errors.UpstreamRejected(_redirects(refused), code="koji_redirect")
     if status in (408, 429) or status >= 500:
         return _later(refused)
     return _for_good(refused, asked)
 
 
-def start_refusal(refused: KojiRefused) -> ConnectorError:
+def start_refusal(refused: KojiRefused) -> errors.ConnectorError:
     """Return the error of a start: `OutcomeUnknown` unless the answer shows that nothing was started."""
     status = refused.status
     if 300 <= status < 400:
-        return UpstreamUnavailable(_redirects(refused), code="koji_redirect", retry_after=refused.wait)
+        return errors.UpstreamUnavailable(_redirects(refused), code="koji_redirect", retry_after=refused.wait)
     if status in (429, 503):
         return _later(refused)
     if status == 408 or not 400 <= status < 500:
@@ -102,14 +95,14 @@ def start_refusal(refused: KojiRefused) -> ConnectorError:
     return _for_good(refused, START)
 
 
-def start_in_doubt(what: str) -> OutcomeUnknown:
+def start_in_doubt(what: str) -> errors.OutcomeUnknown:
     """Return the error of a start with an unknown outcome; `what` begins its sentence."""
-    return OutcomeUnknown(f"{what}: whether the interview was started is not known.")
+    return errors.OutcomeUnknown(f"{what}: whether the interview was started is not known.")
 
 
-def not_found() -> NotFound:
+def not_found() -> errors.NotFound:
     """Return the error of an interview that Koji does not know."""
-    return NotFound(
+    return errors.NotFound(
         "Koji has no such interview in the project of this key; check interview_id and KOJI_API_KEY.",
         code="not_found_in_koji",
     )
@@ -120,18 +113,18 @@ def _redirects(refused: KojiRefused) -> str:
     return f"Koji's address redirects: {advice}."
 
 
-def _later(refused: KojiRefused) -> UpstreamUnavailable:
-    return UpstreamUnavailable(
+def _later(refused: KojiRefused) -> errors.UpstreamUnavailable:
+    return errors.UpstreamUnavailable(
         f"Koji answered {refused.status}{refused.said}; try again later.", retry_after=refused.wait
     )
 
 
-def _for_good(refused: KojiRefused, asked: KojiRequest) -> ConnectorError:
+def _for_good(refused: KojiRefused, asked: KojiRequest) -> errors.ConnectorError:
     lacking = f"KOJI_API_KEY lacks the permission {asked.permission}"
-    by_status: dict[int, tuple[type[ConnectorError], tuple[str, str, str]]] = {
-        401: (CredentialsRejected, asked.key),
-        402: (UpstreamRejected, _CREDITS),
-        403: (CredentialsRejected, ("koji_permission", lacking, "add it to the key in Koji")),
+    by_status: dict[int, tuple[type[errors.ConnectorError], tuple[str, str, str]]] = {
+        401: (errors.CredentialsRejected, asked.key),
+        402: (errors.UpstreamRejected, _CREDITS),
+        403: (errors.CredentialsRejected, ("koji_permission", lacking, "add it to the key in Koji")),
     }
-    error, (code, what, next_step) = by_status.get(refused.status, (UpstreamRejected, asked.other))
+    error, (code, what, next_step) = by_status.get(refused.status, (errors.UpstreamRejected, asked.other))
     return error(f"{what} ({refused.status}){refused.said}: {next_step}.", code=code)

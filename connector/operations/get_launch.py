@@ -43,8 +43,7 @@ async def run(ctx: Context, payload: GetLaunchInput) -> GetLaunchOutput:
     """Return the launch with one page of invitations, in the cohort's order."""
     launch = await find(ctx, payload.launch_id, payload.connection)
     states = INVITED if payload.state is None else (InvitationState(payload.state),)
-    place = _CURSOR.read(payload.cursor)
-    after = -1 if place is None else place
+    after = -1 if (place := _CURSOR.read(payload.cursor)) is None else place
     people = await ctx.ledger.launches.invitations(launch.id, states, limit=payload.limit + 1, after=after)
     output = await shown(ctx, launch, people[: payload.limit])
     cursor = _CURSOR.after(people, payload.limit, lambda invitation: invitation.position)

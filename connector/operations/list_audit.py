@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from connector.context import Context
-from connector.domain.access import AuditEntry, AuditFilter
+from connector.domain.access import AuditFilter
 from connector.domain.results.mapping import iso
 from connector.service.execution.operation import Effect, Example, ListInput, Operation
 from connector.service.execution.paging import Cursor, Page, Place, bound
@@ -68,12 +68,11 @@ async def run(ctx: Context, payload: ListAuditInput) -> ListAuditOutput:
         before=_CURSOR.read(payload.cursor),
     )
     entries = await ctx.ledger.audit.listed(payload.connection, where, payload.limit + 1)
-    items = [_shown(entry) for entry in entries[: payload.limit]]
+    items = [
+        AuditOutput(**{**asdict(entry), "at": iso(entry.at), "ended_at": time_text(entry.ended_at)})
+        for entry in entries[: payload.limit]
+    ]
     return ListAuditOutput.of(items, _CURSOR.after(entries, payload.limit, lambda entry: entry.id))
-
-
-def _shown(entry: AuditEntry) -> AuditOutput:
-    return AuditOutput(**{**asdict(entry), "at": iso(entry.at), "ended_at": time_text(entry.ended_at)})
 
 
 LIST_AUDIT = Operation(

@@ -35,10 +35,8 @@ async def run(ctx: Context, payload: ListInput) -> ListCohortsOutput:
     """Return one page of the cohorts that Amplitude lists; this counts against no download limit."""
     cohorts = ctx.amplitude_cohorts.get(payload.connection)
     if cohorts is None:
-        raise NotConfigured(
-            "AMPLITUDE_API_KEY and AMPLITUDE_SECRET_KEY are not both set for the connection "
-            f"{payload.connection}; cohorts cannot be listed without them."
-        )
+        keys, then = "AMPLITUDE_API_KEY or AMPLITUDE_SECRET_KEY", "cohorts cannot be listed without both"
+        raise NotConfigured.of(keys, payload.connection, then)
     after = _CURSOR.read(payload.cursor)
     listed = sorted(await cohorts.listed(), key=_place)
     left = [cohort for cohort in listed if after is None or _place(cohort) > after]

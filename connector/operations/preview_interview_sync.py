@@ -54,7 +54,7 @@ async def preview(ctx: Context, payload: InterviewInput, *, force: bool) -> Prev
     """Decide and map as the sync does, without storing anything."""
     connection = ctx.connection(payload.connection)
     observation = payload.observation(connection, ctx.clock.now(), force=force)
-    (observation,) = await recognised(ctx.ledger.attribution, [observation])
+    (observation,) = await recognised(ctx, [observation])
     before = await ctx.ledger.syncs.find(*observation.key)
     sync = call(before, observation, await _people(ctx, before, observation))
     if not observation.given and (sync.stage is Stage.READ or force) and payload.connection not in ctx.koji:

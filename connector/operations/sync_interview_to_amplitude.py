@@ -42,7 +42,7 @@ async def run(ctx: Context, payload: SyncInput) -> SyncOutput | PreviewOutput:
         return await preview(ctx, payload, force=payload.force)
     connection = ctx.connection(payload.connection)
     observation = payload.observation(connection, ctx.clock.now(), force=payload.force)
-    (observation,) = await recognised(ctx.ledger.attribution, [observation])
+    (observation,) = await recognised(ctx, [observation])
     key = observation.key
     before = await ctx.ledger.syncs.find(*key)
     _require_keys(observation, before)

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from connector.context import Context
 from connector.domain.launches.launch import Invited
 from connector.domain.results.decision import SyncRules
 from connector.domain.results.observation import Observation, heard_from_read
 
-if TYPE_CHECKING:
-    from connector.ledger.launches.attribution import Attribution
 
-
-async def recognised(attribution: Attribution, observations: Sequence[Observation]) -> list[Observation]:
+async def recognised(ctx: Context, observations: Sequence[Observation]) -> list[Observation]:
     """Return the observations, each with its invitation when its external id is one of ours.
 
     Only the external id counts: an interview that we started and that comes back without it is anonymous.
@@ -25,7 +22,7 @@ async def recognised(attribution: Attribution, observations: Sequence[Observatio
     for observation in observations:
         if observation.interview.external_id is not None and not observation.interview.anonymous:
             external_ids[observation.rules.connection].append(observation.interview.external_id)
-    known = {name: await attribution.invited(name, ids) for name, ids in external_ids.items()}
+    known = {name: await ctx.ledger.attribution.invited(name, ids) for name, ids in external_ids.items()}
     return [_with_invitation(each, known.get(each.rules.connection, {})) for each in observations]
 
 
@@ -34,7 +31,7 @@ async def read_from_koji(
 ) -> Observation:
     """Return the observation of a read of Koji, with the invitation whose external id came back."""
     observation = heard_from_read(rules, interview_id, body, ctx.clock.now())
-    (observation,) = await recognised(ctx.ledger.attribution, [observation])
+    (observation,) = await recognised(ctx, [observation])
     return observation
 
 

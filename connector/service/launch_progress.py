@@ -44,7 +44,9 @@ async def until_ended(ctx: Context, launch: Launch, seconds: float) -> Launch:
     async for present in poll(ctx, seconds, launch, read):
         if present.status not in (LaunchStatus.PLANNING, LaunchStatus.RUNNING):
             break
-        if present.status is LaunchStatus.RUNNING and await pause_of(ctx, present):
+        is_paused = present.status is LaunchStatus.RUNNING and await pause_of(ctx, present)
+        # a start that used up the day's credits may have been stored since `present` was read
+        if is_paused and present == await read(present):
             break
         if present.standing and await is_done_for_today(ctx, present):
             break

@@ -140,10 +140,8 @@ async def begin(ctx: Context, payload: CohortOptions, *, goes_on: bool) -> Launc
     connection = ctx.connection(payload.connection)
     require_koji(connection, allow_without_link=payload.allow_without_link)
     if payload.cohort_id is not None and ctx.amplitude_cohorts.get(connection.name) is None:
-        raise NotConfigured(
-            "AMPLITUDE_API_KEY and AMPLITUDE_SECRET_KEY are not both set for the connection "
-            f"{connection.name}; a cohort cannot be downloaded without them."
-        )
+        keys, then = "AMPLITUDE_API_KEY or AMPLITUDE_SECRET_KEY", "no cohort can be downloaded without both"
+        raise NotConfigured.of(keys, connection.name, then)
     options = payload.options(connection)
     members = _members(payload, options)
     few = payload.cohort_id is None and len(members) <= _DIRECTLY

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from connector import errors
 from connector.context import Context
 from connector.domain.launches.credits import price
 from connector.domain.launches.launch import (
@@ -19,16 +20,6 @@ from connector.domain.launches.launch import (
     LaunchStatus,
 )
 from connector.domain.launches.respondent_link import has_no_link
-from connector.errors import (
-    Conflict,
-    ConnectorError,
-    CredentialsRejected,
-    InvalidInput,
-    NotConfigured,
-    NotFound,
-    UpstreamRejected,
-    UpstreamUnavailable,
-)
 from connector.service.execution.follow_up import status_url
 from connector.service.execution.operation import Input, Output
 from connector.service.launch_progress import eta_seconds, is_done_for_today, pause_of
@@ -45,18 +36,18 @@ _PERSONAL: Mapping[str, Any] = {
     "interview_link": None,
 }
 """The fields that name a person, with the values that are kept of them."""
-_FAILURES: dict[str, type[ConnectorError]] = {
-    "cohort_not_found": NotFound,
-    "cohort_too_large": InvalidInput,
-    "cohort_empty": InvalidInput,
-    "not_configured": NotConfigured,
-    "amplitude_key": CredentialsRejected,
-    "interrupted": Conflict,
-    "cohort_quota": UpstreamUnavailable,
-    "cohort_file_cut": UpstreamUnavailable,
-    "upstream_unavailable": UpstreamUnavailable,
+_FAILURES: dict[str, type[errors.ConnectorError]] = {
+    "cohort_not_found": errors.NotFound,
+    "cohort_too_large": errors.InvalidInput,
+    "cohort_empty": errors.InvalidInput,
+    "not_configured": errors.NotConfigured,
+    "amplitude_key": errors.CredentialsRejected,
+    "interrupted": errors.Conflict,
+    "cohort_quota": errors.UpstreamUnavailable,
+    "cohort_file_cut": errors.UpstreamUnavailable,
+    "upstream_unavailable": errors.UpstreamUnavailable,
 }
-_OWN_CODES = frozenset({CredentialsRejected, UpstreamRejected})
+_OWN_CODES = frozenset({errors.CredentialsRejected, errors.UpstreamRejected})
 
 
 class InvitationItem(BaseModel):
@@ -142,7 +133,7 @@ class LaunchOutput(Output):
         """Raise the error in which planning ended, if it ended in one."""
         launch = await ctx.ledger.launches.find(self.launch_id) if self.status == "cancelled" else None
         if launch is not None and launch.error is not None:
-            kind = _FAILURES.get(launch.error, UpstreamRejected)
+            kind = _FAILURES.get(launch.error, errors.UpstreamRejected)
             # callers know only two codes of the upstreams; the message names the credential
             code = None if kind in _OWN_CODES else launch.error
             raise kind(launch.words or "Planning failed.", code=code, result=self.model_dump(mode="json"))
@@ -167,7 +158,7 @@ def launch_id_of(ctx: Context, token: str) -> str:
     launch_id, _, signature = token.removeprefix("plan_").rpartition(".")
     expected = _signature(ctx, launch_id)
     if not hmac.compare_digest(signature.encode("utf-8", "replace"), expected.encode()):
-        raise InvalidInput.of("plan_token", "is not one of ours; plan again", code="plan_invalid")
+        raise errors.InvalidInput.of("plan_token", "is not one of ours; plan again", code="plan_invalid")
     return launch_id
 
 
@@ -179,7 +170,7 @@ async def find(ctx: Context, launch_id: str, connection: str) -> Launch:
     """Return a launch of a connection. Raises `NotFound`."""
     launch = await ctx.ledger.launches.find(launch_id)
     if launch is None or launch.connection != connection:
-        raise NotFound(
+        raise errors.NotFound(
             "launch_id: there is no such launch on this connection; unused plans are deleted after an hour."
         )
     return launch

@@ -8,39 +8,32 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from connector import errors
 from connector.context import Context
 from connector.domain.results.mapping import EVENT_TYPE, event_insert_id, identify_insert_id, iso
 from connector.domain.results.sync import InboundWebhook, Sync
-from connector.errors import (
-    ConnectorError,
-    InvalidInput,
-    NotFound,
-    OutcomeUnknown,
-    UpstreamError,
-    UpstreamRejected,
-)
 from connector.service.execution.operation import Output
 from connector.settings.model import Connection
 from connector.text.values import showable
 
 DEFAULT_MIN_ID_LENGTH = 5
 
-_REFUSED = (UpstreamRejected, "Amplitude refused the interview; its words are in get_sync, attempts.")
-_FAILURES: Mapping[str, tuple[type[ConnectorError], str]] = {
+_REFUSED = (errors.UpstreamRejected, "Amplitude refused the interview; its words are in get_sync, attempts.")
+_FAILURES: Mapping[str, tuple[type[errors.ConnectorError], str]] = {
     "not_found_in_koji": (
-        NotFound,
+        errors.NotFound,
         "Koji has no such interview in this project; check interview_id and connection.",
     ),
     "invalid_user_id": (
-        InvalidInput,
+        errors.InvalidInput,
         "Amplitude would refuse the respondent's user id: it is too short, or a reserved word.",
     ),
     "outcome_unknown": (
-        OutcomeUnknown,
+        errors.OutcomeUnknown,
         "It is not known whether Amplitude took it; send it again with force, which may count twice.",
     ),
     "refused_by_koji": (
-        UpstreamRejected,
+        errors.UpstreamRejected,
         "Koji refused to show the interview; try preview_interview_sync for Koji's reason.",
     ),
 }
@@ -97,7 +90,7 @@ class SyncOutput(Output):
         """Raise the error of a failed sync; it carries the sync."""
         if self.status == "failed":
             kind, message = _FAILURES.get(self.reason or "", _REFUSED)
-            code = None if issubclass(kind, UpstreamError) else self.reason
+            code = None if issubclass(kind, errors.UpstreamError) else self.reason
             raise kind(message, code=code, result=self.model_dump(mode="json"))
 
 
