@@ -27,13 +27,13 @@ def started(answer: Mapping[str, Any]) -> KojiStart:
     inner = (answer.get("data"), answer.get("interview"))
     places = [answer, *(place for place in inner if isinstance(place, dict))]
 
-    def found(keys: Sequence[str]) -> list[Any]:
+    def values(keys: Sequence[str]) -> list[Any]:
         return [place.get(key) for place in places for key in keys]
 
-    links = filter(None, map(word, found(_LINK_KEYS)))
+    links = filter(None, map(word, values(_LINK_KEYS)))
     return KojiStart(
-        interview_id=next(filter(None, map(text, found(_ID_KEYS))), None),
-        session_token=next(filter(None, map(word, found(_TOKEN_KEYS))), None),
+        interview_id=next(filter(None, map(text, values(_ID_KEYS))), None),
+        session_token=next(filter(None, map(word, values(_TOKEN_KEYS))), None),
         link=next((link for link in links if link.startswith(("http://", "https://"))), None),
     )
 

@@ -38,7 +38,7 @@ class AuditOutput(BaseModel):
     operation: str = Field(description="What was called.")
     effect: str = Field(description="What it may change: write, send or erase.")
     touched: dict[str, str] = Field(
-        description="Ids that were given, and of launches and runs that were begun; never an address."
+        description="Ids in the request, and of launches and runs that were begun; never an address."
     )
     outcome: str | None = Field(
         description="done (answered; what it began may go on), dry_run, replayed (the stored answer of its "

@@ -34,9 +34,7 @@ class ReplayInput(WaitInput):
     since: str | None = Field(None, description="Only what first came in at or after this time, ISO 8601.")
     force: bool = Field(
         default=False,
-        description=(
-            "Read Koji again and send again even what may have been accepted; it may then count twice."
-        ),
+        description="Read Koji again and send again even what may have been accepted; that may count twice.",
     )
 
 

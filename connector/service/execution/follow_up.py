@@ -10,8 +10,6 @@ from connector.context import Context
 from connector.service.execution.operation import AnyOperation, Input, Output
 from connector.service.execution.polling import poll
 
-_FIRST, _LONGEST = 0.05, 1.0
-
 
 async def present(
     ctx: Context, op: AnyOperation, connection: str, output: Output, by_name: Mapping[str, AnyOperation]
@@ -47,7 +45,7 @@ async def follow(
     async def read(before: Output) -> Output:
         return await present(ctx, op, connection, before, by_name)
 
-    async for state in poll(ctx, seconds, output, read, first=_FIRST, longest=_LONGEST):
+    async for state in poll(ctx, seconds, output, read, first=0.05, longest=1.0):
         if state.follow_up() is None or state.stands_still():
             break
         await tell(state)
