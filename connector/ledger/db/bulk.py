@@ -29,9 +29,10 @@ class BulkStatement:
 
     In `template`, `{names}` stands for the columns, `{rows}` for a derived table of them and `{changes}` for
     the assignments of those that are not in `key`. For a query, `{returns}` stands for what it returns, and
-    `{lock}` for what keeps the rows of the table `s` until the transaction ends (SQLite has one writer
-    anyway). Column types are `text`, `bigint`, `integer` and `boolean`; SQLite needs none. `at_once` is how
-    many rows SQLite takes in one statement, a power of two: after each it waits for a busy interpreter.
+    `{lock}` for what keeps the rows of the table `s`, in the order of `lock`, until the transaction ends
+    (SQLite has one writer anyway). Column types are `text`, `bigint`, `integer` and `boolean`; SQLite needs
+    none. `at_once` is how many rows SQLite takes in one statement, a power of two: after each it waits for a
+    busy interpreter.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class BulkStatement:
         *,
         key: Collection[str] = (),
         returns: Sequence[str] = (),
+        lock: str = "s.connection, s.interview_id",
         at_once: int = _SQLITE_ROWS_AT_ONCE,
     ) -> None:
         changes = ", ".join(f"{name} = r.{name}" for name in columns if name not in key)
@@ -49,7 +51,7 @@ class BulkStatement:
         self._postgres = (
             template.replace("{rows}", _postgres_rows(columns))
             .replace("{returns}", shown)
-            .replace("{lock}", "ORDER BY s.connection, s.interview_id FOR UPDATE OF s")
+            .replace("{lock}", f"ORDER BY {lock} FOR UPDATE OF s")
         )
         self._template, self._columns, self._shown = template, columns, shown
         # few sizes, so that the driver keeps each prepared

@@ -161,6 +161,13 @@ def lock_for_migration(c: Connection) -> None:
         c.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
 
 
+# On PostgreSQL several processes write at once. So that no two wait for each other, every transaction locks
+# in one order: its lane; the people; the suppressions; launches, then invitations, by id; or syncs by key,
+# their counters, what came in by id; at last deliveries of hooks by number. A revision of syncs, which locks
+# launches last, shares the suppressions, and an erasure, which locks them first, has those alone. Pruning
+# waits for no row.
+
+
 def lock_people(c: Connection) -> None:
     """Keep who is who from changing elsewhere until the transaction ends (SQLite has one writer anyway)."""
     if c.dialect.name == "postgresql":

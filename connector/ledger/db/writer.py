@@ -41,11 +41,15 @@ class Writer:
 
     Deliveries and other work take turns, in transactions of their own: a webhook's sender waits for little of
     a worker's work. Work may run more than once, each time in a transaction of which nothing stayed.
+
+    On PostgreSQL, where other processes write too, each piece of other work is a transaction of its own: it
+    locks rows in an order that holds for all of them, and two pieces in one transaction would break it.
     """
 
     def __init__(self, engine: Engine, accept: Accept) -> None:
         """Begin to write. `accept` stores deliveries and returns for each whether it was new."""
         self._engine = engine
+        self._others_limit = _OTHERS_LIMIT if engine.dialect.name == "sqlite" else 1
         self._accept = accept
         self._deliveries: _Queue = deque()
         self._others: _Queue = deque()
@@ -107,7 +111,7 @@ class Writer:
             closed = self._closed  # read first: nothing is queued after it is set
             while self._deliveries or self._others:
                 self._commit_some(self._deliveries, _GROUP_LIMIT)
-                self._commit_some(self._others, _OTHERS_LIMIT)
+                self._commit_some(self._others, self._others_limit)
 
     def _commit_some(self, queue: _Queue, limit: int) -> None:
         works: list[Work] = []

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, exists, select
+from sqlalchemy import ColumnElement, Connection, delete, exists, select
 
 from connector.domain.events.event import EventType
 from connector.domain.results.anonymity import day_of
@@ -40,10 +40,11 @@ _ROUND = BulkStatement(
     _OF_INTERVIEW,
 )
 _ROUND_DELIVERIES = BulkStatement(
-    "UPDATE hook_delivery SET updated_at = updated_at / 86400000 * 86400000 WHERE event_number IN "
-    "(SELECT e.number FROM {rows} AS r JOIN event AS e ON e.connection = r.connection "
-    "AND e.subject = r.subject)",
+    "UPDATE hook_delivery SET updated_at = updated_at / 86400000 * 86400000 WHERE number IN "
+    "(SELECT s.number FROM {rows} AS r JOIN event AS e ON e.connection = r.connection "
+    "AND e.subject = r.subject JOIN hook_delivery AS s ON s.event_number = e.number {lock})",
     _OF_INTERVIEW,
+    lock="s.number",
 )
 _OF_STATUS = {
     SyncStatus.SYNCED: EventType.INTERVIEW_SYNCED,
@@ -91,9 +92,15 @@ def prune(c: Connection, before: int, limit: int) -> int:
     """Delete events older than `before`, with their deliveries unless one waits; return how many."""
     waits = exists().where(hook_delivery.c.event_number == event.c.number, hook_delivery.c.due.is_not(None))
     oldest = select(event.c.number).where(event.c.at < before, ~waits).order_by(event.c.number).limit(limit)
-    numbers = c.execute(oldest).scalars().all()
-    c.execute(delete(hook_delivery).where(hook_delivery.c.event_number.in_(numbers)))
+    numbers = c.execute(oldest.with_for_update(skip_locked=True)).scalars().all()
+    c.execute(delete(hook_delivery).where(in_order(hook_delivery.c.event_number.in_(numbers))))
     return c.execute(delete(event).where(event.c.number.in_(numbers))).rowcount
+
+
+def in_order(which: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return a condition for the same deliveries that locks them in the order of their numbers."""
+    number = hook_delivery.c.number
+    return number.in_(select(number).where(which).order_by(number).with_for_update())
 
 
 def tell(c: Connection, happened: Sequence[Happened]) -> None:

@@ -11,6 +11,7 @@ from connector.domain.events.event import DeliveryOutcome, Event, EventType, Hoo
 from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.repository import Repository, fenced, reads, writes
 from connector.ledger.db.schema import event, hook, hook_delivery
+from connector.ledger.events.events import in_order
 from connector.text.json import loads
 
 _HOOK = (hook.c.id, hook.c.connection, hook.c.event, hook.c.target_url, hook.c.created_at)
@@ -22,6 +23,12 @@ _EVENT = (
     event.c.at,
     event.c.subject,
     event.c.told,
+)
+_KEEP = BulkStatement(
+    "SELECT {returns} FROM {rows} AS r JOIN hook_delivery AS s ON s.number = r.number {lock}",
+    {"number": "bigint"},
+    returns=["s.number"],
+    lock="s.number",
 )
 _SETTLE = BulkStatement(
     "UPDATE hook_delivery SET state = r.state, outcome = r.outcome, due = r.due, updated_at = r.now, "
@@ -62,9 +69,9 @@ class Hooks(Repository):
         """Delete subscriptions of connections by id or by target, with their deliveries; return how many."""
         which = hook.c.id == hook_id if hook_id is not None else hook.c.target_url == target_url
         mine = and_(hook.c.connection.in_(connections), which)
-        gone = select(hook.c.id).where(mine)
-        c.execute(delete(hook_delivery).where(hook_delivery.c.hook_id.in_(gone)))
-        return c.execute(delete(hook).where(mine)).rowcount
+        gone = c.execute(select(hook.c.id).where(mine).order_by(hook.c.id).with_for_update()).scalars().all()
+        c.execute(delete(hook_delivery).where(in_order(hook_delivery.c.hook_id.in_(gone))))
+        return c.execute(delete(hook).where(hook.c.id.in_(gone))).rowcount
 
     @reads
     def events(self, c: Connection, connections: Sequence[str], kind: EventType, limit: int) -> list[Event]:
@@ -94,6 +101,7 @@ class Hooks(Repository):
     @fenced
     def settle(self, c: Connection, settled: Sequence[DeliveryOutcome], now: int) -> None:
         """Store what became of tries. Raises `Conflict` when the lease was lost."""
+        _KEEP.fetch(c, [(one.number,) for one in settled])
         _SETTLE.execute(c, [(one.number, one.state, one.outcome, one.due, now) for one in settled])
 
     @reads
@@ -108,7 +116,7 @@ class Hooks(Repository):
     def replay(self, c: Connection, connections: Sequence[str], hook_id: str, now: int) -> int:
         """Let failed deliveries of a subscription be tried again; return how many."""
         mine = hook_delivery.c.hook_id.in_(_ours(connections, hook_id))
-        failed = update(hook_delivery).where(mine, hook_delivery.c.state == "failed")
+        failed = update(hook_delivery).where(in_order(mine & (hook_delivery.c.state == "failed")))
         return c.execute(failed.values(state="waiting", due=now, tries=0)).rowcount
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, select, update
+from sqlalchemy import Connection, and_, case, or_, select, tuple_, update
 
 from connector.domain.launches.launch import Invitation, InvitationState, Invited
 from connector.domain.launches.start import SCHEDULE
@@ -14,7 +14,13 @@ from connector.domain.results.sync import Sync
 from connector.ledger.db.bulk import storable
 from connector.ledger.db.repository import Repository, reads
 from connector.ledger.db.schema import invitation, launch
-from connector.ledger.launches.launch_row import finish, load_invitation, move, select_invitations
+from connector.ledger.launches.launch_row import (
+    finish,
+    load_invitation,
+    lock_invitations,
+    move,
+    select_invitations,
+)
 from connector.ledger.people.aliases import behind, is_gone
 from connector.text.json import loads
 
@@ -82,6 +88,15 @@ class Attribution(Repository):
         return None if row is None else load_invitation(row)
 
 
+def lock(c: Connection, syncs: Sequence[Sync], anonymous: Sequence[tuple[str, str]]) -> None:
+    """Keep the invitations that `bind` and `unbind` may change, all at once."""
+    ours = [facts.external_id for one in syncs if (facts := one.facts) and facts.invitee]
+    if ours or anonymous:
+        keys = [(connection, storable(interview_id)) for connection, interview_id in anonymous]
+        theirs = tuple_(invitation.c.connection, invitation.c.interview_id).in_(keys)
+        lock_invitations(c, or_(invitation.c.id.in_(ours), theirs))
+
+
 def bind(c: Connection, syncs: Sequence[Sync]) -> None:
     """Let interviews that came back with our external id belong to their invitations, whatever their ids."""
     for sync in syncs:
@@ -95,7 +110,7 @@ def _bind(c: Connection, sync: Sync, external_id: str, *, over: bool) -> None:
     query = select_invitations().where(
         invitation.c.id == external_id, invitation.c.connection == sync.connection
     )
-    row = c.execute(query.with_for_update()).first()
+    row = c.execute(query).first()
     if row is None:
         return
     was = load_invitation(row)
@@ -125,9 +140,9 @@ def _bind(c: Connection, sync: Sync, external_id: str, *, over: bool) -> None:
 def unbind(c: Connection, keys: Sequence[tuple[str, str]]) -> int:
     """Erase what links interviews without a respondent to invitations; return how many.
 
-    Times stay to the day: an interview's id may itself tell when it was made. A person may never be asked
-    again earlier than before. A completed invitation is started again, as all
-    others look whose interview is unknown.
+    The caller has the invitations locked. Times stay to the day: an interview's id may itself tell when it
+    was made. A person may never be asked again earlier than before. A completed invitation is started again,
+    as all others look whose interview is unknown.
     """
     unbound = 0
     for connection, interview_id in keys:

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from sqlalchemy import Connection, case, delete, insert, select, update
+from sqlalchemy import Connection, case, delete, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from connector.domain.launches.cohort_message import CohortMessage
@@ -93,12 +93,12 @@ class CohortInbox(Repository):
 
 def end_piece(c: Connection, message: CohortMessage, position: int, keys: Iterable[int], now: int) -> None:
     """Let go of people who were decided over; what stays is when which keys were told of."""
+    set_stage(c, message, "deciding")  # first: what another transaction keeps is not pruned
     rows = [(key, message.cohort_id, message.computed_at, now) for key in sorted(set(keys))]
     if rows:
         _TELL.execute(c, rows)
     mine = (cohort_piece.c.message == message.id) & (cohort_piece.c.position == position)
     c.execute(delete(cohort_piece).where(mine))
-    set_stage(c, message, "deciding")
 
 
 def set_stage(c: Connection, message: CohortMessage, stage: str, *, held: bool = False) -> None:
@@ -109,8 +109,8 @@ def set_stage(c: Connection, message: CohortMessage, stage: str, *, held: bool =
 
 def done(c: Connection, message: CohortMessage) -> None:
     """Keep of a message only that it came."""
-    c.execute(delete(cohort_piece).where(cohort_piece.c.message == message.id))
     set_stage(c, message, _DONE)
+    c.execute(delete(cohort_piece).where(cohort_piece.c.message == message.id))
 
 
 def standing(c: Connection, message: CohortMessage) -> Launch | None:
@@ -164,13 +164,13 @@ def obtain(c: Connection, message: CohortMessage, options: LaunchOptions, now: i
 def prune(c: Connection, before: int, limit: int) -> int:
     """Remove messages that came before a time, and the keys that were told of before it; return how many."""
     old = select(cohort_message.c.id).where(cohort_message.c.received_at < before).limit(limit)
-    ids = c.execute(old).scalars().all()
+    ids = c.execute(old.with_for_update(skip_locked=True)).scalars().all()
     if ids:
         c.execute(delete(cohort_piece).where(cohort_piece.c.message.in_(ids)))
         c.execute(delete(cohort_message).where(cohort_message.c.id.in_(ids)))
-    told = select(cohort_told.c.key).where(cohort_told.c.updated_at < before).limit(limit)
-    keys = c.execute(told).scalars().all()
+    key = cohort_told.c.key, cohort_told.c.cohort_id
+    told = select(*key).where(cohort_told.c.updated_at < before).limit(limit)
+    keys = [tuple(row) for row in c.execute(told.with_for_update(skip_locked=True))]
     if keys:
-        gone = delete(cohort_told).where(cohort_told.c.key.in_(keys), cohort_told.c.updated_at < before)
-        c.execute(gone)
+        c.execute(delete(cohort_told).where(tuple_(*key).in_(keys)))
     return len(ids) + len(keys)

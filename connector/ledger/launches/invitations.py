@@ -16,7 +16,13 @@ from connector.ledger.db.repository import Repository, fenced, reads
 from connector.ledger.db.schema import credit, invitation, launch, sync
 from connector.ledger.events import events
 from connector.ledger.launches.attribution import unbind
-from connector.ledger.launches.launch_row import finish, load_invitation, move, select_invitations
+from connector.ledger.launches.launch_row import (
+    finish,
+    load_invitation,
+    lock_invitations,
+    move,
+    select_invitations,
+)
 from connector.ledger.people import aliases
 from connector.ledger.results.sync_row import load_facts
 
@@ -103,6 +109,7 @@ class Invitations(Repository):
         people_lane = launch_lane(one.launch_id)
         if people_a_day is not None and _credits_left(c, people_lane, people_a_day, now) < 1:
             return "full"
+        lock_invitations(c, invitation.c.id == one.id)
         runs = exists().where(launch.c.id == invitation.c.launch_id, launch.c.status == LaunchStatus.RUNNING)
         taken = update(invitation).where(
             invitation.c.id == one.id, invitation.c.state == InvitationState.WAITING, runs
@@ -151,9 +158,11 @@ class Invitations(Repository):
         self, c: Connection, invitation_id: str, *, credit_lane: str, cost: int, now: int
     ) -> None:
         """Put back a start that surely did not happen, with its credits; or call it off with its launch."""
+        lock_invitations(c, invitation.c.id == invitation_id)
         mine = select(invitation.c.launch_id).where(invitation.c.id == invitation_id).scalar_subquery()
-        locked = select(launch.c.id, launch.c.status, launch.c.standing).where(launch.c.id == mine)
-        row = c.execute(locked.with_for_update()).first()
+        row = c.execute(
+            select(launch.c.id, launch.c.status, launch.c.standing).where(launch.c.id == mine)
+        ).first()
         called_off = row is not None and row.status == LaunchStatus.CANCELLED
         state = InvitationState.CANCELLED if called_off else InvitationState.WAITING
         values = {"taken_at": None} if called_off else None
@@ -187,6 +196,7 @@ class Invitations(Repository):
             invitation.c.connection.in_(connections), invitation.c.sending_since.is_not(None)
         )
         lost = c.execute(query.order_by(invitation.c.id)).scalars().all()
+        lock_invitations(c, invitation.c.id.in_(lost))
         for invitation_id in lost:
             _in_doubt(c, invitation_id, "The connector stopped before Koji's answer.", now)
         c.execute(update(invitation).where(invitation.c.id.in_(lost)).values(sending_since=None))
@@ -214,6 +224,7 @@ class Invitations(Repository):
     @fenced
     def polled(self, c: Connection, invitation_id: str, due_at: int | None, now: int) -> None:
         """Note that a silent one was read: again at `due_at`, or expired."""
+        lock_invitations(c, invitation.c.id == invitation_id)
         silent = (invitation.c.id == invitation_id) & (invitation.c.state == InvitationState.STARTED)
         if due_at is not None:
             silent &= invitation.c.interview_id.is_not(None)  # else it turned out anonymous when it was read
@@ -275,10 +286,11 @@ def _settle(
     values: dict[str, Any] | None = None,
 ) -> int | None:
     """Move one that is being sent; return when that began, or None when it is no longer being sent."""
+    lock_invitations(c, invitation.c.id == invitation_id)
     sent = select(invitation.c.launch_id, invitation.c.sending_since).where(
         invitation.c.id == invitation_id, invitation.c.state == InvitationState.SENDING
     )
-    row = c.execute(sent.with_for_update()).first()
+    row = c.execute(sent).first()
     if row is None:  # its interview came back before the answer: there is nothing left to recover
         if state is not InvitationState.STARTED:  # `started` has more to store
             over = update(invitation).where(invitation.c.id == invitation_id)

@@ -88,6 +88,23 @@ def find_launch(c: Connection, launch_id: str, *, lock: bool = False) -> Launch 
     return None if row is None else load_launch(row)
 
 
+def lock_launches(c: Connection, which: ColumnElement[bool]) -> None:
+    """Keep launches for this transaction, in the order of their ids (SQLite has one writer anyway)."""
+    if c.dialect.name == "postgresql":
+        c.execute(select(launch.c.id).where(which).order_by(launch.c.id).with_for_update())
+
+
+def lock_invitations(c: Connection, which: ColumnElement[bool]) -> None:
+    """Keep invitations for this transaction, and their launches before them, in the order of their ids.
+
+    A change of an invitation is counted in its launch, and a change of a launch may touch all its
+    invitations: two transactions that lock them in orders of their own would wait for each other.
+    """
+    if c.dialect.name == "postgresql":
+        lock_launches(c, launch.c.id.in_(select(invitation.c.launch_id).where(which)))
+        c.execute(select(invitation.c.id).where(which).order_by(invitation.c.id).with_for_update())
+
+
 def move(c: Connection, launch_id: str, was: str, now: str, n: int = 1) -> None:
     """Count invitations of a launch in the state they are in now."""
     if was != now and n:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, insert, literal, select, tuple_, upda
 from connector.domain.launches.launch import Invitation, InvitationState, Launch, LaunchStatus, Phase
 from connector.domain.results.sync import ListFilter
 from connector.ledger.db.bulk import fetch, storable
+from connector.ledger.db.dialect import lock_people
 from connector.ledger.db.repository import Repository, reads, writes
 from connector.ledger.db.schema import download, invitation, launch, launch_source
 from connector.ledger.launches.cohort_members import approve
@@ -78,6 +79,7 @@ class Launches(Repository):
     @writes
     def cancel(self, c: Connection, launch_id: str, now: int) -> Launch | None:
         """Stop what is not sent yet; one that has ended stays as it is. None for an unknown launch."""
+        lock_people(c)
         one = find_launch(c, launch_id, lock=True)
         if one is None or one.status not in _OPEN:
             return one
@@ -100,6 +102,7 @@ class Launches(Repository):
     @writes
     def resume(self, c: Connection, launch_id: str, in_doubt: str | None, now: int) -> Launch | None:
         """End a pause; starts of unknown outcome are tried again (`retry`) or given up (`give_up`)."""
+        lock_people(c)
         one = find_launch(c, launch_id, lock=True)
         if one is None:
             return None
@@ -135,7 +138,8 @@ class Launches(Repository):
     @writes
     def note_download(self, c: Connection, lane: str, now: int) -> None:
         """Count one cohort download of an Amplitude project; those too old for any quota go."""
-        c.execute(delete(download).where(download.c.at < now - _DOWNLOADS_KEPT))
+        old = select(download.c.id).where(download.c.at < now - _DOWNLOADS_KEPT)
+        c.execute(delete(download).where(download.c.id.in_(old.with_for_update(skip_locked=True))))
         c.execute(insert(download).values(lane=lane, at=now))
 
     @reads

@@ -17,7 +17,7 @@ from connector.domain.launches.launch import DAILY_CREDITS, KOJI_UNREACHABLE, La
 from connector.domain.lease import Pause
 from connector.ledger.db.repository import Repository, fenced, writes
 from connector.ledger.db.schema import event, launch
-from connector.ledger.launches.launch_row import tell_launch
+from connector.ledger.launches.launch_row import lock_launches, tell_launch
 from connector.ledger.runtime import leases
 from connector.text.json import loads
 
@@ -31,11 +31,10 @@ class LaunchPauses(Repository):
     @writes
     def pause(self, c: Connection, connections: Sequence[str], code: str, now: int) -> int:
         """Pause the running launches of connections until they are resumed; return how many."""
-        mine = update(launch).where(
-            launch.c.connection.in_(connections), launch.c.status == LaunchStatus.RUNNING
-        )
-        rest = mine.values(status=LaunchStatus.PAUSED, pause_reason=code).returning(launch.c.id)
-        paused = c.execute(rest).scalars().all()
+        mine = launch.c.connection.in_(connections) & (launch.c.status == LaunchStatus.RUNNING)
+        lock_launches(c, mine)
+        rest = update(launch).where(mine).values(status=LaunchStatus.PAUSED, pause_reason=code)
+        paused = c.execute(rest.returning(launch.c.id)).scalars().all()
         for launch_id in paused:
             tell_launch(c, EventType.LAUNCH_PAUSED, launch_id, now, code)
         return len(paused)

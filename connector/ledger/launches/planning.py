@@ -18,7 +18,7 @@ from connector.ledger.db.bulk import BulkStatement, storable
 from connector.ledger.db.dialect import lock_people
 from connector.ledger.db.repository import Repository, fenced, reads, writes
 from connector.ledger.db.schema import invitation, launch, launch_source
-from connector.ledger.launches.launch_row import dump_launch, find_launch, finish
+from connector.ledger.launches.launch_row import dump_launch, find_launch, finish, lock_launches
 from connector.ledger.people import aliases
 from connector.text.json import dumps, loads
 
@@ -77,6 +77,8 @@ class Planning(Repository):
     @fenced
     def begin_reading(self, c: Connection, launch_id: str) -> bool:
         """Forget an interrupted attempt to decide over the members; False when the launch was called off."""
+        lock_people(c)
+        lock_launches(c, launch.c.id == launch_id)
         c.execute(delete(invitation).where(invitation.c.launch_id == launch_id, _is_planned()))
         begun = update(launch).where(launch.c.id == launch_id, launch.c.status == LaunchStatus.PLANNING)
         values = {"members_total": 0, "planned": 0, "skipped": "{}", "examples": None, "words": None}
@@ -127,6 +129,8 @@ class Planning(Repository):
     @fenced
     def end_unplanned(self, c: Connection, launch_id: str, code: str, words: str, now: int) -> None:
         """End planning that cannot succeed: no member is invited, and none stays."""
+        lock_people(c)
+        lock_launches(c, launch.c.id == launch_id)
         c.execute(delete(launch_source).where(launch_source.c.launch_id == launch_id))
         c.execute(delete(invitation).where(invitation.c.launch_id == launch_id, _is_planned()))
         ended = update(launch).where(launch.c.id == launch_id, launch.c.status == LaunchStatus.PLANNING)
@@ -186,8 +190,9 @@ class Planning(Repository):
     @writes
     def delete_unused(self, c: Connection, before: int) -> int:
         """Delete plans that were never used and whose planning ended before a time; return how many."""
+        lock_people(c)
         old = select(launch.c.id).where(launch.c.status == LaunchStatus.PLANNED, launch.c.planned_at < before)
-        found = c.execute(old).scalars().all()
+        found = c.execute(old.with_for_update(skip_locked=True)).scalars().all()
         for launch_id in found:
             c.execute(delete(invitation).where(invitation.c.launch_id == launch_id))
             c.execute(delete(launch).where(launch.c.id == launch_id))

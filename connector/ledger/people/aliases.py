@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, exists, update
+from sqlalchemy import ColumnElement, Connection, exists, select, update
 
 from connector.domain.launches.eligibility import Choice, Known, SkipReason, Standing
 from connector.domain.people.same_person import ERASED_PERSON, KeyedMember, Member, aliases
@@ -165,6 +165,9 @@ def learn(c: Connection, choices: Sequence[Choice]) -> dict[int, int]:
         joined.update({other: person for other in known if other != person})
         persons.update(dict.fromkeys(choice.keys, person))
     found = {key: now_in(person) for key, person in persons.items()}
+    if joined:  # in the order of their ids, as all lock them
+        theirs = select(invitation.c.id).where(invitation.c.person.in_(joined))
+        c.execute(theirs.order_by(invitation.c.id).with_for_update())
     for other in joined:
         _join(c, other, now_in(other))
     if new := [(key, person) for key, person in sorted(found.items()) if key not in stored]:

@@ -33,7 +33,7 @@ from connector.ledger.db.schema import (
 )
 from connector.ledger.db.schema import inbox as inbox_table
 from connector.ledger.db.schema import sync as sync_table
-from connector.ledger.launches.launch_row import finish, move
+from connector.ledger.launches.launch_row import finish, lock_invitations, lock_launches, move
 from connector.ledger.people.aliases import alias_key, alias_keys, behind
 from connector.ledger.results import inbox, syncs
 from connector.text.json import dumps, loads
@@ -115,8 +115,9 @@ def in_flight(
 def _gather(
     c: Connection, keys: Keys, connection: str, person: Person, rules: ErasureRules
 ) -> tuple[Sequence[Row[Any]], list[Sync]]:
-    """Find everything that is a person's: each alias may lead to more."""
-    while True:
+    """Find everything that is a person's, and keep it: each alias may lead to more."""
+    known = -1
+    while len(person.keys) > known:
         known = len(person.keys)
         for user_id in person.user_ids:
             person.keys.update(alias_keys(keys.people, connection, Member(user_id, None, None)))
@@ -126,13 +127,12 @@ def _gather(
         person.keys |= persons
         person.keys.update(c.execute(select(alias.c.key).where(alias.c.person.in_(persons))).scalars())
         # a person is named after one of the aliases, also once those lead nowhere any more
-        theirs = select(invitation).where(invitation.c.person.in_(person.keys))
-        # locked as they are found: no start of theirs begins or is called off in between (PostgreSQL)
-        invited = c.execute(theirs.with_for_update()).all()
+        theirs = invitation.c.person.in_(person.keys)
+        invited = c.execute(select(invitation).where(theirs)).all()
         for row in invited:
             person.add(row.user_id, row.email)
-        interviews = _interviews(c, keys, connection, person, invited)
-        for one in interviews:
+        found = _interviews(c, keys, connection, person, invited)
+        for one in syncs.find_many(c, connection, found).values():
             facts = one.facts
             trusted = rules.trust_external_id and facts is not None and not is_ours(facts.external_id)
             named = {one.respondent, one.external if trusted else None}
@@ -140,13 +140,19 @@ def _gather(
                 continue  # another person may have answered in the place of the invitee
             person.add(facts.external_id if trusted else None, facts.respondent_email)
             person.add(one.user_id, None)
-        if len(person.keys) == known:
-            return invited, interviews
+    # locked in order, once all is known: no start of theirs begins or is called off from here on (PostgreSQL)
+    shown = (launch.c.connection == connection) & launch.c.examples.is_not(None)
+    lock_launches(c, shown | launch.c.id.in_(select(invitation.c.launch_id).where(theirs)))
+    lock_invitations(c, theirs)
+    invited = c.execute(select(invitation).where(theirs)).all()
+    ids = _interviews(c, keys, connection, person, invited)
+    return invited, list(syncs.load(c, [(connection, one) for one in ids]).values())
 
 
 def _interviews(
     c: Connection, keys: Keys, connection: str, person: Person, invited: Sequence[Row[Any]]
-) -> list[Sync]:
+) -> list[str]:
+    """Return the ids of their interviews, in order."""
     hashes = [keys.keyed_hash(text) for text in person.emails | person.user_ids]
     respondents = {
         *person.keys,
@@ -162,7 +168,7 @@ def _interviews(
         on_it & sync_table.c.interview_id.in_([row.interview_id for row in invited if row.interview_id]),
     ):
         found.update(c.execute(select(sync_table.c.interview_id).where(theirs)).scalars())
-    return list(syncs.load(c, sorted((connection, one) for one in found)).values())
+    return sorted(found)
 
 
 def _keep_out(c: Connection, person: Person) -> None:
@@ -249,7 +255,8 @@ def _erase_unreadable(c: Connection, connection: str, names: Names) -> int:
     )
     rows = _naming(c, query, inbox_table.c.body, names, whole=False)
     theirs = [row.id for row in rows if names.are_in(row.body)]
-    c.execute(update(inbox_table).where(inbox_table.c.id.in_(theirs)).values(body=None))
+    kept = select(inbox_table.c.id).where(inbox_table.c.id.in_(theirs)).order_by(inbox_table.c.id)
+    c.execute(update(inbox_table).where(inbox_table.c.id.in_(kept.with_for_update())).values(body=None))
     return len(theirs)
 
 
@@ -264,7 +271,7 @@ def _erase_launches(
         return person.keys.isdisjoint(alias_keys(keys.people, connection, Member(user_id, email, None)))
 
     on_it = launch.c.connection == connection
-    query = select(launch.c.id, launch.c.examples).where(on_it).with_for_update()
+    query = select(launch.c.id, launch.c.examples).where(on_it)
     for row in _naming(c, query, launch.c.examples, names):
         examples = loads(row.examples)
         left = [one for one in examples if are_others(one[0], None)]
@@ -296,9 +303,10 @@ def _erase_cohort_messages(c: Connection, keys: Keys, connection: str, person: P
     """Remove them from messages that are not decided over, and when a cohort told of them."""
     on_it = cohort_message.c.connection == connection
     query = select(cohort_piece).join(cohort_message, cohort_message.c.id == cohort_piece.c.message)
+    query = query.where(on_it).order_by(cohort_message.c.id).with_for_update(of=cohort_message)
     changed: set[int] = set()
     names = Names(person.emails, person.user_ids)
-    for row in _naming(c, query.where(on_it), cohort_piece.c.members, names):
+    for row in _naming(c, query, cohort_piece.c.members, names):
         members = loads(row.members)
         left = [
             one

@@ -57,16 +57,25 @@ _ERASE = BulkStatement(
     "AND inbox.state <> 'new' AND inbox.body IS NOT NULL",
     _KEY,
 )
+_REREAD_COLUMNS = {"id": "bigint", "event": "text", "interview_id": "text"}
 _REREAD = BulkStatement(
     "UPDATE inbox SET state = 'new', event = r.event, interview_id = r.interview_id FROM {rows} AS r "
     "WHERE inbox.id = r.id AND inbox.state = 'unreadable'",
-    {"id": "bigint", "event": "text", "interview_id": "text"},
+    _REREAD_COLUMNS,
+)
+_READABLE = BulkStatement(
+    "SELECT {returns} FROM {rows} AS r JOIN inbox AS s ON s.id = r.id AND s.state = 'unreadable' {lock}",
+    _REREAD_COLUMNS,
+    returns=["s.id", "r.event", "r.interview_id"],
+    lock="s.id",
 )
 _REPEATED = BulkStatement(
-    "UPDATE inbox SET state = 'new', event = r.event, interview_id = r.interview_id FROM {rows} AS r "
-    "WHERE inbox.state = 'unreadable' AND inbox.connection = r.connection AND inbox.body = r.body "
-    "AND (inbox.digest = r.digest OR inbox.webhook_id = r.webhook_id)",
+    "SELECT {returns} FROM {rows} AS r JOIN inbox AS s ON s.state = 'unreadable' "
+    "AND s.connection = r.connection AND s.body = r.body "
+    "AND (s.digest = r.digest OR s.webhook_id = r.webhook_id) {lock}",
     {name: _COLUMNS[name] for name in _REPEATED_COLUMNS},
+    returns=["s.id", "r.event", "r.interview_id"],
+    lock="s.id",
 )
 _repeated = attrgetter(*_REPEATED_COLUMNS)
 
@@ -88,8 +97,14 @@ def accept(c: Connection, deliveries: Sequence[InboundWebhook]) -> list[bool]:
     fresh = _insert(c, _INSERT, rows) if one_writer else _insert_by_key(c, deliveries, rows)
     repeated = [one for one, new in zip(deliveries, fresh, strict=True) if not new and one.state == "new"]
     if repeated:
-        _REPEATED.execute(c, [_repeated(one) for one in repeated])
+        _give_back(c, _REPEATED.fetch(c, [_repeated(one) for one in repeated]))
     return fresh
+
+
+def _give_back(c: Connection, found: Sequence[Row]) -> None:
+    """Let the intake look at unreadable deliveries again, each an (id, event, interview id)."""
+    if found:
+        _REREAD.execute(c, [tuple(row) for row in found])
 
 
 def _insert_by_key(c: Connection, deliveries: Sequence[InboundWebhook], rows: Sequence[Row]) -> list[bool]:
@@ -205,7 +220,8 @@ class Inbox(Repository):
     def reread(self, c: Connection, found: Mapping[int, tuple[str | None, str]]) -> None:
         """Give unreadable deliveries back to the intake: delivery id to (event, interview id)."""
         if found:
-            _REREAD.execute(c, [(i, event, interview_id) for i, (event, interview_id) in found.items()])
+            rows = [(i, event, interview_id) for i, (event, interview_id) in found.items()]
+            _give_back(c, _READABLE.fetch(c, rows))
 
     @reads
     def latest_webhook(self, c: Connection, connection: str) -> InboundWebhook | None:
@@ -226,6 +242,7 @@ def erase_bodies(c: Connection, keys: Sequence[tuple[str, str]]) -> int:
 def prune(c: Connection, before: int, limit: int) -> int:
     """Delete deliveries older than `before` that were dealt with, of the `limit` oldest; return how many."""
     oldest = select(inbox.c.id).where(inbox.c.state != "new").order_by(inbox.c.id).limit(limit)
+    oldest = oldest.with_for_update(skip_locked=True)
     old = delete(inbox).where(inbox.c.id.in_(oldest.scalar_subquery()), inbox.c.received_at < before)
     return c.execute(old).rowcount
 

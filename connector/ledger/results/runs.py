@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, select, tuple_, update
 
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.run import RunProgress
@@ -90,7 +90,10 @@ class Runs(Repository):
         unread = exists().where(sync.c.run_id == run.c.id, sync.c.stage == Stage.READ, sync.c.reads == 0)
         ready = c.execute(select(run.c.id).where(held, ~unread)).scalars().all()
         orphan = ~exists().where(run.c.id == sync.c.run_id) & (sync.c.updated_at < now - ORPHANED_AFTER)
-        released = update(sync).where(sync.c.stage == Stage.HOLD, or_(sync.c.run_id.in_(ready), orphan))
+        key = sync.c.connection, sync.c.interview_id
+        waiting = select(*key).where(sync.c.stage == Stage.HOLD, or_(sync.c.run_id.in_(ready), orphan))
+        # in the order of their keys, as all lock them
+        released = update(sync).where(tuple_(*key).in_(waiting.order_by(*key).with_for_update()))
         return c.execute(released.values(stage=Stage.SEND, due=now)).rowcount
 
 
@@ -99,7 +102,7 @@ def prune(c: Connection, before: int) -> int:
     waits = exists().where(sync.c.run_id == run.c.id, sync.c.stage.is_not(None))
     goes_on = exists().where(forgetting.c.run_id == run.c.id, forgetting.c.finished_at.is_(None))
     ended = select(run.c.id).where(run.c.created_at < before, ~waits, ~goes_on)
-    old = c.execute(ended).scalars().all()
+    old = c.execute(ended.order_by(run.c.id)).scalars().all()
     for run_id in old:
         c.execute(delete(run_item).where(run_item.c.run_id == run_id))
         c.execute(delete(forgetting).where(forgetting.c.run_id == run_id))

@@ -54,6 +54,12 @@ def load(c: Connection, keys: Sequence[Key]) -> dict[Key, Sync]:
     return {_key(sync): sync for sync in found}
 
 
+def find_many(c: Connection, connection: str, interview_ids: Sequence[str]) -> dict[str, Sync]:
+    """Return those of a connection's syncs that are there, by interview id."""
+    query = all_columns().where(table.c.connection == connection, table.c.interview_id.in_(interview_ids))
+    return {one.interview_id: one for one in map(load_sync, fetch(c, query))}
+
+
 def save(c: Connection, before: Mapping[Key, Sync], changed: Sequence[Sync]) -> None:
     """Store syncs and move the counters from what they were.
 
@@ -125,6 +131,7 @@ class Syncs(Repository):
             inbox.accept(c, [inbox.keyed(self.keys, one) for one in record])
         after = {**before, **{_key(one): one for one in changed}}
         anonymous = [key for key, one in after.items() if is_anonymous_or_erased(one.reason, one.facts)]
+        attribution.lock(c, changed, anonymous)
         erased = inbox.erase_bodies(c, anonymous)
         erased += attribution.unbind(c, anonymous)
         events.to_the_day(c, anonymous)
@@ -140,8 +147,7 @@ class Syncs(Repository):
     @reads
     def find_many(self, c: Connection, connection: str, interview_ids: Sequence[str]) -> dict[str, Sync]:
         """Return those of a connection's syncs that are there, by interview id."""
-        query = all_columns().where(table.c.connection == connection, table.c.interview_id.in_(interview_ids))
-        return {one.interview_id: one for one in map(load_sync, fetch(c, query))}
+        return find_many(c, connection, interview_ids)
 
     @reads
     def listed(

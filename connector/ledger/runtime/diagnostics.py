@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, Select, delete, insert, select
 
 from connector.domain.access import Note
 from connector.ledger.db.repository import Repository, reads, writes
@@ -24,7 +24,7 @@ class Diagnostics(Repository):
         c.execute(insert(note).values(connection=connection, kind=kind, at=now, detail=json.dumps(detail)))
         mine = (note.c.connection == connection, note.c.kind == kind)
         newest = select(note.c.id).where(*mine).order_by(note.c.id.desc()).limit(keep)
-        c.execute(delete(note).where(*mine, note.c.id.not_in(newest.scalar_subquery())))
+        _delete(c, select(note.c.id).where(*mine, note.c.id.not_in(newest.scalar_subquery())))
 
     @reads
     def since(self, c: Connection, connection: str, kind: str, at: int) -> list[Note]:
@@ -39,4 +39,9 @@ class Diagnostics(Repository):
 
 def prune(c: Connection, before: int) -> None:
     """Forget old notes."""
-    c.execute(delete(note).where(note.c.at < before))
+    _delete(c, select(note.c.id).where(note.c.at < before))
+
+
+def _delete(c: Connection, old: Select[tuple[int]]) -> None:
+    """Delete notes but those that another transaction is deleting."""
+    c.execute(delete(note).where(note.c.id.in_(old.with_for_update(skip_locked=True))))

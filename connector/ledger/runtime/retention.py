@@ -34,7 +34,8 @@ class Retention(Repository):
     async def prune(self, before: int, now: int) -> int:
         """Remove bodies, names and addresses older than `before`; return how many rows changed.
 
-        In chunks that let others write in between.
+        In chunks that let others write in between. Rows that another transaction keeps stay for the next
+        time.
         """
         total = 0
         for remove in (
@@ -117,5 +118,6 @@ def _prune_invitations(c: Connection, before: int, now: int, limit: int) -> int:
 def _prune_launches(c: Connection, before: int, limit: int) -> int:
     """Remove the examples of skipped people from launches made before `before`; return how many."""
     old = select(launch.c.id).where(launch.c.created_at < before, launch.c.examples.is_not(None)).limit(limit)
+    old = old.with_for_update(skip_locked=True)
     pruned = update(launch).where(launch.c.id.in_(old.scalar_subquery()))
     return c.execute(pruned.values(examples=None)).rowcount
