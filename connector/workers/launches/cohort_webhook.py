@@ -24,6 +24,10 @@ class CohortWebhookWorker(Worker):
         super().__init__(context)
         self._selections: dict[int, Selection] = {}
 
+    async def recover(self, _lease: Lease, /) -> None:
+        """Forget what was decided and perhaps not stored: seen again, it would count as a duplicate."""
+        self._selections.clear()
+
     async def drain(self, lease: Lease, /) -> int | None:
         """Take one step with the next message."""
         inbox, people = self._ledger.cohort_inbox, self._ledger.cohort_members

@@ -35,7 +35,7 @@ class IntakeWorker(Worker):
         if not webhooks:
             return None
         read = [seen for webhook in webhooks if (seen := self._observation(webhook))]
-        observations = await recognised(self._ledger.attribution, read)
+        observations = await recognised(self._context, read)
         changed = await self._ledger.syncs.revise(
             list({observation.key for observation in observations}),
             partial(_revised, observations=observations),
