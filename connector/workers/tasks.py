@@ -62,7 +62,6 @@ class TaskWorker(Worker):
 
     async def close(self) -> None:
         """Cancel the running jobs."""
-        tasks = list(self._busy.values())
-        for task in tasks:
+        for task in self._busy.values():
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._busy.values(), return_exceptions=True)

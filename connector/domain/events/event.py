@@ -21,7 +21,7 @@ class EventType(StrEnum):
 class Event(NamedTuple):
     """Something that happened. `subject` is the id of the interview, invitation or launch that it is about.
 
-    `details` are the facts of that moment, without personal data; the rest is looked up when it is shown.
+    `told` holds the facts of that moment, without personal data; the rest is looked up when it is shown.
     """
 
     number: int
@@ -30,7 +30,7 @@ class Event(NamedTuple):
     connection: str
     at: int
     subject: str
-    details: Mapping[str, Any]
+    told: Mapping[str, Any]
 
 
 class Hook(NamedTuple):

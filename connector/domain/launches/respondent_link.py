@@ -37,11 +37,8 @@ def fill(template: str, values: Mapping[str, str | None]) -> str:
     """Return a template with its placeholders filled, URL-encoded; parameters without a value are dropped."""
     address, mark, query = template.partition("?")
     query, hash_, fragment = query.partition("#")
-    parameters = [
-        part
-        for part in query.split("&")
-        if not (places := needs(part)) or any(values.get(place) for place in places)
-    ]
+    parts = [(part, needs(part)) for part in query.split("&")]
+    parameters = [part for part, places in parts if not places or any(map(values.get, places))]
     query = f"{mark}{'&'.join(parameters)}" if parameters and mark else ""
     return "".join(_filled(part, values) for part in (address, query, hash_ + fragment))
 

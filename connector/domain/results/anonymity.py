@@ -6,7 +6,6 @@ from connector.domain.results.decision import ANONYMOUS, SUPPRESSED
 from connector.domain.results.interview import Interview
 from connector.domain.results.sync import Sync
 
-DAY = 86_400_000
 _SAFE_IN_ATTEMPTS = ("at", "outcome", "status", "identify")
 
 
@@ -17,7 +16,7 @@ def is_anonymous_or_erased(reason: str | None, facts: Interview | None) -> bool:
 
 def day_of(at: int) -> int:
     """Return when the day of a time began (ms, UTC)."""
-    return at - at % DAY
+    return at - at % 86_400_000
 
 
 def to_the_day(at: int | None) -> int | None:

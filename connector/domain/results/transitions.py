@@ -39,20 +39,24 @@ def advance(sync: Sync | None, observation: Observation, people: People) -> Sync
     interview only the outcome stays.
     """
     interview = observation.marked()
-    if sync is None:
-        sync = _first(observation, interview.interview_id)
-    elif sync.status is SyncStatus.SYNCED and not (observation.force or sync.force):
-        return with_respondent(_marked_after(sync, observation.at) if interview.anonymous else sync, people)
-    else:
-        sync = sync._replace(
-            updated_at=observation.at,
-            given=sync.given or observation.given,
-            reads=0 if observation.force else sync.reads + observation.read,
-            force=sync.force or observation.force,
-            run_id=observation.run_id or sync.run_id,
-            backfill=sync.backfill or observation.run_id is not None,
-        )
-    return _step(_known(sync, interview, people), observation, people)
+    known = sync or Sync(
+        connection=observation.rules.connection,
+        interview_id=interview.interview_id,
+        status=SyncStatus.PENDING,
+        first_received_at=observation.at,
+        updated_at=observation.at,
+    )
+    if known.status is SyncStatus.SYNCED and not (observation.force or known.force):
+        return with_respondent(_marked_after(known, observation.at) if interview.anonymous else known, people)
+    known = known._replace(
+        updated_at=observation.at,
+        given=known.given or observation.given,
+        reads=0 if sync and observation.force else known.reads + observation.read,
+        force=known.force or observation.force,
+        run_id=observation.run_id or known.run_id,
+        backfill=known.backfill or observation.run_id is not None,
+    )
+    return _step(_known(known, interview, people), observation, people)
 
 
 def _known(sync: Sync, interview: Interview, people: People) -> Sync:
@@ -77,21 +81,6 @@ def _keyed(sync: Sync, facts: Interview, people: People) -> Sync:
     if keys[0] is None or keys == (sync.respondent, sync.external):
         return sync
     return sync._replace(respondent=keys[0], external=keys[1])
-
-
-def _first(observation: Observation, interview_id: str) -> Sync:
-    return Sync(
-        connection=observation.rules.connection,
-        interview_id=interview_id,
-        status=SyncStatus.PENDING,
-        first_received_at=observation.at,
-        updated_at=observation.at,
-        given=observation.given,
-        reads=int(observation.read),
-        force=observation.force,
-        run_id=observation.run_id,
-        backfill=observation.run_id is not None,
-    )
 
 
 def _marked_after(sync: Sync, at: int) -> Sync:

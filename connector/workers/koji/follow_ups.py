@@ -38,18 +38,18 @@ class FollowUps(KojiCalls):
     async def step(self, lease: Lease) -> None:
         """Make the follow-up that has been due for longest."""
         invitations, now = self._ledger.invitations, self._clock.now()
-        ending = await invitations.due(self._connections, now, complete=True)
-        silent = await invitations.due(self._connections, now, complete=False)
-        if ending is None and (silent is None or silent.interview_id is None):
-            if silent is not None:  # handed out as a link: there is nothing to read
-                await invitations.polled(lease, silent.id, None, now)
+        if ending := await invitations.due(self._connections, now, complete=True):
+            follow_up = self._end(lease, ending)
+        elif (silent := await invitations.due(self._connections, now, complete=False)) is None:
             return
+        elif silent.interview_id is None:  # handed out as a link: there is nothing to read
+            await invitations.polled(lease, silent.id, None, now)
+            return
+        else:
+            follow_up = self._read(lease, silent)
         self._next = now + _APART
         try:
-            if ending is not None:
-                await self._end(lease, ending)
-            elif silent is not None:
-                await self._read(lease, silent)
+            await follow_up
         except ConnectorError as error:
             if not await self._pause.for_error(error):
                 raise

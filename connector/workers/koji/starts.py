@@ -51,9 +51,8 @@ class Starts(KojiCalls):
         """Return the next invitation of the launches that may still start a person this UTC day."""
         now = self._clock.now()
         self._held = {launch: until for launch, until in self._held.items() if until > now}
-        return await self._ledger.invitations.next_waiting(
-            self._connections, single=single, besides=self._held
-        )
+        waiting = self._ledger.invitations.next_waiting
+        return await waiting(self._connections, single=single, besides=self._held)
 
     async def probe(self) -> None:
         """Ask Koji for an interview that cannot exist; any valid answer will do."""

@@ -57,7 +57,18 @@ class PlanningWorker(Worker):
 
     async def _step(self, lease: Lease, launch: Launch) -> None:
         try:
-            await self._go_on(lease, launch)
+            match launch.phase:
+                case Phase.REQUEST:
+                    await self._request(lease, launch)
+                case Phase.POLL:
+                    await self._poll(lease, launch)
+                case Phase.READ:
+                    await self._read(lease, launch)
+                case Phase.ACTIVATE:
+                    await planning.activate(self._context, launch)
+                case _:
+                    words = "The connector stopped while it decided over the members; send the call again."
+                    raise InvalidInput(words, code="interrupted")
         except _FINAL as error:
             await self._end(lease, launch, error)
         except UpstreamUnavailable as error:
@@ -74,22 +85,6 @@ class PlanningWorker(Worker):
         _log.warning("planning_ended", launch=launch.id, code=error.reason)
         now = self._clock.now()
         await self._ledger.planning.end_unplanned(lease, launch.id, error.reason, error.message, now)
-
-    async def _go_on(self, lease: Lease, launch: Launch) -> None:
-        match launch.phase:
-            case Phase.REQUEST:
-                await self._request(lease, launch)
-            case Phase.POLL:
-                await self._poll(lease, launch)
-            case Phase.READ:
-                await self._read(lease, launch)
-            case Phase.ACTIVATE:
-                await planning.activate(self._context, launch)
-            case _:
-                raise InvalidInput(
-                    "The connector stopped while it decided over the members; send the call again.",
-                    code="interrupted",
-                )
 
     async def _request(self, lease: Lease, launch: Launch) -> None:
         cohorts = self._cohorts(launch)
@@ -146,10 +141,8 @@ class PlanningWorker(Worker):
         if ready:
             await set_phase(lease, launch.id, Phase.READ, due=now, words="")
         elif age > _GIVE_UP_AFTER:
-            raise UpstreamRejected(
-                "Amplitude did not finish the cohort's file within an hour; plan again later.",
-                code="cohort_job_failed",
-            )
+            words = "Amplitude did not finish the cohort's file within an hour; plan again later."
+            raise UpstreamRejected(words, code="cohort_job_failed")
         else:
             due = now + min(_LONGEST_POLL, _FIRST_POLL + age // 4)
             await set_phase(lease, launch.id, Phase.POLL, due=due)

@@ -158,7 +158,7 @@ class AmplitudeWorker(Worker):
                     for sent in part
                 ]
             case Kind.REJECTED | Kind.THROTTLED if answer.rejected or answer.held:
-                return self._named(part, owners, answer, attempt, now)
+                return self._named(part, owners, answer, attempt)
             case Kind.REJECTED | Kind.REFUSED | Kind.TOO_LARGE if len(part) > 1:
                 middle = len(part) // 2
                 return [part[:middle], part[middle:]], []
@@ -183,12 +183,7 @@ class AmplitudeWorker(Worker):
         return settlement(sent, SyncStatus.PENDING, reason, attempt, due=due, unknown_at=unknown_at)
 
     def _named(
-        self,
-        part: list[Outgoing],
-        owners: Sequence[int],
-        answer: Answer,
-        attempt: Mapping[str, Any],
-        now: int,
+        self, part: list[Outgoing], owners: Sequence[int], answer: Answer, attempt: Mapping[str, Any]
     ) -> tuple[list[list[Outgoing]], list[Settlement]]:
         """Settle the interviews that Amplitude named; the others are sent again at once."""
         refused = {owners[index]: words for index, words in answer.rejected.items()}
@@ -200,7 +195,7 @@ class AmplitudeWorker(Worker):
                 rejected = {**attempt, "outcome": "rejected", "words": refused[position]}
                 settlements.append(settlement(sent, SyncStatus.FAILED, "rejected_by_amplitude", rejected))
             elif position in held:
-                due = now + held[position] * 1000
+                due = self._clock.now() + held[position] * 1000
                 settlements.append(settlement(sent, SyncStatus.PENDING, "throttled", attempt, due=due))
             else:
                 again.append(sent)
