@@ -131,7 +131,7 @@ async def expire(process: Process, number: int) -> None:
 
 
 def back(one: Invitation, *, anonymous: bool) -> Sync:
-    facts = Interview(f"int-{one.id[4:12]}", external_id=one.id, invitee=one.email, over=True)
+    facts = Interview(f"int-{one.id[4:12]}", external_id=one.id, invitee=one.email, has_ended=True)
     sync = a_sync(facts.interview_id, facts=facts, stage=None)
     if not anonymous:
         return sync
