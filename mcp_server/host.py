@@ -1,4 +1,4 @@
-"""What a transport lends the server: the context, and who is calling."""
+"""What a transport lends the server: the context and the caller."""
 
 from __future__ import annotations
 
@@ -16,10 +16,7 @@ Request = ServerRequestContext[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """Where the server runs.
-
-    `context` may wait until the ledger is open, and raises `ConnectorError` when it cannot be opened.
-    """
+    """What the server needs. `context` may wait until the ledger is open, and raises `ConnectorError`."""
 
     context: Callable[[], Awaitable[Context]]
     caller: Callable[[Request], Caller]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, Protocol
+from collections.abc import Mapping
+from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from mcp.shared.exceptions import MCPError
@@ -11,11 +11,11 @@ from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, Resource, ResourceTemplate
 
 from connector.domain.results.mapping import EVENT_TYPE
 from connector.errors import ConnectorError, InvalidInput, NotFound
-from connector.service.execution.operation import AnyOperation, Output
 from connector.text.redaction import safe
 from mcp_server.answers.render import rendered
 from mcp_server.answers.untrusted import clean
 from mcp_server.host import Request
+from mcp_server.tools.call import Calling
 from mcp_server.tools.catalogue import payload
 
 MARKDOWN: Final = "text/markdown"
@@ -57,7 +57,7 @@ _READERS: Final[Mapping[str, tuple[str, str]]] = {
 _MAPPING = f"""# What reaches Amplitude
 
 An interview reaches Amplitude once, when its analysis is ready, its quality score is at least the \
-connection's minimum (3 unless set), and it is known whose it is. An anonymous interview never does.
+connection's minimum (3 unless set), and its respondent is known. An anonymous interview never does.
 
 Event `{EVENT_TYPE}`, at the time of the interview's end, with insert_id `koji:INTERVIEW_ID:completed`:
 theme_top_1, theme_top_2, themes, sentiment, quality_score, transcript_url, interview_id, koji_project_id, \
@@ -68,45 +68,28 @@ last_interview_themes, last_interview_quality.
 """
 
 
-class Read(Protocol):
-    """Reads what an operation answers to the caller of a request."""
-
-    def __call__(self, request: Request, name: str, arguments: Mapping[str, object]) -> Awaitable[Output]:
-        """Raise `ConnectorError` when it cannot be read."""
-
-
-async def contents(
-    uri: str, request: Request, read: Read, find: Callable[[str], AnyOperation]
-) -> TextResourceContents:
+async def contents(uri: str, request: Request, calling: Calling) -> TextResourceContents:
     """Return a resource. Raises `MCPError`: -32602 with the address when there is no such resource."""
     if uri == MAPPING_URI:
         return TextResourceContents(uri=uri, mime_type=MARKDOWN, text=_MAPPING)
-    name, arguments = _question(uri)
-    op = find(name)
+    name, arguments = _call_for(uri)
+    op = calling.by_name[name]
     try:
-        output = await read(request, name, arguments)
+        output = await calling.read(request, name, arguments)
         text, _ = rendered(op, payload(op, arguments), output)
-    except (NotFound, InvalidInput) as error:
-        raise _error(INVALID_PARAMS, error, uri) from None
     except ConnectorError as error:
-        raise _error(INTERNAL_ERROR, error, uri) from None
+        code = INVALID_PARAMS if isinstance(error, NotFound | InvalidInput) else INTERNAL_ERROR
+        raise MCPError(code, safe(clean(error.message)), {"uri": uri, "code": error.reason}) from None
     return TextResourceContents(uri=uri, mime_type=MARKDOWN, text=text)
 
 
-def _question(uri: str) -> tuple[str, dict[str, str]]:
+def _call_for(uri: str) -> tuple[str, dict[str, str]]:
+    """Return the operation that reads a resource, and its arguments."""
     parts = urlsplit(uri)
-    found = _READERS.get(parts.netloc) if parts.scheme == "koji" else None
-    thing = unquote(parts.path.removeprefix("/"))
-    if found is None or not thing:
-        raise MCPError(
-            INVALID_PARAMS,
-            f"There is no such resource; there are {MAPPING_URI}, {INTERVIEW} and {LAUNCH}.",
-            {"uri": uri},
-        )
-    name, argument = found
-    told = {key: values[-1] for key, values in parse_qs(parts.query).items()}
-    return name, {**told, argument: thing}
-
-
-def _error(code: int, error: ConnectorError, uri: str) -> MCPError:
-    return MCPError(code, safe(clean(error.message)), {"uri": uri, "code": error.reason})
+    identifier = unquote(parts.path.removeprefix("/"))
+    if parts.scheme != "koji" or parts.netloc not in _READERS or not identifier:
+        message = f"There is no such resource; there are {MAPPING_URI}, {INTERVIEW} and {LAUNCH}."
+        raise MCPError(INVALID_PARAMS, message, {"uri": uri})
+    name, argument = _READERS[parts.netloc]
+    query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+    return name, {**query, argument: identifier}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
@@ -20,15 +22,19 @@ from tests.support.fakes import ManualClock
 
 SEALER = Sealer([b"k" * 32])
 _STARTED = pytest.StashKey[ExitStack]()
+_MEMORY = Path("/dev/shm")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start what all workers share, and let Ctrl-C reach every process that a test starts.
+    """Start what all workers share, keep files in memory, and let Ctrl-C reach what a test starts.
 
     A shell starts what runs in the background with SIGINT ignored, and children would inherit that.
     """
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if "TMPDIR" not in os.environ and _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 4 << 30:
+        # every commit waits for the disk, and a busy one takes longer than all else; children inherit it
+        os.environ["TMPDIR"] = tempfile.tempdir = str(_MEMORY)
     if getattr(config.option, "numprocesses", None) and postgres.is_available():
         started = config.stash[_STARTED] = ExitStack()
         os.environ[postgres.GIVEN] = started.enter_context(postgres.server())

@@ -1,16 +1,15 @@
-"""The program: which commands there are, and how each of its ends becomes an exit code."""
+"""The program: its commands, and the exit code of each way in which it can end."""
 
 from __future__ import annotations
 
 import gc
 import os
 import sys
-import traceback
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -58,15 +57,15 @@ def main(words: Sequence[str] | None = None) -> int:
         say("Stopped.")
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of the answer has enough; without this Python would complain once more at exit.
+        # The reader of the output has left; without this Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
-    except Exception as error:  # noqa: BLE001 - a stack trace would show what people said
+    except Exception as error:  # noqa: BLE001 - a stack trace would quote people
         return _say_fault(error)
 
 
 def dispatch(words: Sequence[str]) -> int:
-    """Run the command that `words` begin with, or answer a shell that completes one; return the exit code."""
+    """Run the command that `words` begin with, or complete it for a shell; return the exit code."""
     if instruction := os.environ.get(COMPLETION):
         from click.shell_completion import shell_complete
 
@@ -84,33 +83,32 @@ def dispatch(words: Sequence[str]) -> int:
 
 
 class _Program(Group):
-    """All commands. None is imported before it is called, so that help and completion answer at once."""
+    """All commands. Each is imported only when it is called, so that help and completion answer at once."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names of all commands."""
         return [*EVERYDAY, *_operations()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Return one command, None when there is none of that name."""
-        name = dashed(cmd_name)
-        if name in EVERYDAY:
-            module = import_module(f"connector.cli.commands.{name.replace('-', '_')}")
+        """Return one command, None for an unknown name."""
+        if cmd_name in EVERYDAY:
+            module = import_module(f"connector.cli.commands.{cmd_name.replace('-', '_')}")
             everyday: click.Command = module.command
             return everyday
-        op = _operations().get(name)
+        op = _operations().get(cmd_name)
         if op is None:
             return None
         from connector.cli.operations.flags import operation_command
 
-        return operation_command(op, _run)
+        return operation_command(op)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that the arguments begin with. Raises UsageError that names the nearest one."""
-        name = dashed(args[0])
-        if not (name in EVERYDAY or name in _operations() or ctx.resilient_parsing):
-            close = get_close_matches(name, self.list_commands(ctx), n=1)
+        """Return the command that the arguments begin with. Raises UsageError that names the nearest one."""
+        name, names = dashed(args[0]), self.list_commands(ctx)
+        if name not in names and not ctx.resilient_parsing:
+            close = get_close_matches(name, names, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise click.UsageError(f"{name[:60]}: is not a command{hint}", ctx)
         return super().resolve_command(ctx, args)
@@ -122,7 +120,7 @@ class _Program(Group):
                 formatter.write_dl(list(rows.items()))
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Return the names of commands or flags that begin so."""
+        """Return the commands and flags that begin with `incomplete`."""
         from click.shell_completion import CompletionItem
 
         named = {**EVERYDAY, **_titles()}.items()
@@ -139,7 +137,7 @@ click.version_option(__version__, "-V", "--version", message=f"{PROGRAM} %(versi
 
 @cache
 def _operations() -> dict[str, AnyOperation]:
-    # Nothing of what is imported is garbage, and to look for some takes longer than to import click.
+    # An import leaves hardly any garbage, and looking for it takes longer than importing click.
     gc.disable()
     try:
         from connector.operations import OPERATIONS
@@ -148,18 +146,12 @@ def _operations() -> dict[str, AnyOperation]:
     return {dashed(op.name): op for op in OPERATIONS}
 
 
-def _run(*args: Any, **kwargs: Any) -> int:
-    from connector.cli.operations.run import run_operation
-
-    return run_operation(*args, **kwargs)
-
-
 def _titles() -> dict[str, str]:
     return {name: f"{op.title}." for name, op in _operations().items()}
 
 
 def _say_usage(error: click.UsageError) -> int:
-    """Say in one line what is wrong with the arguments."""
+    """Name in one line the error in the arguments."""
     path, listed = PROGRAM, "commands"
     if error.ctx is not None and not isinstance(error.ctx.command, click.Group):
         path, listed = error.ctx.command_path, "flags"
@@ -173,9 +165,9 @@ def _say_usage(error: click.UsageError) -> int:
 
 
 def _say_fault(error: Exception) -> int:
-    from connector.log import described
+    from connector.log import described, fault
 
     say(f"error: a fault of this program: {safe(described(error))}")
-    for frame in traceback.extract_tb(error.__traceback__)[-_FRAMES:]:
-        say(f"  {frame.filename}:{frame.lineno} {frame.name}")
+    for frame in fault(error)["frames"][-_FRAMES:]:
+        say(f"  {frame}")
     return _FAULT

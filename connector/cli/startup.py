@@ -1,10 +1,14 @@
-"""Settings and log of one run of the program."""
+"""Set up one run of the program: settings, log, signals, and the context of a short command."""
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Iterator, Mapping
+import signal
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, SecretStr
 
@@ -12,46 +16,69 @@ from connector import log
 from connector.cli.terminal import say
 from connector.errors import SettingsError
 from connector.settings.model import Settings
-from connector.settings.sources import load
+from connector.settings.sources import Loaded, load
+
+if TYPE_CHECKING:
+    from connector.context import Context
+
+T = TypeVar("T")
 
 
 def read_settings(overrides: Mapping[str, str] | None = None, *, quiet: bool = False) -> Settings:
-    """Return the settings and begin to log as they say; their warnings go to standard error.
-
-    `overrides` win over the environment. `quiet` keeps what is merely informative out of the way of a bar or
-    a table. Raises `SettingsError`.
-    """
-    loaded = load({**os.environ, **(overrides or {})}, Path.cwd())
+    """Return the settings, and write their warnings to standard error. Otherwise like `load_here`."""
+    loaded = load_here(overrides, quiet=quiet)
     for warning in loaded.warnings:
         say(f"warning: {warning}")
-    begin_log(loaded.settings, quiet=quiet)
     return loaded.settings
 
 
+def load_here(overrides: Mapping[str, str] | None = None, *, quiet: bool = False) -> Loaded:
+    """Load the settings in the working directory and begin to log at their level, without their secrets.
+
+    `overrides` win over the environment. `quiet` leaves out informative lines, which would disturb a bar or a
+    table. Raises `SettingsError`.
+    """
+    loaded = load({**os.environ, **(overrides or {})}, Path.cwd())
+    level = loaded.settings.connector_log_level
+    secrets = secrets_of(loaded.settings)
+    log.configure("warning" if quiet and level == "info" else level, secrets=secrets)
+    return loaded
+
+
 def connection_names() -> list[str]:
-    """Return the names of the connections, none when the settings cannot be read: a shell completes them."""
+    """Return the connections' names for a shell to complete; no name when the settings cannot be read."""
     try:
         return list(load(os.environ, Path.cwd()).settings.connections)
     except SettingsError:
         return []
 
 
-def begin_log(settings: Settings, *, quiet: bool = False) -> None:
-    """Log as the settings say, and none of their secrets."""
-    level = settings.connector_log_level
-    log.configure("warning" if quiet and level == "info" else level, secrets=secrets_of(settings))
+def on_signals(act: Callable[[], object], *numbers: signal.Signals) -> None:
+    """Call `act` in the running loop at these signals, without any at SIGINT and SIGTERM; not on Windows."""
+    for number in numbers or (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError):
+            asyncio.get_running_loop().add_signal_handler(number, act)
+
+
+def run_in_context(settings: Settings, work: Callable[[Context], Awaitable[T]]) -> T:
+    """Open the ledger and the clients without workers, and return what `work` returns."""
+    from connector.app import build
+
+    async def run() -> T:
+        async with build(settings, workers=False) as running:
+            return await work(running.context)
+
+    return asyncio.run(run())
 
 
 def secrets_of(value: object) -> Iterator[str]:
     """Yield every secret in a value, at any depth."""
     if isinstance(value, SecretStr):
         yield value.get_secret_value()
-    elif isinstance(value, BaseModel):
-        for _, inner in value:
-            yield from secrets_of(inner)
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from secrets_of(inner)
-    elif isinstance(value, tuple | list):
+    if isinstance(value, BaseModel):
+        value = dict(value)
+    if isinstance(value, Mapping):
+        value = tuple(value.values())
+    if isinstance(value, tuple | list):
         for inner in value:
             yield from secrets_of(inner)

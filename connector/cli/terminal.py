@@ -1,10 +1,10 @@
-"""Write to the person at the terminal: results on standard output, everything else on standard error."""
+"""Write to the person at the terminal: results to standard output, everything else to standard error."""
 
 from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,7 +15,7 @@ PROGRAM = "koji-amplitude"
 COMPLETION = "_KOJI_AMPLITUDE_COMPLETE"
 """Variable in which a shell asks for completions."""
 USAGE = 2
-"""Exit code for arguments and settings that are wrong."""
+"""Exit code for wrong arguments and settings."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""
 _MOST_FIELDS = 20
@@ -29,35 +29,28 @@ def say(text: str = "") -> None:
 
 
 def show_error(error: ConnectorError) -> None:
-    """Say what went wrong in one line and, when several fields are wrong, each of them in one more."""
+    """Write one line about the error and, when several fields are wrong, one more about each field."""
     when = f" Try again in {error.retry_after} s." if error.retry_after else ""
     say(f"error: {' '.join(error.message.split())}{when}")
     if len(error.errors) > 1:
-        for one in error.errors[:_MOST_FIELDS]:
-            say(f"  {one.pointer.removeprefix('/') or 'input'}: {one.detail}")
+        for field in error.errors[:_MOST_FIELDS]:
+            say(f"  {field.pointer.removeprefix('/') or 'input'}: {field.detail}")
         if len(error.errors) > _MOST_FIELDS:
             say(f"  and {len(error.errors) - _MOST_FIELDS} more")
 
 
 def clean(text: str) -> str:
-    """Return text that cannot steer a terminal: strangers' words may hold escape sequences."""
+    """Replace what could steer a terminal: text from outside may hold escape sequences."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def stdout() -> Console:
-    """Return the console for results."""
+def console(file: TextIO) -> Console:
+    """Return a console that prints text to `file` as it is."""
     from rich.console import Console
 
-    return Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
-
-
-def stderr() -> Console:
-    """Return the console for progress and questions."""
-    from rich.console import Console
-
-    return Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
+    return Console(file=file, highlight=False, markup=False, emoji=False)
 
 
 def can_ask() -> bool:
-    """Tell whether a person sits at the terminal to answer."""
+    """Tell whether a person at the terminal can answer a question."""
     return sys.stdin.isatty() and sys.stderr.isatty()

@@ -1,17 +1,13 @@
-"""What the demo asks of its two servers, over HTTP like every caller."""
+"""Call the demo's two servers, over HTTP like every caller."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import httpx
 
 from connector.demo.child import DemoError
 from connector.demo.servers import Servers
-
-_TIMEOUT_SECONDS = 20.0
 
 
 class Calls:
@@ -25,8 +21,8 @@ class Calls:
         """Call an operation of the connector."""
         headers = {"Authorization": f"Bearer {self._servers.token}"}
         url = f"{self._servers.connector.url}/actions/{name}"
-        answer: dict[str, Any] = self._call("POST", url, json=arguments, headers=headers)
-        return answer
+        output: dict[str, Any] = self._call("POST", url, json=arguments, headers=headers)
+        return output
 
     def syncs(self) -> list[dict[str, Any]]:
         """Return every sync that the connector knows, page by page."""
@@ -38,23 +34,20 @@ class Calls:
         return items
 
     def look(self, path: str, **query: str | int) -> Any:
-        """Look at what a stand-in holds."""
-        return self._call("GET", self._control(path), params=query)
+        """Read the state of a stand-in."""
+        return self.steer(path, method="GET", params=query)
 
-    def steer(self, path: str, body: Any = None, *, method: str = "POST") -> Any:
+    def steer(self, path: str, body: Any = None, *, method: str = "POST", **request: Any) -> Any:
         """Make a stand-in do something."""
-        return self._call(method, self._control(path), json={} if body is None else body)
+        return self._call(method, f"{self._servers.sandbox.url}/control/{path}", json=body, **request)
 
     def send_webhooks_to_connector(self) -> None:
         """Save the connector's address at Koji, which first verifies it."""
         self.steer("koji/webhook", {"url": f"{self._servers.connector.url}/webhooks/koji"}, method="PUT")
 
     def trouble(self, message: str) -> DemoError:
-        """Return an error that also carries what the connector wrote last."""
+        """Return an error that also carries the last lines of the connector's log."""
         return DemoError(message, self._servers.connector.last_lines())
-
-    def _control(self, path: str) -> str:
-        return f"{self._servers.sandbox.url}/control/{path}"
 
     def _call(self, method: str, url: str, **request: Any) -> Any:
         self._servers.require_running()
@@ -67,10 +60,3 @@ class Calls:
         if answer.status_code >= 400:
             raise DemoError(f"{path} answered {answer.status_code}.", answer.text[:500].splitlines())
         return answer.json()
-
-
-@contextmanager
-def opened(servers: Servers) -> Iterator[Calls]:
-    """Open a client for both servers."""
-    with httpx.Client(trust_env=False, timeout=_TIMEOUT_SECONDS) as client:
-        yield Calls(servers, client)

@@ -1,4 +1,4 @@
-"""One server of the demo: a process of its own on a free loopback port."""
+"""Run one server of the demo: a process of its own on a free loopback port."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +18,6 @@ import httpx
 import connector
 
 HOST = "127.0.0.1"
-Command = Callable[[int], tuple[Sequence[str], Mapping[str, str]]]
-"""From a port to Python's arguments and the settings."""
-
 _START_SECONDS = 40.0
 _STOP_SECONDS = 12.0  # the connector waits at most 10 s for calls in flight
 _PORT_TRIES = 3
@@ -33,7 +30,7 @@ _INHERITED = (
 
 
 class DemoError(Exception):
-    """The demo cannot go on. The message is one line; `log` holds the last lines that a server wrote."""
+    """The demo cannot go on. The message is one line; `log` holds the last lines of a server's log."""
 
     def __init__(self, message: str, log: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -42,7 +39,7 @@ class DemoError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """One server process; what it writes goes to the file `log`."""
+    """One server process; `log` is the file of its output."""
 
     name: str
     port: int
@@ -55,7 +52,7 @@ class Child:
         return f"http://{HOST}:{self.port}"
 
     def last_lines(self) -> list[str]:
-        """Return the end of what it wrote."""
+        """Return the end of the log."""
         return self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_LINES:]
 
     def require_running(self) -> None:
@@ -65,42 +62,44 @@ class Child:
             raise DemoError(f"The {self.name} ended with exit code {code}.", self.last_lines())
 
     def stop(self) -> None:
-        """Ask it to end, and end it when it does not."""
+        """Ask the process to end, and kill it when it does not."""
         self.process.terminate()
         try:
-            self.process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            pass
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(_STOP_SECONDS)
         finally:
             # also when a second Ctrl-C cuts the wait short
-            if self.process.poll() is None:
-                self.process.kill()
-                self.process.wait()
+            self.process.kill()
+            self.process.wait()
 
 
 @contextmanager
-def child(name: str, ready_path: str, directory: Path, command: Command) -> Iterator[Child]:
+def child(
+    name: str, ready_path: str, directory: Path, arguments: Sequence[str], settings: Mapping[str, str]
+) -> Iterator[Child]:
     """Start a server in `directory` and wait until `ready_path` answers 200.
 
-    It is ended however the block is left. Raises DemoError when it ends or is silent instead.
+    `arguments` are Python's; `--port` is added to them. The server is ended however the block is left. Raises
+    DemoError when it ends by itself or stays silent.
     """
-    for left in reversed(range(_PORT_TRIES)):
-        started = _start(name, directory, command)
+    for tries_left in reversed(range(_PORT_TRIES)):
+        server = _start(name, directory, arguments, settings)
         try:
-            if _is_ready(started, ready_path, or_port_lost=left > 0):
-                yield started
+            if _is_ready(server, ready_path, or_port_lost=tries_left > 0):
+                yield server
                 return
         finally:
-            started.stop()
+            server.stop()
 
 
-def _start(name: str, directory: Path, command: Command) -> Child:
-    port = _free_port()
-    arguments, settings = command(port)
+def _start(name: str, directory: Path, arguments: Sequence[str], settings: Mapping[str, str]) -> Child:
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        port: int = listener.getsockname()[1]
     log = directory / f"{name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own modules, with arguments of our own
-            [sys.executable, *arguments],
+            [sys.executable, *arguments, "--port", str(port)],
             cwd=directory,
             env={**_environment(directory), **settings},
             stdin=subprocess.DEVNULL,
@@ -110,43 +109,29 @@ def _start(name: str, directory: Path, command: Command) -> Child:
     return Child(name, port, process, log)
 
 
-def _is_ready(started: Child, path: str, *, or_port_lost: bool) -> bool:
-    """Wait until the server answers; False, if allowed, when another program took its port before."""
+def _is_ready(server: Child, path: str, *, or_port_lost: bool) -> bool:
+    """Wait until the server answers; with `or_port_lost` return False when another program took its port."""
     deadline = time.monotonic() + _START_SECONDS
-    with httpx.Client(base_url=started.url, trust_env=False, timeout=5) as client:
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=5) as client:
         while time.monotonic() < deadline:
-            if started.process.poll() is not None and or_port_lost and not _is_free(started.port):
+            if server.process.poll() is not None and or_port_lost and _is_taken(server.port):
                 return False
-            started.require_running()
-            if _answers(client, path):
-                return True
+            server.require_running()
+            with suppress(httpx.TransportError):
+                if client.get(path).status_code == 200:
+                    return True
             time.sleep(0.05)
-    raise DemoError(f"The {started.name} did not answer within {_START_SECONDS:.0f} s.", started.last_lines())
+    raise DemoError(f"The {server.name} did not answer within {_START_SECONDS:.0f} s.", server.last_lines())
 
 
-def _answers(client: httpx.Client, path: str) -> bool:
-    try:
-        return client.get(path).status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def _is_free(port: int) -> bool:
+def _is_taken(port: int) -> bool:
     with socket.socket() as probe:
-        return probe.connect_ex((HOST, port)) != 0
+        return probe.connect_ex((HOST, port)) == 0
 
 
 def _environment(directory: Path) -> dict[str, str]:
-    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return {
-        **inherited,
+        **{name: os.environ[name] for name in _INHERITED if name in os.environ},
         "HOME": str(directory),
         "USERPROFILE": str(directory),
         "PYTHONPATH": os.pathsep.join(_python_path()),
@@ -155,10 +140,9 @@ def _environment(directory: Path) -> dict[str, str]:
 
 
 def _python_path() -> list[str]:
-    """Return where the server finds what this process found, though it runs in another directory."""
-    given = [
-        str(Path(entry).resolve()) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry
-    ]
+    """Return the paths of this process's modules, absolute because the server runs in another directory."""
+    entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    paths = [str(Path(entry).resolve()) for entry in entries if entry]
     ours = Path(connector.__file__).resolve().parents[1]
     installed = {Path(sysconfig.get_path(kind)).resolve() for kind in ("purelib", "platlib")}
-    return given if ours in installed else [*given, str(ours)]
+    return paths if ours in installed else [*paths, str(ours)]

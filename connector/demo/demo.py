@@ -6,15 +6,16 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
+import httpx
 from rich.console import Console
 from rich.text import Text
 
-from connector.demo.calls import Calls, opened
+from connector.demo.calls import Calls
 from connector.demo.child import DemoError
 from connector.demo.progress import follow
 from connector.demo.proof import gather, mismatches
@@ -24,12 +25,13 @@ from connector.demo.servers import Servers, running
 from connector.demo.style import columns, heading, open_console, put
 
 INTERRUPTED: Final = 130
+_CALL_SECONDS: Final = 20.0
 
 
 def main(*, keep: bool = False) -> int:
-    """Run the demo; with `keep` its servers go on until Ctrl-C. Return 0 when everything was proven, else 1.
+    """Run the demo; with `keep` its servers run until Ctrl-C. Return 0 when everything was proven, else 1.
 
-    Nothing leaves this machine, and nothing of the caller's settings is read.
+    Nothing leaves this machine, and none of the caller's settings are read.
     """
     console = open_console()
     try:
@@ -41,9 +43,9 @@ def main(*, keep: bool = False) -> int:
         ):
             return _run(console, Path(directory), keep=keep)
     except DemoError as error:
-        console.print(Text(str(error), "bold red"))
-        for line in error.log:
-            console.print(Text(f"  {line}", "dim"))
+        console.print(
+            Text(str(error), "bold red"), *(Text(f"  {line}", "dim") for line in error.log), sep="\n"
+        )
         return 1
     except KeyboardInterrupt:
         console.print("Stopped.")
@@ -53,8 +55,8 @@ def main(*, keep: bool = False) -> int:
 def _run(console: Console, directory: Path, *, keep: bool) -> int:
     _introduce(console)
     with running(directory) as servers:
-        with opened(servers) as calls:
-            proven = _show(console, calls)
+        with httpx.Client(trust_env=False, timeout=_CALL_SECONDS) as client:
+            proven = _show(console, Calls(servers, client))
         _next_steps(console, servers if keep else None)
         if keep:
             _wait(servers)
@@ -62,7 +64,7 @@ def _run(console: Console, directory: Path, *, keep: bool) -> int:
 
 
 def _show(console: Console, calls: Calls) -> bool:
-    """Play the story and print its end; return whether all three sides agree."""
+    """Play the story and print its result; return whether all three sides agree."""
     story = Story(calls)
     plan = story.prepare()
     show_plan(console, plan)
@@ -79,12 +81,12 @@ def _show(console: Console, calls: Calls) -> bool:
 
 def _introduce(console: Console) -> None:
     heading(console, "koji-amplitude demo", "the real connector between stand-ins of Koji and Amplitude")
-    words = (
+    text = (
         f"{PEOPLE} synthetic people stopped in the middle of onboarding. The connector asks each of them "
         "why;\nnothing leaves this machine. Koji repeats some webhooks, Amplitude refuses one person and is "
         f"down for {OUTAGE_SECONDS:.0f} s."
     )
-    put(console, Text(words, "dim"), "")
+    put(console, Text(text, "dim"), "")
 
 
 def _next_steps(console: Console, kept: Servers | None) -> None:
@@ -108,25 +110,23 @@ def _next_steps(console: Console, kept: Servers | None) -> None:
 
 def _wait(servers: Servers) -> None:
     """Wait for Ctrl-C. Raises DemoError when a server ends before."""
-    try:
+    with suppress(KeyboardInterrupt):
         while True:
             servers.require_running()
             time.sleep(0.5)
-    except KeyboardInterrupt:
-        return
 
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Take a request to end, and a closed terminal, like Ctrl-C: the servers must not outlive the demo."""
+    """Turn SIGTERM and SIGHUP (a closed terminal) into Ctrl-C: the servers must not outlive the demo."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {name: signal.signal(getattr(signal, name), interrupt) for name in names}
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
     finally:
-        for name, handler in before.items():
-            signal.signal(getattr(signal, name), handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""The demo while it runs: a moving picture on a terminal, lines elsewhere."""
+"""Show the demo while it runs: a moving picture on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -18,47 +18,43 @@ _BAR: Final = 26
 _LINE_EVERY: Final = 2.5
 
 
-def follow(console: Console, moments: Iterable[Snapshot]) -> None:
-    """Show every moment as it comes."""
-    if console.is_terminal:
-        _move(console, moments)
-    else:
-        _tell(console, moments)
-
-
-def _move(console: Console, moments: Iterable[Snapshot]) -> None:
+def follow(console: Console, snapshots: Iterable[Snapshot]) -> None:
+    """Show every snapshot as it comes."""
+    if not console.is_terminal:
+        _print(console, snapshots)
+        return
     with Live(console=console, refresh_per_second=8) as live:
-        for moment in moments:
-            live.update(_picture(console, moment))
+        for snapshot in snapshots:
+            live.update(_picture(console, snapshot))
 
 
 def _picture(console: Console, now: Snapshot) -> Table:
-    signs = glyphs(console)
-    picture = columns(count=3)
-    picture.add_row(
-        "",
-        Text("Koji", "bold"),
-        bar(signs, _BAR, PEOPLE, now.completed, now.started - now.completed),
-        f"{now.started} started, {now.completed} completed",
-    )
-    answered = bar(signs, _BAR, PEOPLE, now.arrived + now.skipped + now.failed, now.kept)
-    picture.add_row("", Text("Connector", "bold"), answered, _connector(now))
-    picture.add_row("", Text("Amplitude", "bold"), bar(signs, _BAR, PEOPLE, now.arrived), _amplitude(now))
+    signs, picture = glyphs(console), columns(count=3)
+
+    def add(name: str, solid: int, partial: int, text: str) -> None:
+        picture.add_row("", Text(name, "bold"), bar(signs, _BAR, PEOPLE, solid, partial), text)
+
+    answering = now.started - now.completed
+    add("Koji", now.completed, answering, f"{now.started} started, {now.completed} completed")
+    acknowledged = f"{now.webhooks_acknowledged} webhooks acknowledged, {now.webhooks_repeated} repeats"
+    add("Connector", now.arrived + now.skipped + now.failed, now.kept, acknowledged)
+    add("Amplitude", now.arrived, 0, f"{now.arrived} arrived; {now.skipped} skipped, {now.failed} failed")
     picture.add_row("", "", "", Text(_weather(now), "yellow" if now.kept else "dim"))
     return picture
 
 
-def _tell(console: Console, moments: Iterable[Snapshot]) -> None:
+def _print(console: Console, snapshots: Iterable[Snapshot]) -> None:
+    """Print a line at every change of the weather and after a while, and the last snapshot."""
     last: Snapshot | None = None
-    told = math.inf
-    for moment in moments:
-        patience = 1.0 if moment.weather is Weather.DOWN else _LINE_EVERY
-        changed = last is None or last.weather is not moment.weather
-        if changed or moment.elapsed - told >= patience:
-            _line(console, moment)
-            told = moment.elapsed
-        last = moment
-    if last is not None and last.elapsed > told:
+    printed_at = -math.inf
+    for snapshot in snapshots:
+        patience = 1.0 if snapshot.weather is Weather.DOWN else _LINE_EVERY
+        changed = last is None or last.weather is not snapshot.weather
+        if changed or snapshot.elapsed - printed_at >= patience:
+            _line(console, snapshot)
+            printed_at = snapshot.elapsed
+        last = snapshot
+    if last is not None and last.elapsed > printed_at:
         _line(console, last)
 
 
@@ -74,14 +70,6 @@ def _line(console: Console, now: Snapshot) -> None:
         _weather(now),
     )
     put(console, row)
-
-
-def _connector(now: Snapshot) -> str:
-    return f"{now.webhooks_acknowledged} webhooks acknowledged, {now.webhooks_repeated} repeats"
-
-
-def _amplitude(now: Snapshot) -> str:
-    return f"{now.arrived} arrived; {now.skipped} skipped, {now.failed} failed"
 
 
 def _weather(now: Snapshot) -> str:

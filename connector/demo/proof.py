@@ -1,4 +1,4 @@
-"""Does what the connector says agree with what Koji sent and Amplitude holds? Checks that can fail."""
+"""Prove that the connector's receipts agree with Koji and Amplitude, by checks that can fail."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Webhook = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What the three sides say afterwards. `resent` counts events that Amplitude dropped as repeats.
+    """The three sides after the story. `resent` counts events that Amplitude dropped as repeats.
 
-    `launch_id` is of the launch, `again` of the second one over the same cohort; `refused` is an e-mail.
+    `again` is the second launch of the cohort; `refused` is an e-mail address.
     """
 
     interviews: Sequence[Mapping[str, Any]]
@@ -35,31 +35,23 @@ class Evidence:
 
     @property
     def repeats(self) -> int:
-        """Count second and later deliveries of the same event of the same interview."""
+        """Count second and later webhooks of the same event of the same interview."""
         return len(self.acknowledged) - len(set(self.acknowledged))
-
-    @property
-    def lost(self) -> set[Webhook]:
-        """Return webhooks that were acknowledged and are in no receipt."""
-        received = {
-            (interview_id, one["event"])
-            for interview_id, receipt in self.receipts.items()
-            for one in receipt["received"]
-        }
-        return set(self.acknowledged) - received
 
 
 def gather(calls: Calls, refused: str, launch_id: str, again: Mapping[str, Any]) -> Evidence:
     """Ask Koji's stand-in, the connector and Amplitude's stand-in."""
+    interview_ids = [sync["interview_id"] for sync in calls.syncs()]
+    events, identifies = (
+        calls.look("amplitude/events", event_type=event_type, limit=100_000)["events"]
+        for event_type in (EVENT_TYPE, IDENTIFY_TYPE)
+    )
     return Evidence(
         interviews=calls.look("koji/interviews", limit=100_000)["interviews"],
         acknowledged=acknowledged_webhooks(calls),
-        receipts={
-            sync["interview_id"]: calls.act("get_sync", interview_id=sync["interview_id"])
-            for sync in calls.syncs()
-        },
-        events=_events(calls, EVENT_TYPE),
-        identifies=_insert_ids(_events(calls, IDENTIFY_TYPE)),
+        receipts={key: calls.act("get_sync", interview_id=key) for key in interview_ids},
+        events=events,
+        identifies=[event["insert_id"] for event in identifies],
         resent=calls.look("state")["amplitude"]["duplicates"],
         refused=refused,
         launch_id=launch_id,
@@ -67,45 +59,45 @@ def gather(calls: Calls, refused: str, launch_id: str, again: Mapping[str, Any])
     )
 
 
-def _events(calls: Calls, event_type: str) -> list[dict[str, Any]]:
-    events: list[dict[str, Any]]
-    events = calls.look("amplitude/events", event_type=event_type, limit=100_000)["events"]
-    return events
-
-
 def mismatches(evidence: Evidence) -> list[str]:
-    """Return what does not agree, in plain words; empty when all is proven."""
-    expected = {one["interview_id"]: outcome(one, evidence.refused) for one in evidence.interviews}
-    told = {key: (one["status"], one["reason"]) for key, one in evidence.receipts.items()}
+    """Return the disagreements between the three sides in plain words; empty when all is proven."""
+    expected = {row["interview_id"]: outcome(row, evidence.refused) for row in evidence.interviews}
+    actual = {key: (receipt["status"], receipt["reason"]) for key, receipt in evidence.receipts.items()}
+    received = {
+        (key, webhook["event"])
+        for key, receipt in evidence.receipts.items()
+        for webhook in receipt["received"]
+    }
     synced = [key for key, (status, _) in expected.items() if status == "synced"]
-    found = []
-    if evidence.lost:
-        found.append(f"{len(evidence.lost)} acknowledged webhooks are in no receipt.")
-    if unannounced := expected.keys() - {interview_id for interview_id, _ in evidence.acknowledged}:
-        found.append(f"{len(unannounced)} interviews were never acknowledged.")
-    if wrong := [key for key in expected.keys() | told.keys() if expected.get(key) != told.get(key)]:
-        found.append(f"{len(wrong)} interviews have another outcome than they should.")
-    found += _not_once("events", _insert_ids(evidence.events), map(event_insert_id, synced))
-    found += _not_once("user property writes", evidence.identifies, map(identify_insert_id, synced))
-    return found + _of_launch(evidence)
+    counts = {
+        "acknowledged webhooks are in no receipt.": len(set(evidence.acknowledged) - received),
+        "interviews were never acknowledged.": len(
+            expected.keys() - {key for key, _ in evidence.acknowledged}
+        ),
+        "interviews have another outcome than they should.": sum(
+            expected.get(key) != actual.get(key) for key in expected.keys() | actual.keys()
+        ),
+        **_not_once(
+            "events", (event["insert_id"] for event in evidence.events), map(event_insert_id, synced)
+        ),
+        **_not_once("user property writes", evidence.identifies, map(identify_insert_id, synced)),
+        **_of_launch(evidence),
+    }
+    return [f"{count} {text}" for text, count in counts.items() if count]
 
 
-def _of_launch(evidence: Evidence) -> list[str]:
-    """Return what is wrong with the people who were started, and with their users in Amplitude."""
-    found = []
-    asked = Counter(one["metadata"]["email"] for one in evidence.interviews)
-    if twice := [who for who, times in asked.items() if times > 1]:
-        found.append(f"{len(twice)} people were started twice.")
-    if wrong := [
-        event
-        for event in evidence.events
-        if event["event_properties"].get("launch_id") != evidence.launch_id
-        or not event["user_id"].startswith("user-")
-    ]:
-        found.append(f"{len(wrong)} events do not belong to their launch and user.")
-    if evidence.again["to_invite"]:
-        found.append(f"A second launch would have invited {evidence.again['to_invite']} people again.")
-    return found
+def _of_launch(evidence: Evidence) -> dict[str, int]:
+    """Count what is wrong with the people who were started, and with their users in Amplitude."""
+    starts = Counter(interview["metadata"]["email"] for interview in evidence.interviews)
+    return {
+        "people were started twice.": sum(times > 1 for times in starts.values()),
+        "events do not belong to their launch and user.": sum(
+            event["event_properties"].get("launch_id") != evidence.launch_id
+            or not event["user_id"].startswith("user-")
+            for event in evidence.events
+        ),
+        "people would have been invited again by a second launch.": evidence.again["to_invite"],
+    }
 
 
 def outcome(interview: Mapping[str, Any], refused: str) -> tuple[str, str | None]:
@@ -119,14 +111,9 @@ def outcome(interview: Mapping[str, Any], refused: str) -> tuple[str, str | None
     return "synced", None
 
 
-def _not_once(what: str, held: Iterable[str], wanted: Iterable[str]) -> list[str]:
-    counted, once = Counter(held), Counter(wanted)
-    complaints = {
-        f"{what} are missing in Amplitude.": once - counted,
-        f"{what} are in Amplitude twice or without reason.": counted - once,
+def _not_once(name: str, actual: Iterable[str], expected: Iterable[str]) -> dict[str, int]:
+    held, wanted = Counter(actual), Counter(expected)
+    return {
+        f"{name} are missing in Amplitude.": (wanted - held).total(),
+        f"{name} are in Amplitude twice or without reason.": (held - wanted).total(),
     }
-    return [f"{sum(which.values())} {words}" for words, which in complaints.items() if which]
-
-
-def _insert_ids(events: Iterable[Mapping[str, Any]]) -> list[str]:
-    return [event["insert_id"] for event in events]

@@ -1,4 +1,4 @@
-"""What happens in the demo: a cohort is launched and answers, with trouble in the middle."""
+"""Play the demo's story: a cohort is launched and answers, with trouble in the middle."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _LOOK_EVERY: Final = 0.25
 _PATIENCE_SECONDS: Final = 90.0
 _WAITS_FOR_KOJI: Final = frozenset({"waiting_for_koji", "analysis_not_ready"})
 _OUTAGE: Final = (
-    # the first request is taken and its answer lost, so that it is sent again and must not count twice
+    # the first request is accepted and its answer lost, so that it is sent again and must not count twice
     {"kind": "status_after_accept", "status": 504, "times": 1, "route": "httpapi"},
     {"kind": "status", "status": 503, "times": None, "route": "httpapi"},
 )
 
 
 class Weather(Enum):
-    """How Amplitude is."""
+    """The state of Amplitude."""
 
     FINE = "fine"
     DOWN = "down"
@@ -41,7 +41,7 @@ class Weather(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """One moment. `elapsed` and `back_in` are seconds; all else counts people, or webhooks where named.
+    """One moment. `elapsed` and `back_in` are seconds; other numbers count people, or webhooks by name.
 
     `kept` interviews are meant for Amplitude and wait in the connector's ledger.
     """
@@ -60,11 +60,11 @@ class Snapshot:
 
 
 class Story:
-    """The course of the demo. `refused` is the person whose events Amplitude will not take."""
+    """The course of the demo. `refused` is the person whose events Amplitude refuses."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
-        self.refused = _one_to_refuse(study(_SEED, PEOPLE, user_ids=True))
+        self.refused = _person_to_refuse(study(_SEED, PEOPLE, user_ids=True))
         self._began = 0.0
         self._down_since: float | None = None
         self._weather = Weather.FINE
@@ -78,22 +78,19 @@ class Story:
         return self._calls.act("plan_cohort_launch", cohort_id=COHORT_ID, mode="text", wait_seconds=20)
 
     def play(self, plan: Mapping[str, Any]) -> Iterator[Snapshot]:
-        """Launch the plan, let it happen, and yield what is to be seen, the last time when all is quiet.
-
-        Raises DemoError.
-        """
+        """Launch the plan and yield snapshots, the last one when all is quiet. Raises DemoError."""
         self._calls.act("launch_cohort_interviews", plan_token=plan["plan_token"], wait_seconds=0)
         self._began = time.monotonic()
-        quiet = False
-        while not quiet:
+        while True:
             time.sleep(_LOOK_EVERY)
             self._calls.steer("study/answer", {"limit": _ANSWERS_A_LOOK})
             state = self._calls.look("state")
             snapshot, pending = self._snapshot(state)
             self._meddle(snapshot)
             yield snapshot
-            quiet = self._is_quiet(state, snapshot, pending)
-            if not quiet and snapshot.elapsed > _PATIENCE_SECONDS:
+            if self._is_quiet(state["koji"], snapshot, pending):
+                return
+            if snapshot.elapsed > _PATIENCE_SECONDS:
                 raise self._calls.trouble(
                     f"Not done after {_PATIENCE_SECONDS:.0f} s: {snapshot.completed} interviews completed, "
                     f"{snapshot.arrived} arrived, {snapshot.skipped} skipped, {snapshot.failed} failed, "
@@ -101,11 +98,11 @@ class Story:
                 )
 
     def launch_again(self) -> dict[str, Any]:
-        """Launch the same cohort once more; return the launch, which ought to invite no one."""
+        """Launch the same cohort once more; return the launch, which ought to invite no person."""
         return self._calls.act("launch_cohort_interviews", cohort_id=COHORT_ID, mode="text", wait_seconds=20)
 
     def _snapshot(self, state: dict[str, Any]) -> tuple[Snapshot, int]:
-        """Return what is to be seen, and how many syncs are pending for whatever reason."""
+        """Return a snapshot, and how many syncs are pending for any reason."""
         acknowledged = acknowledged_webhooks(self._calls)
         syncs = self._calls.syncs()
         by_status = [sync["status"] for sync in syncs]
@@ -125,7 +122,7 @@ class Story:
         ), by_status.count("pending")
 
     def _meddle(self, now: Snapshot) -> None:
-        """Bring the trouble when its time has come."""
+        """Begin and end the trouble when its time has come."""
         if self._weather is Weather.FINE and now.completed >= _OUTAGE_AFTER and now.arrived:
             self._calls.steer("amplitude/faults", _OUTAGE)
             self._weather, self._down_since = Weather.DOWN, time.monotonic()
@@ -136,13 +133,12 @@ class Story:
             self._repeat()
 
     def _repeat(self) -> None:
-        """Let Koji deliver what it delivered before: once with a new timestamp, once more to the letter."""
+        """Let Koji send webhooks again, each twice: the second is a copy of the first to the byte."""
         for interview in self._calls.look("koji/interviews", limit=_REPEATED)["interviews"]:
             self._calls.steer(f"koji/interviews/{interview['interview_id']}/deliver", {"times": 2})
         self._repeated = True
 
-    def _is_quiet(self, state: dict[str, Any], now: Snapshot, pending: int) -> bool:
-        koji = state["koji"]
+    def _is_quiet(self, koji: Mapping[str, Any], now: Snapshot, pending: int) -> bool:
         return (
             self._weather is Weather.BACK
             and self._repeated
@@ -153,16 +149,12 @@ class Story:
 
 def acknowledged_webhooks(calls: Calls) -> list[tuple[str, str]]:
     """Return (interview id, event) of every webhook that the connector answered with 200, repeats too."""
-    log = calls.look("koji/deliveries", limit=100_000)["deliveries"]
-    return [
-        (attempt["interview_id"], attempt["event"])
-        for attempt in log
-        if attempt["status"] == 200 and attempt["interview_id"] is not None
-    ]
+    attempts = calls.look("koji/deliveries", limit=100_000)["deliveries"]
+    return [(a["interview_id"], a["event"]) for a in attempts if a["status"] == 200 and a["interview_id"]]
 
 
-def _one_to_refuse(people: list[Respondent]) -> Respondent:
-    """Return a respondent from the middle whose interview would be synced."""
+def _person_to_refuse(people: list[Respondent]) -> Respondent:
+    """Return a person from the middle of those with an interview that would be synced."""
     gate = Connection().connector_min_quality
-    fit = [one for one in people if not one.anonymous and (one.result.quality_score or 0) >= gate]
+    fit = [person for person in people if not person.anonymous and (person.result.quality_score or 0) >= gate]
     return fit[len(fit) // 2]

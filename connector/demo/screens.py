@@ -1,4 +1,4 @@
-"""What the demo prints around the launch: the plan, the outcomes and their proof, a receipt, the payoff."""
+"""Print the demo around the launch: the plan, the outcomes and their proof, a receipt, the payoff."""
 
 from __future__ import annotations
 
@@ -30,26 +30,35 @@ _ENOUGH: Final = 10  # people; a share of fewer says little
 def show_plan(console: Console, plan: Answer) -> None:
     """Print how many people a launch would invite, how many not, and what it costs."""
     heading(console, "The plan", "koji-amplitude plan-cohort-launch; nothing is sent yet")
-    table = columns(count=2)
-    skipped = ", ".join(f"{n} {reason}" for reason, n in plan["skipped"].items()) or "nobody"
-    for name, value in (
-        ("cohort", f"{plan['cohort_name']} ({plan['members_total']} people in Amplitude)"),
-        ("to invite", f"{plan['to_invite']} people, one interview and one link each"),
-        ("skipped", skipped),
-        ("credits", f"at most {plan['credits_estimate']}"),
-    ):
-        table.add_row("", Text(name, "cyan"), value)
-    put(console, table)
+    _rows(
+        console,
+        {
+            "cohort": [f"{plan['cohort_name']} ({plan['members_total']} people in Amplitude)"],
+            "to invite": [f"{plan['to_invite']} people, one interview and one link each"],
+            "skipped": [", ".join(f"{n} {reason}" for reason, n in plan["skipped"].items()) or "nobody"],
+            "credits": [f"at most {plan['credits_estimate']}"],
+        },
+    )
     heading(console, "The launch", "koji-amplitude launch-cohort-interviews")
-    words = f"Koji takes {CALLS_A_MINUTE} calls a minute here; at its usual 60 the launch takes a minute."
-    put(console, indented(words, "dim"))
+    text = f"Koji takes {CALLS_A_MINUTE} calls a minute here; at its usual 60 the launch takes a minute."
+    put(console, indented(text, "dim"))
+
+
+def _rows(console: Console, groups: Mapping[str, Sequence[RenderableType]]) -> None:
+    """Print a table with a label at the first row of each group."""
+    table = columns(count=2)
+    for label, rows in groups.items():
+        for index, row in enumerate(rows):
+            table.add_row("", Text("" if index else label, "cyan"), row)
+    put(console, table)
 
 
 def show_outcomes(console: Console, evidence: Evidence) -> None:
     """Print how many interviews were synced, skipped and failed, and why."""
     heading(console, "What became of the interviews", "koji-amplitude list-syncs")
-    groups = Counter((one["status"], one["reason"]) for one in evidence.receipts.values())
-    examples = {(one["status"], one["reason"]): one for one in evidence.receipts.values()}
+    receipts = evidence.receipts.values()
+    examples = {(receipt["status"], receipt["reason"]): receipt for receipt in receipts}
+    groups = Counter((receipt["status"], receipt["reason"]) for receipt in receipts)
     table = columns(count=4, right=(0,))
     for (status, reason), count in groups.most_common():
         why = Text(_why(examples[status, reason]), "dim")
@@ -58,22 +67,20 @@ def show_outcomes(console: Console, evidence: Evidence) -> None:
 
 
 def show_proof(console: Console, evidence: Evidence, mismatches: Sequence[str]) -> None:
-    """Print what was counted on both sides, or else all that does not agree."""
+    """Print the counts that both sides agree on, or else all mismatches."""
     signs = glyphs(console)
-    put(console, "")
-    for words in mismatches:
-        put(console, indented(f"{signs.bad} {words}", "bold red"))
+    put(console, "", *(indented(f"{signs.bad} {mismatch}", "bold red") for mismatch in mismatches))
     if mismatches:
         return
     acknowledged, repeats = len(evidence.acknowledged), evidence.repeats
     resent = f" ({evidence.resent} events were sent twice)" if evidence.resent else ""
     people = len(evidence.interviews)
-    for words in (
+    for text in (
         f"{people} people started, nobody twice; a second launch of the cohort invites nobody",
         f"{acknowledged} webhooks acknowledged (incl. {repeats} duplicates), 0 lost",
         f"{len(evidence.events)} interviews in Amplitude, each counted exactly once{resent}",
     ):
-        put(console, indented(Text.assemble((f"{signs.good} ", "bold green"), words)))
+        put(console, indented(Text.assemble((f"{signs.good} ", "bold green"), text)))
 
 
 def _why(receipt: Answer) -> str:
@@ -85,32 +92,36 @@ def _why(receipt: Answer) -> str:
         case "below_quality_gate":
             return f"quality below {Connection().connector_min_quality:g}"
         case _:
-            said = [attempt["words"] for attempt in receipt["attempts"] if attempt["words"]]
-            return f'Amplitude: "{said[-1]}"' if said else ""
+            messages = [attempt["words"] for attempt in receipt["attempts"] if attempt["words"]]
+            return f'Amplitude: "{messages[-1]}"' if messages else ""
 
 
 def show_receipt(console: Console, evidence: Evidence) -> None:
-    """Print the synced receipt with the most to tell: an unknown outcome first, then the most attempts."""
-    synced = [one for one in evidence.receipts.values() if one["status"] == "synced"]
+    """Print the most eventful receipt that is synced: an unknown outcome first, then the most attempts."""
+    synced = [receipt for receipt in evidence.receipts.values() if receipt["status"] == "synced"]
     receipt = max(synced, key=_eventfulness, default=None)
     if receipt is None:
         return
     heading(console, "One receipt in full", "koji-amplitude get-sync; times in UTC")
-    table = columns(count=2)
-    for label, rows in (
-        ("came in", [_received(one) for one in receipt["received"]]),
-        ("decision", [_decision(receipt)]),
-        ("request", [row for event in receipt["request"]["events"] for row in _event(event)]),
-        ("attempts", [_attempt(one) for one in receipt["attempts"]]),
-    ):
-        for index, row in enumerate(rows):
-            table.add_row("", Text("" if index else label, "cyan"), row)
-    put(console, table)
+    gate = Connection().connector_min_quality
+    decision = (
+        f"sync: the respondent is known ({receipt['user_id']}), "
+        f"quality {receipt['quality_score']:g} reaches {gate:g}"
+    )
+    _rows(
+        console,
+        {
+            "came in": [_received(webhook) for webhook in receipt["received"]],
+            "decision": [decision],
+            "request": [row for event in receipt["request"]["events"] for row in _event(event)],
+            "attempts": [_attempt(attempt) for attempt in receipt["attempts"]],
+        },
+    )
 
 
 def _eventfulness(receipt: Answer) -> tuple[bool, int]:
     attempts = receipt["attempts"]
-    return any(one["outcome"] == "unknown" for one in attempts), len(attempts)
+    return any(attempt["outcome"] == "unknown" for attempt in attempts), len(attempts)
 
 
 def _received(webhook: Answer) -> Text:
@@ -118,14 +129,6 @@ def _received(webhook: Answer) -> Text:
         (f"{_clock(webhook['received_at'])}  ", "dim"),
         webhook["event"],
         (f"  signature in {webhook['signature_header']}, {webhook['signature_scheme']}", "dim"),
-    )
-
-
-def _decision(receipt: Answer) -> Text:
-    gate = Connection().connector_min_quality
-    return Text(
-        f"sync: the respondent is known ({receipt['user_id']}), "
-        f"quality {receipt['quality_score']:g} reaches {gate:g}"
     )
 
 
@@ -155,7 +158,7 @@ def _clock(timestamp: str) -> str:
 
 
 def show_payoff(console: Console, payoff: Answer) -> None:
-    """Print the share of people who reached the step, by theme and by sentiment, and what it says."""
+    """Print the share of people who reached the step, by theme and by sentiment, and a conclusion."""
     heading(console, f"What Amplitude can tell now: who reached {payoff['step']} after the interview")
     signs = glyphs(console)
     table = columns(count=4, right=(2, 3))
@@ -165,11 +168,11 @@ def show_payoff(console: Console, payoff: Answer) -> None:
             people, reached = row["people"], row["reached_step"]
             share = Text(f"{row['share']:.0%}", "bold")
             table.add_row("", row[title], bar(signs, _BAR, people, reached), share, f"{reached} of {people}")
-    put(console, table, indented(_reading(payoff), "bold"))
+    put(console, table, indented(_conclusion(payoff), "bold"))
 
 
-def _reading(payoff: Answer) -> str:
-    """Say in one sentence what the table shows: the share of all, and the themes at both ends."""
+def _conclusion(payoff: Answer) -> str:
+    """Return the table in one sentence: the share of all, and the themes at both ends."""
     sentence = f"Of {payoff['people']} people {payoff['share']:.0%} went on"
     enough = [row for row in payoff["by_theme"] if row["people"] >= _ENOUGH]
     rows = sorted(enough, key=lambda row: row["share"])

@@ -1,9 +1,9 @@
-"""The demo's two servers: the stand-ins of Koji and Amplitude, and the connector as a user runs it."""
+"""Run the demo's two servers: the stand-ins of Koji and Amplitude, and the connector as a user runs it."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +18,14 @@ from connector.sandbox.options import (
     SandboxOptions,
 )
 
-SANDBOX = ("-m", "connector", "sandbox")
 CALLS_A_MINUTE = 600  # ten times Koji's usual limit: a minute of starts is long to watch
+SANDBOX = ("-m", "connector", "sandbox", "--koji-rate-limit", str(CALLS_A_MINUTE))
 CONNECTOR = ("-m", "connector", "serve")
 
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Both processes, the connector's token, and the directory that holds its ledger."""
+    """Both processes, the connector's token, and the directory of its ledger."""
 
     sandbox: Child
     connector: Child
@@ -33,7 +33,7 @@ class Servers:
     directory: Path
 
     def require_running(self) -> None:
-        """Raise DemoError when one of them ended."""
+        """Raise DemoError when one of the processes ended."""
         self.sandbox.require_running()
         self.connector.require_running()
 
@@ -42,21 +42,17 @@ class Servers:
 def running(directory: Path) -> Iterator[Servers]:
     """Start both, wait until they answer, and end both however the block is left. Raises DemoError."""
     token = secrets.token_urlsafe(24)
-    with child("sandbox", "/control/state", directory, _sandbox_command) as sandbox:
-
-        def command(port: int) -> tuple[Sequence[str], Mapping[str, str]]:
-            return CONNECTOR, _settings(sandbox.url, port, token, directory)
-
-        with child("connector", "/readyz", directory, command) as served:
-            yield Servers(sandbox, served, token, directory)
-
-
-def _sandbox_command(port: int) -> tuple[Sequence[str], Mapping[str, str]]:
-    return (*SANDBOX, "--port", str(port), "--koji-rate-limit", str(CALLS_A_MINUTE)), {}
+    with (
+        child("sandbox", "/control/state", directory, SANDBOX, {}) as sandbox,
+        child(
+            "connector", "/readyz", directory, CONNECTOR, _settings(sandbox.url, token, directory)
+        ) as served,
+    ):
+        yield Servers(sandbox, served, token, directory)
 
 
-def _settings(sandbox: str, port: int, token: str, directory: Path) -> Mapping[str, str]:
-    """Return the settings that anybody would give who tries the connector against the sandbox."""
+def _settings(sandbox: str, token: str, directory: Path) -> Mapping[str, str]:
+    """Return the settings of a connector that is tried against the sandbox."""
     ledger = quote((directory / "ledger.db").as_posix(), safe="/:")
     return {
         "KOJI_API_KEY": FAKE_KOJI_KEY,
@@ -71,5 +67,4 @@ def _settings(sandbox: str, port: int, token: str, directory: Path) -> Mapping[s
         "CONNECTOR_API_TOKEN": token,
         "DATABASE_URL": f"sqlite:///{ledger}",
         "HOST": HOST,
-        "PORT": str(port),
     }

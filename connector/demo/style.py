@@ -1,11 +1,11 @@
-"""How the demo writes: 100 columns at most; colour and movement only on a terminal."""
+"""Write the demo's output: 100 columns at most; colour and movement only on a terminal."""
 
 from __future__ import annotations
 
 import os
 import sys
 from dataclasses import dataclass
-from typing import Final, TextIO
+from typing import Final
 
 from rich.console import Console, RenderableType
 from rich.padding import Padding
@@ -17,7 +17,7 @@ WIDTH: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Glyphs:
-    """Signs that the output can carry."""
+    """The signs of the output, in one of two encodings."""
 
     full: str
     partial: str
@@ -30,13 +30,11 @@ _DRAWN: Final = Glyphs("█", "▒", "·", "✓", "✗")
 _TYPED: Final = Glyphs("#", "+", ".", "ok", "NO")
 
 
-def open_console(file: TextIO | None = None) -> Console:
-    """Return a console for `file` (the standard output): plain lines unless it is a terminal of a person."""
-    out = sys.stdout if file is None else file
-    moving = out.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
-    if not moving:
-        return Console(file=out, force_terminal=False, color_system=None, width=WIDTH, highlight=False)
-    console = Console(file=out, highlight=False)
+def open_console() -> Console:
+    """Return a console for the standard output: plain lines unless it is a terminal that a person watches."""
+    if not sys.stdout.isatty() or os.environ.get("CI") or os.environ.get("TERM") == "dumb":
+        return Console(force_terminal=False, color_system=None, width=WIDTH, highlight=False)
+    console = Console(highlight=False)
     console.width = min(console.width, WIDTH)
     return console
 
@@ -47,7 +45,7 @@ def glyphs(console: Console) -> Glyphs:
 
 
 def put(console: Console, *what: RenderableType) -> None:
-    """Print; elsewhere than on a terminal without the blanks that fill a table's lines."""
+    """Print; without a terminal, remove the blanks that fill a table's lines."""
     if console.is_terminal:
         console.print(*what, sep="\n")
         return
@@ -57,14 +55,14 @@ def put(console: Console, *what: RenderableType) -> None:
     console.file.flush()
 
 
-def heading(console: Console, words: str, aside: str = "") -> None:
+def heading(console: Console, title: str, aside: str = "") -> None:
     """Begin a section."""
-    put(console, "", Text.assemble((words, "bold"), (f"  {aside}" if aside else "", "dim")))
+    put(console, "", Text.assemble((title, "bold"), (f"  {aside}" if aside else "", "dim")))
 
 
-def indented(words: str | Text, style: str = "") -> Padding:
+def indented(text: str | Text, style: str = "") -> Padding:
     """Return a paragraph as far from the margin as the tables."""
-    return Padding(Text(words, style) if isinstance(words, str) else words, (0, 0, 0, 2))
+    return Padding(Text(text, style) if isinstance(text, str) else text, (0, 0, 0, 2))
 
 
 def columns(*, right: tuple[int, ...] = (), count: int) -> Table:
@@ -82,7 +80,7 @@ def columns(*, right: tuple[int, ...] = (), count: int) -> Table:
 
 
 def bar(signs: Glyphs, width: int, whole: int, solid: int, partial: int = 0) -> Text:
-    """Draw `solid` and then `partial` of `whole` over `width` cells; what is more than nothing is visible."""
+    """Draw `solid` and then `partial` of `whole` over `width` cells; a part above zero gets at least one."""
     first = _cells(width, whole, solid)
     second = min(width - first, _cells(width, whole, partial))
     return Text.assemble(

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from starlette.requests import Request
 
@@ -15,7 +16,7 @@ from connector.errors import Unauthenticated
 from connector.http.token_throttle import Failures
 from connector.security.caller import Caller
 
-TOKEN_PREFIX = "kat_"  # noqa: S105 - what every named token begins with, so that scanners find leaked ones
+TOKEN_PREFIX = "kat_"  # noqa: S105 - every named token begins with it, so that scanners find leaked tokens
 SURFACE = "http"
 
 
@@ -30,10 +31,10 @@ def token_digest(token: str) -> bytes:
 
 
 class Gate:
-    """Tells who is calling: tokens that are always there, and named ones in the ledger.
+    """Identifies callers by fixed tokens and by the named tokens in the ledger.
 
-    `tokens` maps names to `token_digest` of tokens with every scope. The ledger is asked at each request, so
-    that revoking holds at once in every process.
+    `tokens` maps a name to the `token_digest` of a fixed token, which has every scope. Each request reads the
+    ledger, so that a revoked token stops working at once in every process.
     """
 
     def __init__(self, tokens: Mapping[str, bytes], context: Callable[[], Context]) -> None:
@@ -44,11 +45,11 @@ class Gate:
     async def caller(self, request: Request, *, also: Iterable[str] = ()) -> Caller:
         """Return the caller whose token a request carries.
 
-        The token is a Bearer token, an X-API-Key, or the password of Basic authentication; `also` are
-        tokens that stand where only this route looks for them. Raises
-        `Unauthenticated`, later and later to an address that goes on failing, or `TooManyFailures`.
+        The token is a Bearer token, an X-API-Key, or the password of Basic authentication. `also` are tokens
+        from places where only this route looks. Raises `TooManyFailures`, or `Unauthenticated`, which an
+        address that goes on failing gets ever later.
         """
-        presented = [*_presented(request.headers), *filter(None, also)]
+        presented = list(filter(None, (*_presented(request.headers), *also)))
         caller = self._fixed(presented) or await self._named(presented)
         if caller is not None:
             return caller
@@ -64,43 +65,32 @@ class Gate:
         )
 
     def _fixed(self, presented: Sequence[str]) -> Caller | None:
-        found: str | None = None
-        # all of them, in constant time, so that the time taken tells nothing
-        for candidate in [token_digest(token) for token in presented]:
-            for name, expected in self._tokens.items():
-                if hmac.compare_digest(candidate, expected):
-                    found = name
-        return None if found is None else Caller(found, SURFACE)
+        digests = [token_digest(token) for token in presented]
+        # a list, not a generator: every pair is compared, so that the time taken tells nothing
+        names = [
+            name
+            for digest in digests
+            for name, expected in self._tokens.items()
+            if hmac.compare_digest(digest, expected)
+        ]
+        return Caller(names[-1], SURFACE) if names else None
 
     async def _named(self, presented: Sequence[str]) -> Caller | None:
-        for one in presented:
-            if not one.startswith(TOKEN_PREFIX):
-                continue  # none of ours: the ledger need not be asked
-            digest = token_digest(one).hex()
+        for digest in [token_digest(text).hex() for text in presented if text.startswith(TOKEN_PREFIX)]:
             token = await self._context().ledger.tokens.find(digest)
-            if token is None or not hmac.compare_digest(token.sha256, digest):
+            if token is None or token.revoked_at is not None or not hmac.compare_digest(token.sha256, digest):
                 continue
-            if token.revoked_at is None:
-                connections = None if token.connections is None else frozenset(token.connections)
-                return Caller(token.name, SURFACE, frozenset(token.scopes), connections)
+            connections = None if token.connections is None else frozenset(token.connections)
+            return Caller(token.name, SURFACE, frozenset(token.scopes), connections)
         return None
 
 
 def _presented(headers: Mapping[str, str]) -> Iterator[str]:
+    """Yield the texts of the headers that may be a token; some may be empty."""
     scheme, _, value = headers.get("authorization", "").strip().partition(" ")
-    value = value.strip()
-    if value and scheme.lower() == "bearer":
-        yield value
-    elif value and scheme.lower() == "basic":
-        yield from _basic_password(value)
-    if api_key := headers.get("x-api-key", "").strip():
-        yield api_key
-
-
-def _basic_password(value: str) -> Iterator[str]:
-    try:
-        _, _, password = base64.b64decode(value, validate=True).decode().partition(":")
-    except ValueError:  # no base64, no ASCII, no UTF-8
-        return
-    if password:
-        yield password
+    if scheme.lower() == "bearer":
+        yield value.strip()
+    elif scheme.lower() == "basic":
+        with suppress(ValueError):  # not base64, not ASCII, not UTF-8
+            yield base64.b64decode(value.strip(), validate=True).decode().partition(":")[2]
+    yield headers.get("x-api-key", "").strip()

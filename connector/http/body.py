@@ -31,7 +31,7 @@ class DuplicateHeader(InvalidInput):
 
 
 class UnsupportedContentType(InvalidInput):
-    """The body is in a format that we do not read."""
+    """The body is in a format that the server does not read."""
 
     code = "unsupported_content_type"
 
@@ -91,14 +91,14 @@ def unflatten(values: Mapping[str, Any]) -> dict[str, Any]:
         for step in path[:-1]:
             child = target.setdefault(step, {})
             if not isinstance(child, dict):
-                raise _given_twice(key)
+                raise _duplicate(key)
             target = child
         leaf = path[-1]
         present = target.get(leaf)
         if isinstance(present, dict) and isinstance(value, dict) and not present.keys() & value.keys():
             target[leaf] = {**present, **value}
         elif leaf in target:
-            raise _given_twice(key)
+            raise _duplicate(key)
         else:
             target[leaf] = dict(value) if isinstance(value, dict) else value
     return nested
@@ -116,18 +116,18 @@ def _one_object(value: Any) -> dict[str, Any]:
 
 
 def _urlencoded(body: bytes) -> list[tuple[str, str]]:
-    """Return the pairs of an urlencoded body. Raises `InvalidInput` with code `malformed_form`."""
+    """Return the pairs of a urlencoded body. Raises `InvalidInput` (`malformed_form`)."""
     if body.count(b"&") >= MAX_FORM_FIELDS:
         raise _too_many_fields()
     try:
         return parse_qsl(body.decode(), keep_blank_values=True, errors="strict")
     except ValueError:
-        raise _malformed_form() from None
+        raise _malformed_form("is not valid in UTF-8") from None
 
 
 def _multipart(content_type: str, body: bytes) -> list[tuple[str, str]]:
-    """Return the pairs of a multipart body; a file is the text in it. Raises as `_urlencoded`."""
-    # Files stay in memory: uploads must not lie about in a temporary directory.
+    """Return the pairs of a multipart body; a file counts as its text. Raises as `_urlencoded`."""
+    # Files stay in memory: an upload must not remain in a temporary directory.
     limits = {
         "MAX_MEMORY_FILE_SIZE": len(body) + 1,
         "MAX_HEADER_COUNT": MAX_PART_HEADERS,
@@ -136,7 +136,7 @@ def _multipart(content_type: str, body: bytes) -> list[tuple[str, str]]:
     parts: list[tuple[bytes | None, bytes]] = []
 
     def keep(name: bytes | None, value: bytes) -> None:
-        if len(parts) >= MAX_FORM_FIELDS:  # the parser's own limit counts no parts of multipart bodies
+        if len(parts) >= MAX_FORM_FIELDS:  # the parser's own limit does not count parts of multipart bodies
             raise _too_many_fields()
         parts.append((name, value))
 
@@ -154,26 +154,23 @@ def _multipart(content_type: str, body: bytes) -> list[tuple[str, str]]:
         parser.write(body)
         parser.finalize()
         if getattr(parser.parser, "state", None) is not MultipartState.END:
-            # a field that the parser drops silently may be the one that keeps an operation from spending
-            raise InvalidInput(
-                "The form ends before its closing boundary; send it whole.", code="malformed_form"
-            )
+            # the parser drops the last field silently; without it the operation might spend
+            raise _malformed_form("ends before its closing boundary; send it whole")
         return [((name or b"").decode(), value.decode()) for name, value in parts]
     except (FormParserError, ValueError):
         raise _malformed_form(
-            f", or a part has over {MAX_PART_HEADERS} headers or one over {MAX_PART_HEADER_BYTES:,} bytes"
+            f"is not valid in UTF-8, or a part has over {MAX_PART_HEADERS} headers "
+            f"or one over {MAX_PART_HEADER_BYTES:,} bytes"
         ) from None
 
 
-def _malformed_form(more: str = "") -> InvalidInput:
-    return InvalidInput(f"The body is not a valid form in UTF-8{more}.", code="malformed_form")
+def _malformed_form(detail: str) -> InvalidInput:
+    return InvalidInput(f"The form {detail}.", code="malformed_form")
 
 
 def _too_many_fields() -> InvalidInput:
-    return InvalidInput(
-        f"The form has more than {MAX_FORM_FIELDS:,} fields; send fewer, or send JSON.", code="malformed_form"
-    )
+    return _malformed_form(f"has more than {MAX_FORM_FIELDS:,} fields; send fewer, or send JSON")
 
 
-def _given_twice(key: str) -> InvalidInput:
+def _duplicate(key: str) -> InvalidInput:
     return InvalidInput.of(key[:80], "is given twice; give it once")

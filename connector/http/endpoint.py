@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from inspect import getdoc
 from typing import Any, TypeVar, get_type_hints
 
@@ -28,25 +28,24 @@ _ANONYMOUS = Caller("anonymous", "http", frozenset(), frozenset())
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to an endpoint, from a caller that the gate let in."""
+    """One request to an endpoint; `ctx.caller` is the caller that the gate let in."""
 
     request: Request
     ctx: Context
-    caller: Caller
 
     async def read(self, model: type[M]) -> M:
-        """Return what body and query string make together. Raises as `request.read_model`."""
+        """Return the input in body and query string. Raises as `request.read_model`."""
         return await read_model(self.request, model)
 
     def connections(self, named: str | None = None) -> list[str]:
-        """Return the names of the caller's connections, or the one that the request names.
+        """Return the names of the caller's connections, or only the name in the request.
 
-        Raises `Forbidden` or `NotFound` for one that is not the caller's, or does not exist.
+        Raises `Forbidden` for a connection that the caller may not use, `NotFound` for an unknown one.
         """
-        visible = self.caller.visible(self.ctx.settings.connections)
+        visible = self.ctx.caller.visible(self.ctx.settings.connections)
         if named is None:
             return visible
-        if not self.caller.may_use(named):
+        if not self.ctx.caller.may_use(named):
             detail = f"connection: this token is not for the connection {named}"
             raise Forbidden(detail, code="other_connection")
         if named not in self.ctx.settings.connections:
@@ -64,10 +63,10 @@ class Endpoint:
     """One method of one path.
 
     `name` is its operation id. `handler` returns a `Response`, or a value that is sent as JSON with `status`;
-    None stands for an endpoint in front of all routing. `answers` and `asks` (the body, or for GET the query
-    string) are annotations or JSON schemas; `parameters` are OpenAPI's. `scope` is what the caller's token
-    must have; `is_open` lets every caller in. `token_parameter` names a part of the query string that may
-    hold the token, too. `refused` are the statuses of its problems.
+    None stands for an endpoint in front of all routing. `answers` describes the answer and `asks` the body,
+    or the query string of a GET; both are annotations or JSON schemas. `parameters` are those of OpenAPI.
+    `scope` is the scope that the caller's token needs; `is_open` lets every caller in. `token_parameter`
+    names a parameter of the query string that may hold the token. `refused` are the statuses of its problems.
     """
 
     name: str
@@ -90,7 +89,7 @@ class Endpoint:
 def endpoint(method: str, path: str, **about: Any) -> Callable[[Handler], Endpoint]:
     """Make a handler an endpoint: its name is the operation id, its docstring summary and description.
 
-    `about` are the other fields of `Endpoint`; without `answers` it answers what its annotation says.
+    `about` are the other fields of `Endpoint`; `answers` is by default what the handler returns.
     """
 
     def made(handler: Handler) -> Endpoint:
@@ -104,7 +103,7 @@ def endpoint(method: str, path: str, **about: Any) -> Callable[[Handler], Endpoi
 def parameter(
     name: str, where: str, description: str, schema: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Return a parameter in OpenAPI's words; `where` is path or query, and those of a path are required."""
+    """Return a parameter as OpenAPI has it; `where` is path or query, and a path's parameter is required."""
     return {
         "name": name,
         "in": where,
@@ -116,7 +115,7 @@ def parameter(
 
 def served(endpoints: Sequence[Endpoint], context: ContextOf, gate: Gate) -> list[Route]:
     """Return the routes of endpoints that have a handler."""
-    return [_route(one, one.handler, context, gate) for one in endpoints if one.handler is not None]
+    return [_route(each, each.handler, context, gate) for each in endpoints if each.handler is not None]
 
 
 def _route(endpoint: Endpoint, handler: Handler, context: ContextOf, gate: Gate) -> Route:
@@ -128,12 +127,12 @@ def _route(endpoint: Endpoint, handler: Handler, context: ContextOf, gate: Gate)
         if endpoint.scope is not None and endpoint.scope not in caller.scopes:
             detail = f"This needs the scope {endpoint.scope}, which the token does not have."
             raise Forbidden(detail, code="missing_scope")
-        result = await handler(Call(request, context(), caller))
+        result = await handler(Call(request, replace(context(), caller=caller)))
         return result if isinstance(result, Response) else as_json(result, endpoint.status)
 
     return Route(endpoint.path, serve, methods=[endpoint.method], name=endpoint.name)
 
 
 def as_json(value: Any, status: int = 200, headers: Mapping[str, str] = NO_STORE) -> Response:
-    """Return a response with a value, models in it included, as JSON."""
+    """Return a response with a value as JSON; the value may hold models."""
     return Response(_ANYTHING.dump_json(value), status, headers, media_type="application/json")

@@ -1,4 +1,4 @@
-"""The addresses that test a connection: `/me` with a token, `/healthz` and `/readyz` without."""
+"""Serve the addresses that test a connection: `/me` with a token, `/healthz` and `/readyz` without."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def me(call: Call) -> Me:
     return Me(
         account_name=f"koji-amplitude at {urlsplit(settings.public_url).netloc}",
         connections=call.connections(),
-        scopes=[scope for scope in SCOPES if scope in call.caller.scopes],
+        scopes=[scope for scope in SCOPES if scope in call.ctx.caller.scopes],
         version=__version__,
     )
 

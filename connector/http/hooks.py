@@ -1,13 +1,11 @@
-"""Subscriptions: `/hooks`, as Zapier, Make and n8n expect it."""
+"""Serve `/hooks`: subscriptions as Zapier, Make and n8n expect them."""
 
 from __future__ import annotations
 
 import secrets
-from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from starlette.responses import Response
 
 from connector.domain.events.event import EventType, Hook
@@ -15,10 +13,13 @@ from connector.domain.results.mapping import iso
 from connector.errors import InvalidInput
 from connector.http.endpoint import NO_STORE, Call, as_json, endpoint, parameter
 from connector.security.delivery_signature import new_secret
-from connector.service.execution.audit import Entry, entered
+from connector.service.execution.audit import entered
 from connector.service.execution.operation import Effect
 
 NEWEST = 100
+
+IsoTime = Annotated[str, BeforeValidator(iso)]
+"""A time, from milliseconds to ISO 8601."""
 
 
 class Subscribe(BaseModel):
@@ -41,39 +42,39 @@ class Subscribe(BaseModel):
     connection: str = Field("default", description="Of which connection.")
 
 
-class Subscribed(BaseModel):
-    """A subscription as it was made."""
-
+class _HookOutput(BaseModel):
     id: str = Field(description="The subscription's id.")
     event: str = Field(description="Of which trigger.")
     target_url: str = Field(description="Where to.")
+
+
+class Subscribed(_HookOutput):
+    """A subscription as it was made."""
+
     secret: str = Field(description="Signs each delivery, as Standard Webhooks; shown here only.")
 
 
-class Subscription(BaseModel):
+class Subscription(_HookOutput):
     """A subscription as it is listed."""
 
-    id: str = Field(description="The subscription's id.")
-    event: str = Field(description="Of which trigger.")
-    target_url: str = Field(description="Where to.")
     connection: str = Field(description="Of which connection.")
-    created_at: str = Field(description="Since when, ISO 8601.")
+    created_at: IsoTime = Field(description="Since when, ISO 8601.")
 
 
 class DeliveryOutput(BaseModel):
-    """What became of one event for one subscription."""
+    """The delivery of one event to one subscription."""
 
     id: str = Field(description="The event's id.")
     type: str = Field(description="The trigger's name.")
-    timestamp: str = Field(description="When it happened, ISO 8601.")
+    timestamp: IsoTime = Field(description="When it happened, ISO 8601.")
     state: str = Field(description="waiting, delivered or failed.")
     tries: int = Field(description="How often it was sent.")
     outcome: str | None = Field(description="The last answer: a status, or what went wrong.")
-    updated_at: str = Field(description="When that was, ISO 8601.")
+    updated_at: IsoTime = Field(description="When that was, ISO 8601.")
 
 
 class Replayed(BaseModel):
-    """How many failed deliveries are sent again."""
+    """The number of failed deliveries that are sent again."""
 
     replayed: int = Field(description="Deliveries that wait again.")
 
@@ -86,12 +87,12 @@ _NOTHING = {"type": "object", "maxProperties": 0}
 @endpoint("POST", "/hooks", scope="write", asks=Subscribe, answers=Subscribed, status=201)
 async def subscribe(call: Call) -> Response:
     """Subscribe an address to a trigger."""
-    ctx, asked = call.ctx, await call.read(Subscribe)
-    call.connections(asked.connection)
-    await ctx.targets.require("target_url", asked.target_url)
+    ctx, wanted = call.ctx, await call.read(Subscribe)
+    call.connections(wanted.connection)
+    await ctx.targets.require("target_url", wanted.target_url)
     hook_id = f"hook_{secrets.token_hex(12)}"
-    fresh = Hook(hook_id, asked.connection, asked.event, asked.target_url, ctx.clock.now())
-    async with _audited(call, "subscribe", Effect.WRITE, asked.connection) as entry:
+    fresh = Hook(hook_id, wanted.connection, wanted.event, wanted.target_url, ctx.clock.now())
+    async with entered(ctx, wanted.connection, "subscribe", Effect.WRITE, {}) as entry:
         hook, secret = await ctx.ledger.hooks.subscribe(fresh, new_secret())
         entry.outcome, entry.made = "done", {"hook_id": hook.id}
     made = Subscribed(id=hook.id, event=hook.event, target_url=hook.target_url, secret=secret)
@@ -103,40 +104,32 @@ async def subscribe(call: Call) -> Response:
 async def list_hooks(call: Call) -> list[Subscription]:
     """List subscriptions."""
     target_url = call.request.query_params.get("target_url")
-    return [
-        Subscription(
-            id=one.id,
-            event=one.event,
-            target_url=one.target_url,
-            connection=one.connection,
-            created_at=iso(one.created_at),
-        )
-        for one in await call.ctx.ledger.hooks.listed(call.connections(), target_url)
-    ]
+    hooks = await call.ctx.ledger.hooks.listed(call.connections(), target_url)
+    return [Subscription.model_validate(hook._asdict()) for hook in hooks]
 
 
 @endpoint("DELETE", "/hooks", scope="write", answers=_NOTHING, parameters=[{**_TARGET, "required": True}])
 async def unsubscribe_target(call: Call) -> dict[str, Any]:
     """End the subscriptions of an address."""
-    target_url = call.request.query_params.get("target_url")
-    if not target_url:
+    if not call.request.query_params.get("target_url"):
         raise InvalidInput.of("target_url", "is missing; give it, or the id in the address")
-    return await _ended(call, None, target_url)
+    return await _end(call)
 
 
 @endpoint("DELETE", "/hooks/{hook_id}", scope="write", answers=_NOTHING, parameters=[_HOOK])
 async def unsubscribe(call: Call) -> dict[str, Any]:
     """End a subscription."""
-    return await _ended(
-        call, call.request.path_params["hook_id"], call.request.query_params.get("target_url")
-    )
+    return await _end(call)
 
 
-async def _ended(call: Call, hook_id: str | None, target_url: str | None) -> dict[str, Any]:
-    async with _audited(call, "unsubscribe", Effect.WRITE, hook_id=hook_id) as entry:
-        ours = call.connections()
-        gone = await call.ctx.ledger.hooks.unsubscribe(ours, hook_id=hook_id, target_url=target_url)
-        entry.outcome = "done" if gone else "not_there"
+async def _end(call: Call) -> dict[str, Any]:
+    hook_id = call.request.path_params.get("hook_id")
+    target_url = call.request.query_params.get("target_url")
+    touched = {"hook_id": hook_id} if hook_id else {}
+    async with entered(call.ctx, "default", "unsubscribe", Effect.WRITE, touched) as entry:
+        connections = call.connections()
+        ended = await call.ctx.ledger.hooks.unsubscribe(connections, hook_id=hook_id, target_url=target_url)
+        entry.outcome = "done" if ended else "not_there"
     return {}
 
 
@@ -144,17 +137,12 @@ async def _ended(call: Call, hook_id: str | None, target_url: str | None) -> dic
 async def list_deliveries(call: Call) -> list[DeliveryOutput]:
     """List the newest deliveries."""
     hook_id = call.request.path_params["hook_id"]
+    deliveries = await call.ctx.ledger.hooks.deliveries(call.connections(), hook_id, NEWEST)
     return [
-        DeliveryOutput(
-            id=one.event.id,
-            type=one.event.type,
-            timestamp=iso(one.event.at),
-            state=one.state,
-            tries=one.tries,
-            outcome=one.outcome,
-            updated_at=iso(one.updated_at),
+        DeliveryOutput.model_validate(
+            {**delivery._asdict(), **delivery.event._asdict(), "timestamp": delivery.event.at}
         )
-        for one in await call.ctx.ledger.hooks.deliveries(call.connections(), hook_id, NEWEST)
+        for delivery in deliveries
     ]
 
 
@@ -162,19 +150,12 @@ async def list_deliveries(call: Call) -> list[DeliveryOutput]:
 async def replay_deliveries(call: Call) -> Replayed:
     """Send failed ones again."""
     hook_id = call.request.path_params["hook_id"]
-    async with _audited(call, "replay_deliveries", Effect.SEND, hook_id=hook_id) as entry:
-        n = await call.ctx.ledger.hooks.replay(call.connections(), hook_id, call.ctx.clock.now())
+    touched = {"hook_id": hook_id}
+    async with entered(call.ctx, "default", "replay_deliveries", Effect.SEND, touched) as entry:
+        replayed = await call.ctx.ledger.hooks.replay(call.connections(), hook_id, call.ctx.clock.now())
         entry.outcome = "done"
     call.ctx.wake("hooks")
-    return Replayed(replayed=n)
-
-
-def _audited(
-    call: Call, what: str, effect: Effect, connection: str = "default", *, hook_id: str | None = None
-) -> AbstractAsyncContextManager[Entry]:
-    """Enter what a caller does into the audit log."""
-    touched = {"hook_id": hook_id} if hook_id else {}
-    return entered(replace(call.ctx, caller=call.caller), connection, what, effect, touched)
+    return Replayed(replayed=replayed)
 
 
 HOOKS = (subscribe, list_hooks, unsubscribe_target, unsubscribe, list_deliveries, replay_deliveries)

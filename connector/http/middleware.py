@@ -1,4 +1,4 @@
-"""The outermost layer of HTTP: an id for every request, an answer for every error, no secrets in the log."""
+"""Wrap all of HTTP: an id for every request, an answer for every error, no secrets in the log."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from connector.log import fault
 
 log = structlog.get_logger(__name__)
 
-# Of two, one program reads the first and another the last: the check may see another one than the action.
+# Of two such headers, one program reads the first and another the last: check and action could differ.
 ONCE = frozenset(
     {b"authorization", b"content-encoding", b"content-type", b"host", b"idempotency-key", b"x-api-key"}
 )
 
 
 class Boundary:
-    """ASGI middleware: `X-Request-Id` on every answer, problems for errors, a log line for faults of ours."""
+    """Adds `X-Request-Id` to every answer, answers errors with problems, and logs our own faults."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; anything but HTTP passes through."""
+        """Answer one HTTP request; pass other messages through."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -54,15 +54,13 @@ class Boundary:
             except ConnectorError as error:
                 answer = problem(error, request_id)
             except Exception as error:  # noqa: BLE001 - the last place where a fault can become an answer
-                # not `exception`: its message may hold people's words
+                # not `exception`, because its message may hold what people said
                 log.error("request_failed", request_id=request_id, **fault(error))  # noqa: TRY400
                 answer = internal_problem(request_id)
             else:
                 return
-            if begun:
-                # Too late for a status: without the end of the body the caller sees that it was cut.
-                return
-            await answer(scope, receive, send_with_id)
+            if not begun:  # else too late: the caller sees from the missing end of the body that it was cut
+                await answer(scope, receive, send_with_id)
 
 
 def _refuse_duplicates(headers: Iterable[tuple[bytes, bytes]]) -> None:

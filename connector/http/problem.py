@@ -1,4 +1,4 @@
-"""Errors as `application/problem+json` (RFC 9457)."""
+"""Answer errors with `application/problem+json` (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ MAX_DETAIL = 250
 DEFAULT_RETRY_SECONDS = 5
 MUST_TELL_WHEN = frozenset({429, 503})
 
-# HTTP alone has a status for these; everywhere else they are invalid input.
 HTTP_ONLY: Mapping[type[ConnectorError], int] = {
     BodyTooLarge: 413,
     DuplicateHeader: 400,
     UnsupportedContentType: 415,
 }
+"""Errors that have a status of their own in HTTP; elsewhere they are invalid input."""
 
 NO_ROUTE = {
     404: ("not_found", "There is nothing at this address. /docs lists what there is."),
@@ -59,8 +59,8 @@ class Problem(BaseModel):
 
 
 def problem(error: ConnectorError, request_id: str) -> Response:
-    """Return the answer for an error of ours. 401 names the scheme, 429 and 503 always tell when to retry."""
-    status = _status(error)
+    """Return the answer for an error; 401 names the scheme, 429 and 503 always say when to retry."""
+    status = HTTP_ONLY.get(type(error)) or consequence(error).http_status
     headers: dict[str, str] = {}
     if error.retry_after is not None or status in MUST_TELL_WHEN:
         headers["Retry-After"] = str(error.retry_after or DEFAULT_RETRY_SECONDS)
@@ -71,20 +71,21 @@ def problem(error: ConnectorError, request_id: str) -> Response:
 
 
 def internal_problem(request_id: str) -> Response:
-    """Return the answer for a fault of ours: where to look, no word of what it was."""
+    """Return the answer for a fault of the server: where to look, without details."""
     detail = f"Something failed here. The log has it under {request_id}."
     return _response(problem_of(500, "internal_error", detail, request_id))
 
 
 async def on_http_exception(request: Request, exc: Exception) -> Response:
-    """Answer what the router refuses (no such address, other method) as a problem."""
+    """Answer with a problem to a request that the router refuses (unknown address, other method)."""
     if not isinstance(exc, HTTPException):
         raise exc
     headers = dict(exc.headers or {})
     code, detail = NO_ROUTE.get(exc.status_code, ("http_error", exc.detail))
     if exc.status_code == 405 and (allowed := headers.get("Allow")):
         detail = f"{detail} It answers: {allowed}."
-    return _response(problem_of(exc.status_code, code, detail, request_id_of(request.scope)), headers)
+    request_id = str(request.scope.get("state", {}).get("request_id", ""))
+    return _response(problem_of(exc.status_code, code, detail, request_id), headers)
 
 
 def problem_of(
@@ -96,32 +97,23 @@ def problem_of(
     result: Mapping[str, Any] | None = None,
 ) -> Problem:
     """Return the body for an error."""
-    words = cut(detail, MAX_DETAIL)
+    message = cut(detail, MAX_DETAIL)
     return Problem(
         type=f"/docs#{code}",
         title=code.replace("_", " ").capitalize(),
         status=status,
-        detail=words,
+        detail=message,
         code=code,
-        message=words,
-        errors=[WrongField(detail=cut(one.detail, MAX_DETAIL), pointer=one.pointer) for one in errors],
+        message=message,
+        errors=[WrongField(detail=cut(error.detail, MAX_DETAIL), pointer=error.pointer) for error in errors],
         request_id=request_id,
         result=None if result is None else dict(result),
     )
 
 
 def as_json(problem: Problem) -> str:
-    """Return a problem as it is sent: without a result when there is none."""
+    """Return a problem as it is sent: without `result` when there is none."""
     return problem.model_dump_json(exclude={"result"} if problem.result is None else None)
-
-
-def request_id_of(scope: Mapping[str, Any]) -> str:
-    """Return the id that this request was given, empty outside of `Boundary`."""
-    return str(scope.get("state", {}).get("request_id", ""))
-
-
-def _status(error: ConnectorError) -> int:
-    return HTTP_ONLY.get(type(error)) or consequence(error).http_status
 
 
 def _response(body: Problem, headers: Mapping[str, str] | None = None) -> Response:

@@ -1,4 +1,4 @@
-"""An HTTP request to an operation's input."""
+"""Read an operation's input from an HTTP request."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from starlette.requests import Request
 from connector.errors import InvalidInput
 from connector.http.body import MAX_BODY_BYTES, UnsupportedContentType, parse_body, parse_pairs, too_large
 from connector.service.execution.operation import AnyOperation, Effect, Input
-from connector.service.input.validate import read_input as read_values
+from connector.service.input import validate
 
 M = TypeVar("M", bound=BaseModel)
 
 
 async def read_model(request: Request, model: type[M]) -> M:
-    """Return what body and query string make together. Raises as `read_input`."""
-    return read_values(model, await _values(request))
+    """Return the input in body and query string. Raises as `read_input`."""
+    return validate.read_input(model, await _values(request))
 
 
 async def read_input(request: Request, op: AnyOperation) -> Input:
-    """Return the input that body, query string and Idempotency-Key header make together.
+    """Return the input in body, query string and Idempotency-Key header.
 
-    A field may stand in the body or in the query string, not in both: ignoring one of them could ignore the
-    word that keeps an operation from spending. Raises `InvalidInput`, `BodyTooLarge` and
+    A field may stand in the body or in the query string, not in both: the one that is ignored could be the
+    one that keeps an operation from spending. Raises `InvalidInput`, `BodyTooLarge` and
     `UnsupportedContentType`.
     """
     values = await _values(request)
     if op.effect is not Effect.READ:
-        values = with_key(values, request.headers.get("idempotency-key"))
-    payload: Input = read_values(op.input, values)
+        values = _with_key(values, request.headers.get("idempotency-key"))
+    payload: Input = validate.read_input(op.input, values)
     return payload
 
 
@@ -59,19 +59,19 @@ async def read_whole(request: Request) -> bytes:
     return bytes(body)
 
 
-def with_key(values: Mapping[str, Any], header: str | None) -> dict[str, Any]:
+def _with_key(values: Mapping[str, Any], header: str | None) -> dict[str, Any]:
     """Return the values with the Idempotency-Key header as their `idempotency_key`.
 
     The header may be a quoted string (IETF draft idempotency-key-header). Raises `InvalidInput` when the
-    field says something else.
+    field and the header differ.
     """
     key = (header or "").strip()
     if len(key) > 1 and key[0] == key[-1] == '"':
         key = key[1:-1]
-    given = values.get("idempotency_key")
+    field = values.get("idempotency_key")
     if not key:
         return dict(values)
-    if given not in (None, []) and str(given).strip() not in ("", key):
+    if field not in (None, []) and str(field).strip() not in ("", key):
         raise InvalidInput.of(
             "idempotency_key", "differs from the Idempotency-Key header; send one of them, or both alike"
         )

@@ -1,9 +1,11 @@
-"""Operations over HTTP: `POST /actions/{operation}`, for READ operations also `GET`."""
+"""Serve the operations: `POST /actions/{operation}`, for READ operations also `GET`; and their documents."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -13,7 +15,8 @@ from starlette.routing import Route
 
 from connector.errors import ConnectorError, NotFound, StoreUnavailable
 from connector.http.auth import Gate
-from connector.http.docs.routes import description_routes
+from connector.http.docs.openapi import openapi
+from connector.http.docs.page import content_security_policy, docs_page
 from connector.http.endpoint import NO_STORE, ContextOf, Endpoint, as_json, served
 from connector.http.health import HEALTH
 from connector.http.hooks import HOOKS
@@ -22,11 +25,11 @@ from connector.http.triggers import TRIGGERS
 from connector.http.webhooks.cohort import COHORT_WEBHOOK
 from connector.http.webhooks.koji import KOJI_WEBHOOK
 from connector.service.execution.execute import Executed, check_scope, execute
-from connector.service.execution.follow_up import status_url as operation_url
-from connector.service.execution.operation import AnyOperation, Effect, Input, Output
+from connector.service.execution.follow_up import status_url
+from connector.service.execution.operation import AnyOperation, Effect, Input
 
 ENDPOINTS: Sequence[Endpoint] = (*HEALTH, *HOOKS, *TRIGGERS, *KOJI_WEBHOOK, *COHORT_WEBHOOK)
-"""What is served beside the operations, apart from the integrations."""
+"""The endpoints beside the operations, without those of the integrations."""
 
 
 def routes(
@@ -34,13 +37,13 @@ def routes(
 ) -> list[Route]:
     """Return the routes of the operations and the endpoints, and of the two documents that describe them.
 
-    `context` is asked at each request; `gate` lets callers in. Serve the routes inside `middleware.Boundary`,
-    with `problem.on_http_exception` as the handler of `HTTPException`.
+    Each request calls `context`; `gate` lets callers in. Serve the routes inside `middleware.Boundary`, with
+    `problem.on_http_exception` as the handler of `HTTPException`.
     """
     return [
         _action_route(operations, context, gate),
         *served(endpoints, context, gate),
-        *description_routes(operations, endpoints, context),
+        *_document_routes(operations, endpoints, context),
     ]
 
 
@@ -58,7 +61,7 @@ def _action_route(operations: Sequence[AnyOperation], context: ContextOf, gate: 
         try:
             payload = await read_input(request, op)
         except ConnectorError:
-            check_scope(caller, op)  # a caller without the scope learns that, not how to call it
+            check_scope(caller, op)  # a caller without the scope learns of the scope, not of its fields
             raise
         done = await execute(ctx, op, payload, caller=caller, by_name=by_name)
         return answer(done, payload, ctx.settings.public_url)
@@ -67,24 +70,49 @@ def _action_route(operations: Sequence[AnyOperation], context: ContextOf, gate: 
 
 
 def answer(done: Executed, payload: Input, public_url: str) -> Response:
-    """Return the response for an operation's output; a 202 also says where its end can be read."""
+    """Return the response for an operation's output; a 202 carries the `status_url` to follow."""
     headers = {**NO_STORE, "Idempotency-Replayed": "true"} if done.replayed else NO_STORE
     body: Any = done.output
     if done.status == 202:
-        url = status_url(done.output, payload.connection, public_url)
+        url = None
+        if (follow_up := done.output.follow_up()) is not None:
+            name, arguments = follow_up
+            url = status_url(name, {"connection": payload.connection, **arguments}, public_url)
         body = {**done.output.model_dump(mode="json"), "status_url": url}
         if done.callback_secret is not None:
             body["callback_secret"] = done.callback_secret
     return as_json(body, done.status, headers)
 
 
-def status_url(output: Output, connection: str, public_url: str) -> str | None:
-    """Return the address whose `GET` tells the end of what `output` began, None when it has ended."""
-    follow_up = output.follow_up()
-    if follow_up is None:
-        return None
-    name, arguments = follow_up
-    return operation_url(name, {"connection": connection, **arguments}, public_url)
+def _document_routes(
+    operations: Sequence[AnyOperation], endpoints: Sequence[Endpoint], context: ContextOf
+) -> list[Route]:
+    """Return `GET /openapi.json` and `GET /docs`, open to all callers; each is made once for an address."""
+
+    @cache
+    def document(public_url: str) -> dict[str, Any]:
+        return openapi(operations, endpoints, public_url=public_url)
+
+    @cache
+    def openapi_text(public_url: str) -> str:
+        return json.dumps(document(public_url), separators=(",", ":"), ensure_ascii=False)
+
+    @cache
+    def docs_text(public_url: str) -> str:
+        return docs_page(operations, document(public_url))
+
+    async def openapi_json(_: Request) -> Response:
+        return Response(openapi_text(context().settings.public_url), media_type="application/json")
+
+    async def docs(_: Request) -> Response:
+        headers = {
+            "Content-Security-Policy": content_security_policy(),
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+        }
+        return Response(docs_text(context().settings.public_url), headers=headers, media_type="text/html")
+
+    return [Route("/openapi.json", openapi_json), Route("/docs", docs)]
 
 
 def _find(by_name: Mapping[str, AnyOperation], name: str) -> AnyOperation:

@@ -9,8 +9,8 @@ from connector.clock import Clock
 from connector.errors import TooManyFailures
 
 FREE = 10  # failures a minute that are answered at once
-WAITING = 100  # answers that are held back at a time
-ADDRESSES = 10_000  # the addresses that are remembered; the longest silent one is dropped first
+WAITING = 100  # answers that are delayed at a time
+ADDRESSES = 10_000  # the addresses that are remembered; the address that was silent longest is dropped first
 LONGEST_SECONDS = 2.0
 RETRY_SECONDS = 5
 _WINDOW = 60_000
@@ -25,7 +25,7 @@ class Failures:
         self._waiting = 0
 
     async def add(self, address: str, clock: Clock) -> None:
-        """Count a failure and hold its answer back. Raises `TooManyFailures` when too many are held."""
+        """Count a failure and delay its answer. Raises `TooManyFailures` when too many answers wait."""
         beyond = self._count(_neighbourhood(address), clock.now()) - FREE
         if beyond <= 0:
             return
@@ -51,7 +51,7 @@ class Failures:
 
 
 def _neighbourhood(address: str) -> str:
-    """Return an address, of IPv6 the network that one subscriber has whole."""
+    """Return an IPv4 address, or the network of an IPv6 address, which one subscriber has whole."""
     try:
         parsed = ip_address(address)
     except ValueError:

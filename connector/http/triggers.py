@@ -1,4 +1,4 @@
-"""Events for programs that poll: the catalogue of triggers, their newest events, and samples."""
+"""Serve `/triggers` to programs that poll: the catalogue, the newest events, and samples."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from connector.service import triggers
 
 
 class Poll(BaseModel):
-    """Which events a poll wants. Without `limit` the window stays the same from one poll to the next."""
+    """The events that a poll wants. Without `limit`, every poll looks at equally many events."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -31,8 +31,8 @@ class TriggerItem(BaseModel):
     sample: dict[str, Any] = Field(description="A made-up event.")
 
 
-_NAMES = {"type": "string", "enum": [one.name.value for one in triggers.TRIGGERS]}
-_TRIGGER = parameter("trigger", "path", "The trigger's name.", _NAMES)
+_BY_NAME: dict[str, triggers.Trigger] = {trigger.name.value: trigger for trigger in triggers.TRIGGERS}
+_TRIGGER = parameter("trigger", "path", "The trigger's name.", {"type": "string", "enum": list(_BY_NAME)})
 
 
 @endpoint("GET", "/triggers", scope="read")
@@ -40,12 +40,12 @@ async def list_triggers(_: Call) -> list[TriggerItem]:
     """List the triggers."""
     return [
         TriggerItem(
-            name=one.name,
-            title=one.title,
-            description=one.description,
-            sample=triggers.sample(one, "default"),
+            name=name,
+            title=trigger.title,
+            description=trigger.description,
+            sample=triggers.sample(trigger, "default"),
         )
-        for one in triggers.TRIGGERS
+        for name, trigger in _BY_NAME.items()
     ]
 
 
@@ -59,10 +59,9 @@ async def list_triggers(_: Call) -> list[TriggerItem]:
 )
 async def poll_trigger(call: Call) -> Any:
     """List the newest events."""
-    trigger = _trigger(call)
-    asked = await call.read(Poll)
-    ours = call.connections(asked.connection)
-    events = await call.ctx.ledger.hooks.events(ours, trigger.name, asked.limit)
+    trigger, wanted = _trigger(call), await call.read(Poll)
+    connections = call.connections(wanted.connection)
+    events = await call.ctx.ledger.hooks.events(connections, trigger.name, wanted.limit)
     return await triggers.render(call.ctx, events)
 
 
@@ -73,12 +72,11 @@ async def sample_trigger(call: Call) -> Any:
 
 
 def _trigger(call: Call) -> triggers.Trigger:
-    name = call.request.path_params["trigger"]
-    for one in triggers.TRIGGERS:
-        if one.name == name:
-            return one
-    known = ", ".join(one.name for one in triggers.TRIGGERS)
-    raise NotFound(f"There is no trigger of that name; there are: {known}.", code="unknown_trigger")
+    trigger = _BY_NAME.get(call.request.path_params["trigger"])
+    if trigger is None:
+        known = ", ".join(_BY_NAME)
+        raise NotFound(f"There is no trigger of that name; there are: {known}.", code="unknown_trigger")
+    return trigger
 
 
 TRIGGERS = (list_triggers, poll_trigger, sample_trigger)

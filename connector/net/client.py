@@ -1,7 +1,7 @@
-"""The one place that opens HTTP clients, and how a call with them is made.
+"""Open the HTTP client for Koji and Amplitude, and make calls with it.
 
-Redirects are never followed: a POST would be repeated elsewhere, and `Authorization` would be lost on the
-way. Proxies come from the environment, as httpx reads it.
+Redirects are not followed: a POST would be repeated at another address, and `Authorization` would be lost.
+Proxies come from the environment, as httpx reads it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _DEADLINE_SECONDS: Final = 30.0  # longer than waiting for a connection and maki
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer. `body` is decoded; it is cut, and `whole` is false, when it was larger than the limit."""
+    """One answer; a decoded `body` above the limit is cut, and then `whole` is false."""
 
     status: int
     headers: Mapping[str, str]
@@ -45,7 +45,7 @@ def tls_context() -> ssl.SSLContext:
 def open_client() -> httpx.AsyncClient:
     """Open a client for Koji and Amplitude; the caller closes it.
 
-    httpx logs whole addresses, and a user search carries a person's in its query: its loggers are silenced.
+    httpx logs whole URLs, and the query of a user search holds a person's address: its loggers are silenced.
     """
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -68,8 +68,8 @@ async def call(
 ) -> Reply:
     """Make one request and read at most `limit` bytes of its answer, within 30 seconds in all.
 
-    Raises `httpx.RequestError` and nothing else of httpx: no usable address is `UnsupportedProtocol`, an
-    answer that drips past the deadline `ReadTimeout`.
+    Of httpx's errors it raises only `httpx.RequestError`: `UnsupportedProtocol` for an address that cannot be
+    used, `ReadTimeout` for an answer that is not complete at the deadline.
     """
     try:
         async with asyncio.timeout(_DEADLINE_SECONDS):
@@ -86,10 +86,10 @@ async def call(
 async def stream(
     client: httpx.AsyncClient, method: str, url: str, *, auth: httpx.Auth | None = None, **request: Any
 ) -> AsyncIterator[httpx.Response]:
-    """Make one request and yield its answer with the body unread; it is always closed.
+    """Make one request and yield its answer with the body unread; close it at the end.
 
-    The headers come within 30 seconds; the body may take as long as it is not silent for 20. Raises as
-    `call`.
+    The headers must come within 30 seconds; the body may take any time, with pauses of up to 20 seconds.
+    Raises as `call`.
     """
     try:
         async with asyncio.timeout(_DEADLINE_SECONDS):
@@ -126,12 +126,12 @@ async def _read(response: httpx.Response, limit: int) -> Reply:
 
 
 def never_sent(error: httpx.RequestError) -> bool:
-    """Whether the request surely did not reach the other side: no connection came about."""
+    """Tell whether a request surely did not reach the other side, because no connection was made."""
     return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError)
 
 
 def path_segment(text: str) -> str | None:
-    """Return an id as one path segment, None for one that climbs the path or cannot be written."""
+    """Return an id as one path segment; None for dots, which climb the path, and for invalid Unicode."""
     try:
         return quote(text, safe="") if text.strip(".") else None
     except UnicodeEncodeError:
@@ -141,7 +141,8 @@ def path_segment(text: str) -> str | None:
 def redirect_base(url: str, path: str, headers: Mapping[str, str]) -> str | None:
     """Return the base URL that a redirect of `url`, which ends with `path`, points to.
 
-    None when the redirect leads to another path, such as a login page. Never carries a query or credentials.
+    None when the redirect leads to another path, such as a login page. The result has no query and no
+    credentials.
     """
     try:
         target = urlsplit(urljoin(url, headers.get("location", "")))
@@ -149,7 +150,7 @@ def redirect_base(url: str, path: str, headers: Mapping[str, str]) -> str | None
         port = f":{target.port}" if target.port else ""
     except ValueError:
         return None
-    found = target.path.rstrip("/")
-    if not host or target.scheme not in ("http", "https") or not found.endswith(path):
+    to_path = target.path.rstrip("/")
+    if not host or target.scheme not in ("http", "https") or not to_path.endswith(path):
         return None
-    return f"{target.scheme}://{host}{port}{found.removesuffix(path)}"
+    return f"{target.scheme}://{host}{port}{to_path.removesuffix(path)}"

@@ -12,17 +12,16 @@ LONGEST_WAIT: Final = 86_400
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: float | None = None) -> int | None:
-    """Return an answer's Retry-After in whole seconds, at most a day; None when it says nothing.
+    """Return an answer's Retry-After in whole seconds, at most a day; None without a valid one.
 
-    RFC 9110: the value is a number of seconds or an HTTP date. A date is measured from the answer's own
-    `Date`, which does not depend on our clock, else from `now` (Unix time).
+    RFC 9110: the value is a number of seconds or an HTTP date. A date counts from the answer's own `Date`,
+    which does not depend on our clock, else from `now` (Unix time).
     """
     value = _header(headers, "retry-after")
     if value.isascii() and value.isdigit():
         return LONGEST_WAIT if len(value) > 5 else min(int(value), LONGEST_WAIT)
-    until = _unix(value)
-    since = _unix(_header(headers, "date"))
-    since = now if since is None else since
+    until, date = _unix(value), _unix(_header(headers, "date"))
+    since = now if date is None else date
     if until is None or since is None:
         return None
     return min(max(math.ceil(until - since), 0), LONGEST_WAIT)

@@ -1,6 +1,6 @@
 """Send to addresses that users chose: public HTTPS only, pinned to the checked address, no redirects.
 
-An address that leads to another one (IPv4 in IPv6, NAT64, 6to4, Teredo) counts as the one it leads to.
+An address that wraps another (IPv4 in IPv6, NAT64, 6to4, Teredo) counts as the wrapped address.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterable, Iterator, Mapping
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -19,33 +19,31 @@ from connector.errors import InvalidInput
 Address = IPv4Address | IPv6Address
 
 LONGEST_URL: Final = 2_048
-_NAT64: Final = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
-_COMPATIBLE: Final = ip_network("::/96")
-# public by their number, and yet the inside of a cloud: Azure's platform services
+_NAT64: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+_COMPATIBLE: Final = IPv6Network("::/96")
+# its number is public, but it is inside a cloud: Azure's platform services
 _INSIDE: Final = frozenset({IPv4Address("168.63.129.16")})
 ANSWER_LIMIT: Final = 16_384
 READ_SECONDS: Final = 30.0
 CONNECT_SECONDS: Final = 5.0
 _TIMEOUT: Final = {
-    "connect": CONNECT_SECONDS,
-    "read": READ_SECONDS,
-    "write": READ_SECONDS,
-    "pool": CONNECT_SECONDS,
+    **dict.fromkeys(("connect", "pool"), CONNECT_SECONDS),
+    **dict.fromkeys(("read", "write"), READ_SECONDS),
 }
 
 
 class PrivateTarget(Exception):
-    """The name leads to an address that is not public."""
+    """The name resolves to an address that is not public."""
 
 
 async def resolved(host: str, port: int) -> list[str]:
-    """Return the addresses behind a name. Raises `OSError` when there is none."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(one[4][0]) for one in found))
+    """Return the addresses of a name. Raises `OSError` when there is none."""
+    infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(info[4][0]) for info in infos))
 
 
 async def checked(host: str, port: int, *, allow_private: bool) -> list[str]:
-    """Return the addresses behind a name. Raises `PrivateTarget` when one of them is not public."""
+    """Return the addresses of a name. Raises `PrivateTarget` when an address is not public."""
     addresses = await resolved(host, port)
     if not allow_private and not all(is_public(address) for address in addresses):
         raise PrivateTarget(host)
@@ -53,13 +51,13 @@ async def checked(host: str, port: int, *, allow_private: bool) -> list[str]:
 
 
 class Targets:
-    """The port `Targets`: public HTTPS addresses; when private ones are allowed any, over plain HTTP too."""
+    """The port `Targets`: public HTTPS addresses; where private ones are allowed, any address, also HTTP."""
 
     def __init__(self, *, allow_private: bool) -> None:
         self._allow_private = allow_private
 
     async def require(self, field: str, url: str) -> None:
-        """Raise `InvalidInput` on a field whose address cannot be a target."""
+        """Raise `InvalidInput` for a field whose address cannot be a target."""
         if reason := wrong_with(url, allow_private=self._allow_private):
             raise InvalidInput.of(field, reason)
         parts = urlsplit(url)
@@ -72,7 +70,7 @@ class Targets:
 
 
 class _Backend(httpcore.AsyncNetworkBackend):
-    """Connects to the addresses that were checked, even if the name resolves to others a moment later."""
+    """Connects to the addresses that were checked, even if the name then resolves to other addresses."""
 
     def __init__(self, *, allow_private: bool) -> None:
         self._inner = httpcore.AnyIOBackend()
@@ -86,7 +84,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Resolve, check, and connect to what was checked."""
+        """Resolve the name, check its addresses, and connect to the first that answers."""
         try:
             async with asyncio.timeout(timeout):
                 addresses = await checked(host, port, allow_private=self._allow_private)
@@ -102,10 +100,10 @@ class _Backend(httpcore.AsyncNetworkBackend):
 
 
 class TargetClient:
-    """Posts to a target over at most so many connections; close it at the end."""
+    """Posts to targets over at most `connections` connections; close it at the end."""
 
     def __init__(self, *, allow_private: bool, connections: int = 1) -> None:
-        # one pool each: at every request a pool asks each of its connections whether it still stands
+        # one pool for each connection, because a pool checks all its connections at every request
         self._pools = [
             httpcore.AsyncConnectionPool(
                 network_backend=_Backend(allow_private=allow_private), max_connections=1, keepalive_expiry=30
@@ -117,14 +115,14 @@ class TargetClient:
             self._free.put_nowait(pool)
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str]]:
-        """Post a body; return status and headers (lower case); redirects are not followed.
+        """Post a body; return the answer's status and headers (in lower case), also of a redirect.
 
-        Raises `PrivateTarget`, and httpcore's errors and `TimeoutError` when no answer came within 30 s.
+        Raises `PrivateTarget`, httpcore's errors, and `TimeoutError` without an answer within 30 seconds.
         """
         pool = await self._free.get()
         try:
             async with asyncio.timeout(READ_SECONDS + CONNECT_SECONDS):
-                return await _posted(pool, url, body, headers)
+                return await _post(pool, url, body, headers)
         finally:
             self._free.put_nowait(pool)
 
@@ -134,7 +132,7 @@ class TargetClient:
             await pool.aclose()
 
 
-async def _posted(
+async def _post(
     pool: httpcore.AsyncConnectionPool, url: str, body: bytes, headers: Mapping[str, str]
 ) -> tuple[int, Mapping[str, str]]:
     async with pool.stream(
@@ -148,15 +146,15 @@ async def _posted(
         async for chunk in response.aiter_stream():
             read += len(chunk)
             if read > ANSWER_LIMIT:
-                break  # the body is not used; its end is not waited for
-        answered = {
-            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers
-        }
-        return response.status, answered
+                break  # the body is not used
+        pairs = (
+            (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers
+        )
+        return response.status, dict(pairs)
 
 
 def wrong_with(url: str, *, allow_private: bool) -> str | None:
-    """Return why a text cannot be a target, as far as the text shows; None when it can."""
+    """Return why a text cannot be a target; None when the text shows no reason."""
     if len(url) > LONGEST_URL:
         return f"is longer than {LONGEST_URL} characters"
     try:
@@ -165,37 +163,35 @@ def wrong_with(url: str, *, allow_private: bool) -> str | None:
     except ValueError:
         return "is no address that can be used"
     rules = (
-        (any(ord(one) < 0x21 or ord(one) == 0x7F for one in url), "must not contain spaces"),
+        (
+            any(ord(character) < 0x21 or ord(character) == 0x7F for character in url),
+            "must not contain spaces",
+        ),
         (parts.scheme not in ({"https", "http"} if allow_private else {"https"}), "must begin with https://"),
         (not host, "names no host"),
         (parts.username is not None or parts.password is not None, "must not carry a user name or password"),
     )
-    return next((words for broken, words in rules if broken), None)
+    return next((message for is_broken, message in rules if is_broken), None)
 
 
 def is_public(address: str) -> bool:
-    """Tell whether an IP address, and every one that it leads to, is on the public internet."""
+    """Tell whether an IP address, and every address that it wraps, is on the public internet."""
     try:
-        found = ip_address(address.partition("%")[0])
+        whole = ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    return all(one.is_global and not one.is_multicast and one not in _INSIDE for one in _leads_to(found))
+    return all(ip.is_global and not ip.is_multicast and ip not in _INSIDE for ip in _reached(whole))
 
 
-def _leads_to(address: Address) -> Iterator[Address]:
+def _reached(address: Address) -> Iterator[Address]:
+    """Yield the addresses that a connection to an address may reach."""
     if isinstance(address, IPv4Address):
         yield address
         return
-    inner = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-    if any(_within(address, network) for network in _NAT64) or _within(address, _COMPATIBLE):
-        inner.append(IPv4Address(int(address) & 0xFFFF_FFFF))
-    if _within(address, _NAT64[1]):
+    if any(address in network for network in (*_NAT64, _COMPATIBLE)):
+        yield IPv4Address(int(address) & 0xFFFF_FFFF)
+    if address in _NAT64[1]:
         yield IPv6Address("::1")  # RFC 8215: a translator inside a private network
-    found = [one for one in inner if one is not None]
-    if address.ipv4_mapped is None and not _within(address, _NAT64[0]):
-        yield address  # those two say nothing but the inner one
-    yield from found
-
-
-def _within(address: IPv6Address, network: object) -> bool:
-    return isinstance(network, IPv6Network) and address in network
+    if address.ipv4_mapped is None and address not in _NAT64[0]:
+        yield address  # in those two, only the wrapped address counts
+    yield from filter(None, (address.ipv4_mapped, address.sixtofour, *(address.teredo or ())))

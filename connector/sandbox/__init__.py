@@ -2,7 +2,6 @@
 
 from connector.sandbox.app import create_sandbox
 from connector.sandbox.options import SandboxOptions, WebhookEndpoint
-from connector.sandbox.server import running
 from connector.sandbox.state import Sandbox
 
-__all__ = ["Sandbox", "SandboxOptions", "WebhookEndpoint", "create_sandbox", "running"]
+__all__ = ["Sandbox", "SandboxOptions", "WebhookEndpoint", "create_sandbox"]

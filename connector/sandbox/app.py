@@ -7,7 +7,7 @@ The control routes take and answer JSON; a mistake is 422 `{"error"}`, something
 - `GET /control/state`: counts of everything. `POST /control/reset`: back to the first state (webhook stays).
 - `GET /control/amplitude/events?event_type=&user_id=&offset=&limit=`: `{total, events[]}` in order of
   arrival, each with the user properties as of its arrival (`$identify` too).
-- `GET /control/amplitude/users?user_id=`: one user's properties of now; without it `{total, users[]}`.
+- `GET /control/amplitude/users?user_id=`: one user's present properties; without it `{total, users[]}`.
 - `GET /control/amplitude/requests?limit=`: the ingestion log `{total, requests[] {received_at, route, bytes,
   events, status, error, fault}}`.
 - `GET|POST /control/amplitude/rules`: `blocked_event_types`, `silenced_devices`, `silenced_users`,
@@ -34,26 +34,28 @@ The control routes take and answer JSON; a mistake is 422 `{"error"}`, something
 - `POST /control/study` `{people?, seed?, pace_per_second?, interviews?, user_ids?}`: enrol synthetic people
   (Amplitude users, by their address or with `user_ids` by ids of their own, and the cohort
   `onboarding-drop-off`) and, unless `interviews` is false, complete an interview with each.
-- `POST /control/study/answer` `{limit?}`: those whose interview was started by API answer it to the end, each
-  as the study has it.
+- `POST /control/study/answer` `{limit?}`: the respondents of interviews that were started by API answer them
+  to the end, each as the study has it.
 - `POST /control/study/behaviour`: what the people do afterwards arrives at Amplitude.
 - `GET /control/payoff?step=`: the funnel step cut by theme and sentiment.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 
 import httpx
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.middleware import Middleware
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connector.sandbox.amplitude.routes import AmplitudeRoutes
 from connector.sandbox.control.amplitude import AmplitudeControl
 from connector.sandbox.control.koji import KojiControl
-from connector.sandbox.control.study import StudyControl
+from connector.sandbox.control.study import study_routes
 from connector.sandbox.koji.routes import KojiRoutes
 from connector.sandbox.options import SandboxOptions
 from connector.sandbox.state import Sandbox
@@ -67,31 +69,36 @@ def create_sandbox(
 ) -> Starlette:
     """Build the server; `state.sandbox` is the `Sandbox` behind it; `now` gives epoch seconds.
 
-    `webhook_transport` takes the deliveries instead of the network: an application in this process, say.
+    `webhook_transport` takes the webhooks instead of the network: an application in this process, say.
     """
     sandbox = Sandbox(options or SandboxOptions(), now, webhook_transport)
     latency = sandbox.options.latency_seconds
-    control = [
-        *StudyControl(sandbox).routes(),
-        *AmplitudeControl(sandbox).routes(),
-        *KojiControl(sandbox).routes(),
-    ]
+    middleware = [Middleware(Late, seconds=latency)] if latency else []
 
-    @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        await sandbox.start()
-        try:
-            yield
-        finally:
-            await sandbox.stop()
+    def service(path: str, routes: Sequence[Route]) -> Mount:
+        return Mount(path, routes=routes, middleware=middleware)
 
+    control = [*study_routes(sandbox), *AmplitudeControl(sandbox).routes(), *KojiControl(sandbox).routes()]
     app = Starlette(
-        lifespan=lifespan,
+        lifespan=sandbox.lifespan,
         routes=[
-            Mount("/koji", routes=KojiRoutes(sandbox.koji, latency).routes()),
-            Mount("/amplitude", routes=AmplitudeRoutes(sandbox.amplitude, latency).routes()),
+            service("/koji", KojiRoutes(sandbox.koji).routes()),
+            service("/amplitude", AmplitudeRoutes(sandbox.amplitude).routes()),
             Mount("/control", routes=control),
         ],
     )
     app.state.sandbox = sandbox
     return app
+
+
+class Late:
+    """A service that answers `seconds` later."""
+
+    def __init__(self, app: ASGIApp, seconds: float) -> None:
+        self._app = app
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wait, then answer."""
+        await asyncio.sleep(self._seconds)
+        await self._app(scope, receive, send)

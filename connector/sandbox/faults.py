@@ -1,4 +1,4 @@
-"""Scripted trouble: a queue of faults that one stand-in works through, and how each looks on the wire."""
+"""Script trouble: a queue of faults that one stand-in works through, and what each looks like on the wire."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Fault:
 
     - `status`: answer `status` (503 by default; 500, 502, 504, 408, 403, ...) and do nothing; `body` replaces
       the usual error body.
-    - `status_after_accept`: do it, then answer `status` (500 by default).
+    - `status_after_accept`: do the work, then answer `status` (500 by default).
     - `waf`: 403 for a request whose raw body contains `text`.
     - `slow`: wait `seconds`, then go on as usual.
     - `redirect`: `status` (307 by default) to `location`.
@@ -42,8 +42,8 @@ class Fault:
     - `cut`, `cut_after_accept`: close the connection in the middle of the answer.
     - `throttle_unnamed`: 429 that names no user and no device.
 
-    `times` is how often it strikes (None: until cleared). `route` limits it to one route, such as "httpapi",
-    "batch", "identify", "usersearch", "cohorts", "start", "message", "complete", "read".
+    `times` is how often the fault strikes (None: until cleared). `route` limits it to one route: "httpapi",
+    "batch", "identify", "usersearch", "cohorts", "start", "message", "complete" or "read".
     """
 
     kind: FaultKind
@@ -57,11 +57,7 @@ class Fault:
 
     def matches(self, route: str, body: bytes) -> bool:
         """Tell whether this fault strikes a request."""
-        if self.route is not None and self.route != route:
-            return False
-        if self.kind == "waf":
-            return self.text.encode() in body
-        return True
+        return self.route in {None, route} and (self.kind != "waf" or self.text.encode() in body)
 
 
 class FaultQueue:
@@ -71,7 +67,7 @@ class FaultQueue:
         self._faults: list[Fault] = []
 
     def add(self, faults: Iterable[Fault]) -> None:
-        """Set more faults behind those that stand."""
+        """Add faults at the end."""
         self._faults.extend(faults)
 
     def clear(self) -> None:
@@ -98,8 +94,7 @@ def parse_fault(data: Any) -> Fault:
     """Read one fault from JSON. Raises ValueError or TypeError that says what is wrong."""
     if not isinstance(data, dict):
         raise TypeError("A fault is an object with a kind.")
-    known = {field.name for field in fields(Fault)}
-    if unknown := set(data) - known:
+    if unknown := data.keys() - {field.name for field in fields(Fault)}:
         raise ValueError(f"Unknown fields of a fault: {', '.join(sorted(unknown))}.")
     if data.get("kind") not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(sorted(KINDS))}.")
@@ -107,11 +102,10 @@ def parse_fault(data: Any) -> Fault:
 
 
 class CutResponse(Response):
-    """Announce a long answer, send a part, and close the connection."""
+    """An answer that is longer by its headers than what is sent; the connection then closes."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """Send fewer bytes than announced; the server then has to drop the connection."""
-        del scope, receive
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", b"4096"),
@@ -125,15 +119,15 @@ class CutResponse(Response):
 async def answer_with(
     fault: Fault | None, error_body: ErrorBody, go_on: Callable[[], Awaitable[Response]]
 ) -> Response:
-    """Answer a request that `fault` strikes; `go_on` does the work where the fault lets it be done."""
+    """Answer a request that `fault` strikes; `go_on` does the work unless the fault prevents it."""
     if fault is None:
         return await go_on()
     if fault.kind == "slow":
         await asyncio.sleep(fault.seconds)
     if fault.kind in CONTINUES:
-        done = await go_on()
-        if fault.kind == "slow" or done.status_code >= 300:
-            return done
+        answer = await go_on()
+        if fault.kind == "slow" or answer.status_code >= 300:
+            return answer
     return _instead(fault, error_body)
 
 
@@ -145,11 +139,7 @@ def _instead(fault: Fault, error_body: ErrorBody) -> Response:
     if fault.kind == "not_json":
         return HTMLResponse("<!doctype html><title>Hello</title><p>This is a proxy, not the service.")
     status = fault.status or _USUAL_STATUS.get(fault.kind, 500)
-    body = fault.body if fault.body is not None else _body(fault, status, error_body)
-    return JSONResponse(body, status_code=status)
-
-
-def _body(fault: Fault, status: int, error_body: ErrorBody) -> dict[str, Any]:
+    body = error_body(status)
     if fault.kind == "throttle_unnamed":
-        return {**error_body(status), "throttled_devices": {}, "throttled_users": {}, "throttled_events": []}
-    return error_body(status)
+        body |= {"throttled_devices": {}, "throttled_users": {}, "throttled_events": []}
+    return JSONResponse(body if fault.body is None else fault.body, status_code=status)

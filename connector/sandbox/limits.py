@@ -5,7 +5,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
+
+Identity = tuple[str, str]
+"""A field of an event (`user_id` or `device_id`) and its value."""
+
+IDENTITY_FIELDS: Final = ("user_id", "device_id")
 
 
 class CallWindow:
@@ -37,66 +42,59 @@ def most_in_any_window(times: Sequence[float], seconds: float) -> int:
     return max((bisect_right(times, end) - bisect_right(times, end - seconds) for end in times), default=0)
 
 
-class RateWindow:
-    """Count events by id over the last `seconds`. Refused events are not counted."""
+class IdentityThrottle:
+    """Limit the events a second of each user and device, averaged over `seconds` (None: no limit)."""
 
-    def __init__(self, events_per_second: float, seconds: float) -> None:
+    def __init__(self, events_per_second: float | None, seconds: float) -> None:
         self.events_per_second = events_per_second
         self.seconds = seconds
-        self._taken: dict[str, deque[tuple[float, int]]] = {}
+        self._taken: dict[Identity, deque[tuple[float, int]]] = {}
 
-    def over(self, wanted: Mapping[str, int], now: float) -> dict[str, int]:
-        """Return the ids that would go over the limit, each with the whole events a second it would reach."""
-        over: dict[str, int] = {}
-        for name, count in wanted.items():
-            rate = (self._in_window(name, now) + count) / self.seconds
-            if rate > self.events_per_second:
-                over[name] = int(rate)
-        return over
+    def refusal(self, events: Sequence[Mapping[str, Any]], now: float) -> dict[str, Any] | None:
+        """Count the events of a request, or return the 429 body that refuses all of it.
 
-    def take(self, wanted: Mapping[str, int], now: float) -> None:
-        """Count accepted events."""
+        A refused request is not counted. Only device ids that the request names are counted: a derived one is
+        the user again.
+        """
+        limit = self.events_per_second
+        if limit is None:
+            return None
+        wanted = Counter(
+            (field, event[field]) for event in events for field in IDENTITY_FIELDS if event.get(field)
+        )
+        rates = {name: (self._in_window(name, now) + count) / self.seconds for name, count in wanted.items()}
+        over = {name: int(rate) for name, rate in rates.items() if rate > limit}
+        if over:
+            return throttle_refusal(events, over, int(limit))
         for name, count in wanted.items():
             self._taken.setdefault(name, deque()).append((now, count))
+        return None
 
-    def _in_window(self, name: str, now: float) -> int:
-        taken = self._taken.get(name)
-        if not taken:
-            return 0
+    def _in_window(self, name: Identity, now: float) -> int:
+        taken = self._taken.get(name, deque())
         while taken and taken[0][0] <= now - self.seconds:
             taken.popleft()
         return sum(count for _, count in taken)
 
 
-class IdentityThrottle:
-    """The user window and the device window of one endpoint."""
+def throttle_refusal(
+    events: Sequence[Mapping[str, Any]], rates: Mapping[Identity, int], threshold: int
+) -> dict[str, Any]:
+    """Return the 429 body that names throttled users and devices, each with its events a second."""
+    return {
+        "code": 429,
+        "error": "Too many requests for some devices and users",
+        "eps_threshold": threshold,
+        "throttled_devices": by_value(rates, "device_id"),
+        "throttled_users": by_value(rates, "user_id"),
+        "throttled_events": [
+            index
+            for index, event in enumerate(events)
+            if any((field, event.get(field)) in rates for field in IDENTITY_FIELDS)
+        ],
+    }
 
-    def __init__(self, events_per_second: float, seconds: float) -> None:
-        self.events_per_second = events_per_second
-        self._users = RateWindow(events_per_second, seconds)
-        self._devices = RateWindow(events_per_second, seconds)
 
-    def refusal(self, events: Sequence[Mapping[str, Any]], now: float) -> dict[str, Any] | None:
-        """Count the request, or return the 429 body that refuses all of it.
-
-        Only device ids that the request names are counted: a derived one is the user again.
-        """
-        users = Counter(event["user_id"] for event in events if event.get("user_id"))
-        devices = Counter(event["device_id"] for event in events if event.get("device_id"))
-        over_users, over_devices = self._users.over(users, now), self._devices.over(devices, now)
-        if not over_users and not over_devices:
-            self._users.take(users, now)
-            self._devices.take(devices, now)
-            return None
-        return {
-            "code": 429,
-            "error": "Too many requests for some devices and users",
-            "eps_threshold": int(self.events_per_second),
-            "throttled_devices": over_devices,
-            "throttled_users": over_users,
-            "throttled_events": [
-                index
-                for index, event in enumerate(events)
-                if event.get("user_id") in over_users or event.get("device_id") in over_devices
-            ],
-        }
+def by_value(numbers: Mapping[Identity, int], field: str) -> dict[str, int]:
+    """Return the numbers of one identity field, by its value."""
+    return {value: number for (name, value), number in numbers.items() if name == field}

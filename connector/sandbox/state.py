@@ -1,9 +1,10 @@
-"""The two stand-ins and the study as one thing that can be inspected and reset."""
+"""Hold the two stand-ins and the study as one thing that can be run, inspected and reset."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -18,27 +19,18 @@ class Sandbox:
     """Everything behind one sandbox server; in-process tests may use it without HTTP."""
 
     def __init__(
-        self,
-        options: SandboxOptions,
-        now: Callable[[], float],
-        webhook_transport: httpx.AsyncBaseTransport | None = None,
+        self, options: SandboxOptions, now: Callable[[], float], transport: httpx.AsyncBaseTransport | None
     ) -> None:
         self.options = options
-        self.now = now
         self.amplitude = AmplitudeProject(options, now)
-        self.koji = KojiProject(options, now, webhook_transport)
-        self.koji.sender.endpoint = options.webhook
+        self.koji = KojiProject(options, now, transport)
         self.study = StudyRun(self.amplitude, self.koji, now)
 
-    async def start(self) -> None:
-        """Start the background work."""
-        await self.koji.sender.start()
-        await self.koji.scheduler.start()
-
-    async def stop(self) -> None:
-        """Stop the background work."""
-        await self.koji.scheduler.stop()
-        await self.koji.sender.stop()
+    @asynccontextmanager
+    async def lifespan(self, _app: object) -> AsyncIterator[None]:
+        """Deliver webhooks and finish analyses until the server stops."""
+        async with self.koji.sender.running(), self.koji.scheduler.running():
+            yield
 
     def reset(self) -> None:
         """Return both services to their first state; the saved webhook endpoint stays."""
@@ -48,25 +40,23 @@ class Sandbox:
 
     def summary(self) -> dict[str, Any]:
         """Return counts of what both services hold and have seen."""
-        store, koji = self.amplitude.store, self.koji
+        amplitude, store, koji = self.amplitude, self.amplitude.store, self.koji
+        interviews = koji.store.interviews.values()
+        statuses = Counter(koji.store.analysis_status(interview) or "active" for interview in interviews)
         return {
             "amplitude": {
-                "requests": self.amplitude.requests_total,
-                "events_received": self.amplitude.events_received,
+                "requests": amplitude.requests_total,
+                "events_received": amplitude.events_received,
                 "events_stored": sum(store.counts.values()),
                 "events_by_type": dict(store.counts),
                 "duplicates": store.duplicates,
                 "blocked": store.blocked,
                 "users": len(store.users),
-                "faults": self.amplitude.faults.as_json(),
+                "faults": amplitude.faults.as_json(),
             },
             "koji": {
-                "interviews": len(koji.store.interviews),
-                "interviews_by_status": dict(
-                    Counter(
-                        koji.store.analysis_status(one) or "active" for one in koji.store.interviews.values()
-                    )
-                ),
+                "interviews": len(interviews),
+                "interviews_by_status": dict(statuses),
                 "calls": len(koji.calls),
                 "calls_refused_by_rate": sum(call.status == 429 for call in koji.calls),
                 "deliveries": len(koji.sender.log),

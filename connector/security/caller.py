@@ -1,4 +1,4 @@
-"""The caller of an operation, and what it may do."""
+"""Describe the caller of an operation, and what it may do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SCOPES = ("read", "write", "send", "erase")  # one for each effect of an operati
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The caller of an operation; `name` is its credential's, `connections` None means all."""
+    """The caller of an operation; `name` is that of its credential, and `connections` None means all."""
 
     name: str
     surface: str
@@ -18,11 +18,11 @@ class Caller:
     connections: frozenset[str] | None = None
 
     def may_use(self, connection: str) -> bool:
-        """Tell whether the caller may ask about a connection, whether it exists or not."""
+        """Tell whether the caller may ask about a connection, which need not exist."""
         return self.connections is None or connection in self.connections
 
     def visible(self, connections: Iterable[str]) -> list[str]:
-        """Return those of some connections that the caller may know of, by name."""
+        """Return the names among `connections` that the caller may know, sorted."""
         return sorted(name for name in connections if self.may_use(name))
 
 

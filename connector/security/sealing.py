@@ -1,9 +1,8 @@
-"""Seal what must not lie open in the store: session tokens, hook secrets, the plan and tombstone keys."""
+"""Seal the secrets in the ledger: session tokens, hook secrets, the keys of plans and of tombstones."""
 
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -14,31 +13,30 @@ from connector.errors import NotConfigured
 KEY_BYTES = 32
 
 _STANDARD_ALPHABET = str.maketrans("-_", "+/")
+_MAKE_ONE = "(make one with: openssl rand -base64 32)"
 
 
 def parse_key(text: str) -> bytes:
     """Decode one key: 32 bytes in base64, standard or URL-safe, with or without padding.
 
-    Raises ValueError, whose message does not repeat the key.
+    Raises `ValueError`, whose message does not repeat the key.
     """
     letters = text.strip().translate(_STANDARD_ALPHABET).rstrip("=")
     try:
         key = base64.b64decode(letters + "=" * (-len(letters) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        raise ValueError("must be 32 bytes in base64 (make one with: openssl rand -base64 32)") from None
+    except ValueError:  # binascii.Error is one
+        raise ValueError(f"must be 32 bytes in base64 {_MAKE_ONE}") from None
     if len(key) != KEY_BYTES:
-        raise ValueError(
-            f"must be 32 bytes in base64, has {len(key)} (make one with: openssl rand -base64 32)"
-        )
+        raise ValueError(f"must be 32 bytes in base64, has {len(key)} {_MAKE_ONE}")
     return key
 
 
 class Sealer:
-    """Seal with the first key, open with any; keys are 32 raw bytes, at least one.
+    """Seals with the first key and opens with any; there is at least one key, each of 32 raw bytes.
 
-    `reread` returns the keys as they are now, of which the first seals; keys known before still open, because
-    a value may have been read just before it was sealed anew. The format is Fernet (AES-128-CBC with
-    HMAC-SHA256), so a changed byte is noticed. Raises ValueError for no key or one of another length.
+    `reread` returns the present keys, of which the first seals. Earlier keys still open, because a value may
+    have been read just before it was sealed anew. The format is Fernet (AES-128-CBC with HMAC-SHA256), which
+    detects a changed byte. Raises `ValueError` without a key, or for a key of another length.
     """
 
     def __init__(self, keys: Sequence[bytes], reread: Callable[[], Sequence[bytes]] | None = None) -> None:
@@ -54,14 +52,13 @@ class Sealer:
         return self._all.encrypt(plain)
 
     def open(self, sealed: bytes) -> bytes:
-        """Decrypt what any of the keys sealed.
+        """Decrypt bytes that one of the keys sealed.
 
-        Raises NotConfigured when none of them did, or when the bytes were changed.
+        Raises `NotConfigured` when no key opens them, also because they were changed.
         """
-        try:
+        with suppress(InvalidToken):
             return self._all.decrypt(sealed)
-        except InvalidToken:
-            self._refresh()
+        self._refresh()
         try:
             return self._all.decrypt(sealed)
         except InvalidToken:
@@ -71,13 +68,12 @@ class Sealer:
             ) from None
 
     def is_first(self, sealed: bytes) -> bool:
-        """Tell whether the first key sealed it."""
+        """Tell whether the first key sealed these bytes."""
         self._refresh()
-        try:
+        with suppress(InvalidToken):
             self._first.decrypt(sealed)
-        except InvalidToken:
-            return False
-        return True
+            return True
+        return False
 
     def _know(self, keys: Sequence[bytes]) -> None:
         self._all = MultiFernet([_fernet(key) for key in keys])
@@ -85,13 +81,13 @@ class Sealer:
         self._keys = tuple(keys)
 
     def _refresh(self) -> None:
-        """Look again for the keys; those in memory do while there is nothing good to read."""
+        """Read the keys again; keep those in memory when they cannot be read."""
         if self._reread is None:
             return
         with suppress(OSError, ValueError):
-            now = tuple(self._reread())
-            if now != self._keys[: len(now)]:
-                self._know(tuple(dict.fromkeys((*now, *self._keys))))
+            present = tuple(self._reread())
+            if present != self._keys[: len(present)]:
+                self._know(tuple(dict.fromkeys((*present, *self._keys))))
 
 
 def _fernet(key: bytes) -> Fernet:

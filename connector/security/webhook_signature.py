@@ -7,7 +7,6 @@ of a header's value. Nothing here raises, and the caps below bound the work for 
 from __future__ import annotations
 
 import re
-from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64, hexlify
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -50,14 +49,14 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class SignatureRefused:
-    """No valid signature. `stale` says that one matched and only its time was out of tolerance."""
+    """No valid signature; `stale` when a signature matched and only its time was out of tolerance."""
 
     attempts: tuple[Attempt, ...]
     stale: bool
 
 
 class _Claim(NamedTuple):
-    """The claim of a header value: one of `macs`, in `encode`'s spelling, is the HMAC of `before` + body."""
+    """The claim of a header value: one of `macs`, as `encode` writes it, is the HMAC of `before` + body."""
 
     macs: Sequence[bytes]
     encode: Callable[[bytes], bytes]
@@ -69,16 +68,15 @@ class _Claim(NamedTuple):
 def signing_keys(secrets: Iterable[str]) -> tuple[bytes, ...]:
     """Return the keys of the secrets, without repeats.
 
-    Each secret counts as its literal bytes. With the prefix `whsec_` the rest, decoded from base64, is a key
-    too (Standard Webhooks: secrets are base64 with that prefix).
+    Each secret counts as its literal bytes. After the prefix `whsec_`, the rest decoded from base64 is a
+    second key (Standard Webhooks: secrets are base64 with that prefix).
     """
-    keys: dict[bytes, None] = {}
+    keys: list[bytes] = []
     for secret in secrets:
-        keys[secret.encode("utf-8", "surrogateescape")] = None
+        keys.append(secret.encode("utf-8", "surrogateescape"))
         if secret.startswith("whsec_"):
-            keys[_decoded(secret.removeprefix("whsec_"))] = None
-    keys.pop(b"", None)  # an empty key proves nothing
-    return tuple(keys)
+            keys.append(_decoded(secret.removeprefix("whsec_")))
+    return tuple(filter(None, dict.fromkeys(keys)))  # an empty key proves nothing
 
 
 def verify(
@@ -141,10 +139,8 @@ def _claims(headers: Headers, pinned: bytes | None, scheme: str) -> Iterator[tup
 
 def _read(value: bytes, headers: Headers, scheme: str) -> tuple[str, _Claim | str] | None:
     for name, reader in _READERS.items():
-        if scheme in ("auto", name):
-            claim = reader(value, headers)
-            if claim is not None:
-                return name, claim
+        if scheme in ("auto", name) and (claim := reader(value, headers)) is not None:
+            return name, claim
     return None
 
 
@@ -203,7 +199,7 @@ SCHEMES: Final = ("auto", *_READERS)
 def _signer(
     claim: _Claim, keys: Sequence[bytes], body: bytes, digests: dict[tuple[bytes, bytes], bytes]
 ) -> bytes | None:
-    """Return the key that made one of the claim's MACs. `digests` remembers what was computed already."""
+    """Return the key that made one of the claim's MACs. `digests` keeps the digests computed so far."""
     signer = None
     for key in keys:
         computed = digests.get((key, claim.before))
@@ -232,9 +228,10 @@ def _unpadded_base64(raw: bytes) -> bytes:
 
 
 def _decoded(text: str) -> bytes:
+    text = text.rstrip("=")
     try:
-        return a2b_base64(text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4), strict_mode=True)
-    except (Base64Error, ValueError):
+        return a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True)
+    except ValueError:  # binascii.Error is one
         return b""
 
 

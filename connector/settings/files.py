@@ -26,7 +26,7 @@ _REFERENCE = "env:"
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What `connector.toml` holds, values as in TOML; `connections` are its `[connections.NAME]`."""
+    """The content of `connector.toml`, with TOML's values; `connections` are its `[connections.NAME]`."""
 
     name: str
     top: Mapping[str, Any]
@@ -34,32 +34,30 @@ class Document:
 
 
 def read_dotenv(path: Path) -> dict[str, str]:
-    """Read NAME=value lines; a missing file has none. `${…}` stays as it is written. Raises SettingsError."""
+    """Read NAME=value lines; a missing file has none. `${…}` is not expanded. Raises `SettingsError`."""
     if path.is_dir():  # some virtual environments have this name
         return {}
-    text = _read_text(path)
-    found: dict[str, str] = {}
-    for binding in parse_stream(StringIO(text or "")):
+    variables: dict[str, str] = {}
+    for binding in parse_stream(StringIO(_read_text(path) or "")):
         if binding.error:
             where = f"{path.name} line {binding.original.line}"
             raise refusal(where, "must be NAME=value", "KOJI_API_KEY=your-koji-key")
         if binding.key is not None:
-            found[binding.key] = binding.value or ""
-    return found
+            variables[binding.key] = binding.value or ""
+    return variables
 
 
 def read_document(named: str | None, directory: Path) -> Document:
-    """Read the file that CONNECTOR_CONFIG names, else `connector.toml` in `directory` if it is there.
+    """Read the file that CONNECTOR_CONFIG names, else `connector.toml` in `directory` if it exists.
 
-    Raises SettingsError when a named file is missing, when it is not TOML, or when its connections are not
+    Raises `SettingsError` when a named file is missing, when it is not TOML, or when its connections are not
     well-named tables.
     """
     path = directory / Path(named or _CONFIG_FILE).expanduser()
     text = _read_text(path)
     if text is None and named is not None:
-        raise refusal(
-            CONFIG_VARIABLE, f"names {path}, which does not exist", "CONNECTOR_CONFIG=connector.toml"
-        )
+        missing = f"names {path}, which does not exist"
+        raise refusal(CONFIG_VARIABLE, missing, "CONNECTOR_CONFIG=connector.toml")
     try:
         top = tomllib.loads(text or "")
     except tomllib.TOMLDecodeError as error:
@@ -95,9 +93,9 @@ def _read_text(path: Path) -> str | None:
 
 
 def resolved(written: Any, variables: Mapping[str, str]) -> Any:
-    """Turn a value of the file into what a variable would hold: text; None when it is not set.
+    """Turn a value of the file into text, as a variable would hold it; None when it is not set.
 
-    `"env:NAME"` becomes that variable. Arrays and tables keep their shape, without what is not set in them.
+    `"env:NAME"` becomes that variable. Arrays and tables keep their shape, without values that are not set.
     """
     if isinstance(written, str):
         name = _referenced(written)
@@ -115,7 +113,7 @@ def resolved(written: Any, variables: Mapping[str, str]) -> Any:
 
 
 def references(written: Any) -> Iterator[str]:
-    """Yield the variables that `"env:NAME"` values name, at any depth."""
+    """Yield the names of the variables in `"env:NAME"` values, at any depth."""
     if isinstance(written, Mapping):
         written = list(written.values())
     if isinstance(written, list):
@@ -131,12 +129,12 @@ def _referenced(text: str) -> str | None:
 
 
 def refusal(setting: str, wrong: str, example: str | None = None) -> SettingsError:
-    """Say what is wrong with `setting`, named as its owner wrote it; `wrong` must not repeat a secret."""
+    """Return the error for `setting`, named as its owner wrote it; `wrong` must not repeat a secret."""
     return SettingsError(one_line(f"{setting}: {wrong}" + (f"; for example {example}" if example else "")))
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:
-    """Ask for the closest known name; return an empty text when none is close."""
+    """Return a question with the closest known name; an empty text when no name is close."""
     close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.8)
     return f"; did you mean {close[0]}?" if close else ""
 

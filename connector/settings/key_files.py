@@ -1,4 +1,4 @@
-"""Secrets made on this machine: small files beside the SQLite database, readable by the owner alone."""
+"""Keep secrets that were made on this machine in files beside the SQLite database, for the owner only."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _PAUSE_SECONDS = 0.02
 def api_token(settings: Settings) -> tuple[SecretStr, bool]:
     """Return the token with every scope, and whether it was made just now (then it is worth printing).
 
-    The setting wins; else the file beside the database, made at first use. Raises SettingsError without both
-    a setting and a SQLite file, or when the file cannot be made or read.
+    The setting wins; else the file beside the database, made at first use. Raises `SettingsError` when there
+    is neither a setting nor a SQLite file, or when the file cannot be made or read.
     """
     if settings.connector_api_token is not None:
         return settings.connector_api_token, False
@@ -37,7 +37,7 @@ def encryption_keys(settings: Settings) -> tuple[bytes, ...]:
     """Return the keys for `connector.security.sealing.Sealer`, 32 bytes each: the first seals, all open.
 
     The setting wins; else the file beside the database (base64, several separated by commas), made at first
-    use. Raises SettingsError without both a setting and a SQLite file, or when the file is not good.
+    use. Raises `SettingsError` as `api_token`, and when the file does not hold keys.
     """
     if settings.connector_encryption_key:
         return tuple(parse_key(key.get_secret_value()) for key in settings.connector_encryption_key)
@@ -47,30 +47,30 @@ def encryption_keys(settings: Settings) -> tuple[bytes, ...]:
 
 
 def open_sealer(settings: Settings) -> Sealer:
-    """Return what seals and opens; with a key file it follows the file. Raises SettingsError."""
+    """Return the sealer, which follows changes of a key file. Raises `SettingsError`."""
     keys = encryption_keys(settings)
     return Sealer(keys) if settings.connector_encryption_key else Sealer(keys, key_file(settings).read)
 
 
 def key_file(settings: Settings) -> KeyFile:
-    """Return the key file beside the database. Raises SettingsError when that is no SQLite file."""
+    """Return the key file beside the database. Raises `SettingsError` without a SQLite file."""
     return KeyFile(_beside_database(settings, "encryption-key", "CONNECTOR_ENCRYPTION_KEY"))
 
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """The encryption keys in a file: replaced as a whole, and only under the database's write lock."""
+    """The file of encryption keys; it is replaced as a whole, and only under the database's write lock."""
 
     path: Path
 
     def read(self) -> tuple[bytes, ...]:
-        """Return the keys. Raises OSError and ValueError."""
+        """Return the keys. Raises `OSError` and `ValueError`."""
         return tuple(parse_key(key) for key in self.path.read_text(encoding="ascii").split(","))
 
     def begin_rotation(self) -> tuple[bytes, bool]:
-        """Put a fresh key in front, unless several are there: then an earlier rotation must be finished.
+        """Put a fresh key in front, unless there are several: then an earlier rotation must be finished.
 
-        Return the first key and whether it is fresh. Raises SettingsError.
+        Return the first key and whether it is fresh. Raises `SettingsError`.
         """
         keys = self.usable()
         if len(keys) > 1:
@@ -80,7 +80,7 @@ class KeyFile:
         return fresh, True
 
     def end_rotation(self, first: bytes) -> bool:
-        """Keep the first key alone, and tell so; not when yet another rotation has begun."""
+        """Keep only the first key, and return True; return False when another rotation has begun."""
         keys = self.usable()
         if keys[0] != first:
             return False
@@ -89,7 +89,7 @@ class KeyFile:
         return True
 
     def usable(self) -> tuple[bytes, ...]:
-        """Return the keys. Raises SettingsError when the file is not good."""
+        """Return the keys. Raises `SettingsError` when the file cannot be read or does not hold keys."""
         try:
             return self.read()
         except OSError as error:
@@ -126,7 +126,7 @@ def _read_or_create(path: Path, make: Callable[[], str]) -> tuple[str, bool]:
 
 
 def _create(path: Path, text: str) -> bool:
-    """Write the file unless it is there, and only then answer True. Exclusive: of two processes one wins."""
+    """Write the file and return True; return False if it exists. Of two processes only one writes."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -140,7 +140,7 @@ def _create(path: Path, text: str) -> bool:
 
 
 def _sync_directory(directory: Path) -> None:
-    # What is sealed with a key must not survive a power cut that the key's file name does not.
+    # A power cut must not lose the name of the key's file and keep data that is sealed with the key.
     if os.name == "posix":
         descriptor = os.open(directory, os.O_RDONLY)
         try:
@@ -150,7 +150,7 @@ def _sync_directory(directory: Path) -> None:
 
 
 def _read_finished(path: Path) -> str:
-    """Read what is there; an empty file is about to be written by the process that made it."""
+    """Read the file; while it is empty, wait for the process that made it and is about to write it."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not (text := path.read_text(encoding="utf-8", errors="replace").strip()):
         if time.monotonic() > deadline:

@@ -1,7 +1,7 @@
-"""The settings as one frozen value. Where they come from is in `connector.settings.sources`.
+"""Define the settings as one frozen value; `connector.settings.sources` reads them.
 
-Each field is the setting of the same name in lower case. Its description completes the sentence "must be …"
-and its example stands beside it when a value is refused.
+Each field is the setting of the same name in lower case. When a value is refused, the message is "must be"
+with the field's description, and the example.
 """
 
 from __future__ import annotations
@@ -40,13 +40,16 @@ CONNECTION_NAME = "[a-z0-9-]{1,40}"
 DEFAULT_CONNECTION = "default"
 DEFAULT_LINK = "{base}/api/v1/embed/{project_id}?external_id={external_id}&mode={mode}&language={locale}"
 LAUNCH_DEFAULTS = frozenset({"mode", "locale", "email_property", "name_property", "variant"})
-"""What only a table of the file can give a connection: the defaults of its launches."""
+"""The defaults of launches, which only a table of the file can set."""
 COHORTS = "cohorts"
-"""The tables of the file that give one cohort such defaults."""
+"""The tables of the file with such defaults for one cohort."""
 
 
-def _described(rule: str, example: str | float) -> Any:
-    return Field(description=rule, examples=[example])
+_ADDRESS = ("a URL", "https://proxy.example.com")
+
+
+def _rule(description: str, example: str | float) -> Any:
+    return Field(description=description, examples=[example])
 
 
 class _Frozen(BaseModel):
@@ -55,13 +58,13 @@ class _Frozen(BaseModel):
 
 
 class LaunchDefaults(_Frozen):
-    """How launches are made where a call, or a cohort's webhook, does not say it."""
+    """The options of launches that a call, or a cohort's webhook, leaves open."""
 
-    mode: Annotated[Literal["text", "voice"] | None, LOWER_CASE, _described("text or voice", "text")] = None
-    locale: Annotated[str | None, _described("a language code", "en")] = None
-    email_property: Annotated[str | None, _described("the name of a user property", "email")] = None
-    name_property: Annotated[str | None, _described("the name of a user property", "name")] = None
-    variant: Annotated[str | None, _described("a text", "B")] = None
+    mode: Annotated[Literal["text", "voice"] | None, LOWER_CASE, _rule("text or voice", "text")] = None
+    locale: Annotated[str | None, _rule("a language code", "en")] = None
+    email_property: Annotated[str | None, _rule("the name of a user property", "email")] = None
+    name_property: Annotated[str | None, _rule("the name of a user property", "name")] = None
+    variant: Annotated[str | None, _rule("a text", "B")] = None
 
 
 class Connection(LaunchDefaults):
@@ -72,89 +75,80 @@ class Connection(LaunchDefaults):
     """
 
     name: Annotated[str, Field(pattern=f"^{CONNECTION_NAME}$")] = DEFAULT_CONNECTION
-    koji_api_key: Annotated[Credential | None, _described("a key of Koji", "your-koji-key")] = None
-    koji_project_id: Annotated[str | None, _described("a project id of Koji", "your-project-id")] = None
-    koji_base_url: Annotated[BaseUrl, _described("a URL", "https://koji.so")] = "https://koji.so"
+    koji_api_key: Annotated[Credential | None, _rule("a key of Koji", "your-koji-key")] = None
+    koji_project_id: Annotated[str | None, _rule("a project id of Koji", "your-project-id")] = None
+    koji_base_url: Annotated[BaseUrl, _rule("a URL", "https://koji.so")] = "https://koji.so"
     koji_webhook_secret: Annotated[
-        Secrets, _described("one or more secrets, separated by commas", "new-secret,old-secret")
+        Secrets, _rule("one or more secrets, separated by commas", "new-secret,old-secret")
     ] = ()
     koji_signature_header: Annotated[
-        HeaderName | None, _described("the name of one HTTP header", "x-koji-signature")
+        HeaderName | None, _rule("the name of one HTTP header", "x-koji-signature")
     ] = None
     koji_signature_scheme: Annotated[
         Literal["auto", "hex", "base64", "timestamped", "standard-webhooks"],
         LOWER_CASE,
-        _described("auto, hex, base64, timestamped or standard-webhooks", "auto"),
+        _rule("auto, hex, base64, timestamped or standard-webhooks", "auto"),
     ] = "auto"
     koji_field_aliases: Annotated[
-        Aliases, _described("field=path pairs, separated by commas", "interview_id=data.session.uuid")
+        Aliases, _rule("field=path pairs, separated by commas", "interview_id=data.session.uuid")
     ] = Field(default_factory=lambda: MappingProxyType({}))
     koji_timestamp_tolerance_seconds: Annotated[
-        CountOrNone, _described("a whole number of seconds, 0 for no check", 300)
+        CountOrNone, _rule("a whole number of seconds, 0 for no check", 300)
     ] = 300
-    koji_rate_limit_per_minute: Annotated[Count, _described("a whole number of at least 1", 60)] = 60
-    koji_invite_by: Annotated[Literal["start", "link"], LOWER_CASE, _described("start or link", "start")] = (
-        "start"
-    )
-    koji_link_template: Annotated[LinkTemplate, _described("a URL with places", DEFAULT_LINK)] = DEFAULT_LINK
-    koji_send_email: Annotated[bool, _described("true or false", example=False)] = True
+    koji_rate_limit_per_minute: Annotated[Count, _rule("a whole number of at least 1", 60)] = 60
+    koji_invite_by: Annotated[Literal["start", "link"], LOWER_CASE, _rule("start or link", "start")] = "start"
+    koji_link_template: Annotated[LinkTemplate, _rule("a URL with places", DEFAULT_LINK)] = DEFAULT_LINK
+    koji_send_email: Annotated[bool, _rule("true or false", example=False)] = True
     koji_default_mode: Annotated[
-        Literal["text", "voice"] | None, LOWER_CASE, _described("text or voice", "text")
+        Literal["text", "voice"] | None, LOWER_CASE, _rule("text or voice", "text")
     ] = None
-    koji_complete_after_hours: Annotated[Count | None, _described("a whole number of hours", 48)] = None
-    amplitude_api_key: Annotated[Credential | None, _described("an API key of Amplitude", "your-api-key")] = (
-        None
-    )
+    koji_complete_after_hours: Annotated[Count | None, _rule("a whole number of hours", 48)] = None
+    amplitude_api_key: Annotated[Credential | None, _rule("an API key of Amplitude", "your-api-key")] = None
     amplitude_secret_key: Annotated[
-        Credential | None, _described("a secret key of Amplitude", "your-secret-key")
+        Credential | None, _rule("a secret key of Amplitude", "your-secret-key")
     ] = None
     amplitude_cohort_webhook_token: Annotated[
-        Credential | None, _described("a secret of your own", "a-long-random-text")
+        Credential | None, _rule("a secret of your own", "a-long-random-text")
     ] = None
-    amplitude_region: Annotated[Literal["us", "eu"], LOWER_CASE, _described("us or eu", "eu")] = "us"
-    amplitude_ingestion_url: Annotated[BaseUrl | None, _described("a URL", "https://proxy.example.com")] = (
-        None
-    )
-    amplitude_rest_url: Annotated[BaseUrl | None, _described("a URL", "https://proxy.example.com")] = None
-    amplitude_min_id_length: Annotated[Count, _described("a whole number of at least 1", 5)] = 5
-    amplitude_events_per_second: Annotated[
-        CountOrNone, _described("a whole number, 0 for no limit", 1000)
-    ] = 1000
+    amplitude_region: Annotated[Literal["us", "eu"], LOWER_CASE, _rule("us or eu", "eu")] = "us"
+    amplitude_ingestion_url: Annotated[BaseUrl | None, _rule(*_ADDRESS)] = None
+    amplitude_rest_url: Annotated[BaseUrl | None, _rule(*_ADDRESS)] = None
+    amplitude_min_id_length: Annotated[Count, _rule("a whole number of at least 1", 5)] = 5
+    amplitude_events_per_second: Annotated[CountOrNone, _rule("a whole number, 0 for no limit", 1000)] = 1000
     connector_min_quality: Annotated[
-        float, Field(ge=0, le=5, allow_inf_nan=False), _described("a number from 0 to 5", 3)
+        float, Field(ge=0, le=5, allow_inf_nan=False), _rule("a number from 0 to 5", 3)
     ] = 3.0
-    connector_null_email_is_anonymous: Annotated[bool, _described("true or false", example=True)] = False
-    connector_trust_external_id: Annotated[bool, _described("true or false", example=True)] = False
+    connector_null_email_is_anonymous: Annotated[bool, _rule("true or false", example=True)] = False
+    connector_trust_external_id: Annotated[bool, _rule("true or false", example=True)] = False
     connector_max_interviews_per_launch: Annotated[
-        Count, Field(le=2_000_000), _described("a whole number from 1 to 2000000", 100)
+        Count, Field(le=2_000_000), _rule("a whole number from 1 to 2000000", 100)
     ] = 100
-    connector_max_credits_per_day: Annotated[CountOrNone, _described("a whole number", 100)] = 100
-    connector_cohort_approve_above: Annotated[CountOrNone, _described("a whole number", 25)] = 25
+    connector_max_credits_per_day: Annotated[CountOrNone, _rule("a whole number", 100)] = 100
+    connector_cohort_approve_above: Annotated[CountOrNone, _rule("a whole number", 25)] = 25
     cohorts: Annotated[
         Mapping[str, LaunchDefaults],
         *FROZEN_MAPPING,
-        _described("tables by cohort id", '[connections.default.cohorts."id"]'),
+        _rule("tables by cohort id", '[connections.default.cohorts."id"]'),
     ] = Field(default_factory=lambda: MappingProxyType({}))
 
     def of_cohort(self, cohort_id: str) -> LaunchDefaults:
         """Return the defaults of one cohort: its own, else those of the connection."""
         own = self.cohorts.get(cohort_id, LaunchDefaults())
-        given = {name: getattr(own, name) or getattr(self, name) for name in LAUNCH_DEFAULTS}
-        return LaunchDefaults(**given)
+        return LaunchDefaults(**{name: getattr(own, name) or getattr(self, name) for name in LAUNCH_DEFAULTS})
 
     @property
     def credit_lane(self) -> str:
-        """Name whose credits an interview takes: those of the Koji key, or of a connection that has none."""
+        """Name the account that pays for an interview: the Koji key's, or the connection's without a key."""
         return self.koji_lane or f"koji-links:{self.name}"
 
     @property
     def koji_lane(self) -> str | None:
-        """Name the order and budget that all users of this Koji key share; None without a key."""
+        """Name the order and rate limit that connections with this Koji key share; None without a key."""
         return None if self.koji_api_key is None else _lane("koji", self.koji_api_key)
 
     @property
     def amplitude_lane(self) -> str | None:
-        """Name the order and pace that all users of this Amplitude key share; None without a key."""
+        """Name the order and pace that connections with this Amplitude key share; None without a key."""
         return None if self.amplitude_api_key is None else _lane("amplitude", self.amplitude_api_key)
 
 
@@ -178,26 +172,24 @@ class Settings(_Frozen):
     connections: Annotated[Mapping[str, Connection], *FROZEN_MAPPING] = Field(
         default_factory=lambda: MappingProxyType({DEFAULT_CONNECTION: Connection()})
     )
-    connector_api_token: Annotated[Credential | None, _described("a token", "a-long-random-text")] = None
+    connector_api_token: Annotated[Credential | None, _rule("a token", "a-long-random-text")] = None
     connector_log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         LOWER_CASE,
-        _described("debug, info, warning or error", "info"),
+        _rule("debug, info, warning or error", "info"),
     ] = "info"
-    connector_allow_private_targets: Annotated[bool, _described("true or false", example=True)] = False
-    connector_retention_days: Annotated[Count, _described("a whole number of at least 1", 90)] = 90
+    connector_allow_private_targets: Annotated[bool, _rule("true or false", example=True)] = False
+    connector_retention_days: Annotated[Count, _rule("a whole number of at least 1", 90)] = 90
     connector_encryption_key: Annotated[
-        EncryptionKeys, _described("32 bytes in base64, several separated by commas", "new-key,old-key")
+        EncryptionKeys, _rule("32 bytes in base64, several separated by commas", "new-key,old-key")
     ] = ()
-    database_url: Annotated[DatabaseUrl, _described("a database URL", "sqlite:////data/ledger.db")] = Field(
+    database_url: Annotated[DatabaseUrl, _rule("a database URL", "sqlite:////data/ledger.db")] = Field(
         default_factory=_default_database_url,
         repr=False,  # may carry a password
     )
-    host: Annotated[Host, _described("a host name or address, without scheme and port", "127.0.0.1")] = (
-        "127.0.0.1"
-    )
-    port: Annotated[int, Field(ge=1, le=65535), _described("a whole number from 1 to 65535", 8080)] = 8080
-    public_url: Annotated[BaseUrl, _described("a URL", "https://connector.example.com")] = Field(
+    host: Annotated[Host, _rule("a host name or address, without scheme and port", "127.0.0.1")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535), _rule("a whole number from 1 to 65535", 8080)] = 8080
+    public_url: Annotated[BaseUrl, _rule("a URL", "https://connector.example.com")] = Field(
         default_factory=_default_public_url
     )
 
@@ -211,30 +203,28 @@ class Settings(_Frozen):
 
     @property
     def database_file(self) -> Path | None:
-        """Name the SQLite file, as SQLAlchemy reads it from the URL; None with PostgreSQL."""
+        """Return the path of the SQLite file, as SQLAlchemy reads it from the URL; None with PostgreSQL."""
         if not self.database_url.startswith(SQLITE):
             return None
         return Path(unquote(self.database_url.removeprefix(SQLITE).partition("?")[0]))
 
 
 def require_startable(settings: Settings) -> None:
-    """Refuse to serve others without the secrets that they must know.
+    """Raise `SettingsError` for a server that other machines use without a secret that they must know.
 
-    Raises SettingsError: a token made on this machine is not known elsewhere, and a file beside a SQLite
-    database is no place that the processes around one PostgreSQL share.
+    Other machines do not know a token that was made on this one, and the processes around one PostgreSQL
+    share no file beside a SQLite database.
     """
     shared = settings.database_file is None
+    why = "DATABASE_URL is postgresql://" if shared else "HOST is not a loopback address"
     if settings.connector_api_token is None and (shared or not _is_loopback(settings.host)):
-        why = "DATABASE_URL is postgresql://" if shared else "HOST is not a loopback address"
-        raise SettingsError(
-            f"CONNECTOR_API_TOKEN: must be set, because {why}; "
-            "for example to the output of: openssl rand -hex 32"
-        )
+        raise _missing("CONNECTOR_API_TOKEN", why, "openssl rand -hex 32")
     if shared and not settings.connector_encryption_key:
-        raise SettingsError(
-            "CONNECTOR_ENCRYPTION_KEY: must be set, because DATABASE_URL is postgresql://; "
-            "for example to the output of: openssl rand -base64 32"
-        )
+        raise _missing("CONNECTOR_ENCRYPTION_KEY", why, "openssl rand -base64 32")
+
+
+def _missing(setting: str, why: str, command: str) -> SettingsError:
+    return SettingsError(f"{setting}: must be set, because {why}; for example to the output of: {command}")
 
 
 def _is_loopback(host: str) -> bool:

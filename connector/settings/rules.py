@@ -1,4 +1,4 @@
-"""What the settings of a connection say to the rules, which know no settings."""
+"""Translate the settings of a connection for the rules of `domain/`, which know no settings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from connector.settings.model import Connection
 
 
 def sync_rules(connection: Connection) -> SyncRules:
-    """Return what decides over a connection's interviews."""
+    """Return the settings that decide about a connection's interviews."""
     return SyncRules(
         connection=connection.name,
         project_id=connection.koji_project_id,
@@ -24,7 +24,7 @@ def sync_rules(connection: Connection) -> SyncRules:
 
 
 def start_rules(connection: Connection) -> StartRules:
-    """Return what goes to Koji and to the respondent when an interview is started."""
+    """Return the settings for the start of an interview: what Koji and the respondent get."""
     return StartRules(
         base_url=connection.koji_base_url,
         project_id=connection.koji_project_id,
@@ -36,9 +36,6 @@ def start_rules(connection: Connection) -> StartRules:
 
 
 def erasure_rules(connection: Connection) -> ErasureRules:
-    """Return what an erasure must know."""
-    return ErasureRules(
-        connection.connector_trust_external_id,
-        connection.amplitude_api_key is not None,
-        connection.amplitude_min_id_length,
-    )
+    """Return the settings for an erasure."""
+    can_send = connection.amplitude_api_key is not None
+    return ErasureRules(connection.connector_trust_external_id, can_send, connection.amplitude_min_id_length)

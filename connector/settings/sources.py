@@ -1,8 +1,8 @@
-"""Layer the settings: defaults, `connector.toml`, `.env`, environment; the later wins.
+"""Layer the settings: defaults, `connector.toml`, `.env`, environment; a later layer wins.
 
-The top level of the file and the variables describe the connection "default"; `[connections.NAME]` describes
-another one, which takes nothing from "default" but the `connector_*` settings that it does not give itself.
-`[connections.default]` stands between the top level of the file and `.env`.
+The top level of the file and the variables describe the connection "default". `[connections.NAME]` describes
+another connection, which inherits from "default" only the `connector_*` settings that it does not set itself.
+`[connections.default]` is a layer between the top level of the file and `.env`.
 """
 
 from __future__ import annotations
@@ -57,21 +57,21 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True)
-class _Given:
-    """A value with the place and the name under which it was written; the place of a variable is ""."""
+class _Value:
+    """A value, with the place and the name under which it was written; a variable's place is ""."""
 
     place: str
     name: str
     value: Any = field(repr=False)
 
 
-_Layer = Mapping[str, _Given]
+_Layer = Mapping[str, _Value]
 
 
 def load(environ: Mapping[str, str], directory: Path) -> Loaded:
-    """Read every source once. `connector.toml` and `.env` are looked for in `directory`.
+    """Read every source once; `connector.toml` and `.env` are files of `directory`.
 
-    Raises SettingsError: one line that names the setting as it was written, what is wrong, and an example.
+    Raises `SettingsError`: one line with the setting as it was written, what is wrong, and an example.
     """
     dotenv = _set_only(read_dotenv(directory / ".env"))
     environment = _set_only(environ)
@@ -97,15 +97,12 @@ def _set_only(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def _only(layer: _Layer, names: Collection[str]) -> _Layer:
-    return {name: given for name, given in layer.items() if name in names}
+    return {name: value for name, value in layer.items() if name in names}
 
 
 def _from_variables(variables: Mapping[str, str], place: str) -> _Layer:
-    return {
-        name: _Given(place, name.upper(), variables[name.upper()])
-        for name in _ALL
-        if name.upper() in variables
-    }
+    names = {name: name.upper() for name in _ALL if name.upper() in variables}
+    return {name: _Value(place, variable, variables[variable]) for name, variable in names.items()}
 
 
 def _from_table(
@@ -115,7 +112,7 @@ def _from_table(
         if name not in known:
             raise _unknown_key(name, known, place)
     values = {name: resolved(written, variables) for name, written in table.items()}
-    return {name: _Given(place, name, value) for name, value in values.items() if value is not None}
+    return {name: _Value(place, name, value) for name, value in values.items() if value is not None}
 
 
 def _connection_layers(document: Document, variables: Mapping[str, str]) -> dict[str, _Layer]:
@@ -126,7 +123,7 @@ def _connection_layers(document: Document, variables: Mapping[str, str]) -> dict
         layers[name] = _from_table(plain, _OF_CONNECTION, place, variables)
         if COHORTS in table:
             defaults = _cohorts(table[COHORTS], f"{document.name} [connections.{name}.{COHORTS}", variables)
-            layers[name] = {**layers[name], COHORTS: _Given(place, COHORTS, defaults)}
+            layers[name] = {**layers[name], COHORTS: _Value(place, COHORTS, defaults)}
     return layers
 
 
@@ -134,13 +131,13 @@ def _cohorts(tables: Any, place: str, variables: Mapping[str, str]) -> dict[str,
     example = '[connections.default.cohorts."7khm89cz"]'
     if not isinstance(tables, dict):
         raise refusal(f"{place}]", "must be tables, each named with a cohort's id", example)
-    found: dict[str, LaunchDefaults] = {}
+    defaults: dict[str, LaunchDefaults] = {}
     for cohort_id, table in tables.items():
         here = f'{place}."{cohort_id}"]'
         if not isinstance(table, dict):
             raise refusal(here, "must be a table", example)
-        found[cohort_id] = _build(LaunchDefaults, _from_table(table, LAUNCH_DEFAULTS, here, variables), {})
-    return found
+        defaults[cohort_id] = _build(LaunchDefaults, _from_table(table, LAUNCH_DEFAULTS, here, variables), {})
+    return defaults
 
 
 def _unknown_key(name: str, known: Collection[str], place: str) -> SettingsError:
@@ -154,29 +151,22 @@ def _unknown_key(name: str, known: Collection[str], place: str) -> SettingsError
 
 def _build(model: type[Model], layer: _Layer, more: Mapping[str, Any]) -> Model:
     try:
-        return model.model_validate({**{name: given.value for name, given in layer.items()}, **more})
+        return model.model_validate({**{name: written.value for name, written in layer.items()}, **more})
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
     name = str(first["loc"][0])
     setting = model.model_fields[name]
-    # The library's own words may repeat the value, so only our checks are quoted.
+    # Messages of the library may repeat the value, so only messages of our own checks are shown.
     wrong = str(first["ctx"]["error"]) if first["type"] == "value_error" else f"must be {setting.description}"
-    raise _malformed(layer[name], wrong, (setting.examples or [""])[0])
-
-
-def _malformed(given: _Given, wrong: str, example: Any) -> SettingsError:
-    if given.name.isupper():
-        text = example if isinstance(example, str) else json.dumps(example)
-        return refusal(f"{given.place} {given.name}".strip(), wrong, f"{given.name}={text}")
-    return refusal(f"{given.place} {given.name}", wrong, f"{given.name} = {json.dumps(example)}")
+    written, example = layer[name], (setting.examples or [""])[0]
+    is_variable = written.name.isupper()
+    text = example if is_variable and isinstance(example, str) else json.dumps(example)
+    line = f"{written.name}={text}" if is_variable else f"{written.name} = {text}"
+    raise refusal(f"{written.place} {written.name}".strip(), wrong, line)
 
 
 def _warnings(variables: Mapping[str, str], document: Document) -> tuple[str, ...]:
     expected = _VARIABLES | set(references(document.top)) | set(references(document.connections))
     unknown = sorted(name for name in variables if name.startswith(_PREFIXES) and name not in expected)
-    return tuple(
-        one_line(
-            f"{name}: is not a setting of this version, so it has no effect{did_you_mean(name, _VARIABLES)}"
-        )
-        for name in unknown
-    )
+    why = "is not a setting of this version, so it has no effect"
+    return tuple(one_line(f"{name}: {why}{did_you_mean(name, _VARIABLES)}") for name in unknown)

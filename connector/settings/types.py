@@ -1,6 +1,6 @@
-"""The types of single settings: what a text must look like to become a value.
+"""Define the types of settings: which texts become a value.
 
-Messages never repeat a secret, nor a value that may be one pasted into the wrong place.
+Messages never repeat a value: it may be a secret that was pasted into the wrong place.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _CONCLUDED = frozenset(
     | {"invitee", "launch_id", "cohort_id", "cohort_name", "variant"}
 )
 ALIAS_FIELDS = frozenset(Interview._fields) - _CONCLUDED | {"event"}
-"""What KOJI_FIELD_ALIASES can point at: the fields of an interview that Koji sends, and the event's name."""
+"""The fields of KOJI_FIELD_ALIASES: those of an interview that Koji sends, and the event's name."""
 
 _UNEXPANDED = re.compile(r"\$\{[^{}]*\}")
-_LARGEST = 1_000_000_000  # that many days in milliseconds still fit a 64-bit column
+_LARGEST = 1_000_000_000  # so many days in milliseconds still fit a 64-bit column
 
 
 def is_set(text: str) -> bool:
-    """Tell whether a value counts: not empty, and not an unexpanded `${…}`."""
+    """Tell whether a value counts: it is not empty, and not an unexpanded `${…}`."""
     text = text.strip()
     return text != "" and _UNEXPANDED.fullmatch(text) is None
 
@@ -92,7 +92,7 @@ def _database_url(value: str) -> str:
         raise ValueError("must begin with sqlite:/// or postgresql://")
     path = value.removeprefix(SQLITE).partition("?")[0]
     if value.startswith(SQLITE) and (path in ("", ":memory:") or path.startswith("file:")):
-        raise ValueError("must name a file after sqlite:///, because the store outlives the process")
+        raise ValueError("must name a file after sqlite:///, because the ledger outlives the process")
     return value
 
 

@@ -1,4 +1,4 @@
-"""JSON text: quickly what this product wrote itself, with care what strangers send. Integers stay exact."""
+"""Read and write JSON: our own text fast, strangers' text with care. Integers stay exact."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from connector.errors import InvalidInput
 
 MAX_NESTING = 64
 
-# Escapes that decode to text which no store takes: NUL and halves of a surrogate pair.
+# Escapes that decode to text that no database stores: NUL and halves of a surrogate pair.
 SUSPECT_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -32,7 +32,7 @@ def dumps(value: Any) -> str:
 
 
 def loads(text: str) -> Any:
-    """Return the value behind JSON text, integers of any size. Raises `ValueError` or `RecursionError`."""
+    """Return the value of JSON text, with integers of any size. Raises `ValueError` or `RecursionError`."""
     try:
         written = text.encode()
         if _BEYOND_64_BITS not in written.translate(_DIGITS_TO_ZERO):
@@ -43,7 +43,7 @@ def loads(text: str) -> Any:
 
 
 def json_object(body: bytes) -> Mapping[str, Any] | None:
-    """Return the JSON object that a body is; None for any other body."""
+    """Return the JSON object in a body; None when the body is anything else."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -52,12 +52,12 @@ def json_object(body: bytes) -> Mapping[str, Any] | None:
 
 
 def parse_json(body: bytes) -> Any:
-    """Return the JSON value of a stranger's body: of bounded nesting, with text that every store can hold.
+    """Return the JSON value of a stranger's body: its nesting is bounded, and databases can store its text.
 
     Raises `InvalidInput` (`malformed_json`, `nested_too_deep`).
     """
     try:
-        # Given bytes, json would let lone surrogates and other encodings than UTF-8 (RFC 8259) through.
+        # As bytes, json would accept lone surrogates, and encodings other than UTF-8 (RFC 8259).
         value = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except RecursionError:
         raise _too_deep() from None
@@ -72,7 +72,7 @@ def parse_json(body: bytes) -> Any:
 
 
 def unstorable() -> InvalidInput:
-    """Return the error for text that no store takes."""
+    """Return the error for text that no database stores."""
     return InvalidInput("The body holds text that is not valid Unicode, or a NUL character; remove it.")
 
 

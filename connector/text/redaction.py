@@ -1,19 +1,19 @@
-"""What may leave: Amplitude's length limit, and texts that are safe to show and to log."""
+"""Cut texts to Amplitude's limit, and make texts safe to show and to log."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-AMPLITUDE_STRING_LIMIT = 1_024  # Amplitude cuts longer strings without a word
+AMPLITUDE_STRING_LIMIT = 1_024  # Amplitude cuts longer strings silently
 _PART = re.compile(r"[^\s<>(),;:\[\]{}\"=&?/]+")
 _BEARER = re.compile(r"(?i)\b(bearer|basic|api-key)\s+\S+")
 _SECRET_PARAMETERS = ("token", "api_key", "key", "secret", "census_authentication")
 
 
 def _spelt(name: str) -> str:
-    """Return a pattern of a name, each character of which may be percent-encoded as in an address."""
-    return "".join(f"(?:{one}|%{ord(one):02x}|%{ord(one.upper()):02x})" for one in name)
+    """Return a pattern of a name in which each character may be percent-encoded, as in an address."""
+    return "".join(f"(?:{letter}|%{ord(letter):02x}|%{ord(letter.upper()):02x})" for letter in name)
 
 
 _TOKEN_PARAMETER = re.compile(
@@ -22,12 +22,12 @@ _TOKEN_PARAMETER = re.compile(
 
 
 def cut(text: str, limit: int = AMPLITUDE_STRING_LIMIT) -> str:
-    """Return text of at most `limit` characters; what is cut ends in an ellipsis."""
+    """Return text of at most `limit` characters; a text that is cut ends in an ellipsis."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def safe(text: str, secrets: Iterable[str] = (), limit: int = 250) -> str:
-    """Return text without addresses, credentials and the given secrets, at most `limit` characters."""
+    """Return text without addresses, credentials and `secrets`, of at most `limit` characters."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, "[secret]")
     text = _TOKEN_PARAMETER.sub(r"\1[secret]", _BEARER.sub(r"\1 [secret]", text))

@@ -1,4 +1,4 @@
-"""Plain values out of JSON that strangers wrote. Nothing here raises: what is not such a value is None."""
+"""Read plain values from JSON that strangers wrote. No function raises: None stands for a wrong value."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-MOST_LEVELS = 64
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # NUL and half characters, which no database takes
+from connector.text.json import MAX_NESTING, UNSTORABLE
+
 _HALF = re.compile("[\ud800-\udfff]")
 _FALSE_WORDS = frozenset({"", "0", "false", "f", "no", "n", "off", "null", "none"})
 _WHOLE = re.compile(r"[+-]?[0-9]{1,15}")
 _LONGEST_NUMBER = 40
-_LARGEST = 10**15  # from here on floats cannot count any more
+_LARGEST = 10**15  # from here on, floats are not exact
 _LARGEST_ID = 10**40
 _LABEL_KEYS = ("name", "label", "title")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -24,9 +24,9 @@ _END_OF_TIME = 4_102_444_800_000  # 2100
 
 
 def text(value: Any) -> str | None:
-    """Return text without surrounding space and without what no database takes; numbers become text."""
+    """Return text, or a number as text, without space around it and characters that no database stores."""
     if isinstance(value, str):
-        whole = value if value.isprintable() else _UNSTORABLE.sub("", value)
+        whole = value if value.isprintable() else UNSTORABLE.sub("", value)
         return whole.strip() or None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -36,11 +36,11 @@ def text(value: Any) -> str | None:
     return None if number is None else str(int(number) if number.is_integer() else number)
 
 
-def showable(value: Any, levels: int = MOST_LEVELS) -> Any:
-    """Return a JSON value as every answer can carry it.
+def showable(value: Any, levels: int = MAX_NESTING) -> Any:
+    """Return a JSON value that every answer can carry.
 
-    U+FFFD stands for half characters, which JSON can escape and UTF-8 cannot write; what is nested deeper
-    than `levels` is left out.
+    U+FFFD replaces half characters, which JSON can escape but UTF-8 cannot write. Values that are nested
+    deeper than `levels` are left out.
     """
     if isinstance(value, str):
         return _HALF.sub("\ufffd", value)
@@ -53,14 +53,14 @@ def showable(value: Any, levels: int = MOST_LEVELS) -> Any:
 
 
 def word(value: Any) -> str | None:
-    """Return text that was written as text."""
+    """Return text as `text` does, but not for numbers."""
     return text(value) if isinstance(value, str) else None
 
 
 def label(value: Any) -> str | None:
-    """Return text, or the name of an object that carries one."""
+    """Return text, or the name in an object."""
     if isinstance(value, dict):
-        return next((found for key in _LABEL_KEYS if (found := text(value.get(key)))), None)
+        return next((name for key in _LABEL_KEYS if (name := text(value.get(key)))), None)
     return text(value)
 
 
@@ -70,23 +70,23 @@ def labels(value: Any) -> tuple[str, ...] | None:
         value = split_themes(value)
     if not isinstance(value, list | tuple):
         return None
-    return tuple(dict.fromkeys(found for item in value if (found := label(item))))
+    return tuple(dict.fromkeys(name for item in value if (name := label(item))))
 
 
-def split_themes(given: str) -> list[str]:
-    """Split themes given as text: at line breaks if there are any, else at commas."""
-    lines = given.strip().splitlines()
-    parts = lines if len(lines) > 1 else given.split(",")
+def split_themes(themes: str) -> list[str]:
+    """Split a text of themes: at line breaks if there are any, else at commas."""
+    lines = themes.strip().splitlines()
+    parts = lines if len(lines) > 1 else themes.split(",")
     return [part.strip() for part in parts if part.strip()]
 
 
 def truthy(value: Any) -> bool:
-    """Tell whether a mark is set; a word counts unless it says no."""
+    """Tell whether a flag is set; a text counts as set unless it says no."""
     return value.strip().lower() not in _FALSE_WORDS if isinstance(value, str) else bool(value)
 
 
 def as_number(value: Any) -> float | None:
-    """Return a finite number below 10^15; whole ones stay whole, also when written as text."""
+    """Return a finite number below 10^15, also one written as text; whole numbers stay `int`."""
     if isinstance(value, str):
         value = _parsed(value.strip())
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -104,7 +104,7 @@ def _parsed(written: str) -> float | None:
 
 
 def as_score(value: Any) -> float | None:
-    """Return a quality score, not rounded; Koji's scale ends at 5, and what is outside 0 to 5 is not one."""
+    """Return a quality score, not rounded; None outside of Koji's scale, which is 0 to 5."""
     number = as_number(value)
     return number if number is not None and 0 <= number <= 5 else None
 
@@ -118,7 +118,7 @@ def as_count(value: Any) -> int | None:
 def read_time(value: Any) -> int | None:
     """Return milliseconds from ISO 8601 (without an offset: UTC), or epoch seconds or milliseconds.
 
-    Times are from 1970 to 2100; a number below 10^9 (2001) is none.
+    Times are from 1970 to 2100; a number below 10^9 (2001) is not a time.
     """
     number = as_number(value)
     if number is not None and number >= _EARLIEST_SECONDS:

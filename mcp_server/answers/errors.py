@@ -45,7 +45,7 @@ _BY_KIND: Final[Mapping[type[ConnectorError], str]] = {
     Forbidden: "list_connections shows what this token may use.",
     InvalidInput: "Correct the argument and call again; nothing was done.",
 }
-_FIELDS = frozenset({"launch_id", "run_id", "interview_id"})
+_IDS = ("interview_id", "launch_id", "run_id")
 _LISTS: Final[Mapping[str, str]] = {
     "launch_id": "list_launches shows the ids.",
     "interview_id": "list_syncs shows interviews that are known here.",
@@ -55,43 +55,37 @@ _LISTS: Final[Mapping[str, str]] = {
 def refusal(error: ConnectorError) -> CallToolResult:
     """Return an error of ours as a tool's result."""
     message = safe(clean(error.message), limit=_LONGEST)
-    told: dict[str, Any] = {"code": error.reason, "message": message}
-    if arguments := [
-        {"argument": one.pointer.strip("/").replace("/", "."), "detail": safe(clean(one.detail))}
-        for one in error.errors[:_MOST]
-    ]:
-        told["errors"] = arguments
+    values: dict[str, Any] = {"code": error.reason, "message": message}
+    lines = [f"Error {error.reason}: {message}"]
+    if error.errors:
+        values["errors"] = [
+            {"argument": wrong.pointer.strip("/").replace("/", "."), "detail": safe(clean(wrong.detail))}
+            for wrong in error.errors[:_MOST]
+        ]
+    ids = {name: error.result[name] for name in _IDS if error.result.get(name)} if error.result else {}
+    lines += [f"{name}: {value}" for name, value in ids.items()]
     if error.retry_after is not None:
-        told["retry_after"] = error.retry_after
+        values["retry_after"] = error.retry_after
+        lines.append(f"Retry after {error.retry_after} seconds.")
     if next_step := _next(error):
-        told["next"] = next_step
-    if kept := {name: value for name, value in (error.result or {}).items() if name in _FIELDS and value}:
-        told |= kept
-    lines = [
-        f"Error {error.reason}: {message}",
-        *(f"{name}: {told[name]}" for name in sorted(_FIELDS & told.keys())),
-        *([f"Retry after {error.retry_after} seconds."] if error.retry_after is not None else []),
-        *([next_step] if next_step else []),
-    ]
-    return _failed("\n".join(lines), told)
+        values["next"] = next_step
+        lines.append(next_step)
+    return _failed("\n".join(lines), values | ids)
 
 
 def fault(reference: str) -> CallToolResult:
-    """Return a fault of ours: where to look, nothing of what it was."""
+    """Return a fault of ours as a tool's result: it names the entry in the log, and nothing of the fault."""
     message = f"Something failed here; the log has it under {reference}."
     return _failed(f"Error internal_error: {message}", {"code": "internal_error", "message": message})
 
 
-def _failed(text: str, told: dict[str, Any]) -> CallToolResult:
-    return CallToolResult(
-        content=[TextContent(type="text", text=text)], structured_content=told, is_error=True
-    )
+def _failed(text: str, values: dict[str, Any]) -> CallToolResult:
+    return CallToolResult(content=[TextContent(text=text)], structured_content=values, is_error=True)
 
 
 def _next(error: ConnectorError) -> str:
     if error.reason in _BY_CODE:
         return _BY_CODE[error.reason]
     if error.reason == "not_found":
-        about = error.message.partition(":")[0]
-        return _LISTS.get(about, "")
-    return next((words for kind, words in _BY_KIND.items() if isinstance(error, kind)), "")
+        return _LISTS.get(error.message.partition(":")[0], "")
+    return next((step for kind, step in _BY_KIND.items() if isinstance(error, kind)), "")

@@ -1,83 +1,75 @@
-"""PURE: quote an interview, fenced as data: Koji's words, and only when detailed the respondent's."""
+"""PURE: quote an interview, fenced as data: Koji's words and, only when detailed, the respondent's."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from connector.text.redaction import cut
 from mcp_server.answers.untrusted import fenced
 
 ROOM: Final = 26_000
-"""Characters of all words: they stand in the text and in the structured content, and both are one answer."""
+"""Characters of all quotes: they stand in the text and in the structured content, and both are one answer."""
 
 _SUMMARY: Final = 1_500
 _LINE: Final = 300
 _FEW: Final = 5
 _MANY: Final = 20
-_SAID: Final = 1_500
+_MESSAGE: Final = 1_500
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
-    """Words between marks, None when there are none, and how many messages of the transcript they hold."""
+def quote(analysis: Mapping[str, Any], *, detailed: bool, boundary: str) -> tuple[str | None, int]:
+    """Return the quotes of an analysis between marks, and how many messages of its transcript they hold.
 
-    text: str | None
-    messages: int
-
-
-def words(analysis: Mapping[str, Any], *, detailed: bool, boundary: str) -> Words:
-    """Return the words of `get_interview_analysis`; the transcript fills the room that the rest leaves."""
-    found = list(_of_koji(analysis, detailed=detailed))
-    said: list[str] = []
+    The transcript fills the room that the other quotes leave. The text is None when there is none.
+    """
+    quotes = list(_of_koji(analysis, detailed=detailed))
+    messages: list[str] = []
     if detailed:
-        found += _answers(analysis)
-        said = _fitting(_transcript(analysis), ROOM - sum(map(len, found)))
-    whole = "\n".join([*found, *said])
-    return Words(fenced(whole, boundary) if whole else None, len(said))
+        quotes += _first("Answer to ", list(_answers(analysis)), _MANY)
+        messages = _fitting(_transcript(analysis), ROOM - sum(map(len, quotes)))
+    text = "\n".join([*quotes, *messages])
+    return fenced(text, boundary) if text else None, len(messages)
 
 
 def _of_koji(analysis: Mapping[str, Any], *, detailed: bool) -> Iterator[str]:
-    most, longest, whole = (_MANY, _LINE, _SUMMARY) if detailed else (_FEW, _LINE // 2, _SUMMARY // 3)
-    if summary := analysis["summary"]:
-        yield f"Summary: {_line(summary, whole)}"
-    yield from _first("Insight: ", [_line(one, longest) for one in analysis["insights"]], most)
+    most, longest, summary = (_MANY, _LINE, _SUMMARY) if detailed else (_FEW, _LINE // 2, _SUMMARY // 3)
+    if analysis["summary"]:
+        yield f"Summary: {_line(analysis['summary'], summary)}"
+    yield from _first("Insight: ", [_line(insight, longest) for insight in analysis["insights"]], most)
 
 
 def _answers(analysis: Mapping[str, Any]) -> Iterator[str]:
-    told = []
-    for one in analysis["structured_answers"]:
-        parts = [one["qualitative_answer"], *(one["follow_up_insights"] or [])]
-        if isinstance(one["structured_value"], str):
-            parts.insert(0, one["structured_value"])
-        said = " / ".join(dict.fromkeys(_line(str(part)) for part in parts if part))
-        if said:
-            told.append(
-                _line(f"{_line(one['question_text'] or one['question_id'] or '')}: {said}", 2 * _LINE)
-            )
-    yield from _first("Answer to ", told, _MANY)
+    for answer in analysis["structured_answers"]:
+        value = answer["structured_value"]
+        parts = [value] if isinstance(value, str) else []
+        parts += [answer["qualitative_answer"], *(answer["follow_up_insights"] or [])]
+        text = " / ".join(dict.fromkeys(_line(str(part)) for part in parts if part))
+        if text:
+            question = _line(answer["question_text"] or answer["question_id"] or "")
+            yield _line(f"{question}: {text}", 2 * _LINE)
 
 
 def _transcript(analysis: Mapping[str, Any]) -> Iterator[str]:
-    for one in analysis["transcript"]:
-        yield f"{_line(one['speaker'] or 'somebody', 40)}: {_line(one['text'], _SAID)}"
+    for message in analysis["transcript"]:
+        yield f"{_line(message['speaker'] or 'unknown', 40)}: {_line(message['text'], _MESSAGE)}"
 
 
 def _fitting(texts: Iterable[str], room: int) -> list[str]:
-    found: list[str] = []
+    """Return the first texts that fit; the first one always does."""
+    fitting: list[str] = []
     for text in texts:
         room -= len(text)
-        if room < 0 and found:
+        if room < 0 and fitting:
             break
-        found.append(text)
-    return found
+        fitting.append(text)
+    return fitting
 
 
-def _first(before: str, told: list[str], most: int) -> Iterator[str]:
-    yield from (f"{before}{one}" for one in told[:most])
-    if len(told) > most:
-        yield f"({len(told) - most} more)"
+def _first(prefix: str, texts: list[str], most: int) -> Iterator[str]:
+    yield from (f"{prefix}{text}" for text in texts[:most])
+    if len(texts) > most:
+        yield f"({len(texts) - most} more)"
 
 
 def _line(text: str, limit: int = _LINE) -> str:

@@ -18,7 +18,7 @@ def clean(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     text = _VARIATION.sub("", _BREAKS.sub("\n", text))
-    return "".join(one for one in text if one in _KEPT or unicodedata.category(one) not in _HIDDEN)
+    return "".join(char for char in text if char in _KEPT or unicodedata.category(char) not in _HIDDEN)
 
 
 def cleaned(value: Any) -> Any:
@@ -26,9 +26,9 @@ def cleaned(value: Any) -> Any:
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, list):
-        return [cleaned(one) for one in value]
+        return [cleaned(item) for item in value]
     if isinstance(value, Mapping):
-        return {clean(str(key)): cleaned(one) for key, one in value.items()}
+        return {clean(str(key)): cleaned(item) for key, item in value.items()}
     return value
 
 

@@ -1,7 +1,7 @@
 """PURE: choose the fields of an answer that a model is shown. Schema and values follow the same lists.
 
-Left out are fields that another field or tool repeats, fields that only programs need, and what respondents
-wrote themselves: their names, and the bodies of webhooks.
+Three kinds of fields are left out: those that another field or tool repeats, those that only programs need,
+and those that respondents wrote themselves (their names, and the bodies of webhooks).
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ from connector.text.redaction import cut
 from mcp_server.answers.untrusted import cleaned
 
 FIRST: Final = 5
-"""How many people an answer without pages shows; get_launch pages them all."""
-
+"""People that an answer without pages shows; get_launch pages them all."""
 LONGEST: Final = 200
 """Characters of one text."""
 MOST: Final = 20
-"""Items of a list that is no list of rows."""
+"""Items of a list whose items are no objects."""
 
 _FEW, _BRIEF = 5, 80
 _WHOLE = ("cursor", "link", "url", "token", "id")
@@ -27,10 +26,10 @@ _PERSON = ("invitations.name", "invitations.reason", "invitations.started_at")
 _PLAN = ("plan_token", "plan_expires_at", "skipped_examples")
 _OF_ONE = ("interview_id", "interview_link")
 _PEOPLE = ("invitations", *_OF_ONE)
-_WHOM = ("cohort_id", "members_total", "skipped", "credits_estimate")
+_AUDIENCE = ("cohort_id", "members_total", "skipped", "credits_estimate")
 _PAUSED = ("pause_reason", "resumes_at")
 _GOING_ON = ("waiting", "invited", "failed", "in_doubt", "cancelled", "eta_seconds")
-_FORGOTTEN = ("done", "left_to_people")
+_OF_ERASURE = ("done", "left_to_people")
 _COUNTED = (
     *("status_url", "resumes_at", "message", "eta_seconds", "warnings"),
     *("members_total", "skipped", "credits_estimate", "cancelled"),
@@ -45,15 +44,15 @@ _LEFT_OUT: Final[Mapping[str, tuple[str, ...]]] = {
     "launch_cohort_interviews": ("status_url", "skipped_examples", *_OF_ONE, *_PERSON),
     "plan_cohort_launch": ("status_url", "pause_reason", "resumes_at", *_GOING_ON, *_PEOPLE),
     "get_launch": ("status_url", "skipped_examples", "invitations.name", *_OF_ONE),
-    "cancel_launch": ("status_url", *_PAUSED, *_PEOPLE, *_PLAN, *_WHOM, "eta_seconds"),
-    "resume_launch": ("status_url", *_PEOPLE, *_PLAN, *_WHOM),
+    "cancel_launch": ("status_url", *_PAUSED, *_PEOPLE, *_PLAN, *_AUDIENCE, "eta_seconds"),
+    "resume_launch": ("status_url", *_PEOPLE, *_PLAN, *_AUDIENCE),
     "list_launches": tuple(f"items.{name}" for name in _COUNTED),
     "start_interview": ("status_url",),
     "sync_interview_to_amplitude": ("themes_text", "theme_top_1", "theme_top_2", "event_type", "request"),
     "list_syncs": tuple(f"items.{name}" for name in _SYNC_ROW),
     "get_sync": ("themes_text", "theme_top_1", "theme_top_2", "event_type", "warning", "received.body"),
-    "backfill_interviews": _FORGOTTEN,
-    "replay_syncs": _FORGOTTEN,
+    "backfill_interviews": _OF_ERASURE,
+    "replay_syncs": _OF_ERASURE,
     "check_connection": ("refused_webhooks.headers", "refused_webhooks.tried"),
     "get_interview_analysis": (
         *("themes_text", "insights", "summary", "transcript"),
@@ -64,12 +63,12 @@ _CUT = frozenset({"invitations", "skipped_examples"})
 
 
 def left_out(operation: str) -> frozenset[str]:
-    """Return the paths of fields that no model is shown; a list's name stands for each of its items."""
+    """Return the paths of the fields that are left out; a list's name stands for each of its items."""
     return frozenset(_LEFT_OUT.get(operation, ()))
 
 
 def shown(operation: str, values: Mapping[str, Any], *, paged: bool) -> dict[str, Any]:
-    """Return the values that a model is shown, clean and not too long; of people without pages the first."""
+    """Return the values that a model is shown, clean and short; without pages only the first people."""
     kept: dict[str, Any] = _short(cleaned(_without(values, left_out(operation), "")))
     if not paged:
         kept.update({name: kept[name][:FIRST] for name in _CUT & kept.keys()})
@@ -81,10 +80,13 @@ def analysed(values: dict[str, Any], *, detailed: bool) -> dict[str, Any]:
     most, longest = (MOST, LONGEST) if detailed else (_FEW, _BRIEF)
     return {
         **values,
-        "themes": [cut(one, longest) for one in values["themes"][: 2 * most]],
+        "themes": [cut(theme, longest) for theme in values["themes"][: 2 * most]],
         "structured_answers": [
-            {**_typed(one), "question_text": one["question_text"] and cut(one["question_text"], longest)}
-            for one in values["structured_answers"][:most]
+            {
+                **_typed(answer),
+                "question_text": answer["question_text"] and cut(answer["question_text"], longest),
+            }
+            for answer in values["structured_answers"][:most]
         ],
     }
 
@@ -100,23 +102,20 @@ def _short(value: Any, name: str = "") -> Any:
     if isinstance(value, str):
         return value if name.endswith(_WHOLE) else cut(value, LONGEST)
     if isinstance(value, list):
-        return [_short(one, name) for one in (value if _is_rows(value) else value[:MOST])]
+        is_rows = any(isinstance(item, Mapping) for item in value)
+        return [_short(item, name) for item in (value if is_rows else value[:MOST])]
     if isinstance(value, Mapping):
-        return {key: _short(one, key) for key, one in value.items()}
+        return {key: _short(item, key) for key, item in value.items()}
     return value
-
-
-def _is_rows(value: list[Any]) -> bool:
-    return any(isinstance(one, Mapping) for one in value)
 
 
 def _without(value: Any, paths: frozenset[str], path: str) -> Any:
     if isinstance(value, list):
-        return [_without(one, paths, path) for one in value]
+        return [_without(item, paths, path) for item in value]
     if not isinstance(value, Mapping):
         return value
     return {
-        name: _without(one, paths, f"{path}{name}.")
-        for name, one in value.items()
+        name: _without(item, paths, f"{path}{name}.")
+        for name, item in value.items()
         if f"{path}{name}" not in paths
     }

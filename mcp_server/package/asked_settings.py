@@ -1,4 +1,4 @@
-"""PURE: the settings that a person is asked for who installs the server for an assistant."""
+"""PURE: list the settings that a person is asked for when installing the server for an assistant."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args, get_origin
 
 from pydantic import SecretStr
+from pydantic.fields import FieldInfo
 
 from connector.service.input.annotations import kinds
 from connector.settings.model import Connection
@@ -13,7 +14,7 @@ from connector.settings.model import Connection
 
 @dataclass(frozen=True, slots=True)
 class AskedSetting:
-    """One setting as a form shows it. `name` is its field; what its values are follows from the field."""
+    """One setting as a form shows it. `name` is its field; default, type and bounds are read from it."""
 
     name: str
     title: str
@@ -21,32 +22,29 @@ class AskedSetting:
     is_required: bool = False
 
     @property
-    def variable(self) -> str:
-        """Name the environment variable that sets it."""
-        return self.name.upper()
-
-    @property
     def default(self) -> Any:
-        """Return what holds when it is not given; None for nothing."""
-        return Connection.model_fields[self.name].default
+        """Return the value that holds when none is given; None where there is none."""
+        return self._field.default
 
     @property
     def least(self) -> int | None:
         """Return the least number that it takes; None where it is no number."""
-        return next(
-            (rule.ge for rule in Connection.model_fields[self.name].metadata if hasattr(rule, "ge")), None
-        )
+        return next((rule.ge for rule in self._field.metadata if hasattr(rule, "ge")), None)
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """Return its possible values; none where they are free."""
-        kind = kinds(Connection.model_fields[self.name].annotation)[0]
+        """Return its possible values; empty where any text is taken."""
+        kind = kinds(self._field.annotation)[0]
         return get_args(kind) if get_origin(kind) is Literal else ()
 
     @property
     def is_secret(self) -> bool:
         """Tell whether its value must never be shown."""
-        return SecretStr in kinds(Connection.model_fields[self.name].annotation)
+        return SecretStr in kinds(self._field.annotation)
+
+    @property
+    def _field(self) -> FieldInfo:
+        return Connection.model_fields[self.name]
 
 
 ASKED: Final = (

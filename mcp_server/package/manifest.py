@@ -1,4 +1,4 @@
-"""PURE: the server as an MCP bundle: what a host shows, asks for and runs (`manifest.json`, MCPB 0.4)."""
+"""PURE: describe the server as an MCP bundle for hosts to show and run (`manifest.json`, MCPB 0.4)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from typing import Any, Final
 
 from connector.service.execution.operation import AnyOperation
 from connector.service.triggers import Trigger
-from mcp_server.package.about import DESCRIPTION, NAMESPACE, PACKAGE, TITLE
+from mcp_server.package import DESCRIPTION, NAMESPACE, PACKAGE, TITLE
 from mcp_server.package.asked_settings import ASKED, AskedSetting
-from mcp_server.prompts import PROMPTS, Ready
+from mcp_server.prompts import PROMPTS, ReadyPrompt
 
-ENTRY_POINT: Final = "bundle.py"
 HERE: Final = "${__dirname}"
-PRIVACY: Final = ("https://www.koji.so/privacy", "https://amplitude.com/privacy")
 
 LONG_DESCRIPTION: Final = (
     "Amplitude knows what your users did, Koji's AI interviews know why. Invite a cohort to interviews, read "
@@ -37,18 +35,21 @@ def manifest(
         "author": {"name": "The koji-amplitude maintainers"},
         "license": "Apache-2.0",
         "keywords": ["amplitude", "koji", "interviews", "webhooks", "cohorts"],
-        "privacy_policies": list(PRIVACY),
+        "privacy_policies": ["https://www.koji.so/privacy", "https://amplitude.com/privacy"],
         "compatibility": {
             "platforms": ["darwin", "win32", "linux"],
             "runtimes": {"python": ">=3.11"},
         },
-        "server": {"type": "uv", "entry_point": ENTRY_POINT, "mcp_config": _run()},
+        "server": {"type": "uv", "entry_point": "bundle.py", "mcp_config": _run()},
         "user_config": {setting.name: _field(setting) for setting in ASKED},
         "tools": [{"name": op.name, "description": op.summary} for op in operations],
-        "prompts": [_prompt(one) for one in PROMPTS],
+        "prompts": [_prompt(ready) for ready in PROMPTS],
         "_meta": {
             NAMESPACE: {
-                "triggers": [_trigger(one) for one in triggers],
+                "triggers": [
+                    {"name": trigger.name.value, "title": trigger.title, "description": trigger.description}
+                    for trigger in triggers
+                ],
                 "actions": [_action(op) for op in operations],
             }
         },
@@ -56,11 +57,11 @@ def manifest(
 
 
 def _run() -> dict[str, Any]:
-    # As a tool, because `uv run` heeds no pins but those of a lock file, and leaves its own in the bundle.
+    # as a tool, because `uv run` obeys no pins but those of a lock file, and leaves its own in the bundle
     return {
         "command": "uv",
         "args": ["tool", "run", "--from", HERE, "--constraints", f"{HERE}/constraints.txt", PACKAGE, "mcp"],
-        "env": {setting.variable: f"${{user_config.{setting.name}}}" for setting in ASKED},
+        "env": {setting.name.upper(): f"${{user_config.{setting.name}}}" for setting in ASKED},
     }
 
 
@@ -76,19 +77,15 @@ def _field(setting: AskedSetting) -> dict[str, Any]:
     }
 
 
-def _prompt(ready: Ready) -> dict[str, Any]:
-    # the format cannot say that an argument need not be given
-    needed = [one.name for one in ready.prompt.arguments or [] if one.required]
+def _prompt(ready: ReadyPrompt) -> dict[str, Any]:
+    # the format has no optional arguments
+    needed = [argument.name for argument in ready.prompt.arguments or [] if argument.required]
     return {
         "name": ready.prompt.name,
         "description": ready.prompt.description,
         "arguments": needed,
         "text": ready.text({name: f"${{arguments.{name}}}" for name in needed}),
     }
-
-
-def _trigger(trigger: Trigger) -> dict[str, Any]:
-    return {"name": trigger.name.value, "title": trigger.title, "description": trigger.description}
 
 
 def _action(op: AnyOperation) -> dict[str, Any]:

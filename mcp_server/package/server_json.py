@@ -1,17 +1,17 @@
-"""PURE: the server as an entry of the MCP registry (`server.json`)."""
+"""PURE: describe the server as an entry of the MCP registry (`server.json`)."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from mcp_server.package.about import DESCRIPTION, PACKAGE, REGISTRY_NAME, TITLE
+from mcp_server.package import DESCRIPTION, PACKAGE, REGISTRY_NAME, TITLE
 from mcp_server.package.asked_settings import ASKED, AskedSetting
 
 SCHEMA: Final = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json"
 
 
 def server_json(version: str) -> dict[str, Any]:
-    """Return the entry of one version: the package of that version, run over stdio."""
+    """Return the entry of one version: its package, run over stdio."""
     return {
         "$schema": SCHEMA,
         "name": REGISTRY_NAME,
@@ -34,7 +34,7 @@ def server_json(version: str) -> dict[str, Any]:
 
 def _variable(setting: AskedSetting) -> dict[str, Any]:
     return {
-        "name": setting.variable,
+        "name": setting.name.upper(),
         "description": setting.description,
         "isRequired": setting.is_required,
         "isSecret": setting.is_secret,

@@ -1,10 +1,10 @@
-"""One call of a tool: the arguments checked, the operation executed once, the answer for a model."""
+"""One call of a tool: check the arguments, execute the operation once, render the answer for a model."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any, TypeVar
@@ -20,11 +20,12 @@ from connector.security.caller import Caller
 from connector.service.execution.execute import Executed, check_scope, execute
 from connector.service.execution.follow_up import follow
 from connector.service.execution.operation import AnyOperation, Effect, Input, ListInput, Output, WaitInput
+from connector.service.views.launch import LaunchOutput
+from connector.service.views.run import RunOutput
 from mcp_server.answers import errors, render
 from mcp_server.host import Host, Request
 from mcp_server.tools import catalogue
 from mcp_server.tools.consent import Consent, ConsentPending, guarded, keyed
-from mcp_server.tools.progress import Progress
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -34,8 +35,8 @@ class Calling:
     """Calls operations for models."""
 
     def __init__(self, host: Host, operations: Sequence[AnyOperation]) -> None:
+        self.by_name: Mapping[str, AnyOperation] = {op.name: op for op in operations}
         self._host = host
-        self._by_name: Mapping[str, AnyOperation] = {op.name: op for op in operations}
         self._undisturbed = _Undisturbed()
 
     async def call(
@@ -44,90 +45,74 @@ class Calling:
         """Answer a call; an error is an answer too, because a model can act on it."""
         try:
             return await self._answer(request, params)
-        except ConsentPending as asked:
-            return asked.answer
+        except ConsentPending as pending:
+            return pending.answer
         except ConnectorError as error:
             return errors.refusal(error)
         except MCPError:
             raise
         except Exception as error:  # noqa: BLE001 - the last place where a fault can become an answer
             reference = secrets.token_hex(8)
-            # not its message: that may hold what people said
+            # not its message: that may quote a respondent
             log.error("tool_failed", tool=params.name, reference=reference, **fault(error))  # noqa: TRY400
             return errors.fault(reference)
 
     async def read(self, request: Request, name: str, arguments: Mapping[str, object]) -> Output:
         """Return what a READ operation answers to the caller of a request. Raises `ConnectorError`."""
-        op = self._by_name[name]
+        op = self.by_name[name]
         caller = self._host.caller(request)
-        ctx = await self._context()
-        done = await execute(ctx, op, catalogue.payload(op, arguments), caller=caller, by_name=self._by_name)
-        return done.output
+        return await self._read(await self._context(), op, catalogue.payload(op, arguments), caller)
 
     async def close(self) -> None:
-        """Wait for what goes on without its client."""
+        """Wait for calls that go on without their client."""
         await self._undisturbed.close()
 
     async def _answer(self, request: Request, params: CallToolRequestParams) -> CallToolResult:
         caller = self._host.caller(request)
         op = self._find(params.name, caller)
         check_scope(caller, op)
-        payload = catalogue.payload(op, params.arguments or {})
+        arguments = params.arguments or {}
+        payload = catalogue.payload(op, arguments)
         ctx = await self._context()
         if op.effect is Effect.READ:
-            output = (await execute(ctx, op, payload, caller=caller, by_name=self._by_name)).output
-            chosen = "limit" in (params.arguments or {})
-            room = render.LARGEST if chosen else render.CONCISE
-            return await self._in_room(ctx, op, payload, output, caller=caller, room=room)
-        done, seconds = await self._execute(ctx, op, payload, caller, request, params)
+            room = render.LARGEST if "limit" in arguments else render.CONCISE
+            return await self._read_in_room(ctx, op, payload, caller, room)
+        seconds = 0.0
+        begun = payload
+        if isinstance(payload, WaitInput):
+            # begun without waiting, so that the waiting can tell its progress and be cut short
+            seconds = float(payload.wait_seconds)
+            begun = payload.model_copy(update={"wait_seconds": 0})
+
+        async def work(gone: asyncio.Event) -> Executed:
+            consent = Consent(request, params, gone)
+            approved, once = guarded(op, consent), keyed(op, begun, consent)
+            return await execute(ctx, approved, once, caller=caller, by_name=self.by_name)
+
+        done = await self._undisturbed.run(work)
         output = await follow(
             replace(ctx, caller=caller),
             op,
             payload.connection,
             done.output,
-            self._by_name,
+            self.by_name,
             seconds=seconds,
-            tell=Progress(request).tell,
+            tell=_progress(request),
         )
         return render.result(op, payload, output, replayed=done.replayed)
 
-    async def _execute(
-        self,
-        ctx: Context,
-        op: AnyOperation,
-        payload: Input,
-        caller: Caller,
-        request: Request,
-        params: CallToolRequestParams,
-    ) -> tuple[Executed, float]:
-        """Begin without waiting, so that the waiting can tell how far it is and be cut short."""
-        seconds = 0.0
-        if isinstance(payload, WaitInput):
-            seconds = float(payload.wait_seconds)
-            payload = payload.model_copy(update={"wait_seconds": 0})
+    async def _read(self, ctx: Context, op: AnyOperation, payload: Input, caller: Caller) -> Output:
+        return (await execute(ctx, op, payload, caller=caller, by_name=self.by_name)).output
 
-        async def work(gone: asyncio.Event) -> Executed:
-            consent = Consent(request, params, gone)
-            return await execute(
-                ctx,
-                guarded(op, consent),
-                keyed(op, payload, consent),
-                caller=caller,
-                by_name=self._by_name,
-            )
-
-        return await self._undisturbed.run(work), seconds
-
-    async def _in_room(
-        self, ctx: Context, op: AnyOperation, payload: Input, output: Output, *, caller: Caller, room: int
+    async def _read_in_room(
+        self, ctx: Context, op: AnyOperation, payload: Input, caller: Caller, room: int
     ) -> CallToolResult:
         """Return the answer; a page too long for a model is read again, shorter, so that no row is lost."""
-        answer = render.result(op, payload, output)
-        while isinstance(payload, ListInput) and payload.limit > 1 and render.size(answer) > room:
+        while True:
+            answer = render.result(op, payload, await self._read(ctx, op, payload, caller))
+            if not isinstance(payload, ListInput) or payload.limit == 1 or render.size(answer) <= room:
+                return answer
             payload = payload.model_copy(update={"limit": payload.limit // 2})
-            output = (await execute(ctx, op, payload, caller=caller, by_name=self._by_name)).output
-            answer = render.result(op, payload, output)
-        return answer
 
     async def _context(self) -> Context:
         ctx = await self._host.context()
@@ -136,16 +121,16 @@ class Calling:
         return ctx
 
     def _find(self, name: str, caller: Caller) -> AnyOperation:
-        if name in self._by_name:
-            return self._by_name[name]
-        seen = [op.name for op in catalogue.visible(self._by_name.values(), caller)]
-        close = get_close_matches(name.replace("-", "_"), seen, n=3)
-        hint = f"Did you mean {', '.join(close)}?" if close else f"There are: {', '.join(seen)}."
+        if name in self.by_name:
+            return self.by_name[name]
+        visible = [op.name for op in catalogue.visible(self.by_name.values(), caller)]
+        close = get_close_matches(name.replace("-", "_"), visible, n=3)
+        hint = f"Did you mean {', '.join(close)}?" if close else f"There are: {', '.join(visible)}."
         raise NotFound(f"There is no tool of that name. {hint}", code="unknown_tool")
 
 
 class _Undisturbed:
-    """Work that goes on when the client hangs up: what is durable is never left half done."""
+    """Work that goes on when the client hangs up, so that nothing durable is left half done."""
 
     def __init__(self) -> None:
         self._tasks: dict[asyncio.Task[Any], asyncio.Event] = {}
@@ -163,7 +148,7 @@ class _Undisturbed:
             raise
 
     async def close(self) -> None:
-        """Wait for what goes on; a person who is being asked cannot answer any more."""
+        """Wait for all work; a person who is being asked cannot answer any more."""
         for gone in self._tasks.values():
             gone.set()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -172,3 +157,31 @@ class _Undisturbed:
         self._tasks.pop(task, None)
         if not task.cancelled():
             task.exception()  # looked at, so that asyncio does not report it
+
+
+def _progress(request: Request) -> Callable[[Output], Awaitable[None]]:
+    """Return a function that notifies the client when more is done; the protocol wants growing numbers."""
+    reported = -1
+
+    async def tell(output: Output) -> None:
+        nonlocal reported
+        done, total, message = _how_far(output)
+        if done > reported:
+            reported = done
+            await request.session.report_progress(done, total, message)
+
+    return tell
+
+
+def _how_far(output: Output) -> tuple[int, int | None, str]:
+    match output:
+        case LaunchOutput(status="planning"):
+            return 0, None, f"Planning: {output.members_total} people looked at."
+        case LaunchOutput():
+            done = output.to_invite - output.waiting
+            return done, output.to_invite, f"{done} of {output.to_invite} people: {output.status}."
+        case RunOutput():
+            done = output.total - output.pending
+            return done, output.total, f"{done} of {output.total} interviews."
+        case _:
+            return 0, None, "Waiting for the end."

@@ -7,14 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from mcp import types
 from mcp.shared.exceptions import MCPError
-from mcp.types import (
-    CallToolRequestParams,
-    ElicitRequest,
-    ElicitRequestFormParams,
-    ElicitResult,
-    InputRequiredResult,
-)
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
@@ -25,11 +19,11 @@ from mcp_server.answers.untrusted import clean
 from mcp_server.host import Request
 
 PATIENCE_SECONDS: Final = 240.0
-"""How long a question may stand open: a plan is good for 10 minutes, and clients wait for 5."""
+"""How long a question waits for its answer: a plan is good for 10 minutes, and clients wait for 5."""
 
 _KEY = "approve"
 _FORM: Final[dict[str, Any]] = {"type": "object", "properties": {}}
-"""Nothing to fill in: accepting is the approval."""
+"""The form has no fields: accepting it is the approval."""
 _NOTHING = "Nothing was started and nothing was spent."
 
 
@@ -40,23 +34,23 @@ class ConsentPending(ConnectorError):
 
     def __init__(self, question: str, state: str) -> None:
         super().__init__("The person is being asked.")
-        form = ElicitRequestFormParams(message=question, requested_schema=_FORM)
-        self.answer = InputRequiredResult(
-            input_requests={_KEY: ElicitRequest(params=form)}, request_state=state
+        form = types.ElicitRequest(
+            params=types.ElicitRequestFormParams(message=question, requested_schema=_FORM)
         )
+        self.answer = types.InputRequiredResult(input_requests={_KEY: form}, request_state=state)
 
 
 @dataclass(frozen=True, slots=True)
 class Consent(Approver):
     """One call's way to the person who uses the client; `gone` is set when the client hangs up.
 
-    `MCP 2026-07-28` answers a call with the question, and the client repeats the call with the answer and
-    with the state that we sealed (see `server`). Before that, the question is a request of ours inside the
+    In MCP 2026-07-28 a call is answered with the question. The client repeats the call with the answer and
+    with the state, which `server` sealed. In earlier revisions the question is a request of ours inside the
     call, which stateless HTTP cannot carry.
     """
 
     request: Request
-    params: CallToolRequestParams
+    params: types.CallToolRequestParams
     gone: asyncio.Event
 
     @property
@@ -72,8 +66,7 @@ class Consent(Approver):
     async def require(self, question: str, state: str) -> None:
         """Return when the person approved; raise `ConsentRequired`, or `ConsentPending` before the answer."""
         if self.state is not None:
-            answers = self.params.input_responses or {}
-            _check(answers.get(_KEY))
+            _check((self.params.input_responses or {}).get(_KEY))
         elif self._is_modern():
             raise ConsentPending(clean(question), state)
         else:
@@ -91,21 +84,18 @@ class Consent(Approver):
             return False
         return self._is_modern() or self.request.session.can_send_request
 
-    async def _ask(self, question: str) -> ElicitResult | None:
+    async def _ask(self, question: str) -> types.ElicitResult | None:
         """Return the answer, None when none came in time or the client hung up."""
-        asking = asyncio.ensure_future(
-            self.request.session.elicit_form(question, _FORM, self.request.request_id)
-        )
+        session = self.request.session
+        asking = asyncio.ensure_future(session.elicit_form(question, _FORM, self.request.request_id))
         hung_up = asyncio.ensure_future(self.gone.wait())
         try:
-            await asyncio.wait(
-                {asking, hung_up}, timeout=PATIENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED
-            )
-            # an answer that comes with the hanging up is too late
-            if not asking.done() or self.gone.is_set():
-                return None
-            with suppress(MCPError, ValidationError):
-                return asking.result()
+            await asyncio.wait({asking, hung_up}, timeout=PATIENCE_SECONDS, return_when="FIRST_COMPLETED")
+            if (
+                asking.done() and not self.gone.is_set()
+            ):  # an answer that comes with the hanging up is too late
+                with suppress(MCPError, ValidationError):
+                    return asking.result()
             return None
         finally:
             asking.cancel()
@@ -113,27 +103,27 @@ class Consent(Approver):
 
 
 def _check(answer: object) -> None:
-    if not isinstance(answer, ElicitResult):
+    if not isinstance(answer, types.ElicitResult):
         raise ConsentRequired(f"The question was not answered. {_NOTHING} Call again to ask once more.")
     if answer.action != "accept":
         raise ConsentRequired(f"The person did not approve. {_NOTHING}")
 
 
 def guarded(op: AnyOperation, consent: Consent) -> AnyOperation:
-    """Return the operation with its question before it, or as it is when it has none."""
+    """Return the operation, which asks its question before it runs; unchanged when it has none."""
     approved = op.approved
     if approved is None:
         return op
 
-    async def run(ctx: Context, given: Input) -> Output:
-        output: Output = await approved(ctx, given, consent)
+    async def run(ctx: Context, payload: Input) -> Output:
+        output: Output = await approved(ctx, payload, consent)
         return output
 
     return replace(op, run=run)
 
 
-def keyed(op: AnyOperation, given: Input, consent: Consent) -> Input:
-    """Return the input with a key of its own, so that an answer which arrives twice starts one thing."""
-    if op.approved is None or consent.state is None or getattr(given, "idempotency_key", None):
-        return given
-    return given.model_copy(update={"idempotency_key": f"approved {consent.state}"})
+def keyed(op: AnyOperation, payload: Input, consent: Consent) -> Input:
+    """Return the input with an idempotency key, so that an approval which arrives twice starts one launch."""
+    if op.approved is None or consent.state is None or getattr(payload, "idempotency_key", None):
+        return payload
+    return payload.model_copy(update={"idempotency_key": f"approved {consent.state}"})

@@ -1,15 +1,15 @@
-"""PURE: JSON schemas in as few words as say the same: every model that is connected pays for them."""
+"""PURE: shorten JSON schemas without loss of meaning, because every connected model pays for each word."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-_JUDGED_BY_US = frozenset({"pattern", "minLength", "maxLength", "maxItems"})
-"""Bounds that a refusal tells as well."""
+_UNSTATED = frozenset({"pattern", "minLength", "maxLength", "maxItems"})
+"""Bounds that are left out, because a refusal names them."""
 
-# What a field is, in fewer words than the operations' own: a model reads them in every conversation.
-_TAKEN: Final[Mapping[str, str]] = {
+# Shorter than the operations' own descriptions: a model reads them in every conversation.
+_INPUTS: Final[Mapping[str, str]] = {
     "connection": "A name from list_connections.",
     "idempotency_key": "Your name for this request; a repeat within 7 days does nothing again.",
     "wait_seconds": "How long to wait for the end.",
@@ -21,9 +21,9 @@ _TAKEN: Final[Mapping[str, str]] = {
     "mode": "Without it the study's own mode.",
     "metadata": "Goes to Koji with each interview.",
     "allow_without_link": "Start although no link can be made (KOJI_PROJECT_ID is not set).",
-    "reinvite_after_days": "Ask again whoever was invited longer ago than this; without it nobody twice.",
+    "reinvite_after_days": "Invite people again after this many days; without it never twice.",
 }
-_ANSWERED: Final[Mapping[str, str]] = {
+_OUTPUTS: Final[Mapping[str, str]] = {
     "next_cursor": "cursor of the next page.",
     "has_more": "Whether there is a next page.",
     "launch_id": "For get_launch.",
@@ -37,7 +37,7 @@ _ANSWERED: Final[Mapping[str, str]] = {
     "pause_reason": "Why it waits; without resumes_at, until resume_launch.",
     "resumes_at": "When the pause ends by itself.",
     "message": "What it waits for, or why it ended.",
-    "cohort_id": "null for given members.",
+    "cohort_id": "null for a list of members.",
     "cohort_name": "Its name in Amplitude.",
     "members_total": "to_invite and all skipped.",
     "to_invite": "People who are to be invited.",
@@ -60,8 +60,6 @@ _ANSWERED: Final[Mapping[str, str]] = {
     "reason": "Why not; null when all is well.",
     "completed_at": "When the interview ended.",
     "synced_at": "When Amplitude accepted it.",
-    "started_at": "When it was started.",
-    "status_url": "Where it is told.",
     "event_insert_id": "By which Amplitude counts it once.",
     "transcript_url": "Where the transcript is.",
     "done": "place and what was done there.",
@@ -75,36 +73,35 @@ _ANSWERED: Final[Mapping[str, str]] = {
     "structured_answers": "question_text, question_type, structured_value, confidence and id of each.",
     "left_to_people": "What only a person can do.",
 }
-_SUMMED_UP: Final = frozenset(
+_SUMMARISED: Final = frozenset(
     {
         *("attempts", "checks", "done", "invitations", "received", "refused_webhooks", "request"),
         *("skipped_examples", "structured_answers"),
     }
 )
-"""Objects whose fields their description tells."""
+"""Objects whose description names their fields."""
 
 
-def inlined(schema: Mapping[str, Any]) -> dict[str, Any]:
+def _inlined(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return a schema without references, titles and the docstrings of models."""
     defs: Mapping[str, Any] = schema.get("$defs", {})
-    plain = _plain({key: value for key, value in schema.items() if key != "$defs"}, defs)
-    assert isinstance(plain, dict)  # noqa: S101 - an object's schema is one
+    plain: dict[str, Any] = _plain({key: value for key, value in schema.items() if key != "$defs"}, defs)
     plain.pop("description", None)
     return plain
 
 
 def of_input(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a tool takes; null only says that an argument is not given, so that no type names it."""
-    plain = inlined(schema)
+    """Return what a tool takes. Types leave out null, which only says that an argument is not given."""
+    plain = _inlined(schema)
     plain["properties"] = {
-        name: _briefly(name, _without_null(value), _TAKEN) for name, value in plain["properties"].items()
+        name: _described(name, _without_null(value), _INPUTS) for name, value in plain["properties"].items()
     }
     return plain
 
 
 def of_output(schema: Mapping[str, Any], left_out: frozenset[str]) -> dict[str, Any]:
-    """Return what a tool answers, without `left_out`: one object, also of an answer in several shapes."""
-    plain = inlined(schema)
+    """Return what a tool answers, without `left_out`: as one object, also for several shapes."""
+    plain = _inlined(schema)
     properties: dict[str, Any] = {}
     for shape in plain.get("anyOf", [plain]):
         properties |= {name: value for name, value in shape["properties"].items() if name not in properties}
@@ -113,7 +110,7 @@ def of_output(schema: Mapping[str, Any], left_out: frozenset[str]) -> dict[str, 
 
 def _plain(schema: Any, defs: Mapping[str, Any]) -> Any:
     if isinstance(schema, list):
-        return [_plain(one, defs) for one in schema]
+        return [_plain(item, defs) for item in schema]
     if not isinstance(schema, Mapping):
         return schema
     if (reference := schema.get("$ref")) is not None:
@@ -121,25 +118,20 @@ def _plain(schema: Any, defs: Mapping[str, Any]) -> Any:
         model.pop("description", None)
         return {**model, **{key: value for key, value in schema.items() if key != "$ref"}}
     plain = {
-        key: {name: _plain(one, defs) for name, one in value.items()}
+        key: {name: _plain(item, defs) for name, item in value.items()}
         if key == "properties"
         else _plain(value, defs)
         for key, value in schema.items()
         if not (key == "title" and isinstance(value, str))
         and not (key == "default" and value is None)
         and not (key == "additionalProperties" and value is True)
-        and key not in _JUDGED_BY_US
+        and key not in _UNSTATED
     }
-    return _with_null(plain)
-
-
-def _with_null(schema: dict[str, Any]) -> dict[str, Any]:
-    match schema.get("anyOf"):
-        case [{"type": str(kind)} as some, {"type": "null"}] if "enum" not in some:
-            others = {key: value for key, value in schema.items() if key != "anyOf"}
-            return {**some, "type": [kind, "null"], **others}
-        case _:
-            return schema
+    match plain.get("anyOf"):
+        case [{"type": str(kind)} as only, {"type": "null"}] if "enum" not in only:
+            del plain["anyOf"]
+            return {**only, "type": [kind, "null"], **plain}
+    return plain
 
 
 def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,24 +143,24 @@ def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:
             del plain["anyOf"]
             plain = {**only, **plain}
     if isinstance(items := plain.get("items"), dict) and "properties" in items:
-        fields = {name: _without_null(one) for name, one in items["properties"].items()}
+        fields = {name: _without_null(field) for name, field in items["properties"].items()}
         plain["items"] = {**items, "properties": fields}
     return plain
 
 
-def _briefly(name: str, schema: dict[str, Any], words: Mapping[str, str]) -> dict[str, Any]:
-    return {**schema, "description": words[name]} if name in words else schema
+def _described(name: str, schema: dict[str, Any], descriptions: Mapping[str, str]) -> dict[str, Any]:
+    return {**schema, "description": descriptions[name]} if name in descriptions else schema
 
 
 def _kept(schema: dict[str, Any], left_out: frozenset[str], path: str) -> dict[str, Any]:
-    """Return a schema without fields that are left out, and without telling that the others are there."""
+    """Return a schema without the fields that are left out, and without `required`."""
     schema = {key: value for key, value in schema.items() if key != "required"}
-    if path.rpartition(".")[0] in _SUMMED_UP:
-        summed = {key: value for key, value in schema.items() if key != "properties"}
-        return {**summed, "items": {"type": "object"}} if "items" in summed else summed
+    if path.rpartition(".")[0] in _SUMMARISED:
+        schema.pop("properties", None)
+        return {**schema, "items": {"type": "object"}} if "items" in schema else schema
     if "properties" in schema:
         schema["properties"] = {
-            name: _briefly(name, _kept(value, left_out, f"{path}{name}."), _ANSWERED)
+            name: _described(name, _kept(value, left_out, f"{path}{name}."), _OUTPUTS)
             for name, value in schema["properties"].items()
             if f"{path}{name}" not in left_out
         }

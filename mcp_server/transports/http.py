@@ -1,4 +1,4 @@
-"""`/mcp`: the server over Streamable HTTP, for callers with a token."""
+"""Serve `/mcp` over Streamable HTTP, for callers with a token."""
 
 from __future__ import annotations
 
@@ -27,30 +27,39 @@ from mcp_server.host import Host, Request
 from mcp_server.server import create_server
 
 PATHS: Final = ("/mcp", "/mcp/")
-SURFACE: Final = "mcp"
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 
 
 def mcp_mount(settings: Settings, context: Callable[[], Context], gate: Gate) -> Mount:
-    """Return the MCP server of one process, as `create_app` mounts it: it answers `/mcp`."""
+    """Return the MCP server of one process as `create_app` mounts it, which answers `/mcp`.
+
+    A request is refused with `Unauthenticated` or `TooManyFailures`; its caller travels with it.
+    """
 
     async def opened() -> Context:
         return context()
 
     server, calling = create_server(Host(opened, _caller), encryption_keys(settings))
     manager = streamable(server, settings.public_url)
-    guarded = _Guarded(manager.asgi_app, gate)
+    mcp = manager.asgi_app
 
     def in_front_of(app: ASGIApp) -> ASGIApp:
         async def front(scope: Scope, receive: Receive, send: Send) -> None:
-            mine = scope["type"] == "http" and scope["path"] in PATHS
-            await (guarded if mine else app)(scope, receive, send)
+            if scope["type"] != "http" or scope["path"] not in PATHS:
+                await app(scope, receive, send)
+                return
+            # white space around a value is not part of it (RFC 9110, 5.5); not every HTTP parser strips it
+            headers = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
+            scope = {**scope, "headers": headers}
+            request = HttpRequest(scope, receive)
+            request.state.caller = replace(await gate.caller(request), surface="mcp")
+            await mcp(scope, receive, send)
 
         return front
 
     @asynccontextmanager
     async def run() -> AsyncIterator[None]:
-        """Serve; at the end wait for what goes on without its client."""
+        """Serve; at the end wait for calls that go on without their client."""
         started, ending = asyncio.Event(), asyncio.Event()
 
         async def serve() -> None:
@@ -72,10 +81,10 @@ def mcp_mount(settings: Settings, context: Callable[[], Context], gate: Gate) ->
 
 
 def streamable(server: Server[Any], public_url: str) -> StreamableHTTPSessionManager:
-    """Return a server's transport: no sessions, so that any process answers any request.
+    """Return a server's transport. It has no sessions, so that any process answers any request.
 
-    Only requests for the host of `public_url` or a loopback name are answered, and from a browser only those
-    of their pages, so that no other page can reach the server through the person who looks at it.
+    It answers requests for the host of `public_url` and for loopback names only, and from a browser only
+    those of pages on these hosts. No other page can reach the server through the person who looks at it.
     """
     return StreamableHTTPSessionManager(
         server,
@@ -100,26 +109,9 @@ def security(public_url: str) -> TransportSecuritySettings:
     )
 
 
-class _Guarded:
-    """An application behind the gate; the caller travels with the request."""
-
-    def __init__(self, app: ASGIApp, gate: Gate) -> None:
-        self._app = app
-        self._gate = gate
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request. Raises `Unauthenticated` and `TooManyFailures`."""
-        # white space around a value is not part of it (RFC 9110, 5.5), and not every HTTP parser takes it off
-        headers = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
-        scope = {**scope, "headers": headers}
-        request = HttpRequest(scope, receive)
-        request.state.caller = replace(await self._gate.caller(request), surface=SURFACE)
-        await self._app(scope, receive, send)
-
-
 def _caller(request: Request) -> Caller:
-    arrived: HttpRequest | None = request.request
-    if arrived is None:
+    http_request: HttpRequest | None = request.request
+    if http_request is None:
         raise Unauthenticated("This request came without its HTTP headers.")
-    caller: Caller = arrived.state.caller
+    caller: Caller = http_request.state.caller
     return caller

@@ -1,4 +1,4 @@
-"""The server over standard input and output, with workers of its own on the same store."""
+"""Serve over standard input and output, with workers of its own on the same ledger."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
-class LateStore:
-    """The store and the lanes, opened after the first answer: no client waits for them to shake hands."""
+class LateLedger:
+    """The ledger and the workers, opened after the first answer, so that the handshake need not wait."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -34,20 +34,20 @@ class LateStore:
 
     def begin(self) -> asyncio.Task[Running]:
         """Begin to open, unless that is done or under way; after a failure begin anew."""
-        failed = self._opening is not None and self._opening.done() and self._opening.exception() is not None
-        if self._opening is None or failed:
-            self._opening = asyncio.create_task(self._open(), name="open the store")
-        return self._opening
+        opening = self._opening
+        if opening is None or (opening.done() and opening.exception() is not None):
+            opening = self._opening = asyncio.create_task(self._open(), name="open the ledger")
+        return opening
 
     async def context(self) -> Context:
-        """Return the context, once it is there. Raises `ConnectorError` when it cannot be opened."""
+        """Return the context once it is open. Raises `ConnectorError` when it cannot be opened."""
         try:
             return (await asyncio.shield(self.begin())).context
         except SettingsError as error:
             raise NotConfigured(str(error)) from None
 
     async def close(self) -> None:
-        """End the lanes in good order and close the store."""
+        """Stop the workers in good order and close the ledger."""
         if self._opening is not None:
             opened = (await asyncio.gather(self._opening, return_exceptions=True))[0]
             if not isinstance(opened, BaseException):
@@ -55,27 +55,27 @@ class LateStore:
         await self._stack.aclose()
 
     async def _open(self) -> Running:
-        # what the store and the lanes import takes longer than the handshake
+        # the imports of the ledger and the workers take longer than the handshake
         from connector.app import build  # noqa: PLC0415
 
         try:
             return await self._stack.enter_async_context(build(self._settings))
         except (ConnectorError, SettingsError) as error:
-            log.error("store_not_opened", why=str(error))  # noqa: TRY400 - what it says is enough
+            log.error("store_not_opened", why=str(error))  # noqa: TRY400 - its message is enough
             raise
 
 
 async def serve(settings: Settings, keys: Sequence[bytes], stopped: asyncio.Event) -> None:
     """Serve until standard input ends, or until `stopped` is set; then end in good order.
 
-    In the second case a thread still reads standard input, which nothing ends but the end of the process.
+    In the second case a thread goes on reading standard input until the process ends.
     """
-    store = LateStore(settings)
-    server, calling = create_server(Host(store.context, lambda _: LOCAL_ASSISTANT), keys)
+    ledger = LateLedger(settings)
+    server, calling = create_server(Host(ledger.context, lambda _: LOCAL_ASSISTANT), keys)
 
     async def open_after_first(request: Request, call_next: CallNext) -> HandlerResult:
         answer = await call_next(request)
-        store.begin()
+        ledger.begin()
         return answer
 
     middleware: Any = open_after_first
@@ -89,6 +89,6 @@ async def serve(settings: Settings, keys: Sequence[bytes], stopped: asyncio.Even
     await asyncio.wait({speaking, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     await calling.close()
-    await store.close()
+    await ledger.close()
     if speaking.done():
         speaking.result()

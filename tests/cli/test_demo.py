@@ -1,4 +1,4 @@
-"""The demo as somebody without an account runs it, and its checks, which must be able to fail."""
+"""The demo as a person without an account runs it, and its checks, which must be able to fail."""
 
 from __future__ import annotations
 
@@ -67,9 +67,9 @@ def test_closes_the_loop_and_leaves_nothing_behind(tmp_path: Path) -> None:
     assert outcomes["failed", "rejected_by_amplitude"] == 1
     assert outcomes["skipped", "anonymous"] > 0
     assert outcomes["skipped", "below_quality_gate"] > 0
-    told = re.search(r"(\d+) webhooks acknowledged \(incl\. (\d+) duplicates\), 0 lost", output)
-    assert told is not None
-    acknowledged, repeats = map(int, told.groups())
+    counts = re.search(r"(\d+) webhooks acknowledged \(incl\. (\d+) duplicates\), 0 lost", output)
+    assert counts is not None
+    acknowledged, repeats = map(int, counts.groups())
     assert repeats == 12
     # every interview was completed and analysed, and the poor ones failed Koji's gate
     assert acknowledged >= 2 * 60 + repeats
@@ -195,7 +195,7 @@ def test_agreement_is_proven() -> None:
             {"interviews": [*PROVEN.interviews, interview("fine")]},
             "1 people were started twice",
         ),
-        ({"again": {"to_invite": 3}}, "would have invited 3 people again"),
+        ({"again": {"to_invite": 3}}, "3 people would have been invited again"),
         ({"identifies": []}, "1 user property writes are missing"),
         (
             {"identifies": [*PROVEN.identifies, *PROVEN.identifies]},

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connector.cli.arguments import flag
 from connector.cli.main import main
-from connector.cli.operations.flags import by_field, flag, operation_command
-from connector.cli.operations.run import run_operation
+from connector.cli.operations.flags import by_field, operation_command
 from connector.cli.operations.values import read_members, read_payload
 from connector.errors import InvalidInput
 from connector.operations import OPERATIONS
@@ -28,14 +28,14 @@ BY_NAME = {op.name: op for op in OPERATIONS}
 
 def payload(name: str, *words: str) -> Any:
     op = BY_NAME[name]
-    with operation_command(op, run_operation).make_context(name, list(words)) as context:
+    with operation_command(op).make_context(name, list(words)) as context:
         return read_payload(op, by_field(context.params), context.params["json"])
 
 
 @pytest.mark.parametrize("op", OPERATIONS, ids=lambda op: op.name)
 def test_every_field_is_a_flag_and_is_described(op: AnyOperation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
-    command = operation_command(op, run_operation)
+    command = operation_command(op)
     with command.make_context(op.name, []) as context:
         text = " ".join(command.get_help(context).split())
     assert op.summary in text

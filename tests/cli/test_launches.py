@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from connector.sandbox.options import SandboxOptions
-from connector.sandbox.server import running
 from tests.support.cli_runs import Machine, sandbox_settings, wait_for
+from tests.support.sandbox_server import running
 
 pytestmark = pytest.mark.e2e
 
@@ -93,7 +93,7 @@ def test_csv_holds_all_pages(machine: Machine) -> None:
         ("name\nAda\n", "no column user_id or email"),
         ("user_id,email\nu-1\n", "line 2 has another number of cells"),
         ('user_id\n"u-1\n', "cannot be read as CSV"),
-        ("user_id\n", "names nobody"),
+        ("user_id\n", "names no member"),
         ("user_id,email\nu-1,not an address\n", "no e-mail address"),
     ],
 )

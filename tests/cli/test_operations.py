@@ -15,9 +15,9 @@ import pytest
 from connector.cli import main as program
 from connector.errors import UpstreamRejected
 from connector.operations import OPERATIONS
-from connector.sandbox.server import running
 from connector.service.views.sync import SyncOutput
 from tests.support.cli_runs import ROOT, Machine, sandbox_settings
+from tests.support.sandbox_server import running
 
 pytestmark = pytest.mark.e2e
 

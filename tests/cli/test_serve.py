@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
-from connector.sandbox.server import running
 from tests.support.cli_runs import Machine, free_port, sandbox_settings, wait_for
+from tests.support.sandbox_server import running
 
 pytestmark = pytest.mark.e2e
 

@@ -17,9 +17,9 @@ from connector.sandbox.options import (
     FAKE_KOJI_KEY,
     FAKE_SIGNING_KEY,
 )
-from connector.sandbox.server import running
 from connector.settings.files import read_dotenv
 from tests.support.cli_runs import Machine, Terminal, free_port, sandbox_settings, wait_for
+from tests.support.sandbox_server import running
 
 pytestmark = pytest.mark.e2e
 

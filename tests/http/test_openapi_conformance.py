@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from connector.sandbox.server import running
 from connector.service.views.examples import INTERVIEW_ID
 from tests.support.processes import HEADERS, Process
+from tests.support.sandbox_server import running
 
 pytestmark = pytest.mark.e2e
 

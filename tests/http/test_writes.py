@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from connector.http.server.writes import JoiningTransport
+from connector.http.server.limits import JoiningTransport
 
 pytestmark = pytest.mark.unit
 

@@ -95,7 +95,7 @@ def text_of(answer: CallToolResult) -> str:
     return only.text
 
 
-def told(answer: CallToolResult) -> dict[str, Any]:
+def values_of(answer: CallToolResult) -> dict[str, Any]:
     """Return the values of an answer that must not be an error."""
     assert not answer.is_error, text_of(answer)
     values: dict[str, Any] = answer.structured_content

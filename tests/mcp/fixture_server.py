@@ -129,8 +129,8 @@ async def call_tool(request: Context, params: t.CallToolRequestParams) -> Answer
         missing = {key: one for key, one in QUESTIONS[name].items() if key not in given}
         if missing:
             return ask(missing, "begun" if name in WITH_STATE else None)
-        told = given.get("user_name")
-        hello = (told.content or {}).get("name") if isinstance(told, t.ElicitResult) else "you"
+        answer = given.get("user_name")
+        hello = (answer.content or {}).get("name") if isinstance(answer, t.ElicitResult) else "you"
         return words(f"Hello, {hello}! state-ok {sorted(given)}")
     found = OTHERS.get(name)
     if found is None:

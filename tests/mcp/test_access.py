@@ -17,7 +17,7 @@ from mcp_server.tools import call
 from mcp_server.tools.catalogue import tool
 from mcp_server.transports.http import security
 from tests.mcp import raw
-from tests.mcp.clients import SETTINGS, http_client, people, refused, started, text_of, told
+from tests.mcp.clients import SETTINGS, http_client, people, refused, started, text_of, values_of
 from tests.support.harness import QUICK, TOKEN, World, open_world, serving, until
 
 pytestmark = pytest.mark.e2e
@@ -117,7 +117,7 @@ async def test_a_token_sees_and_may_call_only_its_tools(world: World, scopes: tu
 async def test_a_token_of_one_connection_learns_nothing_of_others(world: World) -> None:
     token = await a_token(world, "second-only", "read", "write", connections=("second",))
     async with http_client(world, token=token) as client:
-        listed = told(await client.call_tool("list_connections", {}))
+        listed = values_of(await client.call_tool("list_connections", {}))
         assert [one["id"] for one in listed["items"]] == ["second"]
         refused(await client.call_tool("list_syncs", {}), "other_connection")
         refused(await client.call_tool("list_syncs", {"connection": "third"}), "other_connection")
@@ -190,9 +190,7 @@ def undescribed(schema: Any) -> Any:
         yield from undescribed(one.get("items", {}))
 
 
-async def test_a_fault_of_ours_tells_nothing_of_what_it_was(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_fault_of_ours_reveals_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("person-001@example.com said: sandbox-koji-key")
 
@@ -215,9 +213,11 @@ async def test_a_call_that_waits_tells_how_far_it_is(world: World) -> None:
         seen.append((progress, total, message))
 
     async with http_client(world) as client:
-        planned = told(await client.call_tool("plan_cohort_launch", {"members": people(*range(60))}))
+        planned = values_of(await client.call_tool("plan_cohort_launch", {"members": people(*range(60))}))
         asked = {"plan_token": planned["plan_token"], "wait_seconds": 25}
-        launched = told(await client.call_tool("launch_cohort_interviews", asked, progress_callback=tell))
+        launched = values_of(
+            await client.call_tool("launch_cohort_interviews", asked, progress_callback=tell)
+        )
     assert launched["invited"] == 60
     numbers = [done for done, _, _ in seen]
     assert numbers
@@ -228,11 +228,11 @@ async def test_a_call_that_waits_tells_how_far_it_is(world: World) -> None:
 async def test_a_handle_comes_at_once_and_the_end_later(world: World) -> None:
     await world.restart(KOJI_RATE_LIMIT_PER_MINUTE="60")
     async with http_client(world) as client:
-        planned = told(await client.call_tool("plan_cohort_launch", {"members": people(*range(20))}))
+        planned = values_of(await client.call_tool("plan_cohort_launch", {"members": people(*range(20))}))
         asked = {"plan_token": planned["plan_token"], "wait_seconds": 0}
-        launched = told(await client.call_tool("launch_cohort_interviews", asked))
+        launched = values_of(await client.call_tool("launch_cohort_interviews", asked))
         assert launched["status"] == "running"
-        looked = told(await client.call_tool("get_launch", {"launch_id": launched["launch_id"]}))
+        looked = values_of(await client.call_tool("get_launch", {"launch_id": launched["launch_id"]}))
     assert looked["to_invite"] == 20
     assert looked["eta_seconds"] > 0
 

@@ -44,8 +44,8 @@ def runs_the_program(words: list[str]) -> None:
 
 @pytest.mark.parametrize("text", named(PAGES, "json"))
 def test_json_is_for_this_server(text: str, tmp_path: Path) -> None:
-    told = json.loads(text)
-    servers = told.get("mcpServers") or told.get("servers") or {}
+    snippet = json.loads(text)
+    servers = snippet.get("mcpServers") or snippet.get("servers") or {}
     for server in servers.values():
         if "command" in server:
             runs_the_program([server["command"], *server["args"]])
@@ -53,9 +53,9 @@ def test_json_is_for_this_server(text: str, tmp_path: Path) -> None:
         else:
             assert server["url"] == "PUBLIC_URL/mcp"
             assert server["headers"]["Authorization"].startswith("Bearer ")
-    asked = {one["id"] for one in told.get("inputs", [])}
+    asked = {one["id"] for one in snippet.get("inputs", [])}
     assert set(re.findall(r"\$\{input:(\w+)\}", text)) == asked
-    assert set(told.get("allowed_tools", [])) <= set(NAMES)
+    assert set(snippet.get("allowed_tools", [])) <= set(NAMES)
 
 
 @pytest.mark.parametrize("text", named(PAGES, "sh"))

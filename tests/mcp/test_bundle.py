@@ -40,7 +40,7 @@ ANSWERS = {"koji_api_key": "koji-key-of-a-test", "amplitude_api_key": "amplitude
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pack a working copy in which somebody has worked."""
+    """Pack a working copy that was used."""
     copy = tmp_path_factory.mktemp("copy")
     for name in (*BESIDE, ".mcpbignore"):
         shutil.copy(ROOT / name, copy / name)

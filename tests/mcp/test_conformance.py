@@ -109,12 +109,13 @@ async def test_the_inspector_finds_nothing_over_http(world: World, tmp_path: Pat
 async def test_the_inspector_finds_nothing_over_stdio(world: World, tmp_path: Path, era: str) -> None:
     folder = tmp_path / "stdio"
     folder.mkdir()
-    told = [one for name, value in environment(world, folder).items() for one in ("-e", f"{name}={value}")]
-    await inspect((*told, sys.executable, "-m", "mcp_server"), era, tmp_path)
+    variables = [f"{name}={value}" for name, value in environment(world, folder).items()]
+    flags = [word for variable in variables for word in ("-e", variable)]
+    await inspect((*flags, sys.executable, "-m", "mcp_server"), era, tmp_path)
 
 
 async def inspect(where: tuple[str, ...], era: str, folder: Path) -> None:
-    of_era = ("--protocol-era", era)
+    of_era = ("--protocol-era", era, "--connect-timeout", "60000")
     for method in ("tools/list", "resources/list", "resources/templates/list", "prompts/list"):
         strict = ("--strict",) if method == "tools/list" else ()
         code, printed = await inspector(*where, *of_era, *strict, "--method", method, folder=folder)

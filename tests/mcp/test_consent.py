@@ -26,7 +26,7 @@ from tests.mcp.clients import (
     refused,
     started,
     stdio_server,
-    told,
+    values_of,
 )
 from tests.support.harness import QUICK, World, open_world, serving
 
@@ -51,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 class Person:
-    """Whoever uses the client; remembers what was asked."""
+    """The user of the client; remembers the questions."""
 
     def __init__(self, action: str = "accept", *, seconds: float = 0.0) -> None:
         self.action = action
@@ -72,7 +72,7 @@ async def spent_nothing(world: World) -> None:
     assert started(world) == []
 
 
-# nobody can be asked
+# no user can be asked
 
 
 @pytest.mark.parametrize("way", WAYS, ids=IDS)
@@ -87,7 +87,7 @@ async def test_without_a_way_to_ask_the_refusal_names_the_way_that_is_left(
         )
         assert "plan_cohort_launch" in start["message"]
         assert "members" in start["message"]
-        planned = told(await client.call_tool("plan_cohort_launch", ONE))
+        planned = values_of(await client.call_tool("plan_cohort_launch", ONE))
         resume = refused(
             await client.call_tool("resume_launch", {"launch_id": planned["launch_id"]}), "consent_required"
         )
@@ -98,11 +98,11 @@ async def test_without_a_way_to_ask_the_refusal_names_the_way_that_is_left(
 @pytest.mark.parametrize("way", WAYS, ids=IDS)
 async def test_a_plan_is_consent_once(world: World, folder: Path, way: tuple[str, Era]) -> None:
     async with a_client(way, world, folder) as client:
-        planned = told(await client.call_tool("plan_cohort_launch", TWO))
+        planned = values_of(await client.call_tool("plan_cohort_launch", TWO))
         assert started(world) == []
         asked = {"plan_token": planned["plan_token"], "wait_seconds": 20}
-        first = told(await client.call_tool("launch_cohort_interviews", asked))
-        again = told(await client.call_tool("launch_cohort_interviews", asked))
+        first = values_of(await client.call_tool("launch_cohort_interviews", asked))
+        again = values_of(await client.call_tool("launch_cohort_interviews", asked))
     assert first["launch_id"] == again["launch_id"] == planned["launch_id"]
     assert len(started(world)) == 2
 
@@ -130,15 +130,15 @@ async def test_only_a_client_that_shows_forms_is_asked(
 
 
 @pytest.mark.parametrize("way", CAN_ASK, ids=IDS)
-async def test_a_yes_launches_exactly_what_was_shown(
+async def test_a_yes_launches_exactly_the_plan_that_was_shown(
     world: World, folder: Path, way: tuple[str, Era]
 ) -> None:
     person = Person()
     async with a_client(way, world, folder, elicitation_callback=person) as client:
-        launched = told(await client.call_tool("launch_cohort_interviews", TWO))
+        launched = values_of(await client.call_tool("launch_cohort_interviews", TWO))
         assert (launched["status"], launched["invited"]) == ("finished", 2)
-        again = told(await client.call_tool("launch_cohort_interviews", TWO))
-    (question,) = person.questions  # nobody is left to invite the second time, so nobody is asked
+        again = values_of(await client.call_tool("launch_cohort_interviews", TWO))
+    (question,) = person.questions  # the second time no person is left to invite, so no question is asked
     assert "2 people" in question
     assert "2 Koji credits" in question
     assert again["to_invite"] == 0
@@ -150,7 +150,7 @@ async def test_a_yes_launches_exactly_what_was_shown(
 async def test_a_no_spends_nothing(world: World, folder: Path, way: tuple[str, Era], action: str) -> None:
     person = Person(action)
     async with a_client(way, world, folder, elicitation_callback=person) as client:
-        planned = told(await client.call_tool("plan_cohort_launch", {"members": people(9)}))
+        planned = values_of(await client.call_tool("plan_cohort_launch", {"members": people(9)}))
         for name, arguments in (
             ("launch_cohort_interviews", TWO),
             ("start_interview", {"email": "a@example.com"}),
@@ -168,7 +168,9 @@ async def test_one_person_and_a_paused_launch_ask_too(
 ) -> None:
     person = Person()
     async with a_client(way, world, folder, elicitation_callback=person) as client:
-        one = told(await client.call_tool("start_interview", {"email": "a@example.com", "wait_seconds": 20}))
+        one = values_of(
+            await client.call_tool("start_interview", {"email": "a@example.com", "wait_seconds": 20})
+        )
         assert one["status"] == "started", one
         await client.call_tool("resume_launch", {"launch_id": one["launch_id"]})
     assert "a@example.com" in person.questions[0]
@@ -181,13 +183,13 @@ async def test_one_person_and_a_paused_launch_ask_too(
 async def test_a_dry_run_never_asks(world: World, folder: Path, way: tuple[str, Era]) -> None:
     person = Person()
     async with a_client(way, world, folder, elicitation_callback=person) as client:
-        planned = told(await client.call_tool("launch_cohort_interviews", {**TWO, "dry_run": True}))
+        planned = values_of(await client.call_tool("launch_cohort_interviews", {**TWO, "dry_run": True}))
     assert planned["status"] == "planned"
     assert person.questions == []
     await spent_nothing(world)
 
 
-async def test_a_question_that_nobody_answers_spends_nothing(
+async def test_a_question_without_an_answer_spends_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the handshake era the question is inside the call; here the person sleeps longer than it waits."""
@@ -213,7 +215,7 @@ async def test_a_client_that_hangs_up_while_asked_spends_nothing(world: World, f
         await spent_nothing(world)
         # the key is free again, and what was left of the first call is taken up
         person.seconds = 0.0
-        launched = told(
+        launched = values_of(
             await client.call_tool("launch_cohort_interviews", {**TWO, "idempotency_key": "hung-up"})
         )
     assert launched["invited"] == 2
@@ -259,7 +261,7 @@ async def test_another_process_of_the_store_takes_the_answer(world: World) -> No
 
 async def test_an_answer_is_good_for_its_question_only(world: World) -> None:
     token = new_token()
-    await world.context.ledger.tokens.create(a_token("somebody-else", token))
+    await world.context.ledger.tokens.create(a_token("another-caller", token))
     async with serving(world.app) as url:
         _, state = await raw.asked(url, "launch_cohort_interviews", TWO)
         more = {**TWO, "members": people(1, 2, 3)}
@@ -299,7 +301,7 @@ async def test_caps_stand_above_a_yes(world: World) -> None:
         refusal = refused(await client.call_tool("launch_cohort_interviews", over), "invalid_input")
         assert "cap of 3" in refusal["message"]
         many = {"members": people(*range(1, 9)), "wait_seconds": 3}
-        launched = told(await client.call_tool("launch_cohort_interviews", many))
+        launched = values_of(await client.call_tool("launch_cohort_interviews", many))
     assert "3 people" in person.questions[0]
     assert (launched["to_invite"], launched["invited"]) == (3, 2)
     assert launched["pause_reason"] == "daily_credits"
@@ -310,8 +312,8 @@ async def test_a_key_runs_once_whatever_is_approved(world: World) -> None:
     person = Person()
     asked = {**TWO, "reinvite_after_days": 0, "idempotency_key": "once"}
     async with http_client(world, elicitation_callback=person) as client:
-        first = told(await client.call_tool("launch_cohort_interviews", asked))
-        again = told(await client.call_tool("launch_cohort_interviews", asked))
+        first = values_of(await client.call_tool("launch_cohort_interviews", asked))
+        again = values_of(await client.call_tool("launch_cohort_interviews", asked))
         assert again["launch_id"] == first["launch_id"]
         other = {**asked, "members": people(5)}
         refused(await client.call_tool("launch_cohort_interviews", other), "idempotency_mismatch")
@@ -322,7 +324,7 @@ async def test_a_key_runs_once_whatever_is_approved(world: World) -> None:
 async def test_a_plan_of_another_connection_is_refused(world: World) -> None:
     await world.restart(toml='[connections.second]\nkoji_project_id = "p"\n')
     async with http_client(world) as client:
-        planned = told(await client.call_tool("plan_cohort_launch", TWO))
+        planned = values_of(await client.call_tool("plan_cohort_launch", TWO))
         asked = {"plan_token": planned["plan_token"], "connection": "second"}
         refused(await client.call_tool("launch_cohort_interviews", asked), "plan_mismatch")
     await spent_nothing(world)

@@ -75,8 +75,8 @@ async def test_the_handshake_era_knows_no_such_answers_over_http(world: World) -
             params = {"name": name, "arguments": arguments, **forged}
             body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
             answer = await client.post(f"{url}/mcp", json=body)
-            told = answer.text
-            assert "consent_required" in told or "-32602" in told, told
+            text = answer.text
+            assert "consent_required" in text or "-32602" in text, text
     await spent_nothing(world)
 
 
@@ -124,7 +124,7 @@ async def test_a_question_whose_plan_expired_is_asked_anew(world: World) -> None
     assert answer["structuredContent"]["invited"] == 2, answer
 
 
-async def test_what_only_looks_like_a_yes_is_none(world: World) -> None:
+async def test_an_answer_that_only_looks_like_a_yes_is_none(world: World) -> None:
     async with serving(world.app) as url:
         _, state = await raw.asked(url, "start_interview", ONE)
         for yes in NO_YES:

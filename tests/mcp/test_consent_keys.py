@@ -11,7 +11,7 @@ from mcp.types import ElicitRequestParams, ElicitResult
 from connector.domain.access import Token
 from connector.http.auth import new_token, token_digest
 from tests.mcp import raw
-from tests.mcp.clients import http_client, people, refused, started, told
+from tests.mcp.clients import http_client, people, refused, started, values_of
 from tests.support.harness import World, serving
 
 pytestmark = pytest.mark.e2e
@@ -37,12 +37,12 @@ async def test_a_key_that_was_declined_is_free_for_anything_until_a_yes(world: W
         for arguments in (TWO, TWO, OTHERS):
             refused(await client.call_tool("launch_cohort_interviews", arguments), "consent_required")
         assert started(world) == []
-        launched = told(await client.call_tool("launch_cohort_interviews", TWO))
+        launched = values_of(await client.call_tool("launch_cohort_interviews", TWO))
         refused(await client.call_tool("launch_cohort_interviews", OTHERS), "idempotency_mismatch")
-        again = told(await client.call_tool("launch_cohort_interviews", TWO))
+        again = values_of(await client.call_tool("launch_cohort_interviews", TWO))
     assert again["launch_id"] == launched["launch_id"]
-    async with http_client(world) as client:  # it was begun, so that nobody need be asked
-        again = told(await client.call_tool("launch_cohort_interviews", TWO))
+    async with http_client(world) as client:  # it was begun, so that no question is needed
+        again = values_of(await client.call_tool("launch_cohort_interviews", TWO))
     assert (again["launch_id"], again["invited"]) == (launched["launch_id"], 2)
     assert len(started(world)) == 2
 
@@ -51,7 +51,7 @@ async def test_a_key_of_a_plan_token_is_for_that_plan(world: World) -> None:
     async with http_client(world) as client:
         refused(await client.call_tool("launch_cohort_interviews", TWO), "consent_required")
         one, other = [
-            told(await client.call_tool("plan_cohort_launch", {"members": people(n)}))["plan_token"]
+            values_of(await client.call_tool("plan_cohort_launch", {"members": people(n)}))["plan_token"]
             for n in (1, 2)
         ]
         asked = {"plan_token": one, "idempotency_key": "once", "wait_seconds": 10}
@@ -64,7 +64,7 @@ async def test_a_key_of_a_plan_token_is_for_that_plan(world: World) -> None:
             await client.call_tool("launch_cohort_interviews", {**asked, "plan_token": other}),
             "idempotency_mismatch",
         )
-        told(await client.call_tool("launch_cohort_interviews", asked))
+        values_of(await client.call_tool("launch_cohort_interviews", asked))
     assert len(started(world)) == 1
 
 

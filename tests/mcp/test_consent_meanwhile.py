@@ -11,7 +11,7 @@ import pytest
 from mcp.types import ElicitRequestParams, ElicitResult
 
 from tests.mcp import raw
-from tests.mcp.clients import SETTINGS, in_memory, people, refused, started, told
+from tests.mcp.clients import SETTINGS, in_memory, people, refused, started, values_of
 from tests.support.harness import World, serving, until
 from tests.support.processes import Process
 
@@ -22,7 +22,7 @@ ONE = {"email": "person-001@example.com", "reinvite_after_days": 0, "wait_second
 COHORT_TOKEN = "a-cohort-token-of-the-tests"
 
 
-def whom(world: World) -> list[Any]:
+def invited(world: World) -> list[Any]:
     return sorted(one.metadata["email"] for one in started(world))
 
 
@@ -42,13 +42,13 @@ async def test_a_plan_that_was_launched_meanwhile_is_launched_once(world: World)
     assert len(started(world)) == 2
 
 
-async def test_whoever_is_forgotten_meanwhile_is_not_invited(world: World) -> None:
+async def test_a_person_who_is_erased_meanwhile_is_not_invited(world: World) -> None:
     async with serving(world.app) as url:
         _, state = await raw.asked(url, "launch_cohort_interviews", TWO)
         await world.get("forget_respondent", email="person-001@example.com")
         answer = await raw.approve(url, "launch_cohort_interviews", TWO, state)
     assert answer["result"]["structuredContent"]["invited"] == 1, answer
-    assert whom(world) == ["person-002@example.com"]
+    assert invited(world) == ["person-002@example.com"]
 
 
 async def test_a_cap_that_is_lowered_meanwhile_stands_above_the_yes(world: World) -> None:
@@ -169,9 +169,9 @@ async def test_a_person_who_thinks_longer_than_a_key_is_claimed_starts_one_inter
         await asyncio.sleep(0.3)
         refused(await client.call_tool("start_interview", asked), "idempotency_running")
         world.move(61)
-        second = told(await client.call_tool("start_interview", asked))
+        second = values_of(await client.call_tool("start_interview", asked))
         thinking.set()
-        assert told(await first)["launch_id"] == second["launch_id"]
+        assert values_of(await first)["launch_id"] == second["launch_id"]
     assert len(questions) == 2
     assert len(started(world)) == 1
 
@@ -200,7 +200,7 @@ async def test_two_processes_take_one_yes_once(world: World, tmp_path: Path) -> 
 
         await until(all_are_there)
         await asyncio.sleep(0.5)
-        assert whom(world) == [f"person-00{n}@example.com" for n in (1, 2, 3, 4)]
+        assert invited(world) == [f"person-00{n}@example.com" for n in (1, 2, 3, 4)]
     finally:
         for process in both:
             process.kill()

@@ -12,7 +12,7 @@ from mcp import Client
 from mcp.types import ElicitRequestParams, ElicitResult
 
 from connector.operations import OPERATIONS
-from tests.mcp.clients import SETTINGS, WAYS, Era, a_client, people, refused, text_of, told
+from tests.mcp.clients import SETTINGS, WAYS, Era, a_client, people, refused, text_of, values_of
 from tests.support.harness import QUICK, World, open_world, until
 
 pytestmark = pytest.mark.e2e
@@ -49,7 +49,7 @@ class Tour:
 
     async def call(self, name: str, **arguments: Any) -> dict[str, Any]:
         answer = await self.client.call_tool(name, arguments)
-        values = told(answer)
+        values = values_of(answer)
         jsonschema.validate(values, self.schemas[name])
         assert set(values) <= set(self.schemas[name]["properties"]), name
         for key, value in values.items():

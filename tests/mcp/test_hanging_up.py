@@ -1,4 +1,4 @@
-"""Who hangs up in the middle cancels nothing that is durable, and what was begun is begun once."""
+"""A client that hangs up in the middle cancels nothing durable, and each launch is begun once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from mcp import Client
 
 from tests.mcp import raw
-from tests.mcp.clients import Era, a_client, http_client, people, refused, started, stdio_server, told
+from tests.mcp.clients import Era, a_client, http_client, people, refused, started, stdio_server, values_of
 from tests.mcp.lines import lines
 from tests.support.harness import World, serving, until
 
@@ -71,11 +71,11 @@ async def test_closing_the_connection_at_any_moment_leaves_no_key_stuck(world: W
 async def test_a_client_that_gives_up_on_a_plan_token_finds_its_launch(world: World, era: Any) -> None:
     await slow_starts(world)
     async with http_client(world, era) as client:
-        planned = told(await client.call_tool("plan_cohort_launch", SIX))
+        planned = values_of(await client.call_tool("plan_cohort_launch", SIX))
         asked = {"plan_token": planned["plan_token"], "wait_seconds": 20, "idempotency_key": "mine"}
         with pytest.raises(Exception, match=r"(?i)timed out|timeout"):
             await client.call_tool("launch_cohort_interviews", asked, read_timeout_seconds=0.4)
-        again = told(await client.call_tool("launch_cohort_interviews", asked))
+        again = values_of(await client.call_tool("launch_cohort_interviews", asked))
     assert (again["launch_id"], again["invited"]) == (planned["launch_id"], 6)
     await all_are_started_once(world)
 
@@ -83,34 +83,36 @@ async def test_a_client_that_gives_up_on_a_plan_token_finds_its_launch(world: Wo
 async def test_a_call_that_is_cancelled_over_stdio_goes_on(world: World, folder: Path) -> None:
     await slow_starts(world)
     async with Client(stdio_server(world, folder)) as client:
-        planned = told(await client.call_tool("plan_cohort_launch", SIX))
+        planned = values_of(await client.call_tool("plan_cohort_launch", SIX))
         asked = {"plan_token": planned["plan_token"], "wait_seconds": 20, "idempotency_key": "mine"}
         with pytest.raises(Exception, match=r"(?i)timed out|timeout"):
             await client.call_tool("launch_cohort_interviews", asked, read_timeout_seconds=0.4)
-        again = told(await client.call_tool("launch_cohort_interviews", asked))
+        again = values_of(await client.call_tool("launch_cohort_interviews", asked))
     assert (again["launch_id"], again["invited"]) == (planned["launch_id"], 6)
     await all_are_started_once(world)
 
 
 @pytest.mark.parametrize("way", [("http", "auto"), ("stdio", "legacy")], ids="-".join)
-async def test_what_is_asked_of_koji_is_told_to_who_comes_back(
+async def test_a_client_that_comes_back_gets_the_answer_of_koji(
     world: World, folder: Path, way: tuple[str, Era]
 ) -> None:
     """The operation itself is in the middle here, not the waiting after it."""
     await world.fault("koji", "slow", route="complete", seconds=1.0, times=None)
     async with a_client(way, world, folder) as client:
-        planned = told(await client.call_tool("plan_cohort_launch", {"members": people(1)}))
+        planned = values_of(await client.call_tool("plan_cohort_launch", {"members": people(1)}))
         token = {"plan_token": planned["plan_token"], "wait_seconds": 10}
-        launched = told(await client.call_tool("launch_cohort_interviews", token))
+        launched = values_of(await client.call_tool("launch_cohort_interviews", token))
         asked = {"interview_id": launched["invitations"][0]["interview_id"], "idempotency_key": "end"}
         with pytest.raises(Exception, match=r"(?i)timed out|timeout"):
             await client.call_tool("complete_interview", asked, read_timeout_seconds=0.4)
         refused(await client.call_tool("complete_interview", asked), "idempotency_running")
         await asyncio.sleep(1.0)
         again = await client.call_tool("complete_interview", asked)
-        entries = told(await client.call_tool("list_audit", {"operation": "complete_interview"}))["items"]
-    assert told(again)["status"] == "completed"
-    assert [one["outcome"] for one in entries] == ["replayed", "conflict", "done"]
+        entries = values_of(await client.call_tool("list_audit", {"operation": "complete_interview"}))[
+            "items"
+        ]
+    assert values_of(again)["status"] == "completed"
+    assert [one["outcome"] for one in entries] == ["replayed", "idempotency_running", "done"]
 
 
 async def test_closing_standard_input_in_the_middle_leaves_the_rest_to_the_next_process(

@@ -1,4 +1,4 @@
-"""A plan that takes long is a handle; nobody is asked about what nobody knows yet."""
+"""A plan that takes long is answered with a handle; the question waits until the plan is known."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from mcp.types import ElicitRequestParams, ElicitResult
 
-from tests.mcp.clients import SETTINGS, http_client, started, told
+from tests.mcp.clients import SETTINGS, http_client, started, values_of
 from tests.support.harness import QUICK, World, open_world, until
 
 pytestmark = pytest.mark.e2e
@@ -44,12 +44,12 @@ async def test_a_launch_that_is_still_planned_is_a_handle_then_a_plan_then_a_lau
         call = asyncio.create_task(client.call_tool("launch_cohort_interviews", COHORT))
         await asyncio.sleep(0.3)
         world.move(30)
-        handle = told(await call)
+        handle = values_of(await call)
         assert (handle["status"], handle["plan_token"]) == ("planning", None)
         world.move(DOWNLOAD_SECONDS)
 
         async def planned() -> Any:
-            found = told(await client.call_tool("get_launch", {"launch_id": handle["launch_id"]}))
+            found = values_of(await client.call_tool("get_launch", {"launch_id": handle["launch_id"]}))
             world.move(5)
             return found if found["status"] != "planning" else None
 
@@ -57,7 +57,7 @@ async def test_a_launch_that_is_still_planned_is_a_handle_then_a_plan_then_a_lau
         assert (plan["status"], plan["to_invite"], plan["skipped"]) == ("planned", 1_000, {"over_limit": 500})
         assert (started(world), questions) == ([], [])
         token = {"plan_token": plan["plan_token"], "wait_seconds": 0}
-        launched = told(await client.call_tool("launch_cohort_interviews", token))
+        launched = values_of(await client.call_tool("launch_cohort_interviews", token))
         assert launched["launch_id"] == handle["launch_id"]
         assert launched["status"] in {"planning", "running"}
         assert questions == [], "the plan was shown, that is the question"
@@ -66,7 +66,7 @@ async def test_a_launch_that_is_still_planned_is_a_handle_then_a_plan_then_a_lau
 async def test_planning_without_waiting_answers_at_once_however_large_the_cohort_is(world: World) -> None:
     async with http_client(world) as client:
         began = time.monotonic()
-        handle = told(await client.call_tool("plan_cohort_launch", COHORT))
+        handle = values_of(await client.call_tool("plan_cohort_launch", COHORT))
         assert time.monotonic() - began < 2
     assert (handle["status"], handle["plan_token"]) == ("planning", None)
     assert started(world) == []

@@ -17,7 +17,7 @@ from connector.operations import OPERATIONS
 from connector.service.input.annotations import kinds
 from connector.service.triggers import TRIGGERS
 from connector.settings.model import Connection
-from mcp_server.package.about import REGISTRY_NAME
+from mcp_server.package import REGISTRY_NAME
 from mcp_server.package.asked_settings import ASKED
 from mcp_server.package.manifest import manifest
 from mcp_server.package.server_json import server_json
@@ -33,12 +33,12 @@ ENTRY = server_json(__version__)
 
 
 @pytest.mark.parametrize(("name", "made"), [("manifest.json", MANIFEST), ("server.json", ENTRY)])
-def test_the_committed_file_is_what_would_be_made(name: str, made: Any) -> None:
+def test_the_committed_file_is_up_to_date(name: str, made: Any) -> None:
     assert json.loads((ROOT / name).read_text(encoding="utf-8")) == made, "make descriptions"
 
 
 class TestManifest:
-    def test_says_what_the_project_says(self) -> None:
+    def test_agrees_with_the_project(self) -> None:
         for key in ("name", "description", "license", "keywords"):
             assert MANIFEST[key] == PROJECT[key]
         assert MANIFEST["compatibility"]["runtimes"]["python"] == PROJECT["requires-python"]
@@ -60,7 +60,7 @@ class TestManifest:
         env = MANIFEST["server"]["mcp_config"]["env"]
         assert env == {name.upper(): f"${{user_config.{name}}}" for name in MANIFEST["user_config"]}
 
-    def test_what_is_not_answered_counts_as_not_set(self, tmp_path: Path) -> None:
+    def test_an_empty_answer_counts_as_not_set(self, tmp_path: Path) -> None:
         loaded = reading(tmp_path)(**MANIFEST["server"]["mcp_config"]["env"])
         assert default(loaded) == Connection()
         assert loaded.warnings == ()
@@ -83,7 +83,7 @@ class TestManifest:
         assert [one["name"] for one in MANIFEST["tools"]] == names
 
     @pytest.mark.parametrize("shown", [pytest.param(one, id=one["name"]) for one in MANIFEST["prompts"]])
-    def test_a_prompt_says_what_the_server_says(self, shown: Any) -> None:
+    def test_a_prompt_is_the_same_as_the_servers(self, shown: Any) -> None:
         given = {name: f"the-{name}" for name in shown["arguments"]}
         filled = re.sub(r"\$\{arguments\.(\w+)\}", lambda found: given[found[1]], shown["text"])
         (message,) = prompt(shown["name"], given).messages
@@ -106,7 +106,7 @@ class TestRegistryEntry:
     def test_texts_are_texts(self) -> None:
         (package,) = ENTRY["packages"]
         variables = package["environmentVariables"]
-        assert [one["name"] for one in variables] == [setting.variable for setting in ASKED]
+        assert [one["name"] for one in variables] == [setting.name.upper() for setting in ASKED]
         assert all(isinstance(one.get("default", ""), str) for one in variables)
         assert {one["name"] for one in variables if one["isSecret"]} == {
             "KOJI_API_KEY",
@@ -114,6 +114,6 @@ class TestRegistryEntry:
             "AMPLITUDE_SECRET_KEY",
         }
 
-    def test_the_package_index_can_tell_whose_it_is(self) -> None:
+    def test_the_package_index_can_verify_the_owner(self) -> None:
         readme = (ROOT / PROJECT["readme"]).read_text(encoding="utf-8")
         assert f"<!-- mcp-name: {REGISTRY_NAME} -->" in readme.splitlines()

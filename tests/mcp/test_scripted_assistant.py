@@ -1,4 +1,4 @@
-"""A small program that knows only what a model is told closes the loop: tool descriptions, results, errors.
+"""A small program that knows only what a model is shown closes the loop: tool descriptions, results, errors.
 
 It reads the texts: which tool a sentence names, and which arguments stand beside it. It knows no field of ours
 but those that the tools' own schemas name.
@@ -110,7 +110,7 @@ async def close_the_loop(assistant: Assistant, world: World) -> None:
     assert field_of(text, "status") == "finished", text
     assert field_of(text, "invited") == "3"
 
-    # somebody answers
+    # respondents answer
     interview_id = started(world)[0].interview_id
     assert interview_id in text
     end = assistant.tool_for("End an interview")

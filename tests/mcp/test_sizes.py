@@ -1,4 +1,4 @@
-"""What a model is given stays small, and pages lose nothing."""
+"""Answers for models stay small, and pages lose nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from connector.operations import OPERATIONS
 from connector.sandbox.koji import store
 from mcp_server.answers.render import LARGEST, size
 from mcp_server.tools.catalogue import tool
-from tests.mcp.clients import SETTINGS, http_client, people, text_of, told
+from tests.mcp.clients import SETTINGS, http_client, people, text_of, values_of
 from tests.support.harness import QUICK, World, letter, open_world
 
 pytestmark = pytest.mark.e2e
@@ -91,7 +91,7 @@ async def test_answers_are_short_unless_more_is_asked_for(world: World) -> None:
         sizes = {}
         for name, arguments in calls:
             answer = await client.call_tool(name, arguments)
-            told(answer)
+            values_of(answer)
             sizes[f"{name} {sorted(arguments)}"] = size(answer)
         assert not {name: length for name, length in sizes.items() if length >= CONCISE}
         detailed = {"interview_id": "long-1", "response_format": "detailed", "include_transcript": True}
@@ -116,7 +116,7 @@ async def test_a_transcript_is_read_page_by_page_and_whole(world: World) -> None
             assert size(answer) < DETAILED
             spoken = [line for line in text_of(answer).splitlines() if line.startswith("respondent: ")]
             seen += [int(line.split()[1]) for line in spoken]
-            cursor = told(answer)["next_cursor"]
+            cursor = values_of(answer)["next_cursor"]
             if cursor is None:
                 break
             assert cursor in text_of(answer)
@@ -132,7 +132,7 @@ async def test_pages_of_a_list_lose_no_row(world: World) -> None:
     arguments: dict[str, Any] = {}
     async with http_client(world) as client:
         while True:
-            page = told(await client.call_tool("list_syncs", arguments))
+            page = values_of(await client.call_tool("list_syncs", arguments))
             assert len(page["items"]) <= 10
             seen += [one["interview_id"] for one in page["items"]]
             if not page["has_more"]:

@@ -16,7 +16,7 @@ import httpx
 import pytest
 from mcp import Client
 
-from tests.mcp.clients import SETTINGS, environment, people, stdio_server, text_of, told
+from tests.mcp.clients import SETTINGS, environment, people, stdio_server, text_of, values_of
 from tests.support.harness import QUICK, World, open_world, until
 from tests.support.processes import Process
 
@@ -143,7 +143,7 @@ async def test_one_install_does_the_whole_job(world: World, folder: Path) -> Non
     """No server runs: the process starts the interviews and brings the results to Amplitude itself."""
     await world.interview("said-1", 7)
     async with Client(stdio_server(world, folder)) as client:
-        synced = told(
+        synced = values_of(
             await client.call_tool(
                 "sync_interview_to_amplitude", {"interview_id": "said-1", "wait_seconds": 20}
             )
@@ -152,12 +152,12 @@ async def test_one_install_does_the_whole_job(world: World, folder: Path) -> Non
     assert world.completed() == ["said-1"]
 
 
-async def test_what_was_begun_is_there_the_next_time(world: World, folder: Path) -> None:
+async def test_a_launch_is_there_in_the_next_session(world: World, folder: Path) -> None:
     async with Client(stdio_server(world, folder)) as client:
-        planned = told(await client.call_tool("plan_cohort_launch", {"members": people(1, 2)}))
+        planned = values_of(await client.call_tool("plan_cohort_launch", {"members": people(1, 2)}))
     async with Client(stdio_server(world, folder), mode="legacy") as client:
         asked = {"plan_token": planned["plan_token"], "wait_seconds": 20}
-        launched = told(await client.call_tool("launch_cohort_interviews", asked))
+        launched = values_of(await client.call_tool("launch_cohort_interviews", asked))
     assert launched["invited"] == 2
 
 
@@ -169,7 +169,7 @@ async def test_beside_a_server_each_interview_is_written_once(world: World, fold
             await world.interview(f"said-{n:02}", n)
         async with Client(stdio_server(world, folder)) as client:
             ids = [f"said-{n:02}" for n in range(20)]
-            run = told(
+            run = values_of(
                 await client.call_tool("backfill_interviews", {"interview_ids": ids, "wait_seconds": 25})
             )
 

@@ -1,4 +1,4 @@
-"""What strangers wrote is data: clean, on no line of its own, fenced, and only where it was asked for."""
+"""Text of strangers is data: clean, on no line of its own, fenced, and only where it is asked for."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from connector.sandbox.koji import store
-from mcp_server.answers.markdown import lines
+from mcp_server.answers.render import lines
 from mcp_server.answers.untrusted import clean, cleaned, fenced
-from tests.mcp.clients import SETTINGS, http_client, refused, started, text_of, told
+from tests.mcp.clients import SETTINGS, http_client, refused, started, text_of, values_of
 from tests.support.harness import QUICK, World, open_world
 
 pytestmark = pytest.mark.e2e
@@ -53,7 +53,7 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 async def read(world: World, **arguments: Any) -> tuple[str, dict[str, Any]]:
     async with http_client(world) as client:
         answer = await client.call_tool("get_interview_analysis", {"interview_id": "said-1", **arguments})
-    return text_of(answer), told(answer)
+    return text_of(answer), values_of(answer)
 
 
 async def test_concise_holds_nothing_that_the_respondent_said(world: World) -> None:
@@ -71,7 +71,7 @@ async def test_concise_holds_nothing_that_the_respondent_said(world: World) -> N
     ]
 
 
-async def test_detailed_fences_it_with_marks_that_nobody_could_know(world: World) -> None:
+async def test_detailed_fences_it_with_unpredictable_marks(world: World) -> None:
     asked = {"include_transcript": True, "response_format": "detailed"}
     (text, values), (again, _) = await read(world, **asked), await read(world, **asked)
     (fence,) = FENCE.finditer(text)
@@ -88,11 +88,11 @@ async def test_detailed_fences_it_with_marks_that_nobody_could_know(world: World
         assert hidden not in str(values)
 
 
-async def test_what_a_transcript_orders_changes_nothing(world: World) -> None:
+async def test_orders_in_a_transcript_change_nothing(world: World) -> None:
     before = await world.get("list_launches")
     await read(world, include_transcript=True, response_format="detailed")
     async with http_client(world) as client:
-        synced = told(
+        synced = values_of(
             await client.call_tool(
                 "sync_interview_to_amplitude", {"interview_id": "said-1", "wait_seconds": 20}
             )
@@ -107,7 +107,7 @@ async def test_what_a_transcript_orders_changes_nothing(world: World) -> None:
 @pytest.mark.parametrize(
     "name", ["interview", "themes", "sentiment", "quality_score", "respondent_email", "completed_at"]
 )
-async def test_a_model_cannot_write_what_nobody_said(world: World, name: str) -> None:
+async def test_a_model_cannot_invent_an_interview(world: World, name: str) -> None:
     async with http_client(world) as client:
         for tool in ("sync_interview_to_amplitude", "preview_interview_sync"):
             answer = await client.call_tool(tool, {"interview_id": "said-1", name: "made up"})
@@ -128,7 +128,7 @@ async def test_a_cohorts_name_is_one_line(world: World) -> None:
 
 
 class TestClean:
-    def test_takes_out_what_shows_nothing_or_turns_the_rest(self) -> None:
+    def test_removes_hidden_and_direction_changing_characters(self) -> None:
         hidden = "\x00\x1b\x7f\u00ad\u200b\u200e\u202a\u2066\ufeff\ufe0f\U000e0020\ud800"
         assert clean(f"a{hidden}b") == "ab"
 

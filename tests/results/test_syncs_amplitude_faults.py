@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from connector.sandbox import SandboxOptions
+from connector.sandbox.amplitude.ingestion import Endpoint
 from tests.support.harness import DAY, World, letter, open_world, until
 
 pytestmark = pytest.mark.e2e
@@ -90,17 +91,18 @@ class StrictIds:
 
     def __init__(self, world: World) -> None:
         self._project = world.sandbox.amplitude
-        self._usual = self._project._request_fault
+        self._usual = self._project._parsed
 
     def __enter__(self) -> None:
-        def forgetful(request: Any) -> Any:
+        def without_options(endpoint: Endpoint, raw: bytes, encoding: str) -> dict[str, Any]:
+            request = self._usual(endpoint, raw, encoding)
             request.pop("options", None)
-            return self._usual(request)
+            return request
 
-        self._project._request_fault = forgetful  # type: ignore[method-assign]  # the stand-in has no such switch
+        self._project._parsed = without_options  # type: ignore[method-assign]  # the stand-in has no such switch
 
     def __exit__(self, *_: object) -> None:
-        self._project._request_fault = self._usual  # type: ignore[method-assign]  # see above
+        self._project._parsed = self._usual  # type: ignore[method-assign]  # see above
 
 
 async def test_requests_stay_below_amplitudes_size(world: World) -> None:

@@ -80,8 +80,8 @@ def opened() -> Opener:
 
 @pytest.fixture
 async def box() -> AsyncIterator[Box]:
-    async with open_box() as one:
-        yield one
+    async with open_box() as opened:
+        yield opened
 
 
 def event(**fields: Any) -> dict[str, Any]:

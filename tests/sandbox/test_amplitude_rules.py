@@ -26,8 +26,8 @@ def event(**fields: Any) -> dict[str, Any]:
 
 def test_the_documented_requests_are_acceptable() -> None:
     for name in ("amplitude/httpapi_request", "amplitude/identify_then_event_request"):
-        for one in load(name)["body"]["events"]:
-            assert not event_faults(one, 5)
+        for documented in load(name)["body"]["events"]:
+            assert not event_faults(documented, 5)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_one_wrong_thing_is_named(fields: dict[str, Any], fault: Fault) -> None:
     assert list(event_faults(event(**fields), 5)) == [fault]
 
 
-def test_an_event_of_nobody_misses_both_ids() -> None:
+def test_an_event_without_ids_misses_both_ids() -> None:
     faults = event_faults({"event_type": "Signed Up", "user_id": None}, 5)
     assert {fault.field for fault in faults} == {"user_id", "device_id"}
     assert {fault.kind for fault in faults} == {"events_with_missing_fields"}
@@ -98,7 +98,7 @@ def test_http_v2_names_the_first_index_and_batch_all() -> None:
     assert every["events_with_invalid_fields"] == {"time": [1, 2], "user_id": [3]}
 
 
-def test_one_kind_of_fault_is_told_at_a_time() -> None:
+def test_one_kind_of_fault_is_named_at_a_time() -> None:
     body = request_refusal([event(user_id="abc"), event(time="now"), event(event_type="")], 5, name_all=True)
     assert body == {
         "code": 400,

@@ -31,9 +31,9 @@ async def test_events_are_filtered_and_paged(box: Box) -> None:
     by_type = await box.control("GET", "/amplitude/events?event_type=A")
     assert by_type["total"] == 2
     by_user = await box.control("GET", "/amplitude/events?user_id=person-001@example.com&offset=1&limit=1")
-    assert (by_user["total"], [one["event_type"] for one in by_user["events"]]) == (3, ["B"])
+    assert (by_user["total"], [row["event_type"] for row in by_user["events"]]) == (3, ["B"])
     assert (await box.control("GET", "/amplitude/users"))["total"] == 2
-    assert (await box.client.get("/control/amplitude/users?user_id=nobody")).status_code == 404
+    assert (await box.client.get("/control/amplitude/users?user_id=unknown")).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ async def test_mistakes_are_422_and_say_what_is_wrong(box: Box, method: str, pat
     assert answer.json()["error"]
 
 
-async def test_both_services_answer_late_when_told_so(opened: Opener) -> None:
+async def test_both_services_answer_late_when_an_option_says_so(opened: Opener) -> None:
     async with opened(latency_seconds=0.03) as box:
         assert (await box.send(event())).elapsed.total_seconds() >= 0.03
         assert (await box.read("none")).elapsed.total_seconds() >= 0.03

@@ -28,7 +28,7 @@ async def test_a_good_request_is_stored_and_answered_as_documented(box: Box) -> 
     assert answer.status_code == 200
     assert answer.json().keys() == load("amplitude/success")["body"].keys()
     assert answer.json()["events_ingested"] == 2
-    assert [one["event_type"] for one in await stored(box)] == ["Signed Up", "Bought"]
+    assert [row["event_type"] for row in await stored(box)] == ["Signed Up", "Bought"]
 
 
 @pytest.mark.parametrize("bad", [{"time": "2026-11-22"}, {"user_id": "abc"}, {"event_type": None}])
@@ -125,7 +125,7 @@ async def test_the_same_insert_id_under_another_identity_is_another_event(box: B
 
 async def test_a_device_id_is_derived_from_the_user_id(box: Box) -> None:
     await box.send(event(), event(), event(user_id="person-002@example.com"))
-    devices = [one["device_id"] for one in await stored(box)]
+    devices = [row["device_id"] for row in await stored(box)]
     assert devices[0] == devices[1] != devices[2]
 
 
@@ -137,7 +137,7 @@ async def test_events_carry_the_properties_of_their_arrival_not_of_their_time(bo
     )
     await box.send(event(event_type="$identify", time=1, user_properties={"$set": {"mood": "positive"}}))
     await box.send(event(event_type="After", time=2))
-    moods = {one["event_type"]: one["user_properties"].get("mood") for one in await stored(box)}
+    moods = {row["event_type"]: row["user_properties"].get("mood") for row in await stored(box)}
     assert moods == {"Before": None, "With": "negative", "$identify": "positive", "After": "positive"}
     assert (await box.control("GET", f"/amplitude/users?user_id={ANNA}"))["user_properties"] == {
         "mood": "positive"
@@ -146,7 +146,7 @@ async def test_events_carry_the_properties_of_their_arrival_not_of_their_time(bo
 
 async def test_plain_properties_on_an_event_stay_with_the_user(box: Box) -> None:
     await box.send(event(user_properties={"plan": "trial"}), event(event_type="Later"))
-    assert [one["user_properties"] for one in await stored(box)] == [{"plan": "trial"}] * 2
+    assert [row["user_properties"] for row in await stored(box)] == [{"plan": "trial"}] * 2
 
 
 async def test_skip_user_properties_sync_neither_reads_nor_writes_the_user(box: Box) -> None:
@@ -156,7 +156,7 @@ async def test_skip_user_properties_sync_neither_reads_nor_writes_the_user(box: 
     )
     await box.send(event(event_type="Bare", **{"$skip_user_properties_sync": True}))
     await box.send(event(event_type="New"))
-    plans = {one["event_type"]: one["user_properties"] for one in await stored(box)}
+    plans = {row["event_type"]: row["user_properties"] for row in await stored(box)}
     assert plans["Old"] == {"plan": "free"}
     assert plans["Bare"] == {}
     assert plans["New"] == {"plan": "trial"}
@@ -169,7 +169,7 @@ async def test_a_blocked_event_takes_its_properties_along_but_not_a_separate_ide
         event(user_properties={"lost": 1}),
     )
     assert (answer.status_code, answer.json()["events_ingested"]) == (200, 2)
-    assert [one["event_type"] for one in await stored(box)] == ["$identify"]
+    assert [row["event_type"] for row in await stored(box)] == ["$identify"]
     assert (await box.control("GET", f"/amplitude/users?user_id={ANNA}"))["user_properties"] == {"kept": 1}
 
 
@@ -177,9 +177,9 @@ async def test_an_anonymous_device_becomes_the_first_user_seen_on_it(box: Box) -
     await box.send({"device_id": "device-1", "event_type": "Visited", "user_properties": {"source": "ad"}})
     await box.send(event(device_id="device-1"))
     await box.send({"device_id": "device-1", "event_type": "Visited again"})
-    found = await stored(box)
-    assert {one["user_id"] for one in found} == {ANNA}
-    assert found[-1]["user_properties"] == {"source": "ad"}
+    events = await stored(box)
+    assert {row["user_id"] for row in events} == {ANNA}
+    assert events[-1]["user_properties"] == {"source": "ad"}
 
 
 async def test_identify_is_form_encoded_and_answers_plain_text(box: Box) -> None:
@@ -231,7 +231,7 @@ async def test_the_request_log_has_sizes_and_outcomes(box: Box) -> None:
     good = await box.send(event())
     await box.send(event(time="now"))
     log = (await box.control("GET", "/amplitude/requests"))["requests"]
-    assert [(one["route"], one["events"], one["status"]) for one in log] == [
+    assert [(row["route"], row["events"], row["status"]) for row in log] == [
         ("httpapi", 1, 200),
         ("httpapi", 1, 400),
     ]

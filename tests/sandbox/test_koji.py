@@ -67,7 +67,7 @@ async def test_each_route_needs_its_permission(box: Box) -> None:
         await box.complete(started),
         await box.read(interview_id),
     ]
-    assert [(one.status_code, one.json()["error"]) for one in answers] == [(403, "forbidden")] * 4
+    assert [(answer.status_code, answer.json()["error"]) for answer in answers] == [(403, "forbidden")] * 4
     await box.control("POST", "/koji/switches", {"permissions": ["interview:read"]})
     assert (await box.read(interview_id)).status_code == 200
     assert (await box.client.post(START, headers=KOJI, json={})).status_code == 403

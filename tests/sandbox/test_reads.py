@@ -33,9 +33,9 @@ async def get(box: Box, path: str, **more: Any) -> httpx.Response:
 
 async def test_user_search_finds_by_prefix_device_and_amplitude_id(box: Box) -> None:
     await box.send(event(device_id="device-1"), event(user_id="person-0010@example.com"))
-    found = (await get(box, "/api/2/usersearch", params={"user": "person-001"})).json()
-    assert found["type"] == load("amplitude/usersearch_match")["body"]["type"]
-    assert {one["user_id"] for one in found["matches"]} == {
+    answer = (await get(box, "/api/2/usersearch", params={"user": "person-001"})).json()
+    assert answer["type"] == load("amplitude/usersearch_match")["body"]["type"]
+    assert {row["user_id"] for row in answer["matches"]} == {
         "person-001@example.com",
         "person-0010@example.com",
     }
@@ -44,8 +44,8 @@ async def test_user_search_finds_by_prefix_device_and_amplitude_id(box: Box) -> 
         await get(box, "/api/2/usersearch", params={"user": by_device["matches"][0]["amplitude_id"]})
     ).json()
     assert by_device == by_number
-    nobody = await get(box, "/api/2/usersearch", params={"user": "nobody"})
-    assert (nobody.status_code, nobody.json()) == (200, load("amplitude/usersearch_nomatch")["body"])
+    nothing = await get(box, "/api/2/usersearch", params={"user": "unknown"})
+    assert (nothing.status_code, nothing.json()) == (200, load("amplitude/usersearch_nomatch")["body"])
 
 
 @pytest.mark.parametrize(
@@ -102,8 +102,8 @@ async def test_a_download_takes_three_steps_and_is_quoted_csv(box: Box) -> None:
     rows = list(csv.DictReader(io.StringIO((await download(box, "?props=1")).text)))
     assert rows[0]["note"] == 'a "b",\nc'
     assert (rows[1]["user_id"], rows[1]["email"]) == ("", "")
-    one = await download(box, "?props=1&propKeys=email&propKeys=plan")
-    assert one.text.splitlines()[0] == '"amplitude_id","user_id","email","plan"'
+    chosen = await download(box, "?props=1&propKeys=email&propKeys=plan")
+    assert chosen.text.splitlines()[0] == '"amplitude_id","user_id","email","plan"'
 
 
 async def test_a_large_download_is_redirected_to_a_signed_address(opened: Opener) -> None:

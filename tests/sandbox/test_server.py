@@ -14,7 +14,8 @@ import httpx
 import pytest
 from amplitude import Amplitude, BaseEvent, Config, EventOptions, Identify
 
-from connector.sandbox import SandboxOptions, running
+from connector.sandbox import SandboxOptions
+from tests.support.sandbox_server import running
 
 from .conftest import event
 
@@ -65,7 +66,7 @@ def test_the_official_sdk_is_accepted_and_its_events_are_stored(base: str) -> No
     assert answers == [("$identify", 200), ("koji.interview_completed", 200)]
     with caller(base) as client:
         stored = client.get("/control/amplitude/events").json()["events"]
-    assert [one["event_type"] for one in stored] == ["$identify", "koji.interview_completed"]
+    assert [row["event_type"] for row in stored] == ["$identify", "koji.interview_completed"]
     assert stored[1]["event_properties"] == {"themes": ["a", "b"]}
     assert stored[1]["user_properties"] == {
         "last_interview_sentiment": "negative",
@@ -98,7 +99,7 @@ def test_webhooks_reach_a_server_and_a_refused_connection_is_logged(base: str) -
         refused = client.put("/control/koji/webhook", json={"url": f"http://127.0.0.1:{port}/"})
         assert refused.status_code == 422
         deliveries = client.get("/control/koji/deliveries").json()["deliveries"]
-        assert [(one["status"], one["error"]) for one in deliveries] == [(400, None), (None, "ConnectError")]
+        assert [(row["status"], row["error"]) for row in deliveries] == [(400, None), (None, "ConnectError")]
 
 
 def test_the_command_tells_where_it_is_and_ends_on_a_signal() -> None:

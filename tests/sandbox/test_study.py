@@ -45,23 +45,23 @@ def test_some_are_anonymous() -> None:
     assert 0.05 < sum(person.anonymous for person in PEOPLE) / len(PEOPLE) < 0.11
 
 
-def share(of: list[Any], what: Any) -> float:
-    return sum(1 for one in of if what(one)) / len(of)
+def share(people: list[Any], condition: Any) -> float:
+    return sum(1 for person in people if condition(person)) / len(people)
 
 
 def test_sentiment_goes_with_the_first_theme() -> None:
-    pricing = [one for one in PEOPLE if one.result.themes[0] == "pricing confusion"]
-    quick = [one for one in PEOPLE if one.result.themes[0] == "quick first result"]
-    assert share(pricing, lambda one: one.result.sentiment == "negative") > 0.6
-    assert share(quick, lambda one: one.result.sentiment in {"positive", "mixed"}) > 0.6
-    assert {one.result.sentiment for one in PEOPLE} == {"positive", "negative", "neutral", "mixed"}
+    pricing = [person for person in PEOPLE if person.result.themes[0] == "pricing confusion"]
+    quick = [person for person in PEOPLE if person.result.themes[0] == "quick first result"]
+    assert share(pricing, lambda person: person.result.sentiment == "negative") > 0.6
+    assert share(quick, lambda person: person.result.sentiment in {"positive", "mixed"}) > 0.6
+    assert {person.result.sentiment for person in PEOPLE} == {"positive", "negative", "neutral", "mixed"}
 
 
 def test_pricing_confusion_keeps_people_from_finishing() -> None:
-    with_theme = [one for one in PEOPLE if "pricing confusion" in one.result.themes]
-    without = [one for one in PEOPLE if "pricing confusion" not in one.result.themes]
-    assert share(with_theme, lambda one: one.reaches_step) + 0.15 < share(
-        without, lambda one: one.reaches_step
+    with_theme = [person for person in PEOPLE if "pricing confusion" in person.result.themes]
+    without = [person for person in PEOPLE if "pricing confusion" not in person.result.themes]
+    assert share(with_theme, lambda person: person.reaches_step) + 0.15 < share(
+        without, lambda person: person.reaches_step
     )
 
 
@@ -80,19 +80,22 @@ async def test_the_pay_off_is_read_from_what_amplitude_holds(box: Box) -> None:
     made = await box.control("POST", "/study", {"people": 200, "interviews": False})
     assert made["people"] == 200
     people = study(7, 200)
-    told = [one for one in people if not one.anonymous]
-    for person in told:
+    named = [person for person in people if not person.anonymous]
+    for person in named:
         assert (await box.send(*writes(person))).status_code == 200
     behaviour = await box.control("POST", "/study/behaviour")
-    assert behaviour["reached_step"] == sum(one.reaches_step for one in people)
+    assert behaviour["reached_step"] == sum(person.reaches_step for person in people)
     result = await box.control("GET", "/payoff")
-    assert (result["step"], result["people"]) == (COMPLETED, len(told))
-    assert result["reached_step"] == sum(one.reaches_step for one in told)
+    assert (result["step"], result["people"]) == (COMPLETED, len(named))
+    assert result["reached_step"] == sum(person.reaches_step for person in named)
     for row in result["by_theme"]:
-        having = [one for one in told if row["theme"] in one.result.themes]
-        assert (row["people"], row["reached_step"]) == (len(having), sum(one.reaches_step for one in having))
+        having = [person for person in named if row["theme"] in person.result.themes]
+        assert (row["people"], row["reached_step"]) == (
+            len(having),
+            sum(person.reaches_step for person in having),
+        )
         assert row["share"] == pytest.approx(row["reached_step"] / row["people"], abs=0.001)
-    assert sum(row["people"] for row in result["by_sentiment"]) == len(told)
+    assert sum(row["people"] for row in result["by_sentiment"]) == len(named)
     shares = {row["theme"]: row["share"] for row in result["by_theme"]}
     assert shares["pricing confusion"] < result["share"] < shares["quick first result"]
 

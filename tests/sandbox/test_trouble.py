@@ -79,7 +79,7 @@ async def test_redirect_and_something_that_is_not_json(box: Box) -> None:
     assert stored(box) == 0
 
 
-async def test_429_that_names_nobody(box: Box) -> None:
+async def test_429_that_names_no_user(box: Box) -> None:
     await fault(box, {"kind": "throttle_unnamed"})
     answer = await box.send(event())
     assert answer.status_code == 429

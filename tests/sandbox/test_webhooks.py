@@ -87,7 +87,7 @@ async def test_a_failed_analysis_is_not_announced(opened: Opener) -> None:
         assert [body["event"] for body in receiver.bodies] == ["interview.completed"]
 
 
-async def test_an_anonymous_interview_names_nobody(opened: Opener) -> None:
+async def test_an_anonymous_interview_names_no_respondent(opened: Opener) -> None:
     receiver = Receiver()
     async with opened(receiver, webhook=endpoint()) as box:
         person = {"email": "person-001@example.com", "external_id": "inv_1", "anonymous": True}
@@ -119,10 +119,10 @@ async def test_three_more_attempts_with_growing_pauses(opened: Opener, refusal: 
         await box.control("POST", "/koji/interviews", {})
         await settle(box)
         log = await box.control("GET", "/koji/deliveries")
-        assert [(one["attempt"], one["status"]) for one in log["deliveries"]] == [
+        assert [(row["attempt"], row["status"]) for row in log["deliveries"]] == [
             (number, refusal) for number in (1, 2, 3, 4)
         ]
-        assert len({one["delivery_id"] for one in log["deliveries"]}) == 1
+        assert len({row["delivery_id"] for row in log["deliveries"]}) == 1
         assert len({request.content for request in receiver.requests}) == 1
 
 
@@ -152,9 +152,9 @@ async def test_duplicates_on_demand(opened: Opener) -> None:
         path = f"/koji/interviews/{made['interview_id']}/deliver"
         await box.control("POST", path, {"times": 3})
         await settle(box)
-        # the analysis may still be announced in between; what was asked for has one id
+        # the analysis may still be announced in between; the ones asked for share an id
         named = Counter(request.headers["webhook-id"] for request in receiver.requests)
-        again = [one for one in receiver.requests if named[one.headers["webhook-id"]] > 1]
+        again = [sent for sent in receiver.requests if named[sent.headers["webhook-id"]] > 1]
         assert len(again) == 3
         assert len({request.content for request in again}) == 1
         assert len({request.headers["webhook-id"] for request in again}) == 1
@@ -172,7 +172,7 @@ async def test_saving_an_endpoint_sends_an_empty_request_and_needs_200(opened: O
         assert [request.content for request in receiver.requests] == [b"", b""]
         assert "X-Koji-Signature" not in receiver.requests[1].headers
         log = (await box.control("GET", "/koji/deliveries"))["deliveries"]
-        assert [(one["event"], one["status"]) for one in log] == [
+        assert [(row["event"], row["status"]) for row in log] == [
             ("verification", 401),
             ("verification", 200),
         ]

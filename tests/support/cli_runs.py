@@ -85,7 +85,7 @@ class Machine:
 
     @contextmanager
     def started(self, *words: str, until: str) -> Iterator[Started]:
-        """Run beside the test; yields once `until` stands in what it says."""
+        """Run beside the test; yields once `until` stands in its output."""
         log = self.home / f"{words[0]}-{time.monotonic_ns()}.log"
         with log.open("w") as file:
             process = subprocess.Popen(

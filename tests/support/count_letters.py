@@ -20,9 +20,9 @@ class CountLettersOutput(Output):
     letters: int = Field(description="How many letters the word has.")
 
 
-async def run(_: Context, given: CountLettersInput) -> CountLettersOutput:
+async def run(_: Context, payload: CountLettersInput) -> CountLettersOutput:
     """Return how many letters the word has."""
-    return CountLettersOutput(letters=len(given.word))
+    return CountLettersOutput(letters=len(payload.word))
 
 
 COUNT_LETTERS = Operation(

@@ -20,7 +20,7 @@ _numbers = count()
 
 
 class ManualClock:
-    """Time that passes only when a test says so, or when somebody sleeps."""
+    """Time that passes only when a test says so, or when a caller sleeps."""
 
     def __init__(self, now: int = NOW) -> None:
         self.time = now
@@ -69,14 +69,14 @@ class FakeKoji:
 
     async def read(self, interview_id: str, *, patience: float | None = None) -> Mapping[str, Any]:
         self.reads.append(interview_id)
-        found = self.interviews.get(interview_id, NotFound("Koji has no interview of that id."))
-        if isinstance(found, Exception):
-            raise found
-        return found
+        interview = self.interviews.get(interview_id, NotFound("Koji has no interview of that id."))
+        if isinstance(interview, Exception):
+            raise interview
+        return interview
 
 
 class FakeAmplitude:
-    """Answers in the order given, then accepts everything. `sent` are the events of each request, parsed."""
+    """Answer with `answers` in their order, then accept everything. `sent` are the events of each request, parsed."""
 
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)
@@ -96,9 +96,9 @@ class FakeAmplitude:
         return Answer(Kind.ACCEPTED, 200, "", events_ingested=events)
 
 
-def a_delivery(interview_id: str | None = "int_1", **told: Any) -> InboundWebhook:
-    """Return a webhook about an interview; every one has a body and a digest of its own unless told."""
-    body = told.pop("body", json.dumps({"interview_id": interview_id, "nr": next(_numbers)}))
+def a_delivery(interview_id: str | None = "int_1", **fields: Any) -> InboundWebhook:
+    """Return a webhook about an interview; each has a body and a digest of its own unless `fields` say otherwise."""
+    body = fields.pop("body", json.dumps({"interview_id": interview_id, "nr": next(_numbers)}))
     values: dict[str, Any] = {
         "connection": "default",
         "received_at": NOW,
@@ -107,10 +107,10 @@ def a_delivery(interview_id: str | None = "int_1", **told: Any) -> InboundWebhoo
         "event": "interview.analysis_ready",
         "digest": sha256(str(body).encode("utf-8", "surrogatepass")).hexdigest()[:32],
     }
-    return InboundWebhook(interview_id=interview_id, body=body, **(values | told))
+    return InboundWebhook(interview_id=interview_id, body=body, **(values | fields))
 
 
-def a_sync(interview_id: str = "int_1", user: str = "ada@example.com", **told: Any) -> Sync:
+def a_sync(interview_id: str = "int_1", user: str = "ada@example.com", **fields: Any) -> Sync:
     """Return a sync that is due to be sent now."""
     values: dict[str, Any] = {
         "connection": "default",
@@ -128,11 +128,11 @@ def a_sync(interview_id: str = "int_1", user: str = "ada@example.com", **told: A
         "identify": json.dumps({"event_type": "$identify", "user_id": user}),
         "event": json.dumps({"event_type": "koji.interview_completed", "user_id": user}),
     }
-    return Sync(interview_id=interview_id, **(values | told))
+    return Sync(interview_id=interview_id, **(values | fields))
 
 
-def a_settlement(sync: Sync, status: SyncStatus = SyncStatus.SYNCED, **told: Any) -> Settlement:
-    """Return what one send led to."""
+def a_settlement(sync: Sync, status: SyncStatus = SyncStatus.SYNCED, **fields: Any) -> Settlement:
+    """Return the settlement of one send."""
     values: dict[str, Any] = {
         "reason": None,
         "due": NOW + 1_000 if status is SyncStatus.PENDING else None,
@@ -142,5 +142,5 @@ def a_settlement(sync: Sync, status: SyncStatus = SyncStatus.SYNCED, **told: Any
         "synced_at": NOW if status is SyncStatus.SYNCED else None,
     }
     return Settlement(
-        connection=sync.connection, interview_id=sync.interview_id, status=status, **(values | told)
+        connection=sync.connection, interview_id=sync.interview_id, status=status, **(values | fields)
     )

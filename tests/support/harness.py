@@ -34,7 +34,7 @@ QUICK = SandboxOptions(koji_rate_limit_per_minute=None, throttle_events_per_seco
 
 
 class MovableClock:
-    """Real time plus what a test adds; whoever sleeps wakes when the clock moves past its hour."""
+    """Real time plus what a test adds; a sleeper wakes when the clock moves past its hour."""
 
     def __init__(self) -> None:
         self._ahead = 0
@@ -60,7 +60,7 @@ class MovableClock:
 
 
 class HurriedClock(MovableClock):
-    """Nobody waits: a sleep moves the clock instead."""
+    """No sleeper waits: a sleep moves the clock instead."""
 
     async def sleep(self, seconds: float) -> None:
         self._ahead += int(seconds * 1000)
@@ -167,11 +167,11 @@ class World:
 
     @property
     def context(self) -> Context:
-        found: Context = self.app.state.context
-        return found
+        context: Context = self.app.state.context
+        return context
 
     async def start(self, *, workers: bool = True, toml: str | None = None, **env: str) -> None:
-        """Start the connector on the world's store."""
+        """Start the connector on the world's ledger."""
         self.toml = self.toml if toml is None else toml
         self.environment |= env
         self.settings = settings_of(self.folder, self.sandbox_url, self.toml, self.environment)
@@ -199,7 +199,7 @@ class World:
         await self.restart()
 
     def move(self, seconds: float) -> None:
-        """Move the clock and wake every lane."""
+        """Move the clock and wake every worker."""
         self.clock.move(seconds)
         self.context.wake()
 
@@ -223,8 +223,8 @@ class World:
 
     async def told(self, *letters: Any, path: str = "/webhooks/koji") -> None:
         """Send signed webhooks that must be accepted."""
-        for one in letters:
-            answer = await self.send(one, path=path)
+        for letter in letters:
+            answer = await self.send(letter, path=path)
             assert answer.json().get("status") == "accepted", answer.text
 
     async def call(self, operation: str, **fields: Any) -> httpx.Response:
@@ -243,8 +243,8 @@ class World:
 
             async def looked(wanted: str = interview_id) -> Any:
                 answer = await self.call("get_sync", interview_id=wanted, connection=connection)
-                found = answer.json()
-                return found if answer.status_code == 200 and found["status"] != "pending" else None
+                sync = answer.json()
+                return sync if answer.status_code == 200 and sync["status"] != "pending" else None
 
             receipt = await until(looked, seconds)
         return receipt
@@ -254,23 +254,23 @@ class World:
 
         async def looked() -> Any:
             answer = await self.call("get_sync", interview_id=interview_id, connection=connection)
-            found = answer.json()
-            return found if answer.status_code == 200 and {**found, **wanted} == found else None
+            sync = answer.json()
+            return sync if answer.status_code == 200 and {**sync, **wanted} == sync else None
 
         return await until(looked)
 
     def stored(self, event_type: str | None = None, user_id: str | None = None) -> list[dict[str, Any]]:
-        """Return what Amplitude's stand-in counted, in order of arrival."""
-        found = self.sandbox.amplitude.store.find(event_type=event_type, user_id=user_id)
-        return [{**one.as_json(), "sent_properties": one.body.get("user_properties")} for one in found]
+        """Return the events that Amplitude's stand-in counted, in order of arrival."""
+        events = self.sandbox.amplitude.store.find(event_type=event_type, user_id=user_id)
+        return [{**event.as_json(), "sent_properties": event.body.get("user_properties")} for event in events]
 
     def completed(self) -> list[str]:
         """Return the interview ids whose event Amplitude counted, in order of arrival."""
         events = self.stored("koji.interview_completed")
-        return [one["event_properties"]["interview_id"] for one in events]
+        return [event["event_properties"]["interview_id"] for event in events]
 
     def properties(self, user_id: str) -> Mapping[str, Any]:
-        """Return a user's properties of now."""
+        """Return a user's present properties."""
         return self.sandbox.amplitude.store.users[user_id].properties
 
     @property
@@ -288,8 +288,8 @@ class World:
     async def interview(self, interview_id: str, number: int = 1, **fields: Any) -> Any:
         """Create an interview at Koji's stand-in."""
         person = {"email": f"person-{number:03}@example.com"} if not fields.get("anonymous") else {}
-        told = {"interview_id": interview_id, "quality_score": 4.0, "themes": ["slow import"], **person}
-        return await self.control("POST", "/koji/interviews", {**told, **fields})
+        usual = {"interview_id": interview_id, "quality_score": 4.0, "themes": ["slow import"], **person}
+        return await self.control("POST", "/koji/interviews", {**usual, **fields})
 
     async def fault(self, service: str, kind: str, **fields: Any) -> None:
         await self.control("POST", f"/{service}/faults", {"kind": kind, **fields})

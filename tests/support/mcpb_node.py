@@ -22,8 +22,8 @@ def mcpb(*words: str | Path) -> subprocess.CompletedProcess[str]:
 
 def host_config(manifest: Any, folder: Path, answers: Mapping[str, Any]) -> Any:
     """Return command, arguments and environment of a bundle in `folder`; None when an answer is missing."""
-    told = json.dumps({"manifest": manifest, "folder": str(folder), "answers": answers})
-    done = run_node(ROOT / "tests/fixtures/mcpb_config.mjs", _module("index.js"), told=told)
+    stdin = json.dumps({"manifest": manifest, "folder": str(folder), "answers": answers})
+    done = run_node(ROOT / "tests/fixtures/mcpb_config.mjs", _module("index.js"), stdin=stdin)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

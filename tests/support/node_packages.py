@@ -35,16 +35,16 @@ def installed(name: str, packages: Mapping[str, str]) -> Path:
 
 
 def run_node(
-    *words: str | Path, modules: Path | None = None, told: str = ""
+    *words: str | Path, modules: Path | None = None, stdin: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    """Run a script to its end; `modules` are the packages that it may load, `told` is its standard input."""
+    """Run a script to its end; `modules` are the packages that it may load, `stdin` is its standard input."""
     environment = {"PATH": str(Path(shutil.which("node") or "").parent)}
     if modules is not None:
         environment["NODE_PATH"] = str(modules / "node_modules")
     return subprocess.run(
         ["node", *map(str, words)],
         env=environment,
-        input=told,
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=RUN_SECONDS,

@@ -32,7 +32,7 @@ _OPTIONS = "-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_director
 
 
 def is_available() -> bool:
-    """Tell whether a server was given or can be started."""
+    """Tell whether the environment names a server, or one can be started."""
     return bool(os.environ.get(GIVEN)) or (_program("initdb") is not None and _program("pg_ctl") is not None)
 
 
@@ -42,8 +42,8 @@ def server(*, durable: bool = False) -> Iterator[str]:
 
     A guard in a session of its own ends the server when this process ends, however it ends.
     """
-    if given := os.environ.get(GIVEN):
-        yield given
+    if url := os.environ.get(GIVEN):
+        yield url
         return
     folder = Path(tempfile.mkdtemp(prefix="koji-amplitude-postgres-"))
     if _as_user():
@@ -101,18 +101,18 @@ def _command(name: str) -> list[str]:
 
 def _run(command: Sequence[str]) -> None:
     # the server inherits these streams: a pipe would never end
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as output:
         done = subprocess.run(
             command,
             check=False,
             stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
+            stdout=output,
+            stderr=output,
             cwd="/",
             timeout=120,
         )
-        said.seek(0)
-        assert done.returncode == 0, said.read().decode(errors="replace")
+        output.seek(0)
+        assert done.returncode == 0, output.read().decode(errors="replace")
 
 
 def _as_user() -> list[str]:
@@ -125,8 +125,8 @@ def _as_user() -> list[str]:
 
 
 def _program(name: str) -> str | None:
-    if found := shutil.which(name):
-        return found
+    if path := shutil.which(name):
+        return path
     versions = sorted(_INSTALLED.glob(f"*/bin/{name}"), key=lambda path: _number(path.parts[-3]))
     return str(versions[-1]) if versions else None
 

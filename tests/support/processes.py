@@ -24,7 +24,7 @@ HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
 
 class Process:
-    """One server process on the store of a folder, or on the one that `more` settings name."""
+    """One server process on the ledger of a folder, or on the database that `more` settings name."""
 
     def __init__(
         self, folder: Path, sandbox_url: str, *, lease_ms: int, more: Mapping[str, str] = MappingProxyType({})

@@ -1,4 +1,4 @@
-"""Somebody whom the connector tells: takes what is posted, and answers what the test wants."""
+"""Receive the connector's messages to others: keep every request, and answer as the test wants."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.harness import serving, until
 
 @dataclass
 class Receiver:
-    """A subscriber: notes what comes, answers what it is told to."""
+    """A subscriber: it keeps requests in `got` and answers with `answers`, then with 200."""
 
     url: str = ""
     got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
@@ -38,11 +38,11 @@ class Receiver:
 @asynccontextmanager
 async def receiving() -> AsyncIterator[Receiver]:
     """Serve a receiver."""
-    one = Receiver()
-    app = Starlette(routes=[Route("/{path:path}", one.take, methods=["POST", "GET"])])
+    receiver = Receiver()
+    app = Starlette(routes=[Route("/{path:path}", receiver.take, methods=["POST", "GET"])])
     async with serving(app) as url:
-        one.url = f"{url}/hook"
-        yield one
+        receiver.url = f"{url}/hook"
+        yield receiver
 
 
 async def arrived(receiver: Receiver, n: int) -> list[dict[str, Any]]:

@@ -32,7 +32,7 @@ def reading(directory: Path) -> Read:
 
 
 def refused(read: Read, toml: str | None = None, dotenv: str | None = None, **environ: str) -> str:
-    """Return the one line that stops the program; nothing that it came from may be printed with it."""
+    """Return the one line that stops the program; the error behind it must not be printed with it."""
     with pytest.raises(SettingsError) as caught:
         read(toml, dotenv, **environ)
     line = str(caught.value)

@@ -1,4 +1,4 @@
-"""A small world of letters: operations that do next to nothing, served by the real HTTP surface."""
+"""Serve a small world of letters, operations that do next to nothing, by the real HTTP surface."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Answers:
 
 @dataclass
 class World:
-    """What the small operations of this file change."""
+    """The state that the small operations of this file change."""
 
     answers: Answers = field(default_factory=Answers)
     now: int = 1_795_000_000_000
@@ -137,7 +137,7 @@ def world_of(ctx: Context) -> World:
 
 
 class SendInput(WaitInput):
-    to: str = Field(description="Whom.")
+    to: str = Field(description="The addressee.")
     copies: int = Field(1, description="How many.")
     urgent: bool = Field(default=False, description="Whether it hurries.")
     topics: list[str] | None = Field(None, description="About what.")
@@ -259,6 +259,6 @@ def assert_problem(response: httpx.Response, status: int, code: str) -> dict[str
     assert body["detail"] == body["message"]
     assert 0 < len(body["detail"]) <= 250
     assert body["request_id"] == response.headers["x-request-id"]
-    for one in body["errors"]:
-        assert set(one) == {"detail", "pointer"}
+    for error in body["errors"]:
+        assert set(error) == {"detail", "pointer"}
     return body

@@ -11,5 +11,5 @@ from connector.service.execution.operation import AnyOperation, Example, Operati
 def toy(run: Callable[..., Any], **values: Any) -> AnyOperation:
     """Return an operation that is named like its function, with words that say nothing."""
     name = run.__name__
-    said = {"title": name, "summary": "For tests.", "guidance": "For tests.", "example": Example({}, {})}
-    return Operation(**{"name": name, **said, **values}, run=run)
+    texts = {"title": name, "summary": "For tests.", "guidance": "For tests.", "example": Example({}, {})}
+    return Operation(**{"name": name, **texts, **values}, run=run)

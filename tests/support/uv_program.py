@@ -41,5 +41,5 @@ def _index() -> dict[str, str]:
     """Return the package index that pip is set to, which uv does not read."""
     words = [sys.executable, "-m", "pip", "config", "list"]
     listed = subprocess.run(words, capture_output=True, text=True, timeout=FETCH_SECONDS, check=True)
-    found = INDEX.search(listed.stdout)
-    return {"UV_DEFAULT_INDEX": found[1]} if found else {}
+    match = INDEX.search(listed.stdout)
+    return {"UV_DEFAULT_INDEX": match[1]} if match else {}

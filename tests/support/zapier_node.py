@@ -17,8 +17,8 @@ def packages() -> Path:
     return installed(f"zapier-{PLATFORM}", PACKAGES)
 
 
-def run(script: Path, told: Any) -> Any:
+def run(script: Path, data: Any) -> Any:
     """Run a script with the packages in reach: JSON in, JSON out."""
-    done = run_node(script, modules=packages(), told=json.dumps(told))
+    done = run_node(script, modules=packages(), stdin=json.dumps(data))
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])  # the packages print about memory before

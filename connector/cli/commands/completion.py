@@ -1,11 +1,9 @@
-"""`koji-amplitude completion bash|zsh|fish`."""
+"""`koji-amplitude completion bash|zsh|fish`: the script for a shell."""
 
 from __future__ import annotations
 
-import sys
-
 import click
-from click.shell_completion import get_completion_class
+from click.shell_completion import shell_complete
 
 from connector.cli.arguments import Command
 from connector.cli.terminal import COMPLETION, PROGRAM
@@ -23,7 +21,4 @@ def command(ctx: click.Context, shell: str) -> int:
 
     fish: koji-amplitude completion fish > ~/.config/fish/completions/koji-amplitude.fish
     """
-    script = get_completion_class(shell)
-    assert script is not None  # noqa: S101 - click has all three
-    sys.stdout.write(script(ctx.find_root().command, {}, PROGRAM, COMPLETION).source() + "\n")
-    return 0
+    return shell_complete(ctx.find_root().command, {}, PROGRAM, COMPLETION, f"{shell}_source")

@@ -1,4 +1,4 @@
-"""`koji-amplitude demo`."""
+"""`koji-amplitude demo`: the closed loop on this machine, with no account."""
 
 from __future__ import annotations
 

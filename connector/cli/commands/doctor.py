@@ -1,16 +1,13 @@
-"""`koji-amplitude doctor`."""
+"""`koji-amplitude doctor`: check this machine and every connection."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-from pathlib import Path
 
 import click
 
 from connector.cli.arguments import Command
-from connector.cli.startup import begin_log
-from connector.settings.sources import load
+from connector.cli.startup import load_here
 
 
 @click.command(cls=Command)
@@ -19,9 +16,7 @@ def command() -> int:
 
     The exit code is 1 when something is wrong.
     """
-    loaded = load(os.environ, Path.cwd())
-    begin_log(loaded.settings, quiet=True)
-    from connector.cli.setup.checks import examine, settings_checks
+    loaded = load_here(quiet=True)
+    from connector.cli.setup.checks import examine
 
-    here = settings_checks(os.environ, Path.cwd(), loaded.warnings)
-    return asyncio.run(examine(loaded.settings, here))
+    return asyncio.run(examine(loaded))

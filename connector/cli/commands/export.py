@@ -1,10 +1,10 @@
-"""`koji-amplitude export FORMAT`: the operations in the words of other tools."""
+"""`koji-amplitude export FORMAT`: describe the operations for other tools."""
 
 from __future__ import annotations
 
 import json
 import sys
-from typing import Any, Literal
+from typing import Any
 
 import click
 
@@ -13,12 +13,10 @@ from connector.cli.arguments import Command
 from connector.cli.startup import read_settings
 from connector.cli.terminal import say
 
-_FORMATS = ("openapi", "zapier", "manifest", "server-json")
-
 
 @click.command(cls=Command)
-@click.argument("form", metavar="FORMAT", type=click.Choice(_FORMATS))
-def command(form: Literal["openapi", "zapier", "manifest", "server-json"]) -> int:
+@click.argument("form", metavar="FORMAT", type=click.Choice(["openapi", "zapier", "manifest", "server-json"]))
+def command(form: str) -> int:
     """Print a description of this server as JSON; its address is PUBLIC_URL.
 
     FORMAT is openapi, zapier, manifest (of the MCP bundle) or server-json (for the MCP registry).
@@ -27,7 +25,7 @@ def command(form: Literal["openapi", "zapier", "manifest", "server-json"]) -> in
     return 0
 
 
-def _described(form: Literal["openapi", "zapier", "manifest", "server-json"]) -> dict[str, Any]:
+def _described(form: str) -> dict[str, Any]:
     from connector.app import ENDPOINTS
     from connector.http.docs.openapi import openapi
     from connector.integrations.zapier.app import zapier_app
@@ -43,8 +41,7 @@ def _described(form: Literal["openapi", "zapier", "manifest", "server-json"]) ->
             return zapier_app(OPERATIONS, TRIGGERS, public_url=_public_url(), version=__version__)
         case "manifest":
             return manifest(OPERATIONS, TRIGGERS, version=__version__)
-        case "server-json":
-            return server_json(__version__)
+    return server_json(__version__)
 
 
 def _public_url() -> str:

@@ -12,11 +12,11 @@ import click
 from connector.cli.announce import WEBHOOK_EVENT, local_url, webhook_url
 from connector.cli.arguments import Command
 from connector.cli.setup.questions import ask, from_environment, write
-from connector.cli.startup import begin_log
+from connector.cli.startup import load_here
 from connector.cli.terminal import USAGE, can_ask, say
 from connector.errors import SettingsError
 from connector.settings.model import Settings
-from connector.settings.sources import Loaded, load
+from connector.settings.sources import Loaded
 
 
 @click.command(cls=Command)
@@ -28,7 +28,7 @@ def command(*, non_interactive: bool, no_wait: bool) -> int:
     With --no-wait the exit code is 1 when a check failed.
     """
     directory = Path.cwd()
-    begin_log(load(os.environ, directory).settings, quiet=True)
+    load_here(quiet=True)
     if not non_interactive and not can_ask():
         say(
             "error: init asks on a terminal; without one, --non-interactive takes values from the environment"
@@ -36,17 +36,16 @@ def command(*, non_interactive: bool, no_wait: bool) -> int:
         return USAGE
     answers = from_environment(os.environ) if non_interactive else ask(os.environ, directory)
     loaded = _keep(answers, directory)
-    from connector.cli.setup.checks import examine, settings_checks
+    from connector.cli.setup.checks import examine
     from connector.cli.setup.first_webhook import wait
 
-    here = settings_checks(os.environ, directory, loaded.warnings)
-    code = asyncio.run(examine(loaded.settings, here, server=False))
+    code = asyncio.run(examine(loaded, server=False))
     _tell_where(loaded.settings)
     return code if no_wait else wait(loaded.settings, restart=bool(answers))
 
 
 def _keep(answers: Mapping[str, str], directory: Path) -> Loaded:
-    """Write the answers, so that they hold from now on, and return the settings that follow."""
+    """Write the answers into `.env` and return the settings that follow from them."""
     for name in answers:
         if name in os.environ and os.environ[name].strip() != answers[name]:
             say(f"warning: {name} is also set in the environment, which wins over .env; unset it there")
@@ -56,9 +55,7 @@ def _keep(answers: Mapping[str, str], directory: Path) -> Loaded:
         except OSError as error:
             raise SettingsError(f".env: cannot be written in {directory}: {error.strerror}") from None
         say(f"Wrote {', '.join(answers)} to {directory / '.env'} (mode 0600).")
-    loaded = load({**os.environ, **answers}, directory)
-    begin_log(loaded.settings, quiet=True)
-    return loaded
+    return load_here(answers, quiet=True)
 
 
 def _tell_where(settings: Settings) -> None:
@@ -66,7 +63,7 @@ def _tell_where(settings: Settings) -> None:
     say("In Koji: Settings > Integrations > Webhooks > Add Webhook Endpoint")
     say(f"  URL    {webhook_url(settings)}")
     say(f"  Event  {WEBHOOK_EVENT}")
-    if not any(one.koji_webhook_secret for one in settings.connections.values()):
+    if not any(connection.koji_webhook_secret for connection in settings.connections.values()):
         say("  Koji then shows a secret: run init again and give it as KOJI_WEBHOOK_SECRET.")
     say("In Amplitude: nothing; the connector calls it.")
     if not settings.public_url.startswith("https://"):

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 
 import click
 
 from connector.cli.arguments import Command
-from connector.cli.startup import read_settings
+from connector.cli.startup import on_signals, read_settings
 from connector.cli.terminal import PROGRAM, say
 from connector.settings.key_files import encryption_keys
 from connector.settings.model import Settings
@@ -36,9 +34,7 @@ async def _serve(settings: Settings, keys: Sequence[bytes]) -> None:
     from mcp_server.transports.stdio import serve
 
     stopped = asyncio.Event()
-    for one in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError):  # Windows: the client ends the process
-            asyncio.get_running_loop().add_signal_handler(one, stopped.set)
+    on_signals(stopped.set)
     await serve(settings, keys, stopped)
     if stopped.is_set():
-        os._exit(0)  # a thread waits for the next line of input, and would wait for ever
+        os._exit(0)  # a thread still waits for the next line of input, without end

@@ -1,4 +1,4 @@
-"""`koji-amplitude rotate-key`: make the first key, or a fresh one, the one that everything is sealed with."""
+"""`koji-amplitude rotate-key`: seal everything with the first key, or with a fresh one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import click
 
 from connector.cli.arguments import Command
 from connector.cli.startup import read_settings
-from connector.cli.terminal import stdout
 from connector.errors import Conflict, SettingsError
 from connector.ledger.access.reseal import Tally, count, reseal
 from connector.ledger.db.dialect import empty_log
@@ -33,7 +32,7 @@ def command(*, dry_run: bool) -> int:
     file = None if settings.connector_encryption_key else key_file(settings)
     database = settings.database_file
     if database is not None and not database.exists():
-        _tell("Nothing is stored yet, so nothing is sealed.")
+        click.echo("Nothing is stored yet, so nothing is sealed.")
         return 0
     if file is not None and database is not None:
         _require_alone(file, database)
@@ -46,47 +45,53 @@ async def _run(settings: Settings, file: KeyFile | None, *, dry_run: bool) -> in
     try:
         if dry_run:
             tally = await count(ledger, sealer)
-            _tell_counted(tally, file)
+            click.echo(
+                f"Of {_values(tally.values)} stored, {tally.old} would be sealed anew with the first key."
+                if file is None
+                else f"{_values(tally.values - tally.lost)} would be sealed anew with a new key."
+            )
         elif file is None:
             tally = await reseal(ledger, sealer)
-            _tell(f"{_sealed(tally)} with the first key of CONNECTOR_ENCRYPTION_KEY.")
-            _tell(
+            click.echo(f"{_sealed(tally)} with the first key of CONNECTOR_ENCRYPTION_KEY.")
+            click.echo(
                 "Once every process runs with this value of CONNECTOR_ENCRYPTION_KEY, and this command finds "
                 "nothing more to seal anew, the other keys may be removed from it."
                 if len(settings.connector_encryption_key) > 1
                 else "To change the key, put a new one and a comma before it, restart, and run this again."
             )
         else:
-            tally = await rotate_file(ledger, sealer, file)
+            tally = await _rotate_file(ledger, sealer, file)
     finally:
         await ledger.close()
     if not dry_run:
         await asyncio.to_thread(empty_log, settings.database_url)
     if tally.lost:
-        _tell(f"{_values(tally.lost)} opened with no key, before or after: left as found.")
+        click.echo(f"{_values(tally.lost)} opened with no key, before or after: left unchanged.")
     return 1 if tally.lost else 0
 
 
-async def rotate_file(ledger: Ledger, sealer: Sealer, file: KeyFile) -> Tally:
-    """Put a fresh key in front, seal everything anew, keep the fresh key alone; a server may run meanwhile.
+async def _rotate_file(ledger: Ledger, sealer: Sealer, file: KeyFile) -> Tally:
+    """Put a fresh key in front, seal everything anew, keep only the fresh key; a server may run meanwhile.
 
-    Both changes of the file happen under the database's write lock, as does every sealing: what was sealed
-    with the old key is there to be found, and what is sealed from then on is sealed with the new one.
+    Both changes of the file happen under the database's write lock, as does every sealing. So `reseal` finds
+    every value that the old key sealed, and every later value is sealed with the new key.
     """
     first, is_fresh = await ledger.db.write(lambda _: file.begin_rotation())
     if not is_fresh:
-        _tell("The key file held several keys, as an unfinished rotation leaves it. Finishing that one.")
+        click.echo("The key file held several keys, as an unfinished rotation leaves it. Finishing that one.")
     tally = await reseal(ledger, sealer)
     if await ledger.db.write(lambda _: file.end_rotation(first)):
-        _tell(f"{_sealed(tally)} with the {'new' if is_fresh else 'first'} key, now alone in {file.path}.")
-        _tell("Copies of the database made before open only with a copy of the key file from then.")
+        click.echo(
+            f"{_sealed(tally)} with the {'new' if is_fresh else 'first'} key, now alone in {file.path}."
+        )
+        click.echo("Copies of the database made before open only with a copy of the key file from then.")
     else:
-        _tell("Another rotation began meanwhile; it finishes the work.")
+        click.echo("Another rotation began meanwhile; it finishes the work.")
     return tally
 
 
 def _require_alone(file: KeyFile, database: Path) -> None:
-    """Refuse where another database may need the old key, or where no key file is. Raises."""
+    """Raise where the key file is missing, or where another database beside it may need the old key."""
     if not file.path.exists():
         raise SettingsError(f"{file.path}: is not there; put the file back that this database was used with")
     for other in sorted(database.parent.iterdir()):
@@ -102,20 +107,9 @@ def _require_alone(file: KeyFile, database: Path) -> None:
                 )
 
 
-def _tell_counted(tally: Tally, file: KeyFile | None) -> None:
-    if file is None:
-        _tell(f"Of {_values(tally.values)} stored, {tally.old} would be sealed anew with the first key.")
-    else:
-        _tell(f"{_values(tally.values - tally.lost)} would be sealed anew with a new key.")
-
-
 def _sealed(tally: Tally) -> str:
     return f"{_values(tally.old)} sealed anew, of {tally.values} stored: all that opens is sealed"
 
 
 def _values(number: int) -> str:
     return "1 value" if number == 1 else f"{number} values"
-
-
-def _tell(text: str) -> None:
-    stdout().print(text, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`koji-amplitude sandbox`: the stand-ins for Koji and Amplitude, to try things out."""
+"""`koji-amplitude sandbox`: the stand-ins for Koji and Amplitude, for trials."""
 
 from __future__ import annotations
 
@@ -34,8 +34,10 @@ def command(
     no_store: bool,
 ) -> int:
     """Run strict stand-ins for Koji and Amplitude, at /koji and /amplitude of one port."""
+    import uvicorn
+
     from connector.http.server.server import Server, listening
-    from connector.sandbox.server import config
+    from connector.sandbox.app import create_sandbox
 
     options = SandboxOptions(
         koji_rate_limit_per_minute=koji_rate_limit,
@@ -46,11 +48,19 @@ def command(
     if no_throttle:
         options = replace(options, throttle_events_per_second=None, koji_rate_limit_per_minute=None)
     base = f"http://{host}:{port}"
+    config = uvicorn.Config(
+        create_sandbox(options),
+        host=host,
+        port=port,
+        log_level="critical",  # a cut connection is scripted
+        access_log=False,
+        timeout_graceful_shutdown=2,
+    )
     with listening(host, port) as sockets:
         server = Server(
-            config(options, host, port),
+            config,
             say=say,
-            started_hook=lambda: print(clean(introduction(base, options)), flush=True),  # noqa: T201 - its answer
+            started_hook=lambda: click.echo(clean(introduction(base, options))),
             stop_hook=lambda: None,
         )
         server.run(sockets)
@@ -58,34 +68,25 @@ def command(
 
 
 def introduction(base: str, options: SandboxOptions) -> str:
-    """Return what a person needs to use the stand-ins."""
-    webhook = WebhookEndpoint(url="http://127.0.0.1:8080/webhooks/koji")
-    told = options.webhook
-    lines = [
-        f"Koji       {base}/koji",
-        f"Amplitude  {base}/amplitude",
-        f"Control    {base}/control/state",
-        "",
-        "# point a connector at them: put these lines into .env",
-        f"KOJI_BASE_URL={base}/koji",
-        f"KOJI_API_KEY={options.koji_api_key}",
-        f"KOJI_PROJECT_ID={options.koji_project_id}",
-        f"KOJI_WEBHOOK_SECRET={(told or webhook).secret}",
-        f"AMPLITUDE_INGESTION_URL={base}/amplitude",
-        f"AMPLITUDE_REST_URL={base}/amplitude",
-        f"AMPLITUDE_API_KEY={options.amplitude_api_key}",
-        f"AMPLITUDE_SECRET_KEY={options.amplitude_secret_key}",
-        "",
-        f"# with `{PROGRAM} serve` running: complete an interview, and look at what Amplitude got",
-    ]
-    if told is None:
-        lines.append(
-            f"curl -X PUT {base}/control/koji/webhook -H 'Content-Type: application/json' "
-            f"""-d '{{"url": "{webhook.url}"}}'"""
-        )
-    lines.append(
-        f"curl -X POST {base}/control/koji/interviews -H 'Content-Type: application/json' "
-        """-d '{"state": "completed", "email": "person-001@example.com", "quality_score": 4.2}'"""
-    )
-    lines.append(f"curl {base}/control/amplitude/events")
-    return "\n".join(lines)
+    """Return the addresses and settings for using the stand-ins, and examples of calls."""
+    webhook = options.webhook or WebhookEndpoint(url="http://127.0.0.1:8080/webhooks/koji")
+    curl = "curl -X {} " + base + "/control/koji/{} -H 'Content-Type: application/json' -d '{}'\n"
+    endpoint = "" if options.webhook else curl.format("PUT", "webhook", f'{{"url": "{webhook.url}"}}')
+    interview = '{"state": "completed", "email": "person-001@example.com", "quality_score": 4.2}'
+    return f"""\
+Koji       {base}/koji
+Amplitude  {base}/amplitude
+Control    {base}/control/state
+
+# point a connector at them: put these lines into .env
+KOJI_BASE_URL={base}/koji
+KOJI_API_KEY={options.koji_api_key}
+KOJI_PROJECT_ID={options.koji_project_id}
+KOJI_WEBHOOK_SECRET={webhook.secret}
+AMPLITUDE_INGESTION_URL={base}/amplitude
+AMPLITUDE_REST_URL={base}/amplitude
+AMPLITUDE_API_KEY={options.amplitude_api_key}
+AMPLITUDE_SECRET_KEY={options.amplitude_secret_key}
+
+# with `{PROGRAM} serve` running: complete an interview, and look at what Amplitude got
+{endpoint}{curl.format("POST", "interviews", interview)}curl {base}/control/amplitude/events"""

@@ -1,4 +1,4 @@
-"""`koji-amplitude serve`."""
+"""`koji-amplitude serve`: HTTP and workers, or one of them."""
 
 from __future__ import annotations
 

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import re
 import sys
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import TypeVar
+from collections.abc import Awaitable, Collection, Sequence
 
 import click
 
 from connector.cli.arguments import Group, completing
-from connector.cli.startup import connection_names, read_settings
-from connector.cli.terminal import PROGRAM, say, stdout
+from connector.cli.startup import connection_names, read_settings, run_in_context
+from connector.cli.terminal import PROGRAM, say
 from connector.context import Context
 from connector.domain.access import Token
 from connector.domain.results.mapping import iso
 from connector.errors import Conflict, InvalidInput, NotFound
 from connector.security.caller import RESERVED_NAMES, SCOPES
-from connector.settings.model import Settings
 
-T = TypeVar("T")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 
 
@@ -55,19 +50,18 @@ def create(name: str, scopes: Sequence[str], connections: Sequence[str]) -> int:
     from connector.http.auth import new_token, token_digest
 
     if not _NAME.fullmatch(name) or name in RESERVED_NAMES:
-        raise InvalidInput.of(
-            "name",
-            "take 1 to 40 letters, digits, dots, dashes and underscores, and none of "
-            + ", ".join(sorted(RESERVED_NAMES)),
-        )
+        rule = "take 1 to 40 letters, digits, dots, dashes and underscores, and none of "
+        raise InvalidInput.of("name", rule + ", ".join(sorted(RESERVED_NAMES)))
     settings = read_settings(quiet=True)
     allowed = _chosen("scopes", scopes, SCOPES)
     only = _chosen("connections", connections, settings.connections) if connections else None
     text = new_token()
-    digest = token_digest(text).hex()
-    if not _in_store(
-        settings, lambda ctx: ctx.ledger.tokens.create(Token(name, digest, allowed, only, ctx.clock.now()))
-    ):
+
+    def store(ctx: Context) -> Awaitable[bool]:
+        token = Token(name, token_digest(text).hex(), allowed, only, ctx.clock.now())
+        return ctx.ledger.tokens.create(token)
+
+    if not run_in_context(settings, store):
         message = f"name: {name} is or was the name of another token; take a new one."
         raise Conflict(message, code="token_exists")
     say(f"The token {name}, shown only now; the store keeps no more than its SHA-256:")
@@ -85,14 +79,10 @@ def create(name: str, scopes: Sequence[str], connections: Sequence[str]) -> int:
 )
 def list_tokens(output: str) -> int:
     """List the tokens, without their secrets."""
-    from connector.cli.operations.tables import show
+    from connector.cli.operations.tables import print_answer
 
-    found = _in_store(read_settings(quiet=True), lambda ctx: ctx.ledger.tokens.listed())
-    answer = {"items": [_shown(token) for token in found]}
-    if output == "json":
-        sys.stdout.write(json.dumps(answer, separators=(",", ":"), ensure_ascii=False) + "\n")
-    else:
-        show(stdout(), answer)
+    tokens = run_in_context(read_settings(quiet=True), lambda ctx: ctx.ledger.tokens.listed())
+    print_answer({"items": [_shown(token) for token in tokens]}, output)
     return 0
 
 
@@ -100,7 +90,8 @@ def list_tokens(output: str) -> int:
 @click.argument("name")
 def revoke_token(name: str) -> int:
     """End a token at once, on every server of the store."""
-    if not _in_store(read_settings(quiet=True), lambda ctx: ctx.ledger.tokens.revoke(name, ctx.clock.now())):
+    settings = read_settings(quiet=True)
+    if not run_in_context(settings, lambda ctx: ctx.ledger.tokens.revoke(name, ctx.clock.now())):
         raise NotFound(f"name: there is no token of that name; {PROGRAM} token list shows them.")
     say(f"The token {name} is revoked.")
     return 0
@@ -121,13 +112,3 @@ def _shown(token: Token) -> dict[str, object]:
         "created": iso(token.created_at),
         "revoked": None if token.revoked_at is None else iso(token.revoked_at),
     }
-
-
-def _in_store(settings: Settings, work: Callable[[Context], Awaitable[T]]) -> T:
-    from connector.app import build
-
-    async def run() -> T:
-        async with build(settings, workers=False) as running:
-            return await work(running.context)
-
-    return asyncio.run(run())

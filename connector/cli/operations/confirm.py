@@ -6,6 +6,7 @@ from typing import Any
 
 from connector.cli.terminal import can_ask, clean, say
 from connector.service.execution.operation import AnyOperation, Effect, Input
+from connector.text.redaction import cut
 
 _NOT_SHOWN = frozenset({"idempotency_key", "wait_seconds"})
 _LONGEST = 60
@@ -16,7 +17,7 @@ _WARNING = {
 
 
 def may_go_on(op: AnyOperation, payload: Input, *, yes: bool) -> bool:
-    """Return whether to go on: on a terminal the person is asked about what sends or erases."""
+    """Return whether to go on; on a terminal, ask the person before an operation that sends or erases."""
     warning = _WARNING.get(op.effect)
     if warning is None or yes or getattr(payload, "dry_run", False) or not can_ask():
         return True
@@ -37,9 +38,8 @@ def _short(name: str, value: Any) -> str:
     if name == "members":
         return f"{len(value)} people"
     if isinstance(value, list):
-        few = ", ".join(str(item) for item in value[:3])
+        few = ", ".join(map(str, value[:3]))
         return f"{few} and {len(value) - 3} more" if len(value) > 3 else few
     if isinstance(value, dict):
-        return ", ".join(map(str, value))
-    text = " ".join(str(value).split())
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+        return ", ".join(value)
+    return cut(" ".join(str(value).split()), _LONGEST)

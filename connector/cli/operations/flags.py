@@ -1,71 +1,75 @@
-"""An operation as a command: a flag for each field of its input, and how to give input and get output."""
+"""Make a command of an operation: a flag for each input field, and flags for the form of input and output."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import groupby
 from typing import Any, Literal, get_args, get_origin
 
 import click
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from connector.cli.arguments import Command, Flag, completing, dashed
+from connector.cli.arguments import Command, completing, dashed, flag
+from connector.cli.operations.rows import ROW_FORMATS, has_rows
+from connector.cli.operations.values import ROW_FILES, TEXT_FILES
 from connector.cli.startup import connection_names
-from connector.service.execution.operation import (
-    AnyOperation,
-    Effect,
-    EffectInput,
-    Input,
-    ListInput,
-    WaitInput,
-)
+from connector.service.execution.operation import AnyOperation, Effect, WaitInput
 from connector.service.input.annotations import is_list, is_mapping, kinds
 
-ROW_FILES = frozenset({"members"})
-TEXT_FILES = frozenset({"csv"})
-ROW_FORMATS = ("csv", "jsonl")
-ROWS = ("invitations", "items")
 _PREFIX = "field_"
-_OWN, _EVERY = "fields", "for every call"
-_COMMON = (
-    frozenset(EffectInput.model_fields) | frozenset(WaitInput.model_fields) | frozenset(Input.model_fields)
-)
+_COMMON = frozenset(WaitInput.model_fields)
 _METAVARS = {int: "N", float: "NUMBER", str: "TEXT"}
 _WAIT = (
     "Watch at most so many seconds, 0 not at all; without it, until the end. The rest goes on with `serve`."
 )
 
 
-def operation_command(op: AnyOperation, run: Callable[..., int]) -> Command:
-    """Return the command of one operation; `run` is called as `run.run_operation` is."""
-    fields = op.input.model_fields
-    flags = [_flag(op, name, field, _OWN) for name, field in fields.items() if name not in _COMMON]
-    flags += [_flag(op, name, field, _EVERY) for name, field in fields.items() if name in _COMMON]
-    every = partial(Flag, heading=_EVERY)
+def operation_command(op: AnyOperation) -> Command:
+    """Return the command of one operation; it shows the operation's own fields before the common ones."""
+    fields = sorted(op.input.model_fields.items(), key=lambda item: item[0] in _COMMON)
+    flags = [_flag(op, name, field) for name, field in fields]
     where = "Take fields from a JSON object in a file, or from standard input with -."
-    flags.append(every(["--json"], metavar="FILE", type=click.Path(), help=where))
+    flags.append(click.Option(["--json"], metavar="FILE", type=click.Path(), help=where))
     formats = ["table", "json", *(ROW_FORMATS if has_rows(op) else [])]
     how = "How to print the answer (default table)."
     choice = click.Choice(formats)
-    flags.append(every(["--output"], metavar=_choices(formats), type=choice, default="table", help=how))
+    flags.append(
+        click.Option(["--output"], metavar=_choices(formats), type=choice, default="table", help=how)
+    )
     if op.effect in (Effect.SEND, Effect.ERASE):
-        flags.append(every(["--yes"], is_flag=True, help="Do not ask first."))
+        flags.append(click.Option(["--yes"], is_flag=True, help="Do not ask first."))
 
     def call(*, json: str | None, output: str, yes: bool = True, **values: Any) -> int:
-        return run(op, by_field(values), json, output, yes=yes)
+        from connector.cli.operations.run import run_operation
 
-    return Command(dashed(op.name), callback=call, params=flags, help=f"{op.title}.\n\n{op.summary}")
+        return run_operation(op, by_field(values), json, output, yes=yes)
 
-
-def has_rows(op: AnyOperation) -> bool:
-    """Tell whether an operation answers rows, page by page."""
-    fields = getattr(op.output, "model_fields", {})
-    return issubclass(op.input, ListInput) and any(name in fields for name in ROWS)
+    return _OperationCommand(
+        dashed(op.name), callback=call, params=flags, help=f"{op.title}.\n\n{op.summary}"
+    )
 
 
-def by_field(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the command line says of fields: for each a boolean, or its texts."""
+class _OperationCommand(Command):
+    """A command whose help separates the operation's own fields from the flags of every call."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the flags under their headings."""
+        for heading, params in groupby(self.get_params(ctx), _heading):
+            with formatter.section(heading):
+                formatter.write_dl([record for param in params if (record := param.get_help_record(ctx))])
+
+
+def _heading(param: click.Parameter) -> str:
+    if param.is_eager:  # --help
+        return "options"
+    name = str(param.name)
+    is_own = name.startswith(_PREFIX) and name.removeprefix(_PREFIX) not in _COMMON
+    return "fields" if is_own else "for every call"
+
+
+def by_field(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields that the command line sets: a boolean or a list of texts for each."""
     return {
         name.removeprefix(_PREFIX): list(value) if isinstance(value, tuple) else value
         for name, value in values.items()
@@ -73,25 +77,21 @@ def by_field(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def flag(name: str) -> str:
-    """Return the flag of a field."""
-    return f"--{dashed(name)}"
-
-
-def _flag(op: AnyOperation, name: str, field: FieldInfo, heading: str) -> Flag:
+def _flag(op: AnyOperation, name: str, field: FieldInfo) -> click.Option:
     wanted = kinds(field.annotation)
-    declared = partial(Flag, heading=heading, help=_help(op, name, field, wanted))
+    declared = partial(click.Option, help=_help(op, name, field, wanted))
     if wanted == [bool]:
         both = "" if field.default is False else f"/--no-{dashed(name)}"
         return declared([flag(name) + both, _PREFIX + name], is_flag=True, default=None)
     metavar = _metavar(name, wanted)
     is_file = metavar == "FILE"
+    values = connection_names if name == "connection" else partial(_literals, wanted)
     return declared(
         [flag(name), _PREFIX + name],
         multiple=True,
         metavar=metavar,
         type=click.Path() if is_file else str,
-        shell_complete=None if is_file else completing(_values(name, wanted)),
+        shell_complete=None if is_file else completing(values),
     )
 
 
@@ -115,19 +115,15 @@ def _help(op: AnyOperation, name: str, field: FieldInfo, wanted: list[Any]) -> s
 
 
 def _metavar(name: str, wanted: list[Any]) -> str:
-    if name in TEXT_FILES or name in ROW_FILES:
+    if name in TEXT_FILES | ROW_FILES:
         return "FILE"
     if choices := _literals(wanted):
         return _choices(choices)
     if any(is_mapping(kind) for kind in wanted):
         return "JSON"
     if name.endswith("_id") or name == "cursor":
-        return "ID" if name.endswith("_id") else "CURSOR"
+        return name.rpartition("_")[2].upper()
     return next((_METAVARS[kind] for kind in wanted if kind in _METAVARS), "TEXT")
-
-
-def _values(name: str, wanted: list[Any]) -> Callable[[], list[str]]:
-    return connection_names if name == "connection" else lambda: _literals(wanted)
 
 
 def _literals(wanted: list[Any]) -> list[str]:

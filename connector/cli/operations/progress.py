@@ -1,9 +1,10 @@
-"""Show how far a thing is: a bar on a terminal, elsewhere a line now and then."""
+"""Show the progress of a call, and why it waits: a bar on a terminal, elsewhere a line now and then."""
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,24 +12,70 @@ from rich.console import RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from connector.cli.terminal import clean, say, stderr
+from connector.cli.terminal import clean, console, say
+from connector.context import Context
+from connector.domain.results.interview import Stage
+from connector.errors import CredentialsRejected
 from connector.service.execution.operation import Output
 from connector.service.views.launch import LaunchOutput
 from connector.service.views.run import RunOutput
 
 _LINE_EVERY = 30.0
+_STANDSTILL = 3_000  # milliseconds without any change while a lane is paused
 _SETTLING = 3.0  # seconds until a rate means something
 
-
 Show = Callable[[Output, int, str], None]
-"""Shows the present state: how many interviews wait to be read, and what is waited for."""
+"""Shows the present state, the number of interviews that wait to be read, and the reason for waiting."""
+
+
+def showing(ctx: Context, connection: str, show: Show) -> Callable[[Output], Awaitable[None]]:
+    """Return a function that shows each state of a call on a connection.
+
+    It raises `CredentialsRejected` when the call stands still because a key was refused: watching longer
+    cannot help.
+    """
+    limit = ctx.connection(connection).koji_rate_limit_per_minute
+    last: Output | None = None
+    changed_at = ctx.clock.now()
+
+    async def tell(state: Output) -> None:
+        nonlocal last, changed_at
+        if state != last:
+            last, changed_at = state, ctx.clock.now()
+        pauses = await ctx.ledger.leases.pauses()
+        pause = next((pause for pause in pauses if pause.lane in _lanes(ctx, connection)), None)
+        is_refused = pause is not None and pause.code != "koji_unreachable"
+        if pause is not None and is_refused and ctx.clock.now() - changed_at > _STANDSTILL:
+            message = (
+                f"{pause.words.rstrip('.')}. What is left goes on once check_connection finds the key good."
+            )
+            raise CredentialsRejected(message, result=state.model_dump(mode="json"))
+        unread = await ctx.ledger.syncs.waiting(Stage.READ, [connection])
+        unsent = await ctx.ledger.syncs.waiting(Stage.SEND, [connection])
+        waiting = [f"{unread} to read from Koji, at most {limit} a minute"] if unread else []
+        waiting += [f"{unsent} to send"] if unsent else []
+        why = pause.words if pause else ", ".join(waiting)
+        show(state, unread, "" if hasattr(state, "message") else why)
+
+    return tell
+
+
+async def end_pauses(ctx: Context, connection: str) -> None:
+    """Let the lanes of a connection try again at once: the caller may have replaced the refused key."""
+    for lane in _lanes(ctx, connection):
+        await ctx.ledger.leases.resume(lane)
+
+
+def _lanes(ctx: Context, connection: str) -> list[str]:
+    settings = ctx.connection(connection)
+    return [lane for lane in (settings.koji_lane, settings.amplitude_lane) if lane is not None]
 
 
 @contextmanager
 def watching(title: str) -> Iterator[Show]:
-    """Yield what shows the states of one thing; what it drew is gone at the end."""
-    console = stderr()
-    if not console.is_terminal:
+    """Yield a function that shows the states of one call; the bar disappears at the end."""
+    terminal = console(sys.stderr)
+    if not terminal.is_terminal:
         yield _lines(title)
         return
     with _TwoLines(
@@ -37,14 +84,14 @@ def watching(title: str) -> Iterator[Show]:
         BarColumn(bar_width=20),
         TextColumn("{task.fields[count]}"),
         TimeElapsedColumn(),
-        console=console,
+        console=terminal,
         transient=True,
     ) as progress:
         yield _bar(progress, title)
 
 
 class _TwoLines(Progress):
-    """A bar, and below it the text that has no room beside it."""
+    """A bar, and a line of text below it."""
 
     text = ""
 
@@ -60,13 +107,11 @@ def _bar(progress: _TwoLines, title: str) -> Show:
 
     def show(output: Output, unread: int, why: str) -> None:
         progress.text = summary(output, pace, why)
-        if isinstance(output, RunOutput):
-            # reading is half of the way, and in a backfill nothing ends before all is read
-            way = output.total - (output.pending + min(unread, output.pending)) / 2
-            progress.update(task, total=output.total, completed=way, count=_count(output))
-        elif isinstance(output, LaunchOutput) and output.to_invite:
-            done = output.to_invite - output.waiting
-            progress.update(task, total=output.to_invite, completed=done, count=_count(output))
+        ended, total = _ended(output)
+        if total:
+            # An interview that is read has gone half its way: in a backfill none ends before all are read.
+            read = max(0, total - ended - unread) if isinstance(output, RunOutput) else 0
+            progress.update(task, total=total, completed=ended + read / 2, count=f"{ended}/{total}")
 
     return show
 
@@ -80,8 +125,8 @@ def _lines(title: str) -> Show:
         text = summary(output, pace, why)
         if time.monotonic() >= due:
             due = time.monotonic() + _LINE_EVERY
-            counts = f" {_count(output)}" if isinstance(output, RunOutput | LaunchOutput) else ""
-            say(f"{title}:{counts} {text}")
+            ended, total = _ended(output)
+            say(f"{title}: {ended}/{total} {text}" if total else f"{title}: {text}")
 
     return show
 
@@ -91,63 +136,61 @@ class _Pace:
     begun: float
     first: int | None = None
 
-    def per_minute(self, done: int) -> float | None:
-        """Return how many a minute end since the watching began; None before that can be told."""
+    def per_minute(self, ended: int) -> str:
+        """Return the rate since the watching began; no text before it can be told."""
         if self.first is None:
-            self.first = done
+            self.first = ended
         elapsed = time.monotonic() - self.begun
-        return (done - self.first) * 60 / elapsed if elapsed >= _SETTLING and done > self.first else None
+        is_known = elapsed >= _SETTLING and ended > self.first
+        return f"{(ended - self.first) * 60 / elapsed:.0f}/min" if is_known else ""
 
 
 def summary(output: Output, pace: _Pace, why: str) -> str:
-    """Return rate, remaining time, counts and what is waited for, in one line."""
+    """Return rate, remaining time, counts and the reason for waiting, in one line."""
     if isinstance(output, RunOutput):
         parts = [
-            *_speed(pace, output.total - output.pending, output.eta_seconds),
+            *_speed(output, pace),
             f"{output.synced} synced",
-            *_counts("skipped", output.skipped),
-            *_counts("failed", output.failed),
+            _counts("skipped", output.skipped),
+            _counts("failed", output.failed),
         ]
     elif isinstance(output, LaunchOutput):
-        parts = _of_launch(output, pace)
+        names = ("invited", "waiting", "failed", "in_doubt")
+        counts = {name.replace("_", " "): getattr(output, name) for name in names}
+        parts = [
+            output.status if output.pause_reason is None else f"{output.status}: {output.pause_reason}",
+            *_speed(output, pace),
+            *(f"{number} {name}" for name, number in counts.items() if number),
+            f"until {output.resumes_at}" if output.resumes_at else "",
+            output.message or "",
+            f"{output.members_total} rows so far" if output.status == "planning" else "",
+        ]
     else:
-        parts = [str(value) for name in ("status", "reason") if (value := getattr(output, name, None))]
-    return clean(" · ".join([*parts, why] if why else parts))
+        parts = [str(getattr(output, name, None) or "") for name in ("status", "reason")]
+    return clean(" · ".join(filter(None, [*parts, why])))
 
 
-def _of_launch(output: LaunchOutput, pace: _Pace) -> list[str]:
-    counts = [("invited", output.invited), ("waiting", output.waiting), ("failed", output.failed)]
-    return [
-        output.status if output.pause_reason is None else f"{output.status}: {output.pause_reason}",
-        *_speed(pace, output.to_invite - output.waiting, output.eta_seconds),
-        *(f"{n} {word}" for word, n in [*counts, ("in doubt", output.in_doubt)] if n),
-        *([f"until {output.resumes_at}"] if output.resumes_at else []),
-        *([output.message] if output.message else []),
-        *([f"{output.members_total} rows so far"] if output.status == "planning" else []),
-    ]
+def _ended(output: Output) -> tuple[int, int]:
+    """Return how many interviews or invitations have ended, of how many; zeros where they are not counted."""
+    if isinstance(output, RunOutput):
+        return output.total - output.pending, output.total
+    if isinstance(output, LaunchOutput):
+        return output.to_invite - output.waiting, output.to_invite
+    return 0, 0
 
 
-def _speed(pace: _Pace, done: int, eta_seconds: int | None) -> list[str]:
-    rate = pace.per_minute(done)
-    left = [f"about {duration(eta_seconds)} left"] if eta_seconds else []
-    return [*([f"{rate:.0f}/min"] if rate is not None else []), *left]
+def _speed(output: RunOutput | LaunchOutput, pace: _Pace) -> list[str]:
+    seconds = output.eta_seconds
+    return [pace.per_minute(_ended(output)[0]), f"about {duration(seconds)} left" if seconds else ""]
 
 
 def duration(seconds: int) -> str:
-    """Return seconds as people say them."""
+    """Return seconds in a unit that people use for such a duration."""
     if seconds < 90:
         return f"{seconds} s"
     return f"{round(seconds / 60)} min" if seconds < 5_400 else f"{seconds / 3_600:.1f} h"
 
 
-def _count(output: RunOutput | LaunchOutput) -> str:
-    if isinstance(output, LaunchOutput):
-        return f"{output.to_invite - output.waiting}/{output.to_invite}"
-    return f"{output.total - output.pending}/{output.total}"
-
-
-def _counts(word: str, by_reason: Mapping[str, int]) -> list[str]:
-    if not by_reason:
-        return []
-    reasons = ", ".join(f"{reason} {n}" for reason, n in by_reason.items())
-    return [f"{sum(by_reason.values())} {word} ({reasons})"]
+def _counts(word: str, by_reason: Mapping[str, int]) -> str:
+    reasons = ", ".join(f"{reason} {number}" for reason, number in by_reason.items())
+    return f"{sum(by_reason.values())} {word} ({reasons})" if by_reason else ""

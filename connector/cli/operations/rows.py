@@ -1,26 +1,35 @@
-"""An answer's rows as CSV or JSON lines: invitations with their links, or the items of a list."""
+"""Write the rows of an answer as CSV or JSON lines: invitations with their links, or the items of a list."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from connector.cli.operations.flags import ROWS
 from connector.context import Context
 from connector.errors import InvalidInput
-from connector.service.execution.execute import Executed
-from connector.service.execution.operation import AnyOperation, Output
+from connector.service.execution.operation import AnyOperation, ListInput, Output
+from connector.text.json import dumps
 
+if TYPE_CHECKING:
+    from connector.service.execution.execute import Executed
+
+ROW_FORMATS = ("csv", "jsonl")
+_ROWS = ("invitations", "items")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _LARGEST_PAGE = 500
 
 
+def has_rows(op: AnyOperation) -> bool:
+    """Tell whether an operation answers with rows, page by page."""
+    fields = getattr(op.output, "model_fields", {})
+    return issubclass(op.input, ListInput) and any(name in fields for name in _ROWS)
+
+
 async def with_all_pages(ctx: Context, op: AnyOperation, payload: Any, first: Executed) -> Executed:
-    """Return an answer with the rows of all pages, unless a page was asked for."""
+    """Return an answer with the rows of all pages, unless the caller asked for one page."""
     name = _name_of(op.output.model_fields)
     output: Any = first.output
     rows = list(getattr(output, name))
@@ -33,12 +42,15 @@ async def with_all_pages(ctx: Context, op: AnyOperation, payload: Any, first: Ex
     return replace(first, output=whole)
 
 
-def as_csv(answer: Mapping[str, Any]) -> str:
-    """Return the rows of an answer (JSON values) as CSV with a header row.
+def as_text(answer: Mapping[str, Any], form: str) -> str:
+    """Return the rows of an answer (JSON values) as CSV with a header row, or as one JSON object a line.
 
-    Text that a spreadsheet would take for a formula begins with an apostrophe: names come from strangers.
+    In CSV, text that a spreadsheet would take for a formula gets an apostrophe in front: names come from
+    outside.
     """
     rows = answer.get(_name_of(answer)) or []
+    if form == "jsonl":
+        return "".join(f"{dumps(row)}\n" for row in rows)
     text = io.StringIO(newline="")
     if rows:
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
@@ -47,22 +59,16 @@ def as_csv(answer: Mapping[str, Any]) -> str:
     return text.getvalue()
 
 
-def as_json_lines(answer: Mapping[str, Any]) -> str:
-    """Return the rows of an answer (JSON values), one JSON object a line."""
-    rows = answer.get(_name_of(answer)) or []
-    return "".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows)
-
-
 def _name_of(fields: Any) -> str:
-    for name in ROWS:
+    for name in _ROWS:
         if name in fields:
             return name
     raise InvalidInput.of("output", "this answer has no rows to write; take json")
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, list | dict):
-        return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     if isinstance(value, str) and value.startswith(_FORMULA):
         return f"'{value}"
     return value

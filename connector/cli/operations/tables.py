@@ -1,50 +1,66 @@
-"""Answers as tables for people: a page of items as rows, anything else as names and values."""
+"""Print answers, for people as tables: a page of items as rows, any other answer as names and values."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic_core import to_json
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from connector.cli.terminal import clean
+from connector.cli.operations.rows import ROW_FORMATS, as_text
+from connector.cli.terminal import clean, console
+from connector.service.execution.operation import Output
 
 NOTHING = "-"
 _PREFERRED = ("interview_id", "status", "reason", "user_id", "quality_score", "sentiment", "themes_text")
-_REDUNDANT = frozenset({"themes"})
+_REDUNDANT = "themes"
+"""`themes_text` holds the same."""
 _LAST = "status_url"
 """For programs: a person has the id for the next command."""
 _NARROWEST, _WIDEST = 6, 36
 _GAP = 2
-_STYLES = {
-    "ok": "green",
-    "synced": "green",
-    "finished": "green",
-    "warn": "yellow",
-    "pending": "yellow",
-    "running": "yellow",
-    "unknown": "yellow",
-    "fail": "red",
-    "failed": "red",
-    "unreadable": "red",
+_GREEN, _YELLOW, _RED = "ok synced finished", "warn pending running unknown", "fail failed unreadable"
+STYLES = {
+    status: style
+    for style, statuses in (("green", _GREEN), ("yellow", _YELLOW), ("red", _RED))
+    for status in statuses.split()
 }
+"""Colour of each status."""
 
 
-def show(console: Console, answer: Mapping[str, Any]) -> None:
-    """Print an answer (JSON values), never wider than the console."""
-    items = answer.get("items")
-    if isinstance(items, list):
-        console.print(_page(answer, items, console.width))
+def print_answer(answer: Output | Mapping[str, Any], form: str) -> None:
+    """Print an answer on standard output as a table, as the exact JSON of the model, or only its rows."""
+    values = answer.model_dump(mode="json") if isinstance(answer, Output) else answer
+    if form == "table":
+        show(console(sys.stdout), values)
+    elif form in ROW_FORMATS:
+        sys.stdout.write(as_text(values, form))
     else:
-        console.print(_record(answer, console.width))
+        sys.stdout.write(to_json(answer, indent=2 if sys.stdout.isatty() else None).decode() + "\n")
+    sys.stdout.flush()
 
 
-def rows(items: Sequence[Mapping[str, Any]], width: int) -> RenderableType:
-    """Return objects as a table of as many columns as `width` characters hold, the telling ones first."""
+def show(screen: Console, answer: Mapping[str, Any]) -> None:
+    """Print an answer (JSON values) as a table, never wider than the screen."""
+    items = answer.get("items")
+    if not isinstance(items, list):
+        screen.print(_record(answer, screen.width))
+    elif not items:
+        screen.print("Nothing found.")
+    else:
+        screen.print(_rows(items, screen.width))
+        if answer.get("has_more"):
+            screen.print(Text(f"More: --cursor {answer.get('next_cursor')}", overflow="fold"))
+
+
+def _rows(items: Sequence[Mapping[str, Any]], width: int) -> RenderableType:
+    """Return objects as a table of the columns that fit `width` characters, the most telling ones first."""
     columns = _columns(items, width)
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
     for name in columns:
@@ -54,51 +70,40 @@ def rows(items: Sequence[Mapping[str, Any]], width: int) -> RenderableType:
     return table
 
 
-def _page(answer: Mapping[str, Any], items: Sequence[Mapping[str, Any]], width: int) -> RenderableType:
-    if not items:
-        return Text("Nothing found.")
-    more = f"More: --cursor {answer.get('next_cursor')}" if answer.get("has_more") else ""
-    table = rows(items, width)
-    return Group(table, Text(more, overflow="fold")) if more else table
-
-
 def _record(answer: Mapping[str, Any], width: int) -> RenderableType:
-    flat = Table(box=None, show_header=False, pad_edge=False, padding=(0, _GAP, 0, 0))
+    flat = Table.grid(padding=(0, _GAP, 0, 0))
     flat.add_column(no_wrap=True, style="bold")
     flat.add_column(overflow="fold")
     parts: list[RenderableType] = []
     for name, value in answer.items():
-        if _is_objects(value):
-            parts += [
-                Text(""),
-                Text(clean(name), style="bold"),
-                Padding(rows(value, width - 2), (0, 0, 0, 2)),
-            ]
+        below: RenderableType | None = None
+        if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
+            below = _rows(value, width - _GAP)
         elif isinstance(value, Mapping) and _is_deep(value):
-            text = json.dumps(value, indent=2, ensure_ascii=False)
-            parts += [
-                Text(""),
-                Text(clean(name), style="bold"),
-                Padding(Text(clean(text), overflow="fold"), (0, 0, 0, 2)),
-            ]
-        elif name not in _REDUNDANT or "themes_text" not in answer:
+            below = Text(clean(json.dumps(value, indent=2, ensure_ascii=False)), overflow="fold")
+        if below is not None:
+            parts += [Text(""), Text(clean(name), style="bold"), Padding(below, (0, 0, 0, _GAP))]
+        elif name != _REDUNDANT or "themes_text" not in answer:
             flat.add_row(Text(clean(name)), _cell(name, value))
     return Group(flat, *parts)
 
 
 def _columns(items: Sequence[Mapping[str, Any]], width: int) -> list[str]:
+    """Return the names of the columns that fit, without those that are empty in every row."""
     names = list(dict.fromkeys(name for item in items for name in item))
-    telling = [
-        name for name in names if name not in _REDUNDANT and any(_is_told(item.get(name)) for item in items)
+    longest = {name: max(len(_text(item.get(name))) for item in items) for name in names}
+    filled = [
+        name
+        for name in names
+        if name != _REDUNDANT and any(_text(item.get(name)) != NOTHING for item in items)
     ]
-    telling.sort(key=lambda name: name == _LAST)
+    filled.sort(key=lambda name: name == _LAST)
     if all(name in names for name in _PREFERRED):
-        telling.sort(key=lambda name: _PREFERRED.index(name) if name in _PREFERRED else len(_PREFERRED))
+        filled.sort(key=lambda name: _PREFERRED.index(name) if name in _PREFERRED else len(_PREFERRED))
     chosen: list[str] = []
     left = width
-    for name in telling:
-        longest = max(len(name), *(len(_text(item.get(name))) for item in items))
-        needed = min(longest, max(_WIDEST, len(name))) + _GAP
+    for name in filled:
+        needed = min(max(len(name), longest[name]), max(_WIDEST, len(name))) + _GAP
         if needed <= left or not chosen:
             chosen.append(name)
             left -= needed
@@ -107,7 +112,7 @@ def _columns(items: Sequence[Mapping[str, Any]], width: int) -> list[str]:
 
 def _cell(name: str, value: Any) -> Text:
     text = _text(value)
-    style = _STYLES.get(text, "") if name == "status" else ""
+    style = STYLES.get(text, "") if name == "status" else ""
     return Text(text, style="dim" if text == NOTHING else style)
 
 
@@ -121,14 +126,6 @@ def _text(value: Any) -> str:
     if isinstance(value, list) and not any(isinstance(item, list | dict) for item in value):
         return ", ".join(clean(str(item)) for item in value)
     return clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-
-
-def _is_told(value: Any) -> bool:
-    return value is not None and value not in ("", [], {})
-
-
-def _is_objects(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(item, Mapping) for item in value)
 
 
 def _is_deep(value: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""The input of an operation from flags and files, among them a cohort in a CSV file."""
+"""Read the input of an operation from flags and files, among them a cohort in a CSV file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from connector.cli.operations.flags import ROW_FILES, TEXT_FILES
 from connector.errors import InvalidInput
 from connector.service.execution.operation import AnyOperation, Input
 from connector.service.input.annotations import is_list, is_mapping, kinds
@@ -19,17 +18,19 @@ from connector.service.input.coerce import fit
 from connector.service.input.validate import read_input
 from connector.text.json import parse_json
 
-STANDARD_INPUT = "-"
-_OWN = ("user_id", "email", "name")
+ROW_FILES = frozenset({"members"})
+TEXT_FILES = frozenset({"csv"})
+_STANDARD_INPUT = "-"
+_MEMBER_FIELDS = ("user_id", "email", "name")
 
 
 def read_payload(op: AnyOperation, flags: Mapping[str, Any], source: str | None) -> Input:
     """Return the input that flags and `--json` make together, read as forgivingly as over HTTP.
 
-    `flags` has a boolean or a list of texts by field; `source` is a file or `-`. Raises `InvalidInput`: for a
-    wrong field, a file that cannot be read, or a field that stands in both.
+    `flags` has a boolean or a list of texts for each field; `source` is a file or `-`. Raises `InvalidInput`
+    for a wrong field, for a file that cannot be read, and for a field in both.
     """
-    if source == STANDARD_INPUT and any(STANDARD_INPUT in flags.get(name, ()) for name in TEXT_FILES):
+    if source == _STANDARD_INPUT and any(_STANDARD_INPUT in flags.get(name, ()) for name in TEXT_FILES):
         raise InvalidInput.of("json", "standard input can be read once; give the other one as a file")
     values = _object(source) if source else {}
     for name, value in flags.items():
@@ -41,12 +42,12 @@ def read_payload(op: AnyOperation, flags: Mapping[str, Any], source: str | None)
 
 
 def read_members(field: str, text: str) -> list[dict[str, Any]]:
-    """Return the people of a CSV file with a header row; columns other than ours are user properties.
+    """Return the members in a CSV file with a header row; further columns become user properties.
 
-    Raises `InvalidInput` that names the line.
+    Raises `InvalidInput`, which names the line.
     """
     reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
-    people: list[dict[str, Any]] = []
+    members: list[dict[str, Any]] = []
     try:
         names = [name.strip().lower() for name in reader.fieldnames or ()]
         if not {"user_id", "email"} & set(names):
@@ -58,17 +59,15 @@ def read_members(field: str, text: str) -> list[dict[str, Any]]:
                     field, f"line {reader.line_num} has another number of cells than the header"
                 )
             if any(value.strip() for value in row.values()):
-                people.append(_person(row))
+                members.append(_member(row))
     except csv.Error:
         raise InvalidInput.of(field, f"the file cannot be read as CSV near line {reader.line_num}") from None
-    if not people:
-        raise InvalidInput.of(field, "the file names nobody")
-    return people
+    if not members:
+        raise InvalidInput.of(field, "the file names no member")
+    return members
 
 
 def _field(name: str, texts: list[str], model: type[BaseModel]) -> Any:
-    if name in ROW_FILES:
-        return [row for text in texts for row in _rows(name, text, model)]
     wanted = kinds(model.model_fields[name].annotation)
     if any(is_list(kind) for kind in wanted):
         return [item for text in texts for item in _items(name, text, model)]
@@ -79,14 +78,9 @@ def _field(name: str, texts: list[str], model: type[BaseModel]) -> Any:
     return _or_file(name, texts[0]) if any(is_mapping(kind) for kind in wanted) else texts[0]
 
 
-def _rows(name: str, text: str, model: type[BaseModel]) -> list[Any]:
-    """Return rows of a CSV file; what looks like JSON or @FILE is read as JSON."""
-    if text.lstrip().startswith(("[", "{", "@")):
-        return _items(name, text, model)
-    return read_members(name, _read(name, text))
-
-
 def _items(name: str, text: str, model: type[BaseModel]) -> list[Any]:
+    if name in ROW_FILES and not text.lstrip().startswith(("[", "{", "@")):
+        return read_members(name, _read(name, text))
     fitted = fit({name: _or_file(name, text)}, model).get(name, [])
     return fitted if isinstance(fitted, list) else [fitted]
 
@@ -107,7 +101,7 @@ def _object(source: str) -> dict[str, Any]:
 
 def _read(name: str, source: str) -> str:
     try:
-        raw = sys.stdin.buffer.read() if source == STANDARD_INPUT else Path(source).expanduser().read_bytes()
+        raw = sys.stdin.buffer.read() if source == _STANDARD_INPUT else Path(source).expanduser().read_bytes()
         return raw.decode("utf-8-sig")
     except OSError as error:
         raise InvalidInput.of(name, f"the file {source} cannot be read: {error.strerror}") from None
@@ -115,7 +109,7 @@ def _read(name: str, source: str) -> str:
         raise InvalidInput.of(name, f"the file {source} is not UTF-8 text") from None
 
 
-def _person(row: dict[str, str]) -> dict[str, Any]:
-    given = {name: value.strip() for name, value in row.items() if value.strip()}
-    person: dict[str, Any] = {name: given.pop(name) for name in _OWN if name in given}
-    return {**person, "properties": given} if given else person
+def _member(row: dict[str, str]) -> dict[str, Any]:
+    cells = {name: value.strip() for name, value in row.items() if value.strip()}
+    member: dict[str, Any] = {name: cells.pop(name) for name in _MEMBER_FIELDS if name in cells}
+    return {**member, "properties": cells} if cells else member

@@ -1,4 +1,4 @@
-"""Ask for one setting after the other, each with where to find it, and keep the answers in `.env`."""
+"""Ask for each setting, say where to find it, and keep the answers in `.env`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import getpass
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from dotenv import set_key
 
@@ -20,9 +20,8 @@ from connector.settings.types import is_set
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./~-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One setting; a secret is not shown while it is typed."""
+class Question(NamedTuple):
+    """One setting; a secret is hidden while a person types it."""
 
     name: str
     hint: str
@@ -51,7 +50,7 @@ QUESTIONS = (
 
 
 def ask(environ: Mapping[str, str], directory: Path) -> dict[str, str]:
-    """Ask on the terminal for every setting; return what was answered. An empty answer keeps what is."""
+    """Ask for every setting and return the answers; an empty answer keeps the present value."""
     written = read_dotenv(directory / ".env")
     answers: dict[str, str] = {}
     say("Enter keeps what is set, or skips.")
@@ -59,28 +58,27 @@ def ask(environ: Mapping[str, str], directory: Path) -> dict[str, str]:
         say()
         say(question.hint)
         while answer := _read(question, _state(question, environ, written)):
-            wrong = _wrong(question.name, answer, environ, directory)
-            if wrong is None:
+            try:
+                load({**environ, question.name: answer}, directory)
+            except SettingsError as error:
+                say(f"  {error}")
+            else:
                 answers[question.name] = answer
                 break
-            say(f"  {wrong}")
     return answers
 
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the values of the same settings that the environment holds."""
-    return {
-        question.name: environ[question.name].strip()
-        for question in QUESTIONS
-        if is_set(environ.get(question.name, ""))
-    }
+    """Return the values that the environment holds of the same settings."""
+    values = {question.name: environ.get(question.name, "") for question in QUESTIONS}
+    return {name: value.strip() for name, value in values.items() if is_set(value)}
 
 
 def write(path: Path, values: Mapping[str, str]) -> None:
-    """Put values into an `.env` file, all or none of them, readable by its owner alone. Raises OSError.
+    """Write values into an `.env` file, all or none of them, readable by its owner alone. Raises OSError.
 
-    A value stands in the place of its old line, else at the end; nothing else in the file changes. A value is
-    quoted only where it must be: not everything that reads such a file knows quotes.
+    A value replaces its old line, or comes at the end; other lines stay as they are. A value is quoted only
+    where it must be: some programs that read such a file do not know quotes.
     """
     target = path.resolve()  # a link stays a link
     text = target.read_text(encoding="utf-8-sig") if target.exists() else ""
@@ -97,7 +95,7 @@ def _read(question: Question, state: str) -> str:
     prompt = clean(f"{question.name}{state}: ")
     try:
         return (getpass.getpass(prompt) if question.secret else input(prompt)).strip()
-    except EOFError:  # Ctrl-D: nothing more to say
+    except EOFError:  # Ctrl-D
         say()
         return ""
 
@@ -107,11 +105,3 @@ def _state(question: Question, environ: Mapping[str, str], written: Mapping[str,
         if is_set(value := values.get(question.name, "")):
             return f" [set in {place}]" if question.secret else f" [{value.strip()}]"
     return ""
-
-
-def _wrong(name: str, answer: str, environ: Mapping[str, str], directory: Path) -> str | None:
-    try:
-        load({**environ, name: answer}, directory)
-    except SettingsError as error:
-        return str(error)
-    return None

@@ -1,4 +1,4 @@
-"""The JSON schemas of events, as triggers and subscriptions tell them."""
+"""Make the JSON schemas of events, as triggers and subscriptions send them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def event_name(trigger: Trigger) -> str:
 
 
 def event_schema(trigger: Trigger) -> dict[str, Any]:
-    """Return the schema of a trigger's events: every key is required, null when it is not known."""
+    """Return the schema of a trigger's events: every key is required, and null when it is unknown."""
     shown = sample(trigger, "default")
     known = TypeAdapter(trigger.output).json_schema(mode="serialization", ref_template=REF)["properties"]
     fields = {
@@ -37,10 +37,10 @@ def event_schema(trigger: Trigger) -> dict[str, Any]:
 def event_parts() -> dict[str, Any]:
     """Return the schemas of all events, and those that they refer to, by name."""
     wanted: list[tuple[str, Any, TypeAdapter[Any]]] = [
-        (one.name, "serialization", TypeAdapter(one.output)) for one in TRIGGERS
+        (trigger.name, "serialization", TypeAdapter(trigger.output)) for trigger in TRIGGERS
     ]
     _, shared = TypeAdapter.json_schemas(wanted, ref_template=REF)
-    return {**shared.get("$defs", {}), **{event_name(one): event_schema(one) for one in TRIGGERS}}
+    return {**shared.get("$defs", {}), **{event_name(trigger): event_schema(trigger) for trigger in TRIGGERS}}
 
 
 def _derived(name: str) -> dict[str, Any]:
@@ -57,4 +57,6 @@ def _or_null(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {**about, "anyOf": [{key: schema[key] for key in schema if key not in about}, {"type": "null"}]}
 
 
-ANY_EVENT: Mapping[str, Any] = {"anyOf": [{"$ref": REF.format(model=event_name(one))} for one in TRIGGERS]}
+ANY_EVENT: Mapping[str, Any] = {
+    "anyOf": [{"$ref": REF.format(model=event_name(trigger))} for trigger in TRIGGERS]
+}

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document of the operations and the endpoints beside them."""
+"""Make the OpenAPI 3.1 document of the operations and the endpoints beside them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,39 @@ from connector import __version__
 from connector.http.docs.events import event_parts
 from connector.http.docs.paths import endpoint_paths, json_content, query_parameters, refusals
 from connector.http.docs.schema import REF, resolved
-from connector.http.endpoint import Endpoint
+from connector.http.endpoint import Endpoint, parameter
 from connector.http.problem import EXAMPLES as PROBLEMS
 from connector.http.problem import Problem
 from connector.service.execution.operation import AnyOperation, Effect, Output
 from connector.service.input.annotations import kinds
 
 PROBLEM = "problem"  # no operation has this name: theirs begin with a verb
+
+IDEMPOTENCY_KEY = parameter(
+    "Idempotency-Key",
+    "header",
+    "The same as the field idempotency_key.",
+    {"type": "string", "minLength": 1, "maxLength": 255},
+)
+
+REPLAYED = {
+    "Idempotency-Replayed": {
+        "description": "`true` when this repeats the answer of an earlier request with the same key.",
+        "schema": {"type": "string", "enum": ["true"]},
+    }
+}
+
+FOLLOW_UP = {
+    "type": "object",
+    "required": ["status_url"],
+    "properties": {
+        "status_url": {"type": "string", "description": "Where a GET tells the end."},
+        "callback_secret": {
+            "type": "string",
+            "description": "Signs what is posted to callback_url (Standard Webhooks). Only with one.",
+        },
+    },
+}
 
 REFUSALS = {
     "401": "No token, or a wrong one.",
@@ -32,7 +58,7 @@ REFUSALS = {
     "503": "Koji, Amplitude or the store is unavailable; see Retry-After.",
 }
 
-MALFORMED = "Signed, and no JSON."  # only webhooks answer so
+MALFORMED = "Signed, and no JSON."  # an answer of webhooks only
 
 EFFECTS = {
     Effect.READ: "Changes nothing that anyone would notice.",
@@ -115,7 +141,7 @@ def _path(op: AnyOperation, schemas: Schemas, definitions: dict[str, Any]) -> di
     post = {
         "operationId": op.name,
         **described,
-        "parameters": [] if op.effect is Effect.READ else [_idempotency_header()],
+        "parameters": [] if op.effect is Effect.READ else [IDEMPOTENCY_KEY],
         "requestBody": {"required": required, "content": json_content(asked, op.example.asked)},
     }
     if op.effect is not Effect.READ:
@@ -133,44 +159,14 @@ def _responses(op: AnyOperation, schemas: Schemas) -> dict[str, Any]:
     content = json_content(answered, op.example.answered)
     responses: dict[str, Any] = {"200": {"description": "Finished.", "content": content}}
     if op.effect is not Effect.READ:
-        responses["200"]["headers"] = _replayed()
+        responses["200"]["headers"] = REPLAYED
     if can_continue(op):
-        follow_up = {
-            "type": "object",
-            "required": ["status_url"],
-            "properties": {
-                "status_url": {"type": "string", "description": "Where a GET tells the end."},
-                "callback_secret": {
-                    "type": "string",
-                    "description": "Signs what is posted to callback_url (Standard Webhooks). Only with one.",
-                },
-            },
-        }
         responses["202"] = {
             "description": "Begun; it goes on by itself.",
-            "headers": _replayed(),
-            "content": json_content({"allOf": [answered, follow_up]}),
+            "headers": REPLAYED,
+            "content": json_content({"allOf": [answered, FOLLOW_UP]}),
         }
     return responses | refusals(list(REFUSALS))
-
-
-def _idempotency_header() -> dict[str, Any]:
-    return {
-        "name": "Idempotency-Key",
-        "in": "header",
-        "required": False,
-        "description": "The same as the field idempotency_key.",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-    }
-
-
-def _replayed() -> dict[str, Any]:
-    return {
-        "Idempotency-Replayed": {
-            "description": "`true` when this repeats the answer of an earlier request with the same key.",
-            "schema": {"type": "string", "enum": ["true"]},
-        }
-    }
 
 
 def _problem(status: str, words: str, schemas: Schemas) -> dict[str, Any]:
@@ -185,6 +181,6 @@ def _problem(status: str, words: str, schemas: Schemas) -> dict[str, Any]:
     }
     if status in ("429", "503"):
         response["headers"] = {
-            "Retry-After": {"description": "Whole seconds.", "schema": {"type": "integer"}},
+            "Retry-After": {"description": "Whole seconds.", "schema": {"type": "integer"}}
         }
     return response

@@ -1,4 +1,4 @@
-"""The documentation page: one self-contained HTML file made from the OpenAPI document."""
+"""Make the documentation page: one self-contained HTML file, from the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from html import escape
 from typing import Any
 from urllib.parse import urlencode
 
-from connector.errors import CONSEQUENCES, ConnectorError
+from connector.errors import CONSEQUENCES
 from connector.http.docs.openapi import EFFECTS
 from connector.http.docs.schema import Schema, in_words, inside, nullable, required_example, resolved
 from connector.http.problem import HTTP_ONLY
@@ -46,7 +46,7 @@ CONTINUES = (
 
 
 def content_security_policy() -> str:
-    """Return the header value: this style sheet, no script, no request to anywhere."""
+    """Return the header's value: this style sheet only, no script, and no request to any server."""
     style = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
     return (
         f"default-src 'none'; style-src 'sha256-{style}'; "
@@ -55,16 +55,10 @@ def content_security_policy() -> str:
 
 
 def docs_page(operations: Sequence[AnyOperation], document: Mapping[str, Any]) -> str:
-    """Return the page of an OpenAPI document; it needs no script and asks nothing of any other server."""
+    """Return the page of an OpenAPI document; it needs no script and no other server."""
     public_url = document["servers"][0]["url"]
-    body = "\n".join(
-        [
-            *_head(document, public_url),
-            _contents(operations),
-            *(_operation(op, document, public_url) for op in operations),
-            *_errors(),
-        ]
-    )
+    sections = (_operation(op, document, public_url) for op in operations)
+    body = "\n".join([*_head(document, public_url), _contents(operations), *sections, *_errors()])
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -95,8 +89,8 @@ def _contents(operations: Sequence[AnyOperation]) -> str:
 def _operation(op: AnyOperation, document: Mapping[str, Any], public_url: str) -> str:
     definitions = document["components"]["schemas"]
     route = document["paths"][f"/actions/{op.name}"]
-    asked = resolved(_schema_of(route["post"]["requestBody"]), definitions)
-    answered = _schema_of(route["post"]["responses"]["200"])
+    body = resolved(_schema_of(route["post"]["requestBody"]), definitions)
+    answer = _schema_of(route["post"]["responses"]["200"])
     methods = " or ".join(method.upper() for method in sorted(route, reverse=True))
     continues = "202" in route["post"]["responses"]
     return "\n".join(
@@ -107,50 +101,43 @@ def _operation(op: AnyOperation, document: Mapping[str, Any], public_url: str) -
             f'<span class="kind">{escape(EFFECTS[op.effect])}</span></p>',
             f"<p>{_text(op.summary)}</p>",
             "<h3>Fields</h3>",
-            _fields(asked, definitions, asked=True),
+            _fields(body, definitions, is_input=True),
             "<h3>Answer</h3>",
             CONTINUES if continues else "",
-            _answers(answered, definitions),
-            f"<pre><code>{escape(_call(op, required_example(asked, definitions), public_url))}</code></pre>",
+            _answers(answer, definitions),
+            f"<pre><code>{escape(_call(op, required_example(body, definitions), public_url))}</code></pre>",
             "</section>",
         ]
     )
 
 
-def _answers(answered: Schema, definitions: Schema) -> str:
-    shapes = answered.get("anyOf") or [answered]
-    lists = (_fields(resolved(shape, definitions), definitions, asked=False) for shape in shapes)
+def _answers(answer: Schema, definitions: Schema) -> str:
+    shapes = answer.get("anyOf") or [answer]
+    lists = (_fields(resolved(shape, definitions), definitions, is_input=False) for shape in shapes)
     return "<p>or</p>".join(lists)
 
 
-def _fields(schema: Schema, definitions: Schema, *, asked: bool) -> str:
+def _fields(schema: Schema, definitions: Schema, *, is_input: bool) -> str:
     required = schema.get("required", [])
     rows = []
     for name, field in schema.get("properties", {}).items():
-        kind = (
-            _asked_kind(field, definitions, required=name in required) if asked else _kind(field, definitions)
-        )
+        kind = in_words(field, definitions)
+        kind += _presence(field, required=name in required) if is_input else " or null" * nullable(field)
         described = _text(str(field.get("description", "")))
         if inner := inside(field, definitions):
-            described += _fields(inner, definitions, asked=asked)
+            described += _fields(inner, definitions, is_input=is_input)
         term = f'<code>{escape(name)}</code> <span class="kind">{_text(kind)}</span>'
         rows.append(f"<dt>{term}</dt><dd>{described}</dd>")
     return f"<dl>{''.join(rows)}</dl>" if rows else "<p>None.</p>"
 
 
-def _kind(field: Schema, definitions: Schema) -> str:
-    return in_words(field, definitions) + (" or null" if nullable(field) else "")
-
-
-def _asked_kind(field: Schema, definitions: Schema, *, required: bool) -> str:
-    words = in_words(field, definitions)
+def _presence(field: Schema, *, required: bool) -> str:
     if required:
-        return f"{words}, required"
+        return ", required"
     default = field.get("default")
     if default in (None, [], ""):
-        return words
-    shown = default if isinstance(default, str) else json.dumps(default)
-    return f"{words}, default `{shown}`"
+        return ""
+    return f", default `{default if isinstance(default, str) else json.dumps(default)}`"
 
 
 def _errors() -> Iterator[str]:
@@ -162,15 +149,10 @@ def _errors() -> Iterator[str]:
     )
     statuses = {cls: row.http_status for cls, row in CONSEQUENCES.items()} | dict(HTTP_ONLY)
     for cls, status in sorted(statuses.items(), key=lambda item: item[1]):
-        yield (
-            f'<dt id="{cls.code}"><code>{cls.code}</code> <span class="kind">{status}</span></dt>'
-            f"<dd>{_text(_says(cls))}</dd>"
-        )
+        meaning, _, _ = (cls.__doc__ or "").partition("\n")
+        yield f'<dt id="{cls.code}"><code>{cls.code}</code> <span class="kind">{status}</span></dt>'
+        yield f"<dd>{_text(meaning)}</dd>"
     yield "</dl></section>"
-
-
-def _says(cls: type[ConnectorError]) -> str:
-    return (cls.__doc__ or "").strip().partition("\n")[0]
 
 
 def _call(op: AnyOperation, body: Mapping[str, Any], public_url: str) -> str:

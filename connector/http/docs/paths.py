@@ -1,4 +1,4 @@
-"""The paths of the OpenAPI document beside the operations: one operation for each declared endpoint."""
+"""Describe the declared endpoints as paths of the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -7,26 +7,24 @@ from typing import Any, get_args, get_origin
 
 from pydantic import TypeAdapter
 
-from connector.http.endpoint import Endpoint
+from connector.http.endpoint import Endpoint, parameter
 
 
 def endpoint_paths(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     """Return the path items of endpoints, by path."""
     paths: dict[str, Any] = {}
-    for one in endpoints:
-        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one)
+    for endpoint in endpoints:
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
     return paths
 
 
 def query_parameters(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the properties of an object as parameters of a query string."""
-    needed = schema.get("required", [])
+    required = schema.get("required", [])
     return [
         {
-            "name": name,
-            "in": "query",
-            "required": name in needed,
-            "description": field.get("description", ""),
+            **parameter(name, "query", field.get("description", "")),
+            "required": name in required,
             "schema": {key: value for key, value in field.items() if key != "description"},
         }
         for name, field in schema.get("properties", {}).items()
@@ -45,12 +43,12 @@ def refusals(statuses: Sequence[str]) -> dict[str, Any]:
 
 
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
-    answered = {"description": "Done.", "content": json_content(_schema(endpoint.answers))}
+    done = {"description": "Done.", "content": json_content(_schema(endpoint.answers))}
     operation: dict[str, Any] = {
         "operationId": endpoint.name,
         "summary": endpoint.summary,
         "parameters": list(endpoint.parameters),
-        "responses": {str(endpoint.status): answered, **refusals(endpoint.refused)},
+        "responses": {str(endpoint.status): done, **refusals(endpoint.refused)},
     }
     if endpoint.description:
         operation["description"] = endpoint.description
@@ -58,15 +56,15 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         operation["security"] = []
     if endpoint.asks is None:
         return operation
-    asked = _schema(endpoint.asks, mode="validation")
+    schema = _schema(endpoint.asks, mode="validation")
     if endpoint.method == "GET":
-        return {**operation, "parameters": [*endpoint.parameters, *query_parameters(asked)]}
-    return {**operation, "requestBody": {"required": True, "content": json_content(asked)}}
+        return {**operation, "parameters": [*endpoint.parameters, *query_parameters(schema)]}
+    return {**operation, "requestBody": {"required": True, "content": json_content(schema)}}
 
 
 def _schema(shape: Any, mode: Any = "serialization") -> Mapping[str, Any]:
     if isinstance(shape, Mapping):
         return shape
-    if get_origin(shape) is list:  # its item in place, because nothing in a path can be referred to
+    if get_origin(shape) is list:  # with its item in place, because a path can hold no definitions
         return {"type": "array", "items": _schema(get_args(shape)[0], mode)}
     return TypeAdapter(shape).json_schema(mode=mode)

@@ -1,4 +1,4 @@
-"""JSON schemas in words for people, and small examples that satisfy them."""
+"""Put JSON schemas into words for people, and make small examples that satisfy them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ EXAMPLES: dict[str, Any] = {"string": "…", "integer": 1, "number": 1.0, "boole
 def resolved(schema: Schema, definitions: Schema) -> Schema:
     """Follow a reference into the definitions; a schema without one is returned as it is."""
     reference = schema.get("$ref")
-    found: Schema = definitions[reference.rpartition("/")[2]] if reference else schema
-    return found
+    target: Schema = definitions[reference.rpartition("/")[2]] if reference else schema
+    return target
 
 
 def in_words(schema: Schema, definitions: Schema) -> str:
@@ -35,11 +35,9 @@ def in_words(schema: Schema, definitions: Schema) -> str:
     if "enum" in schema:
         return " or ".join(f"`{value}`" for value in schema["enum"])
     if "anyOf" in schema or "oneOf" in schema:
-        members = [in_words(member, definitions) for member in _given(schema)]
-        return " or ".join(dict.fromkeys(members))
+        return " or ".join(dict.fromkeys(in_words(member, definitions) for member in _not_null(schema)))
     if schema.get("type") == "array":
-        items = in_words(schema.get("items", {}), definitions)
-        return f"list of {items}"
+        return f"list of {in_words(schema.get('items', {}), definitions)}"
     return NAMES.get(str(schema.get("type")), "anything")
 
 
@@ -60,13 +58,12 @@ def inside(schema: Schema, definitions: Schema) -> Schema | None:
 def example(schema: Schema, definitions: Schema) -> Any:
     """Return a small value of a schema: its own example, its first choice, or a placeholder."""
     schema = resolved(schema, definitions)
-    named = (
-        schema.get("examples") or schema.get("enum") or [schema[key] for key in ("const",) if key in schema]
-    )
-    if named:
-        return named[0]
+    if values := schema.get("examples") or schema.get("enum"):
+        return values[0]
+    if "const" in schema:
+        return schema["const"]
     if _members(schema):
-        return example(_given(schema)[0], definitions)
+        return example(_not_null(schema)[0], definitions)
     if schema.get("type") == "array":
         return [example(schema.get("items", {}), definitions)]
     if schema.get("properties"):
@@ -81,10 +78,10 @@ def required_example(schema: Schema, definitions: Schema) -> dict[str, Any]:
 
 
 def _members(schema: Schema) -> list[Schema]:
-    found: list[Schema] = schema.get("anyOf") or schema.get("oneOf") or []
-    return found
+    members: list[Schema] = schema.get("anyOf") or schema.get("oneOf") or []
+    return members
 
 
-def _given(schema: Schema) -> list[Schema]:
+def _not_null(schema: Schema) -> list[Schema]:
     members = _members(schema)
     return [member for member in members if member.get("type") != "null"] or members

@@ -1,12 +1,13 @@
-"""What a stranger may take of the server: the size of a head, and the time that a request arrives in.
+"""uvicorn's HTTP protocol with limits for requests, and with one write for each answer.
 
-h11 bounds a head by an option of uvicorn; httptools bounds nothing.
+httptools limits neither the size of a head nor the time in which a request arrives. uvicorn writes head and
+body of an answer apart, and each write costs a system call and a packet.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -21,19 +22,19 @@ _TOO_SLOW: Final = "408 Request Timeout"
 
 
 class TooLarge(Exception):
-    """A head that is not to be answered by the application."""
+    """The head is too large: the application does not get the request."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with limits: 431 for a head that is too large, 408 for a request that trickles.
+    """Answers 431 to a head that is too large, and 408 to a request that arrives too slowly.
 
-    One timer a connection looks every few seconds; one a request would cost more than all other limits. What
-    is called for every piece of a request calls uvicorn's by name, which is cheaper than super().
+    Each connection has one timer that looks every few seconds: a timer for each request would cost more than
+    all other limits. Methods that run for every chunk call uvicorn's by name, which is cheaper than super().
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Begin a connection; its first request must arrive, too."""
-        super().connection_made(transport)
+        """Begin a connection; the time of its first request runs from here."""
+        super().connection_made(cast("asyncio.Transport", JoiningTransport(transport, self.loop)))
         self._head_ended = False
         self._unread = 0
         self._largest = 0
@@ -47,7 +48,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse; refuse what grows without ever coming to a body or an end (a head, trailers)."""
+        """Parse a chunk; refuse a head, or trailers, that grow without end."""
         if self._refused:
             return
         if self._since is None:
@@ -61,7 +62,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(_TOO_LARGE)
 
     def on_headers_complete(self) -> None:
-        """Hand the request over when its head is of a bearable size."""
+        """Hand the request to the application unless its head is too large."""
         if len(self.headers) > MOST_HEADERS or (self._largest > LARGEST_HEAD and self._head() > LARGEST_HEAD):
             self._refuse(_TOO_LARGE)
             raise TooLarge
@@ -71,19 +72,19 @@ class BoundedProtocol(HttpToolsProtocol):
         HttpToolsProtocol.on_headers_complete(self)
 
     def on_body(self, body: bytes) -> None:
-        """Take a piece of the body."""
+        """Take a chunk of the body."""
         self._unread = 0
         HttpToolsProtocol.on_body(self, body)
 
     def on_message_complete(self) -> None:
-        """Wait no longer: the request is here."""
+        """Stop the clock: the request is complete."""
         self._unread = 0
         self._head_ended = False
         self._since = None
         HttpToolsProtocol.on_message_complete(self)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP, unless another answer was given already."""
+        """Answer a request that is not HTTP, unless it was refused already."""
         if not self._refused:
             self._refused = True
             super().send_400_response(msg)
@@ -94,18 +95,16 @@ class BoundedProtocol(HttpToolsProtocol):
     def _look(self) -> None:
         if self.transport.is_closing():
             return
-        if not self._head_ended and self.cycle is not None and not self.cycle.response_complete:
-            # an earlier request is answered first
-            self._watch = self.loop.call_later(_LOOK_SECONDS, self._look)
-            return
+        # a head that comes while an earlier request is answered may take as long as that answer
+        in_line = not self._head_ended and self.cycle is not None and not self.cycle.response_complete
         patience = BODY_SECONDS if self._head_ended else HEAD_SECONDS
-        if self._since is not None and self.loop.time() - self._since > patience:
+        if not in_line and self._since is not None and self.loop.time() - self._since > patience:
             self._refuse(_TOO_SLOW)
-            return
-        self._watch = self.loop.call_later(_LOOK_SECONDS, self._look)
+        else:
+            self._watch = self.loop.call_later(_LOOK_SECONDS, self._look)
 
     def _refuse(self, status: str) -> None:
-        """Close, and say why where no answer is under way."""
+        """Close the connection; send the status first unless an answer has begun."""
         self._refused = True
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             head = f"HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -114,3 +113,33 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
+
+
+class JoiningTransport:
+    """A transport that joins all that is written before the event loop's next turn."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._kept: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        """Leave all other methods to the transport."""
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Keep data for the next turn of the event loop."""
+        if not self._kept:
+            self._loop.call_soon(self._flush)
+        self._kept.append(data)
+
+    def close(self) -> None:
+        """Write the kept data, then close."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._kept:
+            data = b"".join(self._kept)
+            self._kept.clear()
+            self._transport.write(data)

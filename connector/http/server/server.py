@@ -1,4 +1,4 @@
-"""uvicorn as this product runs it: its own sockets, its own way to stop."""
+"""Run uvicorn with our sockets, our limits and our way to stop."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ _BACKLOG = 2_048
 
 @contextmanager
 def listening(host: str, port: int) -> Iterator[list[socket.socket]]:
-    """Yield listening sockets on every address of `host`. Raises SettingsError that names PORT or HOST."""
+    """Yield listening sockets on every address of `host`. Raises `SettingsError` that names HOST or PORT."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError:
         raise SettingsError(
             f"HOST: {host} is no name or address of this machine; for example HOST=127.0.0.1"
         ) from None
     with ExitStack() as stack:
         try:
-            addresses = dict.fromkeys((one[0], one[4]) for one in found)
+            addresses = dict.fromkeys((info[0], info[4]) for info in infos)
             sockets = [stack.enter_context(_open(family, address)) for family, address in addresses]
         except OSError as error:
             raise _refused(host, port, error) from None
@@ -46,11 +46,10 @@ def listening(host: str, port: int) -> Iterator[list[socket.socket]]:
 
 
 def config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
-    """Return how to serve: uvloop and httptools where they are installed, no access log, no server header.
+    """Return uvicorn's settings: uvloop and httptools if installed, no access log, no server header.
 
-    Every setting of uvicorn's log is left to `connector.log`. With httptools, `http_limits` bounds heads and
-    the time of a request; with h11 uvicorn bounds heads alone: there put a proxy in front where strangers
-    reach the server.
+    `connector.log` configures logging. With httptools, `limits` bounds the size of heads and the time of a
+    request. With h11, uvicorn bounds heads only: put a proxy in front of a server that strangers can reach.
     """
     return uvicorn.Config(
         app,
@@ -72,17 +71,17 @@ def config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
 def _protocol() -> type[asyncio.Protocol] | Literal["auto"]:
     if find_spec("httptools") is None:  # it is not built for every Python
         return "auto"
-    from connector.http.server.writes import OneWriteProtocol  # noqa: PLC0415 - needs httptools
+    from connector.http.server.limits import BoundedProtocol  # noqa: PLC0415 - needs httptools
 
-    return OneWriteProtocol
+    return BoundedProtocol
 
 
 class Server(uvicorn.Server):
-    """A server that a signal ends in good order, with exit code 0.
+    """A server that a signal stops in good order, with exit code 0.
 
-    `started_hook` runs once it answers, `stop_hook` in the event loop as soon as it must stop: uvicorn tells
-    the application only after the last request has ended, and requests that wait for an interview would never
-    learn of it. A second Ctrl-C ends the process at once; `say` gets one line about that.
+    `started_hook` runs when the server answers. `stop_hook` runs in the event loop as soon as the server must
+    stop: uvicorn tells the application only after the last request, and requests that wait for an interview
+    would never learn of it. A second Ctrl-C ends the process at once; `say` prints one line about that.
     """
 
     def __init__(
@@ -107,10 +106,9 @@ class Server(uvicorn.Server):
             self._started_hook()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Wait for the calls in flight while others learn that the server is stopping, then close.
+        """Finish the requests in flight, then close; both together take at most `GRACEFUL_SECONDS`.
 
-        Both together take at most `GRACEFUL_SECONDS`. Without the first part, a probe of /readyz meanwhile
-        would find a closed door instead of 503.
+        Until then the server still answers, so that a probe of /readyz gets 503, not a refused connection.
         """
         begun = time.monotonic()
         if self.server_state.tasks:
@@ -120,14 +118,14 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     def stop(self) -> None:
-        """Refuse new work and end when what is in flight has ended; may be called from a signal handler."""
+        """Refuse new work, and end after the requests in flight; a signal handler may call this."""
         if not self.should_exit:
             self.should_exit = True
             if self.started and self._loop is not None:
                 self._loop.call_soon_threadsafe(self._stop_hook)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
-        """Stop; at the second Ctrl-C at once: what was answered is on disk, leases end by themselves."""
+        """Stop; at a second Ctrl-C at once, which is safe: every answer is on disk, leases expire."""
         if self.should_exit and sig == signal.SIGINT:
             self._say("Stopped at once.")
             os._exit(FORCED)

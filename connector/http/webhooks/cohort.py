@@ -1,4 +1,4 @@
-"""Amplitude's cohort webhook: check the token, read the members, store, answer. A worker does the rest."""
+"""Take Amplitude's cohort webhooks: check the token, read the members, store, answer; a worker plans."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class CohortWebhook(Webhook):
             for name, connection in settings.connections.items()
             if connection.amplitude_cohort_webhook_token is not None
         }
-        # one after the other: read side by side they would all be late, not only the last
+        # large bodies are read one after the other: side by side all would be late, not only the last
         self._reading = asyncio.Lock()
 
     async def receive(self, path: str | None, exchange: Exchange) -> None:
@@ -77,15 +77,16 @@ class CohortWebhook(Webhook):
         await exchange.ok(dumps(answered).encode())
 
     def _believed(self, path: str | None, exchange: Exchange) -> Connection | None:
-        """Return the connection whose token a request carries; of several that share it the default one."""
-        presented = [_digest(one) for one in _presented(exchange)]
-        asked = self._tokens if path is None else {path: self._tokens.get(path)}
-        matched = []
-        # all of them, in constant time, so that the time taken tells nothing
-        for name, expected in asked.items():
-            same = [expected is not None and hmac.compare_digest(one, expected) for one in presented]
-            if any(same):
-                matched.append(name)
+        """Return the connection that has the token of a request; of several, the default one."""
+        presented = [_digest(token) for token in _presented(exchange)]
+        # a list, not a generator: every pair is compared, so that the time taken tells nothing
+        matched = [
+            name
+            for name, expected in self._tokens.items()
+            if path in (None, name)
+            for digest in presented
+            if hmac.compare_digest(digest, expected)
+        ]
         if not matched:
             return None
         return self._connections[DEFAULT_CONNECTION if DEFAULT_CONNECTION in matched else matched[0]]
@@ -123,7 +124,7 @@ def _message(connection: Connection, read: _Read, now: int) -> CohortMessage:
 
 
 def _read(connection: Connection, cohort_id: str | None, body: bytes) -> _Read:
-    """Return a body as it is stored. Raises `InvalidInput`, and `ValueError` when it is not JSON."""
+    """Return a body as it is stored. Raises `InvalidInput`; `ValueError` when it is not JSON."""
     head, rows = head_of(loads(body.decode("utf-8-sig")), cohort_id)
     defaults = connection.of_cohort(head.cohort_id)
     members = members_of(rows, defaults.email_property or "email", defaults.name_property or "name")
@@ -143,7 +144,7 @@ def _presented(exchange: Exchange) -> Iterator[bytes]:
 
 
 def _parameter(exchange: Exchange, name: str) -> str | None:
-    # as text: of bytes, parse_qsl fails over characters that are not ASCII once they are unquoted
+    # as text: given bytes, parse_qsl fails at unquoted characters that are not ASCII
     pairs = parse_qsl(exchange.query.decode("latin-1"))
     return next((value for key, value in pairs if key == name), None)
 

@@ -1,9 +1,8 @@
-"""Koji's webhook: verify, read the envelope, store, answer. Nothing waits for Koji or Amplitude."""
+"""Take Koji's webhooks: verify, read the envelope, store, answer; without a call to Koji or Amplitude."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import Any
 
 import structlog
@@ -15,7 +14,7 @@ from connector.http.webhooks.receiver import Exchange, Headers, Webhook, Webhook
 from connector.http.webhooks.rejections import Rejections
 from connector.security.webhook_signature import SignatureRefused, Verified, signing_keys, verify
 from connector.settings.model import DEFAULT_CONNECTION, Connection, Settings
-from connector.text.json import loads
+from connector.text.json import dumps, loads
 
 LARGEST_BODY = 1024 * 1024
 _IGNORED = b'{"status":"ignored"}'
@@ -43,17 +42,17 @@ class KojiWebhook(Webhook):
         self._rejections: Rejections | None = None
 
     def open(self, context: Context) -> None:
-        """Begin to accept: the ledger is open."""
+        """Begin to accept webhooks: the ledger is open."""
         super().open(context)
         self._rejections = Rejections(context.ledger.diagnostics, context.clock)
 
     async def close(self) -> None:
-        """Write the notes that wait; the ledger is about to close."""
+        """Write the diagnostics that wait; the ledger is about to close."""
         if self._rejections is not None:
             await self._rejections.close()
 
     async def receive(self, path: str | None, exchange: Exchange) -> None:
-        """Answer one request. Koji checks a new endpoint with an empty one; how, it does not publish."""
+        """Answer one request. An empty one gets 200: Koji checks a new endpoint so, in unpublished ways."""
         body = await exchange.body(LARGEST_BODY, "A webhook has at most 1 MiB.")
         if exchange.method != "POST" or not body:
             await exchange.ok(b'{"status":"ok"}')
@@ -89,7 +88,7 @@ class KojiWebhook(Webhook):
     def _verify(
         self, headers: Headers, path: str | None, body: bytes, now: int
     ) -> tuple[Connection, Verified] | list[SignatureRefused]:
-        """Return the first connection one of whose secrets made the signature, or why none did."""
+        """Return the first connection that has the secret of the signature, or why no connection has it."""
         refused: list[SignatureRefused] = []
         for name in self._asked(path):
             connection = self._connections[name]
@@ -108,16 +107,14 @@ class KojiWebhook(Webhook):
         return refused
 
     def _asked(self, path: str | None) -> tuple[str, ...]:
-        """Return the connections that an address stands for."""
+        """Return the names of the connections that an address stands for."""
         return tuple(self._connections) if path is None else (path,)
 
     def _owner(self, matched: Connection, key: bytes, path: str | None, envelope: Envelope) -> Connection:
-        """Return the one connection of those that share a secret: the project's, the path's, or default."""
+        """Choose among connections that share a secret: the project's, else the path's, else the default."""
         sharing = {name: self._connections[name] for name, keys in self._keys.items() if key in keys}
-        for connection in sharing.values():
-            if connection.koji_project_id in envelope.projects:
-                return connection
-        return sharing.get(path or DEFAULT_CONNECTION, matched)
+        of_project = (c for c in sharing.values() if c.koji_project_id in envelope.projects)
+        return next(of_project, sharing.get(path or DEFAULT_CONNECTION, matched))
 
     async def _refuse(
         self, exchange: Exchange, path: str | None, body: bytes, parsed: Any, refused: list[SignatureRefused]
@@ -140,7 +137,7 @@ class KojiWebhook(Webhook):
         raise WebhookRefused(401, "unauthenticated", detail)
 
     def _is_ping(self, parsed: Any, headers: Headers, path: str | None) -> bool:
-        """Tell a harmless test call, which needs no signature, from an interview."""
+        """Tell whether a request is a harmless test call, which needs no signature."""
         if parsed is _MALFORMED:
             return False
         read = [
@@ -158,7 +155,7 @@ def _parse(body: bytes) -> Any:
 
 
 def _is_noise(parsed: Any, envelope: Envelope) -> bool:
-    """Tell events of other kinds. An object without event name and id may be an interview."""
+    """Tell whether an event is of another kind; an object without event and id may be an interview."""
     if parsed == {} or envelope.is_never_ours:
         return True
     return envelope.interview_id is None and envelope.event is not None and not envelope.is_interview_event
@@ -186,8 +183,7 @@ def _inbound(
 
 
 def _accepted(interview_id: str, *, duplicate: bool) -> bytes:
-    mark = "true" if duplicate else "false"
-    return f'{{"status":"accepted","duplicate":{mark},"interview_id":{json.dumps(interview_id)}}}'.encode()
+    return dumps({"status": "accepted", "duplicate": duplicate, "interview_id": interview_id}).encode()
 
 
 KOJI_WEBHOOK = described(

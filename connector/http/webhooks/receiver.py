@@ -1,4 +1,4 @@
-"""The receiver of webhooks, without a framework in between: acknowledging must cost next to nothing."""
+"""Receive webhooks without a framework in between, because an acknowledgement must cost next to nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import structlog
@@ -26,23 +26,15 @@ _OF_CONNECTION = re.compile(r"/[^/]*/?")
 _log = structlog.get_logger(__name__)
 
 
+@dataclass(eq=False)
 class WebhookRefused(Exception):
-    """A request that is answered with a problem."""
+    """The request is answered with a problem."""
 
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        detail: str,
-        *headers: tuple[bytes, bytes],
-        errors: Sequence[FieldError] = (),
-    ) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.code = code
-        self.detail = detail
-        self.headers = headers
-        self.errors = errors
+    status: int
+    code: str
+    detail: str
+    errors: Sequence[FieldError] = ()
+    header: tuple[bytes, bytes] | None = None
 
 
 class Exchange:
@@ -80,13 +72,11 @@ class Exchange:
         await self._answer(200, b"application/json", b"" if self.method == "HEAD" else body)
 
     async def problem(self, refused: WebhookRefused) -> None:
-        """Answer with `application/problem+json` in the shape that every other route has."""
+        """Answer with `application/problem+json`, as every other route does."""
         request_id = secrets.token_hex(8)
         body = problem_of(refused.status, refused.code, refused.detail, request_id, refused.errors)
-        marked = (b"x-request-id", request_id.encode())
-        await self._answer(
-            refused.status, MEDIA_TYPE.encode(), as_json(body).encode(), marked, *refused.headers
-        )
+        more = [(b"x-request-id", request_id.encode()), *([refused.header] if refused.header else [])]
+        await self._answer(refused.status, MEDIA_TYPE.encode(), as_json(body).encode(), *more)
 
     async def _answer(self, status: int, kind: bytes, body: bytes, *more: tuple[bytes, bytes]) -> None:
         headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), *more]
@@ -100,19 +90,19 @@ class Webhook(ABC):
 
     route: ClassVar[str]
     methods: ClassVar[Sequence[str]] = ("POST",)
-    sent: ClassVar[str]  # what is sent to it, in the plural
-    fault_event: ClassVar[str]  # the log line of a fault here
+    sent: ClassVar[str]  # the plural noun for its requests
+    fault_event: ClassVar[str]  # the log event of a fault
 
     def __init__(self, settings: Settings) -> None:
         self._connections = settings.connections
         self._context: Context | None = None
 
     def open(self, context: Context) -> None:
-        """Begin to accept: the ledger is open."""
+        """Begin to accept webhooks: the ledger is open."""
         self._context = context
 
     def in_front_of(self, app: ASGIApp) -> ASGIApp:
-        """Return an application that takes webhooks before any routing, which would cost half their time."""
+        """Return an application that takes webhooks before any routing, which would take half their time."""
 
         async def front(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "http":
@@ -134,7 +124,7 @@ class Webhook(ABC):
         except WebhookRefused as refused:
             await exchange.problem(refused)
         except StoreUnavailable as error:
-            await exchange.problem(unavailable(error.reason, error.message, error.retry_after))
+            await exchange.problem(_unavailable(error.reason, error.message, error.retry_after))
         except Exception:
             _log.exception(self.fault_event)
             if exchange.begun:
@@ -149,7 +139,7 @@ class Webhook(ABC):
     def opened(self) -> Context:
         """Return the context. Raises `WebhookRefused` (503) before `open` and while the server stops."""
         if self._context is None or self._context.stopping.is_set():
-            raise unavailable("stopping", "The connector is starting or stopping; send it again.")
+            raise _unavailable("stopping", "The connector is starting or stopping; send it again.")
         return self._context
 
     def _check(self, path: str | None, method: str) -> None:
@@ -158,22 +148,18 @@ class Webhook(ABC):
             raise WebhookRefused(404, "unknown_connection", detail)
         if method not in self.methods:
             allowed = (b"allow", ", ".join(self.methods).encode())
-            raise WebhookRefused(405, "method_not_allowed", f"Send {self.sent} with POST.", allowed)
+            detail = f"Send {self.sent} with POST."
+            raise WebhookRefused(405, "method_not_allowed", detail, header=allowed)
 
 
-def unavailable(code: str, detail: str, retry_after: int | None = None) -> WebhookRefused:
-    """Return a 503 that says when to come again, in whole seconds."""
+def _unavailable(code: str, detail: str, retry_after: int | None = None) -> WebhookRefused:
+    """Return a 503 that says when to try again, in whole seconds."""
     wait = str(retry_after or DEFAULT_RETRY_SECONDS).encode()
-    return WebhookRefused(503, code, detail, (b"retry-after", wait))
+    return WebhookRefused(503, code, detail, header=(b"retry-after", wait))
 
 
-def described(
-    webhook: type[Webhook],
-    name: str,
-    summary: str,
-    **about: Any,
-) -> tuple[Endpoint, Endpoint]:
-    """Return a webhook's two addresses, for the OpenAPI document alone: it is in front of all routing.
+def described(webhook: type[Webhook], name: str, summary: str, **about: Any) -> tuple[Endpoint, Endpoint]:
+    """Return a webhook's two addresses, for the OpenAPI document only: `in_front_of` serves them.
 
     `about` are the other fields of `Endpoint`.
     """

@@ -1,12 +1,11 @@
-"""Remember refused webhooks: enough to find the right setting, nothing of their content."""
+"""Remember refused webhooks: enough to find the wrong setting, and nothing of their content."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -21,8 +20,7 @@ _NAMES = 40
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Note:
+class _Note(NamedTuple):
     connection: str
     kind: str
     detail: dict[str, Any]
@@ -30,9 +28,9 @@ class _Note:
 
 
 class Rejections:
-    """Notes refused webhooks and pings, written at most once a second, so that a flood costs next to nothing.
+    """Writes notes on refused webhooks and pings, at most once a second, so that a flood costs little.
 
-    Notes within the second wait; of each kind the newest are kept.
+    Notes wait until the second is over; only the newest of each kind are kept.
     """
 
     def __init__(self, diagnostics: Diagnostics, clock: Clock) -> None:
@@ -51,7 +49,7 @@ class Rejections:
         *,
         configured: bool,
     ) -> None:
-        """Note a refused webhook: header names, lengths, schemes tried and why each failed."""
+        """Note a refused webhook: names and lengths of headers, the schemes tried, and why each failed."""
         tried = [
             {"header": attempt.header, "scheme": attempt.scheme, "why": attempt.why}
             for result in refused
@@ -97,15 +95,11 @@ class Rejections:
         for kind in self._waiting.values():
             kind.clear()
         self._written_at = self._clock.now()
-        _log.info(
-            "webhooks_not_accepted",
-            settings=sorted({n.detail["setting"] for n in notes if "setting" in n.detail}),
-        )
+        settings = {note.detail["setting"] for note in notes if "setting" in note.detail}
+        _log.info("webhooks_not_accepted", settings=sorted(settings))
         with suppress(StoreUnavailable):
             for note in notes:
-                await self._diagnostics.add(
-                    note.connection, note.kind, note.detail, note.at, _KEPT[note.kind]
-                )
+                await self._diagnostics.add(*note, _KEPT[note.kind])
 
 
 def _names(headers: list[tuple[bytes, bytes]]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Read the batch of a `sync_batch` call, and check it as a whole before a row is touched."""
+"""Read the batch of a `sync_batch` call, and check it as a whole before its rows run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Action = Literal["write", "delete"]
 
 @dataclass(frozen=True, slots=True)
 class CensusBatch:
-    """Rows of one object, and which field names a row."""
+    """Rows of one object; the field `identifier` names a row."""
 
     of: CensusObject
     action: Action
@@ -23,24 +23,25 @@ class CensusBatch:
     records: Sequence[Any]
 
     def values_of(self, record: Any) -> dict[str, Any]:
-        """Return a row's values. Raises `InvalidInput` for what is no row of this object."""
+        """Return a row's values. Raises `InvalidInput` for a record that is not a row of this object."""
         if not isinstance(record, dict):
             raise InvalidInput("A record must be an object.")
         for name in record:
             if name not in self.of.fields:
                 raise InvalidInput.of(name[:60], f"is not a field of {self.of.name}")
-        if not _is_name(record.get(self.identifier)):
+        name = self.name_of(record)
+        if name is None or (isinstance(name, str) and not name.strip()):
             raise InvalidInput.of(self.identifier, "is the identifier; it must be a text or a whole number")
         return record
 
     def name_of(self, record: Any) -> str | int | None:
-        """Return what names a row in the answer: the identifier as it was sent, None without one."""
+        """Return the identifier of a row as it was sent; None when it cannot be one."""
         value = record.get(self.identifier) if isinstance(record, dict) else None
         return value if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 
 def read_batch(params: Mapping[str, Any]) -> CensusBatch:
-    """Return the batch. Raises `InvalidInput` when it cannot be meant, so that no row of it is touched."""
+    """Return the batch. Raises `InvalidInput` when a part of its description is wrong; then no row runs."""
     plan = params.get("sync_plan")
     if not isinstance(plan, dict):
         raise InvalidInput.of("sync_plan", "must be an object")
@@ -65,7 +66,7 @@ def object_of(holder: Mapping[str, Any]) -> CensusObject:
 
 
 def _action(of: CensusObject, operation: Any) -> Action:
-    # A mirror sends two kinds of batches, `upsert` and `delete`; its own name can only mean the first.
+    # A mirror sends batches of two kinds, `upsert` and `delete`; "mirror" itself can only mean `upsert`.
     if operation == "delete":
         return "delete"
     if isinstance(operation, str) and operation in of.operations:
@@ -75,20 +76,14 @@ def _action(of: CensusObject, operation: Any) -> Action:
 
 def _identifier(of: CensusObject, schema: Any) -> str:
     if schema is None:
-        return of.identifier
-    if not isinstance(schema, dict) or not all(isinstance(one, dict) for one in schema.values()):
+        return of.identifiers[0]
+    if not isinstance(schema, dict) or not all(isinstance(field, dict) for field in schema.values()):
         raise InvalidInput.of("schema", "must be an object with an object for each field")
     for name in schema:
         if name not in of.fields:
             raise InvalidInput.of("schema", f"{name[:60]} is not a field of {of.name}")
-    active: list[str] = [name for name, one in schema.items() if one.get("active_identifier") is True]
+    active: list[str] = [name for name, field in schema.items() if field.get("active_identifier") is True]
     if len(active) != 1 or active[0] not in of.identifiers:
         wanted = " or ".join(of.identifiers)
         raise InvalidInput.of("schema", f"one field must be the active identifier of {of.name}: {wanted}")
     return active[0]
-
-
-def _is_name(value: Any) -> bool:
-    if isinstance(value, str):
-        return bool(value.strip())
-    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,10 +1,9 @@
-"""The six methods of a custom destination."""
+"""Answer the six methods of a custom destination."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from connector.context import Context
@@ -12,11 +11,10 @@ from connector.errors import ConnectorError, Forbidden, NotFound
 from connector.integrations.census.batch import CensusBatch, object_of, read_batch
 from connector.integrations.census.objects import OBJECTS
 from connector.integrations.census.rows import WAIT_SECONDS, Rows
-from connector.integrations.census.rpc import LONGEST_MESSAGE, UNKNOWN_METHOD, Call, RpcError, from_ours
+from connector.integrations.census.rpc import LONGEST_MESSAGE, UNKNOWN_METHOD, Call, RpcError
 from connector.operations.cancel_launch import CANCEL_LAUNCH
 from connector.operations.check_connection import CHECK_CONNECTION, CheckOutput
 from connector.operations.start_interview import START_INTERVIEW
-from connector.security.caller import Caller
 from connector.service.execution.audit import audited
 from connector.service.execution.execute import check_connection, check_scope, execute
 from connector.service.execution.operation import AnyOperation, Input
@@ -31,11 +29,14 @@ Params = Mapping[str, Any]
 
 
 class Methods:
-    """The methods for one caller and connection; `connection` None: the default, which rows may change."""
+    """The methods for the context's caller.
 
-    def __init__(self, ctx: Context, caller: Caller, connection: str | None) -> None:
+    `connection` is the one that the address or the call names. With None it is "default", and a row may name
+    another one.
+    """
+
+    def __init__(self, ctx: Context, connection: str | None) -> None:
         self._ctx = ctx
-        self._caller = caller
         self._named = connection is not None
         self._connection = connection or "default"
         self._methods: Mapping[str, Callable[[Params], Awaitable[dict[str, Any]]]] = {
@@ -56,22 +57,24 @@ class Methods:
         try:
             return await method(call.params)
         except ConnectorError as error:
-            raise from_ours(error, call.id) from error
+            raise RpcError.of(error, call.id) from error
 
     async def _test_connection(self, _: Params) -> dict[str, Any]:
         """Test the token and the two keys that rows need."""
         try:
             payload = self._input(CHECK_CONNECTION)
-            check_scope(self._caller, START_INTERVIEW)
-            done = await execute(self._ctx, CHECK_CONNECTION, payload, caller=self._caller, by_name={})
+            check_scope(self._ctx.caller, START_INTERVIEW)
+            done = await execute(self._ctx, CHECK_CONNECTION, payload, caller=self._ctx.caller, by_name={})
+            checks = done.output.checks if isinstance(done.output, CheckOutput) else []
+            wrong = [c.message for c in checks if c.name in _CREDENTIALS and c.status in _NOT_WELL]
         except ConnectorError as error:
-            return _failed(error.message)
-        checks = done.output.checks if isinstance(done.output, CheckOutput) else []
-        wrong = [one.message for one in checks if one.name in _CREDENTIALS and one.status in _NOT_WELL]
-        return _failed(" ".join(wrong)) if wrong else {"success": True}
+            wrong = [error.message]
+        if not wrong:
+            return {"success": True}
+        return {"success": False, "error_message": cut(" ".join(wrong), LONGEST_MESSAGE)}
 
     async def _list_objects(self, _: Params) -> dict[str, Any]:
-        return {"objects": [one.described() for one in OBJECTS.values()]}
+        return {"objects": [of.described() for of in OBJECTS.values()]}
 
     async def _list_fields(self, params: Params) -> dict[str, Any]:
         return {"fields": object_of(params).described_fields()}
@@ -86,43 +89,37 @@ class Methods:
     async def _sync_batch(self, params: Params) -> dict[str, Any]:
         batch = read_batch(params)
         await self._check(batch)
-        rows = Rows(self._ctx, self._caller, self._connection, self._named)
+        rows = Rows(self._ctx, self._connection, self._named)
         results = await asyncio.gather(*(rows.run(batch, record) for record in batch.records))
         return {"record_results": results}
 
     async def _check(self, batch: CensusBatch) -> None:
-        """Raise what refuses every row, and leave one entry of it in the audit log."""
+        """Raise the error that every row would get, and write one entry of it to the audit log."""
         op = CANCEL_LAUNCH if batch.action == "delete" else batch.of.operation
         payload = self._input(op)
         try:
-            check_scope(self._caller, op)
+            check_scope(self._ctx.caller, op)
             if self._named:
                 self._check_connection()
         except (Forbidden, NotFound):
-            async with audited(self._ctx_of_caller(), op, payload):
+            async with audited(self._ctx, op, payload):
                 raise
 
-    def _ctx_of_caller(self) -> Context:
-        return replace(self._ctx, caller=self._caller)
-
     def _check_connection(self) -> None:
-        check_connection(self._ctx, self._caller, self._connection)
+        check_connection(self._ctx, self._ctx.caller, self._connection)
 
     def _input(self, op: AnyOperation) -> Input:
-        """Return the connection as an operation's input that names nothing else. Raises `InvalidInput`."""
+        """Return an operation's input with the connection alone. Raises `InvalidInput`."""
         checked = validate(Input, {"connection": self._connection})
         blank: Input = op.input.model_construct(connection=checked.connection)
         return blank
 
 
-def _failed(message: str) -> dict[str, Any]:
-    return {"success": False, "error_message": cut(message, LONGEST_MESSAGE)}
-
-
 def sync_speed(connection: Connection) -> dict[str, int]:
-    """Return the answer to `get_sync_speed`: a batch is what Koji takes while it waits, one at a time.
+    """Return the answer to `get_sync_speed`: Koji can take a batch of this size while the batch waits.
 
-    One start is in flight per key, so that parallel batches would only queue. Links cost no call.
+    Batches do not run in parallel: a key has one start in flight, so that they would only queue. Links need
+    no call to Koji, so that its limit does not count.
     """
     a_minute = connection.koji_rate_limit_per_minute
     if connection.koji_invite_by == "link":

@@ -1,4 +1,4 @@
-"""The two objects that Census can write to; their fields are read off the inputs of our operations."""
+"""Describe the two objects that Census can write to; their fields are fields of our operations' inputs."""
 
 from __future__ import annotations
 
@@ -17,47 +17,44 @@ _TIMES = frozenset({"completed_at"})
 
 @dataclass(frozen=True, slots=True)
 class CensusObject:
-    """One object: the operation that a row of it runs, and which of its fields rows may fill.
+    """One object: the operation that a row of it runs, and the fields that rows may fill.
 
-    `identifier` is offered to tell rows apart; any field of `identifiers` may do so. `operations` are those
-    that a sync may choose from.
+    Any field of `identifiers` may tell rows apart; the first is offered. A sync chooses from `operations`.
     """
 
     name: str
-    label: str
     operation: AnyOperation
-    identifier: str
     identifiers: tuple[str, ...]
     fields: tuple[str, ...]
     operations: tuple[str, ...]
 
     def described(self) -> dict[str, Any]:
         """Return the object as `list_objects` shows it."""
-        return {"object_api_name": self.name, "label": self.label}
+        return {"object_api_name": self.name, "label": _label(self.name)}
 
     def described_fields(self) -> list[dict[str, Any]]:
         """Return the fields as `list_fields` shows them."""
-        return [self._field(name) for name in self.fields]
-
-    def _field(self, name: str) -> dict[str, Any]:
-        wire, array = _type(name, self.operation.input.model_fields[name].annotation)
-        return {
-            "field_api_name": name,
-            "label": _label(name),
-            "identifier": name == self.identifier,
-            "required": name == self.identifier,
-            "createable": True,
-            "updateable": True,
-            "type": wire,
-            "array": array,
-        }
+        described = []
+        for name in self.fields:
+            kind, array = _type(name, self.operation.input.model_fields[name].annotation)
+            described.append(
+                {
+                    "field_api_name": name,
+                    "label": _label(name),
+                    "identifier": name == self.identifiers[0],
+                    "required": name == self.identifiers[0],
+                    "createable": True,
+                    "updateable": True,
+                    "type": kind,
+                    "array": array,
+                }
+            )
+        return described
 
 
 INVITATION = CensusObject(
     name="invitation",
-    label="Invitation",
     operation=START_INTERVIEW,
-    identifier="user_id",
     identifiers=("user_id", "email"),
     fields=(
         *("user_id", "email", "name", "mode", "locale", "metadata"),
@@ -68,9 +65,7 @@ INVITATION = CensusObject(
 
 INTERVIEW_SYNC = CensusObject(
     name="interview_sync",
-    label="Interview sync",
     operation=SYNC_INTERVIEW_TO_AMPLITUDE,
-    identifier="interview_id",
     identifiers=("interview_id",),
     fields=(
         *("interview_id", "themes", "sentiment", "quality_score", "respondent_email"),
@@ -79,18 +74,18 @@ INTERVIEW_SYNC = CensusObject(
     operations=("upsert", "insert"),
 )
 
-OBJECTS: Mapping[str, CensusObject] = {one.name: one for one in (INVITATION, INTERVIEW_SYNC)}
+OBJECTS: Mapping[str, CensusObject] = {of.name: of for of in (INVITATION, INTERVIEW_SYNC)}
 
 
 def _type(name: str, annotation: Any) -> tuple[str, bool]:
-    """Return the name of a field's type on the wire, and whether it is an array."""
+    """Return Census's name of a field's type, and whether the field is an array."""
     if name in _TIMES:
         return "date_time", False
     (kind,) = kinds(annotation)
-    if is_list(kind):
+    array = is_list(kind)
+    if array:
         (kind,) = item_kinds(kind)
-        return _TYPES.get(kind, "string"), True
-    return _TYPES.get(kind, "string"), False
+    return _TYPES.get(kind, "string"), array
 
 
 def _label(name: str) -> str:

@@ -1,21 +1,18 @@
-"""`POST /integrations/census`: Census's calls over HTTP."""
+"""Serve `POST /integrations/census`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from connector.context import Context
 from connector.errors import InvalidInput, StoreUnavailable
 from connector.http.endpoint import NO_STORE, Call, endpoint
 from connector.http.request import read_whole
 from connector.integrations.census.methods import Methods
 from connector.integrations.census.rpc import Call as RpcCall
-from connector.integrations.census.rpc import RpcError, error_of, from_ours, read_call, result_of
-from connector.security.caller import Caller
+from connector.integrations.census.rpc import RpcError, read_call
 
 SURFACE = "census"
 REQUESTS_PER_SECOND = 10  # Census reads X-RateLimit-Limit as a cap on all syncs of a connection
@@ -31,31 +28,24 @@ REQUESTS_PER_SECOND = 10  # Census reads X-RateLimit-Limit as a cap on all syncs
 )
 async def census(call: Call) -> Response:
     """Census's custom destination: one JSON-RPC 2.0 call."""
-    ctx, request = call.ctx, call.request
-    if ctx.stopping.is_set():
+    if call.ctx.stopping.is_set():
         raise StoreUnavailable("The server is stopping; send the request again.", code="stopping")
-    body = await read_whole(request)
-    caller = replace(call.caller, surface=SURFACE)
-    return JSONResponse(
-        await _answer(ctx, caller, request.query_params.getlist("connection"), body),
-        headers={**NO_STORE, "X-RateLimit-Limit": str(REQUESTS_PER_SECOND)},
-    )
-
-
-async def _answer(ctx: Context, caller: Caller, in_address: list[str], body: bytes) -> dict[str, Any]:
+    body = await read_whole(call.request)
+    ctx = replace(call.ctx, caller=replace(call.ctx.caller, surface=SURFACE))
+    answer: dict[str, Any]
     try:
-        call = read_call(body)
-        connection = _connection(call, in_address)
-        return result_of(call.id, await Methods(ctx, caller, connection).answer(call))
+        rpc_call = read_call(body)
+        connection = _connection(rpc_call, call.request.query_params.getlist("connection"))
+        result = await Methods(ctx, connection).answer(rpc_call)
+        answer = {"jsonrpc": "2.0", "id": rpc_call.id, "result": result}
     except RpcError as error:
-        return error_of(error)
+        answer = error.answer()
+    return JSONResponse(answer, headers={**NO_STORE, "X-RateLimit-Limit": str(REQUESTS_PER_SECOND)})
 
 
 def _connection(call: RpcCall, in_address: list[str]) -> str | None:
     """Return the connection that the address or the call names. Raises `RpcError` when they differ."""
-    params: Mapping[str, Any] = call.params
-    names = {one for one in (*in_address, params.get("connection")) if one not in (None, "")}
-    if len(names) > 1 or not all(isinstance(one, str) for one in names):
-        error = InvalidInput.of("connection", "must be one name; give it once")
-        raise from_ours(error, call.id)
+    names = {name for name in (*in_address, call.params.get("connection")) if name not in (None, "")}
+    if len(names) > 1 or not all(isinstance(name, str) for name in names):
+        raise RpcError.of(InvalidInput.of("connection", "must be one name; give it once"), call.id)
     return next(iter(names), None)

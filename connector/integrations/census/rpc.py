@@ -1,4 +1,4 @@
-"""The envelope of JSON-RPC 2.0: bytes to a call, and a result or an error to one object.
+"""Read a call of JSON-RPC 2.0, and write an error.
 
 Source: jsonrpc.org/specification; Census sends single calls only, each with an id.
 """
@@ -30,7 +30,7 @@ CallId = str | int | float | None
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call: a method by name, its parameters, and the id that the answer repeats."""
+    """One call: the name of a method, its parameters, and the id that the answer repeats."""
 
     id: CallId
     method: str
@@ -38,20 +38,30 @@ class Call:
 
 
 class RpcError(Exception):
-    """A call that gets an error for an answer."""
+    """A call is answered with an error; `reason` is our own code, for programs."""
 
     def __init__(self, code: int, message: str, call_id: CallId = None, reason: str | None = None) -> None:
         super().__init__(message)
-        self.code = code
-        self.message = message
-        self.call_id = call_id
-        self.reason = reason
+        self._error: dict[str, Any] = {"code": code, "message": cut(message, LONGEST_MESSAGE)}
+        if reason is not None:
+            self._error["data"] = {"code": reason}
+        self._call_id = call_id
+
+    @classmethod
+    def of(cls, error: ConnectorError, call_id: CallId) -> RpcError:
+        """Return an error of ours as an error of the protocol."""
+        code = INVALID_PARAMS if isinstance(error, InvalidInput) else NOT_DONE
+        return cls(code, error.message, call_id, error.reason)
+
+    def answer(self) -> dict[str, Any]:
+        """Return the answer to the call."""
+        return {"jsonrpc": "2.0", "id": self._call_id, "error": self._error}
 
 
 def read_call(body: bytes) -> Call:
-    """Return the call in a body. Raises `RpcError`, with the call's id where it could be read.
+    """Return the call in a body. Raises `RpcError`, with the call's id if the body has one.
 
-    Trailing commas are taken as in the examples of Census's documentation, which have them.
+    Trailing commas are accepted, because the examples in Census's documentation have them.
     """
     value = _value(body)
     if isinstance(value, list):
@@ -62,7 +72,7 @@ def read_call(body: bytes) -> Call:
     if not _is_id(call_id):
         raise RpcError(INVALID_REQUEST, "id: must be a text or a number.")
     if "id" not in value:
-        raise RpcError(INVALID_REQUEST, "id: is missing; whatever is called here has an answer.")
+        raise RpcError(INVALID_REQUEST, "id: is missing; every call here has an answer.")
     if value.get("jsonrpc") != "2.0":
         raise RpcError(INVALID_REQUEST, 'jsonrpc: must be "2.0".', call_id)
     method = value.get("method")
@@ -74,25 +84,6 @@ def read_call(body: bytes) -> Call:
     return Call(call_id, method, params)
 
 
-def result_of(call_id: CallId, result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the answer to a call that was done."""
-    return {"jsonrpc": "2.0", "id": call_id, "result": dict(result)}
-
-
-def error_of(error: RpcError) -> dict[str, Any]:
-    """Return the answer to a call that was not done; `data.code` is ours, for programs."""
-    described: dict[str, Any] = {"code": error.code, "message": cut(error.message, LONGEST_MESSAGE)}
-    if error.reason is not None:
-        described["data"] = {"code": error.reason}
-    return {"jsonrpc": "2.0", "id": error.call_id, "error": described}
-
-
-def from_ours(error: ConnectorError, call_id: CallId = None) -> RpcError:
-    """Return an error of ours as one of the protocol."""
-    code = INVALID_PARAMS if isinstance(error, InvalidInput) else NOT_DONE
-    return RpcError(code, error.message, call_id, error.reason)
-
-
 def _value(body: bytes) -> Any:
     try:
         return parse_json(body)
@@ -100,13 +91,9 @@ def _value(body: bytes) -> Any:
         if first.reason != "malformed_json":
             raise RpcError(INVALID_REQUEST, first.message) from None
         try:
-            return parse_json(_TEXT_OR_LAST_COMMA.sub(_without_comma, body))
+            return parse_json(_TEXT_OR_LAST_COMMA.sub(lambda match: match[0].removeprefix(b","), body))
         except InvalidInput:
             raise RpcError(MALFORMED, first.message) from None
-
-
-def _without_comma(found: re.Match[bytes]) -> bytes:
-    return b"" if found[0] == b"," else found[0]
 
 
 def _is_id(value: Any) -> bool:

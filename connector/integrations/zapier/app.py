@@ -16,11 +16,11 @@ from connector.service.triggers import Trigger, sample
 
 PLATFORM = "19.1.0"
 MOST_CHOICES = 500
-CREATES = frozenset({Effect.WRITE, Effect.SEND})  # nothing that a Zap does by mistake may erase
+CREATES = frozenset({Effect.WRITE, Effect.SEND})  # not ERASE: a mistake in a Zap must not erase
 CHOICES = {"connections": "list_connections", "cohorts": "list_cohorts"}
 NOUNS = ("interview", "invitation", "launch", "sync", "run", "connection")
-NOT_MAPPED = frozenset({"callback_url"})  # a Zap has no address of its own to give
-PAGING = frozenset({"cursor", "limit"})  # a step takes the first of what a search finds
+NOT_MAPPED = frozenset({"callback_url"})  # a Zap has no address of its own
+PAGING = frozenset({"cursor", "limit"})  # a step takes the first result of a search
 LONGEST_LABEL = 64
 
 
@@ -37,7 +37,7 @@ def zapier_app(
         "beforeRequest": [script(BEFORE, "request", "z", "bundle")],
         "afterResponse": [script(AFTER, "response", "z", "bundle")],
         "triggers": {
-            **_keyed(_hook(one, url) for one in triggers),
+            **_keyed(_hook(trigger, url) for trigger in triggers),
             **_keyed(_drop_down(key, name, operations, url) for key, name in CHOICES.items()),
         },
         "creates": _keyed(_create(op, url) for op in operations if op.effect in CREATES),
@@ -92,15 +92,13 @@ def _hook(trigger: Trigger, url: str) -> dict[str, Any]:
             },
             "performUnsubscribe": {"method": "DELETE", "url": f"{url}/hooks/{{{{bundle.subscribeData.id}}}}"},
             "sample": sample(trigger, "default"),
-            "outputFields": [
-                {**field, "primary": True} if field["key"] == "id" else field for field in fields
-            ],
+            "outputFields": [field | ({"primary": True} if field["key"] == "id" else {}) for field in fields],
         },
     }
 
 
 def _drop_down(key: str, name: str, operations: Sequence[AnyOperation], url: str) -> dict[str, Any]:
-    op = next(one for one in operations if one.name == name)
+    op = next(op for op in operations if op.name == name)
     return {
         "key": key,
         "noun": title_case(key.removesuffix("s")),
@@ -114,15 +112,15 @@ def _drop_down(key: str, name: str, operations: Sequence[AnyOperation], url: str
 
 
 def _create(op: AnyOperation, url: str) -> dict[str, Any]:
-    asked = _asked(op, NOT_MAPPED)
+    fields = _inputs(op, NOT_MAPPED)
     return {
         **_head(op),
         "operation": {
-            "inputFields": asked,
+            "inputFields": fields,
             "perform": {
                 "method": "POST",
                 "url": f"{url}/actions/{op.name}",
-                "body": {field["key"]: f"{{{{bundle.inputData.{field['key']}}}}}" for field in asked},
+                "body": {field["key"]: f"{{{{bundle.inputData.{field['key']}}}}}" for field in fields},
                 "removeMissingValuesFrom": {"body": True},
             },
             "sample": dict(op.example.answered),
@@ -132,16 +130,16 @@ def _create(op: AnyOperation, url: str) -> dict[str, Any]:
 
 
 def _search(op: AnyOperation, url: str) -> dict[str, Any]:
-    answered = op.example.answered
-    first = answered["items"][0] if "items" in answered else answered
+    answer = op.example.answered
+    first = answer["items"][0] if "items" in answer else answer
     subject = first.get("interview_id") or first.get("launch_id") or first.get("run_id") or "default"
     return {
         **_head(op),
         "operation": {
-            "inputFields": _asked(op, NOT_MAPPED | (PAGING if "items" in answered else frozenset())),
+            "inputFields": _inputs(op, NOT_MAPPED | PAGING if "items" in answer else NOT_MAPPED),
             "perform": search_script(f"{url}/actions/{op.name}"),
             "sample": {"id": subject, **first},
-            **({} if "items" in answered else {"outputFields": _outputs(op)}),
+            **({} if "items" in answer else {"outputFields": _outputs(op)}),
         },
     }
 
@@ -154,18 +152,18 @@ def _head(op: AnyOperation) -> dict[str, Any]:
     }
 
 
-def _asked(op: AnyOperation, without: frozenset[str]) -> list[dict[str, Any]]:
+def _inputs(op: AnyOperation, without: frozenset[str]) -> list[dict[str, Any]]:
     schema = TypeAdapter(op.input).json_schema()
     return input_fields(schema, schema.get("$defs", {}), without=without)
 
 
 def _outputs(op: AnyOperation) -> list[dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
+    fields: dict[str, dict[str, Any]] = {}
     for model in output_models(op):
         schema = TypeAdapter(model).json_schema(mode="serialization")
         for field in output_fields(schema["properties"], schema.get("$defs", {})):
-            found.setdefault(field["key"], field)
-    return list(found.values())
+            fields.setdefault(field["key"], field)
+    return list(fields.values())
 
 
 def _connection_field() -> dict[str, Any]:

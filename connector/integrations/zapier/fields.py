@@ -22,36 +22,37 @@ def title_case(words: str) -> str:
 
 
 def input_fields(schema: Schema, definitions: Schema, *, without: frozenset[str]) -> list[dict[str, Any]]:
-    """Return a field for each property of an input, the required ones first."""
-    needed = schema.get("required", [])
-    names = sorted(schema["properties"].keys() - without, key=list(schema["properties"]).index)
-    return [
+    """Return a field for each property of an input; required fields come first."""
+    required = schema.get("required", [])
+    fields = [
         {
             "key": name,
             "label": title_case(name),
-            "required": name in needed,
-            **_asked(name, schema["properties"][name], definitions),
+            "required": name in required,
+            **_input(name, field, definitions),
         }
-        for name in sorted(names, key=lambda name: name not in needed)
+        for name, field in schema["properties"].items()
+        if name not in without
     ]
+    return sorted(fields, key=lambda field: not field["required"])
 
 
 def output_fields(properties: Mapping[str, Schema], definitions: Schema) -> list[dict[str, Any]]:
-    """Return a field for each value of an answer that a later step can use alone."""
-    return list(_answered(properties, definitions))
+    """Return a field for each value of an answer that a later step can use by itself."""
+    return list(_outputs(properties, definitions))
 
 
 def _capital(word: str) -> str:
     return ACRONYMS.get(word, word[:1].upper() + word[1:])
 
 
-def _asked(name: str, field: Schema, definitions: Schema) -> dict[str, Any]:
+def _input(name: str, field: Schema, definitions: Schema) -> dict[str, Any]:
     kind = _alternative(field, definitions)
     item = resolved(kind.get("items", {}), definitions)
     if lines := [
-        {"key": key, "label": title_case(key), "type": "string", "helpText": one["description"]}
-        for key, one in item.get("properties", {}).items()
-        if _alternative(one, definitions).get("type") == "string"
+        {"key": key, "label": title_case(key), "type": "string", "helpText": part["description"]}
+        for key, part in item.get("properties", {}).items()
+        if _alternative(part, definitions).get("type") == "string"
     ]:
         return {"children": lines}  # Zapier takes no help text beside line items
     shown = {"helpText": field["description"], **_kind(name, kind)}
@@ -65,7 +66,7 @@ def _kind(name: str, kind: Schema) -> dict[str, Any]:
     if name in DROP_DOWNS:
         return {"type": "string", "dynamic": DROP_DOWNS[name]}
     if "enum" in kind:
-        return {"type": "string", "choices": {one: title_case(one) for one in kind["enum"]}}
+        return {"type": "string", "choices": {choice: title_case(choice) for choice in kind["enum"]}}
     match kind.get("type"):
         case "array":
             return {"type": "string", "list": True}
@@ -77,7 +78,7 @@ def _kind(name: str, kind: Schema) -> dict[str, Any]:
             return {"type": "text" if name in LONG_TEXTS else "string"}
 
 
-def _answered(properties: Mapping[str, Schema], definitions: Schema) -> Iterator[dict[str, Any]]:
+def _outputs(properties: Mapping[str, Schema], definitions: Schema) -> Iterator[dict[str, Any]]:
     for name, field in properties.items():
         kind = _alternative(field, definitions)
         label = {"key": name, "label": title_case(name)}
@@ -94,4 +95,4 @@ def _alternative(field: Schema, definitions: Schema) -> Schema:
     """Return what a field is when it is not null."""
     if not nullable(field):
         return resolved(field, definitions)
-    return next(resolved(one, definitions) for one in field["anyOf"] if one.get("type") != "null")
+    return next(resolved(kind, definitions) for kind in field["anyOf"] if kind.get("type") != "null")

@@ -1,4 +1,4 @@
-"""The few lines of JavaScript that a Zapier app cannot do without; all else in it is data."""
+"""Hold the few lines of JavaScript that a Zapier app needs; the rest of the app is data."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 HOOK = "return [bundle.cleanedRequest];"
 
-# A header that every request needs; curly braces are not replaced in requests that scripts send.
+# Every request needs the header. Zapier does not replace curly braces in requests that scripts send.
 BEFORE = "request.headers.Authorization = 'Bearer ' + bundle.authData.token;\nreturn request;"
 
-# Without this people would read a whole response where one sentence says what is wrong.
+# Without this, people would read a whole response instead of one sentence that says what is wrong.
 AFTER = """\
 if (response.status < 400) { return response; }
 let said = {};
@@ -42,12 +42,12 @@ return response.data.items;"""
 
 
 def script(source: str, *arguments: str) -> dict[str, Any]:
-    """Return a function as Zapier takes it; without `arguments` it has `z` and `bundle`."""
+    """Return a function as Zapier takes it; its default arguments are `z` and `bundle`."""
     return {"source": source, **({"args": list(arguments)} if arguments else {})}
 
 
 def search_script(url: str) -> dict[str, Any]:
-    """Return a function that answers a list: what was found, none when there is nothing."""
+    """Return a function that answers the list of results; empty when there are none."""
     return script(_SEARCH.format(url=json.dumps(url)))
 
 

@@ -1,4 +1,4 @@
-"""Cohorts of the Amplitude stand-in: the list, and the download in three steps with its quotas."""
+"""Keep the cohorts of the Amplitude stand-in: the list, and the download in three steps with its quotas."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import csv
 import gzip
 import io
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 from connector.sandbox.amplitude.store import AmplitudeStore
@@ -18,6 +18,7 @@ MAX_DOWNLOAD: Final = 2_000_000
 MONTH_SECONDS: Final = 30 * 24 * 3600
 FILE_SECONDS: Final = 7 * 24 * 3600
 PRESIGNED_SECONDS: Final = 60
+NOT_FOUND: Final = "Not found"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +45,17 @@ class Cohort:
 
     def as_json(self, *, sync_info: bool) -> dict[str, Any]:
         """Return the row of `GET /api/3/cohorts`; its times are epoch seconds."""
+        ours = ("archived", "description", "id", "name", "published", "hidden")
         row: dict[str, Any] = {
+            **{name: getattr(self, name) for name in ours},
+            **dict.fromkeys(("lastMod", "createdAt", "lastComputed"), self.last_computed),
+            "size": len(self.members) if self.size is None else self.size,
             "appId": 123456,
-            "archived": self.archived,
             "definition": {"version": 3},
-            "description": self.description,
             "finished": True,
-            "id": self.id,
-            "name": self.name,
             "owners": ["owner@example.com"],
             "viewers": [],
-            "published": self.published,
-            "size": len(self.members) if self.size is None else self.size,
             "type": "redshift",
-            "lastMod": self.last_computed,
-            "createdAt": self.last_computed,
-            "lastComputed": self.last_computed,
-            "hidden": self.hidden,
             "metadata": None,
             "is_predictive": False,
             "is_official_content": False,
@@ -81,16 +76,12 @@ class Job:
     expires_at: float
 
 
-class QuotaExceededError(Exception):
-    """A download quota is used up; the text is what Amplitude would say."""
+class CohortRefusedError(Exception):
+    """A download that cannot be had: `status` and the text are what Amplitude answers."""
 
-
-class UnknownCohortError(Exception):
-    """There is no such cohort or request."""
-
-
-class CohortTooLargeError(Exception):
-    """More than 2,000,000 members cannot be downloaded."""
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class Cohorts:
@@ -126,16 +117,16 @@ class Cohorts:
         return [cohort.as_json(sync_info=sync_info) for cohort in self._cohorts.values() if cohort.published]
 
     def request(self, cohort_id: str, *, props: bool, prop_keys: Sequence[str]) -> Job:
-        """Ask for a download. Raises UnknownCohortError, CohortTooLargeError, QuotaExceededError."""
+        """Ask for a download. Raises CohortRefusedError when unknown, too large, or over a quota."""
         cohort = self._cohorts.get(cohort_id)
         if cohort is None:
-            raise UnknownCohortError(cohort_id)
+            raise CohortRefusedError(404, NOT_FOUND)
         if (cohort.size or len(cohort.members)) > MAX_DOWNLOAD:
-            raise CohortTooLargeError(cohort_id)
+            raise CohortRefusedError(400, "Cohort is too large to download")
         if not self._ten_minutes.take():
-            raise QuotaExceededError("Exceeded 60 cohort requests per 10 minutes")
+            raise CohortRefusedError(429, "Exceeded 60 cohort requests per 10 minutes")
         if not self._month.take():
-            raise QuotaExceededError("Exceeded monthly cohort download quota")
+            raise CohortRefusedError(429, "Exceeded monthly cohort download quota")
         now = self._now()
         job = Job(
             request_id=secrets.token_hex(6),
@@ -148,10 +139,10 @@ class Cohorts:
         return job
 
     def job(self, request_id: str) -> Job:
-        """Return a requested download. Raises UnknownCohortError, also 7 days later."""
+        """Return a requested download. Raises CohortRefusedError, also 7 days later."""
         job = self._jobs.get(request_id)
         if job is None or self._now() >= job.expires_at:
-            raise UnknownCohortError(request_id)
+            raise CohortRefusedError(404, NOT_FOUND)
         return job
 
     def is_ready(self, job: Job) -> bool:
@@ -164,47 +155,38 @@ class Cohorts:
         self._presigned[token] = (job, self._now() + PRESIGNED_SECONDS)
         return token
 
-    def presigned(self, token: str) -> Job:
-        """Return the download of such a link. Raises UnknownCohortError when forged or too old."""
+    def presigned(self, token: str) -> Job | None:
+        """Return the download of such a link, None when the token is forged or too old."""
         job, until = self._presigned.get(token, (None, 0.0))
-        if job is None or self._now() >= until:
-            raise UnknownCohortError(token)
-        return job
+        return job if self._now() < until else None
 
     def file(self, job: Job) -> bytes:
         """Return the quoted CSV, in gzip: `amplitude_id`, `user_id`, then the properties asked for."""
         text = io.StringIO(newline="")
         writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
         writer.writerow(("amplitude_id", "user_id", *job.columns))
-        writer.writerows(self._rows(job))
+        for index, member in enumerate(job.cohort.members):
+            user = None if member.user_id is None else self._store.user(member.user_id)
+            amplitude_id = 900_000 + index if user is None else user.amplitude_id
+            properties = member.properties if user is None else user.properties
+            writer.writerow((amplitude_id, member.user_id, *map(properties.get, job.columns)))
         return gzip.compress(text.getvalue().encode(), compresslevel=1)
 
-    def _rows(self, job: Job) -> Iterator[list[Any]]:
-        for index, member in enumerate(job.cohort.members):
-            if member.user_id is None:
-                yield [900_000 + index, "", *(_cell(member.properties.get(key)) for key in job.columns)]
-            else:
-                user = self._store.user(member.user_id)
-                cells = (_cell(user.properties.get(key)) for key in job.columns)
-                yield [user.amplitude_id, member.user_id, *cells]
-
     def _columns(self, cohort: Cohort, prop_keys: Sequence[str]) -> tuple[str, ...]:
+        """Return the properties that were asked for, or else all that a member has."""
         if prop_keys:
             return tuple(prop_keys)
         names: dict[str, None] = {}
         for member in cohort.members:
-            held = self._store.user(member.user_id).properties if member.user_id else member.properties
-            names.update(dict.fromkeys(held))
+            names.update(
+                dict.fromkeys(
+                    self._store.user(member.user_id).properties if member.user_id else member.properties
+                )
+            )
         return tuple(names)
 
 
-def _cell(value: Any) -> str:
-    return "" if value is None else str(value)
-
-
-COHORT_FIELDS: Final = frozenset(
-    {"id", "name", "members", "user_ids", "size", "published", "archived", "hidden", "description"}
-)
+COHORT_FIELDS: Final = frozenset({*(field.name for field in fields(Cohort)), "user_ids"} - {"last_computed"})
 
 
 def parse_cohort(data: Mapping[str, Any]) -> Cohort:
@@ -216,5 +198,5 @@ def parse_cohort(data: Mapping[str, Any]) -> Cohort:
         raise ValueError("A cohort needs id and name.")
     members = [Member(row.get("user_id"), row.get("properties", {})) for row in data.get("members", ())]
     members += [Member(user_id) for user_id in data.get("user_ids", ())]
-    rest = {key: value for key, value in data.items() if key not in {"members", "user_ids"}}
-    return Cohort(members=members, **rest)
+    others = {key: value for key, value in data.items() if key not in {"members", "user_ids"}}
+    return Cohort(members=members, **others)

@@ -15,16 +15,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from connector.sandbox.amplitude.cohorts import Cohorts
-from connector.sandbox.amplitude.rules import (
-    DEFAULT_MIN_ID_LENGTH,
-    TooDeepError,
-    cut_strings,
-    depth_refusal,
-    request_refusal,
-)
+from connector.sandbox.amplitude.rules import DEFAULT_MIN_ID_LENGTH, cut_events, refusal, request_refusal
 from connector.sandbox.amplitude.store import AmplitudeStore, derived_device_id
 from connector.sandbox.faults import Fault, FaultQueue
-from connector.sandbox.limits import CallWindow, IdentityThrottle
+from connector.sandbox.limits import IDENTITY_FIELDS, CallWindow, IdentityThrottle, by_value, throttle_refusal
 from connector.sandbox.options import SandboxOptions
 
 MAX_EVENTS: Final = 2000
@@ -47,17 +41,12 @@ HTTP_V2: Final = Endpoint("httpapi", 1024 * 1024, name_all=False)
 BATCH: Final = Endpoint("batch", 20 * 1024 * 1024, name_all=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP status with its JSON body."""
+class RequestRefusedError(Exception):
+    """A request whose events are not looked at; `body` is the answer."""
 
-    status: int
-    body: Mapping[str, Any]
-
-
-def refusal(status: int, error: str, **more: Any) -> Answer:
-    """Build an error in Amplitude's shape."""
-    return Answer(status, {"code": status, "error": error, **more})
+    def __init__(self, status: int, error: str, **more: Any) -> None:
+        super().__init__(error)
+        self.body = refusal(status, error, **more)
 
 
 class AmplitudeProject:
@@ -95,127 +84,108 @@ class AmplitudeProject:
     def set_throttle(self, events_per_second: float | None) -> None:
         """Set the limit per user and device of HTTP V2, or None for no limit on any endpoint."""
         self.throttle_events_per_second = events_per_second
-        self._throttles: dict[str, IdentityThrottle] = {}
-        if events_per_second is not None:
-            window = self.options.throttle_window_seconds
-            self._throttles = {
-                HTTP_V2.name: IdentityThrottle(events_per_second, window),
-                BATCH.name: IdentityThrottle(BATCH_EVENTS_PER_SECOND, BATCH_WINDOW_SECONDS),
-            }
+        batch = None if events_per_second is None else BATCH_EVENTS_PER_SECOND
+        self._throttles = {
+            HTTP_V2.name: IdentityThrottle(events_per_second, self.options.throttle_window_seconds),
+            BATCH.name: IdentityThrottle(batch, BATCH_WINDOW_SECONDS),
+        }
 
-    def ingest(self, endpoint: Endpoint, raw: bytes, *, encoding: str = "") -> tuple[Answer, int]:
-        """Answer one ingestion request; also tell how many events it carried.
+    def ingest(self, endpoint: Endpoint, raw: bytes, *, encoding: str = "") -> tuple[dict[str, Any], int]:
+        """Answer one ingestion request: return the body, whose `code` is the status, and the count of events.
 
-        The answer is 200 only when every event was taken in; otherwise none was.
+        The code is 200 only when every event was taken in; otherwise none was.
         """
-        if len(raw) > endpoint.max_bytes:
-            return refusal(413, "Payload too large"), 0
-        request = self._parsed(raw, encoding)
-        if isinstance(request, Answer):
-            return request, 0
-        if (fault := self._request_fault(request)) is not None:
-            return fault, 0
-        events: list[dict[str, Any]] = request["events"]
-        if len(events) > MAX_EVENTS:
-            return refusal(413, "Payload too large"), len(events)
-        return self._ingest_events(endpoint, request, events, len(raw)), len(events)
+        events: list[dict[str, Any]] = []
+        try:
+            request = self._parsed(endpoint, raw, encoding)
+            events = request["events"]
+            if len(events) > MAX_EVENTS:
+                raise RequestRefusedError(413, "Payload too large")
+        except RequestRefusedError as refused:
+            return refused.body, len(events)
+        return self._ingest_events(endpoint, request.get("options"), events, len(raw)), len(events)
 
-    def _parsed(self, raw: bytes, encoding: str) -> dict[str, Any] | Answer:
+    def _parsed(self, endpoint: Endpoint, raw: bytes, encoding: str) -> dict[str, Any]:
+        """Return a request with the right key and a list of events. Raises RequestRefusedError."""
+        if len(raw) > endpoint.max_bytes:
+            raise RequestRefusedError(413, "Payload too large")
         if not raw:
-            return refusal(400, "Missing request body")
+            raise RequestRefusedError(400, "Missing request body")
         try:
             if encoding == "gzip" and self.options.accept_gzip:
                 raw = gzip.decompress(raw)
             request = json.loads(raw)
         except (ValueError, OSError, EOFError, zlib.error, RecursionError):
-            return refusal(400, "Invalid JSON request body")
-        return request if isinstance(request, dict) else refusal(400, "Invalid JSON request body")
-
-    def _request_fault(self, request: Mapping[str, Any]) -> Answer | None:
+            request = None
+        if not isinstance(request, dict):
+            raise RequestRefusedError(400, "Invalid JSON request body")
         for field in ("api_key", "events"):
             if not request.get(field):
-                return refusal(400, "Request missing required field", missing_field=field)
+                raise RequestRefusedError(400, "Request missing required field", missing_field=field)
         if request["api_key"] != self.options.amplitude_api_key:
-            return refusal(400, "Invalid API key")
+            raise RequestRefusedError(400, "Invalid API key")
         events = request["events"]
         if not isinstance(events, list) or not all(type(event) is dict for event in events):
-            return refusal(400, "Invalid event JSON")
-        return None
+            raise RequestRefusedError(400, "Invalid event JSON")
+        return request
 
     def _ingest_events(
-        self, endpoint: Endpoint, request: Mapping[str, Any], events: list[dict[str, Any]], size: int
-    ) -> Answer:
+        self, endpoint: Endpoint, options: Any, events: list[dict[str, Any]], size: int
+    ) -> dict[str, Any]:
         now = self.now()
         refused = (
-            request_refusal(events, min_id_length(request.get("options")), name_all=endpoint.name_all)
-            or _cut(events)
+            request_refusal(events, min_id_length(options), name_all=endpoint.name_all)
+            or cut_events(events)
             or self._silenced(events)
             or self._named_throttle(events)
-            or self._throttled(endpoint, events, now)
+            or self._throttles[endpoint.name].refusal(events, now)
         )
         if refused is not None:
-            return Answer(refused["code"], refused)
+            return refused
         self.store.accept(events, now)
-        return Answer(
-            200,
-            {
-                "code": 200,
-                "events_ingested": len(events),
-                "payload_size_bytes": size,
-                "server_upload_time": int(now * 1000),
-            },
-        )
+        return {
+            "code": 200,
+            "events_ingested": len(events),
+            "payload_size_bytes": size,
+            "server_upload_time": int(now * 1000),
+        }
 
     def _silenced(self, events: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+        """Return the 400 body for events of devices that were set to be silenced."""
         if not self.silenced_devices:
             return None
         devices = [event.get("device_id") or derived_device_id(event["user_id"]) for event in events]
-        indexes = [index for index, device in enumerate(devices) if device in self.silenced_devices]
-        if not indexes:
+        silenced = {index: device for index, device in enumerate(devices) if device in self.silenced_devices}
+        if not silenced:
             return None
         return {
             "code": 400,
             "error": "Events silenced for device_id",
             "eps_threshold": 100,
             "exceeded_daily_quota_devices": {},
-            "silenced_devices": sorted({devices[index] for index in indexes}),
-            "silenced_events": indexes,
+            "silenced_devices": sorted(set(silenced.values())),
+            "silenced_events": list(silenced),
             "throttled_devices": {},
             "throttled_events": [],
         }
-
-    def _throttled(
-        self, endpoint: Endpoint, events: Sequence[Mapping[str, Any]], now: float
-    ) -> dict[str, Any] | None:
-        throttle = self._throttles.get(endpoint.name)
-        return None if throttle is None else throttle.refusal(events, now)
 
     def _named_throttle(self, events: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         """Return the 429 body for events of ids that were set to be throttled or over their daily quota."""
         refused = self.throttled_ids | self.over_daily_quota
         if not refused:
             return None
-        indexes = [
-            index
-            for index, event in enumerate(events)
-            if event.get("user_id") in refused or event.get("device_id") in refused
-        ]
-        if not indexes:
-            return None
-        hit = [events[index] for index in indexes]
-        users = {event["user_id"] for event in hit if event.get("user_id") in refused}
-        devices = {event["device_id"] for event in hit if event.get("device_id") in refused}
-        body: dict[str, Any] = {
-            "code": 429,
-            "error": "Too many requests for some devices and users",
-            "eps_threshold": 30,
-            "throttled_devices": dict.fromkeys(sorted(devices), THROTTLED_RATE),
-            "throttled_users": dict.fromkeys(sorted(users), THROTTLED_RATE),
-            "throttled_events": indexes,
+        rates = {
+            (field, event[field]): THROTTLED_RATE
+            for event in events
+            for field in IDENTITY_FIELDS
+            if event.get(field) in refused
         }
-        if spent := self.over_daily_quota & (users | devices):
-            body["exceeded_daily_quota_users"] = dict.fromkeys(sorted(spent & users), DAILY_EVENTS)
-            body["exceeded_daily_quota_devices"] = dict.fromkeys(sorted(spent & devices), DAILY_EVENTS)
+        if not rates:
+            return None
+        body = throttle_refusal(events, rates, 30)
+        if spent := {identity: DAILY_EVENTS for identity in rates if identity[1] in self.over_daily_quota}:
+            body["exceeded_daily_quota_users"] = by_value(spent, "user_id")
+            body["exceeded_daily_quota_devices"] = by_value(spent, "device_id")
         return body
 
     def identify(
@@ -231,19 +201,20 @@ class AmplitudeProject:
             return 400, "invalid_api_key"
         try:
             parsed = json.loads(identification or "")
-            given = parsed if isinstance(parsed, list) else [parsed]
-            events = [{**item, "event_type": "$identify"} for item in given]
+            users = parsed if isinstance(parsed, list) else [parsed]
+            events = [{**user, "event_type": "$identify"} for user in users]
             smallest = min_id_length(json.loads(options) if options else None)
         except (ValueError, TypeError):
             return 400, "missing_event"
+        now = self.now()
         refused = (
             request_refusal(events, smallest, name_all=True)
-            or _cut(events)
-            or self._throttled(HTTP_V2, events, self.now())
+            or cut_events(events)
+            or self._throttles[HTTP_V2.name].refusal(events, now)
         )
         if refused is not None:
             return refused["code"], refused["error"]
-        self.store.accept(events, self.now())
+        self.store.accept(events, now)
         return 200, "success"
 
     def log(
@@ -281,15 +252,3 @@ def min_id_length(options: Any) -> int:
     """Return the shortest id that a request allows (`options.min_id_length`, else 5)."""
     value = options.get("min_id_length") if isinstance(options, dict) else None
     return value if type(value) is int and value > 0 else DEFAULT_MIN_ID_LENGTH
-
-
-def _cut(events: list[dict[str, Any]]) -> dict[str, Any] | None:
-    for index, event in enumerate(events):
-        for field in ("event_properties", "user_properties"):
-            value = event.get(field)
-            if value:
-                try:
-                    event[field] = cut_strings(value)
-                except TooDeepError:
-                    return depth_refusal(field, index)
-    return None

@@ -1,4 +1,4 @@
-"""How a user's properties change: each change makes a new dict, so that events keep the one of their time."""
+"""Change a user's properties: each change makes a new dict, so that events keep the one of their arrival."""
 
 from __future__ import annotations
 
@@ -35,12 +35,11 @@ def _add(properties: dict[str, Any], key: str, value: Any) -> None:
 
 def _remove(properties: dict[str, Any], key: str, value: Any) -> None:
     if key in properties:
-        gone = _as_list(value)
-        properties[key] = [item for item in _as_list(properties[key]) if item not in gone]
+        properties[key] = _absent(_as_list(properties[key]), _as_list(value))
 
 
 def _listed(joined: Callable[[list[Any], list[Any]], list[Any]]) -> Apply:
-    """Return the operator that joins the list that was there and the one that comes."""
+    """Return the operator that joins the present list and the new one."""
 
     def apply(properties: dict[str, Any], key: str, value: Any) -> None:
         properties[key] = joined(_as_list(properties.get(key)), _as_list(value))
@@ -54,8 +53,9 @@ def _as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list) else [value]
 
 
-def _absent(new: list[Any], before: list[Any]) -> list[Any]:
-    return [item for item in new if item not in before]
+def _absent(items: list[Any], others: list[Any]) -> list[Any]:
+    """Return the items that are not among the others."""
+    return [item for item in items if item not in others]
 
 
 # JSON objects have no order, so the stand-in needs one of its own.

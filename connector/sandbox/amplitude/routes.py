@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
+import http.client
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -14,81 +14,67 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from connector.sandbox.amplitude.cohorts import (
-    CohortTooLargeError,
-    Job,
-    QuotaExceededError,
-    UnknownCohortError,
-)
-from connector.sandbox.amplitude.ingestion import BATCH, HTTP_V2, AmplitudeProject, Answer, Endpoint
+from connector.sandbox.amplitude.cohorts import NOT_FOUND, CohortRefusedError, Job
+from connector.sandbox.amplitude.ingestion import BATCH, HTTP_V2, AmplitudeProject, Endpoint
 from connector.sandbox.faults import CutResponse, answer_with
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 MAX_IDENTIFY_URL: Final = 8190
-_WORDS: Final[Mapping[int, str]] = {
-    403: "Forbidden",
-    408: "Request Timeout",
+_MESSAGES: Final[Mapping[int, str]] = {
+    **http.client.responses,
     413: "Payload too large",
     429: "Too many requests for some devices and users",
-    500: "Internal Server Error",
-    502: "Bad Gateway",
-    503: "Service Unavailable",
-    504: "Gateway Timeout",
 }
 
 
 def error_body(status: int) -> dict[str, Any]:
     """Return an error in Amplitude's shape."""
-    body: dict[str, Any] = {"code": status, "error": _WORDS.get(status, "Error")}
+    body: dict[str, Any] = {"code": status, "error": _MESSAGES.get(status, "Error")}
     return {**body, "eps_threshold": 30} if status == 429 else body
 
 
 class AmplitudeRoutes:
     """The HTTP side of one project."""
 
-    def __init__(self, project: AmplitudeProject, latency_seconds: float) -> None:
+    def __init__(self, project: AmplitudeProject) -> None:
         self._project = project
-        self._latency = latency_seconds
 
     def routes(self) -> list[Route]:
         """List the routes, relative to the base URL of both hosts."""
+        download = "/api/5/cohorts/request"
         return [
             Route("/2/httpapi", partial(self._ingest, HTTP_V2), methods=["POST"]),
             Route("/batch", partial(self._ingest, BATCH), methods=["POST"]),
             Route("/identify", self._identify, methods=["GET", "POST"]),
             Route("/api/2/usersearch", self._reading("usersearch", self._search)),
             Route("/api/3/cohorts", self._reading("cohorts", self._cohorts)),
-            Route("/api/5/cohorts/request/{cohort_id}", self._reading("cohorts", self._request_cohort)),
-            Route(
-                "/api/5/cohorts/request-status/{request_id}", self._reading("cohorts", self._cohort_status)
-            ),
-            Route("/api/5/cohorts/request/{request_id}/file", self._reading("cohorts", self._cohort_file)),
+            Route(f"{download}/{{cohort_id}}", self._reading("cohorts", self._request_cohort)),
+            Route(f"{download}-status/{{request_id}}", self._reading("cohorts", self._cohort_status)),
+            Route(f"{download}/{{request_id}}/file", self._reading("cohorts", self._cohort_file)),
             Route("/presigned/{token}", self._presigned, name="presigned"),
             Route("/{path:path}", _unknown, methods=["POST"]),
         ]
 
     async def _ingest(self, endpoint: Endpoint, request: Request) -> Response:
         raw = await request.body()
-        await self._wait()
         project = self._project
         fault = project.faults.next(endpoint.name, raw)
-        done: list[tuple[Answer, int]] = []
+        body: dict[str, Any] = {}
+        events = 0
 
         async def go_on() -> Response:
+            nonlocal body, events
             encoding = request.headers.get("content-encoding", "").lower()
-            answer, events = project.ingest(endpoint, raw, encoding=encoding)
-            done.append((answer, events))
-            return JSONResponse(answer.body, status_code=answer.status)
+            body, events = project.ingest(endpoint, raw, encoding=encoding)
+            return JSONResponse(body, status_code=body["code"])
 
         response = await answer_with(fault, error_body, go_on)
-        answer, events = done[0] if done else (None, 0)
-        error = answer.body.get("error") if answer else None
-        project.log(endpoint.name, len(raw), events, _status(response), error, fault)
+        status = None if isinstance(response, CutResponse) else response.status_code
+        project.log(endpoint.name, len(raw), events, status, body.get("error"), fault)
         return response
 
     async def _identify(self, request: Request) -> Response:
-        await self._wait()
         if len(str(request.url)) > MAX_IDENTIFY_URL:
             return PlainTextResponse("request_uri_too_long", status_code=414)
         raw = await request.body()
@@ -96,9 +82,10 @@ class AmplitudeRoutes:
         fields: Mapping[str, Any] = request.query_params if request.method == "GET" else await request.form()
 
         async def go_on() -> Response:
-            status, text = self._project.identify(
-                *(_text(fields.get(name)) for name in ("api_key", "identification", "options"))
-            )
+            values = (fields.get(name) for name in ("api_key", "identification", "options"))
+            # an uploaded file is no text
+            texts = (value if isinstance(value, str) else None for value in values)
+            status, text = self._project.identify(*texts)
             return PlainTextResponse(text, status_code=status)
 
         response = await answer_with(fault, error_body, go_on)
@@ -137,7 +124,7 @@ class AmplitudeRoutes:
         cohorts = self._project.cohorts
         job = cohorts.job(request.path_params["request_id"])
         if not cohorts.is_ready(job):
-            raise UnknownCohortError(job.request_id)
+            raise CohortRefusedError(404, NOT_FOUND)
         if self._project.options.cohort_redirect:
             return RedirectResponse(request.url_for("presigned", token=cohorts.presign(job)), status_code=302)
         return await self._file(job)
@@ -146,10 +133,8 @@ class AmplitudeRoutes:
         # S3 refuses a request with two ways of authentication, a signed address and a header.
         if "authorization" in request.headers:
             return PlainTextResponse("Only one auth mechanism allowed", status_code=400)
-        try:
-            return await self._file(self._project.cohorts.presigned(request.path_params["token"]))
-        except UnknownCohortError:
-            return PlainTextResponse("Request has expired", status_code=403)
+        job = self._project.cohorts.presigned(request.path_params["token"])
+        return await self._file(job) if job else PlainTextResponse("Request has expired", status_code=403)
 
     async def _file(self, job: Job) -> Response:
         data = await asyncio.to_thread(self._project.cohorts.file, job)
@@ -159,47 +144,25 @@ class AmplitudeRoutes:
         """Return a handler behind the key check of the REST API and the faults of `route`."""
 
         async def endpoint(request: Request) -> Response:
-            await self._wait()
             if not self._may_read(request.headers.get("authorization", "")):
                 return JSONResponse({"error": "Invalid API key or secret key"}, status_code=401)
 
-            async def checked() -> Response:
+            async def go_on() -> Response:
                 try:
                     return await handler(request)
-                except UnknownCohortError:
-                    return JSONResponse({"error": "Not found"}, status_code=404)
-                except CohortTooLargeError:
-                    return JSONResponse({"error": "Cohort is too large to download"}, status_code=400)
-                except QuotaExceededError as error:
-                    return JSONResponse({"error": str(error)}, status_code=429)
+                except CohortRefusedError as refused:
+                    return JSONResponse({"error": str(refused)}, status_code=refused.status)
 
-            return await answer_with(self._project.faults.next(route, b""), error_body, checked)
+            return await answer_with(self._project.faults.next(route, b""), error_body, go_on)
 
         return endpoint
 
     def _may_read(self, header: str) -> bool:
-        scheme, _, encoded = header.partition(" ")
-        try:
-            given = base64.b64decode(encoded, validate=True)
-        except (binascii.Error, ValueError):
-            return False
+        scheme, _, credentials = header.partition(" ")
         options = self._project.options
-        expected = f"{options.amplitude_api_key}:{options.amplitude_secret_key}".encode()
-        return scheme.lower() == "basic" and secrets.compare_digest(given, expected)
-
-    async def _wait(self) -> None:
-        if self._latency:
-            await asyncio.sleep(self._latency)
+        expected = base64.b64encode(f"{options.amplitude_api_key}:{options.amplitude_secret_key}".encode())
+        return scheme.lower() == "basic" and secrets.compare_digest(credentials.encode(), expected)
 
 
 async def _unknown(_request: Request) -> Response:
     return JSONResponse({"code": 400, "error": "Invalid request path"}, status_code=400)
-
-
-def _status(response: Response) -> int | None:
-    return None if isinstance(response, CutResponse) else response.status_code
-
-
-def _text(value: Any) -> str | None:
-    """Return a form field that is text; an uploaded file is none."""
-    return value if isinstance(value, str) else None

@@ -1,4 +1,4 @@
-"""What Amplitude accepts: a pure check of one event, and the answer to a request with bad ones.
+"""Decide what Amplitude accepts: a pure check of one event, and the answer to a request with bad ones.
 
 Amplitude HTTP V2: one bad event refuses the whole request, and each map names only the first offender per
 field; Batch names all. Only one kind of fault is reported at a time, so a sender has to prune and try again.
@@ -73,9 +73,11 @@ def event_faults(event: Mapping[str, Any], min_id_length: int) -> Sequence[Fault
     user_id, device_id = event.get("user_id"), event.get("device_id")
     if user_id is None and device_id is None:
         faults += [Fault(MISSING, "user_id"), Fault(MISSING, "device_id")]
-    else:
-        _check_id("user_id", user_id, min_id_length, faults)
-        _check_id("device_id", device_id, min_id_length, faults)
+    for field, value in (("user_id", user_id), ("device_id", device_id)):
+        if value is not None and len(value) < min_id_length:
+            faults.append(Fault(ID_LENGTH, field))
+        elif value is not None and value.lower() in RESERVED_IDS:
+            faults.append(Fault(INVALID, field))
     time = event.get("time")
     if time is not None and time < 0:
         faults.append(Fault(INVALID, "time"))
@@ -85,31 +87,16 @@ def event_faults(event: Mapping[str, Any], min_id_length: int) -> Sequence[Fault
     return faults
 
 
-def _check_id(field: str, value: str | None, min_id_length: int, faults: list[Fault]) -> None:
-    if value is None:
-        return
-    if len(value) < min_id_length:
-        faults.append(Fault(ID_LENGTH, field))
-    elif value.lower() in RESERVED_IDS:
-        faults.append(Fault(INVALID, field))
-
-
 def _operators_are_sound(properties: Mapping[str, Any]) -> bool:
-    """Tell whether the keys are all plain or all known operators with objects as values."""
-    dollars = [key for key in properties if key.startswith("$")]
-    if not dollars:
+    """Tell whether the keys are all plain, or all known operators with objects as values."""
+    if not any(key.startswith("$") for key in properties):
         return True
-    if len(dollars) != len(properties) or not OPERATORS.issuperset(dollars):
+    if not OPERATORS.issuperset(properties):
         return False
-    for operator in dollars:
-        values = properties[operator]
-        if operator == "$clearAll":
-            continue
-        if type(values) is not dict:
-            return False
-        if operator == "$add" and any(type(value) not in {int, float} for value in values.values()):
-            return False
-    return True
+    objects = {operator: values for operator, values in properties.items() if operator != "$clearAll"}
+    if not all(type(values) is dict for values in objects.values()):
+        return False
+    return all(type(value) in {int, float} for value in objects.get("$add", {}).values())
 
 
 class TooDeepError(ValueError):
@@ -125,24 +112,22 @@ def cut_strings(value: Any, depth: int = 1) -> Any:
     kind = type(value)
     if kind is str:
         return value if len(value) <= MAX_STRING else value[:MAX_STRING]
-    if kind is dict:
-        _check_depth(depth)
-        changed = {}
-        for key, inner in value.items():
-            cut = cut_strings(inner, depth + 1)
-            if cut is not inner:
-                changed[key] = cut
-        return {**value, **changed} if changed else value
-    if kind is list:
-        _check_depth(depth)
-        cuts = [cut_strings(inner, depth + 1) for inner in value]
-        return cuts if any(cut is not inner for cut, inner in zip(cuts, value, strict=True)) else value
-    return value
-
-
-def _check_depth(depth: int) -> None:
+    if kind is not dict and kind is not list:
+        return value
     if depth > MAX_DEPTH:
         raise TooDeepError
+    if kind is list:
+        cuts = [cut_strings(inner, depth + 1) for inner in value]
+        return cuts if any(cut is not inner for cut, inner in zip(cuts, value, strict=True)) else value
+    changed = {
+        key: cut for key, inner in value.items() if (cut := cut_strings(inner, depth + 1)) is not inner
+    }
+    return {**value, **changed} if changed else value
+
+
+def refusal(status: int, error: str, **more: Any) -> dict[str, Any]:
+    """Return an error body in Amplitude's shape."""
+    return {"code": status, "error": error, **more}
 
 
 def request_refusal(
@@ -152,18 +137,25 @@ def request_refusal(
 
     With `name_all` (Batch) a map lists every offending index of a field, else (HTTP V2) only the first.
     """
-    found: dict[str, dict[str, list[int]]] = {}
+    maps: dict[str, dict[str, list[int]]] = {}
     for index, event in enumerate(events):
         for kind, field in event_faults(event, min_id_length):
-            indexes = found.setdefault(kind, {}).setdefault(field, [])
+            indexes = maps.setdefault(kind, {}).setdefault(field, [])
             if name_all or not indexes:
                 indexes.append(index)
     for kind, error in ERRORS.items():
-        if kind in found:
-            return {"code": 400, "error": error, kind: found[kind]}
+        if kind in maps:
+            return refusal(400, error, **{kind: maps[kind]})
     return None
 
 
-def depth_refusal(field: str, index: int) -> dict[str, Any]:
-    """Return the 400 body for a property object with more than 40 layers."""
-    return {"code": 400, "error": ERRORS[INVALID], INVALID: {field: [index]}}
+def cut_events(events: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Cut the properties of events in place, or return the 400 body for one with more than 40 layers."""
+    for index, event in enumerate(events):
+        for field in ("event_properties", "user_properties"):
+            if value := event.get(field):
+                try:
+                    event[field] = cut_strings(value)
+                except TooDeepError:
+                    return refusal(400, ERRORS[INVALID], **{INVALID: {field: [index]}})
+    return None

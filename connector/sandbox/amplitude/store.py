@@ -1,4 +1,4 @@
-"""What the Amplitude stand-in holds: users with their properties of now, events with those of their time."""
+"""Hold Amplitude's data: users with their present properties, events with the properties of their arrival."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ class StoredEvent:
     user: User
     event_type: str
     device_id: str
-    insert_id: str | None
     time: int
     received_at: int
     user_properties: Properties
@@ -79,18 +78,17 @@ class AmplitudeStore:
 
     def user(self, user_id: str) -> User:
         """Return the user of that id, made when new."""
-        found = self.users.get(user_id)
-        if found is None:
-            found = self.users[user_id] = self._new_user(user_id)
-        return found
+        user = self.users.get(user_id)
+        if user is None:
+            user = self.users[user_id] = self._new_user(user_id)
+        return user
 
     def accept(self, events: Sequence[Mapping[str, Any]], now: float) -> None:
         """Take in checked events one after the other."""
-        now_ms = int(now * 1000)
         for event in events:
-            self._accept(event, now, now_ms)
+            self._accept(event, now)
 
-    def _accept(self, event: Mapping[str, Any], now: float, now_ms: int) -> None:
+    def _accept(self, event: Mapping[str, Any], now: float) -> None:
         event_type: str = event["event_type"]
         if event_type in self.blocked_event_types:
             self.blocked += 1
@@ -107,11 +105,9 @@ class AmplitudeStore:
         self.counts[event_type] += 1
         as_of = self._as_of(event, user)
         if self.keep_events:
-            time = event.get("time")
+            now_ms, time = int(now * 1000), event.get("time")
             sent_at = now_ms if time is None else time
-            self.events.append(
-                StoredEvent(user, event_type, effective_device, insert_id, sent_at, now_ms, as_of, event)
-            )
+            self.events.append(StoredEvent(user, event_type, effective_device, sent_at, now_ms, as_of, event))
 
     def _is_duplicate(self, key: str, now: float) -> bool:
         until = self._seen.get(key)
@@ -132,7 +128,7 @@ class AmplitudeStore:
         return user.properties
 
     def _resolve(self, user_id: str | None, device_id: str | None) -> User:
-        """Return whose event this is; an anonymous device belongs to the last user seen on it."""
+        """Return the user of an event; a device without a user id belongs to the last user seen on it."""
         if device_id is None:
             return self.user(user_id or "")
         owner = self.devices.get(device_id)
@@ -159,7 +155,7 @@ class AmplitudeStore:
         return User(self._last_amplitude_id, user_id)
 
     def find(self, *, event_type: str | None = None, user_id: str | None = None) -> list[StoredEvent]:
-        """List stored events in order of arrival, of one type or user if given."""
+        """List stored events in order of arrival; of one type, and of one user, where these are set."""
         return [
             event
             for event in self.events

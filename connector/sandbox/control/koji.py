@@ -1,26 +1,33 @@
-"""The control routes of the Koji stand-in."""
+"""Steer the Koji stand-in: its control routes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from types import NoneType
 from typing import Any, Final, get_args
 
 from starlette.requests import Request
 from starlette.routing import Route
 
-from connector.sandbox.control.base import MissingError, fault_routes, json_object, newest, page, route, texts
+from connector.sandbox.control.base import MissingError, fault_routes, newest, page, route, texts
 from connector.sandbox.koji.respondents import result_for
 from connector.sandbox.koji.store import READ_FIELDS, Interview, Result
 from connector.sandbox.options import PERMISSIONS, WEBHOOK_EVENTS, Envelope, Payload, Scheme, WebhookEndpoint
 from connector.sandbox.state import Sandbox
-from connector.sandbox.study.study import interview_summary
 
-ENDPOINT_FIELDS: Final = frozenset({"verify", *(one.name for one in fields(WebhookEndpoint))})
-RESULT_FIELDS: Final = frozenset(one.name for one in fields(Result))
-PERSON_FIELDS: Final = frozenset(
-    {"interview_id", "external_id", "display_name", "email", "metadata", "mode", "locale", "anonymous"}
+ENDPOINT_FIELDS: Final = frozenset({"verify", *(field.name for field in fields(WebhookEndpoint))})
+RESULT_FIELDS: Final = frozenset(field.name for field in fields(Result))
+LISTS: Final = frozenset({"themes", "insights", "structured_answers"})
+PERSON_FIELDS: Final = (
+    "interview_id",
+    "external_id",
+    "display_name",
+    "email",
+    "metadata",
+    "mode",
+    "locale",
+    "anonymous",
 )
 STATES: Final = ("active", "processing", "completed")
 SWITCH_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
@@ -43,45 +50,45 @@ class KojiControl:
 
     def routes(self) -> list[Route]:
         """List the routes below `/control`."""
+        interview = "/koji/interviews/{interview_id}"
         return [
-            route("/koji/interviews", self._list, "GET"),
-            route("/koji/interviews", self._create, "POST"),
-            route("/koji/interviews/{interview_id}", self._get, "GET"),
-            route("/koji/interviews/{interview_id}/deliver", self._deliver, "POST"),
-            route("/koji/webhook", self._get_webhook, "GET"),
-            route("/koji/webhook", self._save_webhook, "PUT"),
-            route("/koji/webhook", self._drop_webhook, "DELETE"),
-            route("/koji/deliveries", self._deliveries, "GET"),
-            route("/koji/calls", self._calls, "GET"),
-            route("/koji/switches", self._get_switches, "GET"),
-            route("/koji/switches", self._set_switches, "POST"),
-            *fault_routes("/koji/faults", lambda: self._project.faults),
+            route("GET", "/koji/interviews", self._list),
+            route("POST", "/koji/interviews", self._create, {*PERSON_FIELDS, *RESULT_FIELDS, "state"}),
+            route("GET", interview, self._get),
+            route("POST", f"{interview}/deliver", self._deliver, {"event", "times"}),
+            route("GET", "/koji/webhook", self._get_webhook),
+            route("PUT", "/koji/webhook", self._save_webhook, ENDPOINT_FIELDS),
+            route("DELETE", "/koji/webhook", self._drop_webhook),
+            route("GET", "/koji/deliveries", self._deliveries),
+            route("GET", "/koji/calls", self._calls),
+            route("GET", "/koji/switches", self._switches),
+            route("POST", "/koji/switches", self._set_switches, SWITCHES),
+            *fault_routes("/koji/faults", self._project.faults),
         ]
 
-    async def _list(self, request: Request) -> Any:
+    def _list(self, request: Request, _data: Any) -> Any:
         total, interviews = page(request, self._project.store.interviews.values())
-        return {"total": total, "interviews": [interview_summary(self._project, one) for one in interviews]}
+        return {"total": total, "interviews": [self._summary(interview) for interview in interviews]}
 
-    async def _get(self, request: Request) -> Any:
-        return interview_summary(self._project, self._interview(request))
+    def _get(self, request: Request, _data: Any) -> Any:
+        return self._summary(self._interview(request))
 
-    async def _create(self, request: Request) -> Any:
-        data = await json_object(request, PERSON_FIELDS | RESULT_FIELDS | {"state"})
+    def _create(self, _request: Request, data: dict[str, Any]) -> Any:
         state = data.get("state", "completed")
         if state not in STATES:
             raise ValueError(f"state must be one of {', '.join(STATES)}.")
-        interview = self._project.store.add(**{key: data[key] for key in PERSON_FIELDS & data.keys()})
+        interview = self._project.store.add(**{key: data[key] for key in PERSON_FIELDS if key in data})
         usual = result_for(self._seed, interview.email or interview.interview_id)
-        interview.result = Result(**{**asdict(usual), **_result(data)})
-        if state == "completed":
-            self._project.finish(interview, analysis_seconds=0.0)
-        elif state == "processing":
-            self._project.finish(interview)
-        return interview_summary(self._project, interview)
+        values: dict[str, Any] = {
+            key: tuple(data[key]) if key in LISTS else data[key] for key in RESULT_FIELDS & data.keys()
+        }
+        interview.result = replace(usual, **values)
+        if state != "active":
+            self._project.finish(interview, analysis_seconds=0.0 if state == "completed" else None)
+        return self._summary(interview)
 
-    async def _deliver(self, request: Request) -> Any:
+    def _deliver(self, request: Request, data: dict[str, Any]) -> Any:
         interview = self._interview(request)
-        data = await json_object(request, {"event", "times"})
         event, times = data.get("event", "interview.analysis_ready"), data.get("times", 1)
         if event not in WEBHOOK_EVENTS:
             raise ValueError(f"event must be one of {', '.join(sorted(WEBHOOK_EVENTS))}.")
@@ -90,34 +97,47 @@ class KojiControl:
         return {"queued": times}
 
     def _interview(self, request: Request) -> Interview:
-        found = self._project.store.interviews.get(request.path_params["interview_id"])
-        if found is None:
+        interview = self._project.store.interviews.get(request.path_params["interview_id"])
+        if interview is None:
             raise MissingError("No such interview.")
-        return found
+        return interview
 
-    async def _get_webhook(self, _request: Request) -> Any:
-        return _endpoint_json(self._project.sender.endpoint)
+    def _summary(self, interview: Interview) -> dict[str, Any]:
+        """Return all that the stand-in knows of an interview, its session token too."""
+        names = (*PERSON_FIELDS, "session_token", "status", "reason")
+        results = ("quality_score", "themes", "sentiment")
+        return {
+            **{name: getattr(interview, name) for name in names},
+            **{name: getattr(interview.result, name) for name in results},
+            "analysis_status": self._project.store.analysis_status(interview),
+        }
 
-    async def _save_webhook(self, request: Request) -> Any:
-        data = await json_object(request, ENDPOINT_FIELDS)
+    def _get_webhook(self, _request: Request, _data: Any) -> Any:
+        endpoint = self._project.sender.endpoint
+        if endpoint is None:
+            return {"url": None}
+        shown = {key: value for key, value in asdict(endpoint).items() if key != "secret"}
+        return {**shown, "events": sorted(endpoint.events)}
+
+    async def _save_webhook(self, request: Request, data: dict[str, Any]) -> Any:
         verify = data.pop("verify", True)
         endpoint = _parse_endpoint(data)
         if not verify:
             self._project.sender.endpoint = endpoint
         elif (status := await self._project.sender.verify(endpoint)) != 200:
             raise ValueError(f"The endpoint was not saved: it answered {status} to the verification request.")
-        return _endpoint_json(endpoint)
+        return self._get_webhook(request, data)
 
-    async def _drop_webhook(self, _request: Request) -> Any:
+    def _drop_webhook(self, request: Request, data: Any) -> Any:
         self._project.sender.endpoint = None
-        return _endpoint_json(None)
+        return self._get_webhook(request, data)
 
-    async def _deliveries(self, request: Request) -> Any:
-        log = [asdict(delivery) for delivery in self._project.sender.log]
+    def _deliveries(self, request: Request, _data: Any) -> Any:
+        log = [asdict(attempt) for attempt in self._project.sender.log]
         waiting = self._project.sender.waiting
         return {"total": len(log), "waiting": waiting, "deliveries": newest(request, log)}
 
-    async def _calls(self, request: Request) -> Any:
+    def _calls(self, request: Request, _data: Any) -> Any:
         seconds = float(request.query_params.get("seconds", 60))
         name = request.query_params.get("route")
         return {
@@ -127,11 +147,7 @@ class KojiControl:
             "calls": [asdict(call) for call in self._project.calls if name in {None, call.route}],
         }
 
-    async def _get_switches(self, _request: Request) -> Any:
-        return self._switches()
-
-    async def _set_switches(self, request: Request) -> Any:
-        data = await json_object(request, SWITCHES)
+    def _set_switches(self, request: Request, data: dict[str, Any]) -> Any:
         switches = self._project.switches
         if "permissions" in data:
             switches.permissions[self._key] = texts("permissions", data.pop("permissions"), PERMISSIONS)
@@ -143,9 +159,9 @@ class KojiControl:
             if not isinstance(value, SWITCH_TYPES[name]):
                 raise TypeError(f"{name} has the wrong type.")
             setattr(switches, name, value)
-        return self._switches()
+        return self._switches(request, data)
 
-    def _switches(self) -> dict[str, Any]:
+    def _switches(self, _request: Request, _data: Any) -> Any:
         switches = self._project.switches
         return {
             "permissions": sorted(switches.permissions[self._key]),
@@ -154,15 +170,8 @@ class KojiControl:
         }
 
 
-def _result(data: dict[str, Any]) -> dict[str, Any]:
-    given = {key: data[key] for key in RESULT_FIELDS & data.keys()}
-    for name in ("themes", "insights", "structured_answers"):
-        if name in given:
-            given[name] = tuple(given[name])
-    return given
-
-
 def _parse_endpoint(data: dict[str, Any]) -> WebhookEndpoint:
+    """Read an endpoint from JSON. Raises ValueError that names the wrong field."""
     for name, allowed in (("scheme", Scheme), ("envelope", Envelope), ("payload", Payload)):
         if name in data and data[name] not in get_args(allowed):
             raise ValueError(f"{name} must be one of {', '.join(get_args(allowed))}.")
@@ -171,10 +180,3 @@ def _parse_endpoint(data: dict[str, Any]) -> WebhookEndpoint:
     if "events" in data:
         data["events"] = texts("events", data["events"], WEBHOOK_EVENTS)
     return WebhookEndpoint(**data)
-
-
-def _endpoint_json(endpoint: WebhookEndpoint | None) -> dict[str, Any]:
-    if endpoint is None:
-        return {"url": None}
-    known = {key: value for key, value in asdict(endpoint).items() if key != "secret"}
-    return {**known, "events": sorted(endpoint.events)}

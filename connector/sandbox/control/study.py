@@ -1,4 +1,4 @@
-"""The control routes of the study, the pay-off and the sandbox as a whole."""
+"""Steer the study, the pay-off and the sandbox as a whole: their control routes."""
 
 from __future__ import annotations
 
@@ -7,62 +7,57 @@ from typing import Any
 from starlette.requests import Request
 from starlette.routing import Route
 
-from connector.sandbox.control.base import json_object, route
+from connector.sandbox.control.base import route
 from connector.sandbox.koji.respondents import STEP
 from connector.sandbox.state import Sandbox
 from connector.sandbox.study.payoff import payoff
 from connector.sandbox.study.study import COHORT_ID
 
+STUDY_FIELDS = frozenset({"people", "seed", "pace_per_second", "interviews", "user_ids"})
 
-class StudyControl:
-    """Run the study and look at what came of it."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
+def study_routes(sandbox: Sandbox) -> list[Route]:
+    """List the routes below `/control`."""
+    study = sandbox.study
 
-    def routes(self) -> list[Route]:
-        """List the routes below `/control`."""
-        return [
-            route("/state", self._state, "GET"),
-            route("/reset", self._reset, "POST"),
-            route("/study", self._run, "POST"),
-            route("/study/answer", self._answer, "POST"),
-            route("/study/behaviour", self._behaviour, "POST"),
-            route("/payoff", self._payoff, "GET"),
-        ]
+    def summary(_request: Request, _data: Any) -> Any:
+        return sandbox.summary()
 
-    async def _state(self, _request: Request) -> Any:
-        return self._sandbox.summary()
+    def reset(_request: Request, _data: Any) -> Any:
+        sandbox.reset()
+        return sandbox.summary()
 
-    async def _reset(self, _request: Request) -> Any:
-        self._sandbox.reset()
-        return self._sandbox.summary()
-
-    async def _run(self, request: Request) -> Any:
-        data = await json_object(request, {"people", "seed", "pace_per_second", "interviews", "user_ids"})
-        people, seed = data.get("people", 60), data.get("seed", self._sandbox.options.seed)
+    def run(_request: Request, data: dict[str, Any]) -> Any:
+        people, seed = data.get("people", 60), data.get("seed", sandbox.options.seed)
         if type(people) is not int or people < 1:
             raise ValueError("people must be a whole number from 1.")
         pace = data.get("pace_per_second")
         if pace is not None and not (isinstance(pace, int | float) and pace > 0):
             raise ValueError("pace_per_second must be a number above 0, or null for all at once.")
-        self._sandbox.study.enrol(people, seed, user_ids=data.get("user_ids", False) is True)
+        study.enrol(people, seed, user_ids=data.get("user_ids", False) is True)
         if data.get("interviews", True):
-            self._sandbox.study.interview_everyone(pace)
-        enrolled = self._sandbox.study.people
+            study.interview_everyone(pace)
         return {
-            "people": len(enrolled),
+            "people": len(study.people),
             "cohort_id": COHORT_ID,
-            "anonymous": sum(person.anonymous for person in enrolled),
-            "below_quality_gate": sum((person.result.quality_score or 0) < 3 for person in enrolled),
+            "anonymous": sum(person.anonymous for person in study.people),
+            "below_quality_gate": sum((person.result.quality_score or 0) < 3 for person in study.people),
         }
 
-    async def _answer(self, request: Request) -> Any:
-        data = await json_object(request, {"limit"})
-        return {"answered": self._sandbox.study.answer_started(data.get("limit"))}
+    def answer(_request: Request, data: dict[str, Any]) -> Any:
+        return {"answered": study.answer_started(data.get("limit"))}
 
-    async def _behaviour(self, _request: Request) -> Any:
-        return {"step": STEP, **self._sandbox.study.go_on()}
+    def behaviour(_request: Request, _data: Any) -> Any:
+        return {"step": STEP, **study.go_on()}
 
-    async def _payoff(self, request: Request) -> Any:
-        return payoff(self._sandbox.amplitude.store, request.query_params.get("step", STEP))
+    def funnel(request: Request, _data: Any) -> Any:
+        return payoff(sandbox.amplitude.store, request.query_params.get("step", STEP))
+
+    return [
+        route("GET", "/state", summary),
+        route("POST", "/reset", reset),
+        route("POST", "/study", run, STUDY_FIELDS),
+        route("POST", "/study/answer", answer, {"limit"}),
+        route("POST", "/study/behaviour", behaviour),
+        route("GET", "/payoff", funnel),
+    ]

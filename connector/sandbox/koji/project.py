@@ -1,13 +1,14 @@
-"""A strict stand-in of one Koji project: what its API decides, apart from HTTP."""
+"""Decide, strictly, what the API of one Koji project answers, apart from HTTP."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import httpx
+from pydantic import BaseModel, ValidationError
 
 from connector.sandbox.faults import FaultQueue
 from connector.sandbox.koji.respondents import result_for
@@ -29,7 +30,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call to the API. `counted` tells that it took from the key's rate limit."""
+    """One call to the API. `counted` tells whether it took from the key's rate limit."""
 
     at: float
     route: str
@@ -44,24 +45,18 @@ class KojiProject:
         self,
         options: SandboxOptions,
         now: Callable[[], float],
-        webhook_transport: httpx.AsyncBaseTransport | None = None,
+        transport: httpx.AsyncBaseTransport | None,
     ) -> None:
         self.options = options
         self.now = now
         self.store = KojiStore(now, options.koji_project_id)
-        self.sender = WebhookSender(
-            self.store,
-            now,
-            concurrency=options.webhook_concurrency,
-            log_size=options.request_log_size,
-            transport=webhook_transport,
-        )
+        self.sender = WebhookSender(self.store, options, now, transport)
         self.scheduler = Scheduler(now)
         self.faults = FaultQueue()
         self.reset()
 
     def reset(self) -> None:
-        """Forget interviews, calls, faults, deliveries and switches; the saved webhook endpoint stays."""
+        """Forget interviews, calls, faults, webhooks and switches; the saved webhook endpoint stays."""
         options = self.options
         self.store.interviews.clear()
         self.sender.reset()
@@ -76,19 +71,17 @@ class KojiProject:
 
     def key(self, authorization: str) -> str:
         """Return the API key of an `Authorization` header. Raises RefusedError 401."""
-        scheme, _, given = authorization.partition(" ")
+        scheme, _, key = authorization.partition(" ")
         for known in self.switches.permissions:
-            if scheme.lower() == "bearer" and secrets.compare_digest(given.encode(), known.encode()):
+            if scheme.lower() == "bearer" and secrets.compare_digest(key.encode(), known.encode()):
                 return known
         raise RefusedError(401, "unauthorized", "Invalid API key.")
 
     def take_call(self, key: str) -> None:
         """Count one call of a key. Raises RefusedError 429 (Koji: 60 requests a minute by default)."""
-        window = self._windows.get(key)
-        if window is None:
-            limit = self.options.koji_rate_limit_per_minute
-            window = self._windows[key] = CallWindow(limit, 60.0, self.now)
-        if not window.take():
+        if key not in self._windows:
+            self._windows[key] = CallWindow(self.options.koji_rate_limit_per_minute, 60.0, self.now)
+        if not self._windows[key].take():
             raise RefusedError(429, "rate_limited", "Too many requests.")
 
     def check_permission(self, key: str, permission: str) -> None:
@@ -103,7 +96,12 @@ class KojiProject:
 
     def start(self, body: Any) -> dict[str, Any]:
         """Start an interview. Raises RefusedError 400 for a body unlike the documented one, and 402."""
-        _check_start(body)
+        try:
+            _Start.model_validate(body)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "The body"
+            raise RefusedError(400, "invalid_request", f"{where}: {first['msg']}.") from None
         if self.switches.credits_exhausted:
             raise RefusedError(402, "credits_exhausted", "This workspace has no credits left.")
         interview = self.store.start(body)
@@ -119,13 +117,13 @@ class KojiProject:
 
     def interview(self, interview_id: str) -> Interview:
         """Return an interview. Raises RefusedError 404."""
-        found = self.store.interviews.get(interview_id)
-        if found is None:
+        interview = self.store.interviews.get(interview_id)
+        if interview is None:
             raise RefusedError(404, "not_found", "No such interview.")
-        return found
+        return interview
 
     def own_interview(self, interview_id: str, session_token: str) -> Interview:
-        """Return an interview to who started it. Raises RefusedError 404, 401 for another session token."""
+        """Return the interview of a session token. Raises RefusedError 404, 401 for another session token."""
         interview = self.interview(interview_id)
         if not secrets.compare_digest(session_token.encode(), interview.session_token.encode()):
             raise RefusedError(401, "unauthorized", "Invalid session token.")
@@ -143,7 +141,7 @@ class KojiProject:
         return "Thank you. Can you tell me more about that?"
 
     def complete(self, session_token: str, body: Any) -> dict[str, Any]:
-        """End an interview; a second time is refused with 409 with the body of the first."""
+        """End an interview; refuse a second time with 409 and the body of the first."""
         interview_id = body.get("interview_id") if isinstance(body, dict) else None
         if not isinstance(interview_id, str):
             raise RefusedError(400, "invalid_request", "interview_id is required.")
@@ -152,10 +150,10 @@ class KojiProject:
             raise RefusedError(400, "invalid_request", f"reason must be one of {', '.join(sorted(REASONS))}.")
         interview = self.own_interview(interview_id, session_token)
         if interview.completed_at is not None:
-            done = self.store.completed_body(interview)
+            first = self.store.completed_body(interview)
             if self.switches.second_complete_status == 200:
-                return done
-            raise RefusedError(409, "already_completed", "This interview was already completed.", done)
+                return first
+            raise RefusedError(409, "already_completed", "This interview was already completed.", first)
         self.finish(interview, reason)
         return self.store.completed_body(interview)
 
@@ -163,11 +161,10 @@ class KojiProject:
         self, interview: Interview, reason: str = "natural", *, analysis_seconds: float | None = None
     ) -> None:
         """End an interview: `interview.completed` goes out now, the rest when the analysis is over."""
-        usual = self.switches.analysis_seconds
-        self.store.complete(interview, reason, usual if analysis_seconds is None else analysis_seconds)
+        seconds = self.switches.analysis_seconds if analysis_seconds is None else analysis_seconds
+        analysed_at = self.store.complete(interview, reason, seconds)
         self.sender.send("interview.completed", interview)
-        if interview.analysed_at is not None:
-            self.scheduler.at(interview.analysed_at, lambda: self._announce_analysis(interview))
+        self.scheduler.at(analysed_at, lambda: self._announce_analysis(interview))
 
     def _announce_analysis(self, interview: Interview) -> None:
         if interview.result.quality_score is None:
@@ -176,32 +173,16 @@ class KojiProject:
         if interview.failed_gate:
             self.sender.send("interview.failed_quality_gate", interview)
 
-    def record(self, route: str, status: int, *, counted: bool) -> None:
-        """Remember one call."""
-        self.calls.append(Call(self.now(), route, status, counted))
+
+class _Respondent(BaseModel, extra="forbid", strict=True):
+    external_id: str | None = None
+    display_name: str | None = None
+    metadata: dict[str, Any] = {}
 
 
-def _check_start(body: Any) -> None:
-    """Refuse what Koji's start page does not document: nothing else may travel along."""
-    if not isinstance(body, dict):
-        raise RefusedError(400, "invalid_request", "The body must be a JSON object.")
-    respondent = body.get("respondent", {})
-    if not isinstance(respondent, dict):
-        raise RefusedError(400, "invalid_request", "respondent must be an object.")
-    unknown = sorted(
-        [*(set(body) - {"respondent", "mode", "locale"})]
-        + [f"respondent.{key}" for key in set(respondent) - {"external_id", "display_name", "metadata"}]
-    )
-    if unknown:
-        raise RefusedError(400, "invalid_request", f"Unknown fields: {', '.join(unknown)}.")
-    texts = {
-        **{key: respondent.get(key) for key in ("external_id", "display_name")},
-        "locale": body.get("locale"),
-    }
-    for name, value in texts.items():
-        if value is not None and not isinstance(value, str):
-            raise RefusedError(400, "invalid_request", f"{name} must be text.")
-    if body.get("mode") not in {None, "text", "voice"}:
-        raise RefusedError(400, "invalid_request", "mode must be text or voice.")
-    if not isinstance(respondent.get("metadata", {}), dict):
-        raise RefusedError(400, "invalid_request", "respondent.metadata must be an object.")
+class _Start(BaseModel, extra="forbid", strict=True):
+    """The body that Koji's start page documents: nothing else may travel along."""
+
+    respondent: _Respondent = _Respondent()
+    mode: Literal["text", "voice"] | None = None
+    locale: str | None = None

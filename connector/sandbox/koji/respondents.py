@@ -1,7 +1,7 @@
-"""The people of a synthetic onboarding study: what they say in the interview, and what they do afterwards.
+"""Draw the people of a synthetic onboarding study: what they answer, and what they do afterwards.
 
 Everything follows from a seed and a person's address: the same person always answers the same, whatever else
-happens. What they say and what they do are correlated, so that a funnel cut by theme has something to show.
+happens. Answers and behaviour are correlated, so that a funnel cut by theme has something to show.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ USUAL_COMPLETION: Final = 0.72
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """A theme with how often it is the first one, how it feels (-2 to 2), and what it does to completion."""
+    """A theme: how often it comes first, how it feels (-2 to 2), and its effect on completion."""
 
     name: str
     weight: float
@@ -44,7 +44,7 @@ _BY_NAME: Final[Mapping[str, Theme]] = {theme.name: theme for theme in THEMES}
 
 @dataclass(frozen=True, slots=True)
 class Respondent:
-    """One synthetic person. `reaches_step` is whether they finish onboarding after the interview."""
+    """One synthetic person. `reaches_step` tells whether they finish onboarding after the interview."""
 
     user_id: str
     email: str
@@ -74,23 +74,21 @@ def study(seed: int, people: int, *, user_ids: bool = False) -> list[Respondent]
 
 
 def result_for(seed: int, person: str) -> Result:
-    """Return what the analysis of one person's interview finds; `person` is any stable text."""
+    """Return the analysis of one person's interview; `person` is any stable text."""
     themes = _themes(seed, person)
-    quality = _quality(seed, person)
-    rating = 1 + round(9 * completion_chance(themes))
     return Result(
         themes=themes,
         sentiment=_sentiment(seed, person, themes),
-        quality_score=quality,
+        quality_score=_quality(seed, person),
         insights=tuple(f"Mentions {theme} early." for theme in themes[:2]),
-        structured_answers=(_ease_answer(rating, themes),),
+        structured_answers=(_ease_answer(themes),),
         duration_seconds=240 + int(1500 * _draw(seed, person, "duration")),
         respondent_messages=4 + int(16 * _draw(seed, person, "messages")),
     )
 
 
 def completion_chance(themes: tuple[str, ...]) -> float:
-    """Return how likely these themes let somebody finish, 0.05 to 0.95; the first weighs double."""
+    """Return how likely a person with these themes completes, 0.05 to 0.95; the first theme weighs double."""
     effects = [_BY_NAME[name].completion for name in themes]
     return min(0.95, max(0.05, USUAL_COMPLETION + effects[0] + 0.5 * sum(effects[1:])))
 
@@ -128,12 +126,12 @@ def _quality(seed: int, person: str) -> float:
     return round(3 + 2 * level, 1)
 
 
-def _ease_answer(rating: int, themes: tuple[str, ...]) -> dict[str, Any]:
+def _ease_answer(themes: tuple[str, ...]) -> dict[str, Any]:
     return {
         "questionId": "q_ease",
         "questionText": "How easy was it to get started?",
         "questionType": "scale",
-        "structuredValue": rating,
+        "structuredValue": 1 + round(9 * completion_chance(themes)),
         "qualitativeAnswer": f"Mostly because of {themes[0]}.",
         "confidence": "high",
         "followUpInsights": [f"Talks about {themes[0]}"],

@@ -2,54 +2,47 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from connector.sandbox.faults import answer_with
-from connector.sandbox.koji.project import KojiProject, RefusedError
+from connector.sandbox.koji.project import Call, KojiProject, RefusedError
+
+Handler = Callable[[Request, bytes], Response]
+
+_CODES: Final[Mapping[int, str]] = {
+    401: "unauthorized",
+    402: "credits_exhausted",
+    403: "forbidden",
+    404: "not_found",
+    429: "rate_limited",
+}
 
 
 def error_body(status: int) -> dict[str, Any]:
     """Return an error in Koji's shape; only the code names are documented, not the body."""
-    codes = {
-        401: "unauthorized",
-        402: "credits_exhausted",
-        403: "forbidden",
-        404: "not_found",
-        429: "rate_limited",
-    }
-    return {"error": codes.get(status, "internal_error"), "message": "Scripted by the sandbox."}
-
-
-Handler = Callable[[Request, bytes], Response]
+    return {"error": _CODES.get(status, "internal_error"), "message": "Scripted by the sandbox."}
 
 
 class KojiRoutes:
     """The HTTP side of one project."""
 
-    def __init__(self, project: KojiProject, latency_seconds: float) -> None:
+    def __init__(self, project: KojiProject) -> None:
         self._project = project
-        self._latency = latency_seconds
 
     def routes(self) -> list[Route]:
         """List the routes, relative to Koji's base URL."""
+        interview, route = "/api/v1/interviews/{interview_id}", self._route
         return [
-            self._route("/api/v1/interviews/start", "POST", "start", "interview:start", self._start),
-            self._route(
-                "/api/v1/interviews/{interview_id}/message",
-                "POST",
-                "message",
-                "interview:chat",
-                self._message,
-            ),
-            self._route("/api/interview/complete", "POST", "complete", "interview:complete", self._complete),
-            self._route("/api/v1/interviews/{interview_id}", "GET", "read", "interview:read", self._read),
+            route("POST", "/api/v1/interviews/start", "start", "interview:start", self._start),
+            route("POST", f"{interview}/message", "message", "interview:chat", self._message),
+            route("POST", "/api/interview/complete", "complete", "interview:complete", self._complete),
+            route("GET", interview, "read", "interview:read", self._read),
         ]
 
     def _start(self, _request: Request, body: bytes) -> Response:
@@ -58,7 +51,7 @@ class KojiRoutes:
     def _message(self, request: Request, body: bytes) -> Response:
         interview_id = request.path_params["interview_id"]
         text = self._project.message(interview_id, _session_token(request), _json(body))
-        return StreamingResponse(_words(text), media_type="text/event-stream")
+        return StreamingResponse(_stream(text), media_type="text/event-stream")
 
     def _complete(self, request: Request, body: bytes) -> Response:
         return JSONResponse(self._project.complete(_session_token(request), _json(body)))
@@ -67,34 +60,28 @@ class KojiRoutes:
         interview = self._project.interview(request.path_params["interview_id"])
         return JSONResponse(self._project.store.read_body(interview, self._project.switches.read_omits))
 
-    def _route(self, path: str, method: str, name: str, permission: str, handler: Handler) -> Route:
+    def _route(self, method: str, path: str, name: str, permission: str, handler: Handler) -> Route:
         """Return a route behind Koji's key check, rate limit and permissions, and the faults of `name`."""
+        project = self._project
 
         async def endpoint(request: Request) -> Response:
-            project = self._project
-            if self._latency:
-                await asyncio.sleep(self._latency)
             if project.switches.redirect_to is not None:
                 return RedirectResponse(_moved(request, project.switches.redirect_to), status_code=308)
             body = await request.body()
             counted = False
 
             async def go_on() -> Response:
-                try:
-                    return handler(request, body)
-                except RefusedError as refused:
-                    return JSONResponse(refused.body, status_code=refused.status)
+                return handler(request, body)
 
             try:
                 key = project.key(request.headers.get("authorization", ""))
                 project.take_call(key)
                 counted = True
                 project.check_permission(key, permission)
-            except RefusedError as refused:
-                response: Response = JSONResponse(refused.body, status_code=refused.status)
-            else:
                 response = await answer_with(project.faults.next(name, body), error_body, go_on)
-            project.record(name, response.status_code, counted=counted)
+            except RefusedError as refused:
+                response = JSONResponse(refused.body, status_code=refused.status)
+            project.calls.append(Call(project.now(), name, response.status_code, counted))
             return response
 
         return Route(path, endpoint, methods=[method])
@@ -117,7 +104,7 @@ def _moved(request: Request, base: str) -> str:
     return f"{base.rstrip('/')}{path}{query}"
 
 
-async def _words(text: str) -> AsyncIterator[str]:
+async def _stream(text: str) -> AsyncIterator[str]:
     """Stream a message as Server-Sent Events; Koji documents neither names nor shape of its events."""
     for word in text.split():
         yield f"event: token\ndata: {json.dumps({'content': word + ' '})}\n\n"

@@ -1,10 +1,11 @@
-"""Things to do at a given time of the sandbox's own clock."""
+"""Do things at a given time of the sandbox's own clock."""
 
 from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from itertools import count
 
 TICK_SECONDS = 0.02
@@ -18,21 +19,20 @@ class Scheduler:
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
         self._added = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Begin to watch the clock."""
-        self._task = asyncio.create_task(self._run())
-
-    async def stop(self) -> None:
-        """Drop what is not due yet."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Watch the clock until the block ends; actions that are not due by then are dropped."""
+        task = asyncio.create_task(self._run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     @property
     def waiting(self) -> int:
-        """Count what is not done yet."""
+        """Count the actions that are not done yet."""
         return len(self._heap)
 
     def at(self, when: float, action: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""What the Koji stand-in holds: interviews, their results once the analysis is over, and every call made."""
+"""Hold Koji's data: interviews, and their results once the analysis is over."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ QUALITY_GATE: Final = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What the analysis finds. `quality_score` is 1.0 to 5.0; None means that the analysis failed."""
+    """The outcome of the analysis. `quality_score` is 1.0 to 5.0; None means that the analysis failed."""
 
     themes: tuple[str, ...] = ()
     sentiment: str = "neutral"
@@ -50,8 +50,13 @@ class Interview:
     result: Result = field(default_factory=Result)
 
     @property
+    def status(self) -> str:
+        """Return `active` or `completed`."""
+        return "active" if self.completed_at is None else "completed"
+
+    @property
     def failed_gate(self) -> bool:
-        """Tell whether Koji's quality gate (3 and more) refuses it."""
+        """Tell whether Koji's quality gate (3 and more) refuses the interview."""
         return self.result.quality_score is not None and self.result.quality_score < QUALITY_GATE
 
 
@@ -62,7 +67,7 @@ def iso(seconds: float) -> str:
 
 @dataclass(slots=True)
 class Switches:
-    """What can be changed while it runs; `read_omits` leaves undocumented fields out of the read."""
+    """Behaviour that can be changed at run time; `read_omits` names the fields to leave out of a read."""
 
     permissions: dict[str, frozenset[str]]
     credits_exhausted: bool = False
@@ -106,11 +111,12 @@ class KojiStore:
         self.interviews[interview.interview_id] = interview
         return interview
 
-    def complete(self, interview: Interview, reason: str, analysis_seconds: float) -> None:
-        """End an interview; its analysis is over `analysis_seconds` later."""
+    def complete(self, interview: Interview, reason: str, analysis_seconds: float) -> float:
+        """End an interview; return when its analysis is over, `analysis_seconds` later."""
         interview.reason = reason
         interview.completed_at = self._now()
         interview.analysed_at = interview.completed_at + analysis_seconds
+        return interview.analysed_at
 
     def analysis_status(self, interview: Interview) -> str | None:
         """Return `processing`, `completed` or `failed`; None while the interview is active."""
@@ -122,12 +128,12 @@ class KojiStore:
 
     def stats(self, interview: Interview) -> dict[str, int]:
         """Return the summary numbers of an interview; calls to `message` count when there were any."""
-        over = interview.completed_at is not None
-        said = interview.messages or (interview.result.respondent_messages if over else 0)
+        has_ended = interview.completed_at is not None
+        messages = interview.messages or (interview.result.respondent_messages if has_ended else 0)
         return {
-            "duration_seconds": interview.result.duration_seconds if over else 0,
-            "respondent_messages": said,
-            "interviewer_messages": said + 1,
+            "duration_seconds": interview.result.duration_seconds if has_ended else 0,
+            "respondent_messages": messages,
+            "interviewer_messages": messages + 1,
         }
 
     def completed_body(self, interview: Interview) -> dict[str, Any]:
@@ -147,13 +153,14 @@ class KojiStore:
         status = self.analysis_status(interview)
         body: dict[str, Any] = {
             "interview_id": interview.interview_id,
-            "status": "active" if interview.completed_at is None else "completed",
+            "status": interview.status,
             "transcript": transcript(interview),
             "stats": self.stats(interview),
         }
         if status == "completed":
-            body["analysis"] = self.analysis(interview)
-        extra: dict[str, Any] = {
+            analysis = self.analysis(interview)
+            body["analysis"] = {key: value for key, value in analysis.items() if key not in omits}
+        undocumented: dict[str, Any] = {
             "analysis_status": status,
             "respondent": self.respondent(interview),
             "transcript_url": transcript_url(interview),
@@ -161,11 +168,9 @@ class KojiStore:
             "project_id": self.project_id,
             "mode": interview.mode,
         }
-        body.update({key: value for key, value in extra.items() if value is not None and key not in omits})
+        body |= {key: value for key, value in undocumented.items() if value is not None and key not in omits}
         if "respondent" not in omits:
             body["respondent_email"] = None if interview.anonymous else interview.email
-        if "sentiment" in omits and "analysis" in body:
-            del body["analysis"]["sentiment"]
         return body
 
     def analysis(self, interview: Interview) -> dict[str, Any]:
@@ -182,7 +187,7 @@ class KojiStore:
         return body
 
     def respondent(self, interview: Interview) -> dict[str, Any] | None:
-        """Return who was interviewed, None in anonymous mode."""
+        """Return the respondent, None in anonymous mode."""
         if interview.anonymous:
             return None
         return {
@@ -199,9 +204,8 @@ def transcript_url(interview: Interview) -> str:
 
 def transcript(interview: Interview) -> Sequence[Mapping[str, str]]:
     """Return a short synthetic conversation about the themes."""
-    lines = [{"speaker": "interviewer", "text": "What was your first week like?"}]
-    if interview.completed_at is not None:
-        lines += [
-            {"speaker": "respondent", "text": f"I noticed {theme}."} for theme in interview.result.themes
-        ]
-    return lines
+    themes = () if interview.completed_at is None else interview.result.themes
+    return [
+        {"speaker": "interviewer", "text": "What was your first week like?"},
+        *({"speaker": "respondent", "text": f"I noticed {theme}."} for theme in themes),
+    ]

@@ -1,7 +1,7 @@
-"""Write, sign and deliver Koji's webhooks, and try again when they are not taken.
+"""Write, sign and deliver Koji's webhooks, and try again when they are refused.
 
 Koji's documents name what a payload holds but print none: the keys are those that its prose uses. They
-publish no way of signing, so the stand-in can do each.
+publish no way of signing, so the stand-in knows each common one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import json
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,14 +23,14 @@ import httpx
 
 from connector.net.client import tls_context
 from connector.sandbox.koji.store import Interview, KojiStore, iso, transcript_url
-from connector.sandbox.options import WebhookEndpoint
+from connector.sandbox.options import SandboxOptions, WebhookEndpoint
 
 TIMEOUT_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One event on its way; every attempt sends the same body and id."""
+    """One event to deliver; every attempt sends the same body and id."""
 
     endpoint: WebhookEndpoint
     delivery_id: str
@@ -39,7 +40,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class Attempt:
     """One attempt to deliver. `status` is None when there was no answer; `attempt` counts from 1."""
 
     delivery_id: str
@@ -53,58 +54,54 @@ class Delivery:
 
 
 class WebhookSender:
-    """Deliver signed events to one endpoint; `start` and `stop` belong to the server's lifespan."""
+    """Deliver signed events to one endpoint while `running`. `now` gives epoch seconds."""
 
     def __init__(
         self,
         store: KojiStore,
+        options: SandboxOptions,
         now: Callable[[], float],
-        *,
-        concurrency: int,
-        log_size: int,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: httpx.AsyncBaseTransport | None,
     ) -> None:
         self._store = store
         self._now = now
-        self._concurrency = concurrency
+        self._concurrency = options.webhook_concurrency
         self._transport = transport
-        self.endpoint: WebhookEndpoint | None = None
-        self.log: deque[Delivery] = deque(maxlen=log_size)
+        self.endpoint = options.webhook
+        self.log: deque[Attempt] = deque(maxlen=options.request_log_size)
         self._queue: asyncio.Queue[Message] = asyncio.Queue()
         self._in_flight = 0
-        self._tasks: list[asyncio.Task[None]] = []
         self._retries: set[asyncio.Task[None]] = set()
-        self._client: httpx.AsyncClient | None = None
+        self._client: httpx.AsyncClient
 
-    async def start(self) -> None:
-        """Open the client and begin to deliver what is queued."""
-        self._client = httpx.AsyncClient(
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Deliver what is queued until the block ends; what is not delivered by then is dropped."""
+        async with httpx.AsyncClient(
             timeout=TIMEOUT_SECONDS, verify=tls_context(), trust_env=False, transport=self._transport
-        )
-        self._tasks = [asyncio.create_task(self._work()) for _ in range(self._concurrency)]
-
-    async def stop(self) -> None:
-        """Give up what is not delivered and close the client."""
-        pending = [*self._tasks, *self._retries]
-        for task in pending:
-            task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
-        if self._client is not None:
-            await self._client.aclose()
+        ) as self._client:
+            tasks = [asyncio.create_task(self._work()) for _ in range(self._concurrency)]
+            try:
+                yield
+            finally:
+                pending = [*tasks, *self._retries]
+                for task in pending:
+                    task.cancel()
+                await asyncio.gather(*pending, return_exceptions=True)
 
     @property
     def waiting(self) -> int:
-        """Count messages that are queued, on their way, or wait for another attempt."""
+        """Count messages that are queued, in flight, or wait for another attempt."""
         return self._queue.qsize() + self._in_flight + len(self._retries)
 
     async def drained(self) -> None:
-        """Wait until nothing is waiting."""
+        """Wait until no message is waiting."""
         await self._queue.join()
         while self._retries:
             await asyncio.gather(*self._retries, return_exceptions=True)
 
     def send(self, event: str, interview: Interview, *, times: int = 1) -> bool:
-        """Queue one message, delivered `times` over; False when no endpoint takes it."""
+        """Queue one message `times` over; return False when no endpoint takes the event."""
         endpoint = self.endpoint
         if endpoint is None or event not in endpoint.events:
             return False
@@ -116,7 +113,7 @@ class WebhookSender:
         return True
 
     async def verify(self, endpoint: WebhookEndpoint) -> int | None:
-        """Send the empty request of a newly saved endpoint; keep the endpoint when the answer is 200.
+        """Send the empty request that verifies an endpoint; save the endpoint when the answer is 200.
 
         Koji webhook setup: the server must answer 200. Returns the status, None without an answer.
         """
@@ -127,7 +124,7 @@ class WebhookSender:
         return status
 
     def reset(self) -> None:
-        """Forget the log, and what is queued."""
+        """Forget the log and the queued messages."""
         self.log.clear()
         while not self._queue.empty():
             self._queue.get_nowait()
@@ -156,31 +153,23 @@ class WebhookSender:
                 return
 
     async def _attempt(self, message: Message, attempt: int) -> int | None:
-        if self._client is None:
-            raise RuntimeError("The sender is not started.")
-        status, error, began = None, None, time.monotonic()
-        try:
-            response = await self._client.post(
-                message.endpoint.url, content=message.body, headers=self._headers(message)
+        endpoint, status, error, began = message.endpoint, None, None, time.monotonic()
+        headers = {"Content-Type": "application/json", "User-Agent": "Koji-Sandbox/1.0"}
+        if message.body:
+            if endpoint.event_header is not None:
+                headers[endpoint.event_header] = message.event
+            headers |= signature_headers(
+                endpoint, message.body, delivery_id=message.delivery_id, now=self._now()
             )
+        try:
+            response = await self._client.post(endpoint.url, content=message.body, headers=headers)
             status = response.status_code
         except httpx.HTTPError as failure:
             error = type(failure).__name__
         seconds = round(time.monotonic() - began, 4)
         about = (message.delivery_id, message.event, message.interview_id)
-        self.log.append(Delivery(*about, attempt, status, error, self._now(), seconds))
+        self.log.append(Attempt(*about, attempt, status, error, self._now(), seconds))
         return status
-
-    def _headers(self, message: Message) -> dict[str, str]:
-        headers = {"Content-Type": "application/json", "User-Agent": "Koji-Sandbox/1.0"}
-        if not message.body:
-            return headers
-        if message.endpoint.event_header is not None:
-            headers[message.endpoint.event_header] = message.event
-        signed = signature_headers(
-            message.endpoint, message.body, delivery_id=message.delivery_id, now=self._now()
-        )
-        return {**headers, **signed}
 
 
 def _delivered(status: int | None) -> bool:
@@ -232,30 +221,23 @@ def signature_headers(
 
     Standard Webhooks: a secret with prefix `whsec_` is base64 of the key, and the header names are fixed.
     """
+    key, stamp = endpoint.secret.encode(), str(int(now))
     if endpoint.scheme == "standard-webhooks":
-        stamp = str(int(now))
-        digest = _digest(_standard_key(endpoint.secret), f"{delivery_id}.{stamp}.".encode() + body)
+        if endpoint.secret.startswith("whsec_"):
+            key = base64.b64decode(endpoint.secret.removeprefix("whsec_"))
+        digest = _digest(key, f"{delivery_id}.{stamp}.".encode() + body)
         return {
             "webhook-id": delivery_id,
             "webhook-timestamp": stamp,
             "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
         }
-    return {endpoint.header: _signature(endpoint, body, int(now))}
-
-
-def _signature(endpoint: WebhookEndpoint, body: bytes, stamp: int) -> str:
-    key = endpoint.secret.encode()
     if endpoint.scheme == "timestamped":
-        return f"t={stamp},v1={_digest(key, f'{stamp}.'.encode() + body).hex()}"
+        return {endpoint.header: f"t={stamp},v1={_digest(key, f'{stamp}.'.encode() + body).hex()}"}
     digest = _digest(key, body)
     if endpoint.scheme == "base64":
-        return base64.b64encode(digest).decode()
-    return f"sha256={digest.hex()}" if endpoint.scheme == "sha256" else digest.hex()
+        return {endpoint.header: base64.b64encode(digest).decode()}
+    return {endpoint.header: f"sha256={digest.hex()}" if endpoint.scheme == "sha256" else digest.hex()}
 
 
 def _digest(key: bytes, message: bytes) -> bytes:
     return hmac.new(key, message, hashlib.sha256).digest()
-
-
-def _standard_key(secret: str) -> bytes:
-    return base64.b64decode(secret.removeprefix("whsec_")) if secret.startswith("whsec_") else secret.encode()

@@ -1,4 +1,4 @@
-"""The chart that the closed loop makes possible: a funnel step, cut by what people said."""
+"""Draw the chart that the closed loop makes possible: a funnel step, cut by what people said."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SENTIMENT_PROPERTY: Final = "last_interview_sentiment"
 
 
 def payoff(store: AmplitudeStore, step: str = STEP) -> dict[str, Any]:
-    """Return the funnel interview → `step`, cut by theme and by sentiment, from what Amplitude holds.
+    """Return the funnel interview → `step`, cut by theme and by sentiment, from Amplitude's data.
 
     Shape: `{step, people, reached_step, share, by_theme: [{theme, people, reached_step, share}],
     by_sentiment: [{sentiment, people, reached_step, share}]}`, most people first. As in Amplitude, people are
     cut by the user properties stamped on their interview event, each element of an array is a value of its
     own, and only a step that arrived after the interview counts.
     """
-    interviews = _last_by_user(store.find(event_type=INTERVIEW_EVENT))
+    interviews = {event.user.amplitude_id: event for event in store.find(event_type=INTERVIEW_EVENT)}
     reached = _reached(store, interviews, step)
     return {
         "step": step,
@@ -31,12 +31,8 @@ def payoff(store: AmplitudeStore, step: str = STEP) -> dict[str, Any]:
     }
 
 
-def _last_by_user(events: Iterable[StoredEvent]) -> dict[int, StoredEvent]:
-    return {event.user.amplitude_id: event for event in events}
-
-
 def _reached(store: AmplitudeStore, interviews: Mapping[int, StoredEvent], step: str) -> set[int]:
-    """Return who did the step after their last interview had arrived."""
+    """Return the people who did the step after their last interview had arrived."""
     interviewed: set[int] = set()
     reached: set[int] = set()
     for event in store.events:

@@ -1,4 +1,4 @@
-"""Run the study: people appear in Amplitude, are interviewed at Koji, and go on (or do not)."""
+"""Run the study: people appear in Amplitude, are interviewed at Koji, and finish onboarding or do not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from connector.sandbox.amplitude.cohorts import Cohort, Member
 from connector.sandbox.amplitude.ingestion import AmplitudeProject
 from connector.sandbox.koji.project import KojiProject
 from connector.sandbox.koji.respondents import STEP, Respondent, study
-from connector.sandbox.koji.store import Interview
 
 COHORT_ID: Final = "onboarding-drop-off"
 COHORT_NAME: Final = "Onboarding drop-off"
@@ -18,7 +17,7 @@ FIRST_STEPS: Final = ("Signed Up", "Onboarding Started")
 
 
 class StudyRun:
-    """One study at a time; the product knows its people by address, or by user ids of their own."""
+    """One study at a time; Amplitude knows its people by address, or by user ids of their own."""
 
     def __init__(self, amplitude: AmplitudeProject, koji: KojiProject, now: Callable[[], float]) -> None:
         self._amplitude = amplitude
@@ -58,26 +57,26 @@ class StudyRun:
         )
 
     def answer_started(self, limit: int | None = None) -> int:
-        """Let those whose interview is started by API answer it to the end; return how many did.
+        """Answer the first `limit` interviews that are active to the end; return how many those are.
 
-        People of the study say what they have to say, some of them in anonymous mode.
+        People of the study answer as the study has it, some of them in anonymous mode.
         """
-        active = [one for one in self._koji.store.interviews.values() if one.completed_at is None]
-        chosen = active[:limit]
+        interviews = self._koji.store.interviews.values()
+        active = [interview for interview in interviews if interview.completed_at is None][:limit]
         by_email = {person.email: person for person in self.people}
-        for interview in chosen:
+        for interview in active:
             person = by_email.get(interview.email or "")
             if person is not None:
                 interview.result, interview.anonymous = person.result, person.anonymous
             self._koji.finish(interview)
-        return len(chosen)
+        return len(active)
 
     def go_on(self) -> dict[str, int]:
-        """Send what people do after the interview: some finish onboarding, the others go silent."""
-        reaching = [person for person in self.people if person.reaches_step]
-        for person in reaching:
+        """Send the events after the interviews: some people finish onboarding, the others go silent."""
+        finishing = [person for person in self.people if person.reaches_step]
+        for person in finishing:
             self._track(person.user_id, (STEP,))
-        return {"people": len(self.people), "reached_step": len(reaching)}
+        return {"people": len(self.people), "reached_step": len(finishing)}
 
     def _track(self, user_id: str, event_types: Iterable[str]) -> None:
         events: list[dict[str, Any]] = [
@@ -85,24 +84,3 @@ class StudyRun:
             for event_type in event_types
         ]
         self._amplitude.store.accept(events, self._now())
-
-
-def interview_summary(koji: KojiProject, interview: Interview) -> dict[str, Any]:
-    """Return all that the stand-in knows of an interview, its session token too, for `/control`."""
-    return {
-        "interview_id": interview.interview_id,
-        "session_token": interview.session_token,
-        "external_id": interview.external_id,
-        "display_name": interview.display_name,
-        "email": interview.email,
-        "metadata": dict(interview.metadata),
-        "mode": interview.mode,
-        "locale": interview.locale,
-        "anonymous": interview.anonymous,
-        "status": "active" if interview.completed_at is None else "completed",
-        "reason": interview.reason,
-        "analysis_status": koji.store.analysis_status(interview),
-        "quality_score": interview.result.quality_score,
-        "themes": list(interview.result.themes),
-        "sentiment": interview.result.sentiment,
-    }
