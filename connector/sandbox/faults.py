@@ -36,7 +36,7 @@ class Fault:
       the usual error body.
     - `status_after_accept`: do the work, then answer `status` (500 by default).
     - `waf`: 403 for a request whose raw body contains `text`.
-    - `slow`: wait `seconds`, then go on as usual.
+    - `slow`: wait `seconds`, or until the faults are cleared, then go on as usual.
     - `redirect`: `status` (307 by default) to `location`.
     - `not_json`: 200 with an HTML page, nothing done.
     - `cut`, `cut_after_accept`: close the connection in the middle of the answer.
@@ -65,14 +65,29 @@ class FaultQueue:
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
+        self._cleared = asyncio.Event()
+        self.held = 0  # requests that a slow fault keeps waiting
 
     def add(self, faults: Iterable[Fault]) -> None:
         """Add faults at the end."""
         self._faults.extend(faults)
 
     def clear(self) -> None:
-        """Forget all faults."""
+        """Forget all faults, and let go of what they keep waiting."""
         self._faults.clear()
+        self._cleared.set()
+        self._cleared = asyncio.Event()
+
+    async def hold(self, seconds: float) -> None:
+        """Wait, at most until the faults are cleared."""
+        self.held += 1
+        try:
+            async with asyncio.timeout(seconds):
+                await self._cleared.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self.held -= 1
 
     def next(self, route: str, body: bytes) -> Fault | None:
         """Return the fault that strikes this request, and count it down."""
@@ -85,9 +100,9 @@ class FaultQueue:
                 return fault
         return None
 
-    def as_json(self) -> list[dict[str, Any]]:
-        """List what is still to come."""
-        return [asdict(fault) for fault in self._faults]
+    def as_json(self) -> dict[str, Any]:
+        """List what is still to come, and count the requests that wait."""
+        return {"faults": [asdict(fault) for fault in self._faults], "held": self.held}
 
 
 def parse_fault(data: Any) -> Fault:
@@ -117,13 +132,13 @@ class CutResponse(Response):
 
 
 async def answer_with(
-    fault: Fault | None, error_body: ErrorBody, go_on: Callable[[], Awaitable[Response]]
+    queue: FaultQueue, fault: Fault | None, error_body: ErrorBody, go_on: Callable[[], Awaitable[Response]]
 ) -> Response:
     """Answer a request that `fault` strikes; `go_on` does the work unless the fault prevents it."""
     if fault is None:
         return await go_on()
     if fault.kind == "slow":
-        await asyncio.sleep(fault.seconds)
+        await queue.hold(fault.seconds)
     if fault.kind in CONTINUES:
         answer = await go_on()
         if fault.kind == "slow" or answer.status_code >= 300:

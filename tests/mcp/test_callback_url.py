@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -43,6 +42,6 @@ async def test_callback_url_is_refused_by_name_on_every_tool(world: World) -> No
             for name in ("callbackUrl", "callback-url", "Callback_URL", "callback_url "):
                 answer = await client.call_tool(op.name, {**ASKED.get(op.name, {}), name: URL})
                 assert name.strip() in str(refused(answer, "invalid_input")["errors"]), op.name
-    await asyncio.sleep(0.3)
+    await world.idle()
     assert started(world) == []
     assert (await world.get("list_launches"))["items"] == []

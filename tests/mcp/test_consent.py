@@ -28,7 +28,7 @@ from tests.mcp.clients import (
     stdio_server,
     values_of,
 )
-from tests.support.harness import QUICK, World, open_world, serving
+from tests.support.harness import QUICK, World, open_world, serving, until
 
 pytestmark = pytest.mark.e2e
 
@@ -53,14 +53,17 @@ def folder(tmp_path: Path) -> Path:
 class Person:
     """The user of the client; remembers the questions."""
 
-    def __init__(self, action: str = "accept", *, seconds: float = 0.0) -> None:
+    def __init__(self, action: str = "accept") -> None:
         self.action = action
-        self.seconds = seconds
+        self.thought = asyncio.Event()
+        self.thought.set()
+        self.asked = asyncio.Event()
         self.questions: list[str] = []
 
     async def __call__(self, context: Any, params: ElicitRequestParams) -> ElicitResult:
         self.questions.append(params.message)
-        await asyncio.sleep(self.seconds)
+        self.asked.set()
+        await self.thought.wait()
         content: Any = {} if self.action == "accept" else None
         return ElicitResult(action=self.action, content=content)  # type: ignore[arg-type]
 
@@ -68,7 +71,7 @@ class Person:
 async def spent_nothing(world: World) -> None:
     assert started(world) == []
     # nor does anything that goes on by itself
-    await asyncio.sleep(0.3)
+    await world.idle()
     assert started(world) == []
 
 
@@ -192,32 +195,38 @@ async def test_a_dry_run_never_asks(world: World, folder: Path, way: tuple[str, 
 async def test_a_question_without_an_answer_spends_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the handshake era the question is inside the call; here the person sleeps longer than it waits."""
+    """In the handshake era the question is inside the call; here the person thinks longer than it waits."""
     monkeypatch.setattr(consent, "PATIENCE_SECONDS", 0.3)
-    person = Person(seconds=1.5)
+    person = Person()
+    person.thought.clear()
     async with in_memory(world, person) as client:
         refusal = refused(await client.call_tool("launch_cohort_interviews", TWO), "consent_required")
         assert "not answered" in refusal["message"]
-        await asyncio.sleep(1.5)  # the yes comes now
+        person.thought.set()
+        await spent_nothing(world)
     assert person.questions
     await spent_nothing(world)
 
 
 async def test_a_client_that_hangs_up_while_asked_spends_nothing(world: World, folder: Path) -> None:
-    person = Person(seconds=1.0)
+    person = Person()
+    person.thought.clear()
+    asked = {**TWO, "idempotency_key": "hung-up"}
     async with Client(stdio_server(world, folder), mode="legacy", elicitation_callback=person) as client:
-        await client.call_tool("list_connections", {})
-        with pytest.raises(Exception, match=r"(?i)timed out|timeout"):
-            await client.call_tool(
-                "launch_cohort_interviews", {**TWO, "idempotency_key": "hung-up"}, read_timeout_seconds=0.5
-            )
-        await asyncio.sleep(1.5)
+        call = asyncio.create_task(client.call_tool("launch_cohort_interviews", asked))
+        await person.asked.wait()
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        person.thought.set()
         await spent_nothing(world)
+
+        async def is_free() -> Any:
+            answer = await client.call_tool("launch_cohort_interviews", asked)
+            running = answer.is_error and answer.structured_content["code"] == "idempotency_running"
+            return None if running else answer
+
         # the key is free again, and what was left of the first call is taken up
-        person.seconds = 0.0
-        launched = values_of(
-            await client.call_tool("launch_cohort_interviews", {**TWO, "idempotency_key": "hung-up"})
-        )
+        launched = values_of(await until(is_free))
     assert launched["invited"] == 2
     assert len(person.questions) == 2
 

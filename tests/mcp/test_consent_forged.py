@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from itertools import product
 from pathlib import Path
@@ -44,7 +43,7 @@ NO_YES: list[Any] = [
 
 
 async def spent_nothing(world: World) -> None:
-    await asyncio.sleep(0.3)
+    await world.idle()
     assert started(world) == []
 
 

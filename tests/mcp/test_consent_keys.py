@@ -100,5 +100,5 @@ async def test_a_caller_of_another_connection_can_use_neither_plan_nor_state(wor
             assert answer["result"]["structuredContent"]["code"] == code, answer
         answer = await raw.approve(url, "launch_cohort_interviews", members, state, token=token)
         assert answer["error"]["code"] == -32602, answer
-        await asyncio.sleep(0.3)
+        await world.idle()
     assert started(world) == []

@@ -74,7 +74,7 @@ async def test_the_daily_cap_stands_above_every_yes(world: World) -> None:
         resume = {"launch_id": launch["launch_id"], "wait_seconds": 1}
         _, state = await raw.asked(url, "resume_launch", resume)
         await raw.approve(url, "resume_launch", resume, state)
-        await asyncio.sleep(0.3)
+        await world.idle()
     assert len(started(world)) == 1
 
 
@@ -88,7 +88,7 @@ async def test_people_who_came_after_the_question_are_not_in_the_yes(world: Worl
         await a_launch_that_waits(world, 3, 4, 5, in_all=5)
         answer = (await raw.approve(url, "resume_launch", resume, state))["result"]
         assert answer["structuredContent"]["code"] == "consent_required", answer
-        await asyncio.sleep(0.3)
+        await world.idle()
         assert started(world) == []
         question, state = await raw.asked(url, "resume_launch", resume)
         assert "5 people" in question
@@ -108,7 +108,7 @@ async def test_people_who_came_while_the_person_was_asked_are_not_in_the_yes(wor
     async with in_memory(world, slow_person) as client:
         answer = await client.call_tool("resume_launch", {"launch_id": launch_id, "wait_seconds": 1})
     assert answer.structured_content["code"] == "consent_required", answer
-    await asyncio.sleep(0.3)
+    await world.idle()
     assert started(world) == []
 
 
@@ -148,7 +148,7 @@ async def test_a_doubtful_start_is_repeated_once_for_one_yes(world: World) -> No
         assert "second interview" in question
         await asyncio.gather(*(raw.approve(url, "resume_launch", resume, state) for _ in range(3)))
         await raw.approve(url, "resume_launch", resume, state)
-        await asyncio.sleep(0.3)
+        await world.idle()
     assert len(started(world)) == 2
 
 
@@ -164,9 +164,12 @@ async def test_a_person_who_thinks_longer_than_a_key_is_claimed_starts_one_inter
             await thinking.wait()
         return ElicitResult(action="accept", content={})
 
+    async def is_asked() -> bool:
+        return bool(questions)
+
     async with in_memory(world, person) as client:
         first = asyncio.create_task(client.call_tool("start_interview", asked))
-        await asyncio.sleep(0.3)
+        await until(is_asked)
         refused(await client.call_tool("start_interview", asked), "idempotency_running")
         world.move(61)
         second = values_of(await client.call_tool("start_interview", asked))

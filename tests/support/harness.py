@@ -294,6 +294,39 @@ class World:
     async def fault(self, service: str, kind: str, **fields: Any) -> None:
         await self.control("POST", f"/{service}/faults", {"kind": kind, **fields})
 
+    async def hold(self, service: str, route: str | None = None, *, after: int = 0) -> None:
+        """Let a stand-in keep requests waiting until `release`, but for the first `after`."""
+        if after:
+            await self.fault(service, "slow", route=route, times=after)
+        await self.fault(service, "slow", route=route, seconds=600, times=None)
+
+    async def held(self, service: str) -> None:
+        """Wait until a stand-in keeps a request waiting."""
+        queue = getattr(self.sandbox, service).faults
+
+        async def is_held() -> bool:
+            return bool(queue.held)
+
+        await until(is_held)
+
+    async def release(self, service: str) -> None:
+        """Clear a stand-in's faults; what they keep waiting goes on."""
+        await self.control("DELETE", f"/{service}/faults")
+
+    async def idle(self) -> None:
+        """Wait until every worker has looked for work again and again, and done what it found.
+
+        A worker unsets its bell when it begins to look, and looks again only after it has ended.
+        """
+        bells = [bell for _, bell in self.app.state.runner._bells]
+
+        async def looked() -> bool:
+            return not any(bell.is_set() for bell in bells)
+
+        for _ in range(6):  # what one worker does may be work for the next
+            self.context.wake()
+            await until(looked)
+
 
 def settings_of(folder: Path, sandbox_url: str, toml: str, environment: Mapping[str, str]) -> Settings:
     """Return settings that point at a sandbox; an empty value takes one of them away."""

@@ -69,7 +69,7 @@ class AmplitudeRoutes:
             body, events = project.ingest(endpoint, raw, encoding=encoding)
             return JSONResponse(body, status_code=body["code"])
 
-        response = await answer_with(fault, error_body, go_on)
+        response = await answer_with(project.faults, fault, error_body, go_on)
         status = None if isinstance(response, CutResponse) else response.status_code
         project.log(endpoint.name, len(raw), events, status, body.get("error"), fault)
         return response
@@ -88,7 +88,7 @@ class AmplitudeRoutes:
             status, text = self._project.identify(*texts)
             return PlainTextResponse(text, status_code=status)
 
-        response = await answer_with(fault, error_body, go_on)
+        response = await answer_with(self._project.faults, fault, error_body, go_on)
         self._project.log("identify", len(raw), 0, response.status_code, None, fault)
         return response
 
@@ -153,7 +153,8 @@ class AmplitudeRoutes:
                 except CohortRefusedError as refused:
                     return JSONResponse({"error": str(refused)}, status_code=refused.status)
 
-            return await answer_with(self._project.faults.next(route, b""), error_body, go_on)
+            faults = self._project.faults
+            return await answer_with(faults, faults.next(route, b""), error_body, go_on)
 
         return endpoint
 

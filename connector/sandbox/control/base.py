@@ -75,14 +75,14 @@ def fault_routes(path: str, queue: FaultQueue) -> list[Route]:
     """Build GET (list), POST (add one or a list) and DELETE (clear) of a fault queue."""
 
     def listed(_request: Request, _data: Any) -> Any:
-        return {"faults": queue.as_json()}
+        return queue.as_json()
 
     def add(_request: Request, data: Any) -> Any:
         queue.add([parse_fault(fault) for fault in (data if isinstance(data, list) else [data])])
-        return {"faults": queue.as_json()}
+        return queue.as_json()
 
     def clear(_request: Request, _data: Any) -> Any:
         queue.clear()
-        return {"faults": []}
+        return queue.as_json()
 
     return [route("GET", path, listed), route("POST", path, add), route("DELETE", path, clear)]

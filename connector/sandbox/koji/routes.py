@@ -78,7 +78,8 @@ class KojiRoutes:
                 project.take_call(key)
                 counted = True
                 project.check_permission(key, permission)
-                response = await answer_with(project.faults.next(name, body), error_body, go_on)
+                fault = project.faults.next(name, body)
+                response = await answer_with(project.faults, fault, error_body, go_on)
             except RefusedError as refused:
                 response = JSONResponse(refused.body, status_code=refused.status)
             project.calls.append(Call(project.now(), name, response.status_code, counted))
