@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.domain.launches.cohort_message import read_head, read_members
+from connector.domain.launches.cohort_message import read_head, read_rows
 from connector.text.json import dumps, json_object, loads, parse_json
 
 pytestmark = pytest.mark.unit
@@ -52,4 +52,4 @@ def test_ids_of_a_cohort_message_keep_their_digits() -> None:
         loads(f'{{"cohort_id": "c", "in_cohort": true, "users": [{{"user_id": {BIG}7}}]}}'), None
     )
     assert head.cohort_id == "c"
-    assert [one.user_id for one in read_members(rows, "email", "name")] == [f"{BIG}7"]
+    assert [one.user_id for one in read_rows(rows, "email", "name")] == [f"{BIG}7"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from connector.domain.launches.cohort_message import chunks_of, digest_of, read_head, read_members
+from connector.domain.launches.cohort_message import chunks_of, digest_of, read_head, read_rows
 from connector.domain.people.same_person import Member
 from connector.errors import InvalidInput
 from connector.text.json import loads
@@ -32,7 +32,7 @@ PAYLOAD: dict[str, Any] = {
 def test_the_documented_payload_is_read() -> None:
     head, rows = read_head(PAYLOAD, None)
     assert head == (PAYLOAD["message_id"], "7khm89cz", "My Test Cohort", True, 1_692_206_763_000)
-    assert read_members(rows, "email", "name") == [
+    assert read_rows(rows, "email", "name") == [
         Member("user_one@example.com", "one@example.com", "One"),
         Member("user_two@example.com", None, None),
     ]
@@ -73,13 +73,13 @@ def test_a_long_message_id_is_known_by_its_digest() -> None:
 
 def test_properties_may_lie_beside_the_user_id() -> None:
     rows = [{"user_id": 7, "mail": "ada@example.com", "nick": "Ada"}]
-    assert read_members(rows, "mail", "nick") == [Member("7", "ada@example.com", "Ada")]
+    assert read_rows(rows, "mail", "nick") == [Member("7", "ada@example.com", "Ada")]
 
 
 def test_the_first_wrong_rows_are_told_with_their_places() -> None:
     rows = [{"user_id": "1"}, "2", {"user_id": True}, {"user_id": "4", "user_properties": []}, *["x"] * 100]
     with pytest.raises(InvalidInput) as refused:
-        read_members([*rows, {"user_id": "5", "user_properties": [1]}], "email", "name")
+        read_rows([*rows, {"user_id": "5", "user_properties": [1]}], "email", "name")
     assert [one.pointer for one in refused.value.errors[:3]] == [
         "/users/1",
         "/users/2/user_id",

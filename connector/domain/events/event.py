@@ -19,7 +19,7 @@ class EventType(StrEnum):
 
 
 class Event(NamedTuple):
-    """Something that happened. `subject` is the id of the interview, invitation or launch that it is about.
+    """An event. `subject` is the id of the interview, invitation or launch that it is about.
 
     `told` holds the facts of that moment, without personal data; the rest is looked up when it is shown.
     """

@@ -76,7 +76,7 @@ def read_head(body: Any, cohort_id: str | None) -> tuple[Head, Sequence[Any]]:
     return head, rows
 
 
-def read_members(rows: Sequence[Any], email: str, name: str) -> list[Member]:
+def read_rows(rows: Sequence[Any], email: str, name: str) -> list[Member]:
     """Return the members with their e-mails and names; other properties are dropped.
 
     A template may put properties beside the user id. Raises `InvalidInput` with the first rows that are not

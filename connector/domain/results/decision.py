@@ -33,7 +33,7 @@ class SyncRules(NamedTuple):
 
 
 class Verdict(StrEnum):
-    """What should happen to an interview."""
+    """The outcome of a decision over an interview."""
 
     SYNC = "sync"
     SKIP = "skip"

@@ -87,7 +87,7 @@ class SyncStatus(StrEnum):
 
 
 class Stage(StrEnum):
-    """What a pending sync waits for."""
+    """The next step of a pending sync."""
 
     READ = "read"  # Koji must be read
     HOLD = "hold"  # the rest of its backfill must be read, to know the newest interview

@@ -14,7 +14,7 @@ from connector.domain.results.koji_fields import read_interview
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """Something that became known of an interview.
+    """A new fact or set of facts about an interview.
 
     `read` says that Koji was read, `given` that a caller vouches for the values, `force` that the caller
     wants the interview read and sent again, `again` that a refused write may be sent once more.

@@ -10,13 +10,7 @@ from urllib.parse import parse_qsl
 
 import structlog
 
-from connector.domain.launches.cohort_message import (
-    CohortMessage,
-    chunks_of,
-    digest_of,
-    read_head,
-    read_members,
-)
+from connector.domain.launches.cohort_message import CohortMessage, chunks_of, digest_of, read_head, read_rows
 from connector.errors import InvalidInput
 from connector.http.endpoint import parameter
 from connector.http.webhooks.receiver import Exchange, Webhook, WebhookRefused, described
@@ -112,7 +106,7 @@ def _read(
     """
     head, rows = read_head(loads(body.decode("utf-8-sig")), cohort_id)
     defaults = connection.of_cohort(head.cohort_id)
-    members = read_members(rows, defaults.email_property or "email", defaults.name_property or "name")
+    members = read_rows(rows, defaults.email_property or "email", defaults.name_property or "name")
     message = CohortMessage(
         id=0,
         connection=connection.name,

@@ -68,7 +68,7 @@ class LinkWorker(Worker):
     async def _expire(self, lease: Lease) -> int | None:
         """Expire links that were not opened in 30 days; return how long until the next one (ms)."""
         if self._context.connection(self._connection).koji_api_key is not None:
-            return None  # the key's lane does
+            return None  # the worker of the key does
         invitations, now = self._ledger.invitations, self._clock.now()
         while silent := await invitations.due([self._connection], now, complete=False):
             await invitations.polled(lease, silent.id, None, now)
