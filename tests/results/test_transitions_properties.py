@@ -131,7 +131,8 @@ class Story(RuleBasedStateMachine):
         if before is None or before.event is None or after.event is None:
             return
         uncertain = before.unknown_since is not None or before.sending_since is not None
-        if uncertain or before.status is SyncStatus.SYNCED:
+        # one decided anew after its body was pruned is not sent yet, and may still be corrected
+        if uncertain or (before.status is SyncStatus.SYNCED and before.frozen_at is not None):
             assert (after.event, after.user_id) == (before.event, before.user_id)
 
     @rule(interview=INTERVIEWS)
