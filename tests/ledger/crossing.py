@@ -185,7 +185,7 @@ async def use_plan(process: Process) -> None:
 
 
 async def delete_unused(process: Process) -> None:
-    await process.ledger.planning.delete_unused(NOW + 1)
+    await process.ledger.retention.delete_unused_plans(NOW + 3_600_001)
 
 
 async def save(process: Process, *interview_ids: str) -> None:

@@ -167,17 +167,6 @@ class Planning(Repository):
         finish(c, launch_id, now)
         return more
 
-    @writes
-    def delete_unused(self, c: Connection, before: int) -> int:
-        """Delete unused plans whose planning ended before a time; return how many."""
-        lock_people(c)
-        old = select(launch.c.id).where(launch.c.status == LaunchStatus.PLANNED, launch.c.planned_at < before)
-        launch_ids = c.execute(old.with_for_update(skip_locked=True)).scalars().all()
-        for launch_id in launch_ids:
-            c.execute(delete(invitation).where(invitation.c.launch_id == launch_id))
-            c.execute(delete(launch).where(launch.c.id == launch_id))
-        return len(launch_ids)
-
 
 def store_choices(
     c: Connection, plan: Launch, choices: Sequence[Choice], taught: Sequence[Choice], now: int

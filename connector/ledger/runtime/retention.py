@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
+from connector.domain.launches.launch import LaunchStatus
 from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.domain.results.decision import ANONYMOUS, SUPPRESSED
 from connector.domain.results.interview import Interview
 from connector.ledger.access import idempotency
 from connector.ledger.db.bulk import BulkStatement, fetch, types_of
-from connector.ledger.db.repository import Repository
+from connector.ledger.db.dialect import lock_people
+from connector.ledger.db.repository import Repository, writes
 from connector.ledger.db.schema.launches import invitation, launch
 from connector.ledger.db.schema.results import sync
 from connector.ledger.events import events
@@ -22,6 +24,7 @@ from connector.ledger.runtime import diagnostics
 
 _CHUNK = 1_000
 _DIAGNOSTICS_KEPT = 3_600_000  # ms
+_PLAN_KEPT = 3_600_000  # ms
 _FORGET = BulkStatement(
     "UPDATE sync SET {changes}, user_id = NULL, identify = NULL, event = NULL, attempts = NULL "
     "FROM {rows} AS r WHERE sync.connection = r.connection AND sync.interview_id = r.interview_id",
@@ -56,6 +59,17 @@ class Retention(Repository):
         if total and not await self.db.empty_log_now():
             self.db.empty_log()
         return total
+
+    @writes
+    def delete_unused_plans(self, c: Connection, now: int) -> int:
+        """Delete plans that were not launched within an hour of their planning; return how many."""
+        lock_people(c)
+        is_unused = launch.c.status == LaunchStatus.PLANNED, launch.c.planned_at < now - _PLAN_KEPT
+        unused = select(launch.c.id).where(*is_unused).with_for_update(skip_locked=True)
+        launch_ids = c.execute(unused).scalars().all()
+        c.execute(delete(invitation).where(invitation.c.launch_id.in_(launch_ids)))
+        c.execute(delete(launch).where(launch.c.id.in_(launch_ids)))
+        return len(launch_ids)
 
 
 def _prune_syncs(c: Connection, before: int, now: int, limit: int) -> int:

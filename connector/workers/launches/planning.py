@@ -23,7 +23,6 @@ from connector.errors import (
 from connector.service import planning
 from connector.workers.base import Worker
 
-_PLAN_KEPT = 3_600_000
 _INTERRUPTED_AFTER = 120_000
 _GIVE_UP_AFTER = 3_600_000
 _FIRST_POLL, _LONGEST_POLL = 500, 10_000
@@ -43,7 +42,7 @@ class PlanningWorker(Worker):
         ctx, now = self._context, self._clock.now()
         if now - self._tidied >= _MINUTE or now < self._tidied:
             self._tidied = now
-            await self._ledger.planning.delete_unused(now - _PLAN_KEPT)
+            await self._ledger.retention.delete_unused_plans(now)
         following: int | None = None
         for launch in await self._ledger.launches.in_phases(tuple(Phase)):
             if launch.connection not in ctx.settings.connections or ctx.stopping.is_set():

@@ -222,7 +222,7 @@ class Walk:
         await self.desk.ledger.retention.prune(self.desk.now - DAY, self.desk.now)
 
     async def tidy(self) -> None:
-        await self.desk.ledger.planning.delete_unused(self.desk.now - HOUR)
+        await self.desk.ledger.retention.delete_unused_plans(self.desk.now)
 
     async def time(self) -> None:
         self.desk.clock.advance(self.chance.choice([1, 60, 3600, 40_000]))

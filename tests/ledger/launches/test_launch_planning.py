@@ -14,7 +14,7 @@ from connector.ledger.db.schema.launches import launch_source
 from connector.ledger.db.schema.people import alias
 from connector.ledger.ledger import Ledger
 from connector.service import planning
-from tests.ledger.desk import CAP, DAY, Desk, persons, who
+from tests.ledger.desk import CAP, DAY, HOUR, Desk, persons, who
 from tests.support.fakes import NOW
 
 pytestmark = pytest.mark.contract
@@ -225,8 +225,8 @@ async def test_plans_that_nobody_used_are_deleted(desk: Desk) -> None:
     desk.clock.advance(60)
     young = await desk.plan(*persons(4))
     launches = desk.ledger.launches
-    assert await desk.ledger.planning.delete_unused(NOW) == 0
-    assert await desk.ledger.planning.delete_unused(NOW + 1) == 1
+    assert await desk.ledger.retention.delete_unused_plans(NOW + HOUR) == 0
+    assert await desk.ledger.retention.delete_unused_plans(NOW + HOUR + 1) == 1
     assert await launches.find(unused.id) is None
     assert await desk.all_of(unused.id) == []
     assert (await desk.find(young.id)).planned == 1
