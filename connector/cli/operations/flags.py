@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from connector.cli.arguments import Command, completing, dashed, flag
-from connector.cli.operations.rows import ROW_FORMATS, has_rows
+from connector.cli.operations.csv_rows import ROW_FORMATS, has_rows
 from connector.cli.operations.values import ROW_FILES, TEXT_FILES
 from connector.cli.startup import connection_names
 from connector.service.execution.operation import AnyOperation, Effect, WaitInput

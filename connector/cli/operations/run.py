@@ -11,8 +11,8 @@ from typing import Any
 from connector.app import build
 from connector.cli.arguments import dashed, flag
 from connector.cli.operations.confirm import may_go_on
+from connector.cli.operations.csv_rows import ROW_FORMATS, with_all_pages
 from connector.cli.operations.progress import end_pauses, showing, watching
-from connector.cli.operations.rows import ROW_FORMATS, with_all_pages
 from connector.cli.operations.tables import print_answer
 from connector.cli.operations.values import read_payload
 from connector.cli.startup import on_signals, read_settings

@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from connector.cli.operations.rows import ROW_FORMATS, as_text
+from connector.cli.operations.csv_rows import ROW_FORMATS, as_text
 from connector.cli.terminal import clean, console
 from connector.service.execution.operation import Output
 
