@@ -1,4 +1,4 @@
-"""Log to standard error, without people, their words or secrets."""
+"""Log to standard error, without personal data or secrets."""
 
 from __future__ import annotations
 
@@ -23,21 +23,23 @@ _DROPPED = re.compile(
 )
 _ESCAPED_PART = re.compile(r"[^\s\"'<>=&?/]+")
 _USER_INFO = re.compile(r"(?<=://)[^\s/@]+@")
-_API_KEY_HEADER = re.compile(r"(?i)\b((?:x-)?api-key|authorization)(\"|')?\s*[:=]\s*(\"|')?[^\s,\"']+")
+_API_KEY_HEADER = re.compile(
+    r"(?i)\b((?:x-)?api-key|authorization)[\"']?\s*[:=]\s*(?:b?[\"'])?(?:[\w-]+\s+)?[^\s,\"']+"
+)
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
-# Their lines carry addresses of requests, or report each request, which the ledger reports better.
-_QUIET = ("httpx", "httpcore", "uvicorn", "uvicorn.error", "asyncio", "sqlalchemy", "alembic", "mcp")
-# Its lines quote what strangers send; the answer says what is wrong with a form.
-_SILENT = ("python_multipart",)
+# These loggers write URLs, or a line for each request; the ledger records requests better.
+_WARNINGS_ONLY = ("httpx", "httpcore", "uvicorn", "uvicorn.error", "asyncio", "sqlalchemy", "alembic", "mcp")
+# This logger quotes request text; the HTTP answer reports an invalid form.
+_CRITICAL_ONLY = ("python_multipart",)
 _DEEPEST = 6
 
 
 def configure(level: str, *, secrets: Iterable[str] = (), stream_is_terminal: bool | None = None) -> None:
     """Send the log of this process to standard error: readable on a terminal, else one JSON object a line.
 
-    `level` is debug, info, warning or error. `secrets` are texts that no line may hold, besides everything
-    that looks like an address or a credential. Standard library loggers come out the same way.
+    `level` is debug, info, warning or error. No line may hold one of `secrets`, nor anything that looks like
+    an e-mail address or a credential. Standard library loggers use the same format.
     """
     lowest = logging.getLevelNamesMapping()[level.upper()]
     terminal = sys.stderr.isatty() if stream_is_terminal is None else stream_is_terminal
@@ -52,10 +54,10 @@ def configure(level: str, *, secrets: Iterable[str] = (), stream_is_terminal: bo
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(lowest),
-        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Stream())),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _CurrentStderr())),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(_Stream())
+    handler = logging.StreamHandler(_CurrentStderr())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, _only_first_line, *shared],
@@ -65,17 +67,17 @@ def configure(level: str, *, secrets: Iterable[str] = (), stream_is_terminal: bo
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(lowest)
-    for name in _QUIET:
+    for name in _WARNINGS_ONLY:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
         logger.setLevel(max(lowest, logging.WARNING))
-    for name in _SILENT:
+    for name in _CRITICAL_ONLY:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 class Scrubber:
-    """A processor that removes what no log may hold, in every value at any depth."""
+    """Removes secrets, credentials and e-mail addresses from every value at any depth."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets = tuple(
@@ -83,7 +85,7 @@ class Scrubber:
         )
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        """Return the event without the fields and texts that no log may hold."""
+        """Return an event without secret fields, credentials and e-mail addresses."""
         return {
             name: value if name.startswith("_") else self._value(value, 0)
             for name, value in event.items()
@@ -91,7 +93,7 @@ class Scrubber:
         }
 
     def text(self, text: str) -> str:
-        """Return a text without addresses, credentials, known secrets and control characters."""
+        """Return text without e-mail addresses, credentials, known secrets and control characters."""
         text = _CONTROL.sub(" ", text)
         text = _USER_INFO.sub("", _API_KEY_HEADER.sub(r"\1: [secret]", text))
         return safe(_ESCAPED_PART.sub(_without_address, text), self._secrets, LONGEST_VALUE)
@@ -114,14 +116,14 @@ class Scrubber:
 
 
 def _without_address(part: re.Match[str]) -> str:
-    # a pattern with %40 in its middle would try every beginning of a long text
+    # a regex around %40 would be slow: it tries each start in a long text
     return "[address]" if "%40" in part[0] else part[0]
 
 
 def described(error: BaseException) -> str:
     """Return an exception in one line.
 
-    It leaves out what libraries quote or put on further lines, because that may be a person's words.
+    The result omits quoted text and further lines, because both may hold a person's words.
     """
     name = type(error).__qualname__
     if isinstance(error, ConnectorError):
@@ -133,7 +135,7 @@ def described(error: BaseException) -> str:
 
 
 def fault(error: BaseException) -> dict[str, Any]:
-    """Return an exception's type, causes and frames; its message and locals may hold people's words."""
+    """Return an exception's type, causes and frames, without messages or locals (people's words)."""
     return _traced(error, lambda each: type(each).__qualname__)
 
 
@@ -168,7 +170,7 @@ def _exception_of(exc_info: object) -> BaseException | None:
 
 
 def _only_first_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Keep the first line: asyncio puts the repr of a failed task, with people's words, below it."""
+    """Keep the first line: asyncio adds the failed task's repr, with people's words, on further lines."""
     event["event"] = str(event.get("event", "")).partition("\n")[0]
     return event
 
@@ -177,8 +179,8 @@ def _readable() -> Processor:
     return structlog.dev.ConsoleRenderer(colors="NO_COLOR" not in os.environ, sort_keys=False)
 
 
-class _Stream:
-    """Standard error as it is now: progress bars put another stream in its place for a while."""
+class _CurrentStderr:
+    """Writes to the current `sys.stderr`, because progress bars replace it for a while."""
 
     def write(self, text: str) -> int:
         return sys.stderr.write(text)

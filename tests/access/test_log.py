@@ -25,7 +25,14 @@ DATABASE = "postgresql://owner:pass-in-url@db.example.com/ledger"
 KNOWN = "a-secret-from-the-settings"
 WORDS = "I cancelled because of the price"
 PLANTED = (ADDRESS, ESCAPED, "abcdef123456", "tok-in-address", "pass-in-url", KNOWN, "key-in-header")
-TEXTS = (ADDRESS, f"asked for {ESCAPED}", BEARER, PARAMETER, DATABASE, KNOWN, "X-API-Key: key-in-header")
+HEADERS = (
+    "X-API-Key: key-in-header",
+    f"Authorization: {BEARER}",
+    "authorization=Api-Key key-in-header",
+    f"{{'Authorization': '{BEARER}'}}",
+    f'{{"Authorization": "{BEARER}"}}',
+)
+TEXTS = (ADDRESS, f"asked for {ESCAPED}", BEARER, PARAMETER, DATABASE, KNOWN, *HEADERS)
 
 
 @pytest.fixture(autouse=True)
