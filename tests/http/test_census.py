@@ -272,6 +272,7 @@ class TestRefusals:
             ('{"jsonrpc": "2.0", "method": "list_objects", "id": 1, "params": []}', -32602),
             ('{"jsonrpc": "2.0", "method": "list_fields", "id": 1}', -32602),
             ('{"jsonrpc": "2.0", "method": "sync_batch", "id": 1, "params": {"connection": 7}}', -32602),
+            ('{"jsonrpc": "2.0", "method": "sync_batch", "id": 1, "params": {"connection": ["a"]}}', -32602),
         ],
     )
     async def test_what_is_no_call(self, world: World, body: str, code: int) -> None:

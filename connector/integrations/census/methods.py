@@ -30,8 +30,7 @@ Params = Mapping[str, Any]
 class Methods:
     """The methods for the context's caller.
 
-    `connection` is the one that the address or the call names. With None it is "default", and a row may name
-    another one.
+    `connection` comes from the URL or the call. None means "default"; then a row may name another.
     """
 
     def __init__(self, ctx: Context, connection: str | None) -> None:

@@ -27,7 +27,7 @@ REQUESTS_PER_SECOND = 10  # Census reads X-RateLimit-Limit as a cap on all syncs
     refused=("401", "413", "415", "429", "503"),
 )
 async def census(call: Call) -> Response:
-    """Census's custom destination: one JSON-RPC 2.0 call."""
+    """Answer one JSON-RPC 2.0 call from Census."""
     if call.ctx.stopping.is_set():
         raise StoreUnavailable("The server is stopping; send the request again.", code="stopping")
     body = await read_whole(call.request)
@@ -43,9 +43,9 @@ async def census(call: Call) -> Response:
     return JSONResponse(answer, headers={**NO_STORE, "X-RateLimit-Limit": str(REQUESTS_PER_SECOND)})
 
 
-def _connection(call: RpcCall, in_address: list[str]) -> str | None:
-    """Return the connection that the address or the call names. Raises `RpcError` when they differ."""
-    names = {name for name in (*in_address, call.params.get("connection")) if name not in (None, "")}
-    if len(names) > 1 or not all(isinstance(name, str) for name in names):
-        raise RpcError.of(InvalidInput.of("connection", "must be one name; give it once"), call.id)
+def _connection(call: RpcCall, in_url: list[str]) -> str | None:
+    """Return the connection that the URL or the call names. Raises `RpcError` if the names differ."""
+    names = [name for name in (*in_url, call.params.get("connection")) if name not in (None, "")]
+    if not all(isinstance(name, str) for name in names) or len(set(names)) > 1:
+        raise RpcError.of(InvalidInput.of("connection", "must be one name, as a string"), call.id)
     return next(iter(names), None)
