@@ -52,7 +52,7 @@ class Command(click.Command):
         super().__init__(*args, **{"options_metavar": "[flags]", **kwargs})
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the arguments; refuse a flag in the place of a value, which click would take as the value."""
+        """Parse the arguments; refuse a flag where a value must stand: click would accept the flag."""
         if not ctx.resilient_parsing:
             with_value = {
                 name
@@ -77,10 +77,10 @@ class Group(click.Group):
         super().__init__(*args, **{**words, **kwargs})
 
 
-def completing(
+def completer(
     values: Callable[[], Iterable[str]], *, several: bool = False
 ) -> Callable[[click.Context, click.Parameter, str], list[str]]:
-    """Return a function that completes a value in a shell; with `several`, the last of a list with commas."""
+    """Return a shell completer; with `several`, it completes the last of comma-separated values."""
 
     def complete(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
         before, comma, last = incomplete.rpartition(",") if several else ("", "", incomplete)

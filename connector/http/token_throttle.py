@@ -1,4 +1,4 @@
-"""Slow down addresses that guess tokens; callers with a valid token are never slowed."""
+"""Delay answers to IP addresses that guess tokens; a valid token is never delayed."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from connector.clock import Clock
 from connector.errors import TooManyFailures
 
-FREE = 10  # failures a minute that are answered at once
-WAITING = 100  # answers that are delayed at a time
-ADDRESSES = 10_000  # the addresses that are remembered; the address that was silent longest is dropped first
-LONGEST_SECONDS = 2.0
+UNDELAYED_FAILURES = 10  # failures a minute per address without delay
+MAX_DELAYED = 100  # answers delayed at the same time
+MAX_ADDRESSES = 10_000  # addresses remembered; the address with the oldest last failure is dropped first
+LONGEST_DELAY_SECONDS = 2.0
 RETRY_SECONDS = 5
 _WINDOW = 60_000
-_FIRST_SECONDS = 0.1
+_FIRST_DELAY_SECONDS = 0.1
 
 
 class Failures:
-    """Counts the failures of each address over a minute."""
+    """Counts the failures of each IP address over a minute."""
 
     def __init__(self) -> None:
         self._counted: OrderedDict[str, tuple[int, int]] = OrderedDict()
         self._waiting = 0
 
     async def add(self, address: str, clock: Clock) -> None:
-        """Count a failure and delay its answer. Raises `TooManyFailures` when too many answers wait."""
-        beyond = self._count(_neighbourhood(address), clock.now()) - FREE
-        if beyond <= 0:
+        """Count a failure and delay its answer. Raises `TooManyFailures` if too many answers wait."""
+        excess = self._count(_subscriber_address(address), clock.now()) - UNDELAYED_FAILURES
+        if excess <= 0:
             return
-        if self._waiting >= WAITING:
+        if self._waiting >= MAX_DELAYED:
             raise TooManyFailures(
                 "Too many requests without a valid token; send a valid one, or try again later.",
                 retry_after=RETRY_SECONDS,
             )
         self._waiting += 1
         try:
-            await clock.sleep(min(_FIRST_SECONDS * 2 ** min(beyond - 1, 10), LONGEST_SECONDS))
+            await clock.sleep(min(_FIRST_DELAY_SECONDS * 2 ** min(excess - 1, 10), LONGEST_DELAY_SECONDS))
         finally:
             self._waiting -= 1
 
@@ -45,13 +45,13 @@ class Failures:
         if not 0 <= now - since < _WINDOW:
             since, count = now, 0
         self._counted[address] = (since, count + 1)
-        if len(self._counted) > ADDRESSES:
+        if len(self._counted) > MAX_ADDRESSES:
             self._counted.popitem(last=False)
         return count + 1
 
 
-def _neighbourhood(address: str) -> str:
-    """Return an IPv4 address, or the network of an IPv6 address, which one subscriber has whole."""
+def _subscriber_address(address: str) -> str:
+    """Return an IPv4 address, or an IPv6 address's /64 network, because one subscriber owns it."""
     try:
         parsed = ip_address(address)
     except ValueError:

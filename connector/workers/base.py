@@ -9,7 +9,7 @@ from connector.domain.lease import Lease
 
 
 class Worker(ABC):
-    """Background work that one process at a time does, under the lease of the lane with this name."""
+    """Background work of one process at a time: the process leases the lane with this `name`."""
 
     name: str
 
@@ -17,19 +17,19 @@ class Worker(ABC):
         self._context, self._ledger, self._clock = context, context.ledger, context.clock
 
     async def recover(self, lease: Lease, /) -> None:  # noqa: B027 - most workers need nothing else
-        """Repair what a dead owner left behind; work that was not marked as done is taken again anyway."""
+        """Repair a stopped worker's half-done work; work not marked as done is repeated anyway."""
 
     @abstractmethod
     async def drain(self, lease: Lease, /) -> int | None:
-        """Do what is due; return milliseconds until there may be more, or None.
+        """Do the due work; return the milliseconds until more work may be due, or None.
 
-        0 says that there is more now: the runner drains again at once.
+        0 means that more work is due now: the runner drains again at once.
         """
 
-    async def close(self) -> None:  # noqa: B027 - most workers have nothing on its way between two drains
-        """Cancel what is on its way."""
+    async def close(self) -> None:  # noqa: B027 - most workers have no job in flight between two drains
+        """Cancel the jobs in flight."""
 
 
 def time_left(due: int | None, now: int) -> int | None:
-    """Return how long until a time (ms), 0 when it has come, None when there is none."""
+    """Return the milliseconds from `now` to `due`: 0 if `due` has passed, None without `due`."""
     return None if due is None else max(0, due - now)

@@ -1,4 +1,4 @@
-"""Run workers: lease the lane of each, drain it while there is work, and release it."""
+"""Run workers: lease each worker's lane, drain the lane while work is due, then release the lane."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from connector.workers.base import Worker
 
 TTL = 30_000
 _POLL = 2.0
-_BREATH = 0.003
+_COALESCE_SECONDS = 0.003
 _STOP_WITHIN = 10.0
 _log = structlog.get_logger(__name__)
 
 
 class Runner:
-    """Runs one asyncio task per worker. Among several processes, leases decide which one works a lane."""
+    """Runs one asyncio task per worker. Among several processes, leases decide which process works a lane."""
 
     def __init__(self, leases: Leases, clock: Clock, stopping: asyncio.Event, *, lease_ms: int = TTL) -> None:
         self._leases = leases
@@ -33,21 +33,23 @@ class Runner:
         self._stopping = stopping
         self._lease_ms = lease_ms
         self._owner = f"{socket.gethostname()[:24]}:{os.getpid()}:{secrets.token_hex(4)}"
-        self._bells: list[tuple[str, asyncio.Event]] = []
+        self._wake_events: list[tuple[str, asyncio.Event]] = []
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, workers: Sequence[Worker]) -> None:
         """Start a task for each worker."""
         for worker in workers:
-            bell = asyncio.Event()
-            self._bells.append((worker.name.partition(":")[0], bell))
-            self._tasks.append(asyncio.create_task(self._work(worker, bell), name=f"lane {worker.name}"))
+            wake_event = asyncio.Event()
+            self._wake_events.append((worker.name.partition(":")[0], wake_event))
+            self._tasks.append(
+                asyncio.create_task(self._work(worker, wake_event), name=f"lane {worker.name}")
+            )
 
     def wake(self, *kinds: str) -> None:
         """Tell workers of these kinds (intake, koji, amplitude), or all, that there may be work."""
-        for kind, bell in self._bells:
+        for kind, wake_event in self._wake_events:
             if not kinds or kind in kinds:
-                bell.set()
+                wake_event.set()
 
     async def stop(self) -> None:
         """Wait for calls in flight, at most 10 s, and release every lane."""
@@ -60,36 +62,36 @@ class Runner:
             await asyncio.gather(*late, return_exceptions=True)
         self._tasks.clear()
 
-    async def _work(self, worker: Worker, bell: asyncio.Event) -> None:
+    async def _work(self, worker: Worker, wake_event: asyncio.Event) -> None:
         while not self._stopping.is_set():
-            bell.clear()  # also if another process owns the lane, else this loop would spin
+            wake_event.clear()  # also if another process owns the lane, else this loop would spin
             try:
                 lease = await self._leases.acquire(
                     worker.name, self._owner, self._clock.now(), self._lease_ms
                 )
                 if lease is not None:
-                    await self._own(worker, lease, bell)
+                    await self._own(worker, lease, wake_event)
             except ConnectorError as error:
                 _log.warning("lane_interrupted", lane=worker.name, code=error.reason)
-            except Exception:  # noqa: BLE001 - one fault must not end a worker; it is logged and tried again
+            except Exception:  # noqa: BLE001 - log a fault and try again: no fault may end a worker
                 _log.exception("lane_failed", lane=worker.name)
-            await self._wait(bell, _POLL)
+            await self._wait(wake_event, _POLL)
 
-    async def _own(self, worker: Worker, lease: Lease, bell: asyncio.Event) -> None:
-        heart = asyncio.create_task(self._renew(lease), name=f"lease {worker.name}")
+    async def _own(self, worker: Worker, lease: Lease, wake_event: asyncio.Event) -> None:
+        renewal = asyncio.create_task(self._renew(lease), name=f"lease {worker.name}")
         try:
             await worker.recover(lease)
-            while not self._stopping.is_set() and not heart.done():
-                bell.clear()
+            while not self._stopping.is_set() and not renewal.done():
+                wake_event.clear()
                 delay = await worker.drain(lease)
                 if delay != 0:
                     # work that arrives meanwhile is drained together: a batch costs little more than one item
-                    await asyncio.sleep(_BREATH)
-                    await self._wait(bell, _POLL if delay is None else min(delay / 1000, _POLL))
+                    await asyncio.sleep(_COALESCE_SECONDS)
+                    await self._wait(wake_event, _POLL if delay is None else min(delay / 1000, _POLL))
         finally:
-            heart.cancel()
+            renewal.cancel()
             with suppress(asyncio.CancelledError, ConnectorError):
-                await heart
+                await renewal
             with suppress(ConnectorError):
                 await self._leases.release(lease)
 
@@ -101,12 +103,12 @@ class Runner:
                     _log.warning("lease_lost", lane=lease.lane)
                     return
             except ConnectorError:
-                # the lease may still hold; its next owner is protected by the fencing token
+                # the lease may still be valid; the fencing token protects the next owner
                 _log.warning("lease_not_renewed", lane=lease.lane)
 
-    async def _wait(self, bell: asyncio.Event, seconds: float) -> None:
+    async def _wait(self, wake_event: asyncio.Event, seconds: float) -> None:
         if self._stopping.is_set():
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await bell.wait()
+                await wake_event.wait()

@@ -1,4 +1,4 @@
-"""A worker that runs each job in a task of its own, so that a slow job delays no other."""
+"""The base of workers that run each job in its own task: a slow job delays no other."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TaskWorker(Worker):
     """Runs the jobs that are due, each in its own task; an unsettled job runs again under the same id."""
 
     at_once: float = inf
-    """How many jobs run at a time."""
+    """The most jobs that run at a time."""
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
@@ -39,7 +39,7 @@ class TaskWorker(Worker):
         """Return the jobs that are due, as (id, function that runs the job)."""
 
     async def drain(self, lease: Lease, /) -> int | None:
-        """Start the jobs that are due, as far as there is room; a running job goes on."""
+        """Start due jobs, up to `at_once`; running jobs continue."""
         now = self._clock.now()
         if (wait := time_left(await self.next_due(), now)) != 0:
             return wait

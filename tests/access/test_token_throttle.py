@@ -67,7 +67,7 @@ async def test_beyond_a_hundred_held_back_nobody_waits() -> None:
     counted, clock = Failures(), StuckClock()
     for _ in range(10):
         await counted.add("192.0.2.1", clock)
-    held = [asyncio.create_task(counted.add("192.0.2.1", clock)) for _ in range(token_throttle.WAITING)]
+    held = [asyncio.create_task(counted.add("192.0.2.1", clock)) for _ in range(token_throttle.MAX_DELAYED)]
     await asyncio.sleep(0)
     with pytest.raises(TooManyFailures) as refused:
         await counted.add("192.0.2.1", clock)
@@ -79,7 +79,7 @@ async def test_beyond_a_hundred_held_back_nobody_waits() -> None:
 
 
 async def test_of_many_addresses_the_one_silent_longest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(token_throttle, "ADDRESSES", 3)
+    monkeypatch.setattr(token_throttle, "MAX_ADDRESSES", 3)
     counted, clock = Failures(), StandingClock()
     for number in range(50):
         await counted.add(f"192.0.2.{number}", clock)

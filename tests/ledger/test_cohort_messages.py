@@ -185,7 +185,9 @@ async def test_so_many_start_in_a_day(ledger: Ledger) -> None:
             assert await ledger.invitations.credits_left(f"launch:{launch.id}", 2, now) == 2
     assert outcomes == ["sending", "sending", "sending", "sending"]
     assert day_of(NOW) != day_of(NOW + 86_400_000)
-    assert await ledger.invitations.next_waiting(["default"], single=False, besides=[launch.id]) is None
+    assert (
+        await ledger.invitations.next_waiting(["default"], single=False, except_launches=[launch.id]) is None
+    )
 
 
 async def test_a_launch_that_is_full_starts_nobody(ledger: Ledger) -> None:

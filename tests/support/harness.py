@@ -318,7 +318,7 @@ class World:
 
         A worker unsets its bell when it begins to look, and looks again only after it has ended.
         """
-        bells = [bell for _, bell in self.app.state.runner._bells]
+        bells = [event for _, event in self.app.state.runner._wake_events]
 
         async def looked() -> bool:
             return not any(bell.is_set() for bell in bells)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Collection, Sequence
 
 import click
 
-from connector.cli.arguments import Group, completing
+from connector.cli.arguments import Group, completer
 from connector.cli.startup import connection_names, read_settings, run_in_context
 from connector.cli.terminal import PROGRAM, say
 from connector.context import Context
@@ -35,14 +35,14 @@ def command() -> None:
     multiple=True,
     required=True,
     metavar="SCOPES",
-    shell_complete=completing(lambda: SCOPES, several=True),
+    shell_complete=completer(lambda: SCOPES, several=True),
     help=f"What it may do: some of {', '.join(SCOPES)}, separated by commas.",
 )
 @click.option(
     "--connections",
     multiple=True,
     metavar="NAMES",
-    shell_complete=completing(connection_names, several=True),
+    shell_complete=completer(connection_names, several=True),
     help="The only connections it is for, separated by commas; without it, all.",
 )
 def create(name: str, scopes: Sequence[str], connections: Sequence[str]) -> int:

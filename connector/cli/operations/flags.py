@@ -10,7 +10,7 @@ import click
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from connector.cli.arguments import Command, completing, dashed, flag
+from connector.cli.arguments import Command, completer, dashed, flag
 from connector.cli.operations.csv_rows import ROW_FORMATS, has_rows
 from connector.cli.operations.values import ROW_FILES, TEXT_FILES
 from connector.cli.startup import connection_names
@@ -91,7 +91,7 @@ def _flag(op: AnyOperation, name: str, field: FieldInfo) -> click.Option:
         multiple=True,
         metavar=metavar,
         type=click.Path() if is_file else str,
-        shell_complete=None if is_file else completing(values),
+        shell_complete=None if is_file else completer(values),
     )
 
 

@@ -1,4 +1,4 @@
-"""Make the JSON schemas of events, as triggers and subscriptions send them."""
+"""Make the JSON schemas of the events that triggers and subscriptions send."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pydantic import TypeAdapter
 from connector.http.docs.schema import REF, nullable
 from connector.service.triggers import TRIGGERS, Trigger, sample
 
-_HEAD: Mapping[str, Any] = {
-    "id": {"type": "string", "description": "Unique to the event; what repeats it has the same."},
+_COMMON_FIELDS: Mapping[str, Any] = {
+    "id": {"type": "string", "description": "Unique to the event; each repeat has the same id."},
     "type": {"type": "string", "description": "The trigger's name."},
-    "timestamp": {"type": "string", "description": "When it happened, ISO 8601 with offset."},
-    "connection": {"type": "string", "description": "The connection that it happened on."},
+    "timestamp": {"type": "string", "description": "The event's time, ISO 8601 with offset."},
+    "connection": {"type": "string", "description": "The connection of the event."},
 }
 
 
@@ -24,18 +24,18 @@ def event_name(trigger: Trigger) -> str:
 
 
 def event_schema(trigger: Trigger) -> dict[str, Any]:
-    """Return the schema of a trigger's events: every key is required, and null when it is unknown."""
+    """Return the schema of a trigger's events: every key is required; an unknown value is null."""
     shown = sample(trigger, "default")
     known = TypeAdapter(trigger.output).json_schema(mode="serialization", ref_template=REF)["properties"]
     fields = {
-        name: _HEAD.get(name) or (_or_null(known[name]) if name in known else _derived(name))
+        name: _COMMON_FIELDS.get(name) or (_or_null(known[name]) if name in known else _derived(name))
         for name in shown
     }
     return {"type": "object", "required": list(shown), "properties": fields, "examples": [shown]}
 
 
-def event_parts() -> dict[str, Any]:
-    """Return the schemas of all events, and those that they refer to, by name."""
+def event_schemas() -> dict[str, Any]:
+    """Return, by name, all event schemas and every schema that an event uses."""
     wanted: list[tuple[str, Any, TypeAdapter[Any]]] = [
         (trigger.name, "serialization", TypeAdapter(trigger.output)) for trigger in TRIGGERS
     ]
@@ -44,10 +44,10 @@ def event_parts() -> dict[str, Any]:
 
 
 def _derived(name: str) -> dict[str, Any]:
-    of, _, what = name.rpartition("_")
-    if what == "text":
-        return {"type": "string", "description": f"{of} as text."}
-    return {"type": "integer", "description": f"How many {of}."}
+    subject, _, suffix = name.rpartition("_")
+    if suffix == "text":
+        return {"type": "string", "description": f"{subject} as text."}
+    return {"type": "integer", "description": f"Count of {subject}."}
 
 
 def _or_null(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from connector import __version__
-from connector.http.docs.events import event_parts
+from connector.http.docs.events import event_schemas
 from connector.http.docs.paths import endpoint_paths, json_content, query_parameters, refusals
 from connector.http.docs.schema import REF, resolved
 from connector.http.endpoint import Endpoint, parameter
@@ -87,7 +87,7 @@ def openapi(
         "tags": [{"name": effect.value, "description": words} for effect, words in EFFECTS.items()],
         "paths": paths,
         "components": {
-            "schemas": {**event_parts(), **definitions},
+            "schemas": {**event_schemas(), **definitions},
             "responses": {
                 status: _problem(status, words, schemas)
                 for status, words in {"400": MALFORMED, **REFUSALS}.items()

@@ -65,6 +65,6 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
 def _schema(shape: Any, mode: Any = "serialization") -> Mapping[str, Any]:
     if isinstance(shape, Mapping):
         return shape
-    if get_origin(shape) is list:  # with its item in place, because a path can hold no definitions
+    if get_origin(shape) is list:  # the item's schema is inline, because a path can hold no definitions
         return {"type": "array", "items": _schema(get_args(shape)[0], mode)}
     return TypeAdapter(shape).json_schema(mode=mode)

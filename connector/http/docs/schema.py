@@ -21,14 +21,14 @@ EXAMPLES: dict[str, Any] = {"string": "…", "integer": 1, "number": 1.0, "boole
 
 
 def resolved(schema: Schema, definitions: Schema) -> Schema:
-    """Follow a reference into the definitions; a schema without one is returned as it is."""
+    """Follow a reference into the definitions; return a schema without a reference unchanged."""
     reference = schema.get("$ref")
     target: Schema = definitions[reference.rpartition("/")[2]] if reference else schema
     return target
 
 
 def in_words(schema: Schema, definitions: Schema) -> str:
-    """Return what a value can be: "text", "list of whole number", "`text` or `voice`"."""
+    """Name the values that a schema allows: "text", "list of whole number", "`text` or `voice`"."""
     schema = resolved(schema, definitions)
     if "const" in schema:
         return f"`{schema['const']}`"
@@ -47,7 +47,7 @@ def nullable(schema: Schema) -> bool:
 
 
 def inside(schema: Schema, definitions: Schema) -> Schema | None:
-    """Return the object with named properties that a value is, or is a list of; None when there is none."""
+    """Return the first schema with named properties in a schema or its list items, or None."""
     schema = resolved(schema, definitions)
     if schema.get("properties"):
         return schema

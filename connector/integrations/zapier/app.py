@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from connector.http.docs.events import event_name, event_parts
+from connector.http.docs.events import event_name, event_schemas
 from connector.http.docs.openapi import output_models
 from connector.integrations.zapier.fields import input_fields, output_fields, title_case
 from connector.service.execution.operation import AnyOperation, Effect
@@ -101,7 +101,7 @@ def _authentication(url: str) -> dict[str, Any]:
 
 def _hook(trigger: Trigger, url: str) -> dict[str, Any]:
     name = trigger.name.value
-    parts = event_parts()
+    parts = event_schemas()
     fields = output_fields(parts[event_name(trigger)]["properties"], parts)
     return {
         "key": name,

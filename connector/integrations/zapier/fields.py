@@ -38,7 +38,7 @@ def input_fields(schema: Schema, definitions: Schema, *, without: frozenset[str]
 
 
 def output_fields(properties: Mapping[str, Schema], definitions: Schema) -> list[dict[str, Any]]:
-    """Return a field for each value of an answer that a later step can use by itself."""
+    """Return a field for each plain value and each list of strings in an answer."""
     return list(_outputs(properties, definitions))
 
 
@@ -47,22 +47,22 @@ def _capital(word: str) -> str:
 
 
 def _input(name: str, field: Schema, definitions: Schema) -> dict[str, Any]:
-    kind = _alternative(field, definitions)
+    kind = _without_null(field, definitions)
     item = resolved(kind.get("items", {}), definitions)
     if lines := [
         {"key": key, "label": title_case(key), "type": "string", "helpText": part["description"]}
         for key, part in item.get("properties", {}).items()
-        if _alternative(part, definitions).get("type") == "string"
+        if _without_null(part, definitions).get("type") == "string"
     ]:
         return {"children": lines}  # Zapier takes no help text beside line items
-    shown = {"helpText": field["description"], **_kind(name, kind)}
+    shown = {"helpText": field["description"], **_zapier_type(name, kind)}
     default = field.get("default")
     if isinstance(default, str | int) and not isinstance(default, bool):
         shown["default"] = str(default)
     return shown
 
 
-def _kind(name: str, kind: Schema) -> dict[str, Any]:
+def _zapier_type(name: str, kind: Schema) -> dict[str, Any]:
     if name in DROP_DOWNS:
         return {"type": "string", "dynamic": DROP_DOWNS[name]}
     if "enum" in kind:
@@ -80,19 +80,19 @@ def _kind(name: str, kind: Schema) -> dict[str, Any]:
 
 def _outputs(properties: Mapping[str, Schema], definitions: Schema) -> Iterator[dict[str, Any]]:
     for name, field in properties.items():
-        kind = _alternative(field, definitions)
+        kind = _without_null(field, definitions)
         label = {"key": name, "label": title_case(name)}
         plain = kind.get("type", "string")
         if plain == "array":
-            if _alternative(kind.get("items", {}), definitions).get("type") == "string":
+            if _without_null(kind.get("items", {}), definitions).get("type") == "string":
                 yield {**label, "type": "string", "list": True}
         elif plain != "object":
             dated = name == "timestamp" or name.endswith("_at")
             yield {**label, "type": "datetime" if dated else plain}
 
 
-def _alternative(field: Schema, definitions: Schema) -> Schema:
-    """Return what a field is when it is not null."""
+def _without_null(field: Schema, definitions: Schema) -> Schema:
+    """Return the schema of a field without null."""
     if not nullable(field):
         return resolved(field, definitions)
     return next(resolved(kind, definitions) for kind in field["anyOf"] if kind.get("type") != "null")

@@ -58,11 +58,16 @@ class Invitations(Repository):
 
     @reads
     def next_waiting(
-        self, c: Connection, connections: Sequence[str], *, single: bool, besides: Collection[str] = ()
+        self,
+        c: Connection,
+        connections: Sequence[str],
+        *,
+        single: bool,
+        except_launches: Collection[str] = (),
     ) -> Invitation | None:
         """Return the next invitation to start: the first of the oldest running launch that has one waiting.
 
-        The launches `besides` are left out.
+        The launches `except_launches` are left out.
         """
         oldest = (
             select(launch.c.id)
@@ -71,7 +76,7 @@ class Invitations(Repository):
                 launch.c.status == LaunchStatus.RUNNING,
                 launch.c.waiting > 0,
                 launch.c.single == single,
-                launch.c.id.not_in(besides),
+                launch.c.id.not_in(except_launches),
             )
             .order_by(launch.c.started_at, launch.c.id)
             .limit(1)

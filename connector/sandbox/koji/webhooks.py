@@ -1,7 +1,7 @@
-"""Write, sign and deliver Koji's webhooks, and try again when they are refused.
+"""Write, sign and deliver Koji's webhooks; retry a refused webhook.
 
-Koji's documents name what a payload holds but print none: the keys are those that its prose uses. They
-publish no way of signing, so the stand-in knows each common one.
+Koji's documents describe payloads but show no example, so the keys come from that text. Koji documents no
+signature scheme, so the sandbox supports every common scheme.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Attempt:
 
 
 class WebhookSender:
-    """Deliver signed events to one endpoint while `running`. `now` gives epoch seconds."""
+    """Delivers signed events to one endpoint while `running`. `now` returns epoch seconds."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class WebhookSender:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Deliver what is queued until the block ends; what is not delivered by then is dropped."""
+        """Deliver queued messages until the block ends; then cancel all attempts and retries."""
         async with httpx.AsyncClient(
             timeout=TIMEOUT_SECONDS, verify=tls_context(), trust_env=False, transport=self._transport
         ) as self._client:
@@ -91,17 +91,17 @@ class WebhookSender:
 
     @property
     def waiting(self) -> int:
-        """Count messages that are queued, in flight, or wait for another attempt."""
+        """Count the messages that are queued, in flight, or waiting for a retry."""
         return self._queue.qsize() + self._in_flight + len(self._retries)
 
     async def drained(self) -> None:
-        """Wait until no message is waiting."""
+        """Wait until `waiting` is 0."""
         await self._queue.join()
         while self._retries:
             await asyncio.gather(*self._retries, return_exceptions=True)
 
     def send(self, event: str, interview: Interview, *, times: int = 1) -> bool:
-        """Queue one message `times` over; return False when no endpoint takes the event."""
+        """Queue a message `times` times; return False if no endpoint takes the event."""
         endpoint = self.endpoint
         if endpoint is None or event not in endpoint.events:
             return False
@@ -113,9 +113,9 @@ class WebhookSender:
         return True
 
     async def verify(self, endpoint: WebhookEndpoint) -> int | None:
-        """Send the empty request that verifies an endpoint; save the endpoint when the answer is 200.
+        """Send an empty request to an endpoint; save the endpoint if the answer is 200.
 
-        Koji webhook setup: the server must answer 200. Returns the status, None without an answer.
+        Koji's webhook setup requires 200. Return the status, or None without an answer.
         """
         message = Message(endpoint, f"msg_{uuid.uuid4().hex}", "verification", None, b"")
         status = await self._attempt(message, 1)
@@ -124,7 +124,7 @@ class WebhookSender:
         return status
 
     def reset(self) -> None:
-        """Forget the log and the queued messages."""
+        """Delete the log and the queued messages; cancel the retries."""
         self.log.clear()
         while not self._queue.empty():
             self._queue.get_nowait()

@@ -1,4 +1,4 @@
-"""The callback worker: polls an unfinished result, and posts it to the caller's address once it has ended."""
+"""The callback worker polls an unfinished result, and posts the final result to the caller's URL."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from connector.workers.tasks import Serve, TaskWorker
 
 AT_ONCE: Final = 50
 LONGEST_WATCH: Final = 30 * 86_400_000
-_SHORTEST_LOOK, _LONGEST_LOOK = 1_000, 60_000
+_SHORTEST_DELAY, _LONGEST_DELAY = 1_000, 60_000
 Look = Callable[[Context, Callback], Awaitable[Result | None]]
-"""Looks up the present result of a callback's call; None when it cannot be known any more."""
+"""Returns the present result of a callback's call, or None if the result can no longer be known."""
 _log = structlog.get_logger(__name__)
 
 
@@ -40,9 +40,9 @@ class CallbackWorker(TaskWorker):
     async def due(self, now: int) -> list[tuple[str, Serve]]:
         """Return the callbacks that are due."""
         due = await self._ledger.callbacks.due(now, AT_ONCE)
-        return [(callback.id, partial(self._look_at, callback=callback)) for callback in due]
+        return [(callback.id, partial(self._poll, callback=callback)) for callback in due]
 
-    async def _look_at(self, lease: Lease, callback: Callback) -> None:
+    async def _poll(self, lease: Lease, callback: Callback) -> None:
         callbacks, now = self._ledger.callbacks, self._clock.now()
         result = await self._look(self._context, callback)
         if result is None or now - callback.created_at > LONGEST_WATCH:
@@ -52,7 +52,7 @@ class CallbackWorker(TaskWorker):
             await self._post(lease, callback, result)
         else:
             # a tenth of the callback's age, so that its result is posted at most a tenth late
-            delay = min(max((now - callback.created_at) // 10, _SHORTEST_LOOK), _LONGEST_LOOK)
+            delay = min(max((now - callback.created_at) // 10, _SHORTEST_DELAY), _LONGEST_DELAY)
             await callbacks.later(lease, callback._replace(due=now + delay))
 
     async def _post(self, lease: Lease, callback: Callback, result: Result) -> None:

@@ -1,4 +1,4 @@
-"""Make one delivery attempt to an address that a caller chose, and decide what follows from it."""
+"""Attempt one delivery to a URL that a caller chose, and decide whether to retry."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _GONE: Final = 410
 
 
 class DeliveryAttempt(NamedTuple):
-    """How an attempt ended. `state`: delivered, gone (410), failed (given up) or waiting until `due` (ms)."""
+    """The result of an attempt. `state`: delivered, gone (410), failed (given up) or waiting until `due` (ms)."""
 
     state: str
     outcome: str
@@ -40,19 +40,19 @@ async def deliver(client: TargetClient, url: str, secret: str, message: Message,
     try:
         status, answer = await client.post(url, message.body, headers)
     except PrivateTarget:
-        return _again(message, "private_target", {}, now)
+        return _retry_or_fail(message, "private_target", {}, now)
     except (TimeoutError, httpcore.TimeoutException):
-        return _again(message, "timeout", {}, now)
+        return _retry_or_fail(message, "timeout", {}, now)
     except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol, OSError):
-        return _again(message, "unreachable", {}, now)
+        return _retry_or_fail(message, "unreachable", {}, now)
     if 200 <= status < 300:
         return DeliveryAttempt("delivered", str(status))
     if status == _GONE:
         return DeliveryAttempt("gone", str(status))
-    return _again(message, str(status), answer, now)
+    return _retry_or_fail(message, str(status), answer, now)
 
 
-def _again(message: Message, outcome: str, answer: Mapping[str, str], now: int) -> DeliveryAttempt:
+def _retry_or_fail(message: Message, outcome: str, answer: Mapping[str, str], now: int) -> DeliveryAttempt:
     """Retry with growing delays, for three days; `Retry-After` may ask for a longer delay."""
     asked = min(retry_after_seconds(answer, now / 1_000) or 0, _LONGEST_WAIT // 1_000)
     due = now + backoff(message.tries, asked, first=_FIRST_WAIT, longest=_LONGEST_WAIT)

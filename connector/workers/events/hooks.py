@@ -1,4 +1,4 @@
-"""The hook worker: delivers to each subscription at its own pace, so that a dead one delays no other."""
+"""The hook worker delivers to each subscription at its own pace: a dead target delays no other."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from connector.workers.tasks import Serve, TaskWorker
 BATCH: Final = 50
 AT_ONCE: Final = 8
 FRESH: Final = 1_000
-"""How long a rendered event may wait to be sent (ms)."""
+"""The longest time from rendering an event to sending it (ms)."""
 _RATE: Final = 25.0
 _log = structlog.get_logger(__name__)
 
@@ -46,7 +46,7 @@ class HookWorker(TaskWorker):
 
     async def _deliver_all(self, lease: Lease, hook: Hook, secret: str) -> None:
         ctx = self._context
-        # a client for each hook: a pool scans its connections at each request, and a dead target keeps some
+        # a client for each hook: a pool scans its connections at each request, and a dead target holds some
         client = TargetClient(allow_private=ctx.settings.connector_allow_private_targets, connections=AT_ONCE)
         try:
             while not ctx.stopping.is_set():
@@ -59,7 +59,7 @@ class HookWorker(TaskWorker):
     async def _deliver(
         self, lease: Lease, client: TargetClient, hook: Hook, secret: str, due: list[HookDelivery]
     ) -> bool:
-        """Deliver a batch; return whether the target takes more now."""
+        """Deliver a batch; return False if the target is gone or a delivery must be retried."""
         ctx, clock = self._context, self._clock
         outcomes: list[DeliveryOutcome] = []
         gate = asyncio.Semaphore(AT_ONCE)

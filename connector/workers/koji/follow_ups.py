@@ -1,4 +1,4 @@
-"""Follow up on started interviews that stay silent: read them, and at last end or expire them."""
+"""Follow up on started interviews that Koji does not report: read, and at last end or expire them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from connector.service.attribution import read_from_koji
 from connector.settings.rules import sync_rules
 from connector.workers.koji.pause import PAUSES, KojiCalls
 
-_APART = 12_000  # at most five a minute
+_CALL_INTERVAL = 12_000  # at most five a minute
 _TRY_AGAIN = 600_000
 _log = structlog.get_logger(__name__)
 
 
 class FollowUps(KojiCalls):
-    """Reads and ends silent interviews of one key, at most five calls a minute."""
+    """Reads and ends unreported interviews of one key, at most five calls a minute."""
 
     _next = 0
 
@@ -33,21 +33,21 @@ class FollowUps(KojiCalls):
         if due is None:
             return None
         # `_next` is far ahead only when the clock was set back
-        return max(due, self._next) if self._next <= self._clock.now() + _APART else due
+        return max(due, self._next) if self._next <= self._clock.now() + _CALL_INTERVAL else due
 
     async def step(self, lease: Lease) -> None:
-        """Make the follow-up that has been due for longest."""
+        """Make the most overdue follow-up."""
         invitations, now = self._ledger.invitations, self._clock.now()
         if ending := await invitations.due(self._connections, now, complete=True):
             follow_up = self._end(lease, ending)
-        elif (silent := await invitations.due(self._connections, now, complete=False)) is None:
+        elif (unreported := await invitations.due(self._connections, now, complete=False)) is None:
             return
-        elif silent.interview_id is None:  # handed out as a link: there is nothing to read
-            await invitations.polled(lease, silent.id, None, now)
+        elif unreported.interview_id is None:  # a link: Koji has no interview to read
+            await invitations.polled(lease, unreported.id, None, now)
             return
         else:
-            follow_up = self._read(lease, silent)
-        self._next = now + _APART
+            follow_up = self._read(lease, unreported)
+        self._next = now + _CALL_INTERVAL
         try:
             await follow_up
         except ConnectorError as error:
@@ -63,15 +63,15 @@ class FollowUps(KojiCalls):
                 pass
             else:
                 await self._pause.answered()
-                if await self._take(lease, invitation, body):
+                if await self._record(lease, invitation, body):
                     return
         following = next_poll(invitation)
         await self._ledger.invitations.polled(lease, invitation.id, following, self._clock.now())
 
-    async def _take(self, lease: Lease, invitation: Invitation, body: Mapping[str, Any]) -> bool:
-        """Take an interview that has ended as if a webhook had reported it.
+    async def _record(self, lease: Lease, invitation: Invitation, body: Mapping[str, Any]) -> bool:
+        """Record an ended interview as if a webhook had reported it.
 
-        Tells whether nothing more is to be asked: its invitation is known, or it is anonymous.
+        Tell whether the follow-up is finished: the interview has an invitation, or is anonymous.
         """
         ctx = self._context
         rules = sync_rules(ctx.connection(invitation.connection))
@@ -88,7 +88,7 @@ class FollowUps(KojiCalls):
         return read.interview.invitee is not None or read.interview.anonymous
 
     async def _end(self, lease: Lease, invitation: Invitation) -> None:
-        """End an interview that stayed silent for KOJI_COMPLETE_AFTER_HOURS."""
+        """End an interview that did not end within KOJI_COMPLETE_AFTER_HOURS."""
         invitations, interview_id = self._ledger.invitations, invitation.interview_id or ""
         try:
             token = invitations.session_token(invitation.session_token or "")

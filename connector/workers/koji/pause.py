@@ -1,6 +1,6 @@
-"""Pause the Koji worker: for a refused key until it is mended, for silence until Koji answers.
+"""Pause the Koji worker until a refused key is replaced, or until an unreachable Koji answers.
 
-A wrong address (`koji_redirect`) counts as silence, because no key was refused.
+A wrong URL (`koji_redirect`) counts as unreachable, because Koji refused no key.
 """
 
 from __future__ import annotations
@@ -33,36 +33,35 @@ class KojiPause:
         self._code: str | None = None
 
     async def retry_now(self) -> bool:
-        """End the pause that an earlier owner left; tell whether that owner could not reach Koji.
+        """End a stopped worker's pause; tell whether that worker could not reach Koji.
 
-        A pause for silence stays in the ledger until Koji answers, so that it is reported once.
+        While Koji is unreachable, the pause stays in the ledger, so that it is reported once.
         """
         pauses = await self._ledger.leases.pauses()
         self._until, self._code = 0, next((p.code for p in pauses if p.lane == self._name), None)
         self._began = 0  # not known any more
-        if self._code is not None and not self.is_unsure:
+        if self._code is not None and not self.is_unreachable:
             await self._end()
-        return self.is_unsure
+        return self.is_unreachable
 
     async def left(self) -> int:
-        """Return how long the pause still lasts (ms).
+        """Return the milliseconds left of the pause.
 
-        A pause ends before its time when an operation ends it. Only an answer of Koji ends the state that
-        Koji cannot be reached.
+        An operation may end a pause early. Only an answer of Koji ends the unreachable state.
         """
         now = self._clock.now()
         if self._code is not None:
             stored = any(pause.lane == self._name for pause in await self._ledger.leases.pauses())
             if now >= self._until or not stored:
                 self._until = 0
-                if not self.is_unsure or not stored:
-                    # ended before the next attempt: a caller who asks meanwhile waits for its outcome
+                if not self.is_unreachable or not stored:
+                    # before the next attempt: a caller who asks meanwhile waits for the attempt's outcome
                     await self._end()
         return max(0, self._until - now)
 
     @property
-    def is_unsure(self) -> bool:
-        """Tell whether Koji did not answer when it was last asked."""
+    def is_unreachable(self) -> bool:
+        """Tell whether Koji did not answer the last call."""
         return self._code in AWAY
 
     async def _end(self) -> None:
@@ -76,13 +75,13 @@ class KojiPause:
     async def answered(self) -> None:
         """Note that Koji gave a valid answer."""
         self._failures = 0
-        if self.is_unsure:
+        if self.is_unreachable:
             await self._end()
 
     async def for_error(self, error: ConnectorError) -> bool:
-        """Pause if an error is of the key or of Koji as a whole; tell whether it is."""
+        """Pause if an error concerns the key or all of Koji; tell whether the lane pauses."""
         if isinstance(error, UpstreamUnavailable):
-            await self.for_silence(error)
+            await self.for_unreachable(error)
         elif error.reason in PAUSES:
             await self.for_key(error)
         else:
@@ -99,8 +98,8 @@ class KojiPause:
         await self._ledger.leases.pause(self._name, self._until, error.reason, error.message)
         await self._ledger.launch_pauses.pause(self._connections, error.reason, self._clock.now())
 
-    async def for_silence(self, error: UpstreamUnavailable) -> int:
-        """Pause because Koji cannot be reached; return for how long (ms)."""
+    async def for_unreachable(self, error: UpstreamUnavailable) -> int:
+        """Pause because Koji cannot be reached; return the length of the pause (ms)."""
         self._failures += 1
         wait = backoff(self._failures, error.retry_after)
         await self._await_koji(wait, KOJI_UNREACHABLE, error.message)
@@ -108,7 +107,7 @@ class KojiPause:
 
     async def _await_koji(self, wait: int, code: str, words: str) -> None:
         now = self._clock.now()
-        if not self.is_unsure:
+        if not self.is_unreachable:
             self._began = now
         self._until, self._code = now + wait, code
         pause = Pause(self._name, self._until, code, words)

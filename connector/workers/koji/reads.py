@@ -1,4 +1,4 @@
-"""Read interviews from Koji whose webhooks left fields out."""
+"""Read interviews from Koji if their webhooks left out fields."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from connector.service.attribution import read_from_koji
 from connector.settings.rules import sync_rules
 from connector.workers.koji.pause import PAUSES, KojiCalls
 
-_RELEASES_BACKFILL_AFTER = 5  # failed reads; the rest of its backfill is then sent without it
+_RELEASES_BACKFILL_AFTER = 5  # failed reads; then the backfill is sent without the interview
 
 
 class Reads(KojiCalls):
-    """Reads the interviews that are due, one call at a time, within the rate limit of its key."""
+    """Reads due interviews, one call at a time, within the rate limit of the key."""
 
     async def read(self, lease: Lease, sync: Sync) -> None:
-        """Read one interview, and decide the next state of its sync."""
+        """Read one interview, and store the next state of its sync."""
         try:
             body = await self._koji.read(sync.interview_id)
         except NotFound:
@@ -63,13 +63,13 @@ class Reads(KojiCalls):
         await self._ledger.syncs.revise([key], revise, lease=lease, heard=observations)
 
     async def _later(self, lease: Lease, sync: Sync, error: UpstreamUnavailable) -> None:
-        wait = await self._pause.for_silence(error)
+        wait = await self._pause.for_unreachable(error)
         now = self._clock.now()
 
         def later(present: Sync, _: People) -> Sync:
             if present.stage is not Stage.READ:
                 return present
-            # behind the others, so that an interview which Koji cannot show does not delay them
+            # behind the other interviews, because a read that always fails must not delay them
             tries = present.tries + 1
             reads = max(present.reads, 1) if tries >= _RELEASES_BACKFILL_AFTER else present.reads
             return present._replace(due=now + wait + 1, tries=tries, reads=reads)

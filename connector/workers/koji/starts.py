@@ -27,17 +27,17 @@ _log = structlog.get_logger(__name__)
 
 
 class Starts(KojiCalls):
-    """The starts of one key. After two unknown outcomes in a row Koji must first answer a read."""
+    """Starts interviews with one key. After two unknown outcomes in a row, Koji must answer a read."""
 
     def __init__(self, context: Context, connections: Sequence[str], koji: Koji, pause: KojiPause) -> None:
         super().__init__(context, connections, koji, pause)
         self._doubts = 0
-        self._held: dict[str, int] = {}
+        self._paused_until: dict[str, int] = {}
 
     async def recover(self, lease: Lease, *, unreachable: bool = False) -> None:
-        """Mark the starts that a dead owner left as of unknown outcome; they count towards the two."""
+        """Mark the outcome of a stopped worker's starts as unknown; Koji must then answer a read."""
         lost = await self._ledger.invitations.recover(lease, self._connections, self._clock.now())
-        if lost or unreachable:  # an earlier owner saw that Koji is in trouble
+        if lost or unreachable:  # an earlier worker had trouble with Koji
             self._doubts = _MOST_IN_DOUBT
         if lost:
             _log.warning("starts_of_unknown_outcome", invitations=lost)
@@ -50,22 +50,22 @@ class Starts(KojiCalls):
     async def waiting(self, *, single: bool) -> Invitation | None:
         """Return the next invitation of the launches that may still start a person this UTC day."""
         now = self._clock.now()
-        self._held = {launch: until for launch, until in self._held.items() if until > now}
+        self._paused_until = {launch: until for launch, until in self._paused_until.items() if until > now}
         waiting = self._ledger.invitations.next_waiting
-        return await waiting(self._connections, single=single, besides=self._held)
+        return await waiting(self._connections, single=single, except_launches=self._paused_until)
 
     async def probe(self) -> None:
-        """Ask Koji for an interview that cannot exist; any valid answer will do."""
+        """Read an interview that cannot exist; any valid answer shows that Koji works."""
         try:
             await self._koji.read(str(uuid.uuid4()))
         except ConnectorError as error:
-            # `NotFound` is the answer hoped for; that the key may not read is an answer too
+            # `NotFound` is expected; `koji_permission` (the key may not read) is an answer too
             if error.reason != "koji_permission" and await self._pause.for_error(error):
                 return
         await self._answered()
 
     async def start(self, lease: Lease, invitation: Invitation) -> None:
-        """Start one interview: `sending` is committed before the call, the outcome after it."""
+        """Start one interview: commit `sending` before the call, and the outcome after the call."""
         invitations = self._ledger.invitations
         launch = await self._ledger.launches.find(invitation.launch_id)
         if launch is None:
@@ -79,7 +79,7 @@ class Starts(KojiCalls):
             return
         people = people_a_day(start_rules(connection), launch)
         if people is not None and await invitations.credits_left(launch_lane(launch.id), people, now) < 1:
-            self._held[launch.id] = next_day(now)
+            self._paused_until[launch.id] = next_day(now)
             return
         await self._koji.turn()
         begun = await invitations.begin_start(
@@ -94,7 +94,7 @@ class Starts(KojiCalls):
         if begun == "held":
             await self._hold(lease, launch)
         elif begun == "full":
-            self._held[launch.id] = next_day(self._clock.now())
+            self._paused_until[launch.id] = next_day(self._clock.now())
         elif begun == "sending":
             await self._send(lease, launch, invitation, credits_)
 
@@ -102,7 +102,7 @@ class Starts(KojiCalls):
         """Hold a launch until the next UTC day; a launch with cheaper interviews may still go on."""
         now = self._clock.now()
         await self._ledger.launch_pauses.await_day(lease, launch.id, now)
-        self._held[launch.id] = next_day(now)
+        self._paused_until[launch.id] = next_day(now)
         _log.warning("daily_credits_used_up", connection=launch.connection, launch=launch.id)
 
     async def _send(self, lease: Lease, launch: Launch, invitation: Invitation, price: int) -> None:

@@ -1,7 +1,7 @@
-"""The Koji worker: makes one call at a time with one key, and chooses the next call.
+"""The Koji worker makes one call at a time with one key, and chooses the next call.
 
-Results and single starts come first, then silent interviews, then launches. Of every minute, ten calls are
-reserved for launches.
+Results and single starts come first, then follow-ups, then launches. Ten calls of every minute are reserved
+for launches.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from connector.workers.koji.reads import Reads
 from connector.workers.koji.starts import Starts
 
 _BATCH = 20
-_KEPT_FOR_LAUNCHES = 6_000  # milliseconds between two starts of launches while others are waiting
+_KEPT_FOR_LAUNCHES = 6_000  # milliseconds between two starts of launches while other calls wait
 
 
 class KojiWorker(Worker):
@@ -36,11 +36,11 @@ class KojiWorker(Worker):
         self._single_next = True
 
     async def recover(self, lease: Lease, /) -> None:
-        """End the pause that an earlier owner left, and mark its last start as in doubt."""
+        """End a stopped worker's pause, and mark that worker's last start as in doubt."""
         await self._starts.recover(lease, unreachable=await self._pause.retry_now())
 
     async def drain(self, lease: Lease) -> int | None:
-        """Make the next call, if there is one to make."""
+        """Make the next due call, if any."""
         if pause := await self._pause.left():
             return pause
         now = self._clock.now()
@@ -51,28 +51,28 @@ class KojiWorker(Worker):
             return 0
         due = await self._ledger.syncs.next_due(Stage.READ, self._connections)
         reads = due is not None and due <= now
-        silent = await self._follow_ups.next_due()
+        follow_up_due = await self._follow_ups.next_due()
         if (chosen := self._chosen(single, bulk, now, reads=reads)) is not None:
             await self._starts.start(lease, chosen)
         elif reads:
             self._single_next = True
             await self._read(lease, alone=bool(single or bulk))
-        elif silent is not None and silent <= now:
+        elif follow_up_due is not None and follow_up_due <= now:
             await self._follow_ups.step(lease)
         elif bulk:
             self._last_launch = now
             await self._starts.start(lease, bulk)
-        elif self._pause.is_unsure:  # no due call would show whether Koji answers again
+        elif self._pause.is_unreachable:  # no due call would show whether Koji answers again
             await self._starts.probe()
         else:
-            following = [at for at in (due, silent) if at is not None]
+            following = [at for at in (due, follow_up_due) if at is not None]
             return max(1, min(following) - now) if following else None
         return 0
 
     def _chosen(
         self, single: Invitation | None, bulk: Invitation | None, now: int, *, reads: bool
     ) -> Invitation | None:
-        """Return the start that comes before every other call: a launch's reserved one, or a single one."""
+        """Return a start that precedes all other calls: a launch's reserved start, or a single start."""
         if bulk is not None and abs(now - self._last_launch) >= _KEPT_FOR_LAUNCHES:
             self._last_launch = now
             return bulk
@@ -82,7 +82,7 @@ class KojiWorker(Worker):
         return None
 
     async def _read(self, lease: Lease, *, alone: bool) -> None:
-        """Read the interviews that are due: a batch, or only one when starts wait too."""
+        """Read due interviews: a batch, or only one interview while starts wait."""
         limit = 1 if alone else _BATCH
         for sync in await self._ledger.syncs.due_reads(self._connections, self._clock.now(), limit):
             if self._context.stopping.is_set() or self._pause.is_active():

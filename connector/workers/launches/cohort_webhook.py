@@ -1,4 +1,4 @@
-"""The cohort worker: turns messages of Amplitude's cohort webhook into invitations."""
+"""The cohort worker turns messages of Amplitude's cohort webhook into invitations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from connector.workers.base import Worker
 
 
 class CohortWebhookWorker(Worker):
-    """Decides over one message at a time, in the order in which Amplitude computed them."""
+    """Processes one message at a time, in the order in which Amplitude computed the messages."""
 
     name = "cohorts"
 
@@ -25,11 +25,11 @@ class CohortWebhookWorker(Worker):
         self._selections: dict[int, Selection] = {}
 
     async def recover(self, _lease: Lease, /) -> None:
-        """Forget what was decided and perhaps not stored: seen again, it would count as a duplicate."""
+        """Drop selections that were perhaps not stored: their members would count as duplicates."""
         self._selections.clear()
 
     async def drain(self, lease: Lease, /) -> int | None:
-        """Take one step with the next message."""
+        """Process one step of the next message."""
         inbox, people = self._ledger.cohort_inbox, self._ledger.cohort_members
         message = await inbox.next_open([*self._context.settings.connections])
         if message is None:
@@ -66,7 +66,7 @@ class CohortWebhookWorker(Worker):
 
 
 def options_of(connection: Connection, cohort_id: str) -> LaunchOptions:
-    """Return the options of a cohort's launch: its own settings, else those of the connection."""
+    """Return the options of a cohort's launch: the cohort's own settings, else the connection's."""
     settings = connection.of_cohort(cohort_id)
     return LaunchOptions(
         max_interviews=connection.connector_max_interviews_per_launch,

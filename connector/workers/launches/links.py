@@ -1,4 +1,4 @@
-"""The link worker: hands out links that carry our external id, without a call to Koji."""
+"""The link worker makes links with our external id; the worker does not call Koji."""
 
 from __future__ import annotations
 
@@ -15,27 +15,29 @@ _NO_CALL = KojiStart(interview_id=None, session_token=None, link=None)
 
 
 class LinkWorker(Worker):
-    """Hands out the links of one connection, within its credits of the day."""
+    """Hands out links until the daily credits of the connection are used."""
 
     def __init__(self, context: Context, connection: str) -> None:
         self.name = f"links:{connection}"
         super().__init__(context)
         self._connection = connection
-        self._held: dict[str, int] = {}
+        self._paused_until: dict[str, int] = {}
 
     async def recover(self, lease: Lease, /) -> None:
-        """Mark what a dead owner left as in doubt, because no person may get two links."""
+        """Mark a stopped worker's invitations as in doubt: no person may get two links."""
         await self._ledger.invitations.recover(lease, [self._connection], self._clock.now())
 
     async def drain(self, lease: Lease, /) -> int | None:
         """Hand out the next links."""
         for _ in range(_BATCH):
             now = self._clock.now()
-            self._held = {launch: until for launch, until in self._held.items() if until > now}
+            self._paused_until = {
+                launch: until for launch, until in self._paused_until.items() if until > now
+            }
             invitation = None
             for single in (True, False):
                 invitation = invitation or await self._ledger.invitations.next_waiting(
-                    [self._connection], single=single, besides=self._held
+                    [self._connection], single=single, except_launches=self._paused_until
                 )
             if invitation is None or self._context.stopping.is_set():
                 return await self._expire(lease)
@@ -60,17 +62,17 @@ class LinkWorker(Worker):
         if begun == "held":
             await self._ledger.launch_pauses.await_day(lease, launch.id, now)
         if begun in ("held", "full"):
-            self._held[launch.id] = next_day(now)
+            self._paused_until[launch.id] = next_day(now)
         elif begun == "sending":
             result = start_result(rules, launch, invitation, _NO_CALL, now)
             await self._ledger.invitations.started(lease, invitation.id, result, now)
 
     async def _expire(self, lease: Lease) -> int | None:
-        """Expire links that were not opened in 30 days; return how long until the next one (ms)."""
+        """Expire links not opened in 30 days; return the ms until the next expiry, or None."""
         if self._context.connection(self._connection).koji_api_key is not None:
-            return None  # the worker of the key does
+            return None  # then the worker of the Koji key expires links
         invitations, now = self._ledger.invitations, self._clock.now()
-        while silent := await invitations.due([self._connection], now, complete=False):
-            await invitations.polled(lease, silent.id, None, now)
+        while unopened := await invitations.due([self._connection], now, complete=False):
+            await invitations.polled(lease, unopened.id, None, now)
         due = await invitations.next_due([self._connection])
         return None if due is None else max(1, due - now)

@@ -1,4 +1,4 @@
-"""The planning worker: downloads cohorts, and decides which members are invited."""
+"""The planning worker downloads cohorts, and decides which members are invited."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ _INTERRUPTED_AFTER = 120_000
 _GIVE_UP_AFTER = 3_600_000
 _FIRST_POLL, _LONGEST_POLL = 500, 10_000
 _MINUTE = 60_000
-_FINAL = (NotFound, InvalidInput, NotConfigured, CredentialsRejected, UpstreamRejected)
+_FINAL_ERRORS = (NotFound, InvalidInput, NotConfigured, CredentialsRejected, UpstreamRejected)
 _log = structlog.get_logger(__name__)
 
 
 class PlanningWorker(Worker):
-    """Plans launches of cohorts, and of members that are too many for the call that brought them."""
+    """Plans launches of cohorts, and of member lists too long for one call."""
 
     name = "launches"
-    _tidied = 0
+    _pruned_at = 0
 
     async def drain(self, lease: Lease, /) -> int | None:
-        """Take one step with the first launch that is due."""
+        """Process one step of the first due launch."""
         ctx, now = self._context, self._clock.now()
-        if now - self._tidied >= _MINUTE or now < self._tidied:
-            self._tidied = now
+        if now - self._pruned_at >= _MINUTE or now < self._pruned_at:
+            self._pruned_at = now
             await self._ledger.retention.delete_unused_plans(now)
         following: int | None = None
         for launch in await self._ledger.launches.in_phases(tuple(Phase)):
@@ -68,7 +68,7 @@ class PlanningWorker(Worker):
                 case _:
                     words = "The connector stopped while it decided over the members; send the call again."
                     raise InvalidInput(words, code="interrupted")
-        except _FINAL as error:
+        except _FINAL_ERRORS as error:
             await self._end(lease, launch, error)
         except UpstreamUnavailable as error:
             now = self._clock.now()

@@ -1,4 +1,4 @@
-"""The Amplitude worker: sends the interviews that are due in few requests, and settles each of them."""
+"""The Amplitude worker sends due interviews in few requests, and settles every interview."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from connector.domain.results.sync import Outgoing, Settlement
 from connector.workers.backoff import CREDENTIAL_WAIT, backoff
 from connector.workers.base import Worker, time_left
 from connector.workers.results.batching import by_user_rate, events_of, parts
-from connector.workers.results.settlement import attempt_of, back, settlement
+from connector.workers.results.settlement import attempt_of, put_back, settlement
 
 LARGEST_BATCH = 500
 STOP_AFTER_UNKNOWN = 6 * 86_400_000  # Amplitude forgets insert ids after 7 days
@@ -28,7 +28,7 @@ _log = structlog.get_logger(__name__)
 
 
 class AmplitudeWorker(Worker):
-    """Sends the interviews of one Amplitude project, an interview's two writes always together."""
+    """Sends the interviews of one Amplitude project; one request holds both writes of an interview."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class AmplitudeWorker(Worker):
         self._paused_for_key = False
 
     async def recover(self, lease: Lease, /) -> None:
-        """Mark the sends that a dead owner left as of unknown outcome, and end its pauses."""
+        """Mark the outcome of a stopped worker's sends as unknown, and end the lane's pauses."""
         self._paced_until = lease.paced_until
         await self._ledger.leases.resume(self.name)
         if lost := await self._ledger.sending.recover(lease, self._connections, self._clock.now()):
@@ -59,13 +59,13 @@ class AmplitudeWorker(Worker):
         """Send one batch."""
         now = self._clock.now()
         if self._paused_for_key and (now >= self._paused_until or not await self._is_paused()):
-            # the pause ends before the next attempt: a caller who asks meanwhile waits for its outcome
+            # the pause ends before the attempt: a caller who asks meanwhile waits for the attempt's outcome
             self._paused_for_key, self._paused_until = False, 0
             await self._ledger.leases.resume(self.name)
         pause = max(self._paused_until - now, self._pace_left())
         if pause > 0:
             return pause
-        # looked up first, because an idle worker must not write
+        # a read comes first, because an idle worker must not write
         following = await self._ledger.syncs.next_due(Stage.SEND, self._connections)
         if (due := await self._ledger.erasures.due_unset(self._connections, now)) is not None:
             await self._unset(lease, due)
@@ -85,7 +85,7 @@ class AmplitudeWorker(Worker):
         return any(pause.lane == self.name for pause in await self._ledger.leases.pauses())
 
     async def _without_expired(self, lease: Lease, taken: Sequence[Outgoing], now: int) -> list[Outgoing]:
-        """Settle sends that Amplitude may have accepted too long ago to recognise them again."""
+        """Return recent sends; fail the sends too old for Amplitude to recognise as duplicates."""
         going: list[Outgoing] = []
         expired: list[Settlement] = []
         for outgoing in taken:
@@ -112,14 +112,14 @@ class AmplitudeWorker(Worker):
             open_parts += [p for p in reversed(again) if p]
             if answer.kind in _STOPS or self._context.stopping.is_set():
                 # interviews that were taken and not sent go back unchanged
-                settlements += [back(unsent, self._clock.now()) for rest in open_parts for unsent in rest]
+                settlements += [put_back(unsent, self._clock.now()) for rest in open_parts for unsent in rest]
                 open_parts = []
-            # first, so that no interview shows as settled by an answer which the worker does not heed yet
+            # before the settlement: no interview may show an answer that the worker has not acted on
             await self._after(answer)
             await self._ledger.sending.settle(lease, settlements, self._clock.now(), self._paced_until)
 
     async def _unset(self, lease: Lease, due_unset: Unset) -> None:
-        """Unset our user properties of an erased person; writes that were in flight have landed."""
+        """Unset our user properties of an erased person; no earlier write is still in flight."""
         await self._pace()
         now = self._clock.now()
         answer = await self._amplitude.send([unset(due_unset.user_id, now)], [due_unset.user_id])
@@ -135,9 +135,9 @@ class AmplitudeWorker(Worker):
             await self._clock.sleep(wait / 1000)
 
     def _pace_left(self) -> int:
-        """Return how long to wait for the project's pace (ms)."""
+        """Return the milliseconds to wait for the project's event rate."""
         left = self._paced_until - self._clock.now()
-        # no request costs more: then the clock was set back
+        # no request costs more; a longer wait means that the clock was set back
         return max(0, left) if left <= _LONGEST_PACE else 0
 
     def _cost(self, events: int) -> int:
@@ -146,7 +146,7 @@ class AmplitudeWorker(Worker):
     def _judge(
         self, part: list[Outgoing], owners: Sequence[int], answer: Answer, sent_at: int
     ) -> tuple[list[list[Outgoing]], list[Settlement]]:
-        """Return the parts to send again at once, and what the answer settles."""
+        """Return the parts to send again at once, and the settlements of the answer."""
         now = self._clock.now()
         attempt = attempt_of(answer, sent_at, len(owners))
         match answer.kind:
@@ -170,7 +170,7 @@ class AmplitudeWorker(Worker):
     def _waiting(
         self, sent: Outgoing, attempt: Mapping[str, Any], answer: Answer, sent_at: int
     ) -> Settlement:
-        """Settle an interview that is sent again, once Amplitude can be reached or lets it in."""
+        """Settle an interview as pending: a later request sends the interview again."""
         now = self._clock.now()
         match answer.kind:
             case Kind.THROTTLED:
@@ -185,7 +185,7 @@ class AmplitudeWorker(Worker):
     def _named(
         self, part: list[Outgoing], owners: Sequence[int], answer: Answer, attempt: Mapping[str, Any]
     ) -> tuple[list[list[Outgoing]], list[Settlement]]:
-        """Settle the interviews that Amplitude named; the others are sent again at once."""
+        """Settle the interviews that Amplitude named; return the others to send again at once."""
         refused = {owners[index]: words for index, words in answer.rejected.items()}
         held = {owners[index]: wait for index, wait in answer.held.items()}
         settlements = []
@@ -216,7 +216,7 @@ class AmplitudeWorker(Worker):
                 self._failures += 1
                 self._paused_until = now + backoff(self._failures, answer.retry_after)
                 if answer.kind is Kind.UNKNOWN:
-                    # smaller requests, so that one interview which upsets Amplitude is soon sent alone
+                    # smaller requests soon isolate an interview that Amplitude cannot process
                     self._batch = max(1, self._batch // 2)
                 _log.warning(
                     "amplitude_unavailable", lane=self.name, status=answer.status, failures=self._failures

@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Sequence
 
 from connector.domain.results.sync import Outgoing, Settlement
-from connector.workers.results.settlement import back
+from connector.workers.results.settlement import put_back
 
 LARGEST_REQUEST = 900_000
-MOST_OF_ONE_USER = 15  # Amplitude HTTP V2: 30 events a second, and an interview is two
+MOST_OF_ONE_USER = 15  # Amplitude HTTP V2: 30 events a second, and an interview has two
 
 
 def by_user_rate(taken: Sequence[Outgoing], now: int) -> tuple[list[Outgoing], list[Settlement]]:
-    """Return what may be sent now, and put off what would take a user over Amplitude's 30 events a second.
+    """Return the interviews to send now; postpone interviews beyond a user's 30 events a second.
 
-    Amplitude HTTP V2 refuses the whole request for such a user, at every attempt.
+    If one user exceeds that rate, Amplitude HTTP V2 always refuses the whole request.
     """
     going: list[Outgoing] = []
     later: list[Settlement] = []
@@ -24,14 +24,14 @@ def by_user_rate(taken: Sequence[Outgoing], now: int) -> tuple[list[Outgoing], l
         second = seen[outgoing.sync.user_id] // MOST_OF_ONE_USER
         seen[outgoing.sync.user_id] += 1
         if second:
-            later.append(back(outgoing, now + second * 1000))
+            later.append(put_back(outgoing, now + second * 1000))
         else:
             going.append(outgoing)
     return going, later
 
 
 def parts(taken: Sequence[Outgoing]) -> list[list[Outgoing]]:
-    """Split into requests that stay below Amplitude's size limit (1 MB; 900 KB leaves room)."""
+    """Split interviews into requests below Amplitude's size limit (1 MB; 900 KB leaves room)."""
     parts: list[list[Outgoing]] = [[]]
     size = 0
     for outgoing in taken:

@@ -1,4 +1,4 @@
-"""The intake worker: turns stored webhooks into the next state of their syncs."""
+"""The intake worker turns stored webhooks into the next state of their syncs."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from connector.settings.rules import sync_rules
 from connector.text.json import loads
 from connector.workers.base import Worker
 
-BATCH = 128  # bodies have up to 1 MiB, and webhooks wait for the commit that decides over a batch
+BATCH = 128  # bodies have up to 1 MiB, and new webhooks wait for the commit of a batch
 _log = structlog.get_logger(__name__)
 
 
 class IntakeWorker(Worker):
-    """Reads stored webhooks in order of arrival, and decides over their interviews."""
+    """Reads stored webhooks in order of arrival, and updates the syncs of their interviews."""
 
     name = "intake"
 
     async def drain(self, lease: Lease) -> int | None:
-        """Decide over one batch of webhooks."""
-        # webhooks of a connection that this process does not know stay for one that does
+        """Process one batch of webhooks."""
+        # a webhook of an unknown connection waits for a process that knows the connection
         webhooks = await self._ledger.inbox.take_new(list(self._context.settings.connections), BATCH)
         if not webhooks:
             return None
@@ -63,7 +63,7 @@ class IntakeWorker(Worker):
                 project_id=rules.project_id,
             )
         except (ValueError, ArithmeticError, RecursionError, LookupError, TypeError) as error:
-            # one body must not delay all others: Koji is asked about its interview instead
+            # one body must not delay all others: the interview is read from Koji instead
             _log.error("delivery_not_understood", delivery=webhook.id, error=type(error).__name__)
             interview = Interview(webhook.interview_id)
         return Observation(rules=rules, interview=interview, at=webhook.received_at)
@@ -72,7 +72,7 @@ class IntakeWorker(Worker):
 def _revised(
     before: Mapping[tuple[str, str], Sync], people: People, *, observations: Sequence[Observation]
 ) -> list[Sync]:
-    """Return the syncs that change; several observations of one interview follow each other."""
+    """Return the changed syncs; observations of one interview apply in order."""
     after = dict(before)
     for observation in observations:
         after[observation.key] = advance(after.get(observation.key), observation, people)

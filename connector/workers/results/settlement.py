@@ -1,4 +1,4 @@
-"""Make settlements: what an answer of Amplitude means for each interview."""
+"""Turn Amplitude's answers into settlements of interviews."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from connector.domain.results.sync import Outgoing, Settlement
 
 
 def attempt_of(answer: Answer, sent_at: int, events: int) -> dict[str, Any]:
-    """Return the entry of a request in a receipt; `events` is how many it had, and a shortfall is noted."""
+    """Return a receipt's entry for a request of `events` events; the entry notes a shortfall."""
     attempt: dict[str, Any] = {"at": sent_at, "outcome": str(answer.kind), "status": answer.status}
     if answer.message:
         attempt["words"] = answer.message
@@ -31,9 +31,9 @@ def settlement(
     synced_at: int | None = None,
     tried: bool = True,
 ) -> Settlement:
-    """Settle an interview; a pending one is sent again at `due` (ms), others have ended.
+    """Settle an interview; a pending interview is sent again at `due` (ms).
 
-    `unknown_at` is when a send of unknown outcome began.
+    `unknown_at` (ms) is the start of a send of unknown outcome.
     """
     sync = outgoing.sync
     return Settlement(
@@ -49,6 +49,6 @@ def settlement(
     )
 
 
-def back(outgoing: Outgoing, due: int) -> Settlement:
-    """Settle an interview that was taken and not sent: it is due at `due` (ms), otherwise unchanged."""
+def put_back(outgoing: Outgoing, due: int) -> Settlement:
+    """Settle an interview that was taken but not sent; only its due time changes, to `due` (ms)."""
     return settlement(outgoing, SyncStatus.PENDING, outgoing.sync.reason, due=due, tried=False)

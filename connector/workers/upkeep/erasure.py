@@ -1,4 +1,4 @@
-"""The erasure worker: erases what was in flight during an erasure, as soon as it has landed."""
+"""The erasure worker erases data that was in flight during an erasure, once the data is stored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class ErasureWorker(Worker):
     name = "forgetting"
 
     async def drain(self, lease: Lease, /) -> int | None:
-        """Take one erasure a step on."""
+        """Process one step of one erasure."""
         connections, now = self._context.settings.connections, self._clock.now()
         following = await self._ledger.erasures.next_due(list(connections))
         if (wait := time_left(following, now)) != 0:

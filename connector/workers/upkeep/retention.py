@@ -1,4 +1,4 @@
-"""The retention worker: removes what is older than the retention, once an hour."""
+"""The retention worker removes data older than the retention, once an hour."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _log = structlog.get_logger(__name__)
 
 
 class RetentionWorker(Worker):
-    """Prunes bodies, names and addresses, and keeps what later decisions need."""
+    """Prunes bodies, names and e-mail addresses, but keeps the data for later decisions."""
 
     name = "upkeep"
     _next = 0
 
     async def drain(self, _lease: Lease, /) -> int | None:
-        """Prune when an hour has passed."""
+        """Prune once an hour."""
         now = self._clock.now()
         if now >= self._next:
             self._next = now + _HOUR
