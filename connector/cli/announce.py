@@ -1,4 +1,4 @@
-"""Tell the person who started a server its address, its missing settings and the next step."""
+"""Tell the person who started a server its URL, its missing settings and the next step."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ WEBHOOK_EVENT = "interview.analysis_ready"
 
 
 def webhook_url(settings: Settings) -> str:
-    """Return the address for Koji's webhooks."""
+    """Return the URL for Koji's webhooks."""
     return f"{settings.public_url}/webhooks/koji"
 
 
 def local_url(settings: Settings) -> str:
-    """Return the address of the server on this machine."""
+    """Return the URL of the server on this machine."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"http://{host}:{settings.port}"
 
 
 def announce(settings: Settings, new_token: SecretStr | None, *, workers: bool) -> None:
-    """Write the server's address, its missing settings and the next step; `new_token` was made just now."""
+    """Write the server's URL and missing settings, a `new_token` if one was made, and the next step."""
     say(f"{PROGRAM} {__version__} at {local_url(settings)}" + ("" if workers else " (without workers)"))
     kept = (settings.database_file or Path()).parent / "api-token"
     if new_token is not None:

@@ -40,7 +40,7 @@ EVERYDAY: Final[Mapping[str, str]] = {
     "completion": "Print the script with which a shell completes commands and flags.",
     "sandbox": "Run the stand-ins for Koji and Amplitude.",
 }
-"""Name and summary of each command beside the operations; its module in `commands` defines `command`."""
+"""Name and summary of each command beside the operations; a module in `commands` defines the command."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -57,7 +57,7 @@ def main(words: Sequence[str] | None = None) -> int:
         say("Stopped.")
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of the output has left; without this Python would complain once more at exit.
+        # The reader of the output has ended; without this, Python would report the pipe again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - a stack trace would quote people
@@ -83,7 +83,7 @@ def dispatch(words: Sequence[str]) -> int:
 
 
 class _Program(Group):
-    """All commands. Each is imported only when it is called, so that help and completion answer at once."""
+    """All commands. A command is imported only for a call, so that help and completion are fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names of all commands."""
@@ -105,7 +105,7 @@ class _Program(Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that the arguments begin with. Raises UsageError that names the nearest one."""
+        """Return the command that the arguments begin with. Raises UsageError with the nearest name."""
         name, names = dashed(args[0]), self.list_commands(ctx)
         if name not in names and not ctx.resilient_parsing:
             close = get_close_matches(name, names, n=1)
@@ -137,7 +137,7 @@ click.version_option(__version__, "-V", "--version", message=f"{PROGRAM} %(versi
 
 @cache
 def _operations() -> dict[str, AnyOperation]:
-    # An import leaves hardly any garbage, and looking for it takes longer than importing click.
+    # An import leaves hardly any garbage, and a collection takes longer than importing click.
     gc.disable()
     try:
         from connector.operations import OPERATIONS
@@ -151,7 +151,7 @@ def _titles() -> dict[str, str]:
 
 
 def _say_usage(error: click.UsageError) -> int:
-    """Name in one line the error in the arguments."""
+    """Write one line about an error in the arguments."""
     path, listed = PROGRAM, "commands"
     if error.ctx is not None and not isinstance(error.ctx.command, click.Group):
         path, listed = error.ctx.command_path, "flags"

@@ -1,4 +1,4 @@
-"""Run the server: HTTP and workers in one process, or one of them alone."""
+"""Run the server: HTTP and workers in one process, or only one of the two."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ def serve(
             started(app.state.context, server)
 
     def stop() -> None:
-        """Refuse new work and end the workers now: waiting requests answer early, and both end together."""
+        """Refuse new work and end the workers now, so that waiting requests are answered early."""
         app.state.context.stopping.set()
         stopping.append(asyncio.create_task(app.state.runner.stop(), name="stop workers"))
 
     with listening(settings.host, settings.port) as sockets:
-        # A ledger that cannot be opened is one line here; inside the server it would be a stack trace.
+        # An unusable ledger is reported in one line here; inside the server it would be a stack trace.
         asyncio.run(_open_ledger(settings))
         token, is_new = api_token(settings)
         app = create_app(settings, workers=workers, mounts=[mcp_mount])
         server = Server(
             config(app, settings.host, settings.port), say=say, started_hook=start, stop_hook=stop
         )
-        spare_the_collector()
+        reduce_garbage_collection()
         server.run(sockets)
     return 0 if server.started else 1
 
 
-def spare_the_collector() -> None:
-    """Exempt the objects of the start-up from garbage collection, and collect less often from then on."""
+def reduce_garbage_collection() -> None:
+    """Exempt the objects of the start-up from garbage collection, and collect later garbage less often."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
@@ -72,7 +72,7 @@ async def work(settings: Settings) -> int:
 
     on_signals(end)
     async with build(settings, workers=True):
-        spare_the_collector()
+        reduce_garbage_collection()
         say(f"{PROGRAM} works; another process must answer HTTP. Ctrl-C ends it.")
         await stop.wait()
     return 0

@@ -33,10 +33,10 @@ def read_settings(overrides: Mapping[str, str] | None = None, *, quiet: bool = F
 
 
 def load_here(overrides: Mapping[str, str] | None = None, *, quiet: bool = False) -> Loaded:
-    """Load the settings in the working directory and begin to log at their level, without their secrets.
+    """Load the settings of the working directory, and configure the log to their level and secrets.
 
-    `overrides` win over the environment. `quiet` leaves out informative lines, which would disturb a bar or a
-    table. Raises `SettingsError`.
+    `overrides` win over the environment. `quiet` omits informative log lines, because they would disturb a
+    bar or a table. Raises `SettingsError`.
     """
     loaded = load({**os.environ, **(overrides or {})}, Path.cwd())
     level = loaded.settings.connector_log_level
@@ -46,7 +46,7 @@ def load_here(overrides: Mapping[str, str] | None = None, *, quiet: bool = False
 
 
 def connection_names() -> list[str]:
-    """Return the connections' names for a shell to complete; no name when the settings cannot be read."""
+    """Return the connections' names for a shell to complete; none if the settings are not readable."""
     try:
         return list(load(os.environ, Path.cwd()).settings.connections)
     except SettingsError:
@@ -54,7 +54,7 @@ def connection_names() -> list[str]:
 
 
 def on_signals(act: Callable[[], object], *numbers: signal.Signals) -> None:
-    """Call `act` in the running loop at these signals, without any at SIGINT and SIGTERM; not on Windows."""
+    """Call `act` in the running loop at these signals, by default SIGINT and SIGTERM; not on Windows."""
     for number in numbers or (signal.SIGINT, signal.SIGTERM):
         with suppress(NotImplementedError):
             asyncio.get_running_loop().add_signal_handler(number, act)

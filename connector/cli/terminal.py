@@ -29,7 +29,7 @@ def say(text: str = "") -> None:
 
 
 def show_error(error: ConnectorError) -> None:
-    """Write one line about the error and, when several fields are wrong, one more about each field."""
+    """Write one line about an error; if several fields are wrong, add a line for each field."""
     when = f" Try again in {error.retry_after} s." if error.retry_after else ""
     say(f"error: {' '.join(error.message.split())}{when}")
     if len(error.errors) > 1:
@@ -40,12 +40,12 @@ def show_error(error: ConnectorError) -> None:
 
 
 def clean(text: str) -> str:
-    """Replace what could steer a terminal: text from outside may hold escape sequences."""
+    """Replace control characters: text from outside may hold a terminal's escape sequences."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def console(file: TextIO) -> Console:
-    """Return a console that prints text to `file` as it is."""
+    """Return a console that prints text to `file` unchanged."""
     from rich.console import Console
 
     return Console(file=file, highlight=False, markup=False, emoji=False)

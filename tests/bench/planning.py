@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from connector.amplitude.cohort_file import CohortFile
-from connector.cli.serving import spare_the_collector
+from connector.cli.serving import reduce_garbage_collection
 from connector.clock import SystemClock
 from connector.context import Context
 from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus, Phase
@@ -37,7 +37,7 @@ def measure(directory: Path, people: int) -> None:
         writer.writerows(
             [n, f"user-{n:07d}", f"person-{n:07d}@example.com", f"Person {n}"] for n in range(people)
         )
-    spare_the_collector()
+    reduce_garbage_collection()
     asyncio.run(_measure(directory, file, people))
 
 

@@ -17,7 +17,7 @@ from connector.cli.terminal import say
 @click.command(cls=Command)
 @click.argument("form", metavar="FORMAT", type=click.Choice(["openapi", "zapier", "manifest", "server-json"]))
 def command(form: str) -> int:
-    """Print a description of this server as JSON; its address is PUBLIC_URL.
+    """Print a description of this server as JSON; the server's URL is PUBLIC_URL.
 
     FORMAT is openapi, zapier, manifest (of the MCP bundle) or server-json (for the MCP registry).
     """

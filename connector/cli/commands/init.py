@@ -35,17 +35,17 @@ def command(*, non_interactive: bool, no_wait: bool) -> int:
         )
         return USAGE
     answers = from_environment(os.environ) if non_interactive else ask(os.environ, directory)
-    loaded = _keep(answers, directory)
+    loaded = _save(answers, directory)
     from connector.cli.setup.checks import examine
     from connector.cli.setup.first_webhook import wait
 
     code = asyncio.run(examine(loaded, server=False))
-    _tell_where(loaded.settings)
+    _say_next_steps(loaded.settings)
     return code if no_wait else wait(loaded.settings, restart=bool(answers))
 
 
-def _keep(answers: Mapping[str, str], directory: Path) -> Loaded:
-    """Write the answers into `.env` and return the settings that follow from them."""
+def _save(answers: Mapping[str, str], directory: Path) -> Loaded:
+    """Write the answers into `.env` and return the new settings."""
     for name in answers:
         if name in os.environ and os.environ[name].strip() != answers[name]:
             say(f"warning: {name} is also set in the environment, which wins over .env; unset it there")
@@ -58,7 +58,7 @@ def _keep(answers: Mapping[str, str], directory: Path) -> Loaded:
     return load_here(answers, quiet=True)
 
 
-def _tell_where(settings: Settings) -> None:
+def _say_next_steps(settings: Settings) -> None:
     say()
     say("In Koji: Settings > Integrations > Webhooks > Add Webhook Endpoint")
     say(f"  URL    {webhook_url(settings)}")

@@ -37,4 +37,4 @@ async def _serve(settings: Settings, keys: Sequence[bytes]) -> None:
     on_signals(stopped.set)
     await serve(settings, keys, stopped)
     if stopped.is_set():
-        os._exit(0)  # a thread still waits for the next line of input, without end
+        os._exit(0)  # a thread still waits for input, and would never end

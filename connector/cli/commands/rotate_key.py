@@ -71,10 +71,10 @@ async def _run(settings: Settings, file: KeyFile | None, *, dry_run: bool) -> in
 
 
 async def _rotate_file(ledger: Ledger, sealer: Sealer, file: KeyFile) -> Tally:
-    """Put a fresh key in front, seal everything anew, keep only the fresh key; a server may run meanwhile.
+    """Put a fresh key first, reseal every value, keep only the fresh key; a server may run meanwhile.
 
-    Both changes of the file happen under the database's write lock, as does every sealing. So `reseal` finds
-    every value that the old key sealed, and every later value is sealed with the new key.
+    Both changes of the file, and every sealing, hold the database's write lock. So `reseal` finds every value
+    that the old key sealed, and the new key seals every later value.
     """
     first, is_fresh = await ledger.db.write(lambda _: file.begin_rotation())
     if not is_fresh:
@@ -91,7 +91,7 @@ async def _rotate_file(ledger: Ledger, sealer: Sealer, file: KeyFile) -> Tally:
 
 
 def _require_alone(file: KeyFile, database: Path) -> None:
-    """Raise where the key file is missing, or where another database beside it may need the old key."""
+    """Raise if the key file is missing, or if another database in the folder may need the old key."""
     if not file.path.exists():
         raise SettingsError(f"{file.path}: is not there; put the file back that this database was used with")
     for other in sorted(database.parent.iterdir()):

@@ -68,7 +68,7 @@ def command(
 
 
 def introduction(base: str, options: SandboxOptions) -> str:
-    """Return the addresses and settings for using the stand-ins, and examples of calls."""
+    """Return the stand-ins' URLs, the settings for a connector, and examples of calls."""
     webhook = options.webhook or WebhookEndpoint(url="http://127.0.0.1:8080/webhooks/koji")
     curl = "curl -X {} " + base + "/control/koji/{} -H 'Content-Type: application/json' -d '{}'\n"
     endpoint = "" if options.webhook else curl.format("PUT", "webhook", f'{{"url": "{webhook.url}"}}')

@@ -1,4 +1,4 @@
-"""Ask before something is sent, spent or removed."""
+"""Ask the person before an operation sends, spends or removes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _WARNING = {
 }
 
 
-def may_go_on(op: AnyOperation, payload: Input, *, yes: bool) -> bool:
-    """Return whether to go on; on a terminal, ask the person before an operation that sends or erases."""
+def is_confirmed(op: AnyOperation, payload: Input, *, yes: bool) -> bool:
+    """Tell whether to continue; on a terminal, ask the person before an operation sends or erases."""
     warning = _WARNING.get(op.effect)
     if warning is None or yes or getattr(payload, "dry_run", False) or not can_ask():
         return True

@@ -45,8 +45,7 @@ async def with_all_pages(ctx: Context, op: AnyOperation, payload: Any, first: Ex
 def as_text(answer: Mapping[str, Any], form: str) -> str:
     """Return the rows of an answer (JSON values) as CSV with a header row, or as one JSON object a line.
 
-    In CSV, text that a spreadsheet would take for a formula gets an apostrophe in front: names come from
-    outside.
+    In CSV, an apostrophe precedes text that a spreadsheet would take for a formula: names come from outside.
     """
     rows = answer.get(_name_of(answer)) or []
     if form == "jsonl":

@@ -1,4 +1,4 @@
-"""Make a command of an operation: a flag for each input field, and flags for the form of input and output."""
+"""Make an operation's command: a flag for each input field, and flags for the format of the answer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _WAIT = (
 
 
 def operation_command(op: AnyOperation) -> Command:
-    """Return the command of one operation; it shows the operation's own fields before the common ones."""
+    """Return an operation's command; the help lists the operation's own fields before common fields."""
     fields = sorted(op.input.model_fields.items(), key=lambda item: item[0] in _COMMON)
     flags = [_flag(op, name, field) for name, field in fields]
     where = "Take fields from a JSON object in a file, or from standard input with -."

@@ -1,4 +1,4 @@
-"""Show the progress of a call, and why it waits: a bar on a terminal, elsewhere a line now and then."""
+"""Show a call's progress and reason for waiting: as a bar on a terminal, else as occasional lines."""
 
 from __future__ import annotations
 
@@ -31,8 +31,7 @@ Show = Callable[[Output, int, str], None]
 def showing(ctx: Context, connection: str, show: Show) -> Callable[[Output], Awaitable[None]]:
     """Return a function that shows each state of a call on a connection.
 
-    It raises `CredentialsRejected` when the call stands still because a key was refused: watching longer
-    cannot help.
+    The function raises `CredentialsRejected` if a refused key stops the call: watching longer cannot help.
     """
     limit = ctx.connection(connection).koji_rate_limit_per_minute
     last: Output | None = None
@@ -61,7 +60,7 @@ def showing(ctx: Context, connection: str, show: Show) -> Callable[[Output], Awa
 
 
 async def end_pauses(ctx: Context, connection: str) -> None:
-    """Let the lanes of a connection try again at once: the caller may have replaced the refused key."""
+    """End the pauses of a connection's lanes: the caller may have replaced a refused key."""
     for lane in _lanes(ctx, connection):
         await ctx.ledger.leases.resume(lane)
 
@@ -109,7 +108,7 @@ def _bar(progress: _TwoLines, title: str) -> Show:
         progress.text = summary(output, pace, why)
         ended, total = _ended(output)
         if total:
-            # An interview that is read has gone half its way: in a backfill none ends before all are read.
+            # A read interview counts half: in a backfill, no interview ends before all are read.
             read = max(0, total - ended - unread) if isinstance(output, RunOutput) else 0
             progress.update(task, total=total, completed=ended + read / 2, count=f"{ended}/{total}")
 
@@ -137,7 +136,7 @@ class _Pace:
     first: int | None = None
 
     def per_minute(self, ended: int) -> str:
-        """Return the rate since the watching began; no text before it can be told."""
+        """Return the rate since the watching began, or no text if the rate is not known yet."""
         if self.first is None:
             self.first = ended
         elapsed = time.monotonic() - self.begun
@@ -171,7 +170,7 @@ def summary(output: Output, pace: _Pace, why: str) -> str:
 
 
 def _ended(output: Output) -> tuple[int, int]:
-    """Return how many interviews or invitations have ended, of how many; zeros where they are not counted."""
+    """Return the number of ended interviews or invitations and the total; (0, 0) for other outputs."""
     if isinstance(output, RunOutput):
         return output.total - output.pending, output.total
     if isinstance(output, LaunchOutput):
@@ -185,7 +184,7 @@ def _speed(output: RunOutput | LaunchOutput, pace: _Pace) -> list[str]:
 
 
 def duration(seconds: int) -> str:
-    """Return seconds in a unit that people use for such a duration."""
+    """Write a duration in seconds, minutes or hours."""
     if seconds < 90:
         return f"{seconds} s"
     return f"{round(seconds / 60)} min" if seconds < 5_400 else f"{seconds / 3_600:.1f} h"

@@ -10,7 +10,7 @@ from typing import Any
 
 from connector.app import build
 from connector.cli.arguments import dashed, flag
-from connector.cli.operations.confirm import may_go_on
+from connector.cli.operations.confirm import is_confirmed
 from connector.cli.operations.csv_rows import ROW_FORMATS, with_all_pages
 from connector.cli.operations.progress import end_pauses, showing, watching
 from connector.cli.operations.tables import print_answer
@@ -32,7 +32,7 @@ _BY_NAME: Mapping[str, AnyOperation] = {op.name: op for op in OPERATIONS}
 
 @dataclass(slots=True)
 class _Call:
-    """One call; `output` is its latest state. Without `watch_seconds` it is watched to its end."""
+    """One call; `output` is the call's latest state. Without `watch_seconds`, watch until the end."""
 
     op: AnyOperation
     payload: Input
@@ -52,7 +52,7 @@ def run_operation(
     try:
         payload = read_payload(op, flags, source)
         settings = read_settings(quiet=True)
-        if not may_go_on(op, payload, yes=yes):
+        if not is_confirmed(op, payload, yes=yes):
             say("Nothing was done.")
             return _DECLINED
         return _call(settings, _Call(op, payload), form)
@@ -65,28 +65,28 @@ def run_operation(
 
 def _call(settings: Settings, call: _Call, form: str) -> int:
     if isinstance(call.payload, WaitInput):
-        # Watching instead of waiting inside the operation shows progress from the first moment.
+        # Watching shows progress from the start; waiting inside the operation would not.
         if "wait_seconds" in call.payload.model_fields_set:
             call.watch_seconds = float(call.payload.wait_seconds)
         call.payload = call.payload.model_copy(update={"wait_seconds": 0})
     try:
         output = asyncio.run(_run(settings, call, all_rows=form in ROW_FORMATS))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        _say_what_goes_on(call, "Stopped watching.")
+        _say_follow_up(call, "Stopped watching.")
         return _TERMINATED if call.terminated else INTERRUPTED
     if call.replayed:
         say("This is the answer of an earlier call with the same idempotency key; nothing was done again.")
     print_answer(output, form)
     if output.follow_up() is not None:
-        _say_what_goes_on(call, "Not finished yet.")
+        _say_follow_up(call, "Not finished yet.")
     return 0
 
 
 async def _run(settings: Settings, call: _Call, *, all_rows: bool) -> Output:
-    _end_on_terminate(call)
+    _stop_on_sigterm(call)
     op, payload, connection = call.op, call.payload, call.payload.connection
     works = op.effect is not Effect.READ
-    # Deciding over a cohort takes the planning worker; while a person only looks, no other worker may run.
+    # Planning a cohort needs the planning worker; a preview must not run any other worker.
     plans = works and (op.effect is Effect.WRITE or getattr(payload, "dry_run", False))
     async with build(settings, workers=works, only={"launches"} if plans else None) as running:
         ctx = running.context
@@ -111,8 +111,8 @@ async def _run(settings: Settings, call: _Call, *, all_rows: bool) -> Output:
         return call.output
 
 
-def _end_on_terminate(call: _Call) -> None:
-    """Let SIGTERM stop the watching as Ctrl-C does, so that the leases of lanes are given back."""
+def _stop_on_sigterm(call: _Call) -> None:
+    """Let SIGTERM stop the watching as Ctrl-C does, so that the workers release their leases."""
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - called from a coroutine
 
@@ -123,7 +123,7 @@ def _end_on_terminate(call: _Call) -> None:
     on_signals(end, signal.SIGTERM)
 
 
-def _say_what_goes_on(call: _Call, first: str) -> None:
+def _say_follow_up(call: _Call, first: str) -> None:
     follow_up = call.output.follow_up() if call.output else None
     if follow_up is None:
         say(first)

@@ -1,4 +1,4 @@
-"""Print answers, for people as tables: a page of items as rows, any other answer as names and values."""
+"""Print answers. A table shows a page of items as rows, and any other answer as names and values."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from connector.service.execution.operation import Output
 NOTHING = "-"
 _PREFERRED = ("interview_id", "status", "reason", "user_id", "quality_score", "sentiment", "themes_text")
 _REDUNDANT = "themes"
-"""`themes_text` holds the same."""
+"""`themes_text` holds the same themes."""
 _LAST = "status_url"
-"""For programs: a person has the id for the next command."""
+"""A person uses the id in the next command; only programs need the URL."""
 _NARROWEST, _WIDEST = 6, 36
 _GAP = 2
 _GREEN, _YELLOW, _RED = "ok synced finished", "warn pending running unknown", "fail failed unreadable"
@@ -60,7 +60,7 @@ def show(screen: Console, answer: Mapping[str, Any]) -> None:
 
 
 def _rows(items: Sequence[Mapping[str, Any]], width: int) -> RenderableType:
-    """Return objects as a table of the columns that fit `width` characters, the most telling ones first."""
+    """Return objects as a table of the columns that fit `width` characters, most informative first."""
     columns = _columns(items, width)
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
     for name in columns:

@@ -25,7 +25,7 @@ _MEMBER_FIELDS = ("user_id", "email", "name")
 
 
 def read_payload(op: AnyOperation, flags: Mapping[str, Any], source: str | None) -> Input:
-    """Return the input that flags and `--json` make together, read as forgivingly as over HTTP.
+    """Return the input in flags and `--json`, converted by the same rules as over HTTP.
 
     `flags` has a boolean or a list of texts for each field; `source` is a file or `-`. Raises `InvalidInput`
     for a wrong field, for a file that cannot be read, and for a field in both.
@@ -44,7 +44,7 @@ def read_payload(op: AnyOperation, flags: Mapping[str, Any], source: str | None)
 def read_members(field: str, text: str) -> list[dict[str, Any]]:
     """Return the members in a CSV file with a header row; further columns become user properties.
 
-    Raises `InvalidInput`, which names the line.
+    Raises `InvalidInput` with the number of the wrong line.
     """
     reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
     members: list[dict[str, Any]] = []

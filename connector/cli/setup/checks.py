@@ -1,4 +1,4 @@
-"""Check this machine and every connection, show the findings, and name the one next step."""
+"""Check this machine and every connection, show the findings, and name the next step."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _NAMES = {name.upper() for model in (Settings, Connection) for name in model.mod
 _LITTLE_SPACE = 1_000_000_000
 _NO_SPACE = 100_000_000
 _PROBE_SECONDS = 2.0
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
+_LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 _URGENCY = ("fail", "unknown", "warn")
 
 
@@ -88,8 +88,8 @@ def _settings_checks(environ: Mapping[str, str], directory: Path, warnings: Sequ
 
 
 def who_listens(settings: Settings) -> Listener:
-    """Ask HOST:PORT for its health."""
-    host = _EVERYWHERE.get(settings.host, settings.host)
+    """Ask the program at HOST:PORT for its health."""
+    host = _LOOPBACK_OF.get(settings.host, settings.host)
     client = HTTPConnection(host, settings.port, timeout=_PROBE_SECONDS)
     try:
         client.request("GET", "/healthz")
@@ -152,7 +152,7 @@ def _show_checks(screen: Console, title: str, checks: Sequence[Check]) -> None:
 
 
 def _show_refused(screen: Console, refused: Sequence[RefusedWebhook]) -> None:
-    """Print the refused webhooks: their headers, and the setting to look at."""
+    """Print the refused webhooks: their headers, and the setting to check."""
     lines = []
     for webhook in refused:
         headers = ", ".join(str(header.get("name")) for header in webhook.headers)
@@ -172,7 +172,7 @@ def _show_part(screen: Console, title: str, content: RenderableType) -> None:
 
 
 def _next_step(checks: Sequence[Check]) -> str:
-    """Return the most urgent message; of equally urgent checks, the one of the server comes last."""
+    """Return the most urgent message; of equally urgent checks, the server's check comes last."""
     ordered = sorted(checks, key=lambda check: check.name == "server")
     messages = (check.message for level in _URGENCY for check in ordered if check.status == level)
     return next(messages, "Nothing: everything is in order.")

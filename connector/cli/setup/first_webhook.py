@@ -24,7 +24,7 @@ _SETTLE_SECONDS = 10.0
 
 
 def wait(settings: Settings, *, restart: bool) -> int:
-    """Wait until a webhook is accepted, or Ctrl-C; `restart` when a running server has older settings.
+    """Wait for an accepted webhook or Ctrl-C; `restart` says that a running server has old settings.
 
     Raises SettingsError when another program holds the port, or the server may not start.
     """
@@ -94,7 +94,7 @@ async def _watch(ctx: Context, since: int) -> None:
 
 
 async def _report(ctx: Context, webhook: InboundWebhook) -> None:
-    """Say how the first webhook was signed, and what became of its interview in the next seconds."""
+    """Write the first webhook's signature scheme, and the state of the interview after some seconds."""
     event = webhook.event or "A webhook without an event name"
     say(f"{event} came, signed in the header {webhook.header} ({webhook.scheme}), on {webhook.connection}.")
     if webhook.interview_id is None:

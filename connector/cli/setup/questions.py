@@ -69,7 +69,7 @@ def ask(environ: Mapping[str, str], directory: Path) -> dict[str, str]:
 
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the values that the environment holds of the same settings."""
+    """Return the values of the questions' settings in the environment."""
     values = {question.name: environ.get(question.name, "") for question in QUESTIONS}
     return {name: value.strip() for name, value in values.items() if is_set(value)}
 
@@ -77,10 +77,10 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, str]:
 def write(path: Path, values: Mapping[str, str]) -> None:
     """Write values into an `.env` file, all or none of them, readable by its owner alone. Raises OSError.
 
-    A value replaces its old line, or comes at the end; other lines stay as they are. A value is quoted only
-    where it must be: some programs that read such a file do not know quotes.
+    A value replaces its old line, or is appended; other lines do not change. Only a value that needs quotes
+    gets quotes, because some programs that read `.env` files do not support quotes.
     """
-    target = path.resolve()  # a link stays a link
+    target = path.resolve()  # keep a symbolic link
     text = target.read_text(encoding="utf-8-sig") if target.exists() else ""
     with tempfile.TemporaryDirectory(prefix=".env-", dir=target.parent) as folder:
         copy = Path(folder, ".env")

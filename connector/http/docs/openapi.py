@@ -37,10 +37,10 @@ FOLLOW_UP = {
     "type": "object",
     "required": ["status_url"],
     "properties": {
-        "status_url": {"type": "string", "description": "Where a GET tells the end."},
+        "status_url": {"type": "string", "description": "The URL whose GET returns the result."},
         "callback_secret": {
             "type": "string",
-            "description": "Signs what is posted to callback_url (Standard Webhooks). Only with one.",
+            "description": "Signs each post to callback_url (Standard Webhooks); only with a callback_url.",
         },
     },
 }
@@ -49,16 +49,16 @@ REFUSALS = {
     "401": "No token, or a wrong one.",
     "403": "The token lacks the scope, or is for other connections.",
     "404": "Something that was named does not exist, the connection included.",
-    "409": "It is not in a state for this, or a setting is missing.",
+    "409": "The state does not allow the operation, or a setting is missing.",
     "413": "The body is too large.",
-    "415": "The body is in a format that is not read.",
+    "415": "The body's format is not supported.",
     "422": "A field is wrong; `errors` names it.",
     "429": "Too many requests without a valid token; see Retry-After.",
     "502": "Koji or Amplitude refused.",
     "503": "Koji, Amplitude or the store is unavailable; see Retry-After.",
 }
 
-MALFORMED = "Signed, and no JSON."  # an answer of webhooks only
+MALFORMED = "The body is signed, but is not JSON."  # an answer of webhooks only
 
 EFFECTS = {
     Effect.READ: "Changes nothing that anyone would notice.",
@@ -162,7 +162,7 @@ def _responses(op: AnyOperation, schemas: Schemas) -> dict[str, Any]:
         responses["200"]["headers"] = REPLAYED
     if can_continue(op):
         responses["202"] = {
-            "description": "Begun; it goes on by itself.",
+            "description": "Started; the operation continues by itself.",
             "headers": REPLAYED,
             "content": json_content({"allOf": [answered, FOLLOW_UP]}),
         }

@@ -41,8 +41,8 @@ nav ul { list-style: none; padding: 0; columns: 2 16rem; }
 """
 
 CONTINUES = (
-    "<p>200 when it has ended; 202 when it goes on by itself: then <code>status_url</code> is the address "
-    "whose <code>GET</code> tells the end.</p>"
+    "<p>200 when the operation has ended; 202 when it continues by itself: then a <code>GET</code> of "
+    "<code>status_url</code> returns the result.</p>"
 )
 
 
@@ -163,10 +163,10 @@ def _errors() -> Iterator[str]:
 
 
 def _call(op: AnyOperation, body: Mapping[str, Any], public_url: str) -> str:
-    address = f"{public_url}/actions/{op.name}"
+    url = f"{public_url}/actions/{op.name}"
     if op.effect is Effect.READ and not any(isinstance(value, dict | list) for value in body.values()):
-        return _curl(address + (f"?{urlencode(body)}" if body else ""), None)
-    return _curl(address, json.dumps(body, ensure_ascii=False))
+        return _curl(url + (f"?{urlencode(body)}" if body else ""), None)
+    return _curl(url, json.dumps(body, ensure_ascii=False))
 
 
 def _curl(url: str, body: str | None) -> str:

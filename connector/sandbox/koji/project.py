@@ -1,4 +1,4 @@
-"""Decide, strictly, what the API of one Koji project answers, apart from HTTP."""
+"""Decide the answers of one Koji project's API, strictly and without HTTP."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from connector.sandbox.options import SandboxOptions
 
 
 class RefusedError(Exception):
-    """An error answer of Koji: `code` is its documented name."""
+    """An error answer of Koji; `code` is the documented name of the error."""
 
     def __init__(self, status: int, code: str, message: str, body: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -30,7 +30,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call to the API. `counted` tells whether it took from the key's rate limit."""
+    """One call to the API. `counted` tells whether the call counted against the key's rate limit."""
 
     at: float
     route: str
@@ -56,7 +56,7 @@ class KojiProject:
         self.reset()
 
     def reset(self) -> None:
-        """Forget interviews, calls, faults, webhooks and switches; the saved webhook endpoint stays."""
+        """Delete interviews, calls, faults, webhooks and switches, but keep the saved webhook endpoint."""
         options = self.options
         self.store.interviews.clear()
         self.sender.reset()
@@ -90,12 +90,12 @@ class KojiProject:
             raise RefusedError(403, "forbidden", f"This key lacks {permission}.")
 
     def max_calls_in_any_window(self, seconds: float = 60.0, *, route: str | None = None) -> int:
-        """Return the most calls that arrived within any span of `seconds`, refused ones included."""
+        """Return the most calls that arrived within any span of `seconds`, including refused calls."""
         times = [call.at for call in self.calls if route is None or call.route == route]
         return most_in_any_window(times, seconds)
 
     def start(self, body: Any) -> dict[str, Any]:
-        """Start an interview. Raises RefusedError 400 for a body unlike the documented one, and 402."""
+        """Start an interview. Raises RefusedError: 400 for an undocumented body, 402 without credits."""
         try:
             _Start.model_validate(body)
         except ValidationError as error:
@@ -123,14 +123,14 @@ class KojiProject:
         return interview
 
     def own_interview(self, interview_id: str, session_token: str) -> Interview:
-        """Return the interview of a session token. Raises RefusedError 404, 401 for another session token."""
+        """Return an interview. Raises RefusedError: 404 if unknown, 401 for another session token."""
         interview = self.interview(interview_id)
         if not secrets.compare_digest(session_token.encode(), interview.session_token.encode()):
             raise RefusedError(401, "unauthorized", "Invalid session token.")
         return interview
 
     def message(self, interview_id: str, session_token: str, body: Any) -> str:
-        """Take a respondent's message and return the interviewer's next one."""
+        """Record a respondent's message and return the interviewer's reply."""
         interview = self.own_interview(interview_id, session_token)
         if interview.completed_at is not None:
             raise RefusedError(409, "already_completed", "This interview is over.")
@@ -141,7 +141,7 @@ class KojiProject:
         return "Thank you. Can you tell me more about that?"
 
     def complete(self, session_token: str, body: Any) -> dict[str, Any]:
-        """End an interview; refuse a second time with 409 and the body of the first."""
+        """End an interview; refuse a second call with 409 and the first call's body."""
         interview_id = body.get("interview_id") if isinstance(body, dict) else None
         if not isinstance(interview_id, str):
             raise RefusedError(400, "invalid_request", "interview_id is required.")
@@ -160,7 +160,7 @@ class KojiProject:
     def finish(
         self, interview: Interview, reason: str = "natural", *, analysis_seconds: float | None = None
     ) -> None:
-        """End an interview: `interview.completed` goes out now, the rest when the analysis is over."""
+        """End an interview; send `interview.completed` now, and the other events after the analysis."""
         seconds = self.switches.analysis_seconds if analysis_seconds is None else analysis_seconds
         analysed_at = self.store.complete(interview, reason, seconds)
         self.sender.send("interview.completed", interview)
@@ -181,7 +181,7 @@ class _Respondent(BaseModel, extra="forbid", strict=True):
 
 
 class _Start(BaseModel, extra="forbid", strict=True):
-    """The body that Koji's start page documents: nothing else may travel along."""
+    """The body that Koji's start page documents; other fields are refused."""
 
     respondent: _Respondent = _Respondent()
     mode: Literal["text", "voice"] | None = None

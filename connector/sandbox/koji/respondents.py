@@ -1,7 +1,7 @@
-"""Draw the people of a synthetic onboarding study: what they answer, and what they do afterwards.
+"""Draw the people of a synthetic onboarding study: their answers, and their later behaviour.
 
-Everything follows from a seed and a person's address: the same person always answers the same, whatever else
-happens. Answers and behaviour are correlated, so that a funnel cut by theme has something to show.
+Every draw depends only on a seed and a person's e-mail address: the same person always answers the same.
+Answers and behaviour are correlated, so that a funnel by theme shows differences.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ USUAL_COMPLETION: Final = 0.72
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """A theme: how often it comes first, how it feels (-2 to 2), and its effect on completion."""
+    """A theme: its relative frequency, its sentiment (-2 to 2), and its effect on completion."""
 
     name: str
     weight: float
@@ -55,7 +55,7 @@ class Respondent:
 
 
 def respondent(seed: int, number: int, *, user_ids: bool = False) -> Respondent:
-    """Return person `number` (from 1) of a study; without `user_ids` the address is the user id."""
+    """Return person `number` (from 1) of a study; without `user_ids`, the e-mail address is the user id."""
     email = f"person-{number:03d}@example.com"
     result = result_for(seed, email)
     return Respondent(
@@ -69,7 +69,7 @@ def respondent(seed: int, number: int, *, user_ids: bool = False) -> Respondent:
 
 
 def study(seed: int, people: int, *, user_ids: bool = False) -> list[Respondent]:
-    """Return the first `people` persons of a study; a larger study begins with the same ones."""
+    """Return the first `people` persons of a study; a larger study begins with the same persons."""
     return [respondent(seed, number, user_ids=user_ids) for number in range(1, people + 1)]
 
 
@@ -88,7 +88,7 @@ def result_for(seed: int, person: str) -> Result:
 
 
 def completion_chance(themes: tuple[str, ...]) -> float:
-    """Return how likely a person with these themes completes, 0.05 to 0.95; the first theme weighs double."""
+    """Return a person's chance of completion, 0.05 to 0.95; the first theme weighs double."""
     effects = [_BY_NAME[name].completion for name in themes]
     return min(0.95, max(0.05, USUAL_COMPLETION + effects[0] + 0.5 * sum(effects[1:])))
 
@@ -138,7 +138,7 @@ def _ease_answer(themes: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def _draw(seed: int, person: str, what: str) -> float:
-    """Return a number in [0, 1) that depends on nothing but its arguments."""
-    digest = hashlib.blake2b(f"{seed}|{person}|{what}".encode(), digest_size=8).digest()
+def _draw(seed: int, person: str, purpose: str) -> float:
+    """Return a number in [0, 1) that depends only on the arguments."""
+    digest = hashlib.blake2b(f"{seed}|{person}|{purpose}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64

@@ -1,4 +1,4 @@
-"""Do things at a given time of the sandbox's own clock."""
+"""Run actions at given times of the sandbox's own clock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TICK_SECONDS = 0.02
 
 
 class Scheduler:
-    """Run actions when `now` reaches their time. The clock may jump, so it is looked at every 20 ms."""
+    """Runs actions when `now` reaches their time. The clock may jump, so it is read every 20 ms."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -22,7 +22,7 @@ class Scheduler:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Watch the clock until the block ends; actions that are not due by then are dropped."""
+        """Run due actions until the block ends; later actions do not run."""
         task = asyncio.create_task(self._run())
         try:
             yield
@@ -32,16 +32,16 @@ class Scheduler:
 
     @property
     def waiting(self) -> int:
-        """Count the actions that are not done yet."""
+        """Count the actions that have not run yet."""
         return len(self._heap)
 
     def at(self, when: float, action: Callable[[], None]) -> None:
-        """Do `action` at `when` (epoch seconds)."""
+        """Run `action` at `when` (epoch seconds)."""
         heapq.heappush(self._heap, (when, next(self._order), action))
         self._added.set()
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Drop all actions."""
         self._heap.clear()
 
     async def _run(self) -> None:
@@ -54,6 +54,6 @@ class Scheduler:
                 await asyncio.sleep(min(TICK_SECONDS, max(0.0, self._heap[0][0] - self._now())))
 
     def run_due(self) -> None:
-        """Do all that is due now."""
+        """Run all due actions."""
         while self._heap and self._heap[0][0] <= self._now():
             heapq.heappop(self._heap)[2]()

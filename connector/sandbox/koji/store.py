@@ -1,4 +1,4 @@
-"""Hold Koji's data: interviews, and their results once the analysis is over."""
+"""Hold Koji's data: interviews, and their results after the analysis."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Result:
 
 @dataclass(slots=True, kw_only=True)
 class Interview:
-    """One interview. Times are epoch seconds; `analysed_at` is when its analysis is (or will be) over."""
+    """One interview. Times are epoch seconds; `analysed_at` is the end of the analysis, past or future."""
 
     interview_id: str
     session_token: str
@@ -79,7 +79,7 @@ class Switches:
 
 
 class KojiStore:
-    """Interviews by id. `now` gives seconds since the epoch."""
+    """Holds interviews by id. `now` returns epoch seconds."""
 
     def __init__(self, now: Callable[[], float], project_id: str) -> None:
         self._now = now
@@ -112,7 +112,7 @@ class KojiStore:
         return interview
 
     def complete(self, interview: Interview, reason: str, analysis_seconds: float) -> float:
-        """End an interview; return when its analysis is over, `analysis_seconds` later."""
+        """End an interview; return the time when the analysis ends, `analysis_seconds` later."""
         interview.reason = reason
         interview.completed_at = self._now()
         interview.analysed_at = interview.completed_at + analysis_seconds
@@ -127,7 +127,7 @@ class KojiStore:
         return "failed" if interview.result.quality_score is None else "completed"
 
     def stats(self, interview: Interview) -> dict[str, int]:
-        """Return the summary numbers of an interview; calls to `message` count when there were any."""
+        """Return the summary numbers of an interview; calls to `message`, if any, set the count."""
         has_ended = interview.completed_at is not None
         messages = interview.messages or (interview.result.respondent_messages if has_ended else 0)
         return {
@@ -149,7 +149,7 @@ class KojiStore:
         }
 
     def read_body(self, interview: Interview, omits: frozenset[str]) -> dict[str, Any]:
-        """Return the answer of the read endpoint: documented fields, and the others unless in `omits`."""
+        """Return the answer of the read endpoint: documented fields, and others not in `omits`."""
         status = self.analysis_status(interview)
         body: dict[str, Any] = {
             "interview_id": interview.interview_id,
@@ -187,7 +187,7 @@ class KojiStore:
         return body
 
     def respondent(self, interview: Interview) -> dict[str, Any] | None:
-        """Return the respondent, None in anonymous mode."""
+        """Return the respondent, or None in anonymous mode."""
         if interview.anonymous:
             return None
         return {
@@ -198,7 +198,7 @@ class KojiStore:
 
 
 def transcript_url(interview: Interview) -> str:
-    """Return the address of the transcript in Koji's app."""
+    """Return the URL of the transcript in Koji's app."""
     return f"https://www.koji.so/interviews/{interview.interview_id}"
 
 

@@ -18,7 +18,7 @@ _GONE: Final = 410
 
 
 class DeliveryAttempt(NamedTuple):
-    """The result of an attempt. `state`: delivered, gone (410), failed (given up) or waiting until `due` (ms)."""
+    """An attempt's result. `state`: delivered, gone (410), failed (given up) or waiting until `due` (ms)."""
 
     state: str
     outcome: str
