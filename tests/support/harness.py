@@ -316,7 +316,7 @@ class World:
     async def idle(self) -> None:
         """Wait until every worker has looked for work again and again, and done what it found.
 
-        A worker unsets its bell when it begins to look, and looks again only after it has ended.
+        A worker clears its wake event before a drain, and clears it again only after that drain.
         """
         bells = [event for _, event in self.app.state.runner._wake_events]
 

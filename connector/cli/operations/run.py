@@ -86,7 +86,7 @@ async def _run(settings: Settings, call: _Call, *, all_rows: bool) -> Output:
     _stop_on_sigterm(call)
     op, payload, connection = call.op, call.payload, call.payload.connection
     works = op.effect is not Effect.READ
-    # Planning a cohort needs the planning worker; a preview must not run any other worker.
+    # Planning a cohort needs the planning worker; no other worker may run, because nothing is sent yet.
     plans = works and (op.effect is Effect.WRITE or getattr(payload, "dry_run", False))
     async with build(settings, workers=works, only={"launches"} if plans else None) as running:
         ctx = running.context

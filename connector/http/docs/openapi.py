@@ -48,7 +48,7 @@ FOLLOW_UP = {
 REFUSALS = {
     "401": "No token, or a wrong one.",
     "403": "The token lacks the scope, or is for other connections.",
-    "404": "Something that was named does not exist, the connection included.",
+    "404": "A thing that the request names does not exist, for example the connection.",
     "409": "The state does not allow the operation, or a setting is missing.",
     "413": "The body is too large.",
     "415": "The body's format is not supported.",
