@@ -1,4 +1,4 @@
-"""The only wiring: from settings to a context, to lanes, to a server."""
+"""The only wiring: from settings to a context, to workers, to a server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from connector.amplitude.regions import REGIONS
 from connector.amplitude.users import AmplitudeUsersClient
 from connector.clock import Clock, SystemClock
 from connector.context import Amplitude, Context
-from connector.context import AmplitudeUsers as AmplitudeUsersPort
 from connector.http.auth import Gate, token_digest
 from connector.http.middleware import Boundary
 from connector.http.problem import on_http_exception
@@ -58,7 +57,7 @@ ENDPOINTS = (*HTTP_ENDPOINTS, census)
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """An open context and the runner of its lanes."""
+    """An open context and the runner of its workers."""
 
     context: Context
     runner: Runner
@@ -73,9 +72,9 @@ async def build(
     clock: Clock | None = None,
     lease_ms: int = TTL,
 ) -> AsyncIterator[Running]:
-    """Open the ledger and the clients and start the lanes; close all at the end.
+    """Open the ledger and the clients and start the workers; close all at the end.
 
-    No lane is started when `workers` is false, and of several kinds of lanes those in `only`, if given.
+    With `only`, it starts the workers of these kinds alone. It starts none when `workers` is false.
     """
     clock = clock or SystemClock()
     sealer = open_sealer(settings)
@@ -95,45 +94,38 @@ async def build(
             )
             for name, mine in _by_lane(connections, lambda c: c.koji_lane).items()
         }
-        amplitude = {c.name: _ingestion(client, c) for c in connections if c.amplitude_api_key}
+        with_key = [c for c in connections if c.amplitude_api_key]
+        with_secret = [c for c in with_key if c.amplitude_secret_key]
         context = Context(
             settings=settings,
             clock=clock,
             ledger=ledger,
             koji={c.name: koji[c.koji_lane] for c in connections if c.koji_lane},
-            amplitude=amplitude,
-            amplitude_users={
-                c.name: _users(client, c)
-                for c in connections
-                if c.amplitude_api_key and c.amplitude_secret_key
-            },
+            amplitude={c.name: _ingestion(client, c) for c in with_key},
+            amplitude_users={c.name: AmplitudeUsersClient(client, *_rest(c)) for c in with_secret},
             amplitude_elsewhere={
                 c.name: _ingestion(client, c, elsewhere=True)
-                for c in connections
-                if c.amplitude_api_key and c.amplitude_ingestion_url is None
+                for c in with_key
+                if c.amplitude_ingestion_url is None
             },
-            amplitude_cohorts={
-                c.name: _cohorts(client, c)
-                for c in connections
-                if c.amplitude_api_key and c.amplitude_secret_key
-            },
+            amplitude_cohorts={c.name: AmplitudeCohortsClient(client, *_rest(c)) for c in with_secret},
             targets=Targets(allow_private=settings.connector_allow_private_targets),
             stopping=stopping,
             wake=runner.wake,
         )
         if workers:
-            kinds = {lane: lane.name.partition(":")[0] for lane in lanes(context)}
-            for lane in kinds:
-                stack.push_async_callback(lane.close)
-            runner.start([lane for lane, kind in kinds.items() if only is None or kind in only])
+            kinds = {worker: worker.name.partition(":")[0] for worker in all_workers(context)}
+            for worker in kinds:
+                stack.push_async_callback(worker.close)
+            runner.start([worker for worker, kind in kinds.items() if only is None or kind in only])
         stack.push_async_callback(runner.stop)
         yield Running(context, runner)
 
 
-def lanes(context: Context) -> list[Worker]:
-    """Return the lanes that the settings call for."""
+def all_workers(context: Context) -> list[Worker]:
+    """Return the workers that the settings call for."""
     connections = context.settings.connections.values()
-    found: list[Worker] = [
+    workers: list[Worker] = [
         IntakeWorker(context),
         RetentionWorker(context),
         PlanningWorker(context),
@@ -142,15 +134,15 @@ def lanes(context: Context) -> list[Worker]:
         HookWorker(context),
         CallbackWorker(context, partial(callbacks.result, by_name={op.name: op for op in OPERATIONS})),
     ]
-    found += [LinkWorker(context, c.name) for c in connections if c.koji_invite_by == "link"]
+    workers += [LinkWorker(context, c.name) for c in connections if c.koji_invite_by == "link"]
     for name, mine in _by_lane(connections, lambda c: c.koji_lane).items():
         names = tuple(c.name for c in mine)
-        found.append(KojiWorker(context, name, names, context.koji[names[0]]))
+        workers.append(KojiWorker(context, name, names, context.koji[names[0]]))
     for name, mine in _by_lane(connections, lambda c: c.amplitude_lane).items():
         names = tuple(c.name for c in mine)
         pace = min((c.amplitude_events_per_second for c in mine if c.amplitude_events_per_second), default=0)
-        found.append(AmplitudeWorker(context, name, names, context.amplitude[names[0]], pace))
-    return found
+        workers.append(AmplitudeWorker(context, name, names, context.amplitude[names[0]], pace))
+    return workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +165,7 @@ def create_app(
     lease_ms: int = TTL,
     mounts: Iterable[MakeMount] = (),
 ) -> Starlette:
-    """Return the server: actions, webhooks and `mounts` in one process; with `workers` the lanes, too."""
+    """Return the server: actions, webhooks and `mounts` in one process; with `workers` the workers, too."""
     token, _ = api_token(settings)
     webhook, cohorts = KojiWebhook(settings), CohortWebhook(settings)
 
@@ -184,8 +176,8 @@ def create_app(
             webhook.open(running.context)
             cohorts.open(running.context)
             async with AsyncExitStack() as stack:
-                for one in mounted:
-                    await stack.enter_async_context(one.run())
+                for mount in mounted:
+                    await stack.enter_async_context(mount.run())
                 yield
                 running.context.stopping.set()
             await webhook.close()
@@ -202,7 +194,7 @@ def create_app(
             Middleware(webhook.in_front_of),
             Middleware(cohorts.in_front_of),
             Middleware(Boundary),
-            *(Middleware(one.in_front_of) for one in mounted),
+            *(Middleware(mount.in_front_of) for mount in mounted),
         ],
         exception_handlers={HTTPException: on_http_exception},
         lifespan=lifespan,
@@ -226,22 +218,10 @@ def _ingestion(client: httpx.AsyncClient, connection: Connection, *, elsewhere: 
     )
 
 
-def _users(client: httpx.AsyncClient, connection: Connection) -> AmplitudeUsersPort:
-    return AmplitudeUsersClient(
-        client,
-        connection.amplitude_rest_url or REGIONS[connection.amplitude_region].rest,
-        _secret(connection.amplitude_api_key),
-        _secret(connection.amplitude_secret_key),
-    )
-
-
-def _cohorts(client: httpx.AsyncClient, connection: Connection) -> AmplitudeCohortsClient:
-    return AmplitudeCohortsClient(
-        client,
-        connection.amplitude_rest_url or REGIONS[connection.amplitude_region].rest,
-        _secret(connection.amplitude_api_key),
-        _secret(connection.amplitude_secret_key),
-    )
+def _rest(connection: Connection) -> tuple[str, str, str]:
+    """Return the base URL of Amplitude's REST API and both keys."""
+    url = connection.amplitude_rest_url or REGIONS[connection.amplitude_region].rest
+    return url, _secret(connection.amplitude_api_key), _secret(connection.amplitude_secret_key)
 
 
 def _by_lane(

@@ -12,11 +12,9 @@ class Clock(Protocol):
 
     def now(self) -> int:
         """Return the present, in milliseconds."""
-        ...
 
     async def sleep(self, seconds: float) -> None:
         """Let time pass."""
-        ...
 
 
 class SystemClock:

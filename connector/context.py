@@ -24,25 +24,22 @@ class Koji(Protocol):
     """Koji's REST interface, with one project's key."""
 
     async def read(self, interview_id: str, *, patience: float | None = None) -> Mapping[str, Any]:
-        """Return the interview as Koji's JSON object, within the key's budget of calls.
+        """Return the interview as Koji's JSON object, within the key's rate limit.
 
-        `patience` marks an interactive call, which waits at most that many seconds for the budget; without it
+        `patience` marks an interactive call, which waits at most that many seconds for its turn. Without it
         the call waits as long as it takes. Raises `NotFound`, `CredentialsRejected`, `UpstreamRejected` or
         `UpstreamUnavailable`.
         """
-        ...
 
     async def turn(self) -> None:
-        """Wait for one call of the key's budget, for a start."""
-        ...
+        """Wait until the key's rate limit allows one call, for a start."""
 
     async def start(self, body: Mapping[str, Any]) -> KojiStart:
         """Start an interview with the call that `turn` gave.
 
-        Raises `UpstreamUnavailable` when it surely did not happen, `OutcomeUnknown` when nobody knows,
+        Raises `UpstreamUnavailable` when it surely did not happen, `OutcomeUnknown` when that is not known,
         `CredentialsRejected`, and `UpstreamRejected`, of which `refused_by_koji` is about this one person.
         """
-        ...
 
     async def complete(
         self, interview_id: str, session_token: str, reason: str, *, patience: float | None = None
@@ -52,7 +49,6 @@ class Koji(Protocol):
         Raises as `read`, and `CredentialsRejected` with code `koji_session` when the key or the session token
         is wrong.
         """
-        ...
 
 
 class Amplitude(Protocol):
@@ -60,11 +56,9 @@ class Amplitude(Protocol):
 
     async def send(self, events: Sequence[str], user_ids: Sequence[str]) -> Answer:
         """Send events, each already JSON text; `user_ids` name their users. Never raises for the network."""
-        ...
 
     async def probe(self) -> Answer:
         """Tell a good key from a bad one without ingesting anything."""
-        ...
 
 
 class AmplitudeUsers(Protocol):
@@ -72,7 +66,6 @@ class AmplitudeUsers(Protocol):
 
     async def search(self, user: str) -> list[str]:
         """Return the user ids that match. Raises `CredentialsRejected` and the other upstream errors."""
-        ...
 
 
 class AmplitudeCohorts(Protocol):
@@ -80,30 +73,25 @@ class AmplitudeCohorts(Protocol):
 
     async def listed(self) -> list[Cohort]:
         """Return the cohorts that can be found, without archived and hidden ones."""
-        ...
 
     async def request(self, cohort_id: str, properties: Sequence[str]) -> str:
         """Ask for a cohort's file with these user properties; return the request's id.
 
         Counts against the limits on downloads. Raises `NotFound` for an unknown cohort.
         """
-        ...
 
     async def is_ready(self, request_id: str) -> bool:
-        """Tell whether the file is made. Raises `NotFound` when the request is forgotten."""
-        ...
+        """Tell whether the file is made. Raises `NotFound` when Amplitude no longer knows the request."""
 
     def rows(self, request_id: str, columns: Sequence[str]) -> AsyncGenerator[list[dict[str, str]], None]:
-        """Yield the file's rows piece by piece, each with `user_id` and these columns."""
-        ...
+        """Yield the file's rows chunk by chunk, each with `user_id` and these columns."""
 
 
 class Targets(Protocol):
-    """The addresses to which others may let us post."""
+    """The addresses to which callers may let us post."""
 
     async def require(self, field: str, url: str) -> None:
         """Raise `InvalidInput` on a field whose address cannot be a target."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +108,12 @@ class Context:
     amplitude_cohorts: Mapping[str, AmplitudeCohorts]
     targets: Targets
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    wake: Callable[..., None] = lambda *_: (
-        None
-    )  # takes kinds of lanes: intake, launches, koji, links, amplitude
+    wake: Callable[..., None] = lambda *_: None
+    """Takes kinds of workers: intake, launches, koji, links, amplitude; all of them without any."""
 
     caller: Caller = OURSELVES
     request: str | None = None
-    """What the request with an idempotency key is known by, the same at each try of it."""
+    """Names a request that has an idempotency key; each try of the request has the same name."""
 
     def connection(self, name: str) -> Connection:
         """Return the settings of a connection that is known to exist."""

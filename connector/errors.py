@@ -37,9 +37,21 @@ class FieldError:
 
 
 class ConnectorError(Exception):
-    """Any error of ours. `code` is stable and machine-readable; `retry_after` is whole seconds."""
+    """Any error of ours. `code` is stable and machine-readable; `retry_after` is whole seconds.
+
+    A class passes on its HTTP status and its exit code to classes below it that have none of their own.
+    """
 
     code: ClassVar[str] = "error"
+    http_status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 1
+
+    def __init_subclass__(
+        cls, code: str | None = None, http_status: int | None = None, exit_code: int | None = None
+    ) -> None:
+        cls.code = code or cls.code
+        cls.http_status = http_status or cls.http_status
+        cls.exit_code = exit_code or cls.exit_code
 
     def __init__(
         self,
@@ -58,10 +70,8 @@ class ConnectorError(Exception):
         self.result = result
 
 
-class InvalidInput(ConnectorError):
+class InvalidInput(ConnectorError, code="invalid_input", http_status=422, exit_code=2):
     """The caller sent something that cannot be right."""
-
-    code = "invalid_input"
 
     @classmethod
     def of(cls, field: str, detail: str, *, code: str | None = None) -> InvalidInput:
@@ -69,40 +79,28 @@ class InvalidInput(ConnectorError):
         return cls(f"{field}: {detail}", code=code, errors=[FieldError(f"/{field}", detail)])
 
 
-class Unauthenticated(ConnectorError):
+class Unauthenticated(ConnectorError, code="unauthenticated", http_status=401, exit_code=4):
     """No token or signature, or a wrong one."""
 
-    code = "unauthenticated"
 
-
-class TooManyFailures(ConnectorError):
+class TooManyFailures(ConnectorError, code="too_many_failures", http_status=429, exit_code=4):
     """Too many callers without a valid token are being answered."""
 
-    code = "too_many_failures"
 
-
-class Forbidden(ConnectorError):
+class Forbidden(ConnectorError, code="forbidden", http_status=403, exit_code=4):
     """The token is good, but not for this."""
 
-    code = "forbidden"
 
-
-class NotFound(ConnectorError):
+class NotFound(ConnectorError, code="not_found", http_status=404, exit_code=3):
     """The thing that was asked for does not exist."""
 
-    code = "not_found"
 
-
-class Conflict(ConnectorError):
+class Conflict(ConnectorError, code="conflict", http_status=409, exit_code=3):
     """The thing is not in a state that allows this."""
 
-    code = "conflict"
 
-
-class NotConfigured(Conflict):
+class NotConfigured(Conflict, code="not_configured", http_status=409, exit_code=2):
     """A setting that this needs is not set."""
-
-    code = "not_configured"
 
     @classmethod
     def of(cls, setting: str, connection: str, then: str = "set it and call again") -> NotConfigured:
@@ -110,73 +108,29 @@ class NotConfigured(Conflict):
         return cls(f"{setting} is not set for the connection {connection}; {then}.")
 
 
-class UpstreamError(ConnectorError):
+class UpstreamError(ConnectorError, code="upstream_error"):
     """Koji or Amplitude did not do what we asked."""
 
-    code = "upstream_error"
 
-
-class CredentialsRejected(UpstreamError):
+class CredentialsRejected(UpstreamError, code="credentials_rejected", http_status=502, exit_code=4):
     """Koji or Amplitude refused our key."""
 
-    code = "credentials_rejected"
 
-
-class UpstreamRejected(UpstreamError):
+class UpstreamRejected(UpstreamError, code="upstream_refused", http_status=502, exit_code=5):
     """Koji or Amplitude refused the request for good."""
 
-    code = "upstream_refused"
 
-
-class OutcomeUnknown(UpstreamError):
+class OutcomeUnknown(UpstreamError, code="outcome_unknown", http_status=502, exit_code=5):
     """The call was cut: it may or may not have had its effect."""
 
-    code = "outcome_unknown"
 
-
-class UpstreamUnavailable(UpstreamError):
+class UpstreamUnavailable(UpstreamError, code="upstream_unavailable", http_status=503, exit_code=5):
     """Koji or Amplitude cannot be reached or asks us to wait."""
 
-    code = "upstream_unavailable"
 
-
-class StoreUnavailable(ConnectorError):
-    """Our own store cannot be written or read now."""
-
-    code = "store_unavailable"
+class StoreUnavailable(ConnectorError, code="store_unavailable", http_status=503, exit_code=6):
+    """Our own ledger cannot be written or read now."""
 
 
 class SettingsError(Exception):
     """A setting is malformed; the message is one line that names it, what is wrong and an example."""
-
-
-@dataclass(frozen=True, slots=True)
-class Consequence:
-    """What an error class means on each surface."""
-
-    http_status: int
-    exit_code: int
-
-
-CONSEQUENCES: Mapping[type[ConnectorError], Consequence] = {
-    InvalidInput: Consequence(422, 2),
-    Unauthenticated: Consequence(401, 4),
-    TooManyFailures: Consequence(429, 4),
-    Forbidden: Consequence(403, 4),
-    NotFound: Consequence(404, 3),
-    Conflict: Consequence(409, 3),
-    NotConfigured: Consequence(409, 2),
-    CredentialsRejected: Consequence(502, 4),
-    UpstreamRejected: Consequence(502, 5),
-    OutcomeUnknown: Consequence(502, 5),
-    UpstreamUnavailable: Consequence(503, 5),
-    StoreUnavailable: Consequence(503, 6),
-}
-
-
-def consequence(error: ConnectorError) -> Consequence:
-    """Return the row of the nearest class in the tree."""
-    for cls in type(error).__mro__:
-        if cls in CONSEQUENCES:
-            return CONSEQUENCES[cls]
-    return Consequence(500, 1)

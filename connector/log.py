@@ -8,7 +8,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -16,12 +16,6 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from connector.errors import ConnectorError
 from connector.text.redaction import safe
 
-LEVELS: Final[Mapping[str, int]] = {
-    "debug": logging.DEBUG,
-    "info": logging.INFO,
-    "warning": logging.WARNING,
-    "error": logging.ERROR,
-}
 LONGEST_VALUE = 2_000
 REMOVED = "[removed]"
 _DROPPED = re.compile(
@@ -32,9 +26,9 @@ _USER_INFO = re.compile(r"(?<=://)[^\s/@]+@")
 _API_KEY_HEADER = re.compile(r"(?i)\b((?:x-)?api-key|authorization)(\"|')?\s*[:=]\s*(\"|')?[^\s,\"']+")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
-# Their lines carry addresses of requests, or tell of each request, which the ledger tells better.
+# Their lines carry addresses of requests, or report each request, which the ledger reports better.
 _QUIET = ("httpx", "httpcore", "uvicorn", "uvicorn.error", "asyncio", "sqlalchemy", "alembic", "mcp")
-# It quotes what strangers send; what is wrong with a form stands in its answer.
+# Its lines quote what strangers send; the answer says what is wrong with a form.
 _SILENT = ("python_multipart",)
 _DEEPEST = 6
 
@@ -42,9 +36,10 @@ _DEEPEST = 6
 def configure(level: str, *, secrets: Iterable[str] = (), stream_is_terminal: bool | None = None) -> None:
     """Send the log of this process to standard error: readable on a terminal, else one JSON object a line.
 
-    `level` is debug, info, warning or error; `secrets` are texts that no line may hold, besides all that
-    looks like an address or a credential. Standard library loggers come out the same way.
+    `level` is debug, info, warning or error. `secrets` are texts that no line may hold, besides everything
+    that looks like an address or a credential. Standard library loggers come out the same way.
     """
+    lowest = logging.getLevelNamesMapping()[level.upper()]
     terminal = sys.stderr.isatty() if stream_is_terminal is None else stream_is_terminal
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -56,8 +51,8 @@ def configure(level: str, *, secrets: Iterable[str] = (), stream_is_terminal: bo
     renderer = _readable() if terminal else structlog.processors.JSONRenderer(ensure_ascii=False)
     structlog.configure(
         processors=[*shared, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=_StandardError,
+        wrapper_class=structlog.make_filtering_bound_logger(lowest),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Stream())),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(_Stream())
@@ -69,24 +64,26 @@ def configure(level: str, *, secrets: Iterable[str] = (), stream_is_terminal: bo
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(LEVELS[level])
+    root.setLevel(lowest)
     for name in _QUIET:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
-        logger.setLevel(max(LEVELS[level], logging.WARNING))
+        logger.setLevel(max(lowest, logging.WARNING))
     for name in _SILENT:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 class Scrubber:
-    """A processor that takes out what no log may hold, in every value at any depth."""
+    """A processor that removes what no log may hold, in every value at any depth."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._secrets = tuple(sorted({one for one in secrets if len(one) > 3}, key=len, reverse=True))
+        self._secrets = tuple(
+            sorted({secret for secret in secrets if len(secret) > 3}, key=len, reverse=True)
+        )
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        """Return the event without what is not for logs."""
+        """Return the event without the fields and texts that no log may hold."""
         return {
             name: value if name.startswith("_") else self._value(value, 0)
             for name, value in event.items()
@@ -124,7 +121,7 @@ def _without_address(part: re.Match[str]) -> str:
 def described(error: BaseException) -> str:
     """Return an exception in one line.
 
-    What libraries quote, or put on further lines, may be a person's words: it is left out.
+    It leaves out what libraries quote or put on further lines, because that may be a person's words.
     """
     name = type(error).__qualname__
     if isinstance(error, ConnectorError):
@@ -137,7 +134,7 @@ def described(error: BaseException) -> str:
 
 def fault(error: BaseException) -> dict[str, Any]:
     """Return an exception's type, causes and frames; its message and locals may hold people's words."""
-    return _traced(error, lambda one: type(one).__qualname__)
+    return _traced(error, lambda each: type(each).__qualname__)
 
 
 def _traced(error: BaseException, name: Callable[[BaseException], str]) -> dict[str, Any]:
@@ -163,16 +160,15 @@ def _describe_exception(_logger: WrappedLogger, _method: str, event: EventDict) 
     return event
 
 
-def _exception_of(given: object) -> BaseException | None:
-    if isinstance(given, BaseException):
-        return given
-    if isinstance(given, tuple):
-        return given[1] if isinstance(given[1], BaseException) else None
-    return sys.exc_info()[1] if given else None
+def _exception_of(exc_info: object) -> BaseException | None:
+    error = exc_info[1] if isinstance(exc_info, tuple) else exc_info
+    if isinstance(error, BaseException):
+        return error
+    return sys.exc_info()[1] if error else None
 
 
 def _only_first_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Keep what a library says of itself: asyncio puts the repr of a failed task, words and all, below it."""
+    """Keep the first line: asyncio puts the repr of a failed task, with people's words, below it."""
     event["event"] = str(event.get("event", "")).partition("\n")[0]
     return event
 
@@ -189,10 +185,3 @@ class _Stream:
 
     def flush(self) -> None:
         sys.stderr.flush()
-
-
-class _StandardError(structlog.PrintLogger):
-    """The logger behind every structlog logger."""
-
-    def __init__(self, *_: object) -> None:
-        super().__init__(_Stream())  # type: ignore[arg-type]

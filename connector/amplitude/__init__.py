@@ -1,1 +1,1 @@
-"""Amplitude: where its hosts are, how to send to it, and what its answers mean."""
+"""Amplitude: where its hosts are, how to send to it, and what its responses mean."""

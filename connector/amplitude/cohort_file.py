@@ -16,16 +16,16 @@ Row = dict[str, str]
 
 _USER_ID: Final = "user_id"
 _GZIP: Final = b"\x1f\x8b"
-_PIECE: Final = 256 * 1024
+_CHUNK: Final = 256 * 1024
 _RECORD_LIMIT: Final = 1024 * 1024
 _WAIT: Final = 60
 
 
 class CohortFile:
-    """One file as it arrives: feed every chunk, use up what each gives, then finish.
+    """One file as it arrives: feed every chunk, use the rows of each, then finish.
 
     Rows carry `user_id` and the `columns` asked for, "" where the file has no such column. At most one
-    unfinished record and one piece of 256 KiB are held, however far gzip expands. Errors never quote a cell.
+    unfinished record and one chunk of 256 KiB are held, however far gzip expands. Errors never quote a cell.
     """
 
     def __init__(self, columns: Sequence[str]) -> None:
@@ -54,9 +54,9 @@ class CohortFile:
             self._first = None
             if chunk.startswith(_GZIP):
                 self._gunzip = _Gunzip()
-        for at in range(0, len(chunk), _PIECE):
-            piece = chunk[at : at + _PIECE]
-            for plain in (piece,) if self._gunzip is None else self._gunzip.pieces(piece):
+        for at in range(0, len(chunk), _CHUNK):
+            part = chunk[at : at + _CHUNK]
+            for plain in (part,) if self._gunzip is None else self._gunzip.chunks(part):
                 if rows := self._records(self._decoded(plain)):
                     yield rows
 
@@ -117,7 +117,7 @@ class CohortFile:
 
 
 class _Gunzip:
-    """Gzip as it arrives, of one member or several; what comes out is in pieces, so that no bomb bursts."""
+    """Gzip of one member or several as it arrives; it expands in chunks, so that no bomb fills the memory."""
 
     def __init__(self) -> None:
         self._member = zlib.decompressobj(wbits=31)
@@ -126,7 +126,7 @@ class _Gunzip:
     def ended(self) -> bool:
         return self._member.eof
 
-    def pieces(self, data: bytes) -> Iterator[bytes]:
+    def chunks(self, data: bytes) -> Iterator[bytes]:
         while True:
             if self._member.eof:
                 data = data.lstrip(b"\0")  # gzip allows padding after a member
@@ -134,10 +134,10 @@ class _Gunzip:
                     return
                 self._member = zlib.decompressobj(wbits=31)
             try:
-                piece = self._member.decompress(data, _PIECE)
+                chunk = self._member.decompress(data, _CHUNK)
             except zlib.error:
                 raise _cut() from None
-            yield piece
+            yield chunk
             data = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
             if not data:
                 return

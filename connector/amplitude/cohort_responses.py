@@ -10,6 +10,7 @@ from urllib.parse import urljoin, urlsplit
 from connector.amplitude.rest import DEFAULT_WAIT, LOOKED_AT, names_the_key, wait
 from connector.domain.launches.launch import Cohort
 from connector.errors import ConnectorError, InvalidInput, NotFound, UpstreamRejected, UpstreamUnavailable
+from connector.net.client import Reply
 from connector.text.json import json_object
 
 # Amplitude does not publish the words of these refusals.
@@ -21,27 +22,25 @@ _UNKNOWN: Final = re.compile(
 
 def read_object(body: bytes) -> Mapping[str, Any]:
     """Return Amplitude's JSON object. Raises `UpstreamUnavailable` for anything else."""
-    found = json_object(body)
-    if found is None:
+    response = json_object(body)
+    if response is None:
         raise foreign()
-    return found
+    return response
 
 
 def read_cohorts(body: bytes) -> list[Cohort]:
     """Return the cohorts of a list, without archived and hidden ones."""
-    found = read_object(body).get("cohorts")
-    if not isinstance(found, list):
+    cohorts = read_object(body).get("cohorts")
+    if not isinstance(cohorts, list):
         raise foreign()
-    rows = [row for row in found if isinstance(row, dict) and row.get("id")]
+    rows = [row for row in cohorts if isinstance(row, dict) and row.get("id")]
     return [_cohort(row) for row in rows if not (row.get("archived") or row.get("hidden"))]
 
 
 def _cohort(row: Mapping[str, Any]) -> Cohort:
-    name, size = row.get("name"), row.get("size")
+    cohort_id, name, size = str(row["id"]), row.get("name"), row.get("size")
     known = isinstance(size, int) and not isinstance(size, bool)
-    return Cohort(
-        str(row["id"]), name if isinstance(name, str) and name else str(row["id"]), size if known else None
-    )
+    return Cohort(cohort_id, name if isinstance(name, str) and name else cohort_id, size if known else None)
 
 
 def read_readiness(status: int, body: bytes) -> bool:
@@ -59,19 +58,25 @@ def read_readiness(status: int, body: bytes) -> bool:
     return status != 202 and words == ["JOB", "COMPLETED"]
 
 
-def request_refusal(status: int, headers: Mapping[str, str], body: bytes) -> ConnectorError | None:
-    """Return what a refused request for a cohort's file means, None when it is no matter of the cohort."""
-    words = body[:LOOKED_AT] if status == 400 and not names_the_key(body) else b""
+def status_refusal(reply: Reply) -> NotFound | None:
+    """Return the error of a refused look at a request, None when it is not about the request."""
+    return gone() if reply.status == 404 else None
+
+
+def request_refusal(reply: Reply) -> ConnectorError | None:
+    """Return the error of a refused request for a cohort's file, None when it is not about the cohort."""
+    is_about_cohort = reply.status == 400 and not names_the_key(reply.body)
+    words = reply.body[:LOOKED_AT] if is_about_cohort else b""
     if _TOO_LARGE.search(words):
         detail = "is too large to be downloaded, Amplitude says (above 2,000,000 people)"
         return InvalidInput.of("cohort_id", detail, code="cohort_too_large")
-    if status == 404 or _UNKNOWN.search(words):
+    if reply.status == 404 or _UNKNOWN.search(words):
         return unknown_cohort()
-    if status == 429:
+    if reply.status == 429:
         return UpstreamUnavailable(
             "Amplitude allows no more cohort downloads now (60 in 10 minutes, 500 a month).",
             code="cohort_quota",
-            retry_after=wait(headers),
+            retry_after=wait(reply.headers),
         )
     return None
 
@@ -86,32 +91,32 @@ def unknown_cohort() -> NotFound:
 
 
 def gone() -> NotFound:
-    """Return the error for a request that Amplitude has forgotten."""
-    return NotFound("Amplitude has forgotten this cohort download; ask anew.", code="cohort_request_gone")
+    """Return the error for a request that Amplitude no longer knows."""
+    return NotFound("Amplitude no longer knows this cohort download; ask anew.", code="cohort_request_gone")
 
 
 def foreign() -> UpstreamUnavailable:
     """Return the error for a response that is not Amplitude's."""
     return UpstreamUnavailable(
-        "Amplitude's cohorts gave an answer that is not their own; check AMPLITUDE_REST_URL.",
+        "Amplitude's cohorts gave a response that is not their own; check AMPLITUDE_REST_URL.",
         retry_after=DEFAULT_WAIT,
     )
 
 
 def target(url: str, location: str) -> str:
-    """Return where the file lies. Raises `UpstreamRejected` for what is no web address."""
+    """Return the address of the file. Raises `UpstreamRejected` when `location` is no web address."""
     try:
-        found = urljoin(url, location)
-        parts = urlsplit(found)
+        address = urljoin(url, location)
+        parts = urlsplit(address)
     except ValueError:
         raise redirected() from None
     if not location or parts.scheme not in ("http", "https") or not parts.hostname:
         raise redirected()
-    return found
+    return address
 
 
 def redirected() -> UpstreamRejected:
-    """Return the error for a file that is nowhere to be found."""
+    """Return the error for a file at an address that cannot be used."""
     return UpstreamRejected(
         "Amplitude's cohort file redirects to an address that cannot be used.", code="amplitude_redirect"
     )

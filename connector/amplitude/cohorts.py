@@ -37,10 +37,7 @@ class AmplitudeCohortsClient(AmplitudeRest):
 
     async def listed(self) -> list[Cohort]:
         """Return the discoverable cohorts in Amplitude's order, without archived and hidden ones."""
-        reply = await self._get(_LIST)
-        if not 200 <= reply.status < 300:
-            raise self._refusal(reply, _LIST)
-        return responses.read_cohorts(reply.body)
+        return responses.read_cohorts((await self._get(_LIST)).body)
 
     async def request(self, cohort_id: str, properties: Sequence[str]) -> str:
         """Ask for a download with these user properties, and return its request id.
@@ -51,12 +48,8 @@ class AmplitudeCohortsClient(AmplitudeRest):
         quoted = path_segment(cohort_id)
         if quoted is None:
             raise responses.unknown_cohort()
-        path = f"{_REQUEST}/{quoted}"
         query = [("props", "1"), *(("propKeys", name) for name in properties)] if properties else []
-        reply = await self._get(path, params=query)
-        if not 200 <= reply.status < 300:
-            refused = responses.request_refusal(reply.status, reply.headers, reply.body)
-            raise refused or self._refusal(reply, path)
+        reply = await self._get(f"{_REQUEST}/{quoted}", responses.request_refusal, params=query)
         request_id = responses.read_object(reply.body).get("request_id")
         if not isinstance(request_id, str | int) or not request_id:
             raise responses.foreign()
@@ -68,12 +61,9 @@ class AmplitudeCohortsClient(AmplitudeRest):
         Raises `NotFound` (`cohort_request_gone`), `UpstreamUnavailable` (`cohort_job_failed`).
         """
         quoted = path_segment(request_id)
-        path = f"{_STATUS}/{quoted}"
-        reply = await self._get(path) if quoted is not None else None
-        if reply is None or reply.status == 404:
+        if quoted is None:
             raise responses.gone()
-        if not 200 <= reply.status < 300:
-            raise self._refusal(reply, path)
+        reply = await self._get(f"{_STATUS}/{quoted}", responses.status_refusal)
         return responses.read_readiness(reply.status, reply.body)
 
     async def rows(

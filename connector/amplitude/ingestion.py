@@ -13,20 +13,18 @@ from connector.net.client import call, never_sent
 
 _DEFAULT_MIN_ID_LENGTH: Final = 5
 _ANSWER_LIMIT: Final = 1024 * 1024
+_HEADERS: Final = {"Content-Type": "application/json"}
 _PROBE_USER: Final = "koji-amplitude-probe"
 
 
 class AmplitudeIngestion:
-    """One Amplitude project's way in. `url` is the region's ingestion base URL (`regions.REGIONS`)."""
+    """One Amplitude project's ingestion. `url` is the region's ingestion base URL (`regions.REGIONS`)."""
 
     def __init__(self, client: httpx.AsyncClient, url: str, api_key: str, min_id_length: int) -> None:
         self._client = client
         self._url = f"{url.rstrip('/')}/2/httpapi"
-        options = (
-            ""
-            if min_id_length == _DEFAULT_MIN_ID_LENGTH
-            else f'"options":{{"min_id_length":{min_id_length}}},'
-        )
+        is_default = min_id_length == _DEFAULT_MIN_ID_LENGTH
+        options = "" if is_default else f'"options":{{"min_id_length":{min_id_length}}},'
         self._head = f'{{"api_key":{json.dumps(api_key)},{options}"events":['
 
     async def send(self, events: Sequence[str], user_ids: Sequence[str]) -> Answer:
@@ -35,21 +33,16 @@ class AmplitudeIngestion:
         Never raises for the network: a request that surely never left is UNAVAILABLE, a cut one UNKNOWN.
         """
         try:
+            body = self._body(events)
             reply = await call(
-                self._client,
-                "POST",
-                self._url,
-                limit=_ANSWER_LIMIT,
-                content=self._body(events),
-                headers={"Content-Type": "application/json"},
+                self._client, "POST", self._url, limit=_ANSWER_LIMIT, content=body, headers=_HEADERS
             )
         except httpx.UnsupportedProtocol:
             return Answer(Kind.PAUSED, None, "AMPLITUDE_INGESTION_URL is no http or https address")
         except httpx.RequestError as error:
             if never_sent(error):
-                return Answer(
-                    Kind.UNAVAILABLE, None, f"Amplitude could not be reached ({type(error).__name__})"
-                )
+                message = f"Amplitude could not be reached ({type(error).__name__})"
+                return Answer(Kind.UNAVAILABLE, None, message)
             return Answer(Kind.UNKNOWN, None, f"the call to Amplitude was cut ({type(error).__name__})")
         return classify(reply.status, reply.body, reply.headers, user_ids)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ THROTTLE_SECONDS: Final = 30  # Amplitude HTTP V2: hold a throttled user's event
 DAILY_QUOTA_SECONDS: Final = 3600  # the 24 h window moves in steps of one hour
 _EVENT_KEYS: Final = frozenset({"event_type", "user_id", "device_id"})
 
-# Amplitude's own words and field names may be shown, a key, an id or an address never.
+# Amplitude's own words and field names may be shown; keys, ids and addresses may not.
 _LONGEST_WORDS: Final = 150
 _MOST_NAMES: Final = 5
 _WORD: Final = re.compile(r"[(']?[A-Za-z]+(?:[_'-][A-Za-z]+)*[.,;)']*")
@@ -41,15 +41,15 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer of the ingestion API.
+    """One response of the ingestion API.
 
     `rejected` maps an event's index to why; `held` maps it to the seconds that it must wait. `status` is None
-    when no answer came. `words` are for people: at most 250 characters, no key, no id and no address.
+    when none came. `message` is for people: at most 250 characters, without keys, ids and addresses.
     """
 
     kind: Kind
     status: int | None
-    words: str
+    message: str
     rejected: Mapping[int, str] = field(default_factory=dict)
     held: Mapping[int, int] = field(default_factory=dict)
     events_ingested: int | None = None
@@ -62,62 +62,43 @@ class Answer:
 
 
 def classify(status: int, body: bytes, headers: Mapping[str, str], user_ids: Sequence[str]) -> Answer:
-    """Say what an HTTP answer means. `user_ids` are those of the events sent, in their order.
+    """Return what an HTTP response means. `user_ids` are those of the events sent, in their order.
 
     Amplitude HTTP V2: on 400, 403, 413, 429 and 503 nothing of the request is ingested; after 500, 502 and
     504 it may have been. An error code inside a 200 counts as that error.
     """
     reply = json_object(body) or {}
     code = _code(status, reply)
-    said = _safe_words(reply.get("error"), user_ids)
+    said = _safe_message(reply.get("error"), user_ids)
     retry_after = retry_after_seconds(headers)
     if 200 <= code < 300:
         if reply.get("code") != 200:
             return Answer(Kind.UNKNOWN, status, _FOREIGN_200)
         return Answer(Kind.ACCEPTED, status, said, events_ingested=_count(reply.get("events_ingested")))
-    if 300 <= code < 400:
-        return Answer(Kind.PAUSED, status, _REDIRECT)
-    if code == 408 or not 400 <= code < 500:
+    said = said or f"Amplitude answered {code}"
+    if code == 408 or not 300 <= code < 500:
         kind = Kind.UNAVAILABLE if code == 503 else Kind.UNKNOWN
-        return Answer(kind, status, said or f"Amplitude answered {code}", retry_after=retry_after)
+        return Answer(kind, status, said, retry_after=retry_after)
     if _stops_everything(code, reply):
-        return Answer(Kind.PAUSED, status, _pause_words(code, reply, said, user_ids))
-    return _refusal(
-        code,
-        reply,
-        user_ids,
-        status=status,
-        said=said or f"Amplitude answered {code}",
-        retry_after=retry_after,
-    )
-
-
-def _refusal(
-    code: int,
-    reply: Mapping[str, Any],
-    user_ids: Sequence[str],
-    *,
-    status: int,
-    said: str,
-    retry_after: int | None,
-) -> Answer:
+        return Answer(Kind.PAUSED, status, _pause_message(code, reply, said, user_ids))
     if code == 413:
         return Answer(Kind.TOO_LARGE, status, said)
+    return replace(_refusal(code, status, reply, said, user_ids), retry_after=retry_after)
+
+
+def _refusal(code: int, status: int, reply: Mapping[str, Any], said: str, user_ids: Sequence[str]) -> Answer:
     rejected = _rejected(reply, said, user_ids)
     held = {index: wait for index, wait in _held(reply, user_ids).items() if index not in rejected}
     if code == 429 or (held and not rejected):
         kind = Kind.THROTTLED
-    elif rejected:
-        kind = Kind.REJECTED
     else:
-        kind = Kind.REFUSED
-    named = _field_names((name for name, _ in _named_events(reply)), user_ids)
-    words = f"{said}: {named}" if named else said
-    return Answer(kind, status, words[:250], rejected, held, retry_after=retry_after)
+        kind = Kind.REJECTED if rejected else Kind.REFUSED
+    message = _with_names(said, (name for name, _ in _named_events(reply)), user_ids)
+    return Answer(kind, status, message[:250], rejected, held)
 
 
 def _stops_everything(code: int, reply: Mapping[str, Any]) -> bool:
-    """Whether every other request would be refused for the same reason."""
+    """Tell whether every other request would be refused for the same reason."""
     if code not in (400, 403, 413, 429) or _says(reply, "invalid api key", "invalid request path"):
         return True
     missing = reply.get("missing_field")
@@ -126,22 +107,23 @@ def _stops_everything(code: int, reply: Mapping[str, Any]) -> bool:
     return all(name != missing for name, _ in _named_events(reply))
 
 
-def _pause_words(code: int, reply: Mapping[str, Any], said: str, user_ids: Sequence[str]) -> str:
+def _pause_message(code: int, reply: Mapping[str, Any], said: str, user_ids: Sequence[str]) -> str:
+    if 300 <= code < 400:
+        return _REDIRECT
     if _says(reply, "invalid api key"):
         return "Invalid API key: look at AMPLITUDE_API_KEY and AMPLITUDE_REGION"
-    said = said or f"Amplitude answered {code}"
     missing = reply.get("missing_field")
-    named = _field_names([missing], user_ids) if isinstance(missing, str) else ""
-    return f"{said}: {named}" if named else f"{said}: look at AMPLITUDE_API_KEY and AMPLITUDE_INGESTION_URL"
+    named = _with_names(said, [missing] if isinstance(missing, str) else [], user_ids)
+    return named if named != said else f"{said}: look at AMPLITUDE_API_KEY and AMPLITUDE_INGESTION_URL"
 
 
 def _rejected(reply: Mapping[str, Any], said: str, user_ids: Sequence[str]) -> dict[int, str]:
-    """Return every event that the answer names as bad. Amplitude may name only the first one per field."""
+    """Return every event that the response names as bad. Amplitude may name only the first one per field."""
     rejected: dict[int, str] = {}
     for name, indexes in _named_events(reply):
-        shown = _field_names([name], user_ids)
+        message = _with_names(said, [name], user_ids)
         for index in _indexes(indexes, len(user_ids)):
-            rejected.setdefault(index, f"{said}: {shown}" if shown else said)
+            rejected.setdefault(index, message)
     for index in _indexes(reply.get("silenced_events"), len(user_ids)):
         rejected.setdefault(index, said)
     missing = reply.get("missing_field")
@@ -190,7 +172,7 @@ def _count(value: Any) -> int | None:
     return value if type(value) is int and value >= 0 else None
 
 
-def _safe_words(text: Any, user_ids: Sequence[str]) -> str:
+def _safe_message(text: Any, user_ids: Sequence[str]) -> str:
     """Return an error text up to its first colon, without quoted parts, ids and anything not a plain word.
 
     Amplitude HTTP V2 appends the key to "Invalid API key:", and may quote a value that it refuses.
@@ -204,7 +186,7 @@ def _safe_words(text: Any, user_ids: Sequence[str]) -> str:
     return " ".join(words)[:_LONGEST_WORDS]
 
 
-def _field_names(names: Iterable[str], user_ids: Sequence[str]) -> str:
-    """Join names that look like fields, in order and without repeats; at most five."""
+def _with_names(said: str, names: Iterable[str], user_ids: Sequence[str]) -> str:
+    """Add the names that look like fields to a message, in order and without repeats; at most five."""
     fields = dict.fromkeys(name for name in names if _FIELD.fullmatch(name) and name not in user_ids)
-    return ", ".join(list(fields)[:_MOST_NAMES])
+    return f"{said}: {', '.join(list(fields)[:_MOST_NAMES])}" if fields else said

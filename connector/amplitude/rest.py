@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import httpx
@@ -30,11 +30,17 @@ class AmplitudeRest:
         self._base = url.rstrip("/")
         self._auth = httpx.BasicAuth(api_key, secret_key)
 
-    async def _get(self, path: str, **request: Any) -> Reply:
+    async def _get(
+        self, path: str, refused: Callable[[Reply], ConnectorError | None] = lambda _: None, **request: Any
+    ) -> Reply:
+        """Return a success. Raises what `refused` returns for a refusal, else the error of any path."""
         try:
-            return await call(self._client, "GET", self._base + path, auth=self._auth, **request)
+            reply = await call(self._client, "GET", self._base + path, auth=self._auth, **request)
         except httpx.RequestError as error:
             raise self._unreached(error) from None
+        if not 200 <= reply.status < 300:
+            raise refused(reply) or self._refusal(reply, path)
+        return reply
 
     def _unreached(self, error: httpx.RequestError) -> ConnectorError:
         """Return the error for a call without a response."""
@@ -46,7 +52,7 @@ class AmplitudeRest:
         )
 
     def _refusal(self, reply: Reply, path: str) -> ConnectorError:
-        """Return the error for a refusal that is not about what was asked."""
+        """Return the error for a refusal that is not about the subject of the request."""
         status = reply.status
         if 300 <= status < 400:
             base = redirect_base(self._base + path, path, reply.headers)
@@ -72,6 +78,6 @@ def names_the_key(body: bytes) -> bool:
 
 
 def wait(headers: Mapping[str, str]) -> int:
-    """Return after how many seconds to come again."""
+    """Return how many seconds to wait before the next call."""
     asked = retry_after_seconds(headers, time.time())
     return DEFAULT_WAIT if asked is None else asked

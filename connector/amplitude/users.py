@@ -25,14 +25,12 @@ class AmplitudeUsersClient(AmplitudeRest):
         `CredentialsRejected`, `UpstreamRejected` or `UpstreamUnavailable`.
         """
         reply = await self._get(_PATH, limit=_ANSWER_LIMIT, params={"user": user})
-        if not 200 <= reply.status < 300:
-            raise self._refusal(reply, _PATH)
         try:
             # A match with null as its user id is a device on which no user signed in.
             matches = (json_object(reply.body) or {})["matches"]
-            return [one["user_id"] for one in matches if one["user_id"] == user]
+            return [match["user_id"] for match in matches if match["user_id"] == user]
         except (LookupError, TypeError):
             raise UpstreamUnavailable(
-                "Amplitude's user search gave an answer that is not its own; check AMPLITUDE_REST_URL.",
+                "Amplitude's user search gave a response that is not its own; check AMPLITUDE_REST_URL.",
                 retry_after=DEFAULT_WAIT,
             ) from None

@@ -16,7 +16,7 @@ import click
 from connector import __version__
 from connector.cli.arguments import Group, dashed
 from connector.cli.terminal import COMPLETION, INTERRUPTED, PROGRAM, USAGE, say, show_error
-from connector.errors import ConnectorError, SettingsError, consequence
+from connector.errors import ConnectorError, SettingsError
 from connector.text.redaction import safe
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return USAGE
     except ConnectorError as error:
         show_error(error)
-        return consequence(error).exit_code
+        return error.exit_code
     except KeyboardInterrupt:
         say("Stopped.")
         return INTERRUPTED

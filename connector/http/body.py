@@ -18,22 +18,16 @@ MAX_PART_HEADERS = 8
 MAX_PART_HEADER_BYTES = 4_096
 
 
-class BodyTooLarge(InvalidInput):
+class BodyTooLarge(InvalidInput, code="body_too_large", http_status=413):
     """The body is larger than we read."""
 
-    code = "body_too_large"
 
-
-class DuplicateHeader(InvalidInput):
+class DuplicateHeader(InvalidInput, code="duplicate_header", http_status=400):
     """A header that may stand once stands twice."""
 
-    code = "duplicate_header"
 
-
-class UnsupportedContentType(InvalidInput):
+class UnsupportedContentType(InvalidInput, code="unsupported_content_type", http_status=415):
     """The body is in a format that the server does not read."""
-
-    code = "unsupported_content_type"
 
 
 def parse_body(content_type: str | None, body: bytes) -> dict[str, Any]:

@@ -13,10 +13,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from connector.context import Context
-from connector.errors import FieldError, Forbidden, NotFound
+from connector.errors import Forbidden
 from connector.http.auth import Gate
 from connector.http.request import read_model
 from connector.security.caller import Caller
+from connector.service.execution.execute import check_connection
 
 ContextOf = Callable[[], Context]
 M = TypeVar("M", bound=BaseModel)
@@ -42,16 +43,9 @@ class Call:
 
         Raises `Forbidden` for a connection that the caller may not use, `NotFound` for an unknown one.
         """
-        visible = self.ctx.caller.visible(self.ctx.settings.connections)
         if named is None:
-            return visible
-        if not self.ctx.caller.may_use(named):
-            detail = f"connection: this token is not for the connection {named}"
-            raise Forbidden(detail, code="other_connection")
-        if named not in self.ctx.settings.connections:
-            detail = f"there is no connection {named}; there are: {', '.join(visible)}"
-            errors = [FieldError("/connection", detail)]
-            raise NotFound(f"connection: {detail}", code="unknown_connection", errors=errors)
+            return self.ctx.caller.visible(self.ctx.settings.connections)
+        check_connection(self.ctx, self.ctx.caller, named)
         return [named]
 
 

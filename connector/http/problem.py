@@ -10,21 +10,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from connector.errors import ConnectorError, FieldError, consequence
-from connector.http.body import BodyTooLarge, DuplicateHeader, UnsupportedContentType
+from connector.errors import ConnectorError, FieldError
 from connector.text.redaction import cut
 
 MEDIA_TYPE = "application/problem+json"
 MAX_DETAIL = 250
 DEFAULT_RETRY_SECONDS = 5
 MUST_TELL_WHEN = frozenset({429, 503})
-
-HTTP_ONLY: Mapping[type[ConnectorError], int] = {
-    BodyTooLarge: 413,
-    DuplicateHeader: 400,
-    UnsupportedContentType: 415,
-}
-"""Errors that have a status of their own in HTTP; elsewhere they are invalid input."""
 
 NO_ROUTE = {
     404: ("not_found", "There is nothing at this address. /docs lists what there is."),
@@ -60,7 +52,7 @@ class Problem(BaseModel):
 
 def problem(error: ConnectorError, request_id: str) -> Response:
     """Return the answer for an error; 401 names the scheme, 429 and 503 always say when to retry."""
-    status = HTTP_ONLY.get(type(error)) or consequence(error).http_status
+    status = error.http_status
     headers: dict[str, str] = {}
     if error.retry_after is not None or status in MUST_TELL_WHEN:
         headers["Retry-After"] = str(error.retry_after or DEFAULT_RETRY_SECONDS)

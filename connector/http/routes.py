@@ -87,22 +87,16 @@ def answer(done: Executed, payload: Input, public_url: str) -> Response:
 def _document_routes(
     operations: Sequence[AnyOperation], endpoints: Sequence[Endpoint], context: ContextOf
 ) -> list[Route]:
-    """Return `GET /openapi.json` and `GET /docs`, open to all callers; each is made once for an address."""
+    """Return `GET /openapi.json` and `GET /docs`, open to all callers; both are made once for an address."""
 
     @cache
-    def document(public_url: str) -> dict[str, Any]:
-        return openapi(operations, endpoints, public_url=public_url)
-
-    @cache
-    def openapi_text(public_url: str) -> str:
-        return json.dumps(document(public_url), separators=(",", ":"), ensure_ascii=False)
-
-    @cache
-    def docs_text(public_url: str) -> str:
-        return docs_page(operations, document(public_url))
+    def documents(public_url: str) -> tuple[str, str]:
+        document = openapi(operations, endpoints, public_url=public_url)
+        text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+        return text, docs_page(operations, document)
 
     async def openapi_json(_: Request) -> Response:
-        return Response(openapi_text(context().settings.public_url), media_type="application/json")
+        return Response(documents(context().settings.public_url)[0], media_type="application/json")
 
     async def docs(_: Request) -> Response:
         headers = {
@@ -110,7 +104,8 @@ def _document_routes(
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "no-referrer",
         }
-        return Response(docs_text(context().settings.public_url), headers=headers, media_type="text/html")
+        page = documents(context().settings.public_url)[1]
+        return Response(page, headers=headers, media_type="text/html")
 
     return [Route("/openapi.json", openapi_json), Route("/docs", docs)]
 

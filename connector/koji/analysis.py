@@ -27,37 +27,37 @@ class Analysis(NamedTuple):
 
 
 def read_analysis(body: Mapping[str, Any]) -> Analysis:
-    """Return what a read of an interview holds; what is missing or of another shape is empty."""
+    """Return the analysis in a read of an interview; parts that are missing or of another shape are empty."""
     inner = _mapping(body.get("analysis"))
     answers = _list(inner.get("structured_answers", inner.get("structuredAnswers")))
     return Analysis(
         status=_text(body.get("status")),
         summary=_text(inner.get("summary", body.get("summary"))),
-        insights=[text for one in _list(inner.get("insights")) if (text := _said(one))],
-        structured_answers=[_answer(one) for one in answers if isinstance(one, Mapping)],
+        insights=[text for insight in _list(inner.get("insights")) if (text := _said(insight))],
+        structured_answers=[_answer(answer) for answer in answers if isinstance(answer, Mapping)],
         stats=_in_snake_case(_mapping(body.get("stats"))),
-        transcript=[_message(one) for one in _list(body.get("transcript"))],
+        transcript=[_message(message) for message in _list(body.get("transcript"))],
     )
 
 
-def _answer(one: Mapping[str, Any]) -> dict[str, Any]:
-    told = _in_snake_case(one)
-    texts = {name: _text(told.get(name)) for name in _ANSWER_TEXTS}
-    return {**told, **texts, "follow_up_insights": _list(told.get("follow_up_insights"))}
+def _answer(answer: Mapping[str, Any]) -> dict[str, Any]:
+    fields = _in_snake_case(answer)
+    texts = {name: _text(fields.get(name)) for name in _ANSWER_TEXTS}
+    return {**fields, **texts, "follow_up_insights": _list(fields.get("follow_up_insights"))}
 
 
-def _message(one: Any) -> tuple[str | None, str]:
-    if not isinstance(one, Mapping):
-        return None, str(one)
-    return _text(_first(one, _SPEAKER_KEYS)), _said(one) or ""
+def _message(message: Any) -> tuple[str | None, str]:
+    if not isinstance(message, Mapping):
+        return None, str(message)
+    return _text(_first(message, _SPEAKER_KEYS)), _said(message) or ""
 
 
-def _said(one: Any) -> str | None:
-    return _text(_first(one, _TEXT_KEYS) if isinstance(one, Mapping) else one)
+def _said(part: Any) -> str | None:
+    return _text(_first(part, _TEXT_KEYS) if isinstance(part, Mapping) else part)
 
 
-def _first(one: Mapping[str, Any], keys: Iterable[str]) -> Any:
-    return next((one[key] for key in keys if one.get(key)), None)
+def _first(part: Mapping[str, Any], keys: Iterable[str]) -> Any:
+    return next((part[key] for key in keys if part.get(key)), None)
 
 
 def _text(value: Any) -> str | None:

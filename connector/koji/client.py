@@ -15,6 +15,7 @@ from connector.koji.refusals import (
     COMPLETE,
     DEFAULT_WAIT,
     READ,
+    SESSION,
     KojiRefused,
     not_found,
     refusal,
@@ -88,7 +89,7 @@ class KojiClient:
         if not _fits_a_header(session_token):
             raise CredentialsRejected(
                 "The session token has characters that no HTTP header can carry; end the interview in Koji.",
-                code="koji_session",
+                code=SESSION,
             )
         body = {"interview_id": interview_id, "reason": reason}
         reply = await self._repeatable("POST", _COMPLETE, body, {"X-Session-Token": session_token})
@@ -120,11 +121,10 @@ class KojiClient:
                 code="koji_key",
             )
         sent = {"Authorization": f"Bearer {self._api_key}", **(headers or {})}
-        if body is None:
-            return await call(self._client, method, self._base + path, headers=sent)
-        sent["Content-Type"] = "application/json"
-        # in ASCII, because half of a surrogate pair has no UTF-8 form
-        content = json.dumps(body).encode("ascii")
+        content = None
+        if body is not None:
+            sent["Content-Type"] = "application/json"
+            content = json.dumps(body).encode("ascii")  # half of a surrogate pair has no UTF-8 form
         return await call(self._client, method, self._base + path, headers=sent, content=content)
 
     def _refused(self, reply: Reply, path: str, hidden: str | None = None) -> KojiRefused:
@@ -147,9 +147,8 @@ def _fits_a_header(value: str) -> bool:
 
 def _object(reply: Reply) -> Mapping[str, Any]:
     if not reply.whole:
-        raise UpstreamRejected(
-            f"Koji's answer is larger than {ANSWER_LIMIT // 1024 // 1024} MB; it was not read."
-        )
+        limit = ANSWER_LIMIT // 1024 // 1024
+        raise UpstreamRejected(f"Koji's answer is larger than {limit} MB; it was not read.")
     answer = json_object(reply.body)
     if answer is None:
         raise UpstreamUnavailable(

@@ -10,16 +10,16 @@ from connector.clock import Clock
 from connector.domain.launches.launch import KojiStart
 from connector.errors import CredentialsRejected, UpstreamRejected, UpstreamUnavailable
 from connector.koji.client import KojiClient
+from connector.koji.refusals import SESSION
 
 _SHARED_FOR = 2_000
 _WINDOW = 61_000  # a minute and a margin: what we space evenly may arrive less evenly
 _RETRY_SECONDS = 5
-SESSION = "koji_session"
 _Body = Mapping[str, Any]
 
 
 class RateLimitedKoji:
-    """Calls Koji without ever going over the key's calls a minute, in any process.
+    """Calls Koji within the key's calls a minute, over all processes.
 
     `take(now, interval, interactive=...)` takes one call of the limit that all processes share: it returns 0
     when the call may be made, else the milliseconds to wait before asking again.
@@ -97,24 +97,24 @@ class RateLimitedKoji:
 
 
 def _looked_at(task: asyncio.Task[_Body]) -> None:
-    """Keep asyncio quiet about the error of a read whose callers have left."""
+    """Keep asyncio from reporting the error of a read whose callers have left."""
     if not task.cancelled():
         task.exception()
 
 
-async def _patiently(making: Coroutine[Any, Any, _Body], patience: float | None) -> _Body:
-    """Return the response of a call; an interactive one has so many seconds and two codes of refusal."""
+async def _patiently(call: Coroutine[Any, Any, _Body], patience: float | None) -> _Body:
+    """Return the response of a call; an interactive one has `patience` seconds and two codes of refusal."""
     if patience is None:
-        return await making
+        return await call
     try:
         async with asyncio.timeout(patience):
-            return await making
+            return await call
     except TimeoutError:
         raise UpstreamUnavailable(
             f"Koji did not answer within {patience:.0f} seconds; call again later.",
             retry_after=_RETRY_SECONDS,
         ) from None
     except (CredentialsRejected, UpstreamRejected) as error:
-        # which credential or address it is stands in the words
+        # the message names the credential or address
         code = error.reason if error.reason == SESSION else None
         raise type(error)(error.message, code=code, retry_after=error.retry_after) from error

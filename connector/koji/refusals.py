@@ -6,16 +6,9 @@ Koji documents the statuses of complete alone; the same ones are taken to mean t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
-from connector.errors import (
-    ConnectorError,
-    CredentialsRejected,
-    NotFound,
-    OutcomeUnknown,
-    UpstreamRejected,
-    UpstreamUnavailable,
-)
+from connector import errors
 
 DEFAULT_WAIT: Final = 5
 """Seconds to wait when Koji does not say how long."""
@@ -25,8 +18,8 @@ DEFAULT_WAIT: Final = 5
 class KojiRefused:
     """A response that is not a success.
 
-    `said` are Koji's own words as `quoted` returns them, `wait` seconds, `base` the base URL to which a
-    redirect leads.
+    `said` are Koji's own words as `quoted` returns them. `wait` is in seconds. `base` is the base URL to
+    which a redirect leads.
     """
 
     status: int
@@ -35,61 +28,66 @@ class KojiRefused:
     base: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KojiRequest:
-    """A kind of request to Koji.
+class KojiRequest(NamedTuple):
+    """A kind of request to Koji: the permission that it needs, and the errors of its refusals.
 
-    `key` is what a 401 means and what to do about it, `other` the same of a 4xx without a meaning of its own.
+    `key` is the code of a 401, what it means and what to do about it; `other` the same for other 4xx.
     """
 
     permission: str
-    key_code: str
-    key: tuple[str, str]
-    other_code: str
-    other: tuple[str, str]
+    key: tuple[str, str, str]
+    other: tuple[str, str, str]
 
 
-_KEY: Final = ("Koji refused KOJI_API_KEY", "check it, or make a new key in the project")
+SESSION: Final = "koji_session"
+_KEY: Final = ("koji_key", "Koji refused KOJI_API_KEY", "check it, or make a new key in the project")
+_CREDITS: Final = ("koji_credits", "Koji asks for credits or another plan", "look at the plan in Koji")
 READ: Final = KojiRequest(
-    permission="interview:read",
-    key_code="koji_key",
-    key=_KEY,
-    other_code=UpstreamRejected.code,
-    other=("Koji refused the read", "check interview_id and KOJI_BASE_URL"),
+    "interview:read",
+    _KEY,
+    (errors.UpstreamRejected.code, "Koji refused the read", "check interview_id and KOJI_BASE_URL"),
 )
 START: Final = KojiRequest(
-    permission="interview:start",
-    key_code="koji_key",
-    key=_KEY,
-    other_code="refused_by_koji",
-    other=("Koji refused to start the interview", "check that the study is published, and KOJI_BASE_URL"),
+    "interview:start",
+    _KEY,
+    (
+        "refused_by_koji",
+        "Koji refused to start the interview",
+        "check that the study is published, and KOJI_BASE_URL",
+    ),
 )
 COMPLETE: Final = KojiRequest(
-    permission="interview:complete",
-    key_code="koji_session",
-    key=("Koji refused the API key or the session token", "check KOJI_API_KEY, or end the interview in Koji"),
-    other_code=UpstreamRejected.code,
-    other=("Koji refused to complete the interview", "check interview_id, reason and KOJI_BASE_URL"),
+    "interview:complete",
+    (
+        SESSION,
+        "Koji refused the API key or the session token",
+        "check KOJI_API_KEY, or end the interview in Koji",
+    ),
+    (
+        errors.UpstreamRejected.code,
+        "Koji refused to complete the interview",
+        "check interview_id, reason and KOJI_BASE_URL",
+    ),
 )
 
 
-def refusal(refused: KojiRefused, asked: KojiRequest) -> ConnectorError:
+def refusal(refused: KojiRefused, asked: KojiRequest) -> errors.ConnectorError:
     """Return the error of a read or a complete, which may both be repeated without harm."""
     status = refused.status
     if status == 404:
         return not_found()
     if 300 <= status < 400:
-        return UpstreamRejected(_redirects(refused), code="koji_redirect")
+        return errors.UpstreamRejected(_redirects(refused), code="koji_redirect")
     if status in (408, 429) or status >= 500:
         return _later(refused)
     return _for_good(refused, asked)
 
 
-def start_refusal(refused: KojiRefused) -> ConnectorError:
+def start_refusal(refused: KojiRefused) -> errors.ConnectorError:
     """Return the error of a start: `OutcomeUnknown` unless the answer shows that nothing was started."""
     status = refused.status
     if 300 <= status < 400:
-        return UpstreamUnavailable(_redirects(refused), code="koji_redirect", retry_after=refused.wait)
+        return errors.UpstreamUnavailable(_redirects(refused), code="koji_redirect", retry_after=refused.wait)
     if status in (429, 503):
         return _later(refused)
     if status == 408 or not 400 <= status < 500:
@@ -97,14 +95,14 @@ def start_refusal(refused: KojiRefused) -> ConnectorError:
     return _for_good(refused, START)
 
 
-def start_in_doubt(what: str) -> OutcomeUnknown:
+def start_in_doubt(what: str) -> errors.OutcomeUnknown:
     """Return the error of a start with an unknown outcome; `what` begins its sentence."""
-    return OutcomeUnknown(f"{what}: whether the interview was started is not known.")
+    return errors.OutcomeUnknown(f"{what}: whether the interview was started is not known.")
 
 
-def not_found() -> NotFound:
+def not_found() -> errors.NotFound:
     """Return the error of an interview that Koji does not know."""
-    return NotFound(
+    return errors.NotFound(
         "Koji has no such interview in the project of this key; check interview_id and KOJI_API_KEY.",
         code="not_found_in_koji",
     )
@@ -115,26 +113,18 @@ def _redirects(refused: KojiRefused) -> str:
     return f"Koji's address redirects: {advice}."
 
 
-def _later(refused: KojiRefused) -> UpstreamUnavailable:
-    return UpstreamUnavailable(
+def _later(refused: KojiRefused) -> errors.UpstreamUnavailable:
+    return errors.UpstreamUnavailable(
         f"Koji answered {refused.status}{refused.said}; try again later.", retry_after=refused.wait
     )
 
 
-def _for_good(refused: KojiRefused, asked: KojiRequest) -> ConnectorError:
-    error: type[ConnectorError] = CredentialsRejected
-    match refused.status:
-        case 401:
-            code, (what, next_step) = asked.key_code, asked.key
-        case 402:
-            error, code = UpstreamRejected, "koji_credits"
-            what, next_step = "Koji asks for credits or another plan", "look at the plan in Koji"
-        case 403:
-            code = "koji_permission"
-            what, next_step = (
-                f"KOJI_API_KEY lacks the permission {asked.permission}",
-                "add it to the key in Koji",
-            )
-        case _:
-            error, code, (what, next_step) = UpstreamRejected, asked.other_code, asked.other
+def _for_good(refused: KojiRefused, asked: KojiRequest) -> errors.ConnectorError:
+    lacking = f"KOJI_API_KEY lacks the permission {asked.permission}"
+    by_status: dict[int, tuple[type[errors.ConnectorError], tuple[str, str, str]]] = {
+        401: (errors.CredentialsRejected, asked.key),
+        402: (errors.UpstreamRejected, _CREDITS),
+        403: (errors.CredentialsRejected, ("koji_permission", lacking, "add it to the key in Koji")),
+    }
+    error, (code, what, next_step) = by_status.get(refused.status, (errors.UpstreamRejected, asked.other))
     return error(f"{what} ({refused.status}){refused.said}: {next_step}.", code=code)

@@ -27,13 +27,13 @@ def started(answer: Mapping[str, Any]) -> KojiStart:
     inner = (answer.get("data"), answer.get("interview"))
     places = [answer, *(place for place in inner if isinstance(place, dict))]
 
-    def found(keys: Sequence[str]) -> list[Any]:
+    def values(keys: Sequence[str]) -> list[Any]:
         return [place.get(key) for place in places for key in keys]
 
-    links = filter(None, map(word, found(_LINK_KEYS)))
+    links = filter(None, map(word, values(_LINK_KEYS)))
     return KojiStart(
-        interview_id=next(filter(None, map(text, found(_ID_KEYS))), None),
-        session_token=next(filter(None, map(word, found(_TOKEN_KEYS))), None),
+        interview_id=next(filter(None, map(text, values(_ID_KEYS))), None),
+        session_token=next(filter(None, map(word, values(_TOKEN_KEYS))), None),
         link=next((link for link in links if link.startswith(("http://", "https://"))), None),
     )
 
@@ -47,13 +47,13 @@ def completed(answer: Mapping[str, Any] | None, interview_id: str) -> Mapping[st
 
 
 def quoted(body: bytes, hidden: Sequence[str]) -> str:
-    """Return Koji's own words in brackets, or nothing when there are none or a hidden text is among them."""
+    """Return Koji's own words in brackets; nothing when there are none, or a `hidden` text is in them."""
     problem = json_object(body) or {}
     error = problem.get("error")
     nested = (error.get("message"), error.get("code")) if isinstance(error, dict) else (error,)
     for said in (*nested, problem.get("message"), problem.get("detail")):
         if isinstance(said, str) and said.strip():
             words = " ".join(said.split())[:_LOOKED_AT]
-            plain = _PLAIN.fullmatch(words) and not any(one in words for one in hidden)
+            plain = _PLAIN.fullmatch(words) and not any(secret in words for secret in hidden)
             return f' ("{words[:_LONGEST_QUOTE]}")' if plain else ""
     return ""

@@ -1,4 +1,4 @@
-"""The ledger: everything that must outlive the process, behind one repository a subject."""
+"""The ledger: everything that must outlive the process, with one repository for each subject."""
 
 from __future__ import annotations
 
@@ -78,12 +78,12 @@ class Ledger:
         self.retention = Retention(db, keys)
 
     async def ping(self) -> None:
-        """Touch the database. Raises `StoreUnavailable`."""
+        """Read from the database. Raises `StoreUnavailable`."""
         await self.db.read(lambda c: c.execute(text("SELECT 1")).scalar_one())
 
 
 async def open_ledger(database_url: str, sealer: Sealer) -> Ledger:
-    """Open the ledger behind a URL, upgraded to this version's schema; its keys are made at first start.
+    """Open the ledger of a URL, after its schema is upgraded; its keys are made at the first start.
 
     Raises `SettingsError` for a database that this program cannot use, `NotConfigured` for a lost key.
     """

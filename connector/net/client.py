@@ -72,12 +72,11 @@ async def call(
     used, `ReadTimeout` for an answer that is not complete at the deadline.
     """
     try:
-        async with asyncio.timeout(_DEADLINE_SECONDS):
-            response = await _send(client, method, url, auth, request)
-            try:
-                return await _read(response, limit)
-            finally:
-                await response.aclose()
+        async with (
+            asyncio.timeout(_DEADLINE_SECONDS),
+            stream(client, method, url, auth=auth, **request) as response,
+        ):
+            return await _read(response, limit)
     except TimeoutError as error:
         raise httpx.ReadTimeout(f"no whole answer within {_DEADLINE_SECONDS:.0f} s") from error
 

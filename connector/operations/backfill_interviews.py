@@ -29,93 +29,96 @@ _ENDED_UNSENT = (SyncStatus.SKIPPED, SyncStatus.FAILED)
 
 
 class BackfillInput(WaitInput):
-    """Which interviews: exactly one of the two."""
+    """The interviews to bring: give exactly one of interview_ids and csv."""
 
     interview_ids: list[str] | None = Field(
         None, max_length=_MOST, description="Koji's ids of the interviews."
     )
     csv: str | None = Field(
         None,
-        description=(
-            "The text of a CSV file with a header row: interview_id, and where known completed_at "
-            "(ISO 8601) and email. Koji does not tell when an interview was completed, so that one "
-            "without it is skipped."
-        ),
+        description="The text of a CSV file with a header row: interview_id, and where known completed_at "
+        "(ISO 8601) and email. Koji does not tell when an interview was completed, so that one without it is "
+        "skipped.",
     )
 
 
-async def run(ctx: Context, given: BackfillInput) -> RunOutput:
+async def run(ctx: Context, payload: BackfillInput) -> RunOutput:
     """Start the backfill; wait for its end for `wait_seconds`."""
-    connection = ctx.connection(given.connection)
+    connection = ctx.connection(payload.connection)
     if connection.amplitude_api_key is None:
         raise NotConfigured.of("AMPLITUDE_API_KEY", connection.name)
     if connection.koji_api_key is None:
         raise NotConfigured.of("KOJI_API_KEY", connection.name, "a backfill reads Koji")
-    rows, rules = _rows(given), sync_rules(connection)
+    rows, rules = _rows(payload), sync_rules(connection)
     run_id = new_run_id()
-    for some in chunks(list(rows)):
+    for chunk in chunks(list(rows.values())):
         now = ctx.clock.now()
-        heard = {
-            (connection.name, one): Observation(rules=rules, interview=rows[one], at=now, run_id=run_id)
-            for one in some
+        observations = {
+            (connection.name, interview.interview_id): Observation(
+                rules=rules, interview=interview, at=now, run_id=run_id
+            )
+            for interview in chunk
         }
         await ctx.ledger.syncs.revise(
-            list(heard),
-            partial(_begin, heard=heard),
-            heard=[*heard.values()],
-            record=[_delivery(rows[one], connection.name, now) for one in some],
+            list(observations),
+            partial(_begin, observations=observations),
+            heard=[*observations.values()],
+            record=[_webhook(interview, connection.name, now) for interview in chunk],
         )
     # last, so that a crash before it leaves no run that waits for interviews which were never stored
     await ctx.ledger.runs.create(run_id, connection.name, "backfill_interviews", list(rows), ctx.clock.now())
     await ctx.ledger.runs.release_backfills(ctx.clock.now())
     ctx.wake()
-    return await until_finished(ctx, run_id, given.wait_seconds)
+    return await until_finished(ctx, run_id, payload.wait_seconds)
 
 
 def _begin(
-    before: Mapping[tuple[str, str], Sync], people: People, *, heard: Mapping[tuple[str, str], Observation]
+    before: Mapping[tuple[str, str], Sync],
+    people: People,
+    *,
+    observations: Mapping[tuple[str, str], Observation],
 ) -> list[Sync]:
-    """Return what joins the run: all but what is synced or on its way for another reason."""
+    """Return the syncs that join the run: all but those that are synced or on their way anyway."""
     return [
-        advance(was, one, people)
-        for key, one in heard.items()
-        if (was := before.get(key)) is None or _may_join(was)
+        advance(sync, observation, people)
+        for key, observation in observations.items()
+        if (sync := before.get(key)) is None or _may_join(sync)
     ]
 
 
 def _may_join(sync: Sync) -> bool:
-    """Tell whether a sync may join; what waits in an earlier run, which a crash may have cut, does."""
+    """Tell whether a sync may join the run. One in an earlier run may: a crash may have cut that run."""
     if sync.frozen_at is not None:
         return False
     return sync.status in _ENDED_UNSENT or (sync.backfill and sync.stage in (Stage.READ, Stage.HOLD))
 
 
-def _delivery(interview: Interview, connection: str, now: int) -> InboundWebhook:
-    told = {"completed_at": interview.completed_at, "respondent_email": interview.respondent_email}
+def _webhook(interview: Interview, connection: str, now: int) -> InboundWebhook:
+    fields = {"completed_at": interview.completed_at, "respondent_email": interview.respondent_email}
     return InboundWebhook(
         connection=connection,
         received_at=now,
         source="backfill",
         state="done",
         interview_id=interview.interview_id,
-        body=json.dumps({name: value for name, value in told.items() if value is not None}),
+        body=json.dumps({name: value for name, value in fields.items() if value is not None}),
     )
 
 
-def _rows(given: BackfillInput) -> dict[str, Interview]:
+def _rows(payload: BackfillInput) -> dict[str, Interview]:
     """Return the interviews in ascending order of completion, those without a time last."""
-    if (given.csv is None) == (given.interview_ids is None):
+    if (payload.csv is None) == (payload.interview_ids is None):
         raise InvalidInput.of("interview_ids", "give exactly one of interview_ids and csv")
-    rows = _from_csv(given.csv) if given.csv is not None else _from_ids(given.interview_ids or ())
+    rows = _from_csv(payload.csv) if payload.csv is not None else _from_ids(payload.interview_ids or ())
     if not rows:
-        raise InvalidInput.of("csv" if given.csv is not None else "interview_ids", "names no interview")
+        raise InvalidInput.of("csv" if payload.csv is not None else "interview_ids", "names no interview")
     return dict(sorted(rows.items(), key=lambda item: item[1].completed_at or float("inf")))
 
 
 def _from_ids(interview_ids: Sequence[str]) -> dict[str, Interview]:
-    wrong = [i for i, one in enumerate(interview_ids) if _id(one) is None]
+    wrong = [i for i, interview_id in enumerate(interview_ids) if _id(interview_id) is None]
     _refuse([FieldError(f"/interview_ids/{i}", "is no interview id") for i in wrong], "interview_ids")
-    return {one: Interview(one) for one in interview_ids}
+    return {interview_id: Interview(interview_id) for interview_id in interview_ids}
 
 
 def _from_csv(text: str) -> dict[str, Interview]:
@@ -131,7 +134,7 @@ def _from_csv(text: str) -> dict[str, Interview]:
         rows: dict[str, Interview] = {}
         errors: list[FieldError] = []
         for number, row in enumerate(reader):
-            if number >= _MOST:  # rows that are wrong or come twice take as long as others
+            if number >= _MOST:  # wrong and repeated rows count too, as they take as long as others
                 raise InvalidInput.of("csv", f"has more than {_MOST:,} rows; split it")
             interview = _from_row(row, reader.line_num, errors)
             if interview is not None:
@@ -152,12 +155,11 @@ def _from_row(row: Mapping[str | None, str | None], line: int, errors: list[Fiel
         errors.append(FieldError("/csv", f"line {line} has no interview id, or too many cells"))
         return None
     if values["completed_at"] and completed_at is None:
-        errors.append(
-            FieldError("/csv", f"line {line}: completed_at is no time; write it like 2026-01-31T12:00:00Z")
-        )
+        detail = f"line {line}: completed_at is no time; write it like 2026-01-31T12:00:00Z"
+        errors.append(FieldError("/csv", detail))
         return None
-    told = {"completed_at": values["completed_at"], "respondent_email": values["email"]}
-    return read_interview({name: value for name, value in told.items() if value}, interview_id, event=None)
+    fields = {"completed_at": values["completed_at"], "respondent_email": values["email"]}
+    return read_interview({name: value for name, value in fields.items() if value}, interview_id, event=None)
 
 
 def _id(text: str) -> str | None:
@@ -173,11 +175,9 @@ def _refuse(errors: Sequence[FieldError], field: str) -> None:
 BACKFILL_INTERVIEWS = Operation(
     name="backfill_interviews",
     title="Backfill past interviews",
-    summary=(
-        "Bring many past interviews to Amplitude, by ids or as CSV. Reads each from Koji within Koji's "
-        "limit, so that thousands take hours; get_run shows how long. Events carry their own time and "
-        "leave the user table alone; user properties are written only for a user's newest interview."
-    ),
+    summary="Bring many past interviews to Amplitude, by ids or as CSV. Reads each from Koji within Koji's "
+    "limit, so that thousands take hours; get_run shows how long. Events carry their own time and leave the "
+    "user table alone; user properties are written only for a user's newest interview.",
     guidance="Not for one interview (sync_interview_to_amplitude) or for failed ones (replay_syncs).",
     example=Example({"interview_ids": [examples.INTERVIEW_ID]}, examples.RUN),
     input=BackfillInput,

@@ -1,8 +1,9 @@
-"""Check one connection: each credential, address and webhook in plain words, with the one next step."""
+"""Check one connection: say of each credential, address and webhook how it stands, and what to do next."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,7 +25,7 @@ _REFUSED_SHOWN = 5
 
 
 class RefusedWebhook(BaseModel):
-    """A webhook that was refused: names and lengths, nothing of its content."""
+    """A webhook that was refused: names and lengths, but none of its content."""
 
     at: str = Field(description="When it came, ISO 8601 in UTC.")
     setting: str = Field(description="The setting to look at.")
@@ -36,7 +37,7 @@ class RefusedWebhook(BaseModel):
 
 
 class CheckOutput(Output):
-    """What was found."""
+    """The results of all checks."""
 
     ok: bool = Field(description="Whether nothing failed.")
     checks: list[Check] = Field(description="Everything that was checked.")
@@ -46,10 +47,11 @@ class CheckOutput(Output):
     next_step: str = Field(description="The one thing to do next.")
 
 
-async def run(ctx: Context, given: Input) -> CheckOutput:
-    """Check everything of a connection; a lane whose credential is accepted again goes on."""
-    connection = ctx.connection(given.connection)
-    refused = await _refused(ctx, connection)
+async def run(ctx: Context, payload: Input) -> CheckOutput:
+    """Check everything of a connection; calls that a credential had paused go on once it is accepted."""
+    connection = ctx.connection(payload.connection)
+    refused = await _notes(ctx, connection, "refused", ctx.clock.now() - _REFUSED_KEPT)
+    refused = refused[:_REFUSED_SHOWN]
     checks = [
         *await credential_checks(ctx, connection),
         Check.of("koji_webhook", await _webhook(ctx, connection, refused)),
@@ -75,23 +77,19 @@ async def _webhook(ctx: Context, connection: Connection, refused: list[Note]) ->
         if refused:
             return "fail", refused[0].detail["setting"]
         return "warn", await _none_came(ctx, connection)
-    came = (
-        f"The last webhook came at {iso(latest.received_at)}, signed in the header {latest.header} "
-        f"({latest.scheme})."
-    )
+    signed = f"signed in the header {latest.header} ({latest.scheme})"
+    message = f"The last webhook came at {iso(latest.received_at)}, {signed}."
     if refused and refused[0].at > latest.received_at:
-        return "warn", f"{came} One that came later was refused: {refused[0].detail['setting']}"
-    return "ok", came
+        return "warn", f"{message} One that came later was refused: {refused[0].detail['setting']}"
+    return "ok", message
 
 
 async def _none_came(ctx: Context, connection: Connection) -> str:
-    pinged = [
-        note for of in (connection.name, "") for note in await ctx.ledger.diagnostics.since(of, "ping", 0)
-    ]
-    seen = f" A test call came at {iso(max(note.at for note in pinged))}." if pinged else ""
+    pings = await _notes(ctx, connection, "ping", 0)
+    pinged = f" A test call came at {iso(pings[0].at)}." if pings else ""
     return (
-        f"No webhook has come yet.{seen} In Koji, point a webhook at {ctx.settings.public_url}/webhooks/koji "
-        "with the event interview.analysis_ready."
+        f"No webhook has come yet.{pinged} In Koji, point a webhook at "
+        f"{ctx.settings.public_url}/webhooks/koji with the event interview.analysis_ready."
     )
 
 
@@ -106,10 +104,10 @@ def _public_url(ctx: Context) -> Finding:
 
 
 async def _unreadable(ctx: Context, connection: Connection) -> Finding:
-    found = await ctx.ledger.inbox.unreadable(connection.name, limit=1)
-    if not found:
+    webhooks = await ctx.ledger.inbox.unreadable(connection.name, limit=1)
+    if not webhooks:
         return "ok", "Every webhook could be read."
-    keys = ", ".join(shape(json.loads(found[0].body or "null"))) or "none"
+    keys = ", ".join(shape(json.loads(webhooks[0].body or "null"))) or "none"
     return "fail", (
         f"No interview id was found in webhooks with the keys: {keys}. Set KOJI_FIELD_ALIASES, for example "
         "interview_id=data.session.uuid, then replay_syncs with status unreadable."
@@ -123,39 +121,32 @@ async def _syncs(ctx: Context, connection: Connection) -> Finding:
             if pause.code == KOJI_UNREACHABLE:
                 return "warn", f"Waiting for Koji: {pause.words}"
             return "fail", f"Calls are paused: {pause.words}"
-    by_status: dict[str, int] = {}
+    by_status = Counter[str]()
     for (status, _), n in (await ctx.ledger.counters.totals(connection.name)).items():
-        by_status[status] = by_status.get(status, 0) + n
+        by_status[status] += n
     if not by_status:
         return "ok", "No interview came in yet."
     counts = ", ".join(f"{n} {status}" for status, n in sorted(by_status.items()) if n)
     waiting = await ctx.ledger.syncs.waiting(Stage.READ, [connection.name])
     minutes = -(-waiting // connection.koji_rate_limit_per_minute)
     reading = f" {waiting} wait to be read from Koji, about {minutes} min." if waiting else ""
-    if by_status.get("failed"):
+    if by_status["failed"]:
         return "warn", f"Interviews: {counts}.{reading} See list_syncs with status failed, then replay_syncs."
     return "ok", f"Interviews: {counts}.{reading}"
 
 
-async def _refused(ctx: Context, connection: Connection) -> list[Note]:
-    """Return what was refused at this connection's address and at the common one, newest first."""
-    since = ctx.clock.now() - _REFUSED_KEPT
-    notes = [
-        note
-        for of in (connection.name, "")
-        for note in await ctx.ledger.diagnostics.since(of, "refused", since)
-    ]
-    return sorted(notes, key=lambda note: note.at, reverse=True)[:_REFUSED_SHOWN]
+async def _notes(ctx: Context, connection: Connection, kind: str, since: int) -> list[Note]:
+    """Return the notes about this connection's address and about the common one, newest first."""
+    own, common = [await ctx.ledger.diagnostics.since(name, kind, since) for name in (connection.name, "")]
+    return sorted((*own, *common), key=lambda note: note.at, reverse=True)
 
 
 CHECK_CONNECTION = Operation(
     name="check_connection",
     title="Check a connection",
-    summary=(
-        "Check every credential, address and webhook of a connection and say in plain words what works, "
-        "what does not, and the one next step. Use it after setting up, and whenever something does not "
-        "arrive. Sends and spends nothing."
-    ),
+    summary="Check every credential, address and webhook of a connection and say in plain words what works, "
+    "what does not, and the one next step. Use it after setting up, and whenever something does not arrive. "
+    "Sends and spends nothing.",
     guidance="Use it when something is refused or nothing arrives. Not for one interview: get_sync.",
     example=Example(
         {},

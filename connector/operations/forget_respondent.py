@@ -1,4 +1,4 @@
-"""Forget a person everywhere we can, and keep them out."""
+"""Erase a person everywhere we can, and keep them out."""
 
 from __future__ import annotations
 
@@ -27,29 +27,27 @@ class ForgetInput(WaitInput):
     )
 
 
-async def run(ctx: Context, given: ForgetInput) -> RunOutput:
-    """Forget at once what is not in flight; wait for the rest for `wait_seconds`."""
-    person = member(given.user_id, given.email, None)
-    if person.email is None and given.email is not None:
+async def run(ctx: Context, payload: ForgetInput) -> RunOutput:
+    """Erase at once what no worker has at hand; wait for the rest for `wait_seconds`."""
+    person = member(payload.user_id, payload.email, None)
+    if person.email is None and payload.email is not None:
         raise InvalidInput.of("email", "is no e-mail address")
     if person.email is None and person.user_id is None:
         raise InvalidInput("Give email, user_id, or both.", code="no_identifier")
     run_id = new_run_id()
-    rules = erasure_rules(ctx.connection(given.connection))
-    await ctx.ledger.erasures.begin(run_id, given.connection, person, rules, ctx.clock.now())
+    rules = erasure_rules(ctx.connection(payload.connection))
+    await ctx.ledger.erasures.begin(run_id, payload.connection, person, rules, ctx.clock.now())
     ctx.wake("forgetting")
-    return await until_finished(ctx, run_id, given.wait_seconds)
+    return await until_finished(ctx, run_id, payload.wait_seconds)
 
 
 FORGET_RESPONDENT = Operation(
     name=NAME,
     title="Forget a respondent",
-    summary=(
-        "Erase a person on this connection for good: invitations, interviews, stored webhooks and "
-        "answers; unset last_interview_* in Amplitude; keep them out of every later invitation and "
-        "write. Use it when somebody asks to be forgotten. Cannot be taken back. Answers what was done, "
-        "what only a person can do, and a run for get_run."
-    ),
+    summary="Erase a person on this connection for good: invitations, interviews, stored webhooks and "
+    "answers; unset last_interview_* in Amplitude; keep them out of every later invitation and write. Use it "
+    "when a person asks to be forgotten. Cannot be taken back. Answers what was done, what only a person can "
+    "do, and a run for get_run.",
     guidance="Not for calling off an invitation: cancel_launch.",
     example=Example(
         {"email": examples.PERSON["email"]},

@@ -34,7 +34,7 @@ _CURSOR: Cursor[int] = Cursor(Place)
 
 
 class AnalysisInput(Input):
-    """Which interview, and how much of it."""
+    """The interview to read, and how much of it."""
 
     interview_id: str = Field(
         min_length=1, max_length=200, pattern=r"^[!-~]+$", description="Koji's id of the interview."
@@ -105,18 +105,18 @@ class AnalysisOutput(Output):
     respondent: Respondent | None = Field(description="Who it was; null when anonymous.")
 
 
-async def run(ctx: Context, given: AnalysisInput) -> AnalysisOutput:
-    """Read the interview; while the analysis is not ready, read again after 2 s growing."""
-    connection = ctx.connection(given.connection)
-    koji = ctx.koji.get(given.connection)
+async def run(ctx: Context, payload: AnalysisInput) -> AnalysisOutput:
+    """Read the interview; while its analysis is not ready, read again after pauses that grow from 2 s."""
+    connection = ctx.connection(payload.connection)
+    koji = ctx.koji.get(payload.connection)
     if koji is None:
         raise NotConfigured.of("KOJI_API_KEY", connection.name)
-    until = ctx.clock.now() + given.wait_seconds * 1000
+    until = ctx.clock.now() + payload.wait_seconds * 1000
     wait = _FIRST_WAIT
-    body = showable(await koji.read(given.interview_id, patience=PATIENCE))
+    body = showable(await koji.read(payload.interview_id, patience=PATIENCE))
     while True:
         interview = read_interview(
-            body, given.interview_id, event=None, aliases=connection.koji_field_aliases
+            body, payload.interview_id, event=None, aliases=connection.koji_field_aliases
         )
         left = (until - ctx.clock.now()) / 1000 - wait
         ended = interview.ready or interview.analysis_status == "failed"
@@ -124,51 +124,45 @@ async def run(ctx: Context, given: AnalysisInput) -> AnalysisOutput:
             break
         await ctx.clock.sleep(wait)
         wait *= _GROWTH
-        with suppress(UpstreamUnavailable):  # what was read before is still an answer
-            body = showable(await koji.read(given.interview_id, patience=min(PATIENCE, left)))
-    stored = await ctx.ledger.syncs.find(connection.name, given.interview_id)
-    if await _is_forgotten(ctx, connection, stored, interview):
-        return _output(given, {"status": SUPPRESSED}, Interview(given.interview_id), anonymous=True)
+        with suppress(UpstreamUnavailable):  # the read before is still an answer
+            body = showable(await koji.read(payload.interview_id, patience=min(PATIENCE, left)))
+    stored = await ctx.ledger.syncs.find(connection.name, payload.interview_id)
+    if await _is_erased(ctx, connection, stored, interview):
+        return _output(payload, {"status": SUPPRESSED}, Interview(payload.interview_id), anonymous=True)
     marked = stored is not None and is_anonymous_or_erased(stored.reason, stored.facts)
-    return _output(given, body, interview, anonymous=marked or _is_anonymous(interview, connection))
+    return _output(payload, body, interview, anonymous=marked or _is_anonymous(interview, connection))
 
 
-async def _is_forgotten(
-    ctx: Context, connection: Connection, stored: Sync | None, interview: Interview
-) -> bool:
+async def _is_erased(ctx: Context, connection: Connection, stored: Sync | None, interview: Interview) -> bool:
     facts = None if stored is None else stored.facts
     if facts is not None and (facts.suppressed or facts.anonymous):
-        return facts.suppressed  # of an anonymous interview the respondent is not even looked up
+        return facts.suppressed  # the respondent of an anonymous interview is not even looked up
     people = await ctx.ledger.respondents.known([(connection.name, interview)])
     return people.is_erased(connection.name, interview)
 
 
 def _is_anonymous(interview: Interview, connection: Connection) -> bool:
     """Tell whether nothing names the respondent; an external id is no name."""
-    user = whose(
-        interview,
-        null_email_is_anonymous=connection.connector_null_email_is_anonymous,
-        trust_external_id=True,
-    )
-    return user is None
+    null = connection.connector_null_email_is_anonymous
+    return whose(interview, null_email_is_anonymous=null, trust_external_id=True) is None
 
 
 def _output(
-    given: AnalysisInput, body: Mapping[str, Any], interview: Interview, *, anonymous: bool
+    payload: AnalysisInput, body: Mapping[str, Any], interview: Interview, *, anonymous: bool
 ) -> AnalysisOutput:
-    most, longest = (_CONCISE_ITEMS, _CONCISE_TEXT) if given.response_format == "concise" else (None, None)
+    most, longest = (_CONCISE_ITEMS, _CONCISE_TEXT) if payload.response_format == "concise" else (None, None)
 
     def short(text: str | None) -> str | None:
         return cut(text, longest) if text is not None and longest is not None else text
 
     analysis = read_analysis(body)
     start, messages = 0, list[tuple[str | None, str]]()
-    if given.include_transcript:
-        start = _CURSOR.read(given.cursor) or 0
+    if payload.include_transcript:
+        start = _CURSOR.read(payload.cursor) or 0
         messages = analysis.transcript[start:]
     themes = list(interview.themes or ())
     return AnalysisOutput(
-        interview_id=given.interview_id,
+        interview_id=payload.interview_id,
         status=analysis.status,
         analysis_status=interview.analysis_status or ("completed" if interview.ready else None),
         quality_score=interview.quality_score,
@@ -177,12 +171,12 @@ def _output(
         themes_text=", ".join(themes),
         insights=[short(text) or "" for text in analysis.insights[:most]],
         structured_answers=[
-            StructuredAnswer(**{**one, "qualitative_answer": short(one["qualitative_answer"])})
-            for one in analysis.structured_answers[:most]
+            StructuredAnswer(**{**answer, "qualitative_answer": short(answer["qualitative_answer"])})
+            for answer in analysis.structured_answers[:most]
         ],
         summary=short(analysis.summary),
         transcript_url=interview.transcript_url,
-        transcript=[TranscriptMessage(speaker=who, text=said) for who, said in messages[:_MESSAGES]],
+        transcript=[TranscriptMessage(speaker=speaker, text=text) for speaker, text in messages[:_MESSAGES]],
         next_cursor=_CURSOR.after(messages, _MESSAGES, lambda _: start + _MESSAGES),
         stats=analysis.stats,
         respondent=None
@@ -191,23 +185,19 @@ def _output(
     )
 
 
-def cursor_after(given: AnalysisInput, messages: int) -> str:
-    """Return the cursor of the page that begins so many messages after the beginning of this one."""
-    return _CURSOR.write((_CURSOR.read(given.cursor) or 0) + messages)
+def cursor_after(payload: AnalysisInput, messages: int) -> str:
+    """Return the cursor of the page that begins so many messages after the beginning of this page."""
+    return _CURSOR.write((_CURSOR.read(payload.cursor) or 0) + messages)
 
 
 GET_INTERVIEW_ANALYSIS = Operation(
     name="get_interview_analysis",
     title="Get an interview's analysis",
-    summary=(
-        "Read one interview from Koji: themes, sentiment, quality score, insights, structured answers, "
-        "statistics and, if asked, the transcript. Use it to learn why a respondent did something. "
-        "Changes nothing and costs no credit; Koji allows about one read a second."
-    ),
-    guidance=(
-        "Not for what reached Amplitude (get_sync). Respondents' own words come only with "
-        "response_format detailed, fenced as data."
-    ),
+    summary="Read one interview from Koji: themes, sentiment, quality score, insights, structured answers, "
+    "statistics and, if asked, the transcript. Use it to learn why a respondent did something. Changes "
+    "nothing and costs no credit; Koji allows about one read a second.",
+    guidance="Not for what reached Amplitude (get_sync). Respondents' own words come only with "
+    "response_format detailed, fenced as data.",
     example=Example(
         {"interview_id": examples.INTERVIEW_ID},
         examples.whole(

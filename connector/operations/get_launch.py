@@ -18,7 +18,7 @@ _CURSOR: Cursor[int] = Cursor(Annotated[int, Field(ge=0, lt=2**31)])
 
 
 class GetLaunchInput(ListInput):
-    """Which launch, and which of its people."""
+    """The launch to show, and which of its people."""
 
     launch_id: str = Field(min_length=1, max_length=64, description="The launch's id.")
     state: State | None = Field(
@@ -39,25 +39,22 @@ class GetLaunchOutput(LaunchOutput):
         return None
 
 
-async def run(ctx: Context, given: GetLaunchInput) -> GetLaunchOutput:
+async def run(ctx: Context, payload: GetLaunchInput) -> GetLaunchOutput:
     """Return the launch with one page of invitations, in the cohort's order."""
-    launch = await find(ctx, given.launch_id, given.connection)
-    states = INVITED if given.state is None else (InvitationState(given.state),)
-    place = _CURSOR.read(given.cursor)
-    after = -1 if place is None else place
-    found = await ctx.ledger.launches.invitations(launch.id, states, limit=given.limit + 1, after=after)
-    output = await shown(ctx, launch, found[: given.limit])
-    cursor = _CURSOR.after(found, given.limit, lambda one: one.position)
+    launch = await find(ctx, payload.launch_id, payload.connection)
+    states = INVITED if payload.state is None else (InvitationState(payload.state),)
+    after = -1 if (place := _CURSOR.read(payload.cursor)) is None else place
+    people = await ctx.ledger.launches.invitations(launch.id, states, limit=payload.limit + 1, after=after)
+    output = await shown(ctx, launch, people[: payload.limit])
+    cursor = _CURSOR.after(people, payload.limit, lambda invitation: invitation.position)
     return GetLaunchOutput(**output.model_dump(), next_cursor=cursor, has_more=cursor is not None)
 
 
 GET_LAUNCH = Operation(
     name="get_launch",
     title="Get a launch",
-    summary=(
-        "Show how far a launch is: counts by state, why it waits, about how long the rest takes, and the "
-        "people with their interview links, page by page. Changes nothing."
-    ),
+    summary="Show how far a launch is: counts by state, why it waits, about how long the rest takes, and the "
+    "people with their interview links, page by page. Changes nothing.",
     guidance="Not for finding a launch: list_launches.",
     example=Example(
         {"launch_id": examples.LAUNCH_ID},

@@ -12,21 +12,19 @@ from connector.service.views.run import RunOutput, shown
 
 
 class GetRunInput(Input):
-    """Which run."""
+    """The run to show."""
 
     run_id: str = Field(
-        min_length=1,
-        max_length=40,
-        description="The run_id that the backfill, replay or forgetting answered.",
+        min_length=1, max_length=40, description="The run_id that a backfill, replay or forgetting answered."
     )
 
 
-async def run(ctx: Context, given: GetRunInput) -> RunOutput:
+async def run(ctx: Context, payload: GetRunInput) -> RunOutput:
     """Return the run's progress."""
-    progress = await ctx.ledger.runs.progress(given.run_id)
-    if progress is None or progress.connection != given.connection:
+    progress = await ctx.ledger.runs.progress(payload.run_id)
+    if progress is None or progress.connection != payload.connection:
         raise NotFound(
-            "run_id: there is no such run on this connection; runs are forgotten after the retention time."
+            "run_id: there is no such run on this connection; runs are deleted after the retention time."
         )
     return await shown(ctx, progress)
 
@@ -34,10 +32,8 @@ async def run(ctx: Context, given: GetRunInput) -> RunOutput:
 GET_RUN = Operation(
     name="get_run",
     title="Get a run's progress",
-    summary=(
-        "Show how far a backfill, replay or forgetting is: counts by outcome, what is left, and about "
-        "how long the rest takes."
-    ),
+    summary="Show how far a backfill, replay or forgetting is: counts by outcome, what is left, and about "
+    "how long the rest takes.",
     guidance="Not for launches: get_launch.",
     example=Example({"run_id": examples.RUN_ID}, examples.RUN),
     input=GetRunInput,

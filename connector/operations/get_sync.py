@@ -12,31 +12,28 @@ from connector.service.views.sync import Receipt, receipt
 
 
 class GetSyncInput(Input):
-    """Which interview."""
+    """The interview to show."""
 
     interview_id: str = Field(min_length=1, max_length=200, description="Koji's id of the interview.")
 
 
-async def run(ctx: Context, given: GetSyncInput) -> Receipt:
-    """Return what came in, what was decided and why, what was sent, what Amplitude answered."""
-    sync = await ctx.ledger.syncs.find(given.connection, given.interview_id)
+async def run(ctx: Context, payload: GetSyncInput) -> Receipt:
+    """Return what came in, the decision and its reason, what was sent, and Amplitude's response."""
+    sync = await ctx.ledger.syncs.find(payload.connection, payload.interview_id)
     if sync is None:
         raise NotFound(
-            "interview_id: nothing was ever heard of this interview on this connection; look it up with "
-            "list_syncs."
+            "interview_id: this interview never came in on this connection; look it up with list_syncs."
         )
-    received = await ctx.ledger.inbox.received(given.connection, given.interview_id)
-    return receipt(sync, received, ctx.connection(given.connection))
+    received = await ctx.ledger.inbox.received(payload.connection, payload.interview_id)
+    return receipt(sync, received, ctx.connection(payload.connection))
 
 
 GET_SYNC = Operation(
     name="get_sync",
     title="Get an interview's receipt",
-    summary=(
-        "Show everything about one interview's way to Amplitude: what Koji sent, what was decided and "
-        "why, the exact request, every attempt and Amplitude's answer. Use it to explain a missing or "
-        "skipped interview."
-    ),
+    summary="Show everything about one interview's way to Amplitude: what Koji sent, what was decided and "
+    "why, the exact request, every attempt and Amplitude's answer. Use it to explain a missing or skipped "
+    "interview.",
     guidance="Not for the analysis itself: get_interview_analysis.",
     example=Example(
         {"interview_id": examples.INTERVIEW_ID},

@@ -1,4 +1,4 @@
-"""List who did what."""
+"""List the operations that changed something, and their callers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from connector.context import Context
-from connector.domain.access import AuditEntry, AuditFilter
+from connector.domain.access import AuditFilter
 from connector.domain.results.mapping import iso
 from connector.service.execution.operation import Effect, Example, ListInput, Operation
 from connector.service.execution.paging import Cursor, Page, Place, bound
@@ -17,7 +17,7 @@ from connector.service.views.sync import time_text
 
 
 class ListAuditInput(ListInput):
-    """Which entries."""
+    """The entries to list."""
 
     token: str | None = Field(None, max_length=255, description="Only what this token's name did.")
     surface: Literal["http", "cli", "census", "mcp"] | None = Field(
@@ -38,7 +38,7 @@ class AuditOutput(BaseModel):
     operation: str = Field(description="What was called.")
     effect: str = Field(description="What it may change: write, send or erase.")
     touched: dict[str, str] = Field(
-        description="Ids that were given, and of launches and runs that were begun; never an address."
+        description="Ids in the request, and of launches and runs that were begun; never an address."
     )
     outcome: str | None = Field(
         description="done (answered; what it began may go on), dry_run, replayed (the stored answer of its "
@@ -57,33 +57,30 @@ class ListAuditOutput(Page[AuditOutput]):
 _CURSOR: Cursor[int] = Cursor(Place)
 
 
-async def run(ctx: Context, given: ListAuditInput) -> ListAuditOutput:
+async def run(ctx: Context, payload: ListAuditInput) -> ListAuditOutput:
     """Return one page of the audit log."""
     where = AuditFilter(
-        token=given.token,
-        surface=given.surface,
-        operation=given.operation,
-        since=bound("since", given.since),
-        until=bound("until", given.until),
-        before=_CURSOR.read(given.cursor),
+        token=payload.token,
+        surface=payload.surface,
+        operation=payload.operation,
+        since=bound("since", payload.since),
+        until=bound("until", payload.until),
+        before=_CURSOR.read(payload.cursor),
     )
-    found = await ctx.ledger.audit.listed(given.connection, where, given.limit + 1)
-    items = [_shown(entry) for entry in found[: given.limit]]
-    return ListAuditOutput.of(items, _CURSOR.after(found, given.limit, lambda entry: entry.id))
-
-
-def _shown(entry: AuditEntry) -> AuditOutput:
-    return AuditOutput(**{**asdict(entry), "at": iso(entry.at), "ended_at": time_text(entry.ended_at)})
+    entries = await ctx.ledger.audit.listed(payload.connection, where, payload.limit + 1)
+    items = [
+        AuditOutput(**{**asdict(entry), "at": iso(entry.at), "ended_at": time_text(entry.ended_at)})
+        for entry in entries[: payload.limit]
+    ]
+    return ListAuditOutput.of(items, _CURSOR.after(entries, payload.limit, lambda entry: entry.id))
 
 
 LIST_AUDIT = Operation(
     name="list_audit",
     title="List who did what",
-    summary=(
-        "List what was called that changes something: when, by which token, through which surface, on "
-        "which ids, and how it ended; newest first. Use it to find out who launched, wrote or erased. "
-        "Changes nothing."
-    ),
+    summary="List what was called that changes something: when, by which token, through which surface, on "
+    "which ids, and how it ended; newest first. Use it to find out who launched, wrote or erased. Changes "
+    "nothing.",
     guidance="Not for what became of interviews: list_syncs.",
     example=Example(
         {"operation": "cancel_launch"},

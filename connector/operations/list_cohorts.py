@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from pydantic import BaseModel, Field
 
 from connector.context import Context
@@ -29,19 +31,17 @@ class ListCohortsOutput(Page[CohortItem]):
 _CURSOR: Cursor[tuple[str, str]] = Cursor(tuple[str, str])
 
 
-async def run(ctx: Context, given: ListInput) -> ListCohortsOutput:
+async def run(ctx: Context, payload: ListInput) -> ListCohortsOutput:
     """Return one page of the cohorts that Amplitude lists; this counts against no download limit."""
-    cohorts = ctx.amplitude_cohorts.get(given.connection)
+    cohorts = ctx.amplitude_cohorts.get(payload.connection)
     if cohorts is None:
-        raise NotConfigured(
-            "AMPLITUDE_API_KEY and AMPLITUDE_SECRET_KEY are not both set for the connection "
-            f"{given.connection}; cohorts cannot be listed without them."
-        )
-    after = _CURSOR.read(given.cursor)
+        keys, then = "AMPLITUDE_API_KEY or AMPLITUDE_SECRET_KEY", "cohorts cannot be listed without both"
+        raise NotConfigured.of(keys, payload.connection, then)
+    after = _CURSOR.read(payload.cursor)
     listed = sorted(await cohorts.listed(), key=_place)
-    left = [one for one in listed if after is None or _place(one) > after]
-    items = [CohortItem(id=one.id, name=one.name, size=one.size) for one in left[: given.limit]]
-    return ListCohortsOutput.of(items, _CURSOR.after(left, given.limit, _place))
+    left = [cohort for cohort in listed if after is None or _place(cohort) > after]
+    items = [CohortItem(**asdict(cohort)) for cohort in left[: payload.limit]]
+    return ListCohortsOutput.of(items, _CURSOR.after(left, payload.limit, _place))
 
 
 def _place(cohort: Cohort) -> tuple[str, str]:
@@ -51,10 +51,8 @@ def _place(cohort: Cohort) -> tuple[str, str]:
 LIST_COHORTS = Operation(
     name="list_cohorts",
     title="List cohorts",
-    summary=(
-        "List the cohorts that can be found in Amplitude, with id, name and size. Use it to choose a "
-        "cohort_id. Downloads nothing and changes nothing."
-    ),
+    summary="List the cohorts that can be found in Amplitude, with id, name and size. Use it to choose a "
+    "cohort_id. Downloads nothing and changes nothing.",
     guidance="Not for who is in a cohort: plan_cohort_launch counts them.",
     example=Example(
         {}, examples.page({"id": examples.COHORT_ID, "name": "Onboarding drop-off", "size": 120})

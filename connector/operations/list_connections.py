@@ -28,27 +28,20 @@ class ListConnectionsOutput(Page[ConnectionItem]):
 _CURSOR: Cursor[str] = Cursor(str)
 
 
-async def run(ctx: Context, given: ListInput) -> ListConnectionsOutput:
+async def run(ctx: Context, payload: ListInput) -> ListConnectionsOutput:
     """Return one page of connections."""
-    after = _CURSOR.read(given.cursor)
+    after = _CURSOR.read(payload.cursor)
     names = [name for name in ctx.caller.visible(ctx.settings.connections) if after is None or name > after]
     items = []
-    for name in names[: given.limit]:
+    for name in names[: payload.limit]:
         totals = await ctx.ledger.counters.totals(name)
         items.append(ConnectionItem(id=name, name=_label(ctx.connection(name)), size=sum(totals.values())))
-    return ListConnectionsOutput.of(items, _CURSOR.after(names, given.limit, str))
+    return ListConnectionsOutput.of(items, _CURSOR.after(names, payload.limit, str))
 
 
 def _label(connection: Connection) -> str:
-    missing = [
-        setting
-        for setting, value in (
-            ("KOJI_API_KEY", connection.koji_api_key),
-            ("KOJI_WEBHOOK_SECRET", connection.koji_webhook_secret),
-            ("AMPLITUDE_API_KEY", connection.amplitude_api_key),
-        )
-        if not value
-    ]
+    fields = ("koji_api_key", "koji_webhook_secret", "amplitude_api_key")
+    missing = [name.upper() for name in fields if not getattr(connection, name)]
     return f"{connection.name} (not set: {', '.join(missing)})" if missing else connection.name
 
 

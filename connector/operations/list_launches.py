@@ -15,15 +15,13 @@ from connector.service.views.launch import LaunchOutput, shown
 
 
 class ListLaunchesInput(ListInput):
-    """Which launches."""
+    """The launches to list."""
 
     status: Literal["planning", "planned", "running", "paused", "finished", "cancelled"] | None = Field(
         None, description="Only launches of this status."
     )
     reason: str | None = Field(
-        None,
-        max_length=64,
-        description="Only launches that paused, or whose planning ended, for this reason.",
+        None, max_length=64, description="Only launches that paused or whose planning ended for this reason."
     )
     since: str | None = Field(None, description="Only launches begun at or after this time, ISO 8601.")
     until: str | None = Field(None, description="Only launches begun before this time, ISO 8601.")
@@ -38,29 +36,27 @@ class ListLaunchesOutput(Page[LaunchOutput]):
 _CURSOR: Cursor[tuple[int, str]] = Cursor(tuple[Place, str])
 
 
-async def run(ctx: Context, given: ListLaunchesInput) -> ListLaunchesOutput:
+async def run(ctx: Context, payload: ListLaunchesInput) -> ListLaunchesOutput:
     """Return one page of launches, without their people."""
     where = ListFilter(
-        status=given.status,
-        reason=given.reason,
-        since=bound("since", given.since),
-        until=bound("until", given.until),
+        status=payload.status,
+        reason=payload.reason,
+        since=bound("since", payload.since),
+        until=bound("until", payload.until),
     )
-    found = await ctx.ledger.launches.listed(
-        given.connection, where, limit=given.limit + 1, after=_CURSOR.read(given.cursor)
+    launches = await ctx.ledger.launches.listed(
+        payload.connection, where, limit=payload.limit + 1, after=_CURSOR.read(payload.cursor)
     )
-    items = [await shown(ctx, launch, people=()) for launch in found[: given.limit]]
-    cursor = _CURSOR.after(found, given.limit, lambda launch: (launch.created_at, launch.id))
+    items = [await shown(ctx, launch, people=()) for launch in launches[: payload.limit]]
+    cursor = _CURSOR.after(launches, payload.limit, lambda launch: (launch.created_at, launch.id))
     return ListLaunchesOutput.of(items, cursor)
 
 
 LIST_LAUNCHES = Operation(
     name="list_launches",
     title="List launches",
-    summary=(
-        "List launches and plans, newest first, with their counts. Use it to find what is running, "
-        "paused or in doubt. Changes nothing."
-    ),
+    summary="List launches and plans, newest first, with their counts. Use it to find what is running, "
+    "paused or in doubt. Changes nothing.",
     guidance="Not for one launch's people: get_launch.",
     example=Example({"status": "finished"}, examples.page(examples.LAUNCH)),
     input=ListLaunchesInput,

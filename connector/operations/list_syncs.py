@@ -15,7 +15,7 @@ from connector.service.views.sync import SyncOutput, flat, unreadable
 
 
 class ListSyncsInput(ListInput):
-    """Which syncs."""
+    """The syncs to list."""
 
     status: Literal["synced", "skipped", "pending", "failed", "unreadable"] | None = Field(
         None, description="Only syncs of this status."
@@ -38,57 +38,55 @@ _Position = tuple[tuple[int, str] | None, int | None]
 _CURSOR: Cursor[_Position] = Cursor(tuple[tuple[Place, str] | None, Place | None])
 
 
-async def run(ctx: Context, given: ListSyncsInput) -> ListSyncsOutput:
-    """Return one page: syncs and unreadable deliveries, merged by the time of their first receipt."""
-    after, before = _CURSOR.read(given.cursor) or (None, None)
-    since, until = bound("since", given.since), bound("until", given.until)
+async def run(ctx: Context, payload: ListSyncsInput) -> ListSyncsOutput:
+    """Return one page of syncs and unreadable webhooks, merged by the time of their first receipt."""
+    after, before = _CURSOR.read(payload.cursor) or (None, None)
+    since, until = bound("since", payload.since), bound("until", payload.until)
     syncs: list[Sync] = []
-    if given.status != "unreadable":
-        where = ListFilter(status=given.status, reason=given.reason, since=since, until=until)
-        syncs = await ctx.ledger.syncs.listed(given.connection, where, limit=given.limit + 1, after=after)
-    deliveries: list[InboundWebhook] = []
-    if given.status in (None, "unreadable") and given.reason in (None, _NO_ID):
-        deliveries = await _unreadable(ctx, given, since, until, before)
-    merged: list[Sync | InboundWebhook] = sorted([*syncs, *deliveries], key=_at, reverse=True)
-    page = merged[: given.limit]
-    for one in page:
-        if isinstance(one, Sync):
-            after = (one.first_received_at, one.interview_id)
+    if payload.status != "unreadable":
+        where = ListFilter(status=payload.status, reason=payload.reason, since=since, until=until)
+        syncs = await ctx.ledger.syncs.listed(payload.connection, where, limit=payload.limit + 1, after=after)
+    webhooks: list[InboundWebhook] = []
+    if payload.status in (None, "unreadable") and payload.reason in (None, _NO_ID):
+        webhooks = await _unreadable(ctx, payload, since, until, before)
+    merged: list[Sync | InboundWebhook] = sorted([*syncs, *webhooks], key=_at, reverse=True)
+    page = merged[: payload.limit]
+    for row in page:
+        if isinstance(row, Sync):
+            after = (row.first_received_at, row.interview_id)
         else:
-            before = one.id
-    items = [SyncOutput(**flat(one)) if isinstance(one, Sync) else unreadable() for one in page]
-    return ListSyncsOutput.of(items, _CURSOR.after(merged, given.limit, lambda _: (after, before)))
+            before = row.id
+    items = [SyncOutput(**flat(row)) if isinstance(row, Sync) else unreadable() for row in page]
+    return ListSyncsOutput.of(items, _CURSOR.after(merged, payload.limit, lambda _: (after, before)))
 
 
 async def _unreadable(
-    ctx: Context, given: ListSyncsInput, since: int | None, until: int | None, before: int | None
+    ctx: Context, payload: ListSyncsInput, since: int | None, until: int | None, before: int | None
 ) -> list[InboundWebhook]:
-    """Return one more than a page of unreadable deliveries within the times, newest first."""
+    """Return one more than a page of unreadable webhooks within the times, newest first."""
     wanted: list[InboundWebhook] = []
-    while len(wanted) <= given.limit:
-        found = await ctx.ledger.inbox.unreadable(given.connection, limit=given.limit + 1, before=before)
+    while len(wanted) <= payload.limit:
+        read = await ctx.ledger.inbox.unreadable(payload.connection, limit=payload.limit + 1, before=before)
         wanted += [
-            one
-            for one in found
-            if (since is None or one.received_at >= since) and (until is None or one.received_at < until)
+            webhook
+            for webhook in read
+            if (since or 0) <= webhook.received_at and (until is None or webhook.received_at < until)
         ]
-        if len(found) <= given.limit:
+        if len(read) <= payload.limit:
             break
-        before = found[-1].id
-    return wanted[: given.limit + 1]
+        before = read[-1].id
+    return wanted[: payload.limit + 1]
 
 
-def _at(one: Sync | InboundWebhook) -> tuple[int, str]:
-    return (one.first_received_at, one.interview_id) if isinstance(one, Sync) else (one.received_at, "")
+def _at(row: Sync | InboundWebhook) -> tuple[int, str]:
+    return (row.first_received_at, row.interview_id) if isinstance(row, Sync) else (row.received_at, "")
 
 
 LIST_SYNCS = Operation(
     name="list_syncs",
     title="List syncs",
-    summary=(
-        "List interviews that came in and what became of them, newest first: synced, skipped, pending, "
-        "failed or unreadable. Use it to find failures and their reasons. Changes nothing."
-    ),
+    summary="List interviews that came in and what became of them, newest first: synced, skipped, pending, "
+    "failed or unreadable. Use it to find failures and their reasons. Changes nothing.",
     guidance="Not for the analysis itself: get_interview_analysis.",
     example=Example({"status": "synced"}, examples.page(examples.SYNC)),
     input=ListSyncsInput,

@@ -25,7 +25,7 @@ PATIENCE = 8.0
 
 
 class PreviewInput(InterviewInput):
-    """Which interview."""
+    """The interview to preview."""
 
     force: bool = Field(
         default=False, description="Preview what force would do with an interview that was synced before."
@@ -33,14 +33,12 @@ class PreviewInput(InterviewInput):
 
 
 class PreviewOutput(Output):
-    """What a sync would do."""
+    """The decision of a sync, and its request."""
 
     interview_id: str = Field(description="Koji's id of the interview.")
     decision: Literal["sync", "skip", "pending", "fail"] = Field(
-        description=(
-            "sync: request would be sent. skip: nothing would. pending: Koji's analysis is not ready. "
-            "fail: it cannot be sent."
-        )
+        description="sync: request would be sent. skip: nothing would. pending: Koji's analysis is not "
+        "ready. fail: it cannot be sent."
     )
     reason: str | None = Field(description="Why not, unless the decision is sync.")
     request: AmplitudeRequest | None = Field(
@@ -52,35 +50,35 @@ class PreviewOutput(Output):
         return self.model_copy(update={"request": None})
 
 
-async def preview(ctx: Context, given: InterviewInput, *, force: bool) -> PreviewOutput:
+async def preview(ctx: Context, payload: InterviewInput, *, force: bool) -> PreviewOutput:
     """Decide and map as the sync does, without storing anything."""
-    connection = ctx.connection(given.connection)
-    told = given.observation(connection, ctx.clock.now(), force=force)
-    (heard,) = await recognised(ctx.ledger.attribution, [told])
-    before = await ctx.ledger.syncs.find(*heard.key)
-    sync = call(before, heard, await _people(ctx, before, heard))
-    if not heard.given and (sync.stage is Stage.READ or force) and given.connection not in ctx.koji:
+    connection = ctx.connection(payload.connection)
+    observation = payload.observation(connection, ctx.clock.now(), force=force)
+    (observation,) = await recognised(ctx, [observation])
+    before = await ctx.ledger.syncs.find(*observation.key)
+    sync = call(before, observation, await _people(ctx, before, observation))
+    if not observation.given and (sync.stage is Stage.READ or force) and payload.connection not in ctx.koji:
         then = "set it, or give the interview's values with the call"
         raise NotConfigured.of("KOJI_API_KEY", connection.name, then)
     if sync.stage is Stage.READ:
-        sync = await _read(ctx, sync, heard.rules)
+        sync = await _read(ctx, sync, observation.rules)
     return await _shown(ctx, sync)
 
 
 async def _read(ctx: Context, sync: Sync, rules: SyncRules) -> Sync:
-    """Return the sync after Koji was read, as the worker makes it."""
+    """Read Koji; return the state that the worker would give the sync."""
     try:
         body = await ctx.koji[sync.connection].read(sync.interview_id, patience=PATIENCE)
     except NotFound:
         return unread(sync, "not_found_in_koji", ctx.clock.now())
-    heard = await read_from_koji(ctx, rules, sync.interview_id, body)
-    return advance(sync, heard, await _people(ctx, sync, heard))
+    observation = await read_from_koji(ctx, rules, sync.interview_id, body)
+    return advance(sync, observation, await _people(ctx, sync, observation))
 
 
-async def _people(ctx: Context, sync: Sync | None, heard: Observation) -> People:
-    known = None if sync is None else sync.facts
-    interviews = [heard.interview] if known is None else [known, heard.interview]
-    return await ctx.ledger.respondents.known([(heard.rules.connection, one) for one in interviews])
+async def _people(ctx: Context, sync: Sync | None, observation: Observation) -> People:
+    connection, _ = observation.key
+    known = [] if sync is None or sync.facts is None else [(connection, sync.facts)]
+    return await ctx.ledger.respondents.known([*known, (connection, observation.interview)])
 
 
 async def _shown(ctx: Context, sync: Sync) -> PreviewOutput:
@@ -95,26 +93,21 @@ async def _shown(ctx: Context, sync: Sync) -> PreviewOutput:
     return PreviewOutput(**decision, decision=verdicts.get(sync.status, Verdict.PENDING).value)
 
 
-async def run(ctx: Context, given: PreviewInput) -> PreviewOutput:
+async def run(ctx: Context, payload: PreviewInput) -> PreviewOutput:
     """Show what a sync would send."""
-    return await preview(ctx, given, force=given.force)
+    return await preview(ctx, payload, force=payload.force)
 
 
 PREVIEW_INTERVIEW_SYNC = Operation(
     name="preview_interview_sync",
     title="Preview an interview's sync",
-    summary=(
-        "Show the exact Amplitude request that a sync of one interview would send, or the reason why it "
-        "would be skipped. Use it before the first sync or to explain a skip. Changes nothing."
-    ),
+    summary="Show the exact Amplitude request that a sync of one interview would send, or the reason why it "
+    "would be skipped. Use it before the first sync or to explain a skip. Changes nothing.",
     guidance="Not for what was sent already: get_sync.",
     example=Example(
         {"interview_id": examples.INTERVIEW_ID},
         examples.whole(
-            PreviewOutput,
-            interview_id=examples.INTERVIEW_ID,
-            decision="sync",
-            request=examples.REQUEST,
+            PreviewOutput, interview_id=examples.INTERVIEW_ID, decision="sync", request=examples.REQUEST
         ),
     ),
     input=PreviewInput,

@@ -23,97 +23,92 @@ _PAGE = 500
 
 
 class ReplayInput(WaitInput):
-    """Which syncs; without any field, all that failed."""
+    """The syncs to replay; without any field, all that failed."""
 
     interview_ids: list[str] | None = Field(None, max_length=100_000, description="Only these interviews.")
     status: Literal["failed", "skipped", "pending", "unreadable", "synced"] | None = Field(
         None,
-        description=(
-            "Syncs of this status (failed when nothing else is given). unreadable: webhooks are read again, "
-            "for example after KOJI_FIELD_ALIASES was set. synced needs force."
-        ),
+        description="Syncs of this status (failed when nothing else is given). unreadable: webhooks are read "
+        "again, for example after KOJI_FIELD_ALIASES was set. synced needs force.",
     )
     since: str | None = Field(None, description="Only what first came in at or after this time, ISO 8601.")
     force: bool = Field(
         default=False,
-        description=(
-            "Read Koji again and send again even what may have been accepted; it may then count twice."
-        ),
+        description="Read Koji again and send again even what may have been accepted; that may count twice.",
     )
 
 
-async def run(ctx: Context, given: ReplayInput) -> RunOutput:
+async def run(ctx: Context, payload: ReplayInput) -> RunOutput:
     """Start the replay; wait for its end for `wait_seconds`."""
-    if given.interview_ids and (given.status or given.since):
+    if payload.interview_ids and (payload.status or payload.since):
         raise InvalidInput.of("interview_ids", "stands beside status or since; give one of the two forms")
-    if given.status == "unreadable":
-        interview_ids = await _reread(ctx, given)
+    if payload.status == "unreadable":
+        interview_ids = await _reread(ctx, payload)
     else:
-        interview_ids = await _named(ctx, given) if given.interview_ids else await _matching(ctx, given)
-        await _replay(ctx, given, interview_ids)
+        interview_ids = await _named(ctx, payload) if payload.interview_ids else await _matching(ctx, payload)
+        await _replay(ctx, payload, interview_ids)
     run_id = new_run_id()
-    await ctx.ledger.runs.create(run_id, given.connection, "replay_syncs", interview_ids, ctx.clock.now())
+    await ctx.ledger.runs.create(run_id, payload.connection, "replay_syncs", interview_ids, ctx.clock.now())
     ctx.wake()
-    return await until_finished(ctx, run_id, given.wait_seconds)
+    return await until_finished(ctx, run_id, payload.wait_seconds)
 
 
-async def _named(ctx: Context, given: ReplayInput) -> list[str]:
+async def _named(ctx: Context, payload: ReplayInput) -> list[str]:
     """Return the named interviews. Raises `NotFound` for an interview that never came in."""
-    names = list(dict.fromkeys(given.interview_ids or ()))
+    names = list(dict.fromkeys(payload.interview_ids or ()))
     known: set[str] = set()
-    for some in chunks(names):
-        known.update(await ctx.ledger.syncs.find_many(given.connection, some))
-    unknown = [i for i, one in enumerate(names) if one not in known]
+    for chunk in chunks(names):
+        known.update(await ctx.ledger.syncs.find_many(payload.connection, chunk))
+    unknown = [i for i, name in enumerate(names) if name not in known]
     if unknown:
-        detail = "nothing was ever heard of this interview on this connection; sync or backfill it instead"
+        detail = "this interview never came in on this connection; sync or backfill it instead"
         raise NotFound(
-            f"interview_ids: {len(unknown)} of them were never heard of on this connection; nothing was "
-            "started.",
+            f"interview_ids: {len(unknown)} of them never came in on this connection; nothing was started.",
             errors=[FieldError(f"/interview_ids/{i}", detail) for i in unknown[:50]],
         )
     return names
 
 
-async def _matching(ctx: Context, given: ReplayInput) -> list[str]:
-    where = ListFilter(status=given.status or "failed", since=bound("since", given.since))
-    found: list[str] = []
+async def _matching(ctx: Context, payload: ReplayInput) -> list[str]:
+    where = ListFilter(status=payload.status or "failed", since=bound("since", payload.since))
+    interview_ids: list[str] = []
     after: tuple[int, str] | None = None
     while True:
-        page = await ctx.ledger.syncs.listed(given.connection, where, limit=_PAGE, after=after)
-        found += [sync.interview_id for sync in page]
+        page = await ctx.ledger.syncs.listed(payload.connection, where, limit=_PAGE, after=after)
+        interview_ids += [sync.interview_id for sync in page]
         if len(page) < _PAGE:
-            return found
+            return interview_ids
         after = (page[-1].first_received_at, page[-1].interview_id)
 
 
-async def _replay(ctx: Context, given: ReplayInput, interview_ids: Sequence[str]) -> None:
-    connection = ctx.connection(given.connection)
-    for some in chunks(interview_ids):
+async def _replay(ctx: Context, payload: ReplayInput, interview_ids: Sequence[str]) -> None:
+    connection = ctx.connection(payload.connection)
+    for chunk in chunks(interview_ids):
         await ctx.ledger.syncs.revise(
-            [(given.connection, interview_id) for interview_id in some],
+            [(payload.connection, interview_id) for interview_id in chunk],
             lambda before, people: [
-                replay(sync, sync_rules(connection), ctx.clock.now(), people, force=given.force)
+                replay(sync, sync_rules(connection), ctx.clock.now(), people, force=payload.force)
                 for sync in before.values()
             ],
         )
 
 
-async def _reread(ctx: Context, given: ReplayInput) -> list[str]:
-    """Give readable ones back to the intake; return their interviews."""
-    aliases = ctx.connection(given.connection).koji_field_aliases
-    since = bound("since", given.since) or 0
+async def _reread(ctx: Context, payload: ReplayInput) -> list[str]:
+    """Give the webhooks that can be read now back to the intake; return their interviews."""
+    aliases = ctx.connection(payload.connection).koji_field_aliases
+    since = bound("since", payload.since) or 0
     interview_ids: list[str] = []
     before: int | None = None
-    while page := await ctx.ledger.inbox.unreadable(given.connection, limit=_PAGE, before=before):
-        found = {}
-        for delivery in page:
-            if delivery.body is None or delivery.received_at < since:
+    while page := await ctx.ledger.inbox.unreadable(payload.connection, limit=_PAGE, before=before):
+        readable = {}
+        for webhook in page:
+            if webhook.body is None or webhook.received_at < since:
                 continue
-            envelope = read_envelope(json.loads(delivery.body), aliases=aliases)
+            envelope = read_envelope(json.loads(webhook.body), aliases=aliases)
             if envelope.interview_id is not None:
-                found[delivery.id] = (envelope.event or delivery.event, envelope.interview_id)
-        await ctx.ledger.inbox.reread(found)
-        interview_ids += [interview_id for _, interview_id in found.values()]
+                readable[webhook.id] = (envelope.event or webhook.event, envelope.interview_id)
+        await ctx.ledger.inbox.reread(readable)
+        interview_ids += [interview_id for _, interview_id in readable.values()]
         before = page[-1].id
     return list(dict.fromkeys(interview_ids))
 
@@ -121,11 +116,9 @@ async def _reread(ctx: Context, given: ReplayInput) -> list[str]:
 REPLAY_SYNCS = Operation(
     name="replay_syncs",
     title="Replay syncs",
-    summary=(
-        "Send syncs again that failed, or read webhooks again that could not be read, after their cause "
-        "was mended. Interviews that Amplitude has are not sent again unless force is given. Answers a "
-        "run for get_run."
-    ),
+    summary="Send syncs again that failed, or read webhooks again that could not be read, after their cause "
+    "was mended. Interviews that Amplitude has are not sent again unless force is given. Answers a run for "
+    "get_run.",
     guidance="Not for interviews that were never synced: backfill_interviews.",
     example=Example({"status": "failed"}, examples.RUN),
     input=ReplayInput,

@@ -1,4 +1,4 @@
-"""Let a paused launch go on, and decide over doubtful starts."""
+"""Let a paused launch go on, and decide over starts of unknown outcome."""
 
 from __future__ import annotations
 
@@ -25,54 +25,53 @@ from connector.service.views.launch import LaunchOutput, find, recall, shown
 
 
 class ResumeLaunchInput(WaitInput):
-    """Which launch, and what of those in doubt."""
+    """The launch to resume, and what to do with its starts of unknown outcome."""
 
     launch_id: str = Field(min_length=1, max_length=64, description="The launch's id.")
     in_doubt: Literal["retry", "give_up"] | None = Field(
         None,
         description="What to do with starts of unknown outcome, also of a finished launch. retry: start them "
-        "again; whoever was in fact started gets a second interview. give_up: count them as failed; they "
-        "are not "
-        "asked again. Look into Koji first.",
+        "again; people who were in fact started get a second interview. give_up: count them as failed; they "
+        "are not asked again. Look into Koji first.",
     )
 
 
-async def run(ctx: Context, given: ResumeLaunchInput) -> LaunchOutput:
+async def run(ctx: Context, payload: ResumeLaunchInput) -> LaunchOutput:
     """End the pause and try the key again; wait for the end for `wait_seconds`."""
-    launch = await find(ctx, given.launch_id, given.connection)
-    if launch.status is LaunchStatus.CANCELLED and given.in_doubt != "give_up":
+    launch = await find(ctx, payload.launch_id, payload.connection)
+    if launch.status is LaunchStatus.CANCELLED and payload.in_doubt != "give_up":
         raise Conflict("launch_id: this launch is cancelled; launch anew instead.", code="launch_cancelled")
-    lane = ctx.connection(given.connection).koji_lane
+    lane = ctx.connection(payload.connection).koji_lane
     if lane is not None:
         await ctx.ledger.leases.resume(lane)
-    launch = await ctx.ledger.launches.resume(launch.id, given.in_doubt, ctx.clock.now()) or launch
+    launch = await ctx.ledger.launches.resume(launch.id, payload.in_doubt, ctx.clock.now()) or launch
     ctx.wake("koji", "links", "launches")
-    launch = await until_ended(ctx, launch, given.wait_seconds)
+    launch = await until_ended(ctx, launch, payload.wait_seconds)
     return await shown(ctx, launch)
 
 
-async def _approved(ctx: Context, given: ResumeLaunchInput, approver: Approver) -> LaunchOutput:
-    launch = await find(ctx, given.launch_id, given.connection)
+async def _approved(ctx: Context, payload: ResumeLaunchInput, approver: Approver) -> LaunchOutput:
+    launch = await find(ctx, payload.launch_id, payload.connection)
     command = f"koji-amplitude resume-launch --launch-id {launch.id}"
     approver.require_way(f"A person can resume it with: {command}")
-    connection = ctx.connection(given.connection)
-    people = _would_start(launch, given)
+    connection = ctx.connection(payload.connection)
+    people = _would_start(launch, payload)
     credits_ = price(launch.options, connection.koji_default_mode, people)
-    again = " Some of them may get a second interview." if given.in_doubt == "retry" else ""
+    again = " Some of them may get a second interview." if payload.in_doubt == "retry" else ""
     question = (
         f"Let the launch {launch.id} go on? {people} people wait for their interview; that can spend up to "
         f"{credits_} Koji credits.{again}{await _others(ctx, launch)}"
     )
-    # the number travels with the question: a cohort's webhook may bring more people before the answer
+    # the state carries the number: a cohort's webhook may bring more people before the answer
     state = approver.state or f"{people} {secrets.token_hex(16)}"
     await approver.require(question, state)
-    launch = await find(ctx, given.launch_id, given.connection)
-    if _would_start(launch, given) > int(state.partition(" ")[0]):
+    launch = await find(ctx, payload.launch_id, payload.connection)
+    if _would_start(launch, payload) > int(state.partition(" ")[0]):
         raise ConsentRequired(
             "More people wait now than the question said. Nothing was started and nothing was spent. "
             "Call again to ask once more."
         )
-    return await run(ctx, given)
+    return await run(ctx, payload)
 
 
 async def _others(ctx: Context, launch: Launch) -> str:
@@ -82,22 +81,18 @@ async def _others(ctx: Context, launch: Launch) -> str:
     return " Other launches that the pause of the same key holds go on as well, as they were approved."
 
 
-def _would_start(launch: Launch, given: ResumeLaunchInput) -> int:
-    return launch.left + launch.planned + (launch.in_doubt if given.in_doubt == "retry" else 0)
+def _would_start(launch: Launch, payload: ResumeLaunchInput) -> int:
+    return launch.left + launch.planned + (launch.in_doubt if payload.in_doubt == "retry" else 0)
 
 
 RESUME_LAUNCH = Operation(
     name="resume_launch",
     title="Resume a launch",
-    summary=(
-        "Let a paused launch go on after its cause was mended (credits, key, permission), and try Koji's "
-        "key again. A launch that waits for approval invites all who wait then. With in_doubt, decide "
-        "over starts whose outcome nobody knows. Starts interviews and spends credits."
-    ),
-    guidance=(
-        "The person is asked first where the client can ask, else it is refused. Not for a pause that "
-        "ends by itself (resumes_at)."
-    ),
+    summary="Let a paused launch go on after its cause was mended (credits, key, permission), and try Koji's "
+    "key again. A launch that waits for approval invites all who wait then. With in_doubt, decide over "
+    "starts of unknown outcome. Starts interviews and spends credits.",
+    guidance="The person is asked first where the client can ask, else it is refused. Not for a pause that "
+    "ends by itself (resumes_at).",
     example=Example({"launch_id": examples.LAUNCH_ID, "in_doubt": "retry"}, examples.LAUNCH),
     input=ResumeLaunchInput,
     output=LaunchOutput,

@@ -1,4 +1,4 @@
-"""Sync one interview: read it from Koji if needed, gate, map, deliver."""
+"""Sync one interview: read it from Koji if needed, decide, map and send."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from connector.errors import CredentialsRejected, NotConfigured, UpstreamRejecte
 from connector.operations.preview_interview_sync import PreviewOutput, preview
 from connector.service.attribution import recognised
 from connector.service.execution.operation import Effect, Example, Operation, WaitInput
-from connector.service.execution.polling import Polling
+from connector.service.execution.polling import poll
 from connector.service.input.sync_input import InterviewInput
 from connector.service.views import examples
 from connector.service.views.sync import SyncOutput, flat
@@ -24,49 +24,47 @@ _KEYS = frozenset({"koji_key", "koji_permission", "amplitude_key"})
 
 
 class SyncInput(InterviewInput, WaitInput):
-    """Which interview, and how."""
+    """The interview to sync, and how."""
 
     force: bool = Field(
         default=False,
-        description=(
-            "Read Koji again and send again with the same insert ids. Never overrides anonymity or the "
-            "quality gate."
-        ),
+        description="Read Koji again and send again with the same insert ids. Never overrides anonymity or "
+        "the quality gate.",
     )
     dry_run: bool = Field(
         default=False, description="Only show what would be sent; the same as preview_interview_sync."
     )
 
 
-async def run(ctx: Context, given: SyncInput) -> SyncOutput | PreviewOutput:
+async def run(ctx: Context, payload: SyncInput) -> SyncOutput | PreviewOutput:
     """Sync one interview; wait for the end for `wait_seconds`."""
-    if given.dry_run:
-        return await preview(ctx, given, force=given.force)
-    connection = ctx.connection(given.connection)
-    told = given.observation(connection, ctx.clock.now(), force=given.force)
-    (heard,) = await recognised(ctx.ledger.attribution, [told])
-    before = await ctx.ledger.syncs.find(*heard.key)
-    _require_keys(heard, before)
+    if payload.dry_run:
+        return await preview(ctx, payload, force=payload.force)
+    connection = ctx.connection(payload.connection)
+    observation = payload.observation(connection, ctx.clock.now(), force=payload.force)
+    (observation,) = await recognised(ctx, [observation])
+    key = observation.key
+    before = await ctx.ledger.syncs.find(*key)
+    _require_keys(observation, before)
     changed = await ctx.ledger.syncs.revise(
-        [heard.key],
-        lambda found, people: [call(found.get(heard.key), heard, people)],
-        heard=[heard],
-        record=given.webhooks(connection, heard.interview.interview_id, heard.at),
+        [key],
+        lambda syncs, people: [call(syncs.get(key), observation, people)],
+        heard=[observation],
+        record=payload.webhooks(connection, observation.interview.interview_id, observation.at),
     )
     ctx.wake()
-    sync = await _until_ended(ctx, changed[0], given.wait_seconds)
-    output = SyncOutput(**flat(sync), warning=_warning(before, heard, sync))
-    if failure := await output.failure(ctx):
-        raise failure
+    sync = await _until_ended(ctx, changed[0], payload.wait_seconds)
+    output = SyncOutput(**flat(sync), warning=_warning(before, observation, sync))
+    await output.raise_failure(ctx)
     return output
 
 
-def _require_keys(heard: Observation, before: Sync | None) -> None:
-    name = heard.rules.connection
-    if not heard.rules.can_send:
+def _require_keys(observation: Observation, before: Sync | None) -> None:
+    name = observation.rules.connection
+    if not observation.rules.can_send:
         raise NotConfigured.of("AMPLITUDE_API_KEY", name)
-    unread = before is None or before.stage is Stage.READ or heard.force
-    if not heard.rules.can_read and not heard.given and unread:
+    unread = before is None or before.stage is Stage.READ or observation.force
+    if not observation.rules.can_read and not observation.given and unread:
         then = "set it, or give the interview's values with the call"
         raise NotConfigured.of("KOJI_API_KEY", name, then)
 
@@ -74,19 +72,18 @@ def _require_keys(heard: Observation, before: Sync | None) -> None:
 async def _until_ended(ctx: Context, sync: Sync, seconds: float) -> Sync:
     """Return the sync as it ended, or as it is after `seconds`.
 
-    Raises `CredentialsRejected` or `UpstreamRejected` when the lane it waits for is paused: waiting longer
-    cannot help, and the interview is kept.
+    Raises `CredentialsRejected` or `UpstreamRejected` when the lane that the sync waits for is paused:
+    waiting longer cannot help, and the interview is kept.
     """
 
     async def read(before: Sync) -> Sync:
         return await ctx.ledger.syncs.find(before.connection, before.interview_id) or before
 
-    async for present in Polling(ctx, seconds, sync, read, first=0.01, longest=0.25):
-        sync = present
-        if sync.stage is None or sync.reason == "not_configured":
+    async for present in poll(ctx, seconds, sync, read, first=0.01, longest=0.25):
+        if present.stage is None or present.reason == "not_configured":
             break
-        await _raise_for_pause(ctx, sync)
-    return sync
+        await _raise_for_pause(ctx, present)
+    return present
 
 
 async def _raise_for_pause(ctx: Context, sync: Sync) -> None:
@@ -102,37 +99,31 @@ async def _raise_for_pause(ctx: Context, sync: Sync) -> None:
             )
 
 
-def _warning(before: Sync | None, heard: Observation, sync: Sync) -> str | None:
-    if not heard.force or before is None or before.frozen_at is None or sync.status is not SyncStatus.SYNCED:
+def _warning(before: Sync | None, observation: Observation, sync: Sync) -> str | None:
+    if not observation.force or before is None or before.frozen_at is None:
         return None
-    if heard.at - before.frozen_at < _DEDUPLICATED_FOR:
+    if sync.status is not SyncStatus.SYNCED or observation.at - before.frozen_at < _DEDUPLICATED_FOR:
         return None
-    return "First sent more than 7 days ago: Amplitude has forgotten its insert ids and may count it twice."
+    return "First sent more than 7 days ago: Amplitude no longer knows its insert ids and may count it twice."
 
 
 async def _recall(
-    ctx: Context, given: SyncInput, kept: SyncOutput | PreviewOutput
+    ctx: Context, payload: SyncInput, kept: SyncOutput | PreviewOutput
 ) -> SyncOutput | PreviewOutput:
-    """Show what is known by now: the interview may have turned out anonymous since."""
+    """Show the sync as it is now: the interview may have turned out anonymous since."""
     if isinstance(kept, PreviewOutput):
-        return await preview(ctx, given, force=given.force)
-    sync = (
-        None
-        if kept.interview_id is None
-        else await ctx.ledger.syncs.find(given.connection, kept.interview_id)
-    )
+        return await preview(ctx, payload, force=payload.force)
+    sync = await ctx.ledger.syncs.find(payload.connection, kept.interview_id or "")
     return kept if sync is None else SyncOutput(**flat(sync), warning=kept.warning)
 
 
 SYNC_INTERVIEW_TO_AMPLITUDE = Operation(
     name="sync_interview_to_amplitude",
     title="Sync an interview to Amplitude",
-    summary=(
-        "Write one Koji interview's themes, sentiment and quality score to Amplitude: the event "
-        "koji.interview_completed and the user properties last_interview_*. Use it when you have an "
-        "interview id and no webhook does it for you, or to send one again (force). Skips anonymous "
-        "respondents and quality below the gate. Counted once however often it is called."
-    ),
+    summary="Write one Koji interview's themes, sentiment and quality score to Amplitude: the event "
+    "koji.interview_completed and the user properties last_interview_*. Use it when you have an interview id "
+    "and no webhook does it for you, or to send one again (force). Skips anonymous respondents and quality "
+    "below the gate. Counted once however often it is called.",
     guidance="Not for looking first (preview_interview_sync) or for many (backfill_interviews).",
     example=Example({"interview_id": examples.INTERVIEW_ID}, examples.SYNC),
     input=SyncInput,

@@ -22,7 +22,7 @@ Payload = Literal["full", "thin"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookEndpoint:
-    """Where and how Koji's stand-in sends its webhooks.
+    """The address and the form of the webhooks that Koji's stand-in sends.
 
     `envelope`: fields at the top level beside `event`, or nested under `data` beside `type`. `payload`:
     `thin` carries the interview id alone, so that a receiver must read the other fields. `event_header` adds
@@ -44,7 +44,7 @@ class WebhookEndpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxOptions:
-    """How the two stand-ins behave. Most options can also be changed through `/control` while they run.
+    """The behaviour of the two stand-ins. Most options can also be changed through `/control` while they run.
 
     `throttle_events_per_second` is Amplitude's limit per user and device on /2/httpapi, averaged over
     `throttle_window_seconds`; None switches it off, as load tests need. `store_events=False` keeps counters,

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from binascii import a2b_base64, b2a_base64, hexlify
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hmac import compare_digest, digest
-from types import MappingProxyType
 from typing import Final, NamedTuple
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -184,14 +183,12 @@ def _read_standard_webhooks(value: bytes, headers: Headers) -> _Claim | str | No
     return "webhook-id and webhook-timestamp were not both sent"
 
 
-_READERS: Final = MappingProxyType[str, Callable[[bytes, Headers], _Claim | str | None]](
-    {
-        "hex": _read_hex,
-        "base64": _read_base64,
-        "timestamped": _read_timestamped,
-        "standard-webhooks": _read_standard_webhooks,
-    }
-)
+_READERS: Final[Mapping[str, Callable[[bytes, Headers], _Claim | str | None]]] = {
+    "hex": _read_hex,
+    "base64": _read_base64,
+    "timestamped": _read_timestamped,
+    "standard-webhooks": _read_standard_webhooks,
+}
 
 SCHEMES: Final = ("auto", *_READERS)
 

@@ -2,55 +2,43 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from connector.context import Context
 from connector.domain.launches.launch import Invited
 from connector.domain.results.decision import SyncRules
-from connector.domain.results.interview import Interview
 from connector.domain.results.observation import Observation, heard_from_read
 
-if TYPE_CHECKING:
-    from connector.ledger.launches.attribution import Attribution
 
-
-async def recognised(attribution: Attribution, heard: Sequence[Observation]) -> list[Observation]:
-    """Return what was heard, with the invitation wherever its external id is one of ours.
+async def recognised(ctx: Context, observations: Sequence[Observation]) -> list[Observation]:
+    """Return the observations, each with its invitation when its external id is one of ours.
 
     Only the external id counts: an interview that we started and that comes back without it is anonymous.
     """
-    asked: dict[str, list[str]] = {}
-    for one in heard:
-        if one.interview.external_id is not None and not one.interview.anonymous:
-            asked.setdefault(one.rules.connection, []).append(one.interview.external_id)
-    if not asked:
-        return list(heard)
-    known = {name: await attribution.invited(name, external_ids) for name, external_ids in asked.items()}
-    return [
-        one
-        if (invited := known.get(one.rules.connection, {}).get(one.interview.external_id or "")) is None
-        else replace(one, interview=_of_invitation(one.interview, invited))
-        for one in heard
-    ]
+    external_ids = defaultdict[str, list[str]](list)
+    for observation in observations:
+        if observation.interview.external_id is not None and not observation.interview.anonymous:
+            external_ids[observation.rules.connection].append(observation.interview.external_id)
+    known = {name: await ctx.ledger.attribution.invited(name, ids) for name, ids in external_ids.items()}
+    return [_with_invitation(each, known.get(each.rules.connection, {})) for each in observations]
 
 
 async def read_from_koji(
     ctx: Context, rules: SyncRules, interview_id: str, body: Mapping[str, Any]
 ) -> Observation:
-    """Return what Koji answered to a read, with the invitation whose external id came back."""
-    read = heard_from_read(rules, interview_id, body, ctx.clock.now())
-    (heard,) = await recognised(ctx.ledger.attribution, [read])
-    return heard
+    """Return the observation of a read of Koji, with the invitation whose external id came back."""
+    observation = heard_from_read(rules, interview_id, body, ctx.clock.now())
+    (observation,) = await recognised(ctx, [observation])
+    return observation
 
 
-def _of_invitation(interview: Interview, invited: Invited) -> Interview:
-    return interview._replace(
-        invitee=invited.invitee,
-        launch_id=invited.launch_id,
-        cohort_id=invited.cohort_id,
-        cohort_name=invited.cohort_name,
-        variant=invited.variant,
-        mode=interview.mode or invited.mode,
-    )
+def _with_invitation(observation: Observation, known: Mapping[str, Invited]) -> Observation:
+    interview = observation.interview
+    invited = known.get(interview.external_id or "")
+    if invited is None:
+        return observation
+    mode = interview.mode or invited.mode
+    return replace(observation, interview=interview._replace(**{**invited._asdict(), "mode": mode}))

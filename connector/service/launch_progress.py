@@ -1,4 +1,4 @@
-"""Tell how a launch gets on: why it rests, how long the remainder takes, and when waiting for it is over."""
+"""Tell how a launch gets on: why it is paused, how long the remainder takes, when waiting for it ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from connector.domain.launches.launch import (
     LaunchStatus,
 )
 from connector.domain.launches.start import people_a_day
-from connector.service.execution.polling import Polling
+from connector.service.execution.polling import poll
 from connector.settings.model import Connection
 from connector.settings.rules import start_rules
 
@@ -28,35 +28,36 @@ _LINKS_A_SECOND: Final = 100
 
 
 class LaunchPause(NamedTuple):
-    """Why a launch rests; `until` is when the pause ends by itself (ms), None when a person has to act."""
+    """Why a launch is paused. `until` is when that ends by itself (ms), None when a person has to act."""
 
     code: str
     until: int | None
-    words: str
+    message: str
 
 
 async def until_ended(ctx: Context, launch: Launch, seconds: float) -> Launch:
-    """Return the launch when it has ended, is planned or rests, or as it is after `seconds`."""
+    """Return the launch once it has ended, is planned or is paused, or as it is after `seconds`."""
 
     async def read(before: Launch) -> Launch:
         return await ctx.ledger.launches.find(before.id) or before
 
-    async for present in Polling(ctx, seconds, launch, read):
-        launch = present
-        if launch.status not in (LaunchStatus.PLANNING, LaunchStatus.RUNNING):
+    async for present in poll(ctx, seconds, launch, read):
+        if present.status not in (LaunchStatus.PLANNING, LaunchStatus.RUNNING):
             break
-        if launch.status is LaunchStatus.RUNNING and await pause_of(ctx, launch):
+        is_paused = present.status is LaunchStatus.RUNNING and await pause_of(ctx, present)
+        # a start that used up the day's credits may have been stored since `present` was read
+        if is_paused and present == await read(present):
             break
-        if launch.standing and await is_done_for_today(ctx, launch):
+        if present.standing and await is_done_for_today(ctx, present):
             break
-    return launch
+    return present
 
 
 async def pause_of(ctx: Context, launch: Launch) -> LaunchPause | None:
-    """Return why a launch rests, None while it goes on."""
+    """Return why a launch is paused, None while it goes on."""
     if launch.status is LaunchStatus.PAUSED:
-        words = _APPROVAL if launch.pause_reason == "approval" else await _words(ctx, launch)
-        return LaunchPause(launch.pause_reason or "", None, words or "Paused; resume_launch lets it go on.")
+        message = _APPROVAL if launch.pause_reason == "approval" else await _lane_message(ctx, launch)
+        return LaunchPause(launch.pause_reason or "", None, message or "Paused; resume_launch lets it go on.")
     if launch.status is not LaunchStatus.RUNNING or not launch.left:
         return None
     pause = await key_pause(ctx, launch.connection, launch.options)
@@ -78,13 +79,13 @@ async def key_pause(ctx: Context, name: str, options: LaunchOptions) -> LaunchPa
     cap = connection.connector_max_credits_per_day
     left = await ctx.ledger.invitations.credits_left(connection.credit_lane, cap, now)
     if left < price(options, connection.koji_default_mode):
-        words = f"The {cap} credits of this UTC day are used (CONNECTOR_MAX_CREDITS_PER_DAY)."
-        return LaunchPause(DAILY_CREDITS, next_day(now), words)
+        message = f"The {cap} credits of this UTC day are used (CONNECTOR_MAX_CREDITS_PER_DAY)."
+        return LaunchPause(DAILY_CREDITS, next_day(now), message)
     return None
 
 
 async def is_done_for_today(ctx: Context, launch: Launch) -> bool:
-    """Tell whether a standing launch has no person left whom it may start this UTC day."""
+    """Tell whether a standing launch may start no more people this UTC day."""
     if not launch.left and not launch.planned:
         return True
     cap = people_a_day(start_rules(ctx.connection(launch.connection)), launch)
@@ -94,13 +95,13 @@ async def is_done_for_today(ctx: Context, launch: Launch) -> bool:
 
 
 def eta_seconds(connection: Connection, launch: Launch) -> int:
-    """Return how long the remainder takes: everything that is started shares the key's calls a minute."""
+    """Return how many seconds the remainder takes: all starts share the key's calls a minute."""
     people = launch.left + launch.planned
     if connection.koji_invite_by == "link":
         return -(-people // _LINKS_A_SECOND)
     return -(-people * _MINUTE // connection.koji_rate_limit_per_minute)
 
 
-async def _words(ctx: Context, launch: Launch) -> str | None:
+async def _lane_message(ctx: Context, launch: Launch) -> str | None:
     lane = ctx.connection(launch.connection).koji_lane
     return next((pause.words for pause in await ctx.ledger.leases.pauses() if pause.lane == lane), None)

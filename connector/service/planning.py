@@ -1,4 +1,4 @@
-"""Decide over a launch's members, chunk by chunk: memory does not grow with the cohort."""
+"""Decide over a launch's members chunk by chunk, so that memory does not grow with the cohort."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from connector.errors import InvalidInput
 LARGEST_COHORT = 2_000_000
 MOST_A_MONTH, MOST_IN_TEN_MINUTES = 500, 60  # Amplitude's limits on cohort downloads
 MONTH, TEN_MINUTES = 30 * 86_400_000, 600_000
-CHUNK = 4_096  # what history is asked for at once
+CHUNK = 4_096  # members whose history is looked up at once
 _SMALL = 200
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 def rules_of(ctx: Context, launch: Launch) -> LaunchRules:
-    """Return a launch's rules; the settings' cap stands above whatever was asked for."""
+    """Return a launch's rules; the settings' cap limits what was asked for."""
     cap = ctx.connection(launch.connection).connector_max_interviews_per_launch
     return LaunchRules(min(launch.options.max_interviews, cap), launch.options.reinvite_after_days)
 
@@ -32,7 +32,7 @@ def rules_of(ctx: Context, launch: Launch) -> LaunchRules:
 async def decide(
     ctx: Context, launch: Launch, chunks: AsyncIterable[Sequence[Member]], lease: Lease | None = None
 ) -> Launch | None:
-    """Decide over all members and end the planning; return the launch, None when it was called off.
+    """Decide over all members and end the planning; return the launch, None when it was cancelled.
 
     Raises `InvalidInput` for a cohort without members or with more than 2,000,000.
     """
@@ -46,13 +46,13 @@ async def decide(
         async for keyed, history in known:
             total += len(keyed)
             if total > LARGEST_COHORT:
-                words = f"has more than {LARGEST_COHORT:,} people"
-                raise InvalidInput.of(field, words, code="cohort_too_large")
+                detail = f"has more than {LARGEST_COHORT:,} people"
+                raise InvalidInput.of(field, detail, code="cohort_too_large")
             choices, taught = await chosen(selection, keyed, history)
             if not await planning.add_choices(lease, launch.id, choices, taught, ctx.clock.now()):
                 return None
     if not total:
-        raise InvalidInput.of(field, "has nobody in it; nobody was invited", code="cohort_empty")
+        raise InvalidInput.of(field, "has no people in it; nobody was invited", code="cohort_empty")
     return await planning.end(lease, launch.id, ctx.clock.now())
 
 
@@ -75,17 +75,17 @@ async def chosen(
 async def _known(
     ctx: Context, launch: Launch, chunks: AsyncIterable[Sequence[Member]]
 ) -> AsyncGenerator[tuple[Sequence[KeyedMember], Sequence[Known]], None]:
-    """Yield each chunk with what is known of it; the store is asked of the next while one is decided over.
+    """Yield each chunk with its history; the ledger looks the next one up while one is decided over.
 
-    What a chunk teaches cannot change how the next is decided: the selection remembers all that it has seen.
+    What a chunk teaches cannot change the decisions over the next: the selection remembers all members.
     """
     before: tuple[Sequence[KeyedMember], asyncio.Task[Sequence[Known]]] | None = None
     try:
         async for chunk in chunks:
             keyed = await aside(chunk, ctx.ledger.aliases.keyed, launch.connection, chunk)
-            asked, before = before, (keyed, asyncio.ensure_future(ctx.ledger.aliases.history(keyed)))
-            if asked is not None:
-                yield asked[0], await asked[1]
+            ready, before = before, (keyed, asyncio.ensure_future(ctx.ledger.aliases.history(keyed)))
+            if ready is not None:
+                yield ready[0], await ready[1]
         if before is not None:
             yield before[0], await before[1]
     finally:
@@ -93,15 +93,15 @@ async def _known(
             before[1].cancel()
 
 
-async def aside(size: Sized, work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
-    """Do work over a large chunk in a thread of its own, so that others are answered meanwhile."""
+async def aside(size: Sized, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do work over a large chunk in a thread of its own, so that other requests are answered meanwhile."""
     if len(size) <= _SMALL:
-        return work(*given, **named)
-    return await asyncio.to_thread(work, *given, **named)
+        return work(*args, **kwargs)
+    return await asyncio.to_thread(work, *args, **kwargs)
 
 
 async def activate(ctx: Context, launch: Launch) -> None:
-    """Look once more at all planned people, and let them wait for their start."""
+    """Check all planned people once more, and let them wait for their start."""
     while await ctx.ledger.planning.activate(launch.id, rules_of(ctx, launch), ctx.clock.now(), CHUNK):
         pass
     ctx.wake("koji", "links")

@@ -1,7 +1,8 @@
-"""List the triggers, and show an event in the one way that hooks, polls and samples share."""
+"""List the triggers, and show an event as hooks, polls and samples all show it."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,64 +37,48 @@ class InvitationEvent(InvitationItem):
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """One type of event as people choose it. `output` has the fields beside those of every event."""
+    """One type of event that people choose. `output` has the fields beside those of every event."""
 
     name: EventType
-    title: str
     description: str
     output: type[BaseModel]
 
+    @property
+    def title(self) -> str:
+        """Return the name as people read it, such as Interview Synced."""
+        return self.name.replace("_", " ").title()
+
 
 TRIGGERS: tuple[Trigger, ...] = (
-    Trigger(
-        EventType.INTERVIEW_SYNCED,
-        "Interview Synced",
-        "Triggers when Amplitude has accepted an interview.",
-        SyncOutput,
-    ),
+    Trigger(EventType.INTERVIEW_SYNCED, "Triggers when Amplitude has accepted an interview.", SyncOutput),
     Trigger(
         EventType.INTERVIEW_SKIPPED,
-        "Interview Skipped",
         "Triggers when an interview is not written to Amplitude, with the reason.",
         SyncOutput,
     ),
     Trigger(
-        EventType.SYNC_FAILED,
-        "Sync Failed",
-        "Triggers when an interview could not be written to Amplitude.",
-        SyncOutput,
+        EventType.SYNC_FAILED, "Triggers when an interview could not be written to Amplitude.", SyncOutput
     ),
     Trigger(
         EventType.INVITATION_CREATED,
-        "Invitation Created",
         "Triggers when a person has an interview link: the next step is to send it.",
         InvitationEvent,
     ),
-    Trigger(
-        EventType.LAUNCH_FINISHED,
-        "Launch Finished",
-        "Triggers when a launch has nobody left to start.",
-        LaunchOutput,
-    ),
-    Trigger(
-        EventType.LAUNCH_PAUSED,
-        "Launch Paused",
-        "Triggers when a launch rests, with the reason.",
-        LaunchOutput,
-    ),
+    Trigger(EventType.LAUNCH_FINISHED, "Triggers when a launch has no more people to start.", LaunchOutput),
+    Trigger(EventType.LAUNCH_PAUSED, "Triggers when a launch is paused, with the reason.", LaunchOutput),
 )
 
 
 async def render(ctx: Context, events: Sequence[Event]) -> list[dict[str, Any]]:
     """Return each event as one flat object, every key always present; null for what is unknown or erased."""
-    syncs = await _syncs(ctx, [one for one in events if one.type in SYNCS])
-    created = [one.subject for one in events if one.type is EventType.INVITATION_CREATED]
+    syncs = await _syncs(ctx, [event for event in events if event.type in SYNCS])
+    created = [event.subject for event in events if event.type is EventType.INVITATION_CREATED]
     invitations = await ctx.ledger.invitations.find_many(created) if created else {}
     launches: dict[str, Launch | None] = {}
-    found = []
+    rendered = []
     for event in events:
         if event.type in SYNCS:
-            told = _sync(syncs.get((event.connection, event.subject)), event)
+            fields = _sync(syncs.get((event.connection, event.subject)), event)
         else:
             invitation = invitations.get(event.subject)
             launch_id = event.subject if invitation is None else invitation.launch_id
@@ -101,11 +86,11 @@ async def render(ctx: Context, events: Sequence[Event]) -> list[dict[str, Any]]:
                 launches[launch_id] = await ctx.ledger.launches.find(launch_id)
             launch = launches[launch_id]
             if event.type is EventType.INVITATION_CREATED:
-                told = _invitation(invitation, launch)
+                fields = _invitation(invitation, launch)
             else:
-                told = await _launch(ctx, launch, event)
-        found.append(_flat({**_head(event), **told}))
-    return found
+                fields = await _launch(ctx, launch, event)
+        rendered.append(_flat({**_head(event), **fields}))
+    return rendered
 
 
 def sample(trigger: Trigger, connection: str) -> dict[str, Any]:
@@ -113,12 +98,12 @@ def sample(trigger: Trigger, connection: str) -> dict[str, Any]:
     event = Event(0, "evt_sample", trigger.name, connection, examples.AT_MS, examples.INTERVIEW_ID, {})
     if trigger.name in SYNCS:
         sync = examples.sync(connection, _SAMPLED[trigger.name])
-        told = SyncOutput(**flat(sync)).model_dump(mode="json")
+        fields = SyncOutput(**flat(sync)).model_dump(mode="json")
     elif trigger.name is EventType.INVITATION_CREATED:
-        told = _invitation(examples.invitation(connection), examples.launch(connection))
+        fields = _invitation(examples.invitation(connection), examples.launch(connection))
     else:
-        told = examples.PAUSED if trigger.name is EventType.LAUNCH_PAUSED else examples.LAUNCH
-    return _flat({**_head(event), **told})
+        fields = examples.PAUSED if trigger.name is EventType.LAUNCH_PAUSED else examples.LAUNCH
+    return _flat({**_head(event), **fields})
 
 
 def _head(event: Event) -> dict[str, Any]:
@@ -131,32 +116,34 @@ def _head(event: Event) -> dict[str, Any]:
 
 
 def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Add to every list and count of things its text and its length: many tools cannot map them otherwise."""
-    found: dict[str, Any] = {}
+    """Add to every list and table of counts its text and its length: many tools cannot map them otherwise."""
+    fields: dict[str, Any] = {}
     for name, value in values.items():
-        found[name] = value
+        fields[name] = value
         if isinstance(value, list):
-            found.setdefault(f"{name}_text", ", ".join(map(_words, value)))
-            found[f"{name}_count"] = len(value)
+            fields.setdefault(f"{name}_text", ", ".join(map(_text, value)))
+            fields[f"{name}_count"] = len(value)
         elif isinstance(value, dict):
-            found[f"{name}_text"] = ", ".join(f"{key} {n}" for key, n in value.items())
-            found[f"{name}_count"] = sum(value.values())
-    return found
+            fields[f"{name}_text"] = ", ".join(f"{key} {n}" for key, n in value.items())
+            fields[f"{name}_count"] = sum(value.values())
+    return fields
 
 
-def _words(value: Any) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, dict):
-        return next((str(one) for one in value.values() if one is not None), "")
+        return next((str(part) for part in value.values() if part is not None), "")
     return str(value)
 
 
 async def _syncs(ctx: Context, events: Sequence[Event]) -> dict[tuple[str, str], Sync]:
-    found: dict[tuple[str, str], Sync] = {}
-    for connection in {one.connection for one in events}:
-        ids = [one.subject for one in events if one.connection == connection]
-        syncs = await ctx.ledger.syncs.find_many(connection, ids)
-        found |= {(connection, interview_id): sync for interview_id, sync in syncs.items()}
-    return found
+    subjects = defaultdict[str, list[str]](list)
+    for event in events:
+        subjects[event.connection].append(event.subject)
+    return {
+        (connection, interview_id): sync
+        for connection, ids in subjects.items()
+        for interview_id, sync in (await ctx.ledger.syncs.find_many(connection, ids)).items()
+    }
 
 
 def _sync(sync: Sync | None, event: Event) -> dict[str, Any]:
@@ -183,12 +170,12 @@ async def _launch(ctx: Context, launch: Launch | None, event: Event) -> dict[str
         nothing: dict[str, Any] = dict.fromkeys(LaunchOutput.model_fields)
         lists: dict[str, Any] = {"warnings": [], "invitations": [], "skipped_examples": [], "skipped": {}}
         return {**nothing, **lists, "launch_id": event.subject}
-    told = (await shown(ctx, launch)).model_dump(mode="json")
+    fields = (await shown(ctx, launch)).model_dump(mode="json")
     if event.type is EventType.LAUNCH_PAUSED:  # the pause as it was then; the launch may have gone on since
-        told |= {
+        fields |= {
             "status": "paused",
             "pause_reason": event.told.get("pause_reason"),
             "resumes_at": time_text(event.told.get("resumes_at")),
             "eta_seconds": None,
         }
-    return told
+    return fields

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
@@ -38,6 +39,7 @@ from connector.settings.types import (
 APPLICATION = "koji-amplitude"
 CONNECTION_NAME = "[a-z0-9-]{1,40}"
 DEFAULT_CONNECTION = "default"
+Mode = Literal["text", "voice"]
 DEFAULT_LINK = "{base}/api/v1/embed/{project_id}?external_id={external_id}&mode={mode}&language={locale}"
 LAUNCH_DEFAULTS = frozenset({"mode", "locale", "email_property", "name_property", "variant"})
 """The defaults of launches, which only a table of the file can set."""
@@ -45,11 +47,13 @@ COHORTS = "cohorts"
 """The tables of the file with such defaults for one cohort."""
 
 
-_ADDRESS = ("a URL", "https://proxy.example.com")
+def _setting(description: str, example: str | float, **options: Any) -> Any:
+    """Return a field; `options` are those of pydantic's `Field`."""
+    return Field(description=description, examples=[example], **options)
 
 
-def _rule(description: str, example: str | float) -> Any:
-    return Field(description=description, examples=[example])
+_optional = partial(_setting, default=None)
+_flag = partial(_setting, "true or false")
 
 
 class _Frozen(BaseModel):
@@ -60,11 +64,11 @@ class _Frozen(BaseModel):
 class LaunchDefaults(_Frozen):
     """The options of launches that a call, or a cohort's webhook, leaves open."""
 
-    mode: Annotated[Literal["text", "voice"] | None, LOWER_CASE, _rule("text or voice", "text")] = None
-    locale: Annotated[str | None, _rule("a language code", "en")] = None
-    email_property: Annotated[str | None, _rule("the name of a user property", "email")] = None
-    name_property: Annotated[str | None, _rule("the name of a user property", "name")] = None
-    variant: Annotated[str | None, _rule("a text", "B")] = None
+    mode: Annotated[Mode | None, LOWER_CASE] = _optional("text or voice", "text")
+    locale: str | None = _optional("a language code", "en")
+    email_property: str | None = _optional("the name of a user property", "email")
+    name_property: str | None = _optional("the name of a user property", "name")
+    variant: str | None = _optional("a text", "B")
 
 
 class Connection(LaunchDefaults):
@@ -75,61 +79,57 @@ class Connection(LaunchDefaults):
     """
 
     name: Annotated[str, Field(pattern=f"^{CONNECTION_NAME}$")] = DEFAULT_CONNECTION
-    koji_api_key: Annotated[Credential | None, _rule("a key of Koji", "your-koji-key")] = None
-    koji_project_id: Annotated[str | None, _rule("a project id of Koji", "your-project-id")] = None
-    koji_base_url: Annotated[BaseUrl, _rule("a URL", "https://koji.so")] = "https://koji.so"
-    koji_webhook_secret: Annotated[
-        Secrets, _rule("one or more secrets, separated by commas", "new-secret,old-secret")
-    ] = ()
-    koji_signature_header: Annotated[
-        HeaderName | None, _rule("the name of one HTTP header", "x-koji-signature")
-    ] = None
+    koji_api_key: Credential | None = _optional("a key of Koji", "your-koji-key")
+    koji_project_id: str | None = _optional("a project id of Koji", "your-project-id")
+    koji_base_url: BaseUrl = _setting("a URL", "https://koji.so", default="https://koji.so")
+    koji_webhook_secret: Secrets = _setting(
+        "one or more secrets, separated by commas", "new-secret,old-secret", default=()
+    )
+    koji_signature_header: HeaderName | None = _optional("the name of one HTTP header", "x-koji-signature")
     koji_signature_scheme: Annotated[
-        Literal["auto", "hex", "base64", "timestamped", "standard-webhooks"],
-        LOWER_CASE,
-        _rule("auto, hex, base64, timestamped or standard-webhooks", "auto"),
-    ] = "auto"
-    koji_field_aliases: Annotated[
-        Aliases, _rule("field=path pairs, separated by commas", "interview_id=data.session.uuid")
-    ] = Field(default_factory=lambda: MappingProxyType({}))
-    koji_timestamp_tolerance_seconds: Annotated[
-        CountOrNone, _rule("a whole number of seconds, 0 for no check", 300)
-    ] = 300
-    koji_rate_limit_per_minute: Annotated[Count, _rule("a whole number of at least 1", 60)] = 60
-    koji_invite_by: Annotated[Literal["start", "link"], LOWER_CASE, _rule("start or link", "start")] = "start"
-    koji_link_template: Annotated[LinkTemplate, _rule("a URL with places", DEFAULT_LINK)] = DEFAULT_LINK
-    koji_send_email: Annotated[bool, _rule("true or false", example=False)] = True
-    koji_default_mode: Annotated[
-        Literal["text", "voice"] | None, LOWER_CASE, _rule("text or voice", "text")
-    ] = None
-    koji_complete_after_hours: Annotated[Count | None, _rule("a whole number of hours", 48)] = None
-    amplitude_api_key: Annotated[Credential | None, _rule("an API key of Amplitude", "your-api-key")] = None
-    amplitude_secret_key: Annotated[
-        Credential | None, _rule("a secret key of Amplitude", "your-secret-key")
-    ] = None
-    amplitude_cohort_webhook_token: Annotated[
-        Credential | None, _rule("a secret of your own", "a-long-random-text")
-    ] = None
-    amplitude_region: Annotated[Literal["us", "eu"], LOWER_CASE, _rule("us or eu", "eu")] = "us"
-    amplitude_ingestion_url: Annotated[BaseUrl | None, _rule(*_ADDRESS)] = None
-    amplitude_rest_url: Annotated[BaseUrl | None, _rule(*_ADDRESS)] = None
-    amplitude_min_id_length: Annotated[Count, _rule("a whole number of at least 1", 5)] = 5
-    amplitude_events_per_second: Annotated[CountOrNone, _rule("a whole number, 0 for no limit", 1000)] = 1000
-    connector_min_quality: Annotated[
-        float, Field(ge=0, le=5, allow_inf_nan=False), _rule("a number from 0 to 5", 3)
-    ] = 3.0
-    connector_null_email_is_anonymous: Annotated[bool, _rule("true or false", example=True)] = False
-    connector_trust_external_id: Annotated[bool, _rule("true or false", example=True)] = False
-    connector_max_interviews_per_launch: Annotated[
-        Count, Field(le=2_000_000), _rule("a whole number from 1 to 2000000", 100)
-    ] = 100
-    connector_max_credits_per_day: Annotated[CountOrNone, _rule("a whole number", 100)] = 100
-    connector_cohort_approve_above: Annotated[CountOrNone, _rule("a whole number", 25)] = 25
-    cohorts: Annotated[
-        Mapping[str, LaunchDefaults],
-        *FROZEN_MAPPING,
-        _rule("tables by cohort id", '[connections.default.cohorts."id"]'),
-    ] = Field(default_factory=lambda: MappingProxyType({}))
+        Literal["auto", "hex", "base64", "timestamped", "standard-webhooks"], LOWER_CASE
+    ] = _setting("auto, hex, base64, timestamped or standard-webhooks", "auto", default="auto")
+    koji_field_aliases: Aliases = _setting(
+        "field=path pairs, separated by commas",
+        "interview_id=data.session.uuid",
+        default_factory=lambda: MappingProxyType({}),
+    )
+    koji_timestamp_tolerance_seconds: CountOrNone = _setting(
+        "a whole number of seconds, 0 for no check", 300, default=300
+    )
+    koji_rate_limit_per_minute: Count = _setting("a whole number of at least 1", 60, default=60)
+    koji_invite_by: Annotated[Literal["start", "link"], LOWER_CASE] = _setting(
+        "start or link", "start", default="start"
+    )
+    koji_link_template: LinkTemplate = _setting("a URL with places", DEFAULT_LINK, default=DEFAULT_LINK)
+    koji_send_email: bool = _flag(example=False, default=True)
+    koji_default_mode: Annotated[Mode | None, LOWER_CASE] = _optional("text or voice", "text")
+    koji_complete_after_hours: Count | None = _optional("a whole number of hours", 48)
+    amplitude_api_key: Credential | None = _optional("an API key of Amplitude", "your-api-key")
+    amplitude_secret_key: Credential | None = _optional("a secret key of Amplitude", "your-secret-key")
+    amplitude_cohort_webhook_token: Credential | None = _optional(
+        "a secret of your own", "a-long-random-text"
+    )
+    amplitude_region: Annotated[Literal["us", "eu"], LOWER_CASE] = _setting("us or eu", "eu", default="us")
+    amplitude_ingestion_url: BaseUrl | None = _optional("a URL", "https://proxy.example.com")
+    amplitude_rest_url: BaseUrl | None = _optional("a URL", "https://proxy.example.com")
+    amplitude_min_id_length: Count = _setting("a whole number of at least 1", 5, default=5)
+    amplitude_events_per_second: CountOrNone = _setting("a whole number, 0 for no limit", 1000, default=1000)
+    connector_min_quality: float = _setting(
+        "a number from 0 to 5", 3, default=3.0, ge=0, le=5, allow_inf_nan=False
+    )
+    connector_null_email_is_anonymous: bool = _flag(example=True, default=False)
+    connector_trust_external_id: bool = _flag(example=True, default=False)
+    connector_max_interviews_per_launch: int = _setting(
+        "a whole number from 1 to 2000000", 100, default=100, ge=1, le=2_000_000
+    )
+    connector_max_credits_per_day: CountOrNone = _setting("a whole number", 100, default=100)
+    connector_cohort_approve_above: CountOrNone = _setting("a whole number", 25, default=25)
+    cohorts: Annotated[Mapping[str, LaunchDefaults], *FROZEN_MAPPING] = _setting(
+        "tables by cohort id",
+        '[connections.default.cohorts."id"]',
+        default_factory=lambda: MappingProxyType({}),
+    )
 
     def of_cohort(self, cohort_id: str) -> LaunchDefaults:
         """Return the defaults of one cohort: its own, else those of the connection."""
@@ -172,25 +172,25 @@ class Settings(_Frozen):
     connections: Annotated[Mapping[str, Connection], *FROZEN_MAPPING] = Field(
         default_factory=lambda: MappingProxyType({DEFAULT_CONNECTION: Connection()})
     )
-    connector_api_token: Annotated[Credential | None, _rule("a token", "a-long-random-text")] = None
-    connector_log_level: Annotated[
-        Literal["debug", "info", "warning", "error"],
-        LOWER_CASE,
-        _rule("debug, info, warning or error", "info"),
-    ] = "info"
-    connector_allow_private_targets: Annotated[bool, _rule("true or false", example=True)] = False
-    connector_retention_days: Annotated[Count, _rule("a whole number of at least 1", 90)] = 90
-    connector_encryption_key: Annotated[
-        EncryptionKeys, _rule("32 bytes in base64, several separated by commas", "new-key,old-key")
-    ] = ()
-    database_url: Annotated[DatabaseUrl, _rule("a database URL", "sqlite:////data/ledger.db")] = Field(
+    connector_api_token: Credential | None = _optional("a token", "a-long-random-text")
+    connector_log_level: Annotated[Literal["debug", "info", "warning", "error"], LOWER_CASE] = _setting(
+        "debug, info, warning or error", "info", default="info"
+    )
+    connector_allow_private_targets: bool = _flag(example=True, default=False)
+    connector_retention_days: Count = _setting("a whole number of at least 1", 90, default=90)
+    connector_encryption_key: EncryptionKeys = _setting(
+        "32 bytes in base64, several separated by commas", "new-key,old-key", default=()
+    )
+    database_url: DatabaseUrl = _setting(
+        "a database URL",
+        "sqlite:////data/ledger.db",
         default_factory=_default_database_url,
         repr=False,  # may carry a password
     )
-    host: Annotated[Host, _rule("a host name or address, without scheme and port", "127.0.0.1")] = "127.0.0.1"
-    port: Annotated[int, Field(ge=1, le=65535), _rule("a whole number from 1 to 65535", 8080)] = 8080
-    public_url: Annotated[BaseUrl, _rule("a URL", "https://connector.example.com")] = Field(
-        default_factory=_default_public_url
+    host: Host = _setting("a host name or address, without scheme and port", "127.0.0.1", default="127.0.0.1")
+    port: int = _setting("a whole number from 1 to 65535", 8080, default=8080, ge=1, le=65535)
+    public_url: BaseUrl = _setting(
+        "a URL", "https://connector.example.com", default_factory=_default_public_url
     )
 
     @model_validator(mode="after")

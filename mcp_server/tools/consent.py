@@ -27,10 +27,8 @@ _FORM: Final[dict[str, Any]] = {"type": "object", "properties": {}}
 _NOTHING = "Nothing was started and nothing was spent."
 
 
-class ConsentPending(ConnectorError):
+class ConsentPending(ConnectorError, code="asked"):
     """The question is on its way; the client calls again with the answer."""
-
-    code = "asked"
 
     def __init__(self, question: str, state: str) -> None:
         super().__init__("The person is being asked.")

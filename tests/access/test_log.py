@@ -101,7 +101,7 @@ def test_exceptions_tell_where_and_what_without_words_or_locals(
         structlog.get_logger("x").exception("failed")
     shown = capsys.readouterr().err
     assert "ValueError: could not read" in shown
-    assert "test_cli_log.py" in shown
+    assert "test_log.py" in shown
     assert WORDS not in shown
     assert_nothing_leaked(shown)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select
 
-from connector.ledger.db.schema import invitation
+from connector.ledger.db.schema.launches import invitation
 from connector.ledger.ledger import open_ledger
 from connector.security.sealing import Sealer, parse_key
 from tests.support.cli_runs import Machine, free_port, wait_for

@@ -55,7 +55,7 @@ def test_names_take_dashes_and_underscores() -> None:
 def test_lists_are_repeated_split_or_read_from_a_file(tmp_path: Path) -> None:
     ids = tmp_path / "ids.txt"
     ids.write_text("c\nd, still d\n", encoding="utf-8-sig")
-    given = payload(
+    read = payload(
         "backfill_interviews",
         "--interview-ids",
         "a, b",
@@ -64,7 +64,7 @@ def test_lists_are_repeated_split_or_read_from_a_file(tmp_path: Path) -> None:
         "--interview-ids",
         '["e,f"]',
     )
-    assert given.interview_ids == ["a", "b", "c", "d, still d", "e,f"]
+    assert read.interview_ids == ["a", "b", "c", "d, still d", "e,f"]
 
 
 def test_objects_are_json_text_or_a_file(tmp_path: Path) -> None:
@@ -88,9 +88,9 @@ def test_json_and_flags_make_one_input(tmp_path: Path) -> None:
     file.write_text(
         '{"interview_id": 17, "quality_score": "4.5", "themes": "a\\nb", "force": "true", "sentiment": ""}'
     )
-    given = payload("sync_interview_to_amplitude", "--json", str(file), "--wait-seconds", "3")
-    assert given.model_fields_set == {"interview_id", "quality_score", "themes", "force", "wait_seconds"}
-    assert (given.interview_id, given.quality_score, given.themes, given.force) == (
+    read = payload("sync_interview_to_amplitude", "--json", str(file), "--wait-seconds", "3")
+    assert read.model_fields_set == {"interview_id", "quality_score", "themes", "force", "wait_seconds"}
+    assert (read.interview_id, read.quality_score, read.themes, read.force) == (
         "17",
         4.5,
         ["a", "b"],

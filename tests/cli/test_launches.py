@@ -42,8 +42,8 @@ def machine(tmp_path: Path, sandbox: str) -> Machine:
 
 
 def koji(sandbox: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = httpx.get(f"{sandbox}/control/koji/interviews").json()["interviews"]
-    return found
+    interviews: list[dict[str, Any]] = httpx.get(f"{sandbox}/control/koji/interviews").json()["interviews"]
+    return interviews
 
 
 def test_a_cohort_from_a_file_is_planned_launched_and_written_as_csv(machine: Machine, sandbox: str) -> None:
@@ -97,7 +97,7 @@ def test_csv_holds_all_pages(machine: Machine) -> None:
         ("user_id,email\nu-1,not an address\n", "no e-mail address"),
     ],
 )
-def test_a_broken_file_starts_nobody(machine: Machine, sandbox: str, text: str, says: str) -> None:
+def test_a_broken_file_starts_no_interview(machine: Machine, sandbox: str, text: str, says: str) -> None:
     (machine.cwd / "people.csv").write_text(text)
     done = machine.run("launch-cohort-interviews", "--members", "people.csv")
     assert done.returncode == 2
@@ -138,9 +138,9 @@ def test_ctrl_c_stops_watching_and_not_the_launch(machine: Machine, sandbox: str
 def test_a_paused_launch_is_not_watched_for_ever(machine: Machine, sandbox: str) -> None:
     httpx.post(f"{sandbox}/control/koji/switches", json={"credits_exhausted": True}).raise_for_status()
     done = machine.run("launch-cohort-interviews", "--members", '[{"user_id": "u-1"}]', "--output", "json")
-    told = json.loads(done.stdout)
-    assert (told["status"], told["pause_reason"]) == ("paused", "koji_credits")
-    assert "credits" in told["message"]
+    launch = json.loads(done.stdout)
+    assert (launch["status"], launch["pause_reason"]) == ("paused", "koji_credits")
+    assert "credits" in launch["message"]
     httpx.post(f"{sandbox}/control/koji/switches", json={"credits_exhausted": False}).raise_for_status()
-    resumed = machine.run("resume-launch", "--launch-id", told["launch_id"], "--output", "json")
+    resumed = machine.run("resume-launch", "--launch-id", launch["launch_id"], "--output", "json")
     assert json.loads(resumed.stdout)["status"] == "finished", resumed.stderr

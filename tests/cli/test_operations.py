@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -17,17 +16,10 @@ from connector.errors import UpstreamRejected
 from connector.operations import OPERATIONS
 from connector.service.views.sync import SyncOutput
 from tests.support.cli_runs import ROOT, Machine, sandbox_settings
-from tests.support.sandbox_server import running
 
 pytestmark = pytest.mark.e2e
 
 GOOD = ("--themes", "price, import", "--quality-score", "4.2", "--respondent-email", "person-001@example.com")
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[str]:
-    with running() as base:
-        yield base
 
 
 @pytest.fixture
@@ -38,14 +30,9 @@ def machine(tmp_path: Path, sandbox: str) -> Machine:
 
 def completed(sandbox: str, *interview_ids: str) -> None:
     for number, interview_id in enumerate(interview_ids):
-        told = {
-            "state": "completed",
-            "interview_id": interview_id,
-            "email": f"person-{number:03}@example.com",
-        }
-        httpx.post(
-            f"{sandbox}/control/koji/interviews", json={**told, "quality_score": 4.1}
-        ).raise_for_status()
+        email = f"person-{number:03}@example.com"
+        interview = {"state": "completed", "interview_id": interview_id, "email": email, "quality_score": 4.1}
+        httpx.post(f"{sandbox}/control/koji/interviews", json=interview).raise_for_status()
 
 
 def sent(sandbox: str) -> int:
@@ -71,7 +58,9 @@ def test_a_table_has_no_colours_and_fits_without_a_terminal(machine: Machine) ->
 
 
 def test_an_error_is_one_line_with_its_result_and_exit_code(machine: Machine) -> None:
-    done = machine.run("sync-interview-to-amplitude", "--interview-id", "nobody-knows-it", "--output", "json")
+    done = machine.run(
+        "sync-interview-to-amplitude", "--interview-id", "unknown-interview", "--output", "json"
+    )
     assert done.returncode == 3
     assert done.stderr.startswith("error: Koji has no such interview")
     assert done.stderr.count("\n") == 1
@@ -159,7 +148,7 @@ def test_a_reading_command_starts_no_work(machine: Machine, sandbox: str) -> Non
     assert sent(sandbox) == before
 
 
-def test_nothing_is_sent_before_somebody_said_yes(machine: Machine, sandbox: str) -> None:
+def test_nothing_is_sent_before_a_person_said_yes(machine: Machine, sandbox: str) -> None:
     words = ("sync-interview-to-amplitude", "--interview-id", "int-1", *GOOD)
     for answer in ("\n", "n\n", "\x04"):
         terminal = machine.terminal(*words)
@@ -202,9 +191,8 @@ def test_interrupting_stops_the_watching_and_not_the_work(
     httpx.post(f"{sandbox}/control/reset").raise_for_status()
     completed(sandbox, "slow-1")
     done = machine.run("sync-interview-to-amplitude", "--interview-id", "slow-1", "--output", "json")
-    assert (
-        json.loads(done.stdout)["status"] == "synced"
-    )  # leases were given back, so that nobody waits for them
+    # the leases were given back, so this process need not wait for them
+    assert json.loads(done.stdout)["status"] == "synced"
 
 
 def test_help_lists_every_command_without_loading_the_machinery(machine: Machine) -> None:

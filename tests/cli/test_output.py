@@ -1,4 +1,4 @@
-"""Tables fit the terminal, show what is there, and let nobody steer it."""
+"""Tables fit the terminal, show every value, and neutralise control characters."""
 
 from __future__ import annotations
 

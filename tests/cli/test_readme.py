@@ -28,7 +28,7 @@ def test_no_line_names_a_path_of_one_machine() -> None:
 
 def test_settings_page_names_each_setting_and_no_other() -> None:
     page = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
-    told = {
+    listed = {
         name
         for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
         for name in re.findall(r"`([A-Z_]+)`", row)
@@ -39,7 +39,7 @@ def test_settings_page_names_each_setting_and_no_other() -> None:
         - LAUNCH_DEFAULTS
         - {COHORTS}
     )
-    assert told == {name.upper() for name in known}
+    assert listed == {name.upper() for name in known}
 
 
 @pytest.mark.parametrize("page", ["SECURITY.md", "docs/privacy.md"])

@@ -8,7 +8,7 @@ import sqlite3
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,11 @@ import httpx
 import pytest
 
 from tests.support.cli_runs import Machine, free_port, sandbox_settings, wait_for
-from tests.support.sandbox_server import running
 
 pytestmark = pytest.mark.e2e
 
 READY = "Koji webhook"
 GOOD = {"themes": ["price"], "quality_score": 4, "respondent_email": "person-001@example.com"}
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[str]:
-    with running() as base:
-        yield base
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -19,7 +18,6 @@ from connector.sandbox.options import (
 )
 from connector.settings.files import read_dotenv
 from tests.support.cli_runs import Machine, Terminal, free_port, sandbox_settings, wait_for
-from tests.support.sandbox_server import running
 
 pytestmark = pytest.mark.e2e
 
@@ -31,12 +29,6 @@ KEYS = {
     "PUBLIC_URL": "https://connector.example.com",
     "KOJI_WEBHOOK_SECRET": FAKE_SIGNING_KEY,
 }
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[str]:
-    with running() as base:
-        yield base
 
 
 @pytest.fixture
@@ -51,8 +43,8 @@ def deliver(sandbox: str, machine: Machine, secret: str = FAKE_SIGNING_KEY) -> N
     target = f"http://127.0.0.1:{machine.settings['PORT']}/webhooks/koji"
     endpoint = {"url": target, "secret": secret, "verify": False, "retries": 0}
     httpx.put(f"{sandbox}/control/koji/webhook", json=endpoint).raise_for_status()
-    told = {"state": "completed", "email": "person-001@example.com", "quality_score": 4.1}
-    httpx.post(f"{sandbox}/control/koji/interviews", json=told).raise_for_status()
+    interview = {"state": "completed", "email": "person-001@example.com", "quality_score": 4.1}
+    httpx.post(f"{sandbox}/control/koji/interviews", json=interview).raise_for_status()
 
 
 def answered(machine: Machine, *words: str, typed: dict[str, str]) -> Terminal:

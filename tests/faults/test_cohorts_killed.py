@@ -19,7 +19,7 @@ import pytest
 from sqlalchemy import Engine, Select, func, select
 
 from connector.ledger.db.dialect import writer_engine
-from connector.ledger.db.schema import cohort_message, cohort_piece, invitation, launch
+from connector.ledger.db.schema.launches import cohort_message, cohort_piece, invitation, launch
 from connector.sandbox import create_sandbox
 from tests.support.harness import QUICK, serving, until
 from tests.support.processes import Process

@@ -1,4 +1,4 @@
-"""The same request however a tool writes it, and a named refusal for what nobody can read."""
+"""The same request in the formats of many tools, and a named refusal for a body that cannot be read."""
 
 from __future__ import annotations
 

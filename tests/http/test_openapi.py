@@ -13,9 +13,8 @@ import pytest
 from pydantic import BaseModel, Field
 from starlette.routing import Route
 
-from connector import __version__
+from connector import __version__, errors
 from connector.app import ENDPOINTS, create_app
-from connector.errors import CONSEQUENCES
 from connector.http.docs.openapi import openapi
 from connector.http.docs.page import STYLE, content_security_policy, docs_page
 from connector.service.execution.operation import Effect, Input, Output, WaitInput
@@ -282,7 +281,11 @@ class TestPage:
 
     def test_explains_every_error_where_a_problem_points(self, seen: Seen) -> None:
         anchors = {attributes.get("id") for _, attributes in seen.tags}
-        assert {cls.code for cls in CONSEQUENCES} | {"body_too_large", "unsupported_content_type"} <= anchors
+        classes = [each for each in vars(errors).values() if isinstance(each, type)]
+        raised = [each for each in classes if issubclass(each, errors.ConnectorError)]
+        raised = [each for each in raised if each not in {errors.ConnectorError, errors.UpstreamError}]
+        assert len(raised) == 12
+        assert {cls.code for cls in raised} | {"body_too_large", "unsupported_content_type"} <= anchors
 
     def test_asks_nothing_of_anybody(self, seen: Seen, page: str) -> None:
         assert "script" not in {tag for tag, _ in seen.tags}

@@ -26,7 +26,7 @@ async def test_every_answer_is_described(tmp_path: Path) -> None:
         try:
             async with httpx.AsyncClient() as client:
                 await server.ready(client)
-                # the interview of the document's examples: nobody has to wait for it
+                # the interview of the document's examples: no call has to wait for it
                 told = {"interview_id": INTERVIEW_ID, "state": "completed", "email": "ada@example.com"}
                 made = await client.post(
                     f"{sandbox}/control/koji/interviews", json={**told, "quality_score": 4.1}

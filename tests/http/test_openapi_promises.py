@@ -91,7 +91,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
 
 
 async def _lived_in(world: World) -> dict[str, list[str]]:
-    """Let something of each kind happen; then let nothing go on by itself, so that nobody waits for it."""
+    """Let something of each kind happen, then stop all work in the background, so that no call waits for it."""
     await world.interview("int-5", 5)
     await world.told(letter("int-1"), letter("int-2", quality_score=2))
     await world.ended("int-1", "int-2")

@@ -22,7 +22,7 @@ from connector.domain.launches.launch import (
 from connector.domain.lease import Lease
 from connector.domain.people.same_person import Member, member
 from connector.domain.results.interview import Interview
-from connector.ledger.db.schema import invitation, launch
+from connector.ledger.db.schema.launches import invitation, launch
 from connector.ledger.launches.launch_row import load_launch
 from connector.ledger.ledger import Ledger
 from connector.service import planning

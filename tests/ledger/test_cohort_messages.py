@@ -16,8 +16,10 @@ from connector.domain.people.erasure import ErasureRules as ForgettingRules
 from connector.domain.people.same_person import Member
 from connector.domain.results.sync import ListFilter
 from connector.errors import Conflict
-from connector.ledger.db.schema import cohort_told
+from connector.ledger.db.schema.launches import cohort_told
 from connector.ledger.ledger import Ledger
+from connector.workers.launches.cohort_webhook import CohortWebhookWorker
+from tests.ledger.desk import Desk
 
 pytestmark = pytest.mark.contract
 
@@ -205,3 +207,22 @@ async def test_whoever_lost_the_lease_decides_nothing(ledger: Ledger) -> None:
     with pytest.raises(Conflict):
         await decide(ledger, lease, message)
     assert await ledger.launches.listed("default", ListFilter(), limit=10, after=None) == []
+
+
+async def test_nobody_is_lost_whose_decision_was_not_stored(ledger: Ledger, desk: Desk) -> None:
+    """An owner that overslept decides again once it holds the lane again."""
+    worker = CohortWebhookWorker(desk.ctx)
+    overslept = await ledger.leases.acquire(worker.name, "me", NOW, 1)
+    other = await ledger.leases.acquire(worker.name, "other", NOW + 2, 1)
+    assert overslept is not None
+    assert other is not None
+    await stored(ledger, a_message(1), people(1, 2, 3))
+    with pytest.raises(Conflict):
+        await worker.drain(overslept)
+    lease = await ledger.leases.acquire(worker.name, "me", NOW + 4, 60_000)
+    assert lease is not None
+    await worker.recover(lease)
+    while await worker.drain(lease) is not None:
+        pass
+    one = await the_launch(ledger)
+    assert (one.waiting, one.skipped) == (3, {})

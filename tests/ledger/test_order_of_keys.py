@@ -99,7 +99,7 @@ def test_ids_are_in_the_order_of_arrival(transactions: Transactions) -> None:
     with transactions.open() as connection:
         assert inbox.accept(connection, [DELIVERIES[7]]) == [True]
         assert inbox.accept(connection, arrived) == [True, False, True, True, True]
-        stored = inbox.new_ones(connection, ["default"], 10)
+        stored = inbox.new_webhooks(connection, ["default"], 10)
         assert [digest for _, _, digest in stored] == [f"digest {at}" for at in (7, 3, 1, 8, 2)]
 
 

@@ -95,7 +95,7 @@ async def test_transport_errors_are_answers(ingestion: AmplitudeIngestion, error
     found = await ingestion.send(EVENTS, IDS)
     assert (found.kind, found.status) == (kind, None)
     assert found.certain is (kind is Kind.UNAVAILABLE)
-    assert found.words
+    assert found.message
 
 
 async def test_nobody_listening_is_unavailable(client: httpx.AsyncClient) -> None:
@@ -105,7 +105,7 @@ async def test_nobody_listening_is_unavailable(client: httpx.AsyncClient) -> Non
 
 async def test_an_address_without_a_scheme_pauses(client: httpx.AsyncClient) -> None:
     found = await AmplitudeIngestion(client, "api2.amplitude.com", KEY, 5).send(EVENTS, IDS)
-    assert (found.kind, "AMPLITUDE_INGESTION_URL" in found.words) == (Kind.PAUSED, True)
+    assert (found.kind, "AMPLITUDE_INGESTION_URL" in found.message) == (Kind.PAUSED, True)
 
 
 @respx.mock
@@ -150,7 +150,7 @@ async def test_an_answer_that_never_ends_is_a_cut(
         found = await AmplitudeIngestion(client, url, KEY, 5).send(EVENTS, IDS)
         await closed.wait()
     assert (found.kind, found.status) == (Kind.UNKNOWN, None)
-    assert "ReadTimeout" in found.words
+    assert "ReadTimeout" in found.message
 
 
 async def test_a_connection_closed_after_the_request_is_a_cut(client: httpx.AsyncClient) -> None:
@@ -175,7 +175,7 @@ async def test_the_probe_can_ingest_nothing(ingestion: AmplitudeIngestion) -> No
     found = await ingestion.probe()
     (event,) = json.loads(route.calls.last.request.content)["events"]
     assert "event_type" not in event
-    assert (found.kind, "event_type" in found.words) == (Kind.REJECTED, True)
+    assert (found.kind, "event_type" in found.message) == (Kind.REJECTED, True)
 
 
 @pytest.mark.parametrize("error", ["Invalid API key: 0123abcd", "Invalid API Key"])
@@ -184,8 +184,8 @@ async def test_the_probe_knows_a_bad_key(ingestion: AmplitudeIngestion, error: A
     respx.post(INGESTION).respond(400, json={"code": 400, "error": error})
     found = await ingestion.probe()
     assert found.kind is Kind.PAUSED
-    assert "AMPLITUDE_API_KEY" in found.words
-    assert "0123abcd" not in found.words
+    assert "AMPLITUDE_API_KEY" in found.message
+    assert "0123abcd" not in found.message
 
 
 @respx.mock

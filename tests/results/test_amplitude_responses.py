@@ -132,7 +132,7 @@ def test_throttled_names_events_and_users() -> None:
     )
     assert found.kind is Kind.THROTTLED
     assert found.held == dict.fromkeys([0, 3, 4, 7], 30)
-    assert found.words == "Too many requests for some devices and users"
+    assert found.message == "Too many requests for some devices and users"
     assert found.certain
 
 
@@ -208,7 +208,7 @@ def test_kinds(status: int, body: Any, kind: Kind) -> None:
     assert found.kind is kind
     assert found.status == status
     assert found.certain is (kind not in (Kind.ACCEPTED, Kind.UNKNOWN))
-    assert found.words
+    assert found.message
     assert found.rejected == {}
 
 
@@ -237,13 +237,13 @@ def test_words_show_no_key_id_or_address() -> None:
     ]
     for body in bodies:
         found = answer(400, body, users=users)
-        shown = found.words + " ".join(found.rejected.values())
+        shown = found.message + " ".join(found.rejected.values())
         assert "annabel" not in shown
         assert "example.com" not in shown
         assert secret not in shown
-    assert answer(400, bodies[2], users=users).words == "Refused and for device_id"
-    assert answer(400, bodies[3], users=users).words == "Invalid: time"
-    assert answer(400, {"error": "Invalid value: somebodys word"}).words == "Invalid value"
+    assert answer(400, bodies[2], users=users).message == "Refused and for device_id"
+    assert answer(400, bodies[3], users=users).message == "Invalid: time"
+    assert answer(400, {"error": "Invalid value: somebodys word"}).message == "Invalid value"
 
 
 json_values = st.recursive(
@@ -278,7 +278,7 @@ bodies = st.binary(max_size=100) | (st.dictionaries(reply_keys, json_values) | j
 )
 def test_any_answer_is_classified(status: int, body: Any, headers: dict[str, str], users: list[str]) -> None:
     found = classify(status, body, headers, users)
-    assert len(found.words) <= 250
+    assert len(found.message) <= 250
     assert set(found.rejected) | set(found.held) <= set(range(len(users)))
     assert not set(found.rejected) & set(found.held)
     assert found.kind is not Kind.REJECTED or found.rejected

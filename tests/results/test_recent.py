@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connector.ledger.results.recent import Recent
+from connector.ledger.results.inbox import Recent
 from tests.support.fakes import a_delivery
 
 pytestmark = pytest.mark.unit
@@ -30,7 +30,7 @@ def test_only_what_the_intake_will_ask_for_as_it_stands_on_disk_is_kept() -> Non
 
 
 def test_the_oldest_make_room() -> None:
-    recent = Recent(size=250)
+    recent = Recent(room=250)
     deliveries = [a_delivery(f"int_{n}", body="x" * 100 + str(n)) for n in range(4)]
     for delivery in deliveries:
         recent.keep(delivery)

@@ -9,13 +9,13 @@ from connector.service.execution.operation import Effect, Example, Input, Operat
 
 
 class CountLettersInput(Input):
-    """Which word."""
+    """The word."""
 
     word: str = Field(description="The word whose letters are counted.")
 
 
 class CountLettersOutput(Output):
-    """How long a word is."""
+    """The length of a word."""
 
     letters: int = Field(description="How many letters the word has.")
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -46,7 +47,12 @@ class Process:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         self._log = (folder / "server.log").open("ab")
         self._process = subprocess.Popen(
-            command, env=environment, stdout=self._log, stderr=self._log, cwd=Path.cwd()
+            command,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=self._log,
+            stderr=self._log,
+            cwd=Path.cwd(),
         )
 
     async def ready(self, client: httpx.AsyncClient) -> None:
@@ -65,23 +71,30 @@ class Process:
     def kill(self) -> None:
         """End it without a chance to say goodbye."""
         self._process.kill()
-        self._process.wait()
+        self._process.communicate()
         self._log.close()
 
     def terminate(self) -> int:
         """Ask it to end; return its exit code."""
         self._process.send_signal(signal.SIGTERM)
         code = self._process.wait(15)
+        self._process.communicate()
         self._log.close()
         return code
 
 
 def main() -> None:
     """Serve until killed: folder, the sandbox's URL, port and lease in milliseconds are the arguments, and settings."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     folder, sandbox_url, port, lease_ms, more = sys.argv[1:]
     settings = settings_of(Path(folder), sandbox_url, "", {"PORT": port, **json.loads(more)})
     app = create_app(settings, lease_ms=int(lease_ms), mounts=[mcp_mount])
     uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="warning", access_log=False)
+
+
+def _end_with_parent() -> None:
+    sys.stdin.read()  # ends with the process that started this one, however that ended
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import click
 from connector.cli.arguments import Command
 from connector.cli.startup import read_settings
 from connector.errors import Conflict, SettingsError
-from connector.ledger.access.reseal import Tally, count, reseal
+from connector.ledger.access.reseal import Tally, reseal
 from connector.ledger.db.dialect import empty_log
 from connector.ledger.ledger import Ledger, open_ledger
 from connector.security.sealing import Sealer
@@ -44,7 +44,7 @@ async def _run(settings: Settings, file: KeyFile | None, *, dry_run: bool) -> in
     ledger = await open_ledger(settings.database_url, sealer)
     try:
         if dry_run:
-            tally = await count(ledger, sealer)
+            tally = await reseal(ledger, sealer, change=False)
             click.echo(
                 f"Of {_values(tally.values)} stored, {tally.old} would be sealed anew with the first key."
                 if file is None

@@ -17,7 +17,7 @@ from connector.cli.operations.tables import print_answer
 from connector.cli.operations.values import read_payload
 from connector.cli.startup import on_signals, read_settings
 from connector.cli.terminal import INTERRUPTED, PROGRAM, say, show_error
-from connector.errors import ConnectorError, consequence
+from connector.errors import ConnectorError
 from connector.operations import OPERATIONS
 from connector.security.caller import COMMAND_LINE
 from connector.service.execution.execute import execute
@@ -60,7 +60,7 @@ def run_operation(
         show_error(error)
         if error.result is not None:
             print_answer(error.result, form)
-        return consequence(error).exit_code
+        return error.exit_code
 
 
 def _call(settings: Settings, call: _Call, form: str) -> int:

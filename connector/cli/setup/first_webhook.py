@@ -16,7 +16,7 @@ from connector.errors import SettingsError, StoreUnavailable
 from connector.http.server.server import Server
 from connector.operations.check_connection import CHECK_CONNECTION
 from connector.service.execution.operation import Input
-from connector.service.execution.polling import Polling
+from connector.service.execution.polling import poll
 from connector.settings.model import Settings, require_startable
 
 _LOOK_EVERY = 0.5
@@ -107,7 +107,7 @@ async def _report(ctx: Context, webhook: InboundWebhook) -> None:
         return await ctx.ledger.syncs.find(connection, interview_id)
 
     outcome = f"on its way; look with {PROGRAM} get-sync --interview-id {interview_id}"
-    async for sync in Polling(ctx, _SETTLE_SECONDS, None, find):
+    async for sync in poll(ctx, _SETTLE_SECONDS, None, find):
         if sync is not None and sync.status is not SyncStatus.PENDING:
             outcome = f"{sync.status} ({sync.reason})" if sync.reason else f"{sync.status}"
             break

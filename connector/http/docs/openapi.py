@@ -126,7 +126,7 @@ def _schemas(operations: Sequence[AnyOperation]) -> tuple[Schemas, dict[str, Any
         wanted.append((op.name, "validation", TypeAdapter(op.input)))
         wanted.append((op.name, "serialization", TypeAdapter(op.output)))
     found, shared = TypeAdapter.json_schemas(wanted, ref_template=REF)
-    return {(name, mode): schema for (name, mode), schema in found.items()}, shared.get("$defs", {})
+    return dict(found.items()), shared.get("$defs", {})
 
 
 def _path(op: AnyOperation, schemas: Schemas, definitions: dict[str, Any]) -> dict[str, Any]:

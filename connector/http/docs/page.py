@@ -11,10 +11,11 @@ from html import escape
 from typing import Any
 from urllib.parse import urlencode
 
-from connector.errors import CONSEQUENCES
+from connector import errors
+from connector.errors import ConnectorError
+from connector.http import body
 from connector.http.docs.openapi import EFFECTS
 from connector.http.docs.schema import Schema, in_words, inside, nullable, required_example, resolved
-from connector.http.problem import HTTP_ONLY
 from connector.service.execution.operation import AnyOperation, Effect
 
 STYLE = """
@@ -140,6 +141,13 @@ def _presence(field: Schema, *, required: bool) -> str:
     return f", default `{default if isinstance(default, str) else json.dumps(default)}`"
 
 
+_ERRORS = dict.fromkeys(
+    cls
+    for cls in (*vars(errors).values(), *vars(body).values())
+    if isinstance(cls, type) and issubclass(cls, ConnectorError) and cls.http_status != 500
+)
+
+
 def _errors() -> Iterator[str]:
     yield '<section id="errors"><h2>Errors</h2>'
     yield (
@@ -147,10 +155,9 @@ def _errors() -> Iterator[str]:
         "field, and what to do; <code>errors</code> points at wrong fields; <code>request_id</code> finds "
         "the request in the log. 429 and 503 tell in <code>Retry-After</code> when to try again.</p><dl>"
     )
-    statuses = {cls: row.http_status for cls, row in CONSEQUENCES.items()} | dict(HTTP_ONLY)
-    for cls, status in sorted(statuses.items(), key=lambda item: item[1]):
+    for cls in sorted(_ERRORS, key=lambda cls: cls.http_status):
         meaning, _, _ = (cls.__doc__ or "").partition("\n")
-        yield f'<dt id="{cls.code}"><code>{cls.code}</code> <span class="kind">{status}</span></dt>'
+        yield f'<dt id="{cls.code}"><code>{cls.code}</code> <span class="kind">{cls.http_status}</span></dt>'
         yield f"<dd>{_text(meaning)}</dd>"
     yield "</dl></section>"
 

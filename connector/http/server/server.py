@@ -39,7 +39,10 @@ def listening(host: str, port: int) -> Iterator[list[socket.socket]]:
     with ExitStack() as stack:
         try:
             addresses = dict.fromkeys((info[0], info[4]) for info in infos)
-            sockets = [stack.enter_context(_open(family, address)) for family, address in addresses]
+            sockets = [
+                stack.enter_context(socket.create_server(address, family=family, backlog=_BACKLOG))
+                for family, address in addresses
+            ]
         except OSError as error:
             raise _refused(host, port, error) from None
         yield sockets
@@ -132,21 +135,6 @@ class Server(uvicorn.Server):
         self.stop()
 
 
-def _open(family: int, address: tuple[object, ...]) -> socket.socket:
-    opened = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        if os.name == "posix":
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        opened.bind(address)
-        opened.listen(_BACKLOG)
-    except OSError:
-        opened.close()
-        raise
-    return opened
-
-
 def _refused(host: str, port: int, error: OSError) -> SettingsError:
     if error.errno == errno.EADDRINUSE:
         return SettingsError(
@@ -154,4 +142,5 @@ def _refused(host: str, port: int, error: OSError) -> SettingsError:
         )
     if error.errno == errno.EACCES:
         return SettingsError(f"PORT: {port} needs more rights than this user has; for example PORT=8080")
-    return SettingsError(f"HOST: {host} cannot be listened on: {error.strerror}; for example HOST=127.0.0.1")
+    why = os.strerror(error.errno or 0)  # the error's own text also holds the address
+    return SettingsError(f"HOST: {host} cannot be listened on: {why}; for example HOST=127.0.0.1")

@@ -6,19 +6,11 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import Iterator
-from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 import structlog
 
-from connector.domain.launches.cohort_message import (
-    CohortMessage,
-    Head,
-    chunks_of,
-    digest_of,
-    head_of,
-    members_of,
-)
+from connector.domain.launches.cohort_message import CohortMessage, chunks_of, digest_of, head_of, members_of
 from connector.errors import InvalidInput
 from connector.http.endpoint import parameter
 from connector.http.webhooks.receiver import Exchange, Webhook, WebhookRefused, described
@@ -28,13 +20,6 @@ from connector.text.json import dumps, loads
 LARGEST_BODY = 20 * 1024 * 1024
 _SMALL = 16_384
 _log = structlog.get_logger(__name__)
-
-
-class _Read(NamedTuple):
-    head: Head
-    chunks: list[str]
-    users: int
-    digest: str
 
 
 class CohortWebhook(Webhook):
@@ -64,17 +49,18 @@ class CohortWebhook(Webhook):
         body = await exchange.body(LARGEST_BODY, too_large)
         now = context.clock.now()
         try:
-            read = await self._read(connection, _parameter(exchange, "cohort_id"), body)
+            message, chunks, users = await self._read(
+                connection, _parameter(exchange, "cohort_id"), body, now
+            )
         except InvalidInput as error:
             raise WebhookRefused(422, error.reason, error.message, errors=error.errors) from None
         except (ValueError, RecursionError):
             detail = "The body is not JSON; check the template of the webhook in Amplitude."
             raise WebhookRefused(400, "malformed_json", detail) from None
-        fresh = await context.ledger.cohort_inbox.accept(_message(connection, read, now), read.chunks)
+        fresh = await context.ledger.cohort_inbox.accept(message, chunks)
         if fresh:
             context.wake("cohorts")
-        answered = {"status": "accepted", "duplicate": not fresh, "users": read.users}
-        await exchange.ok(dumps(answered).encode())
+        await exchange.ok(dumps({"status": "accepted", "duplicate": not fresh, "users": users}).encode())
 
     def _believed(self, path: str | None, exchange: Exchange) -> Connection | None:
         """Return the connection that has the token of a request; of several, the default one."""
@@ -102,33 +88,36 @@ class CohortWebhook(Webhook):
         _log.warning("cohort_webhook_refused", configured=configured)
         return WebhookRefused(401, "unauthenticated", detail)
 
-    async def _read(self, connection: Connection, cohort_id: str | None, body: bytes) -> _Read:
+    async def _read(
+        self, connection: Connection, cohort_id: str | None, body: bytes, now: int
+    ) -> tuple[CohortMessage, list[str], int]:
         if len(body) <= _SMALL:
-            return _read(connection, cohort_id, body)
+            return _read(connection, cohort_id, body, now)
         async with self._reading:
-            return await asyncio.to_thread(_read, connection, cohort_id, body)
+            return await asyncio.to_thread(_read, connection, cohort_id, body, now)
 
 
-def _message(connection: Connection, read: _Read, now: int) -> CohortMessage:
-    head = read.head
-    return CohortMessage(
+def _read(
+    connection: Connection, cohort_id: str | None, body: bytes, now: int
+) -> tuple[CohortMessage, list[str], int]:
+    """Return a message, its members in chunks as they are stored, and their number.
+
+    Raises `InvalidInput`, and `ValueError` when the body is not JSON.
+    """
+    head, rows = head_of(loads(body.decode("utf-8-sig")), cohort_id)
+    defaults = connection.of_cohort(head.cohort_id)
+    members = members_of(rows, defaults.email_property or "email", defaults.name_property or "name")
+    message = CohortMessage(
         id=0,
         connection=connection.name,
-        message_id=head.message_id or read.digest,
+        message_id=head.message_id or digest_of(head.cohort_id, body),
         cohort_id=head.cohort_id,
         cohort_name=head.cohort_name,
         in_cohort=head.in_cohort,
         computed_at=now if head.computed_at is None else head.computed_at,
         received_at=now,
     )
-
-
-def _read(connection: Connection, cohort_id: str | None, body: bytes) -> _Read:
-    """Return a body as it is stored. Raises `InvalidInput`; `ValueError` when it is not JSON."""
-    head, rows = head_of(loads(body.decode("utf-8-sig")), cohort_id)
-    defaults = connection.of_cohort(head.cohort_id)
-    members = members_of(rows, defaults.email_property or "email", defaults.name_property or "name")
-    return _Read(head, chunks_of(members), len(members), digest_of(head.cohort_id, body))
+    return message, chunks_of(members), len(members)
 
 
 def _presented(exchange: Exchange) -> Iterator[bytes]:

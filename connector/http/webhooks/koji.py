@@ -83,7 +83,8 @@ class KojiWebhook(Webhook):
             return
         if fresh:
             context.wake("intake")
-        await exchange.ok(_accepted(inbound.interview_id, duplicate=not fresh))
+        accepted = {"status": "accepted", "duplicate": not fresh, "interview_id": inbound.interview_id}
+        await exchange.ok(dumps(accepted).encode())
 
     def _verify(
         self, headers: Headers, path: str | None, body: bytes, now: int
@@ -180,10 +181,6 @@ def _inbound(
         scheme=signature.scheme,
         signed_at=None if signature.timestamp is None else signature.timestamp * 1000,
     )
-
-
-def _accepted(interview_id: str, *, duplicate: bool) -> bytes:
-    return dumps({"status": "accepted", "duplicate": duplicate, "interview_id": interview_id}).encode()
 
 
 KOJI_WEBHOOK = described(

@@ -8,8 +8,7 @@ from typing import Any
 
 from connector.context import Context
 from connector.errors import ConnectorError, Forbidden, NotFound
-from connector.integrations.census.batch import CensusBatch, object_of, read_batch
-from connector.integrations.census.objects import OBJECTS
+from connector.integrations.census.objects import OBJECTS, CensusBatch, object_of, read_batch
 from connector.integrations.census.rows import WAIT_SECONDS, Rows
 from connector.integrations.census.rpc import LONGEST_MESSAGE, UNKNOWN_METHOD, Call, RpcError
 from connector.operations.cancel_launch import CANCEL_LAUNCH
@@ -83,7 +82,7 @@ class Methods:
         return {"operations": list(object_of(params).operations)}
 
     async def _get_sync_speed(self, _: Params) -> dict[str, Any]:
-        self._check_connection()
+        check_connection(self._ctx, self._ctx.caller, self._connection)
         return {**sync_speed(self._ctx.connection(self._connection))}
 
     async def _sync_batch(self, params: Params) -> dict[str, Any]:
@@ -100,13 +99,10 @@ class Methods:
         try:
             check_scope(self._ctx.caller, op)
             if self._named:
-                self._check_connection()
+                check_connection(self._ctx, self._ctx.caller, self._connection)
         except (Forbidden, NotFound):
             async with audited(self._ctx, op, payload):
                 raise
-
-    def _check_connection(self) -> None:
-        check_connection(self._ctx, self._ctx.caller, self._connection)
 
     def _input(self, op: AnyOperation) -> Input:
         """Return an operation's input with the connection alone. Raises `InvalidInput`."""

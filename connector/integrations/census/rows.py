@@ -13,7 +13,7 @@ from connector.domain.launches.eligibility import SkipReason
 from connector.domain.launches.launch import InvitationState
 from connector.domain.people.same_person import member
 from connector.errors import Conflict, ConnectorError, InvalidInput
-from connector.integrations.census.batch import CensusBatch
+from connector.integrations.census.objects import CensusBatch
 from connector.integrations.census.rpc import LONGEST_MESSAGE
 from connector.log import fault
 from connector.operations.cancel_launch import CANCEL_LAUNCH, CancelLaunchInput

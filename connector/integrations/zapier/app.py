@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,6 @@ from pydantic import TypeAdapter
 from connector.http.docs.events import event_name, event_parts
 from connector.http.docs.openapi import output_models
 from connector.integrations.zapier.fields import input_fields, output_fields, title_case
-from connector.integrations.zapier.scripts import AFTER, BEFORE, HOOK, drop_down_script, script, search_script
 from connector.service.execution.operation import AnyOperation, Effect
 from connector.service.triggers import Trigger, sample
 
@@ -23,6 +23,42 @@ NOT_MAPPED = frozenset({"callback_url"})  # a Zap has no address of its own
 PAGING = frozenset({"cursor", "limit"})  # a step takes the first result of a search
 LONGEST_LABEL = 64
 
+# The few lines of JavaScript that the app needs; the rest of it is data.
+_HOOK = "return [bundle.cleanedRequest];"
+
+# Every request needs the header. Zapier does not replace curly braces in requests that scripts send.
+_BEFORE = "request.headers.Authorization = 'Bearer ' + bundle.authData.token;\nreturn request;"
+
+# Without this, people would read a whole response instead of one sentence that says what is wrong.
+_AFTER = """\
+if (response.status < 400) { return response; }
+let said = {};
+try { said = z.JSON.parse(response.content); } catch (error) { said = {}; }
+const missing = response.status === 404 && !String(said.code).startsWith('unknown_');
+if (missing && response.skipThrowForStatus) { return response; }
+const words = said.detail || 'The connector answered with status ' + response.status + '.';
+if (response.status === 401) { throw new z.errors.ExpiredAuthError(words); }
+if (response.status === 503 || said.code === 'idempotency_running') {
+  throw new z.errors.ThrottledError(words, parseInt(response.headers.get('retry-after'), 10) || 60);
+}
+throw new z.errors.Error(words, said.code, response.status);"""
+
+_SEARCH = """\
+const response = await z.request({{
+  url: {url}, method: 'POST', body: bundle.inputData, skipThrowForStatus: true
+}});
+if (response.status === 404) {{ return []; }}
+const found = response.data.items || [response.data];
+return found.map((one) => Object.assign({{
+  id: one.interview_id || one.launch_id || one.run_id || bundle.inputData.connection || 'default'
+}}, one));"""
+
+_DROP_DOWN = """\
+const response = await z.request({{
+  url: {url}, method: 'POST', body: {{ connection: bundle.inputData.connection, limit: {limit} }}
+}});
+return response.data.items;"""
+
 
 def zapier_app(
     operations: Sequence[AnyOperation], triggers: Sequence[Trigger], *, public_url: str, version: str
@@ -34,8 +70,8 @@ def zapier_app(
         "version": version,
         "platformVersion": PLATFORM,
         "authentication": _authentication(url),
-        "beforeRequest": [script(BEFORE, "request", "z", "bundle")],
-        "afterResponse": [script(AFTER, "response", "z", "bundle")],
+        "beforeRequest": [_script(_BEFORE, "request", "z", "bundle")],
+        "afterResponse": [_script(_AFTER, "response", "z", "bundle")],
         "triggers": {
             **_keyed(_hook(trigger, url) for trigger in triggers),
             **_keyed(_drop_down(key, name, operations, url) for key, name in CHOICES.items()),
@@ -74,7 +110,7 @@ def _hook(trigger: Trigger, url: str) -> dict[str, Any]:
         "operation": {
             "type": "hook",
             "inputFields": [_connection_field()],
-            "perform": script(HOOK),
+            "perform": _script(_HOOK),
             "performList": {
                 "url": f"{url}/triggers/{name}",
                 "params": {"connection": "{{bundle.inputData.connection}}"},
@@ -105,7 +141,9 @@ def _drop_down(key: str, name: str, operations: Sequence[AnyOperation], url: str
         "display": {"label": title_case(op.title), "description": op.summary, "hidden": True},
         "operation": {
             "type": "polling",
-            "perform": drop_down_script(f"{url}/actions/{name}", MOST_CHOICES),
+            "perform": _script(
+                _DROP_DOWN.format(url=json.dumps(f"{url}/actions/{name}"), limit=MOST_CHOICES)
+            ),
             "sample": dict(op.example.answered["items"][0]),
         },
     }
@@ -137,7 +175,7 @@ def _search(op: AnyOperation, url: str) -> dict[str, Any]:
         **_head(op),
         "operation": {
             "inputFields": _inputs(op, NOT_MAPPED | PAGING if "items" in answer else NOT_MAPPED),
-            "perform": search_script(f"{url}/actions/{op.name}"),
+            "perform": _script(_SEARCH.format(url=json.dumps(f"{url}/actions/{op.name}"))),
             "sample": {"id": subject, **first},
             **({} if "items" in answer else {"outputFields": _outputs(op)}),
         },
@@ -176,6 +214,11 @@ def _connection_field() -> dict[str, Any]:
         "default": "default",
         "dynamic": "connections.id.name",
     }
+
+
+def _script(source: str, *arguments: str) -> dict[str, Any]:
+    """Return a function as Zapier takes it; its default arguments are `z` and `bundle`."""
+    return {"source": source, **({"args": list(arguments)} if arguments else {})}
 
 
 def _noun(name: str) -> str:

@@ -1,33 +1,30 @@
-"""Who did what: entries that only grow."""
+"""The audit log: which caller did what. Entries are added and never changed."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
+from operator import eq, ge, lt
+from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
 from connector.domain.access import AuditEntry, AuditFilter
 from connector.ledger.db.bulk import storable
+from connector.ledger.db.queries import narrowed
 from connector.ledger.db.repository import Repository, reads, writes
-from connector.ledger.db.schema import audit, audit_outcome
+from connector.ledger.db.schema.access import audit, audit_outcome
 
 
 class Audit(Repository):
-    """The audit log: entries that only grow."""
+    """The audit log."""
 
     @writes
     def begin(self, c: Connection, entry: AuditEntry) -> int:
         """Store that an operation begins; return the number of its entry."""
-        values = {
-            "connection": entry.connection,
-            "at": entry.at,
-            "token": storable(entry.token),
-            "surface": entry.surface,
-            "operation": entry.operation,
-            "effect": entry.effect,
-            "touched": storable(json.dumps(entry.touched)),
-        }
-        return int(c.execute(insert(audit).values(values).returning(audit.c.id)).scalar_one())
+        values = {**asdict(entry), "touched": json.dumps(entry.touched)}
+        row = {name: storable(values[name]) for name in audit.c.keys() if name != "id"}  # noqa: SIM118
+        return int(c.execute(insert(audit).values(row).returning(audit.c.id)).scalar_one())
 
     @writes
     def end(self, c: Connection, number: int, outcome: str, touched: dict[str, str], now: int) -> None:
@@ -38,41 +35,24 @@ class Audit(Repository):
     @reads
     def listed(self, c: Connection, connection: str, where: AuditFilter, limit: int) -> list[AuditEntry]:
         """Return entries of the audit log of a connection, newest first."""
+        end = audit_outcome.c
         query = (
-            select(
-                audit,
-                audit_outcome.c.at.label("ended_at"),
-                audit_outcome.c.outcome,
-                audit_outcome.c.touched.label("made"),
-            )
-            .outerjoin(audit_outcome, audit_outcome.c.audit_id == audit.c.id)
+            select(audit, end.at.label("ended_at"), end.outcome, end.touched.label("made"))
+            .outerjoin(audit_outcome, end.audit_id == audit.c.id)
             .where(audit.c.connection == connection)
         )
-        for column, value in (
-            (audit.c.token, where.token),
-            (audit.c.surface, where.surface),
-            (audit.c.operation, where.operation),
-        ):
-            if value is not None:
-                query = query.where(column == storable(value))
-        if where.since is not None:
-            query = query.where(audit.c.at >= where.since)
-        if where.until is not None:
-            query = query.where(audit.c.at < where.until)
-        if where.before is not None:
-            query = query.where(audit.c.id < where.before)
-        return [
-            AuditEntry(
-                id=row.id,
-                connection=row.connection,
-                at=row.at,
-                token=row.token,
-                surface=row.surface,
-                operation=row.operation,
-                effect=row.effect,
-                touched={**json.loads(row.touched), **json.loads(row.made or "{}")},
-                ended_at=row.ended_at,
-                outcome=row.outcome,
-            )
-            for row in c.execute(query.order_by(audit.c.id.desc()).limit(limit))
-        ]
+        page = narrowed(
+            query,
+            (audit.c.token, eq, storable(where.token)),
+            (audit.c.surface, eq, storable(where.surface)),
+            (audit.c.operation, eq, storable(where.operation)),
+            (audit.c.at, ge, where.since),
+            (audit.c.at, lt, where.until),
+            (audit.c.id, lt, where.before),
+        )
+        rows = c.execute(page.order_by(audit.c.id.desc()).limit(limit)).mappings()
+        return [_load(**row) for row in rows]
+
+
+def _load(*, touched: str, made: str | None, **values: Any) -> AuditEntry:
+    return AuditEntry(**values, touched={**json.loads(touched), **json.loads(made or "{}")})

@@ -1,47 +1,37 @@
-"""Answers of calls that carried an idempotency key."""
+"""Answers to calls that carried an idempotency key."""
 
 from __future__ import annotations
 
 import secrets
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, select, text, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, select, update
 
 from connector.domain.access import Claim
 from connector.ledger.db.bulk import storable
 from connector.ledger.db.dialect import TryAgainError
+from connector.ledger.db.queries import insert_once
 from connector.ledger.db.repository import Repository, writes
-from connector.ledger.db.schema import answer
+from connector.ledger.db.schema.access import answer
 
-_LEASE = 60_000
-_KEPT = 7 * 86_400_000
-_INSERT = text(
-    "INSERT INTO answer (scope, key, digest, token, until, created_at) "
-    "VALUES (:scope, :key, :digest, :token, :until, :now) ON CONFLICT (scope, key) DO NOTHING"
-)
+_LEASE = 60_000  # ms
+_KEPT = 7 * 86_400_000  # ms
 
 
 class Idempotency(Repository):
-    """Answers by scope and key. Keys and digests are hashed: people build both from names and addresses."""
+    """Answers by scope and key. Keys and digests are hashed: callers build both from names and addresses."""
 
     @writes
     def claim(self, c: Connection, scope: str, key: str, digest: str, now: int) -> Claim:
-        """Claim a key for 60 s, or tell its standing: stored, running, or another body."""
+        """Claim a key for 60 s; or tell that its answer is stored, its call runs, or its body was another."""
         mine, digest = self._of(scope, key), self.keys.keyed_hash(digest)
         c.execute(delete(answer).where(mine, answer.c.created_at < now - _KEPT))
         token = secrets.token_hex(8)
-        values = {
-            "scope": storable(scope),
-            "key": self.keys.keyed_hash(key),
-            "digest": digest,
-            "token": token,
-            "until": now + _LEASE,
-            "now": now,
-        }
-        if c.execute(_INSERT, values).rowcount:
+        names = {"scope": storable(scope), "key": self.keys.keyed_hash(key), "digest": digest}
+        if insert_once(c, answer, **names, token=token, until=now + _LEASE, created_at=now):
             return Claim("new", token)
         row = c.execute(select(answer).where(mine)).first()
         if row is None:
-            raise TryAgainError  # given back by another process between the two statements
+            raise TryAgainError  # another process released it between the two statements
         if row.digest != digest:
             return Claim("mismatch")
         if row.status is not None:
@@ -66,7 +56,7 @@ class Idempotency(Repository):
 
     @writes
     def release(self, c: Connection, scope: str, key: str, token: str | None) -> None:
-        """Give a claim back unanswered, so that the next call starts anew."""
+        """Release a claim without an answer, so that the next call starts anew."""
         mine = self._of(scope, key)
         c.execute(delete(answer).where(mine, answer.c.token == token, answer.c.status.is_(None)))
 
@@ -75,5 +65,5 @@ class Idempotency(Repository):
 
 
 def prune(c: Connection, now: int) -> None:
-    """Forget answers that are older than the promise."""
+    """Delete answers that are older than the seven days for which they are promised."""
     c.execute(delete(answer).where(answer.c.created_at < now - _KEPT))

@@ -1,4 +1,4 @@
-"""Seals anew, with the first key, what other keys sealed: in chunks that let others write in between."""
+"""Reseal with the first key what other keys sealed, in chunks between which others may write."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Any
 from sqlalchemy import Column, Connection, select, update
 
 from connector.errors import NotConfigured
-from connector.ledger.db.schema import callback, forgetting, hook, invitation, secret
+from connector.ledger.db.schema.access import secret
+from connector.ledger.db.schema.events import callback, hook
+from connector.ledger.db.schema.launches import invitation
+from connector.ledger.db.schema.people import forgetting
 from connector.ledger.ledger import Ledger
 from connector.security.sealing import Sealer
 
@@ -27,40 +30,34 @@ CHUNK = 200
 
 @dataclass(slots=True)
 class Tally:
-    """How many values there are, how many another key than the first sealed, and how many no key opens."""
+    """Sealed values: all, `old` that another key than the first sealed, `lost` that no key opens."""
 
     values: int = 0
     old: int = 0
     lost: int = 0
 
 
-async def count(ledger: Ledger, sealer: Sealer) -> Tally:
-    """Count, and change nothing."""
-    return await _walk(ledger, sealer, change=False)
+async def reseal(ledger: Ledger, sealer: Sealer, *, change: bool = True) -> Tally:
+    """Reseal what the first key did not seal, or with `change` False only count.
 
-
-async def reseal(ledger: Ledger, sealer: Sealer) -> Tally:
-    """Seal anew what the first key did not seal; cut short, it may be run again."""
-    return await _walk(ledger, sealer, change=True)
-
-
-async def _walk(ledger: Ledger, sealer: Sealer, *, change: bool) -> Tally:
+    After an interruption it may be run again.
+    """
     tally = Tally()
     run = ledger.db.write if change else ledger.db.read
     for key, sealed in SEALED:
         after: str | None = ""
         while after is not None:
-            found, after = await run(partial(_chunk, key, sealed, after, sealer, change=change))
-            tally.values += found.values
-            tally.old += found.old
-            tally.lost += found.lost
+            part, after = await run(partial(_chunk, key, sealed, after, sealer, change=change))
+            tally.values += part.values
+            tally.old += part.old
+            tally.lost += part.lost
     return tally
 
 
 def _chunk(
     key: Column[Any], sealed: Column[Any], after: str, sealer: Sealer, c: Connection, *, change: bool
 ) -> tuple[Tally, str | None]:
-    """Seal some rows of one column, in the order of their key; return the last key unless there is no more.
+    """Reseal some rows of a column in the order of their key; return the last key, None after the last row.
 
     May run more than once.
     """
@@ -77,7 +74,7 @@ def _chunk(
             continue
         tally.old += 1
         if change:
-            # only what was read: the row may have changed meanwhile (PostgreSQL)
+            # only the value that was read: on PostgreSQL the row may have changed meanwhile
             again = sealer.seal(plain).decode("ascii")
             c.execute(update(key.table).where(key == name, sealed == value).values({sealed.name: again}))
     return tally, rows[-1][0] if len(rows) == CHUNK else None

@@ -1,16 +1,16 @@
-"""Named tokens: digests and what they allow, never a token itself."""
+"""Named tokens: their digests and what they allow, never a token itself."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, bindparam, select, update
 
 from connector.domain.access import Token
+from connector.ledger.db.queries import insert_once
 from connector.ledger.db.repository import Repository, glances, reads, writes
-from connector.ledger.db.schema import token
+from connector.ledger.db.schema.access import token
 
 _BY_DIGEST = select(token).where(token.c.sha256 == bindparam("sha256"))
 
@@ -20,22 +20,10 @@ class Tokens(Repository):
 
     @writes
     def create(self, c: Connection, made: Token) -> bool:
-        """Store a named token; False when its name was ever used."""
-        names = made.connections
-        row = insert(token).values(
-            name=made.name,
-            sha256=made.sha256,
-            scopes=",".join(made.scopes),
-            connections=None if names is None else json.dumps(names),
-            created_at=made.created_at,
-            revoked_at=made.revoked_at,
-        )
-        try:
-            with c.begin_nested():
-                c.execute(row)
-        except IntegrityError:
-            return False
-        return True
+        """Store a named token; False when its name was used before, also by a revoked one."""
+        names = None if made.connections is None else json.dumps(made.connections)
+        row = {**made._asdict(), "scopes": ",".join(made.scopes), "connections": names}
+        return insert_once(c, token, **row)
 
     @glances
     def find(self, c: Connection, sha256: str) -> Token | None:
@@ -50,7 +38,7 @@ class Tokens(Repository):
 
     @writes
     def revoke(self, c: Connection, name: str, now: int) -> bool:
-        """End a token; a revoked one keeps its time. False when there is none of that name."""
+        """Revoke a token; one that is revoked keeps its time. False for an unknown name."""
         mine = token.c.name == name
         c.execute(update(token).where(mine, token.c.revoked_at.is_(None)).values(revoked_at=now))
         return c.execute(select(token.c.name).where(mine)).first() is not None

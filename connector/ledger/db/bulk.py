@@ -1,8 +1,8 @@
 """One SQL statement over many rows, and many rows as one result.
 
-Python's `sqlite3` gives up the interpreter for every row that it steps over. While the event loop is busy,
-each of those costs the writer's thread milliseconds; so rows go in as one VALUES list and come out as one
-JSON text.
+Python's `sqlite3` releases the interpreter for every row that it steps over. While the event loop is busy,
+each release costs the writer's thread milliseconds. Therefore rows go in as one VALUES list and come out as
+one JSON text.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import BigInteger, Boolean, Connection, Integer, Select, Table, Text, func, select
 from sqlalchemy.exc import DBAPIError
 
 from connector.text.json import loads
 
 Row = Sequence[Any]
+_TYPES: Final = {Text: "text", BigInteger: "bigint", Integer: "integer", Boolean: "boolean"}
 _SQLITE_ROWS_AT_ONCE: Final = 256
 # jsonb is parsed once, json once for every column
 _POSTGRES_ROWS: Final = "(SELECT {picked} FROM jsonb_array_elements(CAST(%(rows)s AS jsonb)))"
@@ -28,11 +29,11 @@ class BulkStatement:
     """A statement for both databases, made once.
 
     In `template`, `{names}` stands for the columns, `{rows}` for a derived table of them and `{changes}` for
-    the assignments of those that are not in `key`. For a query, `{returns}` stands for what it returns, and
-    `{lock}` for what keeps the rows of the table `s`, in the order of `lock`, until the transaction ends
-    (SQLite has one writer anyway). Column types are `text`, `bigint`, `integer` and `boolean`; SQLite needs
-    none. `at_once` is how many rows SQLite takes in one statement, a power of two: after each it waits for a
-    busy interpreter.
+    the assignments of those that are not in `key`. In a query, `{returns}` stands for the result columns, and
+    `{lock}` for the clause that locks rows of the table `s`, in the order of `lock`, until the transaction
+    ends (on PostgreSQL: SQLite has one writer). Column types are `text`, `bigint`, `integer` and `boolean`;
+    only PostgreSQL needs them. `at_once` is how many rows one statement takes on SQLite, a power of two: each
+    statement waits once for a busy interpreter.
     """
 
     def __init__(
@@ -59,20 +60,20 @@ class BulkStatement:
         self._sqlite: dict[int, str] = {}
 
     def execute(self, c: Connection, values: Sequence[Row]) -> int:
-        """Run it over `values`, rows in the order of the columns; return how many rows it changed."""
+        """Run the statement over rows in the order of the columns; return how many rows it changed."""
         if c.dialect.name == "sqlite":
             return sum(cursor.rowcount for cursor in self._on_sqlite(c, values))
         return c.exec_driver_sql(self._postgres, {"rows": _json(values)}).rowcount
 
     def fetch(self, c: Connection, values: Sequence[Row]) -> list[Row]:
-        """Run a query over `values`; return rows in the order of `returns`."""
+        """Run the query over rows in the order of the columns; return rows in the order of `returns`."""
         if c.dialect.name == "sqlite":
             cursors = self._on_sqlite(c, values)
             return [row for cursor in cursors for row in loads(cursor.fetchone()[0])]
         return list(c.exec_driver_sql(self._postgres, {"rows": _json(values)}))
 
     def _on_sqlite(self, c: Connection, values: Sequence[Row]) -> Iterator[sqlite3.Cursor]:
-        """Run it on the driver: a batch is several statements, and SQLAlchemy's care for each costs more."""
+        """Run it on the driver: a batch is several statements, and SQLAlchemy's work for each costs more."""
         execute = cast("sqlite3.Connection", c.connection.driver_connection).execute
         start = 0
         for size in self._sizes:
@@ -96,8 +97,13 @@ class BulkStatement:
         return self._sqlite[size]
 
 
+def types_of(table: Table, *names: str) -> dict[str, str]:
+    """Return columns of a table with their types, as a `BulkStatement` takes them."""
+    return {name: _TYPES[type(table.c[name].type)] for name in names}
+
+
 def fetch(c: Connection, query: Select[Any]) -> list[Row]:
-    """Return the rows of a query, in its order."""
+    """Return the rows of a query in its order; from SQLite as one JSON text."""
     if c.dialect.name != "sqlite":
         return list(c.execute(query))
     rows = query.subquery()

@@ -1,4 +1,4 @@
-"""The database of one process: transactions of the writer, queries beside it, and the log that is emptied."""
+"""The database of one process: the writer's transactions, queries beside it, and emptying SQLite's log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOG_KEPT = 1.0  # seconds
 
 
 class Database:
-    """The ways to the database. All but `close` raise `StoreUnavailable` when it cannot be used."""
+    """Access to the database. Every method but `close` raises `StoreUnavailable` when it cannot be used."""
 
     def __init__(self, url: str, accept: Accept) -> None:
         self._url = url
@@ -32,32 +32,32 @@ class Database:
         self._is_log_stale = False
 
     async def close(self) -> None:
-        """Commit what is queued, then let go of the database."""
+        """Commit the queued writes, then close the connections."""
         await self._writer.close()
         if self._emptying is not None:
             self._emptying.cancel()  # closing the last connection empties the log
         self._write_engine.dispose()
         await asyncio.to_thread(self._reader.close)
 
-    async def accept(self, delivery: InboundWebhook) -> bool:
-        """Store what came in, many in one transaction; return whether it was new, after the commit."""
-        return cast("bool", await self._writer.submit(delivery))
+    async def accept(self, webhook: InboundWebhook) -> bool:
+        """Store a webhook, many in one transaction; return after the commit whether it was new."""
+        return cast("bool", await self._writer.submit(webhook))
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run work in a transaction of the writer's thread; return after its commit.
 
-        Work may run more than once, each time in a transaction of which nothing stayed.
+        Work may run more than once; the transactions before the last one are rolled back.
         """
         return cast("T", await self._writer.submit(work))
 
     async def empty_log_now(self) -> bool:
-        """Let what was erased leave SQLite's log; False when the log is in use."""
+        """Remove erased values from SQLite's log now; False when the log is in use."""
         return await asyncio.to_thread(empty_log, self._url)
 
     def empty_log(self) -> None:
-        """Let what was erased leave SQLite's log too, soon: who reads the files must not find it there.
+        """Remove erased values from SQLite's log soon, so that the files do not hold them.
 
-        May be called from the transaction that erases: the log can only be emptied after its end.
+        The transaction that erases may call this: the log is emptied after its end.
         """
         self._loop.call_soon_threadsafe(self._empty_soon)
 
@@ -68,6 +68,6 @@ class Database:
 
     async def _empty_log(self) -> None:
         while self._is_log_stale:
-            await asyncio.sleep(_LOG_KEPT)  # what is erased meanwhile goes along
+            await asyncio.sleep(_LOG_KEPT)  # erasures of this time need no run of their own
             self._is_log_stale = False
             self._is_log_stale = not await self.empty_log_now() or self._is_log_stale

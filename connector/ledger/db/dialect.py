@@ -1,4 +1,4 @@
-"""All set-up of drivers that differs between SQLite and PostgreSQL."""
+"""Set up SQLite and PostgreSQL: engines, locks, logs, and the errors of both drivers."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ _PRAGMAS = (
 )
 # keep what every transaction changes in memory, and copy the log into the file every 16 MB
 _WRITER_PRAGMAS = ("cache_size=-16000", "wal_autocheckpoint=2000")
-_MIGRATION_LOCK, _PEOPLE_LOCK, _SUPPRESSION_LOCK = 7_052_011, 7_052_012, 7_052_013  # any constants of ours
-# a process that was stopped in the middle of a transaction must not keep its rows locked for ever
+_MIGRATION_LOCK, _PEOPLE_LOCK, _SUPPRESSION_LOCK = 7_052_011, 7_052_012, 7_052_013  # any constants will do
+# a process that stops in the middle of a transaction must not keep its rows locked for ever
 _POSTGRES_LIMITS = "SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '10s'"
 _TRY_AGAIN = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock timeout
 
 
 class TryAgainError(Exception):
-    """Another process changed what this transaction was made from."""
+    """Another process changed the rows that this transaction had read."""
 
 
 def is_sqlite(database_url: str) -> bool:
-    """Tell which of the two databases a URL names."""
+    """Tell whether a URL names a SQLite file."""
     return database_url.startswith("sqlite")
 
 
@@ -66,7 +66,7 @@ def reader_engine(database_url: str, connections: int) -> Engine:
 
 
 def glance_engine(database_url: str) -> Engine | None:
-    """Return an engine for one connection that reads without ever waiting, None when there is none such."""
+    """Return an engine for one connection that reads without waiting; None on PostgreSQL."""
     if is_sqlite(database_url):
         return _sqlite(database_url, begin=None, connections=1, read_only=True, busy_seconds=0)
     return None
@@ -124,10 +124,10 @@ def _sqlite(
 
 
 def _keep_log(connection: sqlite3.Connection) -> None:
-    """Switch to a write-ahead log; of several processes that open a new file at once, all but one must wait.
+    """Switch to a write-ahead log. When several processes open a new file at once, all but one wait.
 
-    SQLite refuses that switch at once while another connection is open in the middle of it, whatever the
-    timeout. Raises `sqlite3.OperationalError` after 30 s.
+    While another connection is switching, SQLite refuses at once, whatever its timeout. Raises
+    `sqlite3.OperationalError` after 30 s.
     """
     end = time.monotonic() + BUSY_SECONDS
     while True:
@@ -142,7 +142,7 @@ def _keep_log(connection: sqlite3.Connection) -> None:
 
 
 def create_sqlite_file(database_url: str) -> None:
-    """Make the file for its owner alone, unless it is there. Raises `SettingsError` for an old SQLite."""
+    """Create the file for its owner alone, unless it exists. Raises `SettingsError` for an old SQLite."""
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise SettingsError(
             f"DATABASE_URL: this Python is linked to SQLite {sqlite3.sqlite_version}, 3.35 is the oldest; "
@@ -154,40 +154,41 @@ def create_sqlite_file(database_url: str) -> None:
 
 
 def lock_for_migration(c: Connection) -> None:
-    """Keep every other process out until the transaction ends (SQLite has one writer anyway)."""
+    """Lock the database against other processes' migrations until the transaction ends."""
     if c.dialect.name == "postgresql":
-        # others may wait for as long as the upgrade takes
-        c.exec_driver_sql("SET LOCAL lock_timeout = 0")
-        c.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+        c.exec_driver_sql("SET LOCAL lock_timeout = 0")  # an upgrade may take long
+    _lock(c, _MIGRATION_LOCK)
 
 
 # On PostgreSQL several processes write at once. So that no two wait for each other, every transaction locks
 # in one order: its lane; the people; the suppressions; launches, then invitations, by id; or syncs by key,
-# their counters, what came in by id; at last deliveries of hooks by number. A revision of syncs, which locks
-# launches last, shares the suppressions, and an erasure, which locks them first, has those alone. Pruning
-# waits for no row.
+# their counters, webhooks by id; at last hook deliveries by number. A revision of syncs, which locks launches
+# last, shares the suppressions; an erasure, which locks launches first, has the suppressions alone. Pruning
+# skips locked rows.
 
 
 def lock_people(c: Connection) -> None:
-    """Keep who is who from changing elsewhere until the transaction ends (SQLite has one writer anyway)."""
-    if c.dialect.name == "postgresql":
-        c.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_PEOPLE_LOCK})")
+    """Lock the aliases of all persons until the transaction ends."""
+    _lock(c, _PEOPLE_LOCK)
 
 
 def lock_suppressions(c: Connection) -> None:
-    """Keep decisions over interviews out until this transaction, in which a person is erased, ends."""
-    if c.dialect.name == "postgresql":
-        c.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SUPPRESSION_LOCK})")
+    """Let no decision over an interview be stored until this transaction, which erases a person, ends."""
+    _lock(c, _SUPPRESSION_LOCK)
 
 
 def share_suppressions(c: Connection) -> None:
-    """Keep erasures out until this transaction ends (SQLite has one writer anyway)."""
-    if c.dialect.name == "postgresql":
-        c.exec_driver_sql(f"SELECT pg_advisory_xact_lock_shared({_SUPPRESSION_LOCK})")
+    """Let no erasure begin until this transaction ends."""
+    _lock(c, _SUPPRESSION_LOCK, "_shared")
+
+
+def _lock(c: Connection, number: int, how: str = "") -> None:
+    if c.dialect.name == "postgresql":  # SQLite has one writer
+        c.exec_driver_sql(f"SELECT pg_advisory_xact_lock{how}({number})")
 
 
 def back_up(database_url: str, version: str) -> None:
-    """Copy a SQLite file beside itself before its schema changes; PostgreSQL is backed up by its owner."""
+    """Copy a SQLite file beside itself before its schema changes; PostgreSQL is left to its owner."""
     if not is_sqlite(database_url):
         return
     path = sqlite_path(database_url)
@@ -198,7 +199,7 @@ def back_up(database_url: str, version: str) -> None:
 
 
 def empty_log(database_url: str) -> bool:
-    """Move SQLite's log into the file, so that what was erased is not left there; False when it is busy."""
+    """Move SQLite's log into the file, so that it keeps no erased values; False when it is in use."""
     if not is_sqlite(database_url):
         return True
     try:
@@ -210,14 +211,14 @@ def empty_log(database_url: str) -> bool:
 
 
 def may_try_again(error: Exception) -> bool:
-    """Tell whether a transaction failed because of another one (PostgreSQL; SQLite waits instead)."""
+    """Tell whether a transaction failed because of another one (on PostgreSQL; SQLite waits)."""
     if isinstance(error, DBAPIError):
         return getattr(error.orig, "sqlstate", None) in _TRY_AGAIN
     return isinstance(error, TryAgainError)
 
 
 def is_database_failure(error: Exception) -> bool:
-    """Tell a database that cannot be used from work that is wrong by itself."""
+    """Tell whether the database cannot be used; False when the statement itself is wrong."""
     if not isinstance(error, SQLAlchemyError) or may_try_again(error):
         return False
     if isinstance(error, StatementError) and not isinstance(error, DBAPIError):

@@ -1,4 +1,4 @@
-"""Brings a database to the schema that this version knows."""
+"""Upgrade a database to the schema of this version."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def newest_revision(revisions: Path = REVISIONS) -> str:
 
 
 def migrate(database_url: str, revisions: Path = REVISIONS) -> None:
-    """Create or upgrade the tables; of several processes one does it, the others wait.
+    """Create or upgrade the tables; of several processes one does so, and the others wait.
 
     Raises `SettingsError` when the database cannot be used, or has a schema that this program does not know.
     """
@@ -52,11 +52,12 @@ def migrate(database_url: str, revisions: Path = REVISIONS) -> None:
     except OSError as error:
         raise SettingsError(f"DATABASE_URL: the file cannot be made: {error.strerror}") from None
     except SQLAlchemyError as error:
-        raise SettingsError(f"DATABASE_URL: the database cannot be opened: {_first_line(error)}") from None
+        reason = str(getattr(error, "orig", None) or "").partition("\n")[0] or type(error).__name__
+        raise SettingsError(f"DATABASE_URL: the database cannot be opened: {reason}") from None
 
 
 def alembic_config(c: Connection, revisions: Path = REVISIONS) -> Config:
-    """Return what Alembic's commands need to work on a connection, whose transaction its caller ends."""
+    """Return the configuration with which Alembic's commands use a connection; the caller commits."""
     from alembic.config import Config  # noqa: PLC0415 - an up-to-date database does not need it
 
     config = Config(attributes={"connection": c})
@@ -65,7 +66,7 @@ def alembic_config(c: Connection, revisions: Path = REVISIONS) -> Config:
 
 
 def _known(revisions: Path) -> set[str]:
-    """Return the numbers of revisions, which their files begin with: reading those needs no Alembic."""
+    """Return the numbers of the revisions from their file names, without importing Alembic."""
     return {path.name.partition("_")[0] for path in (revisions / "versions").glob("[0-9]*.py")}
 
 
@@ -85,8 +86,3 @@ def _stored_revision(c: Connection, revisions: Path) -> str | None:
             f"{newest_revision(revisions)}; upgrade koji-amplitude"
         )
     return stored
-
-
-def _first_line(error: SQLAlchemyError) -> str:
-    lines = str(getattr(error, "orig", None) or type(error).__name__).splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""A few threads that read beside the writer."""
+"""Threads that read beside the writer."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ _log = structlog.get_logger(__name__)
 
 
 class Reader:
-    """Runs queries of one process, each on a connection of its own."""
+    """The readers of one process, each query on a connection of its own."""
 
     def __init__(self, database_url: str) -> None:
         self._engine = reader_engine(database_url, _THREADS)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="ledger-reader")
         self._glances = glance_engine(database_url)
-        self._at_hand: Connection | None = None
+        self._glancing: Connection | None = None
         self._closed = False
 
     async def run(self, query: Callable[[Connection], T]) -> T:
-        """Return what a query finds. Raises `StoreUnavailable` when the database cannot be read."""
+        """Run a query and return its result. Raises `StoreUnavailable` when the database cannot be read."""
         if self._closed:
             raise StoreUnavailable(_UNREADABLE, retry_after=5)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._connected, query)
         except SQLAlchemyError as error:
-            # not the cause itself: a database's words quote data
+            # not the error's message: it quotes data
             _log.error("store_read_failed", error=type(error).__name__)
             raise StoreUnavailable(_UNREADABLE, retry_after=5) from None
 
     async def glance(self, query: Callable[[Connection], T]) -> T:
-        """Return what a query of a few rows by key finds, without a thread where that is possible.
+        """Run a query of a few rows by key, on SQLite without a thread.
 
-        Such a query on SQLite takes a tenth of the way to a thread and back. The connection holds no
-        transaction and never waits: when the file is not free at once, a thread reads. Raises as `run`.
+        On SQLite such a query takes a tenth of the time that a thread costs. Its connection holds no
+        transaction and never waits: when the file is in use, a thread reads. Raises as `run`.
         """
         if self._glances is not None and not self._closed:
             with suppress(SQLAlchemyError):
-                if self._at_hand is None:
-                    self._at_hand = self._glances.connect()
-                return query(self._at_hand)
+                if self._glancing is None:
+                    self._glancing = self._glances.connect()
+                return query(self._glancing)
         return await self.run(query)
 
     def _connected(self, query: Callable[[Connection], T]) -> T:
@@ -60,11 +60,11 @@ class Reader:
             return query(c)
 
     def close(self) -> None:
-        """Finish what is being read, then let go of the database."""
+        """Finish the running queries, then close the connections."""
         self._closed = True
         self._threads.shutdown(wait=True)
         self._engine.dispose()
-        if self._at_hand is not None:
-            self._at_hand.close()
+        if self._glancing is not None:
+            self._glancing.close()
         if self._glances is not None:
             self._glances.dispose()

@@ -6,8 +6,8 @@
 
     launch = await ledger.launches.find(launch_id)
 
-All raise `StoreUnavailable` when the database cannot be used. What one transaction does with several
-repositories stands in functions of their modules, over the same connection `c`.
+Every method raises `StoreUnavailable` when the database cannot be used. A transaction over several subjects
+calls functions of their modules with the same connection `c`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, Update, update
 
 from connector.domain.lease import Lease
 from connector.errors import Conflict
 from connector.ledger.access.secrets import Keys
 from connector.ledger.db.database import Database
-from connector.ledger.db.schema import lane
+from connector.ledger.db.schema.runtime import lane
 
 R = TypeVar("R", bound="Repository")
 P = ParamSpec("P")
@@ -40,7 +40,7 @@ class Repository:
 
 
 def reads(query: _Body[R, P, T]) -> _Method[R, P, T]:
-    """Let a method read, in a thread."""
+    """Run a method as a query, in a thread."""
 
     @wraps(query)
     async def method(self: R, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -50,7 +50,7 @@ def reads(query: _Body[R, P, T]) -> _Method[R, P, T]:
 
 
 def glances(query: _Body[R, P, T]) -> _Method[R, P, T]:
-    """Let a method read a few rows by key, without a thread where that is possible."""
+    """Run a method as a query of a few rows by key, on SQLite without a thread."""
 
     @wraps(query)
     async def method(self: R, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -60,7 +60,7 @@ def glances(query: _Body[R, P, T]) -> _Method[R, P, T]:
 
 
 def writes(work: _Body[R, P, T]) -> _Method[R, P, T]:
-    """Let a method write in a transaction of its own; it may run more than once, and returns once."""
+    """Run a method as a transaction of its own. It may run more than once, and returns after the commit."""
 
     @wraps(work)
     async def method(self: R, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -70,27 +70,28 @@ def writes(work: _Body[R, P, T]) -> _Method[R, P, T]:
 
 
 def fenced(work: _Body[R, P, T]) -> Callable[Concatenate[R, Lease | None, P], Coroutine[Any, Any, T]]:
-    """Let a method write for the owner of a lane; with None, for no lane.
+    """Run a method as a transaction of a lane's owner, or with None of no lane.
 
     Raises `Conflict` when the lease was lost.
     """
 
     @wraps(work)
-    async def method(self: R, lease: Lease | None, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        def within(c: Connection) -> T:
-            fence(c, lease)
-            return work(self, c, *args, **kwargs)
+    def within(self: R, c: Connection, lease: Lease | None, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        fence(c, lease)
+        return work(self, c, *args, **kwargs)
 
-        return await self.db.write(within)
-
-    return method
+    return writes(within)
 
 
 def fence(c: Connection, lease: Lease | None, *, paced_until: int | None = None) -> None:
-    """Refuse to go on when the lane has a newer owner. Raises `Conflict`."""
+    """Check that a lane has no newer owner. Raises `Conflict` when it has."""
     if lease is None:
         return
-    ours = update(lane).where(lane.c.name == lease.lane, lane.c.token == lease.token)
     paced = lane.c.paced_until if paced_until is None else paced_until
-    if not c.execute(ours.values(paced_until=paced)).rowcount:
+    if not c.execute(owned(lease).values(paced_until=paced)).rowcount:
         raise Conflict("Another process works this lane now.", code="lease_lost")
+
+
+def owned(lease: Lease) -> Update:
+    """Begin an update of a lane that changes nothing once the lease was lost."""
+    return update(lane).where(lane.c.name == lease.lane, lane.c.token == lease.token)

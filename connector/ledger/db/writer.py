@@ -1,6 +1,6 @@
-"""One thread that writes: everything that queued up during the last commit becomes the next transaction.
+"""One thread that writes: whatever is queued during a commit becomes the next transaction.
 
-Group commit makes a durable acknowledgement cheap: one `fsync` answers all callers that were waiting for it.
+Group commit makes a durable acknowledgement cheap: one `fsync` serves all callers that wait for it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from connector.ledger.db.dialect import TryAgainError, is_database_failure, may_
 ACCEPT_SECONDS = 8.0
 _SWEEP_SECONDS = 0.5
 _LATE = "The store did not take it in time; send it again in a few seconds."
-QUEUE_LIMIT: Final = 10_000  # deliveries that wait
+QUEUE_LIMIT: Final = 10_000  # webhooks that wait
 QUEUE_SIZE: Final = 64 * 1024 * 1024  # characters of their bodies
 _GROUP_LIMIT = 1_000
 _OTHERS_LIMIT = 4
@@ -37,21 +37,21 @@ _Queue = deque[tuple[Work, asyncio.Future[Any]]]
 
 
 class Writer:
-    """Runs writes of one process in groups; each caller is answered after the commit that holds its write.
+    """The writer of one process: runs writes in groups, and answers each caller after the commit.
 
-    Deliveries and other work take turns, in transactions of their own: a webhook's sender waits for little of
-    a worker's work. Work may run more than once, each time in a transaction of which nothing stayed.
+    Webhooks and other work take turns, in transactions of their own, so that a webhook's sender waits for
+    little of a worker's work. Work may run more than once; transactions before the last are rolled back.
 
-    On PostgreSQL, where other processes write too, each piece of other work is a transaction of its own: it
-    locks rows in an order that holds for all of them, and two pieces in one transaction would break it.
+    On PostgreSQL, where other processes write too, each piece of other work is a transaction of its own: all
+    transactions lock rows in one order, which two pieces in one transaction would break.
     """
 
     def __init__(self, engine: Engine, accept: Accept) -> None:
-        """Begin to write. `accept` stores deliveries and returns for each whether it was new."""
+        """Start the thread. `accept` stores webhooks and returns for each whether it was new."""
         self._engine = engine
         self._others_limit = _OTHERS_LIMIT if engine.dialect.name == "sqlite" else 1
         self._accept = accept
-        self._deliveries: _Queue = deque()
+        self._webhooks: _Queue = deque()
         self._others: _Queue = deque()
         self._waiting = 0
         self._size = 0
@@ -64,10 +64,10 @@ class Writer:
         self._thread.start()
 
     def submit(self, work: Work) -> asyncio.Future[Any]:
-        """Queue one write. Raises `StoreUnavailable` after `close`, or for a delivery when the queue is full.
+        """Queue one write. Raises `StoreUnavailable` after `close`, and for a webhook when the queue is full.
 
-        What is not a delivery is as much as its callers wait for, and a lane that cannot settle would have to
-        call its sends lost.
+        Other work has no limit: there is no more of it than callers wait for, and a worker that cannot settle
+        its sends would have to take them for lost.
         """
         if self._closed:
             raise StoreUnavailable("The store is closed; call again when the connector is up.", retry_after=5)
@@ -81,21 +81,21 @@ class Writer:
         future: asyncio.Future[Any] = self._loop.create_future()
         if isinstance(work, InboundWebhook):
             self._promised.append((self._loop.time() + ACCEPT_SECONDS, future))
-            self._deliveries.append((work, future))
+            self._webhooks.append((work, future))
         else:
             self._others.append((work, future))
         self._wake.set()
         return future
 
     async def close(self) -> None:
-        """Commit what is queued, then end the thread."""
+        """Commit the queued writes, then end the thread."""
         self._closed = True
         self._sweep.cancel()
         self._wake.set()
         await asyncio.to_thread(self._thread.join)
 
     def _give_up_late(self) -> None:
-        """Tell who waited too long; what they sent may be stored yet, and is known then."""
+        """Refuse webhooks that waited too long. They may still be stored; a repetition is recognised then."""
         now = self._loop.time()
         while self._promised and (self._promised[0][0] <= now or self._promised[0][1].done()):
             _, future = self._promised.popleft()
@@ -109,8 +109,8 @@ class Writer:
             self._wake.wait()
             self._wake.clear()
             closed = self._closed  # read first: nothing is queued after it is set
-            while self._deliveries or self._others:
-                self._commit_some(self._deliveries, _GROUP_LIMIT)
+            while self._webhooks or self._others:
+                self._commit_some(self._webhooks, _GROUP_LIMIT)
                 self._commit_some(self._others, self._others_limit)
 
     def _commit_some(self, queue: _Queue, limit: int) -> None:
@@ -127,22 +127,22 @@ class Writer:
             self._loop.call_soon_threadsafe(self._answer, works, futures, results)
 
     def _commit(self, works: list[Work]) -> list[Any]:
-        """Return one result or exception for each piece of work, none before its commit.
+        """Return one result or exception for each write, after its commit.
 
-        A group that one piece of work spoils is committed in halves, so that the others do not suffer.
+        When one write fails, its group is committed in halves, so that the others do not fail with it.
         """
         try:
             return self._transaction(works)
-        except Exception as error:  # noqa: BLE001 - whatever it is belongs to a caller, not to this thread
+        except Exception as error:  # noqa: BLE001 - any exception is for the caller, not for this thread
             if is_database_failure(error):
-                return [_told(error)] * len(works)
+                return [_for_caller(error)] * len(works)
             if len(works) == 1:
                 return [self._again(works[0], error)]
         middle = len(works) // 2
         return self._commit(works[:middle]) + self._commit(works[middle:])
 
     def _again(self, work: Work, error: Exception) -> Any:
-        """Return the result of work that another transaction stopped, or why it has none."""
+        """Try work again that another transaction stopped; return its result, or the exception."""
         for pause in _PAUSES:
             if not may_try_again(error):
                 break
@@ -151,12 +151,12 @@ class Writer:
                 return self._transaction([work])[0]
             except Exception as another:  # noqa: BLE001 - the same
                 error = another
-        return _told(error)
+        return _for_caller(error)
 
     def _transaction(self, works: list[Work]) -> list[Any]:
         with self._engine.begin() as c:
-            deliveries = [work for work in works if isinstance(work, InboundWebhook)]
-            stored = iter(self._accept(c, deliveries) if deliveries else ())
+            webhooks = [work for work in works if isinstance(work, InboundWebhook)]
+            stored = iter(self._accept(c, webhooks) if webhooks else ())
             return [next(stored) if isinstance(work, InboundWebhook) else work(c) for work in works]
 
     def _answer(self, works: list[Work], futures: list[asyncio.Future[Any]], results: list[Any]) -> None:
@@ -176,8 +176,8 @@ def _size(work: Work) -> int:
     return len(work.body or "") if isinstance(work, InboundWebhook) else 0
 
 
-def _told(error: Exception) -> Exception:
-    """Return what the caller learns: a refusal as it is, and never the database's words, which quote data."""
+def _for_caller(error: Exception) -> Exception:
+    """Return the exception for the caller: never the database's own, whose message quotes data."""
     if not isinstance(error, SQLAlchemyError | TryAgainError):
         return error
     cause = getattr(error, "orig", None)

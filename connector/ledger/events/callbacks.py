@@ -1,25 +1,22 @@
-"""Callbacks that are owed. Their addresses are sealed, because knowing one is enough to post to it."""
+"""Callbacks that are not posted yet. Their addresses are sealed: knowing one is enough to post to it."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, func, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert_postgres
-from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
+from sqlalchemy import Connection, delete, select, update
 
 from connector.domain.events.callback import Callback
+from connector.ledger.db.queries import earliest, insert_once
 from connector.ledger.db.repository import Repository, fenced, reads, writes
-from connector.ledger.db.schema import callback
+from connector.ledger.db.schema.events import callback
 
 
 class Callbacks(Repository):
-    """Callbacks that are still owed. Methods that take a lease raise `Conflict` when it was lost."""
+    """Callbacks that are not posted yet. Methods that take a lease raise `Conflict` when it was lost."""
 
     @writes
-    def add(self, c: Connection, one: Callback) -> None:
-        """Store a callback; one that is there already stays as it is."""
-        insert = upsert_sqlite if c.dialect.name == "sqlite" else upsert_postgres
-        values = {**one._asdict(), "target_url": self.keys.seal(one.target_url)}
-        c.execute(insert(callback).values(**values).on_conflict_do_nothing())
+    def add(self, c: Connection, new: Callback) -> None:
+        """Store a callback; one of the same id stays as it is."""
+        insert_once(c, callback, **new._replace(target_url=self.keys.seal(new.target_url))._asdict())
 
     @reads
     def due(self, c: Connection, now: int, limit: int) -> list[Callback]:
@@ -30,17 +27,16 @@ class Callbacks(Repository):
 
     @reads
     def next_due(self, c: Connection) -> int | None:
-        """Return when the next one is due (ms)."""
-        due: int | None = c.execute(select(func.min(callback.c.due))).scalar()
-        return due
+        """Return when the next callback is due (ms)."""
+        return earliest(c, callback.c.due)
 
     @fenced
-    def later(self, c: Connection, one: Callback) -> None:
-        """Store when one is due again, and how often it was tried since when."""
-        tried = {"due": one.due, "ready_at": one.ready_at, "tries": one.tries}
-        c.execute(update(callback).where(callback.c.id == one.id).values(tried))
+    def later(self, c: Connection, tried: Callback) -> None:
+        """Store when a callback is due again, and its attempts so far."""
+        values = {"due": tried.due, "ready_at": tried.ready_at, "tries": tried.tries}
+        c.execute(update(callback).where(callback.c.id == tried.id).values(values))
 
     @fenced
     def end(self, c: Connection, callback_id: str) -> None:
-        """Delete one with its address: it was posted, or is given up."""
+        """Delete a callback that was posted or given up, with its address."""
         c.execute(delete(callback).where(callback.c.id == callback_id))

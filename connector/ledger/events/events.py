@@ -1,4 +1,4 @@
-"""Events, written in the transaction that makes them true, with a delivery for every subscription."""
+"""Store events in the transaction that makes them true, with a delivery for every subscription."""
 
 from __future__ import annotations
 
@@ -12,20 +12,13 @@ from connector.domain.events.event import EventType
 from connector.domain.results.anonymity import day_of
 from connector.domain.results.decision import ANONYMOUS
 from connector.domain.results.interview import SyncStatus
-from connector.ledger.db.bulk import BulkStatement
-from connector.ledger.db.schema import event, hook_delivery
+from connector.ledger.db.bulk import BulkStatement, types_of
+from connector.ledger.db.schema.events import event, hook_delivery
 from connector.text.json import dumps
 
 _INSERT = BulkStatement(
     "INSERT INTO event ({names}) SELECT {names} FROM {rows} AS r",
-    {
-        "id": "text",
-        "type": "text",
-        "connection": "text",
-        "at": "bigint",
-        "subject": "text",
-        "told": "text",
-    },
+    types_of(event, "id", "type", "connection", "at", "subject", "told"),
 )
 _DELIVER = BulkStatement(
     "INSERT INTO hook_delivery (hook_id, event_number, state, tries, due, updated_at) "
@@ -33,7 +26,7 @@ _DELIVER = BulkStatement(
     "JOIN hook AS h ON h.connection = e.connection AND h.event = e.type",
     {"id": "text"},
 )
-_OF_INTERVIEW = {"connection": "text", "subject": "text"}
+_OF_INTERVIEW = types_of(event, "connection", "subject")
 _ROUND = BulkStatement(
     "UPDATE event SET at = event.at / 86400000 * 86400000 FROM {rows} AS r "
     "WHERE event.connection = r.connection AND event.subject = r.subject",
@@ -54,7 +47,7 @@ _OF_STATUS = {
 
 
 class Happened(NamedTuple):
-    """Something to be told."""
+    """An event that is not stored yet."""
 
     type: EventType
     connection: str
@@ -71,17 +64,17 @@ def of_sync(
     reason: str | None,
     at: int,
 ) -> list[Happened]:
-    """Return what there is to tell of a sync whose status and reason were `was`: nothing while it waits."""
+    """Return the event of a sync that ended, unless its status and reason were the same before (`was`)."""
     kind = _OF_STATUS.get(SyncStatus(status))
     if kind is None or was == (status, reason):
         return []
-    # finer than a day it could tell who answered
+    # a time finer than a day could tell which person answered
     at = day_of(at) if reason == ANONYMOUS else at
     return [Happened(kind, connection, at, interview_id, {"reason": reason})]
 
 
 def to_the_day(c: Connection, keys: Sequence[tuple[str, str]]) -> None:
-    """Keep only the day of events about interviews without a respondent, in their deliveries too."""
+    """Round the times of interviews' events and of their deliveries to the day."""
     if not keys:
         return
     _ROUND.execute(c, keys)
@@ -89,7 +82,7 @@ def to_the_day(c: Connection, keys: Sequence[tuple[str, str]]) -> None:
 
 
 def prune(c: Connection, before: int, limit: int) -> int:
-    """Delete events older than `before`, with their deliveries unless one waits; return how many."""
+    """Delete old events of which no delivery waits, with their deliveries; return how many events."""
     waits = exists().where(hook_delivery.c.event_number == event.c.number, hook_delivery.c.due.is_not(None))
     oldest = select(event.c.number).where(event.c.at < before, ~waits).order_by(event.c.number).limit(limit)
     numbers = c.execute(oldest.with_for_update(skip_locked=True)).scalars().all()
@@ -109,10 +102,10 @@ def tell(c: Connection, happened: Sequence[Happened]) -> None:
         return
     ids = [f"evt_{secrets.token_hex(12)}" for _ in happened]
     rows = [
-        (event_id, one.type.value, one.connection, one.at, one.subject, dumps(dict(one.told)))
-        for event_id, one in zip(ids, happened, strict=True)
+        (event_id, new.type.value, new.connection, new.at, new.subject, dumps(dict(new.told)))
+        for event_id, new in zip(ids, happened, strict=True)
     ]
     _INSERT.execute(c, rows)
-    # on the driver: asked for every batch of webhooks
+    # on the driver, because it runs for every batch of webhooks
     if c.exec_driver_sql("SELECT 1 FROM hook LIMIT 1").first() is not None:
         _DELIVER.execute(c, [(event_id,) for event_id in ids])

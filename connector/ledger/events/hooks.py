@@ -1,30 +1,24 @@
-"""Hooks: who subscribed to which events, and what became of each delivery."""
+"""Hooks: subscriptions to events, and the deliveries to each."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, insert, select, update
 
 from connector.domain.events.event import DeliveryOutcome, Event, EventType, Hook, HookDelivery
 from connector.ledger.db.bulk import BulkStatement
+from connector.ledger.db.queries import earliest
 from connector.ledger.db.repository import Repository, fenced, reads, writes
-from connector.ledger.db.schema import event, hook, hook_delivery
+from connector.ledger.db.schema.events import event, hook, hook_delivery
 from connector.ledger.events.events import in_order
 from connector.text.json import loads
 
-_HOOK = (hook.c.id, hook.c.connection, hook.c.event, hook.c.target_url, hook.c.created_at)
-_EVENT = (
-    event.c.number,
-    event.c.id,
-    event.c.type,
-    event.c.connection,
-    event.c.at,
-    event.c.subject,
-    event.c.told,
-)
-_KEEP = BulkStatement(
+_HOOK = tuple(hook.c[name] for name in Hook._fields)
+_EVENT = tuple(event.c[name] for name in Event._fields)
+_DELIVERY = tuple(hook_delivery.c[name] for name in HookDelivery._fields if name != "event")
+_LOCK = BulkStatement(
     "SELECT {returns} FROM {rows} AS r JOIN hook_delivery AS s ON s.number = r.number {lock}",
     {"number": "bigint"},
     returns=["s.number"],
@@ -41,18 +35,14 @@ class Hooks(Repository):
     """Subscriptions and deliveries."""
 
     @writes
-    def subscribe(self, c: Connection, one: Hook, secret: str) -> tuple[Hook, str]:
-        """Store a subscription; the same target, event and connection again is the one that is there."""
-        same = and_(
-            hook.c.connection == one.connection,
-            hook.c.event == one.event,
-            hook.c.target_url == one.target_url,
-        )
-        found = c.execute(select(*_HOOK, hook.c.secret).where(same)).first()
-        if found is not None:
-            return _hook(found), self.keys.open(found.secret)
-        c.execute(insert(hook).values(**one._asdict(), secret=self.keys.seal(secret)))
-        return one, secret
+    def subscribe(self, c: Connection, new: Hook, secret: str) -> tuple[Hook, str]:
+        """Store a subscription; one of the same target, event and connection stays, and is returned."""
+        same = (getattr(hook.c, name) == getattr(new, name) for name in ("connection", "event", "target_url"))
+        row = c.execute(select(*_HOOK, hook.c.secret).where(*same)).first()
+        if row is not None:
+            return _hook(row), self.keys.open(row.secret)
+        c.execute(insert(hook).values(**new._asdict(), secret=self.keys.seal(secret)))
+        return new, secret
 
     @reads
     def listed(self, c: Connection, connections: Sequence[str], target_url: str | None) -> list[Hook]:
@@ -81,7 +71,7 @@ class Hooks(Repository):
 
     @reads
     def due(self, c: Connection, now: int) -> list[tuple[Hook, str]]:
-        """Return the subscriptions to which something is due, with their secrets."""
+        """Return the subscriptions that have a delivery due, with their secrets."""
         waiting = select(hook_delivery.c.hook_id).where(hook_delivery.c.due <= now).distinct()
         rows = c.execute(select(*_HOOK, hook.c.secret).where(hook.c.id.in_(waiting)))
         return [(_hook(row), self.keys.open(row.secret)) for row in rows]
@@ -89,20 +79,19 @@ class Hooks(Repository):
     @reads
     def next_due(self, c: Connection) -> int | None:
         """Return when the next delivery is due (ms)."""
-        due: int | None = c.execute(select(func.min(hook_delivery.c.due))).scalar()
-        return due
+        return earliest(c, hook_delivery.c.due)
 
     @reads
     def due_for(self, c: Connection, hook_id: str, now: int, limit: int) -> list[HookDelivery]:
-        """Return what is due to one subscription, in the order in which it happened."""
+        """Return the due deliveries of one subscription, in the order of their events."""
         mine = and_(hook_delivery.c.hook_id == hook_id, hook_delivery.c.due <= now)
         return _deliveries(c, mine, hook_delivery.c.number, limit)
 
     @fenced
-    def settle(self, c: Connection, settled: Sequence[DeliveryOutcome], now: int) -> None:
-        """Store what became of tries. Raises `Conflict` when the lease was lost."""
-        _KEEP.fetch(c, [(one.number,) for one in settled])
-        _SETTLE.execute(c, [(one.number, one.state, one.outcome, one.due, now) for one in settled])
+    def settle(self, c: Connection, outcomes: Sequence[DeliveryOutcome], now: int) -> None:
+        """Store the outcomes of attempts. Raises `Conflict` when the lease was lost."""
+        _LOCK.fetch(c, [(made.number,) for made in outcomes])
+        _SETTLE.execute(c, [(made.number, made.state, made.outcome, made.due, now) for made in outcomes])
 
     @reads
     def deliveries(
@@ -125,24 +114,12 @@ def _ours(connections: Sequence[str], hook_id: str) -> Select[tuple[str]]:
 
 
 def _deliveries(c: Connection, mine: ColumnElement[bool], order: Any, limit: int) -> list[HookDelivery]:
-    query = (
-        select(hook_delivery, *(column.label(f"e_{column.name}") for column in _EVENT))
-        .join(event, event.c.number == hook_delivery.c.event_number)
-        .where(mine)
-        .order_by(order)
-        .limit(limit)
-    )
+    joined = select(*_DELIVERY, *_EVENT).join(event, event.c.number == hook_delivery.c.event_number)
     return [
-        HookDelivery(
-            row.number,
-            row.hook_id,
-            _event([getattr(row, f"e_{column.name}") for column in _EVENT]),
-            row.state,
-            row.tries,
-            row.outcome,
-            row.updated_at,
+        HookDelivery(number, hook_id, _event(of), state, tries, outcome, updated_at)
+        for number, hook_id, state, tries, outcome, updated_at, *of in c.execute(
+            joined.where(mine).order_by(order).limit(limit)
         )
-        for row in c.execute(query)
     ]
 
 
@@ -151,5 +128,5 @@ def _hook(row: Any) -> Hook:
 
 
 def _event(row: Any) -> Event:
-    number, event_id, kind, connection, at, subject, told = row
-    return Event(number, event_id, EventType(kind), connection, at, subject, loads(told))
+    number, event_id, kind, connection, at, subject, facts = row
+    return Event(number, event_id, EventType(kind), connection, at, subject, loads(facts))

@@ -1,4 +1,4 @@
-"""Attribution: interviews that came back belong to the invitations whose external id they carry."""
+"""Attribution: join interviews to the invitations whose external id they carry."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from connector.domain.launches.start import SCHEDULE
 from connector.domain.results.respondent import is_ours
 from connector.domain.results.sync import Sync
 from connector.ledger.db.bulk import storable
+from connector.ledger.db.queries import first
 from connector.ledger.db.repository import Repository, reads
-from connector.ledger.db.schema import invitation, launch
+from connector.ledger.db.schema.launches import invitation, launch
 from connector.ledger.launches.launch_row import (
     finish,
     load_invitation,
@@ -21,76 +22,58 @@ from connector.ledger.launches.launch_row import (
     move,
     select_invitations,
 )
-from connector.ledger.people.aliases import behind, is_gone
+from connector.ledger.people.aliases import behind, is_erased
 from connector.text.json import loads
 
 _DAY = 86_400_000
 
 
 class Attribution(Repository):
-    """Invitations behind interviews."""
+    """The invitations of interviews."""
 
     async def invited(self, connection: str, external_ids: Iterable[str]) -> Mapping[str, Invited]:
-        """Return invitees by external id; not erased ones, nor those whose names are gone with time."""
+        """Return invitees by external id, without those who were erased or whose names were pruned."""
         ours = sorted(set(filter(is_ours, external_ids)))
         return await self._invited(connection, ours) if ours else {}
 
     @reads
     def _invited(self, c: Connection, connection: str, ours: Sequence[str]) -> dict[str, Invited]:
+        mine = invitation.c.id.in_(ours) & (invitation.c.connection == connection)
+        columns = launch.c.id.label("launch"), launch.c.cohort_id, launch.c.cohort_name, launch.c.options
         query = (
-            select(
-                invitation.c.id,
-                invitation.c.user_id,
-                invitation.c.email,
-                launch.c.id.label("launch_id"),
-                launch.c.cohort_id,
-                launch.c.cohort_name,
-                launch.c.options,
-            )
+            select(invitation.c.id, invitation.c.user_id, invitation.c.email, *columns)
             .join(launch, launch.c.id == invitation.c.launch_id)
-            .where(
-                invitation.c.id.in_(ours),
-                invitation.c.connection == connection,
-                ~is_gone(invitation.c.person),
-            )
+            .where(mine, ~is_erased(invitation.c.person))
         )
-        found: dict[str, Invited] = {}
+        invited: dict[str, Invited] = {}
         for row in c.execute(query):
             options = loads(row.options)
             if invitee := row.user_id or row.email:
-                found[row.id] = Invited(
-                    invitee,
-                    row.launch_id,
-                    row.cohort_id,
-                    row.cohort_name,
-                    options["variant"],
-                    options["mode"],
-                )
-        return found
+                of_launch = row.launch, row.cohort_id, row.cohort_name, options["variant"], options["mode"]
+                invited[row.id] = Invited(invitee, *of_launch)
+        return invited
 
     @reads
     def of_interview(self, c: Connection, connection: str, interview_id: str) -> Invitation | None:
-        """Return the invitation whose interview this is."""
+        """Return the invitation that an interview belongs to."""
         query = select_invitations().where(
             invitation.c.connection == connection, invitation.c.interview_id == storable(interview_id)
         )
-        row = c.execute(query.limit(1)).first()
-        return None if row is None else load_invitation(row)
+        return first(c, query, load_invitation)
 
     @reads
     def of_person(self, c: Connection, keys: Sequence[int]) -> Invitation | None:
-        """Return the newest invitation that takes the person behind these aliases."""
+        """Return the newest invitation that counts as the invitation of the person behind these aliases."""
         persons = sorted(set(behind(c, keys).values()))
         query = select_invitations().where(
             invitation.c.person.in_(persons), invitation.c.taken_at.is_not(None)
         )
-        row = c.execute(query.order_by(invitation.c.taken_at.desc()).limit(1)).first()
-        return None if row is None else load_invitation(row)
+        return first(c, query.order_by(invitation.c.taken_at.desc()), load_invitation)
 
 
 def lock(c: Connection, syncs: Sequence[Sync], anonymous: Sequence[tuple[str, str]]) -> None:
-    """Keep the invitations that `bind` and `unbind` may change, all at once."""
-    ours = [facts.external_id for one in syncs if (facts := one.facts) and facts.invitee]
+    """Lock all invitations that `bind` and `unbind` may change, at once."""
+    ours = [facts.external_id for sync in syncs if (facts := sync.facts) and facts.invitee]
     if ours or anonymous:
         keys = [(connection, storable(interview_id)) for connection, interview_id in anonymous]
         theirs = tuple_(invitation.c.connection, invitation.c.interview_id).in_(keys)
@@ -98,15 +81,14 @@ def lock(c: Connection, syncs: Sequence[Sync], anonymous: Sequence[tuple[str, st
 
 
 def bind(c: Connection, syncs: Sequence[Sync]) -> None:
-    """Let interviews that came back with our external id belong to their invitations, whatever their ids."""
+    """Join interviews that came back with our external id to their invitations, whatever their own ids."""
     for sync in syncs:
         facts = sync.facts
-        if facts is None or facts.invitee is None or facts.external_id is None:
-            continue
-        _bind(c, sync, facts.external_id, over=facts.has_ended)
+        if facts is not None and facts.invitee is not None and facts.external_id is not None:
+            _bind(c, sync, facts.external_id, has_ended=facts.has_ended)
 
 
-def _bind(c: Connection, sync: Sync, external_id: str, *, over: bool) -> None:
+def _bind(c: Connection, sync: Sync, external_id: str, *, has_ended: bool) -> None:
     query = select_invitations().where(
         invitation.c.id == external_id, invitation.c.connection == sync.connection
     )
@@ -114,8 +96,8 @@ def _bind(c: Connection, sync: Sync, external_id: str, *, over: bool) -> None:
     if row is None:
         return
     was = load_invitation(row)
-    over = over or was.state is InvitationState.COMPLETED
-    state = InvitationState.COMPLETED if over else InvitationState.STARTED
+    has_ended = has_ended or was.state is InvitationState.COMPLETED
+    state = InvitationState.COMPLETED if has_ended else InvitationState.STARTED
     if was.state is state and was.interview_id == sync.interview_id:
         return
     now = sync.updated_at
@@ -129,8 +111,8 @@ def _bind(c: Connection, sync: Sync, external_id: str, *, over: bool) -> None:
         "updated_at": now,
     }
     if was.interview_id not in (None, sync.interview_id):
-        values["session_token"] = None  # that of the interview which was started and never held
-    if over or "session_token" in values:
+        values["session_token"] = None  # the token is of the interview that was started and not held
+    if has_ended or "session_token" in values:
         values["complete_due"] = None
     c.execute(update(invitation).where(invitation.c.id == external_id).values(**values))
     move(c, was.launch_id, was.state, state)
@@ -138,11 +120,11 @@ def _bind(c: Connection, sync: Sync, external_id: str, *, over: bool) -> None:
 
 
 def unbind(c: Connection, keys: Sequence[tuple[str, str]]) -> int:
-    """Erase what links interviews without a respondent to invitations; return how many.
+    """Erase the links between interviews without a respondent and invitations; return how many.
 
-    The caller has the invitations locked. Times stay to the day: an interview's id may itself tell when it
-    was made. A person may never be asked again earlier than before. A completed invitation is started again,
-    as all others look whose interview is unknown.
+    The caller has locked the invitations. Times are rounded to the day, because an interview's id may tell
+    when it was made; the person's time is rounded up, so that no new invitation comes earlier.
+    A completed invitation becomes started, like every invitation whose interview is unknown.
     """
     unbound = 0
     for connection, interview_id in keys:
@@ -153,16 +135,16 @@ def unbind(c: Connection, keys: Sequence[tuple[str, str]]) -> int:
             if row.state == InvitationState.COMPLETED:
                 move(c, row.launch_id, row.state, InvitationState.STARTED)
         after = invitation.c.taken_at + _DAY - 1
-        # there is nothing left to read, only to expire
+        # the interview can no longer be read: the invitation only expires
         unread = invitation.c.started_at - invitation.c.started_at % _DAY + SCHEDULE[-1]
-        told = invitation.c.state.in_((InvitationState.STARTED, InvitationState.COMPLETED))
-        still = case((told, unread), else_=None)
-        state = case((told, InvitationState.STARTED), else_=invitation.c.state)
+        begun = invitation.c.state.in_((InvitationState.STARTED, InvitationState.COMPLETED))
+        due = case((begun, unread), else_=None)
+        state = case((begun, InvitationState.STARTED), else_=invitation.c.state)
         times = {
             column.name: column - column % _DAY
             for column in (invitation.c.created_at, invitation.c.updated_at, invitation.c.started_at)
         }
         gone = dict.fromkeys(("interview_id", "link", "session_token", "complete_due", "sending_since"))
-        values = {**gone, **times, "state": state, "due": still, "polls": 0, "taken_at": after - after % _DAY}
+        values = {**gone, **times, "state": state, "due": due, "polls": 0, "taken_at": after - after % _DAY}
         unbound += c.execute(update(invitation).where(mine).values(**values)).rowcount
     return unbound

@@ -1,19 +1,21 @@
-"""Invitations on their way to Koji: taken by the owner of the lane, settled by what Koji answered."""
+"""Starts of invitations: the owner of a lane takes them, then settles them by Koji's answer."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, exists, func, select, text, update
+from sqlalchemy import Connection, exists, select, update
 
 from connector.domain.events.event import EventType
 from connector.domain.launches.credits import day_of, launch_lane
 from connector.domain.launches.launch import Invitation, InvitationState, LaunchStatus, StartResult
 from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.ledger.db.bulk import storable
+from connector.ledger.db.queries import earliest, first, insert_once
 from connector.ledger.db.repository import Repository, fenced, reads
-from connector.ledger.db.schema import credit, invitation, launch, sync
+from connector.ledger.db.schema.launches import credit, invitation, launch
+from connector.ledger.db.schema.results import sync
 from connector.ledger.events import events
 from connector.ledger.launches.attribution import unbind
 from connector.ledger.launches.launch_row import (
@@ -26,13 +28,9 @@ from connector.ledger.launches.launch_row import (
 from connector.ledger.people import aliases
 from connector.ledger.results.sync_row import load_facts
 
-_ENSURE_DAY = text(
-    "INSERT INTO credit (lane, day, n) VALUES (:lane, :day, 0) ON CONFLICT (lane, day) DO NOTHING"
-)
-
 
 class Invitations(Repository):
-    """Invitations on their way. Methods that take a lease raise `Conflict` when it was lost."""
+    """Invitations and their starts. Methods that take a lease raise `Conflict` when it was lost."""
 
     async def find(self, invitation_id: str) -> Invitation | None:
         """Return one invitation."""
@@ -40,14 +38,14 @@ class Invitations(Repository):
 
     @reads
     def find_many(self, c: Connection, invitation_ids: Sequence[str]) -> Mapping[str, Invitation]:
-        """Return those invitations that are there, by id."""
-        query = select_invitations().where(invitation.c.id.in_([storable(one) for one in invitation_ids]))
-        return {one.id: one for one in map(load_invitation, c.execute(query))}
+        """Return invitations by id; unknown ids are left out."""
+        query = select_invitations().where(invitation.c.id.in_(list(map(storable, invitation_ids))))
+        return {found.id: found for found in map(load_invitation, c.execute(query))}
 
     @fenced
     def in_doubt(self, c: Connection, invitation_id: str, words: str, now: int) -> None:
-        """Note that it is not known whether an interview was started; its credits stay counted."""
-        _in_doubt(c, invitation_id, words, now)
+        """Store that it is unknown whether an interview was started; its credits stay spent."""
+        _settle(c, invitation_id, InvitationState.IN_DOUBT, now, {"words": storable(words)})
 
     @reads
     def credits_left(self, c: Connection, credit_lane: str, cap: int, now: int) -> int:
@@ -55,16 +53,16 @@ class Invitations(Repository):
         return _credits_left(c, credit_lane, cap, now)
 
     def session_token(self, sealed: str) -> str:
-        """Return a session token. Works without the database; raises `NotConfigured` for a lost key."""
+        """Open a session token, without the database. Raises `NotConfigured` for a lost key."""
         return self.keys.open(sealed)
 
     @reads
     def next_waiting(
         self, c: Connection, connections: Sequence[str], *, single: bool, besides: Collection[str] = ()
     ) -> Invitation | None:
-        """Return who is next: of the oldest running launch that has members waiting, in the cohort's order.
+        """Return the next invitation to start: the first of the oldest running launch that has one waiting.
 
-        The launches `besides` are left alone.
+        The launches `besides` are left out.
         """
         oldest = (
             select(launch.c.id)
@@ -81,17 +79,16 @@ class Invitations(Repository):
         launch_id = c.execute(oldest).scalar()
         if launch_id is None:
             return None
-        first = select_invitations().where(
+        waiting = select_invitations().where(
             invitation.c.launch_id == launch_id, invitation.c.state == InvitationState.WAITING
         )
-        row = c.execute(first.order_by(invitation.c.position).limit(1)).first()
-        return None if row is None else load_invitation(row)
+        return first(c, waiting.order_by(invitation.c.position), load_invitation)
 
     @fenced
     def begin_start(
         self,
         c: Connection,
-        one: Invitation,
+        taken: Invitation,
         *,
         credit_lane: str,
         cost: int,
@@ -99,73 +96,77 @@ class Invitations(Repository):
         now: int,
         people_a_day: int | None = None,
     ) -> str:
-        """Commit that an interview is about to be started, and its credits.
+        """Store that an interview is about to be started, and spend its credits.
 
         Returns `sending`, `held` (the day's credits do not suffice), `full` (the launch started its
-        `people_a_day`) or `gone` (called off meanwhile, or the person was erased since they wait).
+        `people_a_day`) or `gone` (it was cancelled meanwhile, or the person was erased).
         """
         if _credits_left(c, credit_lane, cap, now) < cost:
             return "held"
-        people_lane = launch_lane(one.launch_id)
+        people_lane = launch_lane(taken.launch_id)
         if people_a_day is not None and _credits_left(c, people_lane, people_a_day, now) < 1:
             return "full"
-        lock_invitations(c, invitation.c.id == one.id)
+        lock_invitations(c, invitation.c.id == taken.id)
         runs = exists().where(launch.c.id == invitation.c.launch_id, launch.c.status == LaunchStatus.RUNNING)
-        taken = update(invitation).where(
-            invitation.c.id == one.id, invitation.c.state == InvitationState.WAITING, runs
+        waits = update(invitation).where(
+            invitation.c.id == taken.id, invitation.c.state == InvitationState.WAITING, runs
         )
-        if aliases.forgotten(c, [one.person]):
-            called_off = taken.values(state=InvitationState.CANCELLED, taken_at=None, updated_at=now)
-            move(c, one.launch_id, "waiting", "cancelled", c.execute(called_off).rowcount)
-            finish(c, one.launch_id, now)
+        if aliases.forgotten(c, [taken.person]):
+            called_off = waits.values(state=InvitationState.CANCELLED, taken_at=None, updated_at=now)
+            move(c, taken.launch_id, "waiting", "cancelled", c.execute(called_off).rowcount)
+            finish(c, taken.launch_id, now)
             return "gone"
         values = {"state": InvitationState.SENDING, "sending_since": now, "taken_at": now, "updated_at": now}
-        if not c.execute(taken.values(**values)).rowcount:
+        if not c.execute(waits.values(**values)).rowcount:
             return "gone"
-        move(c, one.launch_id, "waiting", "sending")
+        move(c, taken.launch_id, "waiting", "sending")
         spend(c, credit_lane, day_of(now), cost)
         if people_a_day is not None:
             spend(c, people_lane, day_of(now), 1)
         return "sending"
 
     @fenced
-    def started(self, c: Connection, invitation_id: str, handed: StartResult, now: int) -> None:
-        """Store what a person was handed.
+    def started(self, c: Connection, invitation_id: str, result: StartResult, now: int) -> None:
+        """Store the interview, link and session token of a start.
 
-        One whose interview came back before the answer to its start keeps the interview that came back.
+        An invitation whose interview came back before the answer to its start keeps that interview.
         """
-        token = handed.session_token
+        token = result.session_token
         values: dict[str, Any] = {
-            "interview_id": storable(handed.interview_id),
-            "link": storable(handed.link),
+            "interview_id": storable(result.interview_id),
+            "link": storable(result.link),
             "session_token": None if token is None else self.keys.seal(token),
-            "due": handed.due,
-            "complete_due": handed.complete_due,
+            "due": result.due,
+            "complete_due": result.complete_due,
             "started_at": now,
             "taken_at": now,
         }
-        tell_invited(c, invitation_id, now)
+        query = select(invitation.c.connection).where(invitation.c.id == invitation_id)
+        if (name := c.execute(query).scalar()) is not None:
+            events.tell(c, [events.Happened(EventType.INVITATION_CREATED, name, now, invitation_id, {})])
         if _settle(c, invitation_id, InvitationState.STARTED, now, values) is None:
             back = update(invitation).where(
                 invitation.c.id == invitation_id, invitation.c.sending_since.is_not(None)
             )
-            c.execute(back.values(sending_since=None, link=storable(handed.link), started_at=now))
-        if handed.interview_id is not None:
-            _unbind_anonymous(c, invitation_id, handed.interview_id)
+            c.execute(back.values(sending_since=None, link=storable(result.link), started_at=now))
+        if result.interview_id is not None:
+            _unbind_anonymous(c, invitation_id, result.interview_id)
 
     @fenced
     def not_started(
         self, c: Connection, invitation_id: str, *, credit_lane: str, cost: int, now: int
     ) -> None:
-        """Put back a start that surely did not happen, with its credits; or call it off with its launch."""
+        """Let an invitation wait again, with its credits, when Koji surely started no interview.
+
+        When its launch was cancelled meanwhile, the invitation is cancelled too.
+        """
         lock_invitations(c, invitation.c.id == invitation_id)
         mine = select(invitation.c.launch_id).where(invitation.c.id == invitation_id).scalar_subquery()
-        row = c.execute(
-            select(launch.c.id, launch.c.status, launch.c.standing).where(launch.c.id == mine)
-        ).first()
+        query = select(launch.c.id, launch.c.status, launch.c.standing).where(launch.c.id == mine)
+        row = c.execute(query).first()
         called_off = row is not None and row.status == LaunchStatus.CANCELLED
         state = InvitationState.CANCELLED if called_off else InvitationState.WAITING
-        values = {"taken_at": None} if called_off else None
+        values = {"taken_at": None} if called_off else {}
         if (since := _settle(c, invitation_id, state, now, values)) is not None:
             spend(c, credit_lane, day_of(since), -cost)
             if row is not None and row.standing:
@@ -183,7 +184,7 @@ class Invitations(Repository):
         cost: int,
         now: int,
     ) -> None:
-        """Note that Koji refused this one person; a later launch may invite them."""
+        """Store that Koji refused this invitation; a later launch may invite the person."""
         values = {"reason": reason, "words": storable(words), "taken_at": None}
         since = _settle(c, invitation_id, InvitationState.FAILED, now, values)
         if since is not None:
@@ -191,14 +192,15 @@ class Invitations(Repository):
 
     @fenced
     def recover(self, c: Connection, connections: Sequence[str], now: int) -> int:
-        """Give starts that their owner never settled an unknown outcome; return how many."""
+        """Give an unknown outcome to starts that their owner did not settle; return how many."""
         query = select(invitation.c.id).where(
             invitation.c.connection.in_(connections), invitation.c.sending_since.is_not(None)
         )
         lost = c.execute(query.order_by(invitation.c.id)).scalars().all()
         lock_invitations(c, invitation.c.id.in_(lost))
         for invitation_id in lost:
-            _in_doubt(c, invitation_id, "The connector stopped before Koji's answer.", now)
+            words = "The connector stopped before Koji's answer."
+            _settle(c, invitation_id, InvitationState.IN_DOUBT, now, {"words": words})
         c.execute(update(invitation).where(invitation.c.id.in_(lost)).values(sending_since=None))
         return len(lost)
 
@@ -206,28 +208,26 @@ class Invitations(Repository):
     def due(
         self, c: Connection, connections: Sequence[str], now: int, *, complete: bool
     ) -> Invitation | None:
-        """Return the longest silent invitation that must be read, or with `complete` ended."""
+        """Return the longest due invitation whose silent interview must be read, or with `complete` ended."""
         column = invitation.c.complete_due if complete else invitation.c.due
         query = select_invitations().where(invitation.c.connection.in_(connections), column <= now)
-        row = c.execute(query.order_by(column).limit(1)).first()
-        return None if row is None else load_invitation(row)
+        return first(c, query.order_by(column), load_invitation)
 
     @reads
     def next_due(self, c: Connection, connections: Sequence[str]) -> int | None:
-        """Return when the next silent invitation must be read or ended."""
-        found = [
-            c.execute(select(func.min(column)).where(invitation.c.connection.in_(connections))).scalar()
-            for column in (invitation.c.due, invitation.c.complete_due)
-        ]
-        return min((at for at in found if at is not None), default=None)
+        """Return when the next silent interview must be read or ended (ms)."""
+        mine = invitation.c.connection.in_(connections)
+        times = [earliest(c, time, mine) for time in (invitation.c.due, invitation.c.complete_due)]
+        return min((at for at in times if at is not None), default=None)
 
     @fenced
     def polled(self, c: Connection, invitation_id: str, due_at: int | None, now: int) -> None:
-        """Note that a silent one was read: again at `due_at`, or expired."""
+        """Store that a silent interview was read: it is read again at `due_at`, or with None expired."""
         lock_invitations(c, invitation.c.id == invitation_id)
         silent = (invitation.c.id == invitation_id) & (invitation.c.state == InvitationState.STARTED)
         if due_at is not None:
-            silent &= invitation.c.interview_id.is_not(None)  # else it turned out anonymous when it was read
+            # an invitation without an interview turned out anonymous when it was read
+            silent &= invitation.c.interview_id.is_not(None)
         values: dict[str, Any] = {"due": due_at, "polls": invitation.c.polls + 1}
         if due_at is None:
             values |= {"state": InvitationState.EXPIRED, "complete_due": None, "updated_at": now}
@@ -239,24 +239,23 @@ class Invitations(Repository):
 
     @fenced
     def completing(self, c: Connection, invitation_id: str, due_at: int | None) -> None:
-        """Note when a silent one must be ended again; None: no more."""
+        """Store when a silent interview must be ended (ms), None when it need not."""
         c.execute(update(invitation).where(invitation.c.id == invitation_id).values(complete_due=due_at))
 
 
 def spend(c: Connection, lane: str, day: int, n: int) -> None:
-    """Count credits of a day; negative ones are given back."""
-    c.execute(_ENSURE_DAY, {"lane": lane, "day": day})
+    """Spend credits of a day; a negative number gives them back."""
+    insert_once(c, credit, lane=lane, day=day, n=0)
     c.execute(update(credit).where(credit.c.lane == lane, credit.c.day == day).values(n=credit.c.n + n))
 
 
 def _credits_left(c: Connection, lane: str, cap: int, now: int) -> int:
-    """Return how many credits of the UTC day are left."""
     query = select(credit.c.n).where(credit.c.lane == lane, credit.c.day == day_of(now))
     return cap - int(c.execute(query).scalar() or 0)
 
 
 def _unbind_anonymous(c: Connection, invitation_id: str, interview_id: str) -> None:
-    """Undo the link to an interview that turned out anonymous before the answer to its start came."""
+    """Erase the link to an interview that turned out anonymous before the answer to its start came."""
     mine = select(invitation.c.connection).where(invitation.c.id == invitation_id).scalar_subquery()
     known = select(sync.c.connection, sync.c.reason, sync.c.facts).where(
         sync.c.connection == mine, sync.c.interview_id == storable(interview_id)
@@ -266,38 +265,22 @@ def _unbind_anonymous(c: Connection, invitation_id: str, interview_id: str) -> N
         unbind(c, [(row.connection, interview_id)])
 
 
-def tell_invited(c: Connection, invitation_id: str, now: int) -> None:
-    """Tell that a person has a link."""
-    name = c.execute(select(invitation.c.connection).where(invitation.c.id == invitation_id)).scalar()
-    if name is not None:
-        told = events.Happened(EventType.INVITATION_CREATED, name, now, invitation_id, {})
-        events.tell(c, [told])
-
-
-def _in_doubt(c: Connection, invitation_id: str, words: str, now: int) -> None:
-    _settle(c, invitation_id, InvitationState.IN_DOUBT, now, {"words": storable(words)})
-
-
 def _settle(
-    c: Connection,
-    invitation_id: str,
-    state: InvitationState,
-    now: int,
-    values: dict[str, Any] | None = None,
+    c: Connection, invitation_id: str, state: InvitationState, now: int, values: Mapping[str, Any]
 ) -> int | None:
-    """Move one that is being sent; return when that began, or None when it is no longer being sent."""
+    """End the sending of an invitation in a state; return when it began, None when it had ended before."""
     lock_invitations(c, invitation.c.id == invitation_id)
     sent = select(invitation.c.launch_id, invitation.c.sending_since).where(
         invitation.c.id == invitation_id, invitation.c.state == InvitationState.SENDING
     )
     row = c.execute(sent).first()
-    if row is None:  # its interview came back before the answer: there is nothing left to recover
+    if row is None:  # its interview came back before the answer
         if state is not InvitationState.STARTED:  # `started` has more to store
             over = update(invitation).where(invitation.c.id == invitation_id)
             c.execute(over.values(sending_since=None))
         return None
     settled = update(invitation).where(invitation.c.id == invitation_id)
-    c.execute(settled.values(**{"state": state, "sending_since": None, "updated_at": now, **(values or {})}))
+    c.execute(settled.values(**{"state": state, "sending_since": None, "updated_at": now, **values}))
     move(c, row.launch_id, "sending", state)
     finish(c, row.launch_id, now)
     return int(row.sending_since)

@@ -1,4 +1,4 @@
-"""Between rows of launches and invitations and the values that the rest of the connector uses."""
+"""Turn launches and invitations into rows, and rows into them; count, end and announce launches."""
 
 from __future__ import annotations
 
@@ -17,49 +17,28 @@ from connector.domain.launches.launch import (
     Phase,
 )
 from connector.ledger.db.bulk import storable
-from connector.ledger.db.schema import invitation, launch
+from connector.ledger.db.queries import first
+from connector.ledger.db.schema.launches import invitation, launch
 from connector.ledger.events import events
 from connector.text.json import dumps, loads
 
-_LAUNCH = tuple(one.name for one in fields(Launch))
-INVITATION_COLUMNS = {
-    "id": "text",
-    "connection": "text",
-    "launch_id": "text",
-    "position": "integer",
-    "state": "text",
-    "person": "bigint",
-    "created_at": "bigint",
-    "updated_at": "bigint",
-    "taken_at": "bigint",
-    "user_id": "text",
-    "email": "text",
-    "name": "text",
-    "interview_id": "text",
-    "link": "text",
-    "session_token": "text",
-    "reason": "text",
-    "words": "text",
-    "sending_since": "bigint",
-    "started_at": "bigint",
-    "due": "bigint",
-    "polls": "integer",
-    "complete_due": "bigint",
-}
+PERSONAL = "user_id", "email", "name", "link", "session_token", "words", "complete_due"
+"""The columns of an invitation that name a person, or are of use only while it has one."""
+_LAUNCH = tuple(field.name for field in fields(Launch))
 _STATE_AT = Invitation._fields.index("state")
 
 
-def dump_launch(one: Launch) -> dict[str, Any]:
+def dump_launch(of: Launch) -> dict[str, Any]:
     """Return a launch as column values."""
-    values = {name: getattr(one, name) for name in _LAUNCH}
-    values["options"] = dumps(asdict(one.options))
-    values["skipped"] = dumps(dict(one.skipped))
-    values["examples"] = dumps(one.examples) if one.examples else None
+    values = {name: getattr(of, name) for name in _LAUNCH}
+    values["options"] = dumps(asdict(of.options))
+    values["skipped"] = dumps(dict(of.skipped))
+    values["examples"] = dumps(of.examples) if of.examples else None
     return {name: storable(value) for name, value in values.items()}
 
 
 def load_launch(row: Row[Any]) -> Launch:
-    """Return the launch behind a row."""
+    """Return the launch of a row."""
     values = {name: getattr(row, name) for name in _LAUNCH}
     values["status"] = LaunchStatus(values["status"])
     values["phase"] = None if values["phase"] is None else Phase(values["phase"])
@@ -70,35 +49,34 @@ def load_launch(row: Row[Any]) -> Launch:
 
 
 def load_invitation(row: Any) -> Invitation:
-    """Return the invitation behind a row of `INVITATION_COLUMNS`."""
+    """Return the invitation of a row of `select_invitations`."""
     values = list(row)
     values[_STATE_AT] = InvitationState(values[_STATE_AT])
     return Invitation._make(values)
 
 
 def select_invitations() -> Select[Any]:
-    """Begin a query of what `load_invitation` reads."""
-    return select(*(invitation.c[name] for name in INVITATION_COLUMNS))
+    """Begin a query for `load_invitation`."""
+    return select(*(invitation.c[name] for name in Invitation._fields))
 
 
 def find_launch(c: Connection, launch_id: str, *, lock: bool = False) -> Launch | None:
-    """Return one launch, with `lock` kept for this transaction."""
+    """Return one launch, with `lock` locked for this transaction."""
     query = select(launch).where(launch.c.id == storable(launch_id))
-    row = c.execute(query.with_for_update() if lock else query).first()
-    return None if row is None else load_launch(row)
+    return first(c, query.with_for_update() if lock else query, load_launch)
 
 
 def lock_launches(c: Connection, which: ColumnElement[bool]) -> None:
-    """Keep launches for this transaction, in the order of their ids (SQLite has one writer anyway)."""
+    """Lock launches for this transaction, in the order of their ids."""
     if c.dialect.name == "postgresql":
         c.execute(select(launch.c.id).where(which).order_by(launch.c.id).with_for_update())
 
 
 def lock_invitations(c: Connection, which: ColumnElement[bool]) -> None:
-    """Keep invitations for this transaction, and their launches before them, in the order of their ids.
+    """Lock launches, then their invitations, for this transaction, in the order of their ids.
 
     A change of an invitation is counted in its launch, and a change of a launch may touch all its
-    invitations: two transactions that lock them in orders of their own would wait for each other.
+    invitations: two transactions that lock them in different orders would wait for each other.
     """
     if c.dialect.name == "postgresql":
         lock_launches(c, launch.c.id.in_(select(invitation.c.launch_id).where(which)))
@@ -106,16 +84,11 @@ def lock_invitations(c: Connection, which: ColumnElement[bool]) -> None:
 
 
 def move(c: Connection, launch_id: str, was: str, now: str, n: int = 1) -> None:
-    """Count invitations of a launch in the state they are in now."""
+    """Count `n` invitations of a launch in the state `now` instead of the state `was`."""
     if was != now and n:
         columns = launch.c[was], launch.c[now]
         changed = {columns[0]: columns[0] - n, columns[1]: columns[1] + n}
         c.execute(update(launch).where(launch.c.id == launch_id).values(changed))
-
-
-def _none_waits() -> ColumnElement[bool]:
-    """Tell that a launch has no invitation left to start."""
-    return (launch.c.waiting == 0) & (launch.c.sending == 0) & launch.c.phase.is_(None)
 
 
 def finish(c: Connection, launch_id: str, now: int) -> None:
@@ -124,7 +97,9 @@ def finish(c: Connection, launch_id: str, now: int) -> None:
         launch.c.id == launch_id,
         launch.c.status.in_(("running", "paused")),
         ~launch.c.standing,
-        _none_waits(),
+        launch.c.waiting == 0,
+        launch.c.sending == 0,
+        launch.c.phase.is_(None),
     )
     if c.execute(done.values(status="finished", finished_at=now, pause_reason=None)).rowcount:
         tell_launch(c, EventType.LAUNCH_FINISHED, launch_id, now)
@@ -138,7 +113,7 @@ def tell_launch(
     pause_reason: str | None = None,
     resumes_at: int | None = None,
 ) -> None:
-    """Tell that a launch has ended, or is paused and until when (ms; None: until it is resumed)."""
+    """Store the event that a launch has ended, or is paused until `resumes_at` (ms; None: until resumed)."""
     name = c.execute(select(launch.c.connection).where(launch.c.id == launch_id)).scalar_one()
-    told = {"pause_reason": pause_reason, "resumes_at": resumes_at}
-    events.tell(c, [events.Happened(kind, name, now, launch_id, told)])
+    facts = {"pause_reason": pause_reason, "resumes_at": resumes_at}
+    events.tell(c, [events.Happened(kind, name, now, launch_id, facts)])

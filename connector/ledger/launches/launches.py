@@ -1,18 +1,19 @@
-"""Launches: find, list, call off, go on."""
+"""Launches: find, list, cancel and resume them; and count the downloads of cohorts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, literal, select, tuple_, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from connector.domain.launches.launch import Invitation, InvitationState, Launch, LaunchStatus, Phase
 from connector.domain.results.sync import ListFilter
 from connector.ledger.db.bulk import fetch, storable
 from connector.ledger.db.dialect import lock_people
+from connector.ledger.db.queries import newest_first
 from connector.ledger.db.repository import Repository, reads, writes
-from connector.ledger.db.schema import download, invitation, launch, launch_source
+from connector.ledger.db.schema.launches import download, invitation, launch, launch_source
 from connector.ledger.launches.cohort_members import approve
 from connector.ledger.launches.launch_row import (
     find_launch,
@@ -28,7 +29,7 @@ _DOWNLOADS_KEPT = 32 * 86_400_000
 
 
 class Launches(Repository):
-    """Launches: found, listed, called off, resumed; and the downloads of cohorts."""
+    """Launches, and the downloads of cohorts."""
 
     @reads
     def find(self, c: Connection, launch_id: str) -> Launch | None:
@@ -39,22 +40,14 @@ class Launches(Repository):
     def listed(
         self, c: Connection, connection: str, where: ListFilter, *, limit: int, after: tuple[int, str] | None
     ) -> list[Launch]:
-        """Return launches, newest first, beginning after a (creation, launch id). Plans are among them."""
+        """Return launches and plans, newest first, beginning after a (creation, launch id)."""
         query = select(launch).where(launch.c.connection == connection)
         if where.status is not None:
             query = query.where(launch.c.status == where.status)
         if where.reason is not None:
             query = query.where((launch.c.pause_reason == where.reason) | (launch.c.error == where.reason))
-        if where.since is not None:
-            query = query.where(launch.c.created_at >= where.since)
-        if where.until is not None:
-            query = query.where(launch.c.created_at < where.until)
-        if after is not None:
-            query = query.where(
-                tuple_(launch.c.created_at, launch.c.id) < tuple_(literal(after[0]), literal(after[1]))
-            )
-        query = query.order_by(launch.c.created_at.desc(), launch.c.id.desc()).limit(limit)
-        return [load_launch(row) for row in c.execute(query)]
+        page = newest_first(query, launch.c.created_at, launch.c.id, where, limit, after)
+        return [load_launch(row) for row in c.execute(page)]
 
     @reads
     def invitations(
@@ -71,79 +64,70 @@ class Launches(Repository):
     @reads
     def in_phases(self, c: Connection, phases: Sequence[Phase]) -> list[Launch]:
         """Return launches in these phases, the longest due first."""
-        query = (
-            select(launch).where(launch.c.phase.in_(phases)).order_by(launch.c.phase_due, launch.c.created_at)
-        )
-        return [load_launch(row) for row in c.execute(query)]
+        query = select(launch).where(launch.c.phase.in_(phases))
+        rows = c.execute(query.order_by(launch.c.phase_due, launch.c.created_at))
+        return [load_launch(row) for row in rows]
 
     @writes
     def cancel(self, c: Connection, launch_id: str, now: int) -> Launch | None:
-        """Stop what is not sent yet; one that has ended stays as it is. None for an unknown launch."""
+        """Cancel the starts that are not sent yet; an ended launch stays. None for an unknown launch."""
         lock_people(c)
-        one = find_launch(c, launch_id, lock=True)
-        if one is None or one.status not in _OPEN:
-            return one
+        before = find_launch(c, launch_id, lock=True)
+        if before is None or before.status not in _OPEN:
+            return before
         for state in (InvitationState.PLANNED, InvitationState.WAITING):
             called_off = (
                 update(invitation)
-                .where(invitation.c.launch_id == one.id, invitation.c.state == state)
+                .where(invitation.c.launch_id == before.id, invitation.c.state == state)
                 .values(state=InvitationState.CANCELLED, taken_at=None, counted_day=None, updated_at=now)
             )
-            move(c, one.id, state, "cancelled", c.execute(called_off).rowcount)
-        c.execute(delete(launch_source).where(launch_source.c.launch_id == one.id))
-        ended = update(launch).where(launch.c.id == one.id)
-        c.execute(
-            ended.values(
-                status=LaunchStatus.CANCELLED, phase=None, phase_due=None, pause_reason=None, finished_at=now
-            )
-        )
-        return find_launch(c, one.id)
+            move(c, before.id, state, "cancelled", c.execute(called_off).rowcount)
+        c.execute(delete(launch_source).where(launch_source.c.launch_id == before.id))
+        ended = {"status": LaunchStatus.CANCELLED, "phase": None, "phase_due": None, "pause_reason": None}
+        c.execute(update(launch).where(launch.c.id == before.id).values(**ended, finished_at=now))
+        return find_launch(c, before.id)
 
     @writes
     def resume(self, c: Connection, launch_id: str, in_doubt: str | None, now: int) -> Launch | None:
         """End a pause; starts of unknown outcome are tried again (`retry`) or given up (`give_up`)."""
         lock_people(c)
-        one = find_launch(c, launch_id, lock=True)
-        if one is None:
+        before = find_launch(c, launch_id, lock=True)
+        if before is None:
             return None
         doubtful = update(invitation).where(
-            invitation.c.launch_id == one.id, invitation.c.state == InvitationState.IN_DOUBT
+            invitation.c.launch_id == before.id, invitation.c.state == InvitationState.IN_DOUBT
         )
         if in_doubt == "give_up":
-            given_up = doubtful.values(
-                state=InvitationState.FAILED,
-                reason="outcome_unknown",
-                due=None,
-                complete_due=None,
-                updated_at=now,
-            )
-            move(c, one.id, "in_doubt", "failed", c.execute(given_up).rowcount)
+            gone = {"reason": "outcome_unknown", "due": None, "complete_due": None}
+            given_up = doubtful.values(state=InvitationState.FAILED, updated_at=now, **gone)
+            move(c, before.id, "in_doubt", "failed", c.execute(given_up).rowcount)
         values: dict[str, Any] = {}
-        if in_doubt == "retry" and one.status is not LaunchStatus.CANCELLED:
-            known = doubtful.where(invitation.c.pruned_at.is_(None))  # a link without a person would be paid
+        if in_doubt == "retry" and before.status is not LaunchStatus.CANCELLED:
+            # an interview for a pruned invitation, which names no person, would still cost credits
+            known = doubtful.where(invitation.c.pruned_at.is_(None))
             again = known.values(state=InvitationState.WAITING, words=None, taken_at=now, updated_at=now)
             n = c.execute(again).rowcount
-            move(c, one.id, "in_doubt", "waiting", n)
-            if n and one.status is LaunchStatus.FINISHED:
+            move(c, before.id, "in_doubt", "waiting", n)
+            if n and before.status is LaunchStatus.FINISHED:
                 values = {"status": LaunchStatus.RUNNING, "finished_at": None}
-        if one.standing:
-            approve(c, one.id)
-        if one.status is LaunchStatus.PAUSED:
+        if before.standing:
+            approve(c, before.id)
+        if before.status is LaunchStatus.PAUSED:
             values = {"status": LaunchStatus.RUNNING, "pause_reason": None}
         if values:
-            c.execute(update(launch).where(launch.c.id == one.id).values(**values))
-            finish(c, one.id, now)
-        return find_launch(c, one.id)
+            c.execute(update(launch).where(launch.c.id == before.id).values(**values))
+            finish(c, before.id, now)
+        return find_launch(c, before.id)
 
     @writes
     def note_download(self, c: Connection, lane: str, now: int) -> None:
-        """Count one cohort download of an Amplitude project; those too old for any quota go."""
+        """Store a cohort download of an Amplitude project; delete those that are too old for any quota."""
         old = select(download.c.id).where(download.c.at < now - _DOWNLOADS_KEPT)
         c.execute(delete(download).where(download.c.id.in_(old.with_for_update(skip_locked=True))))
         c.execute(insert(download).values(lane=lane, at=now))
 
     @reads
     def downloads(self, c: Connection, lane: str, since: int) -> list[int]:
-        """Return when cohorts were downloaded since a time, oldest first."""
+        """Return the times of cohort downloads since a time (ms), oldest first."""
         query = select(download.c.at).where(download.c.lane == lane, download.c.at >= since)
         return list(c.execute(query.order_by(download.c.at)).scalars())

@@ -1,4 +1,4 @@
-"""Recognise persons: keyed hashes of aliases, each pointing to one person."""
+"""Recognise persons by keyed hashes of their aliases, each of which points to one person."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from connector.domain.people.same_person import ERASED_PERSON, KeyedMember, Memb
 from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.dialect import lock_people
 from connector.ledger.db.repository import Repository, reads, writes
-from connector.ledger.db.schema import alias, invitation
+from connector.ledger.db.schema.launches import invitation
+from connector.ledger.db.schema.people import alias
 
 QUEUED = 9_000_000_000_000_000
-"""When a person who still waits was invited: later than any reinvitation could allow."""
+"""The time of an invitation that still waits: too late for any reinvitation."""
 
 _LAST = (
     "(SELECT max(CASE WHEN i.state IN ('waiting', 'sending') THEN 9000000000000000 ELSE i.taken_at END) "
@@ -39,7 +40,7 @@ _HISTORY = BulkStatement(
     returns=[
         "r.place",
         "a.person",
-        # nearly always all aliases are of one person, who is named after one of them: nothing is left to ask
+        # nearly always all aliases are of one person, and no second query is needed
         f"CASE WHEN {_IS_ONE} THEN {_LAST.replace('{person}', 'a.person')} END",
     ],
     at_once=4_096,
@@ -56,17 +57,12 @@ _INSERT = BulkStatement(
 )
 
 
-_PADS: Final[Sequence[tuple[None, ...]]] = (
-    (None,) * 3,
-    (None,) * 2,
-    (None,),
-    (),
-)  # a member has up to 3 aliases
+_PADS: Final = tuple((None,) * (3 - n) for n in range(4))  # a member has up to 3 aliases
 
 
 def alias_keys(key: bytes, connection: str, member: Member) -> tuple[int, ...]:
     """Return the keys of a member's aliases: 64 bits that only this ledger can make again."""
-    return tuple([alias_key(key, connection, one) for one in aliases(member)])
+    return tuple([alias_key(key, connection, name) for name in aliases(member)])
 
 
 def alias_key(key: bytes, connection: str, name: str) -> int:
@@ -76,15 +72,15 @@ def alias_key(key: bytes, connection: str, name: str) -> int:
 
 
 class Aliases(Repository):
-    """Members as the ledger knows them."""
+    """The aliases of members, and the persons behind them."""
 
     def keyed(self, connection: str, members: Sequence[Member]) -> list[KeyedMember]:
-        """Return members with the keys of their aliases. Works without the database."""
-        return [(one, alias_keys(self.keys.people, connection, one)) for one in members]
+        """Return members with the keys of their aliases, without the database."""
+        return [(member, alias_keys(self.keys.people, connection, member)) for member in members]
 
     @writes
     def learn(self, c: Connection, keyed: KeyedMember) -> None:
-        """Let all aliases of a person who is known lead to the same person."""
+        """Add new aliases of a known person."""
         lock_people(c)
         learn(c, [Choice(*keyed, SkipReason.ALREADY)])
 
@@ -92,91 +88,79 @@ class Aliases(Repository):
     def history(self, c: Connection, members: Sequence[KeyedMember]) -> list[Known]:
         """Return what is known of each member, in their order.
 
-        Nothing where none is known, one standing where all are one person, otherwise one for each alias.
+        Nothing when no alias is known, one standing when all are one person, otherwise one for each alias.
         """
         asked = [keys for _, keys in members]
         known: list[Known] = [()] * len(asked)
         # sorted, because neighbours lie on one page
         rows = sorted([(keys[0], place, keys) for place, keys in enumerate(asked) if keys])
-        found = _HISTORY.fetch(c, [(place, *keys, *_PADS[len(keys)]) for _, place, keys in rows])
         unsure: list[int] = []
-        for place, person, at in found:
-            if at is None:
+        for place, person, at in _HISTORY.fetch(
+            c, [(place, *keys, *_PADS[len(keys)]) for _, place, keys in rows]
+        ):
+            if at is None:  # the aliases are of several persons, or of a person who was never invited
                 unsure.append(place)
             else:
                 known[place] = (Standing(person, at),)
         if unsure:
-            _tell_apart(c, asked, unsure, known)
+            persons = behind(c, [key for place in unsure for key in asked[place]])
+            taken = _TAKEN.fetch(c, [(person,) for person in sorted(set(persons.values()))])
+            standing = {person: Standing(person, at) for person, at in taken}
+            for place in unsure:
+                of_each = tuple([standing[persons[key]] if key in persons else None for key in asked[place]])
+                known[place] = of_each[:1] if len(set(of_each)) == 1 else of_each
         return known
 
 
-def _tell_apart(
-    c: Connection,
-    asked: Sequence[tuple[int, ...]],
-    places: Sequence[int],
-    known: list[Known],
-) -> None:
-    """Fill in members whose aliases are of several persons, or of one who was never invited."""
-    persons = behind(c, [key for place in places for key in asked[place]])
-    taken = _TAKEN.fetch(c, [(person,) for person in sorted(set(persons.values()))])
-    standing = {person: Standing(person, at) for person, at in taken}
-    for place in places:
-        found = tuple([standing[persons[key]] if key in persons else None for key in asked[place]])
-        known[place] = found[:1] if len(set(found)) == 1 else found
-
-
 def behind(c: Connection, keys: Iterable[int]) -> dict[int, int]:
-    """Return the person behind each alias that is known."""
+    """Return the person behind each known alias."""
     asked = [(key,) for key in sorted(set(keys))]
     return {row[0]: row[1] for row in _PERSONS.fetch(c, asked)} if asked else {}
 
 
 def forgotten(c: Connection, keys: Iterable[int]) -> set[int]:
-    """Return those of the keys that are aliases of erased persons."""
+    """Return the keys that are aliases of erased persons."""
     return {key for key, person in behind(c, keys).items() if person == ERASED_PERSON}
 
 
-def is_gone(person: ColumnElement[int]) -> ColumnElement[bool]:
-    """Tell that the person of an invitation was erased."""
+def is_erased(person: ColumnElement[int]) -> ColumnElement[bool]:
+    """Return the condition that the person of an invitation was erased."""
     return exists().where(alias.c.key == person, alias.c.person == ERASED_PERSON)
 
 
 def learn(c: Connection, choices: Sequence[Choice]) -> dict[int, int]:
-    """Let the aliases of each row point to one person; return the person by key.
+    """Let the aliases of each member point to one person; return the person by key.
 
-    A row that is not invited teaches new aliases only of a known person: of a new one nothing is kept.
-    Rows that join two known persons make them one; when one of the two was erased, both are kept out from
-    now on. The caller has the people locked.
+    A member who is not invited teaches new aliases only of a known person: nothing is kept of a new one.
+    A member with aliases of two known persons makes them one; when one of the two was erased, both count as
+    erased. The caller has locked the people.
     """
     stored = behind(c, [key for choice in choices for key in choice.keys])
     persons = dict(stored)
     joined: dict[int, int] = {}
 
-    def now_in(person: int) -> int:
+    def current(person: int) -> int:
         while person in joined:
             person = joined[person]
         return person
 
     for choice in choices:
-        known = list(dict.fromkeys(now_in(persons[key]) for key in choice.keys if key in persons))
+        known = list(dict.fromkeys(current(persons[key]) for key in choice.keys if key in persons))
         if not known and choice.reason is not None:
             continue
         person = ERASED_PERSON if ERASED_PERSON in known else known[0] if known else choice.keys[0]
         joined.update({other: person for other in known if other != person})
         persons.update(dict.fromkeys(choice.keys, person))
-    found = {key: now_in(person) for key, person in persons.items()}
-    if joined:  # in the order of their ids, as all lock them
+    learnt = {key: current(person) for key, person in persons.items()}
+    if joined:  # locked in the order of their ids, as everywhere
         theirs = select(invitation.c.id).where(invitation.c.person.in_(joined))
         c.execute(theirs.order_by(invitation.c.id).with_for_update())
     for other in joined:
-        _join(c, other, now_in(other))
-    if new := [(key, person) for key, person in sorted(found.items()) if key not in stored]:
+        person = current(other)
+        c.execute(update(alias).where(alias.c.person == other).values(person=person))
+        # the invitations of an erased person keep the alias by which the erasure is looked up
+        if person != ERASED_PERSON:
+            c.execute(update(invitation).where(invitation.c.person == other).values(person=person))
+    if new := [(key, person) for key, person in sorted(learnt.items()) if key not in stored]:
         _INSERT.execute(c, new)
-    return found
-
-
-def _join(c: Connection, other: int, person: int) -> None:
-    c.execute(update(alias).where(alias.c.person == other).values(person=person))
-    if person == ERASED_PERSON:
-        return  # an invitation's person stays the name of an alias that tells so
-    c.execute(update(invitation).where(invitation.c.person == other).values(person=person))
+    return learnt

@@ -1,4 +1,4 @@
-"""Roll-up counters by connection, day of first receipt, status and reason, so that no progress ever scans."""
+"""Counters of interviews by connection, day of first receipt, status and reason: no progress scans syncs."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from connector.ledger.db.bulk import BulkStatement
+from connector.ledger.db.bulk import BulkStatement, types_of
 from connector.ledger.db.repository import Repository, glances
-from connector.ledger.db.schema import counter
+from connector.ledger.db.schema.results import counter
 
 _DAY = 86_400_000
 _ADD = BulkStatement(
     "INSERT INTO counter ({names}) SELECT {names} FROM {rows} AS r WHERE true "
     "ON CONFLICT (connection, day, status, reason) DO UPDATE SET n = counter.n + excluded.n",
-    {"connection": "text", "day": "integer", "status": "text", "reason": "text", "n": "bigint"},
+    types_of(counter, "connection", "day", "status", "reason", "n"),
 )
-# made once: making it costs six times what running it does
+# made once, because making it takes six times as long as running it
 _TOTALS = (
     select(counter.c.status, counter.c.reason, func.sum(counter.c.n))
     .where(counter.c.connection == bindparam("connection"))
@@ -27,7 +27,7 @@ _TOTALS = (
 
 
 class Place(NamedTuple):
-    """Where one interview is counted."""
+    """The counter of one interview."""
 
     connection: str
     day: int
@@ -36,12 +36,12 @@ class Place(NamedTuple):
 
     @classmethod
     def of(cls, connection: str, first_received_at: int, status: str, reason: str | None) -> Place:
-        """Return the place of a sync."""
+        """Return the counter of a sync."""
         return cls(connection, first_received_at // _DAY, str(status), reason or "")
 
 
 def move(c: Connection, moves: Iterable[tuple[Place | None, Place]]) -> None:
-    """Count interviews where they are now and no longer where they were (None: nowhere)."""
+    """Count interviews that moved from one counter (None for a new interview) to another."""
     change: Counter[Place] = Counter()
     for was, now in moves:
         if was != now:
@@ -60,5 +60,5 @@ class Counters(Repository):
     @glances
     def totals(self, c: Connection, connection: str) -> dict[tuple[str, str], int]:
         """Return the number of interviews of a connection by (status, reason)."""
-        found = c.execute(_TOTALS, {"connection": connection})
-        return {(row[0], row[1]): int(row[2]) for row in found if row[2]}
+        rows = c.execute(_TOTALS, {"connection": connection})
+        return {(status, reason): int(n) for status, reason, n in rows if n}

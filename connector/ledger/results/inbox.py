@@ -1,4 +1,4 @@
-"""What came in: webhooks, and what callers told us about an interview."""
+"""The inbox: webhooks, and what callers and Koji said about interviews, each until it was dealt with."""
 
 from __future__ import annotations
 
@@ -11,30 +11,16 @@ from sqlalchemy import Connection, Select, delete, func, literal_column, select
 
 from connector.domain.results.sync import InboundWebhook
 from connector.ledger.access.secrets import Keys
-from connector.ledger.db.bulk import BulkStatement, Row, fetch
+from connector.ledger.db.bulk import BulkStatement, Row, are_storable, fetch, types_of
 from connector.ledger.db.database import Database
 from connector.ledger.db.repository import Repository, reads, writes
-from connector.ledger.db.schema import inbox
-from connector.ledger.results.recent import Recent
+from connector.ledger.db.schema.results import inbox
 
-_COLUMNS = {
-    "connection": "text",
-    "received_at": "bigint",
-    "source": "text",
-    "state": "text",
-    "event": "text",
-    "interview_id": "text",
-    "webhook_id": "text",
-    "digest": "text",
-    "body": "text",
-    "header": "text",
-    "scheme": "text",
-    "signed_at": "bigint",
-}
+_COLUMNS = types_of(inbox, *InboundWebhook._fields[:-1])  # the database makes the last, the id
 _REPEATED_COLUMNS = ("connection", "event", "interview_id", "webhook_id", "digest", "body")
-_KEY = {"connection": "text", "interview_id": "text"}
 _SHOWN = 200
 _TAKEN = 16 * 1024 * 1024  # characters of bodies
+_RECENT = 8 * 1024 * 1024  # the same
 _row = attrgetter(*_COLUMNS)
 # as literals: a partial index is not used for a parameter
 IS_NEW = inbox.c.state == literal_column("'new'")
@@ -55,9 +41,9 @@ _ERASE = BulkStatement(
     "signed_at = inbox.signed_at / 86400000 * 86400000 FROM {rows} AS r "
     "WHERE inbox.connection = r.connection AND inbox.interview_id = r.interview_id "
     "AND inbox.state <> 'new' AND inbox.body IS NOT NULL",
-    _KEY,
+    types_of(inbox, "connection", "interview_id"),
 )
-_REREAD_COLUMNS = {"id": "bigint", "event": "text", "interview_id": "text"}
+_REREAD_COLUMNS = types_of(inbox, "id", "event", "interview_id")
 _REREAD = BulkStatement(
     "UPDATE inbox SET state = 'new', event = r.event, interview_id = r.interview_id FROM {rows} AS r "
     "WHERE inbox.id = r.id AND inbox.state = 'unreadable'",
@@ -73,60 +59,60 @@ _REPEATED = BulkStatement(
     "SELECT {returns} FROM {rows} AS r JOIN inbox AS s ON s.state = 'unreadable' "
     "AND s.connection = r.connection AND s.body = r.body "
     "AND (s.digest = r.digest OR s.webhook_id = r.webhook_id) {lock}",
-    {name: _COLUMNS[name] for name in _REPEATED_COLUMNS},
+    types_of(inbox, *_REPEATED_COLUMNS),
     returns=["s.id", "r.event", "r.interview_id"],
     lock="s.id",
 )
 _repeated = attrgetter(*_REPEATED_COLUMNS)
 
 
-def keyed(keys: Keys, delivery: InboundWebhook) -> InboundWebhook:
-    """Return it with its digest hashed: it outlives the body, which could be guessed from it."""
-    digest = delivery.digest
-    return delivery if digest is None else delivery._replace(digest=keys.keyed_hash(digest))
+def keyed(keys: Keys, webhook: InboundWebhook) -> InboundWebhook:
+    """Return a webhook with its digest hashed: the digest is kept after the body, which it would reveal."""
+    digest = webhook.digest
+    return webhook if digest is None else webhook._replace(digest=keys.keyed_hash(digest))
 
 
-def accept(c: Connection, deliveries: Sequence[InboundWebhook]) -> list[bool]:
-    """Store deliveries; return for each whether it was new.
+def accept(c: Connection, webhooks: Sequence[InboundWebhook]) -> list[bool]:
+    """Store webhooks; return for each whether it was new.
 
-    A delivery is known when its `webhook-id`, or its body and event name, was stored before on that
-    connection. One that was unreadable then and is readable now goes to the intake.
+    A webhook is known when its `webhook-id`, or its body and event name, was stored before on that
+    connection. A known one that was unreadable and is readable now goes to the intake.
     """
-    rows = [_row(delivery) for delivery in deliveries]
+    rows = [_row(webhook) for webhook in webhooks]
     one_writer = c.dialect.name == "sqlite"
-    fresh = _insert(c, _INSERT, rows) if one_writer else _insert_by_key(c, deliveries, rows)
-    repeated = [one for one, new in zip(deliveries, fresh, strict=True) if not new and one.state == "new"]
-    if repeated:
-        _give_back(c, _REPEATED.fetch(c, [_repeated(one) for one in repeated]))
+    fresh = _insert(c, _INSERT, rows) if one_writer else _insert_by_key(c, webhooks, rows)
+    pairs = zip(webhooks, fresh, strict=True)
+    if repeated := [_repeated(webhook) for webhook, new in pairs if not new and webhook.state == "new"]:
+        _give_back(c, _REPEATED.fetch(c, repeated))
     return fresh
 
 
-def _give_back(c: Connection, found: Sequence[Row]) -> None:
-    """Let the intake look at unreadable deliveries again, each an (id, event, interview id)."""
-    if found:
-        _REREAD.execute(c, [tuple(row) for row in found])
+def _give_back(c: Connection, readable: Sequence[Row]) -> None:
+    """Let the intake read webhooks that were unreadable, each an (id, event, interview id)."""
+    if readable:
+        _REREAD.execute(c, [tuple(row) for row in readable])
 
 
-def _insert_by_key(c: Connection, deliveries: Sequence[InboundWebhook], rows: Sequence[Row]) -> list[bool]:
+def _insert_by_key(c: Connection, webhooks: Sequence[InboundWebhook], rows: Sequence[Row]) -> list[bool]:
     """Insert in the order of the keys, numbered in the order of arrival.
 
-    An insert of a key waits for another transaction that inserted it. Two that insert the same deliveries,
+    An insert of a key waits for another transaction that inserted it. Two that insert the same webhooks,
     each in an order of its own, would wait for each other.
     """
     numbers = c.exec_driver_sql(_NUMBERS, {"n": len(rows)}).scalars().all()
     first: dict[tuple[str, str | None], str | None] = {}
     keys: list[tuple[str, str, int]] = []
-    for at, one in enumerate(deliveries):
+    for at, webhook in enumerate(webhooks):
         # of two bodies under one webhook-id the first to arrive is stored
-        known = first.setdefault((one.connection, one.webhook_id), one.digest)
-        keys.append((one.connection, (one.digest if one.webhook_id is None else known) or "", at))
+        known = first.setdefault((webhook.connection, webhook.webhook_id), webhook.digest)
+        keys.append((webhook.connection, (webhook.digest if webhook.webhook_id is None else known) or "", at))
     order = [at for _, _, at in sorted(keys)]
     stored = _insert(c, _INSERT_NUMBERED, [(numbers[at], *rows[at]) for at in order])
     return [new for _, new in sorted(zip(order, stored, strict=True))]
 
 
 def _insert(c: Connection, statement: BulkStatement, rows: Sequence[Row]) -> list[bool]:
-    """Insert all and count; only when some were known, find out which by inserting halves instead."""
+    """Insert rows; return for each whether it was new. When only some are, halves find out which."""
     c.exec_driver_sql("SAVEPOINT before_insert")
     stored = statement.execute(c, rows)
     if stored in (0, len(rows)):
@@ -138,66 +124,86 @@ def _insert(c: Connection, statement: BulkStatement, rows: Sequence[Row]) -> lis
     return _insert(c, statement, first) + _insert(c, statement, rest)
 
 
-def new_ones(c: Connection, connections: Sequence[str], limit: int) -> list[tuple[int, str, str]]:
-    """Return id, connection and digest of deliveries that are new."""
+def new_webhooks(c: Connection, connections: Sequence[str], limit: int) -> list[Row]:
+    """Return id, connection and digest of the oldest new webhooks, of each connection its share."""
     share = max(1, limit // max(1, len(connections)))
-    return [
-        (number, connection, digest)
-        for connection in connections
-        for number, digest in _new(c, connection, share)
-    ]
-
-
-def _new(c: Connection, connection: str, limit: int) -> list[tuple[int, str]]:
     length = func.coalesce(func.length(inbox.c.body), 0)
-    query = select(inbox.c.id, inbox.c.digest, length).where(IS_NEW, inbox.c.connection == connection)
-    oldest = fetch(c, query.order_by(inbox.c.id).limit(limit))
-    before = accumulate((size for _, _, size in oldest), initial=0)
-    return [
-        (number, digest) for (number, digest, _), sum_ in zip(oldest, before, strict=False) if sum_ < _TAKEN
-    ]
+    new = select(inbox.c.id, inbox.c.connection, inbox.c.digest, length).where(IS_NEW)
+    taken: list[Row] = []
+    for connection in connections:
+        oldest = fetch(c, new.where(inbox.c.connection == connection).order_by(inbox.c.id).limit(share))
+        sizes = accumulate((row[3] for row in oldest), initial=0)
+        taken += [row[:3] for row, before in zip(oldest, sizes, strict=False) if before < _TAKEN]
+    return taken
 
 
 def mark_done(c: Connection, ids: Sequence[int]) -> None:
-    """Note that deliveries were dealt with."""
+    """Store that webhooks were dealt with."""
     if ids:
         _MARK_DONE.execute(c, [(i,) for i in ids])
 
 
+class Recent:
+    """Webhooks that this process stored a moment ago, so that its intake need not read them back.
+
+    They are kept by connection and digest, which are unique in the ledger, up to `room` characters of bodies.
+    """
+
+    def __init__(self, room: int = _RECENT) -> None:
+        self._kept: dict[tuple[str, str | None], InboundWebhook] = {}
+        self._room = room
+
+    def keep(self, webhook: InboundWebhook) -> None:
+        """Keep a webhook that is stored unchanged and is new to the intake; the oldest make room for it."""
+        if webhook.state != "new" or webhook.digest is None or not are_storable(webhook):
+            return
+        self._kept[webhook.connection, webhook.digest] = webhook
+        self._room -= len(webhook.body or "")
+        while self._room < 0:
+            self.take(*next(iter(self._kept)))
+
+    def take(self, connection: str, digest: str | None) -> InboundWebhook | None:
+        """Remove and return a webhook."""
+        webhook = self._kept.pop((connection, digest), None)
+        if webhook is not None:
+            self._room += len(webhook.body or "")
+        return webhook
+
+
 class Inbox(Repository):
-    """What came in about interviews."""
+    """Webhooks, and what else was said about interviews."""
 
     def __init__(self, db: Database, keys: Keys) -> None:
         super().__init__(db, keys)
         self._recent = Recent()
 
-    async def accept(self, delivery: InboundWebhook) -> bool:
-        """Store what came in; return whether it was new. Raises `StoreUnavailable` after 8 s or so."""
-        delivery = keyed(self.keys, delivery)
-        fresh = await self.db.accept(delivery)
+    async def accept(self, webhook: InboundWebhook) -> bool:
+        """Store a webhook; return whether it was new. Raises `StoreUnavailable` after about 8 s."""
+        webhook = keyed(self.keys, webhook)
+        fresh = await self.db.accept(webhook)
         if fresh:
-            self._recent.keep(delivery)
+            self._recent.keep(webhook)
         return fresh
 
     async def take_new(self, connections: Sequence[str], limit: int) -> list[InboundWebhook]:
-        """Return the oldest deliveries of connections that the intake did not look at yet.
+        """Return the oldest webhooks of connections that the intake did not read yet.
 
-        Each connection has its share, and of each there are as many as are not too long together.
+        Each connection has its share, which ends early when its bodies exceed 16 million characters.
         """
-        found = await self.db.read(lambda c: new_ones(c, connections, limit))
+        new = await self.db.read(lambda c: new_webhooks(c, connections, limit))
         known = {
-            number: one._replace(id=number)
-            for number, connection, digest in found
-            if (one := self._recent.take(connection, digest)) is not None
+            number: webhook._replace(id=number)
+            for number, connection, digest in new
+            if (webhook := self._recent.take(connection, digest)) is not None
         }
-        if unknown := [number for number, _, _ in found if number not in known]:
+        if unknown := [number for number, _, _ in new if number not in known]:
             query = _select_all().where(inbox.c.id.in_(unknown))
-            known |= {one.id: one for one in await self.db.read(lambda c: _read(c, query))}
-        return [known[number] for number, _, _ in found if number in known]
+            known |= {webhook.id: webhook for webhook in await self.db.read(lambda c: _read(c, query))}
+        return [known[number] for number, _, _ in new if number in known]
 
     @reads
     def received(self, c: Connection, connection: str, interview_id: str) -> list[InboundWebhook]:
-        """Return what came in about one interview, oldest first, the newest 200."""
+        """Return the newest 200 entries about one interview, oldest first."""
         newest = (
             _select_all()
             .where(inbox.c.connection == connection, inbox.c.interview_id == interview_id)
@@ -210,37 +216,35 @@ class Inbox(Repository):
     def unreadable(
         self, c: Connection, connection: str, *, limit: int, before: int | None = None
     ) -> list[InboundWebhook]:
-        """Return deliveries in which no interview id was found, newest first."""
+        """Return webhooks without a readable interview id, newest first."""
         query = _select_all().where(inbox.c.connection == connection, IS_UNREADABLE)
         if before is not None:
             query = query.where(inbox.c.id < before)
         return _read(c, query.order_by(inbox.c.id.desc()).limit(limit))
 
     @writes
-    def reread(self, c: Connection, found: Mapping[int, tuple[str | None, str]]) -> None:
-        """Give unreadable deliveries back to the intake: delivery id to (event, interview id)."""
-        if found:
-            rows = [(i, event, interview_id) for i, (event, interview_id) in found.items()]
-            _give_back(c, _READABLE.fetch(c, rows))
+    def reread(self, c: Connection, readable: Mapping[int, tuple[str | None, str]]) -> None:
+        """Give webhooks that were unreadable back to the intake: webhook id to (event, interview id)."""
+        if readable:
+            _give_back(c, _READABLE.fetch(c, [(number, *named) for number, named in readable.items()]))
 
     @reads
     def latest_webhook(self, c: Connection, connection: str) -> InboundWebhook | None:
         """Return the newest accepted webhook of a connection."""
         mine = _select_all().where(inbox.c.connection == connection, inbox.c.source == "webhook")
-        found = _read(c, mine.order_by(inbox.c.id.desc()).limit(1))
-        return found[0] if found else None
+        return next(iter(_read(c, mine.order_by(inbox.c.id.desc()).limit(1))), None)
 
 
 def erase_bodies(c: Connection, keys: Sequence[tuple[str, str]]) -> int:
-    """Remove what was sent about interviews; that something came, and on which day, stays. Return how many.
+    """Remove the bodies of interviews' webhooks and round their times to the day; return how many.
 
-    New deliveries are left to the intake: one may tell that an interview has a respondent after all.
+    New webhooks are left to the intake: one may tell that an interview has a respondent after all.
     """
     return _ERASE.execute(c, keys) if keys else 0
 
 
 def prune(c: Connection, before: int, limit: int) -> int:
-    """Delete deliveries older than `before` that were dealt with, of the `limit` oldest; return how many."""
+    """Delete webhooks older than `before` that were dealt with, of the `limit` oldest; return how many."""
     oldest = select(inbox.c.id).where(inbox.c.state != "new").order_by(inbox.c.id).limit(limit)
     oldest = oldest.with_for_update(skip_locked=True)
     old = delete(inbox).where(inbox.c.id.in_(oldest.scalar_subquery()), inbox.c.received_at < before)

@@ -1,4 +1,4 @@
-"""Runs over many interviews: what they cover, how far they are, and when what they hold may go."""
+"""Runs over many interviews: their items, their progress, and the release of the syncs they hold."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from sqlalchemy import Connection, and_, delete, exists, func, insert, or_, sele
 
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.run import RunProgress
-from connector.ledger.db.bulk import BulkStatement
+from connector.ledger.db.bulk import BulkStatement, types_of
 from connector.ledger.db.repository import Repository, reads, writes
-from connector.ledger.db.schema import forgetting, run, run_item, sync
+from connector.ledger.db.schema.people import forgetting
+from connector.ledger.db.schema.results import run, run_item, sync
 
 ORPHANED_AFTER = 600_000
 _COVER = BulkStatement(
     "INSERT INTO run_item ({names}) SELECT {names} FROM {rows} AS r",
-    {"run_id": "text", "interview_id": "text"},
+    types_of(run_item, "run_id", "interview_id"),
 )
 
 
@@ -33,20 +34,18 @@ class Runs(Repository):
         interview_ids: Sequence[str],
         now: int,
     ) -> None:
-        """Store a run and what it covers, each interview once."""
+        """Store a run and its items, each interview once."""
         covered = list(dict.fromkeys(interview_ids))
-        c.execute(
-            insert(run).values(
-                id=run_id, connection=connection, operation=operation, created_at=now, total=len(covered)
-            )
-        )
+        row = {"id": run_id, "connection": connection, "operation": operation, "created_at": now}
+        c.execute(insert(run).values(**row, total=len(covered)))
         if covered:
             _COVER.execute(c, [(run_id, interview_id) for interview_id in covered])
 
     @reads
     def progress(self, c: Connection, run_id: str) -> RunProgress | None:
-        """Return how far a run is: what became of its interviews."""
-        head = c.execute(select(run).where(run.c.id == run_id)).first()
+        """Return the progress of a run: how many of its interviews ended, and how."""
+        columns = run.c.id, run.c.connection, run.c.operation, run.c.created_at, run.c.total
+        head = c.execute(select(*columns).where(run.c.id == run_id)).first()
         if head is None:
             return None
         covered = run_item.join(
@@ -68,11 +67,7 @@ class Runs(Repository):
         synced = ended[SyncStatus.SYNCED].total()
         skipped, failed = ended[SyncStatus.SKIPPED], ended[SyncStatus.FAILED]
         return RunProgress(
-            run_id=run_id,
-            connection=head.connection,
-            operation=head.operation,
-            created_at=head.created_at,
-            total=head.total,
+            *head,
             pending=head.total - synced - skipped.total() - failed.total(),
             synced=synced,
             skipped=dict(skipped),
@@ -82,9 +77,10 @@ class Runs(Repository):
 
     @writes
     def release_backfills(self, c: Connection, now: int) -> int:
-        """Let held syncs go whose run has nothing left that was never read; return how many.
+        """Release held syncs of which the run has no unread interview left; return how many.
 
-        A run is stored after its interviews. Those of a run that a crash kept from being stored go later.
+        A run is stored after its interviews. After a crash, syncs of a run that was not stored are
+        released later.
         """
         held = exists().where(sync.c.run_id == run.c.id, sync.c.stage == Stage.HOLD)
         unread = exists().where(sync.c.run_id == run.c.id, sync.c.stage == Stage.READ, sync.c.reads == 0)
@@ -92,19 +88,18 @@ class Runs(Repository):
         orphan = ~exists().where(run.c.id == sync.c.run_id) & (sync.c.updated_at < now - ORPHANED_AFTER)
         key = sync.c.connection, sync.c.interview_id
         waiting = select(*key).where(sync.c.stage == Stage.HOLD, or_(sync.c.run_id.in_(ready), orphan))
-        # in the order of their keys, as all lock them
+        # locked in the order of their keys, as everywhere
         released = update(sync).where(tuple_(*key).in_(waiting.order_by(*key).with_for_update()))
         return c.execute(released.values(stage=Stage.SEND, due=now)).rowcount
 
 
 def prune(c: Connection, before: int) -> int:
-    """Delete runs older than `before` of which nothing waits; return how many."""
+    """Delete ended runs that are older than `before`; return how many."""
     waits = exists().where(sync.c.run_id == run.c.id, sync.c.stage.is_not(None))
     goes_on = exists().where(forgetting.c.run_id == run.c.id, forgetting.c.finished_at.is_(None))
     ended = select(run.c.id).where(run.c.created_at < before, ~waits, ~goes_on)
     old = c.execute(ended.order_by(run.c.id)).scalars().all()
     for run_id in old:
-        c.execute(delete(run_item).where(run_item.c.run_id == run_id))
-        c.execute(delete(forgetting).where(forgetting.c.run_id == run_id))
-        c.execute(delete(run).where(run.c.id == run_id))
+        for column in (run_item.c.run_id, forgetting.c.run_id, run.c.id):
+            c.execute(delete(column.table).where(column == run_id))
     return len(old)

@@ -1,8 +1,8 @@
-"""Syncs on their way: taken by the owner of the lane, then settled by what Amplitude answered."""
+"""Sends to Amplitude: the owner of a lane takes due syncs, then settles them by Amplitude's answer."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
@@ -11,9 +11,9 @@ from connector.domain.lease import Lease
 from connector.domain.results.anonymity import is_anonymous_or_erased, without_person
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.sync import Outgoing, Settlement, Sync
-from connector.ledger.db.bulk import BulkStatement, Row, fetch
+from connector.ledger.db.bulk import BulkStatement, Row, fetch, types_of
 from connector.ledger.db.repository import Repository, fence, fenced, reads, writes
-from connector.ledger.db.schema import sync as table
+from connector.ledger.db.schema.results import sync as table
 from connector.ledger.events import events
 from connector.ledger.results import counters
 from connector.ledger.results.counters import Place
@@ -22,6 +22,8 @@ from connector.ledger.results.syncs import KEY, Key, all_columns, load, save
 
 
 class _Standing(NamedTuple):
+    """What settling needs of a sync; `erased` was found to have no respondent while it was in flight."""
+
     connection: str
     interview_id: str
     first_received_at: int
@@ -30,7 +32,7 @@ class _Standing(NamedTuple):
     stage: str | None
     due: int | None
     force: bool
-    erased: bool  # found to be without a respondent while it was in flight
+    erased: bool
 
     def place(self, status: str, reason: str | None) -> Place:
         return Place.of(self.connection, self.first_received_at, status, reason)
@@ -46,13 +48,7 @@ _OVERTAKEN = BulkStatement(
     "WHERE s.user_hash = r.user_hash AND s.connection = r.connection "
     "AND (s.completed_at, s.interview_id) > (r.completed_at, r.interview_id) "
     "AND (s.status = 'synced' OR s.stage IN ('send', 'hold') OR s.unknown_since IS NOT NULL))",
-    {
-        "position": "integer",
-        "user_hash": "text",
-        "completed_at": "bigint",
-        "interview_id": "text",
-        "connection": "text",
-    },
+    {"position": "integer", **types_of(table, "user_hash", "completed_at", "interview_id", "connection")},
     returns=["r.position"],
 )
 _STANDING = BulkStatement(
@@ -61,31 +57,19 @@ _STANDING = BulkStatement(
     KEY,
     returns=[*(f"s.{name}" for name in _Standing._fields[:-1]), "s.event IS NULL"],
 )
+_SETTLED = "status", "reason", "stage", "due", "force", "attempts", "unknown_since", "tries", "updated_at"
 _SETTLE = BulkStatement(
     "UPDATE sync SET {changes}, synced_at = coalesce(r.accepted_at, sync.synced_at), sending_since = NULL "
     "FROM {rows} AS r WHERE sync.connection = r.connection AND sync.interview_id = r.interview_id",
-    {
-        **KEY,
-        "status": "text",
-        "reason": "text",
-        "stage": "text",
-        "due": "bigint",
-        "force": "boolean",
-        "attempts": "text",
-        "unknown_since": "bigint",
-        "tries": "integer",
-        "updated_at": "bigint",
-        "accepted_at": "bigint",
-    },
+    {**KEY, **types_of(table, *_SETTLED), "accepted_at": "bigint"},
     key=(*KEY, "accepted_at"),
 )
-
 
 _State = tuple[str, str | None, str | None, int | None, bool]
 
 
 class Sending(Repository):
-    """Sends of syncs, by the owner of a lane of Amplitude's."""
+    """Sends of syncs, by the owner of an Amplitude lane."""
 
     @reads
     def is_overtaken(self, c: Connection, connections: Sequence[str], sync: Sync) -> bool:
@@ -96,34 +80,34 @@ class Sending(Repository):
     def settle(
         self, c: Connection, lease: Lease, settlements: Sequence[Settlement], now: int, paced_until: int
     ) -> None:
-        """Store what a send led to. Raises `Conflict` when the lease was lost.
+        """Store the outcomes of a send. Raises `Conflict` when the lease was lost.
 
-        What Amplitude accepted is synced, whatever was decided meanwhile. What was called off, or sent back
-        to be read, while it was in flight stays so unless it was accepted.
+        A sync that Amplitude accepted is synced, whatever was decided meanwhile. One that was called off, or
+        that must be read again, while it was in flight stays so unless it was accepted.
         """
         fence(c, lease, paced_until=paced_until)
         _settle(c, settlements, now)
 
     @fenced
     def begin(self, c: Connection, connections: Sequence[str], now: int, limit: int) -> list[Outgoing]:
-        """Take due syncs, mark them as being sent, and tell which still own the user's properties.
+        """Take due syncs and mark them as being sent; return which of them own the user's properties.
 
         User properties belong to the newest interview, by completion, of that user in that Amplitude project
         that is synced, on its way, or perhaps sent.
         """
         due = load(c, _due(c, connections, now, limit)).values()
-        # looked at once more: another process may have changed a row before it was locked
-        taken = [one for one in due if one.stage is Stage.SEND and one.sending_since is None]
+        # checked once more: another process may have changed a row before it was locked
+        taken = [sync for sync in due if sync.stage is Stage.SEND and sync.sending_since is None]
         if not taken:
             return []
-        taken.sort(key=lambda one: (one.completed_at or 0, one.interview_id))
-        _BEGIN.execute(c, [(one.connection, one.interview_id, now) for one in taken])
-        behind = _overtaken(c, connections, taken)
-        return [Outgoing(one, identify=at not in behind) for at, one in enumerate(taken)]
+        taken.sort(key=lambda sync: (sync.completed_at or 0, sync.interview_id))
+        _BEGIN.execute(c, [(sync.connection, sync.interview_id, now) for sync in taken])
+        overtaken = _overtaken(c, connections, taken)
+        return [Outgoing(sync, identify=at not in overtaken) for at, sync in enumerate(taken)]
 
     @fenced
     def recover(self, c: Connection, connections: Sequence[str], now: int) -> int:
-        """Give sends that their owner never settled an unknown outcome and make them due; return how many."""
+        """Make sends due that their owner did not settle, with an unknown outcome; return how many."""
         query = all_columns().where(table.c.connection.in_(connections), table.c.sending_since.is_not(None))
         query = query.order_by(table.c.connection, table.c.interview_id).with_for_update()
         lost = [_lost(load_sync(row), now) for row in fetch(c, query)]
@@ -132,9 +116,9 @@ class Sending(Repository):
 
 
 def _due(c: Connection, connections: Sequence[str], now: int, limit: int) -> list[Key]:
-    """Return the keys of what is due, the longest due first."""
+    """Return the keys of due syncs, the longest due first."""
     due = table.c.due, table.c.completed_at
-    found: list[Row] = []
+    rows: list[Row] = []
     for connection in connections:
         query = select(*due, table.c.connection, table.c.interview_id).where(
             table.c.stage == Stage.SEND,
@@ -142,16 +126,16 @@ def _due(c: Connection, connections: Sequence[str], now: int, limit: int) -> lis
             table.c.due <= now,
             table.c.sending_since.is_(None),
         )
-        found += fetch(c, query.order_by(*due).limit(limit))
-    found.sort(key=lambda row: (row[0], row[1] or 0))
-    return [(row[2], row[3]) for row in found[:limit]]
+        rows += fetch(c, query.order_by(*due).limit(limit))
+    rows.sort(key=lambda row: (row[0], row[1] or 0))
+    return [(row[2], row[3]) for row in rows[:limit]]
 
 
 def _overtaken(c: Connection, connections: Sequence[str], syncs: Sequence[Sync]) -> set[int]:
-    """Return the positions of those for whose user a newer interview owns the user properties."""
+    """Return the positions of syncs of which a newer interview owns the user's properties."""
     questions = [
-        (at, one.user_hash, one.completed_at, one.interview_id, connection)
-        for at, one in enumerate(syncs)
+        (at, sync.user_hash, sync.completed_at, sync.interview_id, connection)
+        for at, sync in enumerate(syncs)
         for connection in connections
     ]
     return {row[0] for row in _OVERTAKEN.fetch(c, questions)}
@@ -165,55 +149,42 @@ def _settle(c: Connection, settlements: Sequence[Settlement], now: int) -> None:
     values: list[Row] = []
     moves: list[tuple[Place, Place]] = []
     ended: list[Key] = []
-    happened: list[tuple[_Standing, tuple[str, str | None]]] = []
-    for key, one in zip(keys, settlements, strict=True):
+    happened: list[events.Happened] = []
+    for key, settlement in zip(keys, settlements, strict=True):
         if (was := standing.get(key)) is None:
             continue
-        state = _state(was, one)
-        attempts = dump_attempts(one.attempts)
-        happened.append((was, state[:2]))
-        values.append((*key, *state, attempts, one.unknown_since, one.tries, now, one.synced_at))
-        moves.append((was.place(was.status, was.reason), was.place(*state[:2])))
-        if was.erased or state[0] == SyncStatus.SKIPPED:
+        status, reason, *rest = _state(was, settlement)
+        happened += events.of_sync(*key, (was.status, was.reason), status, reason, now)
+        outcome = dump_attempts(settlement.attempts), settlement.unknown_since, settlement.tries
+        values.append((*key, status, reason, *rest, *outcome, now, settlement.synced_at))
+        moves.append((was.place(was.status, was.reason), was.place(status, reason)))
+        if was.erased or status == SyncStatus.SKIPPED:
             ended.append(key)
     _SETTLE.execute(c, values)
-    events.tell(
-        c,
-        [
-            told
-            for was, value in happened
-            for told in events.of_sync(
-                was.connection, was.interview_id, (was.status, was.reason), *value, now
-            )
-        ],
-    )
+    events.tell(c, happened)
     counters.move(c, moves)
-    _forget(c, ended, {key for key in ended if standing[key].erased})
+    # values that were only kept because they were in flight, or that the answer brought back
+    before = load(c, ended)
+    save(c, before, [_remains(sync, erased=standing[key].erased) for key, sync in before.items()])
 
 
-def _state(was: _Standing, one: Settlement) -> _State:
+def _state(was: _Standing, sent: Settlement) -> _State:
     """Return status, reason, stage, due and force after a send."""
-    if one.status is SyncStatus.SYNCED:
-        if was.stage == Stage.READ:  # asked for meanwhile: read and send again
+    if sent.status is SyncStatus.SYNCED:
+        if was.stage == Stage.READ:  # requested meanwhile: read and send again
             return SyncStatus.SYNCED, None, was.stage, was.due, bool(was.force)
         return SyncStatus.SYNCED, None, None, None, False
     if was.stage != Stage.SEND:
         return was.status, was.reason, was.stage, was.due, bool(was.force)
-    again = one.status is SyncStatus.PENDING
-    stage, due, force = (Stage.SEND, one.due, bool(was.force)) if again else (None, None, False)
-    if was.status == SyncStatus.SYNCED:  # sent again by force: what was accepted before stays accepted
+    again = sent.status is SyncStatus.PENDING
+    stage, due, force = (Stage.SEND, sent.due, bool(was.force)) if again else (None, None, False)
+    if was.status == SyncStatus.SYNCED:  # sent again by force: it stays accepted
         return was.status, was.reason, stage, due, force
-    return one.status, one.reason, stage, due, force
-
-
-def _forget(c: Connection, keys: Sequence[Key], erased: Collection[Key]) -> None:
-    """Remove what was only kept because it was in flight, and what the answer brought back."""
-    before = load(c, keys)
-    save(c, before, [_remains(one, erased=key in erased) for key, one in before.items()])
+    return sent.status, sent.reason, stage, due, force
 
 
 def _remains(sync: Sync, *, erased: bool) -> Sync:
-    """Return what stays: what Amplitude perhaps has keeps its body, so that no other one goes out instead."""
+    """Return a settled sync without values to be removed; one that Amplitude may have keeps its event."""
     if erased or is_anonymous_or_erased(sync.reason, sync.facts):
         sync = without_person(sync)
     if sync.status is not SyncStatus.SKIPPED or sync.unknown_since is not None:

@@ -1,11 +1,12 @@
-"""The syncs: load, change, find, list, count."""
+"""Syncs: load, change, find, list and count them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import eq
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, literal, select, tuple_
+from sqlalchemy import Connection, Select, func, select
 
 from connector.domain.lease import Lease
 from connector.domain.results.anonymity import is_anonymous_or_erased
@@ -13,10 +14,11 @@ from connector.domain.results.interview import Stage
 from connector.domain.results.observation import Observation
 from connector.domain.results.respondent import People
 from connector.domain.results.sync import InboundWebhook, ListFilter, Sync
-from connector.ledger.db.bulk import BulkStatement, fetch
+from connector.ledger.db.bulk import BulkStatement, fetch, types_of
 from connector.ledger.db.dialect import TryAgainError, share_suppressions
+from connector.ledger.db.queries import earliest, narrowed, newest_first
 from connector.ledger.db.repository import Repository, fence, reads, writes
-from connector.ledger.db.schema import sync as table
+from connector.ledger.db.schema.results import sync as table
 from connector.ledger.events import events
 from connector.ledger.launches import attribution
 from connector.ledger.people import respondents
@@ -26,8 +28,8 @@ from connector.ledger.results.sync_row import SYNC_COLUMNS, dump_sync, load_sync
 
 Key = tuple[str, str]
 Revise = Callable[[Mapping[Key, Sync], People], Sequence[Sync]]
-"""What becomes of syncs, given them as they are and what is known of the people whom they name."""
-KEY = {"connection": "text", "interview_id": "text"}
+"""Decide over syncs: from the present ones, and the persons that they name, to the changed ones."""
+KEY = types_of(table, "connection", "interview_id")
 
 _LOAD = BulkStatement(
     "SELECT {returns} FROM {rows} AS r "
@@ -49,44 +51,43 @@ _UPDATE = BulkStatement(
 
 
 def load(c: Connection, keys: Sequence[Key]) -> dict[Key, Sync]:
-    """Return the syncs that exist among `keys`, kept for this transaction."""
-    found = (load_sync(row) for row in _LOAD.fetch(c, keys)) if keys else ()
-    return {_key(sync): sync for sync in found}
+    """Return the syncs of `keys` that exist, locked for this transaction."""
+    rows = _LOAD.fetch(c, keys) if keys else ()
+    return {_key(sync): sync for sync in map(load_sync, rows)}
 
 
 def find_many(c: Connection, connection: str, interview_ids: Sequence[str]) -> dict[str, Sync]:
-    """Return those of a connection's syncs that are there, by interview id."""
+    """Return the syncs of a connection by interview id, not locked; unknown ids are left out."""
     query = all_columns().where(table.c.connection == connection, table.c.interview_id.in_(interview_ids))
-    return {one.interview_id: one for one in map(load_sync, fetch(c, query))}
+    return {sync.interview_id: sync for sync in map(load_sync, fetch(c, query))}
 
 
 def save(c: Connection, before: Mapping[Key, Sync], changed: Sequence[Sync]) -> None:
-    """Store syncs and move the counters from what they were.
+    """Store syncs with their events, and move their counters.
 
     Raises `TryAgainError` when another process stored one of them after `before` was loaded.
     """
-    # in the order of their keys, so that two processes do not wait for each other's
-    new = [dump_sync(one) for one in sorted(changed, key=_key) if _key(one) not in before]
+    # in the order of their keys, so that two processes do not wait for each other
+    new = [dump_sync(sync) for sync in sorted(changed, key=_key) if _key(sync) not in before]
     if new and _INSERT.execute(c, new) != len(new):
         raise TryAgainError
-    old = [dump_sync(one) for one in changed if _key(one) in before]
+    old = [dump_sync(sync) for sync in changed if _key(sync) in before]
     if old:
         _UPDATE.execute(c, old)
     happened: list[events.Happened] = []
-    for one in changed:
-        was = before.get(_key(one))
+    moves: list[tuple[Place | None, Place]] = []
+    for sync in changed:
+        was = before.get(_key(sync))
         known = None if was is None else (was.status.value, was.reason)
-        happened += events.of_sync(*_key(one), known, one.status, one.reason, one.updated_at)
+        happened += events.of_sync(*_key(sync), known, sync.status, sync.reason, sync.updated_at)
+        moves.append((None if was is None else _place(was), _place(sync)))
     events.tell(c, happened)
-    counters.move(
-        c,
-        ((None if (was := before.get(_key(one))) is None else _place(was), _place(one)) for one in changed),
-    )
+    counters.move(c, moves)
 
 
-def all_columns(*more: ColumnElement[Any]) -> Select[Any]:
-    """Begin a query of what `load_sync` reads; `more` columns follow."""
-    return select(*(table.c[name] for name in SYNC_COLUMNS), *more)
+def all_columns() -> Select[Any]:
+    """Begin a query for `load_sync`."""
+    return select(*(table.c[name] for name in SYNC_COLUMNS))
 
 
 def _key(sync: Sync) -> Key:
@@ -98,7 +99,7 @@ def _place(sync: Sync) -> Place:
 
 
 class Syncs(Repository):
-    """One interview's way to Amplitude, each by (connection, interview id)."""
+    """Interviews on their way to Amplitude, by (connection, interview id)."""
 
     @writes
     def revise(
@@ -112,25 +113,25 @@ class Syncs(Repository):
         done: Sequence[int] = (),
         record: Sequence[InboundWebhook] = (),
     ) -> list[Sync]:
-        """Load syncs, store what `revise` makes of them and of `heard`, in one transaction; return those.
+        """Load syncs, let `revise` decide over them and over `heard`, store the changed ones and return them.
 
-        `done` are deliveries that this deals with, `record` new ones that explain it. `revise` runs in the
-        writer's thread and, when another process came in between, more than once. What came in about
-        interviews without a respondent is erased, whether or not it changed anything. Raises `Conflict` when
-        the lease was lost.
+        It is one transaction. `done` are webhooks that it deals with, `record` new ones that explain it.
+        `revise` runs in the writer's thread, and more than once when another process interfered. Bodies about
+        interviews without a respondent are erased even when no sync changed. Raises `Conflict` when the lease
+        was lost.
         """
         fence(c, lease)
-        share_suppressions(c)  # before any row, as the erasure of a person does
+        share_suppressions(c)  # before any row, in the order of an erasure
         before = load(c, keys)
-        mentions = [(one.rules.connection, one.interview) for one in heard]
-        mentions += [(one.connection, one.facts) for one in before.values() if one.facts is not None]
+        mentions = [(said.rules.connection, said.interview) for said in heard]
+        mentions += [(sync.connection, sync.facts) for sync in before.values() if sync.facts is not None]
         changed = [*revise(before, respondents.known(c, self.keys, mentions))]
         save(c, before, changed)
         inbox.mark_done(c, done)
         if record:
-            inbox.accept(c, [inbox.keyed(self.keys, one) for one in record])
-        after = {**before, **{_key(one): one for one in changed}}
-        anonymous = [key for key, one in after.items() if is_anonymous_or_erased(one.reason, one.facts)]
+            inbox.accept(c, [inbox.keyed(self.keys, webhook) for webhook in record])
+        after = {**before, **{_key(sync): sync for sync in changed}}
+        anonymous = [key for key, sync in after.items() if is_anonymous_or_erased(sync.reason, sync.facts)]
         attribution.lock(c, changed, anonymous)
         erased = inbox.erase_bodies(c, anonymous)
         erased += attribution.unbind(c, anonymous)
@@ -146,53 +147,34 @@ class Syncs(Repository):
 
     @reads
     def find_many(self, c: Connection, connection: str, interview_ids: Sequence[str]) -> dict[str, Sync]:
-        """Return those of a connection's syncs that are there, by interview id."""
+        """Return the syncs of a connection by interview id; unknown ids are left out."""
         return find_many(c, connection, interview_ids)
 
     @reads
     def listed(
         self, c: Connection, connection: str, where: ListFilter, *, limit: int, after: tuple[int, str] | None
     ) -> list[Sync]:
-        """Return syncs, newest first receipt first, beginning after a (first receipt, interview id)."""
-        query = all_columns().where(table.c.connection == connection)
-        if where.status is not None:
-            query = query.where(table.c.status == where.status)
-        if where.reason is not None:
-            query = query.where(table.c.reason == where.reason)
-        if where.since is not None:
-            query = query.where(table.c.first_received_at >= where.since)
-        if where.until is not None:
-            query = query.where(table.c.first_received_at < where.until)
-        if after is not None:
-            place = tuple_(table.c.first_received_at, table.c.interview_id)
-            query = query.where(place < tuple_(literal(after[0]), literal(after[1])))
-        query = query.order_by(table.c.first_received_at.desc(), table.c.interview_id.desc()).limit(limit)
-        return [load_sync(row) for row in fetch(c, query)]
+        """Return syncs, newest first by first receipt, beginning after a (first receipt, interview id)."""
+        mine = all_columns().where(table.c.connection == connection)
+        query = narrowed(mine, (table.c.status, eq, where.status), (table.c.reason, eq, where.reason))
+        page = newest_first(query, table.c.first_received_at, table.c.interview_id, where, limit, after)
+        return [load_sync(row) for row in fetch(c, page)]
 
     @reads
     def due_reads(self, c: Connection, connections: Sequence[str], now: int, limit: int) -> list[Sync]:
-        """Return syncs for which Koji must be read now, the longest due first."""
-        query = (
-            all_columns()
-            .where(table.c.stage == Stage.READ, table.c.connection.in_(connections), table.c.due <= now)
-            .order_by(table.c.due)
-            .limit(limit)
-        )
+        """Return syncs whose interviews must be read from Koji now, the longest due first."""
+        mine = (table.c.stage == Stage.READ) & table.c.connection.in_(connections)
+        query = all_columns().where(mine, table.c.due <= now).order_by(table.c.due).limit(limit)
         return [load_sync(row) for row in fetch(c, query)]
 
     @reads
     def next_due(self, c: Connection, stage: Stage, connections: Sequence[str]) -> int | None:
-        """Return when the next sync of a stage is due."""
-        query = select(func.min(table.c.due)).where(
-            table.c.stage == stage, table.c.connection.in_(connections), table.c.sending_since.is_(None)
-        )
-        due: int | None = c.execute(query).scalar()
-        return due
+        """Return when the next sync of a stage is due (ms)."""
+        mine = (table.c.stage == stage) & table.c.connection.in_(connections)
+        return earliest(c, table.c.due, mine, table.c.sending_since.is_(None))
 
     @reads
     def waiting(self, c: Connection, stage: Stage, connections: Sequence[str]) -> int:
         """Count the syncs of a stage."""
-        query = select(func.count()).select_from(table)
-        return int(
-            c.execute(query.where(table.c.stage == stage, table.c.connection.in_(connections))).scalar_one()
-        )
+        mine = (table.c.stage == stage) & table.c.connection.in_(connections)
+        return int(c.execute(select(func.count()).select_from(table).where(mine)).scalar_one())

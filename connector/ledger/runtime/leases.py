@@ -1,22 +1,18 @@
-"""Who works a lane: one process at a time, fenced by a token that grows with every owner."""
+"""Leases: one process at a time owns a lane, fenced by a token that grows with every owner."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from sqlalchemy import Connection, or_, select, text, update
+from sqlalchemy import Connection, or_, select, update
 
 from connector.domain.lease import Lease, Pause
-from connector.ledger.db.repository import Repository, reads, writes
-from connector.ledger.db.schema import lane
+from connector.ledger.db.queries import insert_once
+from connector.ledger.db.repository import Repository, owned, reads, writes
+from connector.ledger.db.schema.runtime import lane
 
 _CLOCK_SET_BACK = 20
-"""A lease that ends after so many times its length was taken before the clock was set back."""
-
-_ENSURE = text(
-    "INSERT INTO lane (name, until, token, paced_until, paused_until) VALUES (:name, 0, 0, 0, 0) "
-    "ON CONFLICT (name) DO NOTHING"
-)
+"""A lease that ends in more than this many times its length was taken before the clock was set back."""
 
 
 class Leases(Repository):
@@ -24,12 +20,12 @@ class Leases(Repository):
 
     @writes
     def acquire(self, c: Connection, name: str, owner: str, now: int, ttl: int) -> Lease | None:
-        """Take a lane that is free; None when it is held. `ttl` is in ms."""
+        """Take a free lane for `ttl` ms; None when another process owns it."""
         free = or_(lane.c.until < now, lane.c.until > now + _CLOCK_SET_BACK * ttl)
-        # looked at first, so that those who wait for a lane do not wait for its owner's transactions
+        # read first, so that a process that waits for a lane does not wait for its owner's transactions
         is_free = c.execute(select(free).where(lane.c.name == name)).scalar()
         if is_free is None:
-            c.execute(_ENSURE, {"name": name})
+            _ensure(c, name)
         elif not is_free:
             return None
         row = c.execute(
@@ -43,23 +39,17 @@ class Leases(Repository):
     @writes
     def renew(self, c: Connection, lease: Lease, now: int, ttl: int) -> Lease | None:
         """Prolong a lease; None when it was lost."""
-        changed = c.execute(
-            update(lane).where(lane.c.name == lease.lane, lane.c.token == lease.token).values(until=now + ttl)
-        )
+        changed = c.execute(owned(lease).values(until=now + ttl))
         return replace(lease, until=now + ttl) if changed.rowcount else None
 
     @writes
     def release(self, c: Connection, lease: Lease) -> None:
-        """Give a lane back so that the next owner need not wait for the lease to end."""
-        c.execute(
-            update(lane)
-            .where(lane.c.name == lease.lane, lane.c.token == lease.token)
-            .values(until=0, owner=None)
-        )
+        """Release a lane, so that the next owner need not wait for the end of the lease."""
+        c.execute(owned(lease).values(until=0, owner=None))
 
     @writes
     def pause(self, c: Connection, name: str, until: int, code: str, words: str) -> None:
-        """Let a lane rest: until a time (ms), or until it is resumed."""
+        """Pause a lane until a time (ms) or until it is resumed."""
         pause(c, name, until, code, words)
 
     @writes
@@ -74,14 +64,17 @@ class Leases(Repository):
 
     @reads
     def pauses(self, c: Connection) -> list[Pause]:
-        """Return the lanes that rest, with reasons."""
-        found = c.execute(select(lane).where(lane.c.pause_code.is_not(None)).order_by(lane.c.name))
-        return [Pause(row.name, row.paused_until, row.pause_code, row.pause_words or "") for row in found]
+        """Return the pauses of lanes, with their reasons."""
+        rows = c.execute(select(lane).where(lane.c.pause_code.is_not(None)).order_by(lane.c.name))
+        return [Pause(row.name, row.paused_until, row.pause_code, row.pause_words or "") for row in rows]
 
 
 def pause(c: Connection, name: str, until: int, code: str, words: str) -> None:
-    """Let a lane rest."""
-    c.execute(_ENSURE, {"name": name})
-    c.execute(
-        update(lane).where(lane.c.name == name).values(paused_until=until, pause_code=code, pause_words=words)
-    )
+    """Pause a lane until a time (ms) or until it is resumed."""
+    _ensure(c, name)
+    values = {"paused_until": until, "pause_code": code, "pause_words": words}
+    c.execute(update(lane).where(lane.c.name == name).values(values))
+
+
+def _ensure(c: Connection, name: str) -> None:
+    insert_once(c, lane, name=name, until=0, token=0, paced_until=0, paused_until=0)

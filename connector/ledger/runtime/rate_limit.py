@@ -1,36 +1,32 @@
-"""A key's calls a minute, shared by every process: one row, taken with one statement.
+"""The rate limit of a Koji key, shared by every process: one row, changed with one statement.
 
 The generic cell rate algorithm without burst: calls stand at least one interval apart, so that no window of
-60 s ever holds more than the limit. Interactive calls stand two intervals apart: they take half at most.
+60 s holds more than the limit. Interactive calls stand two intervals apart, so that they take half at most.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Connection, or_, select, text, update
+from sqlalchemy import Connection, or_, select, update
 
+from connector.ledger.db.queries import insert_once
 from connector.ledger.db.repository import Repository, writes
-from connector.ledger.db.schema import budget
+from connector.ledger.db.schema.runtime import budget
 
 CLOCK_SET_BACK: Final = 120_000
-"""A budget that is closed for longer than this was taken before the clock was set back (ms)."""
-
-_ENSURE = text(
-    "INSERT INTO budget (name, next_at, next_interactive_at) VALUES (:name, 0, 0) "
-    "ON CONFLICT (name) DO NOTHING"
-)
+"""A next call that is further away than this was set before the clock was set back (ms)."""
 
 
 class RateLimit(Repository):
-    """The calls of keys."""
+    """The rate limits of Koji keys."""
 
     @writes
     def take(self, c: Connection, key: str, now: int, interval: int, *, interactive: bool) -> int:
-        """Take one call: 0 when granted, else the milliseconds until it is worth asking again."""
-        c.execute(_ENSURE, {"name": key})
+        """Take one call of a key. Returns 0 when it is granted, else the milliseconds to wait."""
+        insert_once(c, budget, name=key, next_at=0, next_interactive_at=0)
         columns = [budget.c.next_at, budget.c.next_interactive_at] if interactive else [budget.c.next_at]
-        # processes on machines whose clocks differ a little must not take each other's calls for such a clock
+        # a small difference between two machines' clocks must not count as a clock that was set back
         too_late = now + 2 * interval + CLOCK_SET_BACK
         free = [or_(column <= now, column > too_late) for column in columns]
         taken = {column: now + (position + 1) * interval for position, column in enumerate(columns)}

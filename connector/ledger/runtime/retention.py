@@ -1,4 +1,4 @@
-"""Retention: what names or quotes a person goes once it is old, and so does what is of no more use."""
+"""Retention: delete old values that name or quote a person, and rows that are of no more use."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.domain.results.decision import ANONYMOUS, SUPPRESSED
 from connector.domain.results.interview import Interview
 from connector.ledger.access import idempotency
-from connector.ledger.db.bulk import BulkStatement, fetch
+from connector.ledger.db.bulk import BulkStatement, fetch, types_of
 from connector.ledger.db.repository import Repository
-from connector.ledger.db.schema import invitation, launch, sync
+from connector.ledger.db.schema.launches import invitation, launch
+from connector.ledger.db.schema.results import sync
 from connector.ledger.events import events
 from connector.ledger.launches import cohort_inbox
+from connector.ledger.launches.launch_row import PERSONAL
 from connector.ledger.results import inbox, runs
 from connector.ledger.results.sync_row import dump_facts, load_facts
 from connector.ledger.results.syncs import KEY
 from connector.ledger.runtime import diagnostics
 
 _CHUNK = 1_000
-_NOTES_KEPT = 3_600_000
+_DIAGNOSTICS_KEPT = 3_600_000  # ms
 _FORGET = BulkStatement(
     "UPDATE sync SET {changes}, user_id = NULL, identify = NULL, event = NULL, attempts = NULL "
     "FROM {rows} AS r WHERE sync.connection = r.connection AND sync.interview_id = r.interview_id",
-    {**KEY, "facts": "text", "pruned_at": "bigint"},
+    types_of(sync, *KEY, "facts", "pruned_at"),
     key=KEY,
 )
 
@@ -34,8 +36,7 @@ class Retention(Repository):
     async def prune(self, before: int, now: int) -> int:
         """Remove bodies, names and addresses older than `before`; return how many rows changed.
 
-        In chunks that let others write in between. Rows that another transaction keeps stay for the next
-        time.
+        It works in chunks between which others may write, and skips rows that another transaction has locked.
         """
         total = 0
         for remove in (
@@ -50,7 +51,7 @@ class Retention(Repository):
         while await self.db.write(lambda c: events.prune(c, before, _CHUNK)):
             pass
         await self.db.write(lambda c: runs.prune(c, before))
-        await self.db.write(lambda c: diagnostics.prune(c, now - _NOTES_KEPT))
+        await self.db.write(lambda c: diagnostics.prune(c, now - _DIAGNOSTICS_KEPT))
         await self.db.write(lambda c: idempotency.prune(c, now))
         if total and not await self.db.empty_log_now():
             self.db.empty_log()
@@ -58,7 +59,7 @@ class Retention(Repository):
 
 
 def _prune_syncs(c: Connection, before: int, now: int, limit: int) -> int:
-    """Remove what names or quotes a person from syncs that ended before `before`; return how many.
+    """Remove values that name or quote a person from syncs that ended before `before`; return how many.
 
     The interview id with its outcome, the user's keyed hash and the completion time stay: they keep an
     interview from being counted twice, and older interviews from overwriting newer user properties. An
@@ -76,7 +77,8 @@ def _prune_syncs(c: Connection, before: int, now: int, limit: int) -> int:
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    values = [(name, one, _mark(one, reason, facts), now) for name, one, reason, facts in fetch(c, old)]
+    rows = fetch(c, old)
+    values = [(connection, key, _mark(key, reason, facts), now) for connection, key, reason, facts in rows]
     if values:
         _FORGET.execute(c, values)
     return len(values)
@@ -95,8 +97,8 @@ def _mark(interview_id: str, reason: str | None, facts: str | None) -> str | Non
 def _prune_invitations(c: Connection, before: int, now: int, limit: int) -> int:
     """Remove names, addresses, links and tokens of invitations made before `before`; return how many.
 
-    Its person, as keys of aliases, and when it was started stay: no person is asked twice. One that is not
-    sent yet keeps what its start needs.
+    The person's alias keys and the time of the start stay, so that no person is asked twice. An invitation
+    that is not sent yet keeps what its start needs.
     """
     old = (
         select(invitation.c.id)
@@ -109,9 +111,9 @@ def _prune_invitations(c: Connection, before: int, now: int, limit: int) -> int:
         .with_for_update(skip_locked=True)
     )
     ids = c.execute(old).scalars().all()
-    gone = dict.fromkeys(("user_id", "email", "name", "link", "session_token", "words", "complete_due"))
     if ids:
-        c.execute(update(invitation).where(invitation.c.id.in_(ids)).values(**gone, pruned_at=now))
+        pruned = update(invitation).where(invitation.c.id.in_(ids))
+        c.execute(pruned.values(**dict.fromkeys(PERSONAL), pruned_at=now))
     return len(ids)
 
 

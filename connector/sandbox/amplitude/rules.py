@@ -74,9 +74,11 @@ def event_faults(event: Mapping[str, Any], min_id_length: int) -> Sequence[Fault
     if user_id is None and device_id is None:
         faults += [Fault(MISSING, "user_id"), Fault(MISSING, "device_id")]
     for field, value in (("user_id", user_id), ("device_id", device_id)):
-        if value is not None and len(value) < min_id_length:
+        if value is None:
+            continue
+        if len(value) < min_id_length:
             faults.append(Fault(ID_LENGTH, field))
-        elif value is not None and value.lower() in RESERVED_IDS:
+        elif value.lower() in RESERVED_IDS:
             faults.append(Fault(INVALID, field))
     time = event.get("time")
     if time is not None and time < 0:
@@ -119,9 +121,11 @@ def cut_strings(value: Any, depth: int = 1) -> Any:
     if kind is list:
         cuts = [cut_strings(inner, depth + 1) for inner in value]
         return cuts if any(cut is not inner for cut, inner in zip(cuts, value, strict=True)) else value
-    changed = {
-        key: cut for key, inner in value.items() if (cut := cut_strings(inner, depth + 1)) is not inner
-    }
+    changed = {}
+    for key, inner in value.items():
+        cut = cut_strings(inner, depth + 1)
+        if cut is not inner:
+            changed[key] = cut
     return {**value, **changed} if changed else value
 
 

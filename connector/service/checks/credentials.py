@@ -1,4 +1,4 @@
-"""Check each credential with a call that changes nothing; a lane resumes once its credential is accepted."""
+"""Check each credential with a call that changes nothing; its lane resumes once it is accepted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PATIENCE = 8.0
 _UNKNOWN_USER = "koji-amplitude-check"
 Status = Literal["ok", "warn", "fail", "unknown"]
 Finding = tuple[Status, str]
-"""How it stands, and what was found and is to be done."""
+"""The status, and what was seen and what to do."""
 
 
 class Check(BaseModel):
@@ -29,9 +29,9 @@ class Check(BaseModel):
     message: str = Field(description="What was found and, unless all is well, what to do.")
 
     @classmethod
-    def of(cls, name: str, found: Finding) -> Self:
-        """Return what was found of one thing."""
-        return cls(name=name, status=found[0], message=found[1])
+    def of(cls, name: str, finding: Finding) -> Self:
+        """Return a finding under its name."""
+        return cls(name=name, status=finding[0], message=finding[1])
 
 
 async def credential_checks(ctx: Context, connection: Connection) -> list[Check]:
@@ -45,12 +45,12 @@ async def credential_checks(ctx: Context, connection: Connection) -> list[Check]
     )
 
 
-async def _in_time(name: str, who: str, check: Awaitable[Finding]) -> Check:
+async def _in_time(name: str, service: str, check: Awaitable[Finding]) -> Check:
     try:
         async with asyncio.timeout(PATIENCE):
             return Check.of(name, await check)
     except TimeoutError:
-        message = f"{who} did not answer within {PATIENCE:.0f} seconds; check again later."
+        message = f"{service} did not answer within {PATIENCE:.0f} seconds; check again later."
         return Check.of(name, ("unknown", message))
 
 
@@ -82,20 +82,20 @@ async def _amplitude_key(ctx: Context, connection: Connection) -> Finding:
         case Kind.PAUSED:
             return "fail", await _paused(ctx, connection, answer)
         case Kind.UNAVAILABLE | Kind.UNKNOWN | Kind.THROTTLED:
-            return "unknown", f"Amplitude gave no verdict: {answer.words}."
+            return "unknown", f"Amplitude gave no verdict: {answer.message}."
         case _:
-            return "unknown", f"Amplitude answered in an unexpected way: {answer.words}."
+            return "unknown", f"Amplitude answered in an unexpected way: {answer.message}."
 
 
 async def _paused(ctx: Context, connection: Connection, answer: Answer) -> str:
-    """Say what is wrong with a key or an address; a key of the other region is named."""
+    """Say what is wrong with a key or an address, and whether the key belongs to the other region."""
     other = ctx.amplitude_elsewhere.get(connection.name)
     if other is not None and (await other.probe()).kind is Kind.REJECTED:
         region = "eu" if connection.amplitude_region == "us" else "us"
         return f"The key belongs to the other region: set AMPLITUDE_REGION={region}."
     if answer.status is None or 300 <= answer.status < 400:
-        return f"{answer.words}."
-    return f"Amplitude refused AMPLITUDE_API_KEY ({answer.words}): check key, project and AMPLITUDE_REGION."
+        return f"{answer.message}."
+    return f"Amplitude refused AMPLITUDE_API_KEY ({answer.message}): check key, project and AMPLITUDE_REGION."
 
 
 async def _amplitude_secret(ctx: Context, connection: Connection) -> Finding:

@@ -1,6 +1,8 @@
-"""What `check_connection` says of launches: what stands still, and what is used of the limits."""
+"""Check launches for `check_connection`: which are paused, and how much of the limits is used."""
 
 from __future__ import annotations
+
+from functools import partial
 
 from connector.context import Context
 from connector.domain.launches.respondent_link import has_no_link
@@ -24,17 +26,14 @@ async def launch_checks(ctx: Context, connection: Connection) -> list[Check]:
 
 
 async def _launches(ctx: Context, connection: Connection) -> Finding:
-    listed = await ctx.ledger.launches.listed(
-        connection.name, ListFilter(status="paused"), limit=1, after=None
-    )
-    for launch in listed:
+    listed = partial(ctx.ledger.launches.listed, connection.name, after=None)
+    for launch in await listed(ListFilter(status="paused"), limit=1):
         why = f"Launch {launch.id} is paused ({launch.pause_reason})"
         return "warn", f"{why}: mend its cause, then resume_launch."
-    newest = await ctx.ledger.launches.listed(connection.name, ListFilter(), limit=_LOOKED_AT, after=None)
-    for launch in newest:
+    for launch in await listed(ListFilter(), limit=_LOOKED_AT):
         if launch.in_doubt:
-            words = f"Launch {launch.id} has {launch.in_doubt} starts of unknown outcome"
-            return "warn", f"{words}: look into Koji, then resume_launch with in_doubt retry or give_up."
+            why = f"Launch {launch.id} has {launch.in_doubt} starts of unknown outcome"
+            return "warn", f"{why}: look into Koji, then resume_launch with in_doubt retry or give_up."
     cap = connection.connector_max_credits_per_day
     left = await ctx.ledger.invitations.credits_left(connection.credit_lane, cap, ctx.clock.now())
     message = f"{max(0, cap - left)} of the {cap} credits of this UTC day are used."
@@ -45,8 +44,10 @@ async def _launches(ctx: Context, connection: Connection) -> Finding:
 
 async def _downloads(ctx: Context, connection: Connection) -> Finding:
     if connection.name not in ctx.amplitude_cohorts:
-        words = "Set AMPLITUDE_SECRET_KEY to launch cohorts; members and start_interview work without it."
-        return "ok", words
+        return (
+            "ok",
+            "Set AMPLITUDE_SECRET_KEY to launch cohorts; members and start_interview work without it.",
+        )
     now = ctx.clock.now()
     used = await ctx.ledger.launches.downloads(connection.amplitude_lane or "", now - MONTH)
     lately = sum(at > now - TEN_MINUTES for at in used)
@@ -59,10 +60,10 @@ async def _downloads(ctx: Context, connection: Connection) -> Finding:
 
 async def _cohort_webhook(ctx: Context, connection: Connection) -> Finding:
     if connection.amplitude_cohort_webhook_token is None:
-        why = "to invite whoever enters a cohort; launches work without it"
+        why = "to invite people who enter a cohort; launches work without it"
         return "ok", f"Set AMPLITUDE_COHORT_WEBHOOK_TOKEN {why}."
     if has_no_link(start_rules(connection)):
-        why = "without it nobody of a cohort's webhook gets a link, so nobody is started"
+        why = "without it people from a cohort's webhook get no link, so that none is started"
         return "warn", f"Set KOJI_PROJECT_ID: {why}."
     at = await ctx.ledger.cohort_inbox.latest(connection.name)
     if at is not None:

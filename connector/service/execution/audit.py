@@ -1,9 +1,9 @@
-"""Write the audit log: an entry before something is changed, and how it ended."""
+"""Write the audit log: an entry before a change, and its outcome."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
 from connector.context import Context
 from connector.domain.access import AuditEntry
@@ -12,54 +12,45 @@ from connector.service.execution.operation import AnyOperation, Effect, Input, O
 
 GIVEN = ("interview_id", "launch_id", "run_id", "cohort_id")
 MADE = ("launch_id", "run_id")
-"""What an answer adds; not its interview, which would join an anonymous one to the request for it."""
+"""Ids that an answer adds. An interview's is left out: it could join an anonymous one to its request."""
 
 _LONGEST = 128
 
 
 class Entry:
-    """An open entry; `answered` records what the operation gave back."""
+    """An open entry; `answered` records the operation's answer."""
 
     def __init__(self) -> None:
         self.outcome = "unknown"
         self.made: dict[str, str] = {}
 
     def answered(self, payload: Input, output: Output, *, replayed: bool) -> None:
-        """Keep how it ended."""
+        """Record the outcome and the ids in the answer."""
         dry = getattr(payload, "dry_run", False)
         self.outcome = "replayed" if replayed else "dry_run" if dry else "done"
         self.made = ids(output, MADE)
 
 
 def ids(values: Input | Output, names: tuple[str, ...]) -> dict[str, str]:
-    """Return the ids among fields: texts that cannot be an address."""
-    found = {name: getattr(values, name, None) for name in names}
-    return {
-        name: value[:_LONGEST]
-        for name, value in found.items()
-        if isinstance(value, str) and value and "@" not in value
-    }
+    """Return the ids among the fields: texts that cannot be an address."""
+    fields = {name: getattr(values, name, None) for name in names}
+    texts = {name: value for name, value in fields.items() if isinstance(value, str) and value}
+    return {name: text[:_LONGEST] for name, text in texts.items() if "@" not in text}
 
 
-@asynccontextmanager
-async def audited(ctx: Context, op: AnyOperation, payload: Input) -> AsyncIterator[Entry]:
-    """Write an entry of the context's caller, let the operation run, and write how it ended.
-
-    Raises as `entered`.
-    """
-    touched = ids(payload, GIVEN)
-    async with entered(ctx, payload.connection, op.name, op.effect, touched) as entry:
-        yield entry
+def audited(ctx: Context, op: AnyOperation, payload: Input) -> AbstractAsyncContextManager[Entry]:
+    """Write an entry for an operation around its run. Raises as `entered`."""
+    return entered(ctx, payload.connection, op.name, op.effect, ids(payload, GIVEN))
 
 
 @asynccontextmanager
 async def entered(
     ctx: Context, connection: str, operation: str, effect: Effect, touched: dict[str, str]
 ) -> AsyncIterator[Entry]:
-    """Write an entry of the context's caller before something is done, and how it ended.
+    """Write an entry of the context's caller before a change, and the outcome after it.
 
-    Raises `StoreUnavailable` before it begins when the entry cannot be written: nothing that changes
-    something happens unseen. A process that ends in the middle leaves an entry without an outcome.
+    Raises `StoreUnavailable` before the change when the entry cannot be written: no change happens without
+    an entry. A process that ends in the middle leaves an entry without an outcome.
     """
     opened = AuditEntry(
         connection=connection,
@@ -81,6 +72,6 @@ async def entered(
         entry.outcome = "interrupted" if not isinstance(error, Exception) else "internal_error"
         raise
     finally:
-        # what was done stays done: without a store the entry stays open
+        # what was done stays done: without a ledger the entry stays open
         with suppress(StoreUnavailable):
             await ctx.ledger.audit.end(number, entry.outcome, entry.made, ctx.clock.now())

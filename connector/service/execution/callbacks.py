@@ -7,8 +7,6 @@ import json
 import secrets
 from collections.abc import Mapping
 
-from pydantic import TypeAdapter
-
 from connector.context import Context
 from connector.domain.events.callback import Callback, Result, secret_of
 from connector.errors import NotFound
@@ -16,11 +14,11 @@ from connector.service.execution.follow_up import present
 from connector.service.execution.operation import AnyOperation, Input, Output, WaitInput
 
 FIRST_LOOK = 1_000
-"""How long after the answer its end is looked for, in ms."""
+"""The time from the answer to the first look for its end, in ms."""
 
 
 async def require(ctx: Context, payload: Input) -> None:
-    """Check the address before anything is done. Raises `InvalidInput` on `callback_url`."""
+    """Check the address before the operation runs. Raises `InvalidInput` on `callback_url`."""
     if isinstance(payload, WaitInput) and payload.callback_url is not None:
         await ctx.targets.require("callback_url", payload.callback_url)
 
@@ -28,7 +26,7 @@ async def require(ctx: Context, payload: Input) -> None:
 async def owe(ctx: Context, op: AnyOperation, payload: Input, output: Output) -> str | None:
     """Store that the result is owed; return the secret that will sign it, None when nothing is owed.
 
-    A finished answer is the result itself. A repeat under the same idempotency key owes nothing twice.
+    A finished answer is the result itself. A repeat under the same idempotency key owes no second result.
     """
     if not isinstance(payload, WaitInput) or payload.callback_url is None or output.follow_up() is None:
         return None
@@ -48,12 +46,11 @@ async def owe(ctx: Context, op: AnyOperation, payload: Input, output: Output) ->
 
 
 async def result(ctx: Context, callback: Callback, *, by_name: Mapping[str, AnyOperation]) -> Result | None:
-    """Return how an owed answer stands now, None when what it is about is not there any more."""
+    """Return the present state of an owed answer, None when its subject no longer exists."""
     if callback.connection not in ctx.settings.connections:
         return None
     op = by_name[callback.operation]
-    shape: TypeAdapter[Output] = TypeAdapter(op.output)
-    output = shape.validate_python(json.loads(callback.answer))
+    output: Output = op.answer(json.loads(callback.answer))
     try:
         output = await present(ctx, op, callback.connection, output, by_name)
     except NotFound:

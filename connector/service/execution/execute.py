@@ -1,4 +1,4 @@
-"""Run one operation once: every surface calls this."""
+"""Run one operation, for every surface."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pydantic import TypeAdapter
-
 from connector.context import Context
 from connector.domain.access import Claim
-from connector.errors import Conflict, FieldError, Forbidden, InvalidInput, NotFound, StoreUnavailable
+from connector.errors import (
+    Conflict,
+    ConnectorError,
+    FieldError,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    StoreUnavailable,
+)
 from connector.security.caller import Caller
 from connector.service.execution import callbacks
 from connector.service.execution.audit import audited
@@ -28,9 +34,10 @@ Status = Literal[200, 202]
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """What an operation answered; 202 when it goes on by itself; `replayed` when it was not run again.
+    """What an operation answered. `replayed` means that the answer was stored before.
 
-    `callback_secret` signs the result that is owed to the request's `callback_url`.
+    `status` is 202 when the operation goes on by itself. `callback_secret` signs the result that is owed to
+    the request's `callback_url`.
     """
 
     output: Output
@@ -40,20 +47,15 @@ class Executed:
 
 
 async def execute(
-    ctx: Context,
-    op: AnyOperation,
-    payload: Input,
-    *,
-    caller: Caller,
-    by_name: Mapping[str, AnyOperation],
+    ctx: Context, op: AnyOperation, payload: Input, *, caller: Caller, by_name: Mapping[str, AnyOperation]
 ) -> Executed:
     """Run an operation, or repeat the stored answer of its idempotency key.
 
-    Keys of different callers never meet. `by_name` holds all operations, to tell the present state of what
-    a stored 202 began. What changes something is in the audit log before it begins, also when it is refused.
-    Raises `Forbidden` for what is not the caller's, `NotFound` for an unknown connection, `Conflict` (with
-    `retry_after`) while the key is at work, `InvalidInput` when the key came with another request, and
-    whatever the operation raises; after an error the key is free again.
+    Each caller has keys of its own. `by_name` holds all operations, to read the present state of what a
+    stored 202 began. An operation that changes something is in the audit log before it begins, even when it
+    is refused. Raises `Forbidden` for a missing scope or another caller's connection, `NotFound` for an
+    unknown connection, `Conflict` (with `retry_after`) while the key is at work, `InvalidInput` when the key
+    came with another request, and the operation's own errors; after an error the key is free again.
     """
     ctx = replace(ctx, caller=caller)
     if op.effect is Effect.READ:
@@ -81,9 +83,9 @@ async def _execute(
         output = await op.run(ctx, payload)
         return Executed(output, _status(output), replayed=False)
     scope = f"{ctx.caller.name}:{op.name}:{payload.connection}"
-    asked = digest(payload)
-    claim = await ctx.ledger.idempotency.claim(scope, key, asked, ctx.clock.now())
-    ctx = replace(ctx, request=ctx.ledger.keyed_hash(f"{scope}\0{key}\0{asked}"))
+    sha256 = digest(payload)
+    claim = await ctx.ledger.idempotency.claim(scope, key, sha256, ctx.clock.now())
+    ctx = replace(ctx, request=ctx.ledger.keyed_hash(f"{scope}\0{key}\0{sha256}"))
     match claim.state:
         case "running":
             raise Conflict(
@@ -104,9 +106,9 @@ async def _execute(
 
 
 def digest(payload: Input) -> str:
-    """Return the SHA-256 of what a request asks for; a default that is spelled out changes nothing."""
-    asked = payload.model_dump(mode="json", exclude=set(NOT_COMPARED), exclude_defaults=True)
-    canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    """Return the SHA-256 of a request's fields; a default that is spelled out changes nothing."""
+    fields = payload.model_dump(mode="json", exclude=set(NOT_COMPARED), exclude_defaults=True)
+    canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -121,20 +123,18 @@ def check_scope(caller: Caller, op: AnyOperation) -> None:
 
 
 def check_connection(ctx: Context, caller: Caller, name: str) -> None:
-    """Raise `Forbidden` for a connection that is not the caller's, `NotFound` for one that is not there."""
-    # the first before anything tells whether it exists
-    if not caller.may_use(name):
-        detail = f"this token is not for the connection {name}; list_connections tells which it is for"
-        raise Forbidden(
-            f"connection: {detail}", code="other_connection", errors=[FieldError("/connection", detail)]
-        )
+    """Raise `Forbidden` for a connection that the caller may not use, `NotFound` for an unknown one."""
+    error: type[ConnectorError]
     known = caller.visible(ctx.settings.connections)
-    if name in known:
+    if not caller.may_use(name):  # first, so that it does not tell whether the connection exists
+        error, code = Forbidden, "other_connection"
+        detail = f"this token is not for the connection {name}; list_connections tells which it is for"
+    elif name not in known:
+        error, code = NotFound, "unknown_connection"
+        detail = f"there is no connection {name}; there are: {', '.join(known)}"
+    else:
         return
-    detail = f"there is no connection {name}; there are: {', '.join(known)}"
-    raise NotFound(
-        f"connection: {detail}", code="unknown_connection", errors=[FieldError("/connection", detail)]
-    )
+    raise error(f"connection: {detail}", code=code, errors=[FieldError("/connection", detail)])
 
 
 def _status(output: Output) -> Status:
@@ -151,7 +151,7 @@ async def _first(
             scope, key, claim.token, status, output.kept().model_dump_json(), ctx.clock.now()
         )
     except BaseException:
-        # Without a store the claim ends with its lease; the error that counts is the first.
+        # without a ledger the claim ends with its lease; the first error is the one that counts
         with suppress(StoreUnavailable):
             await ctx.ledger.idempotency.release(scope, key, claim.token)
         raise
@@ -161,13 +161,10 @@ async def _first(
 async def _repeat(
     ctx: Context, op: AnyOperation, payload: Input, claim: Claim, by_name: Mapping[str, AnyOperation]
 ) -> Executed:
-    # A union's best fitting model is the one that was stored: outputs always carry every key.
-    shape: TypeAdapter[Output] = TypeAdapter(op.output)
-    output = shape.validate_python(json.loads(claim.body or "{}"))
+    output: Output = op.answer(json.loads(claim.body or "{}"))
     if claim.status == 202 and output.follow_up() is not None:
         output = await present(ctx, op, payload.connection, output, by_name)
-        if failed := await output.failure(ctx):
-            raise failed
+        await output.raise_failure(ctx)
     status = _status(output) if claim.status == 202 else 200
     if op.recall is not None:
         output = await op.recall(ctx, payload, output)

@@ -1,4 +1,4 @@
-"""Tell what an answer says by now: read again what it began, or follow it to its end."""
+"""Bring an answer up to date: read again what it began, or follow it to its end."""
 
 from __future__ import annotations
 
@@ -6,28 +6,24 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from pydantic import TypeAdapter
-
 from connector.context import Context
 from connector.service.execution.operation import AnyOperation, Input, Output
-from connector.service.execution.polling import Polling
-
-_FIRST, _LONGEST = 0.05, 1.0
+from connector.service.execution.polling import poll
 
 
 async def present(
     ctx: Context, op: AnyOperation, connection: str, output: Output, by_name: Mapping[str, AnyOperation]
 ) -> Output:
-    """Return an unfinished answer of `op` as it stands now, in its own shape; a finished one as it is."""
+    """Return an unfinished answer of `op` in its present state; return a finished one as it is."""
     question = output.follow_up()
     if question is None:
         return output
     name, arguments = question
     reader = by_name[name]
-    asked = reader.input.model_validate({"connection": connection, **arguments})
-    now: Output = await reader.run(ctx, asked)
-    shape: TypeAdapter[Output] = TypeAdapter(op.output)
-    return shape.validate_python(output.brought_up_to_date(now))
+    payload = reader.input.model_validate({"connection": connection, **arguments})
+    now: Output = await reader.run(ctx, payload)
+    updated: Output = op.answer(output.brought_up_to_date(now))
+    return updated
 
 
 async def follow(
@@ -40,31 +36,29 @@ async def follow(
     seconds: float | None,
     tell: Callable[[Output], Awaitable[None]],
 ) -> Output:
-    """Return an answer as it ended, or as it stands after `seconds` (without them: at its end).
+    """Return an answer as it ended, or as it is after `seconds`; without them, as it ended.
 
-    `tell` is shown every state on the way. What goes on only when a person does something counts as ended.
-    Raises the error in which it ended, and what `tell` raises.
+    `tell` gets every state on the way. An answer that goes on only when a person acts counts as ended.
+    Raises the error in which it ended, and the errors of `tell`.
     """
 
     async def read(before: Output) -> Output:
         return await present(ctx, op, connection, before, by_name)
 
-    async for state in Polling(ctx, seconds, output, read, first=_FIRST, longest=_LONGEST):
-        output = state
-        if output.follow_up() is None or output.stands_still():
+    async for state in poll(ctx, seconds, output, read, first=0.05, longest=1.0):
+        if state.follow_up() is None or state.stands_still():
             break
-        await tell(output)
-    if failed := await output.failure(ctx):
-        raise failed
-    return output
+        await tell(state)
+    await state.raise_failure(ctx)
+    return state
 
 
 def status_url(operation: str, arguments: Mapping[str, Any], public_url: str) -> str:
     """Return the address whose `GET` calls a READ operation with these arguments."""
-    given = dict(arguments)
-    if given.get("connection") == Input.model_fields["connection"].default:
-        del given["connection"]
-    query = urlencode({key: _text(value) for key, value in given.items() if value is not None}, doseq=True)
+    shown = {name: _text(value) for name, value in arguments.items() if value is not None}
+    if shown.get("connection") == Input.model_fields["connection"].default:
+        del shown["connection"]
+    query = urlencode(shown, doseq=True)
     return f"{public_url.rstrip('/')}/actions/{operation}" + (f"?{query}" if query else "")
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from typing_extensions import TypeForm
 
 from connector.context import Context
-from connector.errors import Conflict, ConnectorError
+from connector.errors import Conflict
 from connector.text.redaction import cut
 
 _LONGEST_NAME = 80
@@ -21,14 +21,14 @@ _LONGEST_NAME = 80
 class Effect(Enum):
     """What an operation changes; scope, hints and the question on the command line follow from it."""
 
-    READ = "read"  # nothing that anyone would notice
+    READ = "read"  # nothing that a person would notice
     WRITE = "write"  # our own records
     SEND = "send"  # something at Koji or Amplitude; may contact people or spend
     ERASE = "erase"  # removes for good
 
 
 class Input(BaseModel):
-    """What every operation takes. Unknown fields are refused by name."""
+    """The fields that every operation takes. Unknown fields are refused by name."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
@@ -40,7 +40,7 @@ class Input(BaseModel):
 
 
 class EffectInput(Input):
-    """What every operation that changes something takes."""
+    """The fields of every operation that changes something."""
 
     idempotency_key: str | None = Field(
         None,
@@ -52,7 +52,7 @@ class EffectInput(Input):
 
 
 class WaitInput(EffectInput):
-    """What every operation that can end later than it answers takes."""
+    """The fields of every operation that can end later than it answers."""
 
     wait_seconds: int = Field(
         8,
@@ -69,16 +69,16 @@ class WaitInput(EffectInput):
 
 
 class Output(BaseModel):
-    """What every operation answers. Every key is always present."""
+    """The answer of an operation. Every key is always present."""
 
     model_config = ConfigDict(extra="ignore")
 
     def follow_up(self) -> tuple[str, dict[str, Any]] | None:
-        """Name the READ operation and its arguments that tell the end, or None when this is the end."""
+        """Return the READ operation, with its arguments, that shows the end; None when this is the end."""
         return None
 
     def kept(self) -> Output:
-        """Return what is stored of it for a repeat: nothing that names, quotes or leads to a person."""
+        """Return what is stored of the answer for a repeat: nothing names, quotes or leads to a person."""
         return self
 
     def brought_up_to_date(self, present: Output) -> dict[str, Any]:
@@ -86,36 +86,33 @@ class Output(BaseModel):
         return {**self.model_dump(mode="json"), **present.model_dump(mode="json")}
 
     def stands_still(self) -> bool:
-        """Tell whether what was begun goes on only when a person does something."""
+        """Tell whether the operation goes on only when a person does something."""
         return False
 
-    async def failure(self, ctx: Context) -> ConnectorError | None:  # noqa: ARG002 - some look it up
-        """Return the error in which the one thing that was asked for ended, None when it did not fail."""
-        return None
+    async def raise_failure(self, ctx: Context) -> None:
+        """Raise the error in which the one thing that was asked for ended, if it failed."""
 
 
 class ListInput(Input):
-    """What every list takes."""
+    """The fields of every list."""
 
     cursor: str | None = Field(None, description="The next_cursor of the page before.")
     limit: int = Field(50, ge=1, le=500, description="Rows a page (1 to 500).")
 
 
 class Example(NamedTuple):
-    """What is asked, without what need not be given, and what is answered, with every key."""
+    """A call with only the fields it needs, and its answer with every key."""
 
     asked: Mapping[str, Any]
     answered: Mapping[str, Any]
 
 
-class ConsentRequired(Conflict):
+class ConsentRequired(Conflict, code="consent_required"):
     """A person has to approve first."""
-
-    code = "consent_required"
 
 
 class Approver(ABC):
-    """One call's way to the person behind a client, who can be asked before something is spent."""
+    """Asks the person behind a client for approval, for one call, before something is spent."""
 
     @property
     @abstractmethod
@@ -128,7 +125,7 @@ class Approver(ABC):
 
     @abstractmethod
     async def require(self, question: str, state: str) -> None:
-        """Return when the person approved; raise otherwise. `state` comes back with the answer."""
+        """Return once the person approved, else raise. `state` comes back with the answer."""
 
 
 def quoted(name: str | None) -> str:
@@ -146,9 +143,9 @@ class Operation(Generic[In, Out]):
 
     `name` is the same on every surface. `summary` is written for a person and a model: when to use it and
     what it changes. `guidance` adds for models when another tool is right. `output` is a model, or a union of
-    models when it can answer in more than one shape. `approved` runs what spends behind a question to the
-    person whose assistant calls it. `recall` gives a stored answer back what was not kept of it, as far as it
-    is still there. `spans_connections` tells that, without `connection`, it is about all of the caller's.
+    models when it can answer in more than one shape. `approved` asks the person whose assistant calls before
+    it runs an operation that spends. `recall` adds to a stored answer what `kept` left out, as far as it is
+    still there. `spans_connections` means that, without `connection`, it is about all of the caller's.
     """
 
     name: str
@@ -163,6 +160,11 @@ class Operation(Generic[In, Out]):
     approved: Callable[[Context, In, Approver], Awaitable[Out]] | None = None
     recall: Callable[[Context, In, Out], Awaitable[Out]] | None = None
     spans_connections: bool = False
+
+    def answer(self, values: Any) -> Out:
+        """Return values as this operation's output. Of a union it is the stored model: each has every key."""
+        shape: TypeAdapter[Out] = TypeAdapter(self.output)
+        return shape.validate_python(values)
 
 
 AnyOperation = Operation[Any, Any]

@@ -1,4 +1,4 @@
-"""Lists page by page: filters by time, cursors, and the shape of a page."""
+"""Show lists page by page: filters by time, cursors, and the shape of a page."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Page(Output, Generic[T]):
 
 
 class Cursor(Generic[P]):
-    """Writes the place where a page ends as one text, and reads it back; `place` is its type, in JSON."""
+    """Writes the place where a page ends as one text, and reads it back. `place` is its JSON type."""
 
     def __init__(self, place: TypeForm[P]) -> None:
         self._type: TypeAdapter[P] = TypeAdapter(place, config=ConfigDict(strict=True))
@@ -54,9 +54,9 @@ class Cursor(Generic[P]):
         """Return the text of a place."""
         return base64.urlsafe_b64encode(self._type.dump_json(place)).decode()
 
-    def after(self, found: Sequence[T], limit: int, place_of: Callable[[T], P]) -> str | None:
-        """Return the text of the place of the last row of a page; None when no row was found beyond it."""
-        return self.write(place_of(found[limit - 1])) if len(found) > limit else None
+    def after(self, rows: Sequence[T], limit: int, place_of: Callable[[T], P]) -> str | None:
+        """Return the text of the place of a page's last row, None when there is no row beyond it."""
+        return self.write(place_of(rows[limit - 1])) if len(rows) > limit else None
 
 
 def bound(name: str, text: str | None) -> int | None:

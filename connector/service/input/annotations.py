@@ -1,4 +1,4 @@
-"""What a model's field can hold, read off its annotation."""
+"""Read off a field's annotation what the field can hold."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""PURE: forgiving in. Values as low-code tools send them, to values that a model takes.
+"""Turn values as low-code tools send them into values that a model takes.
 
-What this does not touch, the model judges: unknown fields stay, so that they are refused by name.
+The model judges the rest: unknown fields stay, so that it refuses them by name.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _fit_value(value: Any, wanted: list[Any], *, below: bool) -> Any:
 def _fit_list(items: list[Any], wanted: list[Any], *, below: bool) -> list[Any]:
     if wanted == [str]:
         return [_whole_number_text(item) for item in items]
-    models = [model for kind in wanted if (model := model_of(kind))]
+    models = list(filter(None, map(model_of, wanted)))
     if not below or len(models) != 1:
         return items
     return [_fit(item, models[0], below=False) if isinstance(item, dict) else item for item in items]
@@ -69,10 +69,10 @@ def _whole_number_text(value: Any) -> Any:
 
 
 def _fit_object(value: dict[str, Any], wanted: list[Any], *, below: bool) -> Any:
-    models = [model for kind in wanted if (model := model_of(kind))]
-    if below and len(models) == 1 and len(wanted) == 1:
-        return _fit(value, models[0], below=False)
-    if any(is_list(kind) for kind in wanted) and not any(is_mapping(kind) for kind in wanted):
+    model = model_of(wanted[0]) if len(wanted) == 1 else None
+    if below and model is not None:
+        return _fit(value, model, below=False)
+    if any(map(is_list, wanted)) and not any(map(is_mapping, wanted)):
         return _fit_value([value], wanted, below=below)
     return value
 
@@ -80,9 +80,9 @@ def _fit_object(value: dict[str, Any], wanted: list[Any], *, below: bool) -> Any
 def _fit_text(text: str, wanted: list[Any]) -> Any:
     if str in wanted:
         return text
-    if any(is_list(kind) for kind in wanted):
+    if any(map(is_list, wanted)):
         return _list_of(text)
-    if any(is_mapping(kind) for kind in wanted):
+    if any(map(is_mapping, wanted)):
         return _json_or(text, text)
     return text.strip()
 

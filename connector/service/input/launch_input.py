@@ -20,18 +20,18 @@ from connector.settings.model import Connection
 from connector.settings.rules import start_rules
 
 _KEY_KEPT = 7 * 86_400_000
-_DIRECTLY = 500  # members over whom the call itself decides; more are left to the planning worker
+_DIRECTLY = 500  # the call itself decides over so many members; a worker decides over more
 _MOST_SHOWN = 50
 Mode = Literal["text", "voice"]
 PLAN_FIRST = (
     "Call plan_cohort_launch, show its counts and credits to the user, and call launch_cohort_interviews "
     "with its plan_token."
 )
-"""What a model does whose user cannot be asked."""
+"""What a model does when its user cannot be asked."""
 
 
 class MemberInput(BaseModel):
-    """One person; at least one of user_id and email makes them known."""
+    """One person; give user_id, email or both."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
@@ -55,8 +55,7 @@ class PersonOptions(WaitInput):
         None,
         ge=0,
         le=36_500,
-        description="Ask people again who were invited longer ago than this. Without it nobody is asked "
-        "twice.",
+        description="Ask people again who were invited longer ago; without it no person is asked twice.",
     )
     allow_without_link: bool = Field(
         default=False,
@@ -136,24 +135,22 @@ def require_koji(connection: Connection, *, allow_without_link: bool) -> None:
         )
 
 
-async def begin(ctx: Context, given: CohortOptions, *, goes_on: bool) -> Launch:
+async def begin(ctx: Context, payload: CohortOptions, *, goes_on: bool) -> Launch:
     """Store a launch, and decide over few members at once; a worker decides over many."""
-    connection = ctx.connection(given.connection)
-    require_koji(connection, allow_without_link=given.allow_without_link)
-    if given.cohort_id is not None and ctx.amplitude_cohorts.get(connection.name) is None:
-        raise NotConfigured(
-            "AMPLITUDE_API_KEY and AMPLITUDE_SECRET_KEY are not both set for the connection "
-            f"{connection.name}; a cohort cannot be downloaded without them."
-        )
-    options = given.options(connection)
-    members = _members(given, options)
-    few = given.cohort_id is None and len(members) <= _DIRECTLY
-    phase = Phase.DIRECT if few else (Phase.REQUEST if given.cohort_id is not None else Phase.READ)
+    connection = ctx.connection(payload.connection)
+    require_koji(connection, allow_without_link=payload.allow_without_link)
+    if payload.cohort_id is not None and ctx.amplitude_cohorts.get(connection.name) is None:
+        keys, then = "AMPLITUDE_API_KEY or AMPLITUDE_SECRET_KEY", "no cohort can be downloaded without both"
+        raise NotConfigured.of(keys, connection.name, then)
+    options = payload.options(connection)
+    members = _members(payload, options)
+    few = payload.cohort_id is None and len(members) <= _DIRECTLY
+    phase = Phase.DIRECT if few else (Phase.REQUEST if payload.cohort_id is not None else Phase.READ)
     launch_id, begun = await begun_before(ctx)
     if begun is not None and begun.phase is not Phase.DIRECT:
         return begun
     launch = begun or new_launch(
-        ctx, launch_id, given.connection, options, goes_on=goes_on, phase=phase, cohort_id=given.cohort_id
+        ctx, launch_id, payload.connection, options, goes_on=goes_on, phase=phase, cohort_id=payload.cohort_id
     )
     size = planning.CHUNK
     chunks = [members[at : at + size] for at in range(0, len(members), size)]
@@ -165,22 +162,22 @@ async def begin(ctx: Context, given: CohortOptions, *, goes_on: bool) -> Launch:
 
 
 async def begun_before(ctx: Context) -> tuple[str, Launch | None]:
-    """Return the id for the launch of this request, and the launch that an earlier try of it left.
+    """Return the id for the launch of this request, and the launch that an earlier try of the request left.
 
-    A try may have ended in a crash, or without a store, after people were invited: with the same idempotency
-    key they are not invited again, whatever `reinvite_after_days` allows. What ended in an error, or is older
-    than the promise of a key, is begun anew.
+    A try may have ended in a crash, or without a ledger, after people were invited: with the same idempotency
+    key they are not invited again, whatever `reinvite_after_days` allows. A launch that ended in an error, or
+    is older than the promise of a key, is begun anew.
     """
     if ctx.request is None:
         return f"lau_{secrets.token_hex(12)}", None
     for n in count():
         launch_id = f"lau_{ctx.ledger.keyed_hash(f'{ctx.request}{n}')[:24]}"
-        found = await ctx.ledger.launches.find(launch_id)
-        if found is None:
+        launch = await ctx.ledger.launches.find(launch_id)
+        if launch is None:
             return launch_id, None
-        refused = found.error is not None or (found.single and (found.failed or found.cancelled))
-        if not refused and found.created_at > ctx.clock.now() - _KEY_KEPT:
-            return launch_id, found
+        refused = launch.error is not None or (launch.single and (launch.failed or launch.cancelled))
+        if not refused and launch.created_at > ctx.clock.now() - _KEY_KEPT:
+            return launch_id, launch
     raise AssertionError("count() does not end")
 
 
@@ -212,7 +209,7 @@ def new_launch(
 
 
 async def decide_now(ctx: Context, launch: Launch, chunks: list[list[Member]]) -> Launch:
-    """Decide over a few members in the call that brought them. Raises what makes planning impossible."""
+    """Decide over a few members in the call that brought them. Raises the error that ends planning."""
     if await ctx.ledger.launches.find(launch.id) is None:
         await ctx.ledger.planning.create(launch)
     try:
@@ -225,26 +222,19 @@ async def decide_now(ctx: Context, launch: Launch, chunks: list[list[Member]]) -
     return await ctx.ledger.launches.find(launch.id) or launch
 
 
-def _members(given: CohortOptions, options: LaunchOptions) -> list[Member]:
-    found: list[Member] = []
-    errors: list[FieldError] = []
-    for at, one in enumerate(given.members or ()):
-        if one.email is not None and not is_email(one.email):
-            errors.append(FieldError(f"/members/{at}/email", "is no e-mail address"))
-        properties = one.properties or {}
-        found.append(
-            member(
-                one.user_id,
-                one.email or properties.get(options.email_property),
-                one.name or properties.get(options.name_property),
-            )
-        )
-    if errors:
-        first = errors[0]
+def _members(payload: CohortOptions, options: LaunchOptions) -> list[Member]:
+    members: list[Member] = []
+    wrong: list[int] = []
+    for at, person in enumerate(payload.members or ()):
+        if person.email is not None and not is_email(person.email):
+            wrong.append(at)
+        properties = person.properties or {}
+        email = person.email or properties.get(options.email_property)
+        members.append(member(person.user_id, email, person.name or properties.get(options.name_property)))
+    if wrong:
+        more = f" ({len(wrong)} such members)" if len(wrong) > 1 else ""
         raise InvalidInput(
-            f"{first.pointer.strip('/').replace('/', '.')}: {first.detail}"
-            + (f" ({len(errors)} such members)" if len(errors) > 1 else "")
-            + "; nobody was invited.",
-            errors=errors[:_MOST_SHOWN],
+            f"members.{wrong[0]}.email: is no e-mail address{more}; nobody was invited.",
+            errors=[FieldError(f"/members/{at}/email", "is no e-mail address") for at in wrong[:_MOST_SHOWN]],
         )
-    return found
+    return members

@@ -1,4 +1,4 @@
-"""What a caller may say about an interview, and the observation that it becomes."""
+"""Take what a caller says about an interview, and make the observation of it."""
 
 from __future__ import annotations
 
@@ -27,9 +27,8 @@ class InterviewInput(Input):
     )
     interview: dict[str, Any] | None = Field(
         None,
-        description=(
-            "Instead of interview_id: the whole interview in the shape of Koji's webhook. Koji is not read."
-        ),
+        description="Instead of interview_id: the whole interview in the shape of Koji's webhook. Koji is "
+        "not read.",
     )
     themes: list[str] | None = Field(
         None,
@@ -62,6 +61,10 @@ class InterviewInput(Input):
         return {name: value for name in VALUES if (value := getattr(self, name)) not in (None, "", [])}
 
     @property
+    def _body(self) -> dict[str, Any]:
+        return self.values if self.interview is None else self.interview
+
+    @property
     def vouches(self) -> bool:
         """Tell whether the call brings the values itself, so that Koji is not read."""
         return self.interview is not None or bool(self.values)
@@ -70,44 +73,37 @@ class InterviewInput(Input):
         """Return the interview's id. Raises `InvalidInput` for none, or for an interview in two forms."""
         if self.interview is None:
             if self.interview_id is None:
-                raise InvalidInput.of(
-                    "interview_id", "is missing; give interview_id, or interview as an object"
-                )
+                detail = "is missing; give interview_id, or interview as an object"
+                raise InvalidInput.of("interview_id", detail)
             if self.completed_at and read_time(self.completed_at) is None:
                 raise InvalidInput.of("completed_at", "is no time; write it like 2026-01-31T12:00:00Z")
             return self.interview_id
         if self.interview_id is not None or self.values:
-            raise InvalidInput.of(
-                "interview", "stands beside interview_id or its values; give one of the two forms"
-            )
-        found = read_envelope(self.interview, aliases=connection.koji_field_aliases).interview_id
-        if found is None:
+            detail = "stands beside interview_id or its values; give one of the two forms"
+            raise InvalidInput.of("interview", detail)
+        interview_id = read_envelope(self.interview, aliases=connection.koji_field_aliases).interview_id
+        if interview_id is None:
             raise InvalidInput.of("interview", "has no interview_id in it; add one")
-        return found
+        return interview_id
 
     def observation(self, connection: Connection, now: int, *, force: bool) -> Observation:
-        """Return the observation that the call stands for. Raises `InvalidInput`."""
-        interview_id = self.checked_id(connection)
-        body = self.interview if self.interview is not None else self.values
-        interview = (
-            read_interview(
-                body,
-                interview_id,
-                event=read_envelope(body, aliases=connection.koji_field_aliases).event,
+        """Return the observation that the call makes. Raises `InvalidInput`."""
+        interview = Interview(self.checked_id(connection))
+        if self.vouches:
+            interview = read_interview(
+                self._body,
+                interview.interview_id,
+                event=read_envelope(self._body, aliases=connection.koji_field_aliases).event,
                 aliases=connection.koji_field_aliases if self.interview is not None else {},
                 project_id=connection.koji_project_id,
             )
-            if self.vouches
-            else Interview(interview_id)
-        )
         rules = sync_rules(connection)
         return Observation(rules=rules, interview=interview, at=now, given=self.vouches, force=force)
 
     def webhooks(self, connection: Connection, interview_id: str, now: int) -> list[InboundWebhook]:
-        """Return how the receipt shows this call: not at all when Koji is to be read."""
+        """Return the receipt's row of this call: none when Koji is to be read."""
         if not self.vouches:
             return []
-        body = self.interview if self.interview is not None else self.values
         return [
             InboundWebhook(
                 connection=connection.name,
@@ -115,6 +111,6 @@ class InterviewInput(Input):
                 source="call",
                 state="done",
                 interview_id=interview_id,
-                body=json.dumps(body),
+                body=json.dumps(self._body),
             )
         ]

@@ -1,4 +1,4 @@
-"""Values to an operation's input, and what is wrong with them in words for the caller."""
+"""Turn values into an operation's input, and describe wrong values to the caller."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def read_input(model: type[M], values: Mapping[str, Any], **defaults: Any) -> M:
-    """Return what a caller sent as a model, read as forgivingly on every surface; see `fit`.
+    """Return a caller's values as a model, read as forgivingly on every surface; see `fit`.
 
     `defaults` stand in for fields that are not given. Raises `InvalidInput`.
     """
@@ -36,12 +36,12 @@ def validate(model: type[M], values: Mapping[str, Any]) -> M:
 
 
 def invalid_input(error: ValidationError, model: type[BaseModel]) -> InvalidInput:
-    """Return the error for the caller: the first wrong fields by name, none of the values that were sent."""
+    """Return the error for the caller: it names the first wrong fields and repeats none of the values."""
     details = error.errors(include_url=False, include_context=False, include_input=False)[:MOST_SHOWN]
-    errors = [FieldError(pointer(one["loc"]), _words(one, model)) for one in details]
+    errors = [FieldError(pointer(detail["loc"]), _message(detail, model)) for detail in details]
     message = "; ".join(
-        f"{'.'.join(_name(step) for step in one['loc'])}: {wrong.detail}" if one["loc"] else wrong.detail
-        for one, wrong in zip(details, errors, strict=True)
+        f"{'.'.join(map(_name, detail['loc']))}: {wrong.detail}" if detail["loc"] else wrong.detail
+        for detail, wrong in zip(details, errors, strict=True)
     )
     if (more := error.error_count() - len(details)) > 0:
         message += f"; and {more:,} more"
@@ -57,18 +57,18 @@ def _name(step: str | int) -> str:
     return str(step)[:MAX_NAME]
 
 
-def _words(one: ErrorDetails, model: type[BaseModel]) -> str:
-    match one["type"]:
+def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
+    match detail["type"]:
         case "missing":
             return "is required"
         case "extra_forbidden":
-            return _unknown(one["loc"], model)
+            return _unknown(detail["loc"], model)
         case "union_tag_invalid":
             return "is of a kind that is not known"
         case "value_error" | "assertion_error":
-            return one["msg"].partition(", ")[2]
+            return detail["msg"].partition(", ")[2]
         case _:
-            return one["msg"].replace("Input should", "should", 1)
+            return detail["msg"].replace("Input should", "should", 1)
 
 
 def _unknown(path: tuple[str | int, ...], model: type[BaseModel]) -> str:
@@ -85,5 +85,5 @@ def _owner(path: tuple[str | int, ...], model: type[BaseModel]) -> type[BaseMode
         field = owner.model_fields.get(step)
         alternatives = kinds(field.annotation) if field else []
         alternatives += [item for kind in alternatives for item in item_kinds(kind)]
-        owner = next((found for kind in alternatives if (found := model_of(kind))), None)
+        owner = next(filter(None, map(model_of, alternatives)), None)
     return owner

@@ -24,7 +24,7 @@ PERSON: Final = {"user_id": "user-42", "email": "ada@example.com", "name": "Ada 
 
 
 def whole(model: type[BaseModel], **known: Any) -> dict[str, Any]:
-    """Return an answer with every key of a model: null for what is not known."""
+    """Return an answer with every key of a model; unknown values are null."""
     return {**dict.fromkeys(model.model_fields), **known}
 
 

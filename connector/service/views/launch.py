@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from connector import errors
 from connector.context import Context
 from connector.domain.launches.credits import price
 from connector.domain.launches.launch import (
@@ -19,16 +20,6 @@ from connector.domain.launches.launch import (
     LaunchStatus,
 )
 from connector.domain.launches.respondent_link import has_no_link
-from connector.errors import (
-    Conflict,
-    ConnectorError,
-    CredentialsRejected,
-    InvalidInput,
-    NotConfigured,
-    NotFound,
-    UpstreamRejected,
-    UpstreamUnavailable,
-)
 from connector.service.execution.follow_up import status_url
 from connector.service.execution.operation import Input, Output
 from connector.service.launch_progress import eta_seconds, is_done_for_today, pause_of
@@ -38,18 +29,25 @@ from connector.settings.rules import start_rules
 INVITED = (InvitationState.STARTED, InvitationState.COMPLETED, InvitationState.EXPIRED)
 SHOWN = 50
 SELF_RESUMING = frozenset({KOJI_UNREACHABLE, DAILY_CREDITS})
-_FAILURES: dict[str, type[ConnectorError]] = {
-    "cohort_not_found": NotFound,
-    "cohort_too_large": InvalidInput,
-    "cohort_empty": InvalidInput,
-    "not_configured": NotConfigured,
-    "amplitude_key": CredentialsRejected,
-    "interrupted": Conflict,
-    "cohort_quota": UpstreamUnavailable,
-    "cohort_file_cut": UpstreamUnavailable,
-    "upstream_unavailable": UpstreamUnavailable,
+_PERSONAL: Mapping[str, Any] = {
+    "invitations": [],
+    "skipped_examples": [],
+    "interview_id": None,
+    "interview_link": None,
 }
-_OWN_CODES = frozenset({CredentialsRejected, UpstreamRejected})
+"""The fields that name a person, with the values that are kept of them."""
+_FAILURES: dict[str, type[errors.ConnectorError]] = {
+    "cohort_not_found": errors.NotFound,
+    "cohort_too_large": errors.InvalidInput,
+    "cohort_empty": errors.InvalidInput,
+    "not_configured": errors.NotConfigured,
+    "amplitude_key": errors.CredentialsRejected,
+    "interrupted": errors.Conflict,
+    "cohort_quota": errors.UpstreamUnavailable,
+    "cohort_file_cut": errors.UpstreamUnavailable,
+    "upstream_unavailable": errors.UpstreamUnavailable,
+}
+_OWN_CODES = frozenset({errors.CredentialsRejected, errors.UpstreamRejected})
 
 
 class InvitationItem(BaseModel):
@@ -80,7 +78,7 @@ class LaunchOutput(Output):
     launch_id: str = Field(description="The launch's id, for get_launch.")
     status: Literal["planning", "planned", "running", "paused", "finished", "cancelled"] = Field(
         description="planned: decided, nothing sent. running: interviews are started within Koji's limit. "
-        "paused: see pause_reason. finished: nobody waits. cancelled: what was not sent stays unsent."
+        "paused: see pause_reason. finished: no person waits. cancelled: what was not sent stays unsent."
     )
     pause_reason: str | None = Field(
         description="daily_credits and koji_unreachable end by themselves (resumes_at); koji_credits, "
@@ -123,35 +121,31 @@ class LaunchOutput(Output):
 
     def kept(self) -> LaunchOutput:
         """Keep nothing that names a person."""
-        gone: dict[str, Any] = {"invitations": [], "skipped_examples": []}
-        gone |= {"interview_id": None, "interview_link": None}
-        return self.model_copy(update=gone)
+        return self.model_copy(update=_PERSONAL)
 
     def stands_still(self) -> bool:
-        """Tell whether it goes on only when a person resumes it, or comes into its cohort."""
+        """Tell whether it goes on only when a person resumes it, or when a person enters its cohort."""
         if self.status == "running":
             return self.to_invite > 0 and self.waiting == 0
         return self.status == "paused" and self.pause_reason not in SELF_RESUMING
 
-    async def failure(self, ctx: Context) -> ConnectorError | None:
-        """Return the error in which planning ended, None when it did not end in one."""
+    async def raise_failure(self, ctx: Context) -> None:
+        """Raise the error in which planning ended, if it ended in one."""
         launch = await ctx.ledger.launches.find(self.launch_id) if self.status == "cancelled" else None
-        if launch is None or launch.error is None:
-            return None
-        kind = _FAILURES.get(launch.error, UpstreamRejected)
-        # a caller knows two codes of upstream; which credential it is stands in the words
-        code = None if kind in _OWN_CODES else launch.error
-        return kind(launch.words or "Planning failed.", code=code, result=self.model_dump(mode="json"))
+        if launch is not None and launch.error is not None:
+            kind = _FAILURES.get(launch.error, errors.UpstreamRejected)
+            # callers know only two codes of the upstreams; the message names the credential
+            code = None if kind in _OWN_CODES else launch.error
+            raise kind(launch.words or "Planning failed.", code=code, result=self.model_dump(mode="json"))
 
 
 async def recall(ctx: Context, _given: Input, kept: LaunchOutput) -> LaunchOutput:
-    """Show the people again who are still in a launch."""
+    """Show the people who are still in a launch."""
     launch = await ctx.ledger.launches.find(kept.launch_id)
     if launch is None:
         return kept
     present = await shown(ctx, launch)
-    names = ("invitations", "skipped_examples", "interview_id", "interview_link")
-    return kept.model_copy(update={name: getattr(present, name) for name in names})
+    return kept.model_copy(update={name: getattr(present, name) for name in _PERSONAL})
 
 
 def token_of(ctx: Context, launch_id: str) -> str:
@@ -164,7 +158,7 @@ def launch_id_of(ctx: Context, token: str) -> str:
     launch_id, _, signature = token.removeprefix("plan_").rpartition(".")
     expected = _signature(ctx, launch_id)
     if not hmac.compare_digest(signature.encode("utf-8", "replace"), expected.encode()):
-        raise InvalidInput.of("plan_token", "is not one of ours; plan again", code="plan_invalid")
+        raise errors.InvalidInput.of("plan_token", "is not one of ours; plan again", code="plan_invalid")
     return launch_id
 
 
@@ -176,14 +170,14 @@ async def find(ctx: Context, launch_id: str, connection: str) -> Launch:
     """Return a launch of a connection. Raises `NotFound`."""
     launch = await ctx.ledger.launches.find(launch_id)
     if launch is None or launch.connection != connection:
-        raise NotFound(
+        raise errors.NotFound(
             "launch_id: there is no such launch on this connection; unused plans are deleted after an hour."
         )
     return launch
 
 
 async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | None = None) -> LaunchOutput:
-    """Return a launch as it is answered, with these of its people; without them with the first 50 invited."""
+    """Return a launch as it is shown, with `people`, or else with the first 50 who were invited."""
     if people is None:
         people = await ctx.ledger.launches.invitations(launch.id, INVITED, limit=SHOWN, after=-1)
     pause = await pause_of(ctx, launch)
@@ -192,15 +186,14 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
     single = people[0] if launch.to_invite == 1 and people else None
     is_full = launch.standing and bool(launch.left) and await is_done_for_today(ctx, launch)
     is_held = pause is not None or is_full or launch.status is LaunchStatus.PLANNING
+    address = {"connection": launch.connection, "launch_id": launch.id}
     return LaunchOutput(
         launch_id=launch.id,
         status="paused" if pause else launch.status.value,
         pause_reason=pause.code if pause else None,
         resumes_at=time_text(pause.until) if pause else None,
-        status_url=status_url(
-            "get_launch", {"connection": launch.connection, "launch_id": launch.id}, ctx.settings.public_url
-        ),
-        message=pause.words if pause else launch.words or None,
+        status_url=status_url("get_launch", address, ctx.settings.public_url),
+        message=pause.message if pause else launch.words or None,
         cohort_id=launch.cohort_id,
         cohort_name=launch.cohort_name,
         members_total=launch.members_total,
@@ -214,51 +207,48 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
         credits_estimate=price(launch.options, connection.koji_default_mode, launch.to_invite),
         eta_seconds=None if is_held else eta_seconds(connection, launch),
         warnings=_warnings(ctx, launch, is_full=is_full),
-        invitations=[item(one) for one in people],
+        invitations=[item(invitation) for invitation in people],
         interview_id=single.interview_id if single else None,
         interview_link=single.link if single else None,
         plan_token=token_of(ctx, launch.id) if planned else None,
         plan_expires_at=time_text(launch.expires_at) if planned else None,
-        skipped_examples=[SkippedExample(user_id=who, reason=why) for who, why in launch.examples],
+        skipped_examples=[SkippedExample(user_id=user, reason=why) for user, why in launch.examples],
     )
 
 
-def item(one: Invitation) -> InvitationItem:
-    """Return an invitation as it is answered."""
-    return InvitationItem(
-        interview_id=one.interview_id,
-        interview_link=one.link,
-        user_id=one.user_id,
-        email=one.email,
-        name=one.name,
-        state=one.state.value,
-        reason=one.reason,
-        started_at=time_text(one.started_at),
-    )
+def item(invitation: Invitation) -> InvitationItem:
+    """Return an invitation as it is shown."""
+    shown = {"interview_link": invitation.link, "started_at": time_text(invitation.started_at)}
+    return InvitationItem.model_validate({**invitation._asdict(), **shown, "state": invitation.state.value})
 
 
 def _warnings(ctx: Context, launch: Launch, *, is_full: bool) -> list[str]:
     connection = ctx.connection(launch.connection)
-    found = []
-    if launch.standing and has_no_link(start_rules(connection)):
-        found.append("KOJI_PROJECT_ID is not set: nobody of this cohort is started, as there is no link.")
+    no_link = has_no_link(start_rules(connection))
+    warnings = []
+    if launch.standing and no_link:
+        warnings.append(
+            "KOJI_PROJECT_ID is not set: no member of the cohort is started, as there is no link."
+        )
     elif is_full:
-        found.append(
+        warnings.append(
             "People wait for the next UTC day: CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH is "
             f"{connection.connector_max_interviews_per_launch} a day for a cohort's webhook."
         )
-    elif has_no_link(start_rules(connection)):
-        found.append("KOJI_PROJECT_ID is not set: people get a link only where Koji's answer carries one.")
+    elif no_link:
+        warnings.append("KOJI_PROJECT_ID is not set: people get a link only where Koji's answer carries one.")
     if launch.in_doubt:
-        found.append(
+        warnings.append(
             f"{launch.in_doubt} starts have no known outcome and are not repeated: look into Koji, then "
             "resume_launch with in_doubt retry or give_up."
         )
     if launch.skipped.get("over_limit"):
-        found.append(
+        warnings.append(
             f"{launch.skipped['over_limit']} people are over the limit of this launch; "
             f"CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH is {connection.connector_max_interviews_per_launch}."
         )
     if launch.to_invite and launch.options.mode is None and connection.koji_default_mode is None:
-        found.append("No mode is given: credits are counted as voice. Give mode, or set KOJI_DEFAULT_MODE.")
-    return found
+        warnings.append(
+            "No mode is given: credits are counted as voice. Give mode, or set KOJI_DEFAULT_MODE."
+        )
+    return warnings

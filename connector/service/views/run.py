@@ -1,10 +1,11 @@
-"""Runs over many interviews: how they are started and shown."""
+"""Start and show runs over many interviews."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from typing import Any, Literal
+from dataclasses import asdict
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field
 
@@ -14,13 +15,14 @@ from connector.domain.results.decision import SUPPRESSED
 from connector.domain.results.interview import Stage
 from connector.domain.results.run import RunProgress
 from connector.service.execution.operation import Output
-from connector.service.execution.polling import Polling
+from connector.service.execution.polling import poll
 
 CHUNK = 500
+T = TypeVar("T")
 
 
 class Done(BaseModel):
-    """What was done in one place."""
+    """What an erasure did in one place."""
 
     place: str = Field(description="Where, as invitations or interviews.")
     what: str = Field(description="What was done there.")
@@ -37,9 +39,7 @@ class RunOutput(Output):
     skipped: dict[str, int] = Field(description="How many were skipped, by reason.")
     failed: dict[str, int] = Field(description="How many failed, by reason.")
     eta_seconds: int | None = Field(
-        description=(
-            "About how long the rest takes, in seconds: reading Koji is the slow part. 0 when finished."
-        )
+        description="About how long the rest takes, in seconds: Koji's reads are the slow part. 0 at the end."
     )
 
     done: list[Done] = Field(description="Of a forgetting: what was done in each place. Else empty.")
@@ -55,37 +55,32 @@ def new_run_id() -> str:
     return f"run_{secrets.token_hex(12)}"
 
 
-def chunks(items: Sequence[str]) -> list[Sequence[str]]:
-    """Return items in chunks that one transaction takes easily."""
+def chunks(items: Sequence[T]) -> list[Sequence[T]]:
+    """Return items in chunks of the size of one transaction."""
     return [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
 
 
 async def shown(ctx: Context, progress: RunProgress) -> RunOutput:
     """Return a run as it is answered."""
     if progress.operation == FORGET_RESPONDENT:
-        return await _forgetting(ctx, progress)
+        return await _erasure(ctx, progress)
     return RunOutput(
-        run_id=progress.run_id,
+        **asdict(progress),
         status="running" if progress.pending else "finished",
-        total=progress.total,
-        pending=progress.pending,
-        synced=progress.synced,
-        skipped=dict(progress.skipped),
-        failed=dict(progress.failed),
         eta_seconds=await _eta(ctx, progress),
         done=[],
         left_to_people=[],
     )
 
 
-async def _forgetting(ctx: Context, progress: RunProgress) -> RunOutput:
-    found = await ctx.ledger.erasures.find(progress.run_id)
-    assert found is not None  # noqa: S101 - stored and pruned together with its run
-    running = found.finished_at is None
-    total = len(found.interviews)
-    others = [name for name in ctx.settings.connections if name != found.connection]
+async def _erasure(ctx: Context, progress: RunProgress) -> RunOutput:
+    erasure = await ctx.ledger.erasures.find(progress.run_id)
+    assert erasure is not None  # noqa: S101 - stored and pruned together with its run
+    running = erasure.finished_at is None
+    total = len(erasure.interviews)
+    others = [name for name in ctx.settings.connections if name != erasure.connection]
     return RunOutput(
-        run_id=found.run_id,
+        run_id=erasure.run_id,
         status="running" if running else "finished",
         total=total,
         pending=total if running else 0,
@@ -93,13 +88,13 @@ async def _forgetting(ctx: Context, progress: RunProgress) -> RunOutput:
         skipped={} if running or not total else {SUPPRESSED: total},
         failed={},
         eta_seconds=1 if running else 0,
-        done=[Done(place=place, what=what) for place, what in done(found)],
-        left_to_people=left_to_people(found, others),
+        done=[Done(place=place, what=what) for place, what in done(erasure)],
+        left_to_people=left_to_people(erasure, others),
     )
 
 
 async def _eta(ctx: Context, progress: RunProgress) -> int:
-    """Return seconds: everything that waits to be read shares the key's calls a minute."""
+    """Return how many seconds the rest takes: all reads share the key's calls a minute."""
     if not progress.pending:
         return 0
     connection = ctx.settings.connections.get(progress.connection)
@@ -118,9 +113,7 @@ async def until_finished(ctx: Context, run_id: str, seconds: float) -> RunOutput
         assert progress is not None  # noqa: S101 - the caller has just created it
         return await shown(ctx, progress)
 
-    run = await read()
-    async for present in Polling(ctx, seconds, run, read, first=0.05):
-        run = present
+    async for run in poll(ctx, seconds, await read(), read, first=0.05):
         if run.status == "finished":
             break
     return run

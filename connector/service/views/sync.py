@@ -8,39 +8,32 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from connector import errors
 from connector.context import Context
 from connector.domain.results.mapping import EVENT_TYPE, event_insert_id, identify_insert_id, iso
 from connector.domain.results.sync import InboundWebhook, Sync
-from connector.errors import (
-    ConnectorError,
-    InvalidInput,
-    NotFound,
-    OutcomeUnknown,
-    UpstreamError,
-    UpstreamRejected,
-)
 from connector.service.execution.operation import Output
 from connector.settings.model import Connection
 from connector.text.values import showable
 
 DEFAULT_MIN_ID_LENGTH = 5
 
-_REFUSED = (UpstreamRejected, "Amplitude refused the interview; its words are in get_sync, attempts.")
-_FAILURES: Mapping[str, tuple[type[ConnectorError], str]] = {
+_REFUSED = (errors.UpstreamRejected, "Amplitude refused the interview; its words are in get_sync, attempts.")
+_FAILURES: Mapping[str, tuple[type[errors.ConnectorError], str]] = {
     "not_found_in_koji": (
-        NotFound,
+        errors.NotFound,
         "Koji has no such interview in this project; check interview_id and connection.",
     ),
     "invalid_user_id": (
-        InvalidInput,
+        errors.InvalidInput,
         "Amplitude would refuse the respondent's user id: it is too short, or a reserved word.",
     ),
     "outcome_unknown": (
-        OutcomeUnknown,
+        errors.OutcomeUnknown,
         "It is not known whether Amplitude took it; send it again with force, which may count twice.",
     ),
     "refused_by_koji": (
-        UpstreamRejected,
+        errors.UpstreamRejected,
         "Koji refused to show the interview; try preview_interview_sync for Koji's reason.",
     ),
 }
@@ -51,16 +44,14 @@ class SyncOutput(Output):
 
     interview_id: str | None = Field(description="Koji's id of the interview; null when none could be read.")
     status: Literal["synced", "skipped", "pending", "failed", "unreadable"] = Field(
-        description=(
-            "synced: Amplitude has it. skipped: it does not belong there, see reason. pending: on its way. "
-            "failed: it could not be delivered, see reason. unreadable: a webhook without an id that we "
-            "could find."
-        )
+        description="synced: Amplitude has it. skipped: it does not belong there, see reason. pending: on "
+        "its way. failed: it could not be delivered, see reason. unreadable: a webhook without an id that we "
+        "could find."
     )
     reason: str | None = Field(
         description="Why it was skipped, failed or still waits; null when all is well."
     )
-    user_id: str | None = Field(description="The Amplitude user id it is written to; null for nobody.")
+    user_id: str | None = Field(description="The Amplitude user id it is written to; null without one.")
     event_type: str = Field(description="The type of the event in Amplitude.")
     event_insert_id: str | None = Field(
         description="The event's insert_id, by which Amplitude counts it once."
@@ -95,13 +86,12 @@ class SyncOutput(Output):
         """Tell whether it waits for a setting."""
         return self.reason == "not_configured"
 
-    async def failure(self, ctx: Context) -> ConnectorError | None:  # noqa: ARG002 - see Output
-        """Return a failed sync as an error that carries the sync."""
-        if self.status != "failed":
-            return None
-        kind, message = _FAILURES.get(self.reason or "", _REFUSED)
-        code = None if issubclass(kind, UpstreamError) else self.reason
-        return kind(message, code=code, result=self.model_dump(mode="json"))
+    async def raise_failure(self, ctx: Context) -> None:  # noqa: ARG002 - other outputs look it up
+        """Raise the error of a failed sync; it carries the sync."""
+        if self.status == "failed":
+            kind, message = _FAILURES.get(self.reason or "", _REFUSED)
+            code = None if issubclass(kind, errors.UpstreamError) else self.reason
+            raise kind(message, code=code, result=self.model_dump(mode="json"))
 
 
 UNKNOWN: Mapping[str, Any] = {**dict.fromkeys(SyncOutput.model_fields), "themes": [], "themes_text": ""}
@@ -109,7 +99,7 @@ UNKNOWN: Mapping[str, Any] = {**dict.fromkeys(SyncOutput.model_fields), "themes"
 
 
 class Received(BaseModel):
-    """One thing that came in about the interview."""
+    """One webhook, call or row that came in about the interview."""
 
     received_at: str = Field(description="When, ISO 8601 in UTC.")
     source: str = Field(description="webhook, call or backfill.")
@@ -151,9 +141,8 @@ class Receipt(SyncOutput):
         """End here: reading a receipt starts nothing."""
         return None
 
-    async def failure(self, ctx: Context) -> ConnectorError | None:  # noqa: ARG002 - see Output
+    async def raise_failure(self, ctx: Context) -> None:
         """Show a failed sync like any other: reading it succeeded."""
-        return None
 
 
 def flat(sync: Sync) -> dict[str, Any]:
@@ -161,6 +150,7 @@ def flat(sync: Sync) -> dict[str, Any]:
     facts = sync.facts
     themes = list(facts.themes or ()) if facts else []
     sent = sync.event is not None
+    identified = sent and _took_identify(sync)
     return {
         "interview_id": sync.interview_id,
         "status": str(sync.status),
@@ -168,9 +158,7 @@ def flat(sync: Sync) -> dict[str, Any]:
         "user_id": sync.user_id,
         "event_type": EVENT_TYPE,
         "event_insert_id": event_insert_id(sync.interview_id) if sent else None,
-        "identify_insert_id": identify_insert_id(sync.interview_id)
-        if sent and _took_identify(sync)
-        else None,
+        "identify_insert_id": identify_insert_id(sync.interview_id) if identified else None,
         "quality_score": facts.quality_score if facts else None,
         "sentiment": facts.sentiment if facts else None,
         "themes": themes,
@@ -184,28 +172,28 @@ def flat(sync: Sync) -> dict[str, Any]:
 
 
 def unreadable() -> SyncOutput:
-    """Return how a delivery without an interview id is listed."""
+    """Return how a webhook without an interview id is listed."""
     return SyncOutput.model_validate(
         {**UNKNOWN, "status": "unreadable", "reason": "no_interview_id", "event_type": EVENT_TYPE}
     )
 
 
-def receipt(sync: Sync, deliveries: Sequence[InboundWebhook], connection: Connection) -> Receipt:
+def receipt(sync: Sync, webhooks: Sequence[InboundWebhook], connection: Connection) -> Receipt:
     """Return a sync with everything that led to it."""
     return Receipt(
         **flat(sync),
         received=[
             Received(
-                received_at=iso(delivery.received_at),
-                source=delivery.source,
-                event=delivery.event,
-                signature_header=delivery.header,
-                signature_scheme=delivery.scheme,
-                body=None if delivery.body is None else showable(json.loads(delivery.body)),
+                received_at=iso(webhook.received_at),
+                source=webhook.source,
+                event=webhook.event,
+                signature_header=webhook.header,
+                signature_scheme=webhook.scheme,
+                body=None if webhook.body is None else showable(json.loads(webhook.body)),
             )
-            for delivery in deliveries
+            for webhook in webhooks
         ],
-        attempts=[_attempt(attempt) for attempt in sync.attempts],
+        attempts=[Attempt(**{**attempt, "at": iso(attempt["at"])}) for attempt in sync.attempts],
         request=request(sync, connection, identify=_took_identify(sync)),
     )
 
@@ -217,9 +205,8 @@ def request(sync: Sync, connection: Connection, *, identify: bool) -> AmplitudeR
     parts = [sync.identify] if identify and sync.identify else []
     events = [json.loads(text) for text in (*parts, sync.event)]
     shortest = connection.amplitude_min_id_length
-    return AmplitudeRequest(
-        events=events, options=None if shortest == DEFAULT_MIN_ID_LENGTH else {"min_id_length": shortest}
-    )
+    options = None if shortest == DEFAULT_MIN_ID_LENGTH else {"min_id_length": shortest}
+    return AmplitudeRequest(events=events, options=options)
 
 
 def time_text(millis: int | None) -> str | None:
@@ -228,9 +215,4 @@ def time_text(millis: int | None) -> str | None:
 
 
 def _took_identify(sync: Sync) -> bool:
-    told = [attempt["identify"] for attempt in sync.attempts if "identify" in attempt]
-    return bool(told[-1]) if told else True
-
-
-def _attempt(attempt: Mapping[str, Any]) -> Attempt:
-    return Attempt(**{**attempt, "at": iso(attempt["at"])})
+    return next((bool(attempt["identify"]) for attempt in sync.attempts[::-1] if "identify" in attempt), True)

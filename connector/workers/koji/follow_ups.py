@@ -13,13 +13,13 @@ from connector.domain.launches.start import next_poll
 from connector.domain.lease import Lease
 from connector.domain.results.transitions import advance
 from connector.errors import ConnectorError, CredentialsRejected, NotFound, UpstreamUnavailable
+from connector.koji.refusals import SESSION
 from connector.service.attribution import read_from_koji
 from connector.settings.rules import sync_rules
 from connector.workers.koji.pause import PAUSES, KojiPause
 
 _APART = 12_000  # at most five a minute
 _TRY_AGAIN = 600_000
-_SESSION = "koji_session"
 _log = structlog.get_logger(__name__)
 
 
@@ -107,7 +107,7 @@ class FollowUps:
             raise
         except CredentialsRejected as error:
             # only a read can tell a refused key from a refused session token
-            if error.reason == _SESSION:
+            if error.reason == SESSION:
                 await self._koji.read(interview_id)
             elif error.reason in PAUSES:
                 _log.warning("complete_not_permitted", code=error.reason)

@@ -24,6 +24,10 @@ class CohortWebhookWorker(Worker):
         super().__init__(context)
         self._selections: dict[int, Selection] = {}
 
+    async def recover(self, _lease: Lease, /) -> None:
+        """Forget what was decided and perhaps not stored: seen again, it would count as a duplicate."""
+        self._selections.clear()
+
     async def drain(self, lease: Lease, /) -> int | None:
         """Take the next message one step on."""
         inbox, people = self._context.ledger.cohort_inbox, self._context.ledger.cohort_members

@@ -216,9 +216,9 @@ class AmplitudeWorker(Worker):
                 self._failures, self._batch = 0, min(self._largest, self._batch * 2)
             case Kind.PAUSED:
                 self._paused, self._rests_until = True, now + CREDENTIAL_WAIT
-                _log.warning("amplitude_lane_paused", lane=self.name, words=answer.words)
+                _log.warning("amplitude_lane_paused", lane=self.name, words=answer.message)
                 await self._context.ledger.leases.pause(
-                    self.name, self._rests_until, "amplitude_key", answer.words
+                    self.name, self._rests_until, "amplitude_key", answer.message
                 )
             case Kind.UNAVAILABLE | Kind.UNKNOWN:
                 self._failures += 1

@@ -38,7 +38,7 @@ class IntakeWorker(Worker):
         if not deliveries:
             return None
         told = [one for delivery in deliveries if (one := self._heard(delivery))]
-        heard = await recognised(self._context.ledger.attribution, told)
+        heard = await recognised(self._context, told)
         changed = await self._context.ledger.syncs.revise(
             list({one.key for one in heard}),
             partial(_revised, heard=heard),

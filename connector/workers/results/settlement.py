@@ -13,8 +13,8 @@ from connector.domain.results.sync import Outgoing, Settlement
 def attempt_of(answer: Answer, sent_at: int, events: int) -> dict[str, Any]:
     """Return what a receipt says of a request with so many events; a short count is marked."""
     attempt: dict[str, Any] = {"at": sent_at, "outcome": str(answer.kind), "status": answer.status}
-    if answer.words:
-        attempt["words"] = answer.words
+    if answer.message:
+        attempt["words"] = answer.message
     if answer.events_ingested is not None and answer.events_ingested < events:
         attempt["words"] = f"Amplitude took {answer.events_ingested} of the {events} events of this request."
     return attempt

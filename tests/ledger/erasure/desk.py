@@ -16,7 +16,8 @@ from connector.domain.results.observation import Observation
 from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import advance, with_respondent
-from connector.ledger.db.schema import metadata, sync
+from connector.ledger.db.schema import metadata
+from connector.ledger.db.schema.results import sync
 from connector.ledger.ledger import Ledger
 from connector.settings.model import Connection
 from connector.settings.rules import sync_rules

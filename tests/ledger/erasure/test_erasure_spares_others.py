@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from connector.domain.people.same_person import Member
-from connector.ledger.db.schema import launch
+from connector.ledger.db.schema.launches import launch
 from tests.ledger.erasure.desk import ANN, EMAIL, JO, RULES, USER, ErasureDesk, except_for, interview
 from tests.support.fakes import a_delivery, a_sync
 

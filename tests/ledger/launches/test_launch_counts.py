@@ -14,7 +14,7 @@ from sqlalchemy import select
 from connector.domain.launches.launch import Invitation, InvitationState, Launch, LaunchStatus
 from connector.domain.people.same_person import Member
 from connector.errors import Conflict
-from connector.ledger.db.schema import credit, invitation, launch
+from connector.ledger.db.schema.launches import credit, invitation, launch
 from connector.ledger.ledger import Ledger
 from connector.service import planning
 from tests.ledger.desk import CAP, DAY, HOUR, LANE, NAMES, Desk, persons, who

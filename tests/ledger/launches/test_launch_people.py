@@ -13,7 +13,7 @@ from connector.domain.launches.launch import LaunchStatus
 from connector.domain.people.same_person import Member
 from connector.errors import NotConfigured
 from connector.ledger.access.reseal import Tally, reseal
-from connector.ledger.db.schema import alias
+from connector.ledger.db.schema.people import alias
 from connector.ledger.ledger import open_ledger
 from connector.ledger.people.aliases import QUEUED
 from connector.security.sealing import Sealer

@@ -10,7 +10,8 @@ from sqlalchemy import func, select
 from connector.domain.launches.eligibility import LaunchRules, Selection
 from connector.domain.launches.launch import InvitationState, LaunchStatus, Phase
 from connector.domain.people.same_person import Member
-from connector.ledger.db.schema import alias, launch_source
+from connector.ledger.db.schema.launches import launch_source
+from connector.ledger.db.schema.people import alias
 from connector.ledger.ledger import Ledger
 from connector.service import planning
 from tests.ledger.desk import CAP, DAY, Desk, persons, who

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from connector.domain.launches.eligibility import LaunchRules, Selection
 from connector.domain.launches.launch import InvitationState, LaunchStatus, Phase
 from connector.errors import Conflict
-from connector.ledger.db.schema import invitation
+from connector.ledger.db.schema.launches import invitation
 from tests.ledger.desk import CAP, DAY, HOUR, LANE, NAMES, Desk, handed, persons
 from tests.support.fakes import NOW
 

@@ -1,10 +1,12 @@
-"""The tables of launches: whom they invite, what that costs, and messages of Amplitude's cohort webhook."""
+"""The tables of launches: invitations, their credits, and messages of Amplitude's cohort webhook."""
 
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, Text, false
 
 from connector.ledger.db.schema.base import metadata, partial_index, serial
+
+_COUNTED = "waiting", "sending", "started", "completed", "expired", "failed", "in_doubt", "cancelled"
 
 launch = Table(
     "launch",
@@ -33,19 +35,7 @@ launch = Table(
     Column("examples", Text),
     Column("planned", Integer, nullable=False),
     Column("standing", Boolean, nullable=False, server_default=false()),  # it grows with a cohort's webhook
-    *(
-        Column(name, Integer, nullable=False)
-        for name in (
-            "waiting",
-            "sending",
-            "started",
-            "completed",
-            "expired",
-            "failed",
-            "in_doubt",
-            "cancelled",
-        )
-    ),
+    *(Column(state, Integer, nullable=False) for state in _COUNTED),
     Index("launch_listed", "connection", "created_at", "id"),
     partial_index("launch_phase", "phase", where="phase IS NOT NULL"),
     partial_index("launch_open", "connection", where="status IN ('running', 'paused')"),
