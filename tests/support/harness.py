@@ -59,6 +59,22 @@ class MovableClock:
         self._moved = asyncio.Event()
 
 
+class StandingClock(MovableClock):
+    """Time that passes only when a test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._began = super().now()
+
+    def now(self) -> int:
+        return self._began + self._ahead
+
+    async def sleep(self, seconds: float) -> None:
+        until = self.now() + seconds * 1000
+        while self.now() < until:
+            await self._moved.wait()
+
+
 class HurriedClock(MovableClock):
     """No sleeper waits: a sleep moves the clock instead."""
 
