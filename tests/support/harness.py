@@ -134,7 +134,7 @@ def letter(interview_id: str, number: int = 1, /, **fields: Any) -> dict[str, An
     return {name: value for name, value in whole.items() if value is not None}
 
 
-async def until(condition: Callable[[], Awaitable[T]], seconds: float = 20.0) -> T:
+async def until(condition: Callable[[], Awaitable[T]], seconds: float = 60.0) -> T:
     """Return the first true result of a condition. Raises AssertionError with the last one after a while."""
     end = time.monotonic() + seconds
     while not (result := await condition()):
