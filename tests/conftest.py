@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from connector.ledger.db.migrations import migrate
 from connector.ledger.ledger import Ledger, open_ledger
@@ -21,6 +22,9 @@ from tests.support import postgres
 from tests.support.fakes import ManualClock
 
 SEALER = Sealer([b"k" * 32])
+# how long an example takes says something of the machine, nothing of the code
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 _STARTED = pytest.StashKey[ExitStack]()
 _MEMORY = Path("/dev/shm")
 

@@ -172,7 +172,7 @@ async def resumes(folder: Path, lease_ms: int, within: float) -> None:
                 await here.tell(first)
 
             async def struck() -> bool:
-                return not here.sandbox.amplitude.faults.as_json()
+                return bool(here.sandbox.amplitude.faults.held)
 
             await until(struck)
         finally:

@@ -32,7 +32,7 @@ async def port(tmp_path: Path) -> AsyncIterator[int]:
         yield found
 
 
-async def told(port: int, *pieces: bytes, seconds: float = 10) -> bytes:
+async def told(port: int, *pieces: bytes, seconds: float = 60) -> bytes:
     """Send the pieces; return all that comes until the other side closes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
@@ -107,7 +107,7 @@ async def test_a_chunked_body_ends_at_the_limit(port: int, path: str) -> None:
     writer.write(head)
     for _ in range(21):
         writer.write(b"100000\r\n" + b" " * 0x100000 + b"\r\n")
-    assert status(await asyncio.wait_for(reader.readline(), 10)) == 413
+    assert status(await asyncio.wait_for(reader.readline(), 60)) == 413
     writer.close()
 
 

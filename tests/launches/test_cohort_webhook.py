@@ -285,7 +285,7 @@ async def test_people_above_the_threshold_wait_for_approval_and_approved_ones_do
     await tell(world, message(2, users(5), at=AT + 120))
     await seen(world, status="paused", waiting=3)
     world.move(DAY)
-    await asyncio.sleep(0.3)
+    await world.idle()
     assert len(started(world)) == 2, "a new day approves nobody"
     resumed = await world.get("resume_launch", launch_id=held["launch_id"], wait_seconds=10)
     assert (resumed["status"], resumed["invited"], resumed["pause_reason"]) == ("running", 5, None)
@@ -353,7 +353,7 @@ async def test_people_above_the_cap_wait_for_the_next_day(world: World) -> None:
     members = [{"email": "grace@example.com"}]
     assert (await world.get("launch_cohort_interviews", members=members))["status"] == "finished"
     await world.restart()
-    await asyncio.sleep(0.2)
+    await world.idle()
     assert (await world.get("get_launch", launch_id=launch["launch_id"]))["invited"] == 2
     for invited in (4, 5):
         world.move(DAY)
@@ -380,7 +380,7 @@ async def test_nobody_is_started_without_a_link(world: World) -> None:
     await world.restart(KOJI_PROJECT_ID="")
     await tell(world, message(0, users(1)))
     launch = await seen(world, waiting=1)
-    await asyncio.sleep(0.2)
+    await world.idle()
     assert started(world) == []
     assert any("KOJI_PROJECT_ID" in one for one in launch["warnings"])
     await world.restart(KOJI_PROJECT_ID=PROJECT)
@@ -393,7 +393,7 @@ async def test_a_cancelled_launch_is_followed_by_another_for_who_comes_later(wor
     first = await seen(world, status="paused", waiting=2)
     cancelled = await world.get("cancel_launch", launch_id=first["launch_id"])
     assert (cancelled["status"], cancelled["cancelled"]) == ("cancelled", 2)
-    await asyncio.sleep(0.01)
+    world.move(1)
     await tell(world, message(1, users(1), at=AT + 60))
     second = await seen(world, status="paused", waiting=1)
     assert second["launch_id"] != first["launch_id"]

@@ -74,7 +74,7 @@ async def send(process: asyncio.subprocess.Process, *messages: dict[str, Any]) -
 
 async def answer(process: asyncio.subprocess.Process) -> dict[str, Any]:
     assert process.stdout is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         found: dict[str, Any] = json.loads(await process.stdout.readline())
     return found
 
@@ -95,7 +95,7 @@ async def test_nothing_but_the_protocol_reaches_the_output(world: World, folder:
         assert found[3]["result"]["isError"]
         assert process.stdin is not None
         process.stdin.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             rest, log = await process.communicate()
         assert process.returncode == 0, log
         assert rest == b""
@@ -118,7 +118,7 @@ async def test_a_store_that_cannot_be_opened_is_an_answer(world: World, folder: 
 
 async def test_bad_settings_end_it_before_it_speaks(world: World, folder: Path) -> None:
     async with raw(world, folder, KOJI_RATE_LIMIT_PER_MINUTE="many") as process:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             out, log = await process.communicate()
     assert process.returncode == 2
     assert out == b""

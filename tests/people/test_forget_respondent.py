@@ -364,15 +364,12 @@ async def test_a_start_in_doubt_is_not_tried_again(world: World) -> None:
 
 async def test_a_read_that_is_under_way_brings_nothing_back(world: World) -> None:
     await world.interview("int-1", email=EMAIL)
-    await world.fault("koji", "slow", seconds=0.8, route="read", times=1)
+    await world.hold("koji", "read")
     await world.told({"event": "interview.completed", "interview_id": "int-1", "respondent_email": EMAIL})
-
-    async def reading() -> bool:
-        return not world.sandbox.koji.faults.as_json()["faults"]
-
-    await until(reading)
+    await world.held("koji")
     await forget(world, email=EMAIL)
-    await asyncio.sleep(1)
+    await world.release("koji")
+    await world.idle()
     seen = await world.get("get_sync", interview_id="int-1")
     assert (seen["status"], seen["reason"], seen["themes"]) == ("skipped", "suppressed", [])
     assert world.completed() == []
@@ -387,7 +384,7 @@ async def test_a_backfill_that_holds_their_interview_goes_on_without_it(world: W
     await world.interview("int-1", email=EMAIL)
     await world.interview("int-2", 2)
     await world.interview("int-3", 3)
-    await world.fault("koji", "slow", seconds=0.4, route="read", times=None)
+    await world.hold("koji", "read", after=1)
     run = await world.get("backfill_interviews", interview_ids=["int-1", "int-2", "int-3"], wait_seconds=0)
 
     async def held() -> bool:
@@ -396,7 +393,7 @@ async def test_a_backfill_that_holds_their_interview_goes_on_without_it(world: W
 
     await until(held)
     await forget(world, email=EMAIL)
-    await world.control("DELETE", "/koji/faults")
+    await world.release("koji")
 
     async def finished() -> Any:
         told = await world.get("get_run", run_id=run["run_id"])

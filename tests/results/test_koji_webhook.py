@@ -281,13 +281,13 @@ async def test_the_same_body_on_two_connections_is_no_duplicate(tmp_path: Path) 
 
 
 async def test_the_answer_waits_for_nobody(world: World) -> None:
-    await world.fault("amplitude", "slow", seconds=30, times=None)
-    await world.fault("koji", "slow", seconds=30, times=None)
-    async with asyncio.timeout(1):
+    await world.hold("amplitude")
+    await world.hold("koji")
+    async with asyncio.timeout(60):
         assert (await world.send(letter("int-1"))).status_code == 200
         assert (await world.send({"interview_id": "int-2"})).status_code == 200
-    await world.control("DELETE", "/amplitude/faults")
-    await world.control("DELETE", "/koji/faults")
+    await world.release("amplitude")
+    await world.release("koji")
 
 
 async def test_a_store_that_fails_is_503_and_the_next_delivery_arrives(

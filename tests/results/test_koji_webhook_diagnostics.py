@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from tests.support.harness import World, letter, open_world, sign, until
+from tests.support.harness import MovableClock, StandingClock, World, letter, open_world, sign, until
 
 pytestmark = pytest.mark.e2e
 
 WORDS = "what-somebody-said"
 
 
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with open_world(tmp_path) as one:
+@pytest.fixture(params=[MovableClock])
+async def world(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    async with open_world(tmp_path, clock=request.param()) as one:
         yield one
 
 
@@ -81,6 +81,7 @@ async def test_the_last_five_are_kept_for_an_hour_and_a_ping_pushes_none_out(wor
     assert await refused(world) == []
 
 
+@pytest.mark.parametrize("world", [StandingClock], indirect=True)
 async def test_a_burst_is_written_once_a_second_and_its_last_five_are_shown(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

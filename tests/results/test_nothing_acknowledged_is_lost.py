@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ async def test_an_acknowledged_event_survives_a_process_that_does_not_know_its_c
         answer = await world.send(letter("int-1"), secret="other-secret", path="/webhooks/koji/onboarding")
         assert answer.json()["status"] == "accepted"
         await world.restart(toml="", workers=True)  # as a command from another directory would
-        await asyncio.sleep(0.1)
+        await world.idle()
         await world.restart(toml=TOML, workers=True)
 
         async def found() -> bool:

@@ -12,7 +12,7 @@ import pytest
 
 from connector.sandbox import SandboxOptions
 from connector.sandbox.koji.webhooks import event_body, signature_headers
-from tests.support.harness import HurriedClock, World, letter, open_world, until
+from tests.support.harness import HurriedClock, StandingClock, World, letter, open_world, until
 
 pytestmark = pytest.mark.e2e
 
@@ -96,7 +96,7 @@ def _message(world: World, interview_id: str) -> tuple[bytes, dict[str, str]]:
 
 async def test_an_analysis_that_is_late_is_read_again_after_growing_waits(tmp_path: Path) -> None:
     slow = SandboxOptions(koji_rate_limit_per_minute=None, analysis_seconds=60)
-    async with open_world(tmp_path, options=slow) as world:
+    async with open_world(tmp_path, options=slow, clock=StandingClock()) as world:
         await world.interview("int-1", state="processing")
         await world.told({"event": "interview.completed", "interview_id": "int-1"})
         receipt = await world.seen("int-1", reason="analysis_not_ready")
@@ -104,6 +104,7 @@ async def test_an_analysis_that_is_late_is_read_again_after_growing_waits(tmp_pa
         for reads, seconds in enumerate((5, 7.5, 11.3, 16.9, 25.4), start=1):
             await until(partial(_has_read, world, reads))
             world.move(seconds - 1)
+            await world.idle()
             assert not await _has_read(world, reads + 1)
             world.move(1.5)
         assert (await world.ended("int-1"))["status"] == "synced"

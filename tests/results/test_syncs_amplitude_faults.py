@@ -286,7 +286,7 @@ async def test_a_paused_lane_tries_again_every_ten_minutes_and_at_start(world: W
     tries = len(world.requests)
     world.move(590)
     await world.told(letter("int-2", 2))
-    await asyncio.sleep(0.05)
+    await world.idle()
     assert len(world.requests) == tries
     world.move(20)
 

@@ -8,6 +8,7 @@ import pytest
 from connector.sandbox.amplitude.store import derived_device_id
 from connector.sandbox.faults import Fault, FaultQueue, parse_fault
 from tests.fixtures import load
+from tests.support.harness import until
 
 from .conftest import KOJI, REST, Box, Opener, event
 
@@ -173,4 +174,16 @@ def test_a_queue_counts_down() -> None:
     queue = FaultQueue()
     queue.add([Fault(kind="status", times=2)])
     assert [queue.next("httpapi", b"") is not None for _ in range(3)] == [True, True, False]
-    assert queue.as_json()["faults"] == []
+    assert queue.as_json() == {"faults": [], "held": 0}
+
+
+async def test_what_a_fault_keeps_waiting_goes_on_when_faults_are_cleared(box: Box) -> None:
+    await fault(box, {"kind": "slow", "seconds": 600, "times": None})
+    waiting = asyncio.create_task(box.send(event()))
+
+    async def held() -> bool:
+        return bool((await box.control("GET", "/amplitude/faults"))["held"] == 1)
+
+    await until(held)
+    assert await box.control("DELETE", "/amplitude/faults") == {"faults": [], "held": 1}
+    assert (await waiting).status_code == 200

@@ -59,6 +59,22 @@ class MovableClock:
         self._moved = asyncio.Event()
 
 
+class StandingClock(MovableClock):
+    """Time that passes only when a test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._began = super().now()
+
+    def now(self) -> int:
+        return self._began + self._ahead
+
+    async def sleep(self, seconds: float) -> None:
+        until = self.now() + seconds * 1000
+        while self.now() < until:
+            await self._moved.wait()
+
+
 class HurriedClock(MovableClock):
     """No sleeper waits: a sleep moves the clock instead."""
 
@@ -118,7 +134,7 @@ def letter(interview_id: str, number: int = 1, /, **fields: Any) -> dict[str, An
     return {name: value for name, value in whole.items() if value is not None}
 
 
-async def until(condition: Callable[[], Awaitable[T]], seconds: float = 20.0) -> T:
+async def until(condition: Callable[[], Awaitable[T]], seconds: float = 60.0) -> T:
     """Return the first true result of a condition. Raises AssertionError with the last one after a while."""
     end = time.monotonic() + seconds
     while not (result := await condition()):

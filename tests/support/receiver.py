@@ -19,17 +19,20 @@ from tests.support.harness import serving, until
 
 @dataclass
 class Receiver:
-    """A subscriber: it keeps requests in `got` and answers with `answers`, then with 200."""
+    """A subscriber: it keeps requests in `got` and answers with `answers`, then with 200, while `gate` is set."""
 
     url: str = ""
     got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     answers: list[Response] = field(default_factory=list)
-    slow: float = 0.0
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def take(self, request: Request) -> Response:
         self.got.append((dict(request.headers), await request.body()))
-        await asyncio.sleep(self.slow)
+        await self.gate.wait()
         return self.answers.pop(0) if self.answers else Response()
+
+    def __post_init__(self) -> None:
+        self.gate.set()
 
     def bodies(self) -> list[dict[str, Any]]:
         return [orjson.loads(body) for _, body in self.got]
