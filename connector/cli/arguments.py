@@ -27,7 +27,7 @@ _SETTINGS: Final[dict[str, Any]] = {
 
 
 class _Formatter(click.HelpFormatter):
-    """Help that begins its sections in lower case, like every other line of this program."""
+    """Writes help with lower-case headings, like every other line of this program."""
 
     def write_usage(self, prog: str, args: str = "", prefix: str | None = "usage: ") -> None:
         super().write_usage(prog, args, prefix)

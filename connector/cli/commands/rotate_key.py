@@ -26,7 +26,7 @@ _SQLITE = b"SQLite format 3\x00"
 def command(*, dry_run: bool) -> int:
     """Seal everything anew with the first key of CONNECTOR_ENCRYPTION_KEY, or with a fresh key file.
 
-    Cut short, it may be run again. The exit code is 1 when something opens with no key.
+    After an interruption, run the command again. The exit code is 1 if no key opens a value.
     """
     settings = read_settings(quiet=True)
     file = None if settings.connector_encryption_key else key_file(settings)

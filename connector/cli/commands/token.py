@@ -24,7 +24,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 def command() -> None:
     """Create, list and revoke named tokens for callers of the HTTP surface.
 
-    The store keeps only their SHA-256.
+    The store keeps only the SHA-256 of a token.
     """
 
 
@@ -36,14 +36,14 @@ def command() -> None:
     required=True,
     metavar="SCOPES",
     shell_complete=completer(lambda: SCOPES, several=True),
-    help=f"What it may do: some of {', '.join(SCOPES)}, separated by commas.",
+    help=f"The scopes of the token, separated by commas: some of {', '.join(SCOPES)}.",
 )
 @click.option(
     "--connections",
     multiple=True,
     metavar="NAMES",
     shell_complete=completer(connection_names, several=True),
-    help="The only connections it is for, separated by commas; without it, all.",
+    help="The connections of the token, separated by commas (default all).",
 )
 def create(name: str, scopes: Sequence[str], connections: Sequence[str]) -> int:
     """Create a token and print it once."""
@@ -75,7 +75,7 @@ def create(name: str, scopes: Sequence[str], connections: Sequence[str]) -> int:
     type=click.Choice(["table", "json"]),
     metavar="{table,json}",
     default="table",
-    help="How to print them (default table).",
+    help="How to print the tokens (default table).",
 )
 def list_tokens(output: str) -> int:
     """List the tokens, without their secrets."""

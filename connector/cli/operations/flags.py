@@ -20,9 +20,7 @@ from connector.service.input.annotations import is_list, is_mapping, kinds
 _PREFIX = "field_"
 _COMMON = frozenset(WaitInput.model_fields)
 _METAVARS = {int: "N", float: "NUMBER", str: "TEXT"}
-_WAIT = (
-    "Watch at most so many seconds, 0 not at all; without it, until the end. The rest goes on with `serve`."
-)
+_WAIT = "Watch at most N seconds (0: not at all; default: until the end). `serve` then continues the work."
 
 
 def operation_command(op: AnyOperation) -> Command:

@@ -56,7 +56,7 @@ def content_security_policy() -> str:
 
 
 def docs_page(operations: Sequence[AnyOperation], document: Mapping[str, Any]) -> str:
-    """Return the page of an OpenAPI document; it needs no script and no other server."""
+    """Return the page of an OpenAPI document; the page needs no script and no other server."""
     public_url = document["servers"][0]["url"]
     sections = (_operation(op, document, public_url) for op in operations)
     body = "\n".join([*_head(document, public_url), _contents(operations), *sections, *_errors()])

@@ -25,7 +25,7 @@ _CODES: Final[Mapping[int, str]] = {
 
 
 def error_body(status: int) -> dict[str, Any]:
-    """Return an error in Koji's shape; only the code names are documented, not the body."""
+    """Return an error in the form that Koji uses; Koji documents only the codes, not the body."""
     return {"error": _CODES.get(status, "internal_error"), "message": "Scripted by the sandbox."}
 
 
@@ -106,7 +106,7 @@ def _moved(request: Request, base: str) -> str:
 
 
 async def _stream(text: str) -> AsyncIterator[str]:
-    """Stream a message as Server-Sent Events; Koji documents neither names nor shape of its events."""
+    """Stream a message as Server-Sent Events; Koji documents neither names nor shape of the events."""
     for word in text.split():
         yield f"event: token\ndata: {json.dumps({'content': word + ' '})}\n\n"
     yield "event: done\ndata: {}\n\n"

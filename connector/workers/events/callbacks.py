@@ -24,7 +24,7 @@ _log = structlog.get_logger(__name__)
 
 
 class CallbackWorker(TaskWorker):
-    """Polls and posts every callback that is due."""
+    """Polls every due callback, and posts the final results."""
 
     name = "callbacks"
     at_once = AT_ONCE
@@ -51,7 +51,7 @@ class CallbackWorker(TaskWorker):
         elif result.ended:
             await self._post(lease, callback, result)
         else:
-            # a tenth of the callback's age, so that its result is posted at most a tenth late
+            # a tenth of the callback's age, so that the result is posted at most a tenth late
             delay = min(max((now - callback.created_at) // 10, _SHORTEST_DELAY), _LONGEST_DELAY)
             await callbacks.later(lease, callback._replace(due=now + delay))
 

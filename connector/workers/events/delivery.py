@@ -26,7 +26,7 @@ class DeliveryAttempt(NamedTuple):
 
 
 class Message(NamedTuple):
-    """A message to deliver: `since` (ms) is when its event happened, `tries` counts earlier attempts."""
+    """A message to deliver: `since` (ms) is the time of the event, `tries` counts earlier attempts."""
 
     id: str
     body: bytes

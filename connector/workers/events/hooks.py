@@ -27,7 +27,7 @@ _log = structlog.get_logger(__name__)
 
 
 class HookWorker(TaskWorker):
-    """Delivers to every subscription for which an event is due."""
+    """Delivers due events to every subscription."""
 
     name = "hooks"
 
@@ -40,7 +40,7 @@ class HookWorker(TaskWorker):
         return await self._ledger.hooks.next_due()
 
     async def due(self, now: int) -> list[tuple[str, Serve]]:
-        """Return the subscriptions for which an event is due."""
+        """Return the subscriptions with due events."""
         due = await self._ledger.hooks.due(now)
         return [(hook.id, partial(self._deliver_all, hook=hook, secret=secret)) for hook, secret in due]
 

@@ -50,5 +50,5 @@ def settlement(
 
 
 def put_back(outgoing: Outgoing, due: int) -> Settlement:
-    """Settle an interview that was taken but not sent; only its due time changes, to `due` (ms)."""
+    """Settle an interview that was taken but not sent; only the due time changes, to `due` (ms)."""
     return settlement(outgoing, SyncStatus.PENDING, outgoing.sync.reason, due=due, tried=False)
