@@ -23,7 +23,7 @@ from connector.sandbox.options import (
 )
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 40.0
+PATIENCE = 120.0
 
 
 def free_port() -> int:

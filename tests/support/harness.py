@@ -164,6 +164,9 @@ async def serving(app: Any, config: uvicorn.Config | None = None) -> AsyncIterat
         for task in list(state.tasks):
             task.cancel()
         await asyncio.gather(*state.tasks, return_exceptions=True)
+        for connection in list(state.connections):  # those whose request was cancelled
+            connection.transport.abort()
+        await asyncio.sleep(0)
 
 
 @dataclass
