@@ -41,7 +41,7 @@ async def test_every_answer_is_described(tmp_path: Path) -> None:
                 f"--checks={CHECKS}",  # 500 is described nowhere; 503 is, with when to come back
                 "--phases=coverage,fuzzing",
                 "--max-examples=10",
-                "--workers=2",
+                "--workers=1",  # Python 3.11 fails when several threads parse source, as Hypothesis does
                 "--request-timeout=30",  # a request may ask to wait for 25 s
                 "--seed=1",
                 "--no-color",
