@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # more than cores, because tests wait for processes and for disks too
 WORKERS ?= 3
+# also where Python is told not to: every process that a test starts would compile every module anew
+test proof: export PYTHONDONTWRITEBYTECODE :=
 AUDIT := $(VENV)/audit
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 

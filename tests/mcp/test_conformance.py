@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from tests.support.mcp_node import conformance, inspector
 pytestmark = pytest.mark.e2e
 
 HERE = Path(__file__).parent
+LISTS = ("tools/list", "resources/list", "resources/templates/list", "prompts/list")
 LOCAL = "http://127.0.0.1"
 HANDSHAKE, MODERN = "2025-11-25", "2026-07-28"
 SCENARIOS = [
@@ -107,16 +108,29 @@ async def test_the_inspector_finds_nothing_over_http(world: World, tmp_path: Pat
 
 @pytest.mark.parametrize("era", ["modern", "legacy"])
 async def test_the_inspector_finds_nothing_over_stdio(world: World, tmp_path: Path, era: str) -> None:
-    folder = tmp_path / "stdio"
-    folder.mkdir()
-    variables = [f"{name}={value}" for name, value in environment(world, folder).items()]
+    await inspect(on_stdio(world, tmp_path), era, tmp_path, lists=LISTS[:1])
+
+
+@pytest.mark.proof  # every question starts a server
+@pytest.mark.parametrize("era", ["modern", "legacy"])
+async def test_the_inspector_finds_nothing_in_any_list_over_stdio(
+    world: World, tmp_path: Path, era: str
+) -> None:
+    await inspect(on_stdio(world, tmp_path), era, tmp_path)
+
+
+def on_stdio(world: World, folder: Path) -> tuple[str, ...]:
+    """Return the words with which the Inspector starts a server."""
+    home = folder / "stdio"
+    home.mkdir()
+    variables = [f"{name}={value}" for name, value in environment(world, home).items()]
     flags = [word for variable in variables for word in ("-e", variable)]
-    await inspect((*flags, sys.executable, "-m", "mcp_server"), era, tmp_path)
+    return (*flags, sys.executable, "-m", "mcp_server")
 
 
-async def inspect(where: tuple[str, ...], era: str, folder: Path) -> None:
+async def inspect(where: tuple[str, ...], era: str, folder: Path, lists: Sequence[str] = LISTS) -> None:
     of_era = ("--protocol-era", era, "--connect-timeout", "60000")
-    for method in ("tools/list", "resources/list", "resources/templates/list", "prompts/list"):
+    for method in lists:
         strict = ("--strict",) if method == "tools/list" else ()
         code, printed = await inspector(*where, *of_era, *strict, "--method", method, folder=folder)
         assert code == 0, printed[-1500:]
