@@ -19,6 +19,7 @@ from connector.ledger.db.schema.launches import invitation
 from connector.ledger.ledger import open_ledger
 from connector.security.sealing import Sealer, parse_key
 from tests.support.cli_runs import Machine, free_port, wait_for
+from tests.support.preloaded import command
 
 pytestmark = pytest.mark.e2e
 
@@ -139,7 +140,7 @@ def test_two_at_once_leave_one_key_that_opens_everything(machine: Machine) -> No
     hashed = with_file(machine, tokens=2_000)
     both = [
         subprocess.Popen(
-            [sys.executable, "-m", "connector", "rotate-key"],
+            command("rotate-key"),
             cwd=machine.cwd,
             env=machine.environment(),
             stdout=subprocess.DEVNULL,

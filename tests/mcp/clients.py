@@ -20,6 +20,7 @@ from connector.security.caller import LOCAL_ASSISTANT
 from mcp_server.host import Host
 from mcp_server.server import create_server
 from tests.support.harness import QUICK, TOKEN, World, serving
+from tests.support.preloaded import command
 
 Era = Literal["auto", "legacy"]
 PROJECT = QUICK.koji_project_id
@@ -49,9 +50,10 @@ async def http_client(
 
 def stdio_server(world: World, folder: Path, **settings: str) -> StdioServerParameters:
     """Return how a host starts the server, on a store in `folder`, with the world's stand-ins."""
+    program, *arguments = command("mcp")
     return StdioServerParameters(
-        command=sys.executable,
-        args=["-m", "mcp_server"],
+        command=program,
+        args=arguments,
         env={**environment(world, folder), **settings},
         cwd=folder,
     )

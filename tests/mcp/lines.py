@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from typing import Any
 
 from tests.mcp.clients import environment
 from tests.support.harness import World
+from tests.support.preloaded import command
 
 HANDSHAKE = "2025-11-25"
 
@@ -95,7 +95,7 @@ async def lines(
 ) -> AsyncIterator[Lines]:
     """Yield a client that has shaken hands with a server on a store in `folder`."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "mcp_server"),
+        *command("mcp"),
         env={**environment(world, folder), **settings},
         cwd=folder,
         stdin=PIPE,

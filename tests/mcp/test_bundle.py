@@ -85,7 +85,7 @@ def test_a_host_does_not_start_it_without_the_keys(unpacked: Path) -> None:
     assert host_config(manifest_in(unpacked), unpacked, {"koji_api_key": "alone"}) is None
 
 
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
+@pytest.mark.parametrize("mode", ["auto", pytest.param("legacy", marks=pytest.mark.proof)])
 async def test_runs_as_its_manifest_says(unpacked: Path, tmp_path: Path, mode: Any) -> None:
     manifest = manifest_in(unpacked)
     config = host_config(manifest, unpacked, ANSWERS)
@@ -104,6 +104,7 @@ async def test_runs_as_its_manifest_says(unpacked: Path, tmp_path: Path, mode: A
     assert not answer.is_error
 
 
+@pytest.mark.proof
 async def test_runs_from_its_entry_point(unpacked: Path, tmp_path: Path) -> None:
     env = environment(tmp_path)
     words = ["run", "--directory", str(unpacked)]

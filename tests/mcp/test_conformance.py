@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,12 +16,14 @@ from tests.mcp.clients import SETTINGS, environment
 from tests.mcp.fixture_server import fixture_app
 from tests.support.harness import QUICK, TOKEN, World, open_world, serving
 from tests.support.mcp_node import conformance, inspector
+from tests.support.preloaded import command
 
 pytestmark = pytest.mark.e2e
 
 HERE = Path(__file__).parent
 LISTS = ("tools/list", "resources/list", "resources/templates/list", "prompts/list")
 LOCAL = "http://127.0.0.1"
+ERAS = ["modern", pytest.param("legacy", marks=pytest.mark.proof)]
 HANDSHAKE, MODERN = "2025-11-25", "2026-07-28"
 SCENARIOS = [
     *(
@@ -99,14 +100,14 @@ async def test_fixtures_behind_our_transport_pass_all_that_is_required(tmp_path:
     assert "tools-call-simple-text: 2 passed" in printed
 
 
-@pytest.mark.parametrize("era", ["modern", "legacy"])
+@pytest.mark.parametrize("era", ERAS)
 async def test_the_inspector_finds_nothing_over_http(world: World, tmp_path: Path, era: str) -> None:
     async with as_served(world.app) as url:
         where = (f"{url}/mcp", "--transport", "http", "--header", f"Authorization: Bearer {TOKEN}")
         await inspect(where, era, tmp_path)
 
 
-@pytest.mark.parametrize("era", ["modern", "legacy"])
+@pytest.mark.parametrize("era", ERAS)
 async def test_the_inspector_finds_nothing_over_stdio(world: World, tmp_path: Path, era: str) -> None:
     await inspect(on_stdio(world, tmp_path), era, tmp_path, lists=LISTS[:1])
 
@@ -125,7 +126,7 @@ def on_stdio(world: World, folder: Path) -> tuple[str, ...]:
     home.mkdir()
     variables = [f"{name}={value}" for name, value in environment(world, home).items()]
     flags = [word for variable in variables for word in ("-e", variable)]
-    return (*flags, sys.executable, "-m", "mcp_server")
+    return (*flags, *command("mcp"))
 
 
 async def inspect(where: tuple[str, ...], era: str, folder: Path, lists: Sequence[str] = LISTS) -> None:

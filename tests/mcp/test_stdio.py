@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +17,7 @@ from mcp import Client
 
 from tests.mcp.clients import SETTINGS, environment, people, stdio_server, text_of, values_of
 from tests.support.harness import QUICK, World, open_world, until
+from tests.support.preloaded import command
 from tests.support.processes import Process
 
 pytestmark = pytest.mark.e2e
@@ -50,7 +50,7 @@ def folder(tmp_path: Path) -> Path:
 @asynccontextmanager
 async def raw(world: World, folder: Path, **settings: str) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "mcp_server"),
+        *command("mcp"),
         cwd=folder,
         env={**environment(world, folder), **settings},
         stdin=asyncio.subprocess.PIPE,

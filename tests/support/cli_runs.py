@@ -21,6 +21,7 @@ from connector.sandbox.options import (
     FAKE_KOJI_KEY,
     FAKE_SIGNING_KEY,
 )
+from tests.support.preloaded import command
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120.0
@@ -73,7 +74,7 @@ class Machine:
     ) -> subprocess.CompletedProcess[str]:
         """Run to the end without a terminal."""
         return subprocess.run(
-            [sys.executable, "-m", "connector", *words],
+            command(*words),
             cwd=self.cwd,
             env=self.environment(more),
             input=text if text is not None else "",
@@ -89,7 +90,7 @@ class Machine:
         log = self.home / f"{words[0]}-{time.monotonic_ns()}.log"
         with log.open("w") as file:
             process = subprocess.Popen(
-                [sys.executable, "-m", "connector", *words],
+                command(*words),
                 cwd=self.cwd,
                 env=self.environment(),
                 stdin=subprocess.DEVNULL,
