@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from connector import __version__
-from connector.errors import StoreUnavailable
+from connector.errors import LedgerUnavailable
 from connector.http.endpoint import Call, as_json, endpoint
 from connector.security.caller import SCOPES
 
@@ -54,14 +54,14 @@ async def healthz(_: Call) -> Response:
 
 @endpoint("GET", "/readyz", answers=Status, is_open=True, refused=("503",))
 async def readyz(call: Call) -> Response:
-    """Check that the store answers."""
+    """Check that the ledger answers."""
     if call.ctx.stopping.is_set():
-        raise StoreUnavailable("The server is stopping.", code="stopping")
+        raise LedgerUnavailable("The server is stopping.", code="stopping")
     try:
         async with asyncio.timeout(PING_SECONDS):
             await call.ctx.ledger.ping()
     except TimeoutError:
-        raise StoreUnavailable(f"The store did not answer within {PING_SECONDS} seconds.") from None
+        raise LedgerUnavailable(f"The ledger did not answer within {PING_SECONDS} seconds.") from None
     return as_json(Status(status="ready"), headers={})
 
 

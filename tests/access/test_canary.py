@@ -104,8 +104,8 @@ async def walk(world: World) -> list[str]:
 
 def everything_in(folder: Path) -> bytes:
     """Return every byte of the database and its log."""
-    with closing(sqlite3.connect(folder / "ledger.db")) as store:
-        store.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with closing(sqlite3.connect(folder / "ledger.db")) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return b"".join(one.read_bytes() for one in folder.glob("ledger.db*"))
 
 

@@ -64,10 +64,9 @@ def in_flight(ask: Callable[[], httpx.Response]) -> tuple[threading.Thread, list
 
 def leases(machine: Machine) -> list[str]:
     file = next(machine.home.rglob("ledger.db"))
-    with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as store:
+    with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as db:
         return [
-            owner
-            for (owner,) in store.execute("SELECT owner FROM lane WHERE owner IS NOT NULL AND until > 0")
+            owner for (owner,) in db.execute("SELECT owner FROM lane WHERE owner IS NOT NULL AND until > 0")
         ]
 
 

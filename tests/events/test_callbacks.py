@@ -168,8 +168,8 @@ async def test_the_address_is_sealed_and_gone_in_the_end(
     tmp_path: Path, world: World, receiver: Receiver
 ) -> None:
     await pending(world, receiver)
-    with closing(sqlite3.connect(tmp_path / "ledger.db")) as store:
-        (row,) = store.execute("SELECT * FROM callback").fetchall()
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as db:
+        (row,) = db.execute("SELECT * FROM callback").fetchall()
     assert receiver.url not in repr(row)
     await world.told(letter("int-1"))
     await arrived(receiver, 1)

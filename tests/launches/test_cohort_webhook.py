@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from connector.errors import StoreUnavailable
+from connector.errors import LedgerUnavailable
 from connector.http.webhooks.cohort import LARGEST_BODY
 from connector.ledger.db.database import Database
 from tests.people.test_forget_respondent import left_in_files
@@ -551,7 +551,7 @@ async def test_a_store_that_fails_is_told_to_come_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fails(*_: Any) -> None:
-        raise StoreUnavailable("The store is away.")
+        raise LedgerUnavailable("The ledger is away.")
 
     monkeypatch.setattr(Database, "write", fails)
     answer = await send(world, message(0, users(1)))

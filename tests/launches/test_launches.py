@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from connector.errors import StoreUnavailable
+from connector.errors import LedgerUnavailable
 from connector.ledger.access.idempotency import Idempotency
 from tests.support.harness import DAY, QUICK, World, open_world, until
 
@@ -504,7 +504,7 @@ async def test_a_repeat_after_a_lost_answer_invites_nobody_again(
     async def lose_it(self: Idempotency, *given: Any) -> None:
         if not lost:
             lost.append("answer")
-            raise StoreUnavailable("The store cannot be written now; call again in a few seconds.")
+            raise LedgerUnavailable("The ledger cannot be written now; call again in a few seconds.")
         await store(self, *given)
 
     monkeypatch.setattr(Idempotency, "store", lose_it)

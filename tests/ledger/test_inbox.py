@@ -11,7 +11,7 @@ import pytest
 
 from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
-from connector.errors import Conflict, StoreUnavailable
+from connector.errors import Conflict, LedgerUnavailable
 from connector.ledger.db import writer
 from connector.ledger.ledger import Ledger
 from tests.support.fakes import NOW, a_delivery, a_sync
@@ -123,7 +123,7 @@ async def test_a_full_queue_refuses_deliveries_and_nothing_else(
         return_exceptions=True,
     )
     assert results[:3] == [True, True, True]
-    assert [type(result) for result in results[3:5]] == [StoreUnavailable, StoreUnavailable]
+    assert [type(result) for result in results[3:5]] == [LedgerUnavailable, LedgerUnavailable]
     assert results[5] is not None
     assert await ledger.inbox.accept(a_delivery("int_9"))
 
@@ -132,7 +132,7 @@ async def test_a_queue_of_long_bodies_is_full_early(ledger: Ledger, monkeypatch:
     monkeypatch.setattr(writer, "QUEUE_SIZE", 1_000)
     long = [a_delivery(body=f"{number}" * 1_000) for number in range(2)]
     results = await asyncio.gather(*map(ledger.inbox.accept, long), return_exceptions=True)
-    assert [type(result) for result in results] == [bool, StoreUnavailable]
+    assert [type(result) for result in results] == [bool, LedgerUnavailable]
     assert await ledger.inbox.accept(long[1])
 
 
@@ -144,9 +144,9 @@ async def test_close_finishes_what_is_queued_and_refuses_the_rest(
     await ledger.close()
     assert await asyncio.gather(*queued) == [True] * 50
     assert len(await other_ledger.inbox.take_new(["default"], 100)) == 50
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(LedgerUnavailable):
         await ledger.inbox.accept(a_delivery())
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(LedgerUnavailable):
         await ledger.syncs.find("default", "int_1")
 
 
@@ -199,7 +199,7 @@ async def test_a_store_that_hangs_is_told_in_time_and_loses_nothing(
     hanging = asyncio.ensure_future(ledger.syncs.revise([], hang))
     await asyncio.to_thread(begun.wait, 10)
     delivery = a_delivery()
-    with pytest.raises(StoreUnavailable) as told:
+    with pytest.raises(LedgerUnavailable) as told:
         await ledger.inbox.accept(delivery)
     assert told.value.retry_after
     held.set()

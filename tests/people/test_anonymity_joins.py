@@ -1,4 +1,4 @@
-"""Everything in our own store and logs, laid side by side, to find out who answered anonymously."""
+"""Everything in our own ledger and logs, laid side by side, to find out who answered anonymously."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def dumped(path: Path) -> list[tuple[str, Row]]:
 
 
 def bytes_of(folder: Path) -> bytes:
-    """Return the bytes of the store and what lies beside it."""
+    """Return the bytes of the ledger and what lies beside it."""
     return b"".join(path.read_bytes() for path in folder.iterdir() if path.name.startswith("ledger"))
 
 

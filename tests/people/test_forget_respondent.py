@@ -41,7 +41,7 @@ async def forget(world: World, **who: Any) -> Any:
 
 
 def left_in_files(world: World, *texts: str) -> list[tuple[str, str]]:
-    """Return (file, text) of what is found in the bytes of the store, in whatever letter case."""
+    """Return (file, text) of what is found in the bytes of the ledger, in whatever letter case."""
     return [
         (path.name, text)
         for path in world.folder.iterdir()

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from connector.errors import StoreUnavailable
+from connector.errors import LedgerUnavailable
 from tests.support.harness import World, letter, open_world, sign
 
 pytestmark = pytest.mark.e2e
@@ -294,7 +294,7 @@ async def test_a_store_that_fails_is_503_and_the_next_delivery_arrives(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def full(_delivery: Any) -> bool:
-        raise StoreUnavailable("The store cannot keep up; call again in a few seconds.", retry_after=2)
+        raise LedgerUnavailable("The ledger cannot keep up; call again in a few seconds.", retry_after=2)
 
     with monkeypatch.context() as broken:
         broken.setattr(world.context.ledger.inbox, "accept", full)
