@@ -61,7 +61,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class Diagnostic:
     """A note for diagnostics; no decision depends on it."""
 
     at: int

@@ -169,7 +169,7 @@ async def _until_started(ctx: Context, payload: StartInput, launch: Launch) -> S
     reason = invitation.reason or invitation.state.value if status == "skipped" else None
     output = _output(ctx, payload, status, invitation, reason=reason)
     if invitation.state is InvitationState.FAILED:
-        message = invitation.words or "Koji refused to start this interview."
+        message = invitation.message or "Koji refused to start this interview."
         raise UpstreamRejected(message, result=output.model_dump(mode="json"))
     return output
 

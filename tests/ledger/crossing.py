@@ -240,7 +240,7 @@ async def unsubscribe(process: Process) -> None:
     await process.ledger.hooks.unsubscribe(NAMES, hook_id=None, target_url=HOOK)
 
 
-async def note(process: Process) -> None:
+async def diagnostic(process: Process) -> None:
     await process.ledger.diagnostics.add("default", "refused", {}, NOW, 1)
 
 
@@ -277,7 +277,7 @@ WORK: dict[str, Work] = {
     "settle_deliveries": settle_deliveries,
     "replay": replay,
     "unsubscribe": unsubscribe,
-    "note": note,
+    "diagnostic": diagnostic,
 }
 
 

@@ -139,7 +139,7 @@ def _break(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("PRAGMA query_only=ON")
         try:
-            connection.exec_driver_sql("DELETE FROM note")
+            connection.exec_driver_sql("DELETE FROM diagnostic")
         finally:
             connection.exec_driver_sql("PRAGMA query_only=OFF")
     else:

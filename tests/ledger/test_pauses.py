@@ -43,7 +43,7 @@ async def away(ledger: Ledger, began: int, now: int | None = None, *, code: str 
 async def told(ledger: Ledger) -> list[tuple[str, str, int]]:
     """Return launch, reason and resuming time of what was told, oldest first."""
     events = await ledger.hooks.events(["default", "other"], EventType.LAUNCH_PAUSED, 100)
-    return [(one.subject, one.told["pause_reason"], one.told["resumes_at"]) for one in reversed(events)]
+    return [(one.subject, one.payload["pause_reason"], one.payload["resumes_at"]) for one in reversed(events)]
 
 
 @pytest.fixture

@@ -148,7 +148,7 @@ async def test_an_anonymous_mark_outlives_pruning(
     whole = facts._replace(anonymous=False, respondent_email=WHO, email_given=True, project_id=None)
     for force in (False, True):
         heard = Observation(
-            rules=sync_rules(Connection()), interview=whole, at=LATER, given=True, force=force
+            rules=sync_rules(Connection()), interview=whole, at=LATER, from_call=True, force=force
         )
         after = advance(pruned, heard, People(str, lambda *_: 1))
         assert after.stage is after.event is after.user_id is None

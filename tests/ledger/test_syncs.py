@@ -33,7 +33,7 @@ async def test_every_column_comes_back_with_its_type(ledger: Ledger) -> None:
         facts=Interview(
             "int_1", ready=True, anonymous=False, email_given=True, themes=("b", "a"), quality_score=3.25
         ),
-        given=True,
+        from_call=True,
         reads=2,
         tries=3,
         frozen_at=NOW,
@@ -51,10 +51,10 @@ async def test_every_column_comes_back_with_its_type(ledger: Ledger) -> None:
     assert await ledger.syncs.find("default", "int_1") == full
     assert await ledger.syncs.find("default", "int_2") == bare
     assert await ledger.syncs.find("other", "int_1") is None
-    await store(ledger, full._replace(force=False, given=False))
+    await store(ledger, full._replace(force=False, from_call=False))
     found = await ledger.syncs.find("default", "int_1")
     assert found is not None
-    assert (found.force, found.given, found.backfill) == (False, False, True)
+    assert (found.force, found.from_call, found.backfill) == (False, False, True)
 
 
 async def test_revise_sees_what_is_there_and_stores_what_it_makes(ledger: Ledger) -> None:

@@ -145,11 +145,11 @@ class Story(RuleBasedStateMachine):
 
     @rule(interview=INTERVIEWS)
     def call_with_values(self, interview: Interview) -> None:
-        self.hear(interview, given=True)
+        self.hear(interview, from_call=True)
 
     @rule(interview=INTERVIEWS)
     def call_with_values_and_force(self, interview: Interview) -> None:
-        self.hear(interview, given=True, force=True)
+        self.hear(interview, from_call=True, force=True)
 
     @rule()
     def force(self) -> None:

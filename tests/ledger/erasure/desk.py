@@ -47,7 +47,7 @@ class ErasureDesk(Desk):
 
     async def look(self, *, rules: ErasureRules = RULES) -> None:
         """Look again, as the lane does."""
-        self.eraser = self.eraser or await self.ledger.leases.acquire("forgetting", "me", self.now, 3_600_000)
+        self.eraser = self.eraser or await self.ledger.leases.acquire("erasure", "me", self.now, 3_600_000)
         assert self.eraser is not None
         self.clock.advance(0.5)
         await self.ledger.erasures.go_on(self.eraser, {"default": rules, "second": rules}, self.now)
@@ -110,7 +110,7 @@ class ErasureDesk(Desk):
             return [advance(before.get(one.key), one, people) for one in heard]
 
         return await self.ledger.syncs.revise(
-            [one.key for one in heard], revise, heard=heard, done=[delivery.id for delivery in new]
+            [one.key for one in heard], revise, observations=heard, done=[delivery.id for delivery in new]
         )
 
     async def store(self, *syncs: Sync, done: Sequence[int] = (), ledger: Ledger | None = None) -> None:
@@ -120,7 +120,7 @@ class ErasureDesk(Desk):
         await (ledger or self.ledger).syncs.revise(
             [("default", one.interview_id) for one in syncs],
             lambda _, people: [with_respondent(one, people) for one in syncs],
-            heard=heard,
+            observations=heard,
             done=done,
         )
 

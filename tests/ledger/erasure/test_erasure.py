@@ -40,9 +40,9 @@ async def test_no_table_holds_anything_of_a_forgotten_person_and_nobody_else_cha
 
 async def test_forgetting_a_stranger_changes_nothing_but_keeps_them_out(desk: ErasureDesk) -> None:
     await live(desk, JO, "jo")
-    before = except_for(await desk.dump(), "alias", "forgetting", "run", "lane")
+    before = except_for(await desk.dump(), "alias", "erasure", "run", "lane")
     done = await desk.forget(email="nobody@example.com", user_id="nobody")
-    assert except_for(await desk.dump(), "alias", "forgetting", "run", "lane") == before
+    assert except_for(await desk.dump(), "alias", "erasure", "run", "lane") == before
     assert done.interviews == []
     plan = await desk.plan(who("NOBODY@example.com"), who(None, "nobody"), JO, days=0)
     assert plan.skipped["suppressed"] == 2
@@ -51,7 +51,7 @@ async def test_forgetting_a_stranger_changes_nothing_but_keeps_them_out(desk: Er
 async def test_a_second_forgetting_changes_nothing(desk: ErasureDesk) -> None:
     await live(desk, ANN, "ann")
     await desk.forget(email=EMAIL)
-    before = except_for(await desk.dump(), "alias", "forgetting", "run", "lane")
+    before = except_for(await desk.dump(), "alias", "erasure", "run", "lane")
     calls: tuple[dict[str, Any], ...] = (
         {"email": EMAIL},
         {"user_id": USER},
@@ -60,7 +60,7 @@ async def test_a_second_forgetting_changes_nothing(desk: ErasureDesk) -> None:
     for whom in calls:
         again = await desk.forget(**whom)
         assert set(again.counts) <= {"unset"}
-    after = except_for(await desk.dump(), "alias", "forgetting", "run", "lane")
+    after = except_for(await desk.dump(), "alias", "erasure", "run", "lane")
     assert after == before
 
 

@@ -96,9 +96,9 @@ async def test_other_connections_keep_what_is_theirs(desk: ErasureDesk) -> None:
         lambda c: c.execute(update(launch).where(launch.c.id == one.id).values(connection="second"))
     )
     await desk.ledger.inbox.accept(a_delivery(None, connection="second", body=json.dumps({"said": EMAIL})))
-    before = except_for(await desk.dump(), "alias", "forgetting", "run", "lane")
+    before = except_for(await desk.dump(), "alias", "erasure", "run", "lane")
     await desk.forget(email=EMAIL, user_id=USER)
-    assert except_for(await desk.dump(), "alias", "forgetting", "run", "lane") == before
+    assert except_for(await desk.dump(), "alias", "erasure", "run", "lane") == before
 
 
 async def test_who_answered_in_somebodys_place_is_not_forgotten_with_them(desk: ErasureDesk) -> None:
