@@ -152,7 +152,7 @@ def test_beside_a_server_the_store_is_watched(machine: Machine, sandbox: str) ->
     ):
         deliver(sandbox, machine)
         assert init.wait(20) == 0
-        assert "signed in the header x-koji-signature (hex)" in init.said()
+        assert "signed in the header x-koji-signature (hex)" in init.output()
 
 
 def test_doctor_finds_everything_in_order(machine: Machine, sandbox: str) -> None:

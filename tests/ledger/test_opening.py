@@ -18,7 +18,7 @@ from connector.ledger.db.migrations import migrate
 from connector.ledger.ledger import Ledger, open_ledger
 from connector.security.sealing import Sealer
 from tests.conftest import SEALER
-from tests.support.fakes import a_delivery, a_sync
+from tests.support.fakes import a_sync, a_webhook
 
 pytestmark = pytest.mark.contract
 
@@ -35,7 +35,7 @@ async def opened(database_url: str) -> Ledger:
 
 async def test_what_was_stored_is_there_after_a_restart(database_url: str) -> None:
     first = await opened(database_url)
-    await first.inbox.accept(a_delivery())
+    await first.inbox.accept(a_webhook())
     await first.close()
     second = await opened(database_url)
     assert len(await second.inbox.take_new(["default"], 10)) == 1
@@ -122,7 +122,7 @@ async def test_a_database_that_fails_is_told_to_all_and_recovers(ledger: Ledger)
             _break(connection)
 
     results = await asyncio.gather(
-        *(ledger.inbox.accept(a_delivery(f"int_{at}")) for at in range(5)),
+        *(ledger.inbox.accept(a_webhook(f"int_{at}")) for at in range(5)),
         ledger.syncs.revise([], lambda *_: [a_sync()]),
         return_exceptions=True,
     )
@@ -130,7 +130,7 @@ async def test_a_database_that_fails_is_told_to_all_and_recovers(ledger: Ledger)
     assert all(isinstance(result, LedgerUnavailable) and result.retry_after for result in results)
     failing = False
     assert await ledger.inbox.take_new(["default"], 10) == []
-    assert await ledger.inbox.accept(a_delivery("int_1"))
+    assert await ledger.inbox.accept(a_webhook("int_1"))
     assert len(await ledger.inbox.take_new(["default"], 10)) == 1
 
 
@@ -159,7 +159,7 @@ async def test_a_read_that_fails_quotes_no_data(ledger: Ledger) -> None:
 async def test_work_that_is_wrong_by_itself_fails_alone_and_quotes_no_data(ledger: Ledger) -> None:
     results = await asyncio.gather(
         ledger.syncs.revise([], lambda *_: [a_sync("int_1"), a_sync("int_1")]),
-        *(ledger.inbox.accept(a_delivery(f"int_{at}")) for at in range(5)),
+        *(ledger.inbox.accept(a_webhook(f"int_{at}")) for at in range(5)),
         return_exceptions=True,
     )
     assert isinstance(results[0], LedgerUnavailable)

@@ -26,7 +26,7 @@ from connector.ledger.db.migrations import REVISIONS, migrate, newest_revision
 from connector.ledger.db.schema import metadata
 from connector.ledger.ledger import Ledger, open_ledger
 from tests.conftest import SEALER
-from tests.support.fakes import NOW, a_delivery
+from tests.support.fakes import NOW, a_webhook
 from tools.revision import write_revision
 
 pytestmark = pytest.mark.contract
@@ -173,7 +173,7 @@ def test_plain_names_keep_the_rows(database_url: str, revisions: Path) -> None:
 async def test_an_upgrade_runs_once_and_copies_a_file_first(
     ledger: Ledger, database_url: str, revisions: Path
 ) -> None:
-    await ledger.inbox.accept(a_delivery())
+    await ledger.inbox.accept(a_webhook())
     add_revision(revisions, TOY_COLUMN)
     for _ in range(2):
         await asyncio.to_thread(migrate, database_url, revisions)

@@ -87,14 +87,14 @@ async def answered(world: World, one: Interview, how: str) -> None:
     told |= {"quality_score": 4, "completed_at": "2026-11-20T10:17:13Z", "external_id": one.external_id}
     match how:
         case "marked":
-            await world.told({**told, "anonymous": True})
+            await world.deliver({**told, "anonymous": True})
         case "by a later word":
-            await world.told({**told, "respondent_email": None, "external_id": None})
-            await world.told({**told, "anonymous": True, "event": "interview.completed"})
+            await world.deliver({**told, "respondent_email": None, "external_id": None})
+            await world.deliver({**told, "anonymous": True, "event": "interview.completed"})
         case "once it was synced":
-            await world.told(told)
+            await world.deliver(told)
             await world.seen(one.interview_id, status="synced")
-            await world.told({**told, "is_anonymous": True, "event": "interview.completed"})
+            await world.deliver({**told, "is_anonymous": True, "event": "interview.completed"})
 
 
 @pytest.mark.parametrize("how", ["marked", "by a later word", "once it was synced"])

@@ -22,7 +22,7 @@ from connector.ledger.ledger import Ledger
 from connector.settings.model import Connection
 from connector.settings.rules import sync_rules
 from tests.ledger.desk import NAMES, Desk, who
-from tests.support.fakes import NOW, a_delivery
+from tests.support.fakes import NOW, a_webhook
 
 EMAIL, USER, NAME = "ann@example.com", "user-ann-1", "Ann Forgotten"
 ANN = Member(USER, EMAIL, NAME)
@@ -99,7 +99,7 @@ class ErasureDesk(Desk):
         """Let interviews come in with a delivery each, as the intake does."""
         for one in interviews:
             body = json.dumps({"interview_id": one.interview_id, "told": list(one)})
-            await self.ledger.inbox.accept(a_delivery(one.interview_id, connection=name, body=body))
+            await self.ledger.inbox.accept(a_webhook(one.interview_id, connection=name, body=body))
         new = await self.ledger.inbox.take_new([name], 100)
         settings = OURS.model_copy(update={"name": name})
         heard = [
@@ -177,5 +177,5 @@ async def live(desk: ErasureDesk, one: Member, mark: str) -> None:
     await desk.plan(one, days=0)
     await desk.plan(one)
     await desk.launch(one)
-    await desk.ledger.inbox.accept(a_delivery(None, body=json.dumps({"said": f"I am {one.email}, hello."})))
+    await desk.ledger.inbox.accept(a_webhook(None, body=json.dumps({"said": f"I am {one.email}, hello."})))
     await desk.create(source=[[one, who(f"stranger-{mark}@example.com")]])

@@ -11,7 +11,7 @@ from connector.domain.launches.launch import LaunchStatus
 from connector.domain.results.interview import SyncStatus
 from tests.ledger.desk import DAY, NAMES, who
 from tests.ledger.erasure.desk import ANN, EMAIL, JO, NAME, USER, ErasureDesk, except_for, interview, live
-from tests.support.fakes import a_delivery, a_settlement, a_sync
+from tests.support.fakes import a_settlement, a_sync, a_webhook
 
 pytestmark = pytest.mark.contract
 
@@ -196,9 +196,9 @@ async def test_who_turns_out_to_be_forgotten_is_not_started_any_more(desk: Erasu
 
 
 async def test_unread_deliveries_are_waited_for_and_erased(desk: ErasureDesk) -> None:
-    await desk.ledger.inbox.accept(a_delivery("int-1", body=json.dumps({"email": EMAIL})))
+    await desk.ledger.inbox.accept(a_webhook("int-1", body=json.dumps({"email": EMAIL})))
     run_id = await desk.erase(email=EMAIL)
-    await desk.ledger.inbox.accept(a_delivery("int-2", body=json.dumps({"email": JO.email})))
+    await desk.ledger.inbox.accept(a_webhook("int-2", body=json.dumps({"email": JO.email})))
     await desk.look()
     assert (await desk.found(run_id)).finished_at is None
     new = await desk.ledger.inbox.take_new(NAMES, 1)

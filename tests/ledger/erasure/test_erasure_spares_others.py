@@ -11,7 +11,7 @@ from sqlalchemy import update
 from connector.domain.people.same_person import Member
 from connector.ledger.db.schema.launches import launch
 from tests.ledger.erasure.desk import ANN, EMAIL, JO, RULES, USER, ErasureDesk, except_for, interview
-from tests.support.fakes import a_delivery, a_sync
+from tests.support.fakes import a_sync, a_webhook
 
 pytestmark = pytest.mark.contract
 
@@ -38,7 +38,7 @@ async def test_bodies_that_name_others_stay(desk: ErasureDesk) -> None:
         {"a1": True},
     ]
     for body in (*others, *theirs):
-        await desk.ledger.inbox.accept(a_delivery(None, body=json.dumps(body)))
+        await desk.ledger.inbox.accept(a_webhook(None, body=json.dumps(body)))
     done = await desk.forget(email=EMAIL, user_id="a1")
     bodies = [one.body for one in (await desk.ledger.inbox.unreadable("default", limit=100))[::-1]]
     assert [body is not None for body in bodies] == [True] * len(others) + [False] * len(theirs)
@@ -56,8 +56,8 @@ async def test_odd_user_ids_are_found_wherever_they_stand(desk: ErasureDesk, use
     await desk.create(source=[[odd, JO]])
     if "\0" not in user_id:
         escaped = json.dumps({"user": {"id": user_id}}).replace("/", "\\/")
-        await desk.ledger.inbox.accept(a_delivery(None, body=escaped))
-    await desk.ledger.inbox.accept(a_delivery(None, body=json.dumps({"user": {"id": "5000_off"}})))
+        await desk.ledger.inbox.accept(a_webhook(None, body=escaped))
+    await desk.ledger.inbox.accept(a_webhook(None, body=json.dumps({"user": {"id": "5000_off"}})))
     await desk.forget(user_id=user_id)
     seen = [one.body is None for one in await desk.ledger.inbox.unreadable("default", limit=10)]
     assert seen == ([False, True] if "\0" not in user_id else [False])
@@ -74,7 +74,7 @@ async def test_an_address_is_found_in_another_letter_case_and_form(desk: Erasure
     await desk.plan(Member(composed.upper(), None, "Odd One"))  # as an example, by its user id
     await desk.create(source=[[Member(None, composed.upper(), "Odd One"), JO]])
     for form in (composed, composed.upper(), apart):
-        await desk.ledger.inbox.accept(a_delivery(None, body=json.dumps({"said": f"I am {form}."})))
+        await desk.ledger.inbox.accept(a_webhook(None, body=json.dumps({"said": f"I am {form}."})))
     await desk.forget(email=apart)
     assert [one.body for one in await desk.ledger.inbox.unreadable("default", limit=10)] == [None] * 3
     assert await desk.traces("rgen@example.com", "Odd One") == []
@@ -95,7 +95,7 @@ async def test_other_connections_keep_what_is_theirs(desk: ErasureDesk) -> None:
     await desk.ledger.db.write(
         lambda c: c.execute(update(launch).where(launch.c.id == one.id).values(connection="second"))
     )
-    await desk.ledger.inbox.accept(a_delivery(None, connection="second", body=json.dumps({"said": EMAIL})))
+    await desk.ledger.inbox.accept(a_webhook(None, connection="second", body=json.dumps({"said": EMAIL})))
     before = except_for(await desk.dump(), "alias", "erasure", "run", "lane")
     await desk.forget(email=EMAIL, user_id=USER)
     assert except_for(await desk.dump(), "alias", "erasure", "run", "lane") == before
