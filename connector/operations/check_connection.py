@@ -1,4 +1,4 @@
-"""Check one connection: say of each credential, address and webhook how it stands, and what to do next."""
+"""Check one connection: say of each credential, URL and webhook how it stands, and what to do next."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ async def _syncs(ctx: Context, connection: Connection) -> Finding:
 
 
 async def _diagnostics(ctx: Context, connection: Connection, kind: str, since: int) -> list[Diagnostic]:
-    """Return the notes about this connection's address and about the common one, newest first."""
+    """Return the diagnostics of this connection's webhook URL and of the common one, newest first."""
     own, common = [await ctx.ledger.diagnostics.since(name, kind, since) for name in (connection.name, "")]
     return sorted((*own, *common), key=lambda note: note.at, reverse=True)
 
@@ -144,7 +144,7 @@ async def _diagnostics(ctx: Context, connection: Connection, kind: str, since: i
 CHECK_CONNECTION = Operation(
     name="check_connection",
     title="Check a connection",
-    summary="Check every credential, address and webhook of a connection and say in plain words what works, "
+    summary="Check every credential, URL and webhook of a connection and say in plain words what works, "
     "what does not, and the one next step. Use it after setting up, and whenever something does not arrive. "
     "Sends and spends nothing.",
     guidance="Use it when something is refused or nothing arrives. Not for one interview: get_sync.",

@@ -144,7 +144,7 @@ class Webhook(ABC):
 
     def _check(self, path: str | None, method: str) -> None:
         if path is not None and path not in self._connections:
-            detail = "No connection has the name in this address; see list_connections."
+            detail = "No connection has the name in this URL; see list_connections."
             raise WebhookRefused(404, "unknown_connection", detail)
         if method not in self.methods:
             allowed = (b"allow", ", ".join(self.methods).encode())
@@ -159,7 +159,7 @@ def _unavailable(code: str, detail: str, retry_after: int | None = None) -> Webh
 
 
 def described(webhook: type[Webhook], name: str, summary: str, **about: Any) -> tuple[Endpoint, Endpoint]:
-    """Return a webhook's two addresses, for the OpenAPI document only: `in_front_of` serves them.
+    """Return a webhook's two routes, for the OpenAPI document only: `in_front_of` serves them.
 
     `about` are the other fields of `Endpoint`.
     """

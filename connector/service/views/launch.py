@@ -86,7 +86,7 @@ class LaunchOutput(Output):
         "without) wait for resume_launch."
     )
     resumes_at: str | None = Field(description="When a pause ends by itself, ISO 8601 in UTC.")
-    status_url: str = Field(description="The address that tells how it goes on.")
+    status_url: str = Field(description="The URL that shows the progress.")
     message: str | None = Field(description="What it waits for, or why it ended, in plain words.")
     cohort_id: str | None = Field(description="Amplitude's id of the cohort; null for given members.")
     cohort_name: str | None = Field(description="The cohort's name in Amplitude.")
