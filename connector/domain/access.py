@@ -62,7 +62,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """A note for diagnostics; no decision depends on it."""
+    """A diagnostic of a connection; no decision depends on it."""
 
     at: int
     detail: Mapping[str, Any]

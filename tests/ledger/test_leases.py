@@ -1,4 +1,4 @@
-"""What the ledger promises about leases, pauses, the call budget, answers and notes, on both databases."""
+"""What the ledger promises about leases, pauses, the rate limit, idempotency and diagnostics, on both databases."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Event(NamedTuple):
 
 
 class Hook(NamedTuple):
-    """A subscription: one address gets one type of event of one connection."""
+    """A subscription: one URL gets one type of event of one connection."""
 
     id: str
     connection: str

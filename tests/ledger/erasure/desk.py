@@ -95,32 +95,35 @@ class ErasureDesk(Desk):
             if isinstance(value, str) and text.lower() in value.lower()
         ]
 
-    async def heard(self, *interviews: Interview, name: str = "default", **told: Any) -> list[Sync]:
+    async def observe(self, *interviews: Interview, name: str = "default", **told: Any) -> list[Sync]:
         """Let interviews come in with a delivery each, as the intake does."""
         for one in interviews:
             body = json.dumps({"interview_id": one.interview_id, "told": list(one)})
             await self.ledger.inbox.accept(a_webhook(one.interview_id, connection=name, body=body))
         new = await self.ledger.inbox.take_new([name], 100)
         settings = OURS.model_copy(update={"name": name})
-        heard = [
+        observed = [
             Observation(rules=sync_rules(settings), interview=one, at=self.now, **told) for one in interviews
         ]
 
         def revise(before: Mapping[tuple[str, str], Sync], people: People) -> list[Sync]:
-            return [advance(before.get(one.key), one, people) for one in heard]
+            return [advance(before.get(one.key), one, people) for one in observed]
 
         return await self.ledger.syncs.revise(
-            [one.key for one in heard], revise, observations=heard, done=[delivery.id for delivery in new]
+            [one.key for one in observed],
+            revise,
+            observations=observed,
+            done=[delivery.id for delivery in new],
         )
 
     async def store(self, *syncs: Sync, done: Sequence[int] = (), ledger: Ledger | None = None) -> None:
         """Store syncs, with what their transaction knows of the respondents."""
         rules = sync_rules(OURS)
-        heard = [Observation(rules=rules, interview=one.facts, at=self.now) for one in syncs if one.facts]
+        observed = [Observation(rules=rules, interview=one.facts, at=self.now) for one in syncs if one.facts]
         await (ledger or self.ledger).syncs.revise(
             [("default", one.interview_id) for one in syncs],
             lambda _, people: [with_respondent(one, people) for one in syncs],
-            observations=heard,
+            observations=observed,
             done=done,
         )
 
@@ -172,8 +175,8 @@ async def live(desk: ErasureDesk, one: Member, mark: str) -> None:
     assert await desk.begin(await desk.waiting(single=True)) == "sending"
     await desk.settle(invited, "started")
     facts = interview(f"int-{mark}-ours", None, external_id=invited.id, invitee=one.user_id, has_ended=True)
-    await desk.heard(facts, interview(f"int-{mark}", one.email), interview(f"low-{mark}", one.email))
-    await desk.heard(interview(f"id-{mark}", None, external_id=one.user_id))
+    await desk.observe(facts, interview(f"int-{mark}", one.email), interview(f"low-{mark}", one.email))
+    await desk.observe(interview(f"id-{mark}", None, external_id=one.user_id))
     await desk.plan(one, days=0)
     await desk.plan(one)
     await desk.launch(one)

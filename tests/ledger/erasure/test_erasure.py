@@ -100,7 +100,7 @@ async def test_what_is_pruned_is_forgotten_too_and_stays_out(desk: ErasureDesk, 
         interview("late-3", None, external_id=one.id),
         interview("int-ann"),
     ):
-        (seen,) = await desk.heard(late) or [await desk.of(late.interview_id)]
+        (seen,) = await desk.observe(late) or [await desk.of(late.interview_id)]
         assert seen.reason == "suppressed", late
     plan = await desk.plan(who(EMAIL), who(None, USER), days=0)
     assert plan.to_invite == 0
@@ -110,7 +110,7 @@ async def test_what_is_pruned_is_forgotten_too_and_stays_out(desk: ErasureDesk, 
 
 
 async def test_a_send_in_flight_is_settled_before_its_user_is_unset(desk: ErasureDesk) -> None:
-    await desk.heard(interview("int-1"), interview("int-2", JO.email))
+    await desk.observe(interview("int-1"), interview("int-2", JO.email))
     amplitude = await desk.ledger.leases.acquire("amplitude:1", "me", desk.now, 3_600_000)
     assert amplitude is not None
     taken = await desk.ledger.sending.begin(amplitude, NAMES, desk.now, 10)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.contract
 
 
 async def test_what_could_not_be_unset_is_told_also_after_a_second_look(desk: ErasureDesk) -> None:
-    await desk.heard(interview("int-1"))
+    await desk.observe(interview("int-1"))
     await desk.ledger.inbox.accept(a_webhook("unread"))
     without = RULES._replace(can_unset=False)
     run_id = await desk.erase(email=EMAIL, rules=without)
