@@ -15,7 +15,7 @@ The class says what the caller may do next, not where the error came from::
         ├── UpstreamRejected      the request itself was refused; repeating it cannot help
         ├── OutcomeUnknown        it may or may not have happened; never repeated silently
         └── UpstreamUnavailable   call again at `retry_after`
-    StoreUnavailable          our own ledger cannot be written; call again at `retry_after`
+    LedgerUnavailable         our own ledger cannot be written; call again at `retry_after`
 
 Messages say what happened, which field, and what to do. They never contain a secret, a person's address or
 words of an interview.
@@ -128,7 +128,7 @@ class UpstreamUnavailable(UpstreamError, code="upstream_unavailable", http_statu
     """Koji or Amplitude cannot be reached or asks us to wait."""
 
 
-class StoreUnavailable(ConnectorError, code="store_unavailable", http_status=503, exit_code=6):
+class LedgerUnavailable(ConnectorError, code="store_unavailable", http_status=503, exit_code=6):
     """Our own ledger cannot be written or read now."""
 
 

@@ -41,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["TMPDIR"] = tempfile.tempdir = str(_MEMORY)
     if getattr(config.option, "numprocesses", None) and postgres.is_available():
         started = config.stash[_STARTED] = ExitStack()
-        os.environ[postgres.GIVEN] = started.enter_context(postgres.server())
+        os.environ[postgres.URL_VARIABLE] = started.enter_context(postgres.server())
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

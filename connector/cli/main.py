@@ -31,7 +31,7 @@ _FRAMES: Final = 6
 EVERYDAY: Final[Mapping[str, str]] = {
     "demo": "Close the loop on this machine, with no account.",
     "init": "Ask for keys, write .env, check, and wait for the first webhook.",
-    "doctor": "Check settings, store and every connection; name the next step.",
+    "doctor": "Check settings, ledger and every connection; name the next step.",
     "serve": "Serve HTTP and work, in one process.",
     "mcp": "Serve MCP over standard input and output, for assistants.",
     "token": "Create, list and revoke named tokens with scopes.",

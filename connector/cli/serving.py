@@ -55,7 +55,7 @@ def reduce_garbage_collection() -> None:
 
 
 async def _open_ledger(settings: Settings) -> None:
-    """Create or upgrade the ledger. Raises SettingsError and StoreUnavailable."""
+    """Create or upgrade the ledger. Raises SettingsError and LedgerUnavailable."""
     async with build(settings, workers=False):
         pass
 

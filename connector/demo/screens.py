@@ -35,7 +35,7 @@ def show_plan(console: Console, plan: Answer) -> None:
         {
             "cohort": [f"{plan['cohort_name']} ({plan['members_total']} people in Amplitude)"],
             "to invite": [f"{plan['to_invite']} people, one interview and one link each"],
-            "skipped": [", ".join(f"{n} {reason}" for reason, n in plan["skipped"].items()) or "nobody"],
+            "skipped": [", ".join(f"{n} {reason}" for reason, n in plan["skipped"].items()) or "0 people"],
             "credits": [f"at most {plan['credits_estimate']}"],
         },
     )
@@ -76,7 +76,7 @@ def show_proof(console: Console, evidence: Evidence, mismatches: Sequence[str]) 
     resent = f" ({evidence.resent} events were sent twice)" if evidence.resent else ""
     people = len(evidence.interviews)
     for text in (
-        f"{people} people started, nobody twice; a second launch of the cohort invites nobody",
+        f"{people} people started, each once; a second launch of the cohort invites none",
         f"{acknowledged} webhooks acknowledged (incl. {repeats} duplicates), 0 lost",
         f"{len(evidence.events)} interviews in Amplitude, each counted exactly once{resent}",
     ):
@@ -88,7 +88,7 @@ def _why(receipt: Answer) -> str:
         case None:
             return "their user properties and one event are in Amplitude"
         case "anonymous":
-            return "Koji names nobody, so nothing is written"
+            return "Koji names no person; nothing is written"
         case "below_quality_gate":
             return f"quality below {Connection().connector_min_quality:g}"
         case _:

@@ -61,8 +61,8 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
-    """A note for diagnostics; no decision depends on it."""
+class Diagnostic:
+    """A diagnostic of a connection; no decision depends on it."""
 
     at: int
     detail: Mapping[str, Any]

@@ -18,9 +18,9 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Why a lane pauses: `code` for programs, `words` for people."""
+    """Why a lane pauses: `code` for programs, `message` for people."""
 
     lane: str
     until: int
     code: str
-    words: str
+    message: str

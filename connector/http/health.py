@@ -1,4 +1,4 @@
-"""Serve the addresses that test a connection: `/me` with a token, `/healthz` and `/readyz` without."""
+"""Serve the routes that test the server: `/me` with a token, `/healthz` and `/readyz` without."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from connector import __version__
-from connector.errors import StoreUnavailable
+from connector.errors import LedgerUnavailable
 from connector.http.endpoint import Call, as_json, endpoint
 from connector.security.caller import SCOPES
 
@@ -17,25 +17,25 @@ PING_SECONDS = 5
 
 
 class Me(BaseModel):
-    """The server, and what the token may do."""
+    """The server, and the rights of the token."""
 
     account_name: str = Field(description="A label for this server.")
-    connections: list[str] = Field(description="Names of connections.")
-    scopes: list[str] = Field(description="What the token may do.")
+    connections: list[str] = Field(description="The names of the token's connections.")
+    scopes: list[str] = Field(description="The scopes of the token.")
     version: str = Field(description="The version of the connector.")
 
 
 class Status(BaseModel):
-    """One word on a state."""
+    """The state of the server."""
 
-    status: str = Field(description="How it is.")
+    status: str = Field(description="ok or ready.")
 
 
 @endpoint("GET", "/me", refused=("401", "429"))
 async def me(call: Call) -> Me:
     """Test the token.
 
-    Tells which server this is and what the token may do.
+    Answers the server's name and version, and the scopes and connections of the token.
     """
     settings = call.ctx.settings
     return Me(
@@ -54,14 +54,14 @@ async def healthz(_: Call) -> Response:
 
 @endpoint("GET", "/readyz", answers=Status, is_open=True, refused=("503",))
 async def readyz(call: Call) -> Response:
-    """Check that the store answers."""
+    """Check that the ledger answers."""
     if call.ctx.stopping.is_set():
-        raise StoreUnavailable("The server is stopping.", code="stopping")
+        raise LedgerUnavailable("The server is stopping.", code="stopping")
     try:
         async with asyncio.timeout(PING_SECONDS):
             await call.ctx.ledger.ping()
     except TimeoutError:
-        raise StoreUnavailable(f"The store did not answer within {PING_SECONDS} seconds.") from None
+        raise LedgerUnavailable(f"The ledger did not answer within {PING_SECONDS} seconds.") from None
     return as_json(Status(status="ready"), headers={})
 
 

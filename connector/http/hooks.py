@@ -23,7 +23,7 @@ IsoTime = Annotated[str, BeforeValidator(iso)]
 
 
 class Subscribe(BaseModel):
-    """The address to tell, and the event to tell of."""
+    """A new subscription: a URL, and the trigger whose events are posted to it."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -34,31 +34,31 @@ class Subscribe(BaseModel):
 
     target_url: str = Field(
         validation_alias=AliasChoices("target_url", "targetUrl"),
-        description="Where to: a public HTTPS address.",
+        description="The URL that events are posted to: public, with HTTPS.",
     )
     event: Annotated[EventType, WithJsonSchema({"type": "string", "enum": list(EventType)})] = Field(
-        description="Of which trigger."
+        description="The trigger's name."
     )
-    connection: str = Field("default", description="Of which connection.")
+    connection: str = Field("default", description="The connection's name.")
 
 
 class _HookOutput(BaseModel):
     id: str = Field(description="The subscription's id.")
-    event: str = Field(description="Of which trigger.")
-    target_url: str = Field(description="Where to.")
+    event: str = Field(description="The trigger's name.")
+    target_url: str = Field(description="The URL that events are posted to.")
 
 
 class Subscribed(_HookOutput):
     """A subscription as it was made."""
 
-    secret: str = Field(description="Signs each delivery, as Standard Webhooks; shown here only.")
+    secret: str = Field(description="The key that signs each delivery (Standard Webhooks); shown here only.")
 
 
 class Subscription(_HookOutput):
     """A subscription as it is listed."""
 
-    connection: str = Field(description="Of which connection.")
-    created_at: IsoTime = Field(description="Since when, ISO 8601.")
+    connection: str = Field(description="The connection's name.")
+    created_at: IsoTime = Field(description="The time of the subscription, ISO 8601.")
 
 
 class DeliveryOutput(BaseModel):
@@ -66,11 +66,11 @@ class DeliveryOutput(BaseModel):
 
     id: str = Field(description="The event's id.")
     type: str = Field(description="The trigger's name.")
-    timestamp: IsoTime = Field(description="When it happened, ISO 8601.")
+    timestamp: IsoTime = Field(description="The time of the event, ISO 8601.")
     state: str = Field(description="waiting, delivered or failed.")
-    tries: int = Field(description="How often it was sent.")
-    outcome: str | None = Field(description="The last answer: a status, or what went wrong.")
-    updated_at: IsoTime = Field(description="When that was, ISO 8601.")
+    tries: int = Field(description="The attempts so far.")
+    outcome: str | None = Field(description="The outcome of the last attempt: a status, or an error.")
+    updated_at: IsoTime = Field(description="The time of the last change, ISO 8601.")
 
 
 class Replayed(BaseModel):
@@ -80,13 +80,13 @@ class Replayed(BaseModel):
 
 
 _HOOK = parameter("hook_id", "path", "The subscription's id.")
-_TARGET = parameter("target_url", "query", "Only subscriptions that lead there.")
+_TARGET = parameter("target_url", "query", "Only subscriptions with this URL.")
 _NOTHING = {"type": "object", "maxProperties": 0}
 
 
 @endpoint("POST", "/hooks", scope="write", asks=Subscribe, answers=Subscribed, status=201)
 async def subscribe(call: Call) -> Response:
-    """Subscribe an address to a trigger."""
+    """Subscribe a URL to a trigger."""
     ctx, wanted = call.ctx, await call.read(Subscribe)
     call.connections(wanted.connection)
     await ctx.targets.require("target_url", wanted.target_url)
@@ -110,9 +110,9 @@ async def list_hooks(call: Call) -> list[Subscription]:
 
 @endpoint("DELETE", "/hooks", scope="write", answers=_NOTHING, parameters=[{**_TARGET, "required": True}])
 async def unsubscribe_target(call: Call) -> dict[str, Any]:
-    """End the subscriptions of an address."""
+    """End the subscriptions of a URL."""
     if not call.request.query_params.get("target_url"):
-        raise InvalidInput.of("target_url", "is missing; give it, or the id in the address")
+        raise InvalidInput.of("target_url", "is missing; give it, or the id in the path")
     return await _end(call)
 
 
@@ -135,7 +135,7 @@ async def _end(call: Call) -> dict[str, Any]:
 
 @endpoint("GET", "/hooks/{hook_id}/deliveries", scope="read", parameters=[_HOOK])
 async def list_deliveries(call: Call) -> list[DeliveryOutput]:
-    """List the newest deliveries."""
+    """List the newest deliveries of a subscription."""
     hook_id = call.request.path_params["hook_id"]
     deliveries = await call.ctx.ledger.hooks.deliveries(call.connections(), hook_id, NEWEST)
     return [
@@ -148,7 +148,7 @@ async def list_deliveries(call: Call) -> list[DeliveryOutput]:
 
 @endpoint("POST", "/hooks/{hook_id}/replay", scope="send", parameters=[_HOOK])
 async def replay_deliveries(call: Call) -> Replayed:
-    """Send failed ones again."""
+    """Send failed deliveries again."""
     hook_id = call.request.path_params["hook_id"]
     touched = {"hook_id": hook_id}
     async with entered(call.ctx, "default", "replay_deliveries", Effect.SEND, touched) as entry:

@@ -19,22 +19,22 @@ DEFAULT_RETRY_SECONDS = 5
 MUST_TELL_WHEN = frozenset({429, 503})
 
 NO_ROUTE = {
-    404: ("not_found", "There is nothing at this address. /docs lists what there is."),
-    405: ("method_not_allowed", "This address does not answer that method."),
+    404: ("not_found", "There is nothing at this URL. /docs lists all routes."),
+    405: ("method_not_allowed", "This URL does not answer that method."),
 }
 
 
 class WrongField(BaseModel):
     """One wrong field of the request."""
 
-    detail: str = Field(description="What is wrong with it.")
-    pointer: str = Field(description='Where it stands: a JSON pointer into the body, as "/interview_id".')
+    detail: str = Field(description="What is wrong with the field.")
+    pointer: str = Field(description='A JSON pointer to the field in the body, as "/interview_id".')
 
 
 class Problem(BaseModel):
-    """Why a request was not done, and what to do about it."""
+    """An error: why the request was not done, and what to do next."""
 
-    type: str = Field(description="Where the code is explained, relative to this server.")
+    type: str = Field(description="The URL of the code's explanation, relative to this server.")
     title: str = Field(description="The code in words.")
     status: int = Field(description="The HTTP status.")
     detail: str = Field(
@@ -44,7 +44,7 @@ class Problem(BaseModel):
     code: str = Field(description="The reason, for programs; it does not change between versions.")
     message: str = Field(description="The same as detail, for tools that show only a message.")
     errors: list[WrongField] = Field(description="The wrong fields, if the request was at fault.")
-    request_id: str = Field(description="The X-Request-Id of this answer; the log knows it too.")
+    request_id: str = Field(description="The X-Request-Id of this answer; the log holds it too.")
     result: dict[str, Any] | None = Field(
         None, description="What the operation would have answered, when it ended in an error."
     )
@@ -69,7 +69,7 @@ def internal_problem(request_id: str) -> Response:
 
 
 async def on_http_exception(request: Request, exc: Exception) -> Response:
-    """Answer with a problem to a request that the router refuses (unknown address, other method)."""
+    """Answer with a problem to a request that the router refuses (unknown URL, other method)."""
     if not isinstance(exc, HTTPException):
         raise exc
     headers = dict(exc.headers or {})

@@ -39,7 +39,7 @@ async def _values(request: Request) -> dict[str, Any]:
     body = parse_body(request.headers.get("content-type"), await read_whole(request))
     query = parse_pairs(request.query_params.multi_items())
     for name in query.keys() & body.keys():
-        raise InvalidInput.of(name[:80], "stands in the body and in the address; give it once")
+        raise InvalidInput.of(name[:80], "stands in the body and in the URL; give it once")
     return {**query, **body}
 
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from connector.errors import ConnectorError, NotFound, StoreUnavailable
+from connector.errors import ConnectorError, LedgerUnavailable, NotFound
 from connector.http.auth import Gate
 from connector.http.docs.openapi import openapi
 from connector.http.docs.page import content_security_policy, docs_page
@@ -57,7 +57,7 @@ def _action_route(operations: Sequence[AnyOperation], context: ContextOf, gate: 
             raise HTTPException(405, headers={"Allow": "POST"})
         ctx = context()
         if ctx.stopping.is_set():
-            raise StoreUnavailable("The server is stopping; send the request again.", code="stopping")
+            raise LedgerUnavailable("The server is stopping; send the request again.", code="stopping")
         try:
             payload = await read_input(request, op)
         except ConnectorError:

@@ -14,20 +14,20 @@ from connector.service import triggers
 
 
 class Poll(BaseModel):
-    """The events that a poll wants. Without `limit`, every poll looks at equally many events."""
+    """The query of a poll. Without `limit`, a poll returns the newest 100 events."""
 
     model_config = ConfigDict(extra="forbid")
 
-    connection: str | None = Field(None, description="Only this connection's.")
-    limit: int = Field(NEWEST, ge=1, le=500, description="How many events at most, 1 to 500.")
+    connection: str | None = Field(None, description="Only events of this connection.")
+    limit: int = Field(NEWEST, ge=1, le=500, description="The largest number of events, 1 to 500.")
 
 
 class TriggerItem(BaseModel):
     """One trigger of the catalogue."""
 
-    name: str = Field(description="What it is called here.")
-    title: str = Field(description="What people call it.")
-    description: str = Field(description="When it happens.")
+    name: str = Field(description="The trigger's name.")
+    title: str = Field(description="The trigger's title for people.")
+    description: str = Field(description="What the event means.")
     sample: dict[str, Any] = Field(description="A made-up event.")
 
 
@@ -58,7 +58,7 @@ async def list_triggers(_: Call) -> list[TriggerItem]:
     parameters=[_TRIGGER],
 )
 async def poll_trigger(call: Call) -> Any:
-    """List the newest events."""
+    """List the newest events of a trigger."""
     trigger, wanted = _trigger(call), await call.read(Poll)
     connections = call.connections(wanted.connection)
     events = await call.ctx.ledger.hooks.events(connections, trigger.name, wanted.limit)
@@ -67,7 +67,7 @@ async def poll_trigger(call: Call) -> Any:
 
 @endpoint("GET", "/triggers/{trigger}/sample", scope="read", answers=ANY_EVENT, parameters=[_TRIGGER])
 async def sample_trigger(call: Call) -> Any:
-    """Show a made-up event of the same shape."""
+    """Show a made-up event of a trigger."""
     return triggers.sample(_trigger(call), "default")
 
 

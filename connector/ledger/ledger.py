@@ -78,7 +78,7 @@ class Ledger:
         self.retention = Retention(db, keys)
 
     async def ping(self) -> None:
-        """Read from the database. Raises `StoreUnavailable`."""
+        """Read from the database. Raises `LedgerUnavailable`."""
         await self.db.read(lambda c: c.execute(text("SELECT 1")).scalar_one())
 
 

@@ -63,7 +63,7 @@ async def run(ctx: Context, payload: BackfillInput) -> RunOutput:
         await ctx.ledger.syncs.revise(
             list(observations),
             partial(_begin, observations=observations),
-            heard=[*observations.values()],
+            observations=[*observations.values()],
             record=[_webhook(interview, connection.name, now) for interview in chunk],
         )
     # last, so that a crash before it leaves no run that waits for interviews which were never stored

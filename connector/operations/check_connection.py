@@ -1,4 +1,4 @@
-"""Check one connection: say of each credential, address and webhook how it stands, and what to do next."""
+"""Check one connection: say of each credential, URL and webhook how it stands, and what to do next."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, Field
 
 from connector.context import Context
-from connector.domain.access import Note
+from connector.domain.access import Diagnostic
 from connector.domain.launches.launch import KOJI_UNREACHABLE
 from connector.domain.results.interview import Stage
 from connector.domain.results.koji_fields import shape
@@ -50,7 +50,7 @@ class CheckOutput(Output):
 async def run(ctx: Context, payload: Input) -> CheckOutput:
     """Check everything of a connection; calls that a credential had paused go on once it is accepted."""
     connection = ctx.connection(payload.connection)
-    refused = await _notes(ctx, connection, "refused", ctx.clock.now() - _REFUSED_KEPT)
+    refused = await _diagnostics(ctx, connection, "refused", ctx.clock.now() - _REFUSED_KEPT)
     refused = refused[:_REFUSED_SHOWN]
     checks = [
         *await credential_checks(ctx, connection),
@@ -69,7 +69,7 @@ async def run(ctx: Context, payload: Input) -> CheckOutput:
     )
 
 
-async def _webhook(ctx: Context, connection: Connection, refused: list[Note]) -> Finding:
+async def _webhook(ctx: Context, connection: Connection, refused: list[Diagnostic]) -> Finding:
     if not connection.koji_webhook_secret:
         return "fail", "Set KOJI_WEBHOOK_SECRET: copy the secret that Koji shows beside the webhook."
     latest = await ctx.ledger.inbox.latest_webhook(connection.name)
@@ -85,7 +85,7 @@ async def _webhook(ctx: Context, connection: Connection, refused: list[Note]) ->
 
 
 async def _none_came(ctx: Context, connection: Connection) -> str:
-    pings = await _notes(ctx, connection, "ping", 0)
+    pings = await _diagnostics(ctx, connection, "ping", 0)
     pinged = f" A test call came at {iso(pings[0].at)}." if pings else ""
     return (
         f"No webhook has come yet.{pinged} In Koji, point a webhook at "
@@ -119,8 +119,8 @@ async def _syncs(ctx: Context, connection: Connection) -> Finding:
     for pause in await ctx.ledger.leases.pauses():
         if pause.lane in lanes:
             if pause.code == KOJI_UNREACHABLE:
-                return "warn", f"Waiting for Koji: {pause.words}"
-            return "fail", f"Calls are paused: {pause.words}"
+                return "warn", f"Waiting for Koji: {pause.message}"
+            return "fail", f"Calls are paused: {pause.message}"
     by_status = Counter[str]()
     for (status, _), n in (await ctx.ledger.counters.totals(connection.name)).items():
         by_status[status] += n
@@ -135,8 +135,8 @@ async def _syncs(ctx: Context, connection: Connection) -> Finding:
     return "ok", f"Interviews: {counts}.{reading}"
 
 
-async def _notes(ctx: Context, connection: Connection, kind: str, since: int) -> list[Note]:
-    """Return the notes about this connection's address and about the common one, newest first."""
+async def _diagnostics(ctx: Context, connection: Connection, kind: str, since: int) -> list[Diagnostic]:
+    """Return the diagnostics of this connection's webhook URL and of the common one, newest first."""
     own, common = [await ctx.ledger.diagnostics.since(name, kind, since) for name in (connection.name, "")]
     return sorted((*own, *common), key=lambda note: note.at, reverse=True)
 
@@ -144,7 +144,7 @@ async def _notes(ctx: Context, connection: Connection, kind: str, since: int) ->
 CHECK_CONNECTION = Operation(
     name="check_connection",
     title="Check a connection",
-    summary="Check every credential, address and webhook of a connection and say in plain words what works, "
+    summary="Check every credential, URL and webhook of a connection and say in plain words what works, "
     "what does not, and the one next step. Use it after setting up, and whenever something does not arrive. "
     "Sends and spends nothing.",
     guidance="Use it when something is refused or nothing arrives. Not for one interview: get_sync.",

@@ -37,7 +37,7 @@ async def run(ctx: Context, payload: ForgetInput) -> RunOutput:
     run_id = new_run_id()
     rules = erasure_rules(ctx.connection(payload.connection))
     await ctx.ledger.erasures.begin(run_id, payload.connection, person, rules, ctx.clock.now())
-    ctx.wake("forgetting")
+    ctx.wake("erasure")
     return await until_finished(ctx, run_id, payload.wait_seconds)
 
 

@@ -15,7 +15,7 @@ class GetRunInput(Input):
     """The run to show."""
 
     run_id: str = Field(
-        min_length=1, max_length=40, description="The run_id that a backfill, replay or forgetting answered."
+        min_length=1, max_length=40, description="The run_id that a backfill, replay or erasure answered."
     )
 
 
@@ -32,7 +32,7 @@ async def run(ctx: Context, payload: GetRunInput) -> RunOutput:
 GET_RUN = Operation(
     name="get_run",
     title="Get a run's progress",
-    summary="Show how far a backfill, replay or forgetting is: counts by outcome, what is left, and about "
+    summary="Show how far a backfill, replay or erasure is: counts by outcome, what is left, and about "
     "how long the rest takes.",
     guidance="Not for launches: get_launch.",
     example=Example({"run_id": examples.RUN_ID}, examples.RUN),

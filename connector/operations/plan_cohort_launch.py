@@ -39,7 +39,7 @@ PLAN_COHORT_LAUNCH = Operation(
     name="plan_cohort_launch",
     title="Plan a cohort launch",
     summary="Decide who of a cohort would be invited to an interview, who not and why, and what it costs in "
-    "credits. Nobody is contacted and nothing is spent. The answer carries a plan_token, with which "
+    "credits. No person is contacted and nothing is spent. The answer carries a plan_token, with which "
     "launch_cohort_interviews invites exactly these people within 10 minutes. Use it before every launch.",
     guidance="Not for a launch's progress: get_launch.",
     example=Example(

@@ -57,7 +57,11 @@ async def preview(ctx: Context, payload: InterviewInput, *, force: bool) -> Prev
     (observation,) = await recognised(ctx, [observation])
     before = await ctx.ledger.syncs.find(*observation.key)
     sync = call(before, observation, await _people(ctx, before, observation))
-    if not observation.given and (sync.stage is Stage.READ or force) and payload.connection not in ctx.koji:
+    if (
+        not observation.from_call
+        and (sync.stage is Stage.READ or force)
+        and payload.connection not in ctx.koji
+    ):
         then = "set it, or give the interview's values with the call"
         raise NotConfigured.of("KOJI_API_KEY", connection.name, then)
     if sync.stage is Stage.READ:

@@ -60,7 +60,7 @@ class StartOutput(Output):
     user_id: str | None = Field(description="The person's Amplitude user id, as given.")
     reason: str | None = Field(description="Why it was skipped; null otherwise.")
     launch_id: str | None = Field(description="The launch of one that it is, for get_launch.")
-    status_url: str | None = Field(description="The address that tells how it goes on.")
+    status_url: str | None = Field(description="The URL that shows the progress.")
 
     def follow_up(self) -> tuple[str, dict[str, Any]] | None:
         """Tell where a pending start ends."""
@@ -169,7 +169,7 @@ async def _until_started(ctx: Context, payload: StartInput, launch: Launch) -> S
     reason = invitation.reason or invitation.state.value if status == "skipped" else None
     output = _output(ctx, payload, status, invitation, reason=reason)
     if invitation.state is InvitationState.FAILED:
-        message = invitation.words or "Koji refused to start this interview."
+        message = invitation.message or "Koji refused to start this interview."
         raise UpstreamRejected(message, result=output.model_dump(mode="json"))
     return output
 

@@ -49,7 +49,7 @@ async def run(ctx: Context, payload: SyncInput) -> SyncOutput | PreviewOutput:
     changed = await ctx.ledger.syncs.revise(
         [key],
         lambda syncs, people: [call(syncs.get(key), observation, people)],
-        heard=[observation],
+        observations=[observation],
         record=payload.webhooks(connection, observation.interview.interview_id, observation.at),
     )
     ctx.wake()
@@ -64,7 +64,7 @@ def _require_keys(observation: Observation, before: Sync | None) -> None:
     if not observation.rules.can_send:
         raise NotConfigured.of("AMPLITUDE_API_KEY", name)
     unread = before is None or before.stage is Stage.READ or observation.force
-    if not observation.rules.can_read and not observation.given and unread:
+    if not observation.rules.can_read and not observation.from_call and unread:
         then = "set it, or give the interview's values with the call"
         raise NotConfigured.of("KOJI_API_KEY", name, then)
 
@@ -93,7 +93,7 @@ async def _raise_for_pause(ctx: Context, sync: Sync) -> None:
         if pause.lane == lane and pause.code != KOJI_UNREACHABLE:
             refusal = CredentialsRejected if pause.code in _KEYS else UpstreamRejected
             raise refusal(
-                f"{pause.words.rstrip('.')}. The interview is kept; it goes on once check_connection "
+                f"{pause.message.rstrip('.')}. The interview is kept; it goes on once check_connection "
                 "finds all well.",
                 result=flat(sync),
             )

@@ -73,8 +73,8 @@ async def key_pause(ctx: Context, name: str, options: LaunchOptions) -> LaunchPa
             continue
         if pause.code in AWAY:
             until = max(pause.until, ctx.clock.now() + 1_000)
-            return LaunchPause(KOJI_UNREACHABLE, until, pause.words)
-        return LaunchPause(pause.code, None, pause.words)
+            return LaunchPause(KOJI_UNREACHABLE, until, pause.message)
+        return LaunchPause(pause.code, None, pause.message)
     now = ctx.clock.now()
     cap = connection.connector_max_credits_per_day
     left = await ctx.ledger.invitations.credits_left(connection.credit_lane, cap, now)
@@ -104,4 +104,4 @@ def eta_seconds(connection: Connection, launch: Launch) -> int:
 
 async def _lane_message(ctx: Context, launch: Launch) -> str | None:
     lane = ctx.connection(launch.connection).koji_lane
-    return next((pause.words for pause in await ctx.ledger.leases.pauses() if pause.lane == lane), None)
+    return next((pause.message for pause in await ctx.ledger.leases.pauses() if pause.lane == lane), None)

@@ -52,7 +52,7 @@ async def decide(
             if not await planning.add_choices(lease, launch.id, choices, taught, ctx.clock.now()):
                 return None
     if not total:
-        raise InvalidInput.of(field, "has no people in it; nobody was invited", code="cohort_empty")
+        raise InvalidInput.of(field, "has no people in it; no person was invited", code="cohort_empty")
     return await planning.end(lease, launch.id, ctx.clock.now())
 
 

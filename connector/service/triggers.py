@@ -149,7 +149,7 @@ async def _syncs(ctx: Context, events: Sequence[Event]) -> dict[tuple[str, str],
 def _sync(sync: Sync | None, event: Event) -> dict[str, Any]:
     fields = {} if sync is None else flat(sync)
     unknown = {**UNKNOWN, "status": "failed", "event_type": ""}
-    return SyncOutput(**{**unknown, **fields, **event.told}).model_dump(mode="json")
+    return SyncOutput(**{**unknown, **fields, **event.payload}).model_dump(mode="json")
 
 
 def _invitation(invitation: Invitation | None, launch: Launch | None) -> dict[str, Any]:
@@ -174,8 +174,8 @@ async def _launch(ctx: Context, launch: Launch | None, event: Event) -> dict[str
     if event.type is EventType.LAUNCH_PAUSED:  # the pause as it was then; the launch may have gone on since
         fields |= {
             "status": "paused",
-            "pause_reason": event.told.get("pause_reason"),
-            "resumes_at": time_text(event.told.get("resumes_at")),
+            "pause_reason": event.payload.get("pause_reason"),
+            "resumes_at": time_text(event.payload.get("resumes_at")),
             "eta_seconds": None,
         }
     return fields

@@ -42,7 +42,7 @@ class Runner:
             wake_event = asyncio.Event()
             self._wake_events.append((worker.name.partition(":")[0], wake_event))
             self._tasks.append(
-                asyncio.create_task(self._work(worker, wake_event), name=f"lane {worker.name}")
+                asyncio.create_task(self._work(worker, wake_event), name=f"worker {worker.name}")
             )
 
     def wake(self, *kinds: str) -> None:
@@ -72,9 +72,9 @@ class Runner:
                 if lease is not None:
                     await self._own(worker, lease, wake_event)
             except ConnectorError as error:
-                _log.warning("lane_interrupted", lane=worker.name, code=error.reason)
+                _log.warning("worker_interrupted", lane=worker.name, code=error.reason)
             except Exception:  # noqa: BLE001 - log a fault and try again: no fault may end a worker
-                _log.exception("lane_failed", lane=worker.name)
+                _log.exception("worker_failed", lane=worker.name)
             await self._wait(wake_event, _POLL)
 
     async def _own(self, worker: Worker, lease: Lease, wake_event: asyncio.Event) -> None:

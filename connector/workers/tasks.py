@@ -12,7 +12,7 @@ import structlog
 
 from connector.context import Context
 from connector.domain.lease import Lease
-from connector.errors import Conflict, StoreUnavailable
+from connector.errors import Conflict, LedgerUnavailable
 from connector.workers.base import Worker, time_left
 
 Serve = Callable[[Lease], Awaitable[None]]
@@ -53,7 +53,7 @@ class TaskWorker(Worker):
     async def _serve(self, name: str, serve: Serve, lease: Lease) -> None:
         try:
             await serve(lease)
-        except (Conflict, StoreUnavailable) as error:  # the lane's owner runs the job again
+        except (Conflict, LedgerUnavailable) as error:  # the lane's owner runs the job again
             _log.warning("delivery_interrupted", worker=self.name, id=name, code=error.reason)
 
     def _ended(self, name: str, _: asyncio.Task[None]) -> None:

@@ -12,9 +12,9 @@ from connector.errors import (
     CredentialsRejected,
     Forbidden,
     InvalidInput,
+    LedgerUnavailable,
     NotConfigured,
     OutcomeUnknown,
-    StoreUnavailable,
     UpstreamUnavailable,
 )
 from connector.text.redaction import safe
@@ -41,7 +41,7 @@ _BY_KIND: Final[Mapping[type[ConnectorError], str]] = {
     CredentialsRejected: "check_connection tells which key; a person has to replace it.",
     OutcomeUnknown: "Look first: get_sync or get_launch. Repeating it may do it twice.",
     UpstreamUnavailable: "Call again later.",
-    StoreUnavailable: "Call again later.",
+    LedgerUnavailable: "Call again later.",
     Forbidden: "list_connections shows what this token may use.",
     InvalidInput: "Correct the argument and call again; nothing was done.",
 }

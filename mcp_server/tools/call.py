@@ -14,7 +14,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolRequestParams, CallToolResult, InputRequiredResult
 
 from connector.context import Context
-from connector.errors import ConnectorError, NotFound, StoreUnavailable
+from connector.errors import ConnectorError, LedgerUnavailable, NotFound
 from connector.log import fault
 from connector.security.caller import Caller
 from connector.service.execution.execute import Executed, check_scope, execute
@@ -117,7 +117,7 @@ class Calling:
     async def _context(self) -> Context:
         ctx = await self._host.context()
         if ctx.stopping.is_set():
-            raise StoreUnavailable("The server is stopping; call again.", code="stopping")
+            raise LedgerUnavailable("The server is stopping; call again.", code="stopping")
         return ctx
 
     def _find(self, name: str, caller: Caller) -> AnyOperation:

@@ -61,7 +61,7 @@ class LateLedger:
         try:
             return await self._stack.enter_async_context(build(self._settings))
         except (ConnectorError, SettingsError) as error:
-            log.error("store_not_opened", why=str(error))  # noqa: TRY400 - its message is enough
+            log.error("ledger_not_opened", why=str(error))  # noqa: TRY400 - its message is enough
             raise
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connector.errors import StoreUnavailable
+from connector.errors import LedgerUnavailable
 from tests.support.harness import QUICK, World, open_world
 
 pytestmark = pytest.mark.e2e
@@ -83,7 +83,7 @@ async def test_pages_hold_each_entry_once(world: World) -> None:
 
 async def test_nothing_is_done_that_cannot_be_listed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(*_: object) -> int:
-        raise StoreUnavailable("The store cannot be used.")
+        raise LedgerUnavailable("The ledger cannot be used.")
 
     monkeypatch.setattr(world.context.ledger.audit, "begin", fail)
     answer = await world.call("start_interview", email=EMAIL)

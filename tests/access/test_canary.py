@@ -23,7 +23,7 @@ from connector.demo import servers as demo_servers
 from connector.http.server.server import config
 from connector.sandbox import options as stand_ins
 from tests.support.cli_runs import Machine, free_port
-from tests.support.harness import QUICK, TOKEN, World, letter, open_world, serving, until
+from tests.support.harness import QUICK, TOKEN, World, message, open_world, serving, until
 
 pytestmark = pytest.mark.e2e
 
@@ -75,12 +75,12 @@ async def walk(world: World) -> list[str]:
     await world.client.post(f"/integrations/census?census_authentication={TOKEN}", json=rows)
 
     said = {"themes": [WORDS], "summary": WORDS, "respondent_name": NAME}
-    await world.send(letter("int-1", respondent_email=address(1), **said), secret=WEBHOOK_SECRET)
-    await world.send(letter("int-2", respondent_email=address(2), **said), secret="canary-wrong-secret-0001")
+    await world.send(message("int-1", respondent_email=address(1), **said), secret=WEBHOOK_SECRET)
+    await world.send(message("int-2", respondent_email=address(2), **said), secret="canary-wrong-secret-0001")
     unreadable = f'{{"interview_id": "int-3", "said": "{WORDS}", "who": "{address(3)}"'.encode()
     await world.send(unreadable, secret=WEBHOOK_SECRET)
     await world.fault("amplitude", "status", status=400, body={"error": f"{WORDS} {address(1)}"})
-    await world.send(letter("int-4", respondent_email=address(4), **said), secret=WEBHOOK_SECRET)
+    await world.send(message("int-4", respondent_email=address(4), **said), secret=WEBHOOK_SECRET)
 
     async def all_arrived() -> bool:
         world.move(61)
@@ -104,8 +104,8 @@ async def walk(world: World) -> list[str]:
 
 def everything_in(folder: Path) -> bytes:
     """Return every byte of the database and its log."""
-    with closing(sqlite3.connect(folder / "ledger.db")) as store:
-        store.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with closing(sqlite3.connect(folder / "ledger.db")) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return b"".join(one.read_bytes() for one in folder.glob("ledger.db*"))
 
 

@@ -42,7 +42,7 @@ def keys(machine: Machine) -> list[str]:
 
 
 def fill(machine: Machine, key: str, tokens: int = 3) -> str:
-    """Make a store with session tokens that `key` sealed; return what its hash of a person is."""
+    """Make a ledger with session tokens that `key` sealed; return what its hash of a person is."""
 
     async def work() -> str:
         sealer = Sealer([parse_key(key)])
@@ -92,8 +92,8 @@ def with_file(machine: Machine, tokens: int = 3) -> str:
 
 
 def first_token(machine: Machine) -> str:
-    with closing(sqlite3.connect(machine.home / "store" / "ledger.db")) as store:
-        (token,) = store.execute("SELECT session_token FROM invitation ORDER BY id LIMIT 1").fetchone()
+    with closing(sqlite3.connect(machine.home / "store" / "ledger.db")) as db:
+        (token,) = db.execute("SELECT session_token FROM invitation ORDER BY id LIMIT 1").fetchone()
         return str(token)
 
 
@@ -156,7 +156,7 @@ def test_beside_a_running_server(machine: Machine) -> None:
     hashed = with_file(machine)
     with machine.started("serve", until="Koji webhook"):
         check_done(machine.run("rotate-key"))
-        assert "store" in machine.run("doctor").stdout
+        assert "ledger" in machine.run("doctor").stdout
     assert opened(machine, keys(machine)[0])[0] == hashed
 
 
@@ -188,9 +188,9 @@ def test_a_dry_run_changes_nothing(machine: Machine) -> None:
 
 def test_what_opens_with_no_key_is_left_and_told(machine: Machine) -> None:
     with_file(machine)
-    with closing(sqlite3.connect(machine.home / "store" / "ledger.db")) as store:
-        store.execute("UPDATE invitation SET session_token = 'broken' WHERE id = 'inv_00001'")
-        store.commit()
+    with closing(sqlite3.connect(machine.home / "store" / "ledger.db")) as db:
+        db.execute("UPDATE invitation SET session_token = 'broken' WHERE id = 'inv_00001'")
+        db.commit()
     done = machine.run("rotate-key")
     assert done.returncode == 1
     assert "1 value opened with no key" in done.stdout

@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import cohorts, forgetting, hooks, lists, mcp, planning
+from tests.bench import cohorts, erasure, hooks, lists, mcp, planning
 from tests.bench.children import Load, ceiling, connector, free_port, sandbox, settings, state
 from tests.support.postgres import database, is_available, server
 
@@ -209,7 +209,7 @@ def main() -> None:
             mcp.measure(root)
         if "plan" in only:
             planning.measure(root, 200_000)
-            forgetting.measure(root, 1_000_000)
+            erasure.measure(root, 1_000_000)
         if "start" in only:
             start_up(root)
     finally:

@@ -77,7 +77,7 @@ def test_closes_the_loop_and_leaves_nothing_behind(tmp_path: Path) -> None:
     assert f"Of {synced} people " in output
 
     assert "to invite  60 people" in output
-    assert "60 people started, nobody twice; a second launch of the cohort invites nobody" in output
+    assert "60 people started, each once; a second launch of the cohort invites none" in output
     assert "launch_id lau_" in " ".join(output.split())
     assert re.search(r"the respondent is known \(user-0\d\d\)", output)
     assert "DOWN, back in 5 s" in output

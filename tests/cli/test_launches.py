@@ -126,7 +126,7 @@ def test_ctrl_c_stops_watching_and_not_the_launch(machine: Machine, sandbox: str
         wait_for(lambda: koji(sandbox))
         watching.send_signal(signal.SIGINT)
         assert watching.wait(15) == 130
-        assert "get-launch --launch-id lau_" in watching.said()
+        assert "get-launch --launch-id lau_" in watching.output()
     begun = len(koji(sandbox))
     assert 0 < begun < 5
     machine.settings["KOJI_RATE_LIMIT_PER_MINUTE"] = "6000"

@@ -64,17 +64,16 @@ def in_flight(ask: Callable[[], httpx.Response]) -> tuple[threading.Thread, list
 
 def leases(machine: Machine) -> list[str]:
     file = next(machine.home.rglob("ledger.db"))
-    with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as store:
+    with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as db:
         return [
-            owner
-            for (owner,) in store.execute("SELECT owner FROM lane WHERE owner IS NOT NULL AND until > 0")
+            owner for (owner,) in db.execute("SELECT owner FROM lane WHERE owner IS NOT NULL AND until > 0")
         ]
 
 
 def test_the_token_is_shown_once_and_kept_for_its_owner(machine: Machine) -> None:
     del machine.settings["CONNECTOR_API_TOKEN"]
     with machine.started("serve", until="Next") as server:
-        said = server.said()
+        said = server.output()
         server.send_signal(signal.SIGTERM)
         assert server.wait(12) == 0
     kept = next(machine.home.rglob("api-token"))
@@ -82,15 +81,15 @@ def test_the_token_is_shown_once_and_kept_for_its_owner(machine: Machine) -> Non
     assert kept.read_text().strip() in said
     assert f"{url(machine)}/webhooks/koji" in said
     with machine.started("serve", until="Next") as server:
-        assert kept.read_text().strip() not in server.said()
-        assert str(kept) in server.said()
+        assert kept.read_text().strip() not in server.output()
+        assert str(kept) in server.output()
 
 
 def test_what_is_not_set_is_named_with_the_next_step(machine: Machine) -> None:
     machine.settings["KOJI_WEBHOOK_SECRET"] = machine.settings["AMPLITUDE_SECRET_KEY"] = ""
     with machine.started("serve", until="Next") as server:
-        assert "Not set        KOJI_WEBHOOK_SECRET, AMPLITUDE_SECRET_KEY\n" in server.said()
-        assert "koji-amplitude init" in server.said()
+        assert "Not set        KOJI_WEBHOOK_SECRET, AMPLITUDE_SECRET_KEY\n" in server.output()
+        assert "koji-amplitude init" in server.output()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -110,7 +109,7 @@ def test_a_signal_answers_who_waits_and_gives_the_lanes_back(
         thread.join(5)
         assert answers[0].status_code == 202
         assert answers[0].json()["status"] == "pending"
-        assert "Traceback" not in server.said()
+        assert "Traceback" not in server.output()
     assert leases(machine) == []
     with machine.started("serve", until=READY):
         # an old lease would hold the lane for longer than a call waits
@@ -217,19 +216,19 @@ def test_no_header_tells_what_serves_and_the_log_is_json(machine: Machine, sandb
     with machine.started("serve", until=READY) as server:
         assert "server" not in httpx.get(f"{url(machine)}/healthz").headers
         call(machine, "sync_interview_to_amplitude", {"interview_id": "int-1", **GOOD})
-        wait_for(lambda: "amplitude_lane_paused" in server.said())
-        lines = [line for line in server.said().splitlines() if line.startswith("{")]
+        wait_for(lambda: "amplitude_lane_paused" in server.output())
+        lines = [line for line in server.output().splitlines() if line.startswith("{")]
         assert json.loads(lines[0])["level"] == "warning"
-        assert "revoked-key" not in server.said()
-        assert "person-001" not in server.said()
-        assert "GET /healthz" not in server.said()
+        assert "revoked-key" not in server.output()
+        assert "person-001" not in server.output()
+        assert "GET /healthz" not in server.output()
 
 
 def test_the_sandbox_says_how_to_point_a_connector_at_it(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     port = str(free_port())
     with machine.started("sandbox", "--port", port, until="control/amplitude/events") as sandbox:
-        lines = sandbox.said().splitlines()
+        lines = sandbox.output().splitlines()
         settings = dict(line.split("=", 1) for line in lines if line.startswith(("KOJI_", "AMPLITUDE_")))
         (machine.cwd / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         done = machine.run("sync-interview-to-amplitude", "--interview-id", "int-1", "--themes", "a",

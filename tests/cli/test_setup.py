@@ -148,11 +148,11 @@ def test_beside_a_server_the_store_is_watched(machine: Machine, sandbox: str) ->
     machine.settings.update(KEYS)
     with (
         machine.started("serve", until="Next"),
-        machine.started("init", "--non-interactive", until="watching its store") as init,
+        machine.started("init", "--non-interactive", until="watching its ledger") as init,
     ):
         deliver(sandbox, machine)
         assert init.wait(20) == 0
-        assert "signed in the header x-koji-signature (hex)" in init.said()
+        assert "signed in the header x-koji-signature (hex)" in init.output()
 
 
 def test_doctor_finds_everything_in_order(machine: Machine, sandbox: str) -> None:
@@ -206,7 +206,7 @@ def test_doctor_says_what_is_wrong_with_the_store_and_the_file(machine: Machine)
     done = machine.run("doctor")
     assert done.returncode == 1
     assert "chmod 600 .env" in done.stdout
-    assert "fail  store" in done.stdout
+    assert "fail  ledger" in done.stdout
     assert "DATABASE_URL" in " ".join(done.stdout.splitlines()[-2:])
 
 

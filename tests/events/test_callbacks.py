@@ -13,7 +13,7 @@ import pytest
 from standardwebhooks import Webhook
 from starlette.responses import Response
 
-from tests.support.harness import QUICK, World, letter, open_world, until
+from tests.support.harness import QUICK, World, message, open_world, until
 from tests.support.receiver import Receiver, arrived, receiving
 
 pytestmark = pytest.mark.e2e
@@ -56,7 +56,7 @@ async def none_is_owed(world: World) -> bool:
 
 async def test_the_result_is_posted_once_and_signed(world: World, receiver: Receiver) -> None:
     asked = await pending(world, receiver)
-    await world.told(letter("int-1"))
+    await world.deliver(message("int-1"))
     (told,) = await arrived(receiver, 1)
     assert (told["interview_id"], told["status"], told["quality_score"]) == ("int-1", "synced", 4.2)
     assert set(told) == set(asked) - {"status_url", "callback_secret"}
@@ -95,7 +95,7 @@ async def test_a_start_is_told_with_its_person_and_link(world: World, receiver: 
 async def test_a_finished_answer_is_the_result_and_nothing_is_posted(
     world: World, receiver: Receiver
 ) -> None:
-    answer = await world.call(SYNC, interview=letter("int-1"), callback_url=receiver.url)
+    answer = await world.call(SYNC, interview=message("int-1"), callback_url=receiver.url)
     assert (answer.status_code, answer.json()["status"]) == (200, "synced")
     assert "callback_secret" not in answer.json()
     assert await none_is_owed(world)
@@ -106,7 +106,7 @@ async def test_a_repeat_under_the_same_key_is_told_once(world: World, receiver: 
     first = await pending(world, receiver, idempotency_key="k-1")
     again = await pending(world, receiver, idempotency_key="k-1")
     assert again["callback_secret"] == first["callback_secret"]
-    await world.told(letter("int-1"))
+    await world.deliver(message("int-1"))
     await arrived(receiver, 1)
     await until(lambda: none_is_owed(world))
     assert len(receiver.got) == 1
@@ -115,7 +115,7 @@ async def test_a_repeat_under_the_same_key_is_told_once(world: World, receiver: 
 async def test_a_target_that_fails_is_tried_again_under_the_same_id(world: World, receiver: Receiver) -> None:
     receiver.answers = [Response(status_code=500), Response(status_code=503)]
     await pending(world, receiver)
-    await world.told(letter("int-1"))
+    await world.deliver(message("int-1"))
 
     async def thrice() -> bool:
         world.move(31)
@@ -129,7 +129,7 @@ async def test_a_target_that_fails_is_tried_again_under_the_same_id(world: World
 async def test_a_target_that_is_gone_is_not_asked_again(world: World, receiver: Receiver) -> None:
     receiver.answers = [Response(status_code=410)]
     await pending(world, receiver)
-    await world.told(letter("int-1"))
+    await world.deliver(message("int-1"))
     await arrived(receiver, 1)
     await until(lambda: none_is_owed(world))
     assert len(receiver.got) == 1
@@ -138,14 +138,14 @@ async def test_a_target_that_is_gone_is_not_asked_again(world: World, receiver: 
 async def test_what_is_owed_outlives_a_restart(world: World, receiver: Receiver) -> None:
     await pending(world, receiver)
     await world.restart(CONNECTOR_ALLOW_PRIVATE_TARGETS="true")
-    await world.told(letter("int-1"))
+    await world.deliver(message("int-1"))
     (told,) = await arrived(receiver, 1)
     assert told["status"] == "synced"
 
 
 async def test_an_interview_that_turned_out_anonymous_names_nobody(world: World, receiver: Receiver) -> None:
     await pending(world, receiver)
-    await world.told(letter("int-1", anonymous=True))
+    await world.deliver(message("int-1", anonymous=True))
     (told,) = await arrived(receiver, 1)
     assert (told["status"], told["reason"], told["user_id"]) == ("skipped", "anonymous", None)
 
@@ -158,7 +158,7 @@ async def test_a_target_is_checked_before_anything_is_done(tmp_path: Path) -> No
             ("http://example.com/x", "invalid_input"),
             ("not an address", "invalid_input"),
         ):
-            answer = await world.call(SYNC, interview=letter("int-1"), callback_url=target)
+            answer = await world.call(SYNC, interview=message("int-1"), callback_url=target)
             assert (answer.status_code, answer.json()["code"]) == (422, code), target
             assert answer.json()["errors"][0]["pointer"] == "/callback_url"
         assert (await world.get("list_syncs"))["items"] == []
@@ -168,9 +168,9 @@ async def test_the_address_is_sealed_and_gone_in_the_end(
     tmp_path: Path, world: World, receiver: Receiver
 ) -> None:
     await pending(world, receiver)
-    with closing(sqlite3.connect(tmp_path / "ledger.db")) as store:
-        (row,) = store.execute("SELECT * FROM callback").fetchall()
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as db:
+        (row,) = db.execute("SELECT * FROM callback").fetchall()
     assert receiver.url not in repr(row)
-    await world.told(letter("int-1"))
+    await world.deliver(message("int-1"))
     await arrived(receiver, 1)
     await until(lambda: none_is_owed(world))

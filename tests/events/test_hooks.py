@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from connector.domain.events.event import EventType
 from connector.service import triggers
-from tests.support.harness import QUICK, World, letter, open_world, serving, until
+from tests.support.harness import QUICK, World, message, open_world, serving, until
 from tests.support.receiver import Receiver, arrived, receiving
 
 pytestmark = pytest.mark.e2e
@@ -46,7 +46,7 @@ async def subscribed(world: World, event: str, url: str, **more: Any) -> Any:
 
 async def test_a_synced_interview_is_told_once_and_signed(world: World, receiver: Receiver) -> None:
     hook = await subscribed(world, "interview_synced", receiver.url)
-    await world.told(letter("int-1"))
+    await world.deliver(message("int-1"))
     (body,) = await arrived(receiver, 1)
     assert (body["type"], body["interview_id"], body["status"]) == ("interview_synced", "int-1", "synced")
     assert body["themes_text"] == "pricing confusion, slow import, missing export"
@@ -74,7 +74,7 @@ async def test_a_synced_interview_is_told_once_and_signed(world: World, receiver
 async def test_each_type_goes_to_who_asked_for_it(world: World, receiver: Receiver) -> None:
     for event in ("interview_skipped", "invitation_created", "launch_finished"):
         await subscribed(world, event, f"{receiver.url}/{event}")
-    await world.told(letter("int-1", **BELOW))
+    await world.deliver(message("int-1", **BELOW))
     launched = await world.get("start_interview", email="ada@example.com", user_id="user-42")
     bodies = {one["type"]: one for one in await arrived(receiver, 3)}
     assert bodies["interview_skipped"]["reason"] == "below_quality_gate"
@@ -111,7 +111,7 @@ async def test_subscribing_twice_is_one_subscription(world: World, receiver: Rec
 async def test_gone_deletes_at_once(world: World, receiver: Receiver) -> None:
     await subscribed(world, "interview_synced", receiver.url)
     receiver.answers = [Response(status_code=410)]
-    await world.told(letter("int-1"))
+    await world.deliver(message("int-1"))
 
     async def deleted() -> bool:
         return bool((await world.client.get("/hooks")).json() == [])
@@ -126,7 +126,7 @@ async def test_what_is_refused_is_tried_again_with_the_same_id(
     hook = await subscribed(world, "interview_synced", receiver.url)
     elsewhere = {"Location": receiver.url} if status == 307 else {}
     receiver.answers = [Response(status_code=status, headers=elsewhere)]
-    await world.told(letter("int-1"))
+    await world.deliver(message("int-1"))
     await arrived(receiver, 1)
 
     async def again() -> bool:
@@ -146,7 +146,7 @@ async def test_what_is_refused_is_tried_again_with_the_same_id(
 async def test_after_days_it_fails_and_can_be_replayed(world: World, receiver: Receiver) -> None:
     hook = await subscribed(world, "interview_synced", receiver.url)
     receiver.answers = [Response(status_code=500) for _ in range(200)]
-    await world.told(letter("int-1"))
+    await world.deliver(message("int-1"))
     tries = 0
 
     async def tried() -> Any:  # its answer is written a moment after it was given
@@ -174,7 +174,7 @@ async def test_a_slow_subscriber_delays_no_other_and_a_restart_loses_nothing(
     async with serving(app) as url:
         await subscribed(world, "interview_synced", f"{url}/")
         await subscribed(world, "interview_synced", receiver.url)
-        await world.told(*(letter(f"int-{n}") for n in range(3)))
+        await world.deliver(*(message(f"int-{n}") for n in range(3)))
         await arrived(receiver, 3)
         slow.gate = asyncio.Event()  # what it has got by now stays unanswered
         slow.gate.set()
@@ -213,7 +213,7 @@ async def test_bad_input_subscribes_nobody(world: World, receiver: Receiver) -> 
 
 async def test_a_poll_takes_a_limit_and_refuses_what_it_does_not_know(world: World) -> None:
     for number in (1, 2, 3):
-        await world.told(letter(f"int-{number}", number))
+        await world.deliver(message(f"int-{number}", number))
         await world.ended(f"int-{number}")
     where = "/triggers/interview_synced"
 
@@ -239,7 +239,7 @@ async def test_a_poll_takes_a_limit_and_refuses_what_it_does_not_know(world: Wor
 
 
 async def test_what_happened_to_a_forgotten_person_is_shown_without_them(world: World) -> None:
-    await world.told(letter("int-1", respondent_email="ada@example.com"))
+    await world.deliver(message("int-1", respondent_email="ada@example.com"))
     await world.ended("int-1")
     await world.get("start_interview", email="ada@example.com", user_id="user-42")
     await world.get("forget_respondent", email="ada@example.com", wait_seconds=20)

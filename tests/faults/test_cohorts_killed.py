@@ -1,6 +1,6 @@
 """Servers are killed while cohort messages of many people are taken apart: everybody is invited, once.
 
-Two processes work one store; what had no answer is sent again with the same message id, as Amplitude does.
+Two processes work one ledger; what had no answer is sent again with the same message id, as Amplitude does.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SETTINGS = {
 
 
 class Ground:
-    """Two servers on one store, what Amplitude tells them, and what the store holds then."""
+    """Two servers on one ledger, what Amplitude tells them, and what the ledger holds then."""
 
     def __init__(
         self, folder: Path, url: str, database_url: str, client: httpx.AsyncClient, seed: int

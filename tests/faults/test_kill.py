@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from connector.sandbox import Sandbox, SandboxOptions, create_sandbox
-from tests.support.harness import letter, serving, sign, until
+from tests.support.harness import message, serving, sign, until
 from tests.support.processes import HEADERS, Process
 
 pytestmark = pytest.mark.e2e
@@ -70,7 +70,7 @@ class Ground:
         interview_id = self._next()
         number = int(interview_id[-5:])
         body = json.dumps(
-            {"interview_id": interview_id} if number % 3 == 0 else letter(interview_id, number % 50)
+            {"interview_id": interview_id} if number % 3 == 0 else message(interview_id, number % 50)
         ).encode()
         try:
             answer = await self.client.post(f"{server.url}/webhooks/koji", content=body, headers=sign(body))

@@ -1,7 +1,7 @@
-"""Koji's calls a minute are never exceeded: one launch, two connectors on one store, and people who poll.
+"""Koji's calls a minute are never exceeded: one launch, two connectors on one ledger, and people who poll.
 
 Time is the test's own and stands still while anybody works: it goes on to the next hour that somebody waits
-for once the lane and all who poll are waiting. So a call arrives at Koji when the budget granted it, however
+for once the lane and all who poll are waiting. So a call arrives at Koji when the rate limit granted it, however
 slow this machine is, and whole minutes are checked in seconds.
 """
 

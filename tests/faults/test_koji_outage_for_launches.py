@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.harness import QUICK, World, letter, open_world, until
+from tests.support.harness import QUICK, World, message, open_world, until
 
 pytestmark = pytest.mark.e2e
 
@@ -75,7 +75,7 @@ async def outage(
     await world.interview("int-heard-of", 99)
     reached = len(store.interviews)
     ids = [await launch(world, *range(BEFORE))]
-    await world.told({"interview_id": "int-heard-of"})
+    await world.deliver({"interview_id": "int-heard-of"})
     for step in range(MINUTES // every):
         await minutes(world, every)
         if step == 1:
@@ -106,7 +106,7 @@ async def nobody_is_lost(world: World, launches: list[Any], doubtful: int, reach
     assert set(Counter(one.email for one in started).values()) == {1}
     assert (await world.ended("int-heard-of"))["status"] == "synced"
     for one in started[:reached]:
-        await world.told(letter(one.interview_id, external_id=one.external_id))
+        await world.deliver(message(one.interview_id, external_id=one.external_id))
         assert (await world.ended(one.interview_id))["status"] == "synced"
     again = await shown(world, *(one["launch_id"] for one in launches))
     assert sum(one["in_doubt"] for one in again) == doubtful - reached

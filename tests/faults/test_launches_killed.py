@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from connector.sandbox import Sandbox, SandboxOptions, create_sandbox
-from tests.support.harness import letter, serving, sign, until
+from tests.support.harness import message, serving, sign, until
 from tests.support.processes import HEADERS, Process
 
 pytestmark = pytest.mark.e2e
@@ -124,7 +124,7 @@ class Ground:
         """Let Koji tell of the interviews that were started with these people; return how many."""
         found = [one for one in self.sandbox.koji.store.interviews.values() if one.email in who]
         for one in found:
-            told = letter(one.interview_id, external_id=one.external_id, respondent_email=one.email)
+            told = message(one.interview_id, external_id=one.external_id, respondent_email=one.email)
             body = json.dumps(told).encode()
             answer = await self.client.post(f"{server.url}/webhooks/koji", content=body, headers=sign(body))
             assert answer.json()["status"] == "accepted"

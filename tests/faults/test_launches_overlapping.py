@@ -47,7 +47,7 @@ def number_of(user_id: str | None, address: str | None) -> int:
 
 
 class Doors:
-    """Two connectors on one store; calls take turns."""
+    """Two connectors on one ledger; calls take turns."""
 
     def __init__(self, world: World, other: httpx.AsyncClient) -> None:
         self.world = world

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import DAY, World, letter, open_world, until
+from tests.support.harness import DAY, World, message, open_world, until
 
 pytestmark = pytest.mark.e2e
 
@@ -33,8 +33,8 @@ async def test_a_week_without_koji_delays_what_must_be_read_and_nothing_else(wor
     ids = [f"int-{n}" for n in range(6)]
     for number, interview_id in enumerate(ids):
         await world.interview(interview_id, number)
-    await world.told(*({"interview_id": one} for one in ids))
-    await world.told(letter("int-whole", 9))
+    await world.deliver(*({"interview_id": one} for one in ids))
+    await world.deliver(message("int-whole", 9))
     for _ in range(7):
         await world.seen("int-0", status="pending")
         world.move(DAY)
@@ -48,11 +48,11 @@ async def test_a_week_without_koji_delays_what_must_be_read_and_nothing_else(wor
 async def test_a_koji_key_that_was_revoked_pauses_the_reads_until_it_is_good_again(world: World) -> None:
     await world.interview("int-1")
     await world.control("POST", "/koji/switches", {"permissions": []})
-    await world.told({"interview_id": "int-1"})
+    await world.deliver({"interview_id": "int-1"})
     await until(world.context.ledger.leases.pauses)
     calls = len(world.sandbox.koji.calls)
     world.move(300)
-    await world.told({"interview_id": "int-2", "event": "interview.completed"}, letter("int-3", 3))
+    await world.deliver({"interview_id": "int-2", "event": "interview.completed"}, message("int-3", 3))
     await world.ended("int-3")
     assert len(world.sandbox.koji.calls) == calls, "a paused key is left alone"
     answer = await world.call("sync_interview_to_amplitude", interview_id="int-1")
@@ -66,7 +66,7 @@ async def test_a_koji_key_that_was_revoked_pauses_the_reads_until_it_is_good_aga
 async def test_two_days_without_amplitude_delay_everything_and_keep_the_order(world: World) -> None:
     await world.fault("amplitude", "status", status=503, times=None)
     days = range(10, 16)
-    await world.told(*(letter(f"int-{d}", 1, completed_at=f"2026-11-{d}T10:00:00Z") for d in days))
+    await world.deliver(*(message(f"int-{d}", 1, completed_at=f"2026-11-{d}T10:00:00Z") for d in days))
     for _ in range(48):
         world.move(3600)
     await world.seen("int-10", status="pending", reason="amplitude_unavailable")
@@ -77,7 +77,7 @@ async def test_two_days_without_amplitude_delay_everything_and_keep_the_order(wo
 
 async def test_five_days_of_unknown_outcomes_count_once(world: World) -> None:
     await world.fault("amplitude", "status_after_accept", status=502, times=None)
-    await world.told(letter("int-1"))
+    await world.deliver(message("int-1"))
     for attempts in range(1, 6):
 
         async def settled(wanted: int = attempts) -> bool:
@@ -99,7 +99,7 @@ async def test_five_days_of_unknown_outcomes_count_once(world: World) -> None:
 
 async def test_a_connector_that_was_away_for_a_month_goes_on_where_it_was(world: World) -> None:
     await world.restart(workers=False)
-    await world.told(letter("int-1"), {"event": "interview.completed", "interview_id": "int-2"})
+    await world.deliver(message("int-1"), {"event": "interview.completed", "interview_id": "int-2"})
     await world.interview("int-2", 2)
     await world.stop()
     world.clock.move(30 * DAY)
@@ -109,13 +109,13 @@ async def test_a_connector_that_was_away_for_a_month_goes_on_where_it_was(world:
 
 
 async def test_a_clock_that_was_set_back_stops_nothing_for_long(world: World) -> None:
-    await world.told(letter("int-1"))
+    await world.deliver(message("int-1"))
     await world.ended("int-1")
     await world.stop()
     world.clock.move(-3600)
     await world.start()
-    await world.told(letter("int-2", 2))
+    await world.deliver(message("int-2", 2))
     await world.interview("int-3", 3)
-    await world.told({"interview_id": "int-3"})
+    await world.deliver({"interview_id": "int-3"})
     await world.ended("int-2", "int-3")
     assert sorted(world.completed()) == ["int-1", "int-2", "int-3"]

@@ -18,7 +18,7 @@ from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
 from connector.ledger.ledger import Ledger, open_ledger
 from connector.security.sealing import Sealer
-from tests.support.fakes import NOW, a_delivery, a_settlement, a_sync
+from tests.support.fakes import NOW, a_settlement, a_sync, a_webhook
 
 pytestmark = pytest.mark.e2e
 
@@ -44,7 +44,7 @@ async def _accept(ledger: Ledger, name: str) -> None:
     number = 0
     while True:
         number += 1
-        await ledger.inbox.accept(a_delivery(f"{name}_{number}", digest=f"{name}_{number}"))
+        await ledger.inbox.accept(a_webhook(f"{name}_{number}", digest=f"{name}_{number}"))
         print("accepted", f"{name}_{number}", flush=True)
 
 

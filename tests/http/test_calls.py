@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from connector.sandbox import SandboxOptions
-from tests.support.harness import StandingClock, World, letter, open_world
+from tests.support.harness import StandingClock, World, message, open_world
 
 pytestmark = pytest.mark.e2e
 
@@ -61,7 +61,7 @@ async def test_values_beside_an_id_are_believed_and_koji_is_not_read(world: Worl
 
 
 async def test_a_whole_interview_is_taken_in_the_shape_of_a_webhook(world: World) -> None:
-    body = await world.get(SYNC, interview=letter("int-1"))
+    body = await world.get(SYNC, interview=message("int-1"))
     assert (body["interview_id"], body["status"]) == ("int-1", "synced")
     assert world.sandbox.koji.calls == []
 
@@ -69,8 +69,8 @@ async def test_a_whole_interview_is_taken_in_the_shape_of_a_webhook(world: World
 @pytest.mark.parametrize(
     ("fields", "pointer"),
     [
-        ({"interview": letter("int-1"), "interview_id": "int-1"}, "/interview"),
-        ({"interview": letter("int-1"), "themes": ["a"]}, "/interview"),
+        ({"interview": message("int-1"), "interview_id": "int-1"}, "/interview"),
+        ({"interview": message("int-1"), "themes": ["a"]}, "/interview"),
         ({"interview": {"themes": ["a"]}}, "/interview"),
         ({}, "/interview_id"),
         ({"themes": ["a"]}, "/interview_id"),
@@ -228,7 +228,7 @@ async def test_a_repeated_202_tells_the_present_state(tmp_path: Path) -> None:
 
 async def test_lists_are_paged_and_filtered_without_gaps(world: World) -> None:
     for number in range(7):
-        await world.told(letter(f"int-{number}", number, quality_score=4 if number % 2 else 1))
+        await world.deliver(message(f"int-{number}", number, quality_score=4 if number % 2 else 1))
         await world.send({"event": "interview.completed", "n": number})
         world.move(60)
     await world.ended(*(f"int-{n}" for n in range(7)))
@@ -276,9 +276,9 @@ async def test_an_analysis_is_shown_and_waited_for(tmp_path: Path) -> None:
 async def test_an_analysis_shows_nobody_who_was_ever_marked_anonymous(world: World) -> None:
     await world.interview("int-1")
     assert (await world.get("get_interview_analysis", interview_id="int-1"))["respondent"] is not None
-    await world.told(letter("int-1"))
+    await world.deliver(message("int-1"))
     assert (await world.ended("int-1"))["status"] == "synced"
-    await world.told(letter("int-1", anonymous=True))
+    await world.deliver(message("int-1", anonymous=True))
     await world.seen("int-1", status="synced", user_id=None)
     shown = await world.get("get_interview_analysis", interview_id="int-1")
     assert (shown["respondent"], shown["quality_score"]) == (None, 4.0)

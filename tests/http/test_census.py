@@ -12,7 +12,7 @@ import pytest
 
 from connector.domain.access import Token
 from connector.http.auth import new_token, token_digest
-from tests.support.harness import QUICK, TOKEN, World, letter, open_world, until
+from tests.support.harness import QUICK, TOKEN, World, message, open_world, until
 from tests.support.toy_server import assert_problem
 
 pytestmark = pytest.mark.e2e
@@ -246,7 +246,7 @@ class TestInterviewSyncs:
         assert world.completed() == ["int-2"]
 
     async def test_what_does_not_reach_amplitude_is_told(self, world: World) -> None:
-        await world.told(letter("int-3", quality_score=1.5))
+        await world.deliver(message("int-3", quality_score=1.5))
         rows = [{"interview_id": one} for one in ("int-3", "int-none")]
         told = await sync(world, *rows, of="interview_sync", identifier="interview_id")
         assert [one["success"] for one in told] == [False, False]

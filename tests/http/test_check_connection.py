@@ -12,7 +12,7 @@ import pytest
 import respx
 
 from connector.sandbox import SandboxOptions, create_sandbox
-from tests.support.harness import QUICK, World, letter, open_world, serving
+from tests.support.harness import QUICK, World, message, open_world, serving
 
 pytestmark = pytest.mark.e2e
 
@@ -36,7 +36,7 @@ async def test_all_is_well_once_a_webhook_came(world: World) -> None:
     before = await world.get("check_connection")
     assert (before["ok"], before["next_step"].startswith("No webhook has come yet.")) == (True, True)
     assert "https://connector.example.com/webhooks/koji" in before["next_step"]
-    await world.told(letter("int-1"))
+    await world.deliver(message("int-1"))
     await world.ended("int-1")
     found = await world.get("check_connection")
     assert {one["status"] for one in found["checks"]} == {"ok"}
@@ -161,7 +161,7 @@ amplitude_ingestion_url = "{url}/amplitude"
             assert (second["koji_api_key"][0], second["amplitude_api_key"][0]) == ("ok", "ok")
             assert (third["koji_api_key"][0], third["amplitude_api_key"][0]) == ("ok", "fail")
             assert "KOJI_WEBHOOK_SECRET" in third["koji_webhook"][1]
-            await world.send(letter("int-1"), secret="second-secret")
+            await world.send(message("int-1"), secret="second-secret")
             await world.ended("int-1", connection="second")
             counted: dict[str, Any] = other.state.sandbox.amplitude.store.counts
             assert counted["koji.interview_completed"] == 1
@@ -171,10 +171,10 @@ amplitude_ingestion_url = "{url}/amplitude"
 
 
 async def test_failures_and_waiting_reads_are_counted(world: World) -> None:
-    await world.told(letter("int-1", respondent_email="null"), letter("int-2", 2))
+    await world.deliver(message("int-1", respondent_email="null"), message("int-2", 2))
     await world.ended("int-1", "int-2")
-    status, message = (await checks(world))["syncs"]
+    status, shown = (await checks(world))["syncs"]
     assert status == "warn"
-    assert "1 failed" in message
-    assert "1 synced" in message
-    assert "replay_syncs" in message
+    assert "1 failed" in shown
+    assert "1 synced" in shown
+    assert "replay_syncs" in shown

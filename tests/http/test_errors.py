@@ -12,10 +12,10 @@ from connector.errors import (
     ConnectorError,
     CredentialsRejected,
     Forbidden,
+    LedgerUnavailable,
     NotConfigured,
     NotFound,
     OutcomeUnknown,
-    StoreUnavailable,
     UpstreamRejected,
     UpstreamUnavailable,
 )
@@ -54,7 +54,7 @@ class TestErrors:
             (UpstreamRejected("Amplitude said no."), 502),
             (OutcomeUnknown("It was cut."), 502),
             (UpstreamUnavailable("Koji rests.", retry_after=17), 503),
-            (StoreUnavailable("The disk is full."), 503),
+            (LedgerUnavailable("The disk is full."), 503),
         ],
     )
     async def test_every_kind_has_its_status(

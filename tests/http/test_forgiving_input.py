@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
-from tests.support.harness import TOKEN, World, letter, open_world
+from tests.support.harness import TOKEN, World, message, open_world
 
 pytestmark = pytest.mark.e2e
 
@@ -148,7 +148,7 @@ async def test_a_subscription_however_it_is_written(world: World, form: Form) ->
 async def test_a_read_however_it_is_asked_for(
     world: World, platform: str, credential: Mapping[str, str], path: str
 ) -> None:
-    await world.told(letter("int-0"))
+    await world.deliver(message("int-0"))
     world.client.headers.update(BEARER)
     await world.ended("int-0")
     expected = (await world.client.get(path)).json()

@@ -12,7 +12,7 @@ import pytest
 
 from connector.context import Koji
 from tests.support.fakes import FakeKoji
-from tests.support.harness import World, letter, open_world
+from tests.support.harness import World, message, open_world
 
 pytestmark = pytest.mark.e2e
 
@@ -26,8 +26,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 
 async def test_the_receipt_of_a_webhook_with_half_a_character_can_be_read(world: World) -> None:
-    await world.told(
-        letter("int-1", themes=[f"slow import{HALF}"], note={f"key{HALF}": [f"cut{HALF}", "\0"]})
+    await world.deliver(
+        message("int-1", themes=[f"slow import{HALF}"], note={f"key{HALF}": [f"cut{HALF}", "\0"]})
     )
     receipt = await world.ended("int-1")
     assert receipt["status"] == "synced"
@@ -39,7 +39,7 @@ async def test_the_receipt_of_a_deeply_nested_webhook_can_be_read(world: World) 
     nested: Any = "bottom"
     for _ in range(300):
         nested = {"a": [nested]}
-    await world.told(letter("int-1", note=nested))
+    await world.deliver(message("int-1", note=nested))
     receipt = await world.ended("int-1")
     assert receipt["received"][0]["body"]["interview_id"] == "int-1"
     assert "bottom" not in json.dumps(receipt)

@@ -28,7 +28,7 @@ from connector.app import ENDPOINTS
 from connector.http.docs.openapi import openapi
 from connector.http.docs.schema import resolved
 from connector.operations import OPERATIONS
-from tests.support.harness import QUICK, HurriedClock, World, letter, open_world, sign, until
+from tests.support.harness import QUICK, HurriedClock, World, message, open_world, sign, until
 
 pytestmark = pytest.mark.e2e
 
@@ -93,7 +93,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
 async def _lived_in(world: World) -> dict[str, list[str]]:
     """Let something of each kind happen, then stop all work in the background, so that no call waits for it."""
     await world.interview("int-5", 5)
-    await world.told(letter("int-1"), letter("int-2", quality_score=2))
+    await world.deliver(message("int-1"), message("int-2", quality_score=2))
     await world.ended("int-1", "int-2")
     person = await world.get("start_interview", email="ada@example.com", user_id="user-ada")
     launch = await world.get(
@@ -104,7 +104,7 @@ async def _lived_in(world: World) -> dict[str, list[str]]:
     hook = await world.client.post(
         "/hooks", json={"targetUrl": "http://127.0.0.1:9/", "event": "interview_synced"}
     )
-    await world.told(letter("int-3"))
+    await world.deliver(message("int-3"))
     await world.ended("int-3")
 
     async def failed() -> Any:

@@ -14,7 +14,7 @@ from connector.integrations.zapier.app import zapier_app
 from connector.operations import OPERATIONS
 from connector.service.triggers import TRIGGERS
 from tests.support import zapier_node
-from tests.support.harness import QUICK, TOKEN, World, letter, open_world, serving
+from tests.support.harness import QUICK, TOKEN, World, message, open_world, serving
 
 pytestmark = pytest.mark.e2e
 
@@ -108,7 +108,7 @@ async def test_an_error_is_one_sentence_about_a_field(zap: Zap) -> None:
 
 
 async def test_a_search_finds_or_finds_nothing(zap: Zap) -> None:
-    await zap.world.told(letter("int-1"))
+    await zap.world.deliver(message("int-1"))
     await zap.world.ended("int-1")
     search = "searches.get_sync.operation.perform"
     found, listed, nothing, wrong = await zap.steps(
@@ -124,7 +124,7 @@ async def test_a_search_finds_or_finds_nothing(zap: Zap) -> None:
 
 
 async def test_a_hook_is_subscribed_listed_and_ended(zap: Zap) -> None:
-    await zap.world.told(letter("int-1"))
+    await zap.world.deliver(message("int-1"))
     await zap.world.ended("int-1")
     hook = "triggers.interview_synced.operation"
     bundle = {"targetUrl": "http://127.0.0.1:9/hook", "inputData": {"connection": "default"}}

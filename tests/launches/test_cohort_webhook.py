@@ -12,11 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
-from connector.errors import StoreUnavailable
+from connector.errors import LedgerUnavailable
 from connector.http.webhooks.cohort import LARGEST_BODY
 from connector.ledger.db.database import Database
 from tests.people.test_forget_respondent import left_in_files
-from tests.support.harness import DAY, QUICK, World, letter, open_world, until
+from tests.support.harness import DAY, QUICK, World, message, open_world, until
 from tests.support.toy_server import assert_problem
 
 pytestmark = pytest.mark.e2e
@@ -51,7 +51,7 @@ def users(*numbers: int) -> list[dict[str, Any]]:
     return [user(n) for n in numbers]
 
 
-def message(
+def cohort_message(
     number: int, rows: list[Any], *, entered: bool = True, at: int = AT, **more: Any
 ) -> dict[str, Any]:
     """Return the default payload as Amplitude documents it."""
@@ -132,7 +132,7 @@ def whom(world: World) -> list[str]:
 
 
 async def test_who_enters_is_invited_into_one_standing_launch(world: World) -> None:
-    answer = await send(world, message(0, users(1, 2)))
+    answer = await send(world, cohort_message(0, users(1, 2)))
     assert answer.status_code == 200
     assert answer.json() == {"status": "accepted", "duplicate": False, "users": 2}
     first = await seen(world, invited=2)
@@ -145,7 +145,7 @@ async def test_who_enters_is_invited_into_one_standing_launch(world: World) -> N
         "launch_id": first["launch_id"],
         "cohort_id": COHORT,
     }
-    await tell(world, message(1, users(2, 3), at=AT + 60))
+    await tell(world, cohort_message(1, users(2, 3), at=AT + 60))
     grown = await seen(world, invited=3)
     assert grown["launch_id"] == first["launch_id"]
     assert (grown["members_total"], grown["to_invite"], grown["skipped"]) == (4, 3, {"already_invited": 1})
@@ -154,17 +154,17 @@ async def test_who_enters_is_invited_into_one_standing_launch(world: World) -> N
 
 async def test_people_without_properties_are_invited_by_their_id_alone(world: World) -> None:
     rows = [{"user_id": "user_one@example.com"}, {"user_id": "user-2"}, {"user_id": None}]
-    await tell(world, message(0, rows))
+    await tell(world, cohort_message(0, rows))
     launch = await seen(world, invited=2)
     assert launch["skipped"] == {"no_identifier": 1}
     assert [one["user_id"] for one in launch["invitations"]] == ["user_one@example.com", "user-2"]
 
 
 async def test_an_answer_carries_the_cohort_to_the_person_in_amplitude(world: World) -> None:
-    await tell(world, message(0, users(1)))
+    await tell(world, cohort_message(0, users(1)))
     await seen(world, invited=1)
     interview = started(world)[0]
-    await world.told(letter("int-1", external_id=interview.external_id, respondent_email=None))
+    await world.deliver(message("int-1", external_id=interview.external_id, respondent_email=None))
     assert (await world.ended("int-1"))["status"] == "synced"
     (event,) = world.stored("koji.interview_completed")
     assert event["user_id"] == "user-001"
@@ -191,46 +191,50 @@ async def test_a_bare_list_names_its_cohort_in_the_address(world: World) -> None
 
 
 async def test_a_message_counts_once_however_often_it_comes(world: World) -> None:
-    answers = await asyncio.gather(*(send(world, message(0, users(1, 2))) for _ in range(5)))
+    answers = await asyncio.gather(*(send(world, cohort_message(0, users(1, 2))) for _ in range(5)))
     assert sorted(one.json()["duplicate"] for one in answers) == [False, True, True, True, True]
     launch = await seen(world, invited=2)
     assert launch["members_total"] == 2
-    changed = await send(world, message(0, users(3)))
+    changed = await send(world, cohort_message(0, users(3)))
     assert changed.json()["duplicate"] is True, "its id tells, not its body"
 
 
 async def test_rows_of_one_person_are_one_invitation(world: World) -> None:
     rows = [user(1), {"user_id": "Person-001@example.com"}, user(1), user(2)]
-    await tell(world, message(0, rows))
+    await tell(world, cohort_message(0, rows))
     launch = await seen(world, invited=2)
     assert launch["skipped"] == {"duplicate_in_cohort": 2}
 
 
 async def test_many_people_are_decided_over_in_pieces(world: World) -> None:
     await world.restart(CONNECTOR_COHORT_APPROVE_ABOVE="0")
-    await tell(world, message(0, [*users(*range(4_500)), user(1)]))
+    await tell(world, cohort_message(0, [*users(*range(4_500)), user(1)]))
     launch = await seen(world, status="paused", members_total=4_501, waiting=4_500)
     assert launch["skipped"] == {"duplicate_in_cohort": 1}
 
 
 async def test_whoever_leaves_before_the_start_is_called_off_and_may_come_back(world: World) -> None:
     await world.restart(CONNECTOR_COHORT_APPROVE_ABOVE="1")
-    await tell(world, message(0, users(1, 2, 3)))
+    await tell(world, cohort_message(0, users(1, 2, 3)))
     await seen(world, status="paused", waiting=3)
-    await tell(world, message(1, [{"user_id": "user-002"}], entered=False, at=AT + 60))
+    await tell(world, cohort_message(1, [{"user_id": "user-002"}], entered=False, at=AT + 60))
     launch = await seen(world, waiting=2, cancelled=1)
     assert (launch["to_invite"], launch["pause_reason"]) == (3, "approval")
     await world.get("resume_launch", launch_id=launch["launch_id"])
     await seen(world, invited=2, status="running")
     assert whom(world) == ["person-001@example.com", "person-003@example.com"]
-    await tell(world, message(2, users(2), at=AT + 120))
+    await tell(world, cohort_message(2, users(2), at=AT + 120))
     await seen(world, invited=3, cancelled=1)
 
 
 async def test_leaving_after_the_start_changes_nothing(world: World) -> None:
-    await tell(world, message(0, users(1)))
+    await tell(world, cohort_message(0, users(1)))
     await seen(world, invited=1)
-    await tell(world, message(1, users(1), entered=False, at=AT + 60), message(2, users(1), at=AT + 120))
+    await tell(
+        world,
+        cohort_message(1, users(1), entered=False, at=AT + 60),
+        cohort_message(2, users(1), at=AT + 120),
+    )
     await settled(world)
     launch = await seen(world, invited=1, cancelled=0)
     assert launch["skipped"] == {"already_invited": 1}
@@ -238,26 +242,26 @@ async def test_leaving_after_the_start_changes_nothing(world: World) -> None:
 
 async def test_a_launch_that_everybody_left_needs_no_approval(world: World) -> None:
     await world.restart(CONNECTOR_COHORT_APPROVE_ABOVE="1")
-    await tell(world, message(0, users(1, 2)))
+    await tell(world, cohort_message(0, users(1, 2)))
     await seen(world, status="paused", waiting=2)
-    await tell(world, message(1, users(1, 2), entered=False, at=AT + 60))
+    await tell(world, cohort_message(1, users(1, 2), entered=False, at=AT + 60))
     await seen(world, status="running", pause_reason=None, cancelled=2)
-    await tell(world, message(2, users(3), at=AT + 120))
+    await tell(world, cohort_message(2, users(3), at=AT + 120))
     await seen(world, invited=1)
 
 
 @pytest.mark.parametrize("left_first", [True, False], ids=["left came first", "entered came first"])
 async def test_the_later_computed_message_wins_whatever_came_first(world: World, left_first: bool) -> None:
     await world.restart(CONNECTOR_COHORT_APPROVE_ABOVE="0")
-    entered = message(0, users(1, 2), at=AT)
-    left = message(1, users(1), entered=False, at=AT + 60)
+    entered = cohort_message(0, users(1, 2), at=AT)
+    left = cohort_message(1, users(1), entered=False, at=AT + 60)
     for one in (left, entered) if left_first else (entered, left):
         await tell(world, one)
         await settled(world)
     launch = await seen(world, waiting=1)
     states = await world.get("get_launch", launch_id=launch["launch_id"], state="waiting")
     assert [one["user_id"] for one in states["invitations"]] == ["user-002"]
-    older = message(2, users(2), entered=False, at=AT - 60)
+    older = cohort_message(2, users(2), entered=False, at=AT - 60)
     await tell(world, older)
     await settled(world)
     await seen(world, waiting=1)
@@ -265,9 +269,9 @@ async def test_the_later_computed_message_wins_whatever_came_first(world: World,
 
 async def test_of_equal_times_the_last_to_arrive_wins(world: World) -> None:
     await world.restart(CONNECTOR_COHORT_APPROVE_ABOVE="0")
-    await tell(world, message(0, users(1)))
+    await tell(world, cohort_message(0, users(1)))
     await settled(world)
-    await tell(world, message(1, users(1), entered=False))
+    await tell(world, cohort_message(1, users(1), entered=False))
     await settled(world)
     await seen(world, waiting=0, cancelled=1)
 
@@ -276,22 +280,22 @@ async def test_people_above_the_threshold_wait_for_approval_and_approved_ones_do
     world: World,
 ) -> None:
     await world.restart(CONNECTOR_COHORT_APPROVE_ABOVE="3")
-    await tell(world, message(0, users(1, 2)))
+    await tell(world, cohort_message(0, users(1, 2)))
     await seen(world, status="running", invited=2)
-    await tell(world, message(1, users(3, 4), at=AT + 60))
+    await tell(world, cohort_message(1, users(3, 4), at=AT + 60))
     held = await seen(world, status="paused", pause_reason="approval", waiting=2, invited=2)
     assert held["resumes_at"] is None
     assert "resume_launch" in held["message"]
-    await tell(world, message(2, users(5), at=AT + 120))
+    await tell(world, cohort_message(2, users(5), at=AT + 120))
     await seen(world, status="paused", waiting=3)
     world.move(DAY)
     await world.idle()
     assert len(started(world)) == 2, "a new day approves nobody"
     resumed = await world.get("resume_launch", launch_id=held["launch_id"], wait_seconds=10)
     assert (resumed["status"], resumed["invited"], resumed["pause_reason"]) == ("running", 5, None)
-    await tell(world, message(3, users(6, 7, 8), at=AT + 180))
+    await tell(world, cohort_message(3, users(6, 7, 8), at=AT + 180))
     await seen(world, status="running", invited=8)
-    await tell(world, message(4, users(9), at=AT + 240))
+    await tell(world, cohort_message(4, users(9), at=AT + 240))
     await seen(world, status="paused", waiting=1)
     paused = (await world.client.get("/triggers/launch_paused")).json()
     assert [one["pause_reason"] for one in paused] == ["approval", "approval"]
@@ -307,7 +311,7 @@ async def test_check_connection_tells_of_the_webhook_and_its_next_step(world: Wo
     status, words = await told()
     assert status == "warn"
     assert f"{world.settings.public_url}{ROUTE} with the header Authorization" in words
-    await tell(world, message(0, users(1)))
+    await tell(world, cohort_message(0, users(1)))
     status, words = await told()
     at = time.strftime("%Y-%m-%dT%H:%M", time.gmtime(world.clock.seconds()))
     assert (status, words.startswith(f"The last message of a cohort came at {at}")) == ("ok", True), words
@@ -322,7 +326,7 @@ async def test_check_connection_tells_of_the_webhook_and_its_next_step(world: Wo
 async def test_check_connection_names_the_address_of_the_connection(world: World) -> None:
     shop = f'[connections.shop]\nkoji_project_id = "{PROJECT}"\namplitude_cohort_webhook_token = "{OTHER_TOKEN}"\n'
     await world.restart(toml=shop)
-    await tell(world, message(0, users(1)))
+    await tell(world, cohort_message(0, users(1)))
     found = await world.get("check_connection", connection="shop")
     (words,) = [check["message"] for check in found["checks"] if check["name"] == "cohort_webhook"]
     assert f"{world.settings.public_url}{ROUTE}/shop" in words, (
@@ -332,18 +336,18 @@ async def test_check_connection_names_the_address_of_the_connection(world: World
 
 async def test_the_threshold_is_of_the_connection_and_of_the_day(world: World) -> None:
     await world.restart(CONNECTOR_COHORT_APPROVE_ABOVE="2")
-    await tell(world, message(0, users(1, 2)))
+    await tell(world, cohort_message(0, users(1, 2)))
     await seen(world, invited=2)
-    await tell(world, message(1, users(3), cohort_id="another"))
+    await tell(world, cohort_message(1, users(3), cohort_id="another"))
     await seen(world, cohort_id="another", status="paused", waiting=1)
     world.move(DAY)
-    await tell(world, message(2, users(4, 5), cohort_id="a-third"))
+    await tell(world, cohort_message(2, users(4, 5), cohort_id="a-third"))
     await seen(world, cohort_id="a-third", status="running", invited=2)
 
 
 async def test_people_above_the_cap_wait_for_the_next_day(world: World) -> None:
     await world.restart(CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH="2", CONNECTOR_COHORT_APPROVE_ABOVE="100")
-    await tell(world, message(0, users(1, 2, 3, 4, 5)))
+    await tell(world, cohort_message(0, users(1, 2, 3, 4, 5)))
     launch = await seen(world, status="running", invited=2, waiting=3)
     assert any("CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH" in one for one in launch["warnings"])
     assert "over_limit" not in launch["skipped"]
@@ -369,7 +373,7 @@ async def test_the_cap_holds_where_links_are_handed_out(world: World) -> None:
     await world.restart(
         CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH="2", CONNECTOR_COHORT_APPROVE_ABOVE="100", KOJI_INVITE_BY="link"
     )
-    await tell(world, message(0, users(1, 2, 3)))
+    await tell(world, cohort_message(0, users(1, 2, 3)))
     await seen(world, status="running", invited=2, waiting=1)
     world.move(DAY)
     await seen(world, invited=3)
@@ -378,7 +382,7 @@ async def test_the_cap_holds_where_links_are_handed_out(world: World) -> None:
 
 async def test_nobody_is_started_without_a_link(world: World) -> None:
     await world.restart(KOJI_PROJECT_ID="")
-    await tell(world, message(0, users(1)))
+    await tell(world, cohort_message(0, users(1)))
     launch = await seen(world, waiting=1)
     await world.idle()
     assert started(world) == []
@@ -389,19 +393,19 @@ async def test_nobody_is_started_without_a_link(world: World) -> None:
 
 async def test_a_cancelled_launch_is_followed_by_another_for_who_comes_later(world: World) -> None:
     await world.restart(CONNECTOR_COHORT_APPROVE_ABOVE="0")
-    await tell(world, message(0, users(1, 2)))
+    await tell(world, cohort_message(0, users(1, 2)))
     first = await seen(world, status="paused", waiting=2)
     cancelled = await world.get("cancel_launch", launch_id=first["launch_id"])
     assert (cancelled["status"], cancelled["cancelled"]) == ("cancelled", 2)
     world.move(1)
-    await tell(world, message(1, users(1), at=AT + 60))
+    await tell(world, cohort_message(1, users(1), at=AT + 60))
     second = await seen(world, status="paused", waiting=1)
     assert second["launch_id"] != first["launch_id"]
 
 
 async def test_whoever_was_invited_elsewhere_is_not_invited_again(world: World) -> None:
     await world.get("start_interview", user_id="user-001")
-    await tell(world, message(0, users(1, 2)))
+    await tell(world, cohort_message(0, users(1, 2)))
     launch = await seen(world, cohort_id=COHORT, invited=1)
     assert launch["skipped"] == {"already_invited": 1}
     again = await world.get("launch_cohort_interviews", members=[{"email": "person-002@example.com"}])
@@ -425,9 +429,9 @@ async def test_a_cohort_has_settings_of_its_own(world: World) -> None:
     """
     await world.restart(toml=toml)
     rows = [user(1, work_email="ada@work.example.com", first_name="Ada")]
-    await tell(world, message(0, rows), path=f"{ROUTE}/shop", token=OTHER_TOKEN)
+    await tell(world, cohort_message(0, rows), path=f"{ROUTE}/shop", token=OTHER_TOKEN)
     await seen(world, "shop", invited=1)
-    await tell(world, message(1, users(2), cohort_id="another"), token=OTHER_TOKEN)
+    await tell(world, cohort_message(1, users(2), cohort_id="another"), token=OTHER_TOKEN)
     await seen(world, "shop", cohort_id="another", invited=1)
     ada, other = started(world)
     assert (ada.mode, ada.display_name, ada.metadata["email"], ada.metadata["variant"]) == (
@@ -437,9 +441,9 @@ async def test_a_cohort_has_settings_of_its_own(world: World) -> None:
     assert (await world.get("list_launches"))["items"] == []
     for path, token in ((f"{ROUTE}/shop", COHORT_TOKEN), (f"{ROUTE}/default", OTHER_TOKEN)):
         assert_problem(
-            await send(world, message(2, users(3)), path=path, token=token), 401, "unauthenticated"
+            await send(world, cohort_message(2, users(3)), path=path, token=token), 401, "unauthenticated"
         )
-    unknown = await send(world, message(2, users(3)), path=f"{ROUTE}/nowhere")
+    unknown = await send(world, cohort_message(2, users(3)), path=f"{ROUTE}/nowhere")
     assert_problem(unknown, 404, "unknown_connection")
 
 
@@ -451,7 +455,7 @@ async def test_the_token_comes_in_each_of_three_ways(
         path = f"{ROUTE}?token={token}" if way == "address" else ROUTE
         headers = {"X-API-Key": token} if way == "key" else {}
         bearer = token if way == "bearer" else None
-        answer = await send(world, message(at, users(1)), path=path, token=bearer, **headers)
+        answer = await send(world, cohort_message(at, users(1)), path=path, token=bearer, **headers)
         assert answer.status_code == (401 if at else 200)
         assert COHORT_TOKEN not in answer.text
     said = capfd.readouterr()
@@ -462,12 +466,14 @@ async def test_the_token_comes_in_each_of_three_ways(
 async def test_without_a_token_nobody_is_believed(world: World) -> None:
     for token in (None, "", "wrong", "a-token-of-the-tests"):
         answer = await send(
-            world, message(0, users(1)), token=None, **({"X-API-Key": token} if token else {})
+            world, cohort_message(0, users(1)), token=None, **({"X-API-Key": token} if token else {})
         )
         assert_problem(answer, 401, "unauthenticated")
     await world.restart(AMPLITUDE_COHORT_WEBHOOK_TOKEN="")
     for path in (ROUTE, f"{ROUTE}?token=%FF", f"{ROUTE}/default?token="):
-        refused = assert_problem(await send(world, message(0, users(1)), path=path), 401, "unauthenticated")
+        refused = assert_problem(
+            await send(world, cohort_message(0, users(1)), path=path), 401, "unauthenticated"
+        )
         assert "AMPLITUDE_COHORT_WEBHOOK_TOKEN" in refused["detail"]
     assert await launch_of(world) is None
 
@@ -481,18 +487,18 @@ BAD = [
     (7, 422, "invalid_input"),
     (None, 422, "invalid_input"),
     ({}, 422, "invalid_input"),
-    (message(0, users(1), cohort_id=None), 422, "invalid_input"),
-    (message(0, users(1), cohort_id={"a": 1}), 422, "invalid_input"),
-    (message(0, users(1), cohort_id="x" * 257), 422, "invalid_input"),
-    (message(0, users(1), in_cohort=None), 422, "invalid_input"),
-    (message(0, users(1), in_cohort="perhaps"), 422, "invalid_input"),
-    (message(0, users(1), computed_time="yesterday"), 422, "invalid_input"),
-    (message(0, users(1), computed_time=True), 422, "invalid_input"),
-    (message(0, users(1), message_id=[1]), 422, "invalid_input"),
-    (message(0, users(1), users={"user_id": "1"}), 422, "invalid_input"),
-    (message(0, ["user-001"]), 422, "invalid_input"),
-    (message(0, [*users(1), {"user_id": ["user-001"]}]), 422, "invalid_input"),
-    (message(0, [{"user_id": "user-001", "user_properties": "country"}]), 422, "invalid_input"),
+    (cohort_message(0, users(1), cohort_id=None), 422, "invalid_input"),
+    (cohort_message(0, users(1), cohort_id={"a": 1}), 422, "invalid_input"),
+    (cohort_message(0, users(1), cohort_id="x" * 257), 422, "invalid_input"),
+    (cohort_message(0, users(1), in_cohort=None), 422, "invalid_input"),
+    (cohort_message(0, users(1), in_cohort="perhaps"), 422, "invalid_input"),
+    (cohort_message(0, users(1), computed_time="yesterday"), 422, "invalid_input"),
+    (cohort_message(0, users(1), computed_time=True), 422, "invalid_input"),
+    (cohort_message(0, users(1), message_id=[1]), 422, "invalid_input"),
+    (cohort_message(0, users(1), users={"user_id": "1"}), 422, "invalid_input"),
+    (cohort_message(0, ["user-001"]), 422, "invalid_input"),
+    (cohort_message(0, [*users(1), {"user_id": ["user-001"]}]), 422, "invalid_input"),
+    (cohort_message(0, [{"user_id": "user-001", "user_properties": "country"}]), 422, "invalid_input"),
 ]
 
 
@@ -506,22 +512,26 @@ async def test_what_cannot_be_read_is_refused_with_the_place(
 
 
 async def test_the_row_that_is_wrong_is_named(world: World) -> None:
-    told = assert_problem(await send(world, message(0, [*users(1), {"user_id": True}])), 422, "invalid_input")
+    told = assert_problem(
+        await send(world, cohort_message(0, [*users(1), {"user_id": True}])), 422, "invalid_input"
+    )
     assert told["errors"] == [{"detail": "must be a text", "pointer": "/users/1/user_id"}]
 
 
 ODD = [
-    message(0, users(1), in_cohort="true"),
-    message(0, users(1), computed_time=AT * 1000),
-    message(0, users(1), computed_time=None),
-    message(0, users(1), message_id=None),
-    message(0, users(1), message_id=12345),
-    message(0, users(1), cohort_id=12345),
-    message(0, users(1), cohort_name=None, other="field"),
-    message(0, [{"user_id": "user-001", "user_properties": None}]),
-    message(0, [{"user_id": 1001}]),
-    message(0, [user(1, email="no address", name=["odd"]), {"user_id": "\ud800"}, {"user_id": "x" * 1_025}]),
-    message(0, [{**user(1), "device_id": "d"}], cohort_name="n\x00\ud800" * 2_000),
+    cohort_message(0, users(1), in_cohort="true"),
+    cohort_message(0, users(1), computed_time=AT * 1000),
+    cohort_message(0, users(1), computed_time=None),
+    cohort_message(0, users(1), message_id=None),
+    cohort_message(0, users(1), message_id=12345),
+    cohort_message(0, users(1), cohort_id=12345),
+    cohort_message(0, users(1), cohort_name=None, other="field"),
+    cohort_message(0, [{"user_id": "user-001", "user_properties": None}]),
+    cohort_message(0, [{"user_id": 1001}]),
+    cohort_message(
+        0, [user(1, email="no address", name=["odd"]), {"user_id": "\ud800"}, {"user_id": "x" * 1_025}]
+    ),
+    cohort_message(0, [{**user(1), "device_id": "d"}], cohort_name="n\x00\ud800" * 2_000),
 ]
 
 
@@ -532,15 +542,15 @@ async def test_what_is_only_odd_is_taken(world: World, body: Any) -> None:
 
 
 async def test_a_message_with_nobody_in_it_is_taken_and_does_nothing(world: World) -> None:
-    await tell(world, message(0, []))
+    await tell(world, cohort_message(0, []))
     await settled(world)
     assert started(world) == []
 
 
 async def test_too_much_is_refused_before_it_is_read(world: World) -> None:
-    body = json.dumps(message(0, [user(1, note="x" * (LARGEST_BODY - 1_000))])).encode()
+    body = json.dumps(cohort_message(0, [user(1, note="x" * (LARGEST_BODY - 1_000))])).encode()
     assert (await send(world, body)).status_code == 200
-    over = json.dumps(message(1, [user(2, note="x" * LARGEST_BODY)])).encode()
+    over = json.dumps(cohort_message(1, [user(2, note="x" * LARGEST_BODY)])).encode()
     assert_problem(await send(world, over), 413, "too_large")
     for method in ("GET", "HEAD", "PUT", "DELETE"):
         answer = await world.client.request(method, ROUTE)
@@ -551,17 +561,17 @@ async def test_a_store_that_fails_is_told_to_come_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fails(*_: Any) -> None:
-        raise StoreUnavailable("The store is away.")
+        raise LedgerUnavailable("The ledger is away.")
 
     monkeypatch.setattr(Database, "write", fails)
-    answer = await send(world, message(0, users(1)))
+    answer = await send(world, cohort_message(0, users(1)))
     assert_problem(answer, 503, "store_unavailable")
     assert int(answer.headers["retry-after"]) > 0
 
 
 async def test_what_was_answered_is_done_after_a_restart(world: World) -> None:
     await world.restart(workers=False)
-    await tell(world, message(0, users(1, 2)), message(1, users(1), entered=False, at=AT + 60))
+    await tell(world, cohort_message(0, users(1, 2)), cohort_message(1, users(1), entered=False, at=AT + 60))
     await world.restart()
     await settled(world)
     launch = await seen(world, members_total=2)
@@ -572,7 +582,7 @@ async def test_a_forgotten_person_is_never_invited_and_nothing_of_them_stays(wor
     who = {"user_id": "user-wilma-77", "user_properties": {"email": "wilma.forgotten@example.com"}}
     texts = ("user-wilma-77", "wilma.forgotten")
     await world.restart(workers=False)
-    await tell(world, message(0, [who, *users(1)]))
+    await tell(world, cohort_message(0, [who, *users(1)]))
     assert left_in_files(world, *texts)
     await world.get("forget_respondent", user_id="user-wilma-77")
     stored = await world.context.ledger.cohort_inbox.next_open(["default"])
@@ -583,10 +593,10 @@ async def test_a_forgotten_person_is_never_invited_and_nothing_of_them_stays(wor
     await world.restart()
     launch = await seen(world, invited=1)
     assert whom(world) == ["person-001@example.com"]
-    await tell(world, message(1, [who, *users(2)], at=AT + 60))
+    await tell(world, cohort_message(1, [who, *users(2)], at=AT + 60))
     launch = await seen(world, invited=2)
     assert launch["skipped"] == {"suppressed": 1}
-    await tell(world, message(2, [who], entered=False, at=AT + 120))
+    await tell(world, cohort_message(2, [who], entered=False, at=AT + 120))
     await settled(world)
 
     async def gone() -> bool:
@@ -598,7 +608,7 @@ async def test_a_forgotten_person_is_never_invited_and_nothing_of_them_stays(wor
 
 async def test_whoever_waits_for_approval_can_be_forgotten(world: World) -> None:
     await world.restart(CONNECTOR_COHORT_APPROVE_ABOVE="0")
-    await tell(world, message(0, users(1, 2)))
+    await tell(world, cohort_message(0, users(1, 2)))
     held = await seen(world, status="paused", waiting=2)
     await world.get("forget_respondent", user_id="user-001", wait_seconds=20)
     await world.get("resume_launch", launch_id=held["launch_id"], wait_seconds=10)
@@ -607,14 +617,14 @@ async def test_whoever_waits_for_approval_can_be_forgotten(world: World) -> None
 
 
 async def test_old_messages_are_pruned(world: World) -> None:
-    await tell(world, message(0, users(1)))
+    await tell(world, cohort_message(0, users(1)))
     await seen(world, invited=1)
-    again = await send(world, message(0, users(1)))
+    again = await send(world, cohort_message(0, users(1)))
     assert again.json()["duplicate"] is True
     world.move(91 * DAY)
 
     async def pruned() -> bool:
-        return not (await send(world, message(0, users(1)))).json()["duplicate"]
+        return not (await send(world, cohort_message(0, users(1)))).json()["duplicate"]
 
     await until(pruned)
     await settled(world)

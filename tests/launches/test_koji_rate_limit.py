@@ -1,4 +1,4 @@
-"""Which of Koji's calls take from the key's budget, how long each waits for it, and what a caller is told."""
+"""Which of Koji's calls count against the key's rate limit, how long each waits for it, and what a caller is told."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from connector.errors import StoreUnavailable
+from connector.errors import LedgerUnavailable
 from connector.ledger.access.idempotency import Idempotency
 from tests.support.harness import DAY, QUICK, World, open_world, until
 
@@ -85,7 +85,7 @@ async def test_an_answer_is_the_invited_persons_by_external_id(world: World) -> 
         "sentiment": "positive",
         "completed_at": "2026-11-20T10:00:00Z",
     }
-    await world.told(body)
+    await world.deliver(body)
     receipt = await world.ended("another-id")
     assert receipt["status"] == "synced", receipt
     assert receipt["user_id"] == "user-001"
@@ -214,7 +214,7 @@ async def test_doubtful_starts_are_not_repeated_and_have_two_exits(world: World)
     assert launched["warnings"]
     # one of them comes back
     lost = started(world)[0]
-    await world.told(
+    await world.deliver(
         {
             "event": "interview.completed",
             "interview_id": lost.interview_id,
@@ -326,7 +326,7 @@ async def test_links_without_any_call(world: World) -> None:
 async def test_an_anonymous_answer_cannot_be_joined_to_its_invitation(world: World) -> None:
     first = await world.get("start_interview", email="ada@example.com")
     interview = started(world)[0]
-    await world.told(
+    await world.deliver(
         {
             "event": "interview.analysis_ready",
             "interview_id": interview.interview_id,
@@ -458,7 +458,7 @@ async def test_an_anonymous_word_before_the_answer_to_the_start_joins_nobody(wor
 
     await until(begun)
     (interview,) = started(world)
-    await world.told({"event": "interview.analysis_ready", "interview_id": interview.interview_id,
+    await world.deliver({"event": "interview.analysis_ready", "interview_id": interview.interview_id,
                       "external_id": interview.external_id, "anonymous": True})  # fmt: skip
     told = await call
     seen = await world.get("get_launch", launch_id=told["launch_id"])
@@ -470,11 +470,11 @@ async def test_all_who_answered_anonymously_look_the_same(world: World) -> None:
     await world.get("launch_cohort_interviews", members=people(1, 2, 3))
     one, two, three = started(world)
     told = {"event": "interview.analysis_ready", "themes": ["x"], "quality_score": 4}
-    await world.told({**told, "interview_id": one.interview_id, "external_id": one.external_id})
+    await world.deliver({**told, "interview_id": one.interview_id, "external_id": one.external_id})
     await world.seen(one.interview_id, status="synced")
     for which in (one, two):
         mark = {**told, "interview_id": which.interview_id, "external_id": which.external_id}
-        await world.told({**mark, "anonymous": True, "event": "interview.completed"})
+        await world.deliver({**mark, "anonymous": True, "event": "interview.completed"})
     (launch,) = (await world.get("list_launches"))["items"]
 
     async def same() -> bool:
@@ -504,7 +504,7 @@ async def test_a_repeat_after_a_lost_answer_invites_nobody_again(
     async def lose_it(self: Idempotency, *given: Any) -> None:
         if not lost:
             lost.append("answer")
-            raise StoreUnavailable("The store cannot be written now; call again in a few seconds.")
+            raise LedgerUnavailable("The ledger cannot be written now; call again in a few seconds.")
         await store(self, *given)
 
     monkeypatch.setattr(Idempotency, "store", lose_it)

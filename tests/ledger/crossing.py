@@ -20,7 +20,7 @@ from connector.domain.results.sync import Sync
 from connector.ledger.ledger import Ledger
 from tests.ledger.desk import LANE, NAMES, Desk, handed, persons
 from tests.ledger.erasure.desk import RULES
-from tests.support.fakes import NOW, a_delivery, a_settlement, a_sync
+from tests.support.fakes import NOW, a_settlement, a_sync, a_webhook
 
 HOOK = "https://example.com/hook"
 SENT, HELD, TOLD = ["int-1", "int-2"], ["int-3", "int-4"], ["told-1", "told-2", "told-3"]
@@ -218,7 +218,7 @@ async def prune(process: Process) -> None:
 
 
 async def accept(process: Process) -> None:
-    await process.ledger.inbox.accept(a_delivery("int-1", body="unreadable", digest="unreadable 1"))
+    await process.ledger.inbox.accept(a_webhook("int-1", body="unreadable", digest="unreadable 1"))
 
 
 async def reread(process: Process) -> None:
@@ -240,7 +240,7 @@ async def unsubscribe(process: Process) -> None:
     await process.ledger.hooks.unsubscribe(NAMES, hook_id=None, target_url=HOOK)
 
 
-async def note(process: Process) -> None:
+async def diagnostic(process: Process) -> None:
     await process.ledger.diagnostics.add("default", "refused", {}, NOW, 1)
 
 
@@ -277,7 +277,7 @@ WORK: dict[str, Work] = {
     "settle_deliveries": settle_deliveries,
     "replay": replay,
     "unsubscribe": unsubscribe,
-    "note": note,
+    "diagnostic": diagnostic,
 }
 
 
@@ -313,7 +313,7 @@ async def set_scene(desk: Desk) -> Scene:
     await ledger.syncs.revise([("default", one.interview_id) for one in syncs], lambda *_: syncs)
     await ledger.runs.create("run_held", "default", "backfill_interviews", HELD, NOW)
     for number in (1, 2):
-        await ledger.inbox.accept(a_delivery(None, body="unreadable", digest=f"unreadable {number}"))
+        await ledger.inbox.accept(a_webhook(None, body="unreadable", digest=f"unreadable {number}"))
         await ledger.diagnostics.add("default", "refused", {}, NOW, 5)
     unreadable = [one.id for one in await ledger.inbox.unreadable("default", limit=10)]
     deliveries = [one.number for one in await ledger.hooks.deliveries(NAMES, "hook-1", 10)]

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from connector.domain.access import AuditEntry, AuditFilter
-from connector.errors import StoreUnavailable
+from connector.errors import LedgerUnavailable
 from connector.ledger.db.dialect import writer_engine
 from connector.ledger.ledger import Ledger
 from tests.support.fakes import NOW
@@ -81,5 +81,5 @@ async def test_pruning_keeps_every_entry(ledger: Ledger) -> None:
 
 async def test_a_closed_ledger_writes_no_entry(ledger: Ledger) -> None:
     await ledger.close()
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(LedgerUnavailable):
         await ledger.audit.begin(an_entry())

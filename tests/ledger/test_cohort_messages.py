@@ -16,7 +16,7 @@ from connector.domain.people.erasure import ErasureRules as ForgettingRules
 from connector.domain.people.same_person import Member
 from connector.domain.results.sync import ListFilter
 from connector.errors import Conflict
-from connector.ledger.db.schema.launches import cohort_told
+from connector.ledger.db.schema.launches import cohort_mention
 from connector.ledger.ledger import Ledger
 from connector.workers.launches.cohort_webhook import CohortWebhookWorker
 from tests.ledger.desk import Desk
@@ -80,7 +80,7 @@ async def the_launch(ledger: Ledger) -> Launch:
 
 async def told_of(ledger: Ledger) -> set[int]:
     """Return the keys of whom a cohort's messages told of."""
-    return set(await ledger.db.read(lambda c: c.execute(select(cohort_told.c.key)).scalars().all()))
+    return set(await ledger.db.read(lambda c: c.execute(select(cohort_mention.c.key)).scalars().all()))
 
 
 async def forget(ledger: Ledger, *, user_id: str | None = None, email: str | None = None) -> None:

@@ -17,7 +17,7 @@ from connector.ledger.db.dialect import is_sqlite, sqlite_path
 from connector.ledger.ledger import Ledger
 from connector.settings.model import Connection
 from connector.settings.rules import sync_rules
-from tests.support.fakes import NOW, a_delivery, a_settlement, a_sync
+from tests.support.fakes import NOW, a_settlement, a_sync, a_webhook
 
 pytestmark = pytest.mark.contract
 
@@ -33,9 +33,9 @@ ENDS: list[dict[str, Any]] = [
 MARKED = Interview("int_1", anonymous=True)
 
 
-def a_letter(interview_id: str = "int_1", **told: Any) -> InboundWebhook:
+def a_message(interview_id: str = "int_1", **told: Any) -> InboundWebhook:
     """Return a delivery that quotes a respondent."""
-    return a_delivery(interview_id, body=json.dumps({"words": WORDS, "of": interview_id, **told}))
+    return a_webhook(interview_id, body=json.dumps({"words": WORDS, "of": interview_id, **told}))
 
 
 async def look(ledger: Ledger, after: Sync | None = None) -> None:
@@ -65,21 +65,21 @@ async def kept(ledger: Ledger, database_url: str) -> str:
 
 async def test_what_is_nobodys_keeps_no_body(ledger: Ledger, database_url: str) -> None:
     for interview_id in ("int_1", "int_1", "int_2"):
-        await ledger.inbox.accept(a_letter(interview_id))
+        await ledger.inbox.accept(a_message(interview_id))
     await look(ledger, a_sync(status=SyncStatus.SKIPPED, reason="anonymous"))
-    assert await bodies(ledger) == [None]  # the same letter twice is one
+    assert await bodies(ledger) == [None]  # the same message twice is one
     assert None not in await bodies(ledger, "int_2")
     assert WORDS in await kept(ledger, database_url)
 
 
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: str(end.get("reason") or end["status"]))
 async def test_a_mark_erases_however_it_ended(ledger: Ledger, database_url: str, end: dict[str, Any]) -> None:
-    await ledger.inbox.accept(a_letter(nr=1))
+    await ledger.inbox.accept(a_message(nr=1))
     await look(ledger, a_sync(stage=None, **end))
-    await ledger.inbox.accept(a_letter(nr=2))
+    await ledger.inbox.accept(a_message(nr=2))
     await look(ledger, a_sync(stage=None, facts=MARKED, **end))
     assert await bodies(ledger) == [None, None]
-    await ledger.inbox.accept(a_letter(nr=3))
+    await ledger.inbox.accept(a_message(nr=3))
     assert [body is None for body in await bodies(ledger)] == [True, True, False]
     await look(ledger)
     assert await bodies(ledger) == [None, None, None]
@@ -87,7 +87,7 @@ async def test_a_mark_erases_however_it_ended(ledger: Ledger, database_url: str,
 
 
 async def test_what_a_caller_told_is_erased_too(ledger: Ledger, database_url: str) -> None:
-    call = a_delivery(source="call", state="done", digest=None, body=json.dumps({"themes": [WORDS]}))
+    call = a_webhook(source="call", state="done", digest=None, body=json.dumps({"themes": [WORDS]}))
     await ledger.syncs.revise([KEY], lambda *_: [a_sync(stage=None, facts=MARKED)], record=[call])
     assert await bodies(ledger) == [None]
     assert WORDS not in await kept(ledger, database_url)
@@ -103,7 +103,7 @@ async def test_a_synced_interview_that_turns_out_anonymous(
 ) -> None:
     lease = await ledger.leases.acquire("amplitude:1", "me", NOW, 30_000)
     assert lease is not None
-    await ledger.inbox.accept(a_letter())
+    await ledger.inbox.accept(a_message())
     await look(ledger, a_sync())
     [sent] = await ledger.sending.begin(lease, ["default"], NOW, 1)
     await ledger.sending.settle(lease, [a_settlement(sent.sync)], NOW, 0)
@@ -118,16 +118,16 @@ async def test_a_synced_interview_that_turns_out_anonymous(
 async def test_pruned_and_heard_of_again(ledger: Ledger, database_url: str) -> None:
     await look(ledger, a_sync(stage=None, facts=MARKED, status=SyncStatus.SKIPPED, reason="other_project"))
     await ledger.retention.prune(NOW + 1, NOW + 1)
-    await ledger.inbox.accept(a_letter())
+    await ledger.inbox.accept(a_message())
     await look(ledger)
     assert await bodies(ledger) == [None]
     assert WORDS not in await kept(ledger, database_url)
 
 
 async def test_what_nobody_looked_at_yet_may_still_tell_who_it_was(ledger: Ledger) -> None:
-    await ledger.inbox.accept(a_letter(nr=1))
+    await ledger.inbox.accept(a_message(nr=1))
     [first] = await ledger.inbox.take_new(["default"], 10)
-    await ledger.inbox.accept(a_letter(nr=2))
+    await ledger.inbox.accept(a_message(nr=2))
     nobodys = a_sync(stage=None, status=SyncStatus.SKIPPED, reason="anonymous")
     await ledger.syncs.revise([KEY], lambda *_: [nobodys], done=[first.id])
     [second] = await ledger.inbox.take_new(["default"], 10)

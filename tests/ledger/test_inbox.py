@@ -11,10 +11,10 @@ import pytest
 
 from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
-from connector.errors import Conflict, StoreUnavailable
+from connector.errors import Conflict, LedgerUnavailable
 from connector.ledger.db import writer
 from connector.ledger.ledger import Ledger
-from tests.support.fakes import NOW, a_delivery, a_sync
+from tests.support.fakes import NOW, a_sync, a_webhook
 
 pytestmark = pytest.mark.contract
 
@@ -23,14 +23,14 @@ async def test_many_at_once_are_all_stored_before_they_are_answered(
     ledger: Ledger, other_ledger: Ledger
 ) -> None:
     async def accept(number: int) -> tuple[bool, int]:
-        fresh = await ledger.inbox.accept(a_delivery(f"int_{number}"))
+        fresh = await ledger.inbox.accept(a_webhook(f"int_{number}"))
         return fresh, len(await other_ledger.inbox.received("default", f"int_{number}"))
 
     assert await asyncio.gather(*map(accept, range(200))) == [(True, 1)] * 200
 
 
 async def test_every_column_comes_back(ledger: Ledger) -> None:
-    given = a_delivery(webhook_id="msg_1", header="x-koji-signature", scheme="timestamped", signed_at=NOW - 5)
+    given = a_webhook(webhook_id="msg_1", header="x-koji-signature", scheme="timestamped", signed_at=NOW - 5)
     await ledger.inbox.accept(given)
     [stored] = await ledger.inbox.take_new(["default"], 10)
     assert stored == given._replace(id=stored.id, digest=ledger.keyed_hash(given.digest or ""))
@@ -39,13 +39,13 @@ async def test_every_column_comes_back(ledger: Ledger) -> None:
 
 
 async def test_known_by_digest_or_webhook_id_in_one_group_and_across_groups(ledger: Ledger) -> None:
-    first = a_delivery(webhook_id="msg_1")
+    first = a_webhook(webhook_id="msg_1")
     group = [
         first,
         first,
-        a_delivery(webhook_id="msg_1"),
+        a_webhook(webhook_id="msg_1"),
         first._replace(webhook_id="msg_2"),
-        a_delivery(webhook_id="msg_3"),
+        a_webhook(webhook_id="msg_3"),
         first._replace(connection="other"),
     ]
     assert await asyncio.gather(*map(ledger.inbox.accept, group)) == [True, False, False, False, True, True]
@@ -54,12 +54,12 @@ async def test_known_by_digest_or_webhook_id_in_one_group_and_across_groups(ledg
 
 
 async def test_what_carries_no_mark_is_never_a_duplicate(ledger: Ledger) -> None:
-    plain = a_delivery(digest=None, source="call")
+    plain = a_webhook(digest=None, source="call")
     assert await asyncio.gather(*(ledger.inbox.accept(plain) for _ in range(3))) == [True, True, True]
 
 
 async def test_two_processes_agree_on_what_is_new(ledger: Ledger, other_ledger: Ledger) -> None:
-    deliveries = [a_delivery(f"int_{number}") for number in range(100)]
+    deliveries = [a_webhook(f"int_{number}") for number in range(100)]
     answers = await asyncio.gather(
         *map(ledger.inbox.accept, deliveries), *map(other_ledger.inbox.accept, reversed(deliveries))
     )
@@ -69,7 +69,7 @@ async def test_two_processes_agree_on_what_is_new(ledger: Ledger, other_ledger: 
 
 async def test_taken_oldest_first_until_done(ledger: Ledger) -> None:
     for number in range(5):
-        await ledger.inbox.accept(a_delivery(f"int_{number}"))
+        await ledger.inbox.accept(a_webhook(f"int_{number}"))
     taken = await ledger.inbox.take_new(["default"], 3)
     assert [one.interview_id for one in taken] == ["int_0", "int_1", "int_2"]
     await ledger.syncs.revise([], lambda *_: [], done=[one.id for one in taken])
@@ -79,14 +79,14 @@ async def test_taken_oldest_first_until_done(ledger: Ledger) -> None:
 async def test_large_bodies_are_taken_a_few_at_a_time(ledger: Ledger) -> None:
     body = '{"words": "' + "é\\n" * 349_000 + '"}'
     for number in range(20):
-        await ledger.inbox.accept(a_delivery(f"int_{number}", body=body, digest=f"{number}"))
+        await ledger.inbox.accept(a_webhook(f"int_{number}", body=body, digest=f"{number}"))
     taken = await ledger.inbox.take_new(["default"], 500)
     assert 1 <= len(taken) < 20
     assert taken[0].body == body
 
 
 async def test_texts_that_a_database_cannot_hold(ledger: Ledger) -> None:
-    odd = a_delivery(event="a\0b", webhook_id="half \ud83d", scheme="whole \U0001f600", body="\udc00 \0 é")
+    odd = a_webhook(event="a\0b", webhook_id="half \ud83d", scheme="whole \U0001f600", body="\udc00 \0 é")
     assert await ledger.inbox.accept(odd)
     assert not await ledger.inbox.accept(odd)
     [stored] = await ledger.inbox.take_new(["default"], 10)
@@ -99,9 +99,9 @@ async def test_a_failing_piece_of_work_does_not_undo_its_group(ledger: Ledger) -
         raise Conflict("no")
 
     results = await asyncio.gather(
-        ledger.inbox.accept(a_delivery("int_1")),
+        ledger.inbox.accept(a_webhook("int_1")),
         ledger.syncs.revise([], refuse),
-        ledger.inbox.accept(a_delivery("int_2")),
+        ledger.inbox.accept(a_webhook("int_2")),
         ledger.syncs.revise([("default", "int_3")], lambda *_: [a_sync("int_3")]),
         return_exceptions=True,
     )
@@ -118,41 +118,41 @@ async def test_a_full_queue_refuses_deliveries_and_nothing_else(
 ) -> None:
     monkeypatch.setattr(writer, "QUEUE_LIMIT", 3)
     results = await asyncio.gather(
-        *(ledger.inbox.accept(a_delivery(f"int_{number}")) for number in range(5)),
+        *(ledger.inbox.accept(a_webhook(f"int_{number}")) for number in range(5)),
         ledger.leases.acquire("lane", "me", NOW, 1_000),
         return_exceptions=True,
     )
     assert results[:3] == [True, True, True]
-    assert [type(result) for result in results[3:5]] == [StoreUnavailable, StoreUnavailable]
+    assert [type(result) for result in results[3:5]] == [LedgerUnavailable, LedgerUnavailable]
     assert results[5] is not None
-    assert await ledger.inbox.accept(a_delivery("int_9"))
+    assert await ledger.inbox.accept(a_webhook("int_9"))
 
 
 async def test_a_queue_of_long_bodies_is_full_early(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "QUEUE_SIZE", 1_000)
-    long = [a_delivery(body=f"{number}" * 1_000) for number in range(2)]
+    long = [a_webhook(body=f"{number}" * 1_000) for number in range(2)]
     results = await asyncio.gather(*map(ledger.inbox.accept, long), return_exceptions=True)
-    assert [type(result) for result in results] == [bool, StoreUnavailable]
+    assert [type(result) for result in results] == [bool, LedgerUnavailable]
     assert await ledger.inbox.accept(long[1])
 
 
 async def test_close_finishes_what_is_queued_and_refuses_the_rest(
     ledger: Ledger, other_ledger: Ledger
 ) -> None:
-    queued = [asyncio.ensure_future(ledger.inbox.accept(a_delivery(f"int_{number}"))) for number in range(50)]
+    queued = [asyncio.ensure_future(ledger.inbox.accept(a_webhook(f"int_{number}"))) for number in range(50)]
     await asyncio.sleep(0)
     await ledger.close()
     assert await asyncio.gather(*queued) == [True] * 50
     assert len(await other_ledger.inbox.take_new(["default"], 100)) == 50
-    with pytest.raises(StoreUnavailable):
-        await ledger.inbox.accept(a_delivery())
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(LedgerUnavailable):
+        await ledger.inbox.accept(a_webhook())
+    with pytest.raises(LedgerUnavailable):
         await ledger.syncs.find("default", "int_1")
 
 
 async def test_unreadable_ones_are_listed_and_given_back(ledger: Ledger) -> None:
     for number in range(3):
-        await ledger.inbox.accept(a_delivery(None, body=f"{number}"))
+        await ledger.inbox.accept(a_webhook(None, body=f"{number}"))
     newest = await ledger.inbox.unreadable("default", limit=2)
     assert [one.body for one in newest] == ["2", "1"]
     assert [one.body for one in await ledger.inbox.unreadable("default", limit=2, before=newest[-1].id)] == [
@@ -168,8 +168,8 @@ async def test_unreadable_ones_are_listed_and_given_back(ledger: Ledger) -> None
 
 
 async def test_unreadable_ones_that_are_repeated_and_readable_by_now_are_taken(ledger: Ledger) -> None:
-    first = a_delivery(webhook_id="msg_1")._replace(state="unreadable", interview_id=None, event=None)
-    other = a_delivery("int_2", digest="d_2")._replace(state="unreadable", interview_id=None, body="{2}")
+    first = a_webhook(webhook_id="msg_1")._replace(state="unreadable", interview_id=None, event=None)
+    other = a_webhook("int_2", digest="d_2")._replace(state="unreadable", interview_id=None, body="{2}")
     assert [await ledger.inbox.accept(one) for one in (first, other)] == [True, True]
     again = first._replace(state="new", interview_id="int_1", event="interview.completed", digest="changed")
     assert [
@@ -198,8 +198,8 @@ async def test_a_store_that_hangs_is_told_in_time_and_loses_nothing(
 
     hanging = asyncio.ensure_future(ledger.syncs.revise([], hang))
     await asyncio.to_thread(begun.wait, 10)
-    delivery = a_delivery()
-    with pytest.raises(StoreUnavailable) as told:
+    delivery = a_webhook()
+    with pytest.raises(LedgerUnavailable) as told:
         await ledger.inbox.accept(delivery)
     assert told.value.retry_after
     held.set()

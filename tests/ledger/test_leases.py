@@ -1,4 +1,4 @@
-"""What the ledger promises about leases, pauses, the call budget, answers and notes, on both databases."""
+"""What the ledger promises about leases, pauses, the rate limit, idempotency and diagnostics, on both databases."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_pauses(ledger: Ledger) -> None:
     assert await ledger.leases.pauses() == []
     await ledger.leases.pause("koji:1", NOW + 5, "koji_key", "The key was refused.")
     [pause] = await ledger.leases.pauses()
-    assert (pause.lane, pause.until, pause.code, pause.words) == (
+    assert (pause.lane, pause.until, pause.code, pause.message) == (
         "koji:1",
         NOW + 5,
         "koji_key",

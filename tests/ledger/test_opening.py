@@ -1,4 +1,4 @@
-"""What happens when a ledger is opened, and when its store fails."""
+"""What happens when a ledger is opened, and when its database fails."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, text
 
-from connector.errors import NotConfigured, SettingsError, StoreUnavailable
+from connector.errors import LedgerUnavailable, NotConfigured, SettingsError
 from connector.ledger.db.dialect import is_sqlite, sqlite_path
 from connector.ledger.db.migrations import migrate
 from connector.ledger.ledger import Ledger, open_ledger
 from connector.security.sealing import Sealer
 from tests.conftest import SEALER
-from tests.support.fakes import a_delivery, a_sync
+from tests.support.fakes import a_sync, a_webhook
 
 pytestmark = pytest.mark.contract
 
@@ -35,7 +35,7 @@ async def opened(database_url: str) -> Ledger:
 
 async def test_what_was_stored_is_there_after_a_restart(database_url: str) -> None:
     first = await opened(database_url)
-    await first.inbox.accept(a_delivery())
+    await first.inbox.accept(a_webhook())
     await first.close()
     second = await opened(database_url)
     assert len(await second.inbox.take_new(["default"], 10)) == 1
@@ -113,7 +113,7 @@ async def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
         await opened(f"sqlite:///{path}")
 
 
-async def test_a_store_that_fails_is_told_to_all_and_recovers(ledger: Ledger) -> None:
+async def test_a_database_that_fails_is_told_to_all_and_recovers(ledger: Ledger) -> None:
     failing = True
 
     @event.listens_for(ledger.db._write_engine, "commit")
@@ -122,15 +122,15 @@ async def test_a_store_that_fails_is_told_to_all_and_recovers(ledger: Ledger) ->
             _break(connection)
 
     results = await asyncio.gather(
-        *(ledger.inbox.accept(a_delivery(f"int_{at}")) for at in range(5)),
+        *(ledger.inbox.accept(a_webhook(f"int_{at}")) for at in range(5)),
         ledger.syncs.revise([], lambda *_: [a_sync()]),
         return_exceptions=True,
     )
-    assert {type(result) for result in results} == {StoreUnavailable}
-    assert all(isinstance(result, StoreUnavailable) and result.retry_after for result in results)
+    assert {type(result) for result in results} == {LedgerUnavailable}
+    assert all(isinstance(result, LedgerUnavailable) and result.retry_after for result in results)
     failing = False
     assert await ledger.inbox.take_new(["default"], 10) == []
-    assert await ledger.inbox.accept(a_delivery("int_1"))
+    assert await ledger.inbox.accept(a_webhook("int_1"))
     assert len(await ledger.inbox.take_new(["default"], 10)) == 1
 
 
@@ -139,7 +139,7 @@ def _break(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("PRAGMA query_only=ON")
         try:
-            connection.exec_driver_sql("DELETE FROM note")
+            connection.exec_driver_sql("DELETE FROM diagnostic")
         finally:
             connection.exec_driver_sql("PRAGMA query_only=OFF")
     else:
@@ -150,7 +150,7 @@ async def test_a_read_that_fails_quotes_no_data(ledger: Ledger) -> None:
     def fail(connection: Connection) -> Any:
         return connection.execute(text("SELECT :who FROM nowhere"), {"who": "ada@example.com"})
 
-    with pytest.raises(StoreUnavailable) as failed:
+    with pytest.raises(LedgerUnavailable) as failed:
         await ledger.db.read(fail)
     assert failed.value.__cause__ is None
     assert "example.com" not in str(failed.value)
@@ -159,8 +159,8 @@ async def test_a_read_that_fails_quotes_no_data(ledger: Ledger) -> None:
 async def test_work_that_is_wrong_by_itself_fails_alone_and_quotes_no_data(ledger: Ledger) -> None:
     results = await asyncio.gather(
         ledger.syncs.revise([], lambda *_: [a_sync("int_1"), a_sync("int_1")]),
-        *(ledger.inbox.accept(a_delivery(f"int_{at}")) for at in range(5)),
+        *(ledger.inbox.accept(a_webhook(f"int_{at}")) for at in range(5)),
         return_exceptions=True,
     )
-    assert isinstance(results[0], StoreUnavailable)
+    assert isinstance(results[0], LedgerUnavailable)
     assert results[1:] == [True] * 5

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from connector.ledger.db import migrations
 from connector.ledger.db.dialect import writer_engine
 from connector.ledger.results import inbox, syncs
-from tests.support.fakes import a_delivery, a_sync
+from tests.support.fakes import a_sync, a_webhook
 
 pytestmark = [pytest.mark.contract, pytest.mark.postgres]
 Work = Callable[[Connection], Any]
@@ -70,7 +70,7 @@ def transactions(postgres_url: str) -> Iterator[Transactions]:
         yield Transactions(postgres_url, pool)
 
 
-DELIVERIES = [a_delivery(f"int_{number}", digest=f"digest {number}") for number in range(9)]
+DELIVERIES = [a_webhook(f"int_{number}", digest=f"digest {number}") for number in range(9)]
 SYNCS = [a_sync(f"int_{number}") for number in range(9)]
 
 

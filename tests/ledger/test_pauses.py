@@ -40,10 +40,10 @@ async def away(ledger: Ledger, began: int, now: int | None = None, *, code: str 
     await ledger.launch_pauses.await_koji(["default"], rest, began, now)
 
 
-async def told(ledger: Ledger) -> list[tuple[str, str, int]]:
+async def pause_events(ledger: Ledger) -> list[tuple[str, str, int]]:
     """Return launch, reason and resuming time of what was told, oldest first."""
     events = await ledger.hooks.events(["default", "other"], EventType.LAUNCH_PAUSED, 100)
-    return [(one.subject, one.told["pause_reason"], one.told["resumes_at"]) for one in reversed(events)]
+    return [(one.subject, one.payload["pause_reason"], one.payload["resumes_at"]) for one in reversed(events)]
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ async def test_a_koji_that_is_away_is_told_once_to_each_running_launch(ledger: L
         await a_launch(ledger, f"is-{status}", status=status)
     for minute in (0, 1, 30, 3000):
         await away(ledger, NOW, NOW + minute * MINUTE)
-    assert await told(ledger) == [
+    assert await pause_events(ledger) == [
         ("one", "koji_unreachable", NOW + MINUTE),
         ("two", "koji_unreachable", NOW + MINUTE),
     ]
@@ -78,7 +78,7 @@ async def test_a_launch_that_begins_while_koji_is_away_is_told_then(ledger: Ledg
     await a_launch(ledger, "late")
     for minute in (20, 40):
         await away(ledger, NOW, NOW + minute * MINUTE)
-    assert [launch for launch, _, _ in await told(ledger)] == ["one", "late"]
+    assert [launch for launch, _, _ in await pause_events(ledger)] == ["one", "late"]
 
 
 async def test_an_owner_that_does_not_know_since_when_tells_only_who_was_never_told(ledger: Ledger) -> None:
@@ -87,21 +87,24 @@ async def test_an_owner_that_does_not_know_since_when_tells_only_who_was_never_t
     await a_launch(ledger, "late")
     for minute in (20, 40):
         await away(ledger, 0, NOW + minute * MINUTE)
-    assert [launch for launch, _, _ in await told(ledger)] == ["one", "late"]
+    assert [launch for launch, _, _ in await pause_events(ledger)] == ["one", "late"]
 
 
 async def test_the_next_time_that_koji_is_away_is_told_again(ledger: Ledger) -> None:
     await a_launch(ledger, "one")
     for at in (NOW, NOW + 20 * MINUTE):
         await away(ledger, at)
-    assert [resumes_at for _, _, resumes_at in await told(ledger)] == [NOW + MINUTE, NOW + 21 * MINUTE]
+    assert [resumes_at for _, _, resumes_at in await pause_events(ledger)] == [
+        NOW + MINUTE,
+        NOW + 21 * MINUTE,
+    ]
 
 
 async def test_a_koji_that_comes_and_goes_is_told_once_in_ten_minutes(ledger: Ledger) -> None:
     await a_launch(ledger, "one")
     for minute in range(20):
         await away(ledger, NOW + minute * MINUTE)
-    assert [at for _, _, at in await told(ledger)] == [NOW + MINUTE, NOW + 12 * MINUTE]
+    assert [at for _, _, at in await pause_events(ledger)] == [NOW + MINUTE, NOW + 12 * MINUTE]
 
 
 async def test_an_outage_soon_after_a_short_one_is_told_when_it_lasts(ledger: Ledger) -> None:
@@ -110,14 +113,14 @@ async def test_an_outage_soon_after_a_short_one_is_told_when_it_lasts(ledger: Le
     began = NOW + 5 * MINUTE
     for minute in (5, 8, 12, 20, 40, 4000):
         await away(ledger, began, NOW + minute * MINUTE)
-    assert [at for _, _, at in await told(ledger)] == [NOW + MINUTE, NOW + 13 * MINUTE]
+    assert [at for _, _, at in await pause_events(ledger)] == [NOW + MINUTE, NOW + 13 * MINUTE]
 
 
 async def test_a_wrong_address_is_told_under_the_same_name(ledger: Ledger) -> None:
     await a_launch(ledger, "one")
     await away(ledger, NOW, code="koji_redirect")
     await away(ledger, NOW, NOW + 30 * MINUTE)
-    assert await told(ledger) == [("one", "koji_unreachable", NOW + MINUTE)]
+    assert await pause_events(ledger) == [("one", "koji_unreachable", NOW + MINUTE)]
 
 
 async def test_the_days_credits_are_told_once_a_day_and_launch(ledger: Ledger, lease: Lease) -> None:
@@ -128,7 +131,7 @@ async def test_the_days_credits_are_told_once_a_day_and_launch(ledger: Ledger, l
         for at in (midnight, midnight + 1, midnight + DAY - 1):
             await ledger.launch_pauses.await_day(lease, launch, at)
     await ledger.launch_pauses.await_day(lease, one, midnight + DAY)
-    assert await told(ledger) == [
+    assert await pause_events(ledger) == [
         ("one", "daily_credits", midnight + DAY),
         ("two", "daily_credits", midnight + DAY),
         ("one", "daily_credits", midnight + 2 * DAY),
@@ -140,12 +143,12 @@ async def test_one_reason_does_not_hide_another(ledger: Ledger, lease: Lease) ->
     await away(ledger, NOW)
     await ledger.launch_pauses.await_day(lease, one, NOW + 1)
     await ledger.launch_pauses.pause(["default"], "koji_key", NOW + 2)
-    assert [reason for _, reason, _ in await told(ledger)] == [
+    assert [reason for _, reason, _ in await pause_events(ledger)] == [
         "koji_unreachable",
         "daily_credits",
         "koji_key",
     ]
-    assert (await told(ledger))[-1][2] is None, "somebody has to resume it"
+    assert (await pause_events(ledger))[-1][2] is None, "somebody has to resume it"
 
 
 async def test_two_processes_that_notice_at_once_tell_once(
@@ -156,6 +159,6 @@ async def test_two_processes_that_notice_at_once_tell_once(
         ledgers = (ledger, other_ledger, ledger, other_ledger)
         await asyncio.gather(*(each.launch_pauses.await_day(lease, one, NOW) for each in ledgers))
     await asyncio.gather(*(away(each, NOW) for each in (ledger, other_ledger, ledger, other_ledger)))
-    heard = [(launch, reason) for launch, reason, _ in await told(ledger)]
+    heard = [(launch, reason) for launch, reason, _ in await pause_events(ledger)]
     assert len(heard) == 16
     assert len(set(heard)) == 16

@@ -13,7 +13,7 @@ from connector.ledger.db.dialect import is_sqlite, sqlite_path
 from connector.ledger.ledger import Ledger
 from connector.settings.model import Connection
 from connector.settings.rules import sync_rules
-from tests.support.fakes import NOW, a_delivery, a_settlement, a_sync
+from tests.support.fakes import NOW, a_settlement, a_sync, a_webhook
 
 pytestmark = pytest.mark.contract
 
@@ -35,7 +35,7 @@ def remains(database_url: str) -> bytes:
 
 async def send(ledger: Ledger) -> Sync:
     """Let one interview come in, be sent and be accepted."""
-    await ledger.inbox.accept(a_delivery(body=f'{{"q": "{WORDS}", "respondent_email": "{WHO}"}}'))
+    await ledger.inbox.accept(a_webhook(body=f'{{"q": "{WORDS}", "respondent_email": "{WHO}"}}'))
     [delivery] = await ledger.inbox.take_new(["default"], 1)
     sync = a_sync(user=WHO, event=f'{{"user_id": "{WHO}", "q": "{WORDS}"}}')
     await ledger.syncs.revise([("default", "int_1")], lambda *_: [sync], done=[delivery.id])
@@ -92,9 +92,9 @@ async def test_promises_outlive_pruning(ledger: Ledger) -> None:
 
 
 async def test_what_is_young_new_or_on_its_way_stays(ledger: Ledger) -> None:
-    await ledger.inbox.accept(a_delivery("int_1"))
-    await ledger.inbox.accept(a_delivery("int_2", state="done"))
-    await ledger.inbox.accept(a_delivery("int_3", state="done", received_at=NOW + 10 * DAY))
+    await ledger.inbox.accept(a_webhook("int_1"))
+    await ledger.inbox.accept(a_webhook("int_2", state="done"))
+    await ledger.inbox.accept(a_webhook("int_3", state="done", received_at=NOW + 10 * DAY))
     await store(
         ledger,
         a_sync("int_4", stage=Stage.READ),
@@ -148,7 +148,7 @@ async def test_an_anonymous_mark_outlives_pruning(
     whole = facts._replace(anonymous=False, respondent_email=WHO, email_given=True, project_id=None)
     for force in (False, True):
         heard = Observation(
-            rules=sync_rules(Connection()), interview=whole, at=LATER, given=True, force=force
+            rules=sync_rules(Connection()), interview=whole, at=LATER, from_call=True, force=force
         )
         after = advance(pruned, heard, People(str, lambda *_: 1))
         assert after.stage is after.event is after.user_id is None

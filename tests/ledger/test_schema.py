@@ -18,7 +18,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, MetaData, Text, insert, inspect, select, text
 
 from connector.errors import SettingsError
 from connector.ledger.db.dialect import is_sqlite, sqlite_path, writer_engine
@@ -26,7 +26,7 @@ from connector.ledger.db.migrations import REVISIONS, migrate, newest_revision
 from connector.ledger.db.schema import metadata
 from connector.ledger.ledger import Ledger, open_ledger
 from tests.conftest import SEALER
-from tests.support.fakes import NOW, a_delivery
+from tests.support.fakes import NOW, a_webhook
 from tools.revision import write_revision
 
 pytestmark = pytest.mark.contract
@@ -51,7 +51,15 @@ def upgrade() -> None:
     for statement in {statements}:
         op.execute(statement)
 '''
-TOY_COLUMN = "ALTER TABLE note ADD COLUMN toy INTEGER"
+TOY_COLUMN = "ALTER TABLE diagnostic ADD COLUMN toy INTEGER"
+
+PLAIN_NAMES = {
+    "answer": "idempotency",
+    "budget": "rate_limit",
+    "cohort_told": "cohort_mention",
+    "forgetting": "erasure",
+    "note": "diagnostic",
+}
 
 
 @pytest.fixture
@@ -133,15 +141,44 @@ def test_a_ledger_from_before_revisions_is_refused_in_one_line(sqlite_url: str, 
         engine.dispose()
 
 
+def rows_of(connection: Connection) -> dict[str, list[list[object]]]:
+    tables = MetaData()
+    tables.reflect(connection)
+    return {
+        table.name: [[*row] for row in connection.execute(select(table))] for table in tables.sorted_tables
+    }
+
+
+def test_plain_names_keep_the_rows(database_url: str, revisions: Path) -> None:
+    (revisions / "versions" / "0002_plain_names.py").unlink()
+    migrate(database_url, revisions)
+    engine = writer_engine(database_url)
+    first = MetaData()
+    with engine.begin() as connection:
+        first.reflect(connection)
+        for table in first.sorted_tables:
+            if table.name != "alembic_version":
+                row = {one.name: one.name if isinstance(one.type, Text) else 1 for one in table.columns}
+                connection.execute(insert(table).values(row))
+        before = rows_of(connection)
+    migrate(database_url)
+    with engine.begin() as connection:
+        after = rows_of(connection)
+    engine.dispose()
+    before["alembic_version"] = [[newest_revision()]]
+    assert all(before.values())
+    assert {PLAIN_NAMES.get(name, name): rows for name, rows in before.items()} == after
+
+
 async def test_an_upgrade_runs_once_and_copies_a_file_first(
     ledger: Ledger, database_url: str, revisions: Path
 ) -> None:
-    await ledger.inbox.accept(a_delivery())
+    await ledger.inbox.accept(a_webhook())
     add_revision(revisions, TOY_COLUMN)
     for _ in range(2):
         await asyncio.to_thread(migrate, database_url, revisions)
     with ledger.db._write_engine.begin() as connection:
-        assert connection.execute(text("SELECT count(toy) FROM note")).scalar() == 0
+        assert connection.execute(text("SELECT count(toy) FROM diagnostic")).scalar() == 0
     if is_sqlite(database_url):
         copy = sqlite_path(database_url).with_name(f"ledger.db.before-version-{LATER}")
         assert stat.S_IMODE(copy.stat().st_mode) == 0o600
@@ -161,7 +198,7 @@ async def test_an_upgrade_that_fails_leaves_everything_as_it_was(
     again = await open_ledger(database_url, SEALER)
     await again.diagnostics.add("", "ping", {}, NOW, 1)
     with again.db._write_engine.begin() as connection:
-        assert "toy" not in {column["name"] for column in inspect(connection).get_columns("note")}
+        assert "toy" not in {column["name"] for column in inspect(connection).get_columns("diagnostic")}
     await again.close()
 
 

@@ -13,7 +13,7 @@ from connector.domain.results.respondent import People
 from connector.domain.results.sync import ListFilter, Sync
 from connector.errors import Conflict
 from connector.ledger.ledger import Ledger
-from tests.support.fakes import NOW, a_delivery, a_sync
+from tests.support.fakes import NOW, a_sync, a_webhook
 
 pytestmark = pytest.mark.contract
 
@@ -33,7 +33,7 @@ async def test_every_column_comes_back_with_its_type(ledger: Ledger) -> None:
         facts=Interview(
             "int_1", ready=True, anonymous=False, email_given=True, themes=("b", "a"), quality_score=3.25
         ),
-        given=True,
+        from_call=True,
         reads=2,
         tries=3,
         frozen_at=NOW,
@@ -51,10 +51,10 @@ async def test_every_column_comes_back_with_its_type(ledger: Ledger) -> None:
     assert await ledger.syncs.find("default", "int_1") == full
     assert await ledger.syncs.find("default", "int_2") == bare
     assert await ledger.syncs.find("other", "int_1") is None
-    await store(ledger, full._replace(force=False, given=False))
+    await store(ledger, full._replace(force=False, from_call=False))
     found = await ledger.syncs.find("default", "int_1")
     assert found is not None
-    assert (found.force, found.given, found.backfill) == (False, False, True)
+    assert (found.force, found.from_call, found.backfill) == (False, False, True)
 
 
 async def test_revise_sees_what_is_there_and_stores_what_it_makes(ledger: Ledger) -> None:
@@ -126,19 +126,19 @@ async def test_a_lost_lease_changes_nothing(ledger: Ledger) -> None:
     old = await ledger.leases.acquire("intake", "me", NOW, 1_000)
     assert old is not None
     assert await ledger.leases.acquire("intake", "you", NOW + 2_000, 1_000)
-    await ledger.inbox.accept(a_delivery())
+    await ledger.inbox.accept(a_webhook())
     [delivery] = await ledger.inbox.take_new(["default"], 1)
     with pytest.raises(Conflict) as lost:
-        await store(ledger, a_sync(), lease=old, done=[delivery.id], record=[a_delivery()])
+        await store(ledger, a_sync(), lease=old, done=[delivery.id], record=[a_webhook()])
     assert lost.value.reason == "lease_lost"
     assert await ledger.syncs.find("default", "int_1") is None
     assert await ledger.inbox.take_new(["default"], 10) == [delivery]
 
 
 async def test_record_explains_and_done_ends(ledger: Ledger) -> None:
-    await ledger.inbox.accept(a_delivery())
+    await ledger.inbox.accept(a_webhook())
     [delivery] = await ledger.inbox.take_new(["default"], 1)
-    call = a_delivery(source="call", state="done", digest=None, body='{"quality_score": 4}')
+    call = a_webhook(source="call", state="done", digest=None, body='{"quality_score": 4}')
     await store(ledger, a_sync(), done=[delivery.id], record=[call])
     assert await ledger.inbox.take_new(["default"], 1) == []
     assert [(one.source, one.state, one.body) for one in await ledger.inbox.received("default", "int_1")] == [
@@ -239,7 +239,7 @@ async def test_two_thousand_rows_in_one_batch(ledger: Ledger) -> None:
     body = "x" * 1_000
     ids = [f"int_{number}" for number in range(2_000)]
     await ledger.runs.create("run_1", "default", "backfill_interviews", ids, NOW)
-    await store(ledger, *map(a_sync, ids), record=[a_delivery(one, body=body, digest=one) for one in ids])
+    await store(ledger, *map(a_sync, ids), record=[a_webhook(one, body=body, digest=one) for one in ids])
     await store(ledger, *(a_sync(one, status=SyncStatus.SYNCED, stage=None) for one in ids))
     assert await ledger.counters.totals("default") == {("synced", ""): 2_000}
     progress = await ledger.runs.progress("run_1")

@@ -49,7 +49,7 @@ async def http_client(
 
 
 def stdio_server(world: World, folder: Path, **settings: str) -> StdioServerParameters:
-    """Return how a host starts the server, on a store in `folder`, with the world's stand-ins."""
+    """Return how a host starts the server, on a ledger in `folder`, with the world's stand-ins."""
     program, *arguments = command("mcp")
     return StdioServerParameters(
         command=program,

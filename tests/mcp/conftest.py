@@ -22,6 +22,6 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return where a server over stdio keeps its store."""
+    """Return where a server over stdio keeps its ledger."""
     (tmp_path / "stdio").mkdir()
     return tmp_path / "stdio"

@@ -93,7 +93,7 @@ class Lines:
 async def lines(
     world: World, folder: Path, capabilities: Mapping[str, Any], **settings: str
 ) -> AsyncIterator[Lines]:
-    """Yield a client that has shaken hands with a server on a store in `folder`."""
+    """Yield a client that has shaken hands with a server on a ledger in `folder`."""
     process = await asyncio.create_subprocess_exec(
         *command("mcp"),
         env={**environment(world, folder), **settings},

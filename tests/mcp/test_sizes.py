@@ -15,7 +15,7 @@ from connector.sandbox.koji import store
 from mcp_server.answers.render import LARGEST, size
 from mcp_server.tools.catalogue import tool
 from tests.mcp.clients import SETTINGS, http_client, people, text_of, values_of
-from tests.support.harness import QUICK, World, letter, open_world
+from tests.support.harness import QUICK, World, message, open_world
 
 pytestmark = pytest.mark.e2e
 
@@ -49,7 +49,7 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 async def fill(world: World) -> None:
     for n in range(30):
-        await world.told(letter(f"interview-{n:03}", n, themes=[f"{LONG}{m}" for m in range(5)]))
+        await world.deliver(message(f"interview-{n:03}", n, themes=[f"{LONG}{m}" for m in range(5)]))
         await world.get("launch_cohort_interviews", members=people(100 + n), wait_seconds=0)
     await world.get("launch_cohort_interviews", members=people(*range(200, 260)), wait_seconds=20)
     answers = [
@@ -126,7 +126,7 @@ async def test_a_transcript_is_read_page_by_page_and_whole(world: World) -> None
 
 async def test_pages_of_a_list_lose_no_row(world: World) -> None:
     for n in range(23):
-        await world.told(letter(f"interview-{n:03}", n))
+        await world.deliver(message(f"interview-{n:03}", n))
     await world.ended("interview-022")
     seen: list[str] = []
     arguments: dict[str, Any] = {}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.harness import World, letter, open_world, until
+from tests.support.harness import World, message, open_world, until
 
 pytestmark = pytest.mark.e2e
 
@@ -24,15 +24,15 @@ async def test_no_body_of_a_synced_interview_stays_once_it_is_anonymous(
     tmp_path: Path, later: dict[str, Any]
 ) -> None:
     async with open_world(tmp_path) as world:
-        await world.told(letter("int-1"))
+        await world.deliver(message("int-1"))
         await world.seen("int-1", status="synced")
-        await world.told(letter("int-1", quality_score=4.1, **MARKED))
+        await world.deliver(message("int-1", quality_score=4.1, **MARKED))
 
         async def erased() -> bool:
             return await bodies(world) == [None, None]
 
         assert await until(erased)
-        await world.told(letter("int-1", quality_score=4.3, **later))
+        await world.deliver(message("int-1", quality_score=4.3, **later))
 
         async def erased_again() -> bool:
             return await bodies(world) == [None, None, None]
@@ -46,6 +46,6 @@ async def test_no_body_of_a_synced_interview_stays_once_it_is_anonymous(
 
 async def test_no_body_of_an_anonymous_interview_of_another_project_stays(tmp_path: Path) -> None:
     async with open_world(tmp_path, KOJI_PROJECT_ID="ours") as world:
-        await world.told(letter("int-1", project_id="theirs", **MARKED))
+        await world.deliver(message("int-1", project_id="theirs", **MARKED))
         assert (await world.ended("int-1"))["reason"] == "other_project"
         assert await bodies(world) == [None]

@@ -1,4 +1,4 @@
-"""Everything in our own store and logs, laid side by side, to find out who answered anonymously."""
+"""Everything in our own ledger and logs, laid side by side, to find out who answered anonymously."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def dumped(path: Path) -> list[tuple[str, Row]]:
 
 
 def bytes_of(folder: Path) -> bytes:
-    """Return the bytes of the store and what lies beside it."""
+    """Return the bytes of the ledger and what lies beside it."""
     return b"".join(path.read_bytes() for path in folder.iterdir() if path.name.startswith("ledger"))
 
 
@@ -87,14 +87,14 @@ async def answered(world: World, one: Interview, how: str) -> None:
     told |= {"quality_score": 4, "completed_at": "2026-11-20T10:17:13Z", "external_id": one.external_id}
     match how:
         case "marked":
-            await world.told({**told, "anonymous": True})
+            await world.deliver({**told, "anonymous": True})
         case "by a later word":
-            await world.told({**told, "respondent_email": None, "external_id": None})
-            await world.told({**told, "anonymous": True, "event": "interview.completed"})
+            await world.deliver({**told, "respondent_email": None, "external_id": None})
+            await world.deliver({**told, "anonymous": True, "event": "interview.completed"})
         case "once it was synced":
-            await world.told(told)
+            await world.deliver(told)
             await world.seen(one.interview_id, status="synced")
-            await world.told({**told, "is_anonymous": True, "event": "interview.completed"})
+            await world.deliver({**told, "is_anonymous": True, "event": "interview.completed"})
 
 
 @pytest.mark.parametrize("how", ["marked", "by a later word", "once it was synced"])

@@ -13,7 +13,7 @@ import pytest
 from connector.domain.launches.launch import InvitationState
 from connector.domain.results.interview import Stage
 from connector.domain.results.sync import ListFilter
-from tests.support.harness import QUICK, World, letter, open_world, until
+from tests.support.harness import QUICK, World, message, open_world, until
 
 pytestmark = pytest.mark.e2e
 
@@ -41,7 +41,7 @@ async def forget(world: World, **who: Any) -> Any:
 
 
 def left_in_files(world: World, *texts: str) -> list[tuple[str, str]]:
-    """Return (file, text) of what is found in the bytes of the store, in whatever letter case."""
+    """Return (file, text) of what is found in the bytes of the ledger, in whatever letter case."""
     return [
         (path.name, text)
         for path in world.folder.iterdir()
@@ -58,11 +58,11 @@ async def lived(world: World) -> str:
     )
     interview_id: str = launched["interview_id"]
     (started,) = world.sandbox.koji.store.interviews.values()
-    await world.told(letter(interview_id, respondent_email=EMAIL, external_id=started.external_id))
+    await world.deliver(message(interview_id, respondent_email=EMAIL, external_id=started.external_id))
     await world.ended(interview_id)
-    await world.told(letter("int-by-mail", respondent_email=EMAIL.upper(), quality_score=2))
+    await world.deliver(message("int-by-mail", respondent_email=EMAIL.upper(), quality_score=2))
     await world.ended("int-by-mail")
-    await world.told(letter("int-by-id", respondent_email=None, external_id=USER))
+    await world.deliver(message("int-by-id", respondent_email=None, external_id=USER))
     await world.ended("int-by-id")
     await world.send({"event": "interview.completed", "id": {"said": f"I am {EMAIL}"}}, webhook_id="odd")
     await world.get("plan_cohort_launch", members=[WHO, *OTHERS], reinvite_after_days=0)
@@ -102,12 +102,12 @@ async def test_our_user_properties_are_unset_and_nothing_is_sent_again(world: Wo
     synced = await world.get("get_sync", interview_id=interview_id)
     assert (synced["status"], synced["user_id"], synced["themes"]) == ("synced", None, [])
     for body in (
-        letter(interview_id, respondent_email=EMAIL),
-        letter("int-by-mail", respondent_email=EMAIL, quality_score=5),
-        letter("int-late", respondent_email=f" {EMAIL.title()} "),
-        letter("int-late-2", respondent_email=None, external_id=USER),
+        message(interview_id, respondent_email=EMAIL),
+        message("int-by-mail", respondent_email=EMAIL, quality_score=5),
+        message("int-late", respondent_email=f" {EMAIL.title()} "),
+        message("int-late-2", respondent_email=None, external_id=USER),
     ):
-        await world.told(body)
+        await world.deliver(body)
     for one in ("int-late", "int-late-2", "int-by-mail"):
         receipt = await world.ended(one)
         assert (receipt["status"], receipt["reason"]) == ("skipped", "suppressed"), receipt
@@ -183,12 +183,12 @@ async def test_an_interview_under_way_comes_back_to_nobody(world: World) -> None
     await world.get("start_interview", **WHO)
     (started,) = world.sandbox.koji.store.interviews.values()
     await forget(world, email=EMAIL)
-    body = letter(started.interview_id, respondent_email=None, external_id=started.external_id)
-    await world.told(body)
+    body = message(started.interview_id, respondent_email=None, external_id=started.external_id)
+    await world.deliver(body)
     receipt = await world.ended(started.interview_id)
     assert (receipt["status"], receipt["reason"]) == ("skipped", "suppressed")
-    other = letter("under-another-id", respondent_email=None, external_id=started.external_id)
-    await world.told(other)
+    other = message("under-another-id", respondent_email=None, external_id=started.external_id)
+    await world.deliver(other)
     assert (await world.ended("under-another-id"))["reason"] == "suppressed"
     assert world.completed() == []
 
@@ -234,10 +234,10 @@ async def test_forgetting_twice_is_harmless(world: World) -> None:
 
 
 async def test_what_is_in_flight_finishes_before_the_properties_are_unset(world: World) -> None:
-    await world.told(letter("warm-up", 1))
+    await world.deliver(message("warm-up", 1))
     await world.ended("warm-up")
     await world.fault("amplitude", "slow", seconds=1.5, times=1)
-    await world.told(letter("int-1", respondent_email=EMAIL))
+    await world.deliver(message("int-1", respondent_email=EMAIL))
 
     async def sending() -> bool:
         found = await world.context.ledger.syncs.find("default", "int-1")
@@ -285,7 +285,7 @@ async def test_without_amplitude_and_beside_other_connections_people_are_told(tm
 
 
 async def test_what_was_left_without_a_key_is_unset_once_there_is_one(world: World) -> None:
-    await world.told(letter("int-1", respondent_email=EMAIL))
+    await world.deliver(message("int-1", respondent_email=EMAIL))
     await world.ended("int-1")
     await world.reconfigure({"AMPLITUDE_API_KEY": "", "AMPLITUDE_SECRET_KEY": ""})
     told = await forget(world, email=EMAIL)
@@ -357,7 +357,7 @@ async def test_a_start_in_doubt_is_not_tried_again(world: World) -> None:
     given_up = await world.get("resume_launch", launch_id=launched["launch_id"], in_doubt="give_up")
     assert (given_up["failed"], given_up["in_doubt"]) == (1, 0)
     (started,) = world.sandbox.koji.store.interviews.values()
-    await world.told(letter(started.interview_id, respondent_email=None, external_id=started.external_id))
+    await world.deliver(message(started.interview_id, respondent_email=None, external_id=started.external_id))
     assert (await world.ended(started.interview_id))["reason"] == "suppressed"
     assert left_in_files(world, EMAIL, USER, NAME) == []
 
@@ -365,7 +365,7 @@ async def test_a_start_in_doubt_is_not_tried_again(world: World) -> None:
 async def test_a_read_that_is_under_way_brings_nothing_back(world: World) -> None:
     await world.interview("int-1", email=EMAIL)
     await world.hold("koji", "read")
-    await world.told({"event": "interview.completed", "interview_id": "int-1", "respondent_email": EMAIL})
+    await world.deliver({"event": "interview.completed", "interview_id": "int-1", "respondent_email": EMAIL})
     await world.held("koji")
     await forget(world, email=EMAIL)
     await world.release("koji")
@@ -446,7 +446,7 @@ async def test_answers_that_name_others_are_repeated_as_before(world: World) -> 
     ['o"hara\\1', "50%_of_them", "j\u00fcrgen/1", "\u65e5\u672c\u306e\u304a\u5ba2", "o'hara; --", "a b c d"],
 )
 async def test_odd_user_ids_are_forgotten_too(world: World, user_id: str) -> None:
-    await world.told(letter("int-1", respondent_email=None, external_id=user_id))
+    await world.deliver(message("int-1", respondent_email=None, external_id=user_id))
     await world.ended("int-1")
     await world.send({"event": "interview.completed", "user": {"id": user_id}}, webhook_id="odd")
     await world.get("start_interview", user_id=user_id, name=NAME, idempotency_key="start")
@@ -459,8 +459,8 @@ async def test_odd_user_ids_are_forgotten_too(world: World, user_id: str) -> Non
 
 
 async def test_another_letter_case_of_an_address_is_the_same_person(world: World) -> None:
-    await world.told(letter("int-1", respondent_email="Wilma.Forgotten@Example.com"))
-    await world.told(letter("int-2", respondent_email=f"jo{EMAIL}"))
+    await world.deliver(message("int-1", respondent_email="Wilma.Forgotten@Example.com"))
+    await world.deliver(message("int-2", respondent_email=f"jo{EMAIL}"))
     await world.ended("int-1", "int-2")
     await world.get("start_interview", user_id="WILMA.Forgotten@example.com")
     await forget(world, email=EMAIL)
@@ -473,7 +473,7 @@ async def test_another_letter_case_of_an_address_is_the_same_person(world: World
 
 
 async def test_an_interview_with_an_address_and_an_id_is_found_by_the_id(world: World) -> None:
-    await world.told(letter("int-1", respondent_email=EMAIL, external_id=USER))
+    await world.deliver(message("int-1", respondent_email=EMAIL, external_id=USER))
     await world.ended("int-1")
     await forget(world, user_id=USER)
     assert not OURS & set(world.properties(EMAIL))
@@ -484,9 +484,9 @@ async def test_who_answered_through_somebody_elses_link_is_not_forgotten_with_th
     await world.get("start_interview", **WHO)
     (started,) = world.sandbox.koji.store.interviews.values()
     other = "person-009@example.com"
-    await world.told(
-        letter(started.interview_id, respondent_email=other, external_id=started.external_id),
-        letter("int-own", respondent_email=other),
+    await world.deliver(
+        message(started.interview_id, respondent_email=other, external_id=started.external_id),
+        message("int-own", respondent_email=other),
     )
     await world.ended(started.interview_id, "int-own")
     await forget(world, email=EMAIL)
@@ -532,7 +532,7 @@ async def test_links_that_carry_names_and_addresses_are_erased(tmp_path: Path) -
         await forget(world, user_id=USER)
         external_id = link.partition("?")[0].rpartition("/")[2]
         assert left_in_files(world, EMAIL, USER, NAME, "wilma", f"i/{external_id}") == []
-        await world.told(letter("int-1", respondent_email=None, external_id=external_id))
+        await world.deliver(message("int-1", respondent_email=None, external_id=external_id))
         assert (await world.ended("int-1"))["reason"] == "suppressed"
         world.move(31 * 86_400)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import DAY, QUICK, World, letter, open_world, until
+from tests.support.harness import DAY, QUICK, World, message, open_world, until
 
 pytestmark = pytest.mark.e2e
 
@@ -41,8 +41,8 @@ def everything(folder: Path) -> bytes:
 async def test_after_pruning_nobody_is_asked_twice_and_nothing_counted_twice(world: World) -> None:
     first = await world.get("start_interview", **WHOM)
     (started,) = world.sandbox.koji.store.interviews.values()
-    body = letter(started.interview_id, respondent_email=WHOM["email"], external_id=started.external_id)
-    await world.told(body)
+    body = message(started.interview_id, respondent_email=WHOM["email"], external_id=started.external_id)
+    await world.deliver(body)
     await world.ended(started.interview_id)
     assert world.completed() == [started.interview_id]
     await pruned(world, *WHOM.values())
@@ -55,28 +55,28 @@ async def test_after_pruning_nobody_is_asked_twice_and_nothing_counted_twice(wor
     assert len(world.sandbox.koji.store.interviews) == 1
 
     await world.send(body)  # the same bytes
-    await world.told({**body, "quality_score": 4.9})  # and others about the same interview
+    await world.deliver({**body, "quality_score": 4.9})  # and others about the same interview
     receipt = await world.seen(started.interview_id, status="synced")
     assert receipt["user_id"] is None
     assert world.completed() == [started.interview_id]
 
 
 async def test_after_pruning_whoever_was_forgotten_stays_so(world: World) -> None:
-    await world.told(letter("int-1", respondent_email=WHOM["email"]))
+    await world.deliver(message("int-1", respondent_email=WHOM["email"]))
     await world.ended("int-1")
     told = await world.get("forget_respondent", email=WHOM["email"], wait_seconds=20)
     assert told["status"] == "finished"
     await pruned(world, *WHOM.values())
-    await world.told(letter("int-2", respondent_email=WHOM["email"].upper()))
+    await world.deliver(message("int-2", respondent_email=WHOM["email"].upper()))
     assert (await world.ended("int-2"))["reason"] == "suppressed"
-    await world.told(letter("int-1", respondent_email=None, external_id=None, themes=["more"]))
+    await world.deliver(message("int-1", respondent_email=None, external_id=None, themes=["more"]))
     assert world.completed() == ["int-1"]
     plan = await world.get("plan_cohort_launch", members=[WHOM])
     assert plan["skipped"] == {"suppressed": 1}
 
 
 async def test_whoever_is_forgotten_after_pruning_is_still_found(world: World) -> None:
-    await world.told(letter("int-1", respondent_email=WHOM["email"]))
+    await world.deliver(message("int-1", respondent_email=WHOM["email"]))
     await world.ended("int-1")
     await pruned(world, *WHOM.values())
     told = await world.get("forget_respondent", email=WHOM["email"], wait_seconds=20)

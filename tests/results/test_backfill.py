@@ -11,7 +11,7 @@ import pytest
 from connector.sandbox import SandboxOptions
 from connector.sandbox.koji.project import RefusedError
 from connector.sandbox.koji.store import Interview
-from tests.support.harness import HurriedClock, World, letter, open_world, until
+from tests.support.harness import HurriedClock, World, message, open_world, until
 
 pytestmark = pytest.mark.e2e
 
@@ -57,7 +57,7 @@ async def test_a_csv_is_read_and_sent_in_ascending_order(world: World) -> None:
 
 
 async def test_a_newer_live_interview_keeps_the_user_properties(world: World) -> None:
-    await world.told(letter("int-live", 1, completed_at="2026-11-20T10:00:00Z"))
+    await world.deliver(message("int-live", 1, completed_at="2026-11-20T10:00:00Z"))
     await world.ended("int-live")
     await past(world, "int-old")
     await finished(world, csv="interview_id,completed_at\nint-old,2026-01-01T00:00:00Z")
@@ -106,7 +106,7 @@ async def test_an_email_from_the_csv_names_the_person_where_koji_does_not(world:
 
 
 async def test_what_was_synced_before_is_counted_and_not_sent_again(world: World) -> None:
-    await world.told(letter("int-1"))
+    await world.deliver(message("int-1"))
     await world.ended("int-1")
     run = await finished(world, interview_ids=["int-1", "int-1"])
     assert (run["total"], run["synced"]) == (1, 1)

@@ -33,7 +33,9 @@ NOT_READY = Decision(Verdict.PENDING, "analysis_not_ready")
 
 def decided(connection: Connection = CONNECTION, /, **changes: Any) -> Decision:
     options = {
-        name: changes.pop(name) for name in ("was_read", "given", "backfill", "gave_up") if name in changes
+        name: changes.pop(name)
+        for name in ("was_read", "from_call", "backfill", "gave_up")
+        if name in changes
     }
     return decide(FULL._replace(**changes), sync_rules(connection), **options)
 
@@ -76,8 +78,8 @@ class TestWhenKojiIsRead:
         assert decided(**untold, was_read=True) == skip("anonymous")
 
     def test_a_caller_who_tells_values_spares_the_read(self) -> None:
-        assert decided(themes=None, ready=False, given=True) == SYNC
-        assert decided(quality_score=None, given=True) == skip("no_quality_score")
+        assert decided(themes=None, ready=False, from_call=True) == SYNC
+        assert decided(quality_score=None, from_call=True) == skip("no_quality_score")
 
 
 class TestReadiness:
@@ -200,10 +202,15 @@ def test_the_completion_is_kojis_word_else_the_webhooks() -> None:
 def test_only_a_named_person_above_the_gate_is_ever_synced(
     interview: Interview, options: tuple[bool, bool, bool, bool], trust: bool
 ) -> None:
-    was_read, given_, backfill, gave_up = options
+    was_read, from_call, backfill, gave_up = options
     connection = with_setting(connector_trust_external_id=trust, koji_project_id="ours")
     decision = decide(
-        interview, sync_rules(connection), was_read=was_read, given=given_, backfill=backfill, gave_up=gave_up
+        interview,
+        sync_rules(connection),
+        was_read=was_read,
+        from_call=from_call,
+        backfill=backfill,
+        gave_up=gave_up,
     )
     if decision.verdict is Verdict.SYNC:
         assert not interview.anonymous

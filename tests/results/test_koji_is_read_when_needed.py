@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.harness import World, letter, open_world
+from tests.support.harness import World, message, open_world
 
 pytestmark = pytest.mark.e2e
 
@@ -36,7 +36,7 @@ async def reads(world: World) -> int:
 async def test_a_skip_that_is_certain_is_not_read_again(
     world: World, told: dict[str, Any], reason: str
 ) -> None:
-    await world.told(letter("int-1", **told))
+    await world.deliver(message("int-1", **told))
     assert (await world.ended("int-1"))["reason"] == reason
     answer = await world.call("sync_interview_to_amplitude", interview_id="int-1")
     assert answer.status_code == 200, answer.text
@@ -45,7 +45,7 @@ async def test_a_skip_that_is_certain_is_not_read_again(
 
 
 async def test_a_user_id_that_amplitude_would_refuse_stays_so_without_a_read(world: World) -> None:
-    await world.told(letter("int-1", respondent_email="none"))
+    await world.deliver(message("int-1", respondent_email="none"))
     await world.ended("int-1")
     answer = await world.call("sync_interview_to_amplitude", interview_id="int-1")
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_user_id")
@@ -63,7 +63,7 @@ async def test_a_skip_for_a_missing_score_is_read_again(world: World) -> None:
 
 
 async def test_force_reads_a_certain_skip(world: World) -> None:
-    await world.told(letter("int-1", quality_score=2))
+    await world.deliver(message("int-1", quality_score=2))
     await world.ended("int-1")
     await world.interview("int-1", quality_score=4.5)
     again = await world.get("sync_interview_to_amplitude", interview_id="int-1", force=True)

@@ -14,13 +14,13 @@ from typing import Any
 import httpx
 import pytest
 
-from connector.errors import StoreUnavailable
-from tests.support.harness import World, letter, open_world, sign
+from connector.errors import LedgerUnavailable
+from tests.support.harness import World, message, open_world, sign
 
 pytestmark = pytest.mark.e2e
 
 LIMIT = 1024 * 1024
-UNNAMED = letter("int-1", interview_id=None, event=None)
+UNNAMED = message("int-1", interview_id=None, event=None)
 PROBLEM = {"type", "title", "status", "detail", "code", "message", "errors", "request_id"}
 
 
@@ -58,14 +58,14 @@ async def test_a_body_over_one_mebibyte_is_413_however_it_is_sent(world: World) 
 
 
 async def test_a_body_of_exactly_one_mebibyte_is_taken(world: World) -> None:
-    whole = letter("int-1")
+    whole = message("int-1")
     whole["padding"] = "x" * (LIMIT - len(json.dumps({**whole, "padding": ""})))
     assert len(json.dumps(whole)) == LIMIT
     assert (await world.send(whole)).json()["status"] == "accepted"
 
 
 async def test_a_body_in_parts_is_put_together_before_it_is_verified(world: World) -> None:
-    body = json.dumps(letter("int-1")).encode()
+    body = json.dumps(message("int-1")).encode()
     answer = await world.client.post(
         "/webhooks/koji", content=chunks(body[:7], body[7:9], body[9:]), headers=sign(body)
     )
@@ -90,7 +90,7 @@ async def test_another_method_is_405_and_an_unknown_connection_404(world: World)
     put = await world.client.put("/webhooks/koji", content=b"{}")
     is_problem(put, 405, "method_not_allowed")
     assert put.headers["allow"] == "GET, HEAD, POST"
-    nowhere = await world.send(letter("int-1"), path="/webhooks/koji/elsewhere")
+    nowhere = await world.send(message("int-1"), path="/webhooks/koji/elsewhere")
     is_problem(nowhere, 404, "unknown_connection")
 
 
@@ -145,7 +145,7 @@ async def test_an_event_header_makes_an_unsigned_body_an_interview(world: World)
 async def test_without_a_configured_secret_nothing_is_believed(tmp_path: Path) -> None:
     async with open_world(tmp_path, KOJI_WEBHOOK_SECRET="") as world:
         for secret in ("sandbox-webhook-secret", "${KOJI_WEBHOOK_SECRET}", " "):
-            answer = await world.send(letter("int-1"), secret=secret)
+            answer = await world.send(message("int-1"), secret=secret)
             is_problem(answer, 401, "unauthenticated")
             assert "KOJI_WEBHOOK_SECRET is not set" in answer.json()["detail"]
         assert (await world.client.post("/webhooks/koji", json={"event": "ping"})).status_code == 200
@@ -202,7 +202,7 @@ async def test_what_cannot_be_read_is_stored_listed_and_shown(world: World, body
 
 
 async def test_an_unreadable_webhook_is_replayed_after_an_alias_is_set(world: World) -> None:
-    odd = letter("", interview_id=None, session={"uuid": "int-odd"})
+    odd = message("", interview_id=None, session={"uuid": "int-odd"})
     assert (await world.send(odd)).json() == {"status": "unreadable"}
     assert (await world.get("replay_syncs", status="unreadable"))["total"] == 0
     await world.restart(KOJI_FIELD_ALIASES="interview_id=session.uuid")
@@ -229,7 +229,7 @@ async def test_an_alias_of_the_connection_tells_an_unsigned_interview_from_a_pin
 async def test_an_interview_id_is_accepted_with_any_event_name_or_none(
     world: World, event: str | None
 ) -> None:
-    answer = await world.send(letter("int-1", event=event))
+    answer = await world.send(message("int-1", event=event))
     assert (answer.status_code, answer.json()) == (
         200,
         {"status": "accepted", "duplicate": False, "interview_id": "int-1"},
@@ -238,12 +238,12 @@ async def test_an_interview_id_is_accepted_with_any_event_name_or_none(
 
 
 async def test_the_same_body_and_event_is_a_duplicate_and_another_body_is_not(world: World) -> None:
-    first = letter("int-1")
+    first = message("int-1")
     assert (await world.send(first)).json()["duplicate"] is False
     assert (await world.send(first)).json()["duplicate"] is True
     assert (await world.send(first, scheme="timestamped")).json()["duplicate"] is True
     assert (await world.send({**first, "sentiment": "mixed"})).json()["duplicate"] is False
-    by_header = letter("int-2", event=None)
+    by_header = message("int-2", event=None)
     for event, duplicate in (("interview.completed", False), ("interview.analysis_ready", False)):
         answer = await world.send(by_header, headers={"X-Koji-Event": event})
         assert answer.json()["duplicate"] is duplicate
@@ -254,15 +254,15 @@ async def test_the_same_body_and_event_is_a_duplicate_and_another_body_is_not(wo
 
 
 async def test_the_same_webhook_id_is_a_duplicate_whatever_the_body(world: World) -> None:
-    first = await world.send(letter("int-1"), scheme="standard-webhooks", webhook_id="msg_7")
-    later = {**letter("int-1"), "delivered_at": "later"}
+    first = await world.send(message("int-1"), scheme="standard-webhooks", webhook_id="msg_7")
+    later = {**message("int-1"), "delivered_at": "later"}
     again = await world.send(later, scheme="standard-webhooks", webhook_id="msg_7")
     other = await world.send(later, scheme="standard-webhooks", webhook_id="msg_8")
     assert [one.json()["duplicate"] for one in (first, again, other)] == [False, True, False]
 
 
 async def test_duplicates_that_arrive_together_are_stored_once(world: World) -> None:
-    answers = await asyncio.gather(*(world.send(letter("int-1")) for _ in range(20)))
+    answers = await asyncio.gather(*(world.send(message("int-1")) for _ in range(20)))
     assert sorted(one.json()["duplicate"] for one in answers) == [False] + [True] * 19
     receipt = await world.ended("int-1")
     assert len(receipt["received"]) == 1
@@ -272,8 +272,8 @@ async def test_duplicates_that_arrive_together_are_stored_once(world: World) -> 
 async def test_the_same_body_on_two_connections_is_no_duplicate(tmp_path: Path) -> None:
     toml = '[connections.second]\nkoji_webhook_secret = "second-secret"\namplitude_api_key = "sandbox-amplitude-key"\n'
     async with open_world(tmp_path, toml=toml) as world:
-        first = await world.send(letter("int-1"))
-        second = await world.send(letter("int-1"), secret="second-secret")
+        first = await world.send(message("int-1"))
+        second = await world.send(message("int-1"), secret="second-secret")
         assert [one.json()["duplicate"] for one in (first, second)] == [False, False]
         await world.ended("int-1")
         await world.ended("int-1", connection="second")
@@ -284,7 +284,7 @@ async def test_the_answer_waits_for_nobody(world: World) -> None:
     await world.hold("amplitude")
     await world.hold("koji")
     async with asyncio.timeout(60):
-        assert (await world.send(letter("int-1"))).status_code == 200
+        assert (await world.send(message("int-1"))).status_code == 200
         assert (await world.send({"interview_id": "int-2"})).status_code == 200
     await world.release("amplitude")
     await world.release("koji")
@@ -294,14 +294,14 @@ async def test_a_store_that_fails_is_503_and_the_next_delivery_arrives(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def full(_delivery: Any) -> bool:
-        raise StoreUnavailable("The store cannot keep up; call again in a few seconds.", retry_after=2)
+        raise LedgerUnavailable("The ledger cannot keep up; call again in a few seconds.", retry_after=2)
 
     with monkeypatch.context() as broken:
         broken.setattr(world.context.ledger.inbox, "accept", full)
-        answer = await world.send(letter("int-1"))
+        answer = await world.send(message("int-1"))
         is_problem(answer, 503, "store_unavailable")
         assert answer.headers["retry-after"] == "2"
-    again = await world.send(letter("int-1"))
+    again = await world.send(message("int-1"))
     assert again.json() == {"status": "accepted", "duplicate": False, "interview_id": "int-1"}
     assert (await world.ended("int-1"))["status"] == "synced"
 
@@ -310,39 +310,39 @@ async def test_a_store_that_cannot_be_written_is_503_and_work_goes_on_once_it_ca
     file = world.folder / "ledger.db"
     with closing(sqlite3.connect(file)) as ledger:
         ledger.execute("ALTER TABLE inbox RENAME TO inbox_away")
-        answer = await world.send(letter("int-1"))
+        answer = await world.send(message("int-1"))
         is_problem(answer, 503, "store_unavailable")
         assert int(answer.headers["retry-after"]) > 0
         ledger.execute("ALTER TABLE inbox_away RENAME TO inbox")
-    assert (await world.send(letter("int-1"))).json()["duplicate"] is False
+    assert (await world.send(message("int-1"))).json()["duplicate"] is False
     assert (await world.ended("int-1"))["status"] == "synced"
 
 
 async def test_a_stopping_server_takes_no_webhook(world: World) -> None:
     world.context.stopping.set()
-    answer = await world.send(letter("int-1"))
+    answer = await world.send(message("int-1"))
     is_problem(answer, 503, "stopping")
     assert int(answer.headers["retry-after"]) > 0
 
 
 async def test_a_body_that_nothing_can_be_made_of_holds_nobody_up(world: World) -> None:
     monsters = [
-        {**letter("int-big"), "quality_score": 10**400},
+        {**message("int-big"), "quality_score": 10**400},
         {
-            **letter("int-deep"),
+            **message("int-deep"),
             "data": {"stats": {"duration_seconds": 10**400, "respondent_messages": "1e999"}},
         },
-        {**letter("int-time"), "completed_at": 10**400, "timestamp": "9999-12-31T23:59:59-23:59"},
-        {**letter("int-nul"), "themes": ["\x00", "\ud800"], "sentiment": "\udfff"},
+        {**message("int-time"), "completed_at": 10**400, "timestamp": "9999-12-31T23:59:59-23:59"},
+        {**message("int-nul"), "themes": ["\x00", "\ud800"], "sentiment": "\udfff"},
     ]
     for monster in monsters:
         assert (await world.send(json.dumps(monster).encode())).json()["status"] == "accepted"
-    await world.told(letter("int-1"))
+    await world.deliver(message("int-1"))
     assert (await world.ended("int-1"))["status"] == "synced"
 
 
 async def test_a_compressed_body_is_verified_as_it_came(world: World) -> None:
-    packed = gzip.compress(json.dumps(letter("int-1")).encode())
+    packed = gzip.compress(json.dumps(message("int-1")).encode())
     is_problem(await world.send(packed), 400, "malformed_json")
 
 
@@ -350,7 +350,7 @@ async def test_a_compressed_body_is_verified_as_it_came(world: World) -> None:
     "body",
     [
         {"event": "interview.analysis_ready", "data": {"id": "int-1", **UNNAMED}},
-        {"type": "interview.analysis_ready", "data": {"interview": letter("int-1", event=None)}},
+        {"type": "interview.analysis_ready", "data": {"interview": message("int-1", event=None)}},
         {"topic": "interview.analysis_ready", "payload": {"interviewId": "int-1", **UNNAMED}},
         {"event_type": "interview.analysis_ready", "interview": {"id": "int-1"}, **UNNAMED},
         {
@@ -407,9 +407,9 @@ async def test_every_envelope_arrives_at_amplitude_as_the_same_event(world: Worl
 
 async def test_an_id_that_is_a_large_number_keeps_its_digits(world: World) -> None:
     number = 12345678901234567890123
-    answer = await world.send(letter(number))  # type: ignore[arg-type]
+    answer = await world.send(message(number))  # type: ignore[arg-type]
     assert answer.json() == {"status": "accepted", "duplicate": False, "interview_id": str(number)}
     given = {"interview_id": number, "themes": ["pricing"], "quality_score": 4.2}
-    for asked in (given, {"interview": letter(number)}):  # type: ignore[arg-type]
+    for asked in (given, {"interview": message(number)}):  # type: ignore[arg-type]
         preview = await world.get("preview_interview_sync", **asked)
         assert preview["interview_id"] == str(number)

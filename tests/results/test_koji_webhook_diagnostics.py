@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.harness import MovableClock, StandingClock, World, letter, open_world, sign, until
+from tests.support.harness import MovableClock, StandingClock, World, message, open_world, sign, until
 
 pytestmark = pytest.mark.e2e
 
@@ -25,7 +25,7 @@ async def world(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator
 
 
 async def refuse(world: World, size: int = 0) -> None:
-    body = json.dumps({**letter("int-1"), "quote": WORDS, "padding": "x" * size}).encode()
+    body = json.dumps({**message("int-1"), "quote": WORDS, "padding": "x" * size}).encode()
     headers = {**sign(body, "another-secret"), "X-Respondent": WORDS}
     answer = await world.client.post("/webhooks/koji", content=body, headers=headers)
     assert answer.status_code == 401
@@ -121,7 +121,7 @@ async def test_a_ping_is_noted_for_the_check(world: World) -> None:
 
 
 async def test_a_strangers_webhook_does_not_spoil_a_connection_that_works(world: World) -> None:
-    await world.told(letter("int-1"))
+    await world.deliver(message("int-1"))
     world.move(10)
     await refuse(world)
     found = await world.get("check_connection")
@@ -129,7 +129,7 @@ async def test_a_strangers_webhook_does_not_spoil_a_connection_that_works(world:
     assert webhook["status"] == "warn"
     assert "KOJI_WEBHOOK_SECRET" in webhook["message"]
     world.move(10)
-    await world.told(letter("int-2"))
+    await world.deliver(message("int-2"))
     found = await world.get("check_connection")
     webhook = next(one for one in found["checks"] if one["name"] == "koji_webhook")
     assert webhook["status"] == "ok"

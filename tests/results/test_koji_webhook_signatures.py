@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.harness import World, letter, open_world, sign
+from tests.support.harness import World, message, open_world, sign
 
 pytestmark = pytest.mark.e2e
 
@@ -28,7 +28,7 @@ async def check(world: World, name: str, connection: str = "default") -> dict[st
 @pytest.mark.parametrize("scheme", SCHEMES)
 async def test_every_scheme_is_recognised_and_shown(tmp_path: Path, scheme: str, secret: str) -> None:
     async with open_world(tmp_path, KOJI_WEBHOOK_SECRET=f"an-older-one,{secret}") as world:
-        answer = await world.send(letter("int-1"), scheme=scheme, header="X-Some-Header", secret=secret)
+        answer = await world.send(message("int-1"), scheme=scheme, header="X-Some-Header", secret=secret)
         assert answer.json() == {"status": "accepted", "duplicate": False, "interview_id": "int-1"}
         header = "webhook-signature" if scheme == "standard-webhooks" else "x-some-header"
         shown = {"sha256": "hex"}.get(scheme, scheme)
@@ -43,15 +43,15 @@ async def test_every_scheme_is_recognised_and_shown(tmp_path: Path, scheme: str,
 async def test_both_secrets_are_good_while_one_replaces_the_other(tmp_path: Path) -> None:
     async with open_world(tmp_path, KOJI_WEBHOOK_SECRET="new-secret,old-secret") as world:
         for number, secret in enumerate(("old-secret", "new-secret")):
-            assert (await world.send(letter(f"int-{number}"), secret=secret)).status_code == 200
-        assert (await world.send(letter("int-9"), secret="neither")).status_code == 401
+            assert (await world.send(message(f"int-{number}"), secret=secret)).status_code == 200
+        assert (await world.send(message("int-9"), secret="neither")).status_code == 401
         await world.restart(KOJI_WEBHOOK_SECRET="new-secret")
-        assert (await world.send(letter("int-9"), secret="old-secret")).status_code == 401
+        assert (await world.send(message("int-9"), secret="old-secret")).status_code == 401
 
 
 async def test_a_whsec_secret_also_counts_as_its_literal_bytes(tmp_path: Path) -> None:
     async with open_world(tmp_path, KOJI_WEBHOOK_SECRET=WHSEC) as world:
-        body = json.dumps(letter("int-1")).encode()
+        body = json.dumps(message("int-1")).encode()
         mac = hmac.new(WHSEC.encode(), body, hashlib.sha256).hexdigest()
         answer = await world.client.post("/webhooks/koji", content=body, headers={"X-Sig": mac})
         assert answer.status_code == 200
@@ -64,7 +64,7 @@ async def test_a_timestamp_further_off_than_the_tolerance_is_401(
 ) -> None:
     async with open_world(tmp_path) as world:
         at = world.clock.seconds() + off
-        assert (await world.send(letter("int-1"), scheme=scheme, at=at)).status_code == status
+        assert (await world.send(message("int-1"), scheme=scheme, at=at)).status_code == status
         if status == 401:
             refused = (await world.get("check_connection"))["refused_webhooks"]
             assert "KOJI_TIMESTAMP_TOLERANCE_SECONDS" in refused[0]["setting"]
@@ -72,15 +72,15 @@ async def test_a_timestamp_further_off_than_the_tolerance_is_401(
 
 async def test_a_tolerance_of_zero_checks_no_time(tmp_path: Path) -> None:
     async with open_world(tmp_path, KOJI_TIMESTAMP_TOLERANCE_SECONDS="0") as world:
-        assert (await world.send(letter("int-1"), scheme="timestamped", at=1.0)).status_code == 200
+        assert (await world.send(message("int-1"), scheme="timestamped", at=1.0)).status_code == 200
 
 
 async def test_a_pinned_header_is_the_only_one_that_counts(tmp_path: Path) -> None:
     async with open_world(tmp_path, KOJI_SIGNATURE_HEADER="X-Hub-Signature") as world:
-        assert (await world.send(letter("int-1"))).status_code == 401
+        assert (await world.send(message("int-1"))).status_code == 401
         refused = (await world.get("check_connection"))["refused_webhooks"]
         assert refused[0]["tried"][0]["why"] == "this header was not sent"
-        assert (await world.send(letter("int-1"), header="x-hub-signature")).status_code == 200
+        assert (await world.send(message("int-1"), header="x-hub-signature")).status_code == 200
 
 
 @pytest.mark.parametrize("pinned", ["hex", "base64", "timestamped", "standard-webhooks"])
@@ -89,14 +89,14 @@ async def test_a_pinned_scheme_is_the_only_one_that_counts(tmp_path: Path, pinne
         taken = {
             scheme
             for scheme in SCHEMES
-            if (await world.send(letter("int-1"), scheme=scheme)).status_code == 200
+            if (await world.send(message("int-1"), scheme=scheme)).status_code == 200
         }
         assert taken == ({"hex", "sha256"} if pinned == "hex" else {pinned})
 
 
 async def test_a_signature_covers_every_byte_of_the_body(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
-        body = json.dumps(letter("int-1")).encode()
+        body = json.dumps(message("int-1")).encode()
         for changed in (body + b"\n", body.replace(b"4.2", b"4.9"), b" " + body):
             answer = await world.client.post("/webhooks/koji", content=changed, headers=sign(body))
             assert answer.status_code == 401
@@ -114,7 +114,7 @@ async def test_an_event_belongs_to_the_connection_whose_secret_matched(tmp_path:
     async with open_world(tmp_path, toml=TWO) as world:
         owners = {"sandbox-webhook-secret": "default", "second-secret": "second", "third-secret": "third"}
         for secret, name in owners.items():
-            await world.send(letter(f"int-{name}"), secret=secret)
+            await world.send(message(f"int-{name}"), secret=secret)
         for name in owners.values():
             await world.seen(f"int-{name}", connection=name)
             items = (await world.get("list_syncs", connection=name))["items"]
@@ -123,8 +123,8 @@ async def test_an_event_belongs_to_the_connection_whose_secret_matched(tmp_path:
 
 async def test_the_address_of_a_connection_knows_only_its_own_secret(tmp_path: Path) -> None:
     async with open_world(tmp_path, toml=TWO) as world:
-        own = await world.send(letter("int-1"), path="/webhooks/koji/second", secret="second-secret")
-        other = await world.send(letter("int-2"), path="/webhooks/koji/second")
+        own = await world.send(message("int-1"), path="/webhooks/koji/second", secret="second-secret")
+        other = await world.send(message("int-2"), path="/webhooks/koji/second")
         assert (own.status_code, other.status_code) == (200, 401)
         await world.seen("int-1", connection="second")
         seconds = await world.get("check_connection", connection="second")
@@ -163,7 +163,7 @@ async def test_a_shared_secret_is_told_apart_by_project_then_address_then_defaul
     tmp_path: Path, path: str, named: dict[str, Any], owner: str
 ) -> None:
     async with open_world(tmp_path, toml=SHARED) as world:
-        assert (await world.send({**letter("int-1"), **named}, path=path)).json()["status"] == "accepted"
+        assert (await world.send({**message("int-1"), **named}, path=path)).json()["status"] == "accepted"
         await world.seen("int-1", connection=owner)
         for name in {"default", "second", "third", "fourth"} - {owner}:
             assert (await world.get("list_syncs", connection=name))["items"] == []
@@ -172,13 +172,13 @@ async def test_a_shared_secret_is_told_apart_by_project_then_address_then_defaul
 async def test_another_project_is_accepted_and_skipped_only_where_a_project_is_set(tmp_path: Path) -> None:
     toml = '[connections.second]\namplitude_api_key = "sandbox-amplitude-key"\nkoji_webhook_secret = "second-secret"\nkoji_project_id = "project-2"\n'
     async with open_world(tmp_path, toml=toml) as world:
-        body = letter("int-1", project_id="project-9", anonymous=True)
+        body = message("int-1", project_id="project-9", anonymous=True)
         assert (await world.send(body, secret="second-secret")).json()["status"] == "accepted"
         skipped = await world.ended("int-1", connection="second")
         assert (skipped["status"], skipped["reason"]) == ("skipped", "other_project")
-        await world.send(letter("int-2", project_id="project-9"))
+        await world.send(message("int-2", project_id="project-9"))
         assert (await world.ended("int-2"))["status"] == "synced"
-        await world.send(letter("int-3", project_id="project-2"), secret="second-secret")
+        await world.send(message("int-3", project_id="project-2"), secret="second-secret")
         assert (await world.ended("int-3", connection="second"))["status"] == "synced"
         assert {one["event_properties"]["interview_id"]: one["event_properties"]["koji_project_id"]
                 for one in world.stored("koji.interview_completed")} == {"int-2": "project-9", "int-3": "project-2"}  # fmt: skip

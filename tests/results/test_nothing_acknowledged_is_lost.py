@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.harness import letter, open_world, until
+from tests.support.harness import message, open_world, until
 
 pytestmark = pytest.mark.e2e
 
@@ -17,7 +17,7 @@ async def test_an_acknowledged_event_survives_a_process_that_does_not_know_its_c
     tmp_path: Path,
 ) -> None:
     async with open_world(tmp_path, toml=TOML, workers=False) as world:
-        answer = await world.send(letter("int-1"), secret="other-secret", path="/webhooks/koji/onboarding")
+        answer = await world.send(message("int-1"), secret="other-secret", path="/webhooks/koji/onboarding")
         assert answer.json()["status"] == "accepted"
         await world.restart(toml="", workers=True)  # as a command from another directory would
         await world.idle()
@@ -38,13 +38,13 @@ async def test_strangers_do_not_learn_connection_names(tmp_path: Path) -> None:
 
 async def test_trailing_slash_of_a_connections_address(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
-        assert (await world.send(letter("int-1"), path="/webhooks/koji/default/")).status_code == 200
+        assert (await world.send(message("int-1"), path="/webhooks/koji/default/")).status_code == 200
 
 
 async def test_a_repeated_answer_does_not_name_who_turned_out_anonymous(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
-        fields = {"interview": letter("int-1"), "idempotency_key": "k-1"}
+        fields = {"interview": message("int-1"), "idempotency_key": "k-1"}
         assert (await world.get("sync_interview_to_amplitude", **fields))["status"] == "synced"
-        await world.told(letter("int-1", anonymous=True))
+        await world.deliver(message("int-1", anonymous=True))
         await world.seen("int-1", user_id=None)
         assert "person-001" not in (await world.call("sync_interview_to_amplitude", **fields)).text

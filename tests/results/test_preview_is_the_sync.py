@@ -29,7 +29,7 @@ from connector.workers.koji.worker import KojiWorker
 from connector.workers.results.amplitude import AmplitudeWorker
 from connector.workers.results.intake import IntakeWorker
 from tests.conftest import SEALER
-from tests.support.fakes import FakeAmplitude, FakeKoji, ManualClock, a_delivery
+from tests.support.fakes import FakeAmplitude, FakeKoji, ManualClock, a_webhook
 
 pytestmark = pytest.mark.contract
 
@@ -143,7 +143,7 @@ class Stage:
             await self.erase(story)
         for body in story.webhooks:
             told = dumps({"interview_id": interview_id, **self.named(body)})
-            await self.ledger.inbox.accept(a_delivery(interview_id, body=told, event=None))
+            await self.ledger.inbox.accept(a_webhook(interview_id, body=told, event=None))
         await self.work(IntakeWorker(ctx))
         if story.worked:
             await self.work_all(ctx, koji, amplitude)

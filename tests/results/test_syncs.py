@@ -12,7 +12,7 @@ import pytest
 
 from connector.sandbox import SandboxOptions
 from connector.sandbox.koji.webhooks import event_body, signature_headers
-from tests.support.harness import HurriedClock, StandingClock, World, letter, open_world, until
+from tests.support.harness import HurriedClock, StandingClock, World, message, open_world, until
 
 pytestmark = pytest.mark.e2e
 
@@ -30,7 +30,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 
 async def test_both_writes_arrive_in_one_request_in_order(world: World) -> None:
-    await world.told(letter("int-1"))
+    await world.deliver(message("int-1"))
     receipt = await world.ended("int-1")
     assert receipt.keys() >= KEYS
     identify, event = world.stored()
@@ -52,10 +52,10 @@ async def test_both_writes_arrive_in_one_request_in_order(world: World) -> None:
 
 
 async def test_what_an_interview_lacks_is_unset_in_the_same_write(world: World) -> None:
-    await world.told(letter("int-1", sentiment=None, themes=[]), letter("int-2", 1, sentiment="mixed"))
+    await world.deliver(message("int-1", sentiment=None, themes=[]), message("int-2", 1, sentiment="mixed"))
     await world.ended("int-1", "int-2")
-    body = letter("int-3", 3, sentiment=None)
-    await world.told(body)
+    body = message("int-3", 3, sentiment=None)
+    await world.deliver(body)
     await world.ended("int-3")
     (identify,) = world.stored("$identify", "person-003@example.com")
     assert identify["sent_properties"]["$unset"] == {"last_interview_sentiment": "-"}
@@ -98,7 +98,7 @@ async def test_an_analysis_that_is_late_is_read_again_after_growing_waits(tmp_pa
     slow = SandboxOptions(koji_rate_limit_per_minute=None, analysis_seconds=60)
     async with open_world(tmp_path, options=slow, clock=StandingClock()) as world:
         await world.interview("int-1", state="processing")
-        await world.told({"event": "interview.completed", "interview_id": "int-1"})
+        await world.deliver({"event": "interview.completed", "interview_id": "int-1"})
         receipt = await world.seen("int-1", reason="analysis_not_ready")
         assert receipt["status"] == "pending"
         for reads, seconds in enumerate((5, 7.5, 11.3, 16.9, 25.4), start=1):
@@ -124,7 +124,7 @@ async def test_an_analysis_that_never_comes_is_given_up_after_a_day(tmp_path: Pa
     never = SandboxOptions(koji_rate_limit_per_minute=None, analysis_seconds=10 * 86_400)
     async with open_world(tmp_path, options=never) as world:
         await world.interview("int-1", state="processing")
-        await world.told({"event": "interview.completed", "interview_id": "int-1"})
+        await world.deliver({"event": "interview.completed", "interview_id": "int-1"})
         await world.seen("int-1", reason="analysis_not_ready")
         world.move(86_000)
         await until(lambda: _calls(world, 2))
@@ -136,10 +136,10 @@ async def test_an_analysis_that_never_comes_is_given_up_after_a_day(tmp_path: Pa
 
 async def test_a_failed_analysis_is_skipped_at_once_and_reopened_by_a_later_word(world: World) -> None:
     await world.interview("int-1", quality_score=None)
-    await world.told({"event": "interview.completed", "interview_id": "int-1"})
+    await world.deliver({"event": "interview.completed", "interview_id": "int-1"})
     receipt = await world.ended("int-1")
     assert (receipt["status"], receipt["reason"]) == ("skipped", "analysis_failed")
-    await world.told(letter("int-1", analysis_status="completed"))
+    await world.deliver(message("int-1", analysis_status="completed"))
     await world.seen("int-1", status="synced", reason=None)
     assert world.completed() == ["int-1"]
 
@@ -157,7 +157,7 @@ async def test_a_failed_analysis_is_skipped_at_once_and_reopened_by_a_later_word
 async def test_what_does_not_belong_in_amplitude_is_skipped_without_reading_koji(
     world: World, fields: dict[str, Any], reason: str
 ) -> None:
-    await world.told(letter("int-1", **fields))
+    await world.deliver(message("int-1", **fields))
     receipt = await world.ended("int-1")
     assert (receipt["status"], receipt["reason"], receipt["request"]) == ("skipped", reason, None)
     assert world.sandbox.koji.calls == []
@@ -168,37 +168,37 @@ async def test_what_does_not_belong_in_amplitude_is_skipped_without_reading_koji
 
 
 async def test_the_gate_is_inclusive_and_the_score_is_not_rounded(world: World) -> None:
-    await world.told(letter("int-1", 1, quality_score=3), letter("int-2", 2, quality_score=2.999999))
+    await world.deliver(message("int-1", 1, quality_score=3), message("int-2", 2, quality_score=2.999999))
     assert (await world.ended("int-1"))["status"] == "synced"
     assert (await world.ended("int-2"))["reason"] == "below_quality_gate"
-    await world.told(letter("int-3", 3, quality_score=4.123456789))
+    await world.deliver(message("int-3", 3, quality_score=4.123456789))
     await world.ended("int-3")
     assert world.properties("person-003@example.com")["last_interview_quality"] == 4.123456789
 
 
 async def test_a_null_email_is_read_from_koji_unless_it_means_anonymous(tmp_path: Path) -> None:
-    body = {**letter("int-1"), "respondent_email": None}
+    body = {**message("int-1"), "respondent_email": None}
     async with open_world(tmp_path) as world:
-        await world.told(body)
+        await world.deliver(body)
         assert (await world.ended("int-1"))["reason"] == "anonymous"
         assert world.sandbox.koji.calls == []
 
 
 async def test_a_trusted_external_id_is_the_user(tmp_path: Path) -> None:
     async with open_world(tmp_path, CONNECTOR_TRUST_EXTERNAL_ID="true") as world:
-        await world.told(letter("int-1", respondent_email=None, external_id="user-of-theirs"))
+        await world.deliver(message("int-1", respondent_email=None, external_id="user-of-theirs"))
         assert (await world.ended("int-1"))["user_id"] == "user-of-theirs"
-        null_and_id = {**letter("int-2", external_id="user-of-theirs"), "respondent_email": None}
-        await world.told(null_and_id)
+        null_and_id = {**message("int-2", external_id="user-of-theirs"), "respondent_email": None}
+        await world.deliver(null_and_id)
         assert (await world.ended("int-2"))["status"] == "synced"
         await world.restart(CONNECTOR_NULL_EMAIL_IS_ANONYMOUS="true")
-        await world.told({**null_and_id, "interview_id": "int-3"})
+        await world.deliver({**null_and_id, "interview_id": "int-3"})
         assert (await world.ended("int-3"))["reason"] == "anonymous"
 
 
 @pytest.mark.parametrize("email", ["a@b", "null", "Anonymous", "UNKNOWN", "none"])
 async def test_a_user_id_that_amplitude_refuses_is_never_sent(world: World, email: str) -> None:
-    await world.told(letter("int-1", respondent_email=email), letter("int-2", 2))
+    await world.deliver(message("int-1", respondent_email=email), message("int-2", 2))
     receipt = await world.ended("int-1")
     assert (receipt["status"], receipt["reason"]) == ("failed", "invalid_user_id")
     await world.ended("int-2")
@@ -212,7 +212,7 @@ async def test_a_user_id_that_amplitude_refuses_is_never_sent(world: World, emai
 
 async def test_a_shorter_id_is_sent_where_the_setting_allows_it(tmp_path: Path) -> None:
     async with open_world(tmp_path, AMPLITUDE_MIN_ID_LENGTH="2") as world:
-        await world.told(letter("int-1", respondent_email="a@b"))
+        await world.deliver(message("int-1", respondent_email="a@b"))
         receipt = await world.ended("int-1")
         assert receipt["status"] == "synced"
         assert receipt["request"]["options"] == {"min_id_length": 2}
@@ -229,7 +229,7 @@ async def test_the_newest_interview_owns_the_user_properties_whatever_the_order_
         for day, secret, name in ((12, "sandbox-webhook-secret", "default"), (10, "second-secret", "second"),
                                   (11, "sandbox-webhook-secret", "default"), (14, "second-secret", "second"),
                                   (13, "sandbox-webhook-secret", "default")):  # fmt: skip
-            body = letter(f"int-{day}", 1, completed_at=f"2026-11-{day}T10:00:00Z", themes=[f"day {day}"])
+            body = message(f"int-{day}", 1, completed_at=f"2026-11-{day}T10:00:00Z", themes=[f"day {day}"])
             assert (await world.send(body, secret=secret)).status_code == 200
             assert (await world.ended(f"int-{day}", connection=name))["status"] == "synced"
         assert world.properties("person-001@example.com")["last_interview_at"] == "2026-11-14T10:00:00Z"
@@ -247,7 +247,7 @@ async def test_interviews_of_one_user_that_come_together_are_sent_in_order_of_co
 ) -> None:
     async with open_world(tmp_path, workers=False) as world:
         for day in (14, 10, 12):
-            await world.told(letter(f"int-{day}", 1, completed_at=f"2026-11-{day}T10:00:00Z"))
+            await world.deliver(message(f"int-{day}", 1, completed_at=f"2026-11-{day}T10:00:00Z"))
         await world.restart()
         await world.ended("int-10", "int-12", "int-14")
         assert world.completed() == ["int-10", "int-12", "int-14"]
@@ -256,7 +256,7 @@ async def test_interviews_of_one_user_that_come_together_are_sent_in_order_of_co
 
 
 async def test_what_amplitude_accepted_stays_whatever_comes_later(world: World) -> None:
-    await world.told(letter("int-1"))
+    await world.deliver(message("int-1"))
     await world.ended("int-1")
     changes: tuple[dict[str, Any], ...] = (
         {"quality_score": 1.0},
@@ -264,7 +264,7 @@ async def test_what_amplitude_accepted_stays_whatever_comes_later(world: World) 
         {"anonymous": True},
     )
     for number, change in enumerate(changes):
-        await world.told(letter("int-1", **change), letter(f"int-after-{number}", 7))
+        await world.deliver(message("int-1", **change), message(f"int-after-{number}", 7))
         await world.ended(f"int-after-{number}")
         receipt = await world.get("get_sync", interview_id="int-1")
         assert receipt["status"] == "synced"
@@ -302,7 +302,7 @@ async def test_reads_of_one_interview_at_the_same_time_are_one_call(world: World
 
 async def test_without_a_koji_key_a_webhook_waits_and_a_call_is_409(tmp_path: Path) -> None:
     async with open_world(tmp_path, KOJI_API_KEY="") as world:
-        await world.told({"interview_id": "int-1"})
+        await world.deliver({"interview_id": "int-1"})
         receipt = await world.seen("int-1", reason="not_configured")
         assert receipt["status"] == "pending"
         for operation in ("sync_interview_to_amplitude", "preview_interview_sync", "get_interview_analysis"):
@@ -316,7 +316,7 @@ async def test_without_a_koji_key_a_webhook_waits_and_a_call_is_409(tmp_path: Pa
 
 async def test_without_an_amplitude_key_a_webhook_waits_for_one(tmp_path: Path) -> None:
     async with open_world(tmp_path, AMPLITUDE_API_KEY="") as world:
-        await world.told(letter("int-1"))
+        await world.deliver(message("int-1"))
         assert (await world.seen("int-1", reason="not_configured"))["status"] == "pending"
         answer = await world.call("sync_interview_to_amplitude", interview_id="int-1")
         assert (answer.status_code, answer.json()["code"]) == (409, "not_configured")
@@ -326,7 +326,7 @@ async def test_without_an_amplitude_key_a_webhook_waits_for_one(tmp_path: Path) 
 
 
 async def test_an_interview_that_koji_does_not_know_has_failed(world: World) -> None:
-    await world.told({"interview_id": "int-1"})
+    await world.deliver({"interview_id": "int-1"})
     assert (await world.ended("int-1"))["reason"] == "not_found_in_koji"
     answer = await world.call("sync_interview_to_amplitude", interview_id="int-1")
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found_in_koji")
@@ -342,7 +342,7 @@ async def test_trouble_at_koji_loses_no_interview(world: World, fault: str) -> N
     await world.fault("koji", fault, **fields)
     await world.interview("int-1")
     await world.interview("int-2", 2)
-    await world.told({"interview_id": "int-1"}, {"interview_id": "int-2"})
+    await world.deliver({"interview_id": "int-1"}, {"interview_id": "int-2"})
     await until(lambda: _calls(world, 1))
     await world.get("check_connection")
 

@@ -12,7 +12,7 @@ import pytest
 
 from connector.sandbox import SandboxOptions
 from connector.sandbox.amplitude.ingestion import Endpoint
-from tests.support.harness import DAY, World, letter, open_world, until
+from tests.support.harness import DAY, World, message, open_world, until
 
 pytestmark = pytest.mark.e2e
 
@@ -32,7 +32,7 @@ async def together(world: World, *letters: dict[str, Any]) -> None:
 
 
 def many(count: int, **fields: Any) -> list[dict[str, Any]]:
-    return [letter(f"int-{number:03}", number, **fields) for number in range(count)]
+    return [message(f"int-{number:03}", number, **fields) for number in range(count)]
 
 
 async def all_synced(world: World, letters: list[dict[str, Any]], *, but: set[str] = frozenset()) -> None:  # type: ignore[assignment]  # an empty frozenset is an empty set
@@ -74,7 +74,7 @@ async def test_amplitude_names_only_the_first_bad_event_of_a_field(tmp_path: Pat
         await world.ended("int-000")
         # the project's own rule is stricter than the setting says
         await world.restart(workers=False)
-        await world.told(*letters[1:])
+        await world.deliver(*letters[1:])
         world.sandbox.amplitude.throttled_ids.clear()
         with StrictIds(world):
             await world.restart()
@@ -126,7 +126,7 @@ async def test_a_request_that_is_too_large_is_halved(world: World) -> None:
 
 async def test_a_single_interview_that_is_too_large_is_parked(world: World) -> None:
     await world.fault("amplitude", "status", status=413)
-    await world.told(letter("int-1"))
+    await world.deliver(message("int-1"))
     receipt = await world.ended("int-1")
     assert (receipt["reason"], receipt["attempts"][-1]["words"]) == (
         "rejected_by_amplitude",
@@ -144,7 +144,7 @@ async def test_a_throttled_user_is_held_30_seconds_while_the_others_go_on(world:
     await world.control("POST", "/amplitude/rules", {"throttled_ids": []})
     sent = len(world.requests)
     world.move(25)
-    await world.told(letter("int-later", 11))
+    await world.deliver(message("int-later", 11))
     await world.ended("int-later")
     assert "int-003" not in world.completed()
     assert len(world.requests) == sent + 1
@@ -154,11 +154,11 @@ async def test_a_throttled_user_is_held_30_seconds_while_the_others_go_on(world:
 
 async def test_a_user_over_the_daily_quota_waits_for_the_window(world: World) -> None:
     await world.control("POST", "/amplitude/rules", {"over_daily_quota": ["person-001@example.com"]})
-    await together(world, letter("int-1", 1), letter("int-2", 2))
+    await together(world, message("int-1", 1), message("int-2", 2))
     await world.ended("int-2")
     await world.control("POST", "/amplitude/rules", {"over_daily_quota": []})
     world.move(3_000)
-    await world.told(letter("int-3", 3))
+    await world.deliver(message("int-3", 3))
     await world.ended("int-3")
     assert "int-1" not in world.completed()
     world.move(700)
@@ -181,7 +181,7 @@ async def test_the_stand_ins_own_throttle_is_lived_with(tmp_path: Path) -> None:
     )
     async with open_world(tmp_path, options=strict) as world:
         letters = [
-            letter(f"int-{n:03}", 1, completed_at=f"2026-11-20T10:{n // 60:02}:{n % 60:02}Z")
+            message(f"int-{n:03}", 1, completed_at=f"2026-11-20T10:{n // 60:02}:{n % 60:02}Z")
             for n in range(45)
         ]
         await together(world, *letters)
@@ -196,7 +196,7 @@ async def test_the_stand_ins_own_throttle_is_lived_with(tmp_path: Path) -> None:
 
 async def test_a_429_that_names_nobody_makes_everybody_wait(world: World) -> None:
     await world.fault("amplitude", "throttle_unnamed")
-    await world.told(letter("int-1"))
+    await world.deliver(message("int-1"))
     await world.seen("int-1", reason="throttled")
     world.move(31)
     assert (await world.ended("int-1"))["status"] == "synced"
@@ -240,14 +240,14 @@ async def test_a_request_of_unknown_outcome_is_sent_again_and_counts_once(
 
 async def test_a_slow_answer_is_waited_for(world: World) -> None:
     await world.fault("amplitude", "slow", seconds=0.3)
-    await world.told(letter("int-1"))
+    await world.deliver(message("int-1"))
     receipt = await world.ended("int-1")
     assert len(receipt["attempts"]) == 1
 
 
 async def test_a_redirect_pauses_the_lane_and_says_what_to_set(world: World) -> None:
     await world.fault("amplitude", "redirect", location="https://elsewhere.example.com/2/httpapi", times=2)
-    await world.told(letter("int-1"))
+    await world.deliver(message("int-1"))
     await world.seen("int-1", reason="amplitude_paused")
     found = await world.get("check_connection")
     assert "AMPLITUDE_INGESTION_URL" in found["next_step"]
@@ -281,11 +281,11 @@ async def test_a_bad_key_pauses_the_lane_and_loses_nothing(world: World) -> None
 
 async def test_a_paused_lane_tries_again_every_ten_minutes_and_at_start(world: World) -> None:
     world.sandbox.amplitude.options = SandboxOptions(amplitude_api_key="another-key")
-    await world.told(letter("int-1"))
+    await world.deliver(message("int-1"))
     await world.seen("int-1", reason="amplitude_paused")
     tries = len(world.requests)
     world.move(590)
-    await world.told(letter("int-2", 2))
+    await world.deliver(message("int-2", 2))
     await world.idle()
     assert len(world.requests) == tries
     world.move(20)
@@ -308,7 +308,7 @@ async def test_a_paused_lane_tries_again_every_ten_minutes_and_at_start(world: W
 
 async def test_a_send_of_unknown_outcome_is_given_up_after_six_days_unless_forced(world: World) -> None:
     await world.fault("amplitude", "status_after_accept", status=500, times=None)
-    await world.told(letter("int-1"))
+    await world.deliver(message("int-1"))
 
     await until(lambda: _attempts(world))
     world.move(5.9 * DAY)
@@ -336,7 +336,7 @@ async def test_a_refusal_that_is_certain_is_tried_again_for_ever(world: World, s
         await world.restart(AMPLITUDE_INGESTION_URL="http://127.0.0.1:9")
     else:
         await world.fault("amplitude", "status", status=status, times=None)
-    await world.told(letter("int-1"))
+    await world.deliver(message("int-1"))
     for day in range(30):
         await until(partial(_attempts, world, min(day, 15)))
         world.move(DAY)
@@ -363,7 +363,7 @@ async def test_no_answer_of_amplitude_leaks_a_key_or_an_address(world: World) ->
     body = {"code": 400, "error": "Invalid field values on some events: person-001@example.com",
             "events_with_invalid_fields": {"sandbox-amplitude-key": [1]}}  # fmt: skip
     await world.fault("amplitude", "status", status=400, body=body)
-    await world.told(letter("int-1"))
+    await world.deliver(message("int-1"))
     receipt = await world.ended("int-1")
     words = str(receipt["attempts"])
     assert "person-001" not in words
@@ -372,7 +372,7 @@ async def test_no_answer_of_amplitude_leaks_a_key_or_an_address(world: World) ->
 
 async def test_fewer_events_than_sent_are_marked(world: World) -> None:
     await world.fault("amplitude", "status", status=200, body={"code": 200, "events_ingested": 1})
-    await world.told(letter("int-1"))
+    await world.deliver(message("int-1"))
     receipt = await world.ended("int-1")
     assert receipt["status"] == "synced"
     assert receipt["attempts"][0]["words"] == "Amplitude took 1 of the 2 events of this request."
@@ -380,10 +380,10 @@ async def test_fewer_events_than_sent_are_marked(world: World) -> None:
 
 async def test_what_is_sent_again_is_what_was_sent_first(world: World) -> None:
     await world.fault("amplitude", "status_after_accept", status=500)
-    await world.told(letter("int-1"))
+    await world.deliver(message("int-1"))
     await until(partial(_attempts, world))
     frozen = (await world.get("get_sync", interview_id="int-1"))["request"]
-    await world.told(letter("int-1", sentiment="mixed", respondent_email="person-002@example.com"))
+    await world.deliver(message("int-1", sentiment="mixed", respondent_email="person-002@example.com"))
 
     async def ended() -> bool:
         world.move(2)
@@ -400,10 +400,10 @@ async def test_what_is_sent_again_is_what_was_sent_first(world: World) -> None:
 
 async def test_a_resend_drops_the_user_properties_once_newer_ones_were_sent(world: World) -> None:
     await world.control("POST", "/amplitude/rules", {"throttled_ids": ["person-001@example.com"]})
-    await world.told(letter("int-old", 1, completed_at="2026-11-10T10:00:00Z"))
+    await world.deliver(message("int-old", 1, completed_at="2026-11-10T10:00:00Z"))
     await world.seen("int-old", reason="throttled")
     await world.control("POST", "/amplitude/rules", {"throttled_ids": []})
-    await world.told(letter("int-new", 1, completed_at="2026-11-12T10:00:00Z"))
+    await world.deliver(message("int-new", 1, completed_at="2026-11-12T10:00:00Z"))
     await world.ended("int-new")
     world.move(31)
     receipt = await world.ended("int-old")

@@ -330,7 +330,7 @@ class TestReplay:
     def test_an_unknown_outcome_needs_force(self) -> None:
         unsure = ended(SyncStatus.FAILED, "outcome_unknown", unknown_since=2_000)
         assert again(unsure) is unsure
-        assert hear(unsure, WHOLE, given=True).reason == "outcome_unknown"
+        assert hear(unsure, WHOLE, from_call=True).reason == "outcome_unknown"
         assert hear(again(unsure, force=True), WHOLE, read=True).event == unsure.event
 
     def test_one_that_age_emptied_is_read_again(self) -> None:
@@ -343,7 +343,7 @@ class TestReplay:
     def test_a_caller_who_corrects_a_refused_one_is_heard(self) -> None:
         refused = ended(SyncStatus.FAILED, "rejected_by_amplitude")
         told = BARE._replace(email_given=True, respondent_email="grace@example.com")
-        assert hear(refused, told, given=True).user_id == "grace@example.com"
+        assert hear(refused, told, from_call=True).user_id == "grace@example.com"
 
 
 class TestMerge:

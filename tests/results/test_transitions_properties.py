@@ -106,7 +106,7 @@ def test_nothing_is_learned_of_an_interview_whose_respondent_was_forgotten(
 
 
 class Story(RuleBasedStateMachine):
-    """One interview, with the steps of the lanes and the book's own part in a send."""
+    """One interview, with the steps of the workers and the ledger's own part in a send."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -145,11 +145,11 @@ class Story(RuleBasedStateMachine):
 
     @rule(interview=INTERVIEWS)
     def call_with_values(self, interview: Interview) -> None:
-        self.hear(interview, given=True)
+        self.hear(interview, from_call=True)
 
     @rule(interview=INTERVIEWS)
     def call_with_values_and_force(self, interview: Interview) -> None:
-        self.hear(interview, given=True, force=True)
+        self.hear(interview, from_call=True, force=True)
 
     @rule()
     def force(self) -> None:
@@ -209,7 +209,7 @@ class Story(RuleBasedStateMachine):
     @precondition(lambda self: self.sync is not None and self.sync.sending_since is not None)
     @rule(outcome=st.sampled_from(["accepted", "rejected", "throttled", "unknown"]))
     def settle(self, outcome: str) -> None:
-        """Do what the book does with an answer."""
+        """Do what the ledger does with an answer."""
         sync, sent = self.sync, self.in_flight
         assert sync is not None
         assert sent is not None
@@ -240,7 +240,7 @@ class Story(RuleBasedStateMachine):
     @precondition(lambda self: self.sync is not None and self.sync.stage is None and self.in_flight is None)
     @rule()
     def prune(self) -> None:
-        """Do what the book does with old syncs; months pass, Amplitude has forgotten the insert ids."""
+        """Do what the ledger does with old syncs; months pass, Amplitude has forgotten the insert ids."""
         assert self.sync is not None
         self.perhaps_counted.clear()
         mark = (

@@ -99,8 +99,8 @@ class Machine:
             )
         started = Started(process, log)
         try:
-            wait_for(lambda: until in started.said() or process.poll() is not None)
-            assert until in started.said(), started.said()
+            wait_for(lambda: until in started.output() or process.poll() is not None)
+            assert until in started.output(), started.output()
             yield started
         finally:
             if process.poll() is None:
@@ -119,7 +119,7 @@ class Started:
     process: subprocess.Popen[bytes]
     log: Path
 
-    def said(self) -> str:
+    def output(self) -> str:
         return self.log.read_text()
 
     def send_signal(self, number: signal.Signals) -> None:

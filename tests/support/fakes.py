@@ -96,7 +96,7 @@ class FakeAmplitude:
         return Answer(Kind.ACCEPTED, 200, "", events_ingested=events)
 
 
-def a_delivery(interview_id: str | None = "int_1", **fields: Any) -> InboundWebhook:
+def a_webhook(interview_id: str | None = "int_1", **fields: Any) -> InboundWebhook:
     """Return a webhook about an interview; each has a body and a digest of its own unless `fields` say otherwise."""
     body = fields.pop("body", json.dumps({"interview_id": interview_id, "nr": next(_numbers)}))
     values: dict[str, Any] = {

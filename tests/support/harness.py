@@ -118,7 +118,7 @@ def sign(
     raise ValueError(scheme)
 
 
-def letter(interview_id: str, number: int = 1, /, **fields: Any) -> dict[str, Any]:
+def message(interview_id: str, number: int = 1, /, **fields: Any) -> dict[str, Any]:
     """Return a webhook body of an interview that is ready to sync; a field of None is left out."""
     whole = {
         "event": "interview.analysis_ready",
@@ -240,10 +240,10 @@ class World:
         signed = sign(raw, secret, scheme=scheme, header=header, at=at, webhook_id=webhook_id)
         return await self.client.post(path, content=raw, headers={**signed, **(headers or {})})
 
-    async def told(self, *letters: Any, path: str = "/webhooks/koji") -> None:
+    async def deliver(self, *messages: Any, path: str = "/webhooks/koji") -> None:
         """Send signed webhooks that must be accepted."""
-        for letter in letters:
-            answer = await self.send(letter, path=path)
+        for each in messages:
+            answer = await self.send(each, path=path)
             assert answer.json().get("status") == "accepted", answer.text
 
     async def call(self, operation: str, **fields: Any) -> httpx.Response:

@@ -18,8 +18,10 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import sql
 
-GIVEN = "KOJI_AMPLITUDE_TEST_POSTGRES"
-MISSING = f"needs PostgreSQL: install its server programs (initdb, pg_ctl), or set {GIVEN}=postgresql://..."
+URL_VARIABLE = "KOJI_AMPLITUDE_TEST_POSTGRES"
+MISSING = (
+    f"needs PostgreSQL: install its server programs (initdb, pg_ctl), or set {URL_VARIABLE}=postgresql://..."
+)
 _INSTALLED = Path("/usr/lib/postgresql")
 _USER = "postgres"
 _GUARD = """
@@ -33,7 +35,9 @@ _OPTIONS = "-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_director
 
 def is_available() -> bool:
     """Tell whether the environment names a server, or one can be started."""
-    return bool(os.environ.get(GIVEN)) or (_program("initdb") is not None and _program("pg_ctl") is not None)
+    return bool(os.environ.get(URL_VARIABLE)) or (
+        _program("initdb") is not None and _program("pg_ctl") is not None
+    )
 
 
 @contextmanager
@@ -42,7 +46,7 @@ def server(*, durable: bool = False) -> Iterator[str]:
 
     A guard in a session of its own ends the server when this process ends, however it ends.
     """
-    if url := os.environ.get(GIVEN):
+    if url := os.environ.get(URL_VARIABLE):
         yield url
         return
     folder = Path(tempfile.mkdtemp(prefix="koji-amplitude-postgres-"))

@@ -17,7 +17,7 @@ from starlette.middleware import Middleware
 
 from connector.context import Context
 from connector.domain.access import AuditEntry, Claim
-from connector.errors import NotFound, StoreUnavailable
+from connector.errors import LedgerUnavailable, NotFound
 from connector.http.auth import Gate, token_digest
 from connector.http.middleware import Boundary
 from connector.http.problem import on_http_exception
@@ -65,7 +65,7 @@ class Answers:
         if self.hanging:
             await asyncio.Event().wait()
         if self.broken:
-            raise StoreUnavailable("The store cannot be read.")
+            raise LedgerUnavailable("The ledger cannot be read.")
 
     @property
     def idempotency(self) -> Answers:

@@ -12,7 +12,7 @@ from connector.cli.startup import load_here
 
 @click.command(cls=Command)
 def command() -> int:
-    """Check settings, store and every connection; end with the one next step.
+    """Check settings, ledger and every connection; end with the one next step.
 
     The exit code is 1 when something is wrong.
     """

@@ -24,7 +24,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 def command() -> None:
     """Create, list and revoke named tokens for callers of the HTTP surface.
 
-    The store keeps only the SHA-256 of a token.
+    The ledger keeps only the SHA-256 of a token.
     """
 
 
@@ -64,7 +64,7 @@ def create(name: str, scopes: Sequence[str], connections: Sequence[str]) -> int:
     if not run_in_context(settings, store):
         message = f"name: {name} is or was the name of another token; take a new one."
         raise Conflict(message, code="token_exists")
-    say(f"The token {name}, shown only now; the store keeps no more than its SHA-256:")
+    say(f"The token {name}, shown only now; the ledger keeps no more than its SHA-256:")
     sys.stdout.write(text + "\n")
     return 0
 
@@ -89,7 +89,7 @@ def list_tokens(output: str) -> int:
 @command.command("revoke")
 @click.argument("name")
 def revoke_token(name: str) -> int:
-    """End a token at once, on every server of the store."""
+    """End a token at once, on every server of the ledger."""
     settings = read_settings(quiet=True)
     if not run_in_context(settings, lambda ctx: ctx.ledger.tokens.revoke(name, ctx.clock.now())):
         raise NotFound(f"name: there is no token of that name; {PROGRAM} token list shows them.")

@@ -46,14 +46,14 @@ def showing(ctx: Context, connection: str, show: Show) -> Callable[[Output], Awa
         is_refused = pause is not None and pause.code != "koji_unreachable"
         if pause is not None and is_refused and ctx.clock.now() - changed_at > _STANDSTILL:
             message = (
-                f"{pause.words.rstrip('.')}. What is left goes on once check_connection finds the key good."
+                f"{pause.message.rstrip('.')}. What is left goes on once check_connection finds the key good."
             )
             raise CredentialsRejected(message, result=state.model_dump(mode="json"))
         unread = await ctx.ledger.syncs.waiting(Stage.READ, [connection])
         unsent = await ctx.ledger.syncs.waiting(Stage.SEND, [connection])
         waiting = [f"{unread} to read from Koji, at most {limit} a minute"] if unread else []
         waiting += [f"{unsent} to send"] if unsent else []
-        why = pause.words if pause else ", ".join(waiting)
+        why = pause.message if pause else ", ".join(waiting)
         show(state, unread, "" if hasattr(state, "message") else why)
 
     return tell

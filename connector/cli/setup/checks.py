@@ -22,7 +22,7 @@ from connector.cli.announce import local_url
 from connector.cli.operations.tables import STYLES
 from connector.cli.terminal import PROGRAM, clean, console
 from connector.context import Context
-from connector.errors import SettingsError, StoreUnavailable
+from connector.errors import LedgerUnavailable, SettingsError
 from connector.ledger.db.migrations import newest_revision
 from connector.operations.check_connection import CHECK_CONNECTION, RefusedWebhook
 from connector.service.checks.credentials import Check, Finding, Status
@@ -56,9 +56,9 @@ async def examine(loaded: Loaded, *, server: bool = True) -> int:
                 name: await CHECK_CONNECTION.run(running.context, Input(connection=name))
                 for name in settings.connections
             }
-    except (SettingsError, StoreUnavailable) as error:
-        ledger, connections = [Check.of("store", ("fail", str(error)))], {}
-    _show_checks(screen, "Store and server" if server else "Store", ledger)
+    except (SettingsError, LedgerUnavailable) as error:
+        ledger, connections = [Check.of("ledger", ("fail", str(error)))], {}
+    _show_checks(screen, "Ledger and server" if server else "Ledger", ledger)
     checks = [*here, *ledger]
     for name, output in connections.items():
         _show_checks(screen, f"Connection {name}", output.checks)
@@ -105,10 +105,10 @@ def who_listens(settings: Settings) -> Listener:
 
 
 async def _ledger_checks(ctx: Context) -> list[Check]:
-    """Check that the ledger can be used, and the space on its disk. Raises StoreUnavailable."""
+    """Check that the ledger can be used, and the space on its disk. Raises LedgerUnavailable."""
     await ctx.ledger.ping()
     file = ctx.settings.database_file
-    check = Check.of("store", ("ok", f"{file or 'PostgreSQL'}, schema {newest_revision()}."))
+    check = Check.of("ledger", ("ok", f"{file or 'PostgreSQL'}, schema {newest_revision()}."))
     return [check, _disk_check(file)] if file else [check]
 
 
@@ -127,7 +127,7 @@ def _disk_check(file: Path) -> Check:
     size = sum(part.stat().st_size for part in file.parent.glob(f"{file.name}*"))
     free = shutil.disk_usage(file.parent).free
     status: Status = "ok" if free >= _LITTLE_SPACE else "warn" if free >= _NO_SPACE else "fail"
-    advice = "" if status == "ok" else " Make room where the store is, or move it."
+    advice = "" if status == "ok" else " Make room where the ledger is, or move it."
     return Check.of("disk", (status, f"{_megabytes(size)} used, {_megabytes(free)} free.{advice}"))
 
 

@@ -12,7 +12,7 @@ from connector.cli.terminal import PROGRAM, say
 from connector.context import Context
 from connector.domain.results.interview import SyncStatus
 from connector.domain.results.sync import InboundWebhook, Sync
-from connector.errors import SettingsError, StoreUnavailable
+from connector.errors import LedgerUnavailable, SettingsError
 from connector.http.server.server import Server
 from connector.operations.check_connection import CHECK_CONNECTION
 from connector.service.execution.operation import Input
@@ -34,7 +34,7 @@ def wait(settings: Settings, *, restart: bool) -> int:
                 f"PORT: another program listens at {local_url(settings)}; for example PORT=8081"
             )
         case "ours":
-            say(f"A server already runs at {local_url(settings)}; watching its store. Ctrl-C leaves.")
+            say(f"A server already runs at {local_url(settings)}; watching its ledger. Ctrl-C leaves.")
             if restart:
                 say("It does not know the new settings yet: restart it.")
             has_arrived = _watch_ledger(settings)
@@ -65,7 +65,7 @@ def _serve(settings: Settings) -> bool:
         try:
             await _watch(ctx, ctx.clock.now())
             has_arrived = True
-        except StoreUnavailable as error:
+        except LedgerUnavailable as error:
             if not server.should_exit:
                 say(f"error: {error.message}")
         finally:

@@ -21,7 +21,7 @@ class EventType(StrEnum):
 class Event(NamedTuple):
     """An event. `subject` is the id of the interview, invitation or launch that it is about.
 
-    `told` holds the facts of that moment, without personal data; the rest is looked up when it is shown.
+    `payload` holds the facts of that moment, without personal data; the rest is looked up when it is shown.
     """
 
     number: int
@@ -30,11 +30,11 @@ class Event(NamedTuple):
     connection: str
     at: int
     subject: str
-    told: Mapping[str, Any]
+    payload: Mapping[str, Any]
 
 
 class Hook(NamedTuple):
-    """A subscription: one address gets one type of event of one connection."""
+    """A subscription: one URL gets one type of event of one connection."""
 
     id: str
     connection: str

@@ -93,7 +93,7 @@ class Launch:
 
     `goes_on` says that planning ends in invitations, not in a plan. `single` marks a launch of one person by
     `start_interview`; `standing` marks one that grows with a cohort's webhook and ends only when cancelled.
-    `skipped` counts people by reason. `error` and `words` say why planning ended without a plan.
+    `skipped` counts people by reason. `error` and `message` say why planning ended without a plan.
     """
 
     id: str
@@ -111,7 +111,7 @@ class Launch:
     finished_at: int | None = None
     pause_reason: str | None = None
     error: str | None = None
-    words: str | None = None
+    message: str | None = None
     cohort_id: str | None = None
     cohort_name: str | None = None
     request_id: str | None = None
@@ -168,7 +168,7 @@ class Invitation(NamedTuple):
     link: str | None = None
     session_token: str | None = None
     reason: str | None = None
-    words: str | None = None
+    message: str | None = None
     sending_since: int | None = None
     started_at: int | None = None
     due: int | None = None

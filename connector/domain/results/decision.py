@@ -55,7 +55,7 @@ def decide(
     rules: SyncRules,
     *,
     was_read: bool = False,
-    given: bool = False,
+    from_call: bool = False,
     backfill: bool = False,
     gave_up: bool = False,
 ) -> Decision:
@@ -63,7 +63,7 @@ def decide(
 
     `gave_up` says that the wait for an unfinished analysis was long enough.
     """
-    all_asked = was_read or given
+    all_asked = was_read or from_call
     user_id = amplitude_user_of(
         interview,
         null_email_is_anonymous=rules.null_email_is_anonymous,
@@ -74,7 +74,7 @@ def decide(
         return Decision(Verdict.SKIP, reason)
     complete = all_asked or (interview.themes is not None and interview.quality_score is not None)
     unscored = interview.quality_score is None and interview.analysis_status in _UNFINISHED
-    unfinished = (unscored or not interview.ready) and not given and not gave_up
+    unfinished = (unscored or not interview.ready) and not from_call and not gave_up
     if user_id is None or not complete or unfinished:
         return Decision(Verdict.PENDING, "analysis_not_ready" if user_id and complete else "waiting_for_koji")
     if interview.quality_score is None:

@@ -16,7 +16,7 @@ from connector.domain.results.koji_fields import read_interview
 class Observation:
     """A new fact or set of facts about an interview.
 
-    `read` says that Koji was read, `given` that a caller vouches for the values, `force` that the caller
+    `read` says that Koji was read, `from_call` that the values came with a call, `force` that the caller
     wants the interview read and sent again, `again` that a refused write may be sent once more.
     """
 
@@ -24,7 +24,7 @@ class Observation:
     interview: Interview
     at: int
     read: bool = False
-    given: bool = False
+    from_call: bool = False
     force: bool = False
     again: bool = False
     run_id: str | None = None

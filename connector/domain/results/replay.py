@@ -27,7 +27,7 @@ def replay(sync: Sync, rules: SyncRules, now: int, people: People, *, force: boo
         rules=rules,
         interview=sync.facts or Interview(sync.interview_id),
         at=now,
-        given=sync.given and not (force and rules.can_read),
+        from_call=sync.from_call and not (force and rules.can_read),
         force=force,
         again=True,
     )
@@ -40,14 +40,14 @@ def call(sync: Sync | None, observation: Observation, people: People) -> Sync:
     A success stays. After a skip that Koji's answer led to, Koji is read again; after a refusal the interview
     is sent again. A skip that follows from the webhook alone stays.
     """
-    decisive = observation.given or observation.force
+    decisive = observation.from_call or observation.force
     if sync is None or decisive or sync.status is SyncStatus.SYNCED:
         return advance(sync, observation, people)
     if sync.status is SyncStatus.PENDING:
         # only a read may be hurried: a send waits because Amplitude asked for it
         hurried = sync._replace(due=observation.at) if sync.stage is Stage.READ else sync
         return with_respondent(hurried, people)
-    if sync.reason == ANONYMOUS and not sync.reads and not sync.given:
+    if sync.reason == ANONYMOUS and not sync.reads and not sync.from_call:
         return sync  # it cannot be decided anew: the external id that may have led to this is erased
     rules = observation.rules
     if sync.frozen_at is None and rules.can_read and not _is_certain(sync, rules):

@@ -31,9 +31,9 @@ class Sync(NamedTuple):
     """One interview's way to Amplitude: a row of the ledger and the source of its receipt.
 
     `identify` and `event` are JSON text. From `frozen_at`, the first send, user id, insert ids and event stay
-    as they are. `unknown_since` is the first attempt of unknown outcome. `given` says that the values came
-    from a caller, so that Koji is not read. `respondent` is the key of the respondent's e-mail, else of the
-    external id; `external` is that of an external id beside an e-mail.
+    as they are. `unknown_since` is the first attempt of unknown outcome. `from_call` says that the values
+    came with a call, so that Koji is not read. `respondent` is the key of the respondent's e-mail, else of
+    the external id; `external` is that of an external id beside an e-mail.
     """
 
     connection: str
@@ -51,7 +51,7 @@ class Sync(NamedTuple):
     user_hash: str | None = None
     identify: str | None = None
     event: str | None = None
-    given: bool = False
+    from_call: bool = False
     reads: int = 0
     tries: int = 0
     frozen_at: int | None = None

@@ -50,7 +50,7 @@ def advance(sync: Sync | None, observation: Observation, people: People) -> Sync
         return with_respondent(_marked_after(known, observation.at) if interview.anonymous else known, people)
     known = known._replace(
         updated_at=observation.at,
-        given=known.given or observation.given,
+        from_call=known.from_call or observation.from_call,
         reads=0 if sync and observation.force else known.reads + observation.read,
         force=known.force or observation.force,
         run_id=observation.run_id or known.run_id,
@@ -95,7 +95,7 @@ def _step(sync: Sync, observation: Observation, people: People) -> Sync:
     assert sync.facts is not None  # noqa: S101 - advance has just set it
     closed = sync.facts.anonymous or sync.facts.suppressed
     readable = observation.rules.can_read and not closed
-    if readable and not observation.given:
+    if readable and not observation.from_call:
         if observation.force:
             return _reading(sync, "waiting_for_koji", observation)
         if sync.force and sync.stage is Stage.READ and not observation.read:
@@ -104,7 +104,7 @@ def _step(sync: Sync, observation: Observation, people: People) -> Sync:
         sync.facts,
         observation.rules,
         was_read=observation.read,
-        given=sync.given,
+        from_call=sync.from_call,
         backfill=sync.backfill,
         gave_up=observation.read and observation.at - _waited_since(sync, observation.at) >= GIVE_UP_AFTER,
     )
@@ -191,7 +191,7 @@ def _reading(sync: Sync, reason: str | None, observation: Observation) -> Sync:
 
 
 def _sendable(sync: Sync, decision: Decision, observation: Observation, people: People) -> Sync:
-    corrected = sync.force or (observation.given and sync.status is SyncStatus.FAILED)
+    corrected = sync.force or (observation.from_call and sync.status is SyncStatus.FAILED)
     if _is_frozen(sync) and (not corrected or _perhaps_accepted(sync)):
         return (
             sync
@@ -209,7 +209,7 @@ def _sendable(sync: Sync, decision: Decision, observation: Observation, people: 
 def _stays_failed(sync: Sync, observation: Observation) -> bool:
     if sync.status is not SyncStatus.FAILED or sync.force:
         return False
-    return sync.reason == "outcome_unknown" or not (observation.again or observation.given)
+    return sync.reason == "outcome_unknown" or not (observation.again or observation.from_call)
 
 
 def _failed(sync: Sync, decision: Decision) -> Sync:

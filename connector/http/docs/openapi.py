@@ -55,7 +55,7 @@ REFUSALS = {
     "422": "A field is wrong; `errors` names it.",
     "429": "Too many requests without a valid token; see Retry-After.",
     "502": "Koji or Amplitude refused.",
-    "503": "Koji, Amplitude or the store is unavailable; see Retry-After.",
+    "503": "Koji, Amplitude or the ledger is unavailable; see Retry-After.",
 }
 
 MALFORMED = "The body is signed, but is not JSON."  # an answer of webhooks only

@@ -81,7 +81,7 @@ class CohortWebhook(Webhook):
         configured = bool(self._tokens) if path is None else path in self._tokens
         detail = (
             "The token is missing or wrong: send the value of AMPLITUDE_COHORT_WEBHOOK_TOKEN as "
-            "`Authorization: Bearer TOKEN`, as `X-API-Key: TOKEN`, or as ?token= in the address."
+            "`Authorization: Bearer TOKEN`, as `X-API-Key: TOKEN`, or as ?token= in the URL."
             if configured
             else "AMPLITUDE_COHORT_WEBHOOK_TOKEN is not set, so that no cohort can be believed."
         )

@@ -108,7 +108,7 @@ class KojiWebhook(Webhook):
         return refused
 
     def _asked(self, path: str | None) -> tuple[str, ...]:
-        """Return the names of the connections that an address stands for."""
+        """Return the names of the connections that a URL stands for."""
         return tuple(self._connections) if path is None else (path,)
 
     def _owner(self, matched: Connection, key: bytes, path: str | None, envelope: Envelope) -> Connection:

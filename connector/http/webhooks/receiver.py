@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connector.context import Context
-from connector.errors import FieldError, StoreUnavailable
+from connector.errors import FieldError, LedgerUnavailable
 from connector.http.endpoint import Endpoint, parameter
 from connector.http.health import Status
 from connector.http.problem import DEFAULT_RETRY_SECONDS, MEDIA_TYPE, as_json, problem_of
@@ -123,7 +123,7 @@ class Webhook(ABC):
             return
         except WebhookRefused as refused:
             await exchange.problem(refused)
-        except StoreUnavailable as error:
+        except LedgerUnavailable as error:
             await exchange.problem(_unavailable(error.reason, error.message, error.retry_after))
         except Exception:
             _log.exception(self.fault_event)
@@ -134,7 +134,7 @@ class Webhook(ABC):
 
     @abstractmethod
     async def receive(self, path: str | None, exchange: Exchange) -> None:
-        """Answer a request of an allowed method. Raises `WebhookRefused` and `StoreUnavailable`."""
+        """Answer a request of an allowed method. Raises `WebhookRefused` and `LedgerUnavailable`."""
 
     def opened(self) -> Context:
         """Return the context. Raises `WebhookRefused` (503) before `open` and while the server stops."""
@@ -144,7 +144,7 @@ class Webhook(ABC):
 
     def _check(self, path: str | None, method: str) -> None:
         if path is not None and path not in self._connections:
-            detail = "No connection has the name in this address; see list_connections."
+            detail = "No connection has the name in this URL; see list_connections."
             raise WebhookRefused(404, "unknown_connection", detail)
         if method not in self.methods:
             allowed = (b"allow", ", ".join(self.methods).encode())
@@ -159,7 +159,7 @@ def _unavailable(code: str, detail: str, retry_after: int | None = None) -> Webh
 
 
 def described(webhook: type[Webhook], name: str, summary: str, **about: Any) -> tuple[Endpoint, Endpoint]:
-    """Return a webhook's two addresses, for the OpenAPI document only: `in_front_of` serves them.
+    """Return a webhook's two routes, for the OpenAPI document only: `in_front_of` serves them.
 
     `about` are the other fields of `Endpoint`.
     """

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from connector.clock import Clock
-from connector.errors import StoreUnavailable
+from connector.errors import LedgerUnavailable
 from connector.ledger.runtime.diagnostics import Diagnostics
 from connector.security.webhook_signature import SignatureRefused
 
@@ -97,7 +97,7 @@ class Rejections:
         self._written_at = self._clock.now()
         settings = {note.detail["setting"] for note in notes if "setting" in note.detail}
         _log.info("webhooks_not_accepted", settings=sorted(settings))
-        with suppress(StoreUnavailable):
+        with suppress(LedgerUnavailable):
             for note in notes:
                 await self._diagnostics.add(*note, _KEPT[note.kind])
 

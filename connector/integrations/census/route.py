@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from connector.errors import InvalidInput, StoreUnavailable
+from connector.errors import InvalidInput, LedgerUnavailable
 from connector.http.endpoint import NO_STORE, Call, endpoint
 from connector.http.request import read_whole
 from connector.integrations.census.methods import Methods
@@ -29,7 +29,7 @@ REQUESTS_PER_SECOND = 10  # Census reads X-RateLimit-Limit as a cap on all syncs
 async def census(call: Call) -> Response:
     """Answer one JSON-RPC 2.0 call from Census."""
     if call.ctx.stopping.is_set():
-        raise StoreUnavailable("The server is stopping; send the request again.", code="stopping")
+        raise LedgerUnavailable("The server is stopping; send the request again.", code="stopping")
     body = await read_whole(call.request)
     ctx = replace(call.ctx, caller=replace(call.ctx.caller, surface=SURFACE))
     answer: dict[str, Any]

@@ -12,14 +12,14 @@ from connector.errors import NotConfigured
 from connector.ledger.db.schema.access import secret
 from connector.ledger.db.schema.events import callback, hook
 from connector.ledger.db.schema.launches import invitation
-from connector.ledger.db.schema.people import forgetting
+from connector.ledger.db.schema.people import erasure
 from connector.ledger.ledger import Ledger
 from connector.security.sealing import Sealer
 
 SEALED: tuple[tuple[Column[Any], Column[Any]], ...] = (
     (secret.c.name, secret.c.sealed),
     (invitation.c.id, invitation.c.session_token),
-    (forgetting.c.run_id, forgetting.c.sealed),
+    (erasure.c.run_id, erasure.c.sealed),
     (hook.c.id, hook.c.secret),
     (callback.c.id, callback.c.target_url),
 )

@@ -18,7 +18,7 @@ _LOG_KEPT = 1.0  # seconds
 
 
 class Database:
-    """Access to the database. Every method but `close` raises `StoreUnavailable` when it cannot be used."""
+    """Access to the database. Every method but `close` raises `LedgerUnavailable` when it cannot be used."""
 
     def __init__(self, url: str, accept: Accept) -> None:
         self._url = url

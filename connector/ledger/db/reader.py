@@ -12,12 +12,12 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from connector.errors import StoreUnavailable
+from connector.errors import LedgerUnavailable
 from connector.ledger.db.dialect import glance_engine, reader_engine
 
 T = TypeVar("T")
 _THREADS = 4
-_UNREADABLE = "The store cannot be read now; call again in a few seconds."
+_UNREADABLE = "The ledger cannot be read now; call again in a few seconds."
 _log = structlog.get_logger(__name__)
 
 
@@ -32,15 +32,15 @@ class Reader:
         self._closed = False
 
     async def run(self, query: Callable[[Connection], T]) -> T:
-        """Run a query and return its result. Raises `StoreUnavailable` when the database cannot be read."""
+        """Run a query and return its result. Raises `LedgerUnavailable` when the database cannot be read."""
         if self._closed:
-            raise StoreUnavailable(_UNREADABLE, retry_after=5)
+            raise LedgerUnavailable(_UNREADABLE, retry_after=5)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._connected, query)
         except SQLAlchemyError as error:
             # not the error's message: it quotes data
-            _log.error("store_read_failed", error=type(error).__name__)
-            raise StoreUnavailable(_UNREADABLE, retry_after=5) from None
+            _log.error("ledger_read_failed", error=type(error).__name__)
+            raise LedgerUnavailable(_UNREADABLE, retry_after=5) from None
 
     async def glance(self, query: Callable[[Connection], T]) -> T:
         """Run a query of a few rows by key, on SQLite without a thread.

@@ -6,7 +6,7 @@
 
     launch = await ledger.launches.find(launch_id)
 
-Every method raises `StoreUnavailable` when the database cannot be used. A transaction over several subjects
+Every method raises `LedgerUnavailable` when the database cannot be used. A transaction over several subjects
 calls functions of their modules with the same connection `c`.
 """
 

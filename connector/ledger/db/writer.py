@@ -17,12 +17,12 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from connector.domain.results.sync import InboundWebhook
-from connector.errors import StoreUnavailable
+from connector.errors import LedgerUnavailable
 from connector.ledger.db.dialect import TryAgainError, is_database_failure, may_try_again
 
 ACCEPT_SECONDS = 8.0
 _SWEEP_SECONDS = 0.5
-_LATE = "The store did not take it in time; send it again in a few seconds."
+_LATE = "The ledger did not take it in time; send it again in a few seconds."
 QUEUE_LIMIT: Final = 10_000  # webhooks that wait
 QUEUE_SIZE: Final = 64 * 1024 * 1024  # characters of their bodies
 _GROUP_LIMIT = 1_000
@@ -64,17 +64,19 @@ class Writer:
         self._thread.start()
 
     def submit(self, work: Work) -> asyncio.Future[Any]:
-        """Queue one write. Raises `StoreUnavailable` after `close`, and for a webhook when the queue is full.
+        """Queue a write. Raises `LedgerUnavailable` after `close`; for a webhook also when the queue is full.
 
         Other work has no limit: there is no more of it than callers wait for, and a worker that cannot settle
         its sends would have to take them for lost.
         """
         if self._closed:
-            raise StoreUnavailable("The store is closed; call again when the connector is up.", retry_after=5)
+            raise LedgerUnavailable(
+                "The ledger is closed; call again when the connector is up.", retry_after=5
+            )
         if isinstance(work, InboundWebhook):
             if self._waiting >= QUEUE_LIMIT or self._size >= QUEUE_SIZE:
-                raise StoreUnavailable(
-                    "The store cannot keep up; call again in a few seconds.", retry_after=2
+                raise LedgerUnavailable(
+                    "The ledger cannot keep up; call again in a few seconds.", retry_after=2
                 )
             self._waiting += 1
             self._size += _size(work)
@@ -100,7 +102,7 @@ class Writer:
         while self._promised and (self._promised[0][0] <= now or self._promised[0][1].done()):
             _, future = self._promised.popleft()
             if not future.done():
-                future.set_exception(StoreUnavailable(_LATE, retry_after=5))
+                future.set_exception(LedgerUnavailable(_LATE, retry_after=5))
         self._sweep = self._loop.call_later(_SWEEP_SECONDS, self._give_up_late)
 
     def _run(self) -> None:
@@ -182,9 +184,9 @@ def _for_caller(error: Exception) -> Exception:
         return error
     cause = getattr(error, "orig", None)
     _log.error(
-        "store_write_failed",
+        "ledger_write_failed",
         error=type(error).__name__,
         cause=type(cause).__name__,
         sqlstate=getattr(cause, "sqlstate", None),
     )
-    return StoreUnavailable("The store cannot be written now; call again in a few seconds.", retry_after=5)
+    return LedgerUnavailable("The ledger cannot be written now; call again in a few seconds.", retry_after=5)

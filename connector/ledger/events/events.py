@@ -18,7 +18,7 @@ from connector.text.json import dumps
 
 _INSERT = BulkStatement(
     "INSERT INTO event ({names}) SELECT {names} FROM {rows} AS r",
-    types_of(event, "id", "type", "connection", "at", "subject", "told"),
+    types_of(event, "id", "type", "connection", "at", "subject", "payload"),
 )
 _DELIVER = BulkStatement(
     "INSERT INTO hook_delivery (hook_id, event_number, state, tries, due, updated_at) "
@@ -53,7 +53,7 @@ class Happened(NamedTuple):
     connection: str
     at: int
     subject: str
-    told: Mapping[str, Any]
+    payload: Mapping[str, Any]
 
 
 def of_sync(
@@ -102,7 +102,7 @@ def tell(c: Connection, happened: Sequence[Happened]) -> None:
         return
     ids = [f"evt_{secrets.token_hex(12)}" for _ in happened]
     rows = [
-        (event_id, new.type.value, new.connection, new.at, new.subject, dumps(dict(new.told)))
+        (event_id, new.type.value, new.connection, new.at, new.subject, dumps(dict(new.payload)))
         for event_id, new in zip(ids, happened, strict=True)
     ]
     _INSERT.execute(c, rows)

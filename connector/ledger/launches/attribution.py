@@ -106,7 +106,7 @@ def _bind(c: Connection, sync: Sync, external_id: str, *, has_ended: bool) -> No
         "interview_id": storable(sync.interview_id),
         "due": None,
         "reason": None,
-        "words": None,
+        "message": None,
         "taken_at": was.taken_at or was.started_at or now,
         "updated_at": now,
     }

@@ -15,7 +15,7 @@ from connector.domain.people.same_person import KeyedMember, Member
 from connector.ledger.db.bulk import BulkStatement, storable, types_of
 from connector.ledger.db.queries import first, insert_once
 from connector.ledger.db.repository import Repository, reads, writes
-from connector.ledger.db.schema.launches import cohort_message, cohort_piece, cohort_told, launch
+from connector.ledger.db.schema.launches import cohort_mention, cohort_message, cohort_piece, launch
 from connector.ledger.launches.launch_row import dump_launch, load_launch
 from connector.ledger.people.aliases import forgotten
 from connector.text.json import loads
@@ -24,16 +24,16 @@ _DONE = "done"
 _STANDS = (LaunchStatus.RUNNING, LaunchStatus.PAUSED)
 _COLUMNS = tuple(cohort_message.c[name] for name in CohortMessage._fields)
 _LATER = BulkStatement(
-    "SELECT {returns} FROM {rows} AS r JOIN cohort_told AS t ON t.key = r.key AND t.cohort_id = r.cohort_id "
-    "WHERE t.computed_at > r.computed_at",
-    types_of(cohort_told, "key", "cohort_id", "computed_at"),
-    returns=["t.key"],
+    "SELECT {returns} FROM {rows} AS r JOIN cohort_mention AS m "
+    "ON m.key = r.key AND m.cohort_id = r.cohort_id WHERE m.computed_at > r.computed_at",
+    types_of(cohort_mention, "key", "cohort_id", "computed_at"),
+    returns=["m.key"],
 )
 _TELL = BulkStatement(
-    "INSERT INTO cohort_told ({names}) SELECT {names} FROM {rows} AS r WHERE true "
+    "INSERT INTO cohort_mention ({names}) SELECT {names} FROM {rows} AS r WHERE true "
     "ON CONFLICT (key, cohort_id) DO UPDATE SET computed_at = excluded.computed_at, "
     "updated_at = excluded.updated_at",
-    types_of(cohort_told, "key", "cohort_id", "computed_at", "updated_at"),
+    types_of(cohort_mention, "key", "cohort_id", "computed_at", "updated_at"),
 )
 
 
@@ -172,9 +172,9 @@ def prune(c: Connection, before: int, limit: int) -> int:
     if ids:
         c.execute(delete(cohort_piece).where(cohort_piece.c.message.in_(ids)))
         c.execute(delete(cohort_message).where(cohort_message.c.id.in_(ids)))
-    key = cohort_told.c.key, cohort_told.c.cohort_id
-    named = select(*key).where(cohort_told.c.updated_at < before).limit(limit)
+    key = cohort_mention.c.key, cohort_mention.c.cohort_id
+    named = select(*key).where(cohort_mention.c.updated_at < before).limit(limit)
     keys = [tuple(row) for row in c.execute(named.with_for_update(skip_locked=True))]
     if keys:
-        c.execute(delete(cohort_told).where(tuple_(*key).in_(keys)))
+        c.execute(delete(cohort_mention).where(tuple_(*key).in_(keys)))
     return len(ids) + len(keys)

@@ -43,9 +43,9 @@ class Invitations(Repository):
         return {found.id: found for found in map(load_invitation, c.execute(query))}
 
     @fenced
-    def in_doubt(self, c: Connection, invitation_id: str, words: str, now: int) -> None:
+    def in_doubt(self, c: Connection, invitation_id: str, message: str, now: int) -> None:
         """Store that it is unknown whether an interview was started; its credits stay spent."""
-        _settle(c, invitation_id, InvitationState.IN_DOUBT, now, {"words": storable(words)})
+        _settle(c, invitation_id, InvitationState.IN_DOUBT, now, {"message": storable(message)})
 
     @reads
     def credits_left(self, c: Connection, credit_lane: str, cap: int, now: int) -> int:
@@ -183,14 +183,14 @@ class Invitations(Repository):
         c: Connection,
         invitation_id: str,
         reason: str,
-        words: str,
+        message: str,
         *,
         credit_lane: str,
         cost: int,
         now: int,
     ) -> None:
         """Store that Koji refused this invitation; a later launch may invite the person."""
-        values = {"reason": reason, "words": storable(words), "taken_at": None}
+        values = {"reason": reason, "message": storable(message), "taken_at": None}
         since = _settle(c, invitation_id, InvitationState.FAILED, now, values)
         if since is not None:
             spend(c, credit_lane, day_of(since), -cost)
@@ -204,8 +204,8 @@ class Invitations(Repository):
         lost = c.execute(query.order_by(invitation.c.id)).scalars().all()
         lock_invitations(c, invitation.c.id.in_(lost))
         for invitation_id in lost:
-            words = "The connector stopped before Koji's answer."
-            _settle(c, invitation_id, InvitationState.IN_DOUBT, now, {"words": words})
+            message = "The connector stopped before Koji's answer."
+            _settle(c, invitation_id, InvitationState.IN_DOUBT, now, {"message": message})
         c.execute(update(invitation).where(invitation.c.id.in_(lost)).values(sending_since=None))
         return len(lost)
 

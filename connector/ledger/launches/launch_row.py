@@ -22,7 +22,7 @@ from connector.ledger.db.schema.launches import invitation, launch
 from connector.ledger.events import events
 from connector.text.json import dumps, loads
 
-PERSONAL = "user_id", "email", "name", "link", "session_token", "words", "complete_due"
+PERSONAL = "user_id", "email", "name", "link", "session_token", "message", "complete_due"
 """The columns of an invitation that name a person, or are of use only while it has one."""
 _LAUNCH = tuple(field.name for field in fields(Launch))
 _STATE_AT = Invitation._fields.index("state")

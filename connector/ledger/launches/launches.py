@@ -105,7 +105,7 @@ class Launches(Repository):
         if in_doubt == "retry" and before.status is not LaunchStatus.CANCELLED:
             # an interview for a pruned invitation, which names no person, would still cost credits
             known = doubtful.where(invitation.c.pruned_at.is_(None))
-            again = known.values(state=InvitationState.WAITING, words=None, taken_at=now, updated_at=now)
+            again = known.values(state=InvitationState.WAITING, message=None, taken_at=now, updated_at=now)
             n = c.execute(again).rowcount
             move(c, before.id, "in_doubt", "waiting", n)
             if n and before.status is LaunchStatus.FINISHED:

@@ -48,7 +48,7 @@ class LaunchPauses(Repository):
 
         Each launch gets one event since `began` (ms; 0: one at all), and at most one in ten minutes.
         """
-        leases.pause(c, paused.lane, paused.until, paused.code, paused.words)
+        leases.pause(c, paused.lane, paused.until, paused.code, paused.message)
         since = min(began, now - _COMES_AND_GOES)
         _announce_once(c, launch.c.connection.in_(connections), KOJI_UNREACHABLE, paused.until, now, since)
 
@@ -65,7 +65,7 @@ def _announce_once(
     running = select(launch.c.id).where(which, launch.c.status == LaunchStatus.RUNNING)
     # locked, so that another transaction that is about to store such events sees these afterwards
     ids = c.execute(running.order_by(launch.c.id).with_for_update()).scalars().all()
-    stored = select(event.c.subject, event.c.told).where(
+    stored = select(event.c.subject, event.c.payload).where(
         event.c.subject.in_(ids), event.c.type == EventType.LAUNCH_PAUSED, event.c.at >= since
     )
     known = {subject for subject, facts in c.execute(stored) if loads(facts).get("pause_reason") == reason}

@@ -71,7 +71,7 @@ class Planning(Repository):
         lock_people(c)
         lock_launches(c, launch.c.id == launch_id)
         c.execute(delete(invitation).where(_planned(launch_id)))
-        return c.execute(_in_planning(launch_id).values(**_UNDECIDED, words=None)).rowcount > 0
+        return c.execute(_in_planning(launch_id).values(**_UNDECIDED, message=None)).rowcount > 0
 
     @fenced
     def add_choices(
@@ -99,7 +99,12 @@ class Planning(Repository):
         if plan is None or plan.status is not LaunchStatus.PLANNING:
             return None
         c.execute(delete(launch_source).where(launch_source.c.launch_id == launch_id))
-        values: dict[str, Any] = {"planned_at": now, "phase": Phase.ACTIVATE, "phase_due": now, "words": None}
+        values: dict[str, Any] = {
+            "planned_at": now,
+            "phase": Phase.ACTIVATE,
+            "phase_due": now,
+            "message": None,
+        }
         if plan.single and not plan.planned:  # the metadata describes a person who is not invited
             values["options"] = dumps({**asdict(plan.options), "metadata": {}})
         if not plan.goes_on:
@@ -110,7 +115,7 @@ class Planning(Repository):
         return find_launch(c, launch_id)
 
     @fenced
-    def end_unplanned(self, c: Connection, launch_id: str, code: str, words: str, now: int) -> None:
+    def end_unplanned(self, c: Connection, launch_id: str, code: str, message: str, now: int) -> None:
         """End planning that cannot succeed: no member is invited, and none is kept."""
         lock_people(c)
         lock_launches(c, launch.c.id == launch_id)
@@ -118,7 +123,7 @@ class Planning(Repository):
         c.execute(delete(invitation).where(_planned(launch_id)))
         # the counts so far are of members whose decisions are not kept
         ended = {**_NO_PHASE, **_UNDECIDED, "status": LaunchStatus.CANCELLED, "finished_at": now}
-        c.execute(_in_planning(launch_id).values(**ended, error=code, words=storable(words)))
+        c.execute(_in_planning(launch_id).values(**ended, error=code, message=storable(message)))
 
     @fenced
     def set_phase(
@@ -130,10 +135,10 @@ class Planning(Repository):
         due: int,
         request_id: str | None = None,
         cohort_name: str | None = None,
-        words: str | None = None,
+        message: str | None = None,
     ) -> None:
         """Move a launch that is still in planning to a phase; a value of None leaves the stored one."""
-        values = {"request_id": request_id, "cohort_name": cohort_name, "words": words}
+        values = {"request_id": request_id, "cohort_name": cohort_name, "message": message}
         changed = {name: storable(value) for name, value in values.items() if value is not None}
         c.execute(_in_planning(launch_id).values(phase=phase, phase_due=due, **changed))
 

@@ -13,7 +13,7 @@ from connector.domain.people.erasure import FORGET_RESPONDENT, Erasure, ErasureR
 from connector.domain.people.same_person import Member
 from connector.ledger.db.queries import earliest
 from connector.ledger.db.repository import Repository, fenced, reads, writes
-from connector.ledger.db.schema.people import forgetting as table
+from connector.ledger.db.schema.people import erasure as table
 from connector.ledger.db.schema.results import inbox, run
 from connector.ledger.people.personal_data import Person, erase, in_flight
 from connector.text.json import dumps, loads

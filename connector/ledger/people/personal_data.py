@@ -23,9 +23,9 @@ from connector.ledger.access.secrets import Keys
 from connector.ledger.db.bulk import BulkStatement, storable, types_of
 from connector.ledger.db.dialect import lock_people, lock_suppressions
 from connector.ledger.db.schema.launches import (
+    cohort_mention,
     cohort_message,
     cohort_piece,
-    cohort_told,
     invitation,
     launch,
     launch_source,
@@ -103,7 +103,7 @@ def erase(
     counts["launches"] += _erase_launches(c, person, invited)
     # messages that are not decided over, and when a cohort named the person
     counts["deliveries"] += len(_erase_members(c, cohort_piece, cohort_message, person, lock=True))
-    c.execute(delete(cohort_told).where(cohort_told.c.key.in_(sorted(person.keys))))
+    c.execute(delete(cohort_mention).where(cohort_mention.c.key.in_(sorted(person.keys))))
     users = person.user_ids | {email for email in person.emails if person.secrets.keyed_hash(email) in hashed}
     return counts, ids, {user for user in users if unusable(user, rules.min_id_length) is None}
 

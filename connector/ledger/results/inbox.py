@@ -178,7 +178,7 @@ class Inbox(Repository):
         self._recent = Recent()
 
     async def accept(self, webhook: InboundWebhook) -> bool:
-        """Store a webhook; return whether it was new. Raises `StoreUnavailable` after about 8 s."""
+        """Store a webhook; return whether it was new. Raises `LedgerUnavailable` after about 8 s."""
         webhook = keyed(self.keys, webhook)
         fresh = await self.db.accept(webhook)
         if fresh:

@@ -11,7 +11,7 @@ from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.sync import RunProgress
 from connector.ledger.db.bulk import BulkStatement, types_of
 from connector.ledger.db.repository import Repository, reads, writes
-from connector.ledger.db.schema.people import forgetting
+from connector.ledger.db.schema.people import erasure
 from connector.ledger.db.schema.results import run, run_item, sync
 
 ORPHANED_AFTER = 600_000
@@ -96,10 +96,10 @@ class Runs(Repository):
 def prune(c: Connection, before: int) -> int:
     """Delete ended runs that are older than `before`; return how many."""
     waits = exists().where(sync.c.run_id == run.c.id, sync.c.stage.is_not(None))
-    goes_on = exists().where(forgetting.c.run_id == run.c.id, forgetting.c.finished_at.is_(None))
+    goes_on = exists().where(erasure.c.run_id == run.c.id, erasure.c.finished_at.is_(None))
     ended = select(run.c.id).where(run.c.created_at < before, ~waits, ~goes_on)
     old = c.execute(ended.order_by(run.c.id)).scalars().all()
     for run_id in old:
-        for column in (run_item.c.run_id, forgetting.c.run_id, run.c.id):
+        for column in (run_item.c.run_id, erasure.c.run_id, run.c.id):
             c.execute(delete(column.table).where(column == run_id))
     return len(old)

@@ -109,11 +109,11 @@ class Syncs(Repository):
         revise: Revise,
         *,
         lease: Lease | None = None,
-        heard: Sequence[Observation] = (),
+        observations: Sequence[Observation] = (),
         done: Sequence[int] = (),
         record: Sequence[InboundWebhook] = (),
     ) -> list[Sync]:
-        """Load syncs, let `revise` decide over them and over `heard`, store the changed ones and return them.
+        """Load syncs, let `revise` decide over them and `observations`, store and return the changed ones.
 
         It is one transaction. `done` are webhooks that it deals with, `record` new ones that explain it.
         `revise` runs in the writer's thread, and more than once when another process interfered. Bodies about
@@ -123,7 +123,7 @@ class Syncs(Repository):
         fence(c, lease)
         share_suppressions(c)  # before any row, in the order of an erasure
         before = load(c, keys)
-        mentions = [(said.rules.connection, said.interview) for said in heard]
+        mentions = [(said.rules.connection, said.interview) for said in observations]
         mentions += [(sync.connection, sync.facts) for sync in before.values() if sync.facts is not None]
         changed = [*revise(before, respondents.known(c, self.keys, mentions))]
         save(c, before, changed)

@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, delete, insert, select
 
-from connector.domain.access import Note
+from connector.domain.access import Diagnostic
 from connector.ledger.db.repository import Repository, reads, writes
-from connector.ledger.db.schema.runtime import note
+from connector.ledger.db.schema.runtime import diagnostic as table
 
 
 class Diagnostics(Repository):
@@ -21,24 +21,24 @@ class Diagnostics(Repository):
         self, c: Connection, connection: str, kind: str, detail: Mapping[str, Any], now: int, keep: int
     ) -> None:
         """Store a diagnostic; only the newest `keep` of a kind stay."""
-        c.execute(insert(note).values(connection=connection, kind=kind, at=now, detail=json.dumps(detail)))
-        mine = (note.c.connection == connection, note.c.kind == kind)
-        newest = select(note.c.id).where(*mine).order_by(note.c.id.desc()).limit(keep)
-        _delete(c, select(note.c.id).where(*mine, note.c.id.not_in(newest.scalar_subquery())))
+        c.execute(insert(table).values(connection=connection, kind=kind, at=now, detail=json.dumps(detail)))
+        mine = (table.c.connection == connection, table.c.kind == kind)
+        newest = select(table.c.id).where(*mine).order_by(table.c.id.desc()).limit(keep)
+        _delete(c, select(table.c.id).where(*mine, table.c.id.not_in(newest.scalar_subquery())))
 
     @reads
-    def since(self, c: Connection, connection: str, kind: str, at: int) -> list[Note]:
+    def since(self, c: Connection, connection: str, kind: str, at: int) -> list[Diagnostic]:
         """Return the diagnostics of a kind since a time (ms), newest first."""
-        mine = select(note).where(note.c.connection == connection, note.c.kind == kind, note.c.at >= at)
-        rows = c.execute(mine.order_by(note.c.id.desc()))
-        return [Note(row.at, json.loads(row.detail)) for row in rows]
+        mine = select(table).where(table.c.connection == connection, table.c.kind == kind, table.c.at >= at)
+        rows = c.execute(mine.order_by(table.c.id.desc()))
+        return [Diagnostic(row.at, json.loads(row.detail)) for row in rows]
 
 
 def prune(c: Connection, before: int) -> None:
     """Delete old diagnostics."""
-    _delete(c, select(note.c.id).where(note.c.at < before))
+    _delete(c, select(table.c.id).where(table.c.at < before))
 
 
 def _delete(c: Connection, old: Select[tuple[int]]) -> None:
     """Delete diagnostics, except those that another transaction is deleting."""
-    c.execute(delete(note).where(note.c.id.in_(old.with_for_update(skip_locked=True))))
+    c.execute(delete(table).where(table.c.id.in_(old.with_for_update(skip_locked=True))))

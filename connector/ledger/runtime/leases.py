@@ -48,9 +48,9 @@ class Leases(Repository):
         c.execute(owned(lease).values(until=0, owner=None))
 
     @writes
-    def pause(self, c: Connection, name: str, until: int, code: str, words: str) -> None:
+    def pause(self, c: Connection, name: str, until: int, code: str, message: str) -> None:
         """Pause a lane until a time (ms) or until it is resumed."""
-        pause(c, name, until, code, words)
+        pause(c, name, until, code, message)
 
     @writes
     def resume(self, c: Connection, name: str) -> bool:
@@ -58,7 +58,7 @@ class Leases(Repository):
         changed = c.execute(
             update(lane)
             .where(lane.c.name == name, lane.c.pause_code.is_not(None))
-            .values(paused_until=0, pause_code=None, pause_words=None)
+            .values(paused_until=0, pause_code=None, pause_message=None)
         )
         return changed.rowcount > 0
 
@@ -66,13 +66,13 @@ class Leases(Repository):
     def pauses(self, c: Connection) -> list[Pause]:
         """Return the pauses of lanes, with their reasons."""
         rows = c.execute(select(lane).where(lane.c.pause_code.is_not(None)).order_by(lane.c.name))
-        return [Pause(row.name, row.paused_until, row.pause_code, row.pause_words or "") for row in rows]
+        return [Pause(row.name, row.paused_until, row.pause_code, row.pause_message or "") for row in rows]
 
 
-def pause(c: Connection, name: str, until: int, code: str, words: str) -> None:
+def pause(c: Connection, name: str, until: int, code: str, message: str) -> None:
     """Pause a lane until a time (ms) or until it is resumed."""
     _ensure(c, name)
-    values = {"paused_until": until, "pause_code": code, "pause_words": words}
+    values = {"paused_until": until, "pause_code": code, "pause_message": message}
     c.execute(update(lane).where(lane.c.name == name).values(values))
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, or_, select, update
 
 from connector.ledger.db.queries import insert_once
 from connector.ledger.db.repository import Repository, writes
-from connector.ledger.db.schema.runtime import budget
+from connector.ledger.db.schema.runtime import rate_limit as table
 
 CLOCK_SET_BACK: Final = 120_000
 """A next call that is further away than this was set before the clock was set back (ms)."""
@@ -24,14 +24,14 @@ class RateLimit(Repository):
     @writes
     def take(self, c: Connection, key: str, now: int, interval: int, *, interactive: bool) -> int:
         """Take one call of a key. Returns 0 when it is granted, else the milliseconds to wait."""
-        insert_once(c, budget, name=key, next_at=0, next_interactive_at=0)
-        columns = [budget.c.next_at, budget.c.next_interactive_at] if interactive else [budget.c.next_at]
+        insert_once(c, table, name=key, next_at=0, next_interactive_at=0)
+        columns = [table.c.next_at, table.c.next_interactive_at] if interactive else [table.c.next_at]
         # a small difference between two machines' clocks must not count as a clock that was set back
         too_late = now + 2 * interval + CLOCK_SET_BACK
         free = [or_(column <= now, column > too_late) for column in columns]
         taken = {column: now + (position + 1) * interval for position, column in enumerate(columns)}
-        granted = c.execute(update(budget).where(budget.c.name == key, *free).values(taken))
+        granted = c.execute(update(table).where(table.c.name == key, *free).values(taken))
         if granted.rowcount:
             return 0
-        row = c.execute(select(*columns).where(budget.c.name == key)).one()
+        row = c.execute(select(*columns).where(table.c.name == key)).one()
         return int(max(1, max(row) - now))

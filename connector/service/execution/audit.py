@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 
 from connector.context import Context
 from connector.domain.access import AuditEntry
-from connector.errors import ConnectorError, StoreUnavailable
+from connector.errors import ConnectorError, LedgerUnavailable
 from connector.service.execution.operation import AnyOperation, Effect, Input, Output
 
 GIVEN = ("interview_id", "launch_id", "run_id", "cohort_id")
@@ -49,7 +49,7 @@ async def entered(
 ) -> AsyncIterator[Entry]:
     """Write an entry of the context's caller before a change, and the outcome after it.
 
-    Raises `StoreUnavailable` before the change when the entry cannot be written: no change happens without
+    Raises `LedgerUnavailable` before the change when the entry cannot be written: no change happens without
     an entry. A process that ends in the middle leaves an entry without an outcome.
     """
     opened = AuditEntry(
@@ -73,5 +73,5 @@ async def entered(
         raise
     finally:
         # what was done stays done: without a ledger the entry stays open
-        with suppress(StoreUnavailable):
+        with suppress(LedgerUnavailable):
             await ctx.ledger.audit.end(number, entry.outcome, entry.made, ctx.clock.now())

@@ -17,8 +17,8 @@ from connector.errors import (
     FieldError,
     Forbidden,
     InvalidInput,
+    LedgerUnavailable,
     NotFound,
-    StoreUnavailable,
 )
 from connector.security.caller import Caller
 from connector.service.execution import callbacks
@@ -152,7 +152,7 @@ async def _first(
         )
     except BaseException:
         # without a ledger the claim ends with its lease; the first error is the one that counts
-        with suppress(StoreUnavailable):
+        with suppress(LedgerUnavailable):
             await ctx.ledger.idempotency.release(scope, key, claim.token)
         raise
     return Executed(output, status, replayed=False)

@@ -54,7 +54,7 @@ async def follow(
 
 
 def status_url(operation: str, arguments: Mapping[str, Any], public_url: str) -> str:
-    """Return the address whose `GET` calls a READ operation with these arguments."""
+    """Return the URL whose `GET` calls a READ operation with these arguments."""
     shown = {name: _text(value) for name, value in arguments.items() if value is not None}
     if shown.get("connection") == Input.model_fields["connection"].default:
         del shown["connection"]

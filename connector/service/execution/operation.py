@@ -63,7 +63,7 @@ class WaitInput(EffectInput):
     )
     callback_url: str | None = Field(
         None,
-        description="Where to post the result of what is not done by then: a public https address. Nothing "
+        description="Where to post the result of what is not done by then: a public https URL. Nothing "
         "is posted of an answer that is finished already.",
     )
 

@@ -234,7 +234,7 @@ def _members(payload: CohortOptions, options: LaunchOptions) -> list[Member]:
     if wrong:
         more = f" ({len(wrong)} such members)" if len(wrong) > 1 else ""
         raise InvalidInput(
-            f"members.{wrong[0]}.email: is no e-mail address{more}; nobody was invited.",
+            f"members.{wrong[0]}.email: is no e-mail address{more}; no person was invited.",
             errors=[FieldError(f"/members/{at}/email", "is no e-mail address") for at in wrong[:_MOST_SHOWN]],
         )
     return members

@@ -66,7 +66,7 @@ class InterviewInput(Input):
         return self.values if self.interview is None else self.interview
 
     @property
-    def vouches(self) -> bool:
+    def has_values(self) -> bool:
         """Tell whether the call brings the values itself, so that Koji is not read."""
         return self.interview is not None or bool(self.values)
 
@@ -90,7 +90,7 @@ class InterviewInput(Input):
     def observation(self, connection: Connection, now: int, *, force: bool) -> Observation:
         """Return the observation that the call makes. Raises `InvalidInput`."""
         interview = Interview(self.checked_id(connection))
-        if self.vouches:
+        if self.has_values:
             interview = read_interview(
                 self._body,
                 interview.interview_id,
@@ -99,11 +99,11 @@ class InterviewInput(Input):
                 project_id=connection.koji_project_id,
             )
         rules = sync_rules(connection)
-        return Observation(rules=rules, interview=interview, at=now, given=self.vouches, force=force)
+        return Observation(rules=rules, interview=interview, at=now, from_call=self.has_values, force=force)
 
     def webhooks(self, connection: Connection, interview_id: str, now: int) -> list[InboundWebhook]:
         """Return the receipt's row of this call: none when Koji is to be read."""
-        if not self.vouches:
+        if not self.has_values:
             return []
         return [
             InboundWebhook(

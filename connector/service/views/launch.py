@@ -86,7 +86,7 @@ class LaunchOutput(Output):
         "without) wait for resume_launch."
     )
     resumes_at: str | None = Field(description="When a pause ends by itself, ISO 8601 in UTC.")
-    status_url: str = Field(description="The address that tells how it goes on.")
+    status_url: str = Field(description="The URL that shows the progress.")
     message: str | None = Field(description="What it waits for, or why it ended, in plain words.")
     cohort_id: str | None = Field(description="Amplitude's id of the cohort; null for given members.")
     cohort_name: str | None = Field(description="The cohort's name in Amplitude.")
@@ -136,7 +136,7 @@ class LaunchOutput(Output):
             kind = _FAILURES.get(launch.error, errors.UpstreamRejected)
             # callers know only two codes of the upstreams; the message names the credential
             code = None if kind in _OWN_CODES else launch.error
-            raise kind(launch.words or "Planning failed.", code=code, result=self.model_dump(mode="json"))
+            raise kind(launch.message or "Planning failed.", code=code, result=self.model_dump(mode="json"))
 
 
 async def recall(ctx: Context, _given: Input, kept: LaunchOutput) -> LaunchOutput:
@@ -193,7 +193,7 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
         pause_reason=pause.code if pause else None,
         resumes_at=time_text(pause.until) if pause else None,
         status_url=status_url("get_launch", address, ctx.settings.public_url),
-        message=pause.message if pause else launch.words or None,
+        message=pause.message if pause else launch.message or None,
         cohort_id=launch.cohort_id,
         cohort_name=launch.cohort_name,
         members_total=launch.members_total,

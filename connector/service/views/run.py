@@ -42,8 +42,8 @@ class RunOutput(Output):
         description="About how long the rest takes, in seconds: Koji's reads are the slow part. 0 at the end."
     )
 
-    done: list[Done] = Field(description="Of a forgetting: what was done in each place. Else empty.")
-    left_to_people: list[str] = Field(description="Of a forgetting: what only a person can do. Else empty.")
+    done: list[Done] = Field(description="Of an erasure: what was done in each place. Else empty.")
+    left_to_people: list[str] = Field(description="Of an erasure: what only a person can do. Else empty.")
 
     def follow_up(self) -> tuple[str, dict[str, Any]] | None:
         """Tell where a running run ends."""

@@ -82,7 +82,7 @@ class FollowUps(KojiCalls):
             [read.key],
             lambda before, people: [advance(before.get(read.key), read, people)],
             lease=lease,
-            heard=[read],
+            observations=[read],
         )
         ctx.wake("amplitude")
         return read.interview.invitee is not None or read.interview.anonymous

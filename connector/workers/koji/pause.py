@@ -105,12 +105,12 @@ class KojiPause:
         await self._await_koji(wait, KOJI_UNREACHABLE, error.message)
         return wait
 
-    async def _await_koji(self, wait: int, code: str, words: str) -> None:
+    async def _await_koji(self, wait: int, code: str, message: str) -> None:
         now = self._clock.now()
         if not self.is_unreachable:
             self._began = now
         self._until, self._code = now + wait, code
-        pause = Pause(self._name, self._until, code, words)
+        pause = Pause(self._name, self._until, code, message)
         await self._ledger.launch_pauses.await_koji(self._starting, pause, self._began, now)
 
 

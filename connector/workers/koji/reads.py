@@ -60,7 +60,7 @@ class Reads(KojiCalls):
         def revise(before: Mapping[tuple[str, str], Sync], people: People) -> list[Sync]:
             return [with_respondent(step(before[key], people), people)] if key in before else []
 
-        await self._ledger.syncs.revise([key], revise, lease=lease, heard=observations)
+        await self._ledger.syncs.revise([key], revise, lease=lease, observations=observations)
 
     async def _later(self, lease: Lease, sync: Sync, error: UpstreamUnavailable) -> None:
         wait = await self._pause.for_unreachable(error)

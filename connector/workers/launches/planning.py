@@ -66,8 +66,8 @@ class PlanningWorker(Worker):
                 case Phase.ACTIVATE:
                     await planning.activate(self._context, launch)
                 case _:
-                    words = "The connector stopped while it decided over the members; send the call again."
-                    raise InvalidInput(words, code="interrupted")
+                    message = "The connector stopped while it decided over the members; send the call again."
+                    raise InvalidInput(message, code="interrupted")
         except _FINAL_ERRORS as error:
             await self._end(lease, launch, error)
         except UpstreamUnavailable as error:
@@ -78,7 +78,7 @@ class PlanningWorker(Worker):
             _log.warning("planning_waits", launch=launch.id, code=error.reason)
             due = now + 1_000 * (error.retry_after or 5)
             phase = launch.phase or Phase.REQUEST
-            await self._ledger.planning.set_phase(lease, launch.id, phase, due=due, words=error.message)
+            await self._ledger.planning.set_phase(lease, launch.id, phase, due=due, message=error.message)
 
     async def _end(self, lease: Lease, launch: Launch, error: ConnectorError) -> None:
         _log.warning("planning_ended", launch=launch.id, code=error.reason)
@@ -89,8 +89,8 @@ class PlanningWorker(Worker):
         cohorts = self._cohorts(launch)
         cohort = next((c for c in await cohorts.listed() if c.id == launch.cohort_id), None)
         if cohort is not None and (cohort.size or 0) > planning.LARGEST_COHORT:
-            words = f"has more than {planning.LARGEST_COHORT:,} people; no download takes as many"
-            raise InvalidInput.of("cohort_id", words, code="cohort_too_large")
+            message = f"has more than {planning.LARGEST_COHORT:,} people; no download takes as many"
+            raise InvalidInput.of("cohort_id", message, code="cohort_too_large")
         await self._keep_quota(launch)
         properties = [launch.options.email_property, launch.options.name_property]
         request_id = await cohorts.request(launch.cohort_id or "", properties)
@@ -103,7 +103,7 @@ class PlanningWorker(Worker):
             due=now + _FIRST_POLL,
             request_id=request_id,
             cohort_name=cohort.name if cohort else None,
-            words="Amplitude prepares the cohort's file; that takes up to a minute or two.",
+            message="Amplitude prepares the cohort's file; that takes up to a minute or two.",
         )
 
     async def _keep_quota(self, launch: Launch) -> None:
@@ -138,10 +138,10 @@ class PlanningWorker(Worker):
         now = self._clock.now()
         age = now - launch.created_at
         if ready:
-            await set_phase(lease, launch.id, Phase.READ, due=now, words="")
+            await set_phase(lease, launch.id, Phase.READ, due=now, message="")
         elif age > _GIVE_UP_AFTER:
-            words = "Amplitude did not finish the cohort's file within an hour; plan again later."
-            raise UpstreamRejected(words, code="cohort_job_failed")
+            message = "Amplitude did not finish the cohort's file within an hour; plan again later."
+            raise UpstreamRejected(message, code="cohort_job_failed")
         else:
             due = now + min(_LONGEST_POLL, _FIRST_POLL + age // 4)
             await set_phase(lease, launch.id, Phase.POLL, due=due)

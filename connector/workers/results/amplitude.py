@@ -208,7 +208,7 @@ class AmplitudeWorker(Worker):
                 self._failures, self._batch = 0, min(self._largest, self._batch * 2)
             case Kind.PAUSED:
                 self._paused_for_key, self._paused_until = True, now + CREDENTIAL_WAIT
-                _log.warning("amplitude_lane_paused", lane=self.name, words=answer.message)
+                _log.warning("amplitude_lane_paused", lane=self.name, why=answer.message)
                 await self._ledger.leases.pause(
                     self.name, self._paused_until, "amplitude_key", answer.message
                 )

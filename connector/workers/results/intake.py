@@ -40,7 +40,7 @@ class IntakeWorker(Worker):
             list({observation.key for observation in observations}),
             partial(_revised, observations=observations),
             lease=lease,
-            heard=observations,
+            observations=observations,
             done=[webhook.id for webhook in webhooks],
         )
         stages = {sync.stage for sync in changed}

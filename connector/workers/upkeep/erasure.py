@@ -10,7 +10,7 @@ from connector.workers.base import Worker, time_left
 class ErasureWorker(Worker):
     """Continues erasures that could not end at once."""
 
-    name = "forgetting"
+    name = "erasure"
 
     async def drain(self, lease: Lease, /) -> int | None:
         """Process one step of one erasure."""

@@ -22,7 +22,7 @@ from connector.ledger.ledger import Ledger
 from connector.settings.model import Connection
 from connector.settings.rules import sync_rules
 from tests.ledger.desk import NAMES, Desk, who
-from tests.support.fakes import NOW, a_delivery
+from tests.support.fakes import NOW, a_webhook
 
 EMAIL, USER, NAME = "ann@example.com", "user-ann-1", "Ann Forgotten"
 ANN = Member(USER, EMAIL, NAME)
@@ -47,7 +47,7 @@ class ErasureDesk(Desk):
 
     async def look(self, *, rules: ErasureRules = RULES) -> None:
         """Look again, as the lane does."""
-        self.eraser = self.eraser or await self.ledger.leases.acquire("forgetting", "me", self.now, 3_600_000)
+        self.eraser = self.eraser or await self.ledger.leases.acquire("erasure", "me", self.now, 3_600_000)
         assert self.eraser is not None
         self.clock.advance(0.5)
         await self.ledger.erasures.go_on(self.eraser, {"default": rules, "second": rules}, self.now)
@@ -95,32 +95,35 @@ class ErasureDesk(Desk):
             if isinstance(value, str) and text.lower() in value.lower()
         ]
 
-    async def heard(self, *interviews: Interview, name: str = "default", **told: Any) -> list[Sync]:
+    async def observe(self, *interviews: Interview, name: str = "default", **told: Any) -> list[Sync]:
         """Let interviews come in with a delivery each, as the intake does."""
         for one in interviews:
             body = json.dumps({"interview_id": one.interview_id, "told": list(one)})
-            await self.ledger.inbox.accept(a_delivery(one.interview_id, connection=name, body=body))
+            await self.ledger.inbox.accept(a_webhook(one.interview_id, connection=name, body=body))
         new = await self.ledger.inbox.take_new([name], 100)
         settings = OURS.model_copy(update={"name": name})
-        heard = [
+        observed = [
             Observation(rules=sync_rules(settings), interview=one, at=self.now, **told) for one in interviews
         ]
 
         def revise(before: Mapping[tuple[str, str], Sync], people: People) -> list[Sync]:
-            return [advance(before.get(one.key), one, people) for one in heard]
+            return [advance(before.get(one.key), one, people) for one in observed]
 
         return await self.ledger.syncs.revise(
-            [one.key for one in heard], revise, heard=heard, done=[delivery.id for delivery in new]
+            [one.key for one in observed],
+            revise,
+            observations=observed,
+            done=[delivery.id for delivery in new],
         )
 
     async def store(self, *syncs: Sync, done: Sequence[int] = (), ledger: Ledger | None = None) -> None:
         """Store syncs, with what their transaction knows of the respondents."""
         rules = sync_rules(OURS)
-        heard = [Observation(rules=rules, interview=one.facts, at=self.now) for one in syncs if one.facts]
+        observed = [Observation(rules=rules, interview=one.facts, at=self.now) for one in syncs if one.facts]
         await (ledger or self.ledger).syncs.revise(
             [("default", one.interview_id) for one in syncs],
             lambda _, people: [with_respondent(one, people) for one in syncs],
-            heard=heard,
+            observations=observed,
             done=done,
         )
 
@@ -172,10 +175,10 @@ async def live(desk: ErasureDesk, one: Member, mark: str) -> None:
     assert await desk.begin(await desk.waiting(single=True)) == "sending"
     await desk.settle(invited, "started")
     facts = interview(f"int-{mark}-ours", None, external_id=invited.id, invitee=one.user_id, has_ended=True)
-    await desk.heard(facts, interview(f"int-{mark}", one.email), interview(f"low-{mark}", one.email))
-    await desk.heard(interview(f"id-{mark}", None, external_id=one.user_id))
+    await desk.observe(facts, interview(f"int-{mark}", one.email), interview(f"low-{mark}", one.email))
+    await desk.observe(interview(f"id-{mark}", None, external_id=one.user_id))
     await desk.plan(one, days=0)
     await desk.plan(one)
     await desk.launch(one)
-    await desk.ledger.inbox.accept(a_delivery(None, body=json.dumps({"said": f"I am {one.email}, hello."})))
+    await desk.ledger.inbox.accept(a_webhook(None, body=json.dumps({"said": f"I am {one.email}, hello."})))
     await desk.create(source=[[one, who(f"stranger-{mark}@example.com")]])

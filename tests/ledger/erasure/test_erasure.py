@@ -11,7 +11,7 @@ from connector.domain.launches.launch import LaunchStatus
 from connector.domain.results.interview import SyncStatus
 from tests.ledger.desk import DAY, NAMES, who
 from tests.ledger.erasure.desk import ANN, EMAIL, JO, NAME, USER, ErasureDesk, except_for, interview, live
-from tests.support.fakes import a_delivery, a_settlement, a_sync
+from tests.support.fakes import a_settlement, a_sync, a_webhook
 
 pytestmark = pytest.mark.contract
 
@@ -40,9 +40,9 @@ async def test_no_table_holds_anything_of_a_forgotten_person_and_nobody_else_cha
 
 async def test_forgetting_a_stranger_changes_nothing_but_keeps_them_out(desk: ErasureDesk) -> None:
     await live(desk, JO, "jo")
-    before = except_for(await desk.dump(), "alias", "forgetting", "run", "lane")
+    before = except_for(await desk.dump(), "alias", "erasure", "run", "lane")
     done = await desk.forget(email="nobody@example.com", user_id="nobody")
-    assert except_for(await desk.dump(), "alias", "forgetting", "run", "lane") == before
+    assert except_for(await desk.dump(), "alias", "erasure", "run", "lane") == before
     assert done.interviews == []
     plan = await desk.plan(who("NOBODY@example.com"), who(None, "nobody"), JO, days=0)
     assert plan.skipped["suppressed"] == 2
@@ -51,7 +51,7 @@ async def test_forgetting_a_stranger_changes_nothing_but_keeps_them_out(desk: Er
 async def test_a_second_forgetting_changes_nothing(desk: ErasureDesk) -> None:
     await live(desk, ANN, "ann")
     await desk.forget(email=EMAIL)
-    before = except_for(await desk.dump(), "alias", "forgetting", "run", "lane")
+    before = except_for(await desk.dump(), "alias", "erasure", "run", "lane")
     calls: tuple[dict[str, Any], ...] = (
         {"email": EMAIL},
         {"user_id": USER},
@@ -60,7 +60,7 @@ async def test_a_second_forgetting_changes_nothing(desk: ErasureDesk) -> None:
     for whom in calls:
         again = await desk.forget(**whom)
         assert set(again.counts) <= {"unset"}
-    after = except_for(await desk.dump(), "alias", "forgetting", "run", "lane")
+    after = except_for(await desk.dump(), "alias", "erasure", "run", "lane")
     assert after == before
 
 
@@ -100,7 +100,7 @@ async def test_what_is_pruned_is_forgotten_too_and_stays_out(desk: ErasureDesk, 
         interview("late-3", None, external_id=one.id),
         interview("int-ann"),
     ):
-        (seen,) = await desk.heard(late) or [await desk.of(late.interview_id)]
+        (seen,) = await desk.observe(late) or [await desk.of(late.interview_id)]
         assert seen.reason == "suppressed", late
     plan = await desk.plan(who(EMAIL), who(None, USER), days=0)
     assert plan.to_invite == 0
@@ -110,7 +110,7 @@ async def test_what_is_pruned_is_forgotten_too_and_stays_out(desk: ErasureDesk, 
 
 
 async def test_a_send_in_flight_is_settled_before_its_user_is_unset(desk: ErasureDesk) -> None:
-    await desk.heard(interview("int-1"), interview("int-2", JO.email))
+    await desk.observe(interview("int-1"), interview("int-2", JO.email))
     amplitude = await desk.ledger.leases.acquire("amplitude:1", "me", desk.now, 3_600_000)
     assert amplitude is not None
     taken = await desk.ledger.sending.begin(amplitude, NAMES, desk.now, 10)
@@ -196,9 +196,9 @@ async def test_who_turns_out_to_be_forgotten_is_not_started_any_more(desk: Erasu
 
 
 async def test_unread_deliveries_are_waited_for_and_erased(desk: ErasureDesk) -> None:
-    await desk.ledger.inbox.accept(a_delivery("int-1", body=json.dumps({"email": EMAIL})))
+    await desk.ledger.inbox.accept(a_webhook("int-1", body=json.dumps({"email": EMAIL})))
     run_id = await desk.erase(email=EMAIL)
-    await desk.ledger.inbox.accept(a_delivery("int-2", body=json.dumps({"email": JO.email})))
+    await desk.ledger.inbox.accept(a_webhook("int-2", body=json.dumps({"email": JO.email})))
     await desk.look()
     assert (await desk.found(run_id)).finished_at is None
     new = await desk.ledger.inbox.take_new(NAMES, 1)

@@ -12,14 +12,14 @@ from connector.ledger.ledger import Ledger
 from connector.service import planning
 from tests.ledger.desk import CAP, LANE, NAMES, who
 from tests.ledger.erasure.desk import ANN, EMAIL, JO, NAME, RULES, USER, ErasureDesk, interview, live
-from tests.support.fakes import a_delivery, a_sync
+from tests.support.fakes import a_sync, a_webhook
 
 pytestmark = pytest.mark.contract
 
 
 async def test_what_could_not_be_unset_is_told_also_after_a_second_look(desk: ErasureDesk) -> None:
-    await desk.heard(interview("int-1"))
-    await desk.ledger.inbox.accept(a_delivery("unread"))
+    await desk.observe(interview("int-1"))
+    await desk.ledger.inbox.accept(a_webhook("unread"))
     without = RULES._replace(can_unset=False)
     run_id = await desk.erase(email=EMAIL, rules=without)
     new = await desk.ledger.inbox.take_new(NAMES, 10)
@@ -31,7 +31,7 @@ async def test_what_could_not_be_unset_is_told_also_after_a_second_look(desk: Er
 
 async def test_a_second_look_counts_nothing_twice(desk: ErasureDesk) -> None:
     await live(desk, ANN, "ann")
-    await desk.ledger.inbox.accept(a_delivery("unread"))
+    await desk.ledger.inbox.accept(a_webhook("unread"))
     run_id = await desk.erase(email=EMAIL)
     first = (await desk.found(run_id)).counts
     new = await desk.ledger.inbox.take_new(NAMES, 10)

@@ -11,7 +11,7 @@ from sqlalchemy import update
 from connector.domain.people.same_person import Member
 from connector.ledger.db.schema.launches import launch
 from tests.ledger.erasure.desk import ANN, EMAIL, JO, RULES, USER, ErasureDesk, except_for, interview
-from tests.support.fakes import a_delivery, a_sync
+from tests.support.fakes import a_sync, a_webhook
 
 pytestmark = pytest.mark.contract
 
@@ -38,7 +38,7 @@ async def test_bodies_that_name_others_stay(desk: ErasureDesk) -> None:
         {"a1": True},
     ]
     for body in (*others, *theirs):
-        await desk.ledger.inbox.accept(a_delivery(None, body=json.dumps(body)))
+        await desk.ledger.inbox.accept(a_webhook(None, body=json.dumps(body)))
     done = await desk.forget(email=EMAIL, user_id="a1")
     bodies = [one.body for one in (await desk.ledger.inbox.unreadable("default", limit=100))[::-1]]
     assert [body is not None for body in bodies] == [True] * len(others) + [False] * len(theirs)
@@ -56,8 +56,8 @@ async def test_odd_user_ids_are_found_wherever_they_stand(desk: ErasureDesk, use
     await desk.create(source=[[odd, JO]])
     if "\0" not in user_id:
         escaped = json.dumps({"user": {"id": user_id}}).replace("/", "\\/")
-        await desk.ledger.inbox.accept(a_delivery(None, body=escaped))
-    await desk.ledger.inbox.accept(a_delivery(None, body=json.dumps({"user": {"id": "5000_off"}})))
+        await desk.ledger.inbox.accept(a_webhook(None, body=escaped))
+    await desk.ledger.inbox.accept(a_webhook(None, body=json.dumps({"user": {"id": "5000_off"}})))
     await desk.forget(user_id=user_id)
     seen = [one.body is None for one in await desk.ledger.inbox.unreadable("default", limit=10)]
     assert seen == ([False, True] if "\0" not in user_id else [False])
@@ -74,7 +74,7 @@ async def test_an_address_is_found_in_another_letter_case_and_form(desk: Erasure
     await desk.plan(Member(composed.upper(), None, "Odd One"))  # as an example, by its user id
     await desk.create(source=[[Member(None, composed.upper(), "Odd One"), JO]])
     for form in (composed, composed.upper(), apart):
-        await desk.ledger.inbox.accept(a_delivery(None, body=json.dumps({"said": f"I am {form}."})))
+        await desk.ledger.inbox.accept(a_webhook(None, body=json.dumps({"said": f"I am {form}."})))
     await desk.forget(email=apart)
     assert [one.body for one in await desk.ledger.inbox.unreadable("default", limit=10)] == [None] * 3
     assert await desk.traces("rgen@example.com", "Odd One") == []
@@ -90,23 +90,23 @@ async def test_a_person_of_very_many_interviews_is_forgotten(desk: ErasureDesk) 
 
 
 async def test_other_connections_keep_what_is_theirs(desk: ErasureDesk) -> None:
-    await desk.heard(interview("int-1"), name="second")
+    await desk.observe(interview("int-1"), name="second")
     one = await desk.create(source=[[ANN, JO]])
     await desk.ledger.db.write(
         lambda c: c.execute(update(launch).where(launch.c.id == one.id).values(connection="second"))
     )
-    await desk.ledger.inbox.accept(a_delivery(None, connection="second", body=json.dumps({"said": EMAIL})))
-    before = except_for(await desk.dump(), "alias", "forgetting", "run", "lane")
+    await desk.ledger.inbox.accept(a_webhook(None, connection="second", body=json.dumps({"said": EMAIL})))
+    before = except_for(await desk.dump(), "alias", "erasure", "run", "lane")
     await desk.forget(email=EMAIL, user_id=USER)
-    assert except_for(await desk.dump(), "alias", "forgetting", "run", "lane") == before
+    assert except_for(await desk.dump(), "alias", "erasure", "run", "lane") == before
 
 
 async def test_who_answered_in_somebodys_place_is_not_forgotten_with_them(desk: ErasureDesk) -> None:
     await desk.launch(ANN)
     one = await desk.send()
     await desk.settle(one, "started")
-    await desk.heard(interview("int-1", JO.email, external_id=one.id, invitee=USER))
-    await desk.heard(interview("int-2", JO.email))
+    await desk.observe(interview("int-1", JO.email, external_id=one.id, invitee=USER))
+    await desk.observe(interview("int-2", JO.email))
     await desk.forget(email=EMAIL)
     assert (await desk.of("int-1")).reason == "suppressed"
     assert (await desk.of("int-2")).user_id == JO.email
@@ -120,7 +120,7 @@ async def test_an_invited_person_stays_when_who_answered_in_their_place_is_forgo
     await desk.launch(JO)
     one = await desk.send()
     await desk.settle(one, "started")
-    await desk.heard(interview("int-1", EMAIL, external_id=one.id, invitee=JO.user_id, has_ended=True))
+    await desk.observe(interview("int-1", EMAIL, external_id=one.id, invitee=JO.user_id, has_ended=True))
     done = await desk.forget(email=EMAIL)
     assert (await desk.of("int-1")).reason == "suppressed"
     assert "unset" not in done.counts
@@ -131,8 +131,8 @@ async def test_an_invited_person_stays_when_who_answered_in_their_place_is_forgo
 
 
 async def test_an_interview_is_found_by_each_name_that_stands_in_it(desk: ErasureDesk) -> None:
-    await desk.heard(interview("both", EMAIL, external_id=USER))
-    await desk.heard(interview("as-id", None, external_id="eve@example.com", quality_score=1.0))
+    await desk.observe(interview("both", EMAIL, external_id=USER))
+    await desk.observe(interview("as-id", None, external_id="eve@example.com", quality_score=1.0))
     await desk.forget(user_id=USER)
     assert (await desk.of("both")).reason == "suppressed"
     await desk.forget(email="EVE@example.com")
@@ -145,8 +145,8 @@ async def test_every_interview_that_came_back_with_their_external_id_is_theirs(d
     one = await desk.send()
     await desk.settle(one, "started")
     ours = {"external_id": one.id, "invitee": USER, "quality_score": 1.0}
-    await desk.heard(interview("first", None, **ours), interview("second", JO.email, **ours))
-    await desk.heard(interview("last", None, **ours), interview("own", JO.email))
+    await desk.observe(interview("first", None, **ours), interview("second", JO.email, **ours))
+    await desk.observe(interview("last", None, **ours), interview("own", JO.email))
     await desk.forget(email=EMAIL)
     for interview_id in ("first", "second", "last"):
         assert (await desk.of(interview_id)).reason == "suppressed"
@@ -161,7 +161,7 @@ async def test_an_interview_that_lost_our_external_id_makes_nobody_somebody_else
     one = await desk.send()
     await desk.settle(one, "started")
     started = (await desk.get(one.id)).interview_id or ""
-    await desk.heard(interview(started, JO.email), interview("own", JO.email))
+    await desk.observe(interview(started, JO.email), interview("own", JO.email))
     done = await desk.forget(email=EMAIL)
     assert (await desk.of("own")).user_id == JO.email
     assert done.counts["unset"] == 1  # Ann's own user id
@@ -169,7 +169,7 @@ async def test_an_interview_that_lost_our_external_id_makes_nobody_somebody_else
 
 
 async def test_an_untrusted_external_id_makes_nobody_somebody_else(desk: ErasureDesk) -> None:
-    await desk.heard(interview("claimed", JO.email, external_id=USER), interview("own", JO.email))
+    await desk.observe(interview("claimed", JO.email, external_id=USER), interview("own", JO.email))
     await desk.forget(user_id=USER, rules=RULES._replace(trust_external_id=False))
     assert (await desk.of("claimed")).reason == "suppressed"
     assert (await desk.of("own")).user_id == JO.email

@@ -128,7 +128,7 @@ async def test_trying_a_doubtful_start_again(desk: Desk) -> None:
         None,
     )
     waiting = await desk.waiting()
-    assert (waiting.id, waiting.words, waiting.taken_at) == (one.id, None, NOW + DAY)
+    assert (waiting.id, waiting.message, waiting.taken_at) == (one.id, None, NOW + DAY)
     await desk.start_all()
     assert (await desk.find(launched.id)).status is LaunchStatus.FINISHED
     await desk.counts_are_true()
@@ -145,7 +145,7 @@ async def test_giving_up_a_doubtful_start(desk: Desk) -> None:
     assert (await desk.launch(*persons(1))).skipped == {"already_invited": 1}, "still taken"
     await desk.came_back(one, "int-1", over=False)
     back = await desk.get(one.id)
-    assert (back.state, back.reason, back.words) == (InvitationState.STARTED, None, None)
+    assert (back.state, back.reason, back.message) == (InvitationState.STARTED, None, None)
     await desk.counts_are_true()
 
 

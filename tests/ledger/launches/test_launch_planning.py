@@ -116,7 +116,7 @@ async def test_planning_that_cannot_succeed_ends_with_its_reason_and_nobody(desk
     await desk.ledger.planning.add_choices(None, one.id, choices, choices, NOW)
     await desk.ledger.planning.end_unplanned(None, one.id, "cohort_not_found", "There is none.", NOW + 5)
     ended = await desk.find(one.id)
-    assert (ended.status, ended.phase, ended.error, ended.words, ended.finished_at) == (
+    assert (ended.status, ended.phase, ended.error, ended.message, ended.finished_at) == (
         LaunchStatus.CANCELLED,
         None,
         "cohort_not_found",
@@ -132,11 +132,11 @@ async def test_phases_move_only_while_a_launch_is_in_planning(desk: Desk) -> Non
     one, other = await desk.create(), await desk.create()
     launches = desk.ledger.launches
     await desk.ledger.planning.set_phase(
-        None, one.id, Phase.POLL, due=NOW + 9, request_id="r1", words="Wait."
+        None, one.id, Phase.POLL, due=NOW + 9, request_id="r1", message="Wait."
     )
     await desk.ledger.planning.set_phase(None, one.id, Phase.POLL, due=NOW + 10, cohort_name="C")
     moved = await desk.find(one.id)
-    assert (moved.phase_due, moved.request_id, moved.cohort_name, moved.words) == (
+    assert (moved.phase_due, moved.request_id, moved.cohort_name, moved.message) == (
         NOW + 10,
         "r1",
         "C",

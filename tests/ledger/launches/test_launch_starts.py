@@ -128,7 +128,7 @@ async def test_a_start_of_unknown_outcome_is_taken_and_paid(desk: Desk) -> None:
     one = await desk.send()
     await desk.settle(one, "in_doubt")
     doubt = await desk.get(one.id)
-    assert (doubt.state, doubt.words, doubt.sending_since, doubt.taken_at) == (
+    assert (doubt.state, doubt.message, doubt.sending_since, doubt.taken_at) == (
         InvitationState.IN_DOUBT,
         "Koji was cut.",
         None,
@@ -146,7 +146,7 @@ async def test_whom_koji_refused_may_be_invited_again(desk: Desk) -> None:
     one = await desk.send()
     await desk.settle(one, "failed")
     refused = await desk.get(one.id)
-    assert (refused.state, refused.reason, refused.words, refused.taken_at) == (
+    assert (refused.state, refused.reason, refused.message, refused.taken_at) == (
         InvitationState.FAILED,
         "refused_by_koji",
         "No such locale.",
@@ -169,7 +169,7 @@ async def test_what_a_dead_owner_left_is_in_doubt(desk: Desk) -> None:
     assert await invitations.recover(heir, NAMES, NOW + 30_001) == 1
     assert await invitations.recover(heir, NAMES, NOW + 30_001) == 0
     doubt = await desk.get(one.id)
-    assert (doubt.state, doubt.sending_since, doubt.words) == (
+    assert (doubt.state, doubt.sending_since, doubt.message) == (
         InvitationState.IN_DOUBT,
         None,
         "The connector stopped before Koji's answer.",

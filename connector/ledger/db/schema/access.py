@@ -42,8 +42,8 @@ audit_outcome = Table(
     Column("touched", Text, nullable=False),
 )
 
-answer = Table(
-    "answer",
+idempotency = Table(
+    "idempotency",
     metadata,
     Column("scope", Text, primary_key=True),
     Column("key", Text, primary_key=True),
@@ -53,7 +53,7 @@ answer = Table(
     Column("status", Integer),
     Column("body", Text),
     Column("created_at", BigInteger, nullable=False),
-    Index("answer_created", "created_at"),
+    Index("idempotency_created", "created_at"),
 )
 
 secret = Table(

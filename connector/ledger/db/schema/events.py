@@ -15,7 +15,7 @@ event = Table(
     Column("connection", Text, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("subject", Text, nullable=False),
-    Column("told", Text, nullable=False),  # JSON without a person's data
+    Column("payload", Text, nullable=False),  # JSON without a person's data
     Index("event_listed", "connection", "type", "number"),
     Index("event_subject", "subject"),
 )

@@ -25,7 +25,7 @@ launch = Table(
     Column("finished_at", BigInteger),
     Column("pause_reason", Text),
     Column("error", Text),
-    Column("words", Text),
+    Column("message", Text),
     Column("cohort_id", Text),
     Column("cohort_name", Text),
     Column("request_id", Text),
@@ -67,7 +67,7 @@ invitation = Table(
     Column("link", Text),
     Column("session_token", Text),
     Column("reason", Text),
-    Column("words", Text),
+    Column("message", Text),
     Column("sending_since", BigInteger),
     Column("started_at", BigInteger),
     Column("due", BigInteger),
@@ -133,12 +133,12 @@ cohort_piece = Table(
 )
 
 # when the cohort was computed that last named a person, who is only an alias's keyed hash
-cohort_told = Table(
-    "cohort_told",
+cohort_mention = Table(
+    "cohort_mention",
     metadata,
     Column("key", serial, primary_key=True, autoincrement=False),
     Column("cohort_id", Text, primary_key=True),
     Column("computed_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
-    Index("cohort_told_updated", "updated_at"),
+    Index("cohort_mention_updated", "updated_at"),
 )

@@ -15,8 +15,8 @@ alias = Table(
     Index("alias_person", "person"),
 )
 
-forgetting = Table(
-    "forgetting",
+erasure = Table(
+    "erasure",
     metadata,
     Column("run_id", Text, primary_key=True),
     Column("connection", Text, nullable=False),

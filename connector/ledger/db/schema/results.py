@@ -49,7 +49,7 @@ sync = Table(
     Column("user_hash", Text),
     Column("identify", Text),
     Column("event", Text),
-    Column("given", Boolean, nullable=False),
+    Column("from_call", Boolean, nullable=False),
     Column("reads", Integer, nullable=False),
     Column("tries", Integer, nullable=False),
     Column("frozen_at", BigInteger),

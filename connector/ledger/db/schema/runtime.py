@@ -16,24 +16,24 @@ lane = Table(
     Column("paced_until", BigInteger, nullable=False),
     Column("paused_until", BigInteger, nullable=False),
     Column("pause_code", Text),
-    Column("pause_words", Text),
+    Column("pause_message", Text),
 )
 
-budget = Table(
-    "budget",
+rate_limit = Table(
+    "rate_limit",
     metadata,
     Column("name", Text, primary_key=True),
     Column("next_at", BigInteger, nullable=False),
     Column("next_interactive_at", BigInteger, nullable=False),
 )
 
-note = Table(
-    "note",
+diagnostic = Table(
+    "diagnostic",
     metadata,
     Column("id", serial, primary_key=True, autoincrement=True),
     Column("connection", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("detail", Text, nullable=False),
-    Index("note_kind", "connection", "kind", "id"),
+    Index("diagnostic_kind", "connection", "kind", "id"),
 )

@@ -1,4 +1,4 @@
-"""Forgetting one person in a large ledger."""
+"""Erasing one person in a large ledger."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def measure(directory: Path, people: int) -> None:
 
 async def _measure(directory: Path, people: int) -> None:
     sealer = Sealer([b"bench-bench-bench-bench-bench-01"])
-    ledger = await open_ledger(f"sqlite:///{directory}/forgetting.db", sealer)
+    ledger = await open_ledger(f"sqlite:///{directory}/erasure.db", sealer)
     try:
         for statement in (SYNCS, INBOX, INVITATIONS, ALIASES):
             await ledger.db.write(
@@ -38,7 +38,7 @@ async def _measure(directory: Path, people: int) -> None:
         now = SystemClock().now()
         rules = ErasureRules(trust_external_id=False, can_unset=False, min_id_length=5)
         await ledger.erasures.begin("run_1", "default", whom, rules, now)
-        lease = await ledger.leases.acquire("forgetting", "bench", now, 60_000)
+        lease = await ledger.leases.acquire("erasure", "bench", now, 60_000)
         assert lease is not None
         await ledger.erasures.go_on(lease, {"default": rules}, now)
         took = time.perf_counter() - began
@@ -48,9 +48,7 @@ async def _measure(directory: Path, people: int) -> None:
         assert forgotten.interviews == ["int-of-them"]
     finally:
         await ledger.close()
-    print(
-        f"  forgetting one person among {people:,}: {took * 1000:.0f} ms, with both looks and the emptied log"
-    )
+    print(f"  erasing one person among {people:,}: {took * 1000:.0f} ms, with both looks and the emptied log")
 
 
 async def _interviewed(ledger: Ledger, whom: Member) -> None:
