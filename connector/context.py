@@ -23,7 +23,9 @@ if TYPE_CHECKING:  # a command that only shows its help opens no database
 class Koji(Protocol):
     """Koji's REST interface, with one project's key."""
 
-    async def read(self, interview_id: str, *, patience: float | None = None) -> Mapping[str, Any]:
+    async def read(
+        self, interview_id: str, *, patience: float | None = None, fresh: bool = False
+    ) -> Mapping[str, Any]:
         """Return the interview as Koji's JSON object, within the key's rate limit.
 
         `patience` marks an interactive call, which waits at most that many seconds for its turn. Without it

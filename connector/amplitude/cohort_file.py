@@ -6,8 +6,7 @@ import codecs
 import csv
 import io
 import zlib
-from collections.abc import Iterator, Sequence
-from itertools import repeat
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from connector.errors import UpstreamRejected, UpstreamUnavailable
@@ -24,13 +23,14 @@ _WAIT: Final = 60
 class CohortFile:
     """One file as it arrives: feed every chunk, use the rows of each, then finish.
 
-    Rows carry `user_id` and the `columns` asked for, "" where the file has no such column. At most one
-    unfinished record and one chunk of 256 KiB are held, however far gzip expands. Errors never quote a cell.
+    Rows carry `user_id` and those of the `columns` asked for that the file has; of a column that stands
+    twice, the first cell that is not empty. At most one unfinished record and one chunk of 256 KiB are held,
+    however far gzip expands. Errors never quote a cell.
     """
 
     def __init__(self, columns: Sequence[str]) -> None:
         self._names = tuple(dict.fromkeys((_USER_ID, *columns)))
-        self._places: list[int | None] = []
+        self._places: list[list[int]] = []
         self._width = 0
         self._first: bytes | None = b""
         self._gunzip: _Gunzip | None = None
@@ -108,12 +108,19 @@ class CohortFile:
             if _USER_ID not in header:
                 raise _unreadable("its first row names no user_id")
             self._width = len(header)
-            self._places = [header.index(name) if name in header else None for name in self._names]
+            self._names = tuple(name for name in self._names if name in header)
+            self._places = [[at for at, one in enumerate(header) if one == name] for name in self._names]
         if any(len(record) != self._width for record in records):
             raise _cut()
         columns = list(zip(*records, strict=True)) or [()] * self._width
-        wanted = [repeat("") if place is None else columns[place] for place in self._places]
-        return [dict(zip(self._names, cells, strict=True)) for cells in zip(*wanted, strict=False)]
+        wanted = [_merged([columns[place] for place in places]) for places in self._places]
+        return [dict(zip(self._names, cells, strict=True)) for cells in zip(*wanted, strict=True)]
+
+
+def _merged(columns: list[Sequence[str]]) -> Iterable[str]:
+    if len(columns) == 1:
+        return columns[0]
+    return [next(filter(None, cells), "") for cells in zip(*columns, strict=True)]
 
 
 class _Gunzip:

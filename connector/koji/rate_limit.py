@@ -34,12 +34,12 @@ class RateLimitedKoji:
         self._interval = -(-_WINDOW // per_minute)
         self._shared: dict[str, tuple[int, asyncio.Task[_Body]]] = {}
 
-    async def read(self, interview_id: str, *, patience: float | None = None) -> _Body:
-        """Return the interview; reads of one interview within 2 s are one call.
+    async def read(self, interview_id: str, *, patience: float | None = None, fresh: bool = False) -> _Body:
+        """Return the interview; reads of one interview within 2 s are one call, but not a `fresh` one.
 
         With `patience` waiting and call together take at most that many seconds, else `UpstreamUnavailable`.
         """
-        return await _patiently(self._read(interview_id, patience), patience)
+        return await _patiently(self._read(interview_id, patience, fresh=fresh), patience)
 
     async def turn(self) -> None:
         """Wait for one call of the limit, as long as it takes, as workers do."""
@@ -60,12 +60,13 @@ class RateLimitedKoji:
 
         return await _patiently(complete(), patience)
 
-    async def _read(self, interview_id: str, patience: float | None) -> _Body:
-        task = self._running(interview_id)
+    async def _read(self, interview_id: str, patience: float | None, *, fresh: bool) -> _Body:
+        task = None if fresh else self._running(interview_id)
         if task is None:
             await self._take(patience)
             # another caller may have begun while this one waited
-            task = self._running(interview_id) or self._begin(interview_id)
+            task = None if fresh else self._running(interview_id)
+            task = task or self._begin(interview_id)
         return await asyncio.shield(task)
 
     def _running(self, interview_id: str) -> asyncio.Task[_Body] | None:

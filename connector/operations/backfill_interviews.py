@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -22,6 +20,7 @@ from connector.service.execution.operation import Effect, Example, Operation, Wa
 from connector.service.views import examples
 from connector.service.views.run import RunOutput, chunks, new_run_id, until_finished
 from connector.settings.rules import sync_rules
+from connector.text.table import Table
 from connector.text.values import read_time
 
 _COLUMNS = ("interview_id", "completed_at", "email")
@@ -123,43 +122,33 @@ def _from_ids(interview_ids: Sequence[str]) -> dict[str, Interview]:
 
 
 def _from_csv(text: str) -> dict[str, Interview]:
-    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), skipinitialspace=True, strict=True)
-    try:
-        names = [name.strip().lower() for name in reader.fieldnames or ()]
-        if "interview_id" not in names:
-            raise InvalidInput.of("csv", "has no column interview_id in its header row")
-        unknown = [name for name in names if name not in _COLUMNS]
-        if unknown:
-            raise InvalidInput.of("csv", f"has a column that is not known; known are {', '.join(_COLUMNS)}")
-        reader.fieldnames = names
-        rows: dict[str, Interview] = {}
-        errors: list[FieldError] = []
-        for number, row in enumerate(reader):
-            if number >= _MOST:  # wrong and repeated rows count too, as they take as long as others
-                raise InvalidInput.of("csv", f"has more than {_MOST:,} rows; split it")
-            interview = _from_row(row, reader.line_num, errors)
-            if interview is not None:
-                rows[interview.interview_id] = interview
-    except csv.Error:
-        raise InvalidInput.of("csv", f"cannot be read as CSV near line {reader.line_num}") from None
+    table = Table("csv", text, _COLUMNS)
+    if "interview_id" not in table.names:
+        raise table.refused("has no column interview_id in its header row")
+    if not set(table.names) <= set(_COLUMNS):
+        raise table.refused(f"has a column that is not known; known are {', '.join(_COLUMNS)}")
+    rows: dict[str, Interview] = {}
+    errors: list[FieldError] = []
+    for number, (line, row) in enumerate(table.rows(("interview_id", "completed_at"), padded=True)):
+        if number >= _MOST:  # wrong and repeated rows count too, as they take as long as others
+            raise table.refused(f"has more than {_MOST:,} rows; split it")
+        interview = _from_row(row, line, errors)
+        if interview is not None:
+            rows[interview.interview_id] = interview
     _refuse(errors, "csv")
     return rows
 
 
-def _from_row(row: Mapping[str | None, str | None], line: int, errors: list[FieldError]) -> Interview | None:
-    values = {name: (row.get(name) or "").strip() for name in _COLUMNS}
-    if not any(values.values()):
+def _from_row(row: Mapping[str, str], line: int, errors: list[FieldError]) -> Interview | None:
+    interview_id, completed_at = _id(row["interview_id"]), row.get("completed_at")
+    if interview_id is None:
+        errors.append(FieldError("/csv", f"line {line} has no interview id"))
         return None
-    interview_id = _id(values["interview_id"])
-    completed_at = read_time(values["completed_at"]) if values["completed_at"] else None
-    if None in row or interview_id is None:
-        errors.append(FieldError("/csv", f"line {line} has no interview id, or too many cells"))
-        return None
-    if values["completed_at"] and completed_at is None:
+    if completed_at and read_time(completed_at) is None:
         detail = f"line {line}: completed_at is no time; write it like 2026-01-31T12:00:00Z"
         errors.append(FieldError("/csv", detail))
         return None
-    fields = {"completed_at": values["completed_at"], "respondent_email": values["email"]}
+    fields = {"completed_at": completed_at, "respondent_email": row.get("email")}
     return read_interview({name: value for name, value in fields.items() if value}, interview_id, event=None)
 
 

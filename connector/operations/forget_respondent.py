@@ -33,7 +33,8 @@ async def run(ctx: Context, payload: ForgetInput) -> RunOutput:
     if person.email is None and payload.email is not None:
         raise InvalidInput.of("email", "is no e-mail address")
     if person.email is None and person.user_id is None:
-        raise InvalidInput("Give email, user_id, or both.", code="no_identifier")
+        why = "user_id is a placeholder, not a person. " if payload.user_id is not None else ""
+        raise InvalidInput(f"{why}Give email, user_id, or both.", code="no_identifier")
     run_id = new_run_id()
     rules = erasure_rules(ctx.connection(payload.connection))
     await ctx.ledger.erasures.begin(run_id, payload.connection, person, rules, ctx.clock.now())

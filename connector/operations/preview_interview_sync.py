@@ -72,7 +72,7 @@ async def preview(ctx: Context, payload: InterviewInput, *, force: bool) -> Prev
 async def _read(ctx: Context, sync: Sync, rules: SyncRules) -> Sync:
     """Read Koji; return the state that the worker would give the sync."""
     try:
-        body = await ctx.koji[sync.connection].read(sync.interview_id, patience=PATIENCE)
+        body = await ctx.koji[sync.connection].read(sync.interview_id, patience=PATIENCE, fresh=sync.force)
     except NotFound:
         return read_refused(sync, "not_found_in_koji", ctx.clock.now())
     observation = await read_from_koji(ctx, rules, sync.interview_id, body)

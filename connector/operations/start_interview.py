@@ -11,7 +11,7 @@ from connector.context import Context
 from connector.domain.launches.credits import price
 from connector.domain.launches.eligibility import LaunchRules, SkipReason, repeat_reason
 from connector.domain.launches.launch import Invitation, InvitationState, Launch, LaunchStatus, Phase
-from connector.domain.people.same_person import Member, is_email, member
+from connector.domain.people.same_person import Member, member
 from connector.errors import Conflict, ConnectorError, InvalidInput, UpstreamRejected
 from connector.service.execution.follow_up import status_url
 from connector.service.execution.operation import Approver, Effect, Example, Operation, Output, quoted
@@ -122,11 +122,14 @@ async def _approved(ctx: Context, payload: StartInput, approver: Approver) -> St
 
 
 def _member(payload: StartInput) -> Member:
-    if payload.email is None and payload.user_id is None:
-        raise InvalidInput.of("email", "give email, user_id, or both")
-    if payload.email is not None and not is_email(payload.email):
+    person = member(payload.user_id, payload.email, payload.name)
+    if person.email is None and payload.email is not None:
         raise InvalidInput.of("email", "is no e-mail address")
-    return member(payload.user_id, payload.email, payload.name)
+    if person.email is None and person.user_id is None:
+        if payload.user_id is not None:
+            raise InvalidInput.of("user_id", "is a placeholder for a person; give email, user_id, or both")
+        raise InvalidInput.of("email", "give email, user_id, or both")
+    return person
 
 
 async def _known(ctx: Context, payload: StartInput, person: Member) -> StartOutput | None:

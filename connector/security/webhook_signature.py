@@ -29,12 +29,16 @@ _UNIX: Final = re.compile(rb"[0-9]{1,11}")  # milliseconds have 13 digits and ar
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A valid signature: the header and scheme that carried it, the key that made it, its time in seconds."""
+    """A valid signature: the header and scheme that carried it, the key that made it, and what it covers.
+
+    These are the time in seconds and the id of the message, as far as the scheme covers them.
+    """
 
     header: str
     scheme: str
     key: bytes
     timestamp: int | None
+    message_id: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class _Claim(NamedTuple):
     signed: str
     before: bytes = b""
     timestamp: int | None = None
+    message_id: bytes | None = None
 
 
 def signing_keys(secrets: Iterable[str]) -> tuple[bytes, ...]:
@@ -105,7 +110,7 @@ def verify(
         elif (key := _signer(claim, keys, body, digests)) is None:
             why = f"HMAC-SHA256 over {claim.signed} matches none of {len(keys)} keys"
         elif (late := _lateness(claim.timestamp, tolerance_seconds, now)) is None:
-            return Verified(_text(name), found_scheme, key, claim.timestamp)
+            return Verified(_text(name), found_scheme, key, claim.timestamp, claim.message_id)
         else:
             why, stale = late, True
         attempts.append(Attempt(_text(name), found_scheme, why))
@@ -179,7 +184,7 @@ def _read_standard_webhooks(value: bytes, headers: Headers) -> _Claim | str | No
             if not _UNIX.fullmatch(time):
                 return f"{_text(family)}-timestamp is not a Unix time in whole seconds"
             before = b"%b.%b." % (message_id, time)
-            return _Claim(macs, _unpadded_base64, "id.timestamp.body", before, int(time))
+            return _Claim(macs, _unpadded_base64, "id.timestamp.body", before, int(time), message_id)
     return "webhook-id and webhook-timestamp were not both sent"
 
 

@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from connector.text.json import MAX_NESTING, UNSTORABLE
+from connector.text.json import MAX_NESTING, UNSTORABLE, loads
 
 _HALF = re.compile("[\ud800-\udfff]")
 _FALSE_WORDS = frozenset({"", "0", "false", "f", "no", "n", "off", "null", "none"})
@@ -16,6 +16,7 @@ _LONGEST_NUMBER = 40
 _LARGEST = 10**15  # from here on, floats are not exact
 _LARGEST_ID = 10**40
 _LABEL_KEYS = ("name", "label", "title")
+_ZONE = re.compile(r"\s*(?:UTC|GMT|Z)\Z", re.IGNORECASE)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _EARLIEST_SECONDS = 1_000_000_000  # 2001: below it a number such as 20260131 is a date, or none
@@ -66,6 +67,8 @@ def label(value: Any) -> str | None:
 
 def labels(value: Any) -> tuple[str, ...] | None:
     """Return labels in their order, each once; text is split as `split_themes` does."""
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
+        value = _json_list(value[0]) or value
     if isinstance(value, str):
         value = split_themes(value)
     if not isinstance(value, list | tuple):
@@ -73,11 +76,21 @@ def labels(value: Any) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(name for item in value if (name := label(item))))
 
 
-def split_themes(themes: str) -> list[str]:
-    """Split a text of themes: at line breaks if there are any, else at commas."""
+def split_themes(themes: str) -> list[Any]:
+    """Split a text of themes: a JSON list into its items, else at line breaks if any, else at commas."""
+    if themes.strip().startswith("[") and (listed := _json_list(themes)) is not None:
+        return listed
     lines = themes.strip().splitlines()
     parts = lines if len(lines) > 1 else themes.split(",")
     return [part.strip() for part in parts if part.strip()]
+
+
+def _json_list(written: str) -> list[Any] | None:
+    try:
+        value = loads(written)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, list) else None
 
 
 def truthy(value: Any) -> bool:
@@ -126,7 +139,7 @@ def read_time(value: Any) -> int | None:
     if not isinstance(value, str):
         return None
     try:
-        at = datetime.fromisoformat(value.strip())
+        at = datetime.fromisoformat(_ZONE.sub("Z", value.strip()))
         return in_range(((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND)
     except (ValueError, OverflowError):
         return None

@@ -133,7 +133,7 @@ class Ground:
         async def more() -> bool:
             return await asyncio.to_thread(self.invitations) > before
 
-        await until(more, 30)
+        await until(more)
 
     async def all_taken_apart(self) -> None:
         async def done() -> bool:

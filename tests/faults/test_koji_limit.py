@@ -94,7 +94,7 @@ class Ground:
             body: dict[str, Any] = found.json()
             return body if body["status"] == "finished" else None
 
-        ended = await until(over, 40)
+        ended = await until(over)
         assert ended is not None
         return ended
 

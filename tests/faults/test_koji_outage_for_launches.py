@@ -60,7 +60,7 @@ async def finished(world: World, *launch_ids: str) -> list[Any]:
         found = await shown(world, *launch_ids)
         return found if {one["status"] for one in found} == {"finished"} else None
 
-    found = await until(ended, 10)
+    found = await until(ended)
     assert found is not None
     return found
 

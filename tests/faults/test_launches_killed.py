@@ -154,7 +154,7 @@ async def kill_in_the_middle(folder: Path, rounds: int, seed: int) -> None:
                 async def begun(before: int = before) -> bool:
                     return len(here.started) > before
 
-                await until(begun, 20)
+                await until(begun)
                 await asyncio.sleep(here.chance.uniform(0.0, 0.4))
             finally:
                 server.kill()
@@ -173,7 +173,7 @@ async def kill_in_the_middle(folder: Path, rounds: int, seed: int) -> None:
             async def recognised() -> bool:
                 return len(await here.in_doubt(last)) == len(doubtful) - returned
 
-            await until(recognised, 10)
+            await until(recognised)
         finally:
             assert last.terminate() in {0, -15}
 

@@ -74,7 +74,7 @@ class Doors:
                 found = await self.call("get_launch", launch_id=launch_id)
                 return found if found["status"] == "finished" else None
 
-            ended.append(await until(over, 30))
+            ended.append(await until(over))
         return [one for one in ended if one is not None]
 
 

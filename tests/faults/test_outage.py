@@ -25,7 +25,7 @@ async def counted(world: World, *interview_ids: str, step: float = 61) -> None:
         world.move(step)
         return sorted(world.completed()) == sorted(interview_ids)
 
-    await until(arrived, 10)
+    await until(arrived)
 
 
 async def test_a_week_without_koji_delays_what_must_be_read_and_nothing_else(world: World) -> None:

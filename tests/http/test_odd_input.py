@@ -48,7 +48,9 @@ async def test_the_receipt_of_a_deeply_nested_webhook_can_be_read(world: World) 
 class OddKoji(FakeKoji):
     """A Koji whose insights were cut in the middle of an emoji."""
 
-    async def read(self, interview_id: str, *, patience: float | None = None) -> Mapping[str, Any]:
+    async def read(
+        self, interview_id: str, *, patience: float | None = None, fresh: bool = False
+    ) -> Mapping[str, Any]:
         analysis = {"insights": [f"Cut{HALF}"], "themes": ["a"], "quality_score": 4}
         return {"interview_id": interview_id, "respondent_email": "a@example.com", "analysis": analysis}
 

@@ -108,7 +108,7 @@ async def seen(world: World, connection: str = "default", **wanted: Any) -> dict
         return last if last and {**last, **wanted} == last else None
 
     try:
-        found: dict[str, Any] = await until(looked, 10)
+        found: dict[str, Any] = await until(looked)
     except AssertionError:
         raise AssertionError({name: (last or {}).get(name) for name in [*wanted, "status"]}) from None
     return found

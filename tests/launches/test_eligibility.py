@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from connector.domain.launches.compact_set import CompactSet
 from connector.domain.launches.eligibility import LaunchRules, Selection, SkipReason, Standing
-from connector.domain.people.same_person import Member, aliases, is_email, member
+from connector.domain.people.email import is_email
+from connector.domain.people.same_person import Member, aliases, member
 
 pytestmark = pytest.mark.unit
 

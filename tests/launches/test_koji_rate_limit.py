@@ -37,7 +37,9 @@ class RefusingKoji(FakeKoji):
         super().__init__(answers=[refusal])
         self.refusal = refusal
 
-    async def read(self, interview_id: str, *, patience: float | None = None) -> Mapping[str, Any]:
+    async def read(
+        self, interview_id: str, *, patience: float | None = None, fresh: bool = False
+    ) -> Mapping[str, Any]:
         raise self.refusal
 
     async def complete(

@@ -512,7 +512,7 @@ async def test_what_is_asked_for_them_afterwards_leaves_nothing(world: World) ->
     async def log_emptied() -> bool:
         return left_in_files(world, EMAIL, USER, NAME, "wilma.new") == []
 
-    await until(log_emptied, 5)
+    await until(log_emptied)
 
 
 async def test_links_that_carry_names_and_addresses_are_erased(tmp_path: Path) -> None:

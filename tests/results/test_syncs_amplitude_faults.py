@@ -41,7 +41,7 @@ async def all_synced(world: World, letters: list[dict[str, Any]], *, but: set[st
     async def arrived() -> bool:
         return sorted(world.completed()) == wanted
 
-    await until(arrived, 15)
+    await until(arrived)
     await world.ended(*wanted)
 
 
@@ -190,7 +190,7 @@ async def test_the_stand_ins_own_throttle_is_lived_with(tmp_path: Path) -> None:
             world.move(31)
             return len(world.completed()) == 45
 
-        await until(arrived, 10)
+        await until(arrived)
         assert world.properties("person-001@example.com")["last_interview_at"] == "2026-11-20T10:00:44Z"
 
 

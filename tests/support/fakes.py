@@ -67,7 +67,9 @@ class FakeKoji:
         self.completed.append((interview_id, session_token, reason))
         return {"interview_id": interview_id, "status": "completed"}
 
-    async def read(self, interview_id: str, *, patience: float | None = None) -> Mapping[str, Any]:
+    async def read(
+        self, interview_id: str, *, patience: float | None = None, fresh: bool = False
+    ) -> Mapping[str, Any]:
         self.reads.append(interview_id)
         interview = self.interviews.get(interview_id, NotFound("Koji has no interview of that id."))
         if isinstance(interview, Exception):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +15,7 @@ from connector.service.input.annotations import is_list, is_mapping, kinds
 from connector.service.input.coerce import fit
 from connector.service.input.validate import read_input
 from connector.text.json import parse_json
+from connector.text.table import Table
 
 ROW_FILES = frozenset({"members"})
 TEXT_FILES = frozenset({"csv"})
@@ -46,22 +45,10 @@ def read_members(field: str, text: str) -> list[dict[str, Any]]:
 
     Raises `InvalidInput` with the number of the wrong line.
     """
-    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
-    members: list[dict[str, Any]] = []
-    try:
-        names = [name.strip().lower() for name in reader.fieldnames or ()]
-        if not {"user_id", "email"} & set(names):
-            raise InvalidInput.of(field, "the file has no column user_id or email in its header row")
-        reader.fieldnames = names
-        for row in reader:
-            if None in row or None in row.values():
-                raise InvalidInput.of(
-                    field, f"line {reader.line_num} has another number of cells than the header"
-                )
-            if any(value.strip() for value in row.values()):
-                members.append(_member(row))
-    except csv.Error:
-        raise InvalidInput.of(field, f"the file cannot be read as CSV near line {reader.line_num}") from None
+    table = Table(field, text, ("user_id", "email"))
+    if not {"user_id", "email"} & set(table.names):
+        raise table.refused("the file has no column user_id or email in its header row")
+    members = [_member(row) for _, row in table.rows(("user_id",))]
     if not members:
         raise InvalidInput.of(field, "the file names no member")
     return members
@@ -110,6 +97,6 @@ def _read(name: str, source: str) -> str:
 
 
 def _member(row: dict[str, str]) -> dict[str, Any]:
-    cells = {name: value.strip() for name, value in row.items() if value.strip()}
+    cells = {name: value for name, value in row.items() if value}
     member: dict[str, Any] = {name: cells.pop(name) for name in _MEMBER_FIELDS if name in cells}
     return {**member, "properties": cells} if cells else member

@@ -93,7 +93,9 @@ class Launch:
 
     `goes_on` says that planning ends in invitations, not in a plan. `single` marks a launch of one person by
     `start_interview`; `standing` marks one that grows with a cohort's webhook and ends only when cancelled.
-    `skipped` counts people by reason. `error` and `message` say why planning ended without a plan.
+    `skipped` counts people by reason, `with_email` and `bad_emails` members by what stands where their e-mail
+    should be; `carried` names properties that the members have. `error` and `message` say why planning ended
+    without a plan.
     """
 
     id: str
@@ -116,6 +118,9 @@ class Launch:
     cohort_name: str | None = None
     request_id: str | None = None
     members_total: int = 0
+    with_email: int = 0
+    bad_emails: int = 0
+    carried: tuple[str, ...] = ()
     skipped: Mapping[str, int] = field(default_factory=dict)
     examples: tuple[tuple[str, str], ...] = ()
     planned: int = 0

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import unquote
 
-from connector.domain.people.same_person import same_email
+from connector.domain.people.email import same_email
 from connector.text.json import loads
 
 _BESIDE = re.compile("[^A-Za-z0-9]+")

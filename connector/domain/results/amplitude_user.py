@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
+from connector.domain.people.user_id import LONGEST, is_placeholder
 from connector.domain.results.interview import Interview
-
-# Amplitude HTTP V2 rejects these as ids; case does not matter to it
-_RESERVED = frozenset(
-    ("anonymous", "nil", "none", "null", "n/a", "na", "undefined", "unknown", '""', "{}", "lmy47d", "0", "-1")
-) | {"00000000-0000-0000-0000-000000000000"}
-_LONGEST = 1_024  # Amplitude silently cuts longer ids, and two people could become one
 
 
 def amplitude_user_of(
@@ -22,13 +17,14 @@ def amplitude_user_of(
     """
     if interview.anonymous:
         return None
-    if interview.invitee:
+    if interview.invitee and not is_placeholder(interview.invitee):
         return interview.invitee
     if interview.respondent_email:
         return interview.respondent_email
     if interview.email_given and null_email_is_anonymous:
         return None
-    return interview.external_id if trust_external_id else None
+    trusted = trust_external_id and interview.external_id and not is_placeholder(interview.external_id)
+    return interview.external_id if trusted else None
 
 
 def is_respondent_known(interview: Interview) -> bool:
@@ -37,15 +33,15 @@ def is_respondent_known(interview: Interview) -> bool:
 
 
 def unusable(user_id: str, min_id_length: int) -> str | None:
-    """Return why Amplitude would refuse a user id, or None.
+    """Return why Amplitude would refuse a user id, or would make one user of many people; else None.
 
     Amplitude HTTP V2: ids shorter than `min_id_length` (5 unless changed) and a list of reserved words make
     it refuse the whole request.
     """
     if len(user_id) < min_id_length:
         return f"the user id has fewer than {min_id_length} characters"
-    if len(user_id) > _LONGEST:
-        return f"the user id has more than {_LONGEST} characters"
-    if user_id.strip().lower() in _RESERVED:
-        return "the user id is a word that Amplitude reserves"
+    if len(user_id) > LONGEST:
+        return f"the user id has more than {LONGEST} characters"
+    if is_placeholder(user_id):
+        return "the user id is a word that Amplitude reserves, or another placeholder"
     return None

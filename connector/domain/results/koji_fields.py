@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from connector.domain.people.email import email_of
 from connector.domain.results.interview import Interview
 from connector.text import values
 from connector.text.values import read_time
@@ -111,6 +112,12 @@ def read_interview(
         respondent_messages=values.as_count(read.first("respondent_messages", "respondentMessages")),
         has_ended=name in _ENDED or status is not None or score is not None or _is_completed(read),
     )
+
+
+def has_unreadable_time(body: Any, aliases: Aliases = _NO_ALIASES) -> bool:
+    """Tell whether a body says when the interview was completed, and that is no time."""
+    at = _Body(body, aliases).first("completed_at", "completedAt")
+    return at not in (None, "") and read_time(at) is None
 
 
 def _is_completed(read: _Body) -> bool:
@@ -219,7 +226,7 @@ class _Body:
         carried = [value for mentions in _emails(self._carried) for value in mentions]
         for mentions in ([] if aliased is _ABSENT else [aliased], documented, guessed, carried):
             if mentions:
-                emails = [values.text(value) for value in mentions]
+                emails = [email_of(value) for value in mentions]
                 return (None if None in emails else emails[0]), True
         return None, False
 

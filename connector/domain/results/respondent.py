@@ -32,8 +32,11 @@ def names_of(interview: Interview) -> tuple[str, ...]:
 
 
 def external_alias(external_id: str) -> str:
-    """Return the alias by which interviews with this external id are found, ours or a foreign one."""
-    return aliases(Member(external_id, None, None))[-1]  # with an @, that of an e-mail
+    """Return the alias by which interviews with this external id are found, ours or a foreign one.
+
+    A placeholder has the alias "", by which no person is found.
+    """
+    return next(reversed(aliases(Member(external_id, None, None))), "")  # with an @, that of an e-mail
 
 
 class People(NamedTuple):
@@ -60,7 +63,8 @@ class People(NamedTuple):
         if interview.anonymous:
             return None, None
         email, external_id = interview.respondent_email, interview.external_id
-        external = None if external_id is None else self.alias_key(connection, external_alias(external_id))
+        alias = "" if external_id is None else external_alias(external_id)
+        external = self.alias_key(connection, alias) if alias else None
         if email is None:
             return external, None
         return self.alias_key(connection, aliases(Member(None, email, None))[0]), external

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 import structlog
 
 from connector.domain.launches.cohort_message import CohortMessage, chunks_of, digest_of, read_head, read_rows
+from connector.domain.people.properties import carried
 from connector.errors import InvalidInput
 from connector.http.endpoint import parameter
 from connector.http.webhooks.receiver import Exchange, Webhook, WebhookRefused, described
@@ -116,6 +117,7 @@ def _read(
         in_cohort=head.in_cohort,
         computed_at=now if head.computed_at is None else head.computed_at,
         received_at=now,
+        carried=dumps(carried(row.get("user_properties") or {} for row in rows)),
     )
     return message, chunks_of(members), len(members)
 
@@ -151,5 +153,5 @@ COHORT_WEBHOOK = described(
         parameter("cohort_id", "query", "Of which cohort a bare list is."),
         parameter("token", "query", "The token, where no header can be set."),
     ],
-    refused=("400", "401", "404", "413", "422", "503"),
+    refused=("400", "401", "404", "413", "415", "422", "503"),
 )

@@ -19,7 +19,6 @@ from connector.text.json import dumps, loads
 LARGEST_BODY = 1024 * 1024
 _IGNORED = b'{"status":"ignored"}'
 _UNREADABLE = b'{"status":"unreadable"}'
-_ID_HEADERS = (b"webhook-id", b"svix-id")
 _LONGEST_NAME = 200
 _log = structlog.get_logger(__name__)
 _MALFORMED = object()
@@ -75,7 +74,7 @@ class KojiWebhook(Webhook):
         if _is_noise(parsed, envelope):
             await exchange.ok(_IGNORED)
             return
-        inbound = _inbound(connection, envelope, signature, headers, body, now)
+        inbound = _inbound(connection, envelope, signature, body, now)
         fresh = await context.ledger.inbox.accept(inbound)
         if inbound.interview_id is None:
             _log.warning("webhook_unreadable", connection=connection.name)
@@ -163,9 +162,8 @@ def _is_noise(parsed: Any, envelope: Envelope) -> bool:
 
 
 def _inbound(
-    connection: Connection, envelope: Envelope, signature: Verified, headers: Headers, body: bytes, now: int
+    connection: Connection, envelope: Envelope, signature: Verified, body: bytes, now: int
 ) -> InboundWebhook:
-    webhook_id = next((value for key, value in headers if key in _ID_HEADERS), None)
     event = (envelope.event or "")[:_LONGEST_NAME]
     return InboundWebhook(
         connection=connection.name,
@@ -174,7 +172,8 @@ def _inbound(
         state="unreadable" if envelope.interview_id is None else "new",
         event=event or None,
         interview_id=envelope.interview_id,
-        webhook_id=webhook_id.decode("latin-1")[:_LONGEST_NAME] if webhook_id else None,
+        # an id that no signature covers proves nothing: another body may have come under it
+        webhook_id=signature.message_id.decode("latin-1")[:_LONGEST_NAME] if signature.message_id else None,
         digest=hashlib.sha256(event.encode("utf-8", "replace") + b"\0" + body).hexdigest()[:32],
         body=body.decode("utf-8-sig"),
         header=signature.header,
@@ -188,5 +187,5 @@ KOJI_WEBHOOK = described(
     "koji_webhook",
     "Koji's webhooks: signed with KOJI_WEBHOOK_SECRET, any JSON object",
     asks={"type": "object"},
-    refused=("400", "401", "413", "503"),
+    refused=("400", "401", "413", "415", "503"),
 )

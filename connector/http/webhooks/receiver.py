@@ -49,7 +49,11 @@ class Exchange:
         self._send = send
 
     async def body(self, limit: int, too_large: str) -> bytes:
-        """Return the body of at most `limit` bytes. Raises `WebhookRefused` (413) and `ClientDisconnect`."""
+        """Return the body of at most `limit` bytes. Raises `WebhookRefused` and `ClientDisconnect`."""
+        encodings = [value for name, value in self.headers if name == b"content-encoding"]
+        if any(encoding.strip().lower() not in {b"", b"identity"} for encoding in encodings):
+            detail = "Content-Encoding: switch compression off at the sender; the body must come as it is."
+            raise WebhookRefused(415, "unsupported_content_encoding", detail)
         declared = dict(self.headers).get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > limit:
             raise WebhookRefused(413, "too_large", too_large)

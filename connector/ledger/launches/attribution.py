@@ -9,6 +9,7 @@ from sqlalchemy import Connection, and_, case, or_, select, tuple_, update
 
 from connector.domain.launches.launch import Invitation, InvitationState, Invited
 from connector.domain.launches.start import SCHEDULE
+from connector.domain.people.user_id import user_id_of
 from connector.domain.results.respondent import is_ours
 from connector.domain.results.sync import Sync
 from connector.ledger.db.bulk import storable
@@ -48,7 +49,7 @@ class Attribution(Repository):
         invited: dict[str, Invited] = {}
         for row in c.execute(query):
             options = loads(row.options)
-            if invitee := row.user_id or row.email:
+            if invitee := user_id_of(row.user_id) or row.email:
                 of_launch = row.launch, row.cohort_id, row.cohort_name, options["variant"], options["mode"]
                 invited[row.id] = Invited(invitee, *of_launch)
         return invited

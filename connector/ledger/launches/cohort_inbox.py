@@ -154,6 +154,7 @@ def obtain(c: Connection, message: CohortMessage, options: LaunchOptions, now: i
             cohort_id=message.cohort_id,
             cohort_name=message.cohort_name,
             standing=True,
+            carried=tuple(loads(message.carried or "[]")),
         )
         c.execute(insert(launch).values(**dump_launch(made)))
         return made

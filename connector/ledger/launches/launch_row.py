@@ -34,6 +34,7 @@ def dump_launch(of: Launch) -> dict[str, Any]:
     values["options"] = dumps(asdict(of.options))
     values["skipped"] = dumps(dict(of.skipped))
     values["examples"] = dumps(of.examples) if of.examples else None
+    values["carried"] = dumps(of.carried) if of.carried else None
     return {name: storable(value) for name, value in values.items()}
 
 
@@ -45,6 +46,7 @@ def load_launch(row: Row[Any]) -> Launch:
     values["options"] = LaunchOptions(**loads(values["options"]))
     values["skipped"] = loads(values["skipped"])
     values["examples"] = tuple((user_id, reason) for user_id, reason in loads(values["examples"] or "[]"))
+    values["carried"] = tuple(loads(values["carried"] or "[]"))
     return Launch(**values)
 
 

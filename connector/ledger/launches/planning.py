@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Update, delete, insert, select
 from connector.domain.launches import eligibility
 from connector.domain.launches.eligibility import MOST_EXAMPLES, Choice, LaunchRules, SkipReason, is_example
 from connector.domain.launches.launch import InvitationState, Launch, LaunchStatus, Phase
-from connector.domain.people.same_person import ERASED_PERSON, Member
+from connector.domain.people.same_person import ERASED_PERSON, Member, has_email
 from connector.ledger.db.bulk import BulkStatement, storable, types_of
 from connector.ledger.db.dialect import lock_people
 from connector.ledger.db.queries import first
@@ -25,7 +25,11 @@ from connector.text.json import dumps, loads
 
 PLAN_MILLISECONDS = 600_000
 _PLANNED = "id", "connection", "launch_id", "position", "person", "user_id", "email", "name", "created_at"
-_UNDECIDED = {"members_total": 0, "planned": 0, "skipped": "{}", "examples": None}
+_UNDECIDED = {
+    **dict.fromkeys(("members_total", "with_email", "bad_emails", "planned"), 0),
+    "skipped": "{}",
+    "examples": None,
+}
 _NO_PHASE = {"phase": None, "phase_due": None}
 _INSERT = BulkStatement(
     "INSERT INTO invitation ({names}, state, polls, updated_at) "
@@ -72,6 +76,11 @@ class Planning(Repository):
         lock_launches(c, launch.c.id == launch_id)
         c.execute(delete(invitation).where(_planned(launch_id)))
         return c.execute(_in_planning(launch_id).values(**_UNDECIDED, message=None)).rowcount > 0
+
+    @fenced
+    def set_carried(self, c: Connection, launch_id: str, carried: Sequence[str]) -> None:
+        """Store the names of properties that the members have."""
+        c.execute(_in_planning(launch_id).values(carried=storable(dumps(carried))))
 
     @fenced
     def add_choices(
@@ -186,7 +195,7 @@ def store_choices(
         choices = [_kept_out(choice, persons) for choice in choices]
     of_plan = plan.connection, plan.id
     rows = [
-        (f"inv_{secrets.token_hex(16)}", *of_plan, at, persons[choice.keys[0]], *choice.member, now)
+        (f"inv_{secrets.token_hex(16)}", *of_plan, at, persons[choice.keys[0]], *choice.member[:3], now)
         for at, choice in enumerate(choices, plan.members_total)
         if choice.reason is None
     ]
@@ -204,6 +213,8 @@ def store_choices(
     ]
     values = {
         "members_total": plan.members_total + len(choices),
+        "with_email": plan.with_email + sum(has_email(choice.member) for choice in choices),
+        "bad_emails": plan.bad_emails + sum(choice.member.has_bad_email for choice in choices),
         "planned": plan.planned + len(rows),
         "skipped": dumps(dict(skipped)),
         "examples": storable(dumps(examples)) if examples else None,

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from connector.context import Context
 from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus, Phase
 from connector.domain.launches.respondent_link import has_no_link
-from connector.domain.people.same_person import Member, is_email, member
+from connector.domain.people.properties import carried, property_of
+from connector.domain.people.same_person import Member, member
 from connector.errors import ConnectorError, FieldError, InvalidInput, NotConfigured
 from connector.service import planning
 from connector.service.execution.operation import WaitInput
@@ -152,6 +153,7 @@ async def begin(ctx: Context, payload: CohortOptions, *, goes_on: bool) -> Launc
     launch = begun or new_launch(
         ctx, launch_id, payload.connection, options, goes_on=goes_on, phase=phase, cohort_id=payload.cohort_id
     )
+    launch = replace(launch, carried=carried(person.properties or {} for person in payload.members or ()))
     size = planning.CHUNK
     chunks = [members[at : at + size] for at in range(0, len(members), size)]
     if few:
@@ -226,11 +228,12 @@ def _members(payload: CohortOptions, options: LaunchOptions) -> list[Member]:
     members: list[Member] = []
     wrong: list[int] = []
     for at, person in enumerate(payload.members or ()):
-        if person.email is not None and not is_email(person.email):
-            wrong.append(at)
         properties = person.properties or {}
-        email = person.email or properties.get(options.email_property)
-        members.append(member(person.user_id, email, person.name or properties.get(options.name_property)))
+        email = person.email or property_of(properties, options.email_property)
+        name = person.name or property_of(properties, options.name_property)
+        members.append(member(person.user_id, email, name))
+        if person.email is not None and members[-1].email is None:
+            wrong.append(at)
     if wrong:
         more = f" ({len(wrong)} such members)" if len(wrong) > 1 else ""
         raise InvalidInput(

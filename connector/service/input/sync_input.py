@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from connector.domain.results.interview import Interview
-from connector.domain.results.koji_fields import read_envelope, read_interview
+from connector.domain.results.koji_fields import has_unreadable_time, read_envelope, read_interview
 from connector.domain.results.observation import Observation
 from connector.domain.results.sync import InboundWebhook
 from connector.errors import InvalidInput
@@ -85,6 +85,9 @@ class InterviewInput(Input):
         interview_id = read_envelope(self.interview, aliases=connection.koji_field_aliases).interview_id
         if interview_id is None:
             raise InvalidInput.of("interview", "has no interview_id in it; add one")
+        if has_unreadable_time(self.interview, connection.koji_field_aliases):
+            detail = "has a completed_at that is no time; write it like 2026-01-31T12:00:00Z, or leave it out"
+            raise InvalidInput.of("interview", detail)
         return interview_id
 
     def observation(self, connection: Connection, now: int, *, force: bool) -> Observation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -244,11 +244,30 @@ def _warnings(ctx: Context, launch: Launch, *, is_full: bool) -> list[str]:
         )
     if launch.skipped.get("over_limit"):
         warnings.append(
-            f"{launch.skipped['over_limit']} people are over the limit of this launch; "
+            f"{_people(launch.skipped['over_limit'])} over the limit of this launch; "
             f"CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH is {connection.connector_max_interviews_per_launch}."
         )
+    warnings += _email_warnings(launch)
     if launch.to_invite and launch.options.mode is None and connection.koji_default_mode is None:
         warnings.append(
             "No mode is given: credits are counted as voice. Give mode, or set KOJI_DEFAULT_MODE."
         )
     return warnings
+
+
+def _email_warnings(launch: Launch) -> Iterator[str]:
+    """Yield what to know of the members' e-mail addresses, once their number is known."""
+    total, given = launch.members_total, launch.with_email
+    if launch.bad_emails:
+        count = _people(launch.bad_emails)
+        yield f"invalid_email: {count} came with a text that is no e-mail address; it was left out."
+    if given * 2 < total and not launch.single:
+        names = ", ".join(launch.carried) or "none"
+        yield (
+            f"{given:,} of {_people(total)} came with an e-mail address in the property "
+            f"{launch.options.email_property}. Properties that came: {names}; set email_property to one."
+        )
+
+
+def _people(count: int) -> str:
+    return "1 person" if count == 1 else f"{count:,} people"

@@ -24,7 +24,7 @@ class Reads(KojiCalls):
     async def read(self, lease: Lease, sync: Sync) -> None:
         """Read one interview, and store the next state of its sync."""
         try:
-            body = await self._koji.read(sync.interview_id)
+            body = await self._koji.read(sync.interview_id, fresh=sync.force)
         except NotFound:
             await self._end(lease, sync, "not_found_in_koji")
         except (CredentialsRejected, UpstreamRejected) as error:

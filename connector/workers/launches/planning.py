@@ -10,6 +10,7 @@ import structlog
 from connector.context import AmplitudeCohorts
 from connector.domain.launches.launch import Launch, Phase
 from connector.domain.lease import Lease
+from connector.domain.people.properties import carried, property_of, spellings
 from connector.domain.people.same_person import Member, member
 from connector.errors import (
     ConnectorError,
@@ -92,8 +93,7 @@ class PlanningWorker(Worker):
             message = f"has more than {planning.LARGEST_COHORT:,} people; no download takes as many"
             raise InvalidInput.of("cohort_id", message, code="cohort_too_large")
         await self._keep_quota(launch)
-        properties = [launch.options.email_property, launch.options.name_property]
-        request_id = await cohorts.request(launch.cohort_id or "", properties)
+        request_id = await cohorts.request(launch.cohort_id or "", _columns(launch))
         now = self._clock.now()
         await self._ledger.launches.note_download(self._amplitude_lane(launch), now)
         await self._ledger.planning.set_phase(
@@ -148,7 +148,7 @@ class PlanningWorker(Worker):
 
     async def _read(self, lease: Lease, launch: Launch) -> None:
         ctx = self._context
-        chunks = self._stored(launch) if launch.cohort_id is None else self._file(launch)
+        chunks = self._stored(launch) if launch.cohort_id is None else self._file(lease, launch)
         try:
             async with aclosing(chunks):
                 planned = await planning.decide(ctx, launch, chunks, lease)
@@ -164,13 +164,19 @@ class PlanningWorker(Worker):
             yield members
             position += 1
 
-    async def _file(self, launch: Launch) -> AsyncGenerator[list[Member], None]:
+    async def _file(self, lease: Lease, launch: Launch) -> AsyncGenerator[list[Member], None]:
         email, name = launch.options.email_property, launch.options.name_property
         chunk: list[Member] = []
-        rows = self._cohorts(launch).rows(launch.request_id or "", [email, name])
+        rows = self._cohorts(launch).rows(launch.request_id or "", _columns(launch))
+        columns: tuple[str, ...] | None = None
         async with aclosing(rows):
             async for some in rows:
-                chunk += [member(row["user_id"], row[email], row[name]) for row in some]
+                if columns is None:
+                    columns = carried([{name: cell for name, cell in some[0].items() if name != "user_id"}])
+                    await self._ledger.planning.set_carried(lease, launch.id, columns)
+                chunk += [
+                    member(row["user_id"], property_of(row, email), property_of(row, name)) for row in some
+                ]
                 while len(chunk) >= planning.CHUNK:
                     yield chunk[: planning.CHUNK]
                     chunk = chunk[planning.CHUNK :]
@@ -187,3 +193,8 @@ class PlanningWorker(Worker):
 
     def _amplitude_lane(self, launch: Launch) -> str:
         return self._context.connection(launch.connection).amplitude_lane or ""
+
+
+def _columns(launch: Launch) -> list[str]:
+    """Return the user properties to ask Amplitude for: e-mail and name, in all spellings."""
+    return [*spellings(launch.options.email_property), *spellings(launch.options.name_property)]

@@ -31,6 +31,9 @@ launch = Table(
     Column("request_id", Text),
     Column("options", Text, nullable=False),
     Column("members_total", Integer, nullable=False),
+    Column("with_email", Integer, nullable=False, server_default="0"),
+    Column("bad_emails", Integer, nullable=False, server_default="0"),
+    Column("carried", Text),  # names of properties
     Column("skipped", Text, nullable=False),
     Column("examples", Text),
     Column("planned", Integer, nullable=False),
@@ -119,6 +122,7 @@ cohort_message = Table(
     Column("received_at", BigInteger, nullable=False),
     Column("stage", Text, nullable=False),
     Column("held", Boolean, nullable=False),
+    Column("carried", Text),  # names of properties
     Index("cohort_message_once", "connection", "message_id", unique=True),
     partial_index("cohort_message_open", "connection", "computed_at", "id", where="stage <> 'done'"),
     Index("cohort_message_received", "received_at"),

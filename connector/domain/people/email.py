@@ -1,0 +1,58 @@
+"""Take in e-mail addresses as people, spreadsheets and mail programs write them, and compare them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from urllib.parse import unquote
+
+from connector.text.invisible import visible
+from connector.text.values import text
+
+LONGEST = 1_024
+_NEVER = r"\s\x00-\x1f\x7f-\x9f@<>()\[\],;:\\\"\u201c\u201d\u201e\u00ab\u00bb"
+_EMAIL = re.compile(rf"[^{_NEVER}]+@[^{_NEVER}/?#&=%'`]+")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*@[A-Za-z0-9.-]*[A-Za-z0-9]")
+_NAMED = re.compile(r"[^<>]*<([^<>]*)>[\s,;.]*")
+_MAILTO = re.compile(r"mailto:([^?]*)(?:\?.*)?", re.IGNORECASE | re.DOTALL)
+_QUOTES = "\"'`\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb\u2039\u203a"
+_BEFORE = _QUOTES + "<([ \t\r\n"
+_BEHIND = _QUOTES + ">)],;. \t\r\n"
+
+
+def email_of(value: object) -> str | None:
+    """Return the address in a value, or None for a value without text; `is_email` tells whether it is one.
+
+    `mailto:`, angle brackets, quotes, a display name, a trailing comma, semicolon or full stop, and
+    characters that leave no mark are taken off. Letter case stays.
+    """
+    written = text(value)
+    return None if written is None else _unwrapped(written) or None
+
+
+def is_email(address: str) -> bool:
+    """Tell whether a text could be an e-mail address: one @, and no character that no address has."""
+    return len(address) <= LONGEST and _EMAIL.fullmatch(address) is not None
+
+
+def same_email(address: str) -> str:
+    """Return an address as it is compared: unwrapped, in one letter case and Unicode form."""
+    if _PLAIN.fullmatch(address):
+        return address.lower()
+    bare = _unwrapped(address)
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", bare).casefold())
+
+
+def _unwrapped(written: str) -> str:
+    if _PLAIN.fullmatch(written):
+        return written
+    bare = visible(written).strip()
+    while True:
+        before = bare
+        if named := _NAMED.fullmatch(bare):
+            bare = named[1]
+        bare = bare.lstrip(_BEFORE).rstrip(_BEHIND)
+        if link := _MAILTO.fullmatch(bare):
+            bare = unquote(link[1])
+        if bare == before:
+            return bare

@@ -1,0 +1,51 @@
+"""Take in user ids, and tell those that stand for no person."""
+
+from __future__ import annotations
+
+import re
+
+from connector.text.invisible import trimmed
+from connector.text.values import text
+
+LONGEST = 1_024
+"""Amplitude silently cuts longer ids, and two people could become one."""
+
+AMPLITUDE_RESERVED = frozenset(
+    ("anonymous", "nil", "none", "null", "n/a", "na", "undefined", "unknown", '""', "{}", "lmy47d", "0", "-1")
+) | {"00000000-0000-0000-0000-000000000000"}
+"""The ids that Amplitude HTTP V2 rejects; case does not matter to it."""
+
+_PLACEHOLDERS = (
+    AMPLITUDE_RESERVED
+    | {"nan", r"\n", "n.a.", "#n/a", "#null!", "#ref!", "#value!", "#name?", "#div/0!"}
+    | {"not set", "not available", "no value", "empty", "blank", "missing", "object object", "user_id"}
+)
+_WRAPPED = re.compile(r"[(<\[{%]+([^()<>\[\]{}%]*)[)>\]}%]+")
+# of Liquid, Handlebars, Jinja, shell, Ruby, ERB, Mailchimp and Marketing Cloud
+_MERGE_TAG = re.compile(r"\{\{|\{%|\$\{|#\{|<%|\*\||%%[^%]+%%|\[\[|\[%")
+_FIELD = re.compile(r"[a-z_][a-z_. ]*")
+
+
+def user_id_of(value: object) -> str | None:
+    """Return the user id in a value; None for a placeholder, and for one of more than 1,024 characters."""
+    written = text(value)
+    if written is None:
+        return None
+    user_id = trimmed(written)
+    return user_id if 0 < len(user_id) <= LONGEST and not is_placeholder(user_id) else None
+
+
+def is_placeholder(user_id: str) -> bool:
+    """Tell whether an id is what programs write for no person.
+
+    These are reserved and empty words, texts without any letter or digit, and unresolved merge tags.
+    """
+    bare = trimmed(user_id).lower()
+    if bare.isascii() and bare.isalnum():
+        return bare in _PLACEHOLDERS
+    if bare in _PLACEHOLDERS or _MERGE_TAG.search(bare) or not any(map(str.isalnum, bare)):
+        return True
+    inner = _WRAPPED.fullmatch(bare)  # (none), <null>, {user_id}
+    return inner is not None and (
+        inner[1].strip() in _PLACEHOLDERS or _FIELD.fullmatch(inner[1].strip()) is not None
+    )

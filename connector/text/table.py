@@ -1,0 +1,83 @@
+"""Read CSV as spreadsheets of any country write it: separated by commas, semicolons or tabs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Collection, Iterator
+
+from connector.errors import InvalidInput
+
+_SEPARATORS = ",;\t"
+_SEPARATOR_LINE = re.compile(r'"?sep=([,;\t])"?\r?\n', re.IGNORECASE)
+_BETWEEN = re.compile(r"[\s_-]+")
+_EXPONENT = re.compile(r"[+-]?\d+(?:[.,]\d+)?E\+?\d+", re.IGNORECASE)
+
+
+def spelling(name: str) -> str:
+    """Return a name as it is compared: `E-mail` is `email`, and so is `gp:email`, as Amplitude writes it."""
+    return _BETWEEN.sub("", name.strip().lower().removeprefix("gp:"))
+
+
+class Table:
+    """A CSV text with a header row. Names are in lower case; those of `known` are found in any spelling."""
+
+    def __init__(self, field: str, text: str, known: Collection[str]) -> None:
+        """Read the header row. Raises `InvalidInput` when it names a column twice."""
+        self._field = field
+        text = text.removeprefix("\ufeff")
+        stated = _SEPARATOR_LINE.match(text)
+        self._text = text[stated.end() :] if stated else text
+        self._lines_before = 1 if stated else 0
+        for separator in stated[1] if stated else (*_SEPARATORS, _SEPARATORS[0]):
+            self._reader = csv.reader(
+                io.StringIO(self._text, newline=""), delimiter=separator, skipinitialspace=True, strict=True
+            )
+            self.names = self._header(known)
+            if not set(known).isdisjoint(self.names):
+                break
+        for name in self.names:
+            if name and self.names.count(name) > 1:
+                raise self.refused(f"has two columns {name[:60]}; remove one")
+
+    def rows(self, exact: Collection[str], *, padded: bool = False) -> Iterator[tuple[int, dict[str, str]]]:
+        """Yield the number of a line (1: the first) and its cells by name, without empty lines.
+
+        Raises `InvalidInput` for a row with another number of cells than the header (`padded`: with more),
+        and for a cell of an `exact` column that a spreadsheet rounded (1.79517E+12): its digits are lost.
+        """
+        width = len(self.names)
+        try:
+            for cells in self._reader:
+                line = self._reader.line_num + self._lines_before
+                if not any(map(str.strip, cells)):
+                    continue
+                if len(cells) > width or (len(cells) < width and not padded):
+                    raise self.refused(f"line {line} has another number of cells than the header")
+                row = {name: cell.strip() for name, cell in zip(self.names, cells, strict=False)}
+                for name in exact:
+                    if _EXPONENT.fullmatch(row.get(name, "")):
+                        why = "was rounded by a spreadsheet; write the column as text, and export it again"
+                        raise self.refused(f"line {line}: {name} {why}")
+                yield line, row
+        except csv.Error:
+            raise self._unreadable() from None
+
+    def refused(self, detail: str) -> InvalidInput:
+        """Return the error of the field that holds the table."""
+        return InvalidInput.of(self._field, detail)
+
+    def _header(self, known: Collection[str]) -> list[str]:
+        try:
+            names = [name.strip().lower() for name in next(self._reader, [])]
+        except csv.Error:
+            raise self._unreadable() from None
+        spelt = [spelling(name) for name in names]
+        for one in set(known).difference(names):
+            if spelling(one) in spelt:
+                names[spelt.index(spelling(one))] = one
+        return names
+
+    def _unreadable(self) -> InvalidInput:
+        return self.refused(f"cannot be read as CSV near line {self._reader.line_num + self._lines_before}")
