@@ -22,15 +22,15 @@ class Diagnostics(Repository):
     ) -> None:
         """Store a diagnostic; only the newest `keep` of a kind stay."""
         c.execute(insert(note).values(connection=connection, kind=kind, at=now, detail=json.dumps(detail)))
-        mine = (note.c.connection == connection, note.c.kind == kind)
-        newest = select(note.c.id).where(*mine).order_by(note.c.id.desc()).limit(keep)
-        _delete(c, select(note.c.id).where(*mine, note.c.id.not_in(newest.scalar_subquery())))
+        of_kind = (note.c.connection == connection, note.c.kind == kind)
+        newest = select(note.c.id).where(*of_kind).order_by(note.c.id.desc()).limit(keep)
+        _delete(c, select(note.c.id).where(*of_kind, note.c.id.not_in(newest.scalar_subquery())))
 
     @reads
     def since(self, c: Connection, connection: str, kind: str, at: int) -> list[Note]:
         """Return the diagnostics of a kind since a time (ms), newest first."""
-        mine = select(note).where(note.c.connection == connection, note.c.kind == kind, note.c.at >= at)
-        rows = c.execute(mine.order_by(note.c.id.desc()))
+        recent = select(note).where(note.c.connection == connection, note.c.kind == kind, note.c.at >= at)
+        rows = c.execute(recent.order_by(note.c.id.desc()))
         return [Note(row.at, json.loads(row.detail)) for row in rows]
 
 
