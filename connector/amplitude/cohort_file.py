@@ -17,8 +17,8 @@ Row = dict[str, str]
 _USER_ID: Final = "user_id"
 _GZIP: Final = b"\x1f\x8b"
 _CHUNK: Final = 256 * 1024
-_RECORD_LIMIT: Final = 1024 * 1024
-_WAIT: Final = 60
+_RECORD_LIMIT: Final = 1024 * 1024  # bytes
+_WAIT: Final = 60  # seconds
 
 
 class CohortFile:
@@ -112,8 +112,8 @@ class CohortFile:
         if any(len(record) != self._width for record in records):
             raise _cut()
         columns = list(zip(*records, strict=True)) or [()] * self._width
-        wanted = [repeat("") if place is None else columns[place] for place in self._places]
-        return [dict(zip(self._names, cells, strict=True)) for cells in zip(*wanted, strict=False)]
+        chosen_columns = [repeat("") if place is None else columns[place] for place in self._places]
+        return [dict(zip(self._names, cells, strict=True)) for cells in zip(*chosen_columns, strict=False)]
 
 
 class _Gunzip:

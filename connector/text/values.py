@@ -74,7 +74,7 @@ def labels(value: Any) -> tuple[str, ...] | None:
 
 
 def split_themes(themes: str) -> list[str]:
-    """Split a text of themes: at line breaks if there are any, else at commas."""
+    """Split a text of themes: at line breaks if there are any, or else at commas."""
     lines = themes.strip().splitlines()
     parts = lines if len(lines) > 1 else themes.split(",")
     return [part.strip() for part in parts if part.strip()]
@@ -104,7 +104,7 @@ def _parsed(written: str) -> float | None:
 
 
 def as_score(value: Any) -> float | None:
-    """Return a quality score, not rounded; None outside of Koji's scale, which is 0 to 5."""
+    """Return a quality score, not rounded, or None outside of Koji's scale, which is 0 to 5."""
     number = as_number(value)
     return number if number is not None and 0 <= number <= 5 else None
 

@@ -57,7 +57,7 @@ def aliases(member: Member) -> tuple[str, ...]:
 
 
 def same_email(address: str) -> str:
-    """Return an address as it is compared: in one letter case and Unicode form."""
+    """Return an address in the form that is compared: one letter case, one Unicode form."""
     if address.isascii():
         return address.strip().lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", address.strip()).casefold())
