@@ -20,7 +20,7 @@ from connector.service.execution.operation import Effect, Example, Input, Operat
 from connector.service.lane_pause import ends_by_itself, pause_of_lanes
 from connector.settings.model import Connection
 
-_REFUSED_KEPT = 3_600_000
+_REFUSED_KEPT = 3_600_000  # ms
 _REFUSED_SHOWN = 5
 
 
@@ -48,7 +48,7 @@ class CheckOutput(Output):
 
 
 async def run(ctx: Context, payload: Input) -> CheckOutput:
-    """Check everything of a connection; calls that a credential had paused go on once it is accepted."""
+    """Check everything of a connection; accepted credentials end their pauses."""
     connection = ctx.connection(payload.connection)
     refused = await _notes(ctx, connection, "refused", ctx.clock.now() - _REFUSED_KEPT)
     refused = refused[:_REFUSED_SHOWN]

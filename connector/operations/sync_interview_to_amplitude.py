@@ -69,7 +69,7 @@ def _require_keys(observation: Observation, before: Sync | None) -> None:
 
 
 async def _until_ended(ctx: Context, sync: Sync, seconds: float) -> Sync:
-    """Return the sync as it ended, or as it is after `seconds`. Raises as `raise_for_pause` does."""
+    """Return the sync once it has ended, or its state after `seconds`. Raises as `raise_for_pause` does."""
 
     async def read(before: Sync) -> Sync:
         return await ctx.ledger.syncs.find(before.connection, before.interview_id) or before
@@ -95,7 +95,7 @@ def _warning(before: Sync | None, observation: Observation, sync: Sync) -> str |
 async def _recall(
     ctx: Context, payload: SyncInput, kept: SyncOutput | PreviewOutput
 ) -> SyncOutput | PreviewOutput:
-    """Show the sync as it is now: the interview may have turned out anonymous since."""
+    """Show the present sync: the interview may have turned out anonymous since."""
     if isinstance(kept, PreviewOutput):
         return await preview(ctx, payload, force=payload.force)
     sync = await ctx.ledger.syncs.find(payload.connection, kept.interview_id or "")

@@ -11,6 +11,7 @@ from connector.domain.lease import Pause
 from connector.errors import CredentialsRejected, UpstreamRejected
 
 _KEY_CODES = frozenset({"koji_key", "koji_permission", "amplitude_key"})
+_NOTHING_LOST = "Nothing is lost; the work continues once check_connection finds no fault."
 
 
 async def pause_of_lanes(ctx: Context, lanes: Collection[str | None]) -> Pause | None:
@@ -30,5 +31,4 @@ def raise_for_pause(pause: Pause, result: Mapping[str, Any]) -> None:
     """
     if not ends_by_itself(pause):
         error = CredentialsRejected if pause.code in _KEY_CODES else UpstreamRejected
-        then = "Nothing is lost; the work continues once check_connection finds no fault."
-        raise error(f"{pause.words.rstrip('.')}. {then}", result=result)
+        raise error(f"{pause.words.rstrip('.')}. {_NOTHING_LOST}", result=result)
