@@ -1,4 +1,4 @@
-"""The program: its commands, and the exit code of each way in which it can end."""
+"""The program: its commands, and its exit codes."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class _Program(Group):
         return [*EVERYDAY, *_operations()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Return one command, None for an unknown name."""
+        """Return one command, or None for an unknown name."""
         if cmd_name in EVERYDAY:
             module = import_module(f"connector.cli.commands.{cmd_name.replace('-', '_')}")
             everyday: click.Command = module.command

@@ -29,7 +29,7 @@ _CALL_SECONDS: Final = 20.0
 
 
 def main(*, keep: bool = False) -> int:
-    """Run the demo; with `keep` its servers run until Ctrl-C. Return 0 when everything was proven, else 1.
+    """Run the demo; with `keep` its servers run until Ctrl-C. Return 0 if everything was proven, otherwise 1.
 
     Nothing leaves this machine, and none of the caller's settings are read.
     """

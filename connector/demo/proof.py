@@ -69,12 +69,11 @@ def mismatches(evidence: Evidence) -> list[str]:
     }
     synced = [key for key, (status, _) in expected.items() if status == "synced"]
     other_outcomes = sum(expected.get(key) != actual.get(key) for key in expected.keys() | actual.keys())
-    insert_ids = [event["insert_id"] for event in evidence.events]
     counts = [
         (len(set(evidence.acknowledged) - received), "acknowledged webhooks in no receipt"),
         (len(expected.keys() - {key for key, _ in evidence.acknowledged}), "interviews never acknowledged"),
         (other_outcomes, "interviews with another outcome than expected"),
-        *_differences("events", insert_ids, map(event_insert_id, synced)),
+        *_differences("events", (e["insert_id"] for e in evidence.events), map(event_insert_id, synced)),
         *_differences("user property writes", evidence.identifies, map(identify_insert_id, synced)),
         *_launch_mismatches(evidence),
     ]

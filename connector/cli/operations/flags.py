@@ -77,8 +77,7 @@ def by_field(values: dict[str, Any]) -> dict[str, Any]:
 
 def _flag(op: AnyOperation, name: str, field: FieldInfo) -> click.Option:
     if name == "wait_seconds" and issubclass(op.input, WaitInput):  # not bounded like a call over HTTP
-        option = [flag(name), _PREFIX + name]
-        return click.Option(option, metavar="N", type=click.IntRange(min=0), help=_WAIT)
+        return click.Option([flag(name), _PREFIX + name], metavar="N", type=click.IntRange(min=0), help=_WAIT)
     field_kinds = kinds(field.annotation)
     declared = partial(click.Option, help=_help(name, field, field_kinds))
     if field_kinds == [bool]:

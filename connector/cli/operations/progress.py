@@ -1,4 +1,4 @@
-"""Show a call's progress and reason for waiting: as a bar on a terminal, else as occasional lines."""
+"""Show a call's progress and reason for waiting: as a bar on a terminal, otherwise as a line now and then."""
 
 from __future__ import annotations
 

@@ -134,4 +134,4 @@ def _say_follow_up(call: _Call, first: str) -> None:
     if fields["connection"] == Input.model_fields["connection"].default:
         del fields["connection"]
     command = " ".join([PROGRAM, dashed(name), *(f"{flag(key)} {value}" for key, value in fields.items())])
-    say(f"{first} What is left goes on with the next `{PROGRAM} serve`; look with: {command}")
+    say(f"{first} The next `{PROGRAM} serve` continues the work; see its state with: {command}")
