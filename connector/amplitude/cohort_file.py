@@ -16,8 +16,8 @@ Row = dict[str, str]
 _USER_ID: Final = "user_id"
 _GZIP: Final = b"\x1f\x8b"
 _CHUNK: Final = 256 * 1024
-_RECORD_LIMIT: Final = 1024 * 1024
-_WAIT: Final = 60
+_RECORD_LIMIT: Final = 1024 * 1024  # bytes
+_WAIT: Final = 60  # seconds
 
 
 class CohortFile:

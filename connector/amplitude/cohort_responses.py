@@ -39,8 +39,8 @@ def read_cohorts(body: bytes) -> list[Cohort]:
 
 def _cohort(row: Mapping[str, Any]) -> Cohort:
     cohort_id, name, size = str(row["id"]), row.get("name"), row.get("size")
-    known = isinstance(size, int) and not isinstance(size, bool)
-    return Cohort(cohort_id, name if isinstance(name, str) and name else cohort_id, size if known else None)
+    is_int = isinstance(size, int) and not isinstance(size, bool)
+    return Cohort(cohort_id, name if isinstance(name, str) and name else cohort_id, size if is_int else None)
 
 
 def read_readiness(status: int, body: bytes) -> bool:
@@ -59,12 +59,12 @@ def read_readiness(status: int, body: bytes) -> bool:
 
 
 def status_refusal(reply: Reply) -> NotFound | None:
-    """Return the error of a refused look at a request, None when it is not about the request."""
+    """Return the error of a refused status call, or None if it is not about the request."""
     return gone() if reply.status == 404 else None
 
 
 def request_refusal(reply: Reply) -> ConnectorError | None:
-    """Return the error of a refused request for a cohort's file, None when it is not about the cohort."""
+    """Return the error of a refused request for a cohort's file, or None if it is not about the cohort."""
     is_about_cohort = reply.status == 400 and not names_the_key(reply.body)
     words = reply.body[:LOOKED_AT] if is_about_cohort else b""
     if _TOO_LARGE.search(words):

@@ -12,7 +12,7 @@ from connector.amplitude.responses import Answer, Kind, classify
 from connector.net.client import call, never_sent
 
 _DEFAULT_MIN_ID_LENGTH: Final = 5
-_ANSWER_LIMIT: Final = 1024 * 1024
+_ANSWER_LIMIT: Final = 1024 * 1024  # bytes
 _HEADERS: Final = {"Content-Type": "application/json"}
 _PROBE_USER: Final = "koji-amplitude-probe"
 

@@ -12,8 +12,8 @@ from connector.errors import ConnectorError, CredentialsRejected, UpstreamReject
 from connector.net.client import Reply, call, redirect_base
 from connector.net.retry_after import retry_after_seconds
 
-DEFAULT_WAIT: Final = 60
-LOOKED_AT: Final = 4_096
+DEFAULT_WAIT: Final = 60  # seconds, where Amplitude does not say how long
+LOOKED_AT: Final = 4_096  # bytes of a response
 
 
 class AmplitudeRest:
@@ -23,7 +23,7 @@ class AmplitudeRest:
     """
 
     part: str
-    retry_unreached = DEFAULT_WAIT
+    retry_unreached = DEFAULT_WAIT  # seconds after a call without a response
 
     def __init__(self, client: httpx.AsyncClient, url: str, api_key: str, secret_key: str) -> None:
         self._client = client
@@ -31,15 +31,15 @@ class AmplitudeRest:
         self._auth = httpx.BasicAuth(api_key, secret_key)
 
     async def _get(
-        self, path: str, refused: Callable[[Reply], ConnectorError | None] = lambda _: None, **request: Any
+        self, path: str, error_for: Callable[[Reply], ConnectorError | None] = lambda _: None, **request: Any
     ) -> Reply:
-        """Return a success. Raises what `refused` returns for a refusal, else the error of any path."""
+        """Return a 2xx reply. For another one, raise what `error_for` returns, or else the common error."""
         try:
             reply = await call(self._client, "GET", self._base + path, auth=self._auth, **request)
         except httpx.RequestError as error:
             raise self._unreached(error) from None
         if not 200 <= reply.status < 300:
-            raise refused(reply) or self._refusal(reply, path)
+            raise error_for(reply) or self._refusal(reply, path)
         return reply
 
     def _unreached(self, error: httpx.RequestError) -> ConnectorError:
@@ -56,8 +56,8 @@ class AmplitudeRest:
         status = reply.status
         if 300 <= status < 400:
             base = redirect_base(self._base + path, path, reply.headers)
-            place = f"set AMPLITUDE_REST_URL to {base}"
-            advice = place if base else "check AMPLITUDE_REST_URL and AMPLITUDE_REGION"
+            setting = f"set AMPLITUDE_REST_URL to {base}"
+            advice = setting if base else "check AMPLITUDE_REST_URL and AMPLITUDE_REGION"
             verb = "redirect" if self.part.endswith("s") else "redirects"
             return UpstreamRejected(f"Amplitude's {self.part} {verb}: {advice}.", code="amplitude_redirect")
         if status in (401, 403) or (status == 400 and names_the_key(reply.body)):
@@ -67,8 +67,8 @@ class AmplitudeRest:
                 code="amplitude_key",
             )
         if status in (408, 429) or status >= 500:
-            again = f"Amplitude's {self.part} answered {status}; try again later."
-            return UpstreamUnavailable(again, retry_after=wait(reply.headers))
+            message = f"Amplitude's {self.part} answered {status}; try again later."
+            return UpstreamUnavailable(message, retry_after=wait(reply.headers))
         return UpstreamRejected(f"Amplitude's {self.part} answered {status}; check AMPLITUDE_REST_URL.")
 
 
@@ -79,5 +79,5 @@ def names_the_key(body: bytes) -> bool:
 
 def wait(headers: Mapping[str, str]) -> int:
     """Return how many seconds to wait before the next call."""
-    asked = retry_after_seconds(headers, time.time())
-    return DEFAULT_WAIT if asked is None else asked
+    seconds = retry_after_seconds(headers, time.time())
+    return DEFAULT_WAIT if seconds is None else seconds

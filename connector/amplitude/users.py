@@ -9,7 +9,7 @@ from connector.errors import UpstreamUnavailable
 from connector.text.json import json_object
 
 _PATH: Final = "/api/2/usersearch"
-_ANSWER_LIMIT: Final = 4 * 1024 * 1024
+_ANSWER_LIMIT: Final = 4 * 1024 * 1024  # bytes
 
 
 class AmplitudeUsersClient(AmplitudeRest):

@@ -1,4 +1,4 @@
-"""The program: its commands, and the exit code of each way in which it can end."""
+"""The program: its commands, and its exit codes."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _FAULT: Final = 1
 _FRAMES: Final = 6
 
 EVERYDAY: Final[Mapping[str, str]] = {
-    "demo": "Close the loop on this machine, with no account.",
+    "demo": "Run the whole flow on this machine with sample data; no account needed.",
     "init": "Ask for keys, write .env, check, and wait for the first webhook.",
     "doctor": "Check settings, ledger and every connection; name the next step.",
-    "serve": "Serve HTTP and work, in one process.",
+    "serve": "Serve HTTP and run the workers, in one process.",
     "mcp": "Serve MCP over standard input and output, for assistants.",
     "token": "Create, list and revoke named tokens with scopes.",
-    "rotate-key": "Seal what is stored anew, with the first key or a fresh one.",
+    "rotate-key": "Re-encrypt stored secrets with the first key in the list, or with a new key.",
     "export": "Print an OpenAPI document, a Zapier app, the MCP bundle's manifest or the registry entry.",
     "completion": "Print the script with which a shell completes commands and flags.",
     "sandbox": "Run the stand-ins for Koji and Amplitude.",
@@ -60,7 +60,7 @@ def main(words: Sequence[str] | None = None) -> int:
         # The reader of the output has ended; without this, Python would report the pipe again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
-    except Exception as error:  # noqa: BLE001 - a stack trace would quote people
+    except Exception as error:  # noqa: BLE001 - a stack trace may hold personal data
         return _say_fault(error)
 
 
@@ -90,7 +90,7 @@ class _Program(Group):
         return [*EVERYDAY, *_operations()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Return one command, None for an unknown name."""
+        """Return one command, or None for an unknown name."""
         if cmd_name in EVERYDAY:
             module = import_module(f"connector.cli.commands.{cmd_name.replace('-', '_')}")
             everyday: click.Command = module.command
@@ -110,7 +110,7 @@ class _Program(Group):
         if name not in names and not ctx.resilient_parsing:
             close = get_close_matches(name, names, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
-            raise click.UsageError(f"{name[:60]}: is not a command{hint}", ctx)
+            raise click.UsageError(f"there is no command {name[:60]}{hint}", ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -138,11 +138,13 @@ click.version_option(__version__, "-V", "--version", message=f"{PROGRAM} %(versi
 @cache
 def _operations() -> dict[str, AnyOperation]:
     # An import leaves hardly any garbage, and a collection takes longer than importing click.
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         from connector.operations import OPERATIONS
     finally:
-        gc.enable()
+        if was_enabled:
+            gc.enable()
     return {dashed(op.name): op for op in OPERATIONS}
 
 
@@ -167,7 +169,7 @@ def _say_usage(error: click.UsageError) -> int:
 def _say_fault(error: Exception) -> int:
     from connector.log import described, fault
 
-    say(f"error: a fault of this program: {safe(described(error))}")
+    say(f"error: internal error: {safe(described(error))}; please report it with these lines")
     for frame in fault(error)["frames"][-_FRAMES:]:
         say(f"  {frame}")
     return _FAULT

@@ -17,7 +17,7 @@ class Calls:
         self._servers = servers
         self._client = client
 
-    def act(self, name: str, **arguments: Any) -> dict[str, Any]:
+    def call_operation(self, name: str, **arguments: Any) -> dict[str, Any]:
         """Call an operation of the connector."""
         headers = {"Authorization": f"Bearer {self._servers.token}"}
         url = f"{self._servers.connector.url}/actions/{name}"
@@ -26,24 +26,26 @@ class Calls:
 
     def syncs(self) -> list[dict[str, Any]]:
         """Return every sync that the connector knows, page by page."""
-        page = self.act("list_syncs", limit=500)
+        page = self.call_operation("list_syncs", limit=500)
         items: list[dict[str, Any]] = page["items"]
         while page["has_more"]:
-            page = self.act("list_syncs", limit=500, cursor=page["next_cursor"])
+            page = self.call_operation("list_syncs", limit=500, cursor=page["next_cursor"])
             items += page["items"]
         return items
 
-    def look(self, path: str, **query: str | int) -> Any:
+    def read_sandbox(self, path: str, **query: str | int) -> Any:
         """Read the state of a stand-in."""
-        return self.steer(path, method="GET", params=query)
+        return self._call("GET", f"{self._servers.sandbox.url}/control/{path}", params=query)
 
-    def steer(self, path: str, body: Any = None, *, method: str = "POST", **request: Any) -> Any:
+    def control_sandbox(self, path: str, body: Any = None, *, method: str = "POST") -> Any:
         """Make a stand-in do something."""
-        return self._call(method, f"{self._servers.sandbox.url}/control/{path}", json=body, **request)
+        return self._call(method, f"{self._servers.sandbox.url}/control/{path}", json=body)
 
-    def send_webhooks_to_connector(self) -> None:
-        """Save the connector's address at Koji, which first verifies it."""
-        self.steer("koji/webhook", {"url": f"{self._servers.connector.url}/webhooks/koji"}, method="PUT")
+    def register_webhook(self) -> None:
+        """Save the connector's webhook URL at Koji's stand-in, which sends a test call to it first."""
+        self.control_sandbox(
+            "koji/webhook", {"url": f"{self._servers.connector.url}/webhooks/koji"}, method="PUT"
+        )
 
     def trouble(self, message: str) -> DemoError:
         """Return an error that also carries the last lines of the connector's log."""

@@ -30,7 +30,7 @@ _INHERITED = (
 
 
 class DemoError(Exception):
-    """The demo cannot go on. The message is one line; `log` holds the last lines of a server's log."""
+    """The demo cannot continue. The message is one line; `log` holds the last lines of a server's log."""
 
     def __init__(self, message: str, log: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -143,6 +143,6 @@ def _python_path() -> list[str]:
     """Return the paths of this process's modules, absolute because the server runs in another directory."""
     entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     paths = [str(Path(entry).resolve()) for entry in entries if entry]
-    ours = Path(connector.__file__).resolve().parents[1]
+    package_root = Path(connector.__file__).resolve().parents[1]
     installed = {Path(sysconfig.get_path(kind)).resolve() for kind in ("purelib", "platlib")}
-    return paths if ours in installed else [*paths, str(ours)]
+    return paths if package_root in installed else [*paths, str(package_root)]

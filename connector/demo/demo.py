@@ -22,14 +22,14 @@ from connector.demo.proof import gather, mismatches
 from connector.demo.scenario import OUTAGE_SECONDS, PEOPLE, Story
 from connector.demo.screens import show_outcomes, show_payoff, show_plan, show_proof, show_receipt
 from connector.demo.servers import Servers, running
-from connector.demo.style import columns, heading, open_console, put
+from connector.demo.style import columns, heading, open_console, print_to
 
 INTERRUPTED: Final = 130
 _CALL_SECONDS: Final = 20.0
 
 
 def main(*, keep: bool = False) -> int:
-    """Run the demo; with `keep` its servers run until Ctrl-C. Return 0 when everything was proven, else 1.
+    """Run the demo; with `keep` its servers run until Ctrl-C. Return 0 if everything was proven, otherwise 1.
 
     Nothing leaves this machine, and none of the caller's settings are read.
     """
@@ -69,13 +69,13 @@ def _show(console: Console, calls: Calls) -> bool:
     plan = story.prepare()
     show_plan(console, plan)
     follow(console, story.play(plan))
-    calls.steer("study/behaviour")
+    calls.control_sandbox("study/behaviour")
     evidence = gather(calls, story.refused.email, plan["launch_id"], story.launch_again())
     wrong = mismatches(evidence)
     show_outcomes(console, evidence)
     show_proof(console, evidence, wrong)
     show_receipt(console, evidence)
-    show_payoff(console, calls.look("payoff"))
+    show_payoff(console, calls.read_sandbox("payoff"))
     return not wrong
 
 
@@ -86,7 +86,7 @@ def _introduce(console: Console) -> None:
         "why;\nnothing leaves this machine. Koji repeats some webhooks, Amplitude refuses one person and is "
         f"down for {OUTAGE_SECONDS:.0f} s."
     )
-    put(console, Text(text, "dim"), "")
+    print_to(console, Text(text, "dim"), "")
 
 
 def _next_steps(console: Console, kept: Servers | None) -> None:
@@ -105,7 +105,7 @@ def _next_steps(console: Console, kept: Servers | None) -> None:
     table = columns(count=2)
     for name, value in steps.items():
         table.add_row("", Text(name, "bold"), value)
-    put(console, table)
+    print_to(console, table)
 
 
 def _wait(servers: Servers) -> None:

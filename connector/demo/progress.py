@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from connector.demo.scenario import PEOPLE, Snapshot, Weather
-from connector.demo.style import bar, columns, glyphs, put
+from connector.demo.style import bar, columns, glyphs, print_to
 
 _BAR: Final = 26
-_LINE_EVERY: Final = 2.5
+_LINE_EVERY: Final = 2.5  # seconds
 
 
 def follow(console: Console, snapshots: Iterable[Snapshot]) -> None:
@@ -69,7 +69,7 @@ def _line(console: Console, now: Snapshot) -> None:
         f"{now.arrived:>2} in Amplitude",
         _weather(now),
     )
-    put(console, row)
+    print_to(console, row)
 
 
 def _weather(now: Snapshot) -> str:

@@ -15,15 +15,18 @@ from connector.sandbox.study.study import COHORT_ID
 from connector.settings.model import Connection
 
 PEOPLE: Final = 60
+MIN_QUALITY: Final = Connection().connector_min_quality
 OUTAGE_SECONDS: Final = 5.0
 _SEED: Final = 5
 _ANSWERS_A_LOOK: Final = 2
 _OUTAGE_AFTER: Final = 20  # completed interviews
 _REPEAT_AFTER: Final = 30  # completed interviews
 _REPEATED: Final = 6
-_LOOK_EVERY: Final = 0.25
+_LOOK_EVERY: Final = 0.25  # seconds
 _PATIENCE_SECONDS: Final = 90.0
 _WAITS_FOR_KOJI: Final = frozenset({"waiting_for_koji", "analysis_not_ready"})
+_COHORT: Final[dict[str, Any]] = {"cohort_id": COHORT_ID, "mode": "text", "wait_seconds": 20}
+_STUDY: Final = {"people": PEOPLE, "seed": _SEED, "interviews": False, "user_ids": True}
 _OUTAGE: Final = (
     # the first request is accepted and its answer lost, so that it is sent again and must not count twice
     {"kind": "status_after_accept", "status": 504, "times": 1, "route": "httpapi"},
@@ -72,19 +75,19 @@ class Story:
 
     def prepare(self) -> dict[str, Any]:
         """Make the cohort and plan its launch; return the plan. Raises DemoError."""
-        self._calls.send_webhooks_to_connector()
-        self._calls.steer("amplitude/rules", {"silenced_users": [self.refused.user_id]})
-        self._calls.steer("study", {"people": PEOPLE, "seed": _SEED, "interviews": False, "user_ids": True})
-        return self._calls.act("plan_cohort_launch", cohort_id=COHORT_ID, mode="text", wait_seconds=20)
+        self._calls.register_webhook()
+        self._calls.control_sandbox("amplitude/rules", {"silenced_users": [self.refused.user_id]})
+        self._calls.control_sandbox("study", _STUDY)
+        return self._calls.call_operation("plan_cohort_launch", **_COHORT)
 
     def play(self, plan: Mapping[str, Any]) -> Iterator[Snapshot]:
         """Launch the plan and yield snapshots, the last one when all is quiet. Raises DemoError."""
-        self._calls.act("launch_cohort_interviews", plan_token=plan["plan_token"], wait_seconds=0)
+        self._calls.call_operation("launch_cohort_interviews", plan_token=plan["plan_token"], wait_seconds=0)
         self._began = time.monotonic()
         while True:
             time.sleep(_LOOK_EVERY)
-            self._calls.steer("study/answer", {"limit": _ANSWERS_A_LOOK})
-            state = self._calls.look("state")
+            self._calls.control_sandbox("study/answer", {"limit": _ANSWERS_A_LOOK})
+            state = self._calls.read_sandbox("state")
             snapshot, pending = self._snapshot(state)
             self._meddle(snapshot)
             yield snapshot
@@ -99,7 +102,7 @@ class Story:
 
     def launch_again(self) -> dict[str, Any]:
         """Launch the same cohort once more; return the launch, which ought to invite no person."""
-        return self._calls.act("launch_cohort_interviews", cohort_id=COHORT_ID, mode="text", wait_seconds=20)
+        return self._calls.call_operation("launch_cohort_interviews", **_COHORT)
 
     def _snapshot(self, state: dict[str, Any]) -> tuple[Snapshot, int]:
         """Return a snapshot, and how many syncs are pending for any reason."""
@@ -124,18 +127,18 @@ class Story:
     def _meddle(self, now: Snapshot) -> None:
         """Begin and end the trouble when its time has come."""
         if self._weather is Weather.FINE and now.completed >= _OUTAGE_AFTER and now.arrived:
-            self._calls.steer("amplitude/faults", _OUTAGE)
+            self._calls.control_sandbox("amplitude/faults", _OUTAGE)
             self._weather, self._down_since = Weather.DOWN, time.monotonic()
         elif self._weather is Weather.DOWN and now.back_in <= 0:
-            self._calls.steer("amplitude/faults", method="DELETE")
+            self._calls.control_sandbox("amplitude/faults", method="DELETE")
             self._weather = Weather.BACK
         if not self._repeated and now.completed >= _REPEAT_AFTER:
             self._repeat()
 
     def _repeat(self) -> None:
         """Let Koji send webhooks again, each twice: the second is a copy of the first to the byte."""
-        for interview in self._calls.look("koji/interviews", limit=_REPEATED)["interviews"]:
-            self._calls.steer(f"koji/interviews/{interview['interview_id']}/deliver", {"times": 2})
+        for interview in self._calls.read_sandbox("koji/interviews", limit=_REPEATED)["interviews"]:
+            self._calls.control_sandbox(f"koji/interviews/{interview['interview_id']}/deliver", {"times": 2})
         self._repeated = True
 
     def _is_quiet(self, koji: Mapping[str, Any], now: Snapshot, pending: int) -> bool:
@@ -149,12 +152,11 @@ class Story:
 
 def acknowledged_webhooks(calls: Calls) -> list[tuple[str, str]]:
     """Return (interview id, event) of every webhook that the connector answered with 200, repeats too."""
-    attempts = calls.look("koji/deliveries", limit=100_000)["deliveries"]
+    attempts = calls.read_sandbox("koji/deliveries", limit=100_000)["deliveries"]
     return [(a["interview_id"], a["event"]) for a in attempts if a["status"] == 200 and a["interview_id"]]
 
 
 def _person_to_refuse(people: list[Respondent]) -> Respondent:
     """Return a person from the middle of those with an interview that would be synced."""
-    gate = Connection().connector_min_quality
-    fit = [person for person in people if not person.anonymous and (person.result.quality_score or 0) >= gate]
-    return fit[len(fit) // 2]
+    synced = [p for p in people if not p.anonymous and (p.result.quality_score or 0) >= MIN_QUALITY]
+    return synced[len(synced) // 2]

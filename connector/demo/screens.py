@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from connector.demo.proof import Evidence
+from connector.demo.scenario import MIN_QUALITY
 from connector.demo.servers import CALLS_A_MINUTE
-from connector.demo.style import bar, columns, glyphs, heading, indented, put
-from connector.settings.model import Connection
+from connector.demo.style import bar, columns, glyphs, heading, indented, print_to
 
 Answer = Mapping[str, Any]
 _STYLES: Final = {"synced": "green", "skipped": "yellow", "failed": "red"}
@@ -41,7 +41,7 @@ def show_plan(console: Console, plan: Answer) -> None:
     )
     heading(console, "The launch", "koji-amplitude launch-cohort-interviews")
     text = f"Koji takes {CALLS_A_MINUTE} calls a minute here; at its usual 60 the launch takes a minute."
-    put(console, indented(text, "dim"))
+    print_to(console, indented(text, "dim"))
 
 
 def _rows(console: Console, groups: Mapping[str, Sequence[RenderableType]]) -> None:
@@ -50,7 +50,7 @@ def _rows(console: Console, groups: Mapping[str, Sequence[RenderableType]]) -> N
     for label, rows in groups.items():
         for index, row in enumerate(rows):
             table.add_row("", Text("" if index else label, "cyan"), row)
-    put(console, table)
+    print_to(console, table)
 
 
 def show_outcomes(console: Console, evidence: Evidence) -> None:
@@ -63,24 +63,24 @@ def show_outcomes(console: Console, evidence: Evidence) -> None:
     for (status, reason), count in groups.most_common():
         why = Text(_why(examples[status, reason]), "dim")
         table.add_row("", str(count), Text(status, _STYLES.get(status, "")), reason or "", why)
-    put(console, table)
+    print_to(console, table)
 
 
 def show_proof(console: Console, evidence: Evidence, mismatches: Sequence[str]) -> None:
     """Print the counts that both sides agree on, or else all mismatches."""
     signs = glyphs(console)
-    put(console, "", *(indented(f"{signs.bad} {mismatch}", "bold red") for mismatch in mismatches))
+    print_to(console, "", *(indented(f"{signs.bad} {mismatch}", "bold red") for mismatch in mismatches))
     if mismatches:
         return
     acknowledged, repeats = len(evidence.acknowledged), evidence.repeats
-    resent = f" ({evidence.resent} events were sent twice)" if evidence.resent else ""
+    resent = f" ({evidence.repeats_dropped} events were sent twice)" if evidence.repeats_dropped else ""
     people = len(evidence.interviews)
     for text in (
         f"{people} people started, each once; a second launch of the cohort invites none",
         f"{acknowledged} webhooks acknowledged (incl. {repeats} duplicates), 0 lost",
         f"{len(evidence.events)} interviews in Amplitude, each counted exactly once{resent}",
     ):
-        put(console, indented(Text.assemble((f"{signs.good} ", "bold green"), text)))
+        print_to(console, indented(Text.assemble((f"{signs.good} ", "bold green"), text)))
 
 
 def _why(receipt: Answer) -> str:
@@ -90,7 +90,7 @@ def _why(receipt: Answer) -> str:
         case "anonymous":
             return "Koji names no person; nothing is written"
         case "below_quality_gate":
-            return f"quality below {Connection().connector_min_quality:g}"
+            return f"quality below {MIN_QUALITY:g}"
         case _:
             messages = [attempt["words"] for attempt in receipt["attempts"] if attempt["words"]]
             return f'Amplitude: "{messages[-1]}"' if messages else ""
@@ -103,10 +103,9 @@ def show_receipt(console: Console, evidence: Evidence) -> None:
     if receipt is None:
         return
     heading(console, "One receipt in full", "koji-amplitude get-sync; times in UTC")
-    gate = Connection().connector_min_quality
     decision = (
         f"sync: the respondent is known ({receipt['user_id']}), "
-        f"quality {receipt['quality_score']:g} reaches {gate:g}"
+        f"quality {receipt['quality_score']:g} reaches {MIN_QUALITY:g}"
     )
     _rows(
         console,
@@ -168,7 +167,7 @@ def show_payoff(console: Console, payoff: Answer) -> None:
             people, reached = row["people"], row["reached_step"]
             share = Text(f"{row['share']:.0%}", "bold")
             table.add_row("", row[title], bar(signs, _BAR, people, reached), share, f"{reached} of {people}")
-    put(console, table, indented(_conclusion(payoff), "bold"))
+    print_to(console, table, indented(_conclusion(payoff), "bold"))
 
 
 def _conclusion(payoff: Answer) -> str:

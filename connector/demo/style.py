@@ -44,20 +44,20 @@ def glyphs(console: Console) -> Glyphs:
     return _TYPED if console.options.ascii_only else _DRAWN
 
 
-def put(console: Console, *what: RenderableType) -> None:
+def print_to(console: Console, *renderables: RenderableType) -> None:
     """Print; without a terminal, remove the blanks that fill a table's lines."""
     if console.is_terminal:
-        console.print(*what, sep="\n")
+        console.print(*renderables, sep="\n")
         return
     with console.capture() as capture:
-        console.print(*what, sep="\n")
+        console.print(*renderables, sep="\n")
     console.file.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
     console.file.flush()
 
 
 def heading(console: Console, title: str, aside: str = "") -> None:
     """Begin a section."""
-    put(console, "", Text.assemble((title, "bold"), (f"  {aside}" if aside else "", "dim")))
+    print_to(console, "", Text.assemble((title, "bold"), (f"  {aside}" if aside else "", "dim")))
 
 
 def indented(text: str | Text, style: str = "") -> Padding:
@@ -66,9 +66,9 @@ def indented(text: str | Text, style: str = "") -> Padding:
 
 
 def columns(*, right: tuple[int, ...] = (), count: int) -> Table:
-    """Return an indented table without lines; the columns in `right` are numbers."""
+    """Return a table without lines; `right` are indexes of right-aligned columns, not counting the indent."""
     table = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column(width=0)
+    table.add_column(width=0)  # the indent column: rows begin with "", and its padding is the indent
     for index in range(count):
         last = index == count - 1
         table.add_column(
@@ -81,8 +81,9 @@ def columns(*, right: tuple[int, ...] = (), count: int) -> Table:
 
 def bar(signs: Glyphs, width: int, whole: int, solid: int, partial: int = 0) -> Text:
     """Draw `solid` and then `partial` of `whole` over `width` cells; a part above zero gets at least one."""
-    first = _cells(width, whole, solid)
-    second = min(width - first, _cells(width, whole, partial))
+    second = _cells(width, whole, partial)
+    first = min(_cells(width, whole, solid), width - bool(second))
+    second = min(second, width - first)
     return Text.assemble(
         (signs.full * first, "cyan"),
         (signs.partial * second, "yellow"),

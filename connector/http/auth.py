@@ -47,7 +47,7 @@ class Gate:
 
         The token is a Bearer token, an X-API-Key, or the password of Basic authentication. `also` are tokens
         from places where only this route looks. Raises `TooManyFailures`, or `Unauthenticated`, which an
-        address that goes on failing gets ever later.
+        address that keeps failing gets ever later.
         """
         presented = list(filter(None, (*_presented(request.headers), *also)))
         caller = self._fixed(presented) or await self._named(presented)

@@ -55,7 +55,7 @@ class Subscribed(_HookOutput):
 
 
 class Subscription(_HookOutput):
-    """A subscription as it is listed."""
+    """A subscription in the answer of `GET /hooks`."""
 
     connection: str = Field(description="The connection's name.")
     created_at: IsoTime = Field(description="The time of the subscription, ISO 8601.")

@@ -36,12 +36,12 @@ class Boundary:
             return
         request_id = secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = request_id
-        begun = False
+        has_started = False
 
         async def send_with_id(message: Message) -> None:
-            nonlocal begun
+            nonlocal has_started
             if message["type"] == "http.response.start":
-                begun = True
+                has_started = True
                 MutableHeaders(scope=message)["X-Request-Id"] = request_id
             await send(message)
 
@@ -59,7 +59,7 @@ class Boundary:
                 answer = internal_problem(request_id)
             else:
                 return
-            if not begun:  # else too late: the caller sees from the missing end of the body that it was cut
+            if not has_started:  # otherwise the missing end of the body shows the caller that it was cut
                 await answer(scope, receive, send_with_id)
 
 

@@ -104,7 +104,7 @@ def problem_of(
 
 
 def as_json(problem: Problem) -> str:
-    """Return a problem as it is sent: without `result` when there is none."""
+    """Return the JSON object of a problem; `result` is left out if there is none."""
     return problem.model_dump_json(exclude={"result"} if problem.result is None else None)
 
 

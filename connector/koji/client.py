@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import httpx
 
-from connector.domain.launches.launch import KojiStart
+from connector.domain.launches.launch import KOJI_REDIRECT, KojiStart
 from connector.errors import CredentialsRejected, UpstreamRejected, UpstreamUnavailable
 from connector.koji.refusals import (
     COMPLETE,
@@ -67,7 +67,7 @@ class KojiClient:
         try:
             reply = await self._call("POST", _START, body)
         except httpx.UnsupportedProtocol:
-            raise UpstreamUnavailable(_NO_ADDRESS, code="koji_redirect", retry_after=DEFAULT_WAIT) from None
+            raise UpstreamUnavailable(_NO_ADDRESS, code=KOJI_REDIRECT, retry_after=DEFAULT_WAIT) from None
         except httpx.RequestError as error:
             if never_sent(error):
                 raise _unreachable(error) from None

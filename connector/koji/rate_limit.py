@@ -42,7 +42,7 @@ class RateLimitedKoji:
         return await _patiently(self._read(interview_id, patience, fresh=fresh), patience)
 
     async def turn(self) -> None:
-        """Wait for one call of the limit, as long as it takes, as workers do."""
+        """Wait for one call of the limit without a time limit, as workers do."""
         await self._take(None)
 
     async def start(self, body: _Body) -> KojiStart:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from connector import errors
+from connector.domain.launches.launch import KOJI_REDIRECT
 
-DEFAULT_WAIT: Final = 5
-"""Seconds to wait when Koji does not say how long."""
+DEFAULT_WAIT: Final = 5  # seconds, where Koji does not say how long
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +72,12 @@ COMPLETE: Final = KojiRequest(
 
 
 def refusal(refused: KojiRefused, asked: KojiRequest) -> errors.ConnectorError:
-    """Return the error of a read or a complete, which may both be repeated without harm."""
+    """Return the error of a refused read or complete; both may be repeated without harm."""
     status = refused.status
     if status == 404:
         return not_found()
     if 300 <= status < 400:
-        return errors.UpstreamRejected(_redirects(refused), code="koji_redirect")
+        return errors.UpstreamRejected(_redirects(refused), code=KOJI_REDIRECT)
     if status in (408, 429) or status >= 500:
         return _later(refused)
     return _for_good(refused, asked)
@@ -87,7 +87,7 @@ def start_refusal(refused: KojiRefused) -> errors.ConnectorError:
     """Return the error of a start: `OutcomeUnknown` unless the answer shows that nothing was started."""
     status = refused.status
     if 300 <= status < 400:
-        return errors.UpstreamUnavailable(_redirects(refused), code="koji_redirect", retry_after=refused.wait)
+        return errors.UpstreamUnavailable(_redirects(refused), code=KOJI_REDIRECT, retry_after=refused.wait)
     if status in (429, 503):
         return _later(refused)
     if status == 408 or not 400 <= status < 500:

@@ -20,7 +20,7 @@ import httpx
 
 from connector import __version__
 
-ANSWER_LIMIT: Final = 20 * 1024 * 1024
+ANSWER_LIMIT: Final = 20 * 1024 * 1024  # bytes
 _CONNECT_SECONDS: Final = 5.0
 _CALL_SECONDS: Final = 20.0
 _DEADLINE_SECONDS: Final = 30.0  # longer than waiting for a connection and making it may take together
@@ -130,7 +130,7 @@ def never_sent(error: httpx.RequestError) -> bool:
 
 
 def path_segment(text: str) -> str | None:
-    """Return an id as one path segment; None for dots, which climb the path, and for invalid Unicode."""
+    """Return an id as one path segment, or None for dots, which climb the path, and for invalid Unicode."""
     try:
         return quote(text, safe="") if text.strip(".") else None
     except UnicodeEncodeError:

@@ -8,14 +8,14 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-LONGEST_WAIT: Final = 86_400
+LONGEST_WAIT: Final = 86_400  # seconds
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: float | None = None) -> int | None:
-    """Return an answer's Retry-After in whole seconds, at most a day; None without a valid one.
+    """Return an answer's Retry-After in whole seconds, at most a day, or None without a valid one.
 
     RFC 9110: the value is a number of seconds or an HTTP date. A date counts from the answer's own `Date`,
-    which does not depend on our clock, else from `now` (Unix time).
+    which does not depend on our clock, or else from `now` (Unix time, seconds).
     """
     value = _header(headers, "retry-after")
     if value.isascii() and value.isdigit():

@@ -23,7 +23,7 @@ _NAT64: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
 _COMPATIBLE: Final = IPv6Network("::/96")
 # its number is public, but it is inside a cloud: Azure's platform services
 _INSIDE: Final = frozenset({IPv4Address("168.63.129.16")})
-ANSWER_LIMIT: Final = 16_384
+ANSWER_LIMIT: Final = 16_384  # bytes
 READ_SECONDS: Final = 30.0
 CONNECT_SECONDS: Final = 5.0
 _TIMEOUT: Final = {
@@ -154,7 +154,7 @@ async def _post(
 
 
 def wrong_with(url: str, *, allow_private: bool) -> str | None:
-    """Return why a text cannot be a target; None when the text shows no reason."""
+    """Return why a text cannot be a target, or None if the text shows no reason."""
     if len(url) > LONGEST_URL:
         return f"is longer than {LONGEST_URL} characters"
     try:

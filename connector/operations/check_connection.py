@@ -11,16 +11,16 @@ from pydantic import BaseModel, Field
 
 from connector.context import Context
 from connector.domain.access import Diagnostic
-from connector.domain.launches.launch import KOJI_UNREACHABLE
 from connector.domain.results.interview import Stage
 from connector.domain.results.koji_fields import shape
 from connector.domain.results.mapping import iso
 from connector.service.checks.credentials import Check, Finding, credential_checks
 from connector.service.checks.launches import launch_checks
 from connector.service.execution.operation import Effect, Example, Input, Operation, Output
+from connector.service.lane_pause import ends_by_itself, pause_of_lanes
 from connector.settings.model import Connection
 
-_REFUSED_KEPT = 3_600_000
+_REFUSED_KEPT = 3_600_000  # ms
 _REFUSED_SHOWN = 5
 
 
@@ -48,7 +48,7 @@ class CheckOutput(Output):
 
 
 async def run(ctx: Context, payload: Input) -> CheckOutput:
-    """Check everything of a connection; calls that a credential had paused go on once it is accepted."""
+    """Check everything of a connection; accepted credentials end their pauses."""
     connection = ctx.connection(payload.connection)
     refused = await _diagnostics(ctx, connection, "refused", ctx.clock.now() - _REFUSED_KEPT)
     refused = refused[:_REFUSED_SHOWN]
@@ -116,11 +116,10 @@ async def _unreadable(ctx: Context, connection: Connection) -> Finding:
 
 async def _syncs(ctx: Context, connection: Connection) -> Finding:
     lanes = (connection.koji_lane, connection.amplitude_lane)
-    for pause in await ctx.ledger.leases.pauses():
-        if pause.lane in lanes:
-            if pause.code == KOJI_UNREACHABLE:
-                return "warn", f"Waiting for Koji: {pause.message}"
-            return "fail", f"Calls are paused: {pause.message}"
+    if pause := await pause_of_lanes(ctx, lanes):
+        if ends_by_itself(pause):
+            return "warn", f"Waiting for Koji: {pause.message}"
+        return "fail", f"Calls are paused: {pause.message}"
     by_status = Counter[str]()
     for (status, _), n in (await ctx.ledger.counters.totals(connection.name)).items():
         by_status[status] += n

@@ -25,7 +25,7 @@ from connector.text.redaction import cut
 from connector.text.values import showable
 
 PATIENCE = 8.0
-_FIRST_WAIT = 2.0
+_FIRST_WAIT = 2.0  # seconds
 _GROWTH = 1.5
 _CONCISE_ITEMS = 10
 _CONCISE_TEXT = 300

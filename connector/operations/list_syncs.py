@@ -64,10 +64,10 @@ async def _unreadable(
     ctx: Context, payload: ListSyncsInput, since: int | None, until: int | None, before: int | None
 ) -> list[InboundWebhook]:
     """Return one more than a page of unreadable webhooks within the times, newest first."""
-    wanted: list[InboundWebhook] = []
-    while len(wanted) <= payload.limit:
+    found: list[InboundWebhook] = []
+    while len(found) <= payload.limit:
         read = await ctx.ledger.inbox.unreadable(payload.connection, limit=payload.limit + 1, before=before)
-        wanted += [
+        found += [
             webhook
             for webhook in read
             if (since or 0) <= webhook.received_at and (until is None or webhook.received_at < until)
@@ -75,7 +75,7 @@ async def _unreadable(
         if len(read) <= payload.limit:
             break
         before = read[-1].id
-    return wanted[: payload.limit + 1]
+    return found[: payload.limit + 1]
 
 
 def _at(row: Sync | InboundWebhook) -> tuple[int, str]:

@@ -1,4 +1,4 @@
-"""Let a paused launch go on, and decide over starts of unknown outcome."""
+"""Resume a paused launch, and decide over starts of unknown outcome."""
 
 from __future__ import annotations
 

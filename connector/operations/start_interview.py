@@ -68,8 +68,8 @@ class StartOutput(Output):
 
     def kept(self) -> StartOutput:
         """Keep nothing of the person."""
-        gone = dict.fromkeys(("interview_id", "interview_link", "email", "user_id"))
-        return self.model_copy(update=gone)
+        cleared = dict.fromkeys(("interview_id", "interview_link", "email", "user_id"))
+        return self.model_copy(update=cleared)
 
     def brought_up_to_date(self, present: Output) -> dict[str, Any]:
         """Return the values of this answer after those of its launch."""
@@ -133,7 +133,7 @@ def _member(payload: StartInput) -> Member:
 
 
 async def _known(ctx: Context, payload: StartInput, person: Member) -> StartOutput | None:
-    """Return the answer for a person who was invited before, None for any other."""
+    """Return the answer for a person who was invited before, or None for any other."""
     (keyed,) = ctx.ledger.aliases.keyed(payload.connection, [person])
     earlier = await ctx.ledger.attribution.of_person(keyed[1])
     if earlier is None or earlier.taken_at is None:

@@ -5,22 +5,21 @@ from __future__ import annotations
 from pydantic import Field
 
 from connector.context import Context
-from connector.domain.launches.launch import KOJI_UNREACHABLE
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.observation import Observation
 from connector.domain.results.replay import call
 from connector.domain.results.sync import Sync
-from connector.errors import CredentialsRejected, NotConfigured, UpstreamRejected
+from connector.errors import NotConfigured
 from connector.operations.preview_interview_sync import PreviewOutput, preview
 from connector.service.attribution import recognised
 from connector.service.execution.operation import Effect, Example, Operation, WaitInput
 from connector.service.execution.polling import poll
 from connector.service.input.sync_input import InterviewInput
+from connector.service.lane_pause import pause_of_lanes, raise_for_pause
 from connector.service.views import examples
 from connector.service.views.sync import SyncOutput, flat
 
-_DEDUPLICATED_FOR = 7 * 86_400_000
-_KEYS = frozenset({"koji_key", "koji_permission", "amplitude_key"})
+_DEDUPLICATED_FOR = 7 * 86_400_000  # ms
 
 
 class SyncInput(InterviewInput, WaitInput):
@@ -70,33 +69,19 @@ def _require_keys(observation: Observation, before: Sync | None) -> None:
 
 
 async def _until_ended(ctx: Context, sync: Sync, seconds: float) -> Sync:
-    """Return the sync as it ended, or as it is after `seconds`.
-
-    Raises `CredentialsRejected` or `UpstreamRejected` when the lane that the sync waits for is paused:
-    waiting longer cannot help, and the interview is kept.
-    """
+    """Return the sync once it has ended, or its state after `seconds`. Raises as `raise_for_pause` does."""
 
     async def read(before: Sync) -> Sync:
         return await ctx.ledger.syncs.find(before.connection, before.interview_id) or before
 
+    connection = ctx.connection(sync.connection)
     async for present in poll(ctx, seconds, sync, read, first=0.01, longest=0.25):
         if present.stage is None or present.reason == "not_configured":
             break
-        await _raise_for_pause(ctx, present)
+        lane = connection.koji_lane if present.stage is Stage.READ else connection.amplitude_lane
+        if pause := await pause_of_lanes(ctx, [lane]):
+            raise_for_pause(pause, flat(present))
     return present
-
-
-async def _raise_for_pause(ctx: Context, sync: Sync) -> None:
-    connection = ctx.connection(sync.connection)
-    lane = connection.koji_lane if sync.stage is Stage.READ else connection.amplitude_lane
-    for pause in await ctx.ledger.leases.pauses():
-        if pause.lane == lane and pause.code != KOJI_UNREACHABLE:
-            refusal = CredentialsRejected if pause.code in _KEYS else UpstreamRejected
-            raise refusal(
-                f"{pause.message.rstrip('.')}. The interview is kept; it goes on once check_connection "
-                "finds all well.",
-                result=flat(sync),
-            )
 
 
 def _warning(before: Sync | None, observation: Observation, sync: Sync) -> str | None:
@@ -110,7 +95,7 @@ def _warning(before: Sync | None, observation: Observation, sync: Sync) -> str |
 async def _recall(
     ctx: Context, payload: SyncInput, kept: SyncOutput | PreviewOutput
 ) -> SyncOutput | PreviewOutput:
-    """Show the sync as it is now: the interview may have turned out anonymous since."""
+    """Show the present sync: the interview may have turned out anonymous since."""
     if isinstance(kept, PreviewOutput):
         return await preview(ctx, payload, force=payload.force)
     sync = await ctx.ledger.syncs.find(payload.connection, kept.interview_id or "")

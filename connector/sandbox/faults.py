@@ -36,7 +36,7 @@ class Fault:
       the usual error body.
     - `status_after_accept`: do the work, then answer `status` (500 by default).
     - `waf`: 403 for a request whose raw body contains `text`.
-    - `slow`: wait `seconds`, or until the faults are cleared, then go on as usual.
+    - `slow`: wait `seconds`, or until the faults are cleared, then answer as usual.
     - `redirect`: `status` (307 by default) to `location`.
     - `not_json`: 200 with an HTML page, nothing done.
     - `cut`, `cut_after_accept`: close the connection in the middle of the answer.

@@ -59,14 +59,14 @@ class IdentityThrottle:
         limit = self.events_per_second
         if limit is None:
             return None
-        wanted = Counter(
+        counts = Counter(
             (field, event[field]) for event in events for field in IDENTITY_FIELDS if event.get(field)
         )
-        rates = {name: (self._in_window(name, now) + count) / self.seconds for name, count in wanted.items()}
+        rates = {name: (self._in_window(name, now) + count) / self.seconds for name, count in counts.items()}
         over = {name: int(rate) for name, rate in rates.items() if rate > limit}
         if over:
             return throttle_refusal(events, over, int(limit))
-        for name, count in wanted.items():
+        for name, count in counts.items():
             self._taken.setdefault(name, deque()).append((now, count))
         return None
 

@@ -28,7 +28,7 @@ _LINKS_A_SECOND: Final = 100
 
 
 class LaunchPause(NamedTuple):
-    """Why a launch is paused. `until` is when that ends by itself (ms), None when a person has to act."""
+    """Why a launch is paused. `until` is when that ends by itself (ms), or None if a person has to act."""
 
     code: str
     until: int | None
@@ -36,7 +36,7 @@ class LaunchPause(NamedTuple):
 
 
 async def until_ended(ctx: Context, launch: Launch, seconds: float) -> Launch:
-    """Return the launch once it has ended, is planned or is paused, or as it is after `seconds`."""
+    """Return the launch once it has ended, is planned or is paused, or its state after `seconds`."""
 
     async def read(before: Launch) -> Launch:
         return await ctx.ledger.launches.find(before.id) or before
@@ -54,7 +54,7 @@ async def until_ended(ctx: Context, launch: Launch, seconds: float) -> Launch:
 
 
 async def pause_of(ctx: Context, launch: Launch) -> LaunchPause | None:
-    """Return why a launch is paused, None while it goes on."""
+    """Return why a launch is paused, or None if it is not paused."""
     if launch.status is LaunchStatus.PAUSED:
         message = _APPROVAL if launch.pause_reason == "approval" else await _lane_message(ctx, launch)
         return LaunchPause(launch.pause_reason or "", None, message or "Paused; resume_launch lets it go on.")

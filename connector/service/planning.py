@@ -32,7 +32,7 @@ def rules_of(ctx: Context, launch: Launch) -> LaunchRules:
 async def decide(
     ctx: Context, launch: Launch, chunks: AsyncIterable[Sequence[Member]], lease: Lease | None = None
 ) -> Launch | None:
-    """Decide over all members and end the planning; return the launch, None when it was cancelled.
+    """Decide over all members and end the planning; return the launch, or None if it was cancelled.
 
     Raises `InvalidInput` for a cohort without members or with more than 2,000,000.
     """

@@ -48,7 +48,7 @@ def read_dotenv(path: Path) -> dict[str, str]:
 
 
 def read_document(named: str | None, directory: Path) -> Document:
-    """Read the file that CONNECTOR_CONFIG names, else `connector.toml` in `directory` if it exists.
+    """Read the file that CONNECTOR_CONFIG names, or else `connector.toml` in `directory` if it exists.
 
     Raises `SettingsError` when a named file is missing, when it is not TOML, or when its connections are not
     well-named tables.
@@ -93,7 +93,7 @@ def _read_text(path: Path) -> str | None:
 
 
 def resolved(written: Any, variables: Mapping[str, str]) -> Any:
-    """Turn a value of the file into text, as a variable would hold it; None when it is not set.
+    """Turn a value of the file into text, as a variable would hold it, or None if it is not set.
 
     `"env:NAME"` becomes that variable. Arrays and tables keep their shape, without values that are not set.
     """

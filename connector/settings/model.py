@@ -132,7 +132,7 @@ class Connection(LaunchDefaults):
     )
 
     def of_cohort(self, cohort_id: str) -> LaunchDefaults:
-        """Return the defaults of one cohort: its own, else those of the connection."""
+        """Return the defaults of one cohort: its own, or else those of the connection."""
         own = self.cohorts.get(cohort_id, LaunchDefaults())
         return LaunchDefaults(**{name: getattr(own, name) or getattr(self, name) for name in LAUNCH_DEFAULTS})
 
@@ -143,12 +143,12 @@ class Connection(LaunchDefaults):
 
     @property
     def koji_lane(self) -> str | None:
-        """Name the order and rate limit that connections with this Koji key share; None without a key."""
+        """Name the order and rate limit that connections with this Koji key share, or None without a key."""
         return None if self.koji_api_key is None else _lane("koji", self.koji_api_key)
 
     @property
     def amplitude_lane(self) -> str | None:
-        """Name the order and pace that connections with this Amplitude key share; None without a key."""
+        """Name the order and pace that connections with this Amplitude key share, or None without a key."""
         return None if self.amplitude_api_key is None else _lane("amplitude", self.amplitude_api_key)
 
 

@@ -43,7 +43,7 @@ def loads(text: str) -> Any:
 
 
 def json_object(body: bytes) -> Mapping[str, Any] | None:
-    """Return the JSON object in a body; None when the body is anything else."""
+    """Return the JSON object in a body, or None if the body is anything else."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):

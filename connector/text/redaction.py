@@ -12,7 +12,7 @@ _SECRET_PARAMETERS = ("token", "api_key", "key", "secret", "census_authenticatio
 
 
 def _spelt(name: str) -> str:
-    """Return a pattern of a name in which each character may be percent-encoded, as in an address."""
+    """Return a pattern for a name whose characters may each be percent-encoded, as in an address."""
     return "".join(f"(?:{letter}|%{ord(letter):02x}|%{ord(letter.upper()):02x})" for letter in name)
 
 

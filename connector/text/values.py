@@ -117,7 +117,7 @@ def _parsed(written: str) -> float | None:
 
 
 def as_score(value: Any) -> float | None:
-    """Return a quality score, not rounded; None outside of Koji's scale, which is 0 to 5."""
+    """Return a quality score, not rounded, or None outside of Koji's scale, which is 0 to 5."""
     number = as_number(value)
     return number if number is not None and 0 <= number <= 5 else None
 

@@ -7,7 +7,7 @@ from typing import Final
 
 CREDENTIAL_WAIT: Final = 600_000
 """The delay before a worker tries a refused credential again (ms): 10 minutes."""
-_FIRST, _LONGEST = 500, 60_000
+_FIRST, _LONGEST = 500, 60_000  # ms
 
 
 def backoff(

@@ -31,5 +31,5 @@ class Worker(ABC):
 
 
 def time_left(due: int | None, now: int) -> int | None:
-    """Return the milliseconds from `now` to `due`: 0 if `due` has passed, None without `due`."""
+    """Return the milliseconds from `now` to `due`: 0 if `due` has passed, or None without `due`."""
     return None if due is None else max(0, due - now)

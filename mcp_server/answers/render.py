@@ -112,7 +112,7 @@ def _is_empty(value: Any) -> bool:
 
 
 def _next_step(tool: str, values: Mapping[str, Any]) -> str | None:  # noqa: PLR0911 - one a case
-    """Name the call that usually follows an answer, so that a model need not guess; None without one."""
+    """Name the call that usually follows an answer, so that a model need not guess, or None without one."""
     match values:
         case {"plan_token": str(), "to_invite": 0}:
             return "no one would be invited; skipped says why."

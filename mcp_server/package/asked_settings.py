@@ -23,12 +23,12 @@ class AskedSetting:
 
     @property
     def default(self) -> Any:
-        """Return the value that holds when none is given; None where there is none."""
+        """Return the default value, or None if there is no default."""
         return self._field.default
 
     @property
     def least(self) -> int | None:
-        """Return the least number that it takes; None where it is no number."""
+        """Return the least allowed number, or None if the value is not a number."""
         return next((rule.ge for rule in self._field.metadata if hasattr(rule, "ge")), None)
 
     @property

@@ -36,10 +36,7 @@ def manifest(
         "license": "Apache-2.0",
         "keywords": ["amplitude", "koji", "interviews", "webhooks", "cohorts"],
         "privacy_policies": ["https://www.koji.so/privacy", "https://amplitude.com/privacy"],
-        "compatibility": {
-            "platforms": ["darwin", "win32", "linux"],
-            "runtimes": {"python": ">=3.11"},
-        },
+        "compatibility": {"platforms": ["darwin", "win32", "linux"], "runtimes": {"python": ">=3.11"}},
         "server": {"type": "uv", "entry_point": "bundle.py", "mcp_config": _run()},
         "user_config": {setting.name: _field(setting) for setting in ASKED},
         "tools": [{"name": op.name, "description": op.summary} for op in operations],

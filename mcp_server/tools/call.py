@@ -64,7 +64,7 @@ class Calling:
         return await self._read(await self._context(), op, catalogue.payload(op, arguments), caller)
 
     async def close(self) -> None:
-        """Wait for calls that go on without their client."""
+        """Wait for calls whose client has hung up."""
         await self._undisturbed.close()
 
     async def _answer(self, request: Request, params: CallToolRequestParams) -> CallToolResult:
@@ -78,15 +78,15 @@ class Calling:
             room = render.LARGEST if "limit" in arguments else render.CONCISE
             return await self._read_in_room(ctx, op, payload, caller, room)
         seconds = 0.0
-        begun = payload
+        immediate = payload
         if isinstance(payload, WaitInput):
-            # begun without waiting, so that the waiting can tell its progress and be cut short
+            # called without waiting; `follow` waits, tells the progress, and can be cut short
             seconds = float(payload.wait_seconds)
-            begun = payload.model_copy(update={"wait_seconds": 0})
+            immediate = payload.model_copy(update={"wait_seconds": 0})
 
-        async def work(gone: asyncio.Event) -> Executed:
-            consent = Consent(request, params, gone)
-            approved, once = guarded(op, consent), keyed(op, begun, consent)
+        async def work(hung_up: asyncio.Event) -> Executed:
+            consent = Consent(request, params, hung_up)
+            approved, once = guarded(op, consent), keyed(op, immediate, consent)
             return await execute(ctx, approved, once, caller=caller, by_name=self.by_name)
 
         done = await self._undisturbed.run(work)
@@ -130,27 +130,27 @@ class Calling:
 
 
 class _Undisturbed:
-    """Work that goes on when the client hangs up, so that nothing durable is left half done."""
+    """Work that continues after its client hangs up, so that nothing durable is left half done."""
 
     def __init__(self) -> None:
         self._tasks: dict[asyncio.Task[Any], asyncio.Event] = {}
 
     async def run(self, work: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> T:
-        """Return what the work returns; when its caller is cancelled, it goes on and the event is set."""
-        gone = asyncio.Event()
-        task = asyncio.create_task(work(gone))
-        self._tasks[task] = gone
+        """Return the work's result. If the caller is cancelled, the work continues and the event is set."""
+        hung_up = asyncio.Event()
+        task = asyncio.create_task(work(hung_up))
+        self._tasks[task] = hung_up
         task.add_done_callback(self._ended)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            gone.set()
+            hung_up.set()
             raise
 
     async def close(self) -> None:
         """Wait for all work; a person who is being asked cannot answer any more."""
-        for gone in self._tasks.values():
-            gone.set()
+        for hung_up in self._tasks.values():
+            hung_up.set()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:

@@ -53,7 +53,7 @@ class Consent(Approver):
 
     @property
     def state(self) -> str | None:
-        """Return the state of the question that this call answers, None when none was asked."""
+        """Return the state of the question that this call answers, or None if none was asked."""
         return self.params.request_state
 
     def require_way(self, otherwise: str) -> None:
@@ -83,7 +83,7 @@ class Consent(Approver):
         return self._is_modern() or self.request.session.can_send_request
 
     async def _ask(self, question: str) -> types.ElicitResult | None:
-        """Return the answer, None when none came in time or the client hung up."""
+        """Return the answer, or None if none came in time or the client hung up."""
         session = self.request.session
         asking = asyncio.ensure_future(session.elicit_form(question, _FORM, self.request.request_id))
         hung_up = asyncio.ensure_future(self.gone.wait())

@@ -59,7 +59,7 @@ def mcp_mount(settings: Settings, context: Callable[[], Context], gate: Gate) ->
 
     @asynccontextmanager
     async def run() -> AsyncIterator[None]:
-        """Serve; at the end wait for calls that go on without their client."""
+        """Serve; at the end wait for calls whose client has hung up."""
         started, ending = asyncio.Event(), asyncio.Event()
 
         async def serve() -> None:

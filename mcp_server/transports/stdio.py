@@ -68,7 +68,7 @@ class LateLedger:
 async def serve(settings: Settings, keys: Sequence[bytes], stopped: asyncio.Event) -> None:
     """Serve until standard input ends, or until `stopped` is set; then end in good order.
 
-    In the second case a thread goes on reading standard input until the process ends.
+    In the second case a thread keeps reading standard input until the process ends.
     """
     ledger = LateLedger(settings)
     server, calling = create_server(Host(ledger.context, lambda _: LOCAL_ASSISTANT), keys)

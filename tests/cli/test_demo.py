@@ -16,6 +16,7 @@ import pytest
 
 from connector.demo import demo, servers
 from connector.demo.proof import Evidence, mismatches
+from connector.demo.style import Glyphs, bar
 
 pytestmark = pytest.mark.e2e
 
@@ -167,10 +168,10 @@ PROVEN = Evidence(
     },
     events=[event("fine")],
     identifies=["koji:fine:identify"],
-    resent=0,
-    refused="refused@example.com",
+    repeats_dropped=0,
+    refused_email="refused@example.com",
     launch_id="lau_1",
-    again={"to_invite": 0},
+    second_launch={"to_invite": 0},
 )
 
 
@@ -182,26 +183,52 @@ def test_agreement_is_proven() -> None:
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"acknowledged": [*PROVEN.acknowledged, ("fine", "interview.completed")]}, "in no receipt"),
-        ({"interviews": [*PROVEN.interviews, interview("unheard")]}, "never acknowledged"),
+        (
+            {"acknowledged": [*PROVEN.acknowledged, ("fine", "interview.completed")]},
+            "acknowledged webhooks in no receipt: 1",
+        ),
+        ({"interviews": [*PROVEN.interviews, interview("unheard")]}, "interviews never acknowledged: 1"),
         ({"receipts": {**PROVEN.receipts, "poor": receipt("synced")}}, "another outcome"),
         ({"receipts": {**PROVEN.receipts, "fine": receipt("pending")}}, "another outcome"),
-        ({"events": []}, "1 events are missing"),
-        ({"events": [*PROVEN.events, *PROVEN.events]}, "1 events are in Amplitude twice"),
+        ({"events": []}, "events missing in Amplitude: 1"),
+        ({"events": [*PROVEN.events, *PROVEN.events]}, "events in Amplitude twice or without reason: 1"),
         ({"events": [*PROVEN.events, event("nobody")]}, "without reason"),
-        ({"events": [event("fine", user_id="fine@example.com")]}, "do not belong to their launch"),
-        ({"events": [event("fine", event_properties={})]}, "do not belong to their launch"),
+        ({"events": [event("fine", user_id="fine@example.com")]}, "events without their launch or user: 1"),
+        ({"events": [event("fine", event_properties={})]}, "events without their launch or user: 1"),
         (
             {"interviews": [*PROVEN.interviews, interview("fine")]},
-            "1 people were started twice",
+            "people started more than once: 1",
         ),
-        ({"again": {"to_invite": 3}}, "3 people would have been invited again"),
-        ({"identifies": []}, "1 user property writes are missing"),
+        ({"second_launch": {"to_invite": 3}}, "people whom a second launch would invite again: 3"),
+        (
+            {"interviews": [interview("fine", metadata={}), *PROVEN.interviews[1:]]},
+            "interviews without an e-mail address: 1",
+        ),
+        (
+            {"interviews": [interview("fine", quality_score=None), *PROVEN.interviews[1:]]},
+            "interviews with another outcome than expected: 1",
+        ),
+        ({"identifies": []}, "user property writes missing in Amplitude: 1"),
         (
             {"identifies": [*PROVEN.identifies, *PROVEN.identifies]},
-            "1 user property writes are in Amplitude twice",
+            "user property writes in Amplitude twice or without reason: 1",
         ),
     ],
 )
 def test_every_disagreement_is_found(changed: dict[str, Any], words: str) -> None:
     assert words in " ".join(mismatches(replace(PROVEN, **changed)))
+
+
+@pytest.mark.parametrize(
+    ("whole", "solid", "partial", "drawn"),
+    [
+        (1000, 999, 1, "#########+"),
+        (1000, 1, 999, "#+++++++++"),
+        (1000, 1, 1, "#+........"),
+        (10, 10, 0, "##########"),
+        (10, 0, 0, ".........."),
+        (0, 0, 0, ".........."),
+    ],
+)
+def test_every_part_of_a_bar_is_seen(whole: int, solid: int, partial: int, drawn: str) -> None:
+    assert bar(Glyphs("#", "+", ".", "ok", "NO"), 10, whole, solid, partial).plain == drawn

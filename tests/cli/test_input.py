@@ -88,8 +88,8 @@ def test_json_and_flags_make_one_input(tmp_path: Path) -> None:
     file.write_text(
         '{"interview_id": 17, "quality_score": "4.5", "themes": "a\\nb", "force": "true", "sentiment": ""}'
     )
-    read = payload("sync_interview_to_amplitude", "--json", str(file), "--wait-seconds", "3")
-    assert read.model_fields_set == {"interview_id", "quality_score", "themes", "force", "wait_seconds"}
+    read = payload("sync_interview_to_amplitude", "--json", str(file), "--idempotency-key", "k-1")
+    assert read.model_fields_set == {"interview_id", "quality_score", "themes", "force", "idempotency_key"}
     assert (read.interview_id, read.quality_score, read.themes, read.force) == (
         "17",
         4.5,
@@ -136,6 +136,7 @@ def test_standard_input_is_read_once() -> None:
         ),
         (["--wait", "3"], "--wait: is not a flag of this command"),
         (["--output", "xml"], "'xml' is not one of 'table', 'json'"),
+        (["--wait-seconds", "-1"], "'--wait-seconds': -1 is not in the range"),
     ],
 )
 def test_a_wrong_flag_is_one_line_and_exit_code_2(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
 import subprocess
@@ -73,7 +74,8 @@ def test_an_error_is_one_line_with_its_result_and_exit_code(machine: Machine) ->
         (("get-run", "--run-id", "run_x"), 3, "error: run_id: there is no such run"),
         (("get-sync",), 2, "error: interview_id: is required"),
         (("list-syncs", "--connection", "other"), 3, "error: connection: there is no connection other"),
-        (("list-synks",), 2, "did you mean list-syncs?"),
+        (("list-synks",), 2, "error: there is no command list-synks; did you mean list-syncs?"),
+        (("Serve",), 2, "error: there is no command Serve; did you mean serve?"),
     ],
 )
 def test_exit_codes_tell_what_to_do(machine: Machine, words: tuple[str, ...], code: int, says: str) -> None:
@@ -112,10 +114,22 @@ def test_a_refused_key_ends_the_watching_and_a_mended_one_goes_on(machine: Machi
     assert sent(sandbox) == 2
 
 
+def test_a_wrong_url_ends_the_watching_and_names_the_setting(machine: Machine, sandbox: str) -> None:
+    switches = f"{sandbox}/control/koji/switches"
+    httpx.post(switches, json={"redirect_to": "https://www.koji.example.com"}).raise_for_status()
+    done = machine.run("backfill-interviews", "--interview-ids", "bf-1", "--output", "json")
+    assert done.returncode == 5
+    assert "KOJI_BASE_URL" in done.stderr
+    assert "key" not in done.stderr
+    assert json.loads(done.stdout)["status"] == "running"
+
+
 def test_a_backfill_runs_to_its_end_without_a_server(machine: Machine, sandbox: str) -> None:
     completed(sandbox, "bf-1", "bf-2")
     rows = "interview_id,completed_at\nbf-1,2026-10-01T10:00:00Z\nbf-2,2026-10-02T10:00:00Z\n"
-    done = machine.run("backfill-interviews", "--csv", "-", "--output", "json", text=rows)
+    # watching may last longer than a call over HTTP may wait
+    words = ("backfill-interviews", "--csv", "-", "--wait-seconds", "60", "--output", "json")
+    done = machine.run(*words, text=rows)
     assert done.returncode == 0
     assert json.loads(done.stdout)["synced"] == 2
     assert sent(sandbox) == 4
@@ -186,7 +200,7 @@ def test_interrupting_stops_the_watching_and_not_the_work(
     terminal.expect("analysis_not_ready")
     terminal.signal(number)
     assert terminal.end() == code
-    assert "goes on with the next `koji-amplitude serve`" in " ".join(terminal.screen.split())
+    assert "The next `koji-amplitude serve` continues the work" in " ".join(terminal.screen.split())
     assert "get-sync --interview-id slow-1" in " ".join(terminal.screen.split())
     httpx.post(f"{sandbox}/control/reset").raise_for_status()
     completed(sandbox, "slow-1")
@@ -234,8 +248,21 @@ def test_a_fault_of_ours_shows_no_words(
     monkeypatch.setattr(program, "dispatch", broken)
     assert program.main(["list-syncs"]) == 1
     shown = capsys.readouterr().err
-    assert shown.startswith("error: a fault of this program: KeyError")
+    assert shown.startswith("error: internal error: KeyError")
+    assert "; please report it with these lines\n" in shown
     assert "person" not in shown
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_loading_the_operations_leaves_the_garbage_collector_as_it_was(enabled: bool) -> None:
+    program._operations.cache_clear()
+    before = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        assert program._operations()
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if before else gc.disable)()
 
 
 def test_every_error_class_has_an_exit_code_of_its_own(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from connector.cli.operations.progress import _Pace, duration, summary
+from connector.cli.operations.progress import _Pace, duration, state_reporter, summary
 from connector.cli.operations.tables import show
 from connector.service.views.run import RunOutput
+from tests.support.harness import open_world
 
 pytestmark = pytest.mark.unit
 
@@ -123,7 +125,7 @@ def test_a_summary_tells_rate_rest_counts_and_reason() -> None:
         skipped={"anonymous": 8}, failed={"not_found_in_koji": 2}, eta_seconds=3600,
         done=[], left_to_people=[],
     )  # fmt: skip
-    pace = _Pace(begun=0.0, first=0)
+    pace = _Pace(began=0.0, first=0)
     text = summary(run, pace, "60 to read from Koji, at most 60 a minute")
     assert "about 60 min left" in text
     assert "30 synced" in text
@@ -145,3 +147,21 @@ def test_an_address_for_programs_takes_no_room_from_what_people_ask() -> None:
     assert "status_url" not in printed
     assert "waiting" in printed
     assert "invited" in printed
+
+
+async def test_only_what_a_run_itself_has_read_counts_half(tmp_path: Path) -> None:
+    shown: list[int] = []
+    async with open_world(tmp_path, workers=False) as world:
+        report = state_reporter(
+            world.context, "default", lambda _state, half_done, _why: shown.append(half_done)
+        )
+        ready = {"themes": ["price"], "quality_score": 4.2, "respondent_email": "ada@example.com"}
+        await world.call("sync_interview_to_amplitude", interview_id="int-1", wait_seconds=0, **ready)
+        await world.context.ledger.runs.create("run_1", "default", "replay_syncs", ["int-1"], 0)
+        others = await world.get("backfill_interviews", interview_ids=["int-2", "int-3"], wait_seconds=0)
+        erasure = await world.get("forget_respondent", email="eve@example.com", wait_seconds=0)
+        replay = RunOutput(**{**others, "run_id": "run_1", "total": 1, "pending": 1})
+        erasing = RunOutput(**{**erasure, "status": "running", "total": 4, "pending": 4})
+        for state in (replay, RunOutput(**others), erasing):
+            await report(state)
+    assert shown == [1, 0, 0]

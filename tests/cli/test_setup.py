@@ -125,7 +125,7 @@ def test_ctrl_c_leaves_politely(machine: Machine) -> None:
     terminal.expect("Ctrl-C leaves.")
     terminal.signal(signal.SIGINT)
     assert terminal.end() == 0
-    assert "goes on from here" in terminal.screen
+    assert "continues from here" in terminal.screen
 
 
 def test_without_a_terminal_values_come_from_the_environment(machine: Machine) -> None:

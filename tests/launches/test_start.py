@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -20,8 +22,11 @@ from connector.domain.launches.launch import (
 )
 from connector.domain.launches.respondent_link import StartRules, fill, has_no_link, link_of, needs
 from connector.domain.launches.start import DAY, HOUR, body_of, next_poll, start_result
+from connector.domain.lease import Lease
 from connector.settings.model import DEFAULT_LINK, Connection
 from connector.settings.rules import start_rules
+from connector.workers.koji.follow_ups import FollowUps
+from tests.support.fakes import ManualClock
 
 pytestmark = pytest.mark.unit
 
@@ -130,6 +135,9 @@ class TestHanded:
             NOW,
         )
         assert (got.interview_id, got.due, got.complete_due) == (None, NOW + 30 * DAY, None)
+        half = KojiStart(None, "st_1", None)
+        got = start_result(rules(koji_complete_after_hours=1), a_launch(), an_invitation(), half, NOW)
+        assert (got.session_token, got.complete_due) == ("st_1", None)
         link = start_result(rules(koji_project_id="p"), a_launch(), an_invitation(), NO_CALL, NOW)
         assert (link.interview_id, link.due) == (None, NOW + 30 * DAY)
         assert link.link
@@ -142,6 +150,18 @@ class TestHanded:
             invitation = invitation._replace(polls=invitation.polls + 1)
         assert times == [6, 24, 72, 168, 336, 720]
         assert next_poll(an_invitation(started_at=NOW)) is None
+
+
+async def test_an_interview_of_unknown_id_is_not_ended_at_koji() -> None:
+    ending = an_invitation(session_token="sealed", complete_due=NOW)
+    invitations = AsyncMock()
+    invitations.due.return_value = ending
+    world: Any = SimpleNamespace(ledger=SimpleNamespace(invitations=invitations), clock=ManualClock())
+    koji, pause = AsyncMock(), AsyncMock()
+    lease = Lease("koji:1", "me", 1, NOW, 0)
+    await FollowUps(world, ["default"], koji, pause).step(lease)
+    assert koji.mock_calls == []
+    invitations.completing.assert_awaited_once_with(lease, ID, None)
 
 
 @pytest.mark.parametrize(

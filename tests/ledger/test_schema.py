@@ -149,8 +149,10 @@ def rows_of(connection: Connection) -> dict[str, list[list[object]]]:
     }
 
 
-def test_plain_names_keep_the_rows(database_url: str, revisions: Path) -> None:
-    (revisions / "versions" / "0002_plain_names.py").unlink()
+def test_upgrades_keep_the_rows(database_url: str, revisions: Path) -> None:
+    for later in (revisions / "versions").glob("*.py"):
+        if not later.name.startswith("0001"):
+            later.unlink()
     migrate(database_url, revisions)
     engine = writer_engine(database_url)
     first = MetaData()
@@ -167,7 +169,10 @@ def test_plain_names_keep_the_rows(database_url: str, revisions: Path) -> None:
     engine.dispose()
     before["alembic_version"] = [[newest_revision()]]
     assert all(before.values())
-    assert {PLAIN_NAMES.get(name, name): rows for name, rows in before.items()} == after
+    for name, rows in before.items():
+        kept = after.pop(PLAIN_NAMES.get(name, name))
+        assert [row[: len(old)] for row, old in zip(kept, rows, strict=True)] == rows
+    assert not after
 
 
 async def test_an_upgrade_runs_once_and_copies_a_file_first(

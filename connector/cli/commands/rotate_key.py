@@ -95,8 +95,8 @@ def _require_alone(file: KeyFile, database: Path) -> None:
     if not file.path.exists():
         raise SettingsError(f"{file.path}: is not there; put the file back that this database was used with")
     for other in sorted(database.parent.iterdir()):
-        ours = other.name == database.name or other.name.startswith(f"{database.name}.before-version-")
-        if ours or not other.is_file():
+        is_own = other.name == database.name or other.name.startswith(f"{database.name}.before-version-")
+        if is_own or not other.is_file():
             continue
         with suppress(OSError), other.open("rb") as opened:
             if opened.read(len(_SQLITE)) == _SQLITE:

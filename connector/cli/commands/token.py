@@ -98,10 +98,10 @@ def revoke_token(name: str) -> int:
 
 
 def _chosen(flag: str, texts: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
-    wanted = {word.strip() for text in texts for word in text.split(",")} - {""}
-    if not wanted or wanted - set(known):
+    words = {word.strip() for text in texts for word in text.split(",")} - {""}
+    if not words or words - set(known):
         raise InvalidInput.of(flag, f"take some of: {', '.join(known)}")
-    return tuple(name for name in known if name in wanted)
+    return tuple(name for name in known if name in words)
 
 
 def _shown(token: Token) -> dict[str, object]:

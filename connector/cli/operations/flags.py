@@ -27,13 +27,13 @@ def operation_command(op: AnyOperation) -> Command:
     """Return an operation's command; the help lists the operation's own fields before common fields."""
     fields = sorted(op.input.model_fields.items(), key=lambda item: item[0] in _COMMON)
     flags = [_flag(op, name, field) for name, field in fields]
-    where = "Take fields from a JSON object in a file, or from standard input with -."
-    flags.append(click.Option(["--json"], metavar="FILE", type=click.Path(), help=where))
+    json_help = "Take fields from a JSON object in a file, or from standard input with -."
+    flags.append(click.Option(["--json"], metavar="FILE", type=click.Path(), help=json_help))
     formats = ["table", "json", *(ROW_FORMATS if has_rows(op) else [])]
-    how = "How to print the answer (default table)."
+    output_help = "How to print the answer (default table)."
     choice = click.Choice(formats)
     flags.append(
-        click.Option(["--output"], metavar=_choices(formats), type=choice, default="table", help=how)
+        click.Option(["--output"], metavar=_choices(formats), type=choice, default="table", help=output_help)
     )
     if op.effect in (Effect.SEND, Effect.ERASE):
         flags.append(click.Option(["--yes"], is_flag=True, help="Do not ask first."))
@@ -49,10 +49,10 @@ def operation_command(op: AnyOperation) -> Command:
 
 
 class _OperationCommand(Command):
-    """A command whose help separates the operation's own fields from the flags of every call."""
+    """A command whose help separates the operation's own fields from the flags of every operation."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the flags under their headings."""
+        """Write the flags under their headings, in the order of `operation_command`: each heading once."""
         for heading, params in groupby(self.get_params(ctx), _heading):
             with formatter.section(heading):
                 formatter.write_dl([record for param in params if (record := param.get_help_record(ctx))])
@@ -63,11 +63,11 @@ def _heading(param: click.Parameter) -> str:
         return "options"
     name = str(param.name)
     is_own = name.startswith(_PREFIX) and name.removeprefix(_PREFIX) not in _COMMON
-    return "fields" if is_own else "for every call"
+    return "fields" if is_own else "common flags"
 
 
 def by_field(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields that the command line sets: a boolean or a list of texts for each."""
+    """Return the fields that the command line sets: a boolean, a number or a list of texts for each."""
     return {
         name.removeprefix(_PREFIX): list(value) if isinstance(value, tuple) else value
         for name, value in values.items()
@@ -76,14 +76,16 @@ def by_field(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _flag(op: AnyOperation, name: str, field: FieldInfo) -> click.Option:
-    wanted = kinds(field.annotation)
-    declared = partial(click.Option, help=_help(op, name, field, wanted))
-    if wanted == [bool]:
+    if name == "wait_seconds" and issubclass(op.input, WaitInput):  # not bounded like a call over HTTP
+        return click.Option([flag(name), _PREFIX + name], metavar="N", type=click.IntRange(min=0), help=_WAIT)
+    field_kinds = kinds(field.annotation)
+    declared = partial(click.Option, help=_help(name, field, field_kinds))
+    if field_kinds == [bool]:
         both = "" if field.default is False else f"/--no-{dashed(name)}"
         return declared([flag(name) + both, _PREFIX + name], is_flag=True, default=None)
-    metavar = _metavar(name, wanted)
+    metavar = _metavar(name, field_kinds)
     is_file = metavar == "FILE"
-    values = connection_names if name == "connection" else partial(_literals, wanted)
+    values = connection_names if name == "connection" else partial(_literals, field_kinds)
     return declared(
         [flag(name), _PREFIX + name],
         multiple=True,
@@ -93,39 +95,37 @@ def _flag(op: AnyOperation, name: str, field: FieldInfo) -> click.Option:
     )
 
 
-def _help(op: AnyOperation, name: str, field: FieldInfo, wanted: list[Any]) -> str:
-    if name == "wait_seconds" and issubclass(op.input, WaitInput):
-        return _WAIT
+def _help(name: str, field: FieldInfo, field_kinds: list[Any]) -> str:
     text = field.description or ""
     if name in TEXT_FILES:
         text += " A file, or - for standard input."
     elif name in ROW_FILES:
         text += " A CSV file with the columns user_id, email and name; or JSON text, or @FILE."
-    elif any(is_list(kind) for kind in wanted):
+    elif any(is_list(kind) for kind in field_kinds):
         text += " Repeat the flag, or separate by commas; @FILE reads a file, one a line."
-    elif any(is_mapping(kind) for kind in wanted):
+    elif any(is_mapping(kind) for kind in field_kinds):
         text += " JSON text, or @FILE."
     if field.is_required():
         return f"{text} Required."
     default = field.default
     is_shown = default not in (None, False, PydanticUndefined) and not isinstance(default, list | dict)
-    return f"{text} (default {default})" if is_shown else text
+    return f"{text} (default {default!r})" if is_shown else text
 
 
-def _metavar(name: str, wanted: list[Any]) -> str:
+def _metavar(name: str, field_kinds: list[Any]) -> str:
     if name in TEXT_FILES | ROW_FILES:
         return "FILE"
-    if choices := _literals(wanted):
+    if choices := _literals(field_kinds):
         return _choices(choices)
-    if any(is_mapping(kind) for kind in wanted):
+    if any(is_mapping(kind) for kind in field_kinds):
         return "JSON"
     if name.endswith("_id") or name == "cursor":
-        return name.rpartition("_")[2].upper()
-    return next((_METAVARS[kind] for kind in wanted if kind in _METAVARS), "TEXT")
+        return "ID" if name.endswith("_id") else "CURSOR"
+    return next((_METAVARS[kind] for kind in field_kinds if kind in _METAVARS), "TEXT")
 
 
-def _literals(wanted: list[Any]) -> list[str]:
-    return [str(value) for kind in wanted if get_origin(kind) is Literal for value in get_args(kind)]
+def _literals(field_kinds: list[Any]) -> list[str]:
+    return [str(value) for kind in field_kinds if get_origin(kind) is Literal for value in get_args(kind)]
 
 
 def _choices(values: list[str]) -> str:

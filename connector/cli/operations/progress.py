@@ -1,4 +1,4 @@
-"""Show a call's progress and reason for waiting: as a bar on a terminal, else as occasional lines."""
+"""Show a call's progress and reason for waiting: as a bar on a terminal, otherwise as a line now and then."""
 
 from __future__ import annotations
 
@@ -14,49 +14,54 @@ from rich.text import Text
 
 from connector.cli.terminal import clean, console, say
 from connector.context import Context
+from connector.domain.people.erasure import FORGET_RESPONDENT
 from connector.domain.results.interview import Stage
-from connector.errors import CredentialsRejected
 from connector.service.execution.operation import Output
+from connector.service.lane_pause import pause_of_lanes, raise_for_pause
 from connector.service.views.launch import LaunchOutput
 from connector.service.views.run import RunOutput
 
-_LINE_EVERY = 30.0
+_LINE_EVERY = 30.0  # seconds
 _STANDSTILL = 3_000  # milliseconds without any change while a lane is paused
 _SETTLING = 3.0  # seconds until a rate means something
 
-Show = Callable[[Output, int, str], None]
-"""Shows the present state, the number of interviews that wait to be read, and the reason for waiting."""
+ShowState = Callable[[Output, int, str], None]
+"""Shows a call's state, the number of its interviews that are read but not ended, and why it waits."""
 
 
-def showing(ctx: Context, connection: str, show: Show) -> Callable[[Output], Awaitable[None]]:
+def state_reporter(ctx: Context, connection: str, show: ShowState) -> Callable[[Output], Awaitable[None]]:
     """Return a function that shows each state of a call on a connection.
 
-    The function raises `CredentialsRejected` if a refused key stops the call: watching longer cannot help.
+    The function raises as `raise_for_pause` does: watching longer cannot help.
     """
     limit = ctx.connection(connection).koji_rate_limit_per_minute
     last: Output | None = None
     changed_at = ctx.clock.now()
 
-    async def tell(state: Output) -> None:
+    async def report(state: Output) -> None:
         nonlocal last, changed_at
         if state != last:
             last, changed_at = state, ctx.clock.now()
-        pauses = await ctx.ledger.leases.pauses()
-        pause = next((pause for pause in pauses if pause.lane in _lanes(ctx, connection)), None)
-        is_refused = pause is not None and pause.code != "koji_unreachable"
-        if pause is not None and is_refused and ctx.clock.now() - changed_at > _STANDSTILL:
-            message = (
-                f"{pause.message.rstrip('.')}. What is left goes on once check_connection finds the key good."
-            )
-            raise CredentialsRejected(message, result=state.model_dump(mode="json"))
+        pause = await pause_of_lanes(ctx, _lanes(ctx, connection))
+        if pause is not None and ctx.clock.now() - changed_at > _STANDSTILL:
+            raise_for_pause(pause, state.model_dump(mode="json"))
         unread = await ctx.ledger.syncs.waiting(Stage.READ, [connection])
         unsent = await ctx.ledger.syncs.waiting(Stage.SEND, [connection])
         waiting = [f"{unread} to read from Koji, at most {limit} a minute"] if unread else []
         waiting += [f"{unsent} to send"] if unsent else []
         why = pause.message if pause else ", ".join(waiting)
-        show(state, unread, "" if hasattr(state, "message") else why)
+        # a launch itself says why it waits
+        show(state, await _half_done(ctx, state), "" if isinstance(state, LaunchOutput) else why)
 
-    return tell
+    return report
+
+
+async def _half_done(ctx: Context, state: Output) -> int:
+    """Count the interviews of a run that are read from Koji and wait to be sent; 0 for other outputs."""
+    progress = await ctx.ledger.runs.progress(state.run_id) if isinstance(state, RunOutput) else None
+    if progress is None or progress.operation == FORGET_RESPONDENT:  # an erasure reads nothing
+        return 0
+    return progress.pending - progress.unread
 
 
 async def end_pauses(ctx: Context, connection: str) -> None:
@@ -71,7 +76,7 @@ def _lanes(ctx: Context, connection: str) -> list[str]:
 
 
 @contextmanager
-def watching(title: str) -> Iterator[Show]:
+def progress_display(title: str) -> Iterator[ShowState]:
     """Yield a function that shows the states of one call; the bar disappears at the end."""
     terminal = console(sys.stderr)
     if not terminal.is_terminal:
@@ -100,46 +105,48 @@ class _TwoLines(Progress):
         yield Text(f"  {self.text}", style="dim", no_wrap=True, overflow="ellipsis")
 
 
-def _bar(progress: _TwoLines, title: str) -> Show:
+def _bar(progress: _TwoLines, title: str) -> ShowState:
     task = progress.add_task(title, total=None, count="")
-    pace = _Pace(time.monotonic())
+    pace: _Pace | None = None
 
-    def show(output: Output, unread: int, why: str) -> None:
-        progress.text = summary(output, pace, why)
+    def show_state(output: Output, half_done: int, why: str) -> None:
+        nonlocal pace
         ended, total = _ended(output)
+        pace = pace or _Pace(time.monotonic(), ended)
+        progress.text = summary(output, pace, why)
         if total:
             # A read interview counts half: in a backfill, no interview ends before all are read.
-            read = max(0, total - ended - unread) if isinstance(output, RunOutput) else 0
-            progress.update(task, total=total, completed=ended + read / 2, count=f"{ended}/{total}")
+            progress.update(task, total=total, completed=ended + half_done / 2, count=f"{ended}/{total}")
 
-    return show
+    return show_state
 
 
-def _lines(title: str) -> Show:
-    pace = _Pace(time.monotonic())
-    due = time.monotonic() + _LINE_EVERY
+def _lines(title: str) -> ShowState:
+    pace: _Pace | None = None
+    next_line = time.monotonic() + _LINE_EVERY
 
-    def show(output: Output, _unread: int, why: str) -> None:
-        nonlocal due
-        text = summary(output, pace, why)
-        if time.monotonic() >= due:
-            due = time.monotonic() + _LINE_EVERY
-            ended, total = _ended(output)
+    def show_state(output: Output, _half_done: int, why: str) -> None:
+        nonlocal pace, next_line
+        ended, total = _ended(output)
+        pace = pace or _Pace(time.monotonic(), ended)
+        if time.monotonic() >= next_line:
+            next_line = time.monotonic() + _LINE_EVERY
+            text = summary(output, pace, why)
             say(f"{title}: {ended}/{total} {text}" if total else f"{title}: {text}")
 
-    return show
+    return show_state
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Pace:
-    begun: float
-    first: int | None = None
+    """The rate at which items end since `began` (seconds, monotonic), when `first` had ended already."""
+
+    began: float
+    first: int
 
     def per_minute(self, ended: int) -> str:
-        """Return the rate since the watching began, or no text if the rate is not known yet."""
-        if self.first is None:
-            self.first = ended
-        elapsed = time.monotonic() - self.begun
+        """Return the rate, or no text if it is not known yet."""
+        elapsed = time.monotonic() - self.began
         is_known = elapsed >= _SETTLING and ended > self.first
         return f"{(ended - self.first) * 60 / elapsed:.0f}/min" if is_known else ""
 

@@ -12,7 +12,7 @@ from connector.app import build
 from connector.cli.arguments import dashed, flag
 from connector.cli.operations.confirm import is_confirmed
 from connector.cli.operations.csv_rows import ROW_FORMATS, with_all_pages
-from connector.cli.operations.progress import end_pauses, showing, watching
+from connector.cli.operations.progress import end_pauses, progress_display, state_reporter
 from connector.cli.operations.tables import print_answer
 from connector.cli.operations.values import read_payload
 from connector.cli.startup import on_signals, read_settings
@@ -43,19 +43,20 @@ class _Call:
 
 
 def run_operation(
-    op: AnyOperation, flags: Mapping[str, Any], source: str | None, form: str, *, yes: bool
+    op: AnyOperation, flags: dict[str, Any], source: str | None, form: str, *, yes: bool
 ) -> int:
     """Run one operation; print the answer on standard output and return the exit code.
 
     `flags` and `source` are the input (`read_payload`); `form` is table, json, csv or jsonl.
     """
     try:
+        watch_seconds = flags.pop("wait_seconds", None) if issubclass(op.input, WaitInput) else None
         payload = read_payload(op, flags, source)
         settings = read_settings(quiet=True)
         if not is_confirmed(op, payload, yes=yes):
             say("Nothing was done.")
             return _DECLINED
-        return _call(settings, _Call(op, payload), form)
+        return _call(settings, _Call(op, payload, watch_seconds), form)
     except ConnectorError as error:
         show_error(error)
         if error.result is not None:
@@ -66,7 +67,7 @@ def run_operation(
 def _call(settings: Settings, call: _Call, form: str) -> int:
     if isinstance(call.payload, WaitInput):
         # Watching shows progress from the start; waiting inside the operation would not.
-        if "wait_seconds" in call.payload.model_fields_set:
+        if call.watch_seconds is None and "wait_seconds" in call.payload.model_fields_set:  # from --json
             call.watch_seconds = float(call.payload.wait_seconds)
         call.payload = call.payload.model_copy(update={"wait_seconds": 0})
     try:
@@ -99,15 +100,15 @@ async def _run(settings: Settings, call: _Call, *, all_rows: bool) -> Output:
         call.replayed = executed.replayed
         if output.follow_up() is None or call.watch_seconds == 0:
             return output
-        with watching(op.title) as show_state:
-            tell = showing(ctx, connection, show_state)
+        with progress_display(op.title) as show_state:
+            show = state_reporter(ctx, connection, show_state)
 
-            async def see(state: Output) -> None:
+            async def report(state: Output) -> None:
                 call.output = state
-                await tell(state)
+                await show(state)
 
             seconds = call.watch_seconds
-            call.output = await follow(ctx, op, connection, output, _BY_NAME, seconds=seconds, tell=see)
+            call.output = await follow(ctx, op, connection, output, _BY_NAME, seconds=seconds, tell=report)
         return call.output
 
 
@@ -133,4 +134,4 @@ def _say_follow_up(call: _Call, first: str) -> None:
     if fields["connection"] == Input.model_fields["connection"].default:
         del fields["connection"]
     command = " ".join([PROGRAM, dashed(name), *(f"{flag(key)} {value}" for key, value in fields.items())])
-    say(f"{first} What is left goes on with the next `{PROGRAM} serve`; look with: {command}")
+    say(f"{first} The next `{PROGRAM} serve` continues the work; see its state with: {command}")

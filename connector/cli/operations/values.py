@@ -55,14 +55,14 @@ def read_members(field: str, text: str) -> list[dict[str, Any]]:
 
 
 def _field(name: str, texts: list[str], model: type[BaseModel]) -> Any:
-    wanted = kinds(model.model_fields[name].annotation)
-    if any(is_list(kind) for kind in wanted):
+    field_kinds = kinds(model.model_fields[name].annotation)
+    if any(is_list(kind) for kind in field_kinds):
         return [item for text in texts for item in _items(name, text, model)]
     if len(texts) > 1:
         raise InvalidInput.of(name, "takes one value; give it once")
     if name in TEXT_FILES:
         return _read(name, texts[0])
-    return _or_file(name, texts[0]) if any(is_mapping(kind) for kind in wanted) else texts[0]
+    return _or_file(name, texts[0]) if any(is_mapping(kind) for kind in field_kinds) else texts[0]
 
 
 def _items(name: str, text: str, model: type[BaseModel]) -> list[Any]:

@@ -19,7 +19,7 @@ from connector.service.execution.operation import Input
 from connector.service.execution.polling import poll
 from connector.settings.model import Settings, require_startable
 
-_LOOK_EVERY = 0.5
+_LOOK_EVERY = 0.5  # seconds
 _SETTLE_SECONDS = 10.0
 
 
@@ -44,7 +44,7 @@ def wait(settings: Settings, *, restart: bool) -> int:
     if has_arrived:
         say(f"It works. `{PROGRAM} serve` keeps it running.")
     else:
-        say(f"Left. `{PROGRAM} serve` goes on from here, `{PROGRAM} doctor` tells what arrived.")
+        say(f"Left. `{PROGRAM} serve` continues from here; `{PROGRAM} doctor` shows what arrived.")
     return 0
 
 

@@ -19,12 +19,12 @@ class EventType(StrEnum):
 
 
 class Event(NamedTuple):
-    """An event. `subject` is the id of the interview, invitation or launch that it is about.
+    """An event at `at` (ms). `subject` is the id of the interview, invitation or launch that it is about.
 
     `payload` holds the facts of that moment, without personal data; the rest is looked up when it is shown.
     """
 
-    number: int
+    number: int  # in the order in which events were stored
     id: str
     type: EventType
     connection: str
@@ -34,7 +34,7 @@ class Event(NamedTuple):
 
 
 class Hook(NamedTuple):
-    """A subscription: one URL gets one type of event of one connection."""
+    """A subscription: one URL gets one type of event of one connection. `created_at` is in ms."""
 
     id: str
     connection: str
@@ -44,21 +44,21 @@ class Hook(NamedTuple):
 
 
 class HookDelivery(NamedTuple):
-    """One event on its way to one hook. `state`: waiting, delivered or failed; `outcome` is the latest."""
+    """One event on its way to one hook. `outcome` is the HTTP status or the error of the latest attempt."""
 
     number: int
     hook_id: str
     event: Event
-    state: str
+    state: str  # waiting, delivered or failed
     tries: int
     outcome: str | None
     updated_at: int
 
 
 class DeliveryOutcome(NamedTuple):
-    """The outcome of an attempt: `due` (ms) is when the next follows, None when the delivery has ended."""
+    """The outcome of an attempt: `due` (ms) is when the next follows, or None if the delivery has ended."""
 
     number: int
-    state: str
+    state: str  # as in `HookDelivery`, or gone if the target answered 410
     outcome: str
     due: int | None

@@ -6,7 +6,7 @@ from typing import Final
 
 from connector.domain.launches.launch import LaunchOptions
 
-_DAY: Final = 86_400_000
+_DAY: Final = 86_400_000  # ms
 _COST: Final = {"text": 1, "voice": 3}
 _UNKNOWN: Final = 3
 

@@ -12,7 +12,7 @@ from connector.domain.launches.compact_set import CompactSet
 from connector.domain.people.same_person import ERASED_PERSON, KeyedMember, Member
 
 MOST_EXAMPLES = 100
-_DAY = 86_400_000
+_DAY = 86_400_000  # ms
 
 
 class SkipReason(StrEnum):
@@ -114,7 +114,7 @@ def look_again(
     rules: LaunchRules,
     now: int,
 ) -> list[SkipReason | None]:
-    """Decide once more over planned people, just before they wait for their start; None: invite.
+    """Decide once more over planned people, just before they wait for their start; None means invite.
 
     Since the plan, two rows may have turned out to be one person. `here` are the people this launch has
     invited already, `taken` is when people were last invited (ms), and `room` is how many more the launch

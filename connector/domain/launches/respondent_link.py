@@ -54,7 +54,7 @@ def _filled(text: str, values: Mapping[str, str | None]) -> str:
 def link_of(
     rules: StartRules, launch: Launch, invitation: Invitation, interview_id: str | None
 ) -> str | None:
-    """Return the link from the setting's template; None if it needs a project id and none is set."""
+    """Return the link from the setting's template, or None if it needs a project id and none is set."""
     if has_no_link(rules):
         return None
     values = {

@@ -21,8 +21,8 @@ class Erasure(NamedTuple):
 
     run_id: str
     connection: str
-    created_at: int
-    finished_at: int | None
+    created_at: int  # ms
+    finished_at: int | None  # ms
     counts: Mapping[str, int]
     interviews: Sequence[str]
 
@@ -59,7 +59,7 @@ def left_to_people(erasure: Erasure, other_connections: Sequence[str]) -> list[s
 
 
 class Unset(NamedTuple):
-    """An Amplitude user whose properties must be unset; `at` tells several users of one person apart."""
+    """An Amplitude user whose properties must be unset; `at` counts the users of the person that are left."""
 
     run_id: str
     connection: str

@@ -20,7 +20,7 @@ def day_of(at: int) -> int:
 
 
 def to_the_day(at: int | None) -> int | None:
-    """Return when the day of a time began (ms, UTC); None if the time is not known."""
+    """Return when the day of a time began (ms, UTC), or None if the time is not known."""
     return None if at is None else day_of(at)
 
 

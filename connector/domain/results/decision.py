@@ -87,9 +87,9 @@ def decide(
 
 
 def _reason_against(interview: Interview, rules: SyncRules, *, anonymous: bool) -> str | None:
-    """Return the reason to skip which holds whatever else becomes known, or None."""
-    ours = rules.project_id
-    if ours and interview.project_id and interview.project_id != ours:
+    """Return a reason to skip that no further fact can change, or None."""
+    project_id = rules.project_id
+    if project_id and interview.project_id and interview.project_id != project_id:
         return OTHER_PROJECT
     if interview.suppressed:
         return SUPPRESSED
@@ -103,5 +103,5 @@ def _reason_against(interview: Interview, rules: SyncRules, *, anonymous: bool) 
 
 
 def completion(interview: Interview) -> int | None:
-    """Return when the interview was completed (ms): as Koji says, else the time of the webhook."""
+    """Return when the interview was completed (ms): as Koji says, or else the time of the webhook."""
     return interview.completed_at or interview.occurred_at

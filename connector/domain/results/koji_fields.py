@@ -148,7 +148,7 @@ def shape(body: Any) -> list[str]:
 
 
 class _Body:
-    """A parsed body with the objects in which fields are looked for, outermost first.
+    """A parsed body, and the objects that may hold its fields, outermost first.
 
     `carried` are the metadata sections. The author of an interview's link fills them, so Koji's own fields
     count first.

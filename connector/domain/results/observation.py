@@ -22,7 +22,7 @@ class Observation:
 
     rules: SyncRules
     interview: Interview
-    at: int
+    at: int  # ms
     read: bool = False
     from_call: bool = False
     force: bool = False
@@ -30,7 +30,7 @@ class Observation:
     run_id: str | None = None
 
     def marked(self) -> Interview:
-        """Return the interview as observed; a null e-mail is an anonymous mark where the settings say so."""
+        """Return the observed interview; a null e-mail marks it anonymous if the settings say so."""
         null_email = self.interview.email_given and self.interview.respondent_email is None
         if null_email and self.rules.null_email_is_anonymous:
             return self.interview._replace(anonymous=True)
@@ -51,7 +51,7 @@ def read_observation(rules: SyncRules, interview_id: str, body: Mapping[str, Any
 
 
 def merge(old: Interview | None, new: Interview) -> Interview:
-    """Return what is known after `new`: its values where it has any, else the old values.
+    """Return what is known after `new`: its values where it has any, or else the old values.
 
     An anonymous mark is a promise to the respondent: it is never withdrawn, and removes what identifies them.
     An erased respondent's interview learns nothing. A null e-mail removes an earlier e-mail. Of two webhooks

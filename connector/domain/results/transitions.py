@@ -21,9 +21,9 @@ from connector.domain.results.observation import Observation, merge
 from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
 
-GIVE_UP_AFTER = 24 * 3_600_000
-_FIRST_READ_DELAY = 5_000
-_LONGEST_READ_DELAY = 300_000
+GIVE_UP_AFTER = 24 * 3_600_000  # ms
+_FIRST_READ_DELAY = 5_000  # ms
+_LONGEST_READ_DELAY = 300_000  # ms
 
 
 def read_delay(reads: int) -> int:

@@ -36,10 +36,10 @@ def event_schema(trigger: Trigger) -> dict[str, Any]:
 
 def event_schemas() -> dict[str, Any]:
     """Return, by name, all event schemas and every schema that an event uses."""
-    wanted: list[tuple[str, Any, TypeAdapter[Any]]] = [
+    types: list[tuple[str, Any, TypeAdapter[Any]]] = [
         (trigger.name, "serialization", TypeAdapter(trigger.output)) for trigger in TRIGGERS
     ]
-    _, shared = TypeAdapter.json_schemas(wanted, ref_template=REF)
+    _, shared = TypeAdapter.json_schemas(types, ref_template=REF)
     return {**shared.get("$defs", {}), **{event_name(trigger): event_schema(trigger) for trigger in TRIGGERS}}
 
 

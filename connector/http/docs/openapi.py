@@ -121,35 +121,35 @@ Schemas = dict[tuple[str, str], Any]
 
 
 def _schemas(operations: Sequence[AnyOperation]) -> tuple[Schemas, dict[str, Any]]:
-    wanted: list[tuple[str, Any, TypeAdapter[Any]]] = [(PROBLEM, "serialization", TypeAdapter(Problem))]
+    types: list[tuple[str, Any, TypeAdapter[Any]]] = [(PROBLEM, "serialization", TypeAdapter(Problem))]
     for op in operations:
-        wanted.append((op.name, "validation", TypeAdapter(op.input)))
-        wanted.append((op.name, "serialization", TypeAdapter(op.output)))
-    found, shared = TypeAdapter.json_schemas(wanted, ref_template=REF)
+        types.append((op.name, "validation", TypeAdapter(op.input)))
+        types.append((op.name, "serialization", TypeAdapter(op.output)))
+    found, shared = TypeAdapter.json_schemas(types, ref_template=REF)
     return dict(found.items()), shared.get("$defs", {})
 
 
 def _path(op: AnyOperation, schemas: Schemas, definitions: dict[str, Any]) -> dict[str, Any]:
-    asked = schemas[op.name, "validation"]
+    input_schema = schemas[op.name, "validation"]
     described = {
         "tags": [op.effect.value],
         "summary": op.title,
         "description": op.summary,
         "responses": _responses(op, schemas),
     }
-    required = bool(resolved(asked, definitions).get("required"))
+    required = bool(resolved(input_schema, definitions).get("required"))
     post = {
         "operationId": op.name,
         **described,
         "parameters": [] if op.effect is Effect.READ else [IDEMPOTENCY_KEY],
-        "requestBody": {"required": required, "content": json_content(asked, op.example.asked)},
+        "requestBody": {"required": required, "content": json_content(input_schema, op.example.asked)},
     }
     if op.effect is not Effect.READ:
         return {"post": post}
     get = {
         "operationId": f"{op.name}_by_query",
         **described,
-        "parameters": query_parameters(resolved(asked, definitions)),
+        "parameters": query_parameters(resolved(input_schema, definitions)),
     }
     return {"get": get, "post": post}
 

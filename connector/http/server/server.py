@@ -113,10 +113,10 @@ class Server(uvicorn.Server):
 
         Until then the server still answers, so that a probe of /readyz gets 503, not a refused connection.
         """
-        begun = time.monotonic()
+        began = time.monotonic()
         if self.server_state.tasks:
             await asyncio.wait(set(self.server_state.tasks), timeout=GRACEFUL_SECONDS)
-        left = GRACEFUL_SECONDS - (time.monotonic() - begun)
+        left = GRACEFUL_SECONDS - (time.monotonic() - began)
         self.config.timeout_graceful_shutdown = max(1, math.ceil(left))
         await super().shutdown(sockets)
 

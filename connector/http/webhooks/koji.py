@@ -111,7 +111,7 @@ class KojiWebhook(Webhook):
         return tuple(self._connections) if path is None else (path,)
 
     def _owner(self, matched: Connection, key: bytes, path: str | None, envelope: Envelope) -> Connection:
-        """Choose among connections that share a secret: the project's, else the path's, else the default."""
+        """Choose among connections that share a secret: by project, then by path, then the default."""
         sharing = {name: self._connections[name] for name, keys in self._keys.items() if key in keys}
         of_project = (c for c in sharing.values() if c.koji_project_id in envelope.projects)
         return next(of_project, sharing.get(path or DEFAULT_CONNECTION, matched))

@@ -15,7 +15,7 @@ from connector.ledger.runtime.diagnostics import Diagnostics
 from connector.security.webhook_signature import SignatureRefused
 
 _KEPT = {"refused": 5, "ping": 1}
-_AT_MOST_EVERY = 1_000
+_AT_MOST_EVERY = 1_000  # ms
 _NAMES = 40
 _log = structlog.get_logger(__name__)
 
@@ -24,7 +24,7 @@ class _Note(NamedTuple):
     connection: str
     kind: str
     detail: dict[str, Any]
-    at: int
+    at: int  # ms
 
 
 class Rejections:

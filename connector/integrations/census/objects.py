@@ -106,7 +106,7 @@ class CensusBatch:
         return record
 
     def name_of(self, record: Any) -> str | int | None:
-        """Return the identifier of a row as it was sent; None when it cannot be one."""
+        """Return the identifier of a row as it was sent, or None if it cannot be one."""
         value = record.get(self.identifier) if isinstance(record, dict) else None
         return value if isinstance(value, str | int) and not isinstance(value, bool) else None
 
@@ -155,8 +155,8 @@ def _identifier(of: CensusObject, schema: Any) -> str:
             raise InvalidInput.of("schema", f"{name[:60]} is not a field of {of.name}")
     active: list[str] = [name for name, field in schema.items() if field.get("active_identifier") is True]
     if len(active) != 1 or active[0] not in of.identifiers:
-        wanted = " or ".join(of.identifiers)
-        raise InvalidInput.of("schema", f"one field must be the active identifier of {of.name}: {wanted}")
+        choices = " or ".join(of.identifiers)
+        raise InvalidInput.of("schema", f"one field must be the active identifier of {of.name}: {choices}")
     return active[0]
 
 

@@ -96,7 +96,7 @@ _BY_NAME: Mapping[str, AnyOperation] = {op.name: op for op in (START_INTERVIEW, 
 
 
 def _why_not(output: Output) -> str | None:
-    """Return why a row is not done; None when it is done, or stored and waiting for its turn."""
+    """Return why a row is not done, or None if it is done, or stored and waiting for its turn."""
     if isinstance(output, StartOutput) and output.status == "in_doubt":
         return (
             "Koji did not answer the start, and the interview is not started again; call resume_launch for "

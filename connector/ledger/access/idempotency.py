@@ -23,13 +23,13 @@ class Idempotency(Repository):
     @writes
     def claim(self, c: Connection, scope: str, key: str, digest: str, now: int) -> Claim:
         """Claim a key for 60 s; or tell that its answer is stored, its call runs, or its body was another."""
-        mine, digest = self._of(scope, key), self.keys.keyed_hash(digest)
-        c.execute(delete(table).where(mine, table.c.created_at < now - _KEPT))
+        of_key, digest = self._of(scope, key), self.keys.keyed_hash(digest)
+        c.execute(delete(table).where(of_key, table.c.created_at < now - _KEPT))
         token = secrets.token_hex(8)
         names = {"scope": storable(scope), "key": self.keys.keyed_hash(key), "digest": digest}
         if insert_once(c, table, **names, token=token, until=now + _LEASE, created_at=now):
             return Claim("new", token)
-        row = c.execute(select(table).where(mine)).first()
+        row = c.execute(select(table).where(of_key)).first()
         if row is None:
             raise TryAgainError  # another process released it between the two statements
         if row.digest != digest:
@@ -38,7 +38,7 @@ class Idempotency(Repository):
             return Claim("stored", status=row.status, body=row.body)
         taken = c.execute(
             update(table)
-            .where(mine, table.c.status.is_(None), table.c.until < now)
+            .where(of_key, table.c.status.is_(None), table.c.until < now)
             .values(token=token, until=now + _LEASE)
         )
         return Claim("new", token) if taken.rowcount else Claim("running")
@@ -57,8 +57,8 @@ class Idempotency(Repository):
     @writes
     def release(self, c: Connection, scope: str, key: str, token: str | None) -> None:
         """Release a claim without an answer, so that the next call starts anew."""
-        mine = self._of(scope, key)
-        c.execute(delete(table).where(mine, table.c.token == token, table.c.status.is_(None)))
+        of_key = self._of(scope, key)
+        c.execute(delete(table).where(of_key, table.c.token == token, table.c.status.is_(None)))
 
     def _of(self, scope: str, key: str) -> ColumnElement[bool]:
         return and_(table.c.scope == storable(scope), table.c.key == self.keys.keyed_hash(key))

@@ -75,6 +75,6 @@ def _chunk(
         tally.old += 1
         if change:
             # only the value that was read: on PostgreSQL the row may have changed meanwhile
-            again = sealer.seal(plain).decode("ascii")
-            c.execute(update(key.table).where(key == name, sealed == value).values({sealed.name: again}))
+            resealed = sealer.seal(plain).decode("ascii")
+            c.execute(update(key.table).where(key == name, sealed == value).values({sealed.name: resealed}))
     return tally, rows[-1][0] if len(rows) == CHUNK else None

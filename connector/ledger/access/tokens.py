@@ -39,9 +39,9 @@ class Tokens(Repository):
     @writes
     def revoke(self, c: Connection, name: str, now: int) -> bool:
         """Revoke a token; one that is revoked keeps its time. False for an unknown name."""
-        mine = token.c.name == name
-        c.execute(update(token).where(mine, token.c.revoked_at.is_(None)).values(revoked_at=now))
-        return c.execute(select(token.c.name).where(mine)).first() is not None
+        by_name = token.c.name == name
+        c.execute(update(token).where(by_name, token.c.revoked_at.is_(None)).values(revoked_at=now))
+        return c.execute(select(token.c.name).where(by_name)).first() is not None
 
 
 def _load(row: Any) -> Token:

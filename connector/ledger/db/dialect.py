@@ -66,7 +66,7 @@ def reader_engine(database_url: str, connections: int) -> Engine:
 
 
 def glance_engine(database_url: str) -> Engine | None:
-    """Return an engine for one connection that reads without waiting; None on PostgreSQL."""
+    """Return an engine for one connection that reads without waiting, or None on PostgreSQL."""
     if is_sqlite(database_url):
         return _sqlite(database_url, begin=None, connections=1, read_only=True, busy_seconds=0)
     return None

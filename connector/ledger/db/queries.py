@@ -1,4 +1,4 @@
-"""Queries and statements of which several repositories run the same kind."""
+"""Queries and statements that several repositories share."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ T = TypeVar("T")
 
 
 def first(c: Connection, query: Select[Any], load: Callable[[Any], T]) -> T | None:
-    """Return what `load` makes of a query's first row; None when there is none."""
+    """Return what `load` makes of a query's first row, or None if there is none."""
     row = c.execute(query.limit(1)).first()
     return None if row is None else load(row)
 
 
 def earliest(c: Connection, time: ColumnElement[Any], *where: ColumnElement[bool]) -> int | None:
-    """Return the smallest value of a column, None when no row has one."""
+    """Return the smallest value of a column, or None if no row has one."""
     at: int | None = c.execute(select(func.min(time)).where(*where)).scalar()
     return at
 

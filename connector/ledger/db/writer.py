@@ -25,9 +25,9 @@ _SWEEP_SECONDS = 0.5
 _LATE = "The ledger did not take it in time; send it again in a few seconds."
 QUEUE_LIMIT: Final = 10_000  # webhooks that wait
 QUEUE_SIZE: Final = 64 * 1024 * 1024  # characters of their bodies
-_GROUP_LIMIT = 1_000
-_OTHERS_LIMIT = 4
-_GROUP_SIZE = 8 * 1024 * 1024
+_GROUP_LIMIT = 1_000  # webhooks in one transaction
+_OTHERS_LIMIT = 4  # other writes in one transaction
+_GROUP_SIZE = 8 * 1024 * 1024  # characters
 _PAUSES = (0.02, 0.1, 0.5)  # seconds before work that another transaction stopped is tried again
 _log = structlog.get_logger(__name__)
 

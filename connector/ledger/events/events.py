@@ -51,7 +51,7 @@ class Happened(NamedTuple):
 
     type: EventType
     connection: str
-    at: int
+    at: int  # ms
     subject: str
     payload: Mapping[str, Any]
 
@@ -59,14 +59,14 @@ class Happened(NamedTuple):
 def of_sync(
     connection: str,
     interview_id: str,
-    was: tuple[str, str | None] | None,
+    before: tuple[str, str | None] | None,
     status: str,
     reason: str | None,
     at: int,
 ) -> list[Happened]:
     """Return the event of a sync that ended, unless its status and reason were the same before (`was`)."""
     kind = _OF_STATUS.get(SyncStatus(status))
-    if kind is None or was == (status, reason):
+    if kind is None or before == (status, reason):
         return []
     # a time finer than a day could tell which person answered
     at = day_of(at) if reason == ANONYMOUS else at
@@ -82,7 +82,7 @@ def to_the_day(c: Connection, keys: Sequence[tuple[str, str]]) -> None:
 
 
 def prune(c: Connection, before: int, limit: int) -> int:
-    """Delete old events of which no delivery waits, with their deliveries; return how many events."""
+    """Delete old events without waiting deliveries, and their deliveries; return how many events."""
     waits = exists().where(hook_delivery.c.event_number == event.c.number, hook_delivery.c.due.is_not(None))
     oldest = select(event.c.number).where(event.c.at < before, ~waits).order_by(event.c.number).limit(limit)
     numbers = c.execute(oldest.with_for_update(skip_locked=True)).scalars().all()

@@ -58,10 +58,10 @@ class Hooks(Repository):
     ) -> int:
         """Delete subscriptions of connections by id or by target, with their deliveries; return how many."""
         which = hook.c.id == hook_id if hook_id is not None else hook.c.target_url == target_url
-        mine = and_(hook.c.connection.in_(connections), which)
-        gone = c.execute(select(hook.c.id).where(mine).order_by(hook.c.id).with_for_update()).scalars().all()
-        c.execute(delete(hook_delivery).where(in_order(hook_delivery.c.hook_id.in_(gone))))
-        return c.execute(delete(hook).where(hook.c.id.in_(gone))).rowcount
+        chosen = select(hook.c.id).where(hook.c.connection.in_(connections), which).order_by(hook.c.id)
+        hook_ids = c.execute(chosen.with_for_update()).scalars().all()
+        c.execute(delete(hook_delivery).where(in_order(hook_delivery.c.hook_id.in_(hook_ids))))
+        return c.execute(delete(hook).where(hook.c.id.in_(hook_ids))).rowcount
 
     @reads
     def events(self, c: Connection, connections: Sequence[str], kind: EventType, limit: int) -> list[Event]:
@@ -84,8 +84,8 @@ class Hooks(Repository):
     @reads
     def due_for(self, c: Connection, hook_id: str, now: int, limit: int) -> list[HookDelivery]:
         """Return the due deliveries of one subscription, in the order of their events."""
-        mine = and_(hook_delivery.c.hook_id == hook_id, hook_delivery.c.due <= now)
-        return _deliveries(c, mine, hook_delivery.c.number, limit)
+        are_due = and_(hook_delivery.c.hook_id == hook_id, hook_delivery.c.due <= now)
+        return _deliveries(c, are_due, hook_delivery.c.number, limit)
 
     @fenced
     def settle(self, c: Connection, outcomes: Sequence[DeliveryOutcome], now: int) -> None:
@@ -98,27 +98,27 @@ class Hooks(Repository):
         self, c: Connection, connections: Sequence[str], hook_id: str, limit: int
     ) -> list[HookDelivery]:
         """Return the newest deliveries of a subscription, newest first."""
-        mine = hook_delivery.c.hook_id.in_(_ours(connections, hook_id))
-        return _deliveries(c, mine, hook_delivery.c.number.desc(), limit)
+        of_hook = hook_delivery.c.hook_id.in_(_hook_ids(connections, hook_id))
+        return _deliveries(c, of_hook, hook_delivery.c.number.desc(), limit)
 
     @writes
     def replay(self, c: Connection, connections: Sequence[str], hook_id: str, now: int) -> int:
         """Let failed deliveries of a subscription be tried again; return how many."""
-        mine = hook_delivery.c.hook_id.in_(_ours(connections, hook_id))
-        failed = update(hook_delivery).where(in_order(mine & (hook_delivery.c.state == "failed")))
+        of_hook = hook_delivery.c.hook_id.in_(_hook_ids(connections, hook_id))
+        failed = update(hook_delivery).where(in_order(of_hook & (hook_delivery.c.state == "failed")))
         return c.execute(failed.values(state="waiting", due=now, tries=0)).rowcount
 
 
-def _ours(connections: Sequence[str], hook_id: str) -> Select[tuple[str]]:
+def _hook_ids(connections: Sequence[str], hook_id: str) -> Select[tuple[str]]:
     return select(hook.c.id).where(hook.c.connection.in_(connections), hook.c.id == hook_id)
 
 
-def _deliveries(c: Connection, mine: ColumnElement[bool], order: Any, limit: int) -> list[HookDelivery]:
+def _deliveries(c: Connection, which: ColumnElement[bool], order: Any, limit: int) -> list[HookDelivery]:
     joined = select(*_DELIVERY, *_EVENT).join(event, event.c.number == hook_delivery.c.event_number)
     return [
         HookDelivery(number, hook_id, _event(of), state, tries, outcome, updated_at)
         for number, hook_id, state, tries, outcome, updated_at, *of in c.execute(
-            joined.where(mine).order_by(order).limit(limit)
+            joined.where(which).order_by(order).limit(limit)
         )
     ]
 

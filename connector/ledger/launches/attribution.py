@@ -26,7 +26,7 @@ from connector.ledger.launches.launch_row import (
 from connector.ledger.people.aliases import behind, is_erased
 from connector.text.json import loads
 
-_DAY = 86_400_000
+_DAY = 86_400_000  # ms
 
 
 class Attribution(Repository):
@@ -34,24 +34,24 @@ class Attribution(Repository):
 
     async def invited(self, connection: str, external_ids: Iterable[str]) -> Mapping[str, Invited]:
         """Return invitees by external id, without those who were erased or whose names were pruned."""
-        ours = sorted(set(filter(is_ours, external_ids)))
-        return await self._invited(connection, ours) if ours else {}
+        invitation_ids = sorted(set(filter(is_ours, external_ids)))
+        return await self._invited(connection, invitation_ids) if invitation_ids else {}
 
     @reads
-    def _invited(self, c: Connection, connection: str, ours: Sequence[str]) -> dict[str, Invited]:
-        mine = invitation.c.id.in_(ours) & (invitation.c.connection == connection)
+    def _invited(self, c: Connection, connection: str, invitation_ids: Sequence[str]) -> dict[str, Invited]:
+        in_connection = invitation.c.id.in_(invitation_ids) & (invitation.c.connection == connection)
         columns = launch.c.id.label("launch"), launch.c.cohort_id, launch.c.cohort_name, launch.c.options
         query = (
             select(invitation.c.id, invitation.c.user_id, invitation.c.email, *columns)
             .join(launch, launch.c.id == invitation.c.launch_id)
-            .where(mine, ~is_erased(invitation.c.person))
+            .where(in_connection, ~is_erased(invitation.c.person))
         )
         invited: dict[str, Invited] = {}
         for row in c.execute(query):
             options = loads(row.options)
             if invitee := user_id_of(row.user_id) or row.email:
-                of_launch = row.launch, row.cohort_id, row.cohort_name, options["variant"], options["mode"]
-                invited[row.id] = Invited(invitee, *of_launch)
+                launched = row.launch, row.cohort_id, row.cohort_name, options["variant"], options["mode"]
+                invited[row.id] = Invited(invitee, *launched)
         return invited
 
     @reads
@@ -73,16 +73,16 @@ class Attribution(Repository):
 
 
 def lock(c: Connection, syncs: Sequence[Sync], anonymous: Sequence[tuple[str, str]]) -> None:
-    """Lock all invitations that `bind` and `unbind` may change, at once."""
-    ours = [facts.external_id for sync in syncs if (facts := sync.facts) and facts.invitee]
-    if ours or anonymous:
+    """Lock, in one statement, all invitations that `bind` and `unbind` may change."""
+    invitation_ids = [facts.external_id for sync in syncs if (facts := sync.facts) and facts.invitee]
+    if invitation_ids or anonymous:
         keys = [(connection, storable(interview_id)) for connection, interview_id in anonymous]
-        theirs = tuple_(invitation.c.connection, invitation.c.interview_id).in_(keys)
-        lock_invitations(c, or_(invitation.c.id.in_(ours), theirs))
+        by_interview = tuple_(invitation.c.connection, invitation.c.interview_id).in_(keys)
+        lock_invitations(c, or_(invitation.c.id.in_(invitation_ids), by_interview))
 
 
 def bind(c: Connection, syncs: Sequence[Sync]) -> None:
-    """Join interviews that came back with our external id to their invitations, whatever their own ids."""
+    """Store with each invitation the interview that carries its id, even if another one was started."""
     for sync in syncs:
         facts = sync.facts
         if facts is not None and facts.invitee is not None and facts.external_id is not None:
@@ -96,10 +96,10 @@ def _bind(c: Connection, sync: Sync, external_id: str, *, has_ended: bool) -> No
     row = c.execute(query).first()
     if row is None:
         return
-    was = load_invitation(row)
-    has_ended = has_ended or was.state is InvitationState.COMPLETED
+    before = load_invitation(row)
+    has_ended = has_ended or before.state is InvitationState.COMPLETED
     state = InvitationState.COMPLETED if has_ended else InvitationState.STARTED
-    if was.state is state and was.interview_id == sync.interview_id:
+    if before.state is state and before.interview_id == sync.interview_id:
         return
     now = sync.updated_at
     values: dict[str, Any] = {
@@ -108,44 +108,53 @@ def _bind(c: Connection, sync: Sync, external_id: str, *, has_ended: bool) -> No
         "due": None,
         "reason": None,
         "message": None,
-        "taken_at": was.taken_at or was.started_at or now,
+        "taken_at": before.taken_at or before.started_at or now,
         "updated_at": now,
     }
-    if was.interview_id not in (None, sync.interview_id):
-        values["session_token"] = None  # the token is of the interview that was started and not held
+    if before.interview_id not in (None, sync.interview_id):
+        values["session_token"] = None  # it belongs to the interview that was started, not to this one
     if has_ended or "session_token" in values:
         values["complete_due"] = None
     c.execute(update(invitation).where(invitation.c.id == external_id).values(**values))
-    move(c, was.launch_id, was.state, state)
-    finish(c, was.launch_id, now)
+    move(c, before.launch_id, before.state, state)
+    finish(c, before.launch_id, now)
 
 
 def unbind(c: Connection, keys: Sequence[tuple[str, str]]) -> int:
     """Erase the links between interviews without a respondent and invitations; return how many.
 
-    The caller has locked the invitations. Times are rounded to the day, because an interview's id may tell
-    when it was made; the person's time is rounded up, so that no new invitation comes earlier.
+    `keys` are (connection, interview id). The caller has locked the invitations.
     A completed invitation becomes started, like every invitation whose interview is unknown.
     """
     unbound = 0
     for connection, interview_id in keys:
-        mine = and_(
+        by_interview = and_(
             invitation.c.connection == connection, invitation.c.interview_id == storable(interview_id)
         )
-        for row in c.execute(select(invitation.c.launch_id, invitation.c.state).where(mine)).all():
+        for row in c.execute(select(invitation.c.launch_id, invitation.c.state).where(by_interview)).all():
             if row.state == InvitationState.COMPLETED:
                 move(c, row.launch_id, row.state, InvitationState.STARTED)
-        after = invitation.c.taken_at + _DAY - 1
-        # the interview can no longer be read: the invitation only expires
-        unread = invitation.c.started_at - invitation.c.started_at % _DAY + SCHEDULE[-1]
-        begun = invitation.c.state.in_((InvitationState.STARTED, InvitationState.COMPLETED))
-        due = case((begun, unread), else_=None)
-        state = case((begun, InvitationState.STARTED), else_=invitation.c.state)
-        times = {
-            column.name: column - column % _DAY
-            for column in (invitation.c.created_at, invitation.c.updated_at, invitation.c.started_at)
-        }
-        gone = dict.fromkeys(("interview_id", "link", "session_token", "complete_due", "sending_since"))
-        values = {**gone, **times, "state": state, "due": due, "polls": 0, "taken_at": after - after % _DAY}
-        unbound += c.execute(update(invitation).where(mine).values(**values)).rowcount
+        unbound += c.execute(update(invitation).where(by_interview).values(**_anonymous_values())).rowcount
     return unbound
+
+
+def _anonymous_values() -> dict[str, Any]:
+    """Return the columns of an invitation whose interview has no respondent.
+
+    Times are rounded down to the UTC day, because an interview's id may tell when it was made. `taken_at` is
+    rounded up, so that no new invitation comes earlier.
+    """
+    column = invitation.c
+    times = (column.created_at, column.updated_at, column.started_at)
+    was_started = column.state.in_((InvitationState.STARTED, InvitationState.COMPLETED))
+    # the interview can no longer be read: the invitation only expires
+    expires_at = column.started_at - column.started_at % _DAY + SCHEDULE[-1]
+    end_of_taken_day = column.taken_at + _DAY - 1
+    return {
+        **dict.fromkeys(("interview_id", "link", "session_token", "complete_due", "sending_since")),
+        **{time.name: time - time % _DAY for time in times},
+        "state": case((was_started, InvitationState.STARTED), else_=column.state),
+        "due": case((was_started, expires_at), else_=None),
+        "polls": 0,
+        "taken_at": end_of_taken_day - end_of_taken_day % _DAY,
+    }

@@ -60,23 +60,23 @@ class CohortInbox(Repository):
 
     @reads
     def latest(self, c: Connection, connection: str) -> int | None:
-        """Return when the last message of a connection came (ms); None when no message is stored."""
+        """Return when the last message of a connection came (ms), or None if no message is stored."""
         newest = select(cohort_message.c.received_at).where(cohort_message.c.connection == connection)
         return first(c, newest.order_by(cohort_message.c.received_at.desc()), lambda row: int(row[0]))
 
     @reads
     def next_open(self, c: Connection, connections: Sequence[str]) -> CohortMessage | None:
-        """Return the message that was begun, else the message whose cohort was computed first."""
-        begun = case((cohort_message.c.stage == "new", 1), else_=0)
+        """Return the message that was begun, or else the message whose cohort was computed first."""
+        not_begun = case((cohort_message.c.stage == "new", 1), else_=0)
         query = select(*_COLUMNS).where(
             cohort_message.c.connection.in_(connections), cohort_message.c.stage != _DONE
         )
-        ordered = query.order_by(begun, cohort_message.c.computed_at, cohort_message.c.id)
+        ordered = query.order_by(not_begun, cohort_message.c.computed_at, cohort_message.c.id)
         return first(c, ordered, CohortMessage._make)
 
     @reads
     def chunk(self, c: Connection, message: CohortMessage) -> tuple[int, list[Member]] | None:
-        """Return the next chunk of a message's members, with its position; None after the last."""
+        """Return the next chunk of a message's members, with its position, or None after the last."""
         query = select(cohort_piece.c.position, cohort_piece.c.members).where(
             cohort_piece.c.message == message.id
         )
@@ -135,7 +135,7 @@ def stands(one: Launch | None) -> TypeGuard[Launch]:
 
 
 def obtain(c: Connection, message: CohortMessage, options: LaunchOptions, now: int) -> Launch | None:
-    """Return the cohort's standing launch, made when there is none; None when it was cancelled meanwhile.
+    """Return the cohort's standing launch, made when there is none, or None if it was cancelled meanwhile.
 
     Cancelling a launch cancels the messages that came before; a later message begins another launch.
     """

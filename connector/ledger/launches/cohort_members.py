@@ -90,10 +90,10 @@ class CohortMembers(Repository):
         counted = select(func.count()).where(
             invitation.c.connection == message.connection, invitation.c.counted_day == day_of(now)
         )
-        held = c.execute(counted).scalar_one() + grows.planned > approve_above
-        if held:
+        needs_approval = c.execute(counted).scalar_one() + grows.planned > approve_above
+        if needs_approval:
             _pause(c, grows, now)
-        cohort_inbox.set_stage(c, message, "activating", held=held)
+        cohort_inbox.set_stage(c, message, "activating", held=needs_approval)
 
     @fenced
     def activate(self, c: Connection, message: CohortMessage, now: int, limit: int) -> bool:

@@ -166,8 +166,8 @@ class Invitations(Repository):
         When its launch was cancelled meanwhile, the invitation is cancelled too.
         """
         lock_invitations(c, invitation.c.id == invitation_id)
-        mine = select(invitation.c.launch_id).where(invitation.c.id == invitation_id).scalar_subquery()
-        query = select(launch.c.id, launch.c.status, launch.c.standing).where(launch.c.id == mine)
+        launch_id = select(invitation.c.launch_id).where(invitation.c.id == invitation_id).scalar_subquery()
+        query = select(launch.c.id, launch.c.status, launch.c.standing).where(launch.c.id == launch_id)
         row = c.execute(query).first()
         called_off = row is not None and row.status == LaunchStatus.CANCELLED
         state = InvitationState.CANCELLED if called_off else InvitationState.WAITING
@@ -221,8 +221,8 @@ class Invitations(Repository):
     @reads
     def next_due(self, c: Connection, connections: Sequence[str]) -> int | None:
         """Return when the next silent interview must be read or ended (ms)."""
-        mine = invitation.c.connection.in_(connections)
-        times = [earliest(c, time, mine) for time in (invitation.c.due, invitation.c.complete_due)]
+        in_connections = invitation.c.connection.in_(connections)
+        times = [earliest(c, time, in_connections) for time in (invitation.c.due, invitation.c.complete_due)]
         return min((at for at in times if at is not None), default=None)
 
     @fenced
@@ -244,7 +244,7 @@ class Invitations(Repository):
 
     @fenced
     def completing(self, c: Connection, invitation_id: str, due_at: int | None) -> None:
-        """Store when a silent interview must be ended (ms), None when it need not."""
+        """Store when a silent interview must be ended (ms), or None if it need not be."""
         c.execute(update(invitation).where(invitation.c.id == invitation_id).values(complete_due=due_at))
 
 
@@ -261,11 +261,11 @@ def _credits_left(c: Connection, lane: str, cap: int, now: int) -> int:
 
 def _unbind_anonymous(c: Connection, invitation_id: str, interview_id: str) -> None:
     """Erase the link to an interview that turned out anonymous before the answer to its start came."""
-    mine = select(invitation.c.connection).where(invitation.c.id == invitation_id).scalar_subquery()
-    known = select(sync.c.connection, sync.c.reason, sync.c.facts).where(
-        sync.c.connection == mine, sync.c.interview_id == storable(interview_id)
+    connection = select(invitation.c.connection).where(invitation.c.id == invitation_id).scalar_subquery()
+    query = select(sync.c.connection, sync.c.reason, sync.c.facts).where(
+        sync.c.connection == connection, sync.c.interview_id == storable(interview_id)
     )
-    row = c.execute(known).first()
+    row = c.execute(query).first()
     if row is not None and is_anonymous_or_erased(row.reason, load_facts(row.facts)):
         unbind(c, [(row.connection, interview_id)])
 
@@ -273,7 +273,7 @@ def _unbind_anonymous(c: Connection, invitation_id: str, interview_id: str) -> N
 def _settle(
     c: Connection, invitation_id: str, state: InvitationState, now: int, values: Mapping[str, Any]
 ) -> int | None:
-    """End the sending of an invitation in a state; return when it began, None when it had ended before."""
+    """End the sending of an invitation in a state; return when it began, or None if it had ended before."""
     lock_invitations(c, invitation.c.id == invitation_id)
     sent = select(invitation.c.launch_id, invitation.c.sending_since).where(
         invitation.c.id == invitation_id, invitation.c.state == InvitationState.SENDING

@@ -25,7 +25,7 @@ from connector.ledger.launches.launch_row import (
 )
 
 _OPEN = (LaunchStatus.PLANNING, LaunchStatus.PLANNED, LaunchStatus.RUNNING, LaunchStatus.PAUSED)
-_DOWNLOADS_KEPT = 32 * 86_400_000
+_DOWNLOADS_KEPT = 32 * 86_400_000  # ms
 
 
 class Launches(Repository):
@@ -54,12 +54,12 @@ class Launches(Repository):
         self, c: Connection, launch_id: str, states: Sequence[InvitationState], *, limit: int, after: int
     ) -> list[Invitation]:
         """Return invitations of a launch in these states, in the cohort's order, after a position."""
-        mine = select_invitations().where(
+        query = select_invitations().where(
             invitation.c.launch_id == storable(launch_id),
             invitation.c.state.in_(states),
             invitation.c.position > after,
         )
-        return [load_invitation(row) for row in fetch(c, mine.order_by(invitation.c.position).limit(limit))]
+        return [load_invitation(row) for row in fetch(c, query.order_by(invitation.c.position).limit(limit))]
 
     @reads
     def in_phases(self, c: Connection, phases: Sequence[Phase]) -> list[Launch]:
@@ -98,14 +98,16 @@ class Launches(Repository):
             invitation.c.launch_id == before.id, invitation.c.state == InvitationState.IN_DOUBT
         )
         if in_doubt == "give_up":
-            gone = {"reason": "outcome_unknown", "due": None, "complete_due": None}
-            given_up = doubtful.values(state=InvitationState.FAILED, updated_at=now, **gone)
+            cleared = {"reason": "outcome_unknown", "due": None, "complete_due": None}
+            given_up = doubtful.values(state=InvitationState.FAILED, updated_at=now, **cleared)
             move(c, before.id, "in_doubt", "failed", c.execute(given_up).rowcount)
         values: dict[str, Any] = {}
         if in_doubt == "retry" and before.status is not LaunchStatus.CANCELLED:
             # an interview for a pruned invitation, which names no person, would still cost credits
-            known = doubtful.where(invitation.c.pruned_at.is_(None))
-            again = known.values(state=InvitationState.WAITING, message=None, taken_at=now, updated_at=now)
+            startable = doubtful.where(invitation.c.pruned_at.is_(None))
+            again = startable.values(
+                state=InvitationState.WAITING, message=None, taken_at=now, updated_at=now
+            )
             n = c.execute(again).rowcount
             move(c, before.id, "in_doubt", "waiting", n)
             if n and before.status is LaunchStatus.FINISHED:

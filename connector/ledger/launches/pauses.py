@@ -32,9 +32,9 @@ class LaunchPauses(Repository):
     @writes
     def pause(self, c: Connection, connections: Sequence[str], code: str, now: int) -> int:
         """Pause the running launches of connections until they are resumed; return how many."""
-        mine = launch.c.connection.in_(connections) & (launch.c.status == LaunchStatus.RUNNING)
-        lock_launches(c, mine)
-        paused = update(launch).where(mine).values(status=LaunchStatus.PAUSED, pause_reason=code)
+        are_running = launch.c.connection.in_(connections) & (launch.c.status == LaunchStatus.RUNNING)
+        lock_launches(c, are_running)
+        paused = update(launch).where(are_running).values(status=LaunchStatus.PAUSED, pause_reason=code)
         launch_ids = c.execute(paused.returning(launch.c.id)).scalars().all()
         for launch_id in launch_ids:
             tell_launch(c, EventType.LAUNCH_PAUSED, launch_id, now, code)
@@ -68,7 +68,7 @@ def _announce_once(
     stored = select(event.c.subject, event.c.payload).where(
         event.c.subject.in_(ids), event.c.type == EventType.LAUNCH_PAUSED, event.c.at >= since
     )
-    known = {subject for subject, facts in c.execute(stored) if loads(facts).get("pause_reason") == reason}
+    announced = {row[0] for row in c.execute(stored) if loads(row[1]).get("pause_reason") == reason}
     for launch_id in ids:
-        if launch_id not in known:
+        if launch_id not in announced:
             tell_launch(c, EventType.LAUNCH_PAUSED, launch_id, now, reason, resumes_at)

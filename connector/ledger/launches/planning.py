@@ -63,7 +63,7 @@ class Planning(Repository):
 
     @reads
     def source(self, c: Connection, launch_id: str, position: int) -> list[Member] | None:
-        """Return one stored chunk of a launch's members; None after the last."""
+        """Return one stored chunk of a launch's members, or None after the last."""
         chunk = select(launch_source.c.members).where(
             launch_source.c.launch_id == launch_id, launch_source.c.position == position
         )

@@ -107,8 +107,8 @@ class Aliases(Repository):
             taken = _TAKEN.fetch(c, [(person,) for person in sorted(set(persons.values()))])
             standing = {person: Standing(person, at) for person, at in taken}
             for place in unsure:
-                of_each = tuple([standing[persons[key]] if key in persons else None for key in asked[place]])
-                known[place] = of_each[:1] if len(set(of_each)) == 1 else of_each
+                standings = tuple([standing[persons[k]] if k in persons else None for k in asked[place]])
+                known[place] = standings[:1] if len(set(standings)) == 1 else standings
         return known
 
 
@@ -153,8 +153,8 @@ def learn(c: Connection, choices: Sequence[Choice]) -> dict[int, int]:
         persons.update(dict.fromkeys(choice.keys, person))
     learnt = {key: current(person) for key, person in persons.items()}
     if joined:  # locked in the order of their ids, as everywhere
-        theirs = select(invitation.c.id).where(invitation.c.person.in_(joined))
-        c.execute(theirs.order_by(invitation.c.id).with_for_update())
+        joined_invitations = select(invitation.c.id).where(invitation.c.person.in_(joined))
+        c.execute(joined_invitations.order_by(invitation.c.id).with_for_update())
     for other in joined:
         person = current(other)
         c.execute(update(alias).where(alias.c.person == other).values(person=person))

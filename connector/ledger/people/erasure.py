@@ -1,4 +1,4 @@
-"""Erasures of persons: each goes on while values of the person are in flight."""
+"""Erasures of persons: each lasts until no value of the person is in flight."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Erasures(Repository):
     def _erase_landed(
         self, c: Connection, rules: Mapping[str, ErasureRules], now: int
     ) -> tuple[str, bool] | None:
-        """Erase; return the run and whether to unset user properties, None while values are in flight."""
+        """Erase; return the run and whether to unset user properties, or None while values are in flight."""
         due = select(table).where(table.c.due <= now, table.c.connection.in_(rules))
         row = c.execute(due.order_by(table.c.due).limit(1).with_for_update()).first()
         if row is None:

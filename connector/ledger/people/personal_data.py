@@ -190,7 +190,7 @@ def _keep_out(c: Connection, person: Person) -> None:
 def _erase_invitations(c: Connection, invited: Sequence[Row[Any]], now: int) -> Counter[str]:
     counts: Counter[str] = Counter()
     for row in invited:
-        gone: dict[str, Any] = dict.fromkeys((*PERSONAL, "interview_id", "due"))
+        cleared: dict[str, Any] = dict.fromkeys((*PERSONAL, "interview_id", "due"))
         match row.state:
             case InvitationState.SENDING:
                 continue  # erased when the start has ended
@@ -203,12 +203,12 @@ def _erase_invitations(c: Connection, invited: Sequence[Row[Any]], now: int) -> 
                 move(c, row.launch_id, row.state, InvitationState.CANCELLED)
                 finish(c, row.launch_id, now)
                 counts["cancelled"] += 1
-                gone |= {"state": InvitationState.CANCELLED, "taken_at": None}
+                cleared |= {"state": InvitationState.CANCELLED, "taken_at": None}
             case InvitationState.STARTED if row.started_at is not None:
-                gone["due"] = row.started_at + SCHEDULE[-1]  # it can no longer be read: it only expires
+                cleared["due"] = row.started_at + SCHEDULE[-1]  # it can no longer be read: it only expires
         counts["invitations"] += row.pruned_at is None or row.link is not None or row.interview_id is not None
         erased = update(invitation).where(invitation.c.id == row.id)
-        c.execute(erased.values(**gone, pruned_at=row.pruned_at or now))
+        c.execute(erased.values(**cleared, pruned_at=row.pruned_at or now))
     return counts
 
 

@@ -39,10 +39,10 @@ def known(c: Connection, keys: Keys, mentions: Iterable[Mention]) -> People:
         return people
     names = {(connection, name) for connection, interview in mentions for name in names_of(interview)}
     key_of = {name: people.alias_key(*name) for name in names if not is_ours(name[1])}
-    gone = forgotten(c, key_of.values())
+    erased_keys = forgotten(c, key_of.values())
     invited: set[str] = set()
     if ours := {external_id for _, external_id in names if is_ours(external_id)}:
         query = select(invitation.c.id).where(invitation.c.id.in_(ours), is_erased(invitation.c.person))
         invited.update(c.execute(query).scalars())
-    erased = frozenset(name for name in names if key_of.get(name) in gone or name[1] in invited)
+    erased = frozenset(name for name in names if key_of.get(name) in erased_keys or name[1] in invited)
     return people._replace(erased=erased)

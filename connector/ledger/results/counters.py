@@ -12,7 +12,7 @@ from connector.ledger.db.bulk import BulkStatement, types_of
 from connector.ledger.db.repository import Repository, glances
 from connector.ledger.db.schema.results import counter
 
-_DAY = 86_400_000
+_DAY = 86_400_000  # ms
 _ADD = BulkStatement(
     "INSERT INTO counter ({names}) SELECT {names} FROM {rows} AS r WHERE true "
     "ON CONFLICT (connection, day, status, reason) DO UPDATE SET n = counter.n + excluded.n",

@@ -14,7 +14,7 @@ from connector.ledger.db.repository import Repository, reads, writes
 from connector.ledger.db.schema.people import erasure
 from connector.ledger.db.schema.results import run, run_item, sync
 
-ORPHANED_AFTER = 600_000
+ORPHANED_AFTER = 600_000  # ms
 _COVER = BulkStatement(
     "INSERT INTO run_item ({names}) SELECT {names} FROM {rows} AS r",
     types_of(run_item, "run_id", "interview_id"),
@@ -77,14 +77,14 @@ class Runs(Repository):
 
     @writes
     def release_backfills(self, c: Connection, now: int) -> int:
-        """Release held syncs of which the run has no unread interview left; return how many.
+        """Release the held syncs of runs without an unread interview; return how many.
 
         A run is stored after its interviews. After a crash, syncs of a run that was not stored are
         released later.
         """
-        held = exists().where(sync.c.run_id == run.c.id, sync.c.stage == Stage.HOLD)
-        unread = exists().where(sync.c.run_id == run.c.id, sync.c.stage == Stage.READ, sync.c.reads == 0)
-        ready = c.execute(select(run.c.id).where(held, ~unread)).scalars().all()
+        has_held = exists().where(sync.c.run_id == run.c.id, sync.c.stage == Stage.HOLD)
+        has_unread = exists().where(sync.c.run_id == run.c.id, sync.c.stage == Stage.READ, sync.c.reads == 0)
+        ready = c.execute(select(run.c.id).where(has_held, ~has_unread)).scalars().all()
         orphan = ~exists().where(run.c.id == sync.c.run_id) & (sync.c.updated_at < now - ORPHANED_AFTER)
         key = sync.c.connection, sync.c.interview_id
         waiting = select(*key).where(sync.c.stage == Stage.HOLD, or_(sync.c.run_id.in_(ready), orphan))

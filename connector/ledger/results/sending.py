@@ -132,7 +132,7 @@ def _due(c: Connection, connections: Sequence[str], now: int, limit: int) -> lis
 
 
 def _overtaken(c: Connection, connections: Sequence[str], syncs: Sequence[Sync]) -> set[int]:
-    """Return the positions of syncs of which a newer interview owns the user's properties."""
+    """Return the positions of syncs whose user's properties come from a newer interview."""
     questions = [
         (at, sync.user_hash, sync.completed_at, sync.interview_id, connection)
         for at, sync in enumerate(syncs)

@@ -77,10 +77,10 @@ def save(c: Connection, before: Mapping[Key, Sync], changed: Sequence[Sync]) -> 
     happened: list[events.Happened] = []
     moves: list[tuple[Place | None, Place]] = []
     for sync in changed:
-        was = before.get(_key(sync))
-        known = None if was is None else (was.status.value, was.reason)
-        happened += events.of_sync(*_key(sync), known, sync.status, sync.reason, sync.updated_at)
-        moves.append((None if was is None else _place(was), _place(sync)))
+        stored = before.get(_key(sync))
+        outcome = None if stored is None else (stored.status.value, stored.reason)
+        happened += events.of_sync(*_key(sync), outcome, sync.status, sync.reason, sync.updated_at)
+        moves.append((None if stored is None else _place(stored), _place(sync)))
     events.tell(c, happened)
     counters.move(c, moves)
 
@@ -155,26 +155,26 @@ class Syncs(Repository):
         self, c: Connection, connection: str, where: ListFilter, *, limit: int, after: tuple[int, str] | None
     ) -> list[Sync]:
         """Return syncs, newest first by first receipt, beginning after a (first receipt, interview id)."""
-        mine = all_columns().where(table.c.connection == connection)
-        query = narrowed(mine, (table.c.status, eq, where.status), (table.c.reason, eq, where.reason))
+        all_rows = all_columns().where(table.c.connection == connection)
+        query = narrowed(all_rows, (table.c.status, eq, where.status), (table.c.reason, eq, where.reason))
         page = newest_first(query, table.c.first_received_at, table.c.interview_id, where, limit, after)
         return [load_sync(row) for row in fetch(c, page)]
 
     @reads
     def due_reads(self, c: Connection, connections: Sequence[str], now: int, limit: int) -> list[Sync]:
         """Return syncs whose interviews must be read from Koji now, the longest due first."""
-        mine = (table.c.stage == Stage.READ) & table.c.connection.in_(connections)
-        query = all_columns().where(mine, table.c.due <= now).order_by(table.c.due).limit(limit)
+        unread = (table.c.stage == Stage.READ) & table.c.connection.in_(connections)
+        query = all_columns().where(unread, table.c.due <= now).order_by(table.c.due).limit(limit)
         return [load_sync(row) for row in fetch(c, query)]
 
     @reads
     def next_due(self, c: Connection, stage: Stage, connections: Sequence[str]) -> int | None:
         """Return when the next sync of a stage is due (ms)."""
-        mine = (table.c.stage == stage) & table.c.connection.in_(connections)
-        return earliest(c, table.c.due, mine, table.c.sending_since.is_(None))
+        of_stage = (table.c.stage == stage) & table.c.connection.in_(connections)
+        return earliest(c, table.c.due, of_stage, table.c.sending_since.is_(None))
 
     @reads
     def waiting(self, c: Connection, stage: Stage, connections: Sequence[str]) -> int:
         """Count the syncs of a stage."""
-        mine = (table.c.stage == stage) & table.c.connection.in_(connections)
-        return int(c.execute(select(func.count()).select_from(table).where(mine)).scalar_one())
+        of_stage = (table.c.stage == stage) & table.c.connection.in_(connections)
+        return int(c.execute(select(func.count()).select_from(table).where(of_stage)).scalar_one())

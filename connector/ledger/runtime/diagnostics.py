@@ -22,15 +22,15 @@ class Diagnostics(Repository):
     ) -> None:
         """Store a diagnostic; only the newest `keep` of a kind stay."""
         c.execute(insert(table).values(connection=connection, kind=kind, at=now, detail=json.dumps(detail)))
-        mine = (table.c.connection == connection, table.c.kind == kind)
-        newest = select(table.c.id).where(*mine).order_by(table.c.id.desc()).limit(keep)
-        _delete(c, select(table.c.id).where(*mine, table.c.id.not_in(newest.scalar_subquery())))
+        of_kind = (table.c.connection == connection, table.c.kind == kind)
+        newest = select(table.c.id).where(*of_kind).order_by(table.c.id.desc()).limit(keep)
+        _delete(c, select(table.c.id).where(*of_kind, table.c.id.not_in(newest.scalar_subquery())))
 
     @reads
     def since(self, c: Connection, connection: str, kind: str, at: int) -> list[Diagnostic]:
         """Return the diagnostics of a kind since a time (ms), newest first."""
-        mine = select(table).where(table.c.connection == connection, table.c.kind == kind, table.c.at >= at)
-        rows = c.execute(mine.order_by(table.c.id.desc()))
+        recent = select(table).where(table.c.connection == connection, table.c.kind == kind, table.c.at >= at)
+        rows = c.execute(recent.order_by(table.c.id.desc()))
         return [Diagnostic(row.at, json.loads(row.detail)) for row in rows]
 
 

@@ -20,7 +20,7 @@ class Leases(Repository):
 
     @writes
     def acquire(self, c: Connection, name: str, owner: str, now: int, ttl: int) -> Lease | None:
-        """Take a free lane for `ttl` ms; None when another process owns it."""
+        """Take a free lane for `ttl` ms; return its lease, or None if another process owns the lane."""
         free = or_(lane.c.until < now, lane.c.until > now + _CLOCK_SET_BACK * ttl)
         # read first, so that a process that waits for a lane does not wait for its owner's transactions
         is_free = c.execute(select(free).where(lane.c.name == name)).scalar()
@@ -38,7 +38,7 @@ class Leases(Repository):
 
     @writes
     def renew(self, c: Connection, lease: Lease, now: int, ttl: int) -> Lease | None:
-        """Prolong a lease; None when it was lost."""
+        """Prolong a lease; return it, or None if it was lost."""
         changed = c.execute(owned(lease).values(until=now + ttl))
         return replace(lease, until=now + ttl) if changed.rowcount else None
 

@@ -23,7 +23,7 @@ class RateLimit(Repository):
 
     @writes
     def take(self, c: Connection, key: str, now: int, interval: int, *, interactive: bool) -> int:
-        """Take one call of a key. Returns 0 when it is granted, else the milliseconds to wait."""
+        """Take one call of a key. Returns 0 when it is granted, or else the milliseconds to wait."""
         insert_once(c, table, name=key, next_at=0, next_interactive_at=0)
         columns = [table.c.next_at, table.c.next_interactive_at] if interactive else [table.c.next_at]
         # a small difference between two machines' clocks must not count as a clock that was set back

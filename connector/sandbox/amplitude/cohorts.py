@@ -45,9 +45,9 @@ class Cohort:
 
     def as_json(self, *, sync_info: bool) -> dict[str, Any]:
         """Return the row of `GET /api/3/cohorts`; its times are epoch seconds."""
-        ours = ("archived", "description", "id", "name", "published", "hidden")
+        copied = ("archived", "description", "id", "name", "published", "hidden")
         row: dict[str, Any] = {
-            **{name: getattr(self, name) for name in ours},
+            **{name: getattr(self, name) for name in copied},
             **dict.fromkeys(("lastMod", "createdAt", "lastComputed"), self.last_computed),
             "size": len(self.members) if self.size is None else self.size,
             "appId": 123456,
@@ -156,7 +156,7 @@ class Cohorts:
         return token
 
     def presigned(self, token: str) -> Job | None:
-        """Return the download of such a link, None when the token is forged or too old."""
+        """Return the download of such a link, or None if the token is forged or too old."""
         job, until = self._presigned.get(token, (None, 0.0))
         return job if self._now() < until else None
 

@@ -249,6 +249,6 @@ class AmplitudeProject:
 
 
 def min_id_length(options: Any) -> int:
-    """Return the shortest id that a request allows (`options.min_id_length`, else 5)."""
+    """Return the shortest id that a request allows (`options.min_id_length`, or else 5)."""
     value = options.get("min_id_length") if isinstance(options, dict) else None
     return value if type(value) is int and value > 0 else DEFAULT_MIN_ID_LENGTH

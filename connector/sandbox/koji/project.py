@@ -42,10 +42,7 @@ class KojiProject:
     """One Koji project with its keys, interviews and webhook."""
 
     def __init__(
-        self,
-        options: SandboxOptions,
-        now: Callable[[], float],
-        transport: httpx.AsyncBaseTransport | None,
+        self, options: SandboxOptions, now: Callable[[], float], transport: httpx.AsyncBaseTransport | None
     ) -> None:
         self.options = options
         self.now = now

@@ -119,7 +119,7 @@ class KojiStore:
         return interview.analysed_at
 
     def analysis_status(self, interview: Interview) -> str | None:
-        """Return `processing`, `completed` or `failed`; None while the interview is active."""
+        """Return `processing`, `completed` or `failed`, or None while the interview is active."""
         if interview.analysed_at is None:
             return None
         if self._now() < interview.analysed_at:

@@ -13,7 +13,7 @@ from connector.service.planning import MONTH, MOST_A_MONTH, MOST_IN_TEN_MINUTES,
 from connector.settings.model import DEFAULT_CONNECTION, Connection
 from connector.settings.rules import start_rules
 
-_LOOKED_AT = 50
+_LOOKED_AT = 50  # launches
 
 
 async def launch_checks(ctx: Context, connection: Connection) -> list[Check]:

@@ -24,7 +24,7 @@ async def require(ctx: Context, payload: Input) -> None:
 
 
 async def owe(ctx: Context, op: AnyOperation, payload: Input, output: Output) -> str | None:
-    """Store that the result is owed; return the secret that will sign it, None when nothing is owed.
+    """Store that the result is owed; return the secret that will sign it, or None if nothing is owed.
 
     A finished answer is the result itself. A repeat under the same idempotency key owes no second result.
     """
@@ -46,7 +46,7 @@ async def owe(ctx: Context, op: AnyOperation, payload: Input, output: Output) ->
 
 
 async def result(ctx: Context, callback: Callback, *, by_name: Mapping[str, AnyOperation]) -> Result | None:
-    """Return the present state of an owed answer, None when its subject no longer exists."""
+    """Return the present state of an owed answer, or None if its subject no longer exists."""
     if callback.connection not in ctx.settings.connections:
         return None
     op = by_name[callback.operation]

@@ -36,8 +36,8 @@ Status = Literal[200, 202]
 class Executed:
     """What an operation answered. `replayed` means that the answer was stored before.
 
-    `status` is 202 when the operation goes on by itself. `callback_secret` signs the result that is owed to
-    the request's `callback_url`.
+    `status` is 202 when the operation continues in the background. `callback_secret` signs the result that is
+    owed to the request's `callback_url`.
     """
 
     output: Output

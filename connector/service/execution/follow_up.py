@@ -14,7 +14,7 @@ from connector.service.execution.polling import poll
 async def present(
     ctx: Context, op: AnyOperation, connection: str, output: Output, by_name: Mapping[str, AnyOperation]
 ) -> Output:
-    """Return an unfinished answer of `op` in its present state; return a finished one as it is."""
+    """Return an unfinished answer of `op` in its present state; return a finished one unchanged."""
     question = output.follow_up()
     if question is None:
         return output
@@ -36,10 +36,10 @@ async def follow(
     seconds: float | None,
     tell: Callable[[Output], Awaitable[None]],
 ) -> Output:
-    """Return an answer as it ended, or as it is after `seconds`; without them, as it ended.
+    """Return an answer once it has ended, or its state after `seconds` (None: no limit).
 
-    `tell` gets every state on the way. An answer that goes on only when a person acts counts as ended.
-    Raises the error in which it ended, and the errors of `tell`.
+    `tell` gets every state before that. An answer that continues only after a person acts counts as ended.
+    Raises the error of a failed answer, and the errors of `tell`.
     """
 
     async def read(before: Output) -> Output:

@@ -74,7 +74,7 @@ class Output(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     def follow_up(self) -> tuple[str, dict[str, Any]] | None:
-        """Return the READ operation, with its arguments, that shows the end; None when this is the end."""
+        """Return the READ operation, with its arguments, that shows the end, or None if this is the end."""
         return None
 
     def kept(self) -> Output:
@@ -86,11 +86,11 @@ class Output(BaseModel):
         return {**self.model_dump(mode="json"), **present.model_dump(mode="json")}
 
     def stands_still(self) -> bool:
-        """Tell whether the operation goes on only when a person does something."""
+        """Tell whether the operation continues only after a person acts."""
         return False
 
     async def raise_failure(self, ctx: Context) -> None:
-        """Raise the error in which the one thing that was asked for ended, if it failed."""
+        """Raise the error of a failed answer about a single thing."""
 
 
 class ListInput(Input):
@@ -117,7 +117,7 @@ class Approver(ABC):
     @property
     @abstractmethod
     def state(self) -> str | None:
-        """Return the state of the question that this call answers, None when none was asked."""
+        """Return the state of the question that this call answers, or None if none was asked."""
 
     @abstractmethod
     def require_way(self, otherwise: str) -> None:
@@ -125,7 +125,7 @@ class Approver(ABC):
 
     @abstractmethod
     async def require(self, question: str, state: str) -> None:
-        """Return once the person approved, else raise. `state` comes back with the answer."""
+        """Return once the person has approved; raise otherwise. `state` comes back with the answer."""
 
 
 def quoted(name: str | None) -> str:

@@ -41,7 +41,7 @@ class Cursor(Generic[P]):
         self._type: TypeAdapter[P] = TypeAdapter(place, config=ConfigDict(strict=True))
 
     def read(self, text: str | None) -> P | None:
-        """Return the place, None at the beginning. Raises `InvalidInput` for a text that is not ours."""
+        """Return the place, or None at the beginning. Raises `InvalidInput` for a text that is not ours."""
         if text is None:
             return None
         try:
@@ -55,7 +55,7 @@ class Cursor(Generic[P]):
         return base64.urlsafe_b64encode(self._type.dump_json(place)).decode()
 
     def after(self, rows: Sequence[T], limit: int, place_of: Callable[[T], P]) -> str | None:
-        """Return the text of the place of a page's last row, None when there is no row beyond it."""
+        """Return the text of the place of a page's last row, or None if there is no row beyond it."""
         return self.write(place_of(rows[limit - 1])) if len(rows) > limit else None
 
 

@@ -20,7 +20,7 @@ from connector.service.execution.operation import WaitInput
 from connector.settings.model import Connection
 from connector.settings.rules import start_rules
 
-_KEY_KEPT = 7 * 86_400_000
+_KEY_KEPT = 7 * 86_400_000  # ms
 _DIRECTLY = 500  # the call itself decides over so many members; a worker decides over more
 _MOST_SHOWN = 50
 Mode = Literal["text", "voice"]
@@ -177,8 +177,8 @@ async def begun_before(ctx: Context) -> tuple[str, Launch | None]:
         launch = await ctx.ledger.launches.find(launch_id)
         if launch is None:
             return launch_id, None
-        refused = launch.error is not None or (launch.single and (launch.failed or launch.cancelled))
-        if not refused and launch.created_at > ctx.clock.now() - _KEY_KEPT:
+        has_failed = launch.error is not None or (launch.single and (launch.failed or launch.cancelled))
+        if not has_failed and launch.created_at > ctx.clock.now() - _KEY_KEPT:
             return launch_id, launch
     raise AssertionError("count() does not end")
 

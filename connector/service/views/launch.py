@@ -124,13 +124,13 @@ class LaunchOutput(Output):
         return self.model_copy(update=_PERSONAL)
 
     def stands_still(self) -> bool:
-        """Tell whether it goes on only when a person resumes it, or when a person enters its cohort."""
+        """Tell whether the launch continues only after a person resumes it or enters its cohort."""
         if self.status == "running":
             return self.to_invite > 0 and self.waiting == 0
         return self.status == "paused" and self.pause_reason not in SELF_RESUMING
 
     async def raise_failure(self, ctx: Context) -> None:
-        """Raise the error in which planning ended, if it ended in one."""
+        """Raise the error of a planning that failed."""
         launch = await ctx.ledger.launches.find(self.launch_id) if self.status == "cancelled" else None
         if launch is not None and launch.error is not None:
             kind = _FAILURES.get(launch.error, errors.UpstreamRejected)
@@ -177,7 +177,7 @@ async def find(ctx: Context, launch_id: str, connection: str) -> Launch:
 
 
 async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | None = None) -> LaunchOutput:
-    """Return a launch as it is shown, with `people`, or else with the first 50 who were invited."""
+    """Return the answer for a launch, with `people`, or else with the first 50 who were invited."""
     if people is None:
         people = await ctx.ledger.launches.invitations(launch.id, INVITED, limit=SHOWN, after=-1)
     pause = await pause_of(ctx, launch)
@@ -217,7 +217,7 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
 
 
 def item(invitation: Invitation) -> InvitationItem:
-    """Return an invitation as it is shown."""
+    """Return an invitation in the form of an answer."""
     shown = {"interview_link": invitation.link, "started_at": time_text(invitation.started_at)}
     return InvitationItem.model_validate({**invitation._asdict(), **shown, "state": invitation.state.value})
 

@@ -61,7 +61,7 @@ def chunks(items: Sequence[T]) -> list[Sequence[T]]:
 
 
 async def shown(ctx: Context, progress: RunProgress) -> RunOutput:
-    """Return a run as it is answered."""
+    """Return the answer for a run."""
     if progress.operation == FORGET_RESPONDENT:
         return await _erasure(ctx, progress)
     return RunOutput(
@@ -106,7 +106,7 @@ async def _eta(ctx: Context, progress: RunProgress) -> int:
 
 
 async def until_finished(ctx: Context, run_id: str, seconds: float) -> RunOutput:
-    """Return the run as it finished, or as it is after `seconds`."""
+    """Return the run once it has finished, or its state after `seconds`."""
 
     async def read(_: RunOutput | None = None) -> RunOutput:
         progress = await ctx.ledger.runs.progress(run_id)

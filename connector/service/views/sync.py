@@ -83,7 +83,7 @@ class SyncOutput(Output):
         return self.model_copy(update=gone)
 
     def stands_still(self) -> bool:
-        """Tell whether it waits for a setting."""
+        """Tell whether the sync waits for a setting."""
         return self.reason == "not_configured"
 
     async def raise_failure(self, ctx: Context) -> None:  # noqa: ARG002 - other outputs look it up
@@ -95,7 +95,7 @@ class SyncOutput(Output):
 
 
 UNKNOWN: Mapping[str, Any] = {**dict.fromkeys(SyncOutput.model_fields), "themes": [], "themes_text": ""}
-"""The values of a sync of which nothing is known."""
+"""The values of a sync before anything is known."""
 
 
 class Received(BaseModel):

@@ -12,8 +12,8 @@ from connector.net.target_client import PrivateTarget, TargetClient
 from connector.security.delivery_signature import signed
 from connector.workers.backoff import backoff
 
-GIVE_UP_AFTER: Final = 3 * 86_400_000
-_FIRST_WAIT, _LONGEST_WAIT = 10_000, 4 * 3_600_000
+GIVE_UP_AFTER: Final = 3 * 86_400_000  # ms
+_FIRST_WAIT, _LONGEST_WAIT = 10_000, 4 * 3_600_000  # ms
 _GONE: Final = 410
 
 
@@ -54,8 +54,8 @@ async def deliver(client: TargetClient, url: str, secret: str, message: Message,
 
 def _retry_or_fail(message: Message, outcome: str, answer: Mapping[str, str], now: int) -> DeliveryAttempt:
     """Retry with growing delays, for three days; `Retry-After` may ask for a longer delay."""
-    asked = min(retry_after_seconds(answer, now / 1_000) or 0, _LONGEST_WAIT // 1_000)
-    due = now + backoff(message.tries, asked, first=_FIRST_WAIT, longest=_LONGEST_WAIT)
+    seconds = min(retry_after_seconds(answer, now / 1_000) or 0, _LONGEST_WAIT // 1_000)
+    due = now + backoff(message.tries, seconds, first=_FIRST_WAIT, longest=_LONGEST_WAIT)
     if due - message.since > GIVE_UP_AFTER and message.tries:
         return DeliveryAttempt("failed", outcome)
     return DeliveryAttempt("waiting", outcome, due)

@@ -18,7 +18,7 @@ from connector.settings.rules import sync_rules
 from connector.workers.koji.pause import PAUSES, KojiCalls
 
 _CALL_INTERVAL = 12_000  # at most five a minute
-_TRY_AGAIN = 600_000
+_TRY_AGAIN = 600_000  # ms
 _log = structlog.get_logger(__name__)
 
 
@@ -38,15 +38,17 @@ class FollowUps(KojiCalls):
     async def step(self, lease: Lease) -> None:
         """Make the most overdue follow-up."""
         invitations, now = self._ledger.invitations, self._clock.now()
-        if ending := await invitations.due(self._connections, now, complete=True):
-            follow_up = self._end(lease, ending)
-        elif (unreported := await invitations.due(self._connections, now, complete=False)) is None:
+        ending = await invitations.due(self._connections, now, complete=True)
+        silent = ending or await invitations.due(self._connections, now, complete=False)
+        if silent is None:
             return
-        elif unreported.interview_id is None:  # a link: Koji has no interview to read
-            await invitations.polled(lease, unreported.id, None, now)
+        if silent.interview_id is None:  # a link: Koji has no interview to end or to read
+            if ending:
+                await invitations.completing(lease, silent.id, None)
+            else:
+                await invitations.polled(lease, silent.id, None, now)
             return
-        else:
-            follow_up = self._read(lease, unreported)
+        follow_up = (self._end if ending else self._read)(lease, silent, silent.interview_id)
         self._next = now + _CALL_INTERVAL
         try:
             await follow_up
@@ -54,8 +56,7 @@ class FollowUps(KojiCalls):
             if not await self._pause.for_error(error):
                 raise
 
-    async def _read(self, lease: Lease, invitation: Invitation) -> None:
-        interview_id = invitation.interview_id or ""
+    async def _read(self, lease: Lease, invitation: Invitation, interview_id: str) -> None:
         if await self._ledger.syncs.find(invitation.connection, interview_id) is None:
             try:
                 body = await self._koji.read(interview_id)
@@ -63,19 +64,19 @@ class FollowUps(KojiCalls):
                 pass
             else:
                 await self._pause.answered()
-                if await self._record(lease, invitation, body):
+                if await self._record(lease, invitation.connection, interview_id, body):
                     return
         following = next_poll(invitation)
         await self._ledger.invitations.polled(lease, invitation.id, following, self._clock.now())
 
-    async def _record(self, lease: Lease, invitation: Invitation, body: Mapping[str, Any]) -> bool:
+    async def _record(self, lease: Lease, name: str, interview_id: str, body: Mapping[str, Any]) -> bool:
         """Record an ended interview as if a webhook had reported it.
 
         Tell whether the follow-up is finished: the interview has an invitation, or is anonymous.
         """
         ctx = self._context
-        rules = sync_rules(ctx.connection(invitation.connection))
-        read = await read_from_koji(ctx, rules, invitation.interview_id or "", body)
+        rules = sync_rules(ctx.connection(name))
+        read = await read_from_koji(ctx, rules, interview_id, body)
         if not read.interview.has_ended:
             return False
         await self._ledger.syncs.revise(
@@ -87,9 +88,9 @@ class FollowUps(KojiCalls):
         ctx.wake("amplitude")
         return read.interview.invitee is not None or read.interview.anonymous
 
-    async def _end(self, lease: Lease, invitation: Invitation) -> None:
+    async def _end(self, lease: Lease, invitation: Invitation, interview_id: str) -> None:
         """End an interview that did not end within KOJI_COMPLETE_AFTER_HOURS."""
-        invitations, interview_id = self._ledger.invitations, invitation.interview_id or ""
+        invitations = self._ledger.invitations
         try:
             token = invitations.session_token(invitation.session_token or "")
             await self._koji.complete(interview_id, token, "timeout")

@@ -82,7 +82,7 @@ class Starts(KojiCalls):
             self._paused_until[launch.id] = next_day(now)
             return
         await self._koji.turn()
-        begun = await invitations.begin_start(
+        outcome = await invitations.begin_start(
             lease,
             invitation,
             credit_lane=connection.credit_lane,
@@ -91,15 +91,15 @@ class Starts(KojiCalls):
             now=self._clock.now(),
             people_a_day=people,
         )
-        if begun == "held":
+        if outcome == "held":
             await self._hold(lease, launch)
-        elif begun == "full":
+        elif outcome == "full":
             self._paused_until[launch.id] = next_day(self._clock.now())
-        elif begun == "sending":
+        elif outcome == "sending":
             await self._send(lease, launch, invitation, credits_)
 
     async def _hold(self, lease: Lease, launch: Launch) -> None:
-        """Hold a launch until the next UTC day; a launch with cheaper interviews may still go on."""
+        """Hold a launch until the next UTC day; a launch with cheaper interviews may continue."""
         now = self._clock.now()
         await self._ledger.launch_pauses.await_day(lease, launch.id, now)
         self._paused_until[launch.id] = next_day(now)

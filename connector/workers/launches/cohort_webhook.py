@@ -16,7 +16,7 @@ from connector.workers.base import Worker
 
 
 class CohortWebhookWorker(Worker):
-    """Processes one message at a time, in the order in which Amplitude computed the messages."""
+    """Processes one message at a time, ordered by the time at which Amplitude computed it."""
 
     name = "cohorts"
 
@@ -66,7 +66,7 @@ class CohortWebhookWorker(Worker):
 
 
 def options_of(connection: Connection, cohort_id: str) -> LaunchOptions:
-    """Return the options of a cohort's launch: the cohort's own settings, else the connection's."""
+    """Return the options of a cohort's launch: the cohort's own settings, or else the connection's."""
     settings = connection.of_cohort(cohort_id)
     return LaunchOptions(
         max_interviews=connection.connector_max_interviews_per_launch,

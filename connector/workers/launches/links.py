@@ -50,7 +50,7 @@ class LinkWorker(Worker):
         if launch is None:
             return
         now, rules = self._clock.now(), start_rules(connection)
-        begun = await self._ledger.invitations.begin_start(
+        outcome = await self._ledger.invitations.begin_start(
             lease,
             invitation,
             credit_lane=connection.credit_lane,
@@ -59,11 +59,11 @@ class LinkWorker(Worker):
             now=now,
             people_a_day=people_a_day(rules, launch),
         )
-        if begun == "held":
+        if outcome == "held":
             await self._ledger.launch_pauses.await_day(lease, launch.id, now)
-        if begun in ("held", "full"):
+        if outcome in ("held", "full"):
             self._paused_until[launch.id] = next_day(now)
-        elif begun == "sending":
+        elif outcome == "sending":
             result = start_result(rules, launch, invitation, _NO_CALL, now)
             await self._ledger.invitations.started(lease, invitation.id, result, now)
 

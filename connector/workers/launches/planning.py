@@ -24,10 +24,10 @@ from connector.errors import (
 from connector.service import planning
 from connector.workers.base import Worker
 
-_INTERRUPTED_AFTER = 120_000
-_GIVE_UP_AFTER = 3_600_000
-_FIRST_POLL, _LONGEST_POLL = 500, 10_000
-_MINUTE = 60_000
+_INTERRUPTED_AFTER = 120_000  # ms
+_GIVE_UP_AFTER = 3_600_000  # ms
+_FIRST_POLL, _LONGEST_POLL = 500, 10_000  # ms
+_MINUTE = 60_000  # ms
 _FINAL_ERRORS = (NotFound, InvalidInput, NotConfigured, CredentialsRejected, UpstreamRejected)
 _log = structlog.get_logger(__name__)
 

@@ -21,8 +21,8 @@ from connector.workers.results.settlement import attempt_of, put_back, settlemen
 
 LARGEST_BATCH = 500
 STOP_AFTER_UNKNOWN = 6 * 86_400_000  # Amplitude forgets insert ids after 7 days
-_LONGEST_PACE = 10_000
-_UNNAMED_WAIT = 30_000
+_LONGEST_PACE = 10_000  # ms
+_UNNAMED_WAIT = 30_000  # ms
 _STOPS = frozenset({Kind.PAUSED, Kind.UNAVAILABLE, Kind.UNKNOWN})
 _log = structlog.get_logger(__name__)
 
@@ -108,8 +108,8 @@ class AmplitudeWorker(Worker):
             events, user_ids, owners = events_of(part)
             answer = await self._amplitude.send(events, user_ids)
             self._paced_until = sent_at + self._pace_left() + self._cost(len(events))
-            again, settlements = self._judge(part, owners, answer, sent_at)
-            open_parts += [p for p in reversed(again) if p]
+            unsettled, settlements = self._judge(part, owners, answer, sent_at)
+            open_parts += [p for p in reversed(unsettled) if p]
             if answer.kind in _STOPS or self._context.stopping.is_set():
                 # interviews that were taken and not sent go back unchanged
                 settlements += [put_back(unsent, self._clock.now()) for rest in open_parts for unsent in rest]
@@ -189,7 +189,7 @@ class AmplitudeWorker(Worker):
         refused = {owners[index]: words for index, words in answer.rejected.items()}
         held = {owners[index]: wait for index, wait in answer.held.items()}
         settlements = []
-        again = []
+        unsettled = []
         for position, sent in enumerate(part):
             if position in refused:
                 rejected = {**attempt, "outcome": "rejected", "words": refused[position]}
@@ -198,8 +198,8 @@ class AmplitudeWorker(Worker):
                 due = self._clock.now() + held[position] * 1000
                 settlements.append(settlement(sent, SyncStatus.PENDING, "throttled", attempt, due=due))
             else:
-                again.append(sent)
-        return [again], settlements
+                unsettled.append(sent)
+        return [unsettled], settlements
 
     async def _after(self, answer: Answer) -> None:
         now = self._clock.now()

@@ -7,8 +7,8 @@ import structlog
 from connector.domain.lease import Lease
 from connector.workers.base import Worker
 
-_HOUR = 3_600_000
-_DAY = 86_400_000
+_HOUR = 3_600_000  # ms
+_DAY = 24 * _HOUR
 _log = structlog.get_logger(__name__)
 
 

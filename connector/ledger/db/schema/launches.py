@@ -31,14 +31,14 @@ launch = Table(
     Column("request_id", Text),
     Column("options", Text, nullable=False),
     Column("members_total", Integer, nullable=False),
-    Column("with_email", Integer, nullable=False, server_default="0"),
-    Column("bad_emails", Integer, nullable=False, server_default="0"),
-    Column("carried", Text),  # names of properties
     Column("skipped", Text, nullable=False),
     Column("examples", Text),
     Column("planned", Integer, nullable=False),
     Column("standing", Boolean, nullable=False, server_default=false()),  # it grows with a cohort's webhook
     *(Column(state, Integer, nullable=False) for state in _COUNTED),
+    Column("with_email", Integer, nullable=False, server_default="0"),
+    Column("bad_emails", Integer, nullable=False, server_default="0"),
+    Column("carried", Text),  # names of properties
     Index("launch_listed", "connection", "created_at", "id"),
     partial_index("launch_phase", "phase", where="phase IS NOT NULL"),
     partial_index("launch_open", "connection", where="status IN ('running', 'paused')"),
