@@ -69,12 +69,18 @@ class Machine:
         }
         return {**inherited, **ours, **self.settings, **(more or {})}
 
+    def _command(self, *words: str) -> list[str]:
+        """Return a command; with a product of its own the machine starts a whole interpreter."""
+        if "PYTHONPATH" in self.settings:
+            return [sys.executable, "-m", "connector", *words]
+        return command(*words)
+
     def run(
         self, *words: str, text: str | None = None, more: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run to the end without a terminal."""
         return subprocess.run(
-            command(*words),
+            self._command(*words),
             cwd=self.cwd,
             env=self.environment(more),
             input=text if text is not None else "",
@@ -90,7 +96,7 @@ class Machine:
         log = self.home / f"{words[0]}-{time.monotonic_ns()}.log"
         with log.open("w") as file:
             process = subprocess.Popen(
-                command(*words),
+                self._command(*words),
                 cwd=self.cwd,
                 env=self.environment(),
                 stdin=subprocess.DEVNULL,
