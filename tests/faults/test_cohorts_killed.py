@@ -198,7 +198,7 @@ async def kill_in_the_middle(folder: Path, database_url: str, rounds: int, seed:
 async def test_kills_while_cohorts_are_taken_apart_invite_everybody_once(
     tmp_path: Path, sqlite_url: str
 ) -> None:
-    await kill_in_the_middle(tmp_path, sqlite_url, rounds=3, seed=1)
+    await kill_in_the_middle(tmp_path, sqlite_url, rounds=2, seed=1)
 
 
 @pytest.mark.proof

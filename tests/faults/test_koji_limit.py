@@ -133,7 +133,7 @@ async def ground(folder: Path, limit: int, pollers: int) -> AsyncIterator[Ground
 @pytest.mark.parametrize(
     ("limit", "people", "every"),
     [
-        pytest.param(60, 90, 3.0, id="the limit of Koji's documentation"),
+        pytest.param(60, 90, 3.0, id="the limit of Koji's documentation", marks=pytest.mark.proof),
         pytest.param(600, 200, 0.25, id="ten times as much"),
     ],
 )

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.e2e
 AnyCase = Case[Any]
 
 BASE = "http://connector"
-EXAMPLES = 15
+EXAMPLES = 8
 DOCUMENT = openapi(OPERATIONS, ENDPOINTS, public_url=BASE)
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 CALLS = {found.ok().label: found.ok() for found in SCHEMA.get_all_operations() if isinstance(found, Ok)}

@@ -72,7 +72,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         yield opened
 
 
-async def test_the_server_passes_what_needs_no_fixture(world: World, tmp_path: Path) -> None:
+@pytest.mark.parametrize("of", [MODERN, pytest.param(HANDSHAKE, marks=pytest.mark.proof)])
+async def test_the_server_passes_what_needs_no_fixture(world: World, tmp_path: Path, of: str) -> None:
     async with as_served(WithToken(world.app)) as url:
         two = asyncio.Semaphore(2)
 
@@ -83,7 +84,7 @@ async def test_the_server_passes_what_needs_no_fixture(world: World, tmp_path: P
                 code, printed = await conformance("server", *words, *more, folder=tmp_path)
             return None if code == 0 else f"{revision} {scenario}: {printed[-1500:]}"
 
-        found = await asyncio.gather(*(passes(*one) for one in SCENARIOS))
+        found = await asyncio.gather(*(passes(*one) for one in SCENARIOS if one[0] == of))
     assert [one for one in found if one] == []
 
 

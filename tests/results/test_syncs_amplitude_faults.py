@@ -51,7 +51,8 @@ async def test_one_bad_interview_among_500_is_parked_with_amplitudes_words(world
     letters[77]["themes"] = ["<script>alert(1)</script>"]
     await world.fault("amplitude", "waf", text="<script>", times=None)
     await together(world, *letters)
-    await all_synced(world, letters, but={"int-077"})
+    await all_synced(world, letters, but={"int-077", "int-250"})
+    assert (await world.get("get_sync", interview_id="int-250"))["reason"] == "invalid_user_id"
     receipt = await world.get("get_sync", interview_id="int-077")
     assert (receipt["status"], receipt["reason"]) == ("failed", "rejected_by_amplitude")
     assert receipt["attempts"][-1]["status"] == 403
