@@ -21,6 +21,7 @@ _DECODER = json.JSONDecoder(parse_constant=lambda _: None)  # NaN and its like a
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _DIGITS_TO_ZERO = bytes(ord("0") if byte in b"0123456789" else byte for byte in range(256))
 _BEYOND_64_BITS = b"0" * 19  # the shortest integer that orjson makes a float of is -2^63 - 1
+_LONG_NUMBER = re.compile(rb"[:,\[\s]-?[0-9]{19}|^-?[0-9]{19}")
 
 
 def dumps(value: Any) -> str:
@@ -33,13 +34,19 @@ def dumps(value: Any) -> str:
 
 def loads(text: str) -> Any:
     """Return the value of JSON text, with integers of any size. Raises `ValueError` or `RecursionError`."""
+    written = text.encode("utf-8", "replace")
+    # first what is cheap to look for, though it is found in texts too
+    if _BEYOND_64_BITS in written.translate(_DIGITS_TO_ZERO) and _LONG_NUMBER.search(written):
+        return _DECODER.decode(text)
+    return loads_64_bits(text)
+
+
+def loads_64_bits(text: str) -> Any:
+    """Return the value of JSON text in which no integer is beyond 64 bits; raises as `loads` does."""
     try:
-        written = text.encode()
-        if _BEYOND_64_BITS not in written.translate(_DIGITS_TO_ZERO):
-            return orjson.loads(written)
+        return orjson.loads(text)
     except ValueError:  # also NaN, and half of a surrogate pair, which the standard library reads
-        pass
-    return _DECODER.decode(text)
+        return _DECODER.decode(text)
 
 
 def json_object(body: bytes) -> Mapping[str, Any] | None:

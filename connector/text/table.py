@@ -71,8 +71,8 @@ class Table:
     def _header(self, known: Collection[str]) -> list[str]:
         try:
             names = [name.strip().lower() for name in next(self._reader, [])]
-        except csv.Error:
-            raise self._unreadable() from None
+        except csv.Error:  # perhaps another separator is right; the rows raise otherwise
+            names = []
         spelt = [spelling(name) for name in names]
         for one in set(known).difference(names):
             if spelling(one) in spelt:

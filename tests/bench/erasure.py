@@ -14,6 +14,7 @@ from connector.domain.people.erasure import ErasureRules
 from connector.domain.people.same_person import Member
 from connector.domain.results.interview import Interview, SyncStatus
 from connector.domain.results.sync import Sync
+from connector.domain.results.transitions import with_respondent
 from connector.ledger.ledger import Ledger, open_ledger
 from connector.security.sealing import Sealer
 from tests.bench.filling import ALIASES, INBOX, INVITATIONS, SYNCS
@@ -54,4 +55,4 @@ async def _measure(directory: Path, people: int) -> None:
 async def _interviewed(ledger: Ledger, whom: Member) -> None:
     facts = Interview("int-of-them", ready=True, email_given=True, respondent_email=whom.email)
     sync = Sync("default", "int-of-them", SyncStatus.SYNCED, 1, 1, facts=facts, user_id=whom.user_id)
-    await ledger.syncs.revise([("default", "int-of-them")], lambda *_: [sync])
+    await ledger.syncs.revise([("default", "int-of-them")], lambda _, people: [with_respondent(sync, people)])

@@ -8,7 +8,7 @@ _FACTS = (
 )
 NUMBERS = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < ?)"
 SYNCS = f"""{NUMBERS} INSERT INTO sync (connection, interview_id, status, first_received_at, updated_at, facts,
-    user_id, user_hash, identify, event, given, reads, tries, backfill, force, respondent, completed_at)
+    user_id, user_hash, identify, event, from_call, reads, tries, backfill, force, respondent, completed_at)
     SELECT 'default', 'int-' || n, 'synced', n, n, '{_FACTS}', 'user-' || n, hex(n * 7919), '{{"a":"b"}}',
     '{{"c":"d"}}', 0, 0, 1, 0, 0, n * 1000003, n FROM c"""
 INBOX = f"""{NUMBERS} INSERT INTO inbox (connection, received_at, source, state, interview_id, digest, body)

@@ -12,7 +12,7 @@ from connector.text.values import text
 LONGEST = 1_024
 _NEVER = r"\s\x00-\x1f\x7f-\x9f@<>()\[\],;:\\\"\u201c\u201d\u201e\u00ab\u00bb"
 _EMAIL = re.compile(rf"[^{_NEVER}]+@[^{_NEVER}/?#&=%'`]+")
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*@[A-Za-z0-9.-]*[A-Za-z0-9]")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}@[A-Za-z0-9.-]{0,255}[A-Za-z0-9]")
 _NAMED = re.compile(r"[^<>]*<([^<>]*)>[\s,;.]*")
 _MAILTO = re.compile(r"mailto:([^?]*)(?:\?.*)?", re.IGNORECASE | re.DOTALL)
 _QUOTES = "\"'`\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb\u2039\u203a"
@@ -26,8 +26,15 @@ def email_of(value: object) -> str | None:
     `mailto:`, angle brackets, quotes, a display name, a trailing comma, semicolon or full stop, and
     characters that leave no mark are taken off. Letter case stays.
     """
+    if isinstance(value, str) and is_plain(value):
+        return value
     written = text(value)
     return None if written is None else _unwrapped(written) or None
+
+
+def is_plain(address: str) -> bool:
+    """Tell whether a text is an address of the most common form, which is taken in and compared as it is."""
+    return _PLAIN.fullmatch(address) is not None
 
 
 def is_email(address: str) -> bool:
@@ -37,15 +44,13 @@ def is_email(address: str) -> bool:
 
 def same_email(address: str) -> str:
     """Return an address as it is compared: unwrapped, in one letter case and Unicode form."""
-    if _PLAIN.fullmatch(address):
+    if is_plain(address):
         return address.lower()
     bare = _unwrapped(address)
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", bare).casefold())
 
 
 def _unwrapped(written: str) -> str:
-    if _PLAIN.fullmatch(written):
-        return written
     bare = visible(written).strip()
     while True:
         before = bare

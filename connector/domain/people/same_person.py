@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from connector.domain.people.email import email_of, is_email, same_email
+from connector.domain.people.email import email_of, is_email, is_plain, same_email
 from connector.domain.people.user_id import is_placeholder, user_id_of
 from connector.text.values import text
 
@@ -33,12 +33,12 @@ KeyedMember = tuple[Member, tuple[int, ...]]
 
 def member(user_id: object, email: object, name: object) -> Member:
     """Return a member with what is a user id and an e-mail address; see `user_id_of` and `email_of`."""
-    address = email_of(email)
-    if address is None:
-        return Member(user_id_of(user_id), None, text(name))
-    if is_email(address):
-        return Member(user_id_of(user_id), address, text(name))
-    return Member(user_id_of(user_id), None, text(name), has_bad_email=not is_placeholder(address))
+    if isinstance(email, str) and is_plain(email):
+        return Member(user_id_of(user_id), email, text(name))
+    user, address = user_id_of(user_id), email_of(email)
+    if address is None or is_email(address):
+        return Member(user, address, text(name))
+    return Member(user, None, text(name), has_bad_email=not is_placeholder(address))
 
 
 def has_email(member: Member) -> bool:
@@ -47,14 +47,18 @@ def has_email(member: Member) -> bool:
 
 
 def aliases(member: Member) -> tuple[str, ...]:
-    """Return the texts by which a person is recognised; a user id with an @ counts as an e-mail too.
+    """Return the texts by which a person is recognised; a user id with an @ counts as an e-mail too."""
+    user_id, email = member.user_id, member.email
+    if user_id is None:
+        return () if email is None else (f"email:{same_email(email)}",)
+    names = [f"user:{user_id}"]
+    if email is not None:
+        names.append(f"email:{same_email(email)}")
+    if "@" in user_id and (as_email := f"email:{same_email(user_id)}") not in names:
+        names.append(as_email)
+    return tuple(names)
 
-    A placeholder recognises no person, not even one who was stored with it.
-    """
-    user_id, email, *_ = member
-    if user_id is not None and is_placeholder(user_id):
-        user_id = None
-    names = [] if user_id is None else [f"user:{user_id}"]
-    addresses = (email, user_id if user_id is not None and "@" in user_id else None)
-    names += [f"email:{same_email(address)}" for address in addresses if address is not None]
-    return tuple(dict.fromkeys(names))
+
+def aliases_of(user_id: object, email: object) -> tuple[str, ...]:
+    """Return the aliases of identifiers as somebody wrote or stored them; a placeholder has none."""
+    return aliases(Member(user_id_of(user_id), email_of(email), None))

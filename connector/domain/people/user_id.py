@@ -20,6 +20,7 @@ _PLACEHOLDERS = (
     | {"nan", r"\n", "n.a.", "#n/a", "#null!", "#ref!", "#value!", "#name?", "#div/0!"}
     | {"not set", "not available", "no value", "empty", "blank", "missing", "object object", "user_id"}
 )
+_SIMPLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:+-]{0,255}")  # nearly all ids: only reserved words are left
 _WRAPPED = re.compile(r"[(<\[{%]+([^()<>\[\]{}%]*)[)>\]}%]+")
 # of Liquid, Handlebars, Jinja, shell, Ruby, ERB, Mailchimp and Marketing Cloud
 _MERGE_TAG = re.compile(r"\{\{|\{%|\$\{|#\{|<%|\*\||%%[^%]+%%|\[\[|\[%")
@@ -28,10 +29,9 @@ _FIELD = re.compile(r"[a-z_][a-z_. ]*")
 
 def user_id_of(value: object) -> str | None:
     """Return the user id in a value; None for a placeholder, and for one of more than 1,024 characters."""
-    written = text(value)
-    if written is None:
-        return None
-    user_id = trimmed(written)
+    if isinstance(value, str) and _SIMPLE.fullmatch(value):
+        return None if value.lower() in _PLACEHOLDERS else value
+    user_id = trimmed(text(value) or "")
     return user_id if 0 < len(user_id) <= LONGEST and not is_placeholder(user_id) else None
 
 
@@ -40,9 +40,9 @@ def is_placeholder(user_id: str) -> bool:
 
     These are reserved and empty words, texts without any letter or digit, and unresolved merge tags.
     """
+    if _SIMPLE.fullmatch(user_id):
+        return user_id.lower() in _PLACEHOLDERS
     bare = trimmed(user_id).lower()
-    if bare.isascii() and bare.isalnum():
-        return bare in _PLACEHOLDERS
     if bare in _PLACEHOLDERS or _MERGE_TAG.search(bare) or not any(map(str.isalnum, bare)):
         return True
     inner = _WRAPPED.fullmatch(bare)  # (none), <null>, {user_id}

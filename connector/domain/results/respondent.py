@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from connector.domain.people.same_person import Member, aliases
+from connector.domain.people.email import same_email
+from connector.domain.people.same_person import aliases_of
 from connector.domain.results.interview import Interview
 
 _OURS = re.compile(r"inv_[0-9a-f]{32}")
@@ -25,10 +26,10 @@ def names_of(interview: Interview) -> tuple[str, ...]:
     if interview.anonymous:
         return ()
     email, external_id = interview.respondent_email, interview.external_id
-    names = () if email is None else aliases(Member(None, email, None))
+    names = aliases_of(None, email)
     if external_id is None:
         return names
-    return (*names, *((external_id,) if is_ours(external_id) else aliases(Member(external_id, None, None))))
+    return (*names, *((external_id,) if is_ours(external_id) else aliases_of(external_id, None)))
 
 
 def external_alias(external_id: str) -> str:
@@ -36,7 +37,7 @@ def external_alias(external_id: str) -> str:
 
     A placeholder has the alias "", by which no person is found.
     """
-    return next(reversed(aliases(Member(external_id, None, None))), "")  # with an @, that of an e-mail
+    return next(reversed(aliases_of(external_id, None)), "")  # with an @, that of an e-mail
 
 
 class People(NamedTuple):
@@ -67,4 +68,4 @@ class People(NamedTuple):
         external = self.alias_key(connection, alias) if alias else None
         if email is None:
             return external, None
-        return self.alias_key(connection, aliases(Member(None, email, None))[0]), external
+        return self.alias_key(connection, f"email:{same_email(email)}"), external

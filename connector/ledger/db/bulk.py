@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 from sqlalchemy import BigInteger, Boolean, Connection, Integer, Select, Table, Text, func, select
 from sqlalchemy.exc import DBAPIError
 
-from connector.text.json import loads
+from connector.text.json import loads_64_bits
 
 Row = Sequence[Any]
 _TYPES: Final = {Text: "text", BigInteger: "bigint", Integer: "integer", Boolean: "boolean"}
@@ -69,7 +69,7 @@ class BulkStatement:
         """Run the query over rows in the order of the columns; return rows in the order of `returns`."""
         if c.dialect.name == "sqlite":
             cursors = self._on_sqlite(c, values)
-            return [row for cursor in cursors for row in loads(cursor.fetchone()[0])]
+            return [row for cursor in cursors for row in loads_64_bits(cursor.fetchone()[0])]
         return list(c.exec_driver_sql(self._postgres, {"rows": _json(values)}))
 
     def _on_sqlite(self, c: Connection, values: Sequence[Row]) -> Iterator[sqlite3.Cursor]:
@@ -107,7 +107,9 @@ def fetch(c: Connection, query: Select[Any]) -> list[Row]:
     if c.dialect.name != "sqlite":
         return list(c.execute(query))
     rows = query.subquery()
-    return list(loads(c.execute(select(func.json_group_array(func.json_array(*rows.c)))).scalar_one()))
+    return list(
+        loads_64_bits(c.execute(select(func.json_group_array(func.json_array(*rows.c)))).scalar_one())
+    )
 
 
 def storable(value: Any) -> Any:

@@ -213,8 +213,8 @@ def store_choices(
     ]
     values = {
         "members_total": plan.members_total + len(choices),
-        "with_email": plan.with_email + sum(has_email(choice.member) for choice in choices),
-        "bad_emails": plan.bad_emails + sum(choice.member.has_bad_email for choice in choices),
+        "with_email": plan.with_email + sum([has_email(choice.member) for choice in choices]),
+        "bad_emails": plan.bad_emails + sum([choice.member.has_bad_email for choice in choices]),
         "planned": plan.planned + len(rows),
         "skipped": dumps(dict(skipped)),
         "examples": storable(dumps(examples)) if examples else None,

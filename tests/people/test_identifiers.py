@@ -1,0 +1,186 @@
+"""User ids, e-mail addresses and property names as forms, spreadsheets and mail programs write them."""
+
+from __future__ import annotations
+
+import pytest
+
+from connector.domain.people.email import email_of, is_email, same_email
+from connector.domain.people.properties import carried, property_of, spellings
+from connector.domain.people.same_person import Member, aliases, aliases_of, has_email, member
+from connector.domain.people.user_id import is_placeholder, user_id_of
+from connector.domain.results.amplitude_user import amplitude_user_of, unusable
+from connector.domain.results.interview import Interview
+from connector.domain.results.respondent import names_of
+
+pytestmark = pytest.mark.unit
+
+PLACEHOLDERS = [
+    *(
+        "N/A",
+        "n/a",
+        "NULL",
+        "null",
+        "undefined",
+        "None",
+        "nil",
+        "(none)",
+        "NaN",
+        r"\N",
+        "Unknown",
+        "anonymous",
+    ),
+    *("{{user_id}}", "{{ user.id | default: '' }}", "u-{{id}}", "${userId}", "*|UNIQID|*", "%%user_id%%"),
+    *(
+        "<%= user.id %>",
+        "[[user_id]]",
+        "#{user.id}",
+        "{%user%}",
+        "{user_id}",
+        "<null>",
+        "[none]",
+        "(not set)",
+    ),
+    *(
+        "#N/A",
+        "-",
+        "--",
+        "?",
+        '""',
+        "{}",
+        "0",
+        "-1",
+        "00000000-0000-0000-0000-000000000000",
+        "[object Object]",
+    ),
+    *(" null ", "\u200bnull", "\ufeffN/A"),
+]
+REAL = [
+    *("user-1", "42", "00042", "ann@example.com", "Ann", "nullable", "none-such", "NA-17", "Ünal", "日本"),
+    *("{3F2504E0-4F89-11D3-9A0C-0305E82C3301}", "auth0|5f7c8ec7", "a%20b", "x{y", "12345678901234567890"),
+]
+
+
+@pytest.mark.parametrize("written", PLACEHOLDERS)
+def test_a_placeholder_is_no_person(written: str) -> None:
+    assert is_placeholder(written)
+    assert user_id_of(written) is None
+    assert member(written, None, None) == Member(None, None, None)
+    assert aliases_of(written, "ann@example.com") == ("email:ann@example.com",)
+    assert unusable(written, 1) is not None
+
+
+@pytest.mark.parametrize("written", REAL)
+def test_a_real_id_stays_as_it_is(written: str) -> None:
+    assert user_id_of(written) == written
+    assert f"user:{written}" in aliases(Member(written, None, None))
+
+
+def test_a_number_is_an_id_and_marks_at_its_edges_are_none_of_it() -> None:
+    assert user_id_of(9_007_199_254_740_993) == "9007199254740993"
+    assert user_id_of("\u200b\u2066user-1\u2069\u00ad ") == "user-1"
+    assert user_id_of("us\u200ber") == "us\u200ber"  # inside, it may be another id
+    assert user_id_of("x" * 1_025) is None
+
+
+@pytest.mark.parametrize("placeholder", ["N/A", "{{user_id}}"])
+def test_an_interview_of_a_placeholder_falls_back_to_the_address(placeholder: str) -> None:
+    interview = Interview(
+        "int-1", invitee=placeholder, external_id=placeholder, respondent_email="a@example.com"
+    )
+    rules = {"null_email_is_anonymous": False, "trust_external_id": True}
+    assert amplitude_user_of(interview, **rules) == "a@example.com"
+    assert amplitude_user_of(interview._replace(respondent_email=None), **rules) is None
+    assert names_of(interview) == ("email:a@example.com",)
+
+
+WRAPPED = [
+    *("kim@example.com", " kim@example.com\t", "mailto:kim@example.com", "MAILTO:kim@example.com?subject=Hi"),
+    *(
+        "mailto:kim%40example.com",
+        "<kim@example.com>",
+        "Kim Lee <kim@example.com>",
+        '"Lee, Kim" <kim@example.com>',
+    ),
+    *(
+        '"kim@example.com"',
+        "'kim@example.com'",
+        "\u201ckim@example.com\u201d",
+        "kim@example.com,",
+        "kim@example.com;",
+    ),
+    *("kim@example.com.", "<mailto:kim@example.com>;", "(kim@example.com)", "kim@exam\u200bple.com"),
+    *(
+        "\u202akim@example.com\u202c",
+        "\ufeffkim@example.com",
+        "kim\u00ad@example.com",
+        "Kim <mailto:kim@example.com>,",
+    ),
+]
+
+
+@pytest.mark.parametrize("written", WRAPPED)
+def test_an_address_is_unwrapped(written: str) -> None:
+    assert email_of(written) == "kim@example.com"
+    assert same_email(written) == "kim@example.com"
+    assert member(None, written, None).email == "kim@example.com"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *(
+            "kim",
+            "kim@",
+            "@example.com",
+            "kim@example.com, ann@example.com",
+            "kim@@example.com",
+            "kim @example.com",
+        ),
+        *(
+            "kim@exa mple.com",
+            "kim@example.com/x",
+            "k(im)@example.com",
+            "kim@example.com?x=1",
+            "a\x01b@example.com",
+        ),
+        *("kim\\@example.com", "<>", "{{email}}", "a" * 1_100 + "@example.com"),
+    ],
+)
+def test_what_is_no_address_is_none(written: str) -> None:
+    assert not is_email(email_of(written) or "")
+    assert member("user-1", written, None).email is None
+
+
+def test_letter_case_stays_and_is_not_compared() -> None:
+    assert email_of("Kim.O'Neil+x@Example.com") == "Kim.O'Neil+x@Example.com"
+    assert same_email("Kim@Example.com") == same_email("kim@example.com")
+    assert same_email("J\u00d6RG@example.com") == same_email("jo\u0308rg@example.com")
+    assert is_email("jörg@müller.example")
+
+
+def test_a_bad_address_is_remembered_as_one() -> None:
+    assert member("user-1", "no address", None).has_bad_email
+    assert not member("user-1", "N/A", None).has_bad_email
+    assert not member("user-1", None, None).has_bad_email
+    assert has_email(Member("ann@example.com", None, None))
+    assert not has_email(Member("user-1", None, None))
+
+
+def test_a_property_is_found_in_other_spellings_unless_the_exact_one_has_a_value() -> None:
+    for name in ("gp:email", "Email", "E-mail", "e_mail", "EMAIL", "gp:Email"):
+        assert property_of({name: "ann@example.com"}, "email") == "ann@example.com"
+        assert property_of({name: "ann@example.com", "email": ""}, "email") == "ann@example.com"
+        assert (
+            property_of({name: "other@example.com", "email": "ann@example.com"}, "email") == "ann@example.com"
+        )
+    assert property_of({"gp:Work Email": "a@example.com"}, "work_email") == "a@example.com"
+    assert property_of({"emails": "a@example.com"}, "email") is None
+    assert spellings("email") == ["email", "gp:email", "Email", "E-mail"]
+    assert spellings("name") == ["name", "gp:name", "Name"]
+
+
+def test_names_of_properties_are_few_and_short() -> None:
+    rows = [{f"property {row} {n}": 1 for n in range(8)} for row in range(1_000)]
+    assert len(carried(rows)) == 10
+    assert max(map(len, carried([{"x" * 500: 1}]))) == 60
+    assert carried([]) == ()
