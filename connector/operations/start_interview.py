@@ -56,8 +56,8 @@ class StartOutput(Output):
     )
     interview_id: str | None = Field(description="Koji's id of the interview.")
     interview_link: str | None = Field(description="The link that the person opens.")
-    email: str | None = Field(description="The person's e-mail, as given.")
-    user_id: str | None = Field(description="The person's Amplitude user id, as given.")
+    email: str | None = Field(description="The person's e-mail, without its wrapping.")
+    user_id: str | None = Field(description="The person's Amplitude user id; null for a placeholder.")
     reason: str | None = Field(description="Why it was skipped; null otherwise.")
     launch_id: str | None = Field(description="The launch of one that it is, for get_launch.")
     status_url: str | None = Field(description="The URL that shows the progress.")
@@ -115,7 +115,8 @@ async def _approved(ctx: Context, payload: StartInput, approver: Approver) -> St
     approver.require_way(_PLAN_ONE)
     connection = ctx.connection(payload.connection)
     credits_ = price(payload.options(connection), connection.koji_default_mode)
-    name = quoted(payload.email or payload.user_id)
+    person = _member(payload)
+    name = quoted(person.email or person.user_id)
     question = f"Start a Koji interview with {name}? That can spend {credits_} Koji credits."
     await approver.require(question, approver.state or secrets.token_hex(16))
     return await run(ctx, payload)
@@ -197,12 +198,13 @@ def _output(
 ) -> StartOutput:
     launch_id = invitation.launch_id if invitation else launch_id
     arguments = {"connection": payload.connection, "launch_id": launch_id}
+    person = _member(payload)
     return StartOutput(
         status=status,
         interview_id=invitation.interview_id if invitation else None,
         interview_link=invitation.link if invitation else None,
-        email=payload.email,
-        user_id=payload.user_id,
+        email=person.email,
+        user_id=person.user_id,
         reason=reason,
         launch_id=launch_id,
         status_url=status_url("get_launch", arguments, ctx.settings.public_url) if launch_id else None,
@@ -211,13 +213,14 @@ def _output(
 
 async def _recall(ctx: Context, payload: StartInput, kept: StartOutput) -> StartOutput:
     """Show the link that the person has by now."""
-    values: dict[str, Any] = {"email": payload.email, "user_id": payload.user_id}
+    person = _member(payload)
+    values: dict[str, Any] = {"email": person.email, "user_id": person.user_id}
     launch = await ctx.ledger.launches.find(kept.launch_id) if kept.launch_id else None
     present: LaunchOutput | StartOutput | None = None
     if launch is not None and launch.single:
         present = await shown(ctx, launch)
     elif kept.status != "skipped":
-        present = await _known(ctx, payload, _member(payload))
+        present = await _known(ctx, payload, person)
     if present is not None:
         values |= {"interview_id": present.interview_id, "interview_link": present.interview_link}
     return kept.model_copy(update=values)

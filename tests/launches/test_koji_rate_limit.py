@@ -109,6 +109,18 @@ async def test_completes_are_never_shared_as_reads_are(ledger: Ledger, clock: Ma
     assert len(calls.completed) == 2
 
 
+async def test_reads_within_two_seconds_are_one_call_but_for_a_fresh_one(
+    ledger: Ledger, clock: ManualClock
+) -> None:
+    calls = FakeKoji(interviews={"int-1": {"interview_id": "int-1"}})
+    koji = budgeted(calls, ledger, clock)
+    for patience in (None, 60, None):
+        await koji.read("int-1", patience=patience)
+    assert len(calls.reads) == 1
+    await koji.read("int-1", patience=60, fresh=True)
+    assert len(calls.reads) == 2
+
+
 async def test_an_interactive_complete_leaves_half_to_the_lanes(ledger: Ledger, clock: ManualClock) -> None:
     calls = FakeKoji()
     koji = budgeted(calls, ledger, clock)

@@ -261,6 +261,43 @@ async def test_the_same_webhook_id_is_a_duplicate_whatever_the_body(world: World
     assert [one.json()["duplicate"] for one in (first, again, other)] == [False, True, False]
 
 
+@pytest.mark.parametrize("scheme", ["hex", "base64", "timestamped"])
+async def test_a_webhook_id_that_no_signature_covers_proves_nothing(world: World, scheme: str) -> None:
+    same = {"webhook-id": "msg_7", "svix-id": "msg_7"}
+    answers = [await world.send(message(f"int-{n}", n), scheme=scheme, headers=same) for n in (1, 2)]
+    assert [one.json()["duplicate"] for one in answers] == [False, False]
+    await world.ended("int-1", "int-2")
+    assert sorted(world.completed()) == ["int-1", "int-2"]
+
+
+async def test_of_two_ids_the_signed_one_counts(world: World) -> None:
+    def signed(number: int) -> Any:
+        return world.send(
+            message(f"int-{number}", number),
+            scheme="standard-webhooks",
+            webhook_id=f"msg_{number}",
+            headers={"svix-id": "msg_x"},
+        )
+
+    assert [(await signed(n)).json()["duplicate"] for n in (1, 2)] == [False, False]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip", "x-unknown"])
+@pytest.mark.parametrize("over", ["json", "bytes"])
+async def test_a_compressed_webhook_is_refused_by_name(world: World, encoding: str, over: str) -> None:
+    plain = json.dumps(message("int-1")).encode()
+    packed = gzip.compress(plain)
+    await world.restart(AMPLITUDE_COHORT_WEBHOOK_TOKEN="cohort-token")
+    signed = sign(plain if over == "json" else packed)
+    for path in ("/webhooks/koji", "/webhooks/amplitude/cohorts"):
+        headers = {**signed, "X-API-Key": "cohort-token", "Content-Encoding": encoding}
+        answer = await world.client.post(path, content=packed, headers=headers)
+        is_problem(answer, 415, "unsupported_content_encoding")
+        assert "switch compression off" in answer.json()["detail"]
+    whole = await world.send(plain, headers={"Content-Encoding": "identity"})
+    assert whole.json()["status"] == "accepted"
+
+
 async def test_duplicates_that_arrive_together_are_stored_once(world: World) -> None:
     answers = await asyncio.gather(*(world.send(message("int-1")) for _ in range(20)))
     assert sorted(one.json()["duplicate"] for one in answers) == [False] + [True] * 19

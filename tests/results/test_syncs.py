@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,36 @@ KEYS = {
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with open_world(tmp_path) as one:
         yield one
+
+
+async def test_force_reads_koji_anew_also_right_after_another_read(world: World) -> None:
+    await world.interview("int-1", themes=["a draft"])
+    assert (await world.get("get_interview_analysis", interview_id="int-1"))["themes"] == ["a draft"]
+    world.sandbox.koji.store.interviews["int-1"].result = replace(
+        world.sandbox.koji.store.interviews["int-1"].result, themes=("the last word",)
+    )
+    preview = await world.get("preview_interview_sync", interview_id="int-1", force=True)
+    assert preview["request"]["events"][1]["event_properties"]["themes"] == ["the last word"]
+    forced = await world.get("sync_interview_to_amplitude", interview_id="int-1", force=True, wait_seconds=10)
+    assert forced["themes"] == ["the last word"]
+
+
+@pytest.mark.parametrize("written", ["next Tuesday", "1.79517E+12x", 12, "2026-13-01T00:00:00Z", {}])
+async def test_an_unreadable_completion_is_refused_and_an_absent_one_is_not(
+    world: World, written: Any
+) -> None:
+    interview = message("int-1")
+    refused = await world.call(
+        "sync_interview_to_amplitude", interview={**interview, "completed_at": written}
+    )
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/interview")
+    assert "completed_at" in refused.json()["detail"]
+    assert world.stored() == []
+    for absent in (None, ""):
+        taken = await world.get(
+            "sync_interview_to_amplitude", interview={**interview, "completed_at": absent}, wait_seconds=10
+        )
+        assert taken["status"] == "synced"
 
 
 async def test_both_writes_arrive_in_one_request_in_order(world: World) -> None:

@@ -80,7 +80,8 @@ class KojiControl:
         interview = self._project.store.add(**{key: data[key] for key in PERSON_FIELDS if key in data})
         usual = result_for(self._seed, interview.email or interview.interview_id)
         values: dict[str, Any] = {
-            key: tuple(data[key]) if key in LISTS else data[key] for key in RESULT_FIELDS & data.keys()
+            key: tuple(data[key]) if key in LISTS and isinstance(data[key], list) else data[key]
+            for key in RESULT_FIELDS & data.keys()
         }
         interview.result = replace(usual, **values)
         if state != "active":

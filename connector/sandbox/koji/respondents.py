@@ -64,7 +64,7 @@ def respondent(seed: int, number: int, *, user_ids: bool = False) -> Respondent:
         display_name=f"Person {number:03d}",
         anonymous=_draw(seed, email, "anonymous") < ANONYMOUS_SHARE,
         result=result,
-        reaches_step=_draw(seed, email, "step") < completion_chance(result.themes),
+        reaches_step=_draw(seed, email, "step") < completion_chance(tuple(result.themes)),
     )
 
 

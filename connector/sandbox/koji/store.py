@@ -18,9 +18,12 @@ QUALITY_GATE: Final = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """The outcome of the analysis. `quality_score` is 1.0 to 5.0; None means that the analysis failed."""
+    """The outcome of the analysis. `quality_score` is 1.0 to 5.0; None means that the analysis failed.
 
-    themes: tuple[str, ...] = ()
+    `themes` may be one text, as senders write them whose tools know no lists.
+    """
+
+    themes: tuple[str, ...] | str = ()
     sentiment: str = "neutral"
     quality_score: float | None = 3.5
     insights: tuple[str, ...] = ()
@@ -177,7 +180,7 @@ class KojiStore:
         """Return the analysis payload; `structured_answers` members are in camelCase, as Koji prints them."""
         result = interview.result
         body: dict[str, Any] = {
-            "themes": list(result.themes),
+            "themes": result.themes,
             "insights": list(result.insights),
             "quality_score": result.quality_score,
             "sentiment": result.sentiment,
@@ -207,5 +210,8 @@ def transcript(interview: Interview) -> Sequence[Mapping[str, str]]:
     themes = () if interview.completed_at is None else interview.result.themes
     return [
         {"speaker": "interviewer", "text": "What was your first week like?"},
-        *({"speaker": "respondent", "text": f"I noticed {theme}."} for theme in themes),
+        *(
+            {"speaker": "respondent", "text": f"I noticed {theme}."}
+            for theme in ([themes] if isinstance(themes, str) else themes)
+        ),
     ]
