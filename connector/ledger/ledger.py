@@ -25,6 +25,7 @@ from connector.ledger.launches.planning import Planning
 from connector.ledger.people.aliases import Aliases
 from connector.ledger.people.erasure import Erasures
 from connector.ledger.people.respondents import Respondents
+from connector.ledger.people.scatter import Scatter
 from connector.ledger.results import inbox
 from connector.ledger.results.counters import Counters
 from connector.ledger.results.inbox import Inbox
@@ -76,6 +77,7 @@ class Ledger:
         self.rate_limit = RateLimit(db, keys)
         self.diagnostics = Diagnostics(db, keys)
         self.retention = Retention(db, keys)
+        self.scatter = Scatter(db, keys)
 
     async def ping(self) -> None:
         """Read from the database. Raises `LedgerUnavailable`."""

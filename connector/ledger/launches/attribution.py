@@ -24,6 +24,7 @@ from connector.ledger.launches.launch_row import (
     select_invitations,
 )
 from connector.ledger.people.aliases import behind, is_erased
+from connector.ledger.people.scatter import TO_DO
 from connector.text.json import loads
 
 _DAY = 86_400_000  # ms
@@ -156,5 +157,6 @@ def _anonymous_values() -> dict[str, Any]:
         "state": case((was_started, InvitationState.STARTED), else_=column.state),
         "due": case((was_started, expires_at), else_=None),
         "polls": 0,
+        "scatter": TO_DO,
         "taken_at": end_of_taken_day - end_of_taken_day % _DAY,
     }

@@ -36,6 +36,7 @@ from connector.ledger.db.schema.results import inbox as inbox_table
 from connector.ledger.db.schema.results import sync as sync_table
 from connector.ledger.launches.launch_row import PERSONAL, finish, lock_invitations, lock_launches, move
 from connector.ledger.people.aliases import alias_key, alias_keys, behind
+from connector.ledger.people.scatter import TO_DO, mark
 from connector.ledger.results import inbox, syncs
 from connector.text.json import dumps, loads
 
@@ -210,7 +211,7 @@ def _erase_invitations(c: Connection, invited: Sequence[Row[Any]], now: int) -> 
                 cleared["due"] = row.started_at + SCHEDULE[-1]  # it can no longer be read: it only expires
         counts["invitations"] += row.pruned_at is None or row.link is not None or row.interview_id is not None
         erased = update(invitation).where(invitation.c.id == row.id)
-        c.execute(erased.values(**cleared, pruned_at=row.pruned_at or now))
+        c.execute(erased.values(**cleared, pruned_at=row.pruned_at or now, scatter=TO_DO))
     return counts
 
 
@@ -226,6 +227,7 @@ def _erase_interviews(c: Connection, interviews: Sequence[Sync], now: int) -> Co
     left = [sync for sync in interviews if sync.facts is None or not sync.facts.suppressed or sync.user_hash]
     before = {(sync.connection, sync.interview_id): sync for sync in left}
     syncs.save(c, before, [suppress(sync)._replace(updated_at=now) for sync in left])
+    mark(c, list(before))
     return Counter(interviews=len(left))
 
 

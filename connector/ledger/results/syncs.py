@@ -22,6 +22,7 @@ from connector.ledger.db.schema.results import sync as table
 from connector.ledger.events import events
 from connector.ledger.launches import attribution
 from connector.ledger.people import respondents
+from connector.ledger.people.scatter import mark
 from connector.ledger.results import counters, inbox
 from connector.ledger.results.counters import Place
 from connector.ledger.results.sync_row import SYNC_COLUMNS, dump_sync, load_sync
@@ -138,6 +139,7 @@ class Syncs(Repository):
         events.to_the_day(c, anonymous)
         attribution.bind(c, changed)
         if erased:
+            mark(c, anonymous)
             self.db.empty_log()
         return changed
 

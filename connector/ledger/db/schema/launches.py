@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, Text, false
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, SmallInteger, Table, Text, false
 
 from connector.ledger.db.schema.base import metadata, partial_index, serial
 
@@ -80,6 +80,8 @@ invitation = Table(
     Column("updated_at", BigInteger, nullable=False),
     Column("pruned_at", BigInteger),
     Column("counted_day", Integer),  # the UTC day on which a person counts as new who joined without approval
+    Column("scatter", SmallInteger),  # see connector.ledger.people.scatter
+    partial_index("invitation_scatter", "scatter", where="scatter IS NOT NULL"),
     Index("invitation_listed", "launch_id", "position"),
     Index("invitation_state", "launch_id", "state", "position"),
     partial_index("invitation_interview", "connection", "interview_id", where="interview_id IS NOT NULL"),

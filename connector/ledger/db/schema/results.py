@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, SmallInteger, Table, Text
 
 from connector.ledger.db.schema.base import metadata, partial_index, serial
 
@@ -62,6 +62,8 @@ sync = Table(
     Column("pruned_at", BigInteger),
     Column("respondent", BigInteger),
     Column("external", BigInteger),
+    Column("scatter", SmallInteger),  # see connector.ledger.people.scatter
+    partial_index("sync_scatter", "scatter", where="scatter IS NOT NULL"),
     partial_index("sync_due", "stage", "connection", "due", "completed_at", where="stage IS NOT NULL"),
     partial_index("sync_user", "user_hash", "connection", "completed_at", where="user_hash IS NOT NULL"),
     Index("sync_listed", "connection", "first_received_at", "interview_id"),

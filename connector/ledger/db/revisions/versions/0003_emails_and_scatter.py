@@ -1,4 +1,4 @@
-"""Count the e-mail addresses of a launch's members, and name the properties that they have."""
+"""Count the e-mail addresses of a launch's members; mark rows that are to be written anew apart."""
 
 from __future__ import annotations
 
@@ -16,3 +16,12 @@ def upgrade() -> None:
     for table in ("launch", "cohort_message"):
         op.add_column(table, sa.Column("carried", sa.Text))
     op.execute("UPDATE launch SET with_email = members_total")
+    for table in ("sync", "invitation"):
+        op.add_column(table, sa.Column("scatter", sa.SmallInteger))
+        op.create_index(
+            f"{table}_scatter",
+            table,
+            ["scatter"],
+            sqlite_where=sa.text("scatter IS NOT NULL"),
+            postgresql_where=sa.text("scatter IS NOT NULL"),
+        )

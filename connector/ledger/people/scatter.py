@@ -1,0 +1,87 @@
+"""Rewrite the rows of interviews without a respondent apart from those of the invitations they came from.
+
+A database keeps which rows changed together: PostgreSQL shows the transaction of each row (`xmin`) and its
+place (`ctid`). Both rows change in one transaction when an interview turns out anonymous, or is erased. That
+transaction marks them with `TO_DO`. The rewriting puts them, together with others that were rewritten before,
+in random order into two later transactions, so that neither tells which invitation led to which interview.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from sqlalchemy import Column, Connection, Table, and_, bindparam, select, tuple_, update
+
+from connector.ledger.db.bulk import BulkStatement, types_of
+from connector.ledger.db.repository import Repository, writes
+from connector.ledger.db.schema.launches import invitation, launch
+from connector.ledger.db.schema.results import inbox, sync
+from connector.ledger.launches.launch_row import lock_invitations
+
+TO_DO, DONE = 1, 0
+_NEW, _OTHERS = 300, 200  # rows in one transaction
+_MARK = BulkStatement(
+    "UPDATE sync SET scatter = 1 FROM {rows} AS r "
+    "WHERE sync.connection = r.connection AND sync.interview_id = r.interview_id",
+    types_of(sync, "connection", "interview_id"),
+)
+_random = random.SystemRandom()
+
+
+def mark(c: Connection, keys: Sequence[tuple[str, str]]) -> None:
+    """Mark interviews, by (connection, interview id), that lost their respondent in this transaction."""
+    if keys:
+        _MARK.execute(c, sorted(keys))
+
+
+class Scatter(Repository):
+    """The rewriting. Each method rewrites up to 300 marked rows, and returns whether there may be more."""
+
+    @writes
+    def invitations(self, c: Connection) -> bool:
+        """Rewrite invitations, with their launches."""
+        chosen, more = _chosen(c, invitation, [invitation.c.id])
+        if not chosen:
+            return False
+        ids = [row[0] for row in chosen]
+        lock_invitations(c, invitation.c.id.in_(ids))
+        _rewrite(c, invitation, [invitation.c.id], chosen)
+        theirs = select(invitation.c.launch_id).where(invitation.c.id.in_(ids))
+        c.execute(update(launch).where(launch.c.id.in_(theirs)).values(single=launch.c.single))
+        return more
+
+    @writes
+    def interviews(self, c: Connection) -> bool:
+        """Rewrite interviews, with what came in about them."""
+        columns = [sync.c.connection, sync.c.interview_id]
+        chosen, more = _chosen(c, sync, columns)
+        if not chosen:
+            return False
+        theirs = tuple_(*columns).in_(chosen)
+        c.execute(select(sync.c.interview_id).where(theirs).order_by(*columns).with_for_update())
+        _rewrite(c, sync, columns, chosen)
+        came_in = tuple_(inbox.c.connection, inbox.c.interview_id).in_(chosen) & (inbox.c.state != "new")
+        c.execute(update(inbox).where(came_in).values(state=inbox.c.state))
+        return more
+
+
+def _chosen(c: Connection, table: Table, key: Sequence[Column[str]]) -> tuple[list[tuple[str, ...]], bool]:
+    """Return the keys of marked rows and of some that were rewritten before, in random order."""
+    marked = c.execute(select(*key).where(table.c.scatter == TO_DO).limit(_NEW)).all()
+    if not marked:
+        return [], False
+    before = c.execute(select(*key).where(table.c.scatter == DONE)).all()
+    rows = [tuple(row) for row in (*marked, *_random.sample(before, min(_OTHERS, len(before))))]
+    _random.shuffle(rows)
+    return rows, len(marked) == _NEW
+
+
+def _rewrite(
+    c: Connection, table: Table, key: Sequence[Column[str]], chosen: Sequence[tuple[str, ...]]
+) -> None:
+    """Write each row anew, one after the other: the rows of one statement would keep their old order."""
+    one = and_(*(column == bindparam(f"of_{column.name}") for column in key))
+    names = [f"of_{column.name}" for column in key]
+    values = [dict(zip(names, row, strict=True)) for row in chosen]
+    c.execute(update(table).where(one).values(scatter=DONE), values)
