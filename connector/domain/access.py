@@ -60,6 +60,10 @@ class Claim:
     body: str | None = None
 
 
+CLOCK_JUMPED = "clock_jumped"
+"""The kind of diagnostic that tells of a clock that jumped; its detail has `seconds`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
     """A diagnostic of a connection; no decision depends on it."""

@@ -34,6 +34,7 @@ from connector.ledger.results.sending import Sending
 from connector.ledger.results.syncs import Syncs
 from connector.ledger.runtime.diagnostics import Diagnostics
 from connector.ledger.runtime.leases import Leases
+from connector.ledger.runtime.overdue import Overdue
 from connector.ledger.runtime.rate_limit import RateLimit
 from connector.ledger.runtime.retention import Retention
 from connector.security.sealing import Sealer
@@ -78,6 +79,7 @@ class Ledger:
         self.diagnostics = Diagnostics(db, keys)
         self.retention = Retention(db, keys)
         self.scatter = Scatter(db, keys)
+        self.overdue = Overdue(db, keys)
 
     async def ping(self) -> None:
         """Read from the database. Raises `LedgerUnavailable`."""

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, Field
 
 from connector.context import Context
-from connector.domain.access import Diagnostic
+from connector.domain.access import CLOCK_JUMPED, Diagnostic
 from connector.domain.results.interview import Stage
 from connector.domain.results.koji_fields import shape
 from connector.domain.results.mapping import iso
@@ -59,6 +59,7 @@ async def run(ctx: Context, payload: Input) -> CheckOutput:
         Check.of("unreadable_webhooks", await _unreadable(ctx, connection)),
         Check.of("syncs", await _syncs(ctx, connection)),
         *await launch_checks(ctx, connection),
+        Check.of("clock", await _clock(ctx)),
     ]
     worst = next((c for level in ("fail", "unknown", "warn") for c in checks if c.status == level), None)
     return CheckOutput(
@@ -66,6 +67,16 @@ async def run(ctx: Context, payload: Input) -> CheckOutput:
         checks=checks,
         refused_webhooks=[RefusedWebhook(at=iso(note.at), **note.detail) for note in refused],
         next_step=worst.message if worst else "Nothing: everything is in order.",
+    )
+
+
+async def _clock(ctx: Context) -> Finding:
+    jumps = await ctx.ledger.diagnostics.since("", CLOCK_JUMPED, 0)
+    if not jumps:
+        return "ok", "The clock went evenly for the last hour."
+    return "warn", (
+        f"The clock jumped by {jumps[0].detail['seconds']:+,} s in the last hour. What waited is due again. "
+        "Check the machine's time service."
     )
 
 

@@ -44,6 +44,9 @@ class SharedClock:
     def now(self) -> int:
         return self.time
 
+    def elapsed(self) -> int:
+        return self.time
+
     def seconds(self) -> float:
         return self.time / 1000
 

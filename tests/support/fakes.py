@@ -28,6 +28,9 @@ class ManualClock:
     def now(self) -> int:
         return self.time
 
+    def elapsed(self) -> int:
+        return self.time
+
     async def sleep(self, seconds: float) -> None:
         self.advance(seconds)
         await asyncio.sleep(0)

@@ -37,11 +37,18 @@ class MovableClock:
     """Real time plus what a test adds; a sleeper wakes when the clock moves past its hour."""
 
     def __init__(self) -> None:
-        self._ahead = 0
+        self._ahead = self._jumped = 0
         self._moved = asyncio.Event()
 
     def now(self) -> int:
-        return time.time_ns() // 1_000_000 + self._ahead
+        return time.time_ns() // 1_000_000 + self._ahead + self._jumped
+
+    def elapsed(self) -> int:
+        return self.now() - self._jumped
+
+    def jump(self, seconds: float) -> None:
+        """Let the wall clock jump, while no time passes."""
+        self._jumped += int(seconds * 1000)
 
     def seconds(self) -> float:
         return self.now() / 1000
@@ -67,7 +74,7 @@ class StandingClock(MovableClock):
         self._began = super().now()
 
     def now(self) -> int:
-        return self._began + self._ahead
+        return self._began + self._ahead + self._jumped
 
     async def sleep(self, seconds: float) -> None:
         until = self.now() + seconds * 1000

@@ -49,15 +49,15 @@ class KojiPause:
 
         An operation may end a pause early. Only an answer of Koji ends the unreachable state.
         """
-        now = self._clock.now()
+        elapsed = self._clock.elapsed()
         if self._code is not None:
             stored = any(pause.lane == self._name for pause in await self._ledger.leases.pauses())
-            if now >= self._until or not stored:
+            if elapsed >= self._until or not stored:
                 self._until = 0
                 if not self.is_unreachable or not stored:
                     # before the next attempt: a caller who asks meanwhile waits for the attempt's outcome
                     await self._end()
-        return max(0, self._until - now)
+        return max(0, self._until - elapsed)
 
     @property
     def is_unreachable(self) -> bool:
@@ -70,7 +70,7 @@ class KojiPause:
 
     def is_active(self) -> bool:
         """Tell whether the lane pauses now."""
-        return self._clock.now() < self._until
+        return self._clock.elapsed() < self._until
 
     async def answered(self) -> None:
         """Note that Koji gave a valid answer."""
@@ -94,9 +94,10 @@ class KojiPause:
         if error.reason == KOJI_REDIRECT:
             await self._await_koji(CREDENTIAL_WAIT, KOJI_REDIRECT, error.message)
             return
-        self._until, self._code = self._clock.now() + CREDENTIAL_WAIT, error.reason
-        await self._ledger.leases.pause(self._name, self._until, error.reason, error.message)
-        await self._ledger.launch_pauses.pause(self._connections, error.reason, self._clock.now())
+        now = self._clock.now()
+        self._until, self._code = self._clock.elapsed() + CREDENTIAL_WAIT, error.reason
+        await self._ledger.leases.pause(self._name, now + CREDENTIAL_WAIT, error.reason, error.message)
+        await self._ledger.launch_pauses.pause(self._connections, error.reason, now)
 
     async def for_unreachable(self, error: UpstreamUnavailable) -> int:
         """Pause because Koji cannot be reached; return the length of the pause (ms)."""
@@ -109,8 +110,8 @@ class KojiPause:
         now = self._clock.now()
         if not self.is_unreachable:
             self._began = now
-        self._until, self._code = now + wait, code
-        pause = Pause(self._name, self._until, code, message)
+        self._until, self._code = self._clock.elapsed() + wait, code
+        pause = Pause(self._name, now + wait, code, message)
         await self._ledger.launch_pauses.await_koji(self._starting, pause, self._began, now)
 
 

@@ -50,7 +50,9 @@ class Starts(KojiCalls):
     async def waiting(self, *, single: bool) -> Invitation | None:
         """Return the next invitation of the launches that may still start a person this UTC day."""
         now = self._clock.now()
-        self._paused_until = {launch: until for launch, until in self._paused_until.items() if until > now}
+        self._paused_until = {
+            launch: until for launch, until in self._paused_until.items() if now < until <= next_day(now)
+        }
         waiting = self._ledger.invitations.next_waiting
         return await waiting(self._connections, single=single, except_launches=self._paused_until)
 

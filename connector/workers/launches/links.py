@@ -32,7 +32,7 @@ class LinkWorker(Worker):
         for _ in range(_BATCH):
             now = self._clock.now()
             self._paused_until = {
-                launch: until for launch, until in self._paused_until.items() if until > now
+                launch: until for launch, until in self._paused_until.items() if now < until <= next_day(now)
             }
             invitation = None
             for single in (True, False):

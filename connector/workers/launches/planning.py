@@ -36,14 +36,10 @@ class PlanningWorker(Worker):
     """Plans launches of cohorts, and of member lists too long for one call."""
 
     name = "launches"
-    _pruned_at = 0
 
     async def drain(self, lease: Lease, /) -> int | None:
         """Process one step of the first due launch."""
         ctx, now = self._context, self._clock.now()
-        if now - self._pruned_at >= _MINUTE or now < self._pruned_at:
-            self._pruned_at = now
-            await self._ledger.retention.delete_unused_plans(now)
         following: int | None = None
         for launch in await self._ledger.launches.in_phases(tuple(Phase)):
             if launch.connection not in ctx.settings.connections or ctx.stopping.is_set():

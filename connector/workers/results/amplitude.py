@@ -58,11 +58,12 @@ class AmplitudeWorker(Worker):
     async def drain(self, lease: Lease) -> int | None:
         """Send one batch."""
         now = self._clock.now()
-        if self._paused_for_key and (now >= self._paused_until or not await self._is_paused()):
+        rest = self._paused_until - self._clock.elapsed()
+        if self._paused_for_key and (rest <= 0 or not await self._is_paused()):
             # the pause ends before the attempt: a caller who asks meanwhile waits for the attempt's outcome
-            self._paused_for_key, self._paused_until = False, 0
+            self._paused_for_key, self._paused_until, rest = False, 0, 0
             await self._ledger.leases.resume(self.name)
-        pause = max(self._paused_until - now, self._pace_left())
+        pause = max(rest, self._pace_left())
         if pause > 0:
             return pause
         # a read comes first, because an idle worker must not write
@@ -202,19 +203,18 @@ class AmplitudeWorker(Worker):
         return [unsettled], settlements
 
     async def _after(self, answer: Answer) -> None:
-        now = self._clock.now()
+        elapsed = self._clock.elapsed()
         match answer.kind:
             case Kind.ACCEPTED:
                 self._failures, self._batch = 0, min(self._largest, self._batch * 2)
             case Kind.PAUSED:
-                self._paused_for_key, self._paused_until = True, now + CREDENTIAL_WAIT
+                self._paused_for_key, self._paused_until = True, elapsed + CREDENTIAL_WAIT
+                until = self._clock.now() + CREDENTIAL_WAIT
                 _log.warning("amplitude_lane_paused", lane=self.name, why=answer.message)
-                await self._ledger.leases.pause(
-                    self.name, self._paused_until, "amplitude_key", answer.message
-                )
+                await self._ledger.leases.pause(self.name, until, "amplitude_key", answer.message)
             case Kind.UNAVAILABLE | Kind.UNKNOWN:
                 self._failures += 1
-                self._paused_until = now + backoff(self._failures, answer.retry_after)
+                self._paused_until = elapsed + backoff(self._failures, answer.retry_after)
                 if answer.kind is Kind.UNKNOWN:
                     # smaller requests soon isolate an interview that Amplitude cannot process
                     self._batch = max(1, self._batch // 2)
@@ -222,4 +222,4 @@ class AmplitudeWorker(Worker):
                     "amplitude_unavailable", lane=self.name, status=answer.status, failures=self._failures
                 )
             case Kind.THROTTLED if not answer.held:
-                self._paused_until = now + backoff(self._failures + 4, answer.retry_after)
+                self._paused_until = elapsed + backoff(self._failures + 4, answer.retry_after)
