@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from connector.domain.people.email import email_of, is_email, same_email
 from connector.domain.people.properties import carried, property_of, spellings
@@ -184,3 +186,34 @@ def test_names_of_properties_are_few_and_short() -> None:
     assert len(carried(rows)) == 10
     assert max(map(len, carried([{"x" * 500: 1}]))) == 60
     assert carried([]) == ()
+
+
+STRANGE = st.text(
+    st.characters(codec="utf-8") | st.sampled_from("\u200b\u202a\u00ad\ufeff\"'<>,;.@ \t{}[]()%$"),
+    max_size=40,
+)
+
+
+@given(STRANGE)
+def test_taking_in_twice_changes_nothing(written: str) -> None:
+    if (user_id := user_id_of(written)) is not None:
+        assert user_id_of(user_id) == user_id
+    if (address := email_of(written)) is not None:
+        assert email_of(address) == address
+
+
+@given(STRANGE)
+def test_an_address_is_compared_as_it_is_taken_in(written: str) -> None:
+    address = f"{written}@example.com"
+    assert same_email(email_of(address) or "") == same_email(address)
+    if is_email(address):
+        assert email_of(f"Somebody <{address}>") == email_of(address)
+
+
+@given(STRANGE, STRANGE)
+def test_two_members_are_one_person_only_by_what_is_left_of_their_names(one: str, other: str) -> None:
+    first, second = member(one, None, None), member(other, None, None)
+    if set(aliases(first)) & set(aliases(second)):
+        assert first.user_id is not None
+        assert second.user_id is not None
+        assert first.user_id == second.user_id or same_email(first.user_id) == same_email(second.user_id)

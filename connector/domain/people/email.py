@@ -7,6 +7,7 @@ import unicodedata
 from urllib.parse import unquote
 
 from connector.text.invisible import visible
+from connector.text.json import UNSTORABLE
 from connector.text.values import text
 
 LONGEST = 1_024
@@ -51,7 +52,7 @@ def same_email(address: str) -> str:
 
 
 def _unwrapped(written: str) -> str:
-    bare = visible(written).strip()
+    bare = visible(UNSTORABLE.sub("", written)).strip()
     while True:
         before = bare
         if named := _NAMED.fullmatch(bare):
