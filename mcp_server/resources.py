@@ -13,7 +13,7 @@ from connector.domain.results.mapping import EVENT_TYPE
 from connector.errors import ConnectorError, InvalidInput, NotFound
 from connector.text.redaction import safe
 from mcp_server.answers.render import rendered
-from mcp_server.answers.untrusted import clean
+from mcp_server.answers.untrusted import one_line
 from mcp_server.host import Request
 from mcp_server.tools.call import Calling
 from mcp_server.tools.catalogue import payload
@@ -79,7 +79,7 @@ async def contents(uri: str, request: Request, calling: Calling) -> TextResource
         text, _ = rendered(op, payload(op, arguments), output)
     except ConnectorError as error:
         code = INVALID_PARAMS if isinstance(error, NotFound | InvalidInput) else INTERNAL_ERROR
-        raise MCPError(code, safe(clean(error.message)), {"uri": uri, "code": error.reason}) from None
+        raise MCPError(code, safe(one_line(error.message)), {"uri": uri, "code": error.reason}) from None
     return TextResourceContents(uri=uri, mime_type=MARKDOWN, text=text)
 
 

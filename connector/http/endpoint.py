@@ -15,7 +15,7 @@ from starlette.routing import Route
 from connector.context import Context
 from connector.errors import Forbidden
 from connector.http.auth import Gate
-from connector.http.request import read_model
+from connector.http.request import read_model, refuse_cross_site
 from connector.security.caller import Caller
 from connector.service.execution.execute import check_connection
 
@@ -59,8 +59,9 @@ class Endpoint:
     `name` is its operation id. `handler` returns a `Response`, or a value that is sent as JSON with `status`;
     None stands for an endpoint in front of all routing. `answers` describes the answer and `asks` the body,
     or the query string of a GET; both are annotations or JSON schemas. `parameters` are those of OpenAPI.
-    `scope` is the scope that the caller's token needs; `is_open` lets every caller in. `token_parameter`
-    names a parameter of the query string that may hold the token. `refused` are the statuses of its problems.
+    `scope` names the scopes that the caller's token needs, with spaces between; `is_open` lets every caller
+    in. `token_parameter` names a parameter of the query string that may hold the token. `refused` are the
+    statuses of its problems.
     """
 
     name: str
@@ -117,10 +118,12 @@ def _route(endpoint: Endpoint, handler: Handler, context: ContextOf, gate: Gate)
         caller = _ANONYMOUS
         if not endpoint.is_open:
             name = endpoint.token_parameter
+            refuse_cross_site(request)
             caller = await gate.caller(request, also=request.query_params.getlist(name) if name else ())
-        if endpoint.scope is not None and endpoint.scope not in caller.scopes:
-            detail = f"This needs the scope {endpoint.scope}, which the token does not have."
-            raise Forbidden(detail, code="missing_scope")
+        for scope in (endpoint.scope or "").split():
+            if scope not in caller.scopes:
+                detail = f"This needs the scope {scope}, which the token does not have."
+                raise Forbidden(detail, code="missing_scope")
         result = await handler(Call(request, replace(context(), caller=caller)))
         return result if isinstance(result, Response) else as_json(result, endpoint.status)
 

@@ -81,12 +81,18 @@ class Replayed(BaseModel):
 
 _HOOK = parameter("hook_id", "path", "The subscription's id.")
 _TARGET = parameter("target_url", "query", "Only subscriptions with this URL.")
+_REFUSED = ("401", "403", "404", "409", "413", "415", "422", "429", "503")
 _NOTHING = {"type": "object", "maxProperties": 0}
 
 
-@endpoint("POST", "/hooks", scope="write", asks=Subscribe, answers=Subscribed, status=201)
+@endpoint(
+    "POST", "/hooks", scope="write read", asks=Subscribe, answers=Subscribed, status=201, refused=_REFUSED
+)
 async def subscribe(call: Call) -> Response:
-    """Subscribe a URL to a trigger."""
+    """Subscribe a URL to a trigger.
+
+    The token needs the scope read, too, because events carry people's data.
+    """
     ctx, wanted = call.ctx, await call.read(Subscribe)
     call.connections(wanted.connection)
     await ctx.targets.require("target_url", wanted.target_url)

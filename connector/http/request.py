@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 from starlette.requests import Request
 
-from connector.errors import InvalidInput
+from connector.errors import Forbidden, InvalidInput
 from connector.http.body import MAX_BODY_BYTES, UnsupportedContentType, parse_body, parse_pairs, too_large
 from connector.service.execution.operation import AnyOperation, Effect, Input
 from connector.service.input import validate
@@ -57,6 +57,12 @@ async def read_whole(request: Request) -> bytes:
         if len(body) > MAX_BODY_BYTES:
             raise too_large()
     return bytes(body)
+
+
+def refuse_cross_site(request: Request) -> None:
+    """Raise `Forbidden` for what a page of another site sends with a password that the browser kept."""
+    if request.headers.get("sec-fetch-site", "").strip().lower() == "cross-site":
+        raise Forbidden("Pages of other sites may not call this; call it from a program.", code="cross_site")
 
 
 def _with_key(values: Mapping[str, Any], header: str | None) -> dict[str, Any]:

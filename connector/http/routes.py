@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
@@ -13,18 +14,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from connector.errors import ConnectorError, LedgerUnavailable, NotFound
+from connector.errors import LedgerUnavailable, NotFound
 from connector.http.auth import Gate
 from connector.http.docs.openapi import openapi
 from connector.http.docs.page import content_security_policy, docs_page
 from connector.http.endpoint import NO_STORE, ContextOf, Endpoint, as_json, served
 from connector.http.health import HEALTH
 from connector.http.hooks import HOOKS
-from connector.http.request import read_input
+from connector.http.request import read_input, refuse_cross_site
 from connector.http.triggers import TRIGGERS
 from connector.http.webhooks.cohort import COHORT_WEBHOOK
 from connector.http.webhooks.koji import KOJI_WEBHOOK
-from connector.service.execution.execute import Executed, check_scope, execute
+from connector.service.execution.execute import Executed, admit, execute
 from connector.service.execution.follow_up import status_url
 from connector.service.execution.operation import AnyOperation, Effect, Input
 
@@ -51,18 +52,16 @@ def _action_route(operations: Sequence[AnyOperation], context: ContextOf, gate: 
     by_name = {op.name: op for op in operations}
 
     async def action(request: Request) -> Response:
+        refuse_cross_site(request)
         caller = await gate.caller(request)
         op = _find(by_name, request.path_params["operation"])
         if request.method != "POST" and op.effect is not Effect.READ:
             raise HTTPException(405, headers={"Allow": "POST"})
-        ctx = context()
+        ctx = replace(context(), caller=caller)
         if ctx.stopping.is_set():
             raise LedgerUnavailable("The server is stopping; send the request again.", code="stopping")
-        try:
-            payload = await read_input(request, op)
-        except ConnectorError:
-            check_scope(caller, op)  # a caller without the scope learns of the scope, not of its fields
-            raise
+        await admit(ctx, op)  # before the body, which may be large
+        payload = await read_input(request, op)
         done = await execute(ctx, op, payload, caller=caller, by_name=by_name)
         return answer(done, payload, ctx.settings.public_url)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterable, Iterator, Mapping
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -21,8 +21,12 @@ Address = IPv4Address | IPv6Address
 LONGEST_URL: Final = 2_048
 _NAT64: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
 _COMPATIBLE: Final = IPv6Network("::/96")
-# its number is public, but it is inside a cloud: Azure's platform services
-_INSIDE: Final = frozenset({IPv4Address("168.63.129.16")})
+_UNICAST: Final = IPv6Network("2000::/3")
+_INSIDE: Final = (
+    IPv4Network("168.63.129.16/32"),  # its number is public, but it is inside a cloud: Azure's platform
+    IPv4Network("192.88.99.0/24"),  # relays of 6to4, which reach other addresses (RFC 7526)
+    IPv6Network("3fff::/20"),  # documentation (RFC 9637), unknown to Python 3.11
+)
 ANSWER_LIMIT: Final = 16_384  # bytes
 READ_SECONDS: Final = 30.0
 CONNECT_SECONDS: Final = 5.0
@@ -36,22 +40,32 @@ class PrivateTarget(Exception):
     """The name resolves to an address that is not public."""
 
 
+class PlainTarget(PrivateTarget):
+    """The request has no TLS, and the name resolves to an address that is not private."""
+
+
 async def resolved(host: str, port: int) -> list[str]:
     """Return the addresses of a name. Raises `OSError` when there is none."""
     infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(info[4][0]) for info in infos))
 
 
-async def checked(host: str, port: int, *, allow_private: bool) -> list[str]:
-    """Return the addresses of a name. Raises `PrivateTarget` when an address is not public."""
+async def checked(host: str, port: int, *, allow_private: bool, plain: bool = False) -> list[str]:
+    """Return the addresses of a name; `plain` tells that the request has no TLS.
+
+    Raises `PrivateTarget` when an address is not public, and `PlainTarget`.
+    """
     addresses = await resolved(host, port)
-    if not allow_private and not all(is_public(address) for address in addresses):
+    public = [is_public(address) for address in addresses]
+    if not allow_private and not all(public):
         raise PrivateTarget(host)
+    if plain and any(public):
+        raise PlainTarget(host)
     return addresses
 
 
 class Targets:
-    """The port `Targets`: public HTTPS addresses; where private ones are allowed, any address, also HTTP."""
+    """The port `Targets`: public HTTPS addresses; where private ones are allowed, those with HTTP, too."""
 
     def __init__(self, *, allow_private: bool) -> None:
         self._allow_private = allow_private
@@ -62,7 +76,14 @@ class Targets:
             raise InvalidInput.of(field, reason)
         parts = urlsplit(url)
         try:
-            await checked(parts.hostname or "", parts.port or 443, allow_private=self._allow_private)
+            await checked(
+                parts.hostname or "",
+                parts.port or 443,
+                allow_private=self._allow_private,
+                plain=parts.scheme == "http",
+            )
+        except PlainTarget:
+            raise InvalidInput.of(field, "must begin with https://, as its address is public") from None
         except PrivateTarget:
             raise InvalidInput.of(field, "leads to a private address", code="private_target") from None
         except OSError:
@@ -75,6 +96,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
     def __init__(self, *, allow_private: bool) -> None:
         self._inner = httpcore.AnyIOBackend()
         self._allow_private = allow_private
+        self.plain = False
 
     async def connect_tcp(
         self,
@@ -87,7 +109,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
         """Resolve the name, check its addresses, and connect to the first that answers."""
         try:
             async with asyncio.timeout(timeout):
-                addresses = await checked(host, port, allow_private=self._allow_private)
+                addresses = await checked(host, port, allow_private=self._allow_private, plain=self.plain)
         except OSError as error:  # TimeoutError is one of them
             raise httpcore.ConnectError("the name does not resolve") from error
         for position, address in enumerate(addresses):
@@ -104,13 +126,12 @@ class TargetClient:
 
     def __init__(self, *, allow_private: bool, connections: int = 1) -> None:
         # one pool for each connection, because a pool checks all its connections at every request
+        backends = [_Backend(allow_private=allow_private) for _ in range(connections)]
         self._pools = [
-            httpcore.AsyncConnectionPool(
-                network_backend=_Backend(allow_private=allow_private), max_connections=1, keepalive_expiry=30
-            )
-            for _ in range(connections)
+            (httpcore.AsyncConnectionPool(network_backend=each, max_connections=1, keepalive_expiry=30), each)
+            for each in backends
         ]
-        self._free: asyncio.LifoQueue[httpcore.AsyncConnectionPool] = asyncio.LifoQueue()
+        self._free: asyncio.LifoQueue[tuple[httpcore.AsyncConnectionPool, _Backend]] = asyncio.LifoQueue()
         for pool in self._pools:
             self._free.put_nowait(pool)
 
@@ -119,16 +140,17 @@ class TargetClient:
 
         Raises `PrivateTarget`, httpcore's errors, and `TimeoutError` without an answer within 30 seconds.
         """
-        pool = await self._free.get()
+        free = pool, backend = await self._free.get()
+        backend.plain = urlsplit(url).scheme == "http"
         try:
             async with asyncio.timeout(READ_SECONDS + CONNECT_SECONDS):
                 return await _post(pool, url, body, headers)
         finally:
-            self._free.put_nowait(pool)
+            self._free.put_nowait(free)
 
     async def close(self) -> None:
         """Close every connection."""
-        for pool in self._pools:
+        for pool, _ in self._pools:
             await pool.aclose()
 
 
@@ -180,7 +202,13 @@ def is_public(address: str) -> bool:
         whole = ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    return all(ip.is_global and not ip.is_multicast and ip not in _INSIDE for ip in _reached(whole))
+    return all(
+        ip.is_global
+        and not ip.is_multicast
+        and (ip.version == 4 or ip in _UNICAST)  # in particular SIIT (RFC 2765) is outside
+        and not any(ip in network for network in _INSIDE)
+        for ip in _reached(whole)
+    )
 
 
 def _reached(address: Address) -> Iterator[Address]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import secrets
+import stat
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -118,11 +119,18 @@ def _read_or_create(path: Path, make: Callable[[], str]) -> tuple[str, bool]:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         made_now = _create(path, make())
+        if others_may_read(path):
+            raise SettingsError(f"{path}: others on this machine may read it: chmod 600 {path}")
         return _read_finished(path), made_now
     except OSError as error:
         raise SettingsError(
             f"DATABASE_URL: {path.name} cannot be kept beside the database in {path.parent}: {error.strerror}"
         ) from None
+
+
+def others_may_read(path: Path) -> bool:
+    """Tell whether a file's mode lets others than its owner read or change it."""
+    return os.name == "posix" and bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
 
 
 def _create(path: Path, text: str) -> bool:

@@ -18,7 +18,7 @@ from connector.errors import (
     UpstreamUnavailable,
 )
 from connector.text.redaction import safe
-from mcp_server.answers.untrusted import clean
+from mcp_server.answers.untrusted import one_line
 
 _LONGEST = 600
 _MOST = 10
@@ -54,12 +54,12 @@ _LISTS: Final[Mapping[str, str]] = {
 
 def refusal(error: ConnectorError) -> CallToolResult:
     """Return an error of ours as a tool's result."""
-    message = safe(clean(error.message), limit=_LONGEST)
+    message = safe(one_line(error.message), limit=_LONGEST)
     values: dict[str, Any] = {"code": error.reason, "message": message}
     lines = [f"Error {error.reason}: {message}"]
     if error.errors:
         values["errors"] = [
-            {"argument": wrong.pointer.strip("/").replace("/", "."), "detail": safe(clean(wrong.detail))}
+            {"argument": wrong.pointer.strip("/").replace("/", "."), "detail": safe(one_line(wrong.detail))}
             for wrong in error.errors[:_MOST]
         ]
     ids = {name: error.result[name] for name in _IDS if error.result.get(name)} if error.result else {}

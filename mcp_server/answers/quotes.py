@@ -34,6 +34,10 @@ def quote(analysis: Mapping[str, Any], *, detailed: bool, boundary: str) -> tupl
 
 def _of_koji(analysis: Mapping[str, Any], *, detailed: bool) -> Iterator[str]:
     most, longest, summary = (_MANY, _LINE, _SUMMARY) if detailed else (_FEW, _LINE // 2, _SUMMARY // 3)
+    if detailed:
+        yield from _first("Theme: ", [_line(theme) for theme in analysis["themes"]], most)
+        if analysis["sentiment"]:
+            yield f"Sentiment: {_line(analysis['sentiment'])}"
     if analysis["summary"]:
         yield f"Summary: {_line(analysis['summary'], summary)}"
     yield from _first("Insight: ", [_line(insight, longest) for insight in analysis["insights"]], most)
@@ -42,9 +46,9 @@ def _of_koji(analysis: Mapping[str, Any], *, detailed: bool) -> Iterator[str]:
 def _answers(analysis: Mapping[str, Any]) -> Iterator[str]:
     for answer in analysis["structured_answers"]:
         value = answer["structured_value"]
-        parts = [value] if isinstance(value, str) else []
+        parts = [", ".join(map(str, value)) if isinstance(value, list) else value]
         parts += [answer["qualitative_answer"], *(answer["follow_up_insights"] or [])]
-        text = " / ".join(dict.fromkeys(_line(str(part)) for part in parts if part))
+        text = " / ".join(dict.fromkeys(_line(str(part)) for part in parts if part is not None))
         if text:
             question = _line(answer["question_text"] or answer["question_id"] or "")
             yield _line(f"{question}: {text}", 2 * _LINE)

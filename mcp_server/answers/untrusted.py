@@ -21,6 +21,11 @@ def clean(text: str) -> str:
     return "".join(char for char in text if char in _KEPT or unicodedata.category(char) not in _HIDDEN)
 
 
+def one_line(text: str) -> str:
+    """Return clean text without line breaks, so that no part of it stands like a line of ours."""
+    return " ".join(clean(text).split())
+
+
 def cleaned(value: Any) -> Any:
     """Return a value with every text in it clean, keys included."""
     if isinstance(value, str):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from connector.text.redaction import cut
-from mcp_server.answers.untrusted import cleaned
+from mcp_server.answers.untrusted import cleaned, one_line
 
 FIRST: Final = 5
 """People that an answer without pages shows; get_launch pages them all."""
@@ -21,6 +21,7 @@ MOST: Final = 20
 
 _FEW, _BRIEF = 5, 80
 _WHOLE = ("cursor", "link", "url", "token", "id")
+_LABELS = ("themes", "sentiment")
 _CHOSEN = frozenset({"single_choice", "multiple_choice", "ranking", "yes_no", "scale"})
 _PERSON = ("invitations.name", "invitations.reason", "invitations.started_at")
 _PLAN = ("plan_token", "plan_expires_at", "skipped_examples")
@@ -76,31 +77,34 @@ def shown(operation: str, values: Mapping[str, Any], *, paged: bool) -> dict[str
 
 
 def analysed(values: dict[str, Any], *, detailed: bool) -> dict[str, Any]:
-    """Return an analysis without the respondent's own words, and no longer than was asked for."""
-    most, longest = (MOST, LONGEST) if detailed else (_FEW, _BRIEF)
+    """Return an analysis without the respondent's own words, and no longer than was asked for.
+
+    Detailed, its labels and questions are left out, too: they stand between the marks, with the quotes.
+    """
+    answers = [_typed(answer, detailed=detailed) for answer in values["structured_answers"]]
+    if detailed:
+        kept = {name: value for name, value in values.items() if name not in _LABELS}
+        return {**kept, "structured_answers": answers[:MOST]}
     return {
         **values,
-        "themes": [cut(theme, longest) for theme in values["themes"][: 2 * most]],
-        "structured_answers": [
-            {
-                **_typed(answer),
-                "question_text": answer["question_text"] and cut(answer["question_text"], longest),
-            }
-            for answer in values["structured_answers"][:most]
-        ],
+        "themes": [cut(theme, _BRIEF) for theme in values["themes"][: 2 * _FEW]],
+        "structured_answers": answers[:_FEW],
     }
 
 
-def _typed(answer: dict[str, Any]) -> dict[str, Any]:
+def _typed(answer: dict[str, Any], *, detailed: bool) -> dict[str, Any]:
     """Return a structured answer without what may be the respondent's own sentence."""
-    value = answer["structured_value"]
-    free = isinstance(value, str) and answer["question_type"] not in _CHOSEN
-    return {**answer, "structured_value": None} if free else answer
+    value, question = answer["structured_value"], answer["question_text"]
+    is_free = isinstance(value, str) and answer["question_type"] not in _CHOSEN
+    if is_free or (detailed and isinstance(value, str | list | dict)):
+        value = None
+    question = None if detailed or question is None else cut(question, _BRIEF)
+    return {**answer, "structured_value": value, "question_text": question}
 
 
 def _short(value: Any, name: str = "") -> Any:
     if isinstance(value, str):
-        return value if name.endswith(_WHOLE) else cut(value, LONGEST)
+        return value if name.endswith(_WHOLE) else cut(one_line(value), LONGEST)
     if isinstance(value, list):
         is_rows = any(isinstance(item, Mapping) for item in value)
         return [_short(item, name) for item in (value if is_rows else value[:MOST])]

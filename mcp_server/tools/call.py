@@ -17,7 +17,7 @@ from connector.context import Context
 from connector.errors import ConnectorError, LedgerUnavailable, NotFound
 from connector.log import fault
 from connector.security.caller import Caller
-from connector.service.execution.execute import Executed, check_scope, execute
+from connector.service.execution.execute import Executed, admit, execute
 from connector.service.execution.follow_up import follow
 from connector.service.execution.operation import AnyOperation, Effect, Input, ListInput, Output, WaitInput
 from connector.service.views.launch import LaunchOutput
@@ -70,10 +70,10 @@ class Calling:
     async def _answer(self, request: Request, params: CallToolRequestParams) -> CallToolResult:
         caller = self._host.caller(request)
         op = self._find(params.name, caller)
-        check_scope(caller, op)
+        ctx = replace(await self._context(), caller=caller)
+        await admit(ctx, op)
         arguments = params.arguments or {}
         payload = catalogue.payload(op, arguments)
-        ctx = await self._context()
         if op.effect is Effect.READ:
             room = render.LARGEST if "limit" in arguments else render.CONCISE
             return await self._read_in_room(ctx, op, payload, caller, room)
@@ -91,7 +91,7 @@ class Calling:
 
         done = await self._undisturbed.run(work)
         output = await follow(
-            replace(ctx, caller=caller),
+            ctx,
             op,
             payload.connection,
             done.output,

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from connector.domain.access import Token
 from connector.errors import LedgerUnavailable
+from connector.http.auth import new_token, token_digest
 from tests.support.harness import QUICK, World, open_world
 
 pytestmark = pytest.mark.e2e
@@ -56,6 +58,25 @@ async def test_dry_runs_repeats_and_failures_say_so(world: World) -> None:
     assert refused.status_code == 422
     found = await entries(world)
     assert [one["outcome"] for one in found] == ["idempotency_mismatch", "replayed", "done", "dry_run"]
+
+
+async def test_refused_calls_write_one_entry_a_minute_for_each_caller(world: World) -> None:
+    for name in ("zapier", "make"):
+        text = new_token()
+        made = Token(name, token_digest(text).hex(), ("read",), None, world.clock.now())
+        assert await world.context.ledger.tokens.create(made)
+        header = {"Authorization": f"Bearer {text}"}
+        for content in ("{}", "no json", '{"connection": "nowhere"}'):
+            answer = await world.client.post("/actions/cancel_launch", content=content, headers=header)
+            assert answer.status_code == 403
+    found = await entries(world)
+    assert [(one["token"], one["outcome"]) for one in found] == [
+        ("make", "missing_scope"),
+        ("zapier", "missing_scope"),
+    ]
+    world.clock.move(60)
+    await world.client.post("/actions/cancel_launch", content="{}", headers=header)
+    assert len(await entries(world)) == 3
 
 
 async def test_no_address_is_ever_listed_and_no_interview_is_joined_to_its_request(world: World) -> None:

@@ -79,6 +79,17 @@ def test_only_the_owner_can_read_the_files(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
 
 
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
+def test_a_file_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> None:
+    settings = beside(tmp_path)
+    for use, name in ((api_token, "api-token"), (encryption_keys, "encryption-key")):
+        use(settings)
+        (tmp_path / name).chmod(mode)
+        with pytest.raises(SettingsError, match=f"chmod 600 .*{name}"):
+            use(settings)
+
+
 def test_the_made_key_seals_and_is_found_again(tmp_path: Path) -> None:
     sealed = Sealer(encryption_keys(beside(tmp_path))).seal(b"plan key")
     assert Sealer(encryption_keys(beside(tmp_path))).open(sealed) == b"plan key"
@@ -87,6 +98,7 @@ def test_the_made_key_seals_and_is_found_again(tmp_path: Path) -> None:
 def test_the_key_file_may_hold_several_keys(tmp_path: Path) -> None:
     urlsafe = base64.urlsafe_b64encode(b"\xff" * 32).decode()
     (tmp_path / "encryption-key").write_text(f"{urlsafe}, {KEY}\n")
+    (tmp_path / "encryption-key").chmod(0o600)
     assert encryption_keys(beside(tmp_path)) == (b"\xff" * 32, bytes(range(32)))
 
 
@@ -101,7 +113,7 @@ def test_processes_that_start_together_agree(tmp_path: Path) -> None:
 
 def test_an_empty_file_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "api-token"
-    path.touch()
+    path.touch(0o600)
     monkeypatch.setattr(
         "connector.settings.key_files.time.sleep", lambda _: path.write_text("written by the other\n")
     )
@@ -109,7 +121,7 @@ def test_an_empty_file_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_file_that_stays_empty_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "encryption-key").touch()
+    (tmp_path / "encryption-key").touch(0o600)
     monkeypatch.setattr(key_files, "_PATIENCE_SECONDS", 0.0)
     with pytest.raises(SettingsError, match=r"encryption-key: is empty.*delete it"):
         encryption_keys(beside(tmp_path))
@@ -117,6 +129,7 @@ def test_a_file_that_stays_empty_is_named(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_spoiled_key_file_is_named_without_its_content(tmp_path: Path) -> None:
     (tmp_path / "encryption-key").write_text(KEY[:-4] + "\n")
+    (tmp_path / "encryption-key").chmod(0o600)
     with pytest.raises(SettingsError, match=r"encryption-key: .*32 bytes in base64") as caught:
         encryption_keys(beside(tmp_path))
     assert KEY[:-4] not in str(caught.value)

@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from connector.errors import InvalidInput
 from connector.net import target_client
-from connector.net.target_client import PrivateTarget, TargetClient, is_public, wrong_with
+from connector.net.target_client import PrivateTarget, TargetClient, Targets, is_public, wrong_with
 
 pytestmark = pytest.mark.unit
 
@@ -19,6 +20,7 @@ PRIVATE = (
     "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "ff02::1", "2001:db8::1",
     "::ffff:10.0.0.1", "::ffff:127.0.0.1", "::10.0.0.1", "64:ff9b::a00:1", "64:ff9b::7f00:1",
     "64:ff9b:1::808:808", "2002:a00:1::", "2001:0:a00:1::", "no address", "",
+    "::ffff:0:808:808", "::ffff:0:10.0.0.1", "192.88.99.1", "2002:c058:6301::", "fec0::1", "3fff::1", "5f00::1",
 )  # fmt: skip
 PUBLIC = ("8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808")
 
@@ -37,6 +39,26 @@ def test_plain_http_is_for_private_targets() -> None:
     assert wrong_with("http://hooks.internal/x", allow_private=False)
     assert wrong_with("http://hooks.internal/x", allow_private=True) is None
     assert wrong_with("https://example.com/" + "x" * 2_048, allow_private=True)
+
+
+async def test_plain_http_to_a_public_address_is_refused_and_never_connected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def names(_host: str, _port: int) -> list[str]:
+        return ["127.0.0.1", "8.8.8.8"]
+
+    targets, client = Targets(allow_private=True), TargetClient(allow_private=True)
+    async with _listening(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as (port, came):
+        url = f"http://both.example.com:{port}/"
+        await targets.require("target_url", f"http://127.0.0.1:{port}/")
+        monkeypatch.setattr(target_client, "resolved", names)
+        await targets.require("target_url", "https://both.example.com/")
+        with pytest.raises(InvalidInput, match="https://"):
+            await targets.require("target_url", url)
+        with pytest.raises(PrivateTarget):
+            await client.post(url, b"{}", {})
+        assert came == []
+    await client.close()
 
 
 @asynccontextmanager

@@ -56,6 +56,58 @@ async def test_a_scope_opens_its_effect_and_no_other(world: World) -> None:
     assert_problem(await world.client.get("/actions/list_syncs", headers=writer), 403, "missing_scope")
 
 
+async def test_the_scope_is_checked_before_the_body_is_read(world: World) -> None:
+    reader = await a_token(world, "read")
+    taken: list[bytes] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        taken.append(b"{}")
+        yield b"{}"
+
+    refused = await world.client.post("/actions/cancel_launch", content=body(), headers=reader)
+    assert_problem(refused, 403, "missing_scope")
+    assert taken == []
+
+
+async def test_a_subscription_needs_the_scope_that_reads(world: World) -> None:
+    await world.restart(CONNECTOR_ALLOW_PRIVATE_TARGETS="true")
+    wanted = {"target_url": "http://127.0.0.1:9/hook", "event": "interview_synced"}
+    writer = await a_token(world, "write")
+    refused = await world.client.post("/hooks", json=wanted, headers=writer)
+    assert "read" in assert_problem(refused, 403, "missing_scope")["detail"]
+    both = await a_token(world, "read", "write", name="both")
+    assert (await world.client.post("/hooks", json=wanted, headers=both)).status_code == 201
+
+
+async def test_who_may_only_write_sees_counts_and_no_person(world: World) -> None:
+    await world.restart(CONNECTOR_ALLOW_PRIVATE_TARGETS="true")
+    members = [{"user_id": "ada-lovelace"}, {"user_id": "ada-lovelace"}]
+    writer = await a_token(world, "write")
+    asked = {"members": members, "allow_without_link": True}
+    planned = await world.client.post("/actions/plan_cohort_launch", json=asked, headers=writer)
+    assert (planned.json()["to_invite"], planned.json()["skipped"]) == (1, {"duplicate_in_cohort": 1})
+    assert planned.json()["skipped_examples"] == []
+    assert "ada-lovelace" not in planned.text
+    assert (await world.get("plan_cohort_launch", **asked))["skipped_examples"] != []
+    posted = {**asked, "callback_url": "http://127.0.0.1:9/result"}
+    refused = await world.client.post("/actions/plan_cohort_launch", json=posted, headers=writer)
+    assert "read" in assert_problem(refused, 403, "missing_scope")["detail"]
+    launched = await world.get("launch_cohort_interviews", **asked)
+    assert launched["invitations"] != []
+    called_off = {"launch_id": launched["launch_id"]}
+    answer = await world.client.post("/actions/cancel_launch", json=called_off, headers=writer)
+    assert answer.json()["invitations"] == []
+
+
+async def test_pages_of_other_sites_may_not_call(world: World) -> None:
+    for path in ("/actions/list_syncs", "/me"):
+        for site, status in (("cross-site", 403), ("same-origin", 200), ("none", 200)):
+            answer = await world.client.get(path, headers={"Sec-Fetch-Site": site})
+            assert answer.status_code == status
+        refused = await world.client.get(path, headers={"Sec-Fetch-Site": "cross-site"})
+        assert_problem(refused, 403, "cross_site")
+
+
 async def test_the_token_of_the_settings_may_do_everything(world: World) -> None:
     me = (await world.client.get("/me")).json()
     assert (me["scopes"], me["connections"]) == (["read", "write", "send", "erase"], ["default", "shop"])

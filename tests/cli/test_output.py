@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
+from connector.cli.operations.csv_rows import as_text
 from connector.cli.operations.progress import _Pace, duration, state_reporter, summary
 from connector.cli.operations.tables import show
 from connector.service.views.run import RunOutput
@@ -117,6 +119,18 @@ def test_strangers_words_cannot_steer_the_terminal() -> None:
     assert "\u202e" not in text
     assert "owned" in text
     assert "[bold]" in shown({"summary": "[bold]not markup[/bold] :smile:"})
+
+
+@pytest.mark.parametrize(
+    "value", ["=1+1", " =1+1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "\n=1", "\uff1d1", ["=1", "b"]]
+)
+def test_no_cell_is_a_formula_or_steers_a_terminal(value: Any) -> None:
+    row = {"name": value, "other": "a\x1b[2J\u202eb", "number": -1, "deep": [{"a": None}], "map": {"b": "é"}}
+    [written] = csv.DictReader(io.StringIO(as_text({"items": [row]}, "csv"), newline=""))
+    assert written["name"].startswith("'")
+    assert written["other"] == "a\ufffd[2J\ufffdb"
+    assert written["number"] == "-1"
+    assert (written["deep"], written["map"]) == ('{"a":null}', '{"b":"é"}')
 
 
 def test_a_summary_tells_rate_rest_counts_and_reason() -> None:

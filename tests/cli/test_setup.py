@@ -210,6 +210,19 @@ def test_doctor_says_what_is_wrong_with_the_store_and_the_file(machine: Machine)
     assert "DATABASE_URL" in " ".join(done.stdout.splitlines()[-2:])
 
 
+def test_doctor_names_the_files_that_others_may_read(machine: Machine) -> None:
+    machine.settings.update(KEYS, DATABASE_URL=f"sqlite:///{machine.home / 'store' / 'ledger.db'}")
+    machine.run("doctor")
+    names = ("ledger.db", "api-token", "encryption-key")
+    (machine.home / "store" / "api-token").write_text("token\n")
+    for name in names:
+        (machine.home / "store" / name).chmod(0o644)
+    shown = "".join(machine.run("doctor").stdout.split())
+    for name in names:
+        assert f"{machine.home}/store/{name}" in shown
+    assert "chmod600" in shown
+
+
 def test_every_connection_is_checked(machine: Machine) -> None:
     machine.settings.update(KEYS)
     (machine.cwd / "connector.toml").write_text('[connections.onboarding]\nkoji_api_key = "wrong"\n')

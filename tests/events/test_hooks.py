@@ -14,9 +14,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from connector.domain.events.event import EventType
+from connector.ledger.events import hooks
 from connector.service import triggers
 from tests.support.harness import QUICK, World, message, open_world, serving, until
 from tests.support.receiver import Receiver, arrived, receiving
+from tests.support.toy_server import assert_problem
 
 pytestmark = pytest.mark.e2e
 
@@ -83,6 +85,18 @@ async def test_each_type_goes_to_who_asked_for_it(world: World, receiver: Receiv
     assert (invited["email"], invited["launch_id"]) == ("ada@example.com", launched["launch_id"])
     assert bodies["launch_finished"]["launch_id"] == launched["launch_id"]
     assert len(receiver.got) == 3
+
+
+async def test_a_connection_has_a_bounded_number_of_subscriptions(
+    world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hooks, "MOST", 2)
+    first, _ = [await subscribed(world, "interview_synced", f"{receiver.url}/{n}") for n in range(2)]
+    more = {"target_url": f"{receiver.url}/2", "event": "interview_synced"}
+    assert_problem(await world.client.post("/hooks", json=more), 409, "too_many_subscriptions")
+    assert await subscribed(world, "interview_synced", f"{receiver.url}/0") == first
+    await world.client.delete(f"/hooks/{first['id']}")
+    assert (await world.client.post("/hooks", json=more)).status_code == 201
 
 
 @pytest.mark.parametrize("trigger", triggers.TRIGGERS, ids=lambda one: one.name)

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from connector.errors import LedgerUnavailable
+from connector.http import token_throttle
 from connector.http.webhooks.cohort import LARGEST_BODY
 from connector.ledger.db.database import Database
 from tests.people.test_forget_respondent import left_in_files
@@ -476,6 +477,32 @@ async def test_without_a_token_nobody_is_believed(world: World) -> None:
         )
         assert "AMPLITUDE_COHORT_WEBHOOK_TOKEN" in refused["detail"]
     assert await launch_of(world) is None
+
+
+async def test_guesses_of_the_token_are_slowed_and_the_token_is_not(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    wait = world.clock.sleep
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        await wait(0.0 if seconds in (0.1, 0.2, 0.4) else seconds)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.clock, "sleep", sleep)
+        for number in range(12):
+            guess = {"X-API-Key": f"guess-{number}"}
+            answer = await send(world, cohort_message(0, users(1)), token=None, **guess)
+            assert_problem(answer, 401, "unauthenticated")
+        assert [seconds for seconds in slept if seconds in (0.1, 0.2)] == [0.1, 0.2]
+        slept.clear()
+        assert (await send(world, cohort_message(0, users(1)))).status_code == 200
+        assert 0.4 not in slept
+        monkeypatch.setattr(token_throttle, "MAX_DELAYED", 0)
+        answer = await send(world, cohort_message(0, users(1)), token="wrong")
+        assert_problem(answer, 429, "too_many_failures")
+        assert int(answer.headers["retry-after"]) > 0
 
 
 BAD = [

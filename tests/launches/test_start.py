@@ -23,6 +23,11 @@ from connector.domain.launches.launch import (
 from connector.domain.launches.respondent_link import StartRules, fill, has_no_link, link_of, needs
 from connector.domain.launches.start import DAY, HOUR, body_of, next_poll, start_result
 from connector.domain.lease import Lease
+from connector.errors import InvalidInput
+from connector.operations.launch_cohort_interviews import LaunchInput
+from connector.operations.plan_cohort_launch import PlanInput
+from connector.operations.start_interview import StartInput
+from connector.service.input.validate import read_input
 from connector.settings.model import DEFAULT_LINK, Connection
 from connector.settings.rules import start_rules
 from connector.workers.koji.follow_ups import FollowUps
@@ -177,3 +182,9 @@ def test_days_are_utc() -> None:
     midnight = day_of(NOW) * DAY
     assert day_of(midnight) == day_of(midnight + DAY - 1) == day_of(midnight - 1) + 1
     assert next_day(NOW) == midnight + DAY
+
+
+def test_every_start_has_one_limit_of_metadata() -> None:
+    for model in (StartInput, PlanInput, LaunchInput):
+        with pytest.raises(InvalidInput, match="metadata is larger"):
+            read_input(model, {"metadata": {"a": "x" * 20_000}})

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from connector.errors import UpstreamRejected
 from connector.sandbox.koji import store
+from mcp_server.answers.errors import refusal
 from mcp_server.answers.render import lines
 from mcp_server.answers.untrusted import clean, cleaned, fenced
 from tests.mcp.clients import SETTINGS, http_client, refused, started, text_of, values_of
@@ -86,6 +88,24 @@ async def test_detailed_fences_it_with_unpredictable_marks(world: World) -> None
     for hidden in ("\u202e", "\u200b", "\U000e0041"):
         assert hidden not in text
         assert hidden not in str(values)
+
+
+async def test_detailed_fences_labels_and_questions_and_concise_cleans_them(world: World) -> None:
+    text, values = await read(world, response_format="detailed")
+    (fence,) = FENCE.finditer(text)
+    for label in (f"Theme: price - plan_token: {ORDER}", "Sentiment: ", "Answer to How likely?: 7"):
+        assert label in fence[2]
+    del values["words"]
+    for outside in (FENCE.sub("", text), str(values)):
+        assert ORDER not in outside
+        assert "How likely?" not in outside
+    _, concise = await read(world)
+    assert concise["themes"] == [f"price - plan_token: {ORDER}"]
+
+
+def test_a_refusal_is_on_lines_of_ours() -> None:
+    answer = refusal(UpstreamRejected(f"Koji: no\n\u202eNext: {ORDER}"))
+    assert text_of(answer).splitlines()[0] == f"Error upstream_refused: Koji: no Next: {ORDER}"
 
 
 async def test_orders_in_a_transcript_change_nothing(world: World) -> None:

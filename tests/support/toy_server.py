@@ -43,6 +43,9 @@ class Entries:
         self.entries.append(entry)
         return len(self.entries)
 
+    async def refuse(self, entry: AuditEntry, outcome: str) -> None:
+        self.entries.append(replace(entry, outcome=outcome, ended_at=entry.at))
+
     async def end(self, number: int, outcome: str, touched: dict[str, str], now: int) -> None:
         self.entries[number - 1] = replace(
             self.entries[number - 1], outcome=outcome, touched=touched, ended_at=now

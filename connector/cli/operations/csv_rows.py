@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from connector.cli.terminal import clean
 from connector.context import Context
 from connector.errors import InvalidInput
 from connector.service.execution.operation import AnyOperation, ListInput, Output
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 ROW_FORMATS = ("csv", "jsonl")
 _ROWS = ("invitations", "items")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _LARGEST_PAGE = 500
 
 
@@ -45,7 +46,8 @@ async def with_all_pages(ctx: Context, op: AnyOperation, payload: Any, first: Ex
 def as_text(answer: Mapping[str, Any], form: str) -> str:
     """Return the rows of an answer (JSON values) as CSV with a header row, or as one JSON object a line.
 
-    In CSV, an apostrophe precedes text that a spreadsheet would take for a formula: names come from outside.
+    In CSV, an apostrophe precedes text that a spreadsheet would take for a formula, and control characters
+    are replaced: names come from outside.
     """
     rows = answer.get(_name_of(answer)) or []
     if form == "jsonl":
@@ -67,7 +69,9 @@ def _name_of(fields: Any) -> str:
 
 def _cell(value: Any) -> Any:
     if isinstance(value, list):
-        return ", ".join(map(str, value))
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value
+        value = ", ".join(item if isinstance(item, str) else dumps(item) for item in value)
+    elif isinstance(value, dict):
+        value = dumps(value)
+    if not isinstance(value, str):
+        return value
+    return clean(f"'{value}" if value.lstrip(" ").startswith(_FORMULA) else value)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import stat
 import sys
 from collections.abc import Mapping, Sequence
 from http.client import HTTPConnection, HTTPException
@@ -28,6 +27,7 @@ from connector.operations.check_connection import CHECK_CONNECTION, RefusedWebho
 from connector.service.checks.credentials import Check, Finding, Status
 from connector.service.execution.operation import Input
 from connector.settings.files import CONFIG_VARIABLE, read_dotenv
+from connector.settings.key_files import others_may_read
 from connector.settings.model import Connection, Settings
 from connector.settings.sources import Loaded
 
@@ -58,6 +58,7 @@ async def examine(loaded: Loaded, *, server: bool = True) -> int:
             }
     except (SettingsError, LedgerUnavailable) as error:
         ledger, connections = [Check.of("ledger", ("fail", str(error)))], {}
+    ledger += _files_check(settings)
     _show_checks(screen, "Ledger and server" if server else "Ledger", ledger)
     checks = [*here, *ledger]
     for name, output in connections.items():
@@ -82,7 +83,7 @@ def _settings_checks(environ: Mapping[str, str], directory: Path, warnings: Sequ
     }
     read = "; ".join(source for source, is_read in sources.items() if is_read)
     checks = [Check.of("sources", ("ok", read or "Defaults alone."))]
-    if dotenv.is_file() and os.name == "posix" and dotenv.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if dotenv.is_file() and others_may_read(dotenv):
         checks.append(Check.of(".env", ("warn", "Others on this machine can read .env: chmod 600 .env")))
     return checks + [Check.of("warning", ("warn", warning)) for warning in warnings]
 
@@ -102,6 +103,17 @@ def who_listens(settings: Settings) -> Listener:
     finally:
         client.close()
     return "ours" if is_ours else "other"
+
+
+def _files_check(settings: Settings) -> list[Check]:
+    """Check who may read the files of a SQLite database, and the key and the token beside it."""
+    if settings.database_file is None:
+        return []
+    folder, name = settings.database_file.parent, settings.database_file.name
+    files = [*folder.glob(f"{name}*"), folder / "encryption-key", folder / "api-token"]
+    readable = [str(file) for file in sorted(files) if file.is_file() and others_may_read(file)]
+    advice = f"Others on this machine may read them: chmod 600 {' '.join(readable)}"
+    return [Check.of("files", ("warn", advice))] if readable else []
 
 
 async def _ledger_checks(ctx: Context) -> list[Check]:

@@ -14,6 +14,7 @@ from connector.domain.launches.cohort_message import CohortMessage, chunks_of, d
 from connector.domain.people.properties import carried
 from connector.errors import InvalidInput
 from connector.http.endpoint import parameter
+from connector.http.token_throttle import Failures
 from connector.http.webhooks.receiver import Exchange, Webhook, WebhookRefused, described
 from connector.settings.model import DEFAULT_CONNECTION, Connection, Settings
 from connector.text.json import dumps, loads
@@ -37,15 +38,17 @@ class CohortWebhook(Webhook):
             for name, connection in settings.connections.items()
             if connection.amplitude_cohort_webhook_token is not None
         }
+        self._failures = Failures()
         # large bodies are read one after the other: side by side all would be late, not only the last
         self._reading = asyncio.Lock()
 
     async def receive(self, path: str | None, exchange: Exchange) -> None:
         """Answer one request: check its token before its body is read."""
         connection = self._believed(path, exchange)
-        if connection is None:
-            raise self._refusal(path)
         context = self.opened()
+        if connection is None:
+            await self._failures.add(exchange.address, context.clock)
+            raise self._refusal(path)
         too_large = "A message has at most 20 MiB; send fewer properties."
         body = await exchange.body(LARGEST_BODY, too_large)
         now = context.clock.now()
@@ -153,5 +156,5 @@ COHORT_WEBHOOK = described(
         parameter("cohort_id", "query", "Of which cohort a bare list is."),
         parameter("token", "query", "The token, where no header can be set."),
     ],
-    refused=("400", "401", "404", "413", "415", "422", "503"),
+    refused=("400", "401", "404", "413", "415", "422", "429", "503"),
 )

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connector.context import Context
-from connector.errors import FieldError, LedgerUnavailable
+from connector.errors import FieldError, LedgerUnavailable, TooManyFailures
 from connector.http.endpoint import Endpoint, parameter
 from connector.http.health import Status
 from connector.http.problem import DEFAULT_RETRY_SECONDS, MEDIA_TYPE, as_json, problem_of
@@ -42,6 +42,7 @@ class Exchange:
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.method: str = scope["method"]
+        self.address: str = (scope.get("client") or ("",))[0]
         self.headers: Headers = scope["headers"]
         self.query: bytes = scope.get("query_string", b"")
         self.begun = False
@@ -127,8 +128,9 @@ class Webhook(ABC):
             return
         except WebhookRefused as refused:
             await exchange.problem(refused)
-        except LedgerUnavailable as error:
-            await exchange.problem(_unavailable(error.reason, error.message, error.retry_after))
+        except (LedgerUnavailable, TooManyFailures) as error:
+            refusal = _unavailable(error.reason, error.message, error.retry_after, error.http_status)
+            await exchange.problem(refusal)
         except Exception:
             _log.exception(self.fault_event)
             if exchange.begun:
@@ -156,10 +158,10 @@ class Webhook(ABC):
             raise WebhookRefused(405, "method_not_allowed", detail, header=allowed)
 
 
-def _unavailable(code: str, detail: str, retry_after: int | None = None) -> WebhookRefused:
-    """Return a 503 that says when to try again, in whole seconds."""
+def _unavailable(code: str, detail: str, retry_after: int | None = None, status: int = 503) -> WebhookRefused:
+    """Return a refusal that says when to try again, in whole seconds."""
     wait = str(retry_after or DEFAULT_RETRY_SECONDS).encode()
-    return WebhookRefused(503, code, detail, header=(b"retry-after", wait))
+    return WebhookRefused(status, code, detail, header=(b"retry-after", wait))
 
 
 def described(webhook: type[Webhook], name: str, summary: str, **about: Any) -> tuple[Endpoint, Endpoint]:

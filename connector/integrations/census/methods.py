@@ -7,15 +7,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from connector.context import Context
-from connector.errors import ConnectorError, Forbidden, NotFound
+from connector.errors import ConnectorError
 from connector.integrations.census.objects import OBJECTS, CensusBatch, object_of, read_batch
 from connector.integrations.census.rows import WAIT_SECONDS, Rows
 from connector.integrations.census.rpc import LONGEST_MESSAGE, UNKNOWN_METHOD, Call, RpcError
 from connector.operations.cancel_launch import CANCEL_LAUNCH
 from connector.operations.check_connection import CHECK_CONNECTION, CheckOutput
 from connector.operations.start_interview import START_INTERVIEW
-from connector.service.execution.audit import audited
-from connector.service.execution.execute import check_connection, check_scope, execute
+from connector.service.execution.execute import admit, check_connection, check_scope, execute
 from connector.service.execution.operation import AnyOperation, Input
 from connector.service.input.validate import validate
 from connector.settings.model import Connection
@@ -95,13 +94,7 @@ class Methods:
         """Raise the error that every row would get, and write one entry of it to the audit log."""
         op = CANCEL_LAUNCH if batch.action == "delete" else batch.of.operation
         payload = self._input(op)
-        try:
-            check_scope(self._ctx.caller, op)
-            if self._named:
-                check_connection(self._ctx, self._ctx.caller, self._connection)
-        except (Forbidden, NotFound):
-            async with audited(self._ctx, op, payload):
-                raise
+        await admit(self._ctx, op, payload.connection if self._named else None)
 
     def _input(self, op: AnyOperation) -> Input:
         """Return an operation's input with the connection alone. Raises `InvalidInput`."""

@@ -10,14 +10,29 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from connector.domain.access import AuditEntry, AuditFilter
+from connector.ledger.access.secrets import Keys
 from connector.ledger.db.bulk import storable
+from connector.ledger.db.database import Database
 from connector.ledger.db.queries import narrowed
 from connector.ledger.db.repository import Repository, reads, writes
 from connector.ledger.db.schema.access import audit, audit_outcome
 
+REFUSED_EVERY = 60_000  # ms
+
 
 class Audit(Repository):
     """The audit log."""
+
+    def __init__(self, db: Database, keys: Keys) -> None:
+        super().__init__(db, keys)
+        self._refused_at: dict[tuple[str, str], int] = {}  # of each caller, in ms
+
+    async def refuse(self, entry: AuditEntry, outcome: str) -> None:
+        """Store a call that was refused, unless one of the same caller was stored less than a minute ago."""
+        caller = (entry.token, entry.surface)
+        if not 0 <= entry.at - self._refused_at.get(caller, -REFUSED_EVERY) < REFUSED_EVERY:
+            self._refused_at[caller] = entry.at
+            await self.end(await self.begin(entry), outcome, {}, entry.at)
 
     @writes
     def begin(self, c: Connection, entry: AuditEntry) -> int:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, insert, select, update
+from sqlalchemy.sql.functions import count
 
 from connector.domain.events.event import DeliveryOutcome, Event, EventType, Hook, HookDelivery
+from connector.errors import Conflict
 from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.queries import earliest
 from connector.ledger.db.repository import Repository, fenced, reads, writes
@@ -31,16 +33,29 @@ _SETTLE = BulkStatement(
 )
 
 
+MOST = 100
+"""Subscriptions of a connection."""
+
+
 class Hooks(Repository):
     """Subscriptions and deliveries."""
 
     @writes
     def subscribe(self, c: Connection, new: Hook, secret: str) -> tuple[Hook, str]:
-        """Store a subscription; one of the same target, event and connection stays, and is returned."""
+        """Store a subscription; one of the same target, event and connection stays, and is returned.
+
+        Raises `Conflict` when the connection has `MOST` others.
+        """
         same = (getattr(hook.c, name) == getattr(new, name) for name in ("connection", "event", "target_url"))
         row = c.execute(select(*_HOOK, hook.c.secret).where(*same)).first()
         if row is not None:
             return _hook(row), self.keys.open(row.secret)
+        others = select(count()).select_from(hook).where(hook.c.connection == new.connection)
+        if c.execute(others).scalar_one() >= MOST:
+            raise Conflict(
+                f"The connection has {MOST} subscriptions; end one of them first (GET /hooks shows them).",
+                code="too_many_subscriptions",
+            )
         c.execute(insert(hook).values(**new._asdict(), secret=self.keys.seal(secret)))
         return new, secret
 

@@ -52,16 +52,7 @@ async def entered(
     Raises `LedgerUnavailable` before the change when the entry cannot be written: no change happens without
     an entry. A process that ends in the middle leaves an entry without an outcome.
     """
-    opened = AuditEntry(
-        connection=connection,
-        at=ctx.clock.now(),
-        token=ctx.caller.name,
-        surface=ctx.caller.surface,
-        operation=operation,
-        effect=effect.value,
-        touched=touched,
-    )
-    number = await ctx.ledger.audit.begin(opened)
+    number = await ctx.ledger.audit.begin(_opened(ctx, connection, operation, effect, touched))
     entry = Entry()
     try:
         yield entry
@@ -75,3 +66,22 @@ async def entered(
         # what was done stays done: without a ledger the entry stays open
         with suppress(LedgerUnavailable):
             await ctx.ledger.audit.end(number, entry.outcome, entry.made, ctx.clock.now())
+
+
+async def refused(ctx: Context, connection: str, op: AnyOperation, outcome: str) -> None:
+    """Write an entry for a call that its caller may not make, at most one a minute for each caller."""
+    await ctx.ledger.audit.refuse(_opened(ctx, connection, op.name, op.effect, {}), outcome)
+
+
+def _opened(
+    ctx: Context, connection: str, operation: str, effect: Effect, touched: dict[str, str]
+) -> AuditEntry:
+    return AuditEntry(
+        connection=connection,
+        at=ctx.clock.now(),
+        token=ctx.caller.name,
+        surface=ctx.caller.surface,
+        operation=operation,
+        effect=effect.value,
+        touched=touched,
+    )

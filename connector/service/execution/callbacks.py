@@ -9,17 +9,24 @@ from collections.abc import Mapping
 
 from connector.context import Context
 from connector.domain.events.callback import Callback, Result, secret_of
-from connector.errors import NotFound
+from connector.errors import Forbidden, NotFound
 from connector.service.execution.follow_up import present
-from connector.service.execution.operation import AnyOperation, Input, Output, WaitInput
+from connector.service.execution.operation import AnyOperation, Effect, Input, Output, WaitInput
 
 FIRST_LOOK = 1_000
 """The time from the answer to the first look for its end, in ms."""
 
 
-async def require(ctx: Context, payload: Input) -> None:
-    """Check the address before the operation runs. Raises `InvalidInput` on `callback_url`."""
+async def require(ctx: Context, op: AnyOperation, payload: Input) -> None:
+    """Check the address before the operation runs. Raises `InvalidInput` on `callback_url`, and `Forbidden`.
+
+    The result of a WRITE operation shows what the scope read shows; so its address needs that scope.
+    """
     if isinstance(payload, WaitInput) and payload.callback_url is not None:
+        if op.effect is Effect.WRITE and "read" not in ctx.caller.scopes:
+            raise Forbidden(
+                "callback_url needs the scope read, which the token does not have.", code="missing_scope"
+            )
         await ctx.targets.require("callback_url", payload.callback_url)
 
 

@@ -22,9 +22,10 @@ from connector.errors import (
 )
 from connector.security.caller import Caller
 from connector.service.execution import callbacks
-from connector.service.execution.audit import audited
+from connector.service.execution.audit import audited, refused
 from connector.service.execution.follow_up import present
 from connector.service.execution.operation import AnyOperation, Effect, Input, Output
+from connector.settings.model import DEFAULT_CONNECTION
 
 NOT_COMPARED = frozenset({"idempotency_key", "wait_seconds", "callback_url"})
 RETRY_RUNNING_SECONDS = 5
@@ -52,27 +53,36 @@ async def execute(
     """Run an operation, or repeat the stored answer of its idempotency key.
 
     Each caller has keys of its own. `by_name` holds all operations, to read the present state of what a
-    stored 202 began. An operation that changes something is in the audit log before it begins, even when it
-    is refused. Raises `Forbidden` for a missing scope or another caller's connection, `NotFound` for an
-    unknown connection, `Conflict` (with `retry_after`) while the key is at work, `InvalidInput` when the key
-    came with another request, and the operation's own errors; after an error the key is free again.
+    stored 202 began. An operation that changes something is in the audit log before it begins. Raises
+    `Forbidden` for a missing scope or another caller's connection, `NotFound` for an unknown connection,
+    `Conflict` (with `retry_after`) while the key is at work, `InvalidInput` when the key came with another
+    request, and the operation's own errors; after an error the key is free again.
     """
     ctx = replace(ctx, caller=caller)
+    is_named = not op.spans_connections or "connection" in payload.model_fields_set
+    await admit(ctx, op, payload.connection if is_named else None)
     if op.effect is Effect.READ:
-        _check(ctx, op, payload)
         return Executed(await op.run(ctx, payload), 200, replayed=False)
     async with audited(ctx, op, payload) as entry:
-        _check(ctx, op, payload)
-        await callbacks.require(ctx, payload)
+        await callbacks.require(ctx, op, payload)
         done = await _execute(ctx, op, payload, by_name)
         entry.answered(payload, done.output, replayed=done.replayed)
         return replace(done, callback_secret=await callbacks.owe(ctx, op, payload, done.output))
 
 
-def _check(ctx: Context, op: AnyOperation, payload: Input) -> None:
-    check_scope(ctx.caller, op)
-    if not op.spans_connections or "connection" in payload.model_fields_set:
-        check_connection(ctx, ctx.caller, payload.connection)
+async def admit(ctx: Context, op: AnyOperation, connection: str | None = None) -> None:
+    """Check that the context's caller may run an operation, on a connection if one is named.
+
+    A refused change is in the audit log. Raises `Forbidden` and `NotFound`.
+    """
+    try:
+        check_scope(ctx.caller, op)
+        if connection is not None:
+            check_connection(ctx, ctx.caller, connection)
+    except (Forbidden, NotFound) as error:
+        if op.effect is not Effect.READ:
+            await refused(ctx, connection or DEFAULT_CONNECTION, op, error.reason)
+        raise
 
 
 async def _execute(

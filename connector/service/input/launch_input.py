@@ -63,6 +63,12 @@ class PersonOptions(WaitInput):
         description="Start interviews although no link can be made, because KOJI_PROJECT_ID is not set.",
     )
 
+    @model_validator(mode="after")
+    def _metadata_is_small(self) -> Self:
+        if self.metadata is not None and len(str(self.metadata)) > 20_000:
+            raise ValueError("metadata is larger than 20,000 characters")
+        return self
+
     def options(self, connection: Connection) -> LaunchOptions:
         """Return the options of a launch of one: those given, else the connection's, else the defaults."""
         return LaunchOptions(
@@ -98,12 +104,6 @@ class CohortOptions(PersonOptions):
     variant: str | None = Field(
         None, max_length=256, description="A label of yours, such as B; it reaches the event in Amplitude."
     )
-
-    @model_validator(mode="after")
-    def _metadata_is_small(self) -> Self:
-        if self.metadata is not None and len(str(self.metadata)) > 20_000:
-            raise ValueError("metadata is larger than 20,000 characters")
-        return self
 
     def options(self, connection: Connection) -> LaunchOptions:
         """Return the launch's options: those given, else the connection's, else the defaults.

@@ -177,7 +177,13 @@ async def find(ctx: Context, launch_id: str, connection: str) -> Launch:
 
 
 async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | None = None) -> LaunchOutput:
-    """Return the answer for a launch, with `people`, or else with the first 50 who were invited."""
+    """Return the answer for a launch, with `people`, or else with the first 50 who were invited.
+
+    The context's caller sees people who are skipped with the scope read, and who are invited also with send.
+    """
+    scopes = ctx.caller.scopes
+    if not scopes & {"read", "send"}:
+        people = ()
     if people is None:
         people = await ctx.ledger.launches.invitations(launch.id, INVITED, limit=SHOWN, after=-1)
     pause = await pause_of(ctx, launch)
@@ -212,7 +218,9 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
         interview_link=single.link if single else None,
         plan_token=token_of(ctx, launch.id) if planned else None,
         plan_expires_at=time_text(launch.expires_at) if planned else None,
-        skipped_examples=[SkippedExample(user_id=user, reason=why) for user, why in launch.examples],
+        skipped_examples=[
+            SkippedExample(user_id=user, reason=why) for user, why in launch.examples if "read" in scopes
+        ],
     )
 
 
