@@ -47,7 +47,10 @@ def rendered(
     text += quotes
     if step := _next_step(op.name, values):
         where = "" if payload.connection == _DEFAULT_CONNECTION else f" (connection {payload.connection})"
-        text.append(f"Next: {step}{where}")
+        values["next"] = f"{step}{where}"
+        text.append(f"Next: {values['next']}")
+    if replayed:
+        values["replayed"] = True
     return "\n".join(text), values
 
 

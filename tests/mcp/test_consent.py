@@ -324,6 +324,7 @@ async def test_a_key_runs_once_whatever_is_approved(world: World) -> None:
         first = values_of(await client.call_tool("launch_cohort_interviews", asked))
         again = values_of(await client.call_tool("launch_cohort_interviews", asked))
         assert again["launch_id"] == first["launch_id"]
+        assert (again["replayed"], first.get("replayed")) == (True, None)
         other = {**asked, "members": people(5)}
         refused(await client.call_tool("launch_cohort_interviews", other), "idempotency_mismatch")
     assert len(person.questions) == 1
