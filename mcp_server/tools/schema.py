@@ -18,6 +18,7 @@ _INPUTS: Final[Mapping[str, str]] = {
     "csv": "With a header row: interview_id, and where known completed_at (ISO 8601) and email.",
     "in_doubt": "Starts of unknown outcome: retry starts them again, and some may get a second interview; "
     "give_up counts them as failed. Look into Koji first.",
+    "resume_token": "From get_launch.",
     "mode": "Without it the study's own mode.",
     "metadata": "Goes to Koji with each interview.",
     "allow_without_link": "Start without a link (KOJI_PROJECT_ID is not set).",
@@ -51,6 +52,7 @@ _OUTPUTS: Final[Mapping[str, str]] = {
     "eta_seconds": "About how long the rest takes.",
     "warnings": "What to know first.",
     "plan_token": "For launch_cohort_interviews; null unless planned.",
+    "resume_token": "For resume_launch, after a yes to what message names.",
     "plan_expires_at": "Until when plan_token is good.",
     "email": "null when unknown.",
     "user_id": "Amplitude's user id.",

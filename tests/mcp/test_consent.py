@@ -177,7 +177,7 @@ async def test_one_person_and_a_paused_launch_ask_too(
         assert one["status"] == "started", one
         await client.call_tool("resume_launch", {"launch_id": one["launch_id"]})
     assert "a@example.com" in person.questions[0]
-    assert "1 Koji credits" in person.questions[0]
+    assert "1 Koji credit." in person.questions[0]
     assert one["launch_id"] in person.questions[1]
     assert len(started(world)) == 1
 
