@@ -106,7 +106,10 @@ class _Program(Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command that the arguments begin with. Raises UsageError with the nearest name."""
-        name, names = dashed(args[0]), self.list_commands(ctx)
+        name = dashed(args[0])
+        if name in EVERYDAY:  # without the imports of the operations
+            return super().resolve_command(ctx, args)
+        names = self.list_commands(ctx)
         if name not in names and not ctx.resilient_parsing:
             close = get_close_matches(name, names, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""

@@ -15,6 +15,7 @@ from connector.service.execution.operation import Approver, Effect, Example, Ope
 from connector.service.input.launch_input import PLAN_FIRST, CohortOptions, require_koji
 from connector.service.views import examples
 from connector.service.views.launch import LaunchOutput, launch_id_of, recall
+from connector.text.values import counted, people_of
 
 _ACTIVATED_HERE = 500
 _PLANNING_SECONDS = 25
@@ -110,10 +111,10 @@ def _question(plan: LaunchOutput) -> str:
         f"of the cohort {quoted(plan.cohort_name or plan.cohort_id)}" if plan.cohort_id else "of the list"
     )
     skipped = sum(plan.skipped.values())
-    not_asked = f" {skipped} others are not invited." if skipped else ""
+    not_asked = f" Not invited: {people_of(skipped)}." if skipped else ""
     return (
-        f"Invite {plan.to_invite} people {people} to Koji interviews? That can spend up to "
-        f"{plan.credits_estimate} Koji credits.{not_asked}"
+        f"Invite {people_of(plan.to_invite)} {people} to Koji interviews? That can spend up to "
+        f"{counted(plan.credits_estimate, 'Koji credit', 'Koji credits')}.{not_asked}"
     )
 
 

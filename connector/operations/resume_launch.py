@@ -8,7 +8,6 @@ from typing import Literal
 from pydantic import Field
 
 from connector.context import Context
-from connector.domain.launches.credits import price
 from connector.domain.launches.launch import Launch, LaunchStatus
 from connector.errors import Conflict
 from connector.service.execution.operation import (
@@ -21,7 +20,15 @@ from connector.service.execution.operation import (
 )
 from connector.service.launch_progress import key_pause, until_ended
 from connector.service.views import examples
-from connector.service.views.launch import LaunchOutput, find, recall, shown
+from connector.service.views.launch import (
+    LaunchOutput,
+    check_resume_token,
+    cost,
+    find,
+    recall,
+    resume_token,
+    shown,
+)
 
 
 class ResumeLaunchInput(WaitInput):
@@ -34,6 +41,11 @@ class ResumeLaunchInput(WaitInput):
         "again; people who were in fact started get a second interview. give_up: count them as failed; they "
         "are not asked again. Look into Koji first.",
     )
+    resume_token: str | None = Field(
+        None,
+        max_length=200,
+        description="From get_launch: the person agreed to the people and credits that its message names.",
+    )
 
 
 async def run(ctx: Context, payload: ResumeLaunchInput) -> LaunchOutput:
@@ -41,6 +53,9 @@ async def run(ctx: Context, payload: ResumeLaunchInput) -> LaunchOutput:
     launch = await find(ctx, payload.launch_id, payload.connection)
     if launch.status is LaunchStatus.CANCELLED and payload.in_doubt != "give_up":
         raise Conflict("launch_id: this launch is cancelled; launch anew instead.", code="launch_cancelled")
+    if payload.resume_token is not None:
+        retry = payload.in_doubt == "retry"
+        check_resume_token(ctx, launch, payload.resume_token, _would_start(launch, payload), retry=retry)
     lane = ctx.connection(payload.connection).koji_lane
     if lane is not None:
         await ctx.ledger.leases.resume(lane)
@@ -51,17 +66,17 @@ async def run(ctx: Context, payload: ResumeLaunchInput) -> LaunchOutput:
 
 
 async def _approved(ctx: Context, payload: ResumeLaunchInput, approver: Approver) -> LaunchOutput:
+    if payload.resume_token is not None:
+        return await run(ctx, payload)
     launch = await find(ctx, payload.launch_id, payload.connection)
+    people, retry = _would_start(launch, payload), payload.in_doubt == "retry"
+    asked = f"{cost(ctx, launch, people)}.{' Some of them may get a second interview.' if retry else ''}"
     command = f"koji-amplitude resume-launch --launch-id {launch.id}"
-    approver.require_way(f"A person can resume it with: {command}")
-    connection = ctx.connection(payload.connection)
-    people = _would_start(launch, payload)
-    credits_ = price(launch.options, connection.koji_default_mode, people)
-    again = " Some of them may get a second interview." if payload.in_doubt == "retry" else ""
-    question = (
-        f"Let the launch {launch.id} go on? {people} people wait for their interview; that can spend up to "
-        f"{credits_} Koji credits.{again}{await _others(ctx, launch)}"
+    approver.require_way(
+        f"It starts {asked} After the person's yes to that, call again within 10 minutes with resume_token "
+        f"{resume_token(ctx, launch, people, retry=retry)}; or a person runs: {command}"
     )
+    question = f"Let the launch {launch.id} go on? It starts {asked}{await _others(ctx, launch)}"
     # the state carries the number: a cohort's webhook may bring more people before the answer
     state = approver.state or f"{people} {secrets.token_hex(16)}"
     await approver.require(question, state)
@@ -91,8 +106,8 @@ RESUME_LAUNCH = Operation(
     summary="Let a paused launch go on after its cause was mended (credits, key, permission), and try Koji's "
     "key again. A launch that waits for approval invites all who wait then. With in_doubt, decide over "
     "starts of unknown outcome. Starts interviews and spends credits.",
-    guidance="The person is asked first where the client can ask, else it is refused. Not for a pause that "
-    "ends by itself (resumes_at).",
+    guidance="The person is asked first where the client can ask; where it cannot, a resume_token is "
+    "needed. Not for a pause that ends by itself (resumes_at).",
     example=Example({"launch_id": examples.LAUNCH_ID, "in_doubt": "retry"}, examples.LAUNCH),
     input=ResumeLaunchInput,
     output=LaunchOutput,

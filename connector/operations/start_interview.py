@@ -27,6 +27,7 @@ from connector.service.input.launch_input import (
 from connector.service.launch_progress import LaunchPause, key_pause
 from connector.service.views import examples
 from connector.service.views.launch import INVITED, LaunchOutput, shown
+from connector.text.values import counted
 
 Status = Literal["started", "pending", "already_invited", "skipped", "in_doubt"]
 _STATUS: dict[InvitationState, Status] = {
@@ -117,7 +118,8 @@ async def _approved(ctx: Context, payload: StartInput, approver: Approver) -> St
     credits_ = price(payload.options(connection), connection.koji_default_mode)
     person = _member(payload)
     name = quoted(person.email or person.user_id)
-    question = f"Start a Koji interview with {name}? That can spend {credits_} Koji credits."
+    cost = counted(credits_, "Koji credit", "Koji credits")
+    question = f"Start a Koji interview with {name}? That can spend {cost}."
     await approver.require(question, approver.state or secrets.token_hex(16))
     return await run(ctx, payload)
 

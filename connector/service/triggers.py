@@ -171,6 +171,7 @@ async def _launch(ctx: Context, launch: Launch | None, event: Event) -> dict[str
         lists: dict[str, Any] = {"warnings": [], "invitations": [], "skipped_examples": [], "skipped": {}}
         return {**nothing, **lists, "launch_id": event.subject}
     fields = (await shown(ctx, launch)).model_dump(mode="json")
+    fields["resume_token"] = None  # it stands for a person's yes
     if event.type is EventType.LAUNCH_PAUSED:  # the pause as it was then; the launch may have gone on since
         fields |= {
             "status": "paused",

@@ -145,6 +145,16 @@ def read_time(value: Any) -> int | None:
         return None
 
 
+def counted(count: int, one: str, many: str) -> str:
+    """Return a count with its noun: 1 person, 2,000 people."""
+    return f"{count:,} {one if count == 1 else many}"
+
+
+def people_of(count: int) -> str:
+    """Return how many people."""
+    return counted(count, "person", "people")
+
+
 def in_range(millis: int) -> int | None:
     """Return milliseconds that are a time from 1970 to 2100."""
     return millis if 0 < millis < _END_OF_TIME else None

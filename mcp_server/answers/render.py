@@ -11,6 +11,7 @@ from mcp.types import CallToolResult, TextContent
 
 from connector.operations.get_interview_analysis import AnalysisInput, cursor_after
 from connector.service.execution.operation import AnyOperation, Input, ListInput, Output
+from connector.text.values import counted, people_of
 from mcp_server.answers.quotes import quote
 from mcp_server.answers.views import analysed, shown
 
@@ -47,7 +48,10 @@ def rendered(
     text += quotes
     if step := _next_step(op.name, values):
         where = "" if payload.connection == _DEFAULT_CONNECTION else f" (connection {payload.connection})"
-        text.append(f"Next: {step}{where}")
+        values["next"] = f"{step}{where}"
+        text.append(f"Next: {values['next']}")
+    if replayed:
+        values["replayed"] = True
     return "\n".join(text), values
 
 
@@ -118,13 +122,15 @@ def _next_step(tool: str, values: Mapping[str, Any]) -> str | None:  # noqa: PLR
             return "no one would be invited; skipped says why."
         case {"plan_token": str(token), "to_invite": people, "credits_estimate": credits_}:
             return (
-                f"launch_cohort_interviews with plan_token {token} invites these {people} people and can "
-                f"spend {credits_} credits. Nothing is spent before."
+                f"launch_cohort_interviews with plan_token {token} invites {people_of(people)} and can "
+                f"spend {counted(credits_, 'credit', 'credits')}. Nothing is spent before."
             )
         case {"status": "paused", "pause_reason": "daily_credits" | "koji_unreachable"}:
             return "it goes on by itself; get_launch shows it."
         case {"status": "paused", "launch_id": str(launch_id)}:
-            return f"resume_launch with launch_id {launch_id} once the cause is mended."
+            agreed = values.get("resume_token") or ""
+            agreed = agreed and f", and with resume_token {agreed} after the person's yes"
+            return f"resume_launch with launch_id {launch_id} once the cause is mended{agreed}."
         case {"status": "planning" | "running" | "pending", "launch_id": str(launch_id)}:
             return f"get_launch with launch_id {launch_id} shows how far it is."
         case {"status": "running", "run_id": str(run_id)}:

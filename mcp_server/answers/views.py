@@ -24,10 +24,10 @@ _WHOLE = ("cursor", "link", "url", "token", "id")
 _LABELS = ("themes", "sentiment")
 _CHOSEN = frozenset({"single_choice", "multiple_choice", "ranking", "yes_no", "scale"})
 _PERSON = ("invitations.name", "invitations.reason", "invitations.started_at")
-_PLAN = ("plan_token", "plan_expires_at", "skipped_examples")
+_PLAN = ("plan_token", "resume_token", "plan_expires_at", "skipped_examples")
 _OF_ONE = ("interview_id", "interview_link")
 _PEOPLE = ("invitations", *_OF_ONE)
-_AUDIENCE = ("cohort_id", "members_total", "skipped", "credits_estimate")
+_AUDIENCE = ("cohort_id", "cohort_name", "members_total", "skipped", "credits_estimate")
 _PAUSED = ("pause_reason", "resumes_at")
 _GOING_ON = ("waiting", "invited", "failed", "in_doubt", "cancelled", "eta_seconds")
 _OF_ERASURE = ("done", "left_to_people")
@@ -42,8 +42,8 @@ _SYNC_ROW = (
     *("transcript_url", "warning"),
 )
 _LEFT_OUT: Final[Mapping[str, tuple[str, ...]]] = {
-    "launch_cohort_interviews": ("status_url", "skipped_examples", *_OF_ONE, *_PERSON),
-    "plan_cohort_launch": ("status_url", "pause_reason", "resumes_at", *_GOING_ON, *_PEOPLE),
+    "launch_cohort_interviews": ("status_url", "resume_token", "skipped_examples", *_OF_ONE, *_PERSON),
+    "plan_cohort_launch": ("status_url", "resume_token", "pause_reason", "resumes_at", *_GOING_ON, *_PEOPLE),
     "get_launch": ("status_url", "skipped_examples", "invitations.name", *_OF_ONE),
     "cancel_launch": ("status_url", *_PAUSED, *_PEOPLE, *_PLAN, *_AUDIENCE, "eta_seconds"),
     "resume_launch": ("status_url", *_PEOPLE, *_PLAN, *_AUDIENCE),

@@ -22,6 +22,7 @@ from connector.service.execution.follow_up import follow
 from connector.service.execution.operation import AnyOperation, Effect, Input, ListInput, Output, WaitInput
 from connector.service.views.launch import LaunchOutput
 from connector.service.views.run import RunOutput
+from connector.text.values import counted, people_of
 from mcp_server.answers import errors, render
 from mcp_server.host import Host, Request
 from mcp_server.tools import catalogue
@@ -176,12 +177,12 @@ def _progress(request: Request) -> Callable[[Output], Awaitable[None]]:
 def _how_far(output: Output) -> tuple[int, int | None, str]:
     match output:
         case LaunchOutput(status="planning"):
-            return 0, None, f"Planning: {output.members_total} people looked at."
+            return 0, None, f"Planning: {people_of(output.members_total)} looked at."
         case LaunchOutput():
             done = output.to_invite - output.waiting
-            return done, output.to_invite, f"{done} of {output.to_invite} people: {output.status}."
+            return done, output.to_invite, f"{done} of {people_of(output.to_invite)}: {output.status}."
         case RunOutput():
             done = output.total - output.pending
-            return done, output.total, f"{done} of {output.total} interviews."
+            return done, output.total, f"{done} of {counted(output.total, 'interview', 'interviews')}."
         case _:
             return 0, None, "Waiting for the end."

@@ -59,7 +59,9 @@ class Consent(Approver):
     def require_way(self, otherwise: str) -> None:
         """Raise `ConsentRequired` when the client cannot ask; `otherwise` says what to do then."""
         if not self._can_ask():
-            raise ConsentRequired(f"This client cannot ask its user. {_NOTHING} {otherwise}")
+            by_itself = self._is_modern() or self.request.session.can_send_request
+            what = "client" if by_itself else "transport (Streamable HTTP before 2026-07-28)"
+            raise ConsentRequired(f"This {what} cannot ask the user. {_NOTHING} {otherwise}")
 
     async def require(self, question: str, state: str) -> None:
         """Return when the person approved; raise `ConsentRequired`, or `ConsentPending` before the answer."""

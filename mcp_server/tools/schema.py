@@ -10,22 +10,23 @@ _UNSTATED = frozenset({"pattern", "minLength", "maxLength", "maxItems"})
 
 # Shorter than the operations' own descriptions: a model reads them in every conversation.
 _INPUTS: Final[Mapping[str, str]] = {
-    "connection": "A name from list_connections.",
-    "idempotency_key": "Your name for this request; a repeat within 7 days does nothing again.",
-    "wait_seconds": "How long to wait for the end.",
+    "connection": "From list_connections.",
+    "idempotency_key": "Your own; a repeat does nothing again.",
+    "wait_seconds": "To wait for the end.",
     "cursor": "next_cursor of the page before.",
     "interview_id": "Koji's id of the interview.",
     "csv": "With a header row: interview_id, and where known completed_at (ISO 8601) and email.",
     "in_doubt": "Starts of unknown outcome: retry starts them again, and some may get a second interview; "
     "give_up counts them as failed. Look into Koji first.",
+    "resume_token": "From get_launch.",
     "mode": "Without it the study's own mode.",
     "metadata": "Goes to Koji with each interview.",
-    "allow_without_link": "Start although no link can be made (KOJI_PROJECT_ID is not set).",
-    "reinvite_after_days": "Invite people again after this many days; without it never twice.",
+    "allow_without_link": "Start without a link (KOJI_PROJECT_ID is not set).",
+    "reinvite_after_days": "Invite people again after so many days; without it never.",
 }
 _OUTPUTS: Final[Mapping[str, str]] = {
     "next_cursor": "cursor of the next page.",
-    "has_more": "Whether there is a next page.",
+    "has_more": "More pages follow.",
     "launch_id": "For get_launch.",
     "status": "How it stands.",
     "decision": "What would be done.",
@@ -40,17 +41,18 @@ _OUTPUTS: Final[Mapping[str, str]] = {
     "cohort_id": "null for a list of members.",
     "cohort_name": "Its name in Amplitude.",
     "members_total": "to_invite and all skipped.",
-    "to_invite": "People who are to be invited.",
+    "to_invite": "People to invite.",
     "waiting": "Not started yet.",
     "invited": "Started.",
     "failed": "Refused, or given up.",
     "in_doubt": "Outcome unknown; see resume_launch.",
-    "cancelled": "Called off before anything was sent.",
+    "cancelled": "Called off, not sent.",
     "skipped": "Not done, by reason.",
     "credits_estimate": "Koji credits at most.",
     "eta_seconds": "About how long the rest takes.",
-    "warnings": "What to know before going on.",
+    "warnings": "What to know first.",
     "plan_token": "For launch_cohort_interviews; null unless planned.",
+    "resume_token": "For resume_launch, after a yes to what message names.",
     "plan_expires_at": "Until when plan_token is good.",
     "email": "null when unknown.",
     "user_id": "Amplitude's user id.",
@@ -72,6 +74,7 @@ _OUTPUTS: Final[Mapping[str, str]] = {
     "invitations": "email, user_id, state, interview_link and interview_id of each person.",
     "structured_answers": "question_text, question_type, structured_value, confidence and id of each.",
     "left_to_people": "What only a person can do.",
+    "touched": "Ids of what it was about.",
 }
 _SUMMARISED: Final = frozenset(
     {
@@ -124,7 +127,6 @@ def _plain(schema: Any, defs: Mapping[str, Any]) -> Any:
         for key, value in schema.items()
         if not (key == "title" and isinstance(value, str))
         and not (key == "default" and value is None)
-        and not (key == "additionalProperties" and value is True)
         and key not in _UNSTATED
     }
     match plain.get("anyOf"):
@@ -157,7 +159,8 @@ def _kept(schema: dict[str, Any], left_out: frozenset[str], path: str) -> dict[s
     schema = {key: value for key, value in schema.items() if key != "required"}
     if path.rpartition(".")[0] in _SUMMARISED:
         schema.pop("properties", None)
-        return {**schema, "items": {"type": "object"}} if "items" in schema else schema
+        open_ = {"type": "object", "additionalProperties": True}  # else typed clients drop the fields
+        return {**schema, "items": open_} if "items" in schema else {**schema, "additionalProperties": True}
     if "properties" in schema:
         schema["properties"] = {
             name: _described(name, _kept(value, left_out, f"{path}{name}."), _OUTPUTS)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import io
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
+import anyio
 import structlog
-from mcp.server.context import CallNext, HandlerResult
 from mcp.server.stdio import stdio_server
+from mcp.shared._stream_protocols import WriteStream
+from mcp.shared.message import SessionMessage
 
 from connector.context import Context
 from connector.errors import ConnectorError, NotConfigured, SettingsError
 from connector.security.caller import LOCAL_ASSISTANT
 from connector.settings.model import Settings
-from mcp_server.host import Host, Request
+from mcp_server.host import Host
 from mcp_server.server import create_server
+from mcp_server.transports.greeting import Greeting
 
 if TYPE_CHECKING:
     from connector.app import Running
@@ -25,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 class LateLedger:
-    """The ledger and the workers, opened after the first answer, so that the handshake need not wait."""
+    """The ledger and the workers, opened beside the first answers, so that the handshake need not wait."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -65,25 +69,30 @@ class LateLedger:
             raise
 
 
-async def serve(settings: Settings, keys: Sequence[bytes], stopped: asyncio.Event) -> None:
+async def serve(
+    settings: Settings, keys: Sequence[bytes], greeting: Greeting, stopped: asyncio.Event
+) -> None:
     """Serve until standard input ends, or until `stopped` is set; then end in good order.
 
-    In the second case a thread keeps reading standard input until the process ends.
+    In the second case a thread keeps reading standard input until the process ends. `greeting` has read the
+    first lines.
     """
     ledger = LateLedger(settings)
     server, calling = create_server(Host(ledger.context, lambda _: LOCAL_ASSISTANT), keys)
 
-    async def open_after_first(request: Request, call_next: CallNext) -> HandlerResult:
-        answer = await call_next(request)
-        ledger.begin()
-        return answer
-
-    middleware: Any = open_after_first
-    server.middleware.append(middleware)
+    async def lines() -> AsyncIterator[str]:
+        if greeting.line:
+            yield greeting.line.decode(errors="replace")
+            async for line in anyio.wrap_file(io.TextIOWrapper(greeting.incoming, "utf-8", "replace")):
+                yield line
 
     async def speak() -> None:
-        async with stdio_server() as (incoming, outgoing):
-            await server.run(incoming, outgoing, server.create_initialization_options())
+        await asyncio.to_thread(greeting.join)
+        ledger.begin()
+        stdin: Any = lines()
+        async with stdio_server(stdin) as (incoming, outgoing):
+            unheard = _Unheard(outgoing, greeting.answered)
+            await server.run(incoming, unheard, server.create_initialization_options())
 
     speaking, stopping = asyncio.create_task(speak()), asyncio.create_task(stopped.wait())
     await asyncio.wait({speaking, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -91,4 +100,29 @@ async def serve(settings: Settings, keys: Sequence[bytes], stopped: asyncio.Even
     await calling.close()
     await ledger.close()
     if speaking.done():
-        speaking.result()
+        try:
+            speaking.result()
+        except* BrokenPipeError:
+            log.info("client_gone")  # it closed the pipe of the answers
+
+
+class _Unheard:
+    """The way out, without the server's answer to a request that was answered already."""
+
+    def __init__(self, outgoing: WriteStream[SessionMessage], answered: int | str | None) -> None:
+        self._outgoing, self._answered = outgoing, answered
+
+    async def send(self, item: SessionMessage, /) -> None:
+        if self._answered is not None and getattr(item.message, "id", None) == self._answered:
+            self._answered = None
+        else:
+            await self._outgoing.send(item)
+
+    async def aclose(self) -> None:
+        await self._outgoing.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()

@@ -177,7 +177,7 @@ async def test_one_person_and_a_paused_launch_ask_too(
         assert one["status"] == "started", one
         await client.call_tool("resume_launch", {"launch_id": one["launch_id"]})
     assert "a@example.com" in person.questions[0]
-    assert "1 Koji credits" in person.questions[0]
+    assert "1 Koji credit." in person.questions[0]
     assert one["launch_id"] in person.questions[1]
     assert len(started(world)) == 1
 
@@ -324,6 +324,7 @@ async def test_a_key_runs_once_whatever_is_approved(world: World) -> None:
         first = values_of(await client.call_tool("launch_cohort_interviews", asked))
         again = values_of(await client.call_tool("launch_cohort_interviews", asked))
         assert again["launch_id"] == first["launch_id"]
+        assert (again["replayed"], first.get("replayed")) == (True, None)
         other = {**asked, "members": people(5)}
         refused(await client.call_tool("launch_cohort_interviews", other), "idempotency_mismatch")
     assert len(person.questions) == 1

@@ -52,6 +52,8 @@ class Tour:
         values = values_of(answer)
         jsonschema.validate(values, self.schemas[name])
         assert set(values) <= set(self.schemas[name]["properties"]), name
+        steps = [line for line in text_of(answer).splitlines() if line.startswith("Next: ")]
+        assert steps == ([f"Next: {values['next']}"] if "next" in values else []), name
         for key, value in values.items():
             if key.endswith("_id") and value:
                 assert str(value) in text_of(answer), (name, key)

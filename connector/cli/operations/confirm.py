@@ -7,6 +7,7 @@ from typing import Any
 from connector.cli.terminal import can_ask, clean, say
 from connector.service.execution.operation import AnyOperation, Effect, Input
 from connector.text.redaction import cut
+from connector.text.values import people_of
 
 _NOT_SHOWN = frozenset({"idempotency_key", "wait_seconds"})
 _LONGEST = 60
@@ -36,7 +37,7 @@ def _short(name: str, value: Any) -> str:
     if name == "csv":
         return f"{max(0, len(value.strip().splitlines()) - 1)} rows"
     if name == "members":
-        return f"{len(value)} people"
+        return people_of(len(value))
     if isinstance(value, list):
         few = ", ".join(map(str, value[:3]))
         return f"{few} and {len(value) - 3} more" if len(value) > 3 else few

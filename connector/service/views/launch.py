@@ -21,13 +21,15 @@ from connector.domain.launches.launch import (
 )
 from connector.domain.launches.respondent_link import has_no_link
 from connector.service.execution.follow_up import status_url
-from connector.service.execution.operation import Input, Output
+from connector.service.execution.operation import ConsentRequired, Input, Output
 from connector.service.launch_progress import eta_seconds, is_done_for_today, pause_of
 from connector.service.views.sync import time_text
 from connector.settings.rules import start_rules
+from connector.text.values import counted, people_of
 
 INVITED = (InvitationState.STARTED, InvitationState.COMPLETED, InvitationState.EXPIRED)
 SHOWN = 50
+_RESUME_MS = 600_000
 SELF_RESUMING = frozenset({KOJI_UNREACHABLE, DAILY_CREDITS})
 _PERSONAL: Mapping[str, Any] = {
     "invitations": [],
@@ -111,6 +113,10 @@ class LaunchOutput(Output):
     plan_token: str | None = Field(
         description="Give it to launch_cohort_interviews to invite exactly these people; null unless planned."
     )
+    resume_token: str | None = Field(
+        description="Give it to resume_launch within 10 minutes, after a person agreed to the people and "
+        "credits that message names; null unless the launch waits for a person."
+    )
     plan_expires_at: str | None = Field(description="Until when plan_token can be used, ISO 8601 in UTC.")
     skipped_examples: list[SkippedExample] = Field(description="At most 100 of the skipped, by user id.")
 
@@ -162,6 +168,41 @@ def launch_id_of(ctx: Context, token: str) -> str:
     return launch_id
 
 
+def resume_token(ctx: Context, launch: Launch, people: int, *, retry: bool = False) -> str:
+    """Return a token that stands for a person's yes to these people and their credits, for 10 minutes.
+
+    `retry` tells that starts of unknown outcome are among them.
+    """
+    claim = f"{launch.id}.{people}.{_price(ctx, launch, people)}.{ctx.clock.now() + _RESUME_MS}"
+    return f"resume_{claim}.{_signature(ctx, f'resume {retry} {claim}')}"
+
+
+def check_resume_token(ctx: Context, launch: Launch, token: str, people: int, *, retry: bool) -> None:
+    """Raise unless a token was made for this launch, and for no fewer people and credits, just now."""
+    claim, _, signature = token.removeprefix("resume_").rpartition(".")
+    expected = _signature(ctx, f"resume {retry} {claim}")
+    genuine = hmac.compare_digest(signature.encode("utf-8", "replace"), expected.encode())
+    if not genuine or not claim.startswith(f"{launch.id}."):
+        raise errors.InvalidInput.of(
+            "resume_token", "is not of this launch and in_doubt; take a new one", code="resume_invalid"
+        )
+    agreed, most, expires = (int(part) for part in claim.split(".")[1:])
+    if ctx.clock.now() >= expires:
+        raise errors.Conflict("resume_token: older than 10 minutes; take a new one.", code="resume_expired")
+    if people > agreed or _price(ctx, launch, people) > most:
+        raise ConsentRequired("resume_token: more people or credits are due than it is for; take a new one.")
+
+
+def cost(ctx: Context, launch: Launch, people: int) -> str:
+    """Return in words how many people and at most how many credits."""
+    credits_ = counted(_price(ctx, launch, people), "Koji credit", "Koji credits")
+    return f"{people_of(people)} for up to {credits_}"
+
+
+def _price(ctx: Context, launch: Launch, people: int) -> int:
+    return price(launch.options, ctx.connection(launch.connection).koji_default_mode, people)
+
+
 def _signature(ctx: Context, launch_id: str) -> str:
     return hmac.digest(ctx.ledger.plan_key, launch_id.encode("utf-8", "replace"), "sha256").hex()[:40]
 
@@ -191,6 +232,9 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
     planned = launch.status is LaunchStatus.PLANNED
     single = people[0] if launch.to_invite == 1 and people else None
     is_full = launch.standing and bool(launch.left) and await is_done_for_today(ctx, launch)
+    waiting = launch.left + launch.planned
+    waits = pause is not None and pause.code not in SELF_RESUMING
+    message = pause.message if pause else launch.message or None
     is_held = pause is not None or is_full or launch.status is LaunchStatus.PLANNING
     address = {"connection": launch.connection, "launch_id": launch.id}
     return LaunchOutput(
@@ -199,24 +243,25 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
         pause_reason=pause.code if pause else None,
         resumes_at=time_text(pause.until) if pause else None,
         status_url=status_url("get_launch", address, ctx.settings.public_url),
-        message=pause.message if pause else launch.message or None,
+        message=f"Resuming starts {cost(ctx, launch, waiting)}. {message}" if waits else message,
         cohort_id=launch.cohort_id,
         cohort_name=launch.cohort_name,
         members_total=launch.members_total,
         to_invite=launch.to_invite,
-        waiting=launch.left + launch.planned,
+        waiting=waiting,
         invited=launch.invited,
         failed=launch.failed,
         in_doubt=launch.in_doubt,
         cancelled=launch.cancelled,
         skipped=dict(launch.skipped),
-        credits_estimate=price(launch.options, connection.koji_default_mode, launch.to_invite),
+        credits_estimate=_price(ctx, launch, launch.to_invite),
         eta_seconds=None if is_held else eta_seconds(connection, launch),
         warnings=_warnings(ctx, launch, is_full=is_full),
         invitations=[item(invitation) for invitation in people],
         interview_id=single.interview_id if single else None,
         interview_link=single.link if single else None,
         plan_token=token_of(ctx, launch.id) if planned else None,
+        resume_token=resume_token(ctx, launch, waiting) if waits else None,
         plan_expires_at=time_text(launch.expires_at) if planned else None,
         skipped_examples=[
             SkippedExample(user_id=user, reason=why) for user, why in launch.examples if "read" in scopes
@@ -247,12 +292,12 @@ def _warnings(ctx: Context, launch: Launch, *, is_full: bool) -> list[str]:
         warnings.append("KOJI_PROJECT_ID is not set: people get a link only where Koji's answer carries one.")
     if launch.in_doubt:
         warnings.append(
-            f"{launch.in_doubt} starts have no known outcome and are not repeated: look into Koji, then "
-            "resume_launch with in_doubt retry or give_up."
+            f"{counted(launch.in_doubt, 'start', 'starts')} without a known outcome: not repeated. "
+            "Look into Koji, then resume_launch with in_doubt retry or give_up."
         )
     if launch.skipped.get("over_limit"):
         warnings.append(
-            f"{_people(launch.skipped['over_limit'])} over the limit of this launch; "
+            f"{people_of(launch.skipped['over_limit'])} over the limit of this launch; "
             f"CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH is {connection.connector_max_interviews_per_launch}."
         )
     warnings += _email_warnings(launch)
@@ -267,15 +312,11 @@ def _email_warnings(launch: Launch) -> Iterator[str]:
     """Yield what to know of the members' e-mail addresses, once their number is known."""
     total, given = launch.members_total, launch.with_email
     if launch.bad_emails:
-        count = _people(launch.bad_emails)
+        count = people_of(launch.bad_emails)
         yield f"invalid_email: {count} came with a text that is no e-mail address; it was left out."
     if given * 2 < total and not launch.single:
         names = ", ".join(launch.carried) or "none"
         yield (
-            f"{given:,} of {_people(total)} came with an e-mail address in the property "
+            f"{given:,} of {people_of(total)} came with an e-mail address in the property "
             f"{launch.options.email_property}. Properties that came: {names}; set email_property to one."
         )
-
-
-def _people(count: int) -> str:
-    return "1 person" if count == 1 else f"{count:,} people"
