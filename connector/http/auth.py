@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 from connector.context import Context
 from connector.errors import Unauthenticated
-from connector.http.token_throttle import Failures
+from connector.http.token_throttle import TRUSTED, Failures
 from connector.security.caller import Caller
 
 TOKEN_PREFIX = "kat_"  # noqa: S105 - every named token begins with it, so that scanners find leaked tokens
@@ -52,6 +52,7 @@ class Gate:
         presented = list(filter(None, (*_presented(request.headers), *also)))
         caller = self._fixed(presented) or await self._named(presented)
         if caller is not None:
+            request.scope.setdefault("state", {})[TRUSTED] = True
             return caller
         await self._failures.add(request.client.host if request.client else "", self._context().clock)
         if presented:

@@ -13,6 +13,8 @@ MAX_DELAYED = 100  # answers delayed at the same time
 MAX_ADDRESSES = 10_000  # addresses remembered; the address with the oldest last failure is dropped first
 LONGEST_DELAY_SECONDS = 2.0
 RETRY_SECONDS = 5
+TRUSTED = "trusted"
+"""Key in the state of a request (ASGI) that is there once its sender is known."""
 _WINDOW = 60_000
 _FIRST_DELAY_SECONDS = 0.1
 
@@ -26,7 +28,7 @@ class Failures:
 
     async def add(self, address: str, clock: Clock) -> None:
         """Count a failure and delay its answer. Raises `TooManyFailures` if too many answers wait."""
-        excess = self._count(_subscriber_address(address), clock.now()) - UNDELAYED_FAILURES
+        excess = self._count(subscriber_address(address), clock.now()) - UNDELAYED_FAILURES
         if excess <= 0:
             return
         if self._waiting >= MAX_DELAYED:
@@ -50,7 +52,7 @@ class Failures:
         return count + 1
 
 
-def _subscriber_address(address: str) -> str:
+def subscriber_address(address: str) -> str:
     """Return an IPv4 address, or an IPv6 address's /64 network, because one subscriber owns it."""
     try:
         parsed = ip_address(address)

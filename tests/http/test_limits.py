@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from connector.http.server import limits
+from connector.http.server import limits, server
 from connector.http.server.server import LARGEST_HEAD, config
-from tests.support.harness import TOKEN, World, open_world, serving, sign
+from tests.support.harness import TOKEN, World, open_world, serving, sign, until
 
 pytestmark = pytest.mark.e2e
 
@@ -27,8 +27,14 @@ async def door(world: World) -> AsyncIterator[int]:
 
 
 @pytest.fixture
-async def port(tmp_path: Path) -> AsyncIterator[int]:
-    async with open_world(tmp_path, workers=False) as world, door(world) as found:
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with open_world(tmp_path, workers=False) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def port(world: World) -> AsyncIterator[int]:
+    async with door(world) as found:
         yield found
 
 
@@ -130,6 +136,101 @@ async def test_who_trickles_is_sent_away_and_holds_up_nobody(
     slow = asyncio.create_task(told(port, *pieces))
     assert status(await told(port, PING)) == 200
     assert b"408 Request Timeout" in await slow
+
+
+async def test_a_body_has_time_by_its_length(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(limits, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(limits, "SLOWEST", 1_000)
+    head = post("/webhooks/koji", b"Content-Length: 700000\r\n").replace(b"Content-Length: 0\r\n", b"")
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(head + b" " * 600_000)  # as much as 600 seconds need
+    assert b"408" in await told(port, head + b" " * 10)
+    writer.write(b" " * 100_000)
+    assert status(await reader.readline()) == 401
+    writer.close()
+
+
+async def slow_body(
+    port: int, size: int = 0, *headers: bytes
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Begin a webhook and send `size` bytes of its body, which goes on."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = b"POST /webhooks/koji HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
+    writer.write(head + b"".join(headers) + b"\r\n" + b" " * size)
+    await writer.drain()
+    return reader, writer
+
+
+def signed() -> bytes:
+    body = b'{"event": "interview.completed", "interview_id": "int-1"}'
+    headers = b"".join(f"{name}: {value}\r\n".encode() for name, value in sign(body).items())
+    return post("/webhooks/koji", headers, body=body)
+
+
+async def test_strangers_never_shut_out_a_true_webhook_nor_fill_the_memory(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "_LOOK_SECONDS", 600)  # none is refused for being slow
+    app = config(world.app, "127.0.0.1", 0)
+    room = app.http.keywords["room"]  # type: ignore[union-attr]
+    async with serving(world.app, app) as url:
+        port = int(url.rpartition(":")[2])
+        slow = [await slow_body(port, 64_000) for _ in range(1_100)]
+
+        async def arrived() -> bool:
+            return room.held > limits.UNTRUSTED_BYTES * 0.9
+
+        await until(arrived)
+        assert room.held <= limits.UNTRUSTED_BYTES
+        assert status(await told(port, signed())) == 200
+        for reader, writer in slow[:10]:  # those that had waited longest
+            assert status(await reader.readline()) == 503
+            writer.close()
+        for _, writer in slow:
+            writer.close()
+
+        async def left() -> bool:
+            return not room.waiting
+
+        await until(left)
+        assert (room.held, room.addresses) == (0, {})
+
+
+async def test_of_too_many_connections_the_slowest_go(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 8)
+    async with door(world) as port:
+        slow = [await slow_body(port) for _ in range(8)]
+        assert status(await told(port, signed())) == 200
+        assert status(await slow[0][0].readline()) == 503
+        slow.append(await slow_body(port))
+        slow.append(await slow_body(port))
+        assert status(await slow[1][0].readline()) == 503
+        for _, writer in slow:
+            writer.close()
+
+
+async def test_an_address_behind_a_proxy_has_a_part_of_the_connections(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 8)
+    async with door(world) as port:
+        one = b"X-Forwarded-For: 2001:db8::%d\r\n"
+        slow = [await slow_body(port, 10, one % number) for number in range(3)]
+
+        async def third_is_refused() -> bool:
+            for _, writer in slow:
+                writer.write(b" ")
+            refused = [reader.at_eof() or bool(reader._buffer) for reader, _ in slow]  # type: ignore[attr-defined]
+            return any(refused)
+
+        await until(third_is_refused)
+        assert (
+            status(await told(port, signed().replace(b"Host", b"X-Forwarded-For: 203.0.113.9\r\nHost")))
+            == 200
+        )
+        for _, writer in slow:
+            writer.close()
 
 
 @pytest.mark.parametrize("second", [AUTHORIZED, b"Authorization: Bearer other\r\n"])

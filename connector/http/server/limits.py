@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with limits for requests, and with one write for each answer.
+"""uvicorn's HTTP protocol with limits for requests and connections, and with one write for each answer.
 
 httptools limits neither the size of a head nor the time in which a request arrives. uvicorn writes head and
 body of an answer apart, and each write costs a system call and a packet.
@@ -7,44 +7,102 @@ body of an answer apart, and each write costs a system call and a packet.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from contextlib import suppress
+from ipaddress import ip_address
 from typing import Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from connector.http.token_throttle import TRUSTED, subscriber_address
+
 LARGEST_HEAD: Final = 65_536
 MOST_HEADERS: Final = 128
 HEAD_SECONDS: Final = 20
-BODY_SECONDS: Final = 120  # 20 MiB over a line of 1.5 Mbit/s
+BODY_SECONDS: Final = 5  # then a body must have come with at least `SLOWEST` bytes for each further second
+SLOWEST: Final = 16_384
+UNTRUSTED_BYTES: Final = 64 * 1024 * 1024
 _LOOK_SECONDS: Final = 5
 
 _TOO_LARGE: Final = "431 Request Header Fields Too Large"
 _TOO_SLOW: Final = "408 Request Timeout"
+_NO_ROOM: Final = "503 Service Unavailable"
 
 
 class TooLarge(Exception):
     """The head is too large: the application does not get the request."""
 
 
+class Room:
+    """What all connections share: `most` connections, and `UNTRUSTED_BYTES` of requests of unknown senders.
+
+    When there is no room, the connection that has waited longest for bytes of its sender is refused, so that
+    slow senders never shut out others. An address has a quarter of the connections.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.held = 0
+        self.waiting: dict[BoundedProtocol, None] = {}  # in the order in which they began to wait
+        self.addresses: Counter[str] = Counter()
+
+    def wait(self, connection: BoundedProtocol) -> None:
+        """Put a connection last among those that wait for bytes."""
+        self.waiting.pop(connection, None)
+        self.waiting[connection] = None
+
+    def refuse_longest(self, otherwise: BoundedProtocol) -> None:
+        """Refuse the connection that has waited longest, or `otherwise` when none waits."""
+        while (longest := next(iter(self.waiting), otherwise)).is_trusted() and longest is not otherwise:
+            del self.waiting[longest]
+        longest.refuse(_NO_ROOM)
+
+    def belongs(self, connection: BoundedProtocol, address: str | None) -> None:
+        """Count a connection for the address of its sender; refuse it when there are too many."""
+        if (before := connection.address) is not None:
+            self.addresses[before] -= 1
+            if not self.addresses[before]:
+                del self.addresses[before]
+        connection.address = address
+        if address is not None:
+            self.addresses[address] += 1
+            if self.addresses[address] > self.most // 4:
+                connection.refuse(_NO_ROOM)
+
+
 class BoundedProtocol(HttpToolsProtocol):
-    """Answers 431 to a head that is too large, and 408 to a request that arrives too slowly.
+    """Answers 431 to a request with a large head, 408 to one that arrives too slowly, and 503 without room.
 
     Each connection has one timer that looks every few seconds: a timer for each request would cost more than
     all other limits. Methods that run for every chunk call uvicorn's by name, which is cheaper than super().
     """
 
+    def __init__(self, *args: Any, room: Room, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._room = room
+        self.address: str | None = None
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin a connection; the time of its first request runs from here."""
         super().connection_made(cast("asyncio.Transport", JoiningTransport(transport, self.loop)))
+        self._held = 0
+        self._received = 0
         self._head_ended = False
         self._unread = 0
         self._largest = 0
         self._since: float | None = self.loop.time()
         self._refused = False
         self._watch = self.loop.call_later(_LOOK_SECONDS, self._look)
+        self._room.wait(self)
+        self._room.belongs(self, self._sender())
+        if len(self.connections) > self._room.most and not self._refused:
+            self._room.refuse_longest(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the watch with the connection."""
         self._watch.cancel()
+        self._leave()
+        self._room.belongs(self, None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -53,27 +111,33 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if self._since is None:
             self._since = self.loop.time()
+            self._room.wait(self)
+        if not self._has_room(len(data)):
+            return
         self._unread += len(data)
         self._largest = len(data)
         HttpToolsProtocol.data_received(self, data)
         if not self._refused and (
             self._unread > LARGEST_HEAD or (self.headers is not None and len(self.headers) > MOST_HEADERS)
         ):
-            self._refuse(_TOO_LARGE)
+            self.refuse(_TOO_LARGE)
 
     def on_headers_complete(self) -> None:
         """Hand the request to the application unless its head is too large."""
         if len(self.headers) > MOST_HEADERS or (self._largest > LARGEST_HEAD and self._head() > LARGEST_HEAD):
-            self._refuse(_TOO_LARGE)
+            self.refuse(_TOO_LARGE)
             raise TooLarge
         self._unread = 0
         self._head_ended = True
         self._since = self.loop.time()
+        self._received = 0
         HttpToolsProtocol.on_headers_complete(self)
 
     def on_body(self, body: bytes) -> None:
         """Take a chunk of the body."""
         self._unread = 0
+        self._received += len(body)
+        self._follow_proxy()
         HttpToolsProtocol.on_body(self, body)
 
     def on_message_complete(self) -> None:
@@ -81,7 +145,21 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unread = 0
         self._head_ended = False
         self._since = None
+        self._room.waiting.pop(self, None)
         HttpToolsProtocol.on_message_complete(self)
+
+    def on_response_complete(self) -> None:
+        """Give back the room of the request; the connection now waits for the next one."""
+        self._leave()
+        if self.scope["client"] is not self.client:  # a proxy's next request may be of another sender
+            self._room.belongs(self, None)
+        if not self.transport.is_closing():
+            self._room.wait(self)
+        HttpToolsProtocol.on_response_complete(self)
+
+    def is_trusted(self) -> bool:
+        """Tell whether the sender of the request is known."""
+        return self.scope is not None and TRUSTED in self.scope["state"]
 
     def send_400_response(self, msg: str) -> None:
         """Answer a request that is not HTTP, unless it was refused already."""
@@ -97,15 +175,51 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         # a head that comes while an earlier request is answered may take as long as that answer
         in_line = not self._head_ended and self.cycle is not None and not self.cycle.response_complete
-        patience = BODY_SECONDS if self._head_ended else HEAD_SECONDS
+        patience = BODY_SECONDS + self._received / SLOWEST if self._head_ended else HEAD_SECONDS
+        if self._since is not None and self.flow.read_paused:
+            self._since, self._received = self.loop.time(), 0  # we read slowly, not the sender
+        self._follow_proxy()
         if not in_line and self._since is not None and self.loop.time() - self._since > patience:
-            self._refuse(_TOO_SLOW)
+            self.refuse(_TOO_SLOW)
         else:
             self._watch = self.loop.call_later(_LOOK_SECONDS, self._look)
 
-    def _refuse(self, status: str) -> None:
+    def _sender(self) -> str | None:
+        """Return the address that a connection counts for; a proxy's counts for none.
+
+        Behind a proxy it is the address that uvicorn took from the proxy's header, once it did.
+        """
+        client = self.client if self.scope is None else self.scope["client"]
+        trusted = getattr(self.app, "trusted_hosts", None)  # of uvicorn's ProxyHeadersMiddleware
+        host = client[0] if client else ""
+        with suppress(ValueError):
+            if ip_address(host).is_loopback or (trusted and not trusted.always_trust and host in trusted):
+                return None
+        return subscriber_address(host) if host else None
+
+    def _follow_proxy(self) -> None:
+        if self.scope is not None and self.scope["client"] is not self.client and self.address is None:
+            self._room.belongs(self, self._sender())
+
+    def _has_room(self, size: int) -> bool:
+        """Count bytes of an unknown sender until the request is answered; tell whether there is room."""
+        if self.is_trusted():
+            size = -self._held
+        self._held += size
+        self._room.held += size
+        while self._room.held > UNTRUSTED_BYTES and not self._refused:
+            self._room.refuse_longest(self)
+        return not self._refused
+
+    def _leave(self) -> None:
+        self._room.held -= self._held
+        self._held = 0
+        self._room.waiting.pop(self, None)
+
+    def refuse(self, status: str) -> None:
         """Close the connection; send the status first unless an answer has begun."""
         self._refused = True
+        self._leave()
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             head = f"HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
             self.transport.write(head.encode())

@@ -10,10 +10,11 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from importlib.util import find_spec
 from types import FrameType
-from typing import Literal
+from typing import Literal, cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -23,7 +24,9 @@ from connector.errors import SettingsError
 KEEP_ALIVE_SECONDS = 75  # longer than common proxies keep theirs, so that they close first
 GRACEFUL_SECONDS = 10
 LARGEST_HEAD = 65_536
+MOST_CONNECTIONS = 4_096
 FORCED = 130
+_OTHER_DESCRIPTORS = 256  # of the database, of calls that we make, of the program itself
 _BACKLOG = 2_048
 
 
@@ -64,7 +67,7 @@ def config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=True,  # of the proxies in FORWARDED_ALLOW_IPS, by default those on this machine
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
         h11_max_incomplete_event_size=LARGEST_HEAD,
@@ -74,9 +77,27 @@ def config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
 def _protocol() -> type[asyncio.Protocol] | Literal["auto"]:
     if find_spec("httptools") is None:  # it is not built for every Python
         return "auto"
-    from connector.http.server.limits import BoundedProtocol  # noqa: PLC0415 - needs httptools
+    from connector.http.server.limits import BoundedProtocol, Room  # noqa: PLC0415 - needs httptools
 
-    return BoundedProtocol
+    most = max(min(MOST_CONNECTIONS, descriptors() - _OTHER_DESCRIPTORS), 8)
+    return cast("type[asyncio.Protocol]", partial(BoundedProtocol, room=Room(most)))
+
+
+def descriptors() -> int:
+    """Raise the limit on open files as far as this user may and we need; return it."""
+    if find_spec("resource") is None:  # Windows has no such limit
+        return MOST_CONNECTIONS + _OTHER_DESCRIPTORS
+    import resource  # noqa: PLC0415 - not on Windows
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_CONNECTIONS + _OTHER_DESCRIPTORS
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft not in (resource.RLIM_INFINITY, wanted) and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    return wanted if soft == resource.RLIM_INFINITY else soft
 
 
 class Server(uvicorn.Server):

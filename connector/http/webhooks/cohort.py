@@ -49,6 +49,7 @@ class CohortWebhook(Webhook):
         if connection is None:
             await self._failures.add(exchange.address, context.clock)
             raise self._refusal(path)
+        exchange.trust()
         too_large = "A message has at most 20 MiB; send fewer properties."
         body = await exchange.body(LARGEST_BODY, too_large)
         now = context.clock.now()

@@ -18,6 +18,7 @@ from connector.errors import FieldError, LedgerUnavailable, TooManyFailures
 from connector.http.endpoint import Endpoint, parameter
 from connector.http.health import Status
 from connector.http.problem import DEFAULT_RETRY_SECONDS, MEDIA_TYPE, as_json, problem_of
+from connector.http.token_throttle import TRUSTED
 from connector.settings.model import Settings
 
 Headers = list[tuple[bytes, bytes]]
@@ -46,6 +47,7 @@ class Exchange:
         self.headers: Headers = scope["headers"]
         self.query: bytes = scope.get("query_string", b"")
         self.begun = False
+        self._scope = scope
         self._receive = receive
         self._send = send
 
@@ -58,19 +60,21 @@ class Exchange:
         declared = dict(self.headers).get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > limit:
             raise WebhookRefused(413, "too_large", too_large)
-        parts: list[bytes] = []
-        size = 0
+        body = bytearray()  # not a list of chunks, of which each costs more than its bytes
         while True:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect
-            part: bytes = message.get("body", b"")
-            size += len(part)
-            if size > limit:
+            chunk: bytes = message.get("body", b"")
+            if len(body) + len(chunk) > limit:
                 raise WebhookRefused(413, "too_large", too_large)
-            parts.append(part)
             if not message.get("more_body"):
-                return parts[0] if len(parts) == 1 else b"".join(parts)
+                return bytes(body) + chunk if body else chunk
+            body += chunk
+
+    def trust(self) -> None:
+        """Note that the sender is known, so that the server's limits for strangers end."""
+        self._scope.setdefault("state", {})[TRUSTED] = True
 
     async def ok(self, body: bytes) -> None:
         """Answer 200 with JSON; HEAD without the body."""
