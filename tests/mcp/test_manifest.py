@@ -22,6 +22,7 @@ from mcp_server.package.asked_settings import ASKED
 from mcp_server.package.manifest import manifest
 from mcp_server.package.server_json import server_json
 from mcp_server.prompts import prompt
+from mcp_server.tools.catalogue import tool
 from tests.support.settings_reading import default, reading
 
 pytestmark = pytest.mark.unit
@@ -80,7 +81,8 @@ class TestManifest:
         assert [one["name"] for one in ours["triggers"]] == [one.name.value for one in TRIGGERS]
         names = [op.name for op in OPERATIONS]
         assert [one["name"] for one in ours["actions"]] == names
-        assert [one["name"] for one in MANIFEST["tools"]] == names
+        listed = [tool(op) for op in OPERATIONS]
+        assert MANIFEST["tools"] == [{"name": one.name, "description": one.description} for one in listed]
 
     @pytest.mark.parametrize("shown", [pytest.param(one, id=one["name"]) for one in MANIFEST["prompts"]])
     def test_a_prompt_is_the_same_as_the_servers(self, shown: Any) -> None:
