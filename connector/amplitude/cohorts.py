@@ -105,7 +105,7 @@ class AmplitudeCohortsClient(AmplitudeRest):
         if status in _MOVED:
             target = responses.target(self._base + path, response.headers.get("location", ""))
             if urlsplit(target)[:2] != urlsplit(self._base)[:2]:
-                await _require_public(target)
+                await _require_allowed(target, self._base)
             await stack.aclose()
             # An `Auth` that does nothing, where None would let the address name a user: S3 takes no header
             # beside the signature in its address.
@@ -127,17 +127,23 @@ class AmplitudeCohortsClient(AmplitudeRest):
             raise self._unreached(error) from None
 
 
-async def _require_public(url: str) -> None:
+async def _require_allowed(url: str, base: str) -> None:
     """Raise `UpstreamRejected` for a file outside the configured server that is not on public HTTPS.
 
-    A name that does not resolve here may be known to a proxy; without one it cannot be reached at all.
+    A private address is allowed where the configured server has one too.
     """
-    parts = urlsplit(url)
-    if parts.scheme != "https":
+    allowed = await _is_private(base) if await _is_private(url) else urlsplit(url).scheme == "https"
+    if not allowed:
         raise responses.redirected()
+
+
+async def _is_private(url: str) -> bool:
+    """Tell whether a host is not public; one that does not resolve here may be known to a proxy."""
+    parts = urlsplit(url)
     try:
         await checked(parts.hostname or "", parts.port or 443, allow_private=False)
     except PrivateTarget:
-        raise responses.redirected() from None
+        return True
     except OSError:
-        return
+        return False
+    return False

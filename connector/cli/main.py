@@ -36,7 +36,7 @@ EVERYDAY: Final[Mapping[str, str]] = {
     "mcp": "Serve MCP over standard input and output, for assistants.",
     "token": "Create, list and revoke named tokens with scopes.",
     "rotate-key": "Re-encrypt stored secrets with the first key in the list, or with a new key.",
-    "export": "Print an OpenAPI document, a Zapier app, the MCP bundle's manifest or the registry entry.",
+    "export": "Print a description for OpenAPI, Zapier, Power Platform, the MCP bundle or the registry.",
     "completion": "Print the script with which a shell completes commands and flags.",
     "sandbox": "Run the stand-ins for Koji and Amplitude.",
 }

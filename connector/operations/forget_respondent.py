@@ -46,10 +46,9 @@ FORGET_RESPONDENT = Operation(
     name=NAME,
     title="Forget a respondent",
     summary="Erase a person on this connection for good: invitations, interviews, stored webhooks and "
-    "answers; unset last_interview_* in Amplitude; keep them out of every later invitation and write. Use it "
-    "when a person asks to be forgotten. Cannot be taken back. Answers what was done, what only a person can "
-    "do, and a run for get_run.",
-    guidance="Not for calling off an invitation: cancel_launch.",
+    "answers; unset last_interview_* in Amplitude; keep them out of every later invitation and write. "
+    "Cannot be taken back. Answers what was done, what only a person can do, and a run for get_run.",
+    guidance="For a person who asks to be forgotten. Not for calling off an invitation: cancel_launch.",
     example=Example(
         {"email": examples.PERSON["email"]},
         {

@@ -105,10 +105,10 @@ async def _recall(
 SYNC_INTERVIEW_TO_AMPLITUDE = Operation(
     name="sync_interview_to_amplitude",
     title="Sync an interview to Amplitude",
-    summary="Write one Koji interview's themes, sentiment and quality score to Amplitude: the event "
-    "koji.interview_completed and the user properties last_interview_*. Use it when you have an interview id "
-    "and no webhook does it for you, or to send one again (force). Skips anonymous respondents and quality "
-    "below the gate. Counted once however often it is called.",
+    summary="Write an interview's themes, sentiment and quality to Amplitude, as the event "
+    "koji.interview_completed and user properties last_interview_*. Use it when no webhook does so, or to "
+    "send one again (force). Skips anonymous respondents and quality below the gate. Counted once however "
+    "often it is called.",
     guidance="Not for looking first (preview_interview_sync) or for many (backfill_interviews).",
     example=Example({"interview_id": examples.INTERVIEW_ID}, examples.SYNC),
     input=SyncInput,

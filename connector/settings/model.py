@@ -32,7 +32,9 @@ from connector.settings.types import (
     EncryptionKeys,
     HeaderName,
     Host,
+    Hosts,
     LinkTemplate,
+    Origins,
     Secrets,
 )
 
@@ -177,6 +179,12 @@ class Settings(_Frozen):
         "debug, info, warning or error", "info", default="info"
     )
     connector_allow_private_targets: bool = _flag(example=True, default=False)
+    connector_allowed_hosts: Hosts = _setting(
+        "host names separated by commas", "connector.internal", default=()
+    )
+    connector_allowed_origins: Origins = _setting(
+        "origins separated by commas", "https://chat.example.com", default=()
+    )
     connector_retention_days: Count = _setting("a whole number of at least 1", 90, default=90)
     connector_encryption_key: EncryptionKeys = _setting(
         "32 bytes in base64, several separated by commas", "new-key,old-key", default=()

@@ -73,6 +73,12 @@ def _base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _origin(value: str) -> str:
+    if urlsplit(value).path:
+        raise ValueError("must be scheme and host only, without a path")
+    return value.lower()
+
+
 def _header_name(value: str) -> str:
     if not re.fullmatch(r"[a-z0-9!#$%&'*+.^_`|~-]+", value):
         raise ValueError("must be the name of one HTTP header")
@@ -135,6 +141,8 @@ BaseUrl = Annotated[str, AfterValidator(_base_url)]
 LinkTemplate = Annotated[str, AfterValidator(_link_template)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:%_-]+$")]
+Hosts = Annotated[tuple[Annotated[Host, LOWER_CASE], ...], BeforeValidator(_split)]
+Origins = Annotated[tuple[Annotated[BaseUrl, AfterValidator(_origin)], ...], BeforeValidator(_split)]
 HeaderName = Annotated[str, LOWER_CASE, AfterValidator(_header_name)]
 Aliases = Annotated[
     Mapping[str, Annotated[tuple[str, ...], BeforeValidator(_alias_path)]],

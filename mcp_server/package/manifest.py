@@ -10,6 +10,7 @@ from connector.service.triggers import Trigger
 from mcp_server.package import DESCRIPTION, NAMESPACE, PACKAGE, TITLE
 from mcp_server.package.asked_settings import ASKED, AskedSetting
 from mcp_server.prompts import PROMPTS, ReadyPrompt
+from mcp_server.tools.catalogue import tool
 
 HERE: Final = "${__dirname}"
 
@@ -39,7 +40,7 @@ def manifest(
         "compatibility": {"platforms": ["darwin", "win32", "linux"], "runtimes": {"python": ">=3.11"}},
         "server": {"type": "uv", "entry_point": "bundle.py", "mcp_config": _run()},
         "user_config": {setting.name: _field(setting) for setting in ASKED},
-        "tools": [{"name": op.name, "description": op.summary} for op in operations],
+        "tools": [{"name": op.name, "description": tool(op).description} for op in operations],
         "prompts": [_prompt(ready) for ready in PROMPTS],
         "_meta": {
             NAMESPACE: {

@@ -11,15 +11,18 @@ from urllib.parse import urlsplit
 
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from mcp.server.transport_security import TransportSecuritySettings
+from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connector.app import Mount
 from connector.context import Context
-from connector.errors import Unauthenticated
+from connector.errors import ConnectorError, Unauthenticated
 from connector.http.auth import Gate
 from connector.http.body import MAX_BODY_BYTES
+from connector.http.problem import problem
 from connector.security.caller import Caller
 from connector.settings.key_files import encryption_keys
 from connector.settings.model import Settings
@@ -28,6 +31,10 @@ from mcp_server.server import create_server
 
 PATHS: Final = ("/mcp", "/mcp/")
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
+_REFUSALS: Final = {
+    403: "Origin: pages of this origin are not answered; add it to CONNECTOR_ALLOWED_ORIGINS.",
+    421: "Host: this name is not answered; set PUBLIC_URL to it, or add it to CONNECTOR_ALLOWED_HOSTS.",
+}
 
 
 def mcp_mount(settings: Settings, context: Callable[[], Context], gate: Gate) -> Mount:
@@ -40,20 +47,35 @@ def mcp_mount(settings: Settings, context: Callable[[], Context], gate: Gate) ->
         return context()
 
     server, calling = create_server(Host(opened, _caller), encryption_keys(settings))
-    manager = streamable(server, settings.public_url)
-    mcp = manager.asgi_app
+    manager = streamable(server)
+    rules = security(settings)
+    guard = TransportSecurityMiddleware(rules)
 
-    def in_front_of(app: ASGIApp) -> ASGIApp:
-        async def front(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] != "http" or scope["path"] not in PATHS:
-                await app(scope, receive, send)
-                return
+    async def mcp(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
             # white space around a value is not part of it (RFC 9110, 5.5); not every HTTP parser strips it
             headers = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
             scope = {**scope, "headers": headers}
             request = HttpRequest(scope, receive)
             request.state.caller = replace(await gate.caller(request), surface="mcp")
-            await mcp(scope, receive, send)
+            if refusal := await guard.validate_request(request):
+                await Response(_REFUSALS[refusal.status_code], refusal.status_code)(scope, receive, send)
+                return
+        except ConnectorError as error:  # answered here, so that a page of an allowed origin can read it
+            await problem(error, scope["state"]["request_id"])(scope, receive, send)
+            return
+        await manager.asgi_app(scope, receive, send)
+
+    pages = [origin for origin in rules.allowed_origins if not origin.endswith(":*")]
+    headers = ["Mcp-Session-Id", "WWW-Authenticate", "X-Request-Id", "Retry-After"]
+    shared = CORSMiddleware(
+        mcp, pages, ["GET", "POST", "DELETE"], allow_headers=["*"], expose_headers=headers
+    )
+
+    def in_front_of(app: ASGIApp) -> ASGIApp:
+        async def front(scope: Scope, receive: Receive, send: Send) -> None:
+            is_mcp = scope["type"] == "http" and scope["path"] in PATHS
+            await (shared if is_mcp else app)(scope, receive, send)
 
         return front
 
@@ -80,30 +102,35 @@ def mcp_mount(settings: Settings, context: Callable[[], Context], gate: Gate) ->
     return Mount(in_front_of, run)
 
 
-def streamable(server: Server[Any], public_url: str) -> StreamableHTTPSessionManager:
+def streamable(
+    server: Server[Any], rules: TransportSecuritySettings | None = None
+) -> StreamableHTTPSessionManager:
     """Return a server's transport. It has no sessions, so that any process answers any request.
 
-    It answers requests for the host of `public_url` and for loopback names only, and from a browser only
-    those of pages on these hosts. No other page can reach the server through the person who looks at it.
+    Without `rules` the hosts and origins of requests are looked at before.
     """
     return StreamableHTTPSessionManager(
         server,
         stateless=True,
         json_response=False,
-        security_settings=security(public_url),
+        security_settings=rules,
         max_request_body_size=MAX_BODY_BYTES,
     )
 
 
-def security(public_url: str) -> TransportSecuritySettings:
-    """Return the hosts and origins that are answered."""
-    parts = urlsplit(public_url)
+def security(settings: Settings) -> TransportSecuritySettings:
+    """Return the hosts and origins that are answered: those of PUBLIC_URL, of loopback and of the settings.
+
+    No other page can reach the server through the person who looks at it.
+    """
+    parts = urlsplit(settings.public_url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
-    names = dict.fromkeys((host, *_LOOPBACK))
+    names = dict.fromkeys((host, *_LOOPBACK, *settings.connector_allowed_hosts))
     return TransportSecuritySettings(
         allowed_hosts=[form for name in names for form in (name, f"{name}:*")],
         allowed_origins=[
             f"{parts.scheme}://{parts.netloc}",
+            *settings.connector_allowed_origins,
             *(form for name in _LOOPBACK for form in (f"http://{name}", f"http://{name}:*")),
         ],
     )

@@ -214,6 +214,12 @@ def test_a_token_that_cannot_be_meant_is_told_in_one_line(tmp_path: Path, words:
     assert len([line for line in ran.stderr.splitlines() if line.startswith("error")]) == 1
 
 
+def test_an_unknown_scope_is_refused_by_name(tmp_path: Path) -> None:
+    ran = Machine(tmp_path).run("token", "create", "robot", "--scopes", "read,sned,send")
+    assert ran.returncode == 2
+    assert "scopes: there is no sned; take some of: read, write, send, erase" in ran.stderr
+
+
 async def test_who_goes_on_failing_waits_and_a_good_token_does_not() -> None:
     small = toy_server.World()
     small.gate.set()

@@ -14,12 +14,23 @@ pytestmark = pytest.mark.e2e
 URL = "https://connector.example.com"
 
 
-@pytest.mark.parametrize(("name", "key"), [("openapi", "openapi"), ("zapier", "platformVersion")])
+@pytest.mark.parametrize(
+    ("name", "key"), [("openapi", "openapi"), ("zapier", "platformVersion"), ("power-platform", "swagger")]
+)
 def test_prints_one_description_of_the_public_address(tmp_path: Path, name: str, key: str) -> None:
     done = Machine(tmp_path, {"PUBLIC_URL": URL}).run("export", name)
     assert (done.returncode, done.stderr) == (0, "")
     assert key in json.loads(done.stdout)
-    assert f"{URL}" in done.stdout
+    assert "connector.example.com" in done.stdout
+
+
+def test_prints_an_older_openapi_and_only_that(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, {"PUBLIC_URL": URL})
+    older = machine.run("export", "openapi", "--version", "3.0")
+    assert json.loads(older.stdout)["openapi"] == "3.0.3"
+    wrong = machine.run("export", "zapier", "--version", "3.0")
+    assert wrong.returncode == 2
+    assert "--version is for openapi" in wrong.stderr
 
 
 def test_warns_of_an_address_that_nobody_reaches(tmp_path: Path) -> None:
@@ -42,5 +53,5 @@ def test_names_what_it_can_print(tmp_path: Path, words: tuple[str, ...]) -> None
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
-    for name in ("openapi", "zapier", "manifest", "server-json"):
+    for name in ("openapi", "zapier", "power-platform", "manifest", "server-json"):
         assert name in done.stderr

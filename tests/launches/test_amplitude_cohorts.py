@@ -352,6 +352,19 @@ async def test_a_redirect_into_a_private_network_is_not_followed(
     assert not followed.called
 
 
+@pytest.mark.parametrize("location", ["http://10.0.0.7:9000/file", "https://[fd00::7]/file"])
+@respx.mock
+async def test_beside_a_private_server_a_private_file_is_fetched(
+    client: httpx.AsyncClient, location: str
+) -> None:
+    private = AmplitudeCohortsClient(client, "http://10.0.0.5:8080/amplitude", "key", "secret")
+    respx.get(f"http://10.0.0.5:8080/amplitude{FILE.removeprefix(BASE)}").respond(
+        302, headers={"Location": location}
+    )
+    respx.get(location).respond(200, content=CSV)
+    assert await fetched(private) == ROWS
+
+
 @pytest.mark.parametrize("location", ["", "ftp://bucket/s3cr", "file:///s3cr", "https://[s3cr", "http://"])
 @respx.mock
 async def test_a_redirect_to_no_web_address_is_not_followed(

@@ -19,7 +19,8 @@ from pydantic import TypeAdapter
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from mcp_server.transports.http import streamable
+from connector.settings.model import Settings
+from mcp_server.transports.http import security, streamable
 
 Context = ServerRequestContext[Any, Any]
 Answer = t.CallToolResult | t.InputRequiredResult
@@ -311,14 +312,14 @@ def fixture_server() -> Server[Any]:
         on_completion=complete,
     )
     server.add_request_handler("logging/setLevel", t.SetLevelRequestParams, accept)
-    security = RequestStateSecurity(keys=[os.urandom(32)])
-    server.middleware.append(RequestStateBoundary(security, default_audience="fixtures"))
+    sealing = RequestStateSecurity(keys=[os.urandom(32)])
+    server.middleware.append(RequestStateBoundary(sealing, default_audience="fixtures"))
     return server
 
 
 def fixture_app(public_url: str) -> Starlette:
     """Return the server behind the transport of the product."""
-    manager = streamable(fixture_server(), public_url)
+    manager = streamable(fixture_server(), security(Settings(public_url=public_url)))
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -13,6 +13,7 @@ from connector.domain.access import Token
 from connector.http.auth import new_token, token_digest
 from connector.operations import OPERATIONS
 from connector.service.execution.operation import AnyOperation, Effect, WaitInput
+from connector.settings.model import Settings
 from mcp_server.tools import call
 from mcp_server.tools.catalogue import tool
 from mcp_server.transports.http import security
@@ -81,7 +82,36 @@ async def test_the_tokens_of_http_open_it(world: World, headers: dict[str, str],
     [({"Host": "evil.example.com"}, 421), ({"Origin": "https://evil.example.com"}, 403)],
 )
 async def test_other_pages_do_not_reach_it(world: World, headers: dict[str, str], status: int) -> None:
-    assert (await post(world, headers)).status_code == status
+    refusal = await post(world, headers)
+    assert refusal.status_code == status
+    setting = "CONNECTOR_ALLOWED_HOSTS" if "Host" in headers else "CONNECTOR_ALLOWED_ORIGINS"
+    assert setting in refusal.text
+
+
+async def test_named_hosts_and_origins_reach_it(world: World) -> None:
+    page = "https://chat.example.com"
+    await world.restart(
+        CONNECTOR_ALLOWED_HOSTS="Connector.internal, b.internal:81", CONNECTOR_ALLOWED_ORIGINS=page
+    )
+    for host in ("connector.internal", "connector.internal:8080", "b.internal:81"):
+        answer = await post(world, {"Host": host, "Origin": page})
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["Access-Control-Allow-Origin"] == page
+    assert (await post(world, {"Host": "c.internal"})).status_code == 421
+    stranger = await post(world, {"Origin": page, "Authorization": ""})
+    assert (stranger.status_code, stranger.headers["Access-Control-Allow-Origin"]) == (401, page)
+    asked = {
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization, mcp-method",
+    }
+    before = await world.client.options("/mcp", headers={"Origin": page, **asked})
+    assert before.status_code == 200, before.text
+    assert "mcp-method" in before.headers["Access-Control-Allow-Headers"]
+    other = await world.client.options("/mcp", headers={"Origin": "https://evil.example.com", **asked})
+    assert "Access-Control-Allow-Origin" not in other.headers
+    assert (
+        "Access-Control-Allow-Origin" not in (await world.client.get("/me", headers={"Origin": page})).headers
+    )
 
 
 async def test_the_public_address_reaches_it(world: World) -> None:
@@ -92,11 +122,11 @@ async def test_the_public_address_reaches_it(world: World) -> None:
 
 
 def test_hosts_and_origins_follow_the_public_address() -> None:
-    found = security("https://connector.example.com:8443/base")
+    found = security(Settings(public_url="https://connector.example.com:8443/base"))
     assert "connector.example.com" in found.allowed_hosts
     assert "https://connector.example.com:8443" in found.allowed_origins
     assert not any("https://localhost" in one for one in found.allowed_origins)
-    assert "[::1]" in security("http://[::1]:8080").allowed_hosts
+    assert "[::1]" in security(Settings(public_url="http://[::1]:8080")).allowed_hosts
 
 
 @pytest.mark.parametrize("scopes", [("read",), ("read", "write"), ("read", "write", "send"), ("erase",)])

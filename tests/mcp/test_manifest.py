@@ -20,8 +20,10 @@ from connector.settings.model import Connection
 from mcp_server.package import REGISTRY_NAME
 from mcp_server.package.asked_settings import ASKED
 from mcp_server.package.manifest import manifest
+from mcp_server.package.power_platform import power_platform
 from mcp_server.package.server_json import server_json
 from mcp_server.prompts import prompt
+from mcp_server.tools.catalogue import tool
 from tests.support.settings_reading import default, reading
 
 pytestmark = pytest.mark.unit
@@ -80,7 +82,8 @@ class TestManifest:
         assert [one["name"] for one in ours["triggers"]] == [one.name.value for one in TRIGGERS]
         names = [op.name for op in OPERATIONS]
         assert [one["name"] for one in ours["actions"]] == names
-        assert [one["name"] for one in MANIFEST["tools"]] == names
+        listed = [tool(op) for op in OPERATIONS]
+        assert MANIFEST["tools"] == [{"name": one.name, "description": one.description} for one in listed]
 
     @pytest.mark.parametrize("shown", [pytest.param(one, id=one["name"]) for one in MANIFEST["prompts"]])
     def test_a_prompt_is_the_same_as_the_servers(self, shown: Any) -> None:
@@ -89,6 +92,15 @@ class TestManifest:
         (message,) = prompt(shown["name"], given).messages
         assert isinstance(message.content, TextContent)
         assert message.content.text == filled
+
+
+def test_the_power_platform_finds_the_tools_at_mcp() -> None:
+    made = power_platform("https://connector.example.com:8443/koji", "1.2.3")
+    assert (made["swagger"], made["schemes"], made["info"]["version"]) == ("2.0", ["https"], "1.2.3")
+    assert (made["host"], made["basePath"]) == ("connector.example.com:8443", "/koji")
+    post = made["paths"]["/mcp"]["post"]
+    assert post["x-ms-agentic-protocol"] == "mcp-streamable-1.0"
+    assert made["securityDefinitions"]["token"]["name"] == "X-API-Key"
 
 
 class TestRegistryEntry:

@@ -21,6 +21,8 @@ def read(tmp_path: Path) -> Read:
 EVERY_GLOBAL = [
     ("CONNECTOR_LOG_LEVEL", "DEBUG", "debug"),
     ("CONNECTOR_ALLOW_PRIVATE_TARGETS", "true", True),
+    ("CONNECTOR_ALLOWED_HOSTS", "a.internal, B.internal:81", ("a.internal", "b.internal:81")),
+    ("CONNECTOR_ALLOWED_ORIGINS", "https://Chat.example.com/", ("https://chat.example.com",)),
     ("CONNECTOR_RETENTION_DAYS", "1", 1),
     ("DATABASE_URL", "postgresql://u:p@db.example.com/x", "postgresql://u:p@db.example.com/x"),
     ("HOST", "0.0.0.0", "0.0.0.0"),

@@ -66,6 +66,8 @@ def test_nothing_set_is_a_whole_configuration(read: Read) -> None:
         "connector_api_token": None,
         "connector_log_level": "info",
         "connector_allow_private_targets": False,
+        "connector_allowed_hosts": (),
+        "connector_allowed_origins": (),
         "connector_retention_days": 90,
         "connector_encryption_key": (),
         "database_url": loaded.settings.database_url,

@@ -16,8 +16,10 @@ from connector.domain.access import Token
 from connector.domain.results.mapping import iso
 from connector.errors import Conflict, InvalidInput, NotFound
 from connector.security.caller import RESERVED_NAMES, SCOPES
+from connector.text.redaction import cut
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+_LONGEST_SHOWN = 40
 
 
 @click.group(cls=Group)
@@ -99,7 +101,10 @@ def revoke_token(name: str) -> int:
 
 def _chosen(flag: str, texts: Sequence[str], known: Collection[str]) -> tuple[str, ...]:
     words = {word.strip() for text in texts for word in text.split(",")} - {""}
-    if not words or words - set(known):
+    if not words <= set(known):
+        unknown = cut(min(words - set(known)), _LONGEST_SHOWN)
+        raise InvalidInput.of(flag, f"there is no {unknown}; take some of: {', '.join(known)}")
+    if not words:
         raise InvalidInput.of(flag, f"take some of: {', '.join(known)}")
     return tuple(name for name in known if name in words)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from pydantic import TypeAdapter
 
 from connector import __version__
 from connector.http.docs.events import event_schemas
-from connector.http.docs.paths import endpoint_paths, json_content, query_parameters, refusals
+from connector.http.docs.paths import TAGS, endpoint_paths, json_content, refusals
 from connector.http.docs.schema import REF, resolved
 from connector.http.endpoint import Endpoint, parameter
 from connector.http.problem import EXAMPLES as PROBLEMS
@@ -17,6 +18,7 @@ from connector.http.problem import Problem
 from connector.service.execution.operation import AnyOperation, Effect, Output
 from connector.service.input.annotations import kinds
 
+_HOME = "https://github.com/koji-amplitude/koji-amplitude"
 PROBLEM = "problem"  # no operation has this name: theirs begin with a verb
 
 IDEMPOTENCY_KEY = parameter(
@@ -75,19 +77,26 @@ def openapi(
     schemas, definitions = _schemas(operations)
     paths: dict[str, Any] = {f"/actions/{op.name}": _path(op, schemas, definitions) for op in operations}
     paths |= endpoint_paths(endpoints)
+    used = json.dumps([paths, *(shared := {**event_schemas(), **definitions}).values()])
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "koji-amplitude",
             "version": __version__,
-            "description": "Closes the loop between Amplitude cohorts and Koji AI interviews.",
+            "description": "Closes the loop between Amplitude cohorts and Koji AI interviews. Operations "
+            "that only read also answer GET with a query string; their POST is shown here.",
+            "contact": {"name": "The koji-amplitude maintainers", "url": _HOME},
+            "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },
         "servers": [{"url": public_url}],
         "security": [{"bearer": []}, {"apiKey": []}, {"basic": []}],
-        "tags": [{"name": effect.value, "description": words} for effect, words in EFFECTS.items()],
+        "tags": [
+            {"name": name, "description": words}
+            for name, words in (*((effect.value, words) for effect, words in EFFECTS.items()), *TAGS.items())
+        ],
         "paths": paths,
         "components": {
-            "schemas": {**event_schemas(), **definitions},
+            "schemas": {n: s for n, s in shared.items() if n == "Problem" or f'/schemas/{n}"' in used},
             "responses": {
                 status: _problem(status, words, schemas)
                 for status, words in {"400": MALFORMED, **REFUSALS}.items()
@@ -131,27 +140,17 @@ def _schemas(operations: Sequence[AnyOperation]) -> tuple[Schemas, dict[str, Any
 
 def _path(op: AnyOperation, schemas: Schemas, definitions: dict[str, Any]) -> dict[str, Any]:
     input_schema = schemas[op.name, "validation"]
-    described = {
+    required = bool(resolved(input_schema, definitions).get("required"))
+    post = {
+        "operationId": op.name,
         "tags": [op.effect.value],
         "summary": op.title,
         "description": op.summary,
         "responses": _responses(op, schemas),
-    }
-    required = bool(resolved(input_schema, definitions).get("required"))
-    post = {
-        "operationId": op.name,
-        **described,
         "parameters": [] if op.effect is Effect.READ else [IDEMPOTENCY_KEY],
         "requestBody": {"required": required, "content": json_content(input_schema, op.example.asked)},
     }
-    if op.effect is not Effect.READ:
-        return {"post": post}
-    get = {
-        "operationId": f"{op.name}_by_query",
-        **described,
-        "parameters": query_parameters(resolved(input_schema, definitions)),
-    }
-    return {"get": get, "post": post}
+    return {"post": post}
 
 
 def _responses(op: AnyOperation, schemas: Schemas) -> dict[str, Any]:

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args, get_origin
+from typing import Any, Final, get_args, get_origin
 
 from pydantic import TypeAdapter
 
 from connector.http.endpoint import Endpoint, parameter
+
+TAGS: Final[Mapping[str, str]] = {
+    "server": "The server itself, and what the token may do.",
+    "hooks": "Subscriptions to events.",
+    "triggers": "Events to poll, and samples.",
+    "webhooks": "What Koji and Amplitude call.",
+    "integrations": "Other products' own protocols.",
+}
+"""What the endpoints beside the operations are for; a tag is the first step of a path, or `server`."""
 
 
 def endpoint_paths(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
@@ -43,15 +52,16 @@ def refusals(statuses: Sequence[str]) -> dict[str, Any]:
 
 
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
+    tag = endpoint.path.split("/")[1]
     done = {"description": "Done.", "content": json_content(_schema(endpoint.answers))}
     operation: dict[str, Any] = {
         "operationId": endpoint.name,
+        "tags": [tag if tag in TAGS else "server"],
         "summary": endpoint.summary,
+        "description": endpoint.description or f"{endpoint.summary}.",
         "parameters": list(endpoint.parameters),
         "responses": {str(endpoint.status): done, **refusals(endpoint.refused)},
     }
-    if endpoint.description:
-        operation["description"] = endpoint.description
     if endpoint.is_open:
         operation["security"] = []
     if endpoint.asks is None:

@@ -152,7 +152,11 @@ COHORT_WEBHOOK = described(
     CohortWebhook,
     "cohort_webhook",
     "Amplitude's cohort webhook: who entered or left a cohort; AMPLITUDE_COHORT_WEBHOOK_TOKEN opens it",
-    asks={"type": ["object", "array"], "description": "Amplitude's format, or a list of users."},
+    asks={
+        "type": ["object", "array"],
+        "items": {"type": "object"},
+        "description": "Amplitude's format, or a list of users.",
+    },
     parameters=[
         parameter("cohort_id", "query", "Of which cohort a bare list is."),
         parameter("token", "query", "The token, where no header can be set."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from starlette.responses import JSONResponse, Response
 
@@ -18,11 +18,15 @@ SURFACE = "census"
 REQUESTS_PER_SECOND = 10  # Census reads X-RateLimit-Limit as a cap on all syncs of a connection
 
 
+_FIELDS: Final = {"jsonrpc": {"const": "2.0"}, "method": {"type": "string"}, "id": {}}
+_CALL: Final = {"type": "object", "properties": _FIELDS}
+
+
 @endpoint(
     "POST",
     "/integrations/census",
-    asks={"type": "object", "required": ["jsonrpc", "method", "id"]},
-    answers={"type": "object", "required": ["jsonrpc", "id"], "description": "With result or error."},
+    asks={**_CALL, "required": ["jsonrpc", "method", "id"]},
+    answers={**_CALL, "required": ["jsonrpc", "id"], "description": "With result or error."},
     token_parameter="census_authentication",  # noqa: S106 - the name of a parameter, not a secret
     refused=("401", "413", "415", "429", "503"),
 )

@@ -22,8 +22,9 @@ NOT_DONE = -32000
 LONGEST_MESSAGE = 250
 _LONGEST_ID = 1_024
 
-# A whole text, or a comma that only closing brackets follow. Possessive, so that no body takes long.
-_TEXT_OR_LAST_COMMA = re.compile(rb'"(?:[^"\\]|\\.)*+"?|,(?=[ \t\r\n]*+[}\]])', re.DOTALL)
+# A whole text, or a comma after nothing, or one that a closing bracket follows. Possessive, so that no body
+# takes long.
+_TEXT_OR_COMMA = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[{\[,][ \t\r\n]*+,|,(?=[ \t\r\n]*+[}\]])', re.DOTALL)
 
 CallId = str | int | float | None
 
@@ -91,7 +92,7 @@ def _value(body: bytes) -> Any:
         if first.reason != "malformed_json":
             raise RpcError(INVALID_REQUEST, first.message) from None
         try:
-            return parse_json(_TEXT_OR_LAST_COMMA.sub(lambda match: match[0].removeprefix(b","), body))
+            return parse_json(_TEXT_OR_COMMA.sub(lambda match: b"" if match[0] == b"," else match[0], body))
         except InvalidInput:
             raise RpcError(MALFORMED, first.message) from None
 

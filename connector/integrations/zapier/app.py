@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from connector.http.docs.events import event_name, event_schemas
 from connector.http.docs.openapi import output_models
-from connector.integrations.zapier.fields import input_fields, output_fields, title_case
+from connector.integrations.zapier.fields import input_fields, output_fields, title_case, with_sample
 from connector.service.execution.operation import AnyOperation, Effect
 from connector.service.triggers import Trigger, sample
 
@@ -102,7 +102,8 @@ def _authentication(url: str) -> dict[str, Any]:
 def _hook(trigger: Trigger, url: str) -> dict[str, Any]:
     name = trigger.name.value
     parts = event_schemas()
-    fields = output_fields(parts[event_name(trigger)]["properties"], parts)
+    shown = sample(trigger, "default")
+    fields = with_sample(output_fields(parts[event_name(trigger)]["properties"], parts), shown)
     return {
         "key": name,
         "noun": _noun(name),
@@ -127,7 +128,7 @@ def _hook(trigger: Trigger, url: str) -> dict[str, Any]:
                 "removeMissingValuesFrom": {"body": True},
             },
             "performUnsubscribe": {"method": "DELETE", "url": f"{url}/hooks/{{{{bundle.subscribeData.id}}}}"},
-            "sample": sample(trigger, "default"),
+            "sample": shown,
             "outputFields": [field | ({"primary": True} if field["key"] == "id" else {}) for field in fields],
         },
     }
@@ -135,6 +136,7 @@ def _hook(trigger: Trigger, url: str) -> dict[str, Any]:
 
 def _drop_down(key: str, name: str, operations: Sequence[AnyOperation], url: str) -> dict[str, Any]:
     op = next(op for op in operations if op.name == name)
+    first = dict(op.example.answered["items"][0])
     return {
         "key": key,
         "noun": title_case(key.removesuffix("s")),
@@ -144,7 +146,8 @@ def _drop_down(key: str, name: str, operations: Sequence[AnyOperation], url: str
             "perform": _script(
                 _DROP_DOWN.format(url=json.dumps(f"{url}/actions/{name}"), limit=MOST_CHOICES)
             ),
-            "sample": dict(op.example.answered["items"][0]),
+            "sample": first,
+            "outputFields": with_sample((), first),
         },
     }
 
@@ -162,7 +165,7 @@ def _create(op: AnyOperation, url: str) -> dict[str, Any]:
                 "removeMissingValuesFrom": {"body": True},
             },
             "sample": dict(op.example.answered),
-            "outputFields": _outputs(op),
+            "outputFields": with_sample(_outputs(op), op.example.answered),
         },
     }
 
@@ -177,7 +180,7 @@ def _search(op: AnyOperation, url: str) -> dict[str, Any]:
             "inputFields": _inputs(op, NOT_MAPPED | PAGING if "items" in answer else NOT_MAPPED),
             "perform": _script(_SEARCH.format(url=json.dumps(f"{url}/actions/{op.name}"))),
             "sample": {"id": subject, **first},
-            **({} if "items" in answer else {"outputFields": _outputs(op)}),
+            "outputFields": with_sample(() if "items" in answer else _outputs(op), {"id": subject, **first}),
         },
     }
 

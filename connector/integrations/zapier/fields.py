@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from connector.http.docs.schema import Schema, nullable, resolved
@@ -13,6 +13,7 @@ ACRONYMS = {"id": "ID", "ids": "IDs", "url": "URL", "csv": "CSV", "eta": "ETA"}
 SMALL_WORDS = frozenset(
     {"a", "an", "and", "as", "at", "by", "did", "for", "in", "of", "on", "or", "the", "to"}
 )
+_SAMPLE_TYPES = {bool: "boolean", int: "integer", float: "number"}
 
 
 def title_case(words: str) -> str:
@@ -40,6 +41,29 @@ def input_fields(schema: Schema, definitions: Schema, *, without: frozenset[str]
 def output_fields(properties: Mapping[str, Schema], definitions: Schema) -> list[dict[str, Any]]:
     """Return a field for each plain value and each list of strings in an answer."""
     return list(_outputs(properties, definitions))
+
+
+def with_sample(fields: Iterable[dict[str, Any]], sample: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the fields, and one for each further key of a sample, as `parent__child` and `rows[]child`."""
+    by_key = {field["key"]: field for field in fields}
+    for field in _of_sample(sample, ""):
+        by_key.setdefault(field["key"], field)
+    return list(by_key.values())
+
+
+def _of_sample(sample: Mapping[str, Any], above: str) -> Iterator[dict[str, Any]]:
+    for name, value in sample.items():
+        key = f"{above}{name}"
+        field = {"key": key, "label": title_case(key.replace("[]", " ")), "type": "string"}
+        match value:
+            case {} if value:
+                yield from _of_sample(value, f"{key}__")
+            case [{}, *_]:
+                yield from _of_sample({one: row[one] for row in value for one in row}, f"{key}[]")
+            case list():
+                yield {**field, "list": True}
+            case _:
+                yield {**field, "type": _SAMPLE_TYPES.get(type(value), "string")}
 
 
 def _capital(word: str) -> str:
