@@ -22,9 +22,9 @@ class RetentionWorker(Worker):
         """Prune once an hour."""
         now = self._clock.now()
         if now >= self._next:
-            self._next = now + _HOUR
             await self._ledger.runs.release_backfills(now)
             before = now - self._context.settings.connector_retention_days * _DAY
             if changed := await self._ledger.retention.prune(before, now):
                 _log.info("pruned", rows=changed)
+            self._next = now + _HOUR
         return self._next - now
