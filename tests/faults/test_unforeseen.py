@@ -314,15 +314,15 @@ async def test_a_worker_that_fails_backs_off_and_shows(
 async def test_what_belongs_to_a_connection_that_left_the_settings_shows_at_default(
     world: World, receiver: Receiver
 ) -> None:
-    shop = '[connections.shop]\nkoji_webhook_secret = "secret-of-the-shop"\n'
+    url = f"{world.sandbox_url}/koji"
+    shop = f'[connections.shop]\nkoji_api_key = "sandbox-koji-key"\nkoji_base_url = "{url}"\n'
     await world.restart(toml=shop)
-    hooked = {"targetUrl": receiver.url, "event": "interview_skipped", "connection": "shop"}
+    hooked = {"targetUrl": receiver.url, "event": "launch_finished", "connection": "shop"}
     assert (await world.client.post("/hooks", json=hooked)).status_code == 201
     receiver.answers = [Response(status_code=503)]
-    answer = await world.send(
-        message("int-1", quality_score=1), path="/webhooks/koji/shop", secret="secret-of-the-shop"
+    await world.get(
+        "start_interview", email="ada@example.com", user_id="u-42", connection="shop", allow_without_link=True
     )
-    assert answer.status_code == 200
     await arrived(receiver, 1)
     owed = Callback("cb_1", "shop", "get_sync", "{}", receiver.url, world.clock.now(), world.clock.now())
     await world.restart(toml="")
