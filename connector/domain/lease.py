@@ -1,8 +1,9 @@
-"""Leases and pauses of lanes. Times are in ms."""
+"""Leases and pauses of lanes, and faults of workers. Times are in ms."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +25,18 @@ class Pause:
     until: int
     code: str
     message: str
+
+
+class Fault(NamedTuple):
+    """A job of a worker whose last attempt ended in an exception that no code foresaw.
+
+    The job is tried again at `due`; with None it is parked. An empty `job` is the worker itself.
+    """
+
+    worker: str
+    job: str
+    connection: str
+    error: str
+    tries: int
+    at: int
+    due: int | None

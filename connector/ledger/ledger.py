@@ -33,6 +33,7 @@ from connector.ledger.results.runs import Runs
 from connector.ledger.results.sending import Sending
 from connector.ledger.results.syncs import Syncs
 from connector.ledger.runtime.diagnostics import Diagnostics
+from connector.ledger.runtime.faults import Faults
 from connector.ledger.runtime.leases import Leases
 from connector.ledger.runtime.overdue import Overdue
 from connector.ledger.runtime.rate_limit import RateLimit
@@ -77,6 +78,7 @@ class Ledger:
         self.leases = Leases(db, keys)
         self.rate_limit = RateLimit(db, keys)
         self.diagnostics = Diagnostics(db, keys)
+        self.faults = Faults(db, keys)
         self.retention = Retention(db, keys)
         self.scatter = Scatter(db, keys)
         self.overdue = Overdue(db, keys)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpcore
+import httpx
 
 from connector.errors import InvalidInput
 
@@ -46,7 +47,10 @@ class PlainTarget(PrivateTarget):
 
 async def resolved(host: str, port: int) -> list[str]:
     """Return the addresses of a name. Raises `OSError` when there is none."""
-    infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:  # a name that no resolver can be asked for
+        raise OSError(f"{error}") from error
     return list(dict.fromkeys(str(info[4][0]) for info in infos))
 
 
@@ -74,7 +78,7 @@ class Targets:
         """Raise `InvalidInput` for a field whose address cannot be a target."""
         if reason := wrong_with(url, allow_private=self._allow_private):
             raise InvalidInput.of(field, reason)
-        parts = urlsplit(url)
+        parts = urlsplit(encoded(url))
         try:
             await checked(
                 parts.hostname or "",
@@ -138,13 +142,14 @@ class TargetClient:
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str]]:
         """Post a body; return the answer's status and headers (in lower case), also of a redirect.
 
-        Raises `PrivateTarget`, httpcore's errors, and `TimeoutError` without an answer within 30 seconds.
+        Raises `PrivateTarget`, httpcore's errors, `ValueError` for an address that cannot be encoded, and
+        `TimeoutError` without an answer within 30 seconds.
         """
         free = pool, backend = await self._free.get()
         backend.plain = urlsplit(url).scheme == "http"
         try:
             async with asyncio.timeout(READ_SECONDS + CONNECT_SECONDS):
-                return await _post(pool, url, body, headers)
+                return await _post(pool, encoded(url), body, headers)
         finally:
             self._free.put_nowait(free)
 
@@ -175,6 +180,21 @@ async def _post(
         return response.status, dict(pairs)
 
 
+def encoded(url: str) -> str:
+    """Return a URL as it is called: its host in IDNA, its path and query percent-encoded, no fragment.
+
+    Raises `ValueError` for a host that DNS cannot name (RFC 1035: labels of 1 to 63, in all 253 characters).
+    """
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ValueError(str(error)) from error
+    host = parts.raw_host.decode().removesuffix(".")
+    if host and (len(host) > 253 or not all(0 < len(label) < 64 for label in host.split("."))):
+        raise ValueError("no DNS name")
+    return f"{parts.scheme}://{parts.netloc.decode()}{parts.raw_path.decode()}"
+
+
 def wrong_with(url: str, *, allow_private: bool) -> str | None:
     """Return why a text cannot be a target, or None if the text shows no reason."""
     if len(url) > LONGEST_URL:
@@ -182,6 +202,7 @@ def wrong_with(url: str, *, allow_private: bool) -> str | None:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
+        encoded(url)
     except ValueError:
         return "is no address that can be used"
     rules = (

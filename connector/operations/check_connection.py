@@ -18,7 +18,7 @@ from connector.service.checks.credentials import Check, Finding, credential_chec
 from connector.service.checks.launches import launch_checks
 from connector.service.execution.operation import Effect, Example, Input, Operation, Output
 from connector.service.lane_pause import ends_by_itself, pause_of_lanes
-from connector.settings.model import Connection
+from connector.settings.model import DEFAULT_CONNECTION, Connection
 
 _REFUSED_KEPT = 3_600_000  # ms
 _REFUSED_SHOWN = 5
@@ -60,6 +60,7 @@ async def run(ctx: Context, payload: Input) -> CheckOutput:
         Check.of("syncs", await _syncs(ctx, connection)),
         *await launch_checks(ctx, connection),
         Check.of("clock", await _clock(ctx)),
+        Check.of("faults", await _faults(ctx, connection)),
     ]
     worst = next((c for level in ("fail", "unknown", "warn") for c in checks if c.status == level), None)
     return CheckOutput(
@@ -118,6 +119,11 @@ async def _unreadable(ctx: Context, connection: Connection) -> Finding:
     webhooks = await ctx.ledger.inbox.unreadable(connection.name, limit=1)
     if not webhooks:
         return "ok", "Every webhook could be read."
+    if webhooks[0].interview_id is not None:
+        return "fail", (
+            f"The connector failed on a webhook about {webhooks[0].interview_id}; see faults and the log, "
+            "then replay_syncs with status unreadable."
+        )
     keys = ", ".join(shape(json.loads(webhooks[0].body or "null"))) or "none"
     return "fail", (
         f"No interview id was found in webhooks with the keys: {keys}. Set KOJI_FIELD_ALIASES, for example "
@@ -143,6 +149,30 @@ async def _syncs(ctx: Context, connection: Connection) -> Finding:
     if by_status["failed"]:
         return "warn", f"Interviews: {counts}.{reading} See list_syncs with status failed, then replay_syncs."
     return "ok", f"Interviews: {counts}.{reading}"
+
+
+async def _faults(ctx: Context, connection: Connection) -> Finding:
+    """Show exceptions that no code foresaw; those of connections that left the settings, at `default`."""
+    names = ctx.settings.connections
+    lanes = (connection.koji_lane, connection.amplitude_lane)
+    faults = [
+        fault
+        for fault in await ctx.ledger.faults.listed()
+        if fault.connection == connection.name
+        or fault.worker in lanes
+        or (fault.connection not in names and connection.name == DEFAULT_CONNECTION)
+    ]
+    if not faults:
+        return "ok", "No worker failed."
+    parked = sum(fault.due is None for fault in faults)
+    newest = faults[0]
+    job = f"{newest.worker.partition(':')[0]} {newest.job}"
+    left = "" if newest.connection in ("", *names) else f" of {newest.connection}, which left the settings,"
+    return "warn", (
+        f"{len(faults)} jobs failed in a way that the connector did not foresee, {parked} of them parked. "
+        f"The last: {job}{left} with {newest.error} at {iso(newest.at)} "
+        f"({newest.tries} attempts). See the log."
+    )
 
 
 async def _diagnostics(ctx: Context, connection: Connection, kind: str, since: int) -> list[Diagnostic]:

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import traceback
 from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
 
 from connector.context import Context
-from connector.domain.lease import Lease
+from connector.domain.lease import Fault, Lease
+from connector.errors import Conflict, LedgerUnavailable
+from connector.workers.backoff import backoff
+
+INTERNAL_ERROR: Final = "internal_error"
+"""The reason of what a fault ended."""
+PARK_AFTER: Final = 6
+"""The failed attempts after which a job is parked: about half a minute."""
+_log = structlog.get_logger(__name__)
 
 
 class Worker(ABC):
@@ -15,6 +28,13 @@ class Worker(ABC):
 
     def __init__(self, context: Context) -> None:
         self._context, self._ledger, self._clock = context, context.ledger, context.clock
+        self._faults: dict[str, Fault] = {}
+        self._logged: set[str] = set()
+
+    async def recall(self) -> None:
+        """Read the faults of the worker that owned the lane before; a parked job has one more attempt."""
+        mine = [fault for fault in await self._ledger.faults.listed() if fault.worker == self.name]
+        self._faults = {fault.job: fault._replace(due=fault.due or fault.at) for fault in mine}
 
     async def recover(self, lease: Lease, /) -> None:  # noqa: B027 - most workers need nothing else
         """Repair a stopped worker's half-done work; work not marked as done is repeated anyway."""
@@ -28,6 +48,79 @@ class Worker(ABC):
 
     async def close(self) -> None:  # noqa: B027 - most workers have no job in flight between two drains
         """Cancel the jobs in flight."""
+
+    async def attempt(
+        self,
+        job: str,
+        connection: str,
+        work: Awaitable[object],
+        due_after: Callable[[int], int | None] | None = None,
+    ) -> Fault | None:
+        """Run one job; an exception that no code foresaw is a failed attempt of this job alone.
+
+        Returns the fault of a failed attempt: the caller stores that the job is due again, or parked.
+        `due_after` maps the number of failed attempts to that time (ms; None: parked).
+        Raises `Conflict` when the lease was lost, and `LedgerUnavailable`.
+        """
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - one place for all that no code foresaw
+            return await self.failed(job, connection, error, due_after)
+        await self.succeeded(job)
+        return None
+
+    async def failed(
+        self,
+        job: str,
+        connection: str,
+        error: Exception,
+        due_after: Callable[[int], int | None] | None = None,
+    ) -> Fault:
+        """Store a failed attempt, as `attempt` does; raise an error that only interrupts a worker."""
+        if is_interruption(error):
+            raise error
+        tries = 1 + (self._faults[job].tries if job in self._faults else 0)
+        due = (due_after or self._due_after)(tries)
+        fault = Fault(self.name, job, connection, type(error).__name__, tries, self._clock.now(), due)
+        if tries == 1 or due is None:
+            self._log(fault, error)
+        self._faults[job] = fault
+        await self._ledger.faults.failed(fault)
+        return fault
+
+    async def succeeded(self, job: str) -> None:
+        """Forget the failed attempts of a job."""
+        if self._faults.pop(job, None):
+            await self._ledger.faults.succeeded(self.name, job)
+
+    def held(self) -> list[str]:
+        """Return the jobs whose next attempt is not due, and parked ones."""
+        now = self._clock.now()
+        return [job for job, fault in self._faults.items() if fault.due is None or fault.due > now]
+
+    def next_attempt(self, otherwise: int | None) -> int | None:
+        """Return the milliseconds until a held job is due, or `otherwise` where that is sooner."""
+        now = self._clock.now()
+        waits = [fault.due - now for fault in self._faults.values() if fault.due is not None and fault.job]
+        return min((max(1, wait) for wait in (*waits, otherwise) if wait is not None), default=None)
+
+    def _due_after(self, tries: int) -> int | None:
+        return None if tries >= PARK_AFTER else self._clock.now() + backoff(tries)
+
+    def _log(self, fault: Fault, error: Exception) -> None:
+        """Log a fault; the traceback of many jobs that fail at the same place is logged once."""
+        place = str(traceback.extract_tb(error.__traceback__)[-1:]) + fault.error
+        first = place not in self._logged
+        self._logged.add(place)
+        said = {"lane": self.name, "job": fault.job, "error": fault.error, "tries": fault.tries}
+        event = "worker_parked" if fault.due is None else "worker_failed"
+        _log.error(event, **said, exc_info=error if first else None)
+
+
+def is_interruption(error: Exception) -> bool:
+    """Tell whether an error only interrupts a worker: its lease was lost, or the ledger cannot be used."""
+    lost = isinstance(error, Conflict) and error.reason == "lease_lost"
+    return lost or isinstance(error, LedgerUnavailable)
 
 
 def time_left(due: int | None, now: int) -> int | None:

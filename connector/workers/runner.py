@@ -15,6 +15,7 @@ from connector.clock import Clock
 from connector.domain.lease import Lease
 from connector.errors import ConnectorError
 from connector.ledger.runtime.leases import Leases
+from connector.workers.backoff import backoff
 from connector.workers.base import Worker
 
 TTL = 30_000
@@ -71,20 +72,34 @@ class Runner:
                 )
                 if lease is not None:
                     await self._own(worker, lease, wake_event)
-            except ConnectorError as error:
-                _log.warning("worker_interrupted", lane=worker.name, code=error.reason)
-            except Exception:  # noqa: BLE001 - log a fault and try again: no fault may end a worker
-                _log.exception("worker_failed", lane=worker.name)
-            await self._wait(wake_event, _POLL)
+            except Exception as error:  # noqa: BLE001 - no fault may end a worker
+                # no wake ends this pause, else a worker that always fails would spin
+                await self._wait(self._stopping, await self._failed(worker, error))
+            else:
+                await self._wait(wake_event, _POLL)
+
+    async def _failed(self, worker: Worker, error: Exception) -> float:
+        """Store that a worker failed; return the seconds until it may try again."""
+        try:
+            fault = await worker.failed("", "", error, lambda tries: self._clock.now() + backoff(tries))
+        except ConnectorError as interruption:
+            _log.warning("worker_interrupted", lane=worker.name, code=interruption.reason)
+        except Exception:  # noqa: BLE001 - not even the fault could be stored
+            _log.exception("worker_failed", lane=worker.name)
+        else:
+            return ((fault.due or fault.at) - fault.at) / 1000
+        return _POLL
 
     async def _own(self, worker: Worker, lease: Lease, wake_event: asyncio.Event) -> None:
         renewal = asyncio.create_task(self._renew(lease), name=f"lease {worker.name}")
         try:
+            await worker.recall()
             await worker.recover(lease)
             while not self._stopping.is_set() and not renewal.done():
                 wake_event.clear()
                 delay = await worker.drain(lease)
                 if delay != 0:
+                    await worker.succeeded("")
                     # work that arrives meanwhile is drained together: a batch costs little more than one item
                     await asyncio.sleep(_COALESCE_SECONDS)
                     await self._wait(wake_event, _POLL if delay is None else min(delay / 1000, _POLL))
@@ -106,9 +121,9 @@ class Runner:
                 # the lease may still be valid; the fencing token protects the next owner
                 _log.warning("lease_not_renewed", lane=lease.lane)
 
-    async def _wait(self, wake_event: asyncio.Event, seconds: float) -> None:
+    async def _wait(self, event: asyncio.Event, seconds: float) -> None:
         if self._stopping.is_set():
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await wake_event.wait()
+                await event.wait()

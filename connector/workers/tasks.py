@@ -7,17 +7,25 @@ from abc import abstractmethod
 from collections.abc import Awaitable, Callable
 from functools import partial
 from math import inf
+from typing import NamedTuple
 
 import structlog
 
 from connector.context import Context
 from connector.domain.lease import Lease
-from connector.errors import Conflict, LedgerUnavailable
+from connector.errors import ConnectorError
 from connector.workers.base import Worker, time_left
 
-Serve = Callable[[Lease], Awaitable[None]]
 _LOOK_AGAIN = 100
 _log = structlog.get_logger(__name__)
+
+
+class Job(NamedTuple):
+    """A job that is due, and the function that runs it."""
+
+    id: str
+    connection: str
+    serve: Callable[[Lease], Awaitable[None]]
 
 
 class TaskWorker(Worker):
@@ -28,37 +36,41 @@ class TaskWorker(Worker):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._busy: dict[str, asyncio.Task[bool]] = {}
 
     @abstractmethod
     async def next_due(self) -> int | None:
         """Return when the next job is due (ms)."""
 
     @abstractmethod
-    async def due(self, now: int) -> list[tuple[str, Serve]]:
-        """Return the jobs that are due, as (id, function that runs the job)."""
+    async def due(self, now: int) -> list[Job]:
+        """Return the jobs that are due."""
 
     async def drain(self, lease: Lease, /) -> int | None:
         """Start due jobs, up to `at_once`; running jobs continue."""
         now = self._clock.now()
         if (wait := time_left(await self.next_due(), now)) != 0:
             return wait
-        for name, serve in await self.due(now):
-            if name not in self._busy and len(self._busy) < self.at_once:
-                task = asyncio.create_task(self._serve(name, serve, lease), name=name)
-                task.add_done_callback(partial(self._ended, name))
-                self._busy[name] = task
+        kept = {*self._busy, *self.held()}
+        for job in await self.due(now):
+            if job.id not in kept and len(self._busy) < self.at_once:
+                task = asyncio.create_task(self._serve(job, lease), name=job.id)
+                task.add_done_callback(partial(self._ended, job.id))
+                self._busy[job.id] = task
         return _LOOK_AGAIN
 
-    async def _serve(self, name: str, serve: Serve, lease: Lease) -> None:
+    async def _serve(self, job: Job, lease: Lease) -> bool:
+        """Run a job; tell whether the lane may look for its next work at once."""
         try:
-            await serve(lease)
-        except (Conflict, LedgerUnavailable) as error:  # the lane's owner runs the job again
-            _log.warning("delivery_interrupted", worker=self.name, id=name, code=error.reason)
+            return await self.attempt(job.id, job.connection, job.serve(lease)) is None
+        except ConnectorError as error:  # the lane's owner runs the job again
+            _log.warning("delivery_interrupted", worker=self.name, id=job.id, code=error.reason)
+            return False
 
-    def _ended(self, name: str, _: asyncio.Task[None]) -> None:
+    def _ended(self, name: str, task: asyncio.Task[bool]) -> None:
         self._busy.pop(name, None)
-        self._context.wake(self.name)
+        if not task.cancelled() and task.exception() is None and task.result():
+            self._context.wake(self.name)
 
     async def close(self) -> None:
         """Cancel the running jobs."""

@@ -10,7 +10,7 @@ import pytest
 
 from connector.errors import InvalidInput
 from connector.net import target_client
-from connector.net.target_client import PrivateTarget, TargetClient, Targets, is_public, wrong_with
+from connector.net.target_client import PrivateTarget, TargetClient, Targets, encoded, is_public, wrong_with
 
 pytestmark = pytest.mark.unit
 
@@ -59,6 +59,42 @@ async def test_plain_http_to_a_public_address_is_refused_and_never_connected(
             await client.post(url, b"{}", {})
         assert came == []
     await client.close()
+
+
+@pytest.mark.parametrize(
+    ("given", "called"),
+    [
+        ("https://example.com/café?q=ü%20#x", "https://example.com/caf%C3%A9?q=%C3%BC%20"),
+        ("https://Bücher.example:8443", "https://xn--bcher-kva.example:8443/"),
+        ("https://example.com./a%2Fb?c=%7B%7D", "https://example.com./a%2Fb?c=%7B%7D"),
+        ("http://[::1]:8080/x", "http://[::1]:8080/x"),
+    ],
+)
+def test_an_address_is_encoded(given: str, called: str) -> None:
+    assert encoded(given) == called
+    assert wrong_with(given, allow_private=True) is None
+
+
+LONG = "a" * 64
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://a..com/",
+        "https://.com/",
+        f"https://{LONG}.com/",
+        f"https://{'.'.join(['a' * 60] * 5)}/",
+        "https://😀.example/",
+        "https://xn--ü.example/",
+        "https://[::1/",
+        "https://a.com:99999/",
+    ],
+)
+async def test_an_address_that_cannot_be_called_is_refused(url: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        await Targets(allow_private=True).require("target_url", url)
+    assert refused.value.errors[0].pointer == "/target_url"
 
 
 @asynccontextmanager
@@ -112,4 +148,13 @@ async def test_an_endless_answer_is_not_waited_for() -> None:
     async with _listening(endless) as (port, _):
         status, _ = await client.post(f"http://127.0.0.1:{port}/", b"{}", {})
         assert status == 200
+    await client.close()
+
+
+async def test_what_is_called_is_encoded() -> None:
+    client = TargetClient(allow_private=True)
+    async with _listening(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as (port, came):
+        status, _ = await client.post(f"http://127.0.0.1:{port}/café?q=ü", b"{}", {})
+    assert status == 200
+    assert came[0].startswith(b"POST /caf%C3%A9?q=%C3%BC HTTP/1.1\r\n")
     await client.close()

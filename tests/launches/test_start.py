@@ -160,11 +160,10 @@ class TestHanded:
 async def test_an_interview_of_unknown_id_is_not_ended_at_koji() -> None:
     ending = an_invitation(session_token="sealed", complete_due=NOW)
     invitations = AsyncMock()
-    invitations.due.return_value = ending
     world: Any = SimpleNamespace(ledger=SimpleNamespace(invitations=invitations), clock=ManualClock())
     koji, pause = AsyncMock(), AsyncMock()
     lease = Lease("koji:1", "me", 1, NOW, 0)
-    await FollowUps(world, ["default"], koji, pause).step(lease)
+    await FollowUps(world, ["default"], koji, pause).step(lease, ending, ending=True)
     assert koji.mock_calls == []
     invitations.completing.assert_awaited_once_with(lease, ID, None)
 

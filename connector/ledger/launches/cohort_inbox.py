@@ -65,11 +65,15 @@ class CohortInbox(Repository):
         return first(c, newest.order_by(cohort_message.c.received_at.desc()), lambda row: int(row[0]))
 
     @reads
-    def next_open(self, c: Connection, connections: Sequence[str]) -> CohortMessage | None:
-        """Return the message that was begun, or else the message whose cohort was computed first."""
+    def next_open(
+        self, c: Connection, connections: Sequence[str], held: Collection[int] = ()
+    ) -> CohortMessage | None:
+        """Return the message that was begun, or else the one whose cohort was computed first; none `held`."""
         not_begun = case((cohort_message.c.stage == "new", 1), else_=0)
         query = select(*_COLUMNS).where(
-            cohort_message.c.connection.in_(connections), cohort_message.c.stage != _DONE
+            cohort_message.c.connection.in_(connections),
+            cohort_message.c.stage != _DONE,
+            cohort_message.c.id.not_in(held),
         )
         ordered = query.order_by(not_begun, cohort_message.c.computed_at, cohort_message.c.id)
         return first(c, ordered, CohortMessage._make)

@@ -64,11 +64,13 @@ class Invitations(Repository):
         *,
         single: bool,
         except_launches: Collection[str] = (),
+        except_ids: Collection[str] = (),
     ) -> Invitation | None:
         """Return the next invitation to start: the first of the oldest running launch that has one waiting.
 
-        The launches `except_launches` are left out.
+        The launches `except_launches` and the invitations `except_ids` are left out.
         """
+        free = invitation.c.state == InvitationState.WAITING, invitation.c.id.not_in(except_ids)
         oldest = (
             select(launch.c.id)
             .where(
@@ -81,12 +83,12 @@ class Invitations(Repository):
             .order_by(launch.c.started_at, launch.c.id)
             .limit(1)
         )
+        if except_ids:  # else the number of those who wait says as much
+            oldest = oldest.where(exists().where(invitation.c.launch_id == launch.c.id, *free))
         launch_id = c.execute(oldest).scalar()
         if launch_id is None:
             return None
-        waiting = select_invitations().where(
-            invitation.c.launch_id == launch_id, invitation.c.state == InvitationState.WAITING
-        )
+        waiting = select_invitations().where(invitation.c.launch_id == launch_id, *free)
         return first(c, waiting.order_by(invitation.c.position), load_invitation)
 
     @fenced
@@ -194,6 +196,22 @@ class Invitations(Repository):
         since = _settle(c, invitation_id, InvitationState.FAILED, now, values)
         if since is not None:
             spend(c, credit_lane, day_of(since), -cost)
+
+    @fenced
+    def given_up(self, c: Connection, invitation_id: str, reason: str, message: str, now: int) -> None:
+        """End an invitation that waits and cannot be started; a later launch may invite the person."""
+        lock_invitations(c, invitation.c.id == invitation_id)
+        waits = (invitation.c.id == invitation_id) & (invitation.c.state == InvitationState.WAITING)
+        ended = (
+            update(invitation)
+            .where(waits)
+            .values(
+                state=InvitationState.FAILED, reason=reason, message=message, taken_at=None, updated_at=now
+            )
+        )
+        for launch_id in c.execute(ended.returning(invitation.c.launch_id)).scalars().all():
+            move(c, launch_id, "waiting", "failed")
+            finish(c, launch_id, now)
 
     @fenced
     def recover(self, c: Connection, connections: Sequence[str], now: int) -> int:

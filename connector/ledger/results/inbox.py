@@ -7,7 +7,7 @@ from itertools import accumulate
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, literal_column, select
+from sqlalchemy import Connection, Select, delete, func, literal_column, select, update
 
 from connector.domain.results.sync import InboundWebhook
 from connector.ledger.access.secrets import Keys
@@ -124,11 +124,18 @@ def _insert(c: Connection, statement: BulkStatement, rows: Sequence[Row]) -> lis
     return _insert(c, statement, first) + _insert(c, statement, rest)
 
 
-def new_webhooks(c: Connection, connections: Sequence[str], limit: int) -> list[Row]:
-    """Return id, connection and digest of the oldest new webhooks, of each connection its share."""
+def new_webhooks(
+    c: Connection, connections: Sequence[str], limit: int, held: Sequence[int] = ()
+) -> list[Row]:
+    """Return id, connection and digest of the oldest new webhooks, of each connection its share.
+
+    Those `held` are left out.
+    """
     share = max(1, limit // max(1, len(connections)))
     length = func.coalesce(func.length(inbox.c.body), 0)
     new = select(inbox.c.id, inbox.c.connection, inbox.c.digest, length).where(IS_NEW)
+    if held:
+        new = new.where(inbox.c.id.not_in(held))
     taken: list[Row] = []
     for connection in connections:
         oldest = fetch(c, new.where(inbox.c.connection == connection).order_by(inbox.c.id).limit(share))
@@ -185,12 +192,14 @@ class Inbox(Repository):
             self._recent.keep(webhook)
         return fresh
 
-    async def take_new(self, connections: Sequence[str], limit: int) -> list[InboundWebhook]:
-        """Return the oldest webhooks of connections that the intake did not read yet.
+    async def take_new(
+        self, connections: Sequence[str], limit: int, held: Sequence[int] = ()
+    ) -> list[InboundWebhook]:
+        """Return the oldest webhooks of connections that the intake did not read yet, but not those `held`.
 
         Each connection has its share, which ends early when its bodies exceed 16 million characters.
         """
-        new = await self.db.read(lambda c: new_webhooks(c, connections, limit))
+        new = await self.db.read(lambda c: new_webhooks(c, connections, limit, held))
         known = {
             number: webhook._replace(id=number)
             for number, connection, digest in new
@@ -227,6 +236,11 @@ class Inbox(Repository):
         """Give webhooks that were unreadable back to the intake: webhook id to (event, interview id)."""
         if readable:
             _give_back(c, _READABLE.fetch(c, [(number, *named) for number, named in readable.items()]))
+
+    @writes
+    def set_aside(self, c: Connection, webhook_id: int) -> None:
+        """Count a webhook as unreadable: the intake failed to process it, and replay_syncs gives it back."""
+        c.execute(update(inbox).where(inbox.c.id == webhook_id, IS_NEW).values(state="unreadable"))
 
     @reads
     def latest_webhook(self, c: Connection, connection: str) -> InboundWebhook | None:

@@ -20,10 +20,11 @@ from connector.ledger.launches.launch_row import PERSONAL
 from connector.ledger.results import inbox, runs
 from connector.ledger.results.sync_row import dump_facts, load_facts
 from connector.ledger.results.syncs import KEY
-from connector.ledger.runtime import diagnostics
+from connector.ledger.runtime import diagnostics, faults
 
 _CHUNK = 1_000
 _DIAGNOSTICS_KEPT = 3_600_000  # ms
+_FAULTS_KEPT = 7 * 86_400_000  # ms
 _PLAN_KEPT = 3_600_000  # ms
 _FORGET = BulkStatement(
     "UPDATE sync SET {changes}, user_id = NULL, identify = NULL, event = NULL, attempts = NULL "
@@ -55,6 +56,7 @@ class Retention(Repository):
             pass
         await self.db.write(lambda c: runs.prune(c, before))
         await self.db.write(lambda c: diagnostics.prune(c, now - _DIAGNOSTICS_KEPT))
+        await self.db.write(lambda c: faults.prune(c, now - _FAULTS_KEPT))
         await self.db.write(lambda c: idempotency.prune(c, now))
         if total and not await self.db.empty_log_now():
             self.db.empty_log()

@@ -53,9 +53,11 @@ async def owe(ctx: Context, op: AnyOperation, payload: Input, output: Output) ->
 
 
 async def result(ctx: Context, callback: Callback, *, by_name: Mapping[str, AnyOperation]) -> Result | None:
-    """Return the present state of an owed answer, or None if its subject no longer exists."""
-    if callback.connection not in ctx.settings.connections:
-        return None
+    """Return the present state of an owed answer, or None if its subject no longer exists.
+
+    Raises `KeyError` while its connection is not in the settings: it may return.
+    """
+    ctx.connection(callback.connection)
     op = by_name[callback.operation]
     output: Output = op.answer(json.loads(callback.answer))
     try:

@@ -45,6 +45,7 @@ _FAILURES: dict[str, type[errors.ConnectorError]] = {
     "not_configured": errors.NotConfigured,
     "amplitude_key": errors.CredentialsRejected,
     "interrupted": errors.Conflict,
+    "internal_error": errors.ConnectorError,
     "cohort_quota": errors.UpstreamUnavailable,
     "cohort_file_cut": errors.UpstreamUnavailable,
     "upstream_unavailable": errors.UpstreamUnavailable,

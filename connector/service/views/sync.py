@@ -32,6 +32,10 @@ _FAILURES: Mapping[str, tuple[type[errors.ConnectorError], str]] = {
         errors.OutcomeUnknown,
         "It is not known whether Amplitude took it; send it again with force, which may count twice.",
     ),
+    "internal_error": (
+        errors.ConnectorError,
+        "The connector itself failed on this interview; see its log and check_connection, then replay_syncs.",
+    ),
     "refused_by_koji": (
         errors.UpstreamRejected,
         "Koji refused to show the interview; try preview_interview_sync for Koji's reason.",

@@ -12,8 +12,9 @@ from connector.context import Context
 from connector.domain.events.callback import Callback, Result, secret_of
 from connector.domain.lease import Lease
 from connector.net.target_client import TargetClient
-from connector.workers.events.delivery import Message, deliver
-from connector.workers.tasks import Serve, TaskWorker
+from connector.workers.base import INTERNAL_ERROR
+from connector.workers.events.delivery import DeliveryAttempt, Message, deliver, retry_or_fail
+from connector.workers.tasks import Job, TaskWorker
 
 AT_ONCE: Final = 50
 LONGEST_WATCH: Final = 30 * 86_400_000
@@ -37,10 +38,21 @@ class CallbackWorker(TaskWorker):
         """Return when the next callback is due."""
         return await self._ledger.callbacks.next_due()
 
-    async def due(self, now: int) -> list[tuple[str, Serve]]:
+    async def due(self, now: int) -> list[Job]:
         """Return the callbacks that are due."""
         due = await self._ledger.callbacks.due(now, AT_ONCE)
-        return [(callback.id, partial(self._poll, callback=callback)) for callback in due]
+        return [
+            Job(callback.id, callback.connection, partial(self._serve_one, callback=callback))
+            for callback in due
+        ]
+
+    async def _serve_one(self, lease: Lease, callback: Callback) -> None:
+        now = self._clock.now()
+        since = callback.ready_at or now
+        failed = retry_or_fail(since, callback.tries, INTERNAL_ERROR, {}, now)
+        poll = self._poll(lease, callback)
+        if await self.attempt(f"{callback.id}/post", callback.connection, poll, lambda _: failed.due):
+            await self._settle(lease, callback, failed, since)
 
     async def _poll(self, lease: Lease, callback: Callback) -> None:
         callbacks, now = self._ledger.callbacks, self._clock.now()
@@ -56,7 +68,7 @@ class CallbackWorker(TaskWorker):
             await callbacks.later(lease, callback._replace(due=now + delay))
 
     async def _post(self, lease: Lease, callback: Callback, result: Result) -> None:
-        callbacks, now = self._ledger.callbacks, self._clock.now()
+        now = self._clock.now()
         since = callback.ready_at or now
         message = Message(callback.id, result.body.encode(), since, callback.tries)
         client = TargetClient(allow_private=self._context.settings.connector_allow_private_targets)
@@ -65,6 +77,10 @@ class CallbackWorker(TaskWorker):
             attempt = await deliver(client, callback.target_url, secret, message, now)
         finally:
             await client.close()
+        await self._settle(lease, callback, attempt, since)
+
+    async def _settle(self, lease: Lease, callback: Callback, attempt: DeliveryAttempt, since: int) -> None:
+        callbacks = self._ledger.callbacks
         if attempt.due is not None:
             waiting = callback._replace(due=attempt.due, ready_at=since, tries=callback.tries + 1)
             await callbacks.later(lease, waiting)

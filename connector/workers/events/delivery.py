@@ -40,22 +40,24 @@ async def deliver(client: TargetClient, url: str, secret: str, message: Message,
     try:
         status, answer = await client.post(url, message.body, headers)
     except PrivateTarget:
-        return _retry_or_fail(message, "private_target", {}, now)
+        return retry_or_fail(message.since, message.tries, "private_target", {}, now)
     except (TimeoutError, httpcore.TimeoutException):
-        return _retry_or_fail(message, "timeout", {}, now)
+        return retry_or_fail(message.since, message.tries, "timeout", {}, now)
     except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol, OSError):
-        return _retry_or_fail(message, "unreachable", {}, now)
+        return retry_or_fail(message.since, message.tries, "unreachable", {}, now)
     if 200 <= status < 300:
         return DeliveryAttempt("delivered", str(status))
     if status == _GONE:
         return DeliveryAttempt("gone", str(status))
-    return _retry_or_fail(message, str(status), answer, now)
+    return retry_or_fail(message.since, message.tries, str(status), answer, now)
 
 
-def _retry_or_fail(message: Message, outcome: str, answer: Mapping[str, str], now: int) -> DeliveryAttempt:
+def retry_or_fail(
+    since: int, tries: int, outcome: str, answer: Mapping[str, str], now: int
+) -> DeliveryAttempt:
     """Retry with growing delays, for three days; `Retry-After` may ask for a longer delay."""
     seconds = min(retry_after_seconds(answer, now / 1_000) or 0, _LONGEST_WAIT // 1_000)
-    due = now + backoff(message.tries, seconds, first=_FIRST_WAIT, longest=_LONGEST_WAIT)
-    if due - message.since > GIVE_UP_AFTER and message.tries:
+    due = now + backoff(tries, seconds, first=_FIRST_WAIT, longest=_LONGEST_WAIT)
+    if due - since > GIVE_UP_AFTER and tries:
         return DeliveryAttempt("failed", outcome)
     return DeliveryAttempt("waiting", outcome, due)

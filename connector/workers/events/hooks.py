@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -15,8 +15,9 @@ from connector.domain.lease import Lease
 from connector.net.target_client import TargetClient
 from connector.service import triggers
 from connector.text.json import dumps
-from connector.workers.events.delivery import Message, deliver
-from connector.workers.tasks import Serve, TaskWorker
+from connector.workers.base import INTERNAL_ERROR, is_interruption
+from connector.workers.events.delivery import Message, deliver, retry_or_fail
+from connector.workers.tasks import Job, TaskWorker
 
 BATCH: Final = 50
 AT_ONCE: Final = 8
@@ -39,10 +40,13 @@ class HookWorker(TaskWorker):
         """Return when the next delivery is due."""
         return await self._ledger.hooks.next_due()
 
-    async def due(self, now: int) -> list[tuple[str, Serve]]:
+    async def due(self, now: int) -> list[Job]:
         """Return the subscriptions with due events."""
         due = await self._ledger.hooks.due(now)
-        return [(hook.id, partial(self._deliver_all, hook=hook, secret=secret)) for hook, secret in due]
+        return [
+            Job(hook.id, hook.connection, partial(self._deliver_all, hook=hook, secret=secret))
+            for hook, secret in due
+        ]
 
     async def _deliver_all(self, lease: Lease, hook: Hook, secret: str) -> None:
         ctx = self._context
@@ -64,19 +68,26 @@ class HookWorker(TaskWorker):
         outcomes: list[DeliveryOutcome] = []
         gate = asyncio.Semaphore(AT_ONCE)
 
-        rendered = await triggers.render(ctx, [delivery.event for delivery in due])
+        rendered = await self._rendered(due)
         rendered_at = clock.now()
 
-        async def attempt(position: int, delivery: HookDelivery, view: Mapping[str, Any]) -> None:
+        async def send(position: int, delivery: HookDelivery, view: Mapping[str, Any] | None) -> None:
             if self._rate is not None:
                 await clock.sleep(position / self._rate)
             async with gate:
                 event = delivery.event
-                if clock.now() - rendered_at > FRESH:  # a person may have been erased since
+                if view is None or clock.now() - rendered_at > FRESH:  # a person may have been erased since
                     (view,) = await triggers.render(ctx, [event])
                 message = Message(event.id, dumps(view).encode(), event.at, delivery.tries)
                 outcome = await deliver(client, hook.target_url, secret, message, clock.now())
                 outcomes.append(DeliveryOutcome(delivery.number, *outcome))
+
+        async def attempt(position: int, delivery: HookDelivery, view: Mapping[str, Any] | None) -> None:
+            event = delivery.event
+            failed = retry_or_fail(event.at, delivery.tries, INTERNAL_ERROR, {}, clock.now())
+            sending = send(position, delivery, view)
+            if await self.attempt(f"{hook.id}/{event.id}", hook.connection, sending, lambda _: failed.due):
+                outcomes.append(DeliveryOutcome(delivery.number, *failed))
 
         await asyncio.gather(*map(attempt, range(len(due)), due, rendered))
         if any(outcome.state == "gone" for outcome in outcomes):
@@ -85,3 +96,12 @@ class HookWorker(TaskWorker):
             return False
         await self._ledger.hooks.settle(lease, outcomes, clock.now())
         return all(outcome.due is None for outcome in outcomes)
+
+    async def _rendered(self, due: list[HookDelivery]) -> Sequence[Mapping[str, Any] | None]:
+        """Render the events of a batch; if one cannot be rendered, each is rendered on its own."""
+        try:
+            return await triggers.render(self._context, [delivery.event for delivery in due])
+        except Exception as error:
+            if is_interruption(error):
+                raise
+            return [None] * len(due)

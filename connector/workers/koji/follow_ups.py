@@ -9,7 +9,7 @@ import structlog
 
 from connector.domain.launches.launch import Invitation
 from connector.domain.launches.start import next_poll
-from connector.domain.lease import Lease
+from connector.domain.lease import Fault, Lease
 from connector.domain.results.transitions import advance
 from connector.errors import ConnectorError, CredentialsRejected, NotFound, UpstreamUnavailable
 from connector.koji.refusals import SESSION
@@ -35,26 +35,34 @@ class FollowUps(KojiCalls):
         # `_next` is far ahead only when the clock was set back
         return max(due, self._next) if self._next <= self._clock.now() + _CALL_INTERVAL else due
 
-    async def step(self, lease: Lease) -> None:
-        """Make the most overdue follow-up."""
+    async def next(self) -> tuple[Invitation, bool] | None:
+        """Return the most overdue follow-up, and whether its interview must be ended."""
         invitations, now = self._ledger.invitations, self._clock.now()
         ending = await invitations.due(self._connections, now, complete=True)
         silent = ending or await invitations.due(self._connections, now, complete=False)
-        if silent is None:
-            return
+        return None if silent is None else (silent, ending is not None)
+
+    async def step(self, lease: Lease, silent: Invitation, *, ending: bool) -> None:
+        """Make a follow-up."""
         if silent.interview_id is None:  # a link: Koji has no interview to end or to read
-            if ending:
-                await invitations.completing(lease, silent.id, None)
-            else:
-                await invitations.polled(lease, silent.id, None, now)
+            await self._put_off(lease, silent, None, ending=ending)
             return
-        follow_up = (self._end if ending else self._read)(lease, silent, silent.interview_id)
-        self._next = now + _CALL_INTERVAL
+        self._next = self._clock.now() + _CALL_INTERVAL
         try:
-            await follow_up
+            await (self._end if ending else self._read)(lease, silent, silent.interview_id)
         except ConnectorError as error:
             if not await self._pause.for_error(error):
                 raise
+
+    async def put_off(self, lease: Lease, silent: Invitation, fault: Fault, *, ending: bool) -> None:
+        """Make a follow-up again later: the next read at its own time."""
+        await self._put_off(lease, silent, fault.due if ending else next_poll(silent), ending=ending)
+
+    async def _put_off(self, lease: Lease, silent: Invitation, due: int | None, *, ending: bool) -> None:
+        if ending:
+            await self._ledger.invitations.completing(lease, silent.id, due)
+        else:
+            await self._ledger.invitations.polled(lease, silent.id, due, self._clock.now())
 
     async def _read(self, lease: Lease, invitation: Invitation, interview_id: str) -> None:
         if await self._ledger.syncs.find(invitation.connection, interview_id) is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from connector.domain.lease import Lease
+from connector.domain.lease import Fault, Lease
 from connector.domain.results.interview import Stage
 from connector.domain.results.observation import Observation
 from connector.domain.results.respondent import People
@@ -13,6 +13,7 @@ from connector.domain.results.transitions import advance, read_refused, with_res
 from connector.errors import CredentialsRejected, NotFound, UpstreamRejected, UpstreamUnavailable
 from connector.service.attribution import read_from_koji
 from connector.settings.rules import sync_rules
+from connector.workers.base import INTERNAL_ERROR
 from connector.workers.koji.pause import PAUSES, KojiCalls
 
 _RELEASES_BACKFILL_AFTER = 5  # failed reads; then the backfill is sent without the interview
@@ -43,6 +44,16 @@ class Reads(KojiCalls):
         if sync.backfill:
             await self._ledger.runs.release_backfills(self._clock.now())
         self._context.wake("amplitude")
+
+    async def put_off(self, lease: Lease, sync: Sync, fault: Fault) -> None:
+        """Read an interview again later, or end its sync if it was tried too often."""
+
+        def later(present: Sync, _: People) -> Sync:
+            if fault.due is None:
+                return read_refused(present, INTERNAL_ERROR, fault.at)
+            return present._replace(due=fault.due) if present.stage is Stage.READ else present
+
+        await self._revise(lease, sync, later)
 
     async def _end(self, lease: Lease, sync: Sync, reason: str) -> None:
         now = self._clock.now()

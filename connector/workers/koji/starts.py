@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import structlog
 
@@ -11,7 +11,7 @@ from connector.context import Context, Koji
 from connector.domain.launches.credits import launch_lane, next_day, price
 from connector.domain.launches.launch import Invitation, Launch
 from connector.domain.launches.start import body_of, people_a_day, start_result
-from connector.domain.lease import Lease
+from connector.domain.lease import Fault, Lease
 from connector.errors import (
     ConnectorError,
     CredentialsRejected,
@@ -20,6 +20,7 @@ from connector.errors import (
     UpstreamUnavailable,
 )
 from connector.settings.rules import start_rules
+from connector.workers.base import INTERNAL_ERROR
 from connector.workers.koji.pause import KojiCalls, KojiPause
 
 _MOST_IN_DOUBT = 2
@@ -32,6 +33,7 @@ class Starts(KojiCalls):
     def __init__(self, context: Context, connections: Sequence[str], koji: Koji, pause: KojiPause) -> None:
         super().__init__(context, connections, koji, pause)
         self._doubts = 0
+        self._began = False
         self._paused_until: dict[str, int] = {}
 
     async def recover(self, lease: Lease, *, unreachable: bool = False) -> None:
@@ -47,14 +49,16 @@ class Starts(KojiCalls):
         """Tell whether Koji must answer a read before another start."""
         return self._doubts >= _MOST_IN_DOUBT
 
-    async def waiting(self, *, single: bool) -> Invitation | None:
-        """Return the next invitation of the launches that may still start a person this UTC day."""
+    async def waiting(self, held: Collection[str], *, single: bool) -> Invitation | None:
+        """Return the next invitation, not `held`, of the launches that may still start a person this day."""
         now = self._clock.now()
         self._paused_until = {
             launch: until for launch, until in self._paused_until.items() if now < until <= next_day(now)
         }
         waiting = self._ledger.invitations.next_waiting
-        return await waiting(self._connections, single=single, except_launches=self._paused_until)
+        return await waiting(
+            self._connections, single=single, except_launches=self._paused_until, except_ids=held
+        )
 
     async def probe(self) -> None:
         """Read an interview that cannot exist; any valid answer shows that Koji works."""
@@ -68,7 +72,7 @@ class Starts(KojiCalls):
 
     async def start(self, lease: Lease, invitation: Invitation) -> None:
         """Start one interview: commit `sending` before the call, and the outcome after the call."""
-        invitations = self._ledger.invitations
+        invitations, self._began = self._ledger.invitations, False
         launch = await self._ledger.launches.find(invitation.launch_id)
         if launch is None:
             return
@@ -98,7 +102,22 @@ class Starts(KojiCalls):
         elif outcome == "full":
             self._paused_until[launch.id] = next_day(self._clock.now())
         elif outcome == "sending":
+            self._began = True
             await self._send(lease, launch, invitation, credits_)
+
+    def due_after(self, otherwise: Callable[[int], int | None]) -> Callable[[int], int | None]:
+        """Return when a failed start is due again: never once Koji may have been called."""
+        return lambda tries: None if self._began else otherwise(tries)
+
+    async def put_off(self, lease: Lease, invitation: Invitation, fault: Fault) -> None:
+        """Mark a start as in doubt once Koji may have been called, else end it if it was tried too often."""
+        if self._began:
+            self._doubts += 1
+            message = f"The connector failed before it stored Koji's answer ({fault.error})."
+            await self._ledger.invitations.in_doubt(lease, invitation.id, message, fault.at)
+        elif fault.due is None:
+            message = f"The connector failed before it called Koji ({fault.error})."
+            await self._ledger.invitations.given_up(lease, invitation.id, INTERNAL_ERROR, message, fault.at)
 
     async def _hold(self, lease: Lease, launch: Launch) -> None:
         """Hold a launch until the next UTC day; a launch with cheaper interviews may continue."""

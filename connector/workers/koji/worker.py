@@ -44,8 +44,9 @@ class KojiWorker(Worker):
         if pause := await self._pause.left():
             return pause
         now = self._clock.now()
-        single = await self._starts.waiting(single=True)
-        bulk = await self._starts.waiting(single=False)
+        held = self.held()
+        single = await self._starts.waiting(held, single=True)
+        bulk = await self._starts.waiting(held, single=False)
         if (single or bulk) and self._starts.must_probe:
             await self._starts.probe()
             return 0
@@ -53,21 +54,34 @@ class KojiWorker(Worker):
         reads = due is not None and due <= now
         follow_up_due = await self._follow_ups.next_due()
         if (chosen := self._chosen(single, bulk, now, reads=reads)) is not None:
-            await self._starts.start(lease, chosen)
+            await self._start(lease, chosen)
         elif reads:
             self._single_next = True
             await self._read(lease, alone=bool(single or bulk))
         elif follow_up_due is not None and follow_up_due <= now:
-            await self._follow_ups.step(lease)
+            await self._follow_up(lease)
         elif bulk:
             self._last_launch = now
-            await self._starts.start(lease, bulk)
+            await self._start(lease, bulk)
         elif self._pause.is_unreachable:  # no due call would show whether Koji answers again
             await self._starts.probe()
         else:
             following = [at for at in (due, follow_up_due) if at is not None]
-            return max(1, min(following) - now) if following else None
+            return self.next_attempt(max(1, min(following) - now) if following else None)
         return 0
+
+    async def _start(self, lease: Lease, invitation: Invitation) -> None:
+        start = self._starts.start(lease, invitation)
+        again = self._starts.due_after(self._due_after)
+        if fault := await self.attempt(invitation.id, invitation.connection, start, again):
+            await self._starts.put_off(lease, invitation, fault)
+
+    async def _follow_up(self, lease: Lease) -> None:
+        if following := await self._follow_ups.next():
+            silent, ending = following
+            step = self._follow_ups.step(lease, silent, ending=ending)
+            if fault := await self.attempt(f"follow-up {silent.id}", silent.connection, step):
+                await self._follow_ups.put_off(lease, silent, fault, ending=ending)
 
     def _chosen(
         self, single: Invitation | None, bulk: Invitation | None, now: int, *, reads: bool
@@ -87,4 +101,6 @@ class KojiWorker(Worker):
         for sync in await self._ledger.syncs.due_reads(self._connections, self._clock.now(), limit):
             if self._context.stopping.is_set() or self._pause.is_active():
                 break
-            await self._reads.read(lease, sync)
+            read = self._reads.read(lease, sync)
+            if fault := await self.attempt(f"read {sync.interview_id}", sync.connection, read):
+                await self._reads.put_off(lease, sync, fault)

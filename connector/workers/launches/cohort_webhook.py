@@ -30,22 +30,25 @@ class CohortWebhookWorker(Worker):
 
     async def drain(self, lease: Lease, /) -> int | None:
         """Process one step of the next message."""
-        inbox, people = self._ledger.cohort_inbox, self._ledger.cohort_members
-        message = await inbox.next_open([*self._context.settings.connections])
+        connections, held = [*self._context.settings.connections], [int(job) for job in self.held()]
+        message = await self._ledger.cohort_inbox.next_open(connections, held)
         if message is None:
             self._selections.clear()
-            return None
-        now = self._clock.now()
+            return self.next_attempt(None)
+        if await self.attempt(str(message.id), message.connection, self._step(lease, message)):
+            self._selections.clear()  # perhaps not stored
+        return 0
+
+    async def _step(self, lease: Lease, message: CohortMessage) -> None:
+        inbox, people, now = self._ledger.cohort_inbox, self._ledger.cohort_members, self._clock.now()
         if message.stage == "activating":
             if not await people.activate(lease, message, now, CHUNK):
                 self._context.wake("koji", "links")
-            return 0
-        if (chunk := await inbox.chunk(message)) is not None:
+        elif (chunk := await inbox.chunk(message)) is not None:
             await self._decide(lease, message, *chunk)
         else:
             above = self._context.connection(message.connection).connector_cohort_approve_above
             await people.decided(lease, message, above, now)
-        return 0
 
     async def _decide(
         self, lease: Lease, message: CohortMessage, position: int, members: Sequence[Member]

@@ -6,9 +6,9 @@ from connector.context import Context
 from connector.domain.launches.credits import next_day, price
 from connector.domain.launches.launch import Invitation, KojiStart
 from connector.domain.launches.start import people_a_day, start_result
-from connector.domain.lease import Lease
+from connector.domain.lease import Fault, Lease
 from connector.settings.rules import start_rules
-from connector.workers.base import Worker
+from connector.workers.base import INTERNAL_ERROR, Worker
 
 _BATCH = 100
 _NO_CALL = KojiStart(interview_id=None, session_token=None, link=None)
@@ -37,11 +37,16 @@ class LinkWorker(Worker):
             invitation = None
             for single in (True, False):
                 invitation = invitation or await self._ledger.invitations.next_waiting(
-                    [self._connection], single=single, except_launches=self._paused_until
+                    [self._connection],
+                    single=single,
+                    except_launches=self._paused_until,
+                    except_ids=self.held(),
                 )
             if invitation is None or self._context.stopping.is_set():
-                return await self._expire(lease)
-            await self._hand_out(lease, invitation)
+                return self.next_attempt(await self._expire(lease))
+            hand_out = self._hand_out(lease, invitation)
+            if fault := await self.attempt(invitation.id, invitation.connection, hand_out):
+                await self._put_off(lease, invitation, fault)
         return 0
 
     async def _hand_out(self, lease: Lease, invitation: Invitation) -> None:
@@ -66,6 +71,17 @@ class LinkWorker(Worker):
         elif outcome == "sending":
             result = start_result(rules, launch, invitation, _NO_CALL, now)
             await self._ledger.invitations.started(lease, invitation.id, result, now)
+
+    async def _put_off(self, lease: Lease, invitation: Invitation, fault: Fault) -> None:
+        """Let an invitation wait again, because nothing was called, or end it if it was tried too often."""
+        invitations, connection = self._ledger.invitations, self._context.connection(self._connection)
+        launch = await self._ledger.launches.find(invitation.launch_id)
+        cost = 0 if launch is None else price(launch.options, connection.koji_default_mode)
+        lane, now = connection.credit_lane, fault.at
+        await invitations.not_started(lease, invitation.id, credit_lane=lane, cost=cost, now=now)
+        if fault.due is None:
+            message = f"The connector failed to make a link ({fault.error})."
+            await invitations.given_up(lease, invitation.id, INTERNAL_ERROR, message, now)
 
     async def _expire(self, lease: Lease) -> int | None:
         """Expire links not opened in 30 days; return the ms until the next expiry, or None."""

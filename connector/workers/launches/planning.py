@@ -9,7 +9,7 @@ import structlog
 
 from connector.context import AmplitudeCohorts
 from connector.domain.launches.launch import Launch, Phase
-from connector.domain.lease import Lease
+from connector.domain.lease import Fault, Lease
 from connector.domain.people.properties import carried, property_of, spellings
 from connector.domain.people.same_person import Member, member
 from connector.errors import (
@@ -22,7 +22,7 @@ from connector.errors import (
     UpstreamUnavailable,
 )
 from connector.service import planning
-from connector.workers.base import Worker
+from connector.workers.base import INTERNAL_ERROR, Worker
 
 _INTERRUPTED_AFTER = 120_000  # ms
 _GIVE_UP_AFTER = 3_600_000  # ms
@@ -46,10 +46,19 @@ class PlanningWorker(Worker):
                 continue
             due = launch.created_at + _INTERRUPTED_AFTER if launch.phase is Phase.DIRECT else launch.phase_due
             if (due or 0) <= now:
-                await self._step(lease, launch)
+                if fault := await self.attempt(launch.id, launch.connection, self._step(lease, launch)):
+                    await self._put_off(lease, launch, fault)
                 return 0
             following = min(following or due or now, due or now)
         return None if following is None else max(1, following - now)
+
+    async def _put_off(self, lease: Lease, launch: Launch, fault: Fault) -> None:
+        phase = launch.phase or Phase.REQUEST
+        if fault.due is not None and phase is not Phase.DIRECT:
+            await self._ledger.planning.set_phase(lease, launch.id, phase, due=fault.due)
+            return
+        message = f"The connector failed to plan this launch ({fault.error}); see its log, then plan again."
+        await self._ledger.planning.end_unplanned(lease, launch.id, INTERNAL_ERROR, message, fault.at)
 
     async def _step(self, lease: Lease, launch: Launch) -> None:
         try:

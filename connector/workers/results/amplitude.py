@@ -13,9 +13,9 @@ from connector.domain.lease import Lease
 from connector.domain.people.erasure import Unset
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.mapping import unset
-from connector.domain.results.sync import Outgoing, Settlement
+from connector.domain.results.sync import Outgoing, Settlement, Sync
 from connector.workers.backoff import CREDENTIAL_WAIT, backoff
-from connector.workers.base import Worker, time_left
+from connector.workers.base import INTERNAL_ERROR, Worker, is_interruption, time_left
 from connector.workers.results.batching import by_user_rate, events_of, parts
 from connector.workers.results.settlement import attempt_of, put_back, settlement
 
@@ -47,6 +47,7 @@ class AmplitudeWorker(Worker):
         self._batch = self._largest = max(1, min(LARGEST_BATCH, most))
         self._failures = self._paused_until = self._paced_until = 0
         self._paused_for_key = False
+        self._open: dict[tuple[str, str], Outgoing] = {}
 
     async def recover(self, lease: Lease, /) -> None:
         """Mark the outcome of a stopped worker's sends as unknown, and end the lane's pauses."""
@@ -69,18 +70,63 @@ class AmplitudeWorker(Worker):
         # a read comes first, because an idle worker must not write
         following = await self._ledger.syncs.next_due(Stage.SEND, self._connections)
         if (due := await self._ledger.erasures.due_unset(self._connections, now)) is not None:
-            await self._unset(lease, due)
+            job = f"unset {due.run_id}"
+            if fault := await self.attempt(job, due.connection, self._unset(lease, due)):
+                again, refused = fault.due, fault.due is None
+                await self._ledger.erasures.settle_unset(lease, due, due=again, refused=refused, now=now)
             return 0
         if (wait := time_left(following, now)) != 0:
             return wait
         taken = await self._ledger.sending.begin(lease, self._connections, now, self._batch)
         if not taken:
             return 1
-        going, later = by_user_rate(await self._without_expired(lease, taken, now), now)
-        if later:
-            await self._ledger.sending.settle(lease, later, now, self._paced_until)
-        await self._deliver(lease, going)
+        await self._send(lease, taken)
         return 0 if len(taken) == self._batch else 1
+
+    async def _send(self, lease: Lease, taken: Sequence[Outgoing]) -> None:
+        """Send and settle the interviews taken; after a fault halves find out which one fails."""
+        self._open = {(sent.sync.connection, sent.sync.interview_id): sent for sent in taken}
+        try:
+            now = self._clock.now()
+            going, later = by_user_rate(await self._without_expired(lease, taken, now), now)
+            if later:
+                await self._settle(lease, later)
+            await self._deliver(lease, going)
+        except Exception as error:
+            unsettled = list(self._open.values())
+            if is_interruption(error) or not unsettled:
+                raise
+            if len(unsettled) == 1:
+                await self._put_off(lease, unsettled[0], error)
+                return
+            await self._halve(lease, unsettled)
+
+    async def _halve(self, lease: Lease, unsettled: list[Outgoing]) -> None:
+        middle, fault = len(unsettled) // 2, None
+        for half in (unsettled[:middle], unsettled[middle:]):
+            try:
+                await self._send(lease, half)
+            except Exception as error:
+                if is_interruption(error):
+                    raise
+                fault = error
+        if fault is not None:  # of one that cannot be put off; the others are settled
+            raise fault
+
+    async def _put_off(self, lease: Lease, sent: Outgoing, error: Exception) -> None:
+        fault = await self.failed(_job(sent.sync), sent.sync.connection, error)
+        attempt = {"at": fault.at, "outcome": INTERNAL_ERROR, "status": None, "words": fault.error}
+        status = SyncStatus.FAILED if fault.due is None else SyncStatus.PENDING
+        # the request may have been sent
+        failed = settlement(sent, status, INTERNAL_ERROR, attempt, due=fault.due, unknown_at=fault.at)
+        await self._ledger.sending.settle(lease, [failed], fault.at, self._paced_until)
+
+    async def _settle(self, lease: Lease, settlements: Sequence[Settlement]) -> None:
+        await self._ledger.sending.settle(lease, settlements, self._clock.now(), self._paced_until)
+        for settled in settlements:
+            self._open.pop((settled.connection, settled.interview_id), None)
+            if settled.status is not SyncStatus.PENDING:
+                await self.succeeded(_job(settled))
 
     async def _is_paused(self) -> bool:
         return any(pause.lane == self.name for pause in await self._ledger.leases.pauses())
@@ -96,7 +142,7 @@ class AmplitudeWorker(Worker):
             else:
                 going.append(outgoing)
         if expired:
-            await self._ledger.sending.settle(lease, expired, now, self._paced_until)
+            await self._settle(lease, expired)
         return going
 
     async def _deliver(self, lease: Lease, taken: list[Outgoing]) -> None:
@@ -117,7 +163,7 @@ class AmplitudeWorker(Worker):
                 open_parts = []
             # before the settlement: no interview may show an answer that the worker has not acted on
             await self._after(answer)
-            await self._ledger.sending.settle(lease, settlements, self._clock.now(), self._paced_until)
+            await self._settle(lease, settlements)
 
     async def _unset(self, lease: Lease, due_unset: Unset) -> None:
         """Unset our user properties of an erased person; no earlier write is still in flight."""
@@ -223,3 +269,7 @@ class AmplitudeWorker(Worker):
                 )
             case Kind.THROTTLED if not answer.held:
                 self._paused_until = elapsed + backoff(self._failures + 4, answer.retry_after)
+
+
+def _job(sync: Sync | Settlement) -> str:
+    return f"{sync.connection}/{sync.interview_id}"

@@ -17,7 +17,7 @@ from connector.domain.results.transitions import advance
 from connector.service.attribution import recognised
 from connector.settings.rules import sync_rules
 from connector.text.json import loads
-from connector.workers.base import Worker
+from connector.workers.base import Worker, is_interruption
 
 BATCH = 128  # bodies have up to 1 MiB, and new webhooks wait for the commit of a batch
 _log = structlog.get_logger(__name__)
@@ -31,9 +31,28 @@ class IntakeWorker(Worker):
     async def drain(self, lease: Lease) -> int | None:
         """Process one batch of webhooks."""
         # a webhook of an unknown connection waits for a process that knows the connection
-        webhooks = await self._ledger.inbox.take_new(list(self._context.settings.connections), BATCH)
+        connections, held = list(self._context.settings.connections), [int(job) for job in self.held()]
+        webhooks = await self._ledger.inbox.take_new(connections, BATCH, held)
         if not webhooks:
-            return None
+            return self.next_attempt(None)
+        try:
+            await self._process(lease, webhooks)
+        except Exception as error:
+            if is_interruption(error):
+                raise
+            for webhook in webhooks:  # one of them must not hold up the others
+                await self._process_alone(lease, webhook)
+        else:
+            for webhook in webhooks:
+                await self.succeeded(str(webhook.id))
+        return 0 if len(webhooks) == BATCH else 1
+
+    async def _process_alone(self, lease: Lease, webhook: InboundWebhook) -> None:
+        fault = await self.attempt(str(webhook.id), webhook.connection, self._process(lease, [webhook]))
+        if fault and fault.due is None:
+            await self._ledger.inbox.set_aside(webhook.id)
+
+    async def _process(self, lease: Lease, webhooks: Sequence[InboundWebhook]) -> None:
         read = [seen for webhook in webhooks if (seen := self._observation(webhook))]
         observations = await recognised(self._context, read)
         changed = await self._ledger.syncs.revise(
@@ -47,7 +66,6 @@ class IntakeWorker(Worker):
         for kind, stage in (("koji", Stage.READ), ("amplitude", Stage.SEND)):
             if stage in stages:
                 self._context.wake(kind)
-        return 0 if len(webhooks) == BATCH else 1
 
     def _observation(self, webhook: InboundWebhook) -> Observation | None:
         if webhook.interview_id is None:  # such a webhook is unreadable, and never new

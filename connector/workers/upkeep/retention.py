@@ -69,9 +69,9 @@ class RetentionWorker(Worker):
             return
         await self._ledger.retention.delete_unused_plans(now)
         if hourly:
-            self._next_prune = self._clock.elapsed() + _HOUR
             await self._ledger.diagnostics.add("", _CONFIRMED, {"at": now}, now, 1)
             await self._ledger.runs.release_backfills(now)
             before = now - self._context.settings.connector_retention_days * _DAY
             if changed := await self._ledger.retention.prune(before, now):
                 _log.info("pruned", rows=changed)
+            self._next_prune = self._clock.elapsed() + _HOUR

@@ -105,7 +105,9 @@ class _Children:
 
 def main(path: str) -> int:
     """Serve until standard input ends; a child runs the command line."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: ours is the end of the input
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the whole group: ours is the end of the input
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()

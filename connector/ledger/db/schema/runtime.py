@@ -1,8 +1,8 @@
-"""The tables of running processes: leases, rate limits and diagnostics."""
+"""The tables of running processes: leases, rate limits, diagnostics and faults."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text
 
 from connector.ledger.db.schema.base import metadata, serial
 
@@ -36,4 +36,17 @@ diagnostic = Table(
     Column("at", BigInteger, nullable=False),
     Column("detail", Text, nullable=False),
     Index("diagnostic_kind", "connection", "kind", "id"),
+)
+
+# a job whose last attempt ended in an exception that no code foresaw; the row goes once it succeeds
+fault = Table(
+    "fault",
+    metadata,
+    Column("worker", Text, primary_key=True),
+    Column("job", Text, primary_key=True),  # empty: the worker itself
+    Column("connection", Text, nullable=False),
+    Column("error", Text, nullable=False),  # the name of its class: a message may quote a person
+    Column("tries", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("due", BigInteger),  # null: parked
 )
