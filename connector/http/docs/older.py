@@ -39,8 +39,6 @@ def _older(part: Any) -> Any:
 def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
     """Return a schema with `nullable` for null as a type, and without words beside a reference."""
     kinds = schema.pop("anyOf", None)
-    if kinds is None and isinstance(schema.get("type"), list):
-        kinds = [{"type": kind, **({"items": {}} if kind == "array" else {})} for kind in schema.pop("type")]
     if kinds is None:
         reference = {"$ref": schema.pop("$ref")} if "$ref" in schema else None
         return schema if reference is None else {"allOf": [reference], **schema} if schema else reference
