@@ -8,30 +8,44 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, BinaryIO, Final
 
 from connector import __version__
 from mcp_server.package import INSTRUCTIONS, PACKAGE, TITLE
 
-_MODERN: Final = "2026-07-28"
 _HANDSHAKES: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
-_META: Final = "io.modelcontextprotocol/"
+_OURS: Final = "io.modelcontextprotocol/"
 _SERVER: Final = {"name": PACKAGE, "title": TITLE, "version": __version__}
-_CAPABILITIES: Final = {
-    "completions": {},
-    "prompts": {"listChanged": False},
-    "resources": {"listChanged": False, "subscribe": False},
-    "tools": {"listChanged": False},
+_KNOWN: Final = {
+    "capabilities": {
+        "completions": {},
+        "prompts": {"listChanged": False},
+        "resources": {"listChanged": False, "subscribe": False},
+        "tools": {"listChanged": False},
+    },
+    "instructions": INSTRUCTIONS,
 }
+_DISCOVERED: Final = {
+    **_KNOWN,
+    "cacheScope": "private",
+    "resultType": "complete",
+    "supportedVersions": ["2026-07-28"],
+    "ttlMs": 0,
+    "_meta": {f"{_OURS}serverInfo": _SERVER},
+}
+
+
+class _Meta:
+    VERSION = f"{_OURS}protocolVersion"
+    CAPABILITIES = f"{_OURS}clientCapabilities"
 
 
 class Greeting(threading.Thread):
     """Reads lines until the first that only the server can answer, or that opens a session.
 
-    `discover` is answered here for good, so that a client may still begin with `initialize` after it. An
-    `initialize` is answered here and stays in `line` as well, because the server must know of it.
+    `server/discover` is answered here for good, so that a client may still begin with `initialize` after it.
+    An `initialize` is answered here and stays in `line` as well, because the server must know of it.
     """
 
     def __init__(self, incoming: int, outgoing: int) -> None:
@@ -47,60 +61,34 @@ class Greeting(threading.Thread):
     def run(self) -> None:
         """Answer what can be answered."""
         for line in self.incoming:
-            request, result = greeted(line)
+            request_id, result = greeted(line)
             if result is not None:
-                answer = {"jsonrpc": "2.0", "id": request["id"], "result": result}
+                answer = json.dumps({"jsonrpc": "2.0", "id": request_id, "result": result})
                 with suppress(OSError):  # the client has gone; the end of the input follows
-                    _write(self._outgoing, json.dumps(answer, separators=(",", ":")).encode() + b"\n")
-            if request.get("method") != "server/discover" or result is None:
-                self.line, self.answered = line, None if result is None else request["id"]
+                    os.write(
+                        self._outgoing, answer.encode() + b"\n"
+                    )  # whole: a pipe takes 4,096 bytes at once
+            if result is not _DISCOVERED:
+                self.line, self.answered = line, request_id
                 return
 
 
-def greeted(line: bytes) -> tuple[Mapping[str, Any], dict[str, Any] | None]:
-    """Return a line's request, and the server's result for it; None where the server has to look closer."""
+def greeted(line: bytes) -> tuple[int | str | None, dict[str, Any] | None]:
+    """Return a request's id, and the server's result for it; None and None where the server has to look."""
     try:
         request = json.loads(line)
-    except (ValueError, RecursionError):
-        return {}, None
-    match request:
-        case {"jsonrpc": "2.0", "id": str() | int() as id_, "method": method, "params": dict(params)} if (
-            not isinstance(id_, bool) and len(request) == 4
-        ):
-            return request, _result(method, params)
-    return {}, None
-
-
-def _result(method: str, params: dict[str, Any]) -> dict[str, Any] | None:
-    known = {"capabilities": _CAPABILITIES, "instructions": INSTRUCTIONS}
-    match method, params:
-        case "server/discover", {"_meta": dict(meta)} if _is_modern(meta) and len(params) == 1:
-            more = {"resultType": "complete", "supportedVersions": [_MODERN], "ttlMs": 0}
-            return {"cacheScope": "private", **known, **more, "_meta": {f"{_META}serverInfo": _SERVER}}
-        case "initialize", {
-            "protocolVersion": str(asked),
-            "capabilities": dict(can),
-            "clientInfo": dict(who),
-        } if "_meta" not in params and _is_client(who) and _are_capabilities(can):
-            version = asked if asked in _HANDSHAKES else _HANDSHAKES[-1]
-            return {**known, "protocolVersion": version, "serverInfo": _SERVER}
-    return None
-
-
-def _is_modern(meta: dict[str, Any]) -> bool:
-    can = meta.get(f"{_META}clientCapabilities")
-    who = meta.get(f"{_META}clientInfo", {"name": "", "version": ""})
-    return meta.get(f"{_META}protocolVersion") == _MODERN and _are_capabilities(can) and _is_client(who)
-
-
-def _is_client(who: object) -> bool:
-    return isinstance(who, dict) and isinstance(who.get("name"), str) and isinstance(who.get("version"), str)
-
-
-def _are_capabilities(can: object) -> bool:
-    return isinstance(can, dict) and all(isinstance(one, dict) for one in can.values())
-
-
-def _write(descriptor: int, line: bytes) -> None:
-    while line:
-        line = line[os.write(descriptor, line) :]
+        request_id, method, params = request["id"], request["method"], request["params"]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return None, None
+    if request.get("jsonrpc") == "2.0" and type(request_id) in (int, str):
+        match method, params:
+            case "server/discover", {"_meta": {_Meta.VERSION: "2026-07-28", _Meta.CAPABILITIES: {}}}:
+                return request_id, _DISCOVERED
+            case "initialize", {
+                "protocolVersion": str(asked),
+                "capabilities": {},
+                "clientInfo": dict(who),
+            } if "_meta" not in params and type(who.get("name")) is type(who.get("version")) is str:
+                version = asked if asked in _HANDSHAKES else _HANDSHAKES[-1]
+                return request_id, {**_KNOWN, "protocolVersion": version, "serverInfo": _SERVER}
+    return None, None

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import io
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Self
 
-import anyio
 import structlog
 from mcp.server.stdio import stdio_server
-from mcp.shared._stream_protocols import WriteStream
 from mcp.shared.message import SessionMessage
 
 from connector.context import Context
@@ -81,10 +78,10 @@ async def serve(
     server, calling = create_server(Host(ledger.context, lambda _: LOCAL_ASSISTANT), keys)
 
     async def lines() -> AsyncIterator[str]:
-        if greeting.line:
-            yield greeting.line.decode(errors="replace")
-            async for line in anyio.wrap_file(io.TextIOWrapper(greeting.incoming, "utf-8", "replace")):
-                yield line
+        line = greeting.line
+        while line:
+            yield line.decode(errors="replace")
+            line = await asyncio.to_thread(greeting.incoming.readline)
 
     async def speak() -> None:
         await asyncio.to_thread(greeting.join)
@@ -109,7 +106,7 @@ async def serve(
 class _Unheard:
     """The way out, without the server's answer to a request that was answered already."""
 
-    def __init__(self, outgoing: WriteStream[SessionMessage], answered: int | str | None) -> None:
+    def __init__(self, outgoing: Any, answered: int | str | None) -> None:
         self._outgoing, self._answered = outgoing, answered
 
     async def send(self, item: SessionMessage, /) -> None:

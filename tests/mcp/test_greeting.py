@@ -60,8 +60,8 @@ LOOKED_AT_CLOSER = [
     json.dumps({**DISCOVER, "params": {}}).encode(),
     json.dumps({**DISCOVER, "id": True}).encode(),
     json.dumps({**HELLO, "params": {**HELLO["params"], "clientInfo": {"name": "no version"}}}).encode(),
-    json.dumps({**HELLO, "params": {**HELLO["params"], "capabilities": {"roots": 1}}}).encode(),
     json.dumps({**HELLO, "method": "tools/list"}).encode(),
+    json.dumps({**HELLO, "jsonrpc": "1.0"}).encode(),
 ]
 HEAVY = """
 import os, sys, threading

@@ -38,15 +38,14 @@ def _older(part: Any) -> Any:
 
 def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
     """Return a schema with `nullable` for null as a type, and without words beside a reference."""
-    kinds = schema.get("anyOf") or [{"type": kind} for kind in _list(schema.get("type"))]
-    if not kinds:
-        beside = {key: value for key, value in schema.items() if key != "$ref"}
-        return {"allOf": [{"$ref": schema["$ref"]}], **beside} if "$ref" in schema and beside else schema
-    rest = [_with_items(kind) for kind in kinds if kind != {"type": "null"}]
-    about = {key: value for key, value in schema.items() if key not in ("anyOf", "type")}
+    kinds = schema.pop("anyOf", None)
+    if kinds is None:
+        reference = {"$ref": schema.pop("$ref")} if "$ref" in schema else None
+        return schema if reference is None else {"allOf": [reference], **schema} if schema else reference
+    rest = [kind for kind in kinds if kind != {"type": "null"}]
     if len(rest) < len(kinds):
         rest = [_or_null(kind) for kind in rest]
-    return {**rest[0], **about} if len(rest) == 1 else {**about, "anyOf": rest}
+    return {**rest[0], **schema} if len(rest) == 1 else {**schema, "anyOf": rest}
 
 
 def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
@@ -54,11 +53,3 @@ def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
         return {"type": "object", "nullable": True, "allOf": [schema]}
     more = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
     return {**schema, **more, "nullable": True}
-
-
-def _with_items(schema: dict[str, Any]) -> dict[str, Any]:
-    return {**schema, "items": {}} if schema == {"type": "array"} else schema
-
-
-def _list(kinds: object) -> list[Any]:
-    return kinds if isinstance(kinds, list) else []

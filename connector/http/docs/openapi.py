@@ -36,14 +36,10 @@ REPLAYED = {
 }
 
 FOLLOW_UP = {
-    "type": "object",
-    "required": ["status_url"],
-    "properties": {
-        "status_url": {"type": "string", "description": "The URL whose GET returns the result."},
-        "callback_secret": {
-            "type": "string",
-            "description": "Signs each post to callback_url (Standard Webhooks); only with a callback_url.",
-        },
+    "status_url": {"type": "string", "description": "The URL whose GET returns the result."},
+    "callback_secret": {
+        "type": "string",
+        "description": "Signs each post to callback_url (Standard Webhooks); only with a callback_url.",
     },
 }
 
@@ -163,9 +159,16 @@ def _responses(op: AnyOperation, schemas: Schemas) -> dict[str, Any]:
         responses["202"] = {
             "description": "Started; the operation continues by itself.",
             "headers": REPLAYED,
-            "content": json_content({"allOf": [answered, FOLLOW_UP]}),
+            "content": json_content({"allOf": [answered, _follow_up(op)]}),
         }
     return responses | refusals(list(REFUSALS))
+
+
+def _follow_up(op: AnyOperation) -> dict[str, Any]:
+    # without the answer's own fields: makers of clients cannot merge two types of one field
+    own = {name for model in output_models(op) for name in model.model_fields}
+    added = {name: field for name, field in FOLLOW_UP.items() if name not in own}
+    return {"type": "object", "required": ["status_url"], "properties": added}
 
 
 def _problem(status: str, words: str, schemas: Schemas) -> dict[str, Any]:

@@ -153,8 +153,7 @@ COHORT_WEBHOOK = described(
     "cohort_webhook",
     "Amplitude's cohort webhook: who entered or left a cohort; AMPLITUDE_COHORT_WEBHOOK_TOKEN opens it",
     asks={
-        "type": ["object", "array"],
-        "items": {"type": "object"},
+        "anyOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}],
         "description": "Amplitude's format, or a list of users.",
     },
     parameters=[
