@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -14,11 +16,12 @@ from connector.service.execution.operation import AnyOperation, Effect, Input
 from connector.service.input import validate
 
 M = TypeVar("M", bound=BaseModel)
+_LARGE = 65_536
 
 
 async def read_model(request: Request, model: type[M]) -> M:
     """Return the input in body and query string. Raises as `read_input`."""
-    return validate.read_input(model, await _values(request))
+    return await _read(request, partial(validate.read_input, model))
 
 
 async def read_input(request: Request, op: AnyOperation) -> Input:
@@ -28,15 +31,26 @@ async def read_input(request: Request, op: AnyOperation) -> Input:
     one that keeps an operation from spending. Raises `InvalidInput`, `BodyTooLarge` and
     `UnsupportedContentType`.
     """
-    values = await _values(request)
-    if op.effect is not Effect.READ:
-        values = _with_key(values, request.headers.get("idempotency-key"))
-    payload: Input = validate.read_input(op.input, values)
-    return payload
+
+    def read(values: dict[str, Any]) -> Input:
+        if op.effect is not Effect.READ:
+            values = _with_key(values, request.headers.get("idempotency-key"))
+        payload: Input = validate.read_input(op.input, values)
+        return payload
+
+    return await _read(request, read)
 
 
-async def _values(request: Request) -> dict[str, Any]:
-    body = parse_body(request.headers.get("content-type"), await read_whole(request))
+async def _read(request: Request, read: Callable[[dict[str, Any]], M]) -> M:
+    """Return what `read` makes of a request's values; of a large body in a thread, so that webhooks go on."""
+    body = await read_whole(request)
+    if len(body) <= _LARGE:
+        return read(_values(request, body))
+    return await asyncio.to_thread(lambda: read(_values(request, body)))
+
+
+def _values(request: Request, whole: bytes) -> dict[str, Any]:
+    body = parse_body(request.headers.get("content-type"), whole)
     query = parse_pairs(request.query_params.multi_items())
     for name in query.keys() & body.keys():
         raise InvalidInput.of(name[:80], "stands in the body and in the URL; give it once")

@@ -84,8 +84,9 @@ class Ledger:
         self.overdue = Overdue(db, keys)
 
     async def ping(self) -> None:
-        """Read from the database. Raises `LedgerUnavailable`."""
+        """Read from the database, and begin to write to it. Raises `LedgerUnavailable`."""
         await self.db.read(lambda c: c.execute(text("SELECT 1")).scalar_one())
+        await self.db.write(lambda _: None)
 
 
 async def open_ledger(database_url: str, sealer: Sealer) -> Ledger:

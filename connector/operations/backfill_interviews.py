@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -49,7 +50,7 @@ async def run(ctx: Context, payload: BackfillInput) -> RunOutput:
         raise NotConfigured.of("AMPLITUDE_API_KEY", connection.name)
     if connection.koji_api_key is None:
         raise NotConfigured.of("KOJI_API_KEY", connection.name, "a backfill reads Koji")
-    rows, rules = _rows(payload), sync_rules(connection)
+    rows, rules = await asyncio.to_thread(_rows, payload), sync_rules(connection)
     run_id = new_run_id()
     for chunk in chunks(list(rows.values())):
         now = ctx.clock.now()

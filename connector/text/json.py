@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import orjson
@@ -34,11 +35,14 @@ def dumps(value: Any) -> str:
 
 def loads(text: str) -> Any:
     """Return the value of JSON text, with integers of any size. Raises `ValueError` or `RecursionError`."""
-    written = text.encode("utf-8", "replace")
-    # first what is cheap to look for, though it is found in texts too
-    if _BEYOND_64_BITS in written.translate(_DIGITS_TO_ZERO) and _LONG_NUMBER.search(written):
+    if _has_long_number(text.encode("utf-8", "replace")):
         return _DECODER.decode(text)
     return loads_64_bits(text)
+
+
+def _has_long_number(written: bytes) -> bool:
+    # first what is cheap to look for, though it is found in texts too
+    return _BEYOND_64_BITS in written.translate(_DIGITS_TO_ZERO) and bool(_LONG_NUMBER.search(written))
 
 
 def loads_64_bits(text: str) -> Any:
@@ -64,8 +68,7 @@ def parse_json(body: bytes) -> Any:
     Raises `InvalidInput` (`malformed_json`, `nested_too_deep`).
     """
     try:
-        # As bytes, json would accept lone surrogates, and encodings other than UTF-8 (RFC 8259).
-        value = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
+        value = _parse(body.decode("utf-8-sig"))
     except RecursionError:
         raise _too_deep() from None
     except json.JSONDecodeError as error:
@@ -76,6 +79,14 @@ def parse_json(body: bytes) -> Any:
     if SUSPECT_ESCAPE.search(body) and _holds_unstorable(value):
         raise unstorable()
     return value
+
+
+def _parse(text: str) -> Any:
+    # As bytes, json would accept lone surrogates, and encodings other than UTF-8 (RFC 8259).
+    if not _has_long_number(text.encode("utf-8", "replace")):
+        with suppress(ValueError):  # holds other threads up for a fifth of the time; json knows the place
+            return orjson.loads(text)
+    return json.loads(text, parse_constant=_refuse_constant)
 
 
 def unstorable() -> InvalidInput:

@@ -245,3 +245,8 @@ def test_the_next_revision_is_written_from_the_models(sqlite_url: str, revisions
     assert "    pass\n" in source  # the models are those of the revisions
     migrate(sqlite_url, revisions)
     assert sqlite_path(sqlite_url).with_name(f"ledger.db.before-version-{LATER}").is_file()
+
+
+def test_the_page_on_operations_names_every_table() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert {name for name in metadata.tables if f"`{name}`" not in page} == set()

@@ -21,7 +21,7 @@ MOST_HEADERS: Final = 128
 HEAD_SECONDS: Final = 20
 BODY_SECONDS: Final = 5  # then a body must have come with at least `SLOWEST` bytes for each further second
 SLOWEST: Final = 16_384
-UNTRUSTED_BYTES: Final = 64 * 1024 * 1024
+UNTRUSTED_BYTES: Final = 48 * 1024 * 1024  # up to twice as much of memory, with what the allocator rounds up
 _LOOK_SECONDS: Final = 5
 
 _TOO_LARGE: Final = "431 Request Header Fields Too Large"

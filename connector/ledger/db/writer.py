@@ -9,8 +9,8 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine
@@ -31,9 +31,22 @@ _GROUP_SIZE = 8 * 1024 * 1024  # characters
 _PAUSES = (0.02, 0.1, 0.5)  # seconds before work that another transaction stopped is tried again
 _log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
 Work = InboundWebhook | Callable[[Connection], Any]
 Accept = Callable[[Connection, Sequence[InboundWebhook]], Sequence[bool]]
 _Queue = deque[tuple[Work, asyncio.Future[Any]]]
+
+
+async def in_time(written: Awaitable[T]) -> T:
+    """Return the result of a write; raise `LedgerUnavailable` when it takes longer than callers can wait.
+
+    The write may still happen.
+    """
+    try:
+        async with asyncio.timeout(ACCEPT_SECONDS):
+            return await written
+    except TimeoutError:
+        raise LedgerUnavailable(_LATE, retry_after=5) from None
 
 
 class Writer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
@@ -93,7 +94,7 @@ async def _execute(
         output = await op.run(ctx, payload)
         return Executed(output, _status(output), replayed=False)
     scope = f"{ctx.caller.name}:{op.name}:{payload.connection}"
-    sha256 = digest(payload)
+    sha256 = await asyncio.to_thread(digest, payload)  # of up to 20 MB
     claim = await ctx.ledger.idempotency.claim(scope, key, sha256, ctx.clock.now())
     ctx = replace(ctx, request=ctx.ledger.keyed_hash(f"{scope}\0{key}\0{sha256}"))
     match claim.state:

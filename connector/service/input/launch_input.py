@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from dataclasses import replace
 from itertools import count
@@ -144,7 +145,7 @@ async def begin(ctx: Context, payload: CohortOptions, *, goes_on: bool) -> Launc
         keys, then = "AMPLITUDE_API_KEY or AMPLITUDE_SECRET_KEY", "no cohort can be downloaded without both"
         raise NotConfigured.of(keys, connection.name, then)
     options = payload.options(connection)
-    members = _members(payload, options)
+    members, names = await asyncio.to_thread(_members, payload, options)
     few = payload.cohort_id is None and len(members) <= _DIRECTLY
     phase = Phase.DIRECT if few else (Phase.REQUEST if payload.cohort_id is not None else Phase.READ)
     launch_id, begun = await begun_before(ctx)
@@ -153,7 +154,7 @@ async def begin(ctx: Context, payload: CohortOptions, *, goes_on: bool) -> Launc
     launch = begun or new_launch(
         ctx, launch_id, payload.connection, options, goes_on=goes_on, phase=phase, cohort_id=payload.cohort_id
     )
-    launch = replace(launch, carried=carried(person.properties or {} for person in payload.members or ()))
+    launch = replace(launch, carried=names)
     size = planning.CHUNK
     chunks = [members[at : at + size] for at in range(0, len(members), size)]
     if few:
@@ -224,7 +225,8 @@ async def decide_now(ctx: Context, launch: Launch, chunks: list[list[Member]]) -
     return await ctx.ledger.launches.find(launch.id) or launch
 
 
-def _members(payload: CohortOptions, options: LaunchOptions) -> list[Member]:
+def _members(payload: CohortOptions, options: LaunchOptions) -> tuple[list[Member], tuple[str, ...]]:
+    """Return the given members, and the names of their properties. Raises `InvalidInput`."""
     members: list[Member] = []
     wrong: list[int] = []
     for at, person in enumerate(payload.members or ()):
@@ -240,4 +242,4 @@ def _members(payload: CohortOptions, options: LaunchOptions) -> list[Member]:
             f"members.{wrong[0]}.email: is no e-mail address{more}; no person was invited.",
             errors=[FieldError(f"/members/{at}/email", "is no e-mail address") for at in wrong[:_MOST_SHOWN]],
         )
-    return members
+    return members, carried(person.properties or {} for person in payload.members or ())
