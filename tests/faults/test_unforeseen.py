@@ -21,7 +21,7 @@ from connector.workers.base import Worker
 from connector.workers.events import hooks
 from connector.workers.koji import follow_ups, reads, starts
 from connector.workers.launches import links
-from connector.workers.results import amplitude, intake
+from connector.workers.results import amplitude, batching, intake
 from tests.launches.test_cohort_webhook import COHORT_TOKEN, cohort_message, send, users
 from tests.support.harness import QUICK, World, message, open_world, until
 from tests.support.receiver import Receiver, arrived, receiving
@@ -230,7 +230,7 @@ async def test_what_failed_and_then_succeeds_shows_no_longer(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(amplitude, "events_of", breaks(amplitude.events_of))
+        patch.setattr(amplitude, "events_of", breaks(batching.events_of))
         await world.deliver(message(BAD))
         await world.seen(BAD, reason="internal_error")
         assert (await faults(world))["status"] == "warn"

@@ -22,7 +22,7 @@ from connector.domain.launches.launch import (
 from connector.domain.launches.respondent_link import has_no_link
 from connector.service.execution.follow_up import status_url
 from connector.service.execution.operation import Input, Output
-from connector.service.launch_progress import eta_seconds, is_done_for_today, pause_of
+from connector.service.launch_progress import eta_seconds, is_done_for_today, limit_of, pause_of
 from connector.service.views.sync import time_text
 from connector.settings.rules import start_rules
 
@@ -181,7 +181,8 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
     """Return the answer for a launch, with `people`, or else with the first 50 who were invited."""
     if people is None:
         people = await ctx.ledger.launches.invitations(launch.id, INVITED, limit=SHOWN, after=-1)
-    pause = await pause_of(ctx, launch)
+    pause, limit = await pause_of(ctx, launch), await limit_of(ctx, launch)
+    slower = 0 if limit is None else max(0, -(-(limit.until - ctx.clock.now()) // 1_000))
     connection = ctx.connection(launch.connection)
     planned = launch.status is LaunchStatus.PLANNED
     single = people[0] if launch.to_invite == 1 and people else None
@@ -194,7 +195,7 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
         pause_reason=pause.code if pause else None,
         resumes_at=time_text(pause.until) if pause else None,
         status_url=status_url("get_launch", address, ctx.settings.public_url),
-        message=pause.message if pause else launch.message or None,
+        message=(pause or limit or launch).message or None,
         cohort_id=launch.cohort_id,
         cohort_name=launch.cohort_name,
         members_total=launch.members_total,
@@ -206,7 +207,7 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
         cancelled=launch.cancelled,
         skipped=dict(launch.skipped),
         credits_estimate=price(launch.options, connection.koji_default_mode, launch.to_invite),
-        eta_seconds=None if is_held else eta_seconds(connection, launch),
+        eta_seconds=None if is_held else eta_seconds(connection, launch) + slower,
         warnings=_warnings(ctx, launch, is_full=is_full),
         invitations=[item(invitation) for invitation in people],
         interview_id=single.interview_id if single else None,
