@@ -11,9 +11,10 @@ from pydantic import BaseModel, Field
 
 from connector.context import Context
 from connector.domain.access import Diagnostic
-from connector.domain.results.interview import Stage
+from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.koji_fields import shape
 from connector.domain.results.mapping import iso
+from connector.domain.results.sync import EVENTS_MISSING
 from connector.service.checks.credentials import Check, Finding, credential_checks
 from connector.service.checks.launches import launch_checks
 from connector.service.execution.operation import Effect, Example, Input, Operation, Output
@@ -58,6 +59,7 @@ async def run(ctx: Context, payload: Input) -> CheckOutput:
         Check.of("public_url", _public_url(ctx)),
         Check.of("unreadable_webhooks", await _unreadable(ctx, connection)),
         Check.of("syncs", await _syncs(ctx, connection)),
+        Check.of("events_ingested", await _ingested(ctx, connection)),
         *await launch_checks(ctx, connection),
         Check.of("faults", await _faults(ctx, connection)),
     ]
@@ -138,6 +140,16 @@ async def _syncs(ctx: Context, connection: Connection) -> Finding:
     if by_status["failed"]:
         return "warn", f"Interviews: {counts}.{reading} See list_syncs with status failed, then replay_syncs."
     return "ok", f"Interviews: {counts}.{reading}"
+
+
+async def _ingested(ctx: Context, connection: Connection) -> Finding:
+    totals = await ctx.ledger.counters.totals(connection.name)
+    if not (number := totals.get((SyncStatus.SYNCED, EVENTS_MISSING), 0)):
+        return "ok", "Amplitude took as many events as were sent."
+    return "warn", (
+        f"Amplitude took fewer events than were sent in requests with {number} interviews, twice: list_syncs "
+        f"with reason {EVENTS_MISSING} names them; look whether their events are in Amplitude."
+    )
 
 
 async def _faults(ctx: Context, connection: Connection) -> Finding:
