@@ -358,3 +358,25 @@ async def test_an_address_that_cannot_be_called_backs_off(world: World) -> None:
 
     (delivery,) = await until(tried)
     assert (delivery["state"], delivery["tries"]) == ("waiting", 1)
+
+
+async def test_what_was_parked_can_be_tried_again_by_a_caller(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = [{"user_id": f"user-{BAD}", "email": f"{BAD}@example.com"}]
+    with monkeypatch.context() as patch:
+        patch.setattr(starts, "body_of", breaks(starts.body_of))
+        patch.setattr(intake, "advance", breaks(intake.advance))
+        launch_id = (await world.get("launch_cohort_interviews", members=people))["launch_id"]
+        assert (await world.get("get_launch", launch_id=launch_id))["in_doubt"] == 1
+        await world.deliver(message(BAD))
+
+        async def is_aside() -> Any:
+            return (await world.get("list_syncs", status="unreadable"))["items"]
+
+        await in_time(world, is_aside)
+    resumed = await world.get("resume_launch", launch_id=launch_id, in_doubt="retry", wait_seconds=20)
+    assert (resumed["invited"], resumed["in_doubt"]) == (1, 0)
+    await world.get("replay_syncs", status="unreadable")
+    assert (await world.ended(BAD))["status"] == "synced"
+    assert (await faults(world))["status"] == "ok"
