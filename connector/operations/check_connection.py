@@ -171,7 +171,7 @@ async def _faults(ctx: Context, connection: Connection) -> Finding:
     left = "" if newest.connection in ("", *names) else f" of {newest.connection}, which left the settings,"
     return "warn", (
         f"{len(faults)} jobs failed in a way that the connector did not foresee, {parked} of them parked. "
-        f"The last: {job}{left} with {newest.error} at {iso(newest.at)} "
+        f"The last: {job}{left} with {newest.error} on {iso(newest.at)[:10]} "
         f"({newest.tries} attempts). See the log."
     )
 

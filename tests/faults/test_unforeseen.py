@@ -14,6 +14,8 @@ from starlette.responses import Response
 from connector.app import all_workers
 from connector.domain.events.callback import Callback
 from connector.domain.events.event import EventType, Hook
+from connector.domain.launches import start
+from connector.domain.results import transitions
 from connector.ledger.launches.cohort_members import CohortMembers
 from connector.ledger.launches.invitations import Invitations
 from connector.service import planning, triggers
@@ -365,8 +367,8 @@ async def test_what_was_parked_can_be_tried_again_by_a_caller(
 ) -> None:
     people = [{"user_id": f"user-{BAD}", "email": f"{BAD}@example.com"}]
     with monkeypatch.context() as patch:
-        patch.setattr(starts, "body_of", breaks(starts.body_of))
-        patch.setattr(intake, "advance", breaks(intake.advance))
+        patch.setattr(starts, "body_of", breaks(start.body_of))
+        patch.setattr(intake, "advance", breaks(transitions.advance))
         launch_id = (await world.get("launch_cohort_interviews", members=people))["launch_id"]
         assert (await world.get("get_launch", launch_id=launch_id))["in_doubt"] == 1
         await world.deliver(message(BAD))
