@@ -98,19 +98,11 @@ class AmplitudeWorker(Worker):
             if len(unsettled) == 1:
                 await self._put_off(lease, unsettled[0], error)
                 return
-            await self._halve(lease, unsettled)
-
-    async def _halve(self, lease: Lease, unsettled: list[Outgoing]) -> None:
-        middle, fault = len(unsettled) // 2, None
-        for half in (unsettled[:middle], unsettled[middle:]):
+            middle = len(unsettled) // 2
             try:
-                await self._send(lease, half)
-            except Exception as error:
-                if is_interruption(error):
-                    raise
-                fault = error
-        if fault is not None:  # of one that cannot be put off; the others are settled
-            raise fault
+                await self._send(lease, unsettled[:middle])
+            finally:  # also if one of the first half cannot even be put off
+                await self._send(lease, unsettled[middle:])
 
     async def _put_off(self, lease: Lease, sent: Outgoing, error: Exception) -> None:
         fault = await self.failed(_job(sent.sync), sent.sync.connection, error)
