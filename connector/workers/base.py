@@ -109,8 +109,9 @@ class Worker(ABC):
     def next_attempt(self, otherwise: int | None) -> int | None:
         """Return the milliseconds until a held job is due, or `otherwise` where that is sooner."""
         now = self._clock.now()
-        waits = [fault.due - now for fault in self._faults.values() if fault.due is not None and fault.job]
-        return min((max(1, wait) for wait in (*waits, otherwise) if wait is not None), default=None)
+        waits = [fault.due - now for fault in self._faults.values() if fault.due is not None]
+        # a job that was due and did not run is gone
+        return min((wait for wait in (*waits, otherwise) if wait is not None and wait > 0), default=None)
 
     def _due_after(self, tries: int) -> int | None:
         return None if tries >= PARK_AFTER else self.later(tries)
