@@ -458,7 +458,7 @@ class TestTheStandIn:
             (Fault(kind="status_after_accept", status=504), OutcomeUnknown, 1),
             (Fault(kind="not_json"), OutcomeUnknown, 0),
             (Fault(kind="status", status=503), UpstreamUnavailable, 0),
-            (Fault(kind="throttle_unnamed"), UpstreamUnavailable, 0),
+            (Fault(kind="throttle_unnamed"), RateLimited, 0),
             (Fault(kind="redirect", location="https://elsewhere.example.com/"), UpstreamUnavailable, 0),
             (Fault(kind="status", status=402), UpstreamRejected, 0),
             (Fault(kind="status", status=403), CredentialsRejected, 0),
