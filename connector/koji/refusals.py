@@ -86,7 +86,7 @@ def refusal(refused: KojiRefused, asked: KojiRequest) -> errors.ConnectorError:
 def start_refusal(refused: KojiRefused) -> errors.ConnectorError:
     """Return the error of a start: `OutcomeUnknown` unless the answer shows that nothing was started."""
     status = refused.status
-    if 300 <= status < 400:
+    if status != 303 and 300 <= status < 400:  # 303 is the answer to a request that was processed
         return errors.UpstreamUnavailable(_redirects(refused), code=KOJI_REDIRECT, retry_after=refused.wait)
     if status in (429, 503):
         return _later(refused)
@@ -114,9 +114,8 @@ def _redirects(refused: KojiRefused) -> str:
 
 
 def _later(refused: KojiRefused) -> errors.UpstreamUnavailable:
-    return errors.UpstreamUnavailable(
-        f"Koji answered {refused.status}{refused.said}; try again later.", retry_after=refused.wait
-    )
+    error = errors.RateLimited if refused.status == 429 else errors.UpstreamUnavailable
+    return error(f"Koji answered {refused.status}{refused.said}; try again later.", retry_after=refused.wait)
 
 
 def _for_good(refused: KojiRefused, asked: KojiRequest) -> errors.ConnectorError:

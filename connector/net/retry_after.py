@@ -8,23 +8,25 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-LONGEST_WAIT: Final = 86_400  # seconds
+LONGEST_WAIT: Final = 3_600  # seconds; then one call shows whether the server still asks to wait
 
 
-def retry_after_seconds(headers: Mapping[str, str], now: float | None = None) -> int | None:
-    """Return an answer's Retry-After in whole seconds, at most a day, or None without a valid one.
+def retry_after_seconds(
+    headers: Mapping[str, str], now: float | None = None, longest: int = LONGEST_WAIT
+) -> int | None:
+    """Return an answer's Retry-After in whole seconds, at most `longest`, or None without a valid one.
 
     RFC 9110: the value is a number of seconds or an HTTP date. A date counts from the answer's own `Date`,
     which does not depend on our clock, or else from `now` (Unix time, seconds).
     """
     value = _header(headers, "retry-after")
     if value.isascii() and value.isdigit():
-        return LONGEST_WAIT if len(value) > 5 else min(int(value), LONGEST_WAIT)
+        return longest if len(value) > 5 else min(int(value), longest)
     until, date = _unix(value), _unix(_header(headers, "date"))
     since = now if date is None else date
     if until is None or since is None:
         return None
-    return min(max(math.ceil(until - since), 0), LONGEST_WAIT)
+    return min(max(math.ceil(until - since), 0), longest)
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:

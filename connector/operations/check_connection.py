@@ -11,9 +11,10 @@ from pydantic import BaseModel, Field
 
 from connector.context import Context
 from connector.domain.access import CLOCK_JUMPED, Diagnostic
-from connector.domain.results.interview import Stage
+from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.koji_fields import shape
 from connector.domain.results.mapping import iso
+from connector.domain.results.sync import EVENTS_MISSING
 from connector.service.checks.credentials import Check, Finding, credential_checks
 from connector.service.checks.launches import launch_checks
 from connector.service.execution.operation import Effect, Example, Input, Operation, Output
@@ -58,6 +59,7 @@ async def run(ctx: Context, payload: Input) -> CheckOutput:
         Check.of("public_url", _public_url(ctx)),
         Check.of("unreadable_webhooks", await _unreadable(ctx, connection)),
         Check.of("syncs", await _syncs(ctx, connection)),
+        Check.of("events_ingested", await _ingested(ctx, connection)),
         *await launch_checks(ctx, connection),
         Check.of("clock", await _clock(ctx)),
         Check.of("faults", await _faults(ctx, connection)),
@@ -151,6 +153,16 @@ async def _syncs(ctx: Context, connection: Connection) -> Finding:
     return "ok", f"Interviews: {counts}.{reading}"
 
 
+async def _ingested(ctx: Context, connection: Connection) -> Finding:
+    totals = await ctx.ledger.counters.totals(connection.name)
+    if not (number := totals.get((SyncStatus.SYNCED, EVENTS_MISSING), 0)):
+        return "ok", "Amplitude took as many events as were sent."
+    return "warn", (
+        f"Amplitude took fewer events than were sent in requests with {number} interviews, twice: list_syncs "
+        f"with reason {EVENTS_MISSING} names them; look whether their events are in Amplitude."
+    )
+
+
 async def _faults(ctx: Context, connection: Connection) -> Finding:
     """Show exceptions that no code foresaw; those of connections that left the settings, at `default`."""
     names = ctx.settings.connections
@@ -170,7 +182,7 @@ async def _faults(ctx: Context, connection: Connection) -> Finding:
     left = "" if newest.connection in ("", *names) else f" of {newest.connection}, which left the settings,"
     return "warn", (
         f"{len(faults)} jobs failed in a way that the connector did not foresee, {parked} of them parked. "
-        f"The last: {job}{left} with {newest.error} at {iso(newest.at)} "
+        f"The last: {job}{left} with {newest.error} on {iso(newest.at)[:10]} "
         f"({newest.tries} attempts). See the log."
     )
 

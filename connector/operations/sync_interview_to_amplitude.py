@@ -53,7 +53,8 @@ async def run(ctx: Context, payload: SyncInput) -> SyncOutput | PreviewOutput:
     )
     ctx.wake()
     sync = await _until_ended(ctx, changed[0], payload.wait_seconds)
-    output = SyncOutput(**flat(sync), warning=_warning(before, observation, sync))
+    output = SyncOutput(**flat(sync))
+    output.warning = _warning(before, observation, sync) or output.warning
     await output.raise_failure(ctx)
     return output
 
@@ -99,7 +100,7 @@ async def _recall(
     if isinstance(kept, PreviewOutput):
         return await preview(ctx, payload, force=payload.force)
     sync = await ctx.ledger.syncs.find(payload.connection, kept.interview_id or "")
-    return kept if sync is None else SyncOutput(**flat(sync), warning=kept.warning)
+    return kept if sync is None else SyncOutput(**{**flat(sync), "warning": kept.warning})
 
 
 SYNC_INTERVIEW_TO_AMPLITUDE = Operation(

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from connector.context import Context
-from connector.domain.launches.launch import KOJI_UNREACHABLE
+from connector.domain.launches.launch import KOJI_LIMIT, KOJI_UNREACHABLE
 from connector.domain.lease import Pause
 from connector.errors import CredentialsRejected, UpstreamRejected
 
@@ -21,7 +21,7 @@ async def pause_of_lanes(ctx: Context, lanes: Collection[str | None]) -> Pause |
 
 def ends_by_itself(pause: Pause) -> bool:
     """Tell whether a pause ends once Koji answers; any other lasts until a person mends its cause."""
-    return pause.code == KOJI_UNREACHABLE
+    return pause.code in (KOJI_UNREACHABLE, KOJI_LIMIT)
 
 
 def raise_for_pause(pause: Pause, result: Mapping[str, Any]) -> None:

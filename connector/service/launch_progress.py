@@ -9,12 +9,14 @@ from connector.domain.launches.credits import launch_lane, next_day, price
 from connector.domain.launches.launch import (
     AWAY,
     DAILY_CREDITS,
+    KOJI_LIMIT,
     KOJI_UNREACHABLE,
     Launch,
     LaunchOptions,
     LaunchStatus,
 )
 from connector.domain.launches.start import people_a_day
+from connector.domain.lease import Pause
 from connector.service.execution.polling import poll
 from connector.settings.model import Connection
 from connector.settings.rules import start_rules
@@ -36,7 +38,10 @@ class LaunchPause(NamedTuple):
 
 
 async def until_ended(ctx: Context, launch: Launch, seconds: float) -> Launch:
-    """Return the launch once it has ended, is planned or is paused, or its state after `seconds`."""
+    """Return the launch once it has ended, is planned or is paused, or its state after `seconds`.
+
+    Waiting goes on while Koji cannot be reached.
+    """
 
     async def read(before: Launch) -> Launch:
         return await ctx.ledger.launches.find(before.id) or before
@@ -44,7 +49,8 @@ async def until_ended(ctx: Context, launch: Launch, seconds: float) -> Launch:
     async for present in poll(ctx, seconds, launch, read):
         if present.status not in (LaunchStatus.PLANNING, LaunchStatus.RUNNING):
             break
-        is_paused = present.status is LaunchStatus.RUNNING and await pause_of(ctx, present)
+        pause = await pause_of(ctx, present) if present.status is LaunchStatus.RUNNING else None
+        is_paused = pause is not None and pause.code != KOJI_UNREACHABLE  # such a pause may end meanwhile
         # a start that used up the day's credits may have been stored since `present` was read
         if is_paused and present == await read(present):
             break
@@ -71,6 +77,8 @@ async def key_pause(ctx: Context, name: str, options: LaunchOptions) -> LaunchPa
     for pause in await ctx.ledger.leases.pauses():
         if pause.lane != connection.koji_lane or connection.koji_invite_by == "link":
             continue
+        if pause.code == KOJI_LIMIT:  # the starts are only slower
+            continue
         if pause.code in AWAY:
             until = max(pause.until, ctx.clock.now() + 1_000)
             return LaunchPause(KOJI_UNREACHABLE, until, pause.message)
@@ -82,6 +90,15 @@ async def key_pause(ctx: Context, name: str, options: LaunchOptions) -> LaunchPa
         message = f"The {cap} credits of this UTC day are used (CONNECTOR_MAX_CREDITS_PER_DAY)."
         return LaunchPause(DAILY_CREDITS, next_day(now), message)
     return None
+
+
+async def limit_of(ctx: Context, launch: Launch) -> Pause | None:
+    """Return the pause by which Koji's limit of calls slows down a running launch, or None."""
+    lane = ctx.connection(launch.connection).koji_lane
+    if launch.status is not LaunchStatus.RUNNING or not launch.left:
+        return None
+    pauses = await ctx.ledger.leases.pauses()
+    return next((pause for pause in pauses if pause.lane == lane and pause.code == KOJI_LIMIT), None)
 
 
 async def is_done_for_today(ctx: Context, launch: Launch) -> bool:

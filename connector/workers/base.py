@@ -94,18 +94,27 @@ class Worker(ABC):
             await self._ledger.faults.succeeded(self.name, job)
 
     def held(self) -> list[str]:
-        """Return the jobs whose next attempt is not due, and parked ones."""
+        """Return the jobs whose next attempt is not due; a caller may let a parked one be tried again."""
         now = self._clock.now()
-        return [job for job, fault in self._faults.items() if fault.due is None or fault.due > now]
+        return [job for job, fault in self._faults.items() if fault.due is not None and fault.due > now]
+
+    def parked(self) -> list[str]:
+        """Return the jobs that were tried too often."""
+        return [job for job, fault in self._faults.items() if fault.due is None]
+
+    def later(self, tries: int) -> int:
+        """Return when a job that is never parked is due again."""
+        return self._clock.now() + backoff(tries)
 
     def next_attempt(self, otherwise: int | None) -> int | None:
         """Return the milliseconds until a held job is due, or `otherwise` where that is sooner."""
         now = self._clock.now()
-        waits = [fault.due - now for fault in self._faults.values() if fault.due is not None and fault.job]
-        return min((max(1, wait) for wait in (*waits, otherwise) if wait is not None), default=None)
+        waits = [fault.due - now for fault in self._faults.values() if fault.due is not None]
+        # a job that was due and did not run is gone
+        return min((wait for wait in (*waits, otherwise) if wait is not None and wait > 0), default=None)
 
     def _due_after(self, tries: int) -> int | None:
-        return None if tries >= PARK_AFTER else self._clock.now() + backoff(tries)
+        return None if tries >= PARK_AFTER else self.later(tries)
 
     def _log(self, fault: Fault, error: Exception) -> None:
         """Log a fault; the traceback of many jobs that fail at the same place is logged once."""

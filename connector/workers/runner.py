@@ -15,7 +15,6 @@ from connector.clock import Clock
 from connector.domain.lease import Lease
 from connector.errors import ConnectorError
 from connector.ledger.runtime.leases import Leases
-from connector.workers.backoff import backoff
 from connector.workers.base import Worker
 
 TTL = 30_000
@@ -81,7 +80,7 @@ class Runner:
     async def _failed(self, worker: Worker, error: Exception) -> float:
         """Store that a worker failed; return the seconds until it may try again."""
         try:
-            fault = await worker.failed("", "", error, lambda tries: self._clock.now() + backoff(tries))
+            fault = await worker.failed("", "", error, worker.later)
         except ConnectorError as interruption:
             _log.warning("worker_interrupted", lane=worker.name, code=interruption.reason)
         except Exception:  # noqa: BLE001 - not even the fault could be stored

@@ -62,7 +62,7 @@ class TaskWorker(Worker):
     async def _serve(self, job: Job, lease: Lease) -> bool:
         """Run a job; tell whether the lane may look for its next work at once."""
         try:
-            return await self.attempt(job.id, job.connection, job.serve(lease)) is None
+            return await self.attempt(job.id, job.connection, job.serve(lease), self.later) is None
         except ConnectorError as error:  # the lane's owner runs the job again
             _log.warning("delivery_interrupted", worker=self.name, id=job.id, code=error.reason)
             return False

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -194,6 +196,20 @@ def test_doctor_shows_refused_webhooks_and_which_setting_to_change(machine: Mach
     assert "x-koji-signature" in done.stdout
     assert "KOJI_WEBHOOK_SECRET" in done.stdout.splitlines()[-1] + done.stdout.splitlines()[-2]
     assert "person-001" not in done.stdout
+
+
+def test_doctor_shows_faults_of_connections_that_left_the_settings(machine: Machine) -> None:
+    machine.settings.update(KEYS)
+    file = machine.home / "ledger.db"
+    machine.settings["DATABASE_URL"] = f"sqlite:///{file}"
+    machine.run("doctor")
+    with closing(sqlite3.connect(file)) as ledger:
+        ledger.execute(
+            "INSERT INTO fault VALUES ('hooks', 'hook_1', 'shop', 'KeyError', 3, 1790000000000, NULL)"
+        )
+        ledger.commit()
+    done = machine.run("doctor")
+    assert "hooks hook_1 of shop, which left the settings," in " ".join(done.stdout.split())
 
 
 def test_doctor_says_what_is_wrong_with_the_store_and_the_file(machine: Machine) -> None:

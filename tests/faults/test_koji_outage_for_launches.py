@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -151,9 +152,8 @@ async def test_half_an_hour_of_timeouts_leaves_two_in_doubt(
     await nobody_is_lost(world, launches, 2, 2)
 
 
-@pytest.mark.parametrize("status", [503, 429])
-async def test_half_an_hour_of_refusals_leaves_nobody_in_doubt(world: World, status: int) -> None:
-    away = {"kind": "status", "status": status}
+async def test_half_an_hour_of_refusals_leaves_nobody_in_doubt(world: World) -> None:
+    away = {"kind": "status", "status": 503}
     launches, happened = await outage(world, away, away)
     assert happened == 0
     await nobody_is_lost(world, launches, 0, 0)
@@ -173,3 +173,49 @@ async def test_starts_that_fail_alone_are_in_doubt_one_by_one_and_others_go_on(w
     assert (ended["in_doubt"], ended["invited"]) == (5, BEFORE + DURING - 5)
     routes = [call.route for call in world.sandbox.koji.calls]
     assert routes == ["start"] * 2 + ["read"] + ["start"] * 2 + ["read"] + ["start"] * 4
+
+
+async def test_at_kojis_limit_a_launch_runs_on_more_slowly(world: World) -> None:
+    await world.fault("koji", kind="status", status=429, route="start", times=None)
+    launch_id = await launch(world, *range(BEFORE))
+
+    async def slowed() -> Any:
+        (one,) = await shown(world, launch_id)
+        return one if one["message"] else None
+
+    for _ in range(8):  # the pauses grow
+        await minutes(world, 2)
+        one = await until(slowed)
+        assert (one["status"], one["pause_reason"], one["resumes_at"]) == ("running", None, None)
+        assert "limit" in one["message"]
+        assert one["eta_seconds"] > 0
+    assert one["eta_seconds"] > 30  # the pause counts
+    (single,) = [await world.call("start_interview", email="other@example.com", wait_seconds=0)]
+    assert (single.status_code, single.json()["status"]) == (202, "pending")
+    await world.release("koji")
+    (ended,) = await finished(world, launch_id)
+    assert (ended["invited"], ended["in_doubt"], ended["message"]) == (BEFORE, 0, None)
+    assert (await world.client.get("/triggers/launch_paused")).json() == []
+
+
+async def test_see_other_leaves_a_start_in_doubt(world: World) -> None:
+    await world.fault("koji", kind="redirect", status=303, location="https://koji.example/1", route="start")
+    launch_id = await launch(world, *range(BEFORE))
+    (ended,) = await finished(world, launch_id)
+    assert (ended["in_doubt"], ended["invited"]) == (1, BEFORE - 1)
+
+
+async def test_a_caller_waits_while_koji_is_away(world: World) -> None:
+    await world.fault("koji", kind="status", status=503, route="start", times=2)
+    people = [{"user_id": f"user-{n}", "email": f"person-{n}@example.com"} for n in range(BEFORE)]
+    waiting = asyncio.create_task(world.get("launch_cohort_interviews", members=people, wait_seconds=25))
+
+    async def away() -> Any:
+        return await world.context.ledger.leases.pauses()
+
+    await until(away)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    ended = await waiting
+    assert (ended["status"], ended["invited"]) == ("finished", BEFORE)

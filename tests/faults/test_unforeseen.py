@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,15 @@ from starlette.responses import Response
 from connector.app import all_workers
 from connector.domain.events.callback import Callback
 from connector.domain.events.event import EventType, Hook
+from connector.domain.launches import start
+from connector.domain.results import transitions
 from connector.ledger.launches.cohort_members import CohortMembers
 from connector.ledger.launches.invitations import Invitations
 from connector.service import planning, triggers
 from connector.workers.base import Worker
 from connector.workers.events import hooks
 from connector.workers.koji import follow_ups, reads, starts
+from connector.workers.koji.worker import KojiWorker
 from connector.workers.launches import links
 from connector.workers.results import amplitude, batching, intake
 from tests.launches.test_cohort_webhook import COHORT_TOKEN, cohort_message, send, users
@@ -358,3 +362,52 @@ async def test_an_address_that_cannot_be_called_backs_off(world: World) -> None:
 
     (delivery,) = await until(tried)
     assert (delivery["state"], delivery["tries"]) == ("waiting", 1)
+
+
+async def test_what_was_parked_can_be_tried_again_by_a_caller(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = [{"user_id": f"user-{BAD}", "email": f"{BAD}@example.com"}]
+    with monkeypatch.context() as patch:
+        patch.setattr(starts, "body_of", breaks(start.body_of))
+        patch.setattr(intake, "advance", breaks(transitions.advance))
+        launch_id = (await world.get("launch_cohort_interviews", members=people))["launch_id"]
+        assert (await world.get("get_launch", launch_id=launch_id))["in_doubt"] == 1
+        await world.deliver(message(BAD))
+
+        async def is_aside() -> Any:
+            return (await world.get("list_syncs", status="unreadable"))["items"]
+
+        await in_time(world, is_aside)
+    resumed = await world.get("resume_launch", launch_id=launch_id, in_doubt="retry", wait_seconds=20)
+    assert (resumed["invited"], resumed["in_doubt"]) == (1, 0)
+    await world.get("replay_syncs", status="unreadable")
+    assert (await world.ended(BAD))["status"] == "synced"
+    assert (await faults(world))["status"] == "ok"
+
+
+async def test_a_failed_job_that_is_gone_lets_its_worker_rest(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = [{"user_id": f"user-{BAD}", "email": f"{BAD}@example.com"}]
+    monkeypatch.setattr(Invitations, "begin_start", breaks(Invitations.begin_start))
+    launched = await world.get("launch_cohort_interviews", members=people, wait_seconds=0)
+
+    async def failed() -> Any:
+        return await world.context.ledger.faults.listed()
+
+    await until(failed)
+    await world.get("cancel_launch", launch_id=launched["launch_id"])
+    world.move(60)
+    await world.idle()
+    drains = 0
+    real = KojiWorker.drain
+
+    async def counted(worker: KojiWorker, lease: Any) -> int | None:
+        nonlocal drains
+        drains += 1
+        return await real(worker, lease)
+
+    monkeypatch.setattr(KojiWorker, "drain", counted)
+    await asyncio.sleep(0.3)
+    assert drains <= 2

@@ -15,6 +15,7 @@ from connector.errors import (
     CredentialsRejected,
     NotFound,
     OutcomeUnknown,
+    RateLimited,
     UpstreamRejected,
     UpstreamUnavailable,
 )
@@ -146,7 +147,7 @@ class TestStartAnswers:
             (409, UpstreamRejected, "refused_by_koji", "409"),
             (413, UpstreamRejected, "refused_by_koji", "413"),
             (422, UpstreamRejected, "refused_by_koji", "422"),
-            (429, UpstreamUnavailable, "upstream_unavailable", "429"),
+            (429, RateLimited, "upstream_unavailable", "429"),
             (500, OutcomeUnknown, "outcome_unknown", "500"),
             (501, OutcomeUnknown, "outcome_unknown", "501"),
             (502, OutcomeUnknown, "outcome_unknown", "502"),
@@ -166,7 +167,7 @@ class TestStartAnswers:
         assert words in raised.value.message
         assert route.call_count == 1, "a start is never repeated here"
 
-    @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
+    @pytest.mark.parametrize("status", [300, 301, 302, 304, 307, 308])
     @respx.mock
     async def test_redirects_are_not_followed_and_name_the_setting(
         self, koji: KojiClient, status: int
@@ -179,6 +180,12 @@ class TestStartAnswers:
         assert "set KOJI_BASE_URL to https://www.koji.so." in raised.value.message
         assert raised.value.retry_after == 5
         assert not other.called
+
+    @respx.mock
+    async def test_see_other_may_answer_a_start_that_happened(self, koji: KojiClient) -> None:
+        respx.post(START).respond(303, headers={"Location": "https://koji.so/interviews/1"})
+        with pytest.raises(OutcomeUnknown):
+            await koji.start(BODY)
 
     @respx.mock
     async def test_a_redirect_elsewhere_says_what_to_check(self, koji: KojiClient) -> None:
@@ -353,7 +360,7 @@ class TestComplete:
             (422, UpstreamRejected, "upstream_refused", "422"),
             (308, UpstreamRejected, "koji_redirect", "KOJI_BASE_URL"),
             (408, UpstreamUnavailable, "upstream_unavailable", "408"),
-            (429, UpstreamUnavailable, "upstream_unavailable", "429"),
+            (429, RateLimited, "upstream_unavailable", "429"),
             (500, UpstreamUnavailable, "upstream_unavailable", "500"),
             (502, UpstreamUnavailable, "upstream_unavailable", "502"),
             (503, UpstreamUnavailable, "upstream_unavailable", "503"),
@@ -367,7 +374,7 @@ class TestComplete:
         assert type(raised.value) is error
         assert raised.value.reason == code
         assert words in raised.value.message
-        assert raised.value.retry_after == (7 if error is UpstreamUnavailable else None)
+        assert raised.value.retry_after == (7 if issubclass(error, UpstreamUnavailable) else None)
 
     @pytest.mark.parametrize("cut", [httpx.ConnectError("x"), httpx.ReadTimeout("x"), httpx.ReadError("x")])
     @respx.mock
@@ -451,7 +458,7 @@ class TestTheStandIn:
             (Fault(kind="status_after_accept", status=504), OutcomeUnknown, 1),
             (Fault(kind="not_json"), OutcomeUnknown, 0),
             (Fault(kind="status", status=503), UpstreamUnavailable, 0),
-            (Fault(kind="throttle_unnamed"), UpstreamUnavailable, 0),
+            (Fault(kind="throttle_unnamed"), RateLimited, 0),
             (Fault(kind="redirect", location="https://elsewhere.example.com/"), UpstreamUnavailable, 0),
             (Fault(kind="status", status=402), UpstreamRejected, 0),
             (Fault(kind="status", status=403), CredentialsRejected, 0),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
+from functools import partial
 from heapq import heappop, heappush
 from itertools import count, pairwise
 
@@ -10,6 +12,7 @@ import pytest
 
 from connector.errors import Conflict
 from connector.ledger.ledger import Ledger
+from connector.ledger.runtime.rate_limit import RESERVED
 from tests.support.fakes import NOW
 
 pytestmark = pytest.mark.contract
@@ -187,3 +190,31 @@ async def test_only_the_newest_notes_stay(ledger: Ledger) -> None:
     ]
     assert [note.at for note in await ledger.diagnostics.since("", "refused", NOW + 6)] == [NOW + 7, NOW + 6]
     assert len(await ledger.diagnostics.since("", "ping", NOW)) == 1
+
+
+async def test_a_waiting_interactive_call_gets_the_next_one(ledger: Ledger, other_ledger: Ledger) -> None:
+    """The launch of another process asks first at every turn, and as often as it may."""
+
+    def take(by: Ledger, now: int, *, interactive: bool) -> Awaitable[int]:
+        return by.rate_limit.take("koji:1", now, INTERVAL, interactive=interactive)
+
+    assert await take(other_ledger, NOW, interactive=False) == 0
+    now = NOW + 10
+    for _ in range(3):
+        wait = await take(ledger, now, interactive=True)
+        assert 0 < wait <= 2 * INTERVAL
+        # every second call is the launch's
+        if wait > INTERVAL:
+            assert await take(other_ledger, now + wait - INTERVAL, interactive=False) == 0
+        now += wait
+        assert 0 < await take(other_ledger, now, interactive=False) <= RESERVED
+        assert await take(ledger, now + 40, interactive=True) == 0
+        now += 50
+
+
+async def test_an_interactive_call_that_is_not_made_is_reserved_for_half_a_second(ledger: Ledger) -> None:
+    take = partial(ledger.rate_limit.take, "koji:1")
+    assert await take(NOW, INTERVAL, interactive=False) == 0
+    assert await take(NOW, INTERVAL, interactive=True) == INTERVAL
+    assert await take(NOW + INTERVAL, INTERVAL, interactive=False) == RESERVED
+    assert await take(NOW + INTERVAL + RESERVED, INTERVAL, interactive=False) == 0

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import respx
 
-from connector.errors import CredentialsRejected, NotFound, UpstreamRejected, UpstreamUnavailable
+from connector.errors import CredentialsRejected, NotFound, RateLimited, UpstreamRejected, UpstreamUnavailable
 from connector.koji.client import KojiClient
 from connector.net.client import open_client
 
@@ -72,7 +72,7 @@ async def test_an_id_that_no_path_can_carry_is_not_found(koji: KojiClient, inter
         (400, UpstreamRejected, "upstream_refused", "400"),
         (410, UpstreamRejected, "upstream_refused", "410"),
         (408, UpstreamUnavailable, "upstream_unavailable", "408"),
-        (429, UpstreamUnavailable, "upstream_unavailable", "429"),
+        (429, RateLimited, "upstream_unavailable", "429"),
         (500, UpstreamUnavailable, "upstream_unavailable", "500"),
         (503, UpstreamUnavailable, "upstream_unavailable", "503"),
         (520, UpstreamUnavailable, "upstream_unavailable", "520"),

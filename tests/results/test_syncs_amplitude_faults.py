@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from connector.sandbox import SandboxOptions
+from connector.sandbox import SandboxOptions, faults
 from connector.sandbox.amplitude.ingestion import Endpoint
 from tests.support.harness import DAY, World, message, open_world, until
 
@@ -372,11 +372,82 @@ async def test_no_answer_of_amplitude_leaks_a_key_or_an_address(world: World) ->
 
 
 async def test_fewer_events_than_sent_are_marked(world: World) -> None:
-    await world.fault("amplitude", "status", status=200, body={"code": 200, "events_ingested": 1})
+    body = {"code": 200, "events_ingested": 1}
+    await world.fault("amplitude", "status", status=200, body=body, times=None)
     await world.deliver(message("int-1"))
+    first = await world.seen("int-1", reason="events_missing")
+    assert first["status"] == "pending"
+    assert first["attempts"][0]["words"] == "Amplitude took 1 of the 2 events of this request."
+    assert await counted(world) == "ok"
+    world.move(5)
     receipt = await world.ended("int-1")
-    assert receipt["status"] == "synced"
-    assert receipt["attempts"][0]["words"] == "Amplitude took 1 of the 2 events of this request."
+    assert (receipt["status"], receipt["reason"], len(receipt["attempts"])) == ("synced", None, 2)
+    assert "fewer events" in receipt["warning"]
+    assert receipt["request"] == first["request"]
+    assert await counted(world) == "warn"
+    assert [one["interview_id"] for one in (await world.get("list_syncs", reason="events_missing"))["items"]]
+
+
+async def counted(world: World) -> Any:
+    checks = (await world.get("check_connection"))["checks"]
+    return next(check["status"] for check in checks if check["name"] == "events_ingested")
+
+
+async def test_fewer_events_than_sent_are_sent_once_more(world: World) -> None:
+    body = {"code": 200, "events_ingested": 1}
+    await world.fault("amplitude", "status", status=200, body=body)
+    await world.deliver(message("int-1"))
+    await world.seen("int-1", reason="events_missing")
+    world.move(4)
+    await world.idle()
+    assert world.completed() == []
+    world.move(1)
+    receipt = await world.ended("int-1")
+    assert (receipt["status"], receipt["reason"], receipt["warning"]) == ("synced", None, None)
+    assert world.completed() == ["int-1"]
+    assert await counted(world) == "ok"
+
+
+def asking_to_wait(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
+    """Let the stand-ins' scripted answers ask to wait."""
+    real = faults._instead
+
+    def asking(*args: Any) -> Any:
+        answer = real(*args)
+        answer.headers["Retry-After"] = str(seconds)
+        return answer
+
+    monkeypatch.setattr(faults, "_instead", asking)
+
+
+async def test_a_lane_that_is_asked_to_wait_a_day_probes_after_an_hour(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking_to_wait(monkeypatch, DAY)
+    await world.fault("amplitude", "status", status=503)
+    await world.deliver(message("int-1"))
+    await world.seen("int-1", reason="amplitude_unavailable")
+    world.move(3_500)
+    await world.idle()
+    assert world.completed() == []
+    world.move(200)
+    assert (await world.ended("int-1"))["status"] == "synced"
+
+
+async def test_a_limit_of_one_user_stops_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asking_to_wait(monkeypatch, DAY)
+    letters = [message("int-1", 1), message("int-2", 2)]
+    body = {
+        "code": 429,
+        "error": "Too many requests",
+        "exceeded_daily_quota_users": {"person-001@example.com": 9},
+    }
+    await world.fault("amplitude", "status", status=429, body=body)
+    await together(world, *letters)
+    assert (await world.ended("int-2"))["status"] == "synced"
+    assert (await world.get("get_sync", interview_id="int-1"))["reason"] == "throttled"
+    world.move(3_700)
+    assert (await world.ended("int-1"))["status"] == "synced"
 
 
 async def test_what_is_sent_again_is_what_was_sent_first(world: World) -> None:

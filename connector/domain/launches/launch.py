@@ -15,6 +15,8 @@ DAILY_CREDITS: Final = "daily_credits"
 """The reasons of pauses that end by themselves; they are never stored with a launch."""
 
 KOJI_REDIRECT: Final = "koji_redirect"
+KOJI_LIMIT: Final = "koji_limit"
+"""Koji answered 429: the key's worker pauses, the launches stay running."""
 AWAY: Final = frozenset({KOJI_UNREACHABLE, KOJI_REDIRECT})
 """Why the Koji worker pauses until Koji answers; a launch shows both as `koji_unreachable`."""
 

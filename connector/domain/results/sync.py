@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from connector.domain.results.interview import Interview, Stage, SyncStatus
+
+EVENTS_MISSING: Final = "events_missing"
+"""The reason of syncs in a request of which Amplitude took fewer events than were sent."""
 
 
 class InboundWebhook(NamedTuple):

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from connector.domain.lease import Lease
 from connector.domain.results.anonymity import is_anonymous_or_erased, without_person
 from connector.domain.results.interview import Stage, SyncStatus
-from connector.domain.results.sync import Outgoing, Settlement, Sync
+from connector.domain.results.sync import EVENTS_MISSING, Outgoing, Settlement, Sync
 from connector.ledger.db.bulk import BulkStatement, Row, fetch, types_of
 from connector.ledger.db.repository import Repository, fence, fenced, reads, writes
 from connector.ledger.db.schema.results import sync as table
@@ -171,9 +171,10 @@ def _settle(c: Connection, settlements: Sequence[Settlement], now: int) -> None:
 def _state(was: _Standing, sent: Settlement) -> _State:
     """Return status, reason, stage, due and force after a send."""
     if sent.status is SyncStatus.SYNCED:
+        reason = EVENTS_MISSING if sent.reason == EVENTS_MISSING else None
         if was.stage == Stage.READ:  # requested meanwhile: read and send again
-            return SyncStatus.SYNCED, None, was.stage, was.due, bool(was.force)
-        return SyncStatus.SYNCED, None, None, None, False
+            return SyncStatus.SYNCED, reason, was.stage, was.due, bool(was.force)
+        return SyncStatus.SYNCED, reason, None, None, False
     if was.stage != Stage.SEND:
         return was.status, was.reason, was.stage, was.due, bool(was.force)
     again = sent.status is SyncStatus.PENDING

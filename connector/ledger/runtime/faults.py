@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, insert, select
 
+from connector.domain.launches.credits import day_start
 from connector.domain.lease import Fault
 from connector.ledger.db.repository import Repository, reads, writes
 from connector.ledger.db.schema.runtime import fault as table
@@ -14,9 +15,11 @@ class Faults(Repository):
 
     @writes
     def failed(self, c: Connection, fault: Fault) -> None:
-        """Store the last failed attempt of a job."""
+        """Store the last failed attempt of a job, to the day: the job may be an anonymous interview."""
         _delete(c, fault.worker, fault.job)
-        c.execute(insert(table).values(**fault._asdict()))
+        day = day_start(fault.at)
+        stored = fault._replace(at=day, due=None if fault.due is None else day)
+        c.execute(insert(table).values(**stored._asdict()))
 
     @writes
     def succeeded(self, c: Connection, worker: str, job: str) -> None:
@@ -25,8 +28,10 @@ class Faults(Repository):
 
     @reads
     def listed(self, c: Connection) -> list[Fault]:
-        """Return all faults, newest first."""
-        return [Fault(*row) for row in c.execute(select(table).order_by(table.c.at.desc()))]
+        """Return all faults, those of the newest day first."""
+        return [
+            Fault(*row) for row in c.execute(select(table).order_by(table.c.at.desc(), table.c.tries.desc()))
+        ]
 
 
 def prune(c: Connection, before: int) -> None:

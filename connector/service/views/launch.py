@@ -22,7 +22,7 @@ from connector.domain.launches.launch import (
 from connector.domain.launches.respondent_link import has_no_link
 from connector.service.execution.follow_up import status_url
 from connector.service.execution.operation import ConsentRequired, Input, Output
-from connector.service.launch_progress import eta_seconds, is_done_for_today, pause_of
+from connector.service.launch_progress import eta_seconds, is_done_for_today, limit_of, pause_of
 from connector.service.views.sync import time_text
 from connector.settings.rules import start_rules
 from connector.text.values import counted, people_of
@@ -228,14 +228,15 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
         people = ()
     if people is None:
         people = await ctx.ledger.launches.invitations(launch.id, INVITED, limit=SHOWN, after=-1)
-    pause = await pause_of(ctx, launch)
+    pause, limit = await pause_of(ctx, launch), await limit_of(ctx, launch)
+    slower = 0 if limit is None else max(0, -(-(limit.until - ctx.clock.now()) // 1_000))
     connection = ctx.connection(launch.connection)
     planned = launch.status is LaunchStatus.PLANNED
     single = people[0] if launch.to_invite == 1 and people else None
     is_full = launch.standing and bool(launch.left) and await is_done_for_today(ctx, launch)
     waiting = launch.left + launch.planned
     waits = pause is not None and pause.code not in SELF_RESUMING
-    message = pause.message if pause else launch.message or None
+    message = (pause or limit or launch).message or None
     is_held = pause is not None or is_full or launch.status is LaunchStatus.PLANNING
     address = {"connection": launch.connection, "launch_id": launch.id}
     return LaunchOutput(
@@ -256,7 +257,7 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
         cancelled=launch.cancelled,
         skipped=dict(launch.skipped),
         credits_estimate=_price(ctx, launch, launch.to_invite),
-        eta_seconds=None if is_held else eta_seconds(connection, launch),
+        eta_seconds=None if is_held else eta_seconds(connection, launch) + slower,
         warnings=_warnings(ctx, launch, is_full=is_full),
         invitations=[item(invitation) for invitation in people],
         interview_id=single.interview_id if single else None,

@@ -10,8 +10,9 @@ from pydantic import BaseModel, Field
 
 from connector import errors
 from connector.context import Context
+from connector.domain.results.interview import SyncStatus
 from connector.domain.results.mapping import EVENT_TYPE, event_insert_id, identify_insert_id, iso
-from connector.domain.results.sync import InboundWebhook, Sync
+from connector.domain.results.sync import EVENTS_MISSING, InboundWebhook, Sync
 from connector.service.execution.operation import Output
 from connector.settings.model import Connection
 from connector.text.values import showable
@@ -19,6 +20,10 @@ from connector.text.values import showable
 DEFAULT_MIN_ID_LENGTH = 5
 
 _REFUSED = (errors.UpstreamRejected, "Amplitude refused the interview; its words are in get_sync, attempts.")
+_SHORT = (
+    "Amplitude took fewer events than were sent in both requests with this interview; look whether its event "
+    "is there."
+)
 _FAILURES: Mapping[str, tuple[type[errors.ConnectorError], str]] = {
     "not_found_in_koji": (
         errors.NotFound,
@@ -155,10 +160,12 @@ def flat(sync: Sync) -> dict[str, Any]:
     themes = list(facts.themes or ()) if facts else []
     sent = sync.event is not None
     identified = sent and _took_identify(sync)
+    is_short = sync.status is SyncStatus.SYNCED and sync.reason == EVENTS_MISSING
     return {
         "interview_id": sync.interview_id,
         "status": str(sync.status),
-        "reason": sync.reason,
+        "reason": None if is_short else sync.reason,
+        "warning": _SHORT if is_short else None,
         "user_id": sync.user_id,
         "event_type": EVENT_TYPE,
         "event_insert_id": event_insert_id(sync.interview_id) if sent else None,

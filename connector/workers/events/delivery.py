@@ -56,7 +56,7 @@ def retry_or_fail(
     since: int, tries: int, outcome: str, answer: Mapping[str, str], now: int
 ) -> DeliveryAttempt:
     """Retry with growing delays, for three days; `Retry-After` may ask for a longer delay."""
-    seconds = min(retry_after_seconds(answer, now / 1_000) or 0, _LONGEST_WAIT // 1_000)
+    seconds = retry_after_seconds(answer, now / 1_000, _LONGEST_WAIT // 1_000)
     due = now + backoff(tries, seconds, first=_FIRST_WAIT, longest=_LONGEST_WAIT)
     if due - since > GIVE_UP_AFTER and tries:
         return DeliveryAttempt("failed", outcome)

@@ -10,14 +10,15 @@ from collections.abc import Sequence
 import structlog
 
 from connector.context import Context, Koji
-from connector.domain.launches.launch import AWAY, KOJI_REDIRECT, KOJI_UNREACHABLE
+from connector.domain.launches.launch import AWAY, KOJI_LIMIT, KOJI_REDIRECT, KOJI_UNREACHABLE
 from connector.domain.lease import Pause
-from connector.errors import ConnectorError, UpstreamUnavailable
+from connector.errors import ConnectorError, RateLimited, UpstreamUnavailable
 from connector.workers.backoff import CREDENTIAL_WAIT, backoff
 
 PAUSES = frozenset({"koji_key", "koji_permission", "koji_credits", KOJI_REDIRECT})
 """Errors of the key, not of one interview."""
 
+_LIMIT = "Koji's limit of calls is reached (429): the work goes on by itself, only more slowly."
 _log = structlog.get_logger(__name__)
 
 
@@ -100,9 +101,15 @@ class KojiPause:
         await self._ledger.launch_pauses.pause(self._connections, error.reason, now)
 
     async def for_unreachable(self, error: UpstreamUnavailable) -> int:
-        """Pause because Koji cannot be reached; return the length of the pause (ms)."""
+        """Pause because Koji cannot be reached, or limits its calls; return the length of the pause (ms)."""
         self._failures += 1
         wait = backoff(self._failures, error.retry_after)
+        if isinstance(error, RateLimited):
+            if self.is_unreachable:  # Koji answers again
+                await self._end()
+            self._until, self._code = self._clock.now() + wait, KOJI_LIMIT
+            await self._ledger.leases.pause(self._name, self._until, KOJI_LIMIT, _LIMIT)
+            return wait
         await self._await_koji(wait, KOJI_UNREACHABLE, error.message)
         return wait
 

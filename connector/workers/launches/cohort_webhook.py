@@ -30,7 +30,8 @@ class CohortWebhookWorker(Worker):
 
     async def drain(self, lease: Lease, /) -> int | None:
         """Process one step of the next message."""
-        connections, held = [*self._context.settings.connections], [int(job) for job in self.held()]
+        connections = [*self._context.settings.connections]
+        held = [int(job) for job in (*self.held(), *self.parked()) if job]
         message = await self._ledger.cohort_inbox.next_open(connections, held)
         if message is None:
             self._selections.clear()

@@ -17,7 +17,7 @@ from connector.domain.results.sync import Outgoing, Settlement, Sync
 from connector.workers.backoff import CREDENTIAL_WAIT, backoff
 from connector.workers.base import INTERNAL_ERROR, Worker, is_interruption, time_left
 from connector.workers.results.batching import by_user_rate, events_of, parts
-from connector.workers.results.settlement import attempt_of, put_back, settlement
+from connector.workers.results.settlement import accepted, attempt_of, put_back, settlement
 
 LARGEST_BATCH = 500
 STOP_AFTER_UNKNOWN = 6 * 86_400_000  # Amplitude forgets insert ids after 7 days
@@ -99,19 +99,11 @@ class AmplitudeWorker(Worker):
             if len(unsettled) == 1:
                 await self._put_off(lease, unsettled[0], error)
                 return
-            await self._halve(lease, unsettled)
-
-    async def _halve(self, lease: Lease, unsettled: list[Outgoing]) -> None:
-        middle, fault = len(unsettled) // 2, None
-        for half in (unsettled[:middle], unsettled[middle:]):
+            middle = len(unsettled) // 2
             try:
-                await self._send(lease, half)
-            except Exception as error:
-                if is_interruption(error):
-                    raise
-                fault = error
-        if fault is not None:  # of one that cannot be put off; the others are settled
-            raise fault
+                await self._send(lease, unsettled[:middle])
+            finally:  # also if one of the first half cannot even be put off
+                await self._send(lease, unsettled[middle:])
 
     async def _put_off(self, lease: Lease, sent: Outgoing, error: Exception) -> None:
         fault = await self.failed(_job(sent.sync), sent.sync.connection, error)
@@ -198,12 +190,7 @@ class AmplitudeWorker(Worker):
         attempt = attempt_of(answer, sent_at, len(owners))
         match answer.kind:
             case Kind.ACCEPTED:
-                return [], [
-                    settlement(
-                        sent, SyncStatus.SYNCED, None, {**attempt, "identify": sent.identify}, synced_at=now
-                    )
-                    for sent in part
-                ]
+                return [], [accepted(sent, attempt, sent_at, now) for sent in part]
             case Kind.REJECTED | Kind.THROTTLED if answer.rejected or answer.held:
                 return self._named(part, owners, answer, attempt)
             case Kind.REJECTED | Kind.REFUSED | Kind.TOO_LARGE if len(part) > 1:

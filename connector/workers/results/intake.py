@@ -31,7 +31,7 @@ class IntakeWorker(Worker):
     async def drain(self, lease: Lease) -> int | None:
         """Process one batch of webhooks."""
         # a webhook of an unknown connection waits for a process that knows the connection
-        connections, held = list(self._context.settings.connections), [int(job) for job in self.held()]
+        connections, held = list(self._context.settings.connections), [int(job) for job in self.held() if job]
         webhooks = await self._ledger.inbox.take_new(connections, BATCH, held)
         if not webhooks:
             return self.next_attempt(None)

@@ -7,7 +7,9 @@ from typing import Any
 
 from connector.amplitude.responses import Answer
 from connector.domain.results.interview import SyncStatus
-from connector.domain.results.sync import Outgoing, Settlement
+from connector.domain.results.sync import EVENTS_MISSING, Outgoing, Settlement
+
+_SHORT_WAIT = 5_000  # ms
 
 
 def attempt_of(answer: Answer, sent_at: int, events: int) -> dict[str, Any]:
@@ -16,7 +18,8 @@ def attempt_of(answer: Answer, sent_at: int, events: int) -> dict[str, Any]:
     if answer.message:
         attempt["words"] = answer.message
     if answer.events_ingested is not None and answer.events_ingested < events:
-        attempt["words"] = f"Amplitude took {answer.events_ingested} of the {events} events of this request."
+        words = f"Amplitude took {answer.events_ingested} of the {events} events of this request."
+        attempt |= {"words": words, "short": True}
     return attempt
 
 
@@ -47,6 +50,20 @@ def settlement(
         tries=sync.tries + tried,
         synced_at=synced_at,
     )
+
+
+def accepted(outgoing: Outgoing, attempt: Mapping[str, Any], sent_at: int, now: int) -> Settlement:
+    """Settle an accepted interview; after the first answer with a shortfall it is sent once more in 5 s.
+
+    The insert ids stay the same, so that Amplitude counts no event twice.
+    """
+    attempt = {**attempt, "identify": outgoing.identify}
+    if "short" not in attempt:
+        return settlement(outgoing, SyncStatus.SYNCED, None, attempt, synced_at=now)
+    if any("short" in earlier for earlier in outgoing.sync.attempts[-1:]):
+        return settlement(outgoing, SyncStatus.SYNCED, EVENTS_MISSING, attempt, synced_at=now)
+    due = now + _SHORT_WAIT
+    return settlement(outgoing, SyncStatus.PENDING, EVENTS_MISSING, attempt, due=due, unknown_at=sent_at)
 
 
 def put_back(outgoing: Outgoing, due: int) -> Settlement:

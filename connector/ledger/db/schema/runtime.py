@@ -25,6 +25,7 @@ rate_limit = Table(
     Column("name", Text, primary_key=True),
     Column("next_at", BigInteger, nullable=False),
     Column("next_interactive_at", BigInteger, nullable=False),
+    Column("reserved_until", BigInteger, nullable=False, server_default="0"),
 )
 
 diagnostic = Table(

@@ -1,4 +1,4 @@
-"""Store the failed attempts of workers, so that every process can show them."""
+"""Store the failed attempts of workers for every process, and the calls that interactive callers reserve."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Create the table."""
+    """Create the table, and add the column."""
+    reserved = sa.Column("reserved_until", sa.BigInteger, nullable=False, server_default="0")
+    op.add_column("rate_limit", reserved)
     op.create_table(
         "fault",
         sa.Column("worker", sa.Text, primary_key=True),
