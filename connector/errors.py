@@ -15,7 +15,6 @@ The class says what the caller may do next, not where the error came from::
         ├── UpstreamRejected      the request itself was refused; repeating it cannot help
         ├── OutcomeUnknown        it may or may not have happened; never repeated silently
         └── UpstreamUnavailable   call again at `retry_after`
-            └── RateLimited       the same; the upstream itself works
     LedgerUnavailable         our own ledger cannot be written; call again at `retry_after`
 
 Messages say what happened, which field, and what to do. They never contain a secret, a person's address or
@@ -127,10 +126,6 @@ class OutcomeUnknown(UpstreamError, code="outcome_unknown", http_status=502, exi
 
 class UpstreamUnavailable(UpstreamError, code="upstream_unavailable", http_status=503, exit_code=5):
     """Koji or Amplitude cannot be reached or asks us to wait."""
-
-
-class RateLimited(UpstreamUnavailable):
-    """The upstream works, but takes no more calls for a while."""
 
 
 class LedgerUnavailable(ConnectorError, code="store_unavailable", http_status=503, exit_code=6):

@@ -11,6 +11,11 @@ from typing import Final, NamedTuple
 from connector import errors
 from connector.domain.launches.launch import KOJI_REDIRECT
 
+
+class RateLimited(errors.UpstreamUnavailable):
+    """Koji works, but takes no more calls of the key for a while."""
+
+
 DEFAULT_WAIT: Final = 5  # seconds, where Koji does not say how long
 
 
@@ -114,7 +119,7 @@ def _redirects(refused: KojiRefused) -> str:
 
 
 def _later(refused: KojiRefused) -> errors.UpstreamUnavailable:
-    error = errors.RateLimited if refused.status == 429 else errors.UpstreamUnavailable
+    error = RateLimited if refused.status == 429 else errors.UpstreamUnavailable
     return error(f"Koji answered {refused.status}{refused.said}; try again later.", retry_after=refused.wait)
 
 

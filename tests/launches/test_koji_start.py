@@ -15,11 +15,11 @@ from connector.errors import (
     CredentialsRejected,
     NotFound,
     OutcomeUnknown,
-    RateLimited,
     UpstreamRejected,
     UpstreamUnavailable,
 )
 from connector.koji.client import KojiClient
+from connector.koji.refusals import RateLimited
 from connector.net.client import open_client
 from connector.sandbox import Sandbox, SandboxOptions, create_sandbox
 from connector.sandbox.faults import Fault

@@ -10,8 +10,9 @@ import httpx
 import pytest
 import respx
 
-from connector.errors import CredentialsRejected, NotFound, RateLimited, UpstreamRejected, UpstreamUnavailable
+from connector.errors import CredentialsRejected, NotFound, UpstreamRejected, UpstreamUnavailable
 from connector.koji.client import KojiClient
+from connector.koji.refusals import RateLimited
 from connector.net.client import open_client
 
 pytestmark = pytest.mark.contract

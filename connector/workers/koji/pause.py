@@ -12,7 +12,8 @@ import structlog
 from connector.context import Context, Koji
 from connector.domain.launches.launch import AWAY, KOJI_LIMIT, KOJI_REDIRECT, KOJI_UNREACHABLE
 from connector.domain.lease import Pause
-from connector.errors import ConnectorError, RateLimited, UpstreamUnavailable
+from connector.errors import ConnectorError, UpstreamUnavailable
+from connector.koji.refusals import RateLimited
 from connector.workers.backoff import CREDENTIAL_WAIT, backoff
 
 PAUSES = frozenset({"koji_key", "koji_permission", "koji_credits", KOJI_REDIRECT})
