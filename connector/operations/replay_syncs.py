@@ -71,14 +71,7 @@ async def _named(ctx: Context, payload: ReplayInput) -> list[str]:
 
 async def _matching(ctx: Context, payload: ReplayInput) -> list[str]:
     where = ListFilter(status=payload.status or "failed", since=bound("since", payload.since))
-    interview_ids: list[str] = []
-    after: tuple[int, str] | None = None
-    while True:
-        page = await ctx.ledger.syncs.listed(payload.connection, where, limit=_PAGE, after=after)
-        interview_ids += [sync.interview_id for sync in page]
-        if len(page) < _PAGE:
-            return interview_ids
-        after = (page[-1].first_received_at, page[-1].interview_id)
+    return await ctx.ledger.syncs.ids(payload.connection, where)
 
 
 async def _replay(ctx: Context, payload: ReplayInput, interview_ids: Sequence[str]) -> None:

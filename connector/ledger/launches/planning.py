@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -53,13 +54,16 @@ _DROP = BulkStatement("DELETE FROM invitation WHERE id IN (SELECT id FROM {rows}
 class Planning(Repository):
     """Launches until they run. Methods that take a lease raise `Conflict` when it was lost."""
 
-    @writes
-    def create(self, c: Connection, new: Launch, source: Sequence[Sequence[Member]] = ()) -> None:
+    async def create(self, new: Launch, source: Sequence[Sequence[Member]] = ()) -> None:
         """Store a launch, and the members that came with the call."""
+        # written as text before the transaction, for which webhooks have to wait
+        await self._create(new, await asyncio.to_thread(lambda: [_text(members) for members in source]))
+
+    @writes
+    def _create(self, c: Connection, new: Launch, source: Sequence[str]) -> None:
         c.execute(insert(launch).values(**dump_launch(new)))
         for position, members in enumerate(source):
-            rows = [[storable(value) for value in member] for member in members]
-            c.execute(insert(launch_source).values(launch_id=new.id, position=position, members=dumps(rows)))
+            c.execute(insert(launch_source).values(launch_id=new.id, position=position, members=members))
 
     @reads
     def source(self, c: Connection, launch_id: str, position: int) -> list[Member] | None:
@@ -277,3 +281,7 @@ def _planned(launch_id: str) -> ColumnElement[bool]:
 
 def _in_planning(launch_id: str) -> Update:
     return update(launch).where(launch.c.id == launch_id, launch.c.status == LaunchStatus.PLANNING)
+
+
+def _text(members: Sequence[Member]) -> str:
+    return dumps([[storable(value) for value in member] for member in members])

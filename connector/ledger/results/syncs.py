@@ -99,6 +99,9 @@ def _place(sync: Sync) -> Place:
     return Place.of(sync.connection, sync.first_received_at, sync.status, sync.reason)
 
 
+_ALL = 2**31 - 1
+
+
 class Syncs(Repository):
     """Interviews on their way to Amplitude, by (connection, interview id)."""
 
@@ -161,6 +164,14 @@ class Syncs(Repository):
         query = narrowed(all_rows, (table.c.status, eq, where.status), (table.c.reason, eq, where.reason))
         page = newest_first(query, table.c.first_received_at, table.c.interview_id, where, limit, after)
         return [load_sync(row) for row in fetch(c, page)]
+
+    @reads
+    def ids(self, c: Connection, connection: str, where: ListFilter) -> list[str]:
+        """Return the interview ids of all syncs that `listed` returns, in the same order."""
+        all_rows = select(table.c.interview_id).where(table.c.connection == connection)
+        query = narrowed(all_rows, (table.c.status, eq, where.status), (table.c.reason, eq, where.reason))
+        page = newest_first(query, table.c.first_received_at, table.c.interview_id, where, _ALL, None)
+        return list(c.execute(page).scalars())
 
     @reads
     def due_reads(self, c: Connection, connections: Sequence[str], now: int, limit: int) -> list[Sync]:
