@@ -57,7 +57,7 @@ def _unwrapped(written: str) -> str:
         before = bare
         if named := _NAMED.fullmatch(bare):
             bare = named[1]
-        bare = bare.lstrip(_BEFORE).rstrip(_BEHIND)
+        bare = bare.strip().lstrip(_BEFORE).rstrip(_BEHIND)
         if link := _MAILTO.fullmatch(bare):
             bare = unquote(link[1])
         if bare == before:

@@ -44,7 +44,7 @@ class RetentionWorker(Worker):
             for rewrite in (self._ledger.scatter.invitations, self._ledger.scatter.interviews):
                 while await rewrite():
                     pass
-            await self._delete(hourly=elapsed >= self._next_prune)
+            await self._delete(elapsed)
         return max(1, self._next - elapsed)
 
     async def _watch_clock(self) -> None:
@@ -59,13 +59,13 @@ class RetentionWorker(Worker):
             _log.warning("due_times_brought_back", rows=brought_back)
             self._context.wake()
 
-    async def _delete(self, *, hourly: bool) -> None:
+    async def _delete(self, elapsed: int) -> None:
         assert self._time is not None  # noqa: S101 - `recover` comes first
-        now = self._time.now(self._clock.now(), self._clock.elapsed())
+        now, hourly = self._time.now(self._clock.now(), self._clock.elapsed()), elapsed >= self._next_prune
         if now is None:  # nothing is deleted until the clock has gone right for an hour
             if hourly:
                 _log.warning("clock_unconfirmed", now=self._clock.now())
-                self._next_prune = self._clock.elapsed() + _HOUR
+                self._next_prune = elapsed + _HOUR
             return
         await self._ledger.retention.delete_unused_plans(now)
         if hourly:
@@ -74,4 +74,4 @@ class RetentionWorker(Worker):
             before = now - self._context.settings.connector_retention_days * _DAY
             if changed := await self._ledger.retention.prune(before, now):
                 _log.info("pruned", rows=changed)
-            self._next_prune = self._clock.elapsed() + _HOUR
+            self._next_prune = elapsed + _HOUR
