@@ -45,7 +45,7 @@ class SharedClock:
         return self.time
 
     def elapsed(self) -> int:
-        return self.time
+        return self.time - NOW
 
     def seconds(self) -> float:
         return self.time / 1000

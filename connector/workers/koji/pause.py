@@ -108,8 +108,8 @@ class KojiPause:
         if isinstance(error, RateLimited):
             if self.is_unreachable:  # Koji answers again
                 await self._end()
-            self._until, self._code = self._clock.now() + wait, KOJI_LIMIT
-            await self._ledger.leases.pause(self._name, self._until, KOJI_LIMIT, _LIMIT)
+            self._until, self._code = self._clock.elapsed() + wait, KOJI_LIMIT
+            await self._ledger.leases.pause(self._name, self._clock.now() + wait, KOJI_LIMIT, _LIMIT)
             return wait
         await self._await_koji(wait, KOJI_UNREACHABLE, error.message)
         return wait
