@@ -18,6 +18,7 @@ from connector.domain.launches.launch import (
 from connector.domain.launches.start import people_a_day
 from connector.domain.lease import Pause
 from connector.service.execution.polling import poll
+from connector.service.lane_pause import pause_of_lanes
 from connector.settings.model import Connection
 from connector.settings.rules import start_rules
 
@@ -97,8 +98,8 @@ async def limit_of(ctx: Context, launch: Launch) -> Pause | None:
     lane = ctx.connection(launch.connection).koji_lane
     if launch.status is not LaunchStatus.RUNNING or not launch.left:
         return None
-    pauses = await ctx.ledger.leases.pauses()
-    return next((pause for pause in pauses if pause.lane == lane and pause.code == KOJI_LIMIT), None)
+    pause = await pause_of_lanes(ctx, (lane,))
+    return pause if pause is not None and pause.code == KOJI_LIMIT else None
 
 
 async def is_done_for_today(ctx: Context, launch: Launch) -> bool:
@@ -121,4 +122,5 @@ def eta_seconds(connection: Connection, launch: Launch) -> int:
 
 async def _lane_message(ctx: Context, launch: Launch) -> str | None:
     lane = ctx.connection(launch.connection).koji_lane
-    return next((pause.message for pause in await ctx.ledger.leases.pauses() if pause.lane == lane), None)
+    pause = await pause_of_lanes(ctx, (lane,))
+    return None if pause is None else pause.message

@@ -18,6 +18,7 @@ INTERNAL_ERROR: Final = "internal_error"
 """The reason of what a fault ended."""
 PARK_AFTER: Final = 6
 """The failed attempts after which a job is parked: about half a minute."""
+_LONGEST_WAIT: Final = 4 * 3_600_000  # ms, of a hook's delivery
 _log = structlog.get_logger(__name__)
 
 
@@ -96,7 +97,9 @@ class Worker(ABC):
     def held(self) -> list[str]:
         """Return the jobs whose next attempt is not due; a caller may let a parked one be tried again."""
         now = self._clock.now()
-        return [job for job, fault in self._faults.items() if fault.due is not None and fault.due > now]
+        # further away than any wait: the clock was ahead when the attempt failed
+        waits = {job: fault.due - now for job, fault in self._faults.items() if fault.due is not None}
+        return [job for job, wait in waits.items() if 0 < wait <= _LONGEST_WAIT]
 
     def parked(self) -> list[str]:
         """Return the jobs that were tried too often."""

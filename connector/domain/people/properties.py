@@ -36,7 +36,7 @@ def spellings(name: str) -> list[str]:
 
 
 def carried(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return the names of the first properties that rows carry, for a message to whoever may choose one."""
+    """Return the names of the first properties that rows carry, for the caller who may choose one."""
     names: dict[str, None] = {}
     for row in rows:
         names.update(dict.fromkeys(safe(name)[:_LONGEST_NAME] for name in [*row][:_MOST_NAMES]))

@@ -60,5 +60,5 @@ def aliases(member: Member) -> tuple[str, ...]:
 
 
 def aliases_of(user_id: object, email: object) -> tuple[str, ...]:
-    """Return the aliases of identifiers as somebody wrote or stored them; a placeholder has none."""
+    """Return the aliases of identifiers as they were written or stored; a placeholder has none."""
     return aliases(Member(user_id_of(user_id), email_of(email), None))

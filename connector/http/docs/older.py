@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 _VALUES: Final = frozenset({"default", "enum", "example", "examples", "required", "security"})
-"""Keys whose values are data of somebody, and no schemas."""
+"""Keys whose values are data, and no schemas."""
 
 
 def openapi_3_0(document: Mapping[str, Any]) -> dict[str, Any]:
