@@ -15,7 +15,7 @@ from connector.domain.launches.launch import Invitation, Launch
 from connector.domain.results.interview import SyncStatus
 from connector.domain.results.sync import Sync
 from connector.service.views import examples
-from connector.service.views.launch import InvitationItem, LaunchOutput, item, shown
+from connector.service.views.launch import InvitationItem, LaunchOutput, item, shown, with_link
 from connector.service.views.sync import UNKNOWN, SyncOutput, flat, time_text
 
 _SAMPLED = {
@@ -86,7 +86,8 @@ async def render(ctx: Context, events: Sequence[Event]) -> list[dict[str, Any]]:
                 launches[launch_id] = await ctx.ledger.launches.find(launch_id)
             launch = launches[launch_id]
             if event.type is EventType.INVITATION_CREATED:
-                fields = _invitation(invitation, launch)
+                shown_ = None if invitation is None else with_link(ctx, launch, invitation)
+                fields = _invitation(shown_, launch)
             else:
                 fields = await _launch(ctx, launch, event)
         rendered.append(_flat({**_head(event), **fields}))

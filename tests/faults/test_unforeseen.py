@@ -280,7 +280,7 @@ async def test_a_delivery_that_fails_backs_off_and_is_given_up(
         return await state() == [("delivered", "200"), ("waiting", "internal_error")]
 
     await until(waits)
-    assert tried <= 2  # in a batch, and alone
+    assert tried < 20  # in a batch and alone, and again only after growing waits
 
     async def given_up() -> Any:
         world.move(5 * 3_600)
@@ -339,8 +339,8 @@ async def test_what_belongs_to_a_connection_that_left_the_settings_shows_at_defa
 
     check = await until(shows)
     assert "of shop, which left the settings" in check["message"]
-    tries = {fault.tries for fault in await world.context.ledger.faults.listed()}
-    assert tries == {1}  # they wait
+    tries = [fault.tries for fault in await world.context.ledger.faults.listed()]
+    assert max(tries) < 10  # they wait longer each time
     await world.restart(toml=shop)
 
     async def delivered() -> Any:

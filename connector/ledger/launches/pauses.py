@@ -32,13 +32,12 @@ class LaunchPauses(Repository):
     @writes
     def pause(self, c: Connection, connections: Sequence[str], code: str, now: int) -> int:
         """Pause the running launches of connections until they are resumed; return how many."""
-        are_running = launch.c.connection.in_(connections) & (launch.c.status == LaunchStatus.RUNNING)
-        lock_launches(c, are_running)
-        paused = update(launch).where(are_running).values(status=LaunchStatus.PAUSED, pause_reason=code)
-        launch_ids = c.execute(paused.returning(launch.c.id)).scalars().all()
-        for launch_id in launch_ids:
-            tell_launch(c, EventType.LAUNCH_PAUSED, launch_id, now, code)
-        return len(launch_ids)
+        return _pause(c, launch.c.connection.in_(connections), code, now)
+
+    @fenced
+    def pause_one(self, c: Connection, launch_id: str, code: str, now: int) -> None:
+        """Pause a running launch until it is resumed."""
+        _pause(c, launch.c.id == launch_id, code, now)
 
     @writes
     def await_koji(
@@ -56,6 +55,16 @@ class LaunchPauses(Repository):
     def await_day(self, c: Connection, launch_id: str, now: int) -> None:
         """Announce, once a UTC day, that a running launch waits for the credits of the next day."""
         _announce_once(c, launch.c.id == launch_id, DAILY_CREDITS, next_day(now), now, day_start(now))
+
+
+def _pause(c: Connection, which: ColumnElement[bool], code: str, now: int) -> int:
+    are_running = which & (launch.c.status == LaunchStatus.RUNNING)
+    lock_launches(c, are_running)
+    paused = update(launch).where(are_running).values(status=LaunchStatus.PAUSED, pause_reason=code)
+    launch_ids = c.execute(paused.returning(launch.c.id)).scalars().all()
+    for launch_id in launch_ids:
+        tell_launch(c, EventType.LAUNCH_PAUSED, launch_id, now, code)
+    return len(launch_ids)
 
 
 def _announce_once(

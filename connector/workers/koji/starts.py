@@ -9,7 +9,8 @@ import structlog
 
 from connector.context import Context, Koji
 from connector.domain.launches.credits import launch_lane, next_day, price
-from connector.domain.launches.launch import Invitation, Launch
+from connector.domain.launches.launch import NO_LINK, Invitation, Launch
+from connector.domain.launches.respondent_link import lacks_link
 from connector.domain.launches.start import body_of, people_a_day, start_result
 from connector.domain.lease import Fault, Lease
 from connector.errors import (
@@ -77,13 +78,17 @@ class Starts(KojiCalls):
         if launch is None:
             return
         connection = self._context.connection(invitation.connection)
+        rules = start_rules(connection)
+        if lacks_link(rules, launch):
+            await self._ledger.launch_pauses.pause_one(lease, launch.id, NO_LINK, self._clock.now())
+            return
         credits_ = price(launch.options, connection.koji_default_mode)
         cap = connection.connector_max_credits_per_day
         now = self._clock.now()
         if await invitations.credits_left(connection.credit_lane, cap, now) < credits_:
             await self._hold(lease, launch)
             return
-        people = people_a_day(start_rules(connection), launch)
+        people = people_a_day(rules, launch)
         if people is not None and await invitations.credits_left(launch_lane(launch.id), people, now) < 1:
             self._paused_until[launch.id] = next_day(now)
             return

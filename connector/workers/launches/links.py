@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from connector.context import Context
 from connector.domain.launches.credits import next_day, price
-from connector.domain.launches.launch import Invitation, KojiStart
+from connector.domain.launches.launch import NO_LINK, Invitation, KojiStart
+from connector.domain.launches.respondent_link import lacks_link
 from connector.domain.launches.start import people_a_day, start_result
 from connector.domain.lease import Fault, Lease
 from connector.settings.rules import start_rules
@@ -55,6 +56,9 @@ class LinkWorker(Worker):
         if launch is None:
             return
         now, rules = self._clock.now(), start_rules(connection)
+        if lacks_link(rules, launch):
+            await self._ledger.launch_pauses.pause_one(lease, launch.id, NO_LINK, now)
+            return
         outcome = await self._ledger.invitations.begin_start(
             lease,
             invitation,
