@@ -14,10 +14,10 @@ CREATE TABLE sync (
     connection TEXT NOT NULL, interview_id TEXT NOT NULL, status TEXT NOT NULL, reason TEXT,
     stage TEXT, due BIGINT, first_received_at BIGINT NOT NULL, updated_at BIGINT NOT NULL,
     completed_at BIGINT, synced_at BIGINT, facts TEXT, user_id TEXT, user_hash TEXT, identify TEXT,
-    event TEXT, given BOOLEAN NOT NULL, reads INTEGER NOT NULL, tries INTEGER NOT NULL,
+    event TEXT, from_call BOOLEAN NOT NULL, reads INTEGER NOT NULL, tries INTEGER NOT NULL,
     frozen_at BIGINT, sending_since BIGINT, unknown_since BIGINT, attempts TEXT, run_id TEXT,
     backfill BOOLEAN NOT NULL, force BOOLEAN NOT NULL, pruned_at BIGINT, respondent BIGINT,
-    external BIGINT,
+    external BIGINT, scatter SMALLINT,
     PRIMARY KEY (connection, interview_id)
 );
 CREATE INDEX sync_due ON sync (stage, connection, due, completed_at) WHERE stage IS NOT NULL;
@@ -25,6 +25,7 @@ CREATE INDEX sync_external ON sync (external) WHERE external IS NOT NULL;
 CREATE INDEX sync_listed ON sync (connection, first_received_at, interview_id);
 CREATE INDEX sync_respondent ON sync (respondent) WHERE respondent IS NOT NULL;
 CREATE INDEX sync_run ON sync (run_id, stage, reads) WHERE run_id IS NOT NULL;
+CREATE INDEX sync_scatter ON sync (scatter) WHERE scatter IS NOT NULL;
 CREATE INDEX sync_sending ON sync (connection) WHERE sending_since IS NOT NULL;
 CREATE INDEX sync_unpruned ON sync (first_received_at) WHERE pruned_at IS NULL;
 CREATE INDEX sync_user ON sync (user_hash, connection, completed_at) WHERE user_hash IS NOT NULL;
@@ -50,12 +51,13 @@ CREATE TABLE launch (
     id TEXT NOT NULL, connection TEXT NOT NULL, status TEXT NOT NULL, phase TEXT, phase_due BIGINT,
     goes_on BOOLEAN NOT NULL, single BOOLEAN NOT NULL, created_at BIGINT NOT NULL,
     planned_at BIGINT, expires_at BIGINT, started_at BIGINT, finished_at BIGINT, pause_reason TEXT,
-    error TEXT, words TEXT, cohort_id TEXT, cohort_name TEXT, request_id TEXT,
+    error TEXT, message TEXT, cohort_id TEXT, cohort_name TEXT, request_id TEXT,
     options TEXT NOT NULL, members_total INTEGER NOT NULL, skipped TEXT NOT NULL, examples TEXT,
     planned INTEGER NOT NULL, standing BOOLEAN DEFAULT {false} NOT NULL, waiting INTEGER NOT NULL,
     sending INTEGER NOT NULL, started INTEGER NOT NULL, completed INTEGER NOT NULL,
     expired INTEGER NOT NULL, failed INTEGER NOT NULL, in_doubt INTEGER NOT NULL,
-    cancelled INTEGER NOT NULL,
+    cancelled INTEGER NOT NULL, with_email INTEGER DEFAULT '0' NOT NULL,
+    bad_emails INTEGER DEFAULT '0' NOT NULL, carried TEXT,
     PRIMARY KEY (id)
 );
 CREATE INDEX launch_listed ON launch (connection, created_at, id);
@@ -71,10 +73,10 @@ CREATE TABLE launch_source (
 CREATE TABLE invitation (
     id TEXT NOT NULL, connection TEXT NOT NULL, launch_id TEXT NOT NULL, position INTEGER NOT NULL,
     state TEXT NOT NULL, person BIGINT NOT NULL, taken_at BIGINT, user_id TEXT, email TEXT,
-    name TEXT, interview_id TEXT, link TEXT, session_token TEXT, reason TEXT, words TEXT,
+    name TEXT, interview_id TEXT, link TEXT, session_token TEXT, reason TEXT, message TEXT,
     sending_since BIGINT, started_at BIGINT, due BIGINT, polls INTEGER NOT NULL,
     complete_due BIGINT, created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, pruned_at BIGINT,
-    counted_day INTEGER,
+    counted_day INTEGER, scatter SMALLINT,
     PRIMARY KEY (id)
 );
 CREATE INDEX invitation_complete_due ON invitation (connection, complete_due) WHERE complete_due IS NOT NULL;
@@ -83,6 +85,7 @@ CREATE INDEX invitation_due ON invitation (connection, due) WHERE due IS NOT NUL
 CREATE INDEX invitation_interview ON invitation (connection, interview_id) WHERE interview_id IS NOT NULL;
 CREATE INDEX invitation_listed ON invitation (launch_id, position);
 CREATE INDEX invitation_person ON invitation (person, taken_at, state);
+CREATE INDEX invitation_scatter ON invitation (scatter) WHERE scatter IS NOT NULL;
 CREATE INDEX invitation_sending ON invitation (connection) WHERE sending_since IS NOT NULL;
 CREATE INDEX invitation_state ON invitation (launch_id, state, position);
 CREATE INDEX invitation_unpruned ON invitation (created_at) WHERE pruned_at IS NULL;
@@ -102,7 +105,7 @@ CREATE TABLE cohort_message (
     id {serial} NOT NULL, connection TEXT NOT NULL, message_id TEXT NOT NULL,
     cohort_id TEXT NOT NULL, cohort_name TEXT, in_cohort BOOLEAN NOT NULL,
     computed_at BIGINT NOT NULL, received_at BIGINT NOT NULL, stage TEXT NOT NULL,
-    held BOOLEAN NOT NULL,
+    held BOOLEAN NOT NULL, carried TEXT,
     PRIMARY KEY (id)
 );
 CREATE UNIQUE INDEX cohort_message_once ON cohort_message (connection, message_id);
@@ -114,12 +117,12 @@ CREATE TABLE cohort_piece (
     PRIMARY KEY (message, position)
 );
 
-CREATE TABLE cohort_told (
+CREATE TABLE cohort_mention (
     "key" {bigint} NOT NULL, cohort_id TEXT NOT NULL, computed_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     PRIMARY KEY ("key", cohort_id)
 );
-CREATE INDEX cohort_told_updated ON cohort_told (updated_at);
+CREATE INDEX cohort_mention_updated ON cohort_mention (updated_at);
 
 CREATE TABLE alias (
     "key" {bigint} NOT NULL, person BIGINT NOT NULL,
@@ -127,7 +130,7 @@ CREATE TABLE alias (
 );
 CREATE INDEX alias_person ON alias (person);
 
-CREATE TABLE forgetting (
+CREATE TABLE erasure (
     run_id TEXT NOT NULL, connection TEXT NOT NULL, created_at BIGINT NOT NULL, finished_at BIGINT,
     due BIGINT, unset_due BIGINT, received_up_to BIGINT NOT NULL, keys TEXT NOT NULL,
     interviews TEXT NOT NULL, counts TEXT NOT NULL, sealed TEXT,
@@ -136,7 +139,7 @@ CREATE TABLE forgetting (
 
 CREATE TABLE event (
     number {serial} NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, connection TEXT NOT NULL,
-    at BIGINT NOT NULL, subject TEXT NOT NULL, told TEXT NOT NULL,
+    at BIGINT NOT NULL, subject TEXT NOT NULL, payload TEXT NOT NULL,
     PRIMARY KEY (number), UNIQUE (id)
 );
 CREATE INDEX event_listed ON event (connection, type, number);
@@ -185,12 +188,12 @@ CREATE TABLE audit_outcome (
     PRIMARY KEY (audit_id)
 );
 
-CREATE TABLE answer (
+CREATE TABLE idempotency (
     scope TEXT NOT NULL, "key" TEXT NOT NULL, digest TEXT NOT NULL, token TEXT,
     until BIGINT NOT NULL, status INTEGER, body TEXT, created_at BIGINT NOT NULL,
     PRIMARY KEY (scope, "key")
 );
-CREATE INDEX answer_created ON answer (created_at);
+CREATE INDEX idempotency_created ON idempotency (created_at);
 
 CREATE TABLE secret (
     name TEXT NOT NULL, sealed TEXT NOT NULL,
@@ -199,18 +202,25 @@ CREATE TABLE secret (
 
 CREATE TABLE lane (
     name TEXT NOT NULL, owner TEXT, until BIGINT NOT NULL, token BIGINT NOT NULL,
-    paced_until BIGINT NOT NULL, paused_until BIGINT NOT NULL, pause_code TEXT, pause_words TEXT,
+    paced_until BIGINT NOT NULL, paused_until BIGINT NOT NULL, pause_code TEXT, pause_message TEXT,
     PRIMARY KEY (name)
 );
 
-CREATE TABLE budget (
+CREATE TABLE rate_limit (
     name TEXT NOT NULL, next_at BIGINT NOT NULL, next_interactive_at BIGINT NOT NULL,
+    reserved_until BIGINT DEFAULT '0' NOT NULL,
     PRIMARY KEY (name)
 );
 
-CREATE TABLE note (
+CREATE TABLE diagnostic (
     id {serial} NOT NULL, connection TEXT NOT NULL, kind TEXT NOT NULL, at BIGINT NOT NULL,
     detail TEXT NOT NULL,
     PRIMARY KEY (id)
 );
-CREATE INDEX note_kind ON note (connection, kind, id);
+CREATE INDEX diagnostic_kind ON diagnostic (connection, kind, id);
+
+CREATE TABLE fault (
+    worker TEXT NOT NULL, job TEXT NOT NULL, connection TEXT NOT NULL, error TEXT NOT NULL,
+    tries INTEGER NOT NULL, at BIGINT NOT NULL, due BIGINT,
+    PRIMARY KEY (worker, job)
+);
