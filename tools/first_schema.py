@@ -9,8 +9,8 @@ from sqlalchemy import Connection, insert
 from connector.ledger.db.migrations import STORED
 
 _TYPES = {
-    "sqlite": {"serial": "INTEGER", "bigint": "INTEGER", "false": "0"},
-    "postgresql": {"serial": "BIGSERIAL", "bigint": "BIGINT", "false": "false"},
+    "sqlite": {"serial": "INTEGER", "bigint": "INTEGER"},
+    "postgresql": {"serial": "BIGSERIAL", "bigint": "BIGINT"},
 }
 
 

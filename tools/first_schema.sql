@@ -1,63 +1,77 @@
-CREATE TABLE inbox (
-    id {serial} NOT NULL, connection TEXT NOT NULL, received_at BIGINT NOT NULL,
-    source TEXT NOT NULL, state TEXT NOT NULL, event TEXT, interview_id TEXT, webhook_id TEXT,
-    digest TEXT, body TEXT, header TEXT, scheme TEXT, signed_at BIGINT,
+CREATE TABLE token (
+    name TEXT NOT NULL, sha256 TEXT NOT NULL, scopes TEXT NOT NULL, connections TEXT,
+    created_at BIGINT NOT NULL, revoked_at BIGINT,
+    PRIMARY KEY (name), UNIQUE (sha256)
+);
+
+CREATE TABLE audit (
+    id {serial} NOT NULL, connection TEXT NOT NULL, at BIGINT NOT NULL, token TEXT NOT NULL,
+    surface TEXT NOT NULL, operation TEXT NOT NULL, effect TEXT NOT NULL, touched TEXT NOT NULL,
     PRIMARY KEY (id)
 );
-CREATE UNIQUE INDEX inbox_digest ON inbox (connection, digest);
-CREATE INDEX inbox_interview ON inbox (connection, interview_id);
-CREATE INDEX inbox_new ON inbox (connection, id) WHERE state = 'new';
-CREATE INDEX inbox_unreadable ON inbox (connection, id) WHERE state = 'unreadable';
-CREATE UNIQUE INDEX inbox_webhook_id ON inbox (connection, webhook_id) WHERE webhook_id IS NOT NULL;
+CREATE INDEX audit_connection ON audit (connection, id);
 
-CREATE TABLE sync (
-    connection TEXT NOT NULL, interview_id TEXT NOT NULL, status TEXT NOT NULL, reason TEXT,
-    stage TEXT, due BIGINT, first_received_at BIGINT NOT NULL, updated_at BIGINT NOT NULL,
-    completed_at BIGINT, synced_at BIGINT, facts TEXT, user_id TEXT, user_hash TEXT, identify TEXT,
-    event TEXT, from_call BOOLEAN NOT NULL, reads INTEGER NOT NULL, tries INTEGER NOT NULL,
-    frozen_at BIGINT, sending_since BIGINT, unknown_since BIGINT, attempts TEXT, run_id TEXT,
-    backfill BOOLEAN NOT NULL, force BOOLEAN NOT NULL, pruned_at BIGINT, respondent BIGINT,
-    external BIGINT, scatter SMALLINT,
-    PRIMARY KEY (connection, interview_id)
+CREATE TABLE audit_outcome (
+    audit_id {bigint} NOT NULL, at BIGINT NOT NULL, outcome TEXT NOT NULL, touched TEXT NOT NULL,
+    PRIMARY KEY (audit_id)
 );
-CREATE INDEX sync_due ON sync (stage, connection, due, completed_at) WHERE stage IS NOT NULL;
-CREATE INDEX sync_external ON sync (external) WHERE external IS NOT NULL;
-CREATE INDEX sync_listed ON sync (connection, first_received_at, interview_id);
-CREATE INDEX sync_respondent ON sync (respondent) WHERE respondent IS NOT NULL;
-CREATE INDEX sync_run ON sync (run_id, stage, reads) WHERE run_id IS NOT NULL;
-CREATE INDEX sync_scatter ON sync (scatter) WHERE scatter IS NOT NULL;
-CREATE INDEX sync_sending ON sync (connection) WHERE sending_since IS NOT NULL;
-CREATE INDEX sync_unpruned ON sync (first_received_at) WHERE pruned_at IS NULL;
-CREATE INDEX sync_user ON sync (user_hash, connection, completed_at) WHERE user_hash IS NOT NULL;
 
-CREATE TABLE run (
-    id TEXT NOT NULL, connection TEXT NOT NULL, operation TEXT NOT NULL, created_at BIGINT NOT NULL,
-    total INTEGER NOT NULL,
+CREATE TABLE idempotency (
+    scope TEXT NOT NULL, key TEXT NOT NULL, digest TEXT NOT NULL, token TEXT, until BIGINT NOT NULL,
+    status INTEGER, body TEXT, created_at BIGINT NOT NULL,
+    PRIMARY KEY (scope, key)
+);
+CREATE INDEX idempotency_created ON idempotency (created_at);
+
+CREATE TABLE secret (
+    name TEXT NOT NULL, sealed TEXT NOT NULL,
+    PRIMARY KEY (name)
+);
+
+CREATE TABLE event (
+    number {serial} NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, connection TEXT NOT NULL,
+    at BIGINT NOT NULL, subject TEXT NOT NULL, payload TEXT NOT NULL,
+    PRIMARY KEY (number), UNIQUE (id)
+);
+CREATE INDEX event_listed ON event (connection, type, number);
+CREATE INDEX event_subject ON event (subject);
+
+CREATE TABLE hook (
+    id TEXT NOT NULL, connection TEXT NOT NULL, event TEXT NOT NULL, target_url TEXT NOT NULL,
+    created_at BIGINT NOT NULL, secret TEXT NOT NULL,
     PRIMARY KEY (id)
 );
+CREATE UNIQUE INDEX hook_same ON hook (connection, event, target_url);
 
-CREATE TABLE run_item (
-    run_id TEXT NOT NULL, interview_id TEXT NOT NULL,
-    PRIMARY KEY (run_id, interview_id)
+CREATE TABLE hook_delivery (
+    number {serial} NOT NULL, hook_id TEXT NOT NULL, event_number BIGINT NOT NULL,
+    state TEXT NOT NULL, tries INTEGER NOT NULL, outcome TEXT, due BIGINT,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (number)
 );
+CREATE INDEX hook_delivery_due ON hook_delivery (hook_id, due) WHERE due IS NOT NULL;
+CREATE INDEX hook_delivery_event ON hook_delivery (event_number);
+CREATE INDEX hook_delivery_listed ON hook_delivery (hook_id, number);
 
-CREATE TABLE counter (
-    connection TEXT NOT NULL, day INTEGER NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL,
-    n BIGINT NOT NULL,
-    PRIMARY KEY (connection, day, status, reason)
+CREATE TABLE callback (
+    id TEXT NOT NULL, connection TEXT NOT NULL, operation TEXT NOT NULL, answer TEXT NOT NULL,
+    target_url TEXT NOT NULL, created_at BIGINT NOT NULL, due BIGINT NOT NULL, ready_at BIGINT,
+    tries BIGINT NOT NULL,
+    PRIMARY KEY (id)
 );
+CREATE INDEX callback_due ON callback (due);
 
 CREATE TABLE launch (
-    id TEXT NOT NULL, connection TEXT NOT NULL, status TEXT NOT NULL, phase TEXT, phase_due BIGINT,
-    goes_on BOOLEAN NOT NULL, single BOOLEAN NOT NULL, created_at BIGINT NOT NULL,
-    planned_at BIGINT, expires_at BIGINT, started_at BIGINT, finished_at BIGINT, pause_reason TEXT,
-    error TEXT, message TEXT, cohort_id TEXT, cohort_name TEXT, request_id TEXT,
-    options TEXT NOT NULL, members_total INTEGER NOT NULL, skipped TEXT NOT NULL, examples TEXT,
-    planned INTEGER NOT NULL, standing BOOLEAN DEFAULT {false} NOT NULL, waiting INTEGER NOT NULL,
-    sending INTEGER NOT NULL, started INTEGER NOT NULL, completed INTEGER NOT NULL,
-    expired INTEGER NOT NULL, failed INTEGER NOT NULL, in_doubt INTEGER NOT NULL,
-    cancelled INTEGER NOT NULL, with_email INTEGER DEFAULT '0' NOT NULL,
-    bad_emails INTEGER DEFAULT '0' NOT NULL, carried TEXT,
+    id TEXT NOT NULL, connection TEXT NOT NULL, status TEXT NOT NULL, created_at BIGINT NOT NULL,
+    options TEXT NOT NULL, goes_on BOOLEAN NOT NULL, phase TEXT, phase_due BIGINT,
+    single BOOLEAN NOT NULL, planned_at BIGINT, expires_at BIGINT, started_at BIGINT,
+    finished_at BIGINT, pause_reason TEXT, error TEXT, message TEXT, cohort_id TEXT,
+    cohort_name TEXT, request_id TEXT, members_total BIGINT NOT NULL, with_email BIGINT NOT NULL,
+    bad_emails BIGINT NOT NULL, carried TEXT, skipped TEXT NOT NULL, examples TEXT,
+    planned BIGINT NOT NULL, waiting BIGINT NOT NULL, sending BIGINT NOT NULL,
+    started BIGINT NOT NULL, completed BIGINT NOT NULL, expired BIGINT NOT NULL,
+    failed BIGINT NOT NULL, in_doubt BIGINT NOT NULL, cancelled BIGINT NOT NULL,
+    standing BOOLEAN NOT NULL,
     PRIMARY KEY (id)
 );
 CREATE INDEX launch_listed ON launch (connection, created_at, id);
@@ -71,12 +85,12 @@ CREATE TABLE launch_source (
 );
 
 CREATE TABLE invitation (
-    id TEXT NOT NULL, connection TEXT NOT NULL, launch_id TEXT NOT NULL, position INTEGER NOT NULL,
-    state TEXT NOT NULL, person BIGINT NOT NULL, taken_at BIGINT, user_id TEXT, email TEXT,
-    name TEXT, interview_id TEXT, link TEXT, session_token TEXT, reason TEXT, message TEXT,
-    sending_since BIGINT, started_at BIGINT, due BIGINT, polls INTEGER NOT NULL,
-    complete_due BIGINT, created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, pruned_at BIGINT,
-    counted_day INTEGER, scatter SMALLINT,
+    id TEXT NOT NULL, connection TEXT NOT NULL, launch_id TEXT NOT NULL, position BIGINT NOT NULL,
+    state TEXT NOT NULL, person BIGINT NOT NULL, created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL, taken_at BIGINT, user_id TEXT, email TEXT, name TEXT,
+    interview_id TEXT, link TEXT, session_token TEXT, reason TEXT, message TEXT,
+    sending_since BIGINT, started_at BIGINT, due BIGINT, polls BIGINT NOT NULL, complete_due BIGINT,
+    pruned_at BIGINT, counted_day INTEGER, scatter SMALLINT,
     PRIMARY KEY (id)
 );
 CREATE INDEX invitation_complete_due ON invitation (connection, complete_due) WHERE complete_due IS NOT NULL;
@@ -118,15 +132,15 @@ CREATE TABLE cohort_piece (
 );
 
 CREATE TABLE cohort_mention (
-    "key" {bigint} NOT NULL, cohort_id TEXT NOT NULL, computed_at BIGINT NOT NULL,
+    key {bigint} NOT NULL, cohort_id TEXT NOT NULL, computed_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
-    PRIMARY KEY ("key", cohort_id)
+    PRIMARY KEY (key, cohort_id)
 );
 CREATE INDEX cohort_mention_updated ON cohort_mention (updated_at);
 
 CREATE TABLE alias (
-    "key" {bigint} NOT NULL, person BIGINT NOT NULL,
-    PRIMARY KEY ("key")
+    key {bigint} NOT NULL, person BIGINT NOT NULL,
+    PRIMARY KEY (key)
 );
 CREATE INDEX alias_person ON alias (person);
 
@@ -137,67 +151,53 @@ CREATE TABLE erasure (
     PRIMARY KEY (run_id)
 );
 
-CREATE TABLE event (
-    number {serial} NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, connection TEXT NOT NULL,
-    at BIGINT NOT NULL, subject TEXT NOT NULL, payload TEXT NOT NULL,
-    PRIMARY KEY (number), UNIQUE (id)
-);
-CREATE INDEX event_listed ON event (connection, type, number);
-CREATE INDEX event_subject ON event (subject);
-
-CREATE TABLE hook (
-    id TEXT NOT NULL, connection TEXT NOT NULL, event TEXT NOT NULL, target_url TEXT NOT NULL,
-    secret TEXT NOT NULL, created_at BIGINT NOT NULL,
+CREATE TABLE inbox (
+    id {serial} NOT NULL, connection TEXT NOT NULL, received_at BIGINT NOT NULL,
+    source TEXT NOT NULL, state TEXT NOT NULL, event TEXT, interview_id TEXT, webhook_id TEXT,
+    digest TEXT, body TEXT, header TEXT, scheme TEXT, signed_at BIGINT,
     PRIMARY KEY (id)
 );
-CREATE UNIQUE INDEX hook_same ON hook (connection, event, target_url);
+CREATE UNIQUE INDEX inbox_digest ON inbox (connection, digest);
+CREATE INDEX inbox_interview ON inbox (connection, interview_id);
+CREATE INDEX inbox_new ON inbox (connection, id) WHERE state = 'new';
+CREATE INDEX inbox_unreadable ON inbox (connection, id) WHERE state = 'unreadable';
+CREATE UNIQUE INDEX inbox_webhook_id ON inbox (connection, webhook_id) WHERE webhook_id IS NOT NULL;
 
-CREATE TABLE hook_delivery (
-    number {serial} NOT NULL, hook_id TEXT NOT NULL, event_number BIGINT NOT NULL,
-    state TEXT NOT NULL, tries INTEGER NOT NULL, outcome TEXT, due BIGINT,
-    updated_at BIGINT NOT NULL,
-    PRIMARY KEY (number)
+CREATE TABLE sync (
+    connection TEXT NOT NULL, interview_id TEXT NOT NULL, status TEXT NOT NULL,
+    first_received_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, reason TEXT, stage TEXT,
+    due BIGINT, completed_at BIGINT, synced_at BIGINT, facts TEXT, user_id TEXT, user_hash TEXT,
+    identify TEXT, event TEXT, from_call BOOLEAN NOT NULL, reads BIGINT NOT NULL,
+    tries BIGINT NOT NULL, frozen_at BIGINT, sending_since BIGINT, unknown_since BIGINT,
+    attempts TEXT, run_id TEXT, backfill BOOLEAN NOT NULL, force BOOLEAN NOT NULL, pruned_at BIGINT,
+    respondent BIGINT, external BIGINT, scatter SMALLINT,
+    PRIMARY KEY (connection, interview_id)
 );
-CREATE INDEX hook_delivery_due ON hook_delivery (hook_id, due) WHERE due IS NOT NULL;
-CREATE INDEX hook_delivery_event ON hook_delivery (event_number);
-CREATE INDEX hook_delivery_listed ON hook_delivery (hook_id, number);
+CREATE INDEX sync_due ON sync (stage, connection, due, completed_at) WHERE stage IS NOT NULL;
+CREATE INDEX sync_external ON sync (external) WHERE external IS NOT NULL;
+CREATE INDEX sync_listed ON sync (connection, first_received_at, interview_id);
+CREATE INDEX sync_respondent ON sync (respondent) WHERE respondent IS NOT NULL;
+CREATE INDEX sync_run ON sync (run_id, stage, reads) WHERE run_id IS NOT NULL;
+CREATE INDEX sync_scatter ON sync (scatter) WHERE scatter IS NOT NULL;
+CREATE INDEX sync_sending ON sync (connection) WHERE sending_since IS NOT NULL;
+CREATE INDEX sync_unpruned ON sync (first_received_at) WHERE pruned_at IS NULL;
+CREATE INDEX sync_user ON sync (user_hash, connection, completed_at) WHERE user_hash IS NOT NULL;
 
-CREATE TABLE callback (
-    id TEXT NOT NULL, connection TEXT NOT NULL, operation TEXT NOT NULL, answer TEXT NOT NULL,
-    target_url TEXT NOT NULL, created_at BIGINT NOT NULL, due BIGINT NOT NULL, ready_at BIGINT,
-    tries INTEGER NOT NULL,
+CREATE TABLE run (
+    id TEXT NOT NULL, connection TEXT NOT NULL, operation TEXT NOT NULL, created_at BIGINT NOT NULL,
+    total INTEGER NOT NULL,
     PRIMARY KEY (id)
 );
-CREATE INDEX callback_due ON callback (due);
 
-CREATE TABLE token (
-    name TEXT NOT NULL, sha256 TEXT NOT NULL, scopes TEXT NOT NULL, connections TEXT,
-    created_at BIGINT NOT NULL, revoked_at BIGINT,
-    PRIMARY KEY (name), UNIQUE (sha256)
+CREATE TABLE run_item (
+    run_id TEXT NOT NULL, interview_id TEXT NOT NULL,
+    PRIMARY KEY (run_id, interview_id)
 );
 
-CREATE TABLE audit (
-    id {serial} NOT NULL, connection TEXT NOT NULL, at BIGINT NOT NULL, token TEXT NOT NULL,
-    surface TEXT NOT NULL, operation TEXT NOT NULL, effect TEXT NOT NULL, touched TEXT NOT NULL,
-    PRIMARY KEY (id)
-);
-CREATE INDEX audit_connection ON audit (connection, id);
-
-CREATE TABLE audit_outcome (
-    audit_id {bigint} NOT NULL, at BIGINT NOT NULL, outcome TEXT NOT NULL, touched TEXT NOT NULL,
-    PRIMARY KEY (audit_id)
-);
-
-CREATE TABLE idempotency (
-    scope TEXT NOT NULL, "key" TEXT NOT NULL, digest TEXT NOT NULL, token TEXT,
-    until BIGINT NOT NULL, status INTEGER, body TEXT, created_at BIGINT NOT NULL,
-    PRIMARY KEY (scope, "key")
-);
-CREATE INDEX idempotency_created ON idempotency (created_at);
-
-CREATE TABLE secret (
-    name TEXT NOT NULL, sealed TEXT NOT NULL,
-    PRIMARY KEY (name)
+CREATE TABLE counter (
+    connection TEXT NOT NULL, day INTEGER NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL,
+    n BIGINT NOT NULL,
+    PRIMARY KEY (connection, day, status, reason)
 );
 
 CREATE TABLE lane (
@@ -221,6 +221,6 @@ CREATE INDEX diagnostic_kind ON diagnostic (connection, kind, id);
 
 CREATE TABLE fault (
     worker TEXT NOT NULL, job TEXT NOT NULL, connection TEXT NOT NULL, error TEXT NOT NULL,
-    tries INTEGER NOT NULL, at BIGINT NOT NULL, due BIGINT,
+    tries BIGINT NOT NULL, at BIGINT NOT NULL, due BIGINT,
     PRIMARY KEY (worker, job)
 );
