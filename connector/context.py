@@ -6,18 +6,21 @@ Adapters implement the ports; tests swap them for fakes. Times are milliseconds 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from connector.amplitude.responses import Answer
 from connector.clock import Clock
-from connector.domain.launches.launch import Cohort, KojiStart
+from connector.domain.launches.launch import KojiStart
 from connector.security.caller import OURSELVES, Caller
 from connector.settings.model import Connection, Settings
 
-if TYPE_CHECKING:  # a command that only shows its help opens no database
+if TYPE_CHECKING:  # a command that only shows its help opens no database, and calls no upstream
+    from connector.amplitude.cohorts import AmplitudeCohortsClient
+    from connector.amplitude.users import AmplitudeUsersClient
     from connector.ledger.ledger import Ledger
+    from connector.net.target_client import Targets
 
 
 class Koji(Protocol):
@@ -63,39 +66,6 @@ class Amplitude(Protocol):
         """Tell a good key from a bad one without ingesting anything."""
 
 
-class AmplitudeUsers(Protocol):
-    """Amplitude's user search, with one project's key and secret."""
-
-    async def search(self, user: str) -> list[str]:
-        """Return the user ids that match. Raises `CredentialsRejected` and the other upstream errors."""
-
-
-class AmplitudeCohorts(Protocol):
-    """Amplitude's cohorts, with one project's key and secret. Raises the upstream errors."""
-
-    async def listed(self) -> list[Cohort]:
-        """Return the cohorts that can be found, without archived and hidden ones."""
-
-    async def request(self, cohort_id: str, properties: Sequence[str]) -> str:
-        """Ask for a cohort's file with these user properties; return the request's id.
-
-        Counts against the limits on downloads. Raises `NotFound` for an unknown cohort.
-        """
-
-    async def is_ready(self, request_id: str) -> bool:
-        """Tell whether the file is made. Raises `NotFound` when Amplitude no longer knows the request."""
-
-    def rows(self, request_id: str, columns: Sequence[str]) -> AsyncGenerator[list[dict[str, str]], None]:
-        """Yield the file's rows chunk by chunk, each with `user_id` and these columns."""
-
-
-class Targets(Protocol):
-    """The addresses to which callers may let us post."""
-
-    async def require(self, field: str, url: str) -> None:
-        """Raise `InvalidInput` on a field whose address cannot be a target."""
-
-
 @dataclass(frozen=True, slots=True)
 class Context:
     """Everything that an operation may use."""
@@ -105,9 +75,9 @@ class Context:
     ledger: Ledger
     koji: Mapping[str, Koji]
     amplitude: Mapping[str, Amplitude]
-    amplitude_users: Mapping[str, AmplitudeUsers]
+    amplitude_users: Mapping[str, AmplitudeUsersClient]
     amplitude_elsewhere: Mapping[str, Amplitude]  # the same keys at the other region's address
-    amplitude_cohorts: Mapping[str, AmplitudeCohorts]
+    amplitude_cohorts: Mapping[str, AmplitudeCohortsClient]
     targets: Targets
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     wake: Callable[..., None] = lambda *_: None

@@ -55,11 +55,6 @@ class Answer:
     events_ingested: int | None = None
     retry_after: int | None = None
 
-    @property
-    def certain(self) -> bool:
-        """Whether Amplitude surely ingested nothing of the request."""
-        return self.kind not in (Kind.ACCEPTED, Kind.UNKNOWN)
-
 
 def classify(status: int, body: bytes, headers: Mapping[str, str], user_ids: Sequence[str]) -> Answer:
     """Return what an HTTP response means. `user_ids` are those of the events sent, in their order.

@@ -69,7 +69,10 @@ async def checked(host: str, port: int, *, allow_private: bool, plain: bool = Fa
 
 
 class Targets:
-    """The port `Targets`: public HTTPS addresses; where private ones are allowed, those with HTTP, too."""
+    """The addresses to which callers may let us post.
+
+    These are public HTTPS addresses; where private ones are allowed, those with HTTP, too.
+    """
 
     def __init__(self, *, allow_private: bool) -> None:
         self._allow_private = allow_private

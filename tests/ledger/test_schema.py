@@ -1,4 +1,4 @@
-"""The schema: what the models describe is what the revisions make, and a later revision upgrades a ledger."""
+"""The schema: an upgraded ledger has what the models describe, and a later revision upgrades a ledger."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from threading import Barrier
@@ -22,11 +23,12 @@ from sqlalchemy import Connection, MetaData, Text, insert, inspect, select, text
 
 from connector.errors import SettingsError
 from connector.ledger.db.dialect import is_sqlite, sqlite_path, writer_engine
-from connector.ledger.db.migrations import REVISIONS, migrate, newest_revision
+from connector.ledger.db.migrations import REVISIONS, STORED, migrate, newest_revision
 from connector.ledger.db.schema import metadata
 from connector.ledger.ledger import Ledger, open_ledger
 from tests.conftest import SEALER
 from tests.support.fakes import NOW, a_webhook
+from tools.first_schema import make_first_schema
 from tools.revision import write_revision
 
 pytestmark = pytest.mark.contract
@@ -53,14 +55,6 @@ def upgrade() -> None:
 '''
 TOY_COLUMN = "ALTER TABLE diagnostic ADD COLUMN toy INTEGER"
 
-PLAIN_NAMES = {
-    "answer": "idempotency",
-    "budget": "rate_limit",
-    "cohort_told": "cohort_mention",
-    "forgetting": "erasure",
-    "note": "diagnostic",
-}
-
 
 @pytest.fixture
 def revisions(tmp_path: Path) -> Path:
@@ -76,14 +70,15 @@ def add_revision(revisions: Path, *statements: str) -> None:
 
 
 def described(connection: Connection) -> dict[str, object]:
-    """Return what a database itself tells of its tables, columns, keys and indexes."""
+    """Return what a database itself tells of its tables, columns, keys, indexes and triggers."""
     told = inspect(connection)
     listed = (
-        "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+        "SELECT name, sql FROM sqlite_master WHERE type IN ('index', 'trigger') AND sql IS NOT NULL"
         if connection.dialect.name == "sqlite"
-        else "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = current_schema()"
+        else "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = current_schema() UNION "
+        "SELECT tgrelid::regclass || '.' || tgname, pg_get_triggerdef(oid) FROM pg_trigger"
     )
-    indexes = {name: " ".join(made.split()) for name, made in connection.exec_driver_sql(listed)}
+    made_beside = {name: " ".join(made.split()) for name, made in connection.exec_driver_sql(listed)}
     tables = {
         table: (
             [{**column, "type": repr(column["type"])} for column in told.get_columns(table)],
@@ -91,23 +86,44 @@ def described(connection: Connection) -> dict[str, object]:
             told.get_unique_constraints(table),
         )
         for table in told.get_table_names()
-        if table != "alembic_version"
     }
-    return tables | {name: made for name, made in indexes.items() if "alembic_version" not in name}
+    return tables | {name: made for name, made in made_beside.items() if STORED.name not in name}
 
 
-def test_the_revisions_make_what_the_models_describe(database_url: str) -> None:
-    migrate(database_url)
-    engine = writer_engine(database_url)
-    with engine.begin() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+@contextmanager
+def written(url: str) -> Iterator[Connection]:
+    """Yield a connection whose changes are committed."""
+    if is_sqlite(url):
+        sqlite_path(url).parent.mkdir(exist_ok=True)
+    engine = writer_engine(url)
+    try:
+        with engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+@pytest.fixture
+def first_url(request: pytest.FixtureRequest, database_url: str, sqlite_url: str) -> str:
+    """Return the URL of a database that the first release made."""
+    url: str = sqlite_url if is_sqlite(database_url) else request.getfixturevalue("empty_postgres_url")
+    with written(url) as connection:
+        make_first_schema(connection)
+    return url
+
+
+def test_an_upgraded_ledger_has_what_the_models_describe(first_url: str) -> None:
+    migrate(first_url)
+    with written(first_url) as connection:
+        upgraded = described(connection)
+        opts = {"compare_server_default": True, "version_table": STORED.name}
+        context = MigrationContext.configure(connection, opts=opts)
         assert compare_metadata(context, metadata) == []
-        migrated = described(connection)
+        assert rows_of(connection)[STORED.name] == [[newest_revision()]]
         metadata.drop_all(connection)
         metadata.create_all(connection)
-        assert migrated == described(connection)
-    engine.dispose()
-    assert len(migrated) > len(metadata.tables)
+        assert upgraded == described(connection)
+    assert len(upgraded) > len(metadata.tables)
 
 
 def test_files_of_revisions_are_named_for_their_numbers() -> None:
@@ -119,7 +135,7 @@ def test_files_of_revisions_are_named_for_their_numbers() -> None:
 
 async def test_a_ledger_of_a_newer_program_is_refused_in_one_line(ledger: Ledger, database_url: str) -> None:
     with ledger.db._write_engine.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '0099'"))
+        connection.execute(text("UPDATE schema_revision SET version_num = '0099'"))
     with pytest.raises(SettingsError) as refused:
         await open_ledger(database_url, SEALER)
     assert "0099" in str(refused.value)
@@ -127,18 +143,17 @@ async def test_a_ledger_of_a_newer_program_is_refused_in_one_line(ledger: Ledger
     assert "\n" not in str(refused.value)
 
 
-def test_a_ledger_from_before_revisions_is_refused_in_one_line(sqlite_url: str, postgres_url: str) -> None:
+@pytest.mark.parametrize("table", ["alembic_version", "schema_version", "launch"])
+def test_a_database_of_a_version_in_development_is_refused_in_one_line(
+    sqlite_url: str, postgres_url: str, table: str
+) -> None:
     for url in (sqlite_url, postgres_url):
-        if is_sqlite(url):
-            sqlite_path(url).parent.mkdir()
-        engine = writer_engine(url)
-        with engine.begin() as connection:
-            connection.execute(text("CREATE TABLE schema_version (version INTEGER, applied_at BIGINT)"))
+        with written(url) as connection:
+            connection.execute(text(f"CREATE TABLE {table} (version_num TEXT)"))
         with pytest.raises(SettingsError, match=r"^DATABASE_URL: .*another DATABASE_URL$"):
             migrate(url)
-        with engine.begin() as connection:
-            assert inspect(connection).get_table_names() == ["schema_version"]
-        engine.dispose()
+        with written(url) as connection:
+            assert inspect(connection).get_table_names() == [table]
 
 
 def rows_of(connection: Connection) -> dict[str, list[list[object]]]:
@@ -149,28 +164,22 @@ def rows_of(connection: Connection) -> dict[str, list[list[object]]]:
     }
 
 
-def test_upgrades_keep_the_rows(database_url: str, revisions: Path) -> None:
-    for later in (revisions / "versions").glob("*.py"):
-        if not later.name.startswith("0001"):
-            later.unlink()
-    migrate(database_url, revisions)
-    engine = writer_engine(database_url)
-    first = MetaData()
-    with engine.begin() as connection:
+def test_upgrades_keep_the_rows(first_url: str) -> None:
+    with written(first_url) as connection:
+        first = MetaData()
         first.reflect(connection)
         for table in first.sorted_tables:
-            if table.name != "alembic_version":
+            if table.name != STORED.name:
                 row = {one.name: one.name if isinstance(one.type, Text) else 1 for one in table.columns}
                 connection.execute(insert(table).values(row))
         before = rows_of(connection)
-    migrate(database_url)
-    with engine.begin() as connection:
+    migrate(first_url)
+    with written(first_url) as connection:
         after = rows_of(connection)
-    engine.dispose()
-    before["alembic_version"] = [[newest_revision()]]
+    before[STORED.name] = [[newest_revision()]]
     assert all(before.values())
     for name, rows in before.items():
-        kept = after.pop(PLAIN_NAMES.get(name, name))
+        kept = after.pop(name)
         assert [row[: len(old)] for row, old in zip(kept, rows, strict=True)] == rows
     assert not any(after.values())  # tables of later revisions
 
@@ -189,7 +198,7 @@ async def test_an_upgrade_runs_once_and_copies_a_file_first(
         assert stat.S_IMODE(copy.stat().st_mode) == 0o600
         with closing(sqlite3.connect(copy)) as kept:
             assert kept.execute("SELECT count(*) FROM inbox").fetchone() == (1,)
-            assert kept.execute("SELECT version_num FROM alembic_version").fetchone() == (newest_revision(),)
+            assert kept.execute("SELECT version_num FROM schema_revision").fetchone() == (newest_revision(),)
     with pytest.raises(SettingsError):
         await open_ledger(database_url, SEALER)
 
@@ -229,13 +238,15 @@ def test_of_many_processes_one_makes_the_tables_and_one_upgrades_them(
         list(processes.map(migrate, [database_url] * 3, [revisions] * 3))
 
 
-def test_a_ledger_that_is_up_to_date_needs_no_alembic(database_url: str) -> None:
-    migrate(database_url)
+def test_neither_a_new_ledger_nor_one_that_is_up_to_date_needs_alembic(
+    sqlite_url: str, postgres_url: str
+) -> None:
     code = (
         "import sys; from connector.ledger.db.migrations import migrate; migrate(sys.argv[1]); "
         "sys.exit('alembic' in sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code, database_url], check=True, timeout=60)
+    for url in (sqlite_url, postgres_url) * 2:
+        subprocess.run([sys.executable, "-c", code, url], check=True, timeout=60)
 
 
 def test_the_next_revision_is_written_from_the_models(sqlite_url: str, revisions: Path) -> None:

@@ -31,7 +31,7 @@ def test_accepted() -> None:
         200,
         {"code": 200, "events_ingested": 50, "payload_size_bytes": 50, "server_upload_time": 1396381378123},
     )
-    assert (found.kind, found.events_ingested, found.certain) == (Kind.ACCEPTED, 50, False)
+    assert (found.kind, found.events_ingested) == (Kind.ACCEPTED, 50)
 
 
 MISSING = {"code": 400, "error": "Request missing required field"}
@@ -91,7 +91,6 @@ def test_named_events_are_rejected(body: Any, rejected: dict[int, str]) -> None:
     assert found.kind is Kind.REJECTED
     assert found.rejected == rejected
     assert found.held == {}
-    assert found.certain
 
 
 def test_silenced_is_for_good_and_throttled_in_the_same_body_is_not() -> None:
@@ -133,7 +132,6 @@ def test_throttled_names_events_and_users() -> None:
     assert found.kind is Kind.THROTTLED
     assert found.held == dict.fromkeys([0, 3, 4, 7], 30)
     assert found.message == "Too many requests for some devices and users"
-    assert found.certain
 
 
 def test_the_daily_quota_waits_longer_and_covers_all_events_of_a_user() -> None:
@@ -207,7 +205,6 @@ def test_kinds(status: int, body: Any, kind: Kind) -> None:
     found = answer(status, body)
     assert found.kind is kind
     assert found.status == status
-    assert found.certain is (kind not in (Kind.ACCEPTED, Kind.UNKNOWN))
     assert found.message
     assert found.rejected == {}
 

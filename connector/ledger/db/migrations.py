@@ -1,11 +1,11 @@
-"""Upgrade a database to the schema of this version."""
+"""Create the tables of a new database, or upgrade those of an older one to the schema of this version."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Column, Connection, MetaData, String, Table, insert, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from connector.errors import SettingsError
@@ -16,11 +16,14 @@ from connector.ledger.db.dialect import (
     lock_for_migration,
     writer_engine,
 )
+from connector.ledger.db.schema import metadata
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 REVISIONS: Final = Path(__file__).with_name("revisions")
+STORED: Final = Table("schema_revision", MetaData(), Column("version_num", String(32), primary_key=True))
+"""Where a database keeps its revision; Alembic asks for this column."""
 
 
 def newest_revision(revisions: Path = REVISIONS) -> str:
@@ -41,10 +44,13 @@ def migrate(database_url: str, revisions: Path = REVISIONS) -> None:
             with engine.begin() as c:
                 lock_for_migration(c)
                 stored, newest = _stored_revision(c, revisions), newest_revision(revisions)
-                if stored != newest:
-                    if stored:
-                        back_up(database_url, newest)
-                    from alembic import command  # noqa: PLC0415 - an up-to-date database does not need it
+                if stored is None:
+                    metadata.create_all(c)
+                    STORED.create(c)
+                    c.execute(insert(STORED).values(version_num=newest))
+                elif stored != newest:
+                    back_up(database_url, newest)
+                    from alembic import command  # noqa: PLC0415 - only an older database needs it
 
                     command.upgrade(alembic_config(c, revisions), "head")
         finally:
@@ -58,7 +64,7 @@ def migrate(database_url: str, revisions: Path = REVISIONS) -> None:
 
 def alembic_config(c: Connection, revisions: Path = REVISIONS) -> Config:
     """Return the configuration with which Alembic's commands use a connection; the caller commits."""
-    from alembic.config import Config  # noqa: PLC0415 - an up-to-date database does not need it
+    from alembic.config import Config  # noqa: PLC0415 - only an older database needs it
 
     config = Config(attributes={"connection": c})
     config.set_main_option("script_location", str(revisions).replace("%", "%%"))
@@ -72,15 +78,16 @@ def _known(revisions: Path) -> set[str]:
 
 def _stored_revision(c: Connection, revisions: Path) -> str | None:
     """Return the revision of a database, None for an empty one. Raises `SettingsError` for an unknown one."""
-    if not inspect(c).has_table("alembic_version"):
-        if inspect(c).has_table("schema_version"):
+    tables = set(inspect(c).get_table_names())
+    if STORED.name not in tables:
+        if not tables.isdisjoint(("alembic_version", "schema_version", *metadata.tables)):
             raise SettingsError(
-                "DATABASE_URL: the database was made by a version in development and cannot be upgraded; "
-                "move it away, or set another DATABASE_URL"
+                "DATABASE_URL: the database was made by a version in development, or by another program, and "
+                "cannot be upgraded; move it away, or set another DATABASE_URL"
             )
         return None
-    stored: str | None = c.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-    if stored and stored not in _known(revisions):
+    stored: str = c.execute(select(STORED.c.version_num)).scalar_one()
+    if stored not in _known(revisions):
         raise SettingsError(
             f"DATABASE_URL: the database has schema {stored}, which is newer than this program's "
             f"{newest_revision(revisions)}; upgrade koji-amplitude"

@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 import structlog
 
-from connector.context import AmplitudeCohorts
+from connector.amplitude.cohorts import AmplitudeCohortsClient
 from connector.domain.launches.launch import Launch, Phase
 from connector.domain.lease import Fault, Lease
 from connector.domain.people.properties import carried, property_of, spellings
@@ -188,7 +188,7 @@ class PlanningWorker(Worker):
         if chunk:
             yield chunk
 
-    def _cohorts(self, launch: Launch) -> AmplitudeCohorts:
+    def _cohorts(self, launch: Launch) -> AmplitudeCohortsClient:
         cohorts = self._context.amplitude_cohorts.get(launch.connection)
         if cohorts is None:
             raise NotConfigured(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, Column, Connection, Index, Integer, Table, Text, event
 
 from connector.ledger.db.schema.base import metadata, serial
 
@@ -17,7 +17,6 @@ token = Table(
     Column("revoked_at", BigInteger),
 )
 
-# the first revision's triggers refuse every change of these two
 audit = Table(
     "audit",
     metadata,
@@ -41,6 +40,29 @@ audit_outcome = Table(
     Column("outcome", Text, nullable=False),
     Column("touched", Text, nullable=False),
 )
+
+
+def _refuse_changes(table: Table, c: Connection, **_: object) -> None:
+    """Let the database itself refuse to change a table of the audit log."""
+    if c.dialect.name == "sqlite":
+        for change in ("UPDATE", "DELETE"):
+            c.exec_driver_sql(
+                f"CREATE TRIGGER {table.name}_no_{change.lower()} BEFORE {change} ON {table.name} "
+                f"BEGIN SELECT RAISE(ABORT, '{table.name} is append-only'); END"
+            )
+        return
+    c.exec_driver_sql(
+        f"CREATE OR REPLACE FUNCTION {table.name}_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION '{table.name} is append-only'; END $$"
+    )
+    c.exec_driver_sql(
+        f"CREATE TRIGGER {table.name}_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON {table.name} "
+        f"FOR EACH STATEMENT EXECUTE FUNCTION {table.name}_refuse()"
+    )
+
+
+for _table in (audit, audit_outcome):
+    event.listen(_table, "after_create", _refuse_changes)
 
 idempotency = Table(
     "idempotency",

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text
 
-from connector.ledger.db.schema.base import metadata, partial_index, serial
+from connector.domain.events.callback import Callback
+from connector.domain.events.event import Event, Hook
+from connector.ledger.db.schema.base import columns_of, metadata, partial_index, serial
 
 event = Table(
     "event",
     metadata,
     Column("number", serial, primary_key=True, autoincrement=True),
     Column("id", Text, nullable=False, unique=True),
-    Column("type", Text, nullable=False),
-    Column("connection", Text, nullable=False),
-    Column("at", BigInteger, nullable=False),
-    Column("subject", Text, nullable=False),
-    Column("payload", Text, nullable=False),  # JSON without a person's data
+    *columns_of(Event, without=["number", "id"]),
     Index("event_listed", "connection", "type", "number"),
     Index("event_subject", "subject"),
 )
@@ -23,12 +21,8 @@ event = Table(
 hook = Table(
     "hook",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("connection", Text, nullable=False),
-    Column("event", Text, nullable=False),
-    Column("target_url", Text, nullable=False),
-    Column("secret", Text, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
+    *columns_of(Hook, key=["id"]),
+    Column("secret", Text, nullable=False),  # sealed
     Index("hook_same", "connection", "event", "target_url", unique=True),
 )
 
@@ -48,18 +42,10 @@ hook_delivery = Table(
     Index("hook_delivery_event", "event_number"),
 )
 
-# a result to be posted to the caller's URL; the row goes once it was posted
+# a result to be posted to the caller's URL, which is sealed; the row goes once it was posted
 callback = Table(
     "callback",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("connection", Text, nullable=False),
-    Column("operation", Text, nullable=False),
-    Column("answer", Text, nullable=False),  # JSON without a person's data
-    Column("target_url", Text, nullable=False),  # sealed
-    Column("created_at", BigInteger, nullable=False),
-    Column("due", BigInteger, nullable=False),
-    Column("ready_at", BigInteger),
-    Column("tries", Integer, nullable=False),
+    *columns_of(Callback, key=["id"]),
     Index("callback_due", "due"),
 )

@@ -2,43 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, SmallInteger, Table, Text, false
+from sqlalchemy import BigInteger, Column, Index, Integer, SmallInteger, Table, Text
 
-from connector.ledger.db.schema.base import metadata, partial_index, serial
-
-_COUNTED = "waiting", "sending", "started", "completed", "expired", "failed", "in_doubt", "cancelled"
+from connector.domain.launches.cohort_message import CohortMessage
+from connector.domain.launches.launch import Invitation, Launch
+from connector.ledger.db.schema.base import columns_of, metadata, partial_index, serial
 
 launch = Table(
     "launch",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("connection", Text, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("phase", Text),
-    Column("phase_due", BigInteger),
-    Column("goes_on", Boolean, nullable=False),
-    Column("single", Boolean, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("planned_at", BigInteger),
-    Column("expires_at", BigInteger),
-    Column("started_at", BigInteger),
-    Column("finished_at", BigInteger),
-    Column("pause_reason", Text),
-    Column("error", Text),
-    Column("message", Text),
-    Column("cohort_id", Text),
-    Column("cohort_name", Text),
-    Column("request_id", Text),
-    Column("options", Text, nullable=False),
-    Column("members_total", Integer, nullable=False),
-    Column("skipped", Text, nullable=False),
-    Column("examples", Text),
-    Column("planned", Integer, nullable=False),
-    Column("standing", Boolean, nullable=False, server_default=false()),  # it grows with a cohort's webhook
-    *(Column(state, Integer, nullable=False) for state in _COUNTED),
-    Column("with_email", Integer, nullable=False, server_default="0"),
-    Column("bad_emails", Integer, nullable=False, server_default="0"),
-    Column("carried", Text),  # names of properties
+    *columns_of(Launch, key=["id"]),
     Index("launch_listed", "connection", "created_at", "id"),
     partial_index("launch_phase", "phase", where="phase IS NOT NULL"),
     partial_index("launch_open", "connection", where="status IN ('running', 'paused')"),
@@ -56,28 +29,7 @@ launch_source = Table(
 invitation = Table(
     "invitation",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("connection", Text, nullable=False),
-    Column("launch_id", Text, nullable=False),
-    Column("position", Integer, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("person", BigInteger, nullable=False),
-    Column("taken_at", BigInteger),  # null: the person may be invited by another launch
-    Column("user_id", Text),
-    Column("email", Text),
-    Column("name", Text),
-    Column("interview_id", Text),
-    Column("link", Text),
-    Column("session_token", Text),
-    Column("reason", Text),
-    Column("message", Text),
-    Column("sending_since", BigInteger),
-    Column("started_at", BigInteger),
-    Column("due", BigInteger),
-    Column("polls", Integer, nullable=False),
-    Column("complete_due", BigInteger),
-    Column("created_at", BigInteger, nullable=False),
-    Column("updated_at", BigInteger, nullable=False),
+    *columns_of(Invitation, key=["id"]),
     Column("pruned_at", BigInteger),
     Column("counted_day", Integer),  # the UTC day on which a person counts as new who joined without approval
     Column("scatter", SmallInteger),  # see connector.ledger.people.scatter
@@ -115,16 +67,7 @@ cohort_message = Table(
     "cohort_message",
     metadata,
     Column("id", serial, primary_key=True, autoincrement=True),
-    Column("connection", Text, nullable=False),
-    Column("message_id", Text, nullable=False),
-    Column("cohort_id", Text, nullable=False),
-    Column("cohort_name", Text),
-    Column("in_cohort", Boolean, nullable=False),
-    Column("computed_at", BigInteger, nullable=False),
-    Column("received_at", BigInteger, nullable=False),
-    Column("stage", Text, nullable=False),
-    Column("held", Boolean, nullable=False),
-    Column("carried", Text),  # names of properties
+    *columns_of(CohortMessage, without=["id"]),
     Index("cohort_message_once", "connection", "message_id", unique=True),
     partial_index("cohort_message_open", "connection", "computed_at", "id", where="stage <> 'done'"),
     Index("cohort_message_received", "received_at"),

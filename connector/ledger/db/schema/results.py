@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, SmallInteger, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, SmallInteger, Table, Text
 
-from connector.ledger.db.schema.base import metadata, partial_index, serial
+from connector.domain.results.sync import InboundWebhook, Sync
+from connector.ledger.db.schema.base import columns_of, metadata, partial_index, serial
 
 inbox = Table(
     "inbox",
     metadata,
     Column("id", serial, primary_key=True, autoincrement=True),
-    Column("connection", Text, nullable=False),
-    Column("received_at", BigInteger, nullable=False),
-    Column("source", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("event", Text),
-    Column("interview_id", Text),
-    Column("webhook_id", Text),
-    Column("digest", Text),
-    Column("body", Text),
-    Column("header", Text),
-    Column("scheme", Text),
-    Column("signed_at", BigInteger),
+    *columns_of(InboundWebhook, without=["id"]),
     partial_index(
         "inbox_webhook_id", "connection", "webhook_id", where="webhook_id IS NOT NULL", unique=True
     ),
@@ -34,34 +24,7 @@ inbox = Table(
 sync = Table(
     "sync",
     metadata,
-    Column("connection", Text, primary_key=True),
-    Column("interview_id", Text, primary_key=True),
-    Column("status", Text, nullable=False),
-    Column("reason", Text),
-    Column("stage", Text),
-    Column("due", BigInteger),
-    Column("first_received_at", BigInteger, nullable=False),
-    Column("updated_at", BigInteger, nullable=False),
-    Column("completed_at", BigInteger),
-    Column("synced_at", BigInteger),
-    Column("facts", Text),
-    Column("user_id", Text),
-    Column("user_hash", Text),
-    Column("identify", Text),
-    Column("event", Text),
-    Column("from_call", Boolean, nullable=False),
-    Column("reads", Integer, nullable=False),
-    Column("tries", Integer, nullable=False),
-    Column("frozen_at", BigInteger),
-    Column("sending_since", BigInteger),
-    Column("unknown_since", BigInteger),
-    Column("attempts", Text),
-    Column("run_id", Text),
-    Column("backfill", Boolean, nullable=False),
-    Column("force", Boolean, nullable=False),
-    Column("pruned_at", BigInteger),
-    Column("respondent", BigInteger),
-    Column("external", BigInteger),
+    *columns_of(Sync, key=["connection", "interview_id"]),
     Column("scatter", SmallInteger),  # see connector.ledger.people.scatter
     partial_index("sync_scatter", "scatter", where="scatter IS NOT NULL"),
     partial_index("sync_due", "stage", "connection", "due", "completed_at", where="stage IS NOT NULL"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Table, Text
 
-from connector.ledger.db.schema.base import metadata, serial
+from connector.domain.lease import Fault
+from connector.ledger.db.schema.base import columns_of, metadata, serial
 
 lane = Table(
     "lane",
@@ -39,15 +40,10 @@ diagnostic = Table(
     Index("diagnostic_kind", "connection", "kind", "id"),
 )
 
-# a job whose last attempt ended in an exception that no code foresaw; the row goes once it succeeds
+# a job whose last attempt ended in an exception that no code foresaw; the row goes once it succeeds. Of the
+# exception only the name of its class is stored: a message may quote a person
 fault = Table(
     "fault",
     metadata,
-    Column("worker", Text, primary_key=True),
-    Column("job", Text, primary_key=True),  # empty: the worker itself
-    Column("connection", Text, nullable=False),
-    Column("error", Text, nullable=False),  # the name of its class: a message may quote a person
-    Column("tries", Integer, nullable=False),
-    Column("at", BigInteger, nullable=False),
-    Column("due", BigInteger),  # null: parked
+    *columns_of(Fault, key=["worker", "job"]),
 )
