@@ -163,16 +163,13 @@ def _refuse(errors: Sequence[FieldError], field: str) -> None:
         raise InvalidInput(f"{field}: {errors[0].detail}{more}; nothing was started.", errors=errors[:50])
 
 
-BACKFILL_INTERVIEWS = Operation(
-    name="backfill_interviews",
+BACKFILL_INTERVIEWS = Operation.of(
+    run,
     title="Backfill past interviews",
     summary="Bring many past interviews to Amplitude, by ids or as CSV. Reads each from Koji within Koji's "
     "limit, so that thousands take hours; get_run shows how long. Events carry their own time and leave the "
     "user table alone; user properties are written only for a user's newest interview.",
     guidance="Not for one interview (sync_interview_to_amplitude) or for failed ones (replay_syncs).",
     example=Example({"interview_ids": [examples.INTERVIEW_ID]}, examples.RUN),
-    input=BackfillInput,
-    output=RunOutput,
-    run=run,
     effect=Effect.SEND,
 )

@@ -193,8 +193,8 @@ async def _diagnostics(ctx: Context, connection: Connection, kind: str, since: i
     return sorted((*own, *common), key=lambda note: note.at, reverse=True)
 
 
-CHECK_CONNECTION = Operation(
-    name="check_connection",
+CHECK_CONNECTION = Operation.of(
+    run,
     title="Check a connection",
     summary="Check every credential, URL and webhook of a connection and say in plain words what works, "
     "what does not, and the one next step. Use it after setting up, and whenever something does not arrive. "
@@ -209,8 +209,5 @@ CHECK_CONNECTION = Operation(
             "next_step": "Nothing is to be done.",
         },
     ),
-    input=Input,
-    output=CheckOutput,
-    run=run,
     effect=Effect.READ,
 )

@@ -106,16 +106,13 @@ async def _reread(ctx: Context, payload: ReplayInput) -> list[str]:
     return list(dict.fromkeys(interview_ids))
 
 
-REPLAY_SYNCS = Operation(
-    name="replay_syncs",
+REPLAY_SYNCS = Operation.of(
+    run,
     title="Replay syncs",
     summary="Send syncs again that failed, or read webhooks again that could not be read, after their cause "
     "was mended. Interviews that Amplitude has are not sent again unless force is given. Answers a run for "
     "get_run.",
     guidance="Not for interviews that were never synced: backfill_interviews.",
     example=Example({"status": "failed"}, examples.RUN),
-    input=ReplayInput,
-    output=RunOutput,
-    run=run,
     effect=Effect.SEND,
 )

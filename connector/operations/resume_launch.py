@@ -105,8 +105,8 @@ def _would_start(launch: Launch, payload: ResumeLaunchInput) -> int:
     return launch.left + launch.planned + (launch.in_doubt if payload.in_doubt == "retry" else 0)
 
 
-RESUME_LAUNCH = Operation(
-    name="resume_launch",
+RESUME_LAUNCH = Operation.of(
+    run,
     title="Resume a launch",
     summary="Let a paused launch go on after its cause was mended (credits, key, permission, link), and "
     "try Koji's key again. A launch that waits for approval invites all who wait then. With in_doubt, decide "
@@ -114,9 +114,6 @@ RESUME_LAUNCH = Operation(
     guidance="The person is asked first where the client can ask; where it cannot, a resume_token is "
     "needed. Not for a pause that ends by itself (resumes_at).",
     example=Example({"launch_id": examples.LAUNCH_ID, "in_doubt": "retry"}, examples.LAUNCH),
-    input=ResumeLaunchInput,
-    output=LaunchOutput,
-    run=run,
     effect=Effect.SEND,
     approved=_approved,
     recall=recall,

@@ -229,8 +229,8 @@ async def _recall(ctx: Context, payload: StartInput, kept: StartOutput) -> Start
     return kept.model_copy(update=values)
 
 
-START_INTERVIEW = Operation(
-    name="start_interview",
+START_INTERVIEW = Operation.of(
+    run,
     title="Start an interview",
     summary="Start one person's Koji interview and return its link: the step of a Zap. Overtakes queued "
     "launches. A person who was invited before gets the existing link and is not asked twice. Spends Koji "
@@ -249,9 +249,6 @@ START_INTERVIEW = Operation(
             launch_id=examples.LAUNCH_ID,
         ),
     ),
-    input=StartInput,
-    output=StartOutput,
-    run=run,
     effect=Effect.SEND,
     approved=_approved,
     recall=_recall,

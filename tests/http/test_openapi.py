@@ -18,7 +18,7 @@ from connector.app import ENDPOINTS, create_app
 from connector.http.docs.openapi import openapi
 from connector.http.docs.page import STYLE, content_security_policy, docs_page
 from connector.operations import OPERATIONS as REAL
-from connector.service.execution.operation import Effect, Input, Output, WaitInput
+from connector.service.execution.operation import Effect, Example, Input, Output, WaitInput
 from connector.settings.sources import load
 from tests.support.toys import toy
 
@@ -71,6 +71,7 @@ OPERATIONS = (
         name="invite_guests",
         title="Invite guests",
         summary="Invite people; `mode` says how.",
+        example=Example({"guests": [{"email": "ada@example.com"}]}, {}),
         input=InviteInput,
         output=Invited | Foreseen,
         effect=Effect.SEND,
@@ -80,6 +81,7 @@ OPERATIONS = (
         name="read_letter",
         title="Read a letter",
         summary="Tell how far a letter is.",
+        example=Example({"letter_id": "let-1"}, {}),
         input=ReadInput,
         output=Invited,
         effect=Effect.READ,
@@ -285,7 +287,7 @@ class TestPage:
     def test_has_a_call_to_try(self, seen: Seen) -> None:
         assert f'curl "{URL}/actions/read_letter?letter_id=let-1"' in seen.text
         assert f'curl "{URL}/actions/invite_guests"' in seen.text
-        assert """-d '{"guests": [{}]}'""" in seen.text
+        assert """-d '{"guests": [{"email": "ada@example.com"}]}'""" in seen.text
 
     def test_explains_every_error_where_a_problem_points(self, seen: Seen) -> None:
         anchors = {attributes.get("id") for _, attributes in seen.tags}

@@ -15,7 +15,7 @@ from connector import errors
 from connector.errors import ConnectorError
 from connector.http import body
 from connector.http.docs.openapi import EFFECTS
-from connector.http.docs.schema import Schema, in_words, inside, nullable, required_example, resolved
+from connector.http.docs.schema import Schema, in_words, inside, nullable, resolved
 from connector.service.execution.operation import AnyOperation, Effect
 
 STYLE = """
@@ -106,7 +106,7 @@ def _operation(op: AnyOperation, document: Mapping[str, Any], public_url: str) -
             "<h3>Answer</h3>",
             CONTINUES if continues else "",
             _answers(answer, definitions),
-            f"<pre><code>{escape(_call(op, required_example(body, definitions), public_url))}</code></pre>",
+            f"<pre><code>{escape(_call(op, public_url))}</code></pre>",
             "</section>",
         ]
     )
@@ -162,8 +162,8 @@ def _errors() -> Iterator[str]:
     yield "</dl></section>"
 
 
-def _call(op: AnyOperation, body: Mapping[str, Any], public_url: str) -> str:
-    url = f"{public_url}/actions/{op.name}"
+def _call(op: AnyOperation, public_url: str) -> str:
+    url, body = f"{public_url}/actions/{op.name}", op.example.asked
     if op.effect is Effect.READ and not any(isinstance(value, dict | list) for value in body.values()):
         return _curl(url + (f"?{urlencode(body)}" if body else ""), None)
     return _curl(url, json.dumps(body, ensure_ascii=False))

@@ -23,9 +23,10 @@ import httpx
 
 from connector.net.client import tls_context
 from connector.sandbox.koji.store import Interview, KojiStore, iso, transcript_url
-from connector.sandbox.options import SandboxOptions, WebhookEndpoint
+from connector.sandbox.options import LOG_SIZE, SandboxOptions, WebhookEndpoint
 
 TIMEOUT_SECONDS: Final = 10.0
+CONCURRENCY: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +66,9 @@ class WebhookSender:
     ) -> None:
         self._store = store
         self._now = now
-        self._concurrency = options.webhook_concurrency
         self._transport = transport
         self.endpoint = options.webhook
-        self.log: deque[Attempt] = deque(maxlen=options.request_log_size)
+        self.log: deque[Attempt] = deque(maxlen=LOG_SIZE)
         self._queue: asyncio.Queue[Message] = asyncio.Queue()
         self._in_flight = 0
         self._retries: set[asyncio.Task[None]] = set()
@@ -80,7 +80,7 @@ class WebhookSender:
         async with httpx.AsyncClient(
             timeout=TIMEOUT_SECONDS, verify=tls_context(), trust_env=False, transport=self._transport
         ) as self._client:
-            tasks = [asyncio.create_task(self._work()) for _ in range(self._concurrency)]
+            tasks = [asyncio.create_task(self._work()) for _ in range(CONCURRENCY)]
             try:
                 yield
             finally:

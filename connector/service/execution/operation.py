@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from typing_extensions import TypeForm
@@ -160,6 +160,15 @@ class Operation(Generic[In, Out]):
     approved: Callable[[Context, In, Approver], Awaitable[Out]] | None = None
     recall: Callable[[Context, In, Out], Awaitable[Out]] | None = None
     spans_connections: bool = False
+
+    @classmethod
+    def of(cls, run: Callable[[Context, In], Awaitable[Out]], **about: Any) -> Operation[In, Out]:
+        """Return the operation of a file: it has the file's name, and the input and output of its `run`.
+
+        `about` are the other fields.
+        """
+        hints, name = get_type_hints(run), run.__module__.rpartition(".")[2]
+        return cls(name=name, input=hints["payload"], output=hints["return"], run=run, **about)
 
     def answer(self, values: Any) -> Out:
         """Return values as this operation's output. Of a union it is the stored model: each has every key."""
