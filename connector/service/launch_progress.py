@@ -15,6 +15,7 @@ from connector.domain.launches.launch import (
     KOJI_LIMIT,
     KOJI_UNREACHABLE,
     NO_LINK,
+    RESTORED,
     Launch,
     LaunchOptions,
     LaunchStatus,
@@ -30,6 +31,8 @@ _MESSAGES: Final[Mapping[str | None, str]] = {
     "all who wait.",
     NO_LINK: "KOJI_PROJECT_ID is not set where the starts are made, so that people would get no link. Set it "
     "and restart serve.",
+    RESTORED: "The ledger was restored from a backup, which does not know whom this launch started since; "
+    "they would be started again. Look in Koji first.",
 }
 _LINKS_A_MINUTE: Final = 6_000
 

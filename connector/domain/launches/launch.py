@@ -16,6 +16,7 @@ DAILY_CREDITS: Final = "daily_credits"
 
 APPROVAL: Final = "approval"
 NO_LINK: Final = "no_link"
+RESTORED: Final = "restored"
 """The reasons of pauses of one launch, which end when it is resumed."""
 
 KOJI_REDIRECT: Final = "koji_redirect"
