@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -60,6 +61,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("postgres"):
             item.add_marker(pytest.mark.skip(reason=postgres.MISSING))
+
+
+def pytest_collection_finish() -> None:
+    """Take what was imported and collected out of the garbage collector's way: it stays to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
