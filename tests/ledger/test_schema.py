@@ -40,6 +40,12 @@ def postgres_url(empty_postgres_url: str) -> str:
     return empty_postgres_url
 
 
+@pytest.fixture
+def sqlite_url(new_sqlite_url: str) -> str:
+    """Return the URL of a file that is not there yet, for the same reason."""
+    return new_sqlite_url
+
+
 LATER = f"{int(newest_revision()) + 1:04}"
 REVISION = '''"""A later revision."""
 

@@ -10,10 +10,24 @@ import selectors
 import signal
 import socket
 import sys
+from importlib import import_module
 
 import mcp_server.transports.http
 import mcp_server.transports.stdio  # noqa: F401 - a command line imports it when it runs
 from connector.cli.main import main as run
+
+_LATER = (
+    "alembic.command",
+    "anyio._backends._asyncio",
+    "connector.cli.commands.demo",
+    "connector.cli.commands.doctor",
+    "connector.cli.commands.mcp",
+    "connector.cli.commands.serve",
+    "connector.cli.operations.run",
+    "uvicorn.loops.auto",
+    "uvicorn.protocols.http.auto",
+)
+"""What command lines import when they need it."""
 
 
 class _Children:
@@ -105,9 +119,10 @@ class _Children:
 
 def main(path: str) -> int:
     """Serve until standard input ends; a child runs the command line."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the whole group: ours is the end of the input
+    for module in _LATER:
+        import_module(module)
+    # Ctrl-C reaches the whole group: ours is the end of the input
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
