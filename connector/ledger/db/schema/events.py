@@ -61,5 +61,6 @@ callback = Table(
     Column("due", BigInteger, nullable=False),
     Column("ready_at", BigInteger),
     Column("tries", Integer, nullable=False),
+    Column("scopes", Text),  # of the caller
     Index("callback_due", "due"),
 )
