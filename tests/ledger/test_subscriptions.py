@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 
 import psycopg
 import pytest
@@ -39,9 +40,10 @@ async def test_concurrent_subscriptions_do_not_pass_the_limit(
     event.listen(ledger.db._write_engine, "commit", stop)
     first = subscribed(ledger, "first")
     assert await asyncio.to_thread(stopped.wait, 60)
-    second = subscribed(other_ledger, "second")
+    second, end = subscribed(other_ledger, "second"), time.monotonic() + 60
     with psycopg.connect(postgres_url, autocommit=True) as watching:
         while not second.done() and watching.execute(_WAITING).fetchone() == (0,):
+            assert time.monotonic() < end
             await asyncio.sleep(0.001)
     go.set()
     with pytest.raises(Conflict):

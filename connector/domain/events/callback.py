@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 class Callback(NamedTuple):
     """A result that a caller waits for. `answer` is the unfinished answer, as JSON without personal data.
-    `scopes` are those of the caller, with spaces between; None stands for none.
 
-    At `due` (ms) the result is looked up. Once it has ended, at `ready_at` (ms), it is posted; `tries` counts
-    the posts.
+    `scopes` are those of the caller, with spaces between; None stands for none. At `due` (ms) the result is
+    looked up. Once it has ended, at `ready_at` (ms), it is posted; `tries` counts the posts.
     """
 
     id: str

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     DataError,
@@ -190,6 +190,13 @@ def lock_hooks(c: Connection) -> None:
 def _lock(c: Connection, number: int, how: str = "") -> None:
     if c.dialect.name == "postgresql":  # SQLite has one writer
         c.exec_driver_sql(f"SELECT pg_advisory_xact_lock{how}({number})")
+
+
+def touch(c: Connection) -> None:
+    """Wait for locks that would keep a transaction from writing to any table."""
+    if c.dialect.name == "postgresql":  # SQLite has taken its one lock at the beginning
+        tables = inspect(c).get_table_names()
+        c.exec_driver_sql(f"LOCK TABLE {', '.join(tables)} IN ROW EXCLUSIVE MODE")
 
 
 def back_up(database_url: str, version: str) -> None:

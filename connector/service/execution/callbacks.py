@@ -50,7 +50,8 @@ async def owe(ctx: Context, op: AnyOperation, payload: Input, output: Output) ->
 async def result(ctx: Context, callback: Callback, *, by_name: Mapping[str, AnyOperation]) -> Result | None:
     """Return the present state of an owed answer, or None if its subject no longer exists.
 
-    It shows what the scopes of the request's caller show. Raises `KeyError` while its connection is not in the settings: it may return.
+    It shows what the scopes of the request's caller show. Raises `KeyError` while its connection is not in
+    the settings: it may return.
     """
     ctx.connection(callback.connection)
     ctx = replace(ctx, caller=replace(ctx.caller, scopes=frozenset((callback.scopes or "").split())))
