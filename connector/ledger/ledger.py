@@ -13,6 +13,7 @@ from connector.ledger.access.idempotency import Idempotency
 from connector.ledger.access.tokens import Tokens
 from connector.ledger.db import migrations
 from connector.ledger.db.database import Database
+from connector.ledger.db.dialect import touch
 from connector.ledger.events.callbacks import Callbacks
 from connector.ledger.events.hooks import Hooks
 from connector.ledger.launches.attribution import Attribution
@@ -84,9 +85,9 @@ class Ledger:
         self.overdue = Overdue(db, keys)
 
     async def ping(self) -> None:
-        """Read from the database, and begin to write to it. Raises `LedgerUnavailable`."""
+        """Read from the database, and begin to write to every table. Raises `LedgerUnavailable`."""
         await self.db.read(lambda c: c.execute(text("SELECT 1")).scalar_one())
-        await self.db.write(lambda _: None)
+        await self.db.write(touch)
 
 
 async def open_ledger(database_url: str, sealer: Sealer) -> Ledger:
@@ -97,7 +98,7 @@ async def open_ledger(database_url: str, sealer: Sealer) -> Ledger:
     await asyncio.to_thread(migrations.migrate, database_url)
     db = Database(database_url, inbox.accept)
     try:
-        return Ledger(db, await db.write(lambda c: secrets.obtain(c, sealer)))
+        return Ledger(db, await db.write(lambda c: secrets.obtain(c, sealer), patient=True))
     except BaseException:
         with suppress(Exception):
             await db.close()

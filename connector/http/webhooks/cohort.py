@@ -16,7 +16,6 @@ from connector.errors import InvalidInput
 from connector.http.endpoint import parameter
 from connector.http.token_throttle import Failures
 from connector.http.webhooks.receiver import Exchange, Webhook, WebhookRefused, described
-from connector.ledger.db.writer import in_time
 from connector.settings.model import DEFAULT_CONNECTION, Connection, Settings
 from connector.text.json import dumps, loads
 
@@ -63,7 +62,7 @@ class CohortWebhook(Webhook):
         except (ValueError, RecursionError):
             detail = "The body is not JSON; check the template of the webhook in Amplitude."
             raise WebhookRefused(400, "malformed_json", detail) from None
-        fresh = await in_time(context.ledger.cohort_inbox.accept(message, chunks))
+        fresh = await context.ledger.cohort_inbox.accept(message, chunks)
         if fresh:
             context.wake("cohorts")
         await exchange.ok(dumps({"status": "accepted", "duplicate": not fresh, "users": users}).encode())

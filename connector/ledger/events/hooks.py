@@ -11,6 +11,7 @@ from sqlalchemy.sql.functions import count
 from connector.domain.events.event import DeliveryOutcome, Event, EventType, Hook, HookDelivery
 from connector.errors import Conflict
 from connector.ledger.db.bulk import BulkStatement
+from connector.ledger.db.dialect import lock_hooks
 from connector.ledger.db.queries import earliest
 from connector.ledger.db.repository import Repository, fenced, reads, writes
 from connector.ledger.db.schema.events import event, hook, hook_delivery
@@ -46,6 +47,7 @@ class Hooks(Repository):
 
         Raises `Conflict` when the connection has `MOST` others.
         """
+        lock_hooks(c)
         same = (getattr(hook.c, name) == getattr(new, name) for name in ("connection", "event", "target_url"))
         row = c.execute(select(*_HOOK, hook.c.secret).where(*same)).first()
         if row is not None:
