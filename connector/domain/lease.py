@@ -27,6 +27,21 @@ class Pause:
     message: str
 
 
+class ConnectionPause(NamedTuple):
+    """Why a connection's calls to an upstream (koji or amplitude) pause, since `since`.
+
+    It outlives the pauses of lanes: it ends with the first call that the upstream accepts. `announced` says
+    that its event is stored; Koji is unreachable for some minutes before that.
+    """
+
+    connection: str
+    upstream: str
+    reason: str
+    message: str
+    since: int
+    announced: bool
+
+
 class Fault(NamedTuple):
     """A job of a worker whose last attempt ended in an exception that no code foresaw.
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from connector.context import Context
 from connector.domain.events.event import Event, EventType
@@ -24,6 +24,7 @@ _SAMPLED = {
     EventType.SYNC_FAILED: SyncStatus.FAILED,
 }
 SYNCS = frozenset(_SAMPLED)
+_OF_CONNECTIONS = frozenset({EventType.CONNECTION_PAUSED, EventType.CONNECTION_RESUMED})
 
 
 class InvitationEvent(InvitationItem):
@@ -33,6 +34,16 @@ class InvitationEvent(InvitationItem):
     cohort_id: str | None
     cohort_name: str | None
     variant: str | None
+
+
+class ConnectionEvent(BaseModel):
+    """A pause of a connection's calls, or its end."""
+
+    reason: str = Field(
+        description="koji_key, koji_permission, koji_credits, koji_unreachable or amplitude_key."
+    )
+    message: str = Field(description="What happened and what to do.")
+    since: str = Field(description="When the pause began, ISO 8601.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +77,12 @@ TRIGGERS: tuple[Trigger, ...] = (
     ),
     Trigger(EventType.LAUNCH_FINISHED, "Triggers when a launch has no more people to start.", LaunchOutput),
     Trigger(EventType.LAUNCH_PAUSED, "Triggers when a launch is paused, with the reason.", LaunchOutput),
+    Trigger(
+        EventType.CONNECTION_PAUSED,
+        "Triggers when Koji or Amplitude refuses a key, or Koji is out of reach for 10 minutes.",
+        ConnectionEvent,
+    ),
+    Trigger(EventType.CONNECTION_RESUMED, "Triggers when a paused connection works again.", ConnectionEvent),
 )
 
 
@@ -79,6 +96,8 @@ async def render(ctx: Context, events: Sequence[Event]) -> list[dict[str, Any]]:
     for event in events:
         if event.type in SYNCS:
             fields = _sync(syncs.get((event.connection, event.subject)), event)
+        elif event.type in _OF_CONNECTIONS:
+            fields = {**event.payload, "since": time_text(event.payload["since"])}
         else:
             invitation = invitations.get(event.subject)
             launch_id = event.subject if invitation is None else invitation.launch_id
@@ -102,6 +121,8 @@ def sample(trigger: Trigger, connection: str) -> dict[str, Any]:
         fields = SyncOutput(**flat(sync)).model_dump(mode="json")
     elif trigger.name is EventType.INVITATION_CREATED:
         fields = _invitation(examples.invitation(connection), examples.launch(connection))
+    elif trigger.name in _OF_CONNECTIONS:
+        fields = examples.CONNECTION_PAUSE
     else:
         fields = examples.PAUSED if trigger.name is EventType.LAUNCH_PAUSED else examples.LAUNCH
     return _flat({**_head(event), **fields})

@@ -103,7 +103,7 @@ async def pause(process: Process) -> None:
 
 async def await_koji(process: Process) -> None:
     rest = Pause(LANE, NOW + 60_000, "koji_unreachable", "Koji is away.")
-    await process.ledger.launch_pauses.await_koji(NAMES, rest, NOW, NOW)
+    await process.ledger.launch_pauses.await_koji(NAMES, NAMES, rest, NOW, NOW)
 
 
 async def begin(process: Process, number: int) -> None:

@@ -112,5 +112,6 @@ async def _amplitude_secret(ctx: Context, connection: Connection) -> Finding:
 
 
 async def _go_on(ctx: Context, lane: str | None) -> None:
-    if lane is not None and await ctx.ledger.leases.resume(lane):
+    sharing = [c.name for c in ctx.settings.connections.values() if lane in (c.koji_lane, c.amplitude_lane)]
+    if lane is not None and await ctx.ledger.connection_pauses.end(lane, sharing, ctx.clock.now()):
         ctx.wake()

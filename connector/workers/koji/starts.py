@@ -143,19 +143,19 @@ class Starts(KojiCalls):
             await invitations.in_doubt(lease, invitation.id, error.message, self._clock.now())
         except (UpstreamUnavailable, CredentialsRejected, UpstreamRejected) as error:
             # the pause comes first, so that no other start begins before the launches pause
-            if await self._pause.for_error(error):
+            if await self._pause.for_error(error, start=True):
                 now = self._clock.now()
                 await invitations.not_started(lease, invitation.id, credit_lane=lane, cost=price, now=now)
                 return
-            await self._answered()
+            await self._answered(start=True)
             why, now = (error.reason, error.message), self._clock.now()
             await invitations.failed(lease, invitation.id, *why, credit_lane=lane, cost=price, now=now)
         else:
-            await self._answered()
+            await self._answered(start=True)
             now = self._clock.now()
             result = start_result(rules, launch, invitation, answer, now)
             await invitations.started(lease, invitation.id, result, now)
 
-    async def _answered(self) -> None:
+    async def _answered(self, *, start: bool = False) -> None:
         self._doubts = 0
-        await self._pause.answered()
+        await self._pause.answered(start=start)
