@@ -66,7 +66,7 @@ async def examine(loaded: Loaded, *, server: bool = True) -> int:
         _show_refused(screen, output.refused_webhooks)
         prefix = f"{name}: " if len(connections) > 1 else ""
         checks += [check.model_copy(update={"message": prefix + check.message}) for check in output.checks]
-    screen.print(Text(f"Next: {clean(_next_step(checks))}", style="bold"))
+    screen.print(Text(f"Next: {clean(_next_step(checks))}", style="bold"), soft_wrap=True)
     return 1 if any(check.status in ("fail", "unknown") for check in checks) else 0
 
 
@@ -130,7 +130,7 @@ def _server_check(settings: Settings) -> Check:
     findings: Mapping[Listener, Finding] = {
         "ours": ("ok", f"Answers at {url}."),
         "other": ("fail", f"Another program listens at {url}: stop it or set PORT."),
-        "none": ("warn", f"Nothing answers at {url}: {PROGRAM} serve"),
+        "none": ("fail", f"Nothing answers at {url}. Start the server: {PROGRAM} serve"),
     }
     return Check.of("server", findings[who_listens(settings)])
 
@@ -184,7 +184,7 @@ def _show_part(screen: Console, title: str, content: RenderableType) -> None:
 
 
 def _next_step(checks: Sequence[Check]) -> str:
-    """Return the most urgent message; of equally urgent checks, the server's check comes last."""
-    ordered = sorted(checks, key=lambda check: check.name == "server")
+    """Return the most urgent message; of equally urgent checks, the server's check comes first."""
+    ordered = sorted(checks, key=lambda check: check.name != "server")
     messages = (check.message for level in _URGENCY for check in ordered if check.status == level)
     return next(messages, "Nothing: everything is in order.")
