@@ -32,15 +32,13 @@ def _cause(error: httpx.RequestError, host: str) -> tuple[str, bool]:
     causes = list(_chain(error))
     if any(isinstance(each, socket.gaierror) for each in causes):
         return f"the name {host} does not resolve", True
-    for each in causes:
-        if isinstance(each, ssl.SSLCertVerificationError):
-            return f"the certificate of {host} is not valid ({each.verify_message})", True
-    if any(isinstance(each, ssl.SSLError) for each in causes):
+    tls = next((each for each in causes if isinstance(each, ssl.SSLError)), None)
+    if isinstance(tls, ssl.SSLCertVerificationError):
+        return f"the certificate of {host} is not valid ({tls.verify_message})", True
+    if tls is not None:
         return f"{host} does not speak TLS as https needs it", True
     if any(isinstance(each, ConnectionRefusedError) for each in causes):
         return f"{host} refused the connection", False
-    if isinstance(error, httpx.ProxyError):
-        return f"the proxy to {host} failed", False
     if isinstance(error, httpx.TimeoutException):
         return f"{host} did not answer in time", False
     return f"the connection to {host} failed ({type(error).__name__})", False

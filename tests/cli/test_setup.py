@@ -228,7 +228,7 @@ def test_doctor_says_what_is_wrong_with_the_store_and_the_file(machine: Machine)
     machine.settings["DATABASE_URL"] = f"sqlite:///{broken}"
     done = machine.run("doctor")
     assert done.returncode == 1
-    assert "chmod 600 .env" in done.stdout
+    assert f"chmod600{machine.cwd}/.env" in "".join(done.stdout.split())
     assert "fail  ledger" in done.stdout
     assert "DATABASE_URL" in " ".join(done.stdout.splitlines()[-2:])
 
