@@ -19,8 +19,8 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    settings = {"PUBLIC_URL": "https://connector.example.com", "KOJI_PROJECT_ID": "project-1"}
-    async with open_world(tmp_path, **settings) as one:
+    url = "https://connector.example.com"
+    async with open_world(tmp_path, PUBLIC_URL=url, KOJI_PROJECT_ID="sandbox-project") as one:
         yield one
 
 
