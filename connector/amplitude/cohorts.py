@@ -124,7 +124,7 @@ class AmplitudeCohortsClient(AmplitudeRest):
                 stream(self._client, "GET", url, auth=auth, headers=_FILE_HEADERS)
             )
         except httpx.RequestError as error:
-            raise self._unreached(error) from None
+            raise self._unreached(error, url) from None
 
 
 async def _require_allowed(url: str, base: str) -> None:

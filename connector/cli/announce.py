@@ -14,9 +14,10 @@ _CREDENTIALS = ("koji_api_key", "koji_webhook_secret", "amplitude_api_key", "amp
 WEBHOOK_EVENT = "interview.analysis_ready"
 
 
-def webhook_url(settings: Settings) -> str:
-    """Return the URL for Koji's webhooks."""
-    return f"{settings.public_url}/webhooks/koji"
+def webhook_url(settings: Settings, connection: str = DEFAULT_CONNECTION) -> str:
+    """Return the URL for Koji's webhooks; one that names a connection takes only that one's."""
+    url = f"{settings.public_url}/webhooks/koji"
+    return url if connection == DEFAULT_CONNECTION else f"{url}/{connection}"
 
 
 def local_url(settings: Settings) -> str:

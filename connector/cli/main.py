@@ -16,7 +16,7 @@ import click
 from connector import __version__
 from connector.cli.arguments import Group, dashed
 from connector.cli.terminal import COMPLETION, INTERRUPTED, PROGRAM, USAGE, say, show_error
-from connector.errors import ConnectorError, SettingsError
+from connector.errors import ConnectorError, NotConfigured, SettingsError
 from connector.text.redaction import safe
 
 if TYPE_CHECKING:
@@ -50,10 +50,12 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         return dispatch(sys.argv[1:] if words is None else words)
     except SettingsError as error:
-        say(f"error: {error}")
+        say(f"error: {error} ({_settings_files()})")
         return USAGE
     except ConnectorError as error:
         show_error(error)
+        if isinstance(error, NotConfigured):
+            say(f"  {_settings_files()}")
         return error.exit_code
     except KeyboardInterrupt:
         say("Stopped.")
@@ -155,6 +157,15 @@ def _operations() -> dict[str, AnyOperation]:
 
 def _titles() -> dict[str, str]:
     return {name: f"{op.title}." for name, op in _operations().items()}
+
+
+def _settings_files() -> str:
+    from connector.cli.startup import settings_files
+
+    try:
+        return settings_files()
+    except SettingsError as error:  # one of them cannot be read
+        return str(error)
 
 
 def _say_usage(error: click.UsageError) -> int:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, SecretStr
 from connector import log
 from connector.cli.terminal import say
 from connector.errors import SettingsError
+from connector.settings.files import find_document, find_dotenv, user_folder
 from connector.settings.model import Settings
 from connector.settings.sources import Loaded, load
 
@@ -33,22 +34,36 @@ def read_settings(overrides: Mapping[str, str] | None = None, *, quiet: bool = F
 
 
 def load_here(overrides: Mapping[str, str] | None = None, *, quiet: bool = False) -> Loaded:
-    """Load the settings of the working directory, and configure the log to their level and secrets.
+    """Load the settings as they are found here, and configure the log to their level and secrets.
 
     `overrides` win over the environment. `quiet` omits informative log lines, because they would disturb a
     bar or a table. Raises `SettingsError`.
     """
-    loaded = load({**os.environ, **(overrides or {})}, Path.cwd())
+    loaded = load({**os.environ, **(overrides or {})}, *directories())
     level = loaded.settings.connector_log_level
     secrets = secrets_of(loaded.settings)
     log.configure("warning" if quiet and level == "info" else level, secrets=secrets)
     return loaded
 
 
+def directories() -> tuple[Path, Path]:
+    """Return the folders in which the files of settings are looked for, in this order."""
+    return Path.cwd(), user_folder()
+
+
+def settings_files() -> str:
+    """Name the files of settings that count here, for an error about a setting."""
+    here = directories()
+    found = [path for path in (find_dotenv(here), find_document(None, here)) if path]
+    if found:
+        return f"settings files: {', '.join(map(str, found))}"
+    return f"no settings file in {' or '.join(map(str, here))}"
+
+
 def connection_names() -> list[str]:
     """Return the connections' names for a shell to complete; none if the settings are not readable."""
     try:
-        return list(load(os.environ, Path.cwd()).settings.connections)
+        return list(load(os.environ, *directories()).settings.connections)
     except SettingsError:
         return []
 

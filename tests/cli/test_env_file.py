@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.cli.setup.questions import write
+from connector.cli.setup.answers import write
 from connector.settings.files import read_dotenv
 
 pytestmark = pytest.mark.unit

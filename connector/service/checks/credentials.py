@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable
-from typing import Literal, Self
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, Literal, Self
 
 from pydantic import BaseModel, Field
 
@@ -36,19 +36,15 @@ class Check(BaseModel):
 
 async def credential_checks(ctx: Context, connection: Connection) -> list[Check]:
     """Check the three credentials at the same time, none longer than 8 seconds."""
-    return list(
-        await asyncio.gather(
-            _in_time("koji_api_key", "Koji", _koji_key(ctx, connection)),
-            _in_time("amplitude_api_key", "Amplitude", _amplitude_key(ctx, connection)),
-            _in_time("amplitude_secret_key", "Amplitude's user search", _amplitude_secret(ctx, connection)),
-        )
-    )
+    return list(await asyncio.gather(*(credential_check(ctx, connection, name) for name in CREDENTIALS)))
 
 
-async def _in_time(name: str, service: str, check: Awaitable[Finding]) -> Check:
+async def credential_check(ctx: Context, connection: Connection, name: str) -> Check:
+    """Check one of `CREDENTIALS`, for at most 8 seconds."""
+    service, check = CREDENTIALS[name]
     try:
         async with asyncio.timeout(PATIENCE):
-            return Check.of(name, await check)
+            return Check.of(name, await check(ctx, connection))
     except TimeoutError:
         message = f"{service} did not answer within {PATIENCE:.0f} seconds; check again later."
         return Check.of(name, ("unknown", message))
@@ -109,6 +105,14 @@ async def _amplitude_secret(ctx: Context, connection: Connection) -> Finding:
     except ConnectorError as error:
         return "fail", error.message
     return "ok", "Amplitude accepts the secret key."
+
+
+CREDENTIALS: Final[Mapping[str, tuple[str, Callable[[Context, Connection], Awaitable[Finding]]]]] = {
+    "koji_api_key": ("Koji", _koji_key),
+    "amplitude_api_key": ("Amplitude", _amplitude_key),
+    "amplitude_secret_key": ("Amplitude's user search", _amplitude_secret),
+}
+"""The service that a credential is for, and its check, by the name of the setting."""
 
 
 async def _go_on(ctx: Context, lane: str | None) -> None:
