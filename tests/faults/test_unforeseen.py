@@ -328,7 +328,7 @@ async def test_what_belongs_to_a_connection_that_left_the_settings_shows_at_defa
         "start_interview", email="ada@example.com", user_id="u-42", connection="shop", allow_without_link=True
     )
     await arrived(receiver, 1)
-    owed = Callback("cb_1", "shop", "get_sync", "{}", receiver.url, "", world.clock.now(), world.clock.now())
+    owed = Callback("cb_1", "shop", "get_sync", "{}", receiver.url, world.clock.now(), world.clock.now())
     await world.restart(toml="")
     await world.context.ledger.callbacks.add(owed)
     world.move(60)

@@ -19,11 +19,11 @@ class Callback(NamedTuple):
     operation: str
     answer: str
     target_url: str
-    scopes: str | None
     created_at: int
     due: int
     ready_at: int | None = None
     tries: int = 0
+    scopes: str | None = None
 
 
 class Result(NamedTuple):
