@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from connector import __version__
+from connector.context import Context
 from connector.domain.results.mapping import iso
 from connector.errors import LedgerUnavailable
 from connector.http.endpoint import Call, as_json, endpoint
@@ -65,16 +66,20 @@ async def healthz(_: Call) -> Response:
 @endpoint("GET", "/readyz", answers=Ready, is_open=True, refused=("503",))
 async def readyz(call: Call) -> Response:
     """Check that the ledger answers, and show which connections pause; these pauses are no failure."""
-    if call.ctx.stopping.is_set():
+    return as_json(Ready(status="ready", pauses=await readiness(call.ctx)), headers={})
+
+
+async def readiness(ctx: Context) -> list[dict[str, str]]:
+    """Return the pauses of connections. Raises `LedgerUnavailable` when the server cannot work."""
+    if ctx.stopping.is_set():
         raise LedgerUnavailable("The server is stopping.", code="stopping")
     try:
         async with asyncio.timeout(PING_SECONDS):
-            await call.ctx.ledger.ping()
-            pauses = await announced_pauses(call.ctx)
+            await ctx.ledger.ping()
+            pauses = await announced_pauses(ctx)
     except TimeoutError:
         raise LedgerUnavailable(f"The ledger did not answer within {PING_SECONDS} seconds.") from None
-    shown = [{"connection": p.connection, "reason": p.reason, "since": iso(p.since)} for p in pauses]
-    return as_json(Ready(status="ready", pauses=shown), headers={})
+    return [{"connection": p.connection, "reason": p.reason, "since": iso(p.since)} for p in pauses]
 
 
 HEALTH = (me, healthz, readyz)

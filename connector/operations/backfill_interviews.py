@@ -165,6 +165,7 @@ def _refuse(errors: Sequence[FieldError], field: str) -> None:
 
 BACKFILL_INTERVIEWS = Operation.of(
     run,
+    subject="results",
     title="Backfill past interviews",
     summary="Bring many past interviews to Amplitude, by ids or as CSV. Reads each from Koji within Koji's "
     "limit, so that thousands take hours; get_run shows how long. Events carry their own time and leave the "

@@ -25,6 +25,7 @@ async def run(ctx: Context, payload: CancelLaunchInput) -> LaunchOutput:
 
 CANCEL_LAUNCH = Operation.of(
     run,
+    subject="launches",
     title="Cancel a launch",
     summary="Stop a launch or plan: people who are not started yet stay uninvited and may be invited later. "
     "Interviews that were started go on; links that people have stay valid.",

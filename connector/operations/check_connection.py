@@ -206,6 +206,7 @@ async def _diagnostics(ctx: Context, connection: Connection, kind: str, since: i
 
 CHECK_CONNECTION = Operation.of(
     run,
+    subject="connections",
     title="Check a connection",
     summary="Check every credential, URL and webhook of a connection and say in plain words what works, "
     "what does not, and the one next step. Use it after setting up, and whenever something does not arrive. "

@@ -69,6 +69,7 @@ async def run(ctx: Context, payload: CompleteInput) -> CompleteOutput:
 
 COMPLETE_INTERVIEW = Operation.of(
     run,
+    subject="launches",
     title="Complete an interview",
     summary="End an interview that was started here, so that Koji analyses it now. Use it for a respondent "
     "who left. Harmless to repeat. Interviews that were not started here can only be ended in Koji's "

@@ -43,6 +43,7 @@ async def run(ctx: Context, payload: ForgetInput) -> RunOutput:
 
 FORGET_RESPONDENT = Operation.of(
     run,
+    subject="people",
     title="Forget a respondent",
     summary="Erase a person on this connection for good: invitations, interviews, stored webhooks and "
     "answers; unset last_interview_* in Amplitude; keep them out of every later invitation and write. "

@@ -192,6 +192,7 @@ def cursor_after(payload: AnalysisInput, messages: int) -> str:
 
 GET_INTERVIEW_ANALYSIS = Operation.of(
     run,
+    subject="results",
     title="Get an interview's analysis",
     summary="Read one interview from Koji: themes, sentiment, quality score, insights, structured answers, "
     "statistics and, if asked, the transcript. Use it to learn why a respondent did something. Changes "

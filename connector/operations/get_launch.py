@@ -52,6 +52,7 @@ async def run(ctx: Context, payload: GetLaunchInput) -> GetLaunchOutput:
 
 GET_LAUNCH = Operation.of(
     run,
+    subject="launches",
     title="Get a launch",
     summary="Show how far a launch is: counts by state, why it waits, about how long the rest takes, and the "
     "people with their interview links, page by page. Changes nothing.",

@@ -31,6 +31,7 @@ async def run(ctx: Context, payload: GetRunInput) -> RunOutput:
 
 GET_RUN = Operation.of(
     run,
+    subject="results",
     title="Get a run's progress",
     summary="Show how far a backfill, replay or erasure is: counts by outcome, what is left, and about "
     "how long the rest takes.",

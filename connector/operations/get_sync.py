@@ -30,6 +30,7 @@ async def run(ctx: Context, payload: GetSyncInput) -> Receipt:
 
 GET_SYNC = Operation.of(
     run,
+    subject="results",
     title="Get an interview's receipt",
     summary="Show everything about one interview's way to Amplitude: what Koji sent, what was decided and "
     "why, the exact request, every attempt and Amplitude's answer. Use it to explain a missing or skipped "

@@ -120,6 +120,7 @@ def _question(plan: LaunchOutput) -> str:
 
 LAUNCH_COHORT_INTERVIEWS = Operation.of(
     run,
+    subject="launches",
     title="Launch cohort interviews",
     summary="Invite the people of an Amplitude cohort, of a list, or of a plan to Koji interviews: each gets "
     "one interview and one link, no person is asked twice. Spends Koji credits, within the settings' caps. "

@@ -77,6 +77,7 @@ async def run(ctx: Context, payload: ListAuditInput) -> ListAuditOutput:
 
 LIST_AUDIT = Operation.of(
     run,
+    subject="connections",
     title="List who did what",
     summary="List what was called that changes something: when, by which token, through which surface, on "
     "which ids, and how it ended; newest first. Use it to find out who launched, wrote or erased. Changes "

@@ -50,6 +50,7 @@ def _place(cohort: Cohort) -> tuple[str, str]:
 
 LIST_COHORTS = Operation.of(
     run,
+    subject="launches",
     title="List cohorts",
     summary="List the cohorts that can be found in Amplitude, with id, name and size. Use it to choose a "
     "cohort_id. Downloads nothing and changes nothing.",

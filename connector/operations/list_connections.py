@@ -47,6 +47,7 @@ def _label(connection: Connection) -> str:
 
 LIST_CONNECTIONS = Operation.of(
     run,
+    subject="connections",
     title="List connections",
     summary=(
         "List the connections: each is one Koji project wired to one Amplitude project. Changes nothing."

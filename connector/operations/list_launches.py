@@ -54,6 +54,7 @@ async def run(ctx: Context, payload: ListLaunchesInput) -> ListLaunchesOutput:
 
 LIST_LAUNCHES = Operation.of(
     run,
+    subject="launches",
     title="List launches",
     summary="List launches and plans, newest first, with their counts. Use it to find what is running, "
     "paused or in doubt. Changes nothing.",

@@ -84,6 +84,7 @@ def _at(row: Sync | InboundWebhook) -> tuple[int, str]:
 
 LIST_SYNCS = Operation.of(
     run,
+    subject="results",
     title="List syncs",
     summary="List interviews that came in and what became of them, newest first: synced, skipped, pending, "
     "failed or unreadable. Use it to find failures and their reasons. Changes nothing.",

@@ -37,6 +37,7 @@ async def outcome(ctx: Context, launch: Launch, seconds: float) -> LaunchOutput:
 
 PLAN_COHORT_LAUNCH = Operation.of(
     run,
+    subject="launches",
     title="Plan a cohort launch",
     summary="Decide who of a cohort would be invited to an interview, who not and why, and what it costs in "
     "credits. No person is contacted and nothing is spent. The answer carries a plan_token, with which "

@@ -104,6 +104,7 @@ async def run(ctx: Context, payload: PreviewInput) -> PreviewOutput:
 
 PREVIEW_INTERVIEW_SYNC = Operation.of(
     run,
+    subject="results",
     title="Preview an interview's sync",
     summary="Show the exact Amplitude request that a sync of one interview would send, or the reason why it "
     "would be skipped. Use it before the first sync or to explain a skip. Changes nothing.",

@@ -108,6 +108,7 @@ async def _reread(ctx: Context, payload: ReplayInput) -> list[str]:
 
 REPLAY_SYNCS = Operation.of(
     run,
+    subject="results",
     title="Replay syncs",
     summary="Send syncs again that failed, or read webhooks again that could not be read, after their cause "
     "was mended. Interviews that Amplitude has are not sent again unless force is given. Answers a run for "

@@ -107,6 +107,7 @@ def _would_start(launch: Launch, payload: ResumeLaunchInput) -> int:
 
 RESUME_LAUNCH = Operation.of(
     run,
+    subject="launches",
     title="Resume a launch",
     summary="Let a paused launch go on after its cause was mended (credits, key, permission, link), and "
     "try Koji's key again. A launch that waits for approval invites all who wait then. With in_doubt, decide "

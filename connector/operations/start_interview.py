@@ -231,6 +231,7 @@ async def _recall(ctx: Context, payload: StartInput, kept: StartOutput) -> Start
 
 START_INTERVIEW = Operation.of(
     run,
+    subject="launches",
     title="Start an interview",
     summary="Start one person's Koji interview and return its link: the step of a Zap. Overtakes queued "
     "launches. A person who was invited before gets the existing link and is not asked twice. Spends Koji "

@@ -105,6 +105,7 @@ async def _recall(
 
 SYNC_INTERVIEW_TO_AMPLITUDE = Operation.of(
     run,
+    subject="results",
     title="Sync an interview to Amplitude",
     summary="Write an interview's themes, sentiment and quality to Amplitude, as the event "
     "koji.interview_completed and user properties last_interview_*. Use it when no webhook does so, or to "

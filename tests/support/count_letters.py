@@ -27,6 +27,7 @@ async def run(_: Context, payload: CountLettersInput) -> CountLettersOutput:
 
 COUNT_LETTERS = Operation.of(
     run,
+    subject="results",
     title="Count the letters",
     summary="Count the letters of a word. Use it when a word's length matters. Changes nothing.",
     guidance="Not for sentences.",

@@ -151,7 +151,8 @@ def _digest(token: bytes) -> bytes:
 COHORT_WEBHOOK = described(
     CohortWebhook,
     "cohort_webhook",
-    "Amplitude's cohort webhook: who entered or left a cohort; AMPLITUDE_COHORT_WEBHOOK_TOKEN opens it",
+    "Receive Amplitude's cohort webhook",
+    description="Who entered or left a cohort; AMPLITUDE_COHORT_WEBHOOK_TOKEN opens it.",
     asks={
         "anyOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}],
         "description": "Amplitude's format, or a list of users.",

@@ -185,7 +185,8 @@ def _inbound(
 KOJI_WEBHOOK = described(
     KojiWebhook,
     "koji_webhook",
-    "Koji's webhooks: signed with KOJI_WEBHOOK_SECRET, any JSON object",
+    "Receive Koji's webhook",
+    description="Any JSON object, signed with KOJI_WEBHOOK_SECRET.",
     asks={"type": "object"},
     refused=("400", "401", "413", "415", "503"),
 )

@@ -178,6 +178,7 @@ def described(webhook: type[Webhook], name: str, summary: str, **about: Any) -> 
         shared,
         path=f"{webhook.route}/{{connection}}",
         name=f"{name}_of_connection",
+        summary=f"{summary} of one connection",
         parameters=[parameter("connection", "path", "Whose secret it is."), *shared.parameters],
         refused=sorted({*shared.refused, "404"}),
     )
