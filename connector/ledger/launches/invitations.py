@@ -52,10 +52,6 @@ class Invitations(Repository):
         """Return how many credits of the UTC day are left."""
         return _credits_left(c, credit_lane, cap, now)
 
-    def session_token(self, sealed: str) -> str:
-        """Open a session token, without the database. Raises `NotConfigured` for a lost key."""
-        return self.keys.open(sealed)
-
     @reads
     def next_waiting(
         self,
