@@ -51,6 +51,7 @@ class Ledger:
         self.close = db.close
         self.plan_key = keys.plan
         self.keyed_hash = keys.keyed_hash
+        self.unseal = keys.open
         # results
         self.inbox = Inbox(db, keys)
         self.syncs = Syncs(db, keys)

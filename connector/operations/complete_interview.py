@@ -46,7 +46,7 @@ async def run(ctx: Context, payload: CompleteInput) -> CompleteOutput:
             "it in Koji's dashboard.",
             code="no_session_token",
         )
-    token = ctx.ledger.invitations.session_token(invitation.session_token)
+    token = ctx.ledger.unseal(invitation.session_token)
     try:
         interview = await koji.complete(payload.interview_id, token, payload.reason, patience=_PATIENCE)
     except CredentialsRejected as error:

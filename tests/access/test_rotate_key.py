@@ -77,7 +77,7 @@ def opened(machine: Machine, key: str) -> tuple[str, list[str]]:
         rows = await ledger.db.read(
             lambda c: list(c.scalars(select(column).where(column.is_not(None)).order_by(invitation.c.id)))
         )
-        found = [ledger.invitations.session_token(row) for row in rows]
+        found = [ledger.unseal(row) for row in rows]
         hashed = ledger.keyed_hash("ada@example.com")
         await ledger.close()
         return hashed, found

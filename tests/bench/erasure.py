@@ -41,7 +41,7 @@ async def _measure(directory: Path, people: int) -> None:
         await ledger.erasures.begin("run_1", "default", whom, rules, now)
         lease = await ledger.leases.acquire("erasure", "bench", now, 60_000)
         assert lease is not None
-        await ledger.erasures.go_on(lease, {"default": rules}, now)
+        await ledger.erasures.go_on(lease, "run_1", rules, now)
         took = time.perf_counter() - began
         forgotten = await ledger.erasures.find("run_1")
         assert forgotten is not None

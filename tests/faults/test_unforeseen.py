@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
+from sqlalchemy import Column, Connection, update
 from starlette.responses import Response
 
 from connector.app import all_workers
@@ -17,8 +19,11 @@ from connector.domain.events.callback import Callback
 from connector.domain.events.event import EventType, Hook
 from connector.domain.launches import start
 from connector.domain.results import transitions
+from connector.ledger.db.schema.events import callback as callback_table
+from connector.ledger.db.schema.events import hook as hook_table
 from connector.ledger.launches.cohort_members import CohortMembers
 from connector.ledger.launches.invitations import Invitations
+from connector.ledger.people import erasure
 from connector.service import planning, triggers
 from connector.workers.base import Worker
 from connector.workers.events import hooks
@@ -186,6 +191,21 @@ async def plan_ends(world: World) -> None:
     assert "(ZeroDivisionError)" in bad["message"]
 
 
+async def erasure_waits(world: World) -> None:
+    people = {BAD: "bad@example.com", GOOD: "good@example.com"}
+    for interview_id, email in people.items():
+        await world.deliver(message(interview_id, respondent_email=email))
+    await world.ended(*people)
+    runs = [await world.get("forget_respondent", email=email, wait_seconds=0) for email in people.values()]
+
+    async def finished(at: int) -> Any:
+        found = await world.context.ledger.erasures.find(runs[at]["run_id"])
+        return found is not None and found.finished_at
+
+    await in_time(world, partial(finished, 1))
+    assert not await finished(0)
+
+
 @dataclass
 class Seam:
     """A function of a module that raises for the bad one, and how the bad and the good one end."""
@@ -212,6 +232,7 @@ SEAMS = [
     Seam(follow_ups, "read_from_koji", silent_one_is_read_later),
     Seam(CohortMembers, "invite", message_waits),
     Seam(planning, "decide", plan_ends),
+    Seam(erasure, "in_flight", erasure_waits),
 ]
 
 
@@ -411,3 +432,24 @@ async def test_a_failed_job_that_is_gone_lets_its_worker_rest(
     monkeypatch.setattr(KojiWorker, "drain", counted)
     await asyncio.sleep(0.3)
     assert drains <= 2
+
+
+@pytest.mark.parametrize("column", [hook_table.c.secret, callback_table.c.target_url], ids=str)
+async def test_a_row_that_no_key_opens_holds_up_no_other(
+    world: World, receiver: Receiver, column: Column[str]
+) -> None:
+    for at, interview_id in enumerate((BAD, GOOD)):
+        if column.table is hook_table:
+            hooked = {"targetUrl": f"{receiver.url}?{interview_id}", "event": "interview_synced"}
+            assert (await world.client.post("/hooks", json=hooked)).status_code == 201
+        else:
+            await world.interview(interview_id, at, state="processing")
+            called = {"interview_id": interview_id, "wait_seconds": 0, "callback_url": receiver.url}
+            assert (await world.call("sync_interview_to_amplitude", **called)).status_code == 202
+        if interview_id == BAD:
+            spoilt = update(column.table).values({column: "opened by no key"})
+            await world.context.ledger.db.write(partial(Connection.execute, statement=spoilt))
+    await world.deliver(message(BAD), message(GOOD, 2))
+    (told, *_) = await in_time(world, lambda: arrived(receiver, 1))
+    assert told["interview_id"] in ({BAD, GOOD} if column.table is hook_table else {GOOD})
+    assert (await faults(world))["status"] == "warn"

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import event
 
 from connector.domain.events.event import DeliveryOutcome, EventType, Hook
+from connector.domain.launches.credits import Spending
 from connector.domain.launches.eligibility import Choice, LaunchRules, SkipReason
 from connector.domain.launches.launch import Invitation
 from connector.domain.lease import Lease, Pause
@@ -106,11 +107,12 @@ async def await_koji(process: Process) -> None:
     await process.ledger.launch_pauses.await_koji(NAMES, NAMES, rest, NOW, NOW)
 
 
+SPENDING = Spending(LANE, 3, 1_000, 10)
+
+
 async def begin(process: Process, number: int) -> None:
     one = process.scene.people[number]
-    await process.ledger.invitations.begin_start(
-        process.lease, one, credit_lane=LANE, cost=3, cap=1_000, now=NOW, people_a_day=10
-    )
+    await process.ledger.invitations.begin_start(process.lease, one, SPENDING, NOW)
 
 
 async def settle_start(process: Process, number: int, outcome: str) -> None:
@@ -119,9 +121,9 @@ async def settle_start(process: Process, number: int, outcome: str) -> None:
         case "started":
             await invitations.started(lease, one.id, handed(one, NOW), NOW)
         case "not_started":
-            await invitations.not_started(lease, one.id, credit_lane=LANE, cost=3, now=NOW)
+            await invitations.not_started(lease, one.id, SPENDING, NOW)
         case "failed":
-            await invitations.failed(lease, one.id, "refused", "No.", credit_lane=LANE, cost=3, now=NOW)
+            await invitations.failed(lease, one.id, "refused", "No.", SPENDING, NOW)
         case _:
             await invitations.recover(lease, NAMES, NOW)
 

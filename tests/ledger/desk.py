@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from connector.context import Context
+from connector.domain.launches.credits import Spending
 from connector.domain.launches.launch import (
     Invitation,
     InvitationState,
@@ -131,7 +132,7 @@ class Desk:
         self, one: Invitation, *, cost: int = 3, cap: int = CAP, lease: Lease | None = None
     ) -> str:
         return await self.ledger.invitations.begin_start(
-            lease or self.lease, one, credit_lane=LANE, cost=cost, cap=cap, now=self.now
+            lease or self.lease, one, Spending(LANE, cost, cap), self.now
         )
 
     async def send(self) -> Invitation:
@@ -148,7 +149,7 @@ class Desk:
             case "started":
                 await invitations.started(lease, one.id, handed(one, self.now), self.now)
             case "not_started":
-                await invitations.not_started(lease, one.id, credit_lane=LANE, cost=cost, now=self.now)
+                await invitations.not_started(lease, one.id, Spending(LANE, cost, CAP), self.now)
             case "in_doubt":
                 await invitations.in_doubt(lease, one.id, "Koji was cut.", self.now)
             case _:
@@ -157,9 +158,8 @@ class Desk:
                     one.id,
                     "refused_by_koji",
                     "No such locale.",
-                    credit_lane=LANE,
-                    cost=cost,
-                    now=self.now,
+                    Spending(LANE, cost, CAP),
+                    self.now,
                 )
 
     async def start_all(self) -> None:

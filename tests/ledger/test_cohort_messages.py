@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from connector.domain.launches.cohort_message import CohortMessage, chunks_of
-from connector.domain.launches.credits import day_of
+from connector.domain.launches.credits import Spending, day_of
 from connector.domain.launches.eligibility import Choice, LaunchRules, Selection
 from connector.domain.launches.launch import InvitationState, Launch, LaunchOptions, LaunchStatus
 from connector.domain.lease import Lease
@@ -176,12 +176,10 @@ async def test_so_many_start_in_a_day(ledger: Ledger) -> None:
     for now in (NOW, NOW, NOW, NOW + 86_400_000):
         one = await ledger.invitations.next_waiting(["default"], single=False)
         assert one is not None
-        begun = await ledger.invitations.begin_start(
-            lease, one, credit_lane="k", cost=1, cap=99, now=now, people_a_day=2
-        )
+        begun = await ledger.invitations.begin_start(lease, one, Spending("k", 1, 99, 2), now)
         outcomes.append(begun)
         if len(outcomes) == 1:  # what surely did not happen takes nobody's place
-            await ledger.invitations.not_started(lease, one.id, credit_lane="k", cost=1, now=now)
+            await ledger.invitations.not_started(lease, one.id, Spending("k", 1, 99, 2), now)
             assert await ledger.invitations.credits_left(f"launch:{launch.id}", 2, now) == 2
     assert outcomes == ["sending", "sending", "sending", "sending"]
     assert day_of(NOW) != day_of(NOW + 86_400_000)
@@ -195,9 +193,7 @@ async def test_a_launch_that_is_full_starts_nobody(ledger: Ledger) -> None:
     await decide(ledger, lease, await stored(ledger, a_message(1), people(1)))
     one = await ledger.invitations.next_waiting(["default"], single=False)
     assert one is not None
-    begun = await ledger.invitations.begin_start(
-        lease, one, credit_lane="k", cost=1, cap=99, now=NOW, people_a_day=0
-    )
+    begun = await ledger.invitations.begin_start(lease, one, Spending("k", 1, 99, 0), NOW)
     assert begun == "full"
     assert (await the_launch(ledger)).waiting == 1
 

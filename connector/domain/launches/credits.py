@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from connector.domain.launches.launch import LaunchOptions
 
 _DAY: Final = 86_400_000  # ms
 _COST: Final = {"text": 1, "voice": 3}
 _UNKNOWN: Final = 3
+
+
+class Spending(NamedTuple):
+    """What a start spends of a UTC day: `cost` of a lane's `cap` credits, and one of its launch's people.
+
+    `people_a_day` is how many people the launch may start in a day; None: no limit.
+    """
+
+    lane: str
+    cost: int
+    cap: int
+    people_a_day: int | None = None
 
 
 def price(options: LaunchOptions, default_mode: str | None, people: int = 1) -> int:

@@ -20,10 +20,9 @@ class Callbacks(Repository):
 
     @reads
     def due(self, c: Connection, now: int, limit: int) -> list[Callback]:
-        """Return callbacks that are due, the longest due first."""
+        """Return callbacks that are due, the longest due first; their addresses are sealed."""
         query = select(callback).where(callback.c.due <= now).order_by(callback.c.due).limit(limit)
-        rows = c.execute(query).mappings()
-        return [Callback(**{**row, "target_url": self.keys.open(row["target_url"])}) for row in rows]
+        return [Callback(**row) for row in c.execute(query).mappings()]
 
     @reads
     def next_due(self, c: Connection) -> int | None:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, exists, select, update
 
 from connector.domain.events.event import EventType
-from connector.domain.launches.credits import day_of, launch_lane
+from connector.domain.launches.credits import Spending, day_of, launch_lane
 from connector.domain.launches.launch import Invitation, InvitationState, LaunchStatus, StartResult
 from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.ledger.db.bulk import storable
@@ -52,10 +52,6 @@ class Invitations(Repository):
         """Return how many credits of the UTC day are left."""
         return _credits_left(c, credit_lane, cap, now)
 
-    def session_token(self, sealed: str) -> str:
-        """Open a session token, without the database. Raises `NotConfigured` for a lost key."""
-        return self.keys.open(sealed)
-
     @reads
     def next_waiting(
         self,
@@ -92,26 +88,16 @@ class Invitations(Repository):
         return first(c, waiting.order_by(invitation.c.position), load_invitation)
 
     @fenced
-    def begin_start(
-        self,
-        c: Connection,
-        taken: Invitation,
-        *,
-        credit_lane: str,
-        cost: int,
-        cap: int,
-        now: int,
-        people_a_day: int | None = None,
-    ) -> str:
+    def begin_start(self, c: Connection, taken: Invitation, spending: Spending, now: int) -> str:
         """Store that an interview is about to be started, and spend its credits.
 
         Returns `sending`, `held` (the day's credits do not suffice), `full` (the launch started its
         `people_a_day`) or `gone` (it was cancelled meanwhile, or the person was erased).
         """
-        if _credits_left(c, credit_lane, cap, now) < cost:
+        people, people_lane = spending.people_a_day, launch_lane(taken.launch_id)
+        if _credits_left(c, spending.lane, spending.cap, now) < spending.cost:
             return "held"
-        people_lane = launch_lane(taken.launch_id)
-        if people_a_day is not None and _credits_left(c, people_lane, people_a_day, now) < 1:
+        if people is not None and _credits_left(c, people_lane, people, now) < 1:
             return "full"
         lock_invitations(c, invitation.c.id == taken.id)
         runs = exists().where(launch.c.id == invitation.c.launch_id, launch.c.status == LaunchStatus.RUNNING)
@@ -127,8 +113,8 @@ class Invitations(Repository):
         if not c.execute(waits.values(**values)).rowcount:
             return "gone"
         move(c, taken.launch_id, "waiting", "sending")
-        spend(c, credit_lane, day_of(now), cost)
-        if people_a_day is not None:
+        spend(c, spending.lane, day_of(now), spending.cost)
+        if people is not None:
             spend(c, people_lane, day_of(now), 1)
         return "sending"
 
@@ -160,9 +146,7 @@ class Invitations(Repository):
             _unbind_anonymous(c, invitation_id, result.interview_id)
 
     @fenced
-    def not_started(
-        self, c: Connection, invitation_id: str, *, credit_lane: str, cost: int, now: int
-    ) -> None:
+    def not_started(self, c: Connection, invitation_id: str, spending: Spending, now: int) -> None:
         """Let an invitation wait again, with its credits, when Koji surely started no interview.
 
         When its launch was cancelled meanwhile, the invitation is cancelled too.
@@ -175,27 +159,19 @@ class Invitations(Repository):
         state = InvitationState.CANCELLED if called_off else InvitationState.WAITING
         values = {"taken_at": None} if called_off else {}
         if (since := _settle(c, invitation_id, state, now, values)) is not None:
-            spend(c, credit_lane, day_of(since), -cost)
+            spend(c, spending.lane, day_of(since), -spending.cost)
             if row is not None and row.standing:
                 spend(c, launch_lane(row.id), day_of(since), -1)
 
     @fenced
     def failed(
-        self,
-        c: Connection,
-        invitation_id: str,
-        reason: str,
-        message: str,
-        *,
-        credit_lane: str,
-        cost: int,
-        now: int,
+        self, c: Connection, invitation_id: str, reason: str, message: str, spending: Spending, now: int
     ) -> None:
         """Store that Koji refused this invitation; a later launch may invite the person."""
         values = {"reason": reason, "message": storable(message), "taken_at": None}
         since = _settle(c, invitation_id, InvitationState.FAILED, now, values)
         if since is not None:
-            spend(c, credit_lane, day_of(since), -cost)
+            spend(c, spending.lane, day_of(since), -spending.cost)
 
     @fenced
     def given_up(self, c: Connection, invitation_id: str, reason: str, message: str, now: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from connector.domain.lease import Lease
 from connector.domain.people.erasure import FORGET_RESPONDENT, Erasure, ErasureRules, Unset
 from connector.domain.people.same_person import Member
-from connector.ledger.db.queries import earliest
+from connector.ledger.db.queries import first
 from connector.ledger.db.repository import Repository, fenced, reads, writes
 from connector.ledger.db.schema.people import erasure as table
 from connector.ledger.db.schema.results import inbox, run
@@ -53,32 +53,35 @@ class Erasures(Repository):
         return Erasure(row.run_id, row.connection, row.created_at, row.finished_at, counts, interviews)
 
     @reads
-    def next_due(self, c: Connection, connections: Sequence[str]) -> int | None:
-        """Return when the next erasure of connections is due (ms)."""
-        return earliest(c, table.c.due, table.c.connection.in_(connections))
+    def next_due(
+        self, c: Connection, connections: Sequence[str], held: Collection[str] = ()
+    ) -> tuple[int, str, str] | None:
+        """Return the longest due erasure of connections, not `held`: its time (ms), run and connection."""
+        query = select(table.c.due, table.c.run_id, table.c.connection).where(
+            table.c.due.is_not(None), table.c.connection.in_(connections), table.c.run_id.not_in(held)
+        )
+        return first(c, query.order_by(table.c.due), tuple)
 
-    async def go_on(self, lease: Lease, rules: Mapping[str, ErasureRules], now: int) -> None:
-        """Continue the longest due erasure unless values are in flight; `rules` are by connection."""
-        landed = await self._erase_landed(lease, rules, now)
+    async def go_on(self, lease: Lease, run_id: str, rules: ErasureRules, now: int) -> None:
+        """Continue a due erasure unless values are in flight."""
+        unset = await self._erase_landed(lease, run_id, rules, now)
         # when the log is in use, the erasure is continued later
-        if landed is not None and await self.db.empty_log_now():
-            await self._end(*landed, now)
+        if unset is not None and await self.db.empty_log_now():
+            await self._end(run_id, unset, now)
 
     @fenced
-    def _erase_landed(
-        self, c: Connection, rules: Mapping[str, ErasureRules], now: int
-    ) -> tuple[str, bool] | None:
-        """Erase; return the run and whether to unset user properties, or None while values are in flight."""
-        due = select(table).where(table.c.due <= now, table.c.connection.in_(rules))
-        row = c.execute(due.order_by(table.c.due).limit(1).with_for_update()).first()
+    def _erase_landed(self, c: Connection, run_id: str, rules: ErasureRules, now: int) -> bool | None:
+        """Erase; return whether to unset user properties, or None while values are in flight."""
+        due = select(table).where(table.c.run_id == run_id, table.c.due <= now)
+        row = c.execute(due.with_for_update()).first()
         if row is None:
             return None
         values: dict[str, Any] = {"due": now + _LOOK_AGAIN}
         flying = in_flight(c, row.connection, loads(row.keys), loads(row.interviews), row.received_up_to)
         if not flying:
-            values |= self._erased(c, self._person(row), rules[row.connection], now, row)
-        c.execute(update(table).where(table.c.run_id == row.run_id).values(**values))
-        return None if flying else (row.run_id, bool(self._opened(values["sealed"])["unset"]))
+            values |= self._erased(c, self._person(row), rules, now, row)
+        c.execute(update(table).where(table.c.run_id == run_id).values(**values))
+        return None if flying else bool(self._opened(values["sealed"])["unset"])
 
     @writes
     def _end(self, c: Connection, run_id: str, unset: bool, now: int) -> None:  # noqa: FBT001

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Final
 
 from sqlalchemy import Column, Connection, Table, and_, bindparam, select, tuple_, update
 
@@ -19,7 +20,9 @@ from connector.ledger.db.schema.launches import invitation, launch
 from connector.ledger.db.schema.results import inbox, sync
 from connector.ledger.launches.launch_row import lock_invitations
 
-TO_DO, DONE = 1, 0
+TO_DO: Final = 1
+_DONE: Final = range(2, 2**15)
+"""A rewritten row has one of these numbers, by which an index finds some of them without reading all."""
 _NEW, _OTHERS = 300, 200  # rows in one transaction
 _MARK = BulkStatement(
     "UPDATE sync SET scatter = 1 FROM {rows} AS r "
@@ -71,10 +74,14 @@ def _chosen(c: Connection, table: Table, key: Sequence[Column[str]]) -> tuple[li
     marked = c.execute(select(*key).where(table.c.scatter == TO_DO).limit(_NEW)).all()
     if not marked:
         return [], False
-    before = c.execute(select(*key).where(table.c.scatter == DONE)).all()
-    rows = [tuple(row) for row in (*marked, *_random.sample(before, min(_OTHERS, len(before))))]
-    _random.shuffle(rows)
-    return rows, len(marked) == _NEW
+    pivot = _random.choice(_DONE)
+    done = select(*key).order_by(table.c.scatter)
+    rows = [*marked, *c.execute(done.where(table.c.scatter >= pivot).limit(_OTHERS))]
+    room = _OTHERS - (len(rows) - len(marked))
+    rows += c.execute(done.where(table.c.scatter.between(_DONE[0], pivot - 1)).limit(room))
+    chosen = [tuple(row) for row in rows]
+    _random.shuffle(chosen)
+    return chosen, len(marked) == _NEW
 
 
 def _rewrite(
@@ -83,5 +90,5 @@ def _rewrite(
     """Write each row anew, one after the other: the rows of one statement would keep their old order."""
     one = and_(*(column == bindparam(f"of_{column.name}") for column in key))
     names = [f"of_{column.name}" for column in key]
-    values = [dict(zip(names, row, strict=True)) for row in chosen]
-    c.execute(update(table).where(one).values(scatter=DONE), values)
+    values = [{**dict(zip(names, row, strict=True)), "number": _random.choice(_DONE)} for row in chosen]
+    c.execute(update(table).where(one).values(scatter=bindparam("number")), values)

@@ -74,7 +74,8 @@ class CallbackWorker(TaskWorker):
         client = TargetClient(allow_private=self._context.settings.connector_allow_private_targets)
         try:
             secret = secret_of(self._ledger.plan_key, callback.id)
-            attempt = await deliver(client, callback.target_url, secret, message, now)
+            url = self._ledger.unseal(callback.target_url)
+            attempt = await deliver(client, url, secret, message, now)
         finally:
             await client.close()
         await self._settle(lease, callback, attempt, since)

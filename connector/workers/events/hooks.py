@@ -44,12 +44,12 @@ class HookWorker(TaskWorker):
         """Return the subscriptions with due events."""
         due = await self._ledger.hooks.due(now)
         return [
-            Job(hook.id, hook.connection, partial(self._deliver_all, hook=hook, secret=secret))
-            for hook, secret in due
+            Job(hook.id, hook.connection, partial(self._deliver_all, hook=hook, sealed=sealed))
+            for hook, sealed in due
         ]
 
-    async def _deliver_all(self, lease: Lease, hook: Hook, secret: str) -> None:
-        ctx = self._context
+    async def _deliver_all(self, lease: Lease, hook: Hook, sealed: str) -> None:
+        ctx, secret = self._context, self._ledger.unseal(sealed)
         # a client for each hook: a pool scans its connections at each request, and a dead target holds some
         client = TargetClient(allow_private=ctx.settings.connector_allow_private_targets, connections=AT_ONCE)
         try:

@@ -100,7 +100,7 @@ class FollowUps(KojiCalls):
         """End an interview that did not end within KOJI_COMPLETE_AFTER_HOURS."""
         invitations = self._ledger.invitations
         try:
-            token = invitations.session_token(invitation.session_token or "")
+            token = self._ledger.unseal(invitation.session_token or "")
             await self._koji.complete(interview_id, token, "timeout")
         except UpstreamUnavailable:
             await invitations.completing(lease, invitation.id, self._clock.now() + _TRY_AGAIN)

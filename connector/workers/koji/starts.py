@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection, Sequence
 import structlog
 
 from connector.context import Context, Koji
-from connector.domain.launches.credits import launch_lane, next_day, price
+from connector.domain.launches.credits import Spending
 from connector.domain.launches.launch import NO_LINK, Invitation, Launch
 from connector.domain.launches.respondent_link import lacks_link
-from connector.domain.launches.start import body_of, people_a_day, start_result
+from connector.domain.launches.start import body_of, start_result
 from connector.domain.lease import Fault, Lease
 from connector.errors import (
     ConnectorError,
@@ -23,6 +23,7 @@ from connector.errors import (
 from connector.settings.rules import start_rules
 from connector.workers.base import INTERNAL_ERROR
 from connector.workers.koji.pause import KojiCalls, KojiPause
+from connector.workers.launches.daily_caps import DailyCaps, spending_of
 
 _MOST_IN_DOUBT = 2
 _log = structlog.get_logger(__name__)
@@ -35,7 +36,7 @@ class Starts(KojiCalls):
         super().__init__(context, connections, koji, pause)
         self._doubts = 0
         self._began = False
-        self._paused_until: dict[str, int] = {}
+        self._caps = DailyCaps(context)
 
     async def recover(self, lease: Lease, *, unreachable: bool = False) -> None:
         """Mark the outcome of a stopped worker's starts as unknown; Koji must then answer a read."""
@@ -52,14 +53,7 @@ class Starts(KojiCalls):
 
     async def waiting(self, held: Collection[str], *, single: bool) -> Invitation | None:
         """Return the next invitation, not `held`, of the launches that may still start a person this day."""
-        now = self._clock.now()
-        self._paused_until = {
-            launch: until for launch, until in self._paused_until.items() if now < until <= next_day(now)
-        }
-        waiting = self._ledger.invitations.next_waiting
-        return await waiting(
-            self._connections, single=single, except_launches=self._paused_until, except_ids=held
-        )
+        return await self._caps.waiting(self._connections, held, single=single)
 
     async def probe(self) -> None:
         """Read an interview that cannot exist; any valid answer shows that Koji works."""
@@ -78,37 +72,16 @@ class Starts(KojiCalls):
         if launch is None:
             return
         connection = self._context.connection(invitation.connection)
-        rules = start_rules(connection)
-        if lacks_link(rules, launch):
+        if lacks_link(start_rules(connection), launch):
             await self._ledger.launch_pauses.pause_one(lease, launch.id, NO_LINK, self._clock.now())
             return
-        credits_ = price(launch.options, connection.koji_default_mode)
-        cap = connection.connector_max_credits_per_day
-        now = self._clock.now()
-        if await invitations.credits_left(connection.credit_lane, cap, now) < credits_:
-            await self._hold(lease, launch)
-            return
-        people = people_a_day(rules, launch)
-        if people is not None and await invitations.credits_left(launch_lane(launch.id), people, now) < 1:
-            self._paused_until[launch.id] = next_day(now)
-            return
+        spending = spending_of(connection, launch)
         await self._koji.turn()
-        outcome = await invitations.begin_start(
-            lease,
-            invitation,
-            credit_lane=connection.credit_lane,
-            cost=credits_,
-            cap=cap,
-            now=self._clock.now(),
-            people_a_day=people,
-        )
-        if outcome == "held":
-            await self._hold(lease, launch)
-        elif outcome == "full":
-            self._paused_until[launch.id] = next_day(self._clock.now())
-        elif outcome == "sending":
+        outcome = await invitations.begin_start(lease, invitation, spending, self._clock.now())
+        await self._caps.note(lease, launch, outcome)
+        if outcome == "sending":
             self._began = True
-            await self._send(lease, launch, invitation, credits_)
+            await self._send(lease, launch, invitation, spending)
 
     def due_after(self, otherwise: Callable[[int], int | None]) -> Callable[[int], int | None]:
         """Return when a failed start is due again: never once Koji may have been called."""
@@ -124,17 +97,9 @@ class Starts(KojiCalls):
             message = f"The connector failed before it called Koji ({fault.error})."
             await self._ledger.invitations.given_up(lease, invitation.id, INTERNAL_ERROR, message, fault.at)
 
-    async def _hold(self, lease: Lease, launch: Launch) -> None:
-        """Hold a launch until the next UTC day; a launch with cheaper interviews may continue."""
-        now = self._clock.now()
-        await self._ledger.launch_pauses.await_day(lease, launch.id, now)
-        self._paused_until[launch.id] = next_day(now)
-        _log.warning("daily_credits_used_up", connection=launch.connection, launch=launch.id)
-
-    async def _send(self, lease: Lease, launch: Launch, invitation: Invitation, price: int) -> None:
+    async def _send(self, lease: Lease, launch: Launch, invitation: Invitation, spending: Spending) -> None:
         invitations = self._ledger.invitations
-        connection = self._context.connection(invitation.connection)
-        lane, rules = connection.credit_lane, start_rules(connection)
+        rules = start_rules(self._context.connection(invitation.connection))
         try:
             answer = await self._koji.start(body_of(rules, launch, invitation))
         except OutcomeUnknown as error:
@@ -144,12 +109,11 @@ class Starts(KojiCalls):
         except (UpstreamUnavailable, CredentialsRejected, UpstreamRejected) as error:
             # the pause comes first, so that no other start begins before the launches pause
             if await self._pause.for_error(error, start=True):
-                now = self._clock.now()
-                await invitations.not_started(lease, invitation.id, credit_lane=lane, cost=price, now=now)
+                await invitations.not_started(lease, invitation.id, spending, self._clock.now())
                 return
             await self._answered(start=True)
             why, now = (error.reason, error.message), self._clock.now()
-            await invitations.failed(lease, invitation.id, *why, credit_lane=lane, cost=price, now=now)
+            await invitations.failed(lease, invitation.id, *why, spending, now)
         else:
             await self._answered(start=True)
             now = self._clock.now()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from connector.domain.lease import Lease
 from connector.settings.rules import erasure_rules
-from connector.workers.base import Worker, time_left
+from connector.workers.base import Worker
 
 
 class ErasureWorker(Worker):
@@ -13,12 +13,15 @@ class ErasureWorker(Worker):
     name = "erasure"
 
     async def drain(self, lease: Lease, /) -> int | None:
-        """Process one step of one erasure."""
+        """Process one step of one erasure; one that fails is tried again later, and never given up."""
         connections, now = self._context.settings.connections, self._clock.now()
-        following = await self._ledger.erasures.next_due(list(connections))
-        if (wait := time_left(following, now)) != 0:
-            return wait
-        rules = {name: erasure_rules(connection) for name, connection in connections.items()}
-        await self._ledger.erasures.go_on(lease, rules, now)
-        self._context.wake("amplitude")
+        following = await self._ledger.erasures.next_due(list(connections), self.held())
+        if following is None:
+            return self.next_attempt(None)
+        due, run_id, name = following
+        if due > now:
+            return self.next_attempt(due - now)
+        step = self._ledger.erasures.go_on(lease, run_id, erasure_rules(connections[name]), now)
+        if await self.attempt(run_id, name, step, self.later) is None:
+            self._context.wake("amplitude")
         return 1

@@ -50,7 +50,9 @@ class ErasureDesk(Desk):
         self.eraser = self.eraser or await self.ledger.leases.acquire("erasure", "me", self.now, 3_600_000)
         assert self.eraser is not None
         self.clock.advance(0.5)
-        await self.ledger.erasures.go_on(self.eraser, {"default": rules, "second": rules}, self.now)
+        due = await self.ledger.erasures.next_due(["default", "second"])
+        if due is not None and due[0] <= self.now:
+            await self.ledger.erasures.go_on(self.eraser, due[1], rules, self.now)
 
     async def found(self, run_id: str) -> Erasure:
         one = await self.ledger.erasures.find(run_id)

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from sqlalchemy import event
 
+from connector.domain.launches.credits import Spending
 from connector.domain.launches.eligibility import Selection
 from connector.ledger.ledger import Ledger
 from connector.service import planning
@@ -123,9 +124,7 @@ async def test_starts_that_begin_while_their_person_is_forgotten_are_counted_onc
         one = await desk.waiting()
         await asyncio.gather(
             desk.erase(email=person.email or ""),
-            other_ledger.invitations.begin_start(
-                desk.lease, one, credit_lane=LANE, cost=1, cap=CAP, now=desk.now
-            ),
+            other_ledger.invitations.begin_start(desk.lease, one, Spending(LANE, 1, CAP), desk.now),
         )
         assert await desk.states(launched.id) in (["cancelled"], ["sending"])
         await desk.counts_are_true()

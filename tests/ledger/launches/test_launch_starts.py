@@ -103,7 +103,7 @@ async def test_a_session_token_is_sealed_in_the_table(desk: Desk) -> None:
     assert not any("st_secret" in str(value) for row in rows for value in row)
     sealed = (await desk.get(one.id)).session_token
     assert sealed is not None
-    assert desk.ledger.invitations.session_token(sealed) == "st_secret"
+    assert desk.ledger.unseal(sealed) == "st_secret"
     assert (await desk.get(other.id)).session_token is None
 
 
