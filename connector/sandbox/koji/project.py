@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import httpx
 from pydantic import Field, ValidationError
@@ -14,10 +14,12 @@ from connector.sandbox.bodies import Strict, mistake
 from connector.sandbox.faults import FaultQueue
 from connector.sandbox.koji.respondents import result_for
 from connector.sandbox.koji.scheduler import Scheduler
-from connector.sandbox.koji.store import REASONS, Interview, KojiStore, Switches
+from connector.sandbox.koji.store import Interview, KojiStore, Switches
 from connector.sandbox.koji.webhooks import WebhookSender
 from connector.sandbox.limits import CallWindow, most_in_any_window
 from connector.sandbox.options import SandboxOptions
+
+M = TypeVar("M", bound=Strict)
 
 
 class RefusedError(Exception):
@@ -87,15 +89,20 @@ class KojiProject:
         times = [call.at for call in self.calls if route is None or call.route == route]
         return most_in_any_window(times, seconds)
 
-    def start(self, body: Any) -> dict[str, Any]:
+    def start(self, body: bytes) -> dict[str, Any]:
         """Start an interview. Raises RefusedError: 400 for an undocumented body, 402 without credits."""
-        try:
-            _Start.model_validate(body)
-        except ValidationError as error:
-            raise RefusedError(400, "invalid_request", mistake(error)) from None
+        wanted = _read(_Start, body)
         if self.switches.credits_exhausted:
             raise RefusedError(402, "credits_exhausted", "This workspace has no credits left.")
-        interview = self.store.start(body)
+        respondent, email = wanted.respondent, wanted.respondent.metadata.get("email")
+        interview = self.store.add(
+            external_id=respondent.external_id,
+            display_name=respondent.display_name,
+            email=email if isinstance(email, str) else None,
+            metadata=respondent.metadata,
+            mode=wanted.mode or "text",
+            locale=wanted.locale or "en",
+        )
         interview.result = result_for(self.options.seed, interview.email or interview.interview_id)
         answer = {
             "interview_id": interview.interview_id,
@@ -113,15 +120,10 @@ class KojiProject:
             raise RefusedError(404, "not_found", "No such interview.")
         return interview
 
-    def complete(self, session_token: str, body: Any) -> dict[str, Any]:
+    def complete(self, session_token: str, body: bytes) -> dict[str, Any]:
         """End an interview; refuse a second call with 409 and the first call's body."""
-        interview_id = body.get("interview_id") if isinstance(body, dict) else None
-        if not isinstance(interview_id, str):
-            raise RefusedError(400, "invalid_request", "interview_id is required.")
-        reason = body.get("reason", "manual")
-        if reason not in REASONS or set(body) - {"interview_id", "reason"}:
-            raise RefusedError(400, "invalid_request", f"reason must be one of {', '.join(sorted(REASONS))}.")
-        interview = self.interview(interview_id)
+        wanted = _read(_Complete, body)
+        interview = self.interview(wanted.interview_id)
         if not secrets.compare_digest(session_token.encode(), interview.session_token.encode()):
             raise RefusedError(401, "unauthorized", "Invalid session token.")
         if interview.completed_at is not None:
@@ -129,7 +131,7 @@ class KojiProject:
             if self.switches.second_complete_status == 200:
                 return first
             raise RefusedError(409, "already_completed", "This interview was already completed.", first)
-        self.finish(interview, reason)
+        self.finish(interview, wanted.reason)
         return self.store.completed_body(interview)
 
     def finish(
@@ -137,9 +139,10 @@ class KojiProject:
     ) -> None:
         """End an interview; send `interview.completed` now, and the other events after the analysis."""
         seconds = self.switches.analysis_seconds if analysis_seconds is None else analysis_seconds
-        analysed_at = self.store.complete(interview, reason, seconds)
+        interview.reason, interview.completed_at = reason, self.now()
+        interview.analysed_at = interview.completed_at + seconds
         self.sender.send("interview.completed", interview)
-        self.scheduler.at(analysed_at, lambda: self._announce_analysis(interview))
+        self.scheduler.at(interview.analysed_at, lambda: self._announce_analysis(interview))
 
     def _announce_analysis(self, interview: Interview) -> None:
         if interview.result.quality_score is None:
@@ -161,3 +164,15 @@ class _Start(Strict):
     respondent: _Respondent = _Respondent()
     mode: Literal["text", "voice"] | None = None
     locale: str | None = None
+
+
+class _Complete(Strict):
+    interview_id: str
+    reason: Literal["natural", "respondent_left", "timeout", "manual"] = "manual"
+
+
+def _read(model: type[M], body: bytes) -> M:
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise RefusedError(400, "invalid_request", mistake(error)) from None

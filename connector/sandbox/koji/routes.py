@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -45,11 +44,11 @@ class KojiRoutes:
         ]
 
     def _start(self, _request: Request, body: bytes) -> Response:
-        return JSONResponse(self._project.start(_json(body)), status_code=201)
+        return JSONResponse(self._project.start(body), status_code=201)
 
     def _complete(self, request: Request, body: bytes) -> Response:
         session_token = request.headers.get("x-session-token", "")
-        return JSONResponse(self._project.complete(session_token, _json(body)))
+        return JSONResponse(self._project.complete(session_token, body))
 
     def _read(self, request: Request, _body: bytes) -> Response:
         interview = self._project.interview(request.path_params["interview_id"])
@@ -81,13 +80,6 @@ class KojiRoutes:
             return response
 
         return Route(path, endpoint, methods=[method])
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except ValueError:
-        raise RefusedError(400, "invalid_request", "The body is not JSON.") from None
 
 
 def _moved(request: Request, base: str) -> str:

@@ -15,7 +15,6 @@ from connector.sandbox.options import PERMISSIONS, Permission
 ReadField = Literal[
     "analysis_status", "sentiment", "respondent", "transcript_url", "completed_at", "project_id", "mode"
 ]
-REASONS: Final = frozenset({"natural", "respondent_left", "timeout", "manual"})
 QUALITY_GATE: Final = 3.0
 
 
@@ -90,20 +89,6 @@ class KojiStore:
         self.project_id = project_id
         self.interviews: dict[str, Interview] = {}
 
-    def start(self, body: Mapping[str, Any]) -> Interview:
-        """Make an active interview from a checked start body."""
-        respondent = body.get("respondent") or {}
-        metadata = respondent.get("metadata") or {}
-        email = metadata.get("email")
-        return self.add(
-            external_id=respondent.get("external_id"),
-            display_name=respondent.get("display_name"),
-            email=email if isinstance(email, str) else None,
-            metadata=metadata,
-            mode=body.get("mode") or "text",
-            locale=body.get("locale") or "en",
-        )
-
     def add(self, *, interview_id: str | None = None, **fields: Any) -> Interview:
         """Make an active interview from its fields."""
         interview = Interview(
@@ -114,13 +99,6 @@ class KojiStore:
         )
         self.interviews[interview.interview_id] = interview
         return interview
-
-    def complete(self, interview: Interview, reason: str, analysis_seconds: float) -> float:
-        """End an interview; return the time when the analysis ends, `analysis_seconds` later."""
-        interview.reason = reason
-        interview.completed_at = self._now()
-        interview.analysed_at = interview.completed_at + analysis_seconds
-        return interview.analysed_at
 
     def analysis_status(self, interview: Interview) -> str | None:
         """Return `processing`, `completed` or `failed`, or None while the interview is active."""

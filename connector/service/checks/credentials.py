@@ -48,6 +48,10 @@ async def credential_check(ctx: Context, connection: Connection, name: str) -> C
     except TimeoutError:
         message = f"{service} did not answer within {PATIENCE:.0f} seconds; check again later."
         return Check.of(name, ("unknown", message))
+    except UpstreamUnavailable as error:
+        return Check.of(name, ("unknown", error.message))
+    except ConnectorError as error:
+        return Check.of(name, ("fail", error.message))
 
 
 async def _koji_key(ctx: Context, connection: Connection) -> Finding:
@@ -59,10 +63,6 @@ async def _koji_key(ctx: Context, connection: Connection) -> Finding:
     except NotFound:
         await _go_on(ctx, connection.koji_lane)
         return "ok", "Koji accepts the key and lets it read interviews."
-    except UpstreamUnavailable as error:
-        return "unknown", error.message
-    except ConnectorError as error:
-        return "fail", error.message
     return "unknown", "Koji showed an interview that cannot exist: check KOJI_BASE_URL."
 
 
@@ -98,12 +98,7 @@ async def _amplitude_secret(ctx: Context, connection: Connection) -> Finding:
     users = ctx.amplitude_users.get(connection.name)
     if users is None:
         return "warn", "AMPLITUDE_SECRET_KEY is not set; results sync without it, look-ups do not."
-    try:
-        await users.search(_UNKNOWN_USER)
-    except UpstreamUnavailable as error:
-        return "unknown", error.message
-    except ConnectorError as error:
-        return "fail", error.message
+    await users.search(_UNKNOWN_USER)
     return "ok", "Amplitude accepts the secret key."
 
 
