@@ -33,6 +33,7 @@ from connector.ledger.results.inbox import Inbox
 from connector.ledger.results.runs import Runs
 from connector.ledger.results.sending import Sending
 from connector.ledger.results.syncs import Syncs
+from connector.ledger.runtime.backlog import Backlog
 from connector.ledger.runtime.connection_pauses import ConnectionPauses
 from connector.ledger.runtime.diagnostics import Diagnostics
 from connector.ledger.runtime.faults import Faults
@@ -79,6 +80,7 @@ class Ledger:
         self.idempotency = Idempotency(db, keys)
         # runtime
         self.leases = Leases(db, keys)
+        self.backlog = Backlog(db, keys)
         self.connection_pauses = ConnectionPauses(db, keys)
         self.rate_limit = RateLimit(db, keys)
         self.diagnostics = Diagnostics(db, keys)

@@ -185,6 +185,7 @@ class Settings(_Frozen):
     connector_allowed_origins: Origins = _setting(
         "origins separated by commas", "https://chat.example.com", default=()
     )
+    connector_metrics_open: bool = _flag(example=True, default=False)
     connector_retention_days: Count = _setting("a whole number of at least 1", 90, default=90)
     connector_encryption_key: EncryptionKeys = _setting(
         "32 bytes in base64, several separated by commas", "new-key,old-key", default=()
