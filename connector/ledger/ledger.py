@@ -14,7 +14,9 @@ from connector.ledger.access.tokens import Tokens
 from connector.ledger.db import migrations
 from connector.ledger.db.database import Database
 from connector.ledger.db.dialect import touch
+from connector.ledger.events.alerts import Alerts
 from connector.ledger.events.callbacks import Callbacks
+from connector.ledger.events.digest import Digest
 from connector.ledger.events.hooks import Hooks
 from connector.ledger.launches.attribution import Attribution
 from connector.ledger.launches.cohort_inbox import CohortInbox
@@ -74,6 +76,8 @@ class Ledger:
         # events
         self.hooks = Hooks(db, keys)
         self.callbacks = Callbacks(db, keys)
+        self.alerts = Alerts(db, keys)
+        self.digest = Digest(db, keys)
         # access
         self.tokens = Tokens(db, keys)
         self.audit = Audit(db, keys)
