@@ -38,6 +38,7 @@ from connector.operations import OPERATIONS
 from connector.service.execution import callbacks
 from connector.settings.key_files import api_token, open_sealer
 from connector.settings.model import Connection, Settings
+from connector.tracing import open_tracing
 from connector.workers.base import Worker
 from connector.workers.events.alerts import AlertWorker
 from connector.workers.events.callbacks import CallbackWorker
@@ -87,6 +88,8 @@ async def build(
         client = await stack.enter_async_context(open_client())
         ledger = await open_ledger(settings.database_url, sealer)
         stack.push_async_callback(ledger.close)
+        trace, end_tracing = open_tracing(ledger.keyed_hash)
+        stack.push_async_callback(asyncio.to_thread, end_tracing)
         stopping = asyncio.Event()
         runner = Runner(ledger.leases, clock, stopping, lease_ms=lease_ms)
         connections = settings.connections.values()
@@ -117,6 +120,7 @@ async def build(
             targets=Targets(allow_private=settings.connector_allow_private_targets),
             stopping=stopping,
             wake=runner.wake,
+            trace=trace,
         )
         if workers:
             kinds = {worker: worker.name.partition(":")[0] for worker in all_workers(context, notifier)}

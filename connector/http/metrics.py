@@ -11,12 +11,13 @@ from prometheus_client.registry import Collector
 from starlette.responses import Response
 
 from connector.context import Context
+from connector.domain.lease import PAUSE_MESSAGES
 from connector.domain.results.interview import SyncStatus
 from connector.domain.results.sync import EVENTS_MISSING
 from connector.errors import Forbidden
 from connector.http.endpoint import NO_STORE, Call, endpoint
 from connector.metrics import NAMESPACE, PROCESS
-from connector.service.lane_pause import PAUSE_REASONS, announced_pauses
+from connector.service.lane_pause import announced_pauses
 
 _ENDED = (SyncStatus.SYNCED, SyncStatus.SKIPPED, SyncStatus.FAILED)
 
@@ -73,7 +74,7 @@ async def _families(ctx: Context) -> AsyncIterator[Metric]:
         f"{NAMESPACE}_short_counts", short, value=interviews[SyncStatus.SYNCED, EVENTS_MISSING]
     )
     paused = Counter(pause.reason for pause in await announced_pauses(ctx))
-    by_reason = {reason: paused[reason] for reason in PAUSE_REASONS}
+    by_reason = {reason: paused[reason] for reason in PAUSE_MESSAGES}
     yield _gauge("pauses", "Connections whose calls pause.", by_reason, "reason")
     lanes_of_credit = {connection.credit_lane for connection in connections}
     left = [await ctx.ledger.invitations.credits_left(lane, 0, now) for lane in lanes_of_credit]

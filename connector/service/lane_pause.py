@@ -11,7 +11,6 @@ from connector.domain.lease import ConnectionPause, Pause
 from connector.errors import CredentialsRejected, UpstreamRejected
 
 _KEY_CODES = frozenset({"koji_key", "koji_permission", "amplitude_key"})
-PAUSE_REASONS = (*sorted(_KEY_CODES), "koji_credits", KOJI_UNREACHABLE)
 _NOTHING_LOST = "Nothing is lost; the work continues once check_connection finds no fault."
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from connector.errors import SettingsError
 from connector.ledger.events.digest import LEAST
 from connector.workers.events.digest import WEEK, week_start
 from connector.workers.events.notifier import Notifier
+from tests.support.cli_runs import Machine, free_port
 from tests.support.harness import QUICK, MovableClock, World, message, open_world, until
 from tests.support.processes import HEADERS, Process
 from tests.support.receiver import Receiver, arrived, receiving
@@ -137,6 +140,21 @@ async def test_launches_that_finish_or_wait_for_approval(world: World, receiver:
     assert text.startswith(f"The launch {launch['launch_id']} of a list on default: 2 invited, 0 failed")
     assert "person-" not in text
     assert "Ada" not in text
+    await world.restart(AMPLITUDE_COHORT_WEBHOOK_TOKEN="a-token", CONNECTOR_COHORT_APPROVE_ABOVE="1")
+    users = [{"user_id": f"user-{n}", "user_properties": {}} for n in range(2)]
+    body = {
+        "cohort_id": "c1",
+        "cohort_name": "Churned",
+        "in_cohort": True,
+        "users": users,
+        "message_id": "m1",
+    }
+    token = {"Authorization": "Bearer a-token"}
+    answer = await world.client.post("/webhooks/amplitude/cohorts", json=body, headers=token)
+    assert answer.status_code == 200, answer.text
+    title, text = (await alerts(receiver, 2))[1]
+    assert title == "A launch waits for approval"
+    assert " of Churned on default: 2 people wait.\nNext: koji-amplitude resume-launch --launch-id " in text
 
 
 async def test_what_could_not_be_sent_comes_after_the_outage_once_to_each_address(
@@ -209,6 +227,18 @@ async def test_the_digest_comes_once_a_week_with_no_small_theme(world: World, re
     await world.restart()
     await world.idle()
     assert len(receiver.got) == 2
+
+
+def test_the_start_names_the_extra_that_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "apprise.py").write_text("raise ImportError")
+    path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    settings = {"CONNECTOR_ALERT_URLS": "slack://s3cret", "PYTHONPATH": path, "PORT": str(free_port())}
+    machine = Machine(tmp_path, settings)
+    done = machine.run("serve")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "pip install 'koji-amplitude[alerts]'" in line
+    assert "s3cret" not in line
 
 
 def test_an_address_that_apprise_does_not_know_is_refused_without_repeating_it() -> None:

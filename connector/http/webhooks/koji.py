@@ -81,6 +81,8 @@ class KojiWebhook(Webhook):
             await exchange.ok(_UNREADABLE, "unreadable")
             return
         if fresh:
+            step = "koji.webhook", connection.name, inbound.interview_id
+            context.trace(*step, now, context.clock.now())
             context.wake("intake")
         accepted = {"status": "accepted", "duplicate": not fresh, "interview_id": inbound.interview_id}
         await exchange.ok(dumps(accepted).encode(), "accepted" if fresh else "duplicate")
