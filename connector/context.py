@@ -15,6 +15,7 @@ from connector.clock import Clock
 from connector.domain.launches.launch import KojiStart
 from connector.security.caller import OURSELVES, Caller
 from connector.settings.model import Connection, Settings
+from connector.tracing import Trace, off
 
 if TYPE_CHECKING:  # a command that only shows its help opens no database, and calls no upstream
     from connector.amplitude.cohorts import AmplitudeCohortsClient
@@ -83,6 +84,7 @@ class Context:
     wake: Callable[..., None] = lambda *_: None
     """Takes kinds of workers: intake, launches, koji, links, amplitude; all of them without any."""
 
+    trace: Trace = off
     caller: Caller = OURSELVES
     request: str | None = None
     """Names a request that has an idempotency key; each try of the request has the same name."""

@@ -35,8 +35,9 @@ class AmplitudeIngestion:
         """
         try:
             body = self._body(events)
+            at = ("amplitude", "ingest")
             reply = await call(
-                self._client, "POST", self._url, limit=_ANSWER_LIMIT, content=body, headers=_HEADERS
+                self._client, "POST", self._url, at=at, limit=_ANSWER_LIMIT, content=body, headers=_HEADERS
             )
         except httpx.UnsupportedProtocol:
             return Answer(Kind.PAUSED, None, "AMPLITUDE_INGESTION_URL is no http or https address")

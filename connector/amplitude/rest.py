@@ -36,7 +36,8 @@ class AmplitudeRest:
     ) -> Reply:
         """Return a 2xx reply. For another one, raise what `error_for` returns, or else the common error."""
         try:
-            reply = await call(self._client, "GET", self._base + path, auth=self._auth, **request)
+            at = ("amplitude", self.part.replace(" ", "_"))
+            reply = await call(self._client, "GET", self._base + path, at=at, auth=self._auth, **request)
         except httpx.RequestError as error:
             raise self._unreached(error, self._base) from None
         if not 200 <= reply.status < 300:

@@ -23,6 +23,7 @@ from connector.http.docs.page import HEADERS, STATIC, docs_page, home_page
 from connector.http.endpoint import NO_STORE, ContextOf, Endpoint, as_json, served
 from connector.http.health import HEALTH, readiness
 from connector.http.hooks import HOOKS
+from connector.http.metrics import METRICS
 from connector.http.request import read_input, refuse_cross_site
 from connector.http.triggers import TRIGGERS
 from connector.http.webhooks.cohort import COHORT_WEBHOOK
@@ -31,7 +32,7 @@ from connector.service.execution.execute import Executed, admit, execute
 from connector.service.execution.follow_up import status_url
 from connector.service.execution.operation import AnyOperation, Effect, Input
 
-ENDPOINTS: Sequence[Endpoint] = (*HEALTH, *HOOKS, *TRIGGERS, *KOJI_WEBHOOK, *COHORT_WEBHOOK)
+ENDPOINTS: Sequence[Endpoint] = (*HEALTH, *METRICS, *HOOKS, *TRIGGERS, *KOJI_WEBHOOK, *COHORT_WEBHOOK)
 """The endpoints beside the operations, without those of the integrations."""
 
 

@@ -126,7 +126,8 @@ class KojiClient:
         if body is not None:
             sent["Content-Type"] = "application/json"
             content = json.dumps(body).encode("ascii")  # half of a surrogate pair has no UTF-8 form
-        return await call(self._client, method, self._base + path, headers=sent, content=content)
+        at = ("koji", {_START: "start", _COMPLETE: "complete"}.get(path, "read"))
+        return await call(self._client, method, self._base + path, at=at, headers=sent, content=content)
 
     def _unreachable(self, error: httpx.RequestError) -> UpstreamUnavailable:
         """Return the error of a call without an answer; no `retry_after` where waiting alone cannot help."""

@@ -14,7 +14,9 @@ from connector.ledger.access.tokens import Tokens
 from connector.ledger.db import migrations
 from connector.ledger.db.database import Database
 from connector.ledger.db.dialect import touch
+from connector.ledger.events.alerts import Alerts
 from connector.ledger.events.callbacks import Callbacks
+from connector.ledger.events.digest import Digest
 from connector.ledger.events.hooks import Hooks
 from connector.ledger.launches.attribution import Attribution
 from connector.ledger.launches.cohort_inbox import CohortInbox
@@ -33,6 +35,7 @@ from connector.ledger.results.inbox import Inbox
 from connector.ledger.results.runs import Runs
 from connector.ledger.results.sending import Sending
 from connector.ledger.results.syncs import Syncs
+from connector.ledger.runtime.backlog import Backlog
 from connector.ledger.runtime.connection_pauses import ConnectionPauses
 from connector.ledger.runtime.diagnostics import Diagnostics
 from connector.ledger.runtime.faults import Faults
@@ -73,12 +76,15 @@ class Ledger:
         # events
         self.hooks = Hooks(db, keys)
         self.callbacks = Callbacks(db, keys)
+        self.alerts = Alerts(db, keys)
+        self.digest = Digest(db, keys)
         # access
         self.tokens = Tokens(db, keys)
         self.audit = Audit(db, keys)
         self.idempotency = Idempotency(db, keys)
         # runtime
         self.leases = Leases(db, keys)
+        self.backlog = Backlog(db, keys)
         self.connection_pauses = ConnectionPauses(db, keys)
         self.rate_limit = RateLimit(db, keys)
         self.diagnostics = Diagnostics(db, keys)

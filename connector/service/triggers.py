@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from connector.context import Context
 from connector.domain.events.event import Event, EventType
 from connector.domain.launches.launch import Invitation, Launch
+from connector.domain.lease import PAUSE_MESSAGES
 from connector.domain.results.interview import SyncStatus
 from connector.domain.results.sync import Sync
 from connector.service.views import examples
@@ -39,9 +40,7 @@ class InvitationEvent(InvitationItem):
 class ConnectionEvent(BaseModel):
     """A pause of a connection's calls, or its end."""
 
-    reason: str = Field(
-        description="koji_key, koji_permission, koji_credits, koji_unreachable or amplitude_key."
-    )
+    reason: str = Field(description=f"One of {', '.join(PAUSE_MESSAGES)}.")
     message: str = Field(description="What happened and what to do.")
     since: str = Field(description="When the pause began, ISO 8601.")
 
@@ -97,7 +96,7 @@ async def render(ctx: Context, events: Sequence[Event]) -> list[dict[str, Any]]:
         if event.type in SYNCS:
             fields = _sync(syncs.get((event.connection, event.subject)), event)
         elif event.type in _OF_CONNECTIONS:
-            fields = {**event.payload, "since": time_text(event.payload["since"])}
+            fields = _pause(event)
         else:
             invitation = invitations.get(event.subject)
             launch_id = event.subject if invitation is None else invitation.launch_id
@@ -122,7 +121,8 @@ def sample(trigger: Trigger, connection: str) -> dict[str, Any]:
     elif trigger.name is EventType.INVITATION_CREATED:
         fields = _invitation(examples.invitation(connection), examples.launch(connection))
     elif trigger.name in _OF_CONNECTIONS:
-        fields = examples.CONNECTION_PAUSE
+        payload = {"reason": "koji_key", "since": examples.AT_MS}
+        fields = _pause(event._replace(subject="koji", payload=payload))
     else:
         fields = examples.PAUSED if trigger.name is EventType.LAUNCH_PAUSED else examples.LAUNCH
     return _flat({**_head(event), **fields})
@@ -172,6 +172,13 @@ def _sync(sync: Sync | None, event: Event) -> dict[str, Any]:
     fields = {} if sync is None else flat(sync)
     unknown = {**UNKNOWN, "status": "failed", "event_type": ""}
     return SyncOutput(**{**unknown, **fields, **event.payload}).model_dump(mode="json")
+
+
+def _pause(event: Event) -> dict[str, Any]:
+    reason, message = event.payload["reason"], PAUSE_MESSAGES[event.payload["reason"]]
+    if event.type is EventType.CONNECTION_RESUMED:
+        message = f"Calls to {event.subject.title()} are accepted again."
+    return {"reason": reason, "message": message, "since": time_text(event.payload["since"])}
 
 
 def _invitation(invitation: Invitation | None, launch: Launch | None) -> dict[str, Any]:

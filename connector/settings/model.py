@@ -23,6 +23,7 @@ from connector.settings.types import (
     FROZEN_MAPPING,
     LOWER_CASE,
     SQLITE,
+    AlertUrls,
     Aliases,
     BaseUrl,
     Count,
@@ -185,6 +186,11 @@ class Settings(_Frozen):
     connector_allowed_origins: Origins = _setting(
         "origins separated by commas", "https://chat.example.com", default=()
     )
+    connector_alert_urls: AlertUrls = _setting(
+        "addresses of Apprise, separated by commas", "slack://TokenA/TokenB/TokenC", default=()
+    )
+    connector_digest: Annotated[Literal["weekly"] | None, LOWER_CASE] = _optional("weekly", "weekly")
+    connector_metrics_open: bool = _flag(example=True, default=False)
     connector_retention_days: Count = _setting("a whole number of at least 1", 90, default=90)
     connector_encryption_key: EncryptionKeys = _setting(
         "32 bytes in base64, several separated by commas", "new-key,old-key", default=()

@@ -24,6 +24,13 @@ EVERY_GLOBAL = [
     ("CONNECTOR_ALLOW_PRIVATE_TARGETS", "true", True),
     ("CONNECTOR_ALLOWED_HOSTS", "a.internal, B.internal:81", ("a.internal", "b.internal:81")),
     ("CONNECTOR_ALLOWED_ORIGINS", "https://Chat.example.com/", ("https://chat.example.com",)),
+    (
+        "CONNECTOR_ALERT_URLS",
+        "json://a.test/x,y, mailto://b.test",
+        (SecretStr("json://a.test/x,y"), SecretStr("mailto://b.test")),
+    ),
+    ("CONNECTOR_DIGEST", "Weekly", "weekly"),
+    ("CONNECTOR_METRICS_OPEN", "true", True),
     ("CONNECTOR_RETENTION_DAYS", "1", 1),
     ("DATABASE_URL", "postgresql://u:p@db.example.com/x", "postgresql://u:p@db.example.com/x"),
     ("HOST", "0.0.0.0", "0.0.0.0"),

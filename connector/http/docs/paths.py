@@ -57,7 +57,7 @@ def refusals(statuses: Sequence[str]) -> dict[str, Any]:
 
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
     tag = endpoint.path.split("/")[1]
-    done = {"description": "Done.", "content": json_content(_schema(endpoint.answers))}
+    done = {"description": "Done.", "content": {endpoint.media_type: {"schema": _schema(endpoint.answers)}}}
     operation: dict[str, Any] = {
         "operationId": endpoint.name,
         "tags": [tag if tag in TAGS else "server"],

@@ -64,7 +64,8 @@ class CohortWebhook(Webhook):
         fresh = await context.ledger.cohort_inbox.accept(message, chunks)
         if fresh:
             context.wake("cohorts")
-        await exchange.ok(dumps({"status": "accepted", "duplicate": not fresh, "users": users}).encode())
+        answer = {"status": "accepted", "duplicate": not fresh, "users": users}
+        await exchange.ok(dumps(answer).encode(), "accepted" if fresh else "duplicate")
 
     def _believed(self, path: str | None, exchange: Exchange) -> Connection | None:
         """Return the connection that has the token of a request; of several, the default one."""

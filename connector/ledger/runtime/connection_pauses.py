@@ -56,7 +56,7 @@ def begin(c: Connection, connections: Sequence[str], paused: Pause, now: int) ->
     upstream, away = _upstream(paused.lane), paused.code in AWAY
     reason = KOJI_UNREACHABLE if away else paused.code
     for name in sorted(connections):
-        new = ConnectionPause(name, upstream, reason, paused.message, now, announced=False)
+        new = ConnectionPause(name, upstream, reason, now, announced=False)
         insert_once(c, table, **new._asdict())
         key = table.c.connection == name, table.c.upstream == upstream
         stored = ConnectionPause(*c.execute(select(table).where(*key).with_for_update()).one())
@@ -75,7 +75,5 @@ def _upstream(lane: str) -> str:
 
 
 def _happened(kind: EventType, pause: ConnectionPause, now: int) -> events.Happened:
-    ended = kind is EventType.CONNECTION_RESUMED
-    message = f"Calls to {pause.upstream.title()} are accepted again." if ended else pause.message
-    facts = {"reason": pause.reason, "message": message, "since": pause.since}
+    facts = {"reason": pause.reason, "since": pause.since}
     return events.Happened(kind, pause.connection, now, pause.upstream, facts)

@@ -9,7 +9,6 @@ from pydantic import BaseModel
 
 from connector.domain.launches.launch import Invitation, InvitationState, Launch, LaunchOptions, LaunchStatus
 from connector.domain.results.interview import Interview, SyncStatus
-from connector.domain.results.mapping import iso
 from connector.domain.results.sync import Sync
 from connector.service.views.launch import LaunchOutput, item
 from connector.service.views.run import RunOutput
@@ -113,11 +112,6 @@ LAUNCH: Final = whole(
     invitations=[item(invitation("default")).model_dump(mode="json")],
     skipped_examples=[],
 )
-CONNECTION_PAUSE: Final = {
-    "reason": "koji_key",
-    "message": "Koji refused KOJI_API_KEY; set the right key, then call check_connection.",
-    "since": iso(AT_MS),
-}
 PAUSED: Final = {**LAUNCH, "status": "paused", "pause_reason": "koji_credits", "eta_seconds": None}
 SYNC: Final = {
     **SyncOutput(**flat(sync("default"))).model_dump(mode="json"),

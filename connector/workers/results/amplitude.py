@@ -121,8 +121,12 @@ class AmplitudeWorker(Worker):
     async def _settle(self, lease: Lease, settlements: Sequence[Settlement]) -> None:
         await self._ledger.sending.settle(lease, settlements, self._clock.now(), self._paced_until)
         for settled in settlements:
-            self._open.pop((settled.connection, settled.interview_id), None)
+            key = settled.connection, settled.interview_id
+            sent = self._open.pop(key, None)
             if settled.status is not SyncStatus.PENDING:
+                if sent is not None:
+                    began, now = sent.sync.first_received_at, self._clock.now()
+                    self._context.trace("interview", *key, began, now, whole=True, outcome=settled.status)
                 await self.succeeded(_job(settled))
 
     async def _is_paused(self) -> bool:
@@ -151,6 +155,11 @@ class AmplitudeWorker(Worker):
             sent_at = self._clock.now()
             events, user_ids, owners = events_of(part)
             answer = await self._amplitude.send(events, user_ids)
+            for sent in part:
+                step = "amplitude.send", sent.sync.connection, sent.sync.interview_id
+                self._context.trace(
+                    *step, sent_at, self._clock.now(), answer=answer.kind, status=answer.status
+                )
             self._paced_until = sent_at + self._pace_left() + self._cost(len(events))
             unsettled, settlements = self._judge(part, owners, answer, sent_at)
             open_parts += [p for p in reversed(unsettled) if p]
@@ -251,7 +260,7 @@ class AmplitudeWorker(Worker):
             case Kind.PAUSED:
                 self._paused_for_key, self._paused_until = True, elapsed + CREDENTIAL_WAIT
                 self._refused = True
-                _log.warning("amplitude_lane_paused", lane=self.name, why=answer.message)
+                _log.warning("amplitude_lane_paused", lane=self.name, status=answer.status)
                 pause = Pause(self.name, now + CREDENTIAL_WAIT, "amplitude_key", answer.message)
                 await self._ledger.connection_pauses.begin(self._connections, pause, now)
             case Kind.UNAVAILABLE | Kind.UNKNOWN:
