@@ -16,7 +16,7 @@ import click
 from connector import __version__
 from connector.cli.arguments import Group, dashed
 from connector.cli.terminal import COMPLETION, INTERRUPTED, PROGRAM, USAGE, say, show_error
-from connector.errors import ConnectorError, NotConfigured, SettingsError
+from connector.errors import ConnectorError, NotConfigured, SettingMissing, SettingsError
 from connector.text.redaction import safe
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         return dispatch(sys.argv[1:] if words is None else words)
     except SettingsError as error:
-        say(f"error: {error} ({_settings_files()})")
+        read = f" ({_settings_files()})" if isinstance(error, SettingMissing) else ""
+        say(f"error: {error}{read}")
         return USAGE
     except ConnectorError as error:
         show_error(error)

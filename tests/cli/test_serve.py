@@ -231,7 +231,7 @@ def test_the_sandbox_says_how_to_point_a_connector_at_it(tmp_path: Path) -> None
         lines = sandbox.output().splitlines()
         settings = dict(line.split("=", 1) for line in lines if line.startswith(("KOJI_", "AMPLITUDE_")))
         (machine.cwd / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-        done = machine.run("sync-interview-to-amplitude", "--interview-id", "int-1", "--themes", "a",
+        done = machine.run("sync-interview-to-amplitude", "--yes", "--interview-id", "int-1", "--themes", "a",
                            "--quality-score", "4", "--respondent-email", "person-001@example.com")  # fmt: skip
         assert (done.returncode, done.stderr) == (0, "")
         second = machine.run("sandbox", "--port", port)
