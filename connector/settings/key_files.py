@@ -129,8 +129,8 @@ def _read_or_create(path: Path, make: Callable[[], str], setting: str) -> tuple[
         return _read_finished(path), made_now
     except OSError as error:
         raise SettingsError(
-            f"{setting}: the file {path.name} cannot be kept beside the database in {path.parent}: "
-            f"{error.strerror}; set {setting}, or let DATABASE_URL name a folder that this user may write"
+            f"DATABASE_URL: {path.name} cannot be kept beside the database in {path.parent}: "
+            f"{error.strerror}; name a folder there that this user may write, or set {setting}"
         ) from None
 
 

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from connector.sandbox.options import SandboxOptions
-from tests.support.cli_runs import Machine, sandbox_settings, wait_for
+from tests.support.cli_runs import STARTED, Machine, sandbox_settings, wait_for
 from tests.support.sandbox_server import running
 
 pytestmark = pytest.mark.e2e
@@ -135,7 +135,7 @@ def test_ctrl_c_stops_watching_and_not_the_launch(machine: Machine, sandbox: str
     begun = len(koji(sandbox))
     assert 0 < begun < 5
     machine.settings["KOJI_RATE_LIMIT_PER_MINUTE"] = "6000"
-    with machine.started("serve", until="Next"):
+    with machine.started("serve", until=STARTED):
         wait_for(lambda: len(koji(sandbox)) == 5)
     assert len({one["external_id"] for one in koji(sandbox)}) == 5
 

@@ -24,6 +24,7 @@ from connector.errors import ConnectorError
 from connector.operations import OPERATIONS
 from connector.operations.launch_cohort_interviews import LAUNCH_COHORT_INTERVIEWS
 from connector.security.caller import COMMAND_LINE
+from connector.service.checks.running import settings_check
 from connector.service.execution.execute import execute
 from connector.service.execution.follow_up import follow
 from connector.service.execution.operation import AnyOperation, Effect, Input, Output, WaitInput
@@ -125,6 +126,9 @@ async def _run(settings: Settings, call: _Call) -> Output:
     plans = works and (op.effect is Effect.WRITE or getattr(payload, "dry_run", False))
     async with build(settings, workers=works, only={"launches"} if plans else None) as running:
         ctx = running.context
+        status, message = await settings_check(ctx) if works else ("ok", "")
+        if status != "ok":
+            say(f"warning: {message}")
         payload = plan.with_token(ctx, payload)
         if works and not plans and connection in settings.connections:
             await end_pauses(ctx, connection)

@@ -66,6 +66,7 @@ class CohortWebhook(Webhook):
         if fresh:
             context.wake("cohorts")
         await exchange.ok(dumps({"status": "accepted", "duplicate": not fresh, "users": users}).encode())
+        _log.info("cohort_webhook_accepted", connection=message.connection, duplicate=not fresh, users=users)
 
     def _believed(self, path: str | None, exchange: Exchange) -> Connection | None:
         """Return the connection that has the token of a request; of several, the default one."""
