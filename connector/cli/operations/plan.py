@@ -43,7 +43,8 @@ def question(plan: LaunchOutput) -> str:
 
 def table_of(plan: LaunchOutput) -> dict[str, Any]:
     """Return a plan for a table: counts by reason with a few examples, and the first people."""
-    values = plan.model_dump(mode="json", exclude={"status_url", "plan_token", "skipped_examples"})
+    aside = {"status_url", "plan_token", "skipped_examples"}
+    values = plan.model_dump(mode="json", exclude=aside, exclude_none=True)
     first = values.pop("invitations")
     values["skipped"] = [
         {"reason": reason, "people": people, "for_example": ", ".join(_examples(plan, reason))}
