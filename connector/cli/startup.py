@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import structlog
 from pydantic import BaseModel, SecretStr
 
 from connector import log
@@ -23,13 +25,17 @@ if TYPE_CHECKING:
     from connector.context import Context
 
 T = TypeVar("T")
+_log = structlog.get_logger(__name__)
 
 
 def read_settings(overrides: Mapping[str, str] | None = None, *, quiet: bool = False) -> Settings:
-    """Return the settings, and write their warnings to standard error. Otherwise like `load_here`."""
+    """Return the settings, and write or log their warnings. Otherwise like `load_here`."""
     loaded = load_here(overrides, quiet=quiet)
     for warning in loaded.warnings:
-        say(f"warning: {warning}")
+        if quiet or sys.stderr.isatty():
+            say(f"warning: {warning}")
+        else:  # a server's log, one JSON object a line
+            _log.warning("settings", message=warning)
     return loaded.settings
 
 
@@ -44,6 +50,11 @@ def load_here(overrides: Mapping[str, str] | None = None, *, quiet: bool = False
     secrets = secrets_of(loaded.settings)
     log.configure("warning" if quiet and level == "info" else level, secrets=secrets)
     return loaded
+
+
+def reread() -> Settings:
+    """Return the settings as they are written now. Raises `SettingsError`."""
+    return load(os.environ, *directories()).settings
 
 
 def directories() -> tuple[Path, Path]:
@@ -63,7 +74,7 @@ def settings_files() -> str:
 def connection_names() -> list[str]:
     """Return the connections' names for a shell to complete; none if the settings are not readable."""
     try:
-        return list(load(os.environ, *directories()).settings.connections)
+        return list(reread().connections)
     except SettingsError:
         return []
 

@@ -18,6 +18,7 @@ from connector.domain.results.mapping import iso
 from connector.domain.results.sync import EVENTS_MISSING
 from connector.service.checks.credentials import Check, Finding, credential_checks
 from connector.service.checks.launches import launch_checks
+from connector.service.checks.running import settings_check
 from connector.service.execution.operation import Effect, Example, Input, Operation, Output
 from connector.service.lane_pause import ends_by_itself, pause_of_lanes
 from connector.settings.model import DEFAULT_CONNECTION, Connection
@@ -64,6 +65,7 @@ async def run(ctx: Context, payload: Input) -> CheckOutput:
         Check.of("syncs", await _syncs(ctx, connection)),
         Check.of("events_ingested", await _ingested(ctx, connection)),
         *await launch_checks(ctx, connection),
+        Check.of("settings", await settings_check(ctx)),
         Check.of("clock", await _clock(ctx)),
         Check.of("faults", await _faults(ctx, connection)),
     ]

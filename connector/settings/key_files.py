@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from connector.errors import SettingsError
+from connector.errors import SettingMissing, SettingsError
 from connector.security.sealing import KEY_BYTES, Sealer, parse_key
 from connector.settings.model import Settings
 
@@ -116,7 +116,7 @@ class KeyFile:
 
 def _beside_database(settings: Settings, name: str, setting: str) -> Path:
     if settings.database_file is None:
-        raise SettingsError(f"{setting}: must be set, because DATABASE_URL is postgresql://")
+        raise SettingMissing(f"{setting}: must be set, because DATABASE_URL is postgresql://")
     return settings.database_file.parent / name
 
 
@@ -129,8 +129,8 @@ def _read_or_create(path: Path, make: Callable[[], str], setting: str) -> tuple[
         return _read_finished(path), made_now
     except OSError as error:
         raise SettingsError(
-            f"{setting}: the file {path.name} cannot be kept beside the database in {path.parent}: "
-            f"{error.strerror}; set {setting}, or let DATABASE_URL name a folder that this user may write"
+            f"DATABASE_URL: {path.name} cannot be kept beside the database in {path.parent}: "
+            f"{error.strerror}; name a folder there that this user may write, or set {setting}"
         ) from None
 
 

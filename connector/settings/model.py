@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote
 from platformdirs import user_data_path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from connector.errors import SettingsError
+from connector.errors import SettingMissing
 from connector.settings.types import (
     FROZEN_MAPPING,
     LOWER_CASE,
@@ -237,8 +237,8 @@ def require_startable(settings: Settings) -> None:
         raise _missing("CONNECTOR_ENCRYPTION_KEY", why, "openssl rand -base64 32")
 
 
-def _missing(setting: str, why: str, command: str) -> SettingsError:
-    return SettingsError(f"{setting}: must be set, because {why}; for example to the output of: {command}")
+def _missing(setting: str, why: str, command: str) -> SettingMissing:
+    return SettingMissing(f"{setting}: must be set, because {why}; for example to the output of: {command}")
 
 
 def _is_loopback(host: str) -> bool:

@@ -22,7 +22,7 @@ from connector.cli.startup import secrets_of
 from connector.demo import servers as demo_servers
 from connector.http.server.server import config
 from connector.sandbox import options as stand_ins
-from tests.support.cli_runs import Machine, free_port
+from tests.support.cli_runs import STARTED, Machine, free_port
 from tests.support.harness import QUICK, TOKEN, World, message, open_world, serving, until
 from tests.support.receiver import Receiver, receiving
 
@@ -314,7 +314,7 @@ in_proc = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="th
 @pytest.mark.parametrize(
     ("words", "ready"),
     [
-        (["serve"], "Koji webhook"),
+        (["serve"], STARTED),
         (["serve", "--no-workers"], "without workers"),
         (["serve", "--workers-only"], "Ctrl-C ends it"),
     ],

@@ -138,7 +138,7 @@ def test_a_spoiled_key_file_is_named_without_its_content(tmp_path: Path) -> None
 
 def test_a_directory_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    refused = r"^CONNECTOR_API_TOKEN: the file api-token cannot be kept .*; set CONNECTOR_API_TOKEN, or let"
+    refused = r"^DATABASE_URL: api-token cannot be kept beside the database .* or set CONNECTOR_API_TOKEN$"
     with pytest.raises(SettingsError, match=refused) as caught:
         api_token(beside(tmp_path / "file"))
     assert "\n" not in str(caught.value)

@@ -164,6 +164,23 @@ def test_an_address_for_programs_takes_no_room_from_what_people_ask() -> None:
     assert "invited" in printed
 
 
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_link_is_whole_and_stands_before_columns_without_values(width: int) -> None:
+    link = "https://koji.so/api/v1/embed/project?" + "x" * 90
+    item = {
+        "email": "ada@example.com",
+        "user_id": None,
+        "state": "started",
+        "interview_link": link,
+        "name": None,
+    }
+    printed = shown({"launch_id": "lau_1", "plan_token": "plan_" + "y" * 90, "invitations": [item]}, width)
+    assert any(line.rstrip().endswith(link) for line in printed.splitlines())
+    assert any(line.endswith("plan_" + "y" * 90) for line in printed.splitlines())
+    assert "started" in printed
+    assert "name" not in printed
+
+
 async def test_only_what_a_run_itself_has_read_counts_half(tmp_path: Path) -> None:
     shown: list[int] = []
     async with open_world(tmp_path, workers=False) as world:

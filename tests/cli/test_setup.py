@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sqlite3
 import stat
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from connector.sandbox.options import (
 )
 from connector.settings.files import read_dotenv
 from connector.settings.sources import load
-from tests.support.cli_runs import Machine, Terminal, free_port, sandbox_settings, wait_for
+from tests.support.cli_runs import ROOT, STARTED, Machine, Terminal, free_port, sandbox_settings, wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -201,7 +202,7 @@ def test_without_public_https_a_tunnel_is_proposed(machine: Machine) -> None:
 
 def test_beside_a_server_the_store_is_watched(machine: Machine, sandbox: str) -> None:
     machine.settings.update(KEYS)
-    with machine.started("serve", until="Next"):
+    with machine.started("serve", until=STARTED):
         terminal = machine.terminal("init")
         terminal.expect("watching its ledger")
         deliver(sandbox, machine)
@@ -211,7 +212,7 @@ def test_beside_a_server_the_store_is_watched(machine: Machine, sandbox: str) ->
 
 def test_doctor_finds_everything_in_order(machine: Machine, sandbox: str) -> None:
     machine.settings.update(KEYS)
-    with machine.started("serve", until="Next"):
+    with machine.started("serve", until=STARTED):
         deliver(sandbox, machine)
         wait_for(lambda: "1 synced" in machine.run("doctor").stdout)
         done = machine.run("doctor")
@@ -234,10 +235,10 @@ def test_doctor_names_the_one_next_step(machine: Machine) -> None:
     done = machine.run("doctor")
     assert done.returncode == 1
     url = f"http://127.0.0.1:{machine.settings['PORT']}"
-    assert done.stdout.splitlines()[-1] == (
-        f"Next: Nothing answers at {url}. Start the server: koji-amplitude serve"
-    )
-    with machine.started("serve", until="Next"):
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith(f"Next: Nothing answers at {url}. Start the server: ")
+    assert last.endswith("koji-amplitude serve")
+    with machine.started("serve", until=STARTED):
         done = machine.run("doctor")
     assert done.returncode == 1
     step = "Next: Set KOJI_API_KEY: make a key in Koji, Settings, Integrations."
@@ -246,7 +247,7 @@ def test_doctor_names_the_one_next_step(machine: Machine) -> None:
 
 def test_doctor_shows_refused_webhooks_and_which_setting_to_change(machine: Machine, sandbox: str) -> None:
     machine.settings.update(KEYS)
-    with machine.started("serve", until="Next"):
+    with machine.started("serve", until=STARTED):
         deliver(sandbox, machine, secret="another-secret")
         wait_for(lambda: "Refused webhooks" in machine.run("doctor").stdout)
         done = machine.run("doctor")
@@ -300,10 +301,19 @@ def test_doctor_names_the_files_that_others_may_read(machine: Machine) -> None:
 def test_every_connection_is_checked(machine: Machine) -> None:
     machine.settings.update(KEYS)
     (machine.cwd / "connector.toml").write_text('[connections.onboarding]\nkoji_api_key = "wrong"\n')
-    with machine.started("serve", until="Next"):
+    with machine.started("serve", until=STARTED):
         done = machine.run("doctor")
     assert done.returncode == 1
     assert "Connection default" in done.stdout
     assert "Connection onboarding" in done.stdout
     assert "Next: onboarding: " in done.stdout
     assert "connector.toml" in done.stdout
+
+
+def test_a_printed_command_exists_where_it_is_printed(machine: Machine) -> None:
+    machine.settings["PYTHONPATH"] = str(ROOT)  # a process of its own, which looks at its own PATH
+    script = Path(sys.executable).with_name("koji-amplitude")
+    found = machine.run("doctor", more={"PATH": str(script.parent)}).stdout
+    assert "Start the server: koji-amplitude serve" in found
+    found = machine.run("doctor", more={"PATH": "/usr/bin:/bin"}).stdout
+    assert found.splitlines()[-1].endswith(f"Start the server: {script} serve")

@@ -25,6 +25,8 @@ from tests.support import preloaded
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120.0
+STARTED = '"event": "started"'
+"""A server that answers writes this to its log."""
 
 
 def free_port() -> int:

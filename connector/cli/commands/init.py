@@ -83,7 +83,8 @@ def _check(answers: Answers) -> int:
 
     loaded = answers.loaded()
     code = asyncio.run(examine(loaded, server=False))
-    for question in ADDRESS:
+    has_https = loaded.settings.public_url.startswith("https://")
+    for question in ADDRESS[1:] if has_https else ADDRESS:
         say("\n" + worded(question, loaded.settings, answers.connection))
     say("In Amplitude: nothing; the connector calls it.")
     return code

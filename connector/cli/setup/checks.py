@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Literal
 
+import httpx
 from rich.console import Console, RenderableType
+from rich.filesize import decimal
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -87,18 +87,19 @@ def _settings_checks(environ: Mapping[str, str], loaded: Loaded) -> list[Check]:
 def who_listens(settings: Settings) -> Listener:
     """Ask the program at HOST:PORT for its health."""
     host = _LOOPBACK_OF.get(settings.host, settings.host)
-    client = HTTPConnection(host, settings.port, timeout=_PROBE_SECONDS)
+    url = local_url(settings.model_copy(update={"host": host}))
     try:
-        client.request("GET", "/healthz")
-        answer = client.getresponse()
-        is_ours = answer.status == 200 and json.loads(answer.read(1_000)) == {"status": "ok"}
-    except (ConnectionRefusedError, TimeoutError):
+        with httpx.Client(trust_env=False, timeout=_PROBE_SECONDS) as client:
+            return "ours" if is_healthy(client.get(f"{url}/healthz")) else "other"
+    except (httpx.ConnectError, httpx.TimeoutException):
         return "none"
-    except (OSError, HTTPException, ValueError):
+    except httpx.RequestError:
         return "other"
-    finally:
-        client.close()
-    return "ours" if is_ours else "other"
+
+
+def is_healthy(reply: httpx.Response) -> bool:
+    """Tell whether our server answered a look at its health."""
+    return reply.status_code == 200 and reply.text == '{"status":"ok"}'
 
 
 def _files_check(settings: Settings) -> list[Check]:
@@ -136,15 +137,11 @@ def _disk_check(file: Path) -> Check:
     free = shutil.disk_usage(file.parent).free
     status: Status = "ok" if free >= _LITTLE_SPACE else "warn" if free >= _NO_SPACE else "fail"
     advice = "" if status == "ok" else " Make room where the ledger is, or move it."
-    return Check.of("disk", (status, f"{_megabytes(size)} used, {_megabytes(free)} free.{advice}"))
+    return Check.of("disk", (status, f"{decimal(size)} used, {decimal(free)} free.{advice}"))
 
 
 def _names(values: Mapping[str, str]) -> str:
     return ", ".join(sorted(name for name in values if name in _NAMES and values[name].strip()))
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
 
 
 def _show_checks(screen: Console, title: str, checks: Sequence[Check]) -> None:

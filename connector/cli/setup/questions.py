@@ -9,6 +9,7 @@ import httpx
 
 from connector.cli.announce import WEBHOOK_EVENT, local_url, webhook_url
 from connector.cli.setup.answers import Answers
+from connector.cli.setup.checks import is_healthy
 from connector.cli.startup import run_in_context
 from connector.cli.terminal import clean, say
 from connector.errors import SettingsError
@@ -88,7 +89,8 @@ def ask(question: Question, answers: Answers) -> None:
             (status, message), values = _examined(question.setting, answers, value)
         except SettingsError as error:
             status, message, values = "fail", f"{error}", {}
-        say(f"  {pasted}{message}".rstrip())
+        if pasted or message:
+            say(f"  {pasted}{message}")
         if status != "fail":
             answers.keep(values)
             return
@@ -142,7 +144,7 @@ def _reached(settings: Settings) -> Finding:
         reply = httpx.get(f"{url}/healthz", timeout=_PATIENCE)
     except httpx.RequestError as error:
         return "unknown", unreached(error, "The server", url, "PUBLIC_URL").message
-    if reply.status_code == 200 and reply.text.strip() == '{"status":"ok"}':
+    if is_healthy(reply):
         return "ok", "The server answers there."
     return "unknown", f"Something else answers there ({reply.status_code}): check PUBLIC_URL and the tunnel."
 

@@ -66,6 +66,7 @@ class CohortWebhook(Webhook):
             context.wake("cohorts")
         answer = {"status": "accepted", "duplicate": not fresh, "users": users}
         await exchange.ok(dumps(answer).encode(), "accepted" if fresh else "duplicate")
+        _log.info("cohort_webhook_accepted", connection=message.connection, duplicate=not fresh, users=users)
 
     def _believed(self, path: str | None, exchange: Exchange) -> Connection | None:
         """Return the connection that has the token of a request; of several, the default one."""

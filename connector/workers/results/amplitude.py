@@ -170,6 +170,8 @@ class AmplitudeWorker(Worker):
             # before the settlement: no interview may show an answer that the worker has not acted on
             await self._after(answer)
             await self._settle(lease, settlements)
+            counts = {"interviews": len(part), "events": len(events)}
+            _log.info("batch_sent", lane=self.name, **counts, outcome=str(answer.kind), status=answer.status)
 
     async def _unset(self, lease: Lease, due_unset: Unset) -> None:
         """Unset our user properties of an erased person; no earlier write is still in flight."""
