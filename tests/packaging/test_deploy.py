@@ -54,7 +54,9 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
         pytest.skip("needs systemd-analyze")
     there = tmp_path / "koji-amplitude.service"
     there.write_text(UNIT.replace("/opt/koji-amplitude/bin/koji-amplitude", sys.executable), encoding="utf-8")
-    done = subprocess.run([verifier, "verify", there], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [verifier, "verify", there], capture_output=True, text=True, timeout=60, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 
