@@ -97,7 +97,7 @@ def test_its_command_answers_its_health_check_until_a_signal_stops_it(tmp_path: 
 
 
 @pytest.mark.e2e
-def test_without_a_token_it_starts_for_nobody(tmp_path: Path, port: int) -> None:
+def test_without_a_token_it_does_not_start(tmp_path: Path, port: int) -> None:
     done = run(START, settings(tmp_path, port), tmp_path)
     assert (done.returncode, "CONNECTOR_API_TOKEN" in done.stderr) == (2, True)
 
@@ -130,7 +130,7 @@ def test_what_it_copies_is_let_in_and_makes_the_wheel(tmp_path: Path) -> None:
 
 
 @pytest.mark.unit
-def test_it_is_nobody_in_particular_and_keeps_its_data_in_one_place() -> None:
+def test_it_runs_as_a_plain_user_and_keeps_its_data_in_one_place() -> None:
     assert re.fullmatch(r"[1-9]\d+:[1-9]\d+", instructions("USER")[-1])
     assert instructions("VOLUME") == instructions("WORKDIR")[-1:] == ["/data"]
     assert ENV["DATABASE_URL"].startswith("sqlite:////data/")
