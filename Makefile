@@ -100,7 +100,7 @@ bundle: descriptions ## Pack dist/koji-amplitude.mcpb for Claude Desktop (needs 
 
 dist: $(VENV)/.release ## Build dist/*.tar.gz and dist/*.whl, the same bytes for the same commit, and check them
 	rm -f dist/*.tar.gz dist/*.whl
-	$(BIN)/uv build --quiet
+	$(BIN)/uv build --quiet --build-constraints constraints.txt
 	$(RELEASE)/bin/twine check --strict dist/*.tar.gz dist/*.whl
 	$(RELEASE)/bin/check-wheel-contents dist/*.whl
 	$(RELEASE)/bin/pyroma --min 8 dist/*.tar.gz

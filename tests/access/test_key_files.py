@@ -164,7 +164,7 @@ class TestKeyFile:
         assert file.end_rotation(first)
         assert encryption_keys(settings) == (first,)
         assert file.end_rotation(first)
-        assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
+        assert not key_files.others_may_read(file.path)
         assert [path.name for path in tmp_path.iterdir()] == ["encryption-key"]
 
     def test_one_rotation_does_not_end_another(self, tmp_path: Path) -> None:

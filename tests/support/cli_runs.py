@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import select
 import signal
 import socket
@@ -141,6 +140,8 @@ class Terminal:
     """A process on a pseudo terminal."""
 
     def __init__(self, machine: Machine, words: tuple[str, ...]) -> None:
+        import pty  # noqa: PLC0415 - not on Windows
+
         self.screen = ""
         self._looked = 0
         started = machine.command(*words)
