@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, settings
 from connector.ledger.db.migrations import migrate
 from connector.ledger.ledger import Ledger, open_ledger
 from connector.security.sealing import Sealer
-from tests.support import postgres, sqlite
+from tests.support import engines, postgres, sqlite
 from tests.support.fakes import ManualClock
 
 SEALER = Sealer([b"k" * 32])
@@ -67,6 +67,12 @@ def pytest_collection_finish() -> None:
     """Take what was imported and collected out of the garbage collector's way: it stays to the end."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_engines() -> Iterator[None]:
+    with engines.shared():
+        yield
 
 
 @pytest.fixture
