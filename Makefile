@@ -27,7 +27,7 @@ $(VENV)/.run: $(BIN)/python pyproject.toml constraints.txt
 # the pip that a Python brings may be too old to know dependency groups
 $(VENV)/.dev: $(VENV)/.run
 	$(PIP) install -c constraints.txt pip
-	$(PIP) install -c constraints.txt --group dev
+	$(PIP) install -c constraints.txt -e '.[alerts,otel]' --group dev
 	@touch $@
 
 $(VENV)/.audit: $(VENV)/.dev
@@ -84,7 +84,7 @@ format: $(VENV)/.dev ## Format the code and mend what the linter can mend
 constraints: $(BIN)/python ## Pin anew, for every system; newest versions with UPGRADE=--upgrade
 	$(PIP) install uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
-	  $(UPGRADE) --group dev --group audit --group release -o constraints.txt pyproject.toml
+	  $(UPGRADE) --all-extras --group dev --group audit --group release -o constraints.txt pyproject.toml
 
 revision: $(VENV)/.dev ## Write the next revision of the schema: make revision m="what changes"
 	$(BIN)/python -m tools.revision "$(m)"
