@@ -47,6 +47,7 @@ from connector.workers.launches.links import LinkWorker
 from connector.workers.launches.planning import PlanningWorker
 from connector.workers.results.amplitude import AmplitudeWorker
 from connector.workers.results.intake import IntakeWorker
+from connector.workers.results.runs import RunWorker
 from connector.workers.runner import TTL, Runner
 from connector.workers.upkeep.erasure import ErasureWorker
 from connector.workers.upkeep.retention import RetentionWorker
@@ -127,6 +128,7 @@ def all_workers(context: Context) -> list[Worker]:
     connections = context.settings.connections.values()
     workers: list[Worker] = [
         IntakeWorker(context),
+        RunWorker(context),
         RetentionWorker(context),
         PlanningWorker(context),
         CohortWebhookWorker(context),
