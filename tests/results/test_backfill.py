@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connector.ledger.results.runs import CHUNK
+from connector.domain.results.run import CHUNK
 from connector.sandbox import SandboxOptions
 from connector.sandbox.koji.project import RefusedError
 from connector.sandbox.koji.store import Interview
