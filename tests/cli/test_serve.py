@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.cli_runs import Machine, free_port, sandbox_settings, wait_for
+from tests.support.cli_runs import ROOT, Machine, free_port, sandbox_settings, wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -153,6 +153,7 @@ def test_a_call_that_never_ends_is_not_waited_for_longer_than_ten_seconds(
 
 
 def test_the_process_that_reads_large_bodies_ends_with_the_server(machine: Machine) -> None:
+    machine.settings["PYTHONPATH"] = str(ROOT)  # an interpreter of its own, which has no other children
     ids = [f"interview-{n}" for n in range(130_000)]
     with machine.started("serve", until=READY) as server:
         assert call(machine, "replay_syncs", {"interview_ids": ids}).status_code == 422  # above 100,000
