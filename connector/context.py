@@ -86,6 +86,9 @@ class Context:
 
     trace: Trace = off
     caller: Caller = OURSELVES
+    since: int | None = None
+    """When the call came in (ms): it waits from then on."""
+
     request: str | None = None
     """Names a request that has an idempotency key; each try of the request has the same name."""
 

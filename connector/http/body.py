@@ -38,7 +38,7 @@ def parse_body(content_type: str | None, body: bytes) -> dict[str, Any]:
     `BodyTooLarge` and `UnsupportedContentType`.
     """
     if len(body) > MAX_BODY_BYTES:
-        raise too_large()
+        raise too_large(MAX_BODY_BYTES)
     media_type = (content_type or "").partition(";")[0].strip().lower()
     if not body.strip():
         return {}
@@ -53,9 +53,9 @@ def parse_body(content_type: str | None, body: bytes) -> dict[str, Any]:
     )
 
 
-def too_large() -> BodyTooLarge:
-    """Return the error for a body above the limit."""
-    return BodyTooLarge("The body is larger than 20 MiB; send it in several requests.")
+def too_large(most: int) -> BodyTooLarge:
+    """Return the error for a body above the limit, in bytes."""
+    return BodyTooLarge(f"The body is larger than {most // 2**20} MiB; send it in several requests.")
 
 
 def parse_pairs(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:

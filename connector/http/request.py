@@ -2,74 +2,82 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, TypeVarTuple
 
 from pydantic import BaseModel
 from starlette.requests import Request
 
+from connector.apart import apart
 from connector.errors import Forbidden, InvalidInput
 from connector.http.body import MAX_BODY_BYTES, UnsupportedContentType, parse_body, parse_pairs, too_large
 from connector.service.execution.operation import AnyOperation, Effect, Input
 from connector.service.input import validate
+from connector.settings.model import Connection
 
 M = TypeVar("M", bound=BaseModel)
-_LARGE = 65_536
+Ts = TypeVarTuple("Ts")
+_Pairs = Sequence[tuple[str, str]]
 
 
 async def read_model(request: Request, model: type[M]) -> M:
     """Return the input in body and query string. Raises as `read_input`."""
-    return await _read(request, partial(validate.read_input, model))
+    return await _read(request, _model, model)
 
 
-async def read_input(request: Request, op: AnyOperation) -> Input:
-    """Return the input in body, query string and Idempotency-Key header.
+async def read_input(request: Request, op: AnyOperation, connections: Mapping[str, Connection]) -> Input:
+    """Return the input in body, query string and Idempotency-Key header, condensed.
 
     A field may stand in the body or in the query string, not in both: the one that is ignored could be the
     one that keeps an operation from spending. Raises `InvalidInput`, `BodyTooLarge` and
     `UnsupportedContentType`.
     """
-
-    def read(values: dict[str, Any]) -> Input:
-        if op.effect is not Effect.READ:
-            values = _with_key(values, request.headers.get("idempotency-key"))
-        payload: Input = validate.read_input(op.input, values)
-        return payload
-
-    return await _read(request, read)
+    key = None if op.effect is Effect.READ else request.headers.get("idempotency-key")
+    return await _read(request, _input, op.input, key, connections)
 
 
-async def _read(request: Request, read: Callable[[dict[str, Any]], M]) -> M:
-    """Return what `read` makes of a request's values; of a large body in a thread, so that webhooks go on."""
-    body = await read_whole(request)
-    if len(body) <= _LARGE:
-        return read(_values(request, body))
-    return await asyncio.to_thread(lambda: read(_values(request, body)))
+async def _read(request: Request, read: Callable[[str | None, _Pairs, bytes, *Ts], M], *more: *Ts) -> M:
+    whole = await read_whole(request)
+    query = request.query_params.multi_items()
+    return await apart(len(whole), read, request.headers.get("content-type"), query, whole, *more)
 
 
-def _values(request: Request, whole: bytes) -> dict[str, Any]:
-    body = parse_body(request.headers.get("content-type"), whole)
-    query = parse_pairs(request.query_params.multi_items())
-    for name in query.keys() & body.keys():
+def _model(content_type: str | None, query: _Pairs, whole: bytes, model: type[M]) -> M:
+    return validate.read_input(model, _values(content_type, query, whole))
+
+
+def _input(
+    content_type: str | None,
+    query: _Pairs,
+    whole: bytes,
+    model: type[Input],
+    key: str | None,
+    connections: Mapping[str, Connection],
+) -> Input:
+    values = _with_key(_values(content_type, query, whole), key)
+    return validate.read_input(model, values).condensed(connections)
+
+
+def _values(content_type: str | None, query: _Pairs, whole: bytes) -> dict[str, Any]:
+    body, in_url = parse_body(content_type, whole), parse_pairs(query)
+    for name in in_url.keys() & body.keys():
         raise InvalidInput.of(name[:80], "stands in the body and in the URL; give it once")
-    return {**query, **body}
+    return {**in_url, **body}
 
 
-async def read_whole(request: Request) -> bytes:
+async def read_whole(request: Request, most: int = MAX_BODY_BYTES) -> bytes:
     """Return the body as it was sent. Raises `UnsupportedContentType`, and `BodyTooLarge` early."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"", "identity"}:
         raise UnsupportedContentType("Content-Encoding: send the body uncompressed.")
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > MAX_BODY_BYTES:
-        raise too_large()
+    if declared.isdecimal() and int(declared) > most:
+        raise too_large(most)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise too_large()
+        if len(body) > most:
+            raise too_large(most)
     return bytes(body)
 
 

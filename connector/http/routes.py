@@ -56,15 +56,16 @@ def _action_route(operations: Sequence[AnyOperation], context: ContextOf, gate: 
 
     async def action(request: Request) -> Response:
         refuse_cross_site(request)
+        came_at = context().clock.now()
         caller = await gate.caller(request)
         op = _find(by_name, request.path_params["operation"])
         if request.method != "POST" and op.effect is not Effect.READ:
             raise HTTPException(405, headers={"Allow": "POST"})
-        ctx = replace(context(), caller=caller)
+        ctx = replace(context(), caller=caller, since=came_at)
         if ctx.stopping.is_set():
             raise LedgerUnavailable("The server is stopping; send the request again.", code="stopping")
         await admit(ctx, op)  # before the body, which may be large
-        payload = await read_input(request, op)
+        payload = await read_input(request, op, ctx.settings.connections)
         done = await execute(ctx, op, payload, caller=caller, by_name=by_name)
         return answer(done, payload, ctx.settings.public_url)
 

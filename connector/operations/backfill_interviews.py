@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from connector.context import Context
 from connector.domain.people.email import email_of
 from connector.domain.results.koji_fields import identifier
-from connector.domain.results.sync import RunItem
+from connector.domain.results.run import RunItem, chunks_of
 from connector.errors import FieldError, InvalidInput, NotConfigured
 from connector.service.execution.operation import Effect, Example, Operation, WaitInput
 from connector.service.views import examples
 from connector.service.views.run import RunOutput, new_run_id, until_finished
+from connector.settings.model import Connection
 from connector.text.table import Table
 from connector.text.values import read_time
 
@@ -35,6 +37,24 @@ class BackfillInput(WaitInput):
         "skipped.",
     )
 
+    _stored: tuple[Sequence[str], int] | None = PrivateAttr(None)
+
+    def condensed(self, _connections: Mapping[str, Connection]) -> Self:
+        """Return the input without its lists, which are `stored` instead. Raises `InvalidInput`."""
+        if self._stored is not None:
+            return self
+        if self.idempotency_key is not None:
+            self.digest()  # of the interviews, too
+        made = self.model_copy(update={"interview_ids": None, "csv": None})
+        items = _items(self)
+        made._stored = chunks_of(items), len(items)  # noqa: SLF001 - it is one of us
+        return made
+
+    @property
+    def stored(self) -> tuple[Sequence[str], int]:
+        """Return chunks of the interviews, and how many they are, once the input is condensed."""
+        return self._stored or ((), 0)
+
 
 async def run(ctx: Context, payload: BackfillInput) -> RunOutput:
     """Start the backfill; wait for its end for `wait_seconds`."""
@@ -43,9 +63,9 @@ async def run(ctx: Context, payload: BackfillInput) -> RunOutput:
         raise NotConfigured.of("AMPLITUDE_API_KEY", connection.name)
     if connection.koji_api_key is None:
         raise NotConfigured.of("KOJI_API_KEY", connection.name, "a backfill reads Koji")
-    items = await asyncio.to_thread(_items, payload)
-    run_id, name = new_run_id(), "backfill_interviews"
-    await ctx.ledger.runs.create(run_id, connection.name, name, "backfill", items, ctx.clock.now())
+    payload = await asyncio.to_thread(payload.condensed, ctx.settings.connections)
+    run_id, name, now = new_run_id(), "backfill_interviews", ctx.clock.now()
+    await ctx.ledger.runs.create(run_id, connection.name, name, "backfill", *payload.stored, now)
     ctx.wake("runs")
     return await until_finished(ctx, run_id, payload.wait_seconds)
 

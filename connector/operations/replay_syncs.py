@@ -9,7 +9,8 @@ from pydantic import Field
 
 from connector.context import Context
 from connector.domain.results.koji_fields import read_envelope
-from connector.domain.results.sync import ListFilter, RunItem
+from connector.domain.results.run import RunItem, chunks_of
+from connector.domain.results.sync import ListFilter
 from connector.errors import FieldError, InvalidInput, NotFound
 from connector.service.execution.operation import Effect, Example, Operation, WaitInput
 from connector.service.execution.paging import bound
@@ -44,8 +45,10 @@ async def run(ctx: Context, payload: ReplayInput) -> RunOutput:
         step, interview_ids = "cover", await _reread(ctx, payload)
     else:
         interview_ids = await _named(ctx, payload) if payload.interview_ids else await _matching(ctx, payload)
-    run_id, items = new_run_id(), [RunItem(None, None, interview_id) for interview_id in interview_ids]
-    await ctx.ledger.runs.create(run_id, payload.connection, "replay_syncs", step, items, ctx.clock.now())
+    run_id = new_run_id()
+    chunks = chunks_of([RunItem(None, None, interview_id) for interview_id in interview_ids])
+    total, now = len(interview_ids), ctx.clock.now()
+    await ctx.ledger.runs.create(run_id, payload.connection, "replay_syncs", step, chunks, total, now)
     ctx.wake("runs", "intake")
     return await until_finished(ctx, run_id, payload.wait_seconds)
 

@@ -27,13 +27,17 @@ _KNOWN: Final = {
     "instructions": INSTRUCTIONS,
 }
 _DISCOVERED: Final = {
-    **_KNOWN,
-    "cacheScope": "private",
-    "resultType": "complete",
-    "supportedVersions": ["2026-07-28"],
-    "ttlMs": 0,
-    "_meta": {f"{_OURS}serverInfo": _SERVER},
+    "result": {
+        **_KNOWN,
+        "cacheScope": "private",
+        "resultType": "complete",
+        "supportedVersions": ["2026-07-28"],
+        "ttlMs": 0,
+        "_meta": {f"{_OURS}serverInfo": _SERVER},
+    }
 }
+_UNKNOWN: Final = {"error": {"code": -32601, "message": "Method not found", "data": "server/discover"}}
+"""The answer to a discovery without the envelope of the revision that has it."""
 
 
 class _Meta:
@@ -61,34 +65,37 @@ class Greeting(threading.Thread):
     def run(self) -> None:
         """Answer what can be answered."""
         for line in self.incoming:
-            request_id, result = greeted(line)
-            if result is not None:
-                answer = json.dumps({"jsonrpc": "2.0", "id": request_id, "result": result})
+            request_id, said = greeted(line)
+            if said is not None:
+                answer = json.dumps({"jsonrpc": "2.0", "id": request_id, **said})
                 with suppress(OSError):  # the client has gone; the end of the input follows
                     os.write(
                         self._outgoing, answer.encode() + b"\n"
                     )  # whole: a pipe takes 4,096 bytes at once
-            if result is not _DISCOVERED:
+            if said is not _DISCOVERED and said is not _UNKNOWN:
                 self.line, self.answered = line, request_id
                 return
 
 
 def greeted(line: bytes) -> tuple[int | str | None, dict[str, Any] | None]:
-    """Return a request's id, and the server's result for it; None and None where the server has to look."""
+    """Return a request's id, and the server's result or error; None and None where the server has to look."""
     try:
         request = json.loads(line)
-        request_id, method, params = request["id"], request["method"], request["params"]
-    except (ValueError, RecursionError, KeyError, TypeError):
+        request_id, method, params = request["id"], request["method"], request.get("params", {})
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return None, None
     if request.get("jsonrpc") == "2.0" and type(request_id) in (int, str):
         match method, params:
             case "server/discover", {"_meta": {_Meta.VERSION: "2026-07-28", _Meta.CAPABILITIES: {}}}:
                 return request_id, _DISCOVERED
+            case "server/discover", dict() if params.get("_meta", {}) == {}:
+                return request_id, _UNKNOWN
             case "initialize", {
                 "protocolVersion": str(asked),
                 "capabilities": {},
                 "clientInfo": dict(who),
             } if "_meta" not in params and type(who.get("name")) is type(who.get("version")) is str:
                 version = asked if asked in _HANDSHAKES else _HANDSHAKES[-1]
-                return request_id, {**_KNOWN, "protocolVersion": version, "serverInfo": _SERVER}
+                found = {**_KNOWN, "protocolVersion": version, "serverInfo": _SERVER}
+                return request_id, {"result": found}
     return None, None

@@ -10,7 +10,6 @@ import httpx
 import pytest
 
 from connector.errors import UpstreamUnavailable
-from connector.service.execution.execute import digest
 from tests.support.toy_server import DAY, OTHER_TOKEN, TOKEN, URL, SendInput, World, assert_problem, serve
 
 pytestmark = pytest.mark.e2e
@@ -218,7 +217,8 @@ class TestIdempotency:
 
     def test_the_digest_tells_requests_apart_and_not_their_spelling(self) -> None:
         def of(**values: Any) -> str:
-            return digest(SendInput.model_validate({"to": "a", **values}))
+            digest: str = SendInput.model_validate({"to": "a", **values}).digest()
+            return digest
 
         assert of() == of(to=" a", copies="1", wait_seconds=2, idempotency_key="k")
         assert of() != of(copies=2)

@@ -33,8 +33,14 @@ def _bodies() -> dict[str, tuple[str, dict[str, object]]]:
         f"csv-{n:07d},2026-11-20T10:00:00Z,person-{n:07d}@example.com{' ' * 140}" for n in range(_IDS)
     )
     return {
-        f"plan of {people:,} members": ("plan_cohort_launch", {"members": members}),
-        "plan of 19,000 members with properties": ("plan_cohort_launch", {"members": properties}),
+        f"plan of {people:,} members": (
+            "plan_cohort_launch",
+            {"members": members, "allow_without_link": True},
+        ),
+        "plan of 19,000 members with properties": (
+            "plan_cohort_launch",
+            {"members": properties, "allow_without_link": True},
+        ),
         f"backfill of {_IDS:,} ids": ("backfill_interviews", {"interview_ids": ids}),
         f"backfill of {_IDS:,} CSV rows": (
             "backfill_interviews",
@@ -70,27 +76,24 @@ async def _probe(port: int, latencies: list[float]) -> None:
 
 
 async def _measure(port: int, only: str) -> None:
+    prepared = {
+        name: (operation, json.dumps({**values, "wait_seconds": 0}).encode())
+        for name, (operation, values) in _bodies().items()
+        if only in name
+    }
     latencies: list[float] = []
     probing = asyncio.create_task(_probe(port, latencies))
     await asyncio.sleep(2)
     print(f"  quiet: {_told(latencies)}")
-    for name, (operation, values) in _bodies().items():
-        if only not in name:
-            continue
-        body = json.dumps(
-            {**values, "allow_without_link": True, "wait_seconds": 0}
-            if "plan" in name
-            else {**values, "wait_seconds": 0}
-        ).encode()
+    for name, (operation, body) in prepared.items():
         latencies.clear()
         status, seconds = await asyncio.to_thread(_call, port, operation, body)
+        await asyncio.sleep(_PACE)
         during = _told(latencies)
         latencies.clear()
         await asyncio.sleep(10)
-        print(
-            f"  {name} ({len(body) / 1e6:.1f} MB): {status} after {seconds:.2f} s; {during}; then {_told(latencies)}",
-            flush=True,
-        )
+        size = len(body) / 1e6
+        print(f"  {name} ({size:.1f} MB): {status} after {seconds:.2f} s; {during}; then {_told(latencies)}")
     probing.cancel()
 
 

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from connector.sandbox.options import FAKE_SIGNING_KEY
-from tests.support.cli_runs import STARTED, Machine, free_port, sandbox_settings, wait_for
+from tests.support.cli_runs import ROOT, STARTED, Machine, free_port, sandbox_settings, wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -205,6 +205,20 @@ def test_a_call_that_never_ends_is_not_waited_for_longer_than_ten_seconds(
         assert server.wait(13) == 0
         assert time.monotonic() - begun < 12.5
     assert leases(machine) == []
+
+
+def test_the_process_that_reads_large_bodies_ends_with_the_server(machine: Machine) -> None:
+    machine.settings["PYTHONPATH"] = str(ROOT)  # an interpreter of its own, which has no other children
+    ids = [f"interview-{n}" for n in range(130_000)]
+    with machine.started("serve", until=READY) as server:
+        assert call(machine, "replay_syncs", {"interview_ids": ids}).status_code == 422  # above 100,000
+        pid = server.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        assert len(children) == 1
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(12) == 0
+        assert "Traceback" not in server.output()
+    wait_for(lambda: not Path(f"/proc/{children[0]}").exists())
 
 
 def test_a_second_ctrl_c_ends_at_once(machine: Machine, sandbox: str) -> None:

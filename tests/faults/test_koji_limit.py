@@ -175,3 +175,34 @@ async def test_a_launch_alone_uses_what_is_allowed(tmp_path: Path) -> None:
         assert Counter(call.status for call in here.sandbox.koji.calls) == {201: 80}
         assert 58 <= here.sandbox.koji.max_calls_in_any_window(60) <= 60
         assert here.clock.seconds() - began == pytest.approx(79 * 61 / 60, abs=1)
+
+
+async def test_a_read_beside_a_launch_gets_the_next_call(tmp_path: Path) -> None:
+    async with ground(tmp_path, 60, pollers=1) as here:
+        koji = here.sandbox.koji
+        beside: list[int] = []
+
+        async def read() -> None:
+            await here.clock.sleep(3)
+            for number in range(POLLED):
+                before = len(koji.calls)
+                fields = {"interview_id": f"int-{number}"}
+                answer = await here.call(here.clients[number % 2], "get_interview_analysis", **fields)
+                assert answer.status_code == 200, answer.text
+                routes = [call.route for call in koji.calls[before:]]
+                beside.append(routes.index("read"))
+                await here.clock.sleep(3)
+            while True:  # the clock goes on when all wait
+                await here.clock.sleep(1)
+
+        reading, launching = asyncio.create_task(read()), asyncio.create_task(here.launch(60))
+        done, _ = await asyncio.wait({reading, launching}, return_when=asyncio.FIRST_COMPLETED)
+        assert reading not in done, reading.exception()
+        reading.cancel()
+        launched = launching.result()
+        assert launched["invited"] == 60
+        assert len(beside) == POLLED
+        assert max(beside) <= 1, "starts that came before a read that waited"
+        routes = [call.route for call in koji.calls]
+        last = len(routes) - 1 - routes[::-1].index("read")
+        assert "start" in routes[last:], "the launch ran beside all of them"

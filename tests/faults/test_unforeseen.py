@@ -19,12 +19,12 @@ from connector.domain.events.callback import Callback
 from connector.domain.events.event import EventType, Hook
 from connector.domain.launches import start
 from connector.domain.results import transitions
+from connector.domain.results.run import CHUNK
 from connector.ledger.db.schema.events import callback as callback_table
 from connector.ledger.db.schema.events import hook as hook_table
 from connector.ledger.launches.cohort_members import CohortMembers
 from connector.ledger.launches.invitations import Invitations
 from connector.ledger.people import erasure
-from connector.ledger.results.runs import CHUNK
 from connector.service import planning, triggers
 from connector.workers.base import Worker
 from connector.workers.events import hooks

@@ -587,7 +587,7 @@ async def test_too_much_is_refused_before_it_is_read(world: World) -> None:
 async def test_a_store_that_fails_is_told_to_come_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fails(*_: Any) -> None:
+    async def fails(*_: Any, **__: Any) -> None:
         raise LedgerUnavailable("The ledger is away.")
 
     monkeypatch.setattr(Database, "write", fails)

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from connector.context import Context
+from connector.domain.launches.cohort_message import chunks_of
 from connector.domain.launches.credits import Spending
 from connector.domain.launches.launch import (
     Invitation,
@@ -80,7 +81,7 @@ class Desk:
             phase_due=self.now,
             single=single,
         )
-        await self.ledger.planning.create(one, source)
+        await self.ledger.planning.create(one, [text for some in source for text in chunks_of(some)])
         self.made.append(one.id)
         return one
 

@@ -8,11 +8,11 @@ import pytest
 
 from connector.domain.people.same_person import Member
 from connector.domain.results.interview import Stage
-from connector.domain.results.sync import RunItem
+from connector.domain.results.run import CHUNK, RunItem, chunks_of
 from connector.ledger.db import bulk
 from connector.ledger.ledger import Ledger
 from connector.ledger.results import runs
-from connector.ledger.results.runs import CHUNK, Runs
+from connector.ledger.results.runs import Runs
 from tests.ledger.erasure.desk import RULES
 from tests.support.fakes import NOW, a_sync
 
@@ -22,7 +22,8 @@ ITEMS = [RunItem(None, f"person-{n}@example.com", f"int-{n}") for n in range(3 *
 
 
 async def create(ledger: Ledger, run_id: str = "run_1") -> None:
-    await ledger.runs.create(run_id, "default", "backfill_interviews", "backfill", ITEMS, NOW)
+    chunks, name = chunks_of(ITEMS), "backfill_interviews"
+    await ledger.runs.create(run_id, "default", name, "backfill", chunks, len(ITEMS), NOW)
 
 
 async def test_other_writes_get_in_between_and_the_worker_begins_at_the_end(

@@ -42,6 +42,9 @@ GREETED = [
     DISCOVER,
     {**DISCOVER, "id": "a"},
     {**DISCOVER, "params": {"_meta": NAMELESS}},
+    {**DISCOVER, "params": {"_meta": {}}},
+    {**DISCOVER, "params": {}},
+    {name: value for name, value in DISCOVER.items() if name != "params"},
     {**DISCOVER, "params": {"_meta": {**ENVELOPE, "progressToken": 1}}},
     *({**HELLO, "params": {**HELLO["params"], "protocolVersion": version}} for version in VERSIONS),
     {
@@ -57,7 +60,8 @@ LOOKED_AT_CLOSER = [
         {**DISCOVER, "params": {"_meta": {**ENVELOPE, f"{META}protocolVersion": "2027-01-01"}}}
     ).encode(),
     json.dumps({**DISCOVER, "params": {"_meta": {**ENVELOPE, f"{META}clientCapabilities": None}}}).encode(),
-    json.dumps({**DISCOVER, "params": {}}).encode(),
+    json.dumps({**DISCOVER, "params": {"_meta": 5}}).encode(),
+    json.dumps({**DISCOVER, "params": []}).encode(),
     json.dumps({**DISCOVER, "id": True}).encode(),
     json.dumps({**HELLO, "params": {**HELLO["params"], "clientInfo": {"name": "no version"}}}).encode(),
     json.dumps({**HELLO, "method": "tools/list"}).encode(),
@@ -129,7 +133,7 @@ def test_a_discovery_is_over_and_a_handshake_goes_on() -> None:
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("request_", [DISCOVER, HELLO])
+@pytest.mark.parametrize("request_", [DISCOVER, {**DISCOVER, "params": {}}, HELLO])
 def test_the_first_answer_is_written_before_anything_heavy_is_imported(request_: dict[str, Any]) -> None:
     sent = json.dumps(request_).encode() + b"\n"
     done = subprocess.run(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connector.ledger.results.runs import CHUNK
+from connector.domain.results.run import CHUNK
 from connector.sandbox import SandboxOptions
 from connector.sandbox.koji.project import RefusedError
 from connector.sandbox.koji.store import Interview
@@ -148,6 +148,7 @@ async def test_a_backfill_goes_on_after_a_restart(world: World) -> None:
 async def test_a_call_answers_before_the_worker_begins_and_a_restart_loses_nothing(world: World) -> None:
     ids = [f"int-{n}" for n in range(2 * CHUNK + 1)]
     await world.deliver(*(message(one, quality_score=None, themes=None) for one in ids[:2]))
+    await world.idle()
     await world.restart(workers=False)
     for operation, asked in (("backfill_interviews", ids), ("replay_syncs", ids[:2])):
         answer = await world.call(operation, interview_ids=asked, wait_seconds=0)

@@ -12,7 +12,8 @@ from typing import Any
 from connector.amplitude.responses import Answer, Kind
 from connector.domain.launches.launch import KojiStart
 from connector.domain.results.interview import Interview, Stage, SyncStatus
-from connector.domain.results.sync import InboundWebhook, RunItem, Settlement, Sync
+from connector.domain.results.run import RunItem, chunks_of
+from connector.domain.results.sync import InboundWebhook, Settlement, Sync
 from connector.errors import NotFound
 from connector.ledger.ledger import Ledger
 
@@ -155,6 +156,7 @@ def a_settlement(sync: Sync, status: SyncStatus = SyncStatus.SYNCED, **fields: A
 async def a_run(ledger: Ledger, run_id: str, interview_ids: Sequence[str]) -> None:
     """Store a backfill that covers interviews, as the worker leaves it."""
     items = [RunItem(None, None, interview_id) for interview_id in interview_ids]
-    await ledger.runs.create(run_id, "default", "backfill_interviews", "backfill", items, NOW)
+    chunks, total = chunks_of(items), len(set(interview_ids))
+    await ledger.runs.create(run_id, "default", "backfill_interviews", "backfill", chunks, total, NOW)
     while chunk := await ledger.runs.next_chunk(["default"], ()):
         await ledger.runs.cover(None, chunk)

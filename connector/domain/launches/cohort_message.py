@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from connector.domain.people.properties import property_of
 from connector.domain.people.same_person import Member, member
 from connector.errors import FieldError, InvalidInput
-from connector.text.json import dumps
+from connector.text.json import dumps, loads
 from connector.text.values import as_number, read_time, text
 
 _LONGEST_ID = 256
@@ -105,6 +105,11 @@ def read_rows(rows: Sequence[Any], email: str, name: str) -> list[Member]:
 def chunks_of(members: Sequence[Member]) -> list[str]:
     """Return members as JSON texts, in chunks that are decided over one after the other."""
     return [dumps([*map(list, members[at : at + _CHUNK])]) for at in range(0, len(members), _CHUNK)]
+
+
+def members_of(chunk: str) -> list[Member]:
+    """Return the members in a text of `chunks_of`."""
+    return [Member(*each) for each in loads(chunk)]
 
 
 def digest_of(cohort_id: str, body: bytes) -> str:

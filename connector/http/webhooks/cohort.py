@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 import structlog
 
+from connector.apart import apart
 from connector.domain.launches.cohort_message import CohortMessage, chunks_of, digest_of, read_head, read_rows
 from connector.domain.people.properties import carried
 from connector.errors import InvalidInput
@@ -93,7 +94,7 @@ class CohortWebhook(Webhook):
         if len(body) <= _SMALL:
             return _read(connection, cohort_id, body, now)
         async with self._reading:
-            return await asyncio.to_thread(_read, connection, cohort_id, body, now)
+            return await apart(len(body), _read, connection, cohort_id, body, now)
 
 
 def _read(

@@ -18,6 +18,7 @@ SURFACE = "census"
 REQUESTS_PER_SECOND = 10  # Census reads X-RateLimit-Limit as a cap on all syncs of a connection
 
 
+_LARGEST_BODY: Final = 1_048_576  # a batch has at most 100 records
 _FIELDS: Final = {"jsonrpc": {"const": "2.0"}, "method": {"type": "string"}, "id": {}}
 _CALL: Final = {"type": "object", "properties": _FIELDS}
 
@@ -34,7 +35,7 @@ async def census(call: Call) -> Response:
     """Answer one JSON-RPC 2.0 call from Census."""
     if call.ctx.stopping.is_set():
         raise LedgerUnavailable("The server is stopping; send the request again.", code="stopping")
-    body = await read_whole(call.request)
+    body = await read_whole(call.request, _LARGEST_BODY)
     ctx = replace(call.ctx, caller=replace(call.ctx.caller, surface=SURFACE))
     answer: dict[str, Any]
     try:

@@ -9,7 +9,7 @@ from typing import TypeGuard
 
 from sqlalchemy import Connection, case, delete, insert, select, tuple_, update
 
-from connector.domain.launches.cohort_message import CohortMessage
+from connector.domain.launches.cohort_message import CohortMessage, members_of
 from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus
 from connector.domain.people.same_person import KeyedMember, Member
 from connector.ledger.db.bulk import BulkStatement, storable, types_of
@@ -85,9 +85,7 @@ class CohortInbox(Repository):
             cohort_piece.c.message == message.id
         )
         ordered = query.order_by(cohort_piece.c.position)
-        return first(
-            c, ordered, lambda row: (row.position, [Member(*member) for member in loads(row.members)])
-        )
+        return first(c, ordered, lambda row: (row.position, members_of(row.members)))
 
     @reads
     def overtaken(self, c: Connection, message: CohortMessage, keyed: Sequence[KeyedMember]) -> set[int]:

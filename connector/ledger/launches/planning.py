@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Update, delete, insert, select, update
 
 from connector.domain.launches import eligibility
+from connector.domain.launches.cohort_message import members_of
 from connector.domain.launches.eligibility import MOST_EXAMPLES, Choice, LaunchRules, SkipReason, is_example
 from connector.domain.launches.launch import InvitationState, Launch, LaunchStatus, Phase
 from connector.domain.people.same_person import ERASED_PERSON, Member, has_email
-from connector.ledger.db.bulk import BulkStatement, storable, types_of
+from connector.ledger.db.bulk import BulkStatement, portions, storable, types_of
 from connector.ledger.db.dialect import lock_people
 from connector.ledger.db.queries import first
 from connector.ledger.db.repository import Repository, fenced, reads, writes
 from connector.ledger.db.schema.launches import invitation, launch, launch_source
 from connector.ledger.launches.launch_row import dump_launch, find_launch, finish, lock_launches
 from connector.ledger.people import aliases
-from connector.text.json import dumps, loads
+from connector.text.json import dumps
 
 PLAN_MILLISECONDS = 600_000
 _PLANNED = "id", "connection", "launch_id", "position", "person", "user_id", "email", "name", "created_at"
@@ -54,16 +54,29 @@ _DROP = BulkStatement("DELETE FROM invitation WHERE id IN (SELECT id FROM {rows}
 class Planning(Repository):
     """Launches until they run. Methods that take a lease raise `Conflict` when it was lost."""
 
-    async def create(self, new: Launch, source: Sequence[Sequence[Member]] = ()) -> None:
-        """Store a launch, and the members that came with the call."""
-        # written as text before the transaction, for which webhooks have to wait
-        await self._create(new, await asyncio.to_thread(lambda: [_text(members) for members in source]))
+    async def create(self, new: Launch, source: Sequence[str] = ()) -> None:
+        """Store a launch, and chunks of the members that came with the call (`cohort_message.chunks_of`).
+
+        Many go into several transactions, for which webhooks wait. Before the last one the phase is `DIRECT`:
+        a crash in between ends the launch.
+        """
+        begun, *more = portions(source)
+        await self._create(replace(new, phase=Phase.DIRECT) if more else new, begun)
+        for part in more:
+            await self._add(new.id, part)
+        if more and new.phase is not None:
+            await self.set_phase(None, new.id, new.phase, due=new.phase_due or new.created_at)
 
     @writes
-    def _create(self, c: Connection, new: Launch, source: Sequence[str]) -> None:
+    def _create(self, c: Connection, new: Launch, source: Sequence[tuple[int, str]]) -> None:
+        c.execute(delete(launch_source).where(launch_source.c.launch_id == new.id))  # of a try that was cut
+        c.execute(delete(launch).where(launch.c.id == new.id, launch.c.phase == Phase.DIRECT))
         c.execute(insert(launch).values(**dump_launch(new)))
-        for position, members in enumerate(source):
-            c.execute(insert(launch_source).values(launch_id=new.id, position=position, members=members))
+        _add(c, new.id, source)
+
+    @writes
+    def _add(self, c: Connection, launch_id: str, source: Sequence[tuple[int, str]]) -> None:
+        _add(c, launch_id, source)
 
     @reads
     def source(self, c: Connection, launch_id: str, position: int) -> list[Member] | None:
@@ -71,7 +84,7 @@ class Planning(Repository):
         chunk = select(launch_source.c.members).where(
             launch_source.c.launch_id == launch_id, launch_source.c.position == position
         )
-        return first(c, chunk, lambda row: [Member(*member) for member in loads(row.members)])
+        return first(c, chunk, lambda row: members_of(row.members))
 
     @fenced
     def begin_reading(self, c: Connection, launch_id: str) -> bool:
@@ -283,5 +296,7 @@ def _in_planning(launch_id: str) -> Update:
     return update(launch).where(launch.c.id == launch_id, launch.c.status == LaunchStatus.PLANNING)
 
 
-def _text(members: Sequence[Member]) -> str:
-    return dumps([[storable(value) for value in member] for member in members])
+def _add(c: Connection, launch_id: str, source: Sequence[tuple[int, str]]) -> None:
+    for position, text in source:
+        row = {"launch_id": launch_id, "position": position, "members": storable(text)}
+        c.execute(insert(launch_source).values(row))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -24,16 +23,14 @@ from sqlalchemy import (
 )
 
 from connector.domain.results.interview import Stage, SyncStatus
-from connector.domain.results.sync import RunChunk, RunItem, RunProgress
+from connector.domain.results.run import RunChunk, items_of
+from connector.domain.results.sync import RunProgress
 from connector.ledger.db.bulk import BulkStatement, portions, storable, types_of
 from connector.ledger.db.queries import first
 from connector.ledger.db.repository import Repository, fenced, reads, writes
 from connector.ledger.db.schema.people import erasure
 from connector.ledger.db.schema.results import run, run_item, run_source, sync
-from connector.text.json import dumps, loads
 
-CHUNK = 200
-"""The items of one transaction, for which webhooks wait."""
 _CUT_AFTER = 600_000  # ms
 _OF_RUN = run_source.c.run_id == run.c.id
 _HAS_SOURCE = exists().where(_OF_RUN)
@@ -47,15 +44,24 @@ class Runs(Repository):
     """Runs over many interviews."""
 
     async def create(
-        self, run_id: str, connection: str, operation: str, step: str, items: Sequence[RunItem], now: int
+        self,
+        run_id: str,
+        connection: str,
+        operation: str,
+        step: str,
+        chunks: Sequence[str],
+        total: int,
+        now: int,
     ) -> None:
-        """Store a run, and its items for the worker, which begins when all of them are stored."""
-        chunks = await asyncio.to_thread(_texts, items)
+        """Store a run, and its chunks (`run.chunks_of`) for the worker, which begins when all are stored.
+
+        Many go into several transactions, for which webhooks wait.
+        """
         row = {"id": run_id, "connection": connection, "operation": operation, "step": step}
         *before, last = portions(chunks)
         for part in before:
             await self._store({**row, "created_at": now, "total": 0}, part)
-        await self._store({**row, "created_at": now, "total": len(items)}, last)
+        await self._store({**row, "created_at": now, "total": total}, last)
 
     @writes
     def _store(self, c: Connection, row: Mapping[str, Any], chunks: Sequence[tuple[int, str]]) -> None:
@@ -64,7 +70,9 @@ class Runs(Repository):
         else:
             c.execute(update(run).where(run.c.id == row["id"]).values(total=row["total"]))
         for position, text in chunks:
-            c.execute(insert(run_source).values(run_id=row["id"], position=position, interviews=text))
+            c.execute(
+                insert(run_source).values(run_id=row["id"], position=position, interviews=storable(text))
+            )
 
     @reads
     def next_chunk(self, c: Connection, connections: Sequence[str], held: Collection[str]) -> RunChunk | None:
@@ -77,7 +85,7 @@ class Runs(Repository):
         if (head := first(c, ordered, _without_items)) is None:
             return None
         text = c.execute(select(run_source.c.interviews).where(*_is_of(head))).scalar_one()
-        return head._replace(items=[RunItem(*item) for item in loads(text)])
+        return head._replace(items=items_of(text))
 
     @fenced
     def cover(self, c: Connection, chunk: RunChunk) -> None:
@@ -164,10 +172,3 @@ def _is_of(chunk: RunChunk) -> tuple[ColumnElement[bool], ...]:
 
 def _without_items(row: Row[Any]) -> RunChunk:
     return RunChunk(row.id, row.connection, row.step, row.position, ())
-
-
-def _texts(items: Sequence[RunItem]) -> list[str]:
-    return [
-        dumps([[storable(value) for value in item] for item in items[start : start + CHUNK]])
-        for start in range(0, len(items), CHUNK)
-    ]

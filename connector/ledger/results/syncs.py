@@ -13,7 +13,8 @@ from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.domain.results.interview import Stage
 from connector.domain.results.observation import Observation
 from connector.domain.results.respondent import People
-from connector.domain.results.sync import InboundWebhook, ListFilter, RunChunk, Sync
+from connector.domain.results.run import RunChunk
+from connector.domain.results.sync import InboundWebhook, ListFilter, Sync
 from connector.ledger.db.bulk import BulkStatement, fetch, types_of
 from connector.ledger.db.dialect import TryAgainError, share_suppressions
 from connector.ledger.db.queries import earliest, narrowed, newest_first

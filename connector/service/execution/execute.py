@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
@@ -25,10 +24,9 @@ from connector.security.caller import Caller
 from connector.service.execution import callbacks
 from connector.service.execution.audit import audited, refused
 from connector.service.execution.follow_up import present
-from connector.service.execution.operation import AnyOperation, Effect, Input, Output
+from connector.service.execution.operation import AnyOperation, Effect, EffectInput, Input, Output
 from connector.settings.model import DEFAULT_CONNECTION
 
-NOT_COMPARED = frozenset({"idempotency_key", "wait_seconds", "callback_url"})
 RETRY_RUNNING_SECONDS = 5
 
 Status = Literal[200, 202]
@@ -89,12 +87,12 @@ async def admit(ctx: Context, op: AnyOperation, connection: str | None = None) -
 async def _execute(
     ctx: Context, op: AnyOperation, payload: Input, by_name: Mapping[str, AnyOperation]
 ) -> Executed:
-    key: str | None = getattr(payload, "idempotency_key", None)
-    if key is None:
+    key = payload.idempotency_key if isinstance(payload, EffectInput) else None
+    if not isinstance(payload, EffectInput) or key is None:
         output = await op.run(ctx, payload)
         return Executed(output, _status(output), replayed=False)
     scope = f"{ctx.caller.name}:{op.name}:{payload.connection}"
-    sha256 = await asyncio.to_thread(digest, payload)  # of up to 20 MB
+    sha256 = await asyncio.to_thread(payload.digest)  # of up to 20 MB
     claim = await ctx.ledger.idempotency.claim(scope, key, sha256, ctx.clock.now())
     ctx = replace(ctx, request=ctx.ledger.keyed_hash(f"{scope}\0{key}\0{sha256}"))
     match claim.state:
@@ -114,13 +112,6 @@ async def _execute(
             return await _repeat(ctx, op, payload, claim, by_name)
         case _:
             return await _first(ctx, op, payload, scope=scope, key=key, claim=claim)
-
-
-def digest(payload: Input) -> str:
-    """Return the SHA-256 of a request's fields; a default that is spelled out changes nothing."""
-    fields = payload.model_dump(mode="json", exclude=set(NOT_COMPARED), exclude_defaults=True)
-    canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def check_scope(caller: Caller, op: AnyOperation) -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Generic, Literal, NamedTuple, TypeVar, get_type_hints
+from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, TypeAdapter
 from typing_extensions import TypeForm
 
 from connector.context import Context
 from connector.errors import Conflict
+from connector.settings.model import Connection
 from connector.text.redaction import cut
 
+NOT_COMPARED = frozenset({"idempotency_key", "wait_seconds", "callback_url"})
 _LONGEST_NAME = 80
 
 
@@ -38,6 +42,13 @@ class Input(BaseModel):
         description="Which Koji project and Amplitude project: a name from list_connections.",
     )
 
+    def condensed(self, _connections: Mapping[str, Connection]) -> Self:
+        """Return the input with its long lists in the form in which they are stored.
+
+        That takes long, and is done where it holds up no webhook. Raises `InvalidInput`.
+        """
+        return self
+
 
 class EffectInput(Input):
     """The fields of every operation that changes something."""
@@ -49,6 +60,15 @@ class EffectInput(Input):
         description="Any text of yours that names this request. For 7 days the same key answers with the "
         "first result and does nothing again.",
     )
+    _digest: str | None = PrivateAttr(None)
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the request; a default that is spelled out changes nothing."""
+        if self._digest is None:
+            fields = self.model_dump(mode="json", exclude=set(NOT_COMPARED), exclude_defaults=True)
+            canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+            self._digest = hashlib.sha256(canonical.encode()).hexdigest()
+        return self._digest
 
 
 class WaitInput(EffectInput):

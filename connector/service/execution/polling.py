@@ -22,14 +22,14 @@ async def poll(
 ) -> AsyncIterator[T]:
     """Yield the states of a thing: the present one at once, then what `read` makes of it after pauses.
 
-    The pauses grow from `first` to `longest` seconds. It ends after `seconds` (never without them), and when
-    the process stops::
+    The pauses grow from `first` to `longest` seconds. It ends `seconds` after the call came in (never without
+    them), and when the process stops::
 
         async for sync in poll(ctx, seconds, sync, read):
             if sync.stage is None:
                 break
     """
-    until = None if seconds is None else ctx.clock.now() + seconds * 1000
+    until = None if seconds is None else (ctx.since or ctx.clock.now()) + seconds * 1000
     pause = first
     yield present
     while not ctx.stopping.is_set() and (until is None or ctx.clock.now() < until):

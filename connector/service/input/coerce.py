@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -30,13 +31,19 @@ def fit(values: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
 
 def _fit(values: Mapping[str, Any], model: type[BaseModel], *, below: bool) -> dict[str, Any]:
     fitted: dict[str, Any] = {}
+    fields = _fields(model)
     for name, value in values.items():
-        field = model.model_fields.get(name)
-        if field is None:
+        if name not in fields:
             fitted[name] = value
         elif not _is_empty(value):
-            fitted[name] = _fit_value(value, kinds(field.annotation), below=below)
+            fitted[name] = _fit_value(value, fields[name], below=below)
     return fitted
+
+
+@cache
+def _fields(model: type[BaseModel]) -> dict[str, list[Any]]:
+    """Return what each field of a model can hold."""
+    return {name: kinds(field.annotation) for name, field in model.model_fields.items()}
 
 
 def _is_empty(value: Any) -> bool:

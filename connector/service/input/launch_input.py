@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import count
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from connector.context import Context
+from connector.domain.launches.cohort_message import chunks_of, members_of
 from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus, Phase
 from connector.domain.launches.respondent_link import has_no_link
 from connector.domain.people.properties import carried, property_of
@@ -31,6 +32,17 @@ PLAN_FIRST = (
 )
 """What a model does when its user cannot be asked."""
 WITHOUT_LINK = "KOJI_PROJECT_ID is not set, so that people would get no link"
+
+
+class Given(NamedTuple):
+    """People as they are stored: how many, the names of their properties, and chunks of members as JSON."""
+
+    total: int
+    carried: tuple[str, ...]
+    chunks: Sequence[str]
+
+
+_NONE_GIVEN = Given(0, (), ())
 
 
 class MemberInput(BaseModel):
@@ -107,6 +119,31 @@ class CohortOptions(PersonOptions):
         None, max_length=256, description="A label of yours, such as B; it reaches the event in Amplitude."
     )
 
+    _given: Given = PrivateAttr(_NONE_GIVEN)
+
+    @property
+    def given(self) -> Given:
+        """Return the people in `members`, once the input is condensed."""
+        return self._given
+
+    def properties(self, connection: Connection) -> tuple[str, str]:
+        """Return the names of the user properties that hold e-mail and name."""
+        return (
+            self.email_property or connection.email_property or "email",
+            self.name_property or connection.name_property or "name",
+        )
+
+    def condensed(self, connections: Mapping[str, Connection]) -> Self:
+        """Return the input without `members`, which are `given` instead. Raises `InvalidInput`."""
+        connection = connections.get(self.connection)
+        if not self.members or connection is None:
+            return self
+        if self.idempotency_key is not None:
+            self.digest()  # of the people, too
+        made = self.model_copy(update={"members": []})
+        made._given = _given(self.members, *self.properties(connection))  # noqa: SLF001 - it is one of us
+        return made
+
     def options(self, connection: Connection) -> LaunchOptions:
         """Return the launch's options: those given, else the connection's, else the defaults.
 
@@ -117,12 +154,13 @@ class CohortOptions(PersonOptions):
             raise InvalidInput.of(
                 "max_interviews", f"is above the cap of {cap} (CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH)"
             )
+        email_property, name_property = self.properties(connection)
         return replace(
             super().options(connection),
             max_interviews=self.max_interviews or cap,
             variant=self.variant or connection.variant,
-            email_property=self.email_property or connection.email_property or "email",
-            name_property=self.name_property or connection.name_property or "name",
+            email_property=email_property,
+            name_property=name_property,
         )
 
 
@@ -146,8 +184,9 @@ async def begin(ctx: Context, payload: CohortOptions, *, goes_on: bool) -> Launc
         keys, then = "AMPLITUDE_API_KEY or AMPLITUDE_SECRET_KEY", "no cohort can be downloaded without both"
         raise NotConfigured.of(keys, connection.name, then)
     options = payload.options(connection)
-    members, names = await asyncio.to_thread(_members, payload, options)
-    few = payload.cohort_id is None and len(members) <= _DIRECTLY
+    payload = await planning.aside(payload.members or (), payload.condensed, ctx.settings.connections)
+    given = payload.given
+    few = payload.cohort_id is None and given.total <= _DIRECTLY
     phase = Phase.DIRECT if few else (Phase.REQUEST if payload.cohort_id is not None else Phase.READ)
     launch_id, begun = await begun_before(ctx)
     if begun is not None and begun.phase is not Phase.DIRECT:
@@ -155,12 +194,10 @@ async def begin(ctx: Context, payload: CohortOptions, *, goes_on: bool) -> Launc
     launch = begun or new_launch(
         ctx, launch_id, payload.connection, options, goes_on=goes_on, phase=phase, cohort_id=payload.cohort_id
     )
-    launch = replace(launch, carried=names)
-    size = planning.CHUNK
-    chunks = [members[at : at + size] for at in range(0, len(members), size)]
+    launch = replace(launch, carried=given.carried, phase=phase)
     if few:
-        return await decide_now(ctx, launch, chunks)
-    await ctx.ledger.planning.create(launch, chunks)
+        return await decide_now(ctx, launch, [members_of(text) for text in given.chunks])
+    await ctx.ledger.planning.create(launch, given.chunks)
     ctx.wake("launches")
     return launch
 
@@ -226,14 +263,14 @@ async def decide_now(ctx: Context, launch: Launch, chunks: list[list[Member]]) -
     return await ctx.ledger.launches.find(launch.id) or launch
 
 
-def _members(payload: CohortOptions, options: LaunchOptions) -> tuple[list[Member], tuple[str, ...]]:
-    """Return the given members, and the names of their properties. Raises `InvalidInput`."""
+def _given(people: Sequence[MemberInput], email_property: str, name_property: str) -> Given:
+    """Return people as they are stored. Raises `InvalidInput`."""
     members: list[Member] = []
     wrong: list[int] = []
-    for at, person in enumerate(payload.members or ()):
+    for at, person in enumerate(people):
         properties = person.properties or {}
-        email = person.email or property_of(properties, options.email_property)
-        name = person.name or property_of(properties, options.name_property)
+        email = person.email or property_of(properties, email_property)
+        name = person.name or property_of(properties, name_property)
         members.append(member(person.user_id, email, name))
         if person.email is not None and members[-1].email is None:
             wrong.append(at)
@@ -243,4 +280,4 @@ def _members(payload: CohortOptions, options: LaunchOptions) -> tuple[list[Membe
             f"members.{wrong[0]}.email: is no e-mail address{more}; no person was invited.",
             errors=[FieldError(f"/members/{at}/email", "is no e-mail address") for at in wrong[:_MOST_SHOWN]],
         )
-    return members, carried(person.properties or {} for person in payload.members or ())
+    return Given(len(members), carried(person.properties or {} for person in people), chunks_of(members))

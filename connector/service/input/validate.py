@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -16,8 +15,6 @@ from connector.service.input.coerce import fit
 
 MAX_NAME = 60
 MOST_SHOWN = 50  # a body can be wrong in a million places, and describing one costs more than finding it
-
-_LONG_LIST = 1_000
 
 
 M = TypeVar("M", bound=BaseModel)
@@ -34,24 +31,9 @@ def read_input(model: type[M], values: Mapping[str, Any], **defaults: Any) -> M:
 def validate(model: type[M], values: Mapping[str, Any]) -> M:
     """Return the values as a model. Raises `InvalidInput` with the first `MOST_SHOWN` wrong fields."""
     try:
-        return model.model_validate(_with_items(model, values))
+        return model.model_validate(values)
     except ValidationError as error:
         raise invalid_input(error, model) from None
-
-
-def _with_items(model: type[BaseModel], values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the values with the objects of very long lists as models.
-
-    A single call of pydantic over them all holds up every other thread. When an item is wrong, that call is
-    left to find all that are.
-    """
-    made = dict(values)
-    for name, value in values.items():
-        item = _owner((name,), model) if isinstance(value, list) and len(value) > _LONG_LIST else None
-        if item is not None:
-            with suppress(ValidationError):
-                made[name] = [item.model_validate(each) for each in value]
-    return made
 
 
 def invalid_input(error: ValidationError, model: type[BaseModel]) -> InvalidInput:

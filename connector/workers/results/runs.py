@@ -12,7 +12,8 @@ from connector.domain.results.koji_fields import read_interview
 from connector.domain.results.observation import Observation
 from connector.domain.results.replay import replay
 from connector.domain.results.respondent import People
-from connector.domain.results.sync import InboundWebhook, RunChunk, RunItem, Sync
+from connector.domain.results.run import RunChunk, RunItem
+from connector.domain.results.sync import InboundWebhook, Sync
 from connector.domain.results.transitions import advance
 from connector.settings.rules import sync_rules
 from connector.workers.base import Worker

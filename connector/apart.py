@@ -1,0 +1,47 @@
+"""Do long work apart from the event loop, in a thread or in a process of its own.
+
+A thread does not help where much is to be done: the interpreter serves one thread at a time, and some calls
+into C keep it for a second. Webhooks would wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copyreg
+import gc
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Any, Final, TypeVar, TypeVarTuple
+
+from anyio import to_process
+
+_SMALL: Final = 65_536
+LARGE: Final = 2_000_000
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+async def apart(size: int, work: Callable[[*Ts], T], *args: *Ts) -> T:
+    """Return `work(*args)`, done where it holds up no other request; `size` is that of its input in bytes.
+
+    Above `LARGE`, a process does it, one call after the other; then `work`, its arguments and its result must
+    be picklable. The process is started by the first call and ends with the event loop.
+    """
+    if size <= _SMALL:
+        return work(*args)
+    if size <= LARGE:
+        return await asyncio.to_thread(work, *args)
+    to_process.current_default_process_limiter().total_tokens = 1
+    return await to_process.run_sync(_work, work, args)
+
+
+def _work(work: Callable[[*Ts], T], args: tuple[*Ts]) -> T:
+    gc.disable()  # all that a call makes goes with its end
+    return work(*args)
+
+
+def _proxy(values: dict[Any, Any]) -> MappingProxyType[Any, Any]:
+    return MappingProxyType(values)
+
+
+copyreg.pickle(MappingProxyType, lambda proxy: (_proxy, (dict(proxy),)))  # settings hold some
