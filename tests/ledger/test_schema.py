@@ -248,7 +248,9 @@ def test_of_many_threads_one_upgrades(database_url: str, revisions: Path) -> Non
 def test_of_many_processes_one_makes_the_tables_and_one_upgrades_them(
     database_url: str, revisions: Path
 ) -> None:
-    with ProcessPoolExecutor(3, mp_context=get_context("spawn")) as processes:
+    forking = get_context("forkserver")
+    forking.set_forkserver_preload(["alembic.command", migrate.__module__])
+    with ProcessPoolExecutor(3, mp_context=forking) as processes:
         list(processes.map(migrate, [database_url] * 3))
         add_revision(revisions, TOY_COLUMN)
         list(processes.map(migrate, [database_url] * 3, [revisions] * 3))
