@@ -7,10 +7,11 @@ WORKERS ?= 3
 # also where Python is told not to: every process that a test starts would compile every module anew
 test proof: export PYTHONDONTWRITEBYTECODE :=
 AUDIT := $(VENV)/audit
+RELEASE := $(VENV)/release
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint audit proof bench format constraints revision descriptions bundle clean
+.PHONY: help demo test check lint audit proof bench format constraints revision descriptions bundle dist sbom clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -32,6 +33,11 @@ $(VENV)/.dev: $(VENV)/.run
 $(VENV)/.audit: $(VENV)/.dev
 	$(BIN)/python -m venv --without-pip $(AUDIT)
 	$(PIP) --python $(AUDIT) install -c constraints.txt --group audit
+	@touch $@
+
+$(VENV)/.release: $(VENV)/.dev
+	$(BIN)/python -m venv --without-pip $(RELEASE)
+	$(PIP) --python $(RELEASE) install -c constraints.txt --group release
 	@touch $@
 
 demo: $(VENV)/.run ## Close the loop on this machine, with stand-ins and no account
@@ -78,7 +84,7 @@ format: $(VENV)/.dev ## Format the code and mend what the linter can mend
 constraints: $(BIN)/python ## Pin anew, for every system; newest versions with UPGRADE=--upgrade
 	$(PIP) install uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
-	  $(UPGRADE) --group dev --group audit -o constraints.txt pyproject.toml
+	  $(UPGRADE) --group dev --group audit --group release -o constraints.txt pyproject.toml
 
 revision: $(VENV)/.dev ## Write the next revision of the schema: make revision m="what changes"
 	$(BIN)/python -m tools.revision "$(m)"
@@ -91,6 +97,20 @@ descriptions: $(VENV)/.dev ## Write manifest.json and server.json anew
 
 bundle: descriptions ## Pack dist/koji-amplitude.mcpb for Claude Desktop (needs Node, which brings npx)
 	npx --yes @anthropic-ai/mcpb@2.1.2 pack . dist/koji-amplitude.mcpb
+
+dist: $(VENV)/.release ## Build dist/*.tar.gz and dist/*.whl, the same bytes for the same commit, and check them
+	rm -f dist/*.tar.gz dist/*.whl
+	$(BIN)/uv build --quiet --build-constraints constraints.txt
+	$(RELEASE)/bin/twine check --strict dist/*.tar.gz dist/*.whl
+	$(RELEASE)/bin/check-wheel-contents dist/*.whl
+	$(RELEASE)/bin/pyroma --min 8 dist/*.tar.gz
+
+# of what the wheel and the pins install, and nothing else
+sbom: dist ## List every component of the wheel and its dependencies in dist/koji-amplitude.cdx.json
+	$(BIN)/python -m venv --clear --without-pip $(VENV)/sbom
+	$(PIP) --python $(VENV)/sbom install -c constraints.txt dist/*.whl
+	$(RELEASE)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	  --output-file dist/koji-amplitude.cdx.json $(VENV)/sbom
 
 clean: ## Remove the environment and what tools left
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis

@@ -40,15 +40,20 @@ from connector.operations import OPERATIONS
 from connector.service.execution import callbacks
 from connector.settings.key_files import api_token, open_sealer
 from connector.settings.model import Connection, Settings
+from connector.tracing import open_tracing
 from connector.workers.base import Worker
+from connector.workers.events.alerts import AlertWorker
 from connector.workers.events.callbacks import CallbackWorker
+from connector.workers.events.digest import DigestWorker
 from connector.workers.events.hooks import HookWorker
+from connector.workers.events.notifier import Notifier
 from connector.workers.koji.worker import KojiWorker
 from connector.workers.launches.cohort_webhook import CohortWebhookWorker
 from connector.workers.launches.links import LinkWorker
 from connector.workers.launches.planning import PlanningWorker
 from connector.workers.results.amplitude import AmplitudeWorker
 from connector.workers.results.intake import IntakeWorker
+from connector.workers.results.runs import RunWorker
 from connector.workers.runner import TTL, Runner
 from connector.workers.upkeep.erasure import ErasureWorker
 from connector.workers.upkeep.retention import RetentionWorker
@@ -80,11 +85,15 @@ async def build(
     """
     clock = clock or SystemClock()
     sealer = open_sealer(settings)
+    urls = settings.connector_alert_urls
+    notifier = Notifier(urls, clock) if urls else None
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(open_client())
         ledger = await open_ledger(settings.database_url, sealer)
         stack.push_async_callback(ledger.close)
         confirmed = await ledger.diagnostics.since("", CONFIRMED_TIME, 0)
+        trace, end_tracing = open_tracing(ledger.keyed_hash)
+        stack.push_async_callback(asyncio.to_thread, end_tracing)
         stopping = asyncio.Event()
         runner = Runner(ledger.leases, clock, stopping, lease_ms=lease_ms)
         connections = settings.connections.values()
@@ -116,10 +125,11 @@ async def build(
             stopping=stopping,
             wake=runner.wake,
             trusted=TrustedTime(confirmed[0].detail["at"] if confirmed else None),
+            trace=trace,
         )
         context.trusted_now()  # the first look, from which on jumps are seen
         if workers:
-            kinds = {worker: worker.name.partition(":")[0] for worker in all_workers(context)}
+            kinds = {worker: worker.name.partition(":")[0] for worker in all_workers(context, notifier)}
             for worker in kinds:
                 stack.push_async_callback(worker.close)
             runner.start([worker for worker, kind in kinds.items() if only is None or kind in only])
@@ -127,11 +137,12 @@ async def build(
         yield Running(context, runner)
 
 
-def all_workers(context: Context) -> list[Worker]:
+def all_workers(context: Context, notifier: Notifier | None = None) -> list[Worker]:
     """Return the workers that the settings call for."""
     connections = context.settings.connections.values()
     workers: list[Worker] = [
         IntakeWorker(context),
+        RunWorker(context),
         RetentionWorker(context),
         PlanningWorker(context),
         CohortWebhookWorker(context),
@@ -139,6 +150,10 @@ def all_workers(context: Context) -> list[Worker]:
         HookWorker(context),
         CallbackWorker(context, partial(callbacks.result, by_name={op.name: op for op in OPERATIONS})),
     ]
+    if notifier is not None:
+        workers.append(AlertWorker(context, notifier))
+        if context.settings.connector_digest:
+            workers.append(DigestWorker(context, notifier))
     workers += [LinkWorker(context, c.name) for c in connections if c.koji_invite_by == "link"]
     for name, mine in _by_lane(connections, lambda c: c.koji_lane).items():
         names = tuple(c.name for c in mine)

@@ -16,6 +16,7 @@ from connector.domain.launches.launch import KojiStart
 from connector.domain.trusted_time import TrustedTime
 from connector.security.caller import OURSELVES, Caller
 from connector.settings.model import Connection, Settings
+from connector.tracing import Trace, off
 
 if TYPE_CHECKING:  # a command that only shows its help opens no database, and calls no upstream
     from connector.amplitude.cohorts import AmplitudeCohortsClient
@@ -85,6 +86,7 @@ class Context:
     """Takes kinds of workers: intake, launches, koji, links, amplitude; all of them without any."""
 
     trusted: TrustedTime = field(default_factory=lambda: TrustedTime(None))
+    trace: Trace = off
     caller: Caller = OURSELVES
     request: str | None = None
     """Names a request that has an idempotency key; each try of the request has the same name."""

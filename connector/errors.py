@@ -134,3 +134,7 @@ class LedgerUnavailable(ConnectorError, code="store_unavailable", http_status=50
 
 class SettingsError(Exception):
     """A setting is malformed; the message is one line that names it, what is wrong and an example."""
+
+
+class SettingMissing(SettingsError):
+    """A setting that the start needs is not set."""

@@ -30,8 +30,8 @@ _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 # These loggers write URLs, or a line for each request; the ledger records requests better.
 _WARNINGS_ONLY = ("httpx", "httpcore", "uvicorn", "uvicorn.error", "asyncio", "sqlalchemy", "alembic", "mcp")
-# This logger quotes request text; the HTTP answer reports an invalid form.
-_CRITICAL_ONLY = ("python_multipart",)
+# These loggers quote request text, and the addresses of alerts; answers and our own lines report both.
+_CRITICAL_ONLY = ("python_multipart", "apprise", "urllib3")
 _DEEPEST = 6
 
 

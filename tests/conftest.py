@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -18,7 +19,7 @@ from hypothesis import HealthCheck, settings
 from connector.ledger.db.migrations import migrate
 from connector.ledger.ledger import Ledger, open_ledger
 from connector.security.sealing import Sealer
-from tests.support import postgres
+from tests.support import engines, postgres, sqlite
 from tests.support.fakes import ManualClock
 
 SEALER = Sealer([b"k" * 32])
@@ -62,6 +63,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=postgres.MISSING))
 
 
+def pytest_collection_finish() -> None:
+    """Take what was imported and collected out of the garbage collector's way: it stays to the end."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_engines() -> Iterator[None]:
+    with engines.shared():
+        yield
+
+
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()
@@ -97,14 +110,21 @@ def empty_postgres_url(postgres_server: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
+def new_sqlite_url(tmp_path: Path) -> str:
     """Return the URL of a file that is not there yet, in a folder whose name has to be quoted."""
     return "sqlite:///" + quote(f"{tmp_path}/a folder, 100%?/ledger.db")
 
 
+@pytest.fixture
+def sqlite_url(new_sqlite_url: str) -> str:
+    """Return the URL of a file that holds an empty ledger."""
+    sqlite.empty_ledger(new_sqlite_url)
+    return new_sqlite_url
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """Return the URL of a database without rows, once for each kind."""
+    """Return the URL of a database that holds an empty ledger, once for each kind."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
 

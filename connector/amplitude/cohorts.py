@@ -119,12 +119,13 @@ class AmplitudeCohortsClient(AmplitudeRest):
         return response
 
     async def _open(self, stack: AsyncExitStack, url: str, auth: httpx.Auth) -> httpx.Response:
+        at = ("amplitude", "cohort_file")
         try:
             return await stack.enter_async_context(
-                stream(self._client, "GET", url, auth=auth, headers=_FILE_HEADERS)
+                stream(self._client, "GET", url, at=at, auth=auth, headers=_FILE_HEADERS)
             )
         except httpx.RequestError as error:
-            raise self._unreached(error) from None
+            raise self._unreached(error, url) from None
 
 
 async def _require_allowed(url: str, base: str) -> None:

@@ -10,6 +10,7 @@ import httpx
 
 from connector.amplitude.responses import Answer, Kind, classify
 from connector.net.client import call, never_sent
+from connector.net.unreached import unreached
 
 _DEFAULT_MIN_ID_LENGTH: Final = 5
 _ANSWER_LIMIT: Final = 1024 * 1024  # bytes
@@ -34,15 +35,16 @@ class AmplitudeIngestion:
         """
         try:
             body = self._body(events)
+            at = ("amplitude", "ingest")
             reply = await call(
-                self._client, "POST", self._url, limit=_ANSWER_LIMIT, content=body, headers=_HEADERS
+                self._client, "POST", self._url, at=at, limit=_ANSWER_LIMIT, content=body, headers=_HEADERS
             )
         except httpx.UnsupportedProtocol:
             return Answer(Kind.PAUSED, None, "AMPLITUDE_INGESTION_URL is no http or https address")
         except httpx.RequestError as error:
             if never_sent(error):
-                message = f"Amplitude could not be reached ({type(error).__name__})"
-                return Answer(Kind.UNAVAILABLE, None, message)
+                message = unreached(error, "Amplitude", self._url, "AMPLITUDE_INGESTION_URL").message
+                return Answer(Kind.UNAVAILABLE, None, message.removesuffix("."))
             return Answer(Kind.UNKNOWN, None, f"the call to Amplitude was cut ({type(error).__name__})")
         return classify(reply.status, reply.body, reply.headers, user_ids)
 

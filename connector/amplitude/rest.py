@@ -11,6 +11,7 @@ import httpx
 from connector.errors import ConnectorError, CredentialsRejected, UpstreamRejected, UpstreamUnavailable
 from connector.net.client import Reply, call, redirect_base
 from connector.net.retry_after import retry_after_seconds
+from connector.net.unreached import unreached
 
 DEFAULT_WAIT: Final = 60  # seconds, where Amplitude does not say how long
 LOOKED_AT: Final = 4_096  # bytes of a response
@@ -35,21 +36,20 @@ class AmplitudeRest:
     ) -> Reply:
         """Return a 2xx reply. For another one, raise what `error_for` returns, or else the common error."""
         try:
-            reply = await call(self._client, "GET", self._base + path, auth=self._auth, **request)
+            at = ("amplitude", self.part.replace(" ", "_"))
+            reply = await call(self._client, "GET", self._base + path, at=at, auth=self._auth, **request)
         except httpx.RequestError as error:
-            raise self._unreached(error) from None
+            raise self._unreached(error, self._base) from None
         if not 200 <= reply.status < 300:
             raise error_for(reply) or self._refusal(reply, path)
         return reply
 
-    def _unreached(self, error: httpx.RequestError) -> ConnectorError:
-        """Return the error for a call without a response."""
+    def _unreached(self, error: httpx.RequestError, url: str) -> ConnectorError:
+        """Return the error for a call without a response; no `retry_after` where waiting cannot help."""
         if isinstance(error, httpx.UnsupportedProtocol):
             return UpstreamRejected("AMPLITUDE_REST_URL is no http or https address.")
-        return UpstreamUnavailable(
-            f"Amplitude's {self.part} could not be reached ({type(error).__name__}); try again later.",
-            retry_after=self.retry_unreached,
-        )
+        message, lasts = unreached(error, f"Amplitude's {self.part}", url, "AMPLITUDE_REST_URL")
+        return UpstreamUnavailable(message, retry_after=None if lasts else self.retry_unreached)
 
     def _refusal(self, reply: Reply, path: str) -> ConnectorError:
         """Return the error for a refusal that is not about the subject of the request."""

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+import structlog
 from pydantic import SecretStr
 
 from connector import __version__
-from connector.cli.terminal import PROGRAM, say
+from connector.cli.terminal import NAME, PROGRAM, say
 from connector.settings.model import DEFAULT_CONNECTION, Connection, Settings
 
+_log = structlog.get_logger(__name__)
 _CREDENTIALS = ("koji_api_key", "koji_webhook_secret", "amplitude_api_key", "amplitude_secret_key")
 WEBHOOK_EVENT = "interview.analysis_ready"
 
 
-def webhook_url(settings: Settings) -> str:
-    """Return the URL for Koji's webhooks."""
-    return f"{settings.public_url}/webhooks/koji"
+def webhook_url(settings: Settings, connection: str = DEFAULT_CONNECTION) -> str:
+    """Return the URL for Koji's webhooks; one that names a connection takes only that one's."""
+    url = f"{settings.public_url}/webhooks/koji"
+    return url if connection == DEFAULT_CONNECTION else f"{url}/{connection}"
 
 
 def local_url(settings: Settings) -> str:
@@ -26,15 +30,10 @@ def local_url(settings: Settings) -> str:
 
 
 def announce(settings: Settings, new_token: SecretStr | None, *, workers: bool) -> None:
-    """Write the server's URL and missing settings, a `new_token` if one was made, and the next step."""
-    say(f"{PROGRAM} {__version__} at {local_url(settings)}" + ("" if workers else " (without workers)"))
-    kept = (settings.database_file or Path()).parent / "api-token"
-    if new_token is not None:
-        say(f"  API token      {new_token.get_secret_value()}")
-        say(f"                 made now, shown once; kept in {kept} for its owner alone")
-    elif settings.connector_api_token is None:
-        say(f"  API token      in {kept}")
-    say(f"  Koji webhook   {webhook_url(settings)} (event {WEBHOOK_EVENT})")
+    """Tell the server's URL and missing settings, where the API token lies, and the next step.
+
+    On a terminal these are lines, with a `new_token` if one was made; elsewhere one object of the log.
+    """
     missing = [
         _written(connection, name)
         for connection in settings.connections.values()
@@ -43,10 +42,25 @@ def announce(settings: Settings, new_token: SecretStr | None, *, workers: bool) 
     ]
     next_step = f"{PROGRAM} doctor checks everything"
     if missing:
-        say(f"  Not set        {', '.join(missing)}")
         next_step = f"{PROGRAM} init asks for what is not set"
     elif not settings.public_url.startswith("https://"):
         next_step = "put a proxy or tunnel with https in front and set PUBLIC_URL, so that Koji reaches it"
+    file = (settings.database_file or Path()).parent / "api-token"
+    kept = None if settings.connector_api_token else str(file)
+    url, webhook = local_url(settings), webhook_url(settings)
+    if not sys.stderr.isatty():
+        facts = {"version": __version__, "url": url, "koji_webhook": webhook, "api_token_file": kept}
+        _log.info("started", **facts, serves_http=True, works=workers, not_set=missing, next=next_step)
+        return
+    say(f"{NAME} {__version__} at {url}" + ("" if workers else " (without workers)"))
+    if new_token is not None:
+        say(f"  API token      {new_token.get_secret_value()}")
+        say(f"                 made now, shown once; kept in {kept} for its owner alone")
+    elif kept:
+        say(f"  API token      in {kept}")
+    say(f"  Koji webhook   {webhook} (event {WEBHOOK_EVENT})")
+    if missing:
+        say(f"  Not set        {', '.join(missing)}")
     say(f"  Next           {next_step}")
 
 

@@ -15,8 +15,8 @@ import click
 
 from connector import __version__
 from connector.cli.arguments import Group, dashed
-from connector.cli.terminal import COMPLETION, INTERRUPTED, PROGRAM, USAGE, say, show_error
-from connector.errors import ConnectorError, SettingsError
+from connector.cli.terminal import COMPLETION, INTERRUPTED, NAME, USAGE, say, show_error
+from connector.errors import ConnectorError, NotConfigured, SettingMissing, SettingsError
 from connector.text.redaction import safe
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ EVERYDAY: Final[Mapping[str, str]] = {
     "mcp": "Serve MCP over standard input and output, for assistants.",
     "token": "Create, list and revoke named tokens with scopes.",
     "rotate-key": "Re-encrypt stored secrets with the first key in the list, or with a new key.",
+    "backup": "Copy the ledger and its key into one file, also while a server runs.",
+    "restore": "Put the ledger of a backup where there is none.",
     "export": "Print a description for OpenAPI, Zapier, Power Platform, the MCP bundle or the registry.",
     "completion": "Print the script with which a shell completes commands and flags.",
     "sandbox": "Run the stand-ins for Koji and Amplitude.",
@@ -48,10 +50,13 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         return dispatch(sys.argv[1:] if words is None else words)
     except SettingsError as error:
-        say(f"error: {error}")
+        read = f" ({_settings_files()})" if isinstance(error, SettingMissing) else ""
+        say(f"error: {error}{read}")
         return USAGE
     except ConnectorError as error:
         show_error(error)
+        if isinstance(error, NotConfigured):
+            say(f"  {_settings_files()}")
         return error.exit_code
     except KeyboardInterrupt:
         say("Stopped.")
@@ -69,11 +74,11 @@ def dispatch(words: Sequence[str]) -> int:
     if instruction := os.environ.get(COMPLETION):
         from click.shell_completion import shell_complete
 
-        return shell_complete(program, {}, PROGRAM, COMPLETION, instruction)
+        return shell_complete(program, {}, NAME, COMPLETION, instruction)
     first, *others = words or ["help"]
     try:
         arguments = [*others, "--help"] if first == "help" else [first, *others]
-        with program.make_context(PROGRAM, arguments) as context:
+        with program.make_context(NAME, arguments) as context:
             code: int = program.invoke(context)
     except click.exceptions.Exit as end:
         return end.exit_code if words else USAGE
@@ -133,9 +138,9 @@ class _Program(Group):
 
 program = _Program(
     help="Brings the results of Koji AI interviews to Amplitude, durably and counted once.",
-    epilog=f"`{PROGRAM} COMMAND --help` tells the flags of a command.",
+    epilog=f"`{NAME} COMMAND --help` tells the flags of a command.",
 )
-click.version_option(__version__, "-V", "--version", message=f"{PROGRAM} %(version)s")(program)
+click.version_option(__version__, "-V", "--version", message=f"{NAME} %(version)s")(program)
 
 
 @cache
@@ -155,9 +160,18 @@ def _titles() -> dict[str, str]:
     return {name: f"{op.title}." for name, op in _operations().items()}
 
 
+def _settings_files() -> str:
+    from connector.cli.startup import settings_files
+
+    try:
+        return settings_files()
+    except SettingsError as error:  # one of them cannot be read
+        return str(error)
+
+
 def _say_usage(error: click.UsageError) -> int:
     """Write one line about an error in the arguments."""
-    path, listed = PROGRAM, "commands"
+    path, listed = NAME, "commands"
     if error.ctx is not None and not isinstance(error.ctx.command, click.Group):
         path, listed = error.ctx.command_path, "flags"
     if isinstance(error, click.NoSuchOption):

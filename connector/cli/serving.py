@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import sys
 from collections.abc import Callable
+
+import structlog
 
 from connector.app import build, create_app
 from connector.cli.announce import announce
-from connector.cli.startup import on_signals
-from connector.cli.terminal import INTERRUPTED, PROGRAM, say
+from connector.cli.startup import on_signals, reread
+from connector.cli.terminal import INTERRUPTED, NAME, say
 from connector.context import Context
 from connector.http.server.server import Server, config, listening
+from connector.service.checks.running import watch
 from connector.settings.key_files import api_token
 from connector.settings.model import Settings
 from mcp_server.transports.http import mcp_mount
@@ -22,17 +26,21 @@ def serve(
     settings: Settings, *, workers: bool, started: Callable[[Context, Server], None] | None = None
 ) -> int:
     """Answer HTTP until a signal and return the exit code; call `started` once the server answers."""
-    stopping: list[asyncio.Task[None]] = []
+    tasks: list[asyncio.Task[None]] = []
 
     def start() -> None:
         announce(settings, token if is_new else None, workers=workers)
+        watching = watch(app.state.context, reread)
+        tasks.append(asyncio.create_task(watching, name="watch settings"))
         if started:
             started(app.state.context, server)
 
     def stop() -> None:
         """Refuse new work and end the workers now, so that waiting requests are answered early."""
         app.state.context.stopping.set()
-        stopping.append(asyncio.create_task(app.state.runner.stop(), name="stop workers"))
+        for task in tasks:
+            task.cancel()
+        tasks.append(asyncio.create_task(app.state.runner.stop(), name="stop workers"))
 
     with listening(settings.host, settings.port) as sockets:
         # An unusable ledger is reported in one line here; inside the server it would be a stack trace.
@@ -71,8 +79,14 @@ async def work(settings: Settings) -> int:
         stop.set()
 
     on_signals(end)
-    async with build(settings, workers=True):
+    async with build(settings, workers=True) as running:
         reduce_garbage_collection()
-        say(f"{PROGRAM} works; another process must answer HTTP. Ctrl-C ends it.")
+        if sys.stderr.isatty():
+            say(f"{NAME} works; another process must answer HTTP. Ctrl-C ends it.")
+        else:
+            structlog.get_logger(__name__).info("started", serves_http=False, works=True)
+        watching = asyncio.create_task(watch(running.context, reread), name="watch settings")
         await stop.wait()
+        watching.cancel()
+        await asyncio.wait([watching])
     return 0

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import structlog
 from pydantic import BaseModel, SecretStr
 
 from connector import log
 from connector.cli.terminal import say
 from connector.errors import SettingsError
+from connector.settings.files import find_document, find_dotenv, user_folder
 from connector.settings.model import Settings
 from connector.settings.sources import Loaded, load
 
@@ -22,33 +25,56 @@ if TYPE_CHECKING:
     from connector.context import Context
 
 T = TypeVar("T")
+_log = structlog.get_logger(__name__)
 
 
 def read_settings(overrides: Mapping[str, str] | None = None, *, quiet: bool = False) -> Settings:
-    """Return the settings, and write their warnings to standard error. Otherwise like `load_here`."""
+    """Return the settings, and write or log their warnings. Otherwise like `load_here`."""
     loaded = load_here(overrides, quiet=quiet)
     for warning in loaded.warnings:
-        say(f"warning: {warning}")
+        if quiet or sys.stderr.isatty():
+            say(f"warning: {warning}")
+        else:  # a server's log, one JSON object a line
+            _log.warning("settings", message=warning)
     return loaded.settings
 
 
 def load_here(overrides: Mapping[str, str] | None = None, *, quiet: bool = False) -> Loaded:
-    """Load the settings of the working directory, and configure the log to their level and secrets.
+    """Load the settings as they are found here, and configure the log to their level and secrets.
 
     `overrides` win over the environment. `quiet` omits informative log lines, because they would disturb a
     bar or a table. Raises `SettingsError`.
     """
-    loaded = load({**os.environ, **(overrides or {})}, Path.cwd())
+    loaded = load({**os.environ, **(overrides or {})}, *directories())
     level = loaded.settings.connector_log_level
     secrets = secrets_of(loaded.settings)
     log.configure("warning" if quiet and level == "info" else level, secrets=secrets)
     return loaded
 
 
+def reread() -> Settings:
+    """Return the settings as they are written now. Raises `SettingsError`."""
+    return load(os.environ, *directories()).settings
+
+
+def directories() -> tuple[Path, Path]:
+    """Return the folders in which the files of settings are looked for, in this order."""
+    return Path.cwd(), user_folder()
+
+
+def settings_files() -> str:
+    """Name the files of settings that count here, for an error about a setting."""
+    here = directories()
+    found = [path for path in (find_dotenv(here), find_document(None, here)) if path]
+    if found:
+        return f"settings files: {', '.join(map(str, found))}"
+    return f"no settings file in {' or '.join(map(str, here))}"
+
+
 def connection_names() -> list[str]:
     """Return the connections' names for a shell to complete; none if the settings are not readable."""
     try:
-        return list(load(os.environ, Path.cwd()).settings.connections)
+        return list(reread().connections)
     except SettingsError:
         return []
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
+import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -11,7 +14,24 @@ if TYPE_CHECKING:
 
     from connector.errors import ConnectorError
 
-PROGRAM = "koji-amplitude"
+NAME = "koji-amplitude"
+"""The program's name."""
+
+
+def _command() -> str:
+    """Return how a person calls the program here: by its name, or by its path where no shell finds it."""
+    beside = shutil.which(NAME, path=str(Path(sys.executable).parent))
+    if shutil.which(NAME):
+        return NAME
+    if beside is None:
+        return f"{shlex.quote(sys.executable)} -m connector"
+    here = Path.cwd()
+    path = Path(beside)
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
+
+
+PROGRAM = _command()
+"""The program in commands that are printed for a person to paste."""
 COMPLETION = "_KOJI_AMPLITUDE_COMPLETE"
 """Variable in which a shell asks for completions."""
 USAGE = 2

@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-import sysconfig
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -14,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-
-import connector
 
 HOST = "127.0.0.1"
 _START_SECONDS = 40.0
@@ -134,15 +131,7 @@ def _environment(directory: Path) -> dict[str, str]:
         **{name: os.environ[name] for name in _INHERITED if name in os.environ},
         "HOME": str(directory),
         "USERPROFILE": str(directory),
-        "PYTHONPATH": os.pathsep.join(_python_path()),
+        # absolute, because the server runs in another directory; the package may be found from this one alone
+        "PYTHONPATH": os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path),
         "PYTHONUNBUFFERED": "1",
     }
-
-
-def _python_path() -> list[str]:
-    """Return the paths of this process's modules, absolute because the server runs in another directory."""
-    entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    paths = [str(Path(entry).resolve()) for entry in entries if entry]
-    package_root = Path(connector.__file__).resolve().parents[1]
-    installed = {Path(sysconfig.get_path(kind)).resolve() for kind in ("purelib", "platlib")}
-    return paths if package_root in installed else [*paths, str(package_root)]

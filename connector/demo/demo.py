@@ -28,10 +28,10 @@ INTERRUPTED: Final = 130
 _CALL_SECONDS: Final = 20.0
 
 
-def main(*, keep: bool = False) -> int:
+def main(*, keep: bool, program: str) -> int:
     """Run the demo; with `keep` its servers run until Ctrl-C. Return 0 if everything was proven, otherwise 1.
 
-    Nothing leaves this machine, and none of the caller's settings are read.
+    `program` is how a person calls it here. Nothing leaves this machine; no setting of the caller is read.
     """
     console = open_console()
     try:
@@ -41,7 +41,7 @@ def main(*, keep: bool = False) -> int:
                 prefix="koji-amplitude-demo-", ignore_cleanup_errors=True
             ) as directory,
         ):
-            return _run(console, Path(directory), keep=keep)
+            return _run(console, Path(directory), program, keep=keep)
     except DemoError as error:
         console.print(
             Text(str(error), "bold red"), *(Text(f"  {line}", "dim") for line in error.log), sep="\n"
@@ -52,12 +52,12 @@ def main(*, keep: bool = False) -> int:
         return INTERRUPTED
 
 
-def _run(console: Console, directory: Path, *, keep: bool) -> int:
+def _run(console: Console, directory: Path, program: str, *, keep: bool) -> int:
     _introduce(console)
     with running(directory) as servers:
         with httpx.Client(trust_env=False, timeout=_CALL_SECONDS) as client:
             proven = _show(console, Calls(servers, client))
-        _next_steps(console, servers if keep else None)
+        _next_steps(console, program, servers if keep else None)
         if keep:
             _wait(servers)
     return 0 if proven else 1
@@ -89,11 +89,11 @@ def _introduce(console: Console) -> None:
     print_to(console, Text(text, "dim"), "")
 
 
-def _next_steps(console: Console, kept: Servers | None) -> None:
+def _next_steps(console: Console, program: str, kept: Servers | None) -> None:
     heading(console, "Next")
-    steps = {"koji-amplitude init": "connect your own Koji and Amplitude, step by step"}
+    steps = {f"{program} init": "connect your own Koji and Amplitude, step by step"}
     if kept is None:
-        steps["koji-amplitude demo --keep"] = "leave both servers running to look around"
+        steps[f"{program} demo --keep"] = "leave both servers running to look around"
     else:
         steps |= {
             "connector": f"{kept.connector.url}/docs",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,31 @@ class Pause:
     until: int
     code: str
     message: str
+
+
+class ConnectionPause(NamedTuple):
+    """Why a connection's calls to an upstream (koji or amplitude) pause, since `since`.
+
+    It outlives the pauses of lanes: it ends with the first call that the upstream accepts. `announced` says
+    that its event is stored; Koji is unreachable for some minutes before that.
+    """
+
+    connection: str
+    upstream: str
+    reason: str
+    since: int
+    announced: bool
+
+
+PAUSE_MESSAGES: Final = {
+    "koji_key": "Koji refuses KOJI_API_KEY. Set the right key, then call check_connection.",
+    "koji_permission": "KOJI_API_KEY lacks a permission. check_connection and get_launch say which.",
+    "koji_credits": "The Koji project has no credits left. Buy some, then call resume_launch.",
+    "koji_unreachable": "Koji is out of reach since ten minutes or more. The work continues once it answers.",
+    "amplitude_key": "Amplitude refuses all requests. Look at AMPLITUDE_API_KEY, AMPLITUDE_REGION and "
+    "AMPLITUDE_INGESTION_URL, then call check_connection.",
+}
+"""What to do, by the reason of a connection's pause. It quotes no upstream, whose words may name a person."""
 
 
 class Fault(NamedTuple):

@@ -30,6 +30,18 @@ def token_digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
+def matching(tokens: Mapping[str, bytes], presented: Iterable[bytes]) -> list[str]:
+    """Return the names of the tokens that are presented; `tokens` maps a name to a `token_digest`."""
+    digests = [hashlib.sha256(token).digest() for token in presented]
+    # a list, not a generator: every pair is compared, so that the time taken tells nothing
+    return [
+        name
+        for digest in digests
+        for name, expected in tokens.items()
+        if hmac.compare_digest(digest, expected)
+    ]
+
+
 class Gate:
     """Identifies callers by fixed tokens and by the named tokens in the ledger.
 
@@ -66,14 +78,7 @@ class Gate:
         )
 
     def _fixed(self, presented: Sequence[str]) -> Caller | None:
-        digests = [token_digest(token) for token in presented]
-        # a list, not a generator: every pair is compared, so that the time taken tells nothing
-        names = [
-            name
-            for digest in digests
-            for name, expected in self._tokens.items()
-            if hmac.compare_digest(digest, expected)
-        ]
+        names = matching(self._tokens, map(str.encode, presented))
         return Caller(names[-1], SURFACE) if names else None
 
     async def _named(self, presented: Sequence[str]) -> Caller | None:

@@ -60,8 +60,8 @@ class Endpoint:
     None stands for an endpoint in front of all routing. `answers` describes the answer and `asks` the body,
     or the query string of a GET; both are annotations or JSON schemas. `parameters` are those of OpenAPI.
     `scope` names the scopes that the caller's token needs, with spaces between; `is_open` lets every caller
-    in. `token_parameter` names a parameter of the query string that may hold the token. `refused` are the
-    statuses of its problems.
+    in, and `open_by` names a setting that does. `media_type` is that of the answer. `token_parameter` names a
+    parameter of the query string that may hold the token. `refused` are the statuses of its problems.
     """
 
     name: str
@@ -76,6 +76,8 @@ class Endpoint:
     status: int = 200
     scope: str | None = None
     is_open: bool = False
+    open_by: str | None = None
+    media_type: str = "application/json"
     token_parameter: str | None = None
     parameters: Sequence[Mapping[str, Any]] = ()
     refused: Sequence[str] = ("401", "403", "404", "413", "415", "422", "429", "503")
@@ -115,12 +117,14 @@ def served(endpoints: Sequence[Endpoint], context: ContextOf, gate: Gate) -> lis
 
 def _route(endpoint: Endpoint, handler: Handler, context: ContextOf, gate: Gate) -> Route:
     async def serve(request: Request) -> Response:
-        caller = _ANONYMOUS
-        if not endpoint.is_open:
+        caller, is_open = _ANONYMOUS, endpoint.is_open
+        if endpoint.open_by is not None:
+            is_open = getattr(context().settings, endpoint.open_by)
+        if not is_open:
             name = endpoint.token_parameter
             refuse_cross_site(request)
             caller = await gate.caller(request, also=request.query_params.getlist(name) if name else ())
-        for scope in (endpoint.scope or "").split():
+        for scope in () if is_open else (endpoint.scope or "").split():
             if scope not in caller.scopes:
                 detail = f"This needs the scope {scope}, which the token does not have."
                 raise Forbidden(detail, code="missing_scope")

@@ -9,9 +9,12 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from connector import __version__
+from connector.context import Context
+from connector.domain.results.mapping import iso
 from connector.errors import LedgerUnavailable
 from connector.http.endpoint import Call, as_json, endpoint
 from connector.security.caller import SCOPES
+from connector.service.lane_pause import announced_pauses
 
 PING_SECONDS = 5
 
@@ -29,6 +32,14 @@ class Status(BaseModel):
     """The state of the server."""
 
     status: str = Field(description="ok or ready.")
+
+
+class Ready(Status):
+    """The state of the server, and the pauses that wait for a person."""
+
+    pauses: list[dict[str, str]] = Field(
+        description="connection, reason and since (ISO 8601) of each pause; check_connection says what to do."
+    )
 
 
 @endpoint("GET", "/me", refused=("401", "429"))
@@ -52,17 +63,23 @@ async def healthz(_: Call) -> Response:
     return as_json(Status(status="ok"), headers={})
 
 
-@endpoint("GET", "/readyz", answers=Status, is_open=True, refused=("503",))
+@endpoint("GET", "/readyz", answers=Ready, is_open=True, refused=("503",))
 async def readyz(call: Call) -> Response:
-    """Check that the ledger answers."""
-    if call.ctx.stopping.is_set():
+    """Check that the ledger answers, and show which connections pause; these pauses are no failure."""
+    return as_json(Ready(status="ready", pauses=await readiness(call.ctx)), headers={})
+
+
+async def readiness(ctx: Context) -> list[dict[str, str]]:
+    """Return the pauses of connections. Raises `LedgerUnavailable` when the server cannot work."""
+    if ctx.stopping.is_set():
         raise LedgerUnavailable("The server is stopping.", code="stopping")
     try:
         async with asyncio.timeout(PING_SECONDS):
-            await call.ctx.ledger.ping()
+            await ctx.ledger.ping()
+            pauses = await announced_pauses(ctx)
     except TimeoutError:
         raise LedgerUnavailable(f"The ledger did not answer within {PING_SECONDS} seconds.") from None
-    return as_json(Status(status="ready"), headers={})
+    return [{"connection": p.connection, "reason": p.reason, "since": iso(p.since)} for p in pauses]
 
 
 HEALTH = (me, healthz, readyz)

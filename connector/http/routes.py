@@ -12,15 +12,18 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
 
+from connector import __version__
 from connector.errors import LedgerUnavailable, NotFound
 from connector.http.auth import Gate
-from connector.http.docs.openapi import openapi
-from connector.http.docs.page import content_security_policy, docs_page
+from connector.http.docs.openapi import HOME, openapi
+from connector.http.docs.page import HEADERS, STATIC, docs_page, home_page
 from connector.http.endpoint import NO_STORE, ContextOf, Endpoint, as_json, served
-from connector.http.health import HEALTH
+from connector.http.health import HEALTH, readiness
 from connector.http.hooks import HOOKS
+from connector.http.metrics import METRICS
 from connector.http.request import read_input, refuse_cross_site
 from connector.http.triggers import TRIGGERS
 from connector.http.webhooks.cohort import COHORT_WEBHOOK
@@ -29,13 +32,13 @@ from connector.service.execution.execute import Executed, admit, execute
 from connector.service.execution.follow_up import status_url
 from connector.service.execution.operation import AnyOperation, Effect, Input
 
-ENDPOINTS: Sequence[Endpoint] = (*HEALTH, *HOOKS, *TRIGGERS, *KOJI_WEBHOOK, *COHORT_WEBHOOK)
+ENDPOINTS: Sequence[Endpoint] = (*HEALTH, *METRICS, *HOOKS, *TRIGGERS, *KOJI_WEBHOOK, *COHORT_WEBHOOK)
 """The endpoints beside the operations, without those of the integrations."""
 
 
 def routes(
     operations: Sequence[AnyOperation], endpoints: Sequence[Endpoint], *, context: ContextOf, gate: Gate
-) -> list[Route]:
+) -> list[BaseRoute]:
     """Return the routes of the operations and the endpoints, and of the two documents that describe them.
 
     Each request calls `context`; `gate` lets callers in. Serve the routes inside `middleware.Boundary`, with
@@ -85,8 +88,8 @@ def answer(done: Executed, payload: Input, public_url: str) -> Response:
 
 def _document_routes(
     operations: Sequence[AnyOperation], endpoints: Sequence[Endpoint], context: ContextOf
-) -> list[Route]:
-    """Return `GET /openapi.json` and `GET /docs`, open to all callers; both are made once for an address."""
+) -> list[BaseRoute]:
+    """Return the first page and the two documents, open to all callers; the documents are made once."""
 
     @cache
     def documents(public_url: str) -> tuple[str, str]:
@@ -98,15 +101,25 @@ def _document_routes(
         return Response(documents(context().settings.public_url)[0], media_type="application/json")
 
     async def docs(_: Request) -> Response:
-        headers = {
-            "Content-Security-Policy": content_security_policy(),
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
-        }
         page = documents(context().settings.public_url)[1]
-        return Response(page, headers=headers, media_type="text/html")
+        return Response(page, headers=HEADERS, media_type="text/html")
 
-    return [Route("/openapi.json", openapi_json), Route("/docs", docs)]
+    async def home(_: Request) -> Response:
+        try:
+            pauses = await readiness(context())
+        except LedgerUnavailable as error:
+            state, pauses = f"Down: {error.message}", []
+        else:
+            state = "Up, with pauses." if pauses else "Up."
+        page = home_page(state=state, pauses=pauses, version=__version__, home=HOME)
+        return Response(page, headers={**HEADERS, **NO_STORE}, media_type="text/html")
+
+    return [
+        Route("/openapi.json", openapi_json),
+        Route("/docs", docs),
+        Route("/", home),
+        Mount("/static", StaticFiles(directory=STATIC)),
+    ]
 
 
 def _find(by_name: Mapping[str, AnyOperation], name: str) -> AnyOperation:

@@ -25,6 +25,7 @@ from connector.koji.refusals import (
 from connector.koji.responses import completed, quoted, started
 from connector.net.client import ANSWER_LIMIT, Reply, call, never_sent, path_segment, redirect_base
 from connector.net.retry_after import retry_after_seconds
+from connector.net.unreached import unreached
 from connector.text.json import json_object
 
 _START: Final = "/api/v1/interviews/start"
@@ -70,7 +71,7 @@ class KojiClient:
             raise UpstreamUnavailable(_NO_ADDRESS, code=KOJI_REDIRECT, retry_after=DEFAULT_WAIT) from None
         except httpx.RequestError as error:
             if never_sent(error):
-                raise _unreachable(error) from None
+                raise self._unreachable(error) from None
             raise start_in_doubt(f"The call to Koji was cut ({type(error).__name__})") from None
         if not _succeeded(reply):
             raise start_refusal(self._refused(reply, _START, name))
@@ -106,7 +107,7 @@ class KojiClient:
         except httpx.UnsupportedProtocol:
             raise UpstreamRejected(_NO_ADDRESS) from None
         except httpx.RequestError as error:
-            raise _unreachable(error) from None
+            raise self._unreachable(error) from None
 
     async def _call(
         self,
@@ -125,7 +126,13 @@ class KojiClient:
         if body is not None:
             sent["Content-Type"] = "application/json"
             content = json.dumps(body).encode("ascii")  # half of a surrogate pair has no UTF-8 form
-        return await call(self._client, method, self._base + path, headers=sent, content=content)
+        at = ("koji", {_START: "start", _COMPLETE: "complete"}.get(path, "read"))
+        return await call(self._client, method, self._base + path, at=at, headers=sent, content=content)
+
+    def _unreachable(self, error: httpx.RequestError) -> UpstreamUnavailable:
+        """Return the error of a call without an answer; no `retry_after` where waiting alone cannot help."""
+        message, lasts = unreached(error, "Koji", self._base, "KOJI_BASE_URL")
+        return UpstreamUnavailable(message, retry_after=None if lasts else DEFAULT_WAIT)
 
     def _refused(self, reply: Reply, path: str, hidden: str | None = None) -> KojiRefused:
         wait = retry_after_seconds(reply.headers, time.time())
@@ -156,9 +163,3 @@ def _object(reply: Reply) -> Mapping[str, Any]:
             retry_after=DEFAULT_WAIT,
         )
     return answer
-
-
-def _unreachable(error: httpx.RequestError) -> UpstreamUnavailable:
-    return UpstreamUnavailable(
-        f"Koji could not be reached ({type(error).__name__}); try again later.", retry_after=DEFAULT_WAIT
-    )

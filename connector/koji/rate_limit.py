@@ -11,6 +11,7 @@ from connector.domain.launches.launch import KojiStart
 from connector.errors import CredentialsRejected, UpstreamRejected, UpstreamUnavailable
 from connector.koji.client import KojiClient
 from connector.koji.refusals import SESSION
+from connector.metrics import RATE_LIMIT_WAIT
 
 _SHARED_FOR = 2_000
 _WINDOW = 61_000  # a minute and a margin: what we space evenly may arrive less evenly
@@ -86,6 +87,7 @@ class RateLimitedKoji:
 
     async def _take(self, patience: float | None) -> None:
         interactive = patience is not None
+        began = self._clock.elapsed()
         until = None if patience is None else self._clock.now() + patience * 1000
         while wait := await self._take_call(self._clock.now(), self._interval, interactive=interactive):
             if until is not None and self._clock.now() + wait > until:
@@ -95,6 +97,7 @@ class RateLimitedKoji:
                     retry_after=-(-wait // 1000),
                 )
             await self._clock.sleep(wait / 1000)
+        RATE_LIMIT_WAIT.observe((self._clock.elapsed() - began) / 1000)
 
 
 def _looked_at(task: asyncio.Task[_Body]) -> None:

@@ -13,7 +13,10 @@ from connector.ledger.access.idempotency import Idempotency
 from connector.ledger.access.tokens import Tokens
 from connector.ledger.db import migrations
 from connector.ledger.db.database import Database
+from connector.ledger.db.dialect import touch
+from connector.ledger.events.alerts import Alerts
 from connector.ledger.events.callbacks import Callbacks
+from connector.ledger.events.digest import Digest
 from connector.ledger.events.hooks import Hooks
 from connector.ledger.launches.attribution import Attribution
 from connector.ledger.launches.cohort_inbox import CohortInbox
@@ -32,6 +35,8 @@ from connector.ledger.results.inbox import Inbox
 from connector.ledger.results.runs import Runs
 from connector.ledger.results.sending import Sending
 from connector.ledger.results.syncs import Syncs
+from connector.ledger.runtime.backlog import Backlog
+from connector.ledger.runtime.connection_pauses import ConnectionPauses
 from connector.ledger.runtime.diagnostics import Diagnostics
 from connector.ledger.runtime.faults import Faults
 from connector.ledger.runtime.leases import Leases
@@ -71,12 +76,16 @@ class Ledger:
         # events
         self.hooks = Hooks(db, keys)
         self.callbacks = Callbacks(db, keys)
+        self.alerts = Alerts(db, keys)
+        self.digest = Digest(db, keys)
         # access
         self.tokens = Tokens(db, keys)
         self.audit = Audit(db, keys)
         self.idempotency = Idempotency(db, keys)
         # runtime
         self.leases = Leases(db, keys)
+        self.backlog = Backlog(db, keys)
+        self.connection_pauses = ConnectionPauses(db, keys)
         self.rate_limit = RateLimit(db, keys)
         self.diagnostics = Diagnostics(db, keys)
         self.faults = Faults(db, keys)
@@ -85,9 +94,9 @@ class Ledger:
         self.overdue = Overdue(db, keys)
 
     async def ping(self) -> None:
-        """Read from the database, and begin to write to it. Raises `LedgerUnavailable`."""
+        """Read from the database, and begin to write to every table. Raises `LedgerUnavailable`."""
         await self.db.read(lambda c: c.execute(text("SELECT 1")).scalar_one())
-        await self.db.write(lambda _: None)
+        await self.db.write(touch)
 
 
 async def open_ledger(database_url: str, sealer: Sealer) -> Ledger:
@@ -98,7 +107,7 @@ async def open_ledger(database_url: str, sealer: Sealer) -> Ledger:
     await asyncio.to_thread(migrations.migrate, database_url)
     db = Database(database_url, inbox.accept)
     try:
-        return Ledger(db, await db.write(lambda c: secrets.obtain(c, sealer)))
+        return Ledger(db, await db.write(lambda c: secrets.obtain(c, sealer), patient=True))
     except BaseException:
         with suppress(Exception):
             await db.close()

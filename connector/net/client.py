@@ -19,6 +19,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import httpx
 
 from connector import __version__
+from connector.metrics import UPSTREAM
 
 ANSWER_LIMIT: Final = 20 * 1024 * 1024  # bytes
 _CONNECT_SECONDS: Final = 5.0
@@ -62,11 +63,14 @@ async def call(
     method: str,
     url: str,
     *,
+    at: tuple[str, str],
     limit: int = ANSWER_LIMIT,
     auth: httpx.Auth | None = None,
     **request: Any,
 ) -> Reply:
     """Make one request and read at most `limit` bytes of its answer, within 30 seconds in all.
+
+    `at` names the upstream and the kind of call, for metrics.
 
     Of httpx's errors it raises only `httpx.RequestError`: `UnsupportedProtocol` for an address that cannot be
     used, `ReadTimeout` for an answer that is not complete at the deadline.
@@ -74,7 +78,7 @@ async def call(
     try:
         async with (
             asyncio.timeout(_DEADLINE_SECONDS),
-            stream(client, method, url, auth=auth, **request) as response,
+            stream(client, method, url, at=at, auth=auth, **request) as response,
         ):
             return await _read(response, limit)
     except TimeoutError as error:
@@ -83,7 +87,13 @@ async def call(
 
 @asynccontextmanager
 async def stream(
-    client: httpx.AsyncClient, method: str, url: str, *, auth: httpx.Auth | None = None, **request: Any
+    client: httpx.AsyncClient,
+    method: str,
+    url: str,
+    *,
+    at: tuple[str, str],
+    auth: httpx.Auth | None = None,
+    **request: Any,
 ) -> AsyncIterator[httpx.Response]:
     """Make one request and yield its answer with the body unread; close it at the end.
 
@@ -92,7 +102,8 @@ async def stream(
     """
     try:
         async with asyncio.timeout(_DEADLINE_SECONDS):
-            response = await _send(client, method, url, auth, request)
+            with UPSTREAM.labels(*at).time():
+                response = await _send(client, method, url, auth, request)
     except TimeoutError as error:
         raise httpx.ReadTimeout(f"no answer within {_DEADLINE_SECONDS:.0f} s") from error
     try:

@@ -23,16 +23,14 @@ async def run(ctx: Context, payload: CancelLaunchInput) -> LaunchOutput:
     return await shown(ctx, launch)
 
 
-CANCEL_LAUNCH = Operation(
-    name="cancel_launch",
+CANCEL_LAUNCH = Operation.of(
+    run,
+    subject="launches",
     title="Cancel a launch",
     summary="Stop a launch or plan: people who are not started yet stay uninvited and may be invited later. "
     "Interviews that were started go on; links that people have stay valid.",
     guidance="Interviews that are started stay: complete_interview ends one.",
     example=Example({"launch_id": examples.LAUNCH_ID}, {**examples.LAUNCH, "status": "cancelled"}),
-    input=CancelLaunchInput,
-    output=LaunchOutput,
-    run=run,
     effect=Effect.WRITE,
     recall=recall,
 )

@@ -11,15 +11,18 @@ from pydantic import BaseModel, Field
 
 from connector.context import Context
 from connector.domain.access import CLOCK_JUMPED, Diagnostic
+from connector.domain.launches.respondent_link import has_no_link
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.koji_fields import shape
 from connector.domain.results.mapping import iso
 from connector.domain.results.sync import EVENTS_MISSING
 from connector.service.checks.credentials import Check, Finding, credential_checks
 from connector.service.checks.launches import launch_checks
+from connector.service.checks.running import settings_check
 from connector.service.execution.operation import Effect, Example, Input, Operation, Output
 from connector.service.lane_pause import ends_by_itself, pause_of_lanes
 from connector.settings.model import DEFAULT_CONNECTION, Connection
+from connector.settings.rules import start_rules
 
 _REFUSED_KEPT = 3_600_000  # ms
 _REFUSED_SHOWN = 5
@@ -55,12 +58,14 @@ async def run(ctx: Context, payload: Input) -> CheckOutput:
     refused = refused[:_REFUSED_SHOWN]
     checks = [
         *await credential_checks(ctx, connection),
+        Check.of("koji_project_id", _project_id(connection)),
         Check.of("koji_webhook", await _webhook(ctx, connection, refused)),
         Check.of("public_url", _public_url(ctx)),
         Check.of("unreadable_webhooks", await _unreadable(ctx, connection)),
         Check.of("syncs", await _syncs(ctx, connection)),
         Check.of("events_ingested", await _ingested(ctx, connection)),
         *await launch_checks(ctx, connection),
+        Check.of("settings", await settings_check(ctx)),
         Check.of("clock", await _clock(ctx)),
         Check.of("faults", await _faults(ctx, connection)),
     ]
@@ -81,6 +86,14 @@ async def _clock(ctx: Context) -> Finding:
         f"The clock jumped by {jumps[0].detail['seconds']:+,} s in the last hour. What waited is due again. "
         "Check the machine's time service."
     )
+
+
+def _project_id(connection: Connection) -> Finding:
+    if has_no_link(start_rules(connection)):
+        return "warn", (
+            "KOJI_PROJECT_ID is not set: people may get no link. It is in the project's address in Koji."
+        )
+    return "ok", "Links can be made."
 
 
 async def _webhook(ctx: Context, connection: Connection, refused: list[Diagnostic]) -> Finding:
@@ -193,8 +206,9 @@ async def _diagnostics(ctx: Context, connection: Connection, kind: str, since: i
     return sorted((*own, *common), key=lambda note: note.at, reverse=True)
 
 
-CHECK_CONNECTION = Operation(
-    name="check_connection",
+CHECK_CONNECTION = Operation.of(
+    run,
+    subject="connections",
     title="Check a connection",
     summary="Check every credential, URL and webhook of a connection and say in plain words what works, "
     "what does not, and the one next step. Use it after setting up, and whenever something does not arrive. "
@@ -209,8 +223,5 @@ CHECK_CONNECTION = Operation(
             "next_step": "Nothing is to be done.",
         },
     ),
-    input=Input,
-    output=CheckOutput,
-    run=run,
     effect=Effect.READ,
 )

@@ -67,8 +67,9 @@ async def run(ctx: Context, payload: CompleteInput) -> CompleteOutput:
     )
 
 
-COMPLETE_INTERVIEW = Operation(
-    name="complete_interview",
+COMPLETE_INTERVIEW = Operation.of(
+    run,
+    subject="launches",
     title="Complete an interview",
     summary="End an interview that was started here, so that Koji analyses it now. Use it for a respondent "
     "who left. Harmless to repeat. Interviews that were not started here can only be ended in Koji's "
@@ -80,8 +81,5 @@ COMPLETE_INTERVIEW = Operation(
             CompleteOutput, interview_id=examples.INTERVIEW_ID, status="completed", completed_at=examples.AT
         ),
     ),
-    input=CompleteInput,
-    output=CompleteOutput,
-    run=run,
     effect=Effect.SEND,
 )

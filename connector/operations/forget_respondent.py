@@ -7,7 +7,6 @@ from typing import Annotated
 from pydantic import Field
 
 from connector.context import Context
-from connector.domain.people.erasure import FORGET_RESPONDENT as NAME
 from connector.domain.people.same_person import member
 from connector.errors import InvalidInput
 from connector.service.execution.operation import Effect, Example, Operation, WaitInput
@@ -42,8 +41,9 @@ async def run(ctx: Context, payload: ForgetInput) -> RunOutput:
     return await until_finished(ctx, run_id, payload.wait_seconds)
 
 
-FORGET_RESPONDENT = Operation(
-    name=NAME,
+FORGET_RESPONDENT = Operation.of(
+    run,
+    subject="people",
     title="Forget a respondent",
     summary="Erase a person on this connection for good: invitations, interviews, stored webhooks and "
     "answers; unset last_interview_* in Amplitude; keep them out of every later invitation and write. "
@@ -60,8 +60,5 @@ FORGET_RESPONDENT = Operation(
             "left_to_people": ["Delete the interviews at Koji."],
         },
     ),
-    input=ForgetInput,
-    output=RunOutput,
-    run=run,
     effect=Effect.ERASE,
 )

@@ -190,8 +190,9 @@ def cursor_after(payload: AnalysisInput, messages: int) -> str:
     return _CURSOR.write((_CURSOR.read(payload.cursor) or 0) + messages)
 
 
-GET_INTERVIEW_ANALYSIS = Operation(
-    name="get_interview_analysis",
+GET_INTERVIEW_ANALYSIS = Operation.of(
+    run,
+    subject="results",
     title="Get an interview's analysis",
     summary="Read one interview from Koji: themes, sentiment, quality score, insights, structured answers, "
     "statistics and, if asked, the transcript. Use it to learn why a respondent did something. Changes "
@@ -218,8 +219,5 @@ GET_INTERVIEW_ANALYSIS = Operation(
             respondent={"email": examples.PERSON["email"], "external_id": None},
         ),
     ),
-    input=AnalysisInput,
-    output=AnalysisOutput,
-    run=run,
     effect=Effect.READ,
 )

@@ -50,8 +50,9 @@ async def run(ctx: Context, payload: GetLaunchInput) -> GetLaunchOutput:
     return GetLaunchOutput(**output.model_dump(), next_cursor=cursor, has_more=cursor is not None)
 
 
-GET_LAUNCH = Operation(
-    name="get_launch",
+GET_LAUNCH = Operation.of(
+    run,
+    subject="launches",
     title="Get a launch",
     summary="Show how far a launch is: counts by state, why it waits, about how long the rest takes, and the "
     "people with their interview links, page by page. Changes nothing.",
@@ -60,8 +61,5 @@ GET_LAUNCH = Operation(
         {"launch_id": examples.LAUNCH_ID},
         examples.whole(GetLaunchOutput, **examples.LAUNCH, next_cursor=None, has_more=False),
     ),
-    input=GetLaunchInput,
-    output=GetLaunchOutput,
-    run=run,
     effect=Effect.READ,
 )

@@ -29,15 +29,13 @@ async def run(ctx: Context, payload: GetRunInput) -> RunOutput:
     return await shown(ctx, progress)
 
 
-GET_RUN = Operation(
-    name="get_run",
+GET_RUN = Operation.of(
+    run,
+    subject="results",
     title="Get a run's progress",
     summary="Show how far a backfill, replay or erasure is: counts by outcome, what is left, and about "
     "how long the rest takes.",
     guidance="Not for launches: get_launch.",
     example=Example({"run_id": examples.RUN_ID}, examples.RUN),
-    input=GetRunInput,
-    output=RunOutput,
-    run=run,
     effect=Effect.READ,
 )

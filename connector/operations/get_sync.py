@@ -28,8 +28,9 @@ async def run(ctx: Context, payload: GetSyncInput) -> Receipt:
     return receipt(sync, received, ctx.connection(payload.connection))
 
 
-GET_SYNC = Operation(
-    name="get_sync",
+GET_SYNC = Operation.of(
+    run,
+    subject="results",
     title="Get an interview's receipt",
     summary="Show everything about one interview's way to Amplitude: what Koji sent, what was decided and "
     "why, the exact request, every attempt and Amplitude's answer. Use it to explain a missing or skipped "
@@ -39,8 +40,5 @@ GET_SYNC = Operation(
         {"interview_id": examples.INTERVIEW_ID},
         {**examples.SYNC, "received": [], "attempts": [], "request": examples.REQUEST},
     ),
-    input=GetSyncInput,
-    output=Receipt,
-    run=run,
     effect=Effect.READ,
 )

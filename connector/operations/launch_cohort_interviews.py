@@ -118,8 +118,9 @@ def _question(plan: LaunchOutput) -> str:
     )
 
 
-LAUNCH_COHORT_INTERVIEWS = Operation(
-    name="launch_cohort_interviews",
+LAUNCH_COHORT_INTERVIEWS = Operation.of(
+    run,
+    subject="launches",
     title="Launch cohort interviews",
     summary="Invite the people of an Amplitude cohort, of a list, or of a plan to Koji interviews: each gets "
     "one interview and one link, no person is asked twice. Spends Koji credits, within the settings' caps. "
@@ -127,9 +128,6 @@ LAUNCH_COHORT_INTERVIEWS = Operation(
     guidance="The person is asked first where the client can ask; where it cannot, a plan_token is needed. "
     "Not for one person: start_interview.",
     example=Example({"cohort_id": examples.COHORT_ID, "max_interviews": 20}, examples.LAUNCH),
-    input=LaunchInput,
-    output=LaunchOutput,
-    run=run,
     effect=Effect.SEND,
     approved=_approved,
     recall=recall,

@@ -75,8 +75,9 @@ async def run(ctx: Context, payload: ListAuditInput) -> ListAuditOutput:
     return ListAuditOutput.of(items, _CURSOR.after(entries, payload.limit, lambda entry: entry.id))
 
 
-LIST_AUDIT = Operation(
-    name="list_audit",
+LIST_AUDIT = Operation.of(
+    run,
+    subject="connections",
     title="List who did what",
     summary="List what was called that changes something: when, by which token, through which surface, on "
     "which ids, and how it ended; newest first. Use it to find out who launched, wrote or erased. Changes "
@@ -98,8 +99,5 @@ LIST_AUDIT = Operation(
             }
         ),
     ),
-    input=ListAuditInput,
-    output=ListAuditOutput,
-    run=run,
     effect=Effect.READ,
 )

@@ -48,8 +48,9 @@ def _place(cohort: Cohort) -> tuple[str, str]:
     return cohort.name.casefold(), cohort.id
 
 
-LIST_COHORTS = Operation(
-    name="list_cohorts",
+LIST_COHORTS = Operation.of(
+    run,
+    subject="launches",
     title="List cohorts",
     summary="List the cohorts that can be found in Amplitude, with id, name and size. Use it to choose a "
     "cohort_id. Downloads nothing and changes nothing.",
@@ -57,8 +58,5 @@ LIST_COHORTS = Operation(
     example=Example(
         {}, examples.page({"id": examples.COHORT_ID, "name": "Onboarding drop-off", "size": 120})
     ),
-    input=ListInput,
-    output=ListCohortsOutput,
-    run=run,
     effect=Effect.READ,
 )

@@ -45,17 +45,15 @@ def _label(connection: Connection) -> str:
     return f"{connection.name} (not set: {', '.join(missing)})" if missing else connection.name
 
 
-LIST_CONNECTIONS = Operation(
-    name="list_connections",
+LIST_CONNECTIONS = Operation.of(
+    run,
+    subject="connections",
     title="List connections",
     summary=(
         "List the connections: each is one Koji project wired to one Amplitude project. Changes nothing."
     ),
     guidance="Not for whether one works: check_connection.",
     example=Example({}, examples.page({"id": "default", "name": "default", "size": 3})),
-    input=ListInput,
-    output=ListConnectionsOutput,
-    run=run,
     effect=Effect.READ,
     spans_connections=True,
 )

@@ -52,15 +52,13 @@ async def run(ctx: Context, payload: ListLaunchesInput) -> ListLaunchesOutput:
     return ListLaunchesOutput.of(items, cursor)
 
 
-LIST_LAUNCHES = Operation(
-    name="list_launches",
+LIST_LAUNCHES = Operation.of(
+    run,
+    subject="launches",
     title="List launches",
     summary="List launches and plans, newest first, with their counts. Use it to find what is running, "
     "paused or in doubt. Changes nothing.",
     guidance="Not for one launch's people: get_launch.",
     example=Example({"status": "finished"}, examples.page(examples.LAUNCH)),
-    input=ListLaunchesInput,
-    output=ListLaunchesOutput,
-    run=run,
     effect=Effect.READ,
 )

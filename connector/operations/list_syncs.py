@@ -82,15 +82,13 @@ def _at(row: Sync | InboundWebhook) -> tuple[int, str]:
     return (row.first_received_at, row.interview_id) if isinstance(row, Sync) else (row.received_at, "")
 
 
-LIST_SYNCS = Operation(
-    name="list_syncs",
+LIST_SYNCS = Operation.of(
+    run,
+    subject="results",
     title="List syncs",
     summary="List interviews that came in and what became of them, newest first: synced, skipped, pending, "
     "failed or unreadable. Use it to find failures and their reasons. Changes nothing.",
     guidance="Not for the analysis itself: get_interview_analysis.",
     example=Example({"status": "synced"}, examples.page(examples.SYNC)),
-    input=ListSyncsInput,
-    output=ListSyncsOutput,
-    run=run,
     effect=Effect.READ,
 )

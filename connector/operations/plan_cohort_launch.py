@@ -35,8 +35,9 @@ async def outcome(ctx: Context, launch: Launch, seconds: float) -> LaunchOutput:
     return output
 
 
-PLAN_COHORT_LAUNCH = Operation(
-    name="plan_cohort_launch",
+PLAN_COHORT_LAUNCH = Operation.of(
+    run,
+    subject="launches",
     title="Plan a cohort launch",
     summary="Decide who of a cohort would be invited to an interview, who not and why, and what it costs in "
     "credits. No person is contacted and nothing is spent. The answer carries a plan_token, with which "
@@ -54,9 +55,6 @@ PLAN_COHORT_LAUNCH = Operation(
             "plan_expires_at": "2025-11-21T12:00:00Z",
         },
     ),
-    input=PlanInput,
-    output=LaunchOutput,
-    run=run,
     effect=Effect.WRITE,
     recall=recall,
 )

@@ -102,8 +102,9 @@ async def run(ctx: Context, payload: PreviewInput) -> PreviewOutput:
     return await preview(ctx, payload, force=payload.force)
 
 
-PREVIEW_INTERVIEW_SYNC = Operation(
-    name="preview_interview_sync",
+PREVIEW_INTERVIEW_SYNC = Operation.of(
+    run,
+    subject="results",
     title="Preview an interview's sync",
     summary="Show the exact Amplitude request that a sync of one interview would send, or the reason why it "
     "would be skipped. Use it before the first sync or to explain a skip. Changes nothing.",
@@ -114,8 +115,5 @@ PREVIEW_INTERVIEW_SYNC = Operation(
             PreviewOutput, interview_id=examples.INTERVIEW_ID, decision="sync", request=examples.REQUEST
         ),
     ),
-    input=PreviewInput,
-    output=PreviewOutput,
-    run=run,
     effect=Effect.READ,
 )

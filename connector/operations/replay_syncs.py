@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
 
 from connector.context import Context
 from connector.domain.results.koji_fields import read_envelope
-from connector.domain.results.replay import replay
-from connector.domain.results.sync import ListFilter
+from connector.domain.results.sync import ListFilter, RunItem
 from connector.errors import FieldError, InvalidInput, NotFound
 from connector.service.execution.operation import Effect, Example, Operation, WaitInput
 from connector.service.execution.paging import bound
 from connector.service.views import examples
-from connector.service.views.run import RunOutput, chunks, new_run_id, until_finished
-from connector.settings.rules import sync_rules
+from connector.service.views.run import RunOutput, new_run_id, until_finished
 
 _PAGE = 500
 
@@ -42,24 +39,22 @@ async def run(ctx: Context, payload: ReplayInput) -> RunOutput:
     """Start the replay; wait for its end for `wait_seconds`."""
     if payload.interview_ids and (payload.status or payload.since):
         raise InvalidInput.of("interview_ids", "stands beside status or since; give one of the two forms")
+    step = "force" if payload.force else "replay"
     if payload.status == "unreadable":
-        interview_ids = await _reread(ctx, payload)
+        step, interview_ids = "cover", await _reread(ctx, payload)
     else:
         interview_ids = await _named(ctx, payload) if payload.interview_ids else await _matching(ctx, payload)
-        await _replay(ctx, payload, interview_ids)
-    run_id = new_run_id()
-    await ctx.ledger.runs.create(run_id, payload.connection, "replay_syncs", interview_ids, ctx.clock.now())
-    ctx.wake()
+    run_id, items = new_run_id(), [RunItem(None, None, interview_id) for interview_id in interview_ids]
+    await ctx.ledger.runs.create(run_id, payload.connection, "replay_syncs", step, items, ctx.clock.now())
+    ctx.wake("runs", "intake")
     return await until_finished(ctx, run_id, payload.wait_seconds)
 
 
 async def _named(ctx: Context, payload: ReplayInput) -> list[str]:
     """Return the named interviews. Raises `NotFound` for an interview that never came in."""
     names = list(dict.fromkeys(payload.interview_ids or ()))
-    known: set[str] = set()
-    for chunk in chunks(names):
-        known.update(await ctx.ledger.syncs.find_many(payload.connection, chunk))
-    unknown = [i for i, name in enumerate(names) if name not in known]
+    missing = await ctx.ledger.syncs.unknown(payload.connection, names)
+    unknown = [i for i, name in enumerate(names) if name in missing]
     if unknown:
         detail = "this interview never came in on this connection; sync or backfill it instead"
         raise NotFound(
@@ -72,18 +67,6 @@ async def _named(ctx: Context, payload: ReplayInput) -> list[str]:
 async def _matching(ctx: Context, payload: ReplayInput) -> list[str]:
     where = ListFilter(status=payload.status or "failed", since=bound("since", payload.since))
     return await ctx.ledger.syncs.ids(payload.connection, where)
-
-
-async def _replay(ctx: Context, payload: ReplayInput, interview_ids: Sequence[str]) -> None:
-    connection = ctx.connection(payload.connection)
-    for chunk in chunks(interview_ids):
-        await ctx.ledger.syncs.revise(
-            [(payload.connection, interview_id) for interview_id in chunk],
-            lambda before, people: [
-                replay(sync, sync_rules(connection), ctx.clock.now(), people, force=payload.force)
-                for sync in before.values()
-            ],
-        )
 
 
 async def _reread(ctx: Context, payload: ReplayInput) -> list[str]:
@@ -106,16 +89,14 @@ async def _reread(ctx: Context, payload: ReplayInput) -> list[str]:
     return list(dict.fromkeys(interview_ids))
 
 
-REPLAY_SYNCS = Operation(
-    name="replay_syncs",
+REPLAY_SYNCS = Operation.of(
+    run,
+    subject="results",
     title="Replay syncs",
     summary="Send syncs again that failed, or read webhooks again that could not be read, after their cause "
     "was mended. Interviews that Amplitude has are not sent again unless force is given. Answers a run for "
     "get_run.",
     guidance="Not for interviews that were never synced: backfill_interviews.",
     example=Example({"status": "failed"}, examples.RUN),
-    input=ReplayInput,
-    output=RunOutput,
-    run=run,
     effect=Effect.SEND,
 )

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from connector.context import Context
 from connector.domain.launches.launch import Launch, LaunchStatus
-from connector.errors import Conflict
+from connector.domain.launches.respondent_link import lacks_link
+from connector.errors import Conflict, InvalidInput
 from connector.service.execution.operation import (
     Approver,
     ConsentRequired,
@@ -18,6 +19,7 @@ from connector.service.execution.operation import (
     Operation,
     WaitInput,
 )
+from connector.service.input.launch_input import WITHOUT_LINK
 from connector.service.launch_progress import key_pause, until_ended
 from connector.service.views import examples
 from connector.service.views.launch import (
@@ -29,6 +31,7 @@ from connector.service.views.launch import (
     resume_token,
     shown,
 )
+from connector.settings.rules import start_rules
 
 
 class ResumeLaunchInput(WaitInput):
@@ -53,6 +56,8 @@ async def run(ctx: Context, payload: ResumeLaunchInput) -> LaunchOutput:
     launch = await find(ctx, payload.launch_id, payload.connection)
     if launch.status is LaunchStatus.CANCELLED and payload.in_doubt != "give_up":
         raise Conflict("launch_id: this launch is cancelled; launch anew instead.", code="launch_cancelled")
+    if payload.in_doubt != "give_up" and lacks_link(start_rules(ctx.connection(payload.connection)), launch):
+        raise InvalidInput.of("launch_id", f"{WITHOUT_LINK}; set it, then resume", code="no_link")
     if payload.resume_token is not None:
         retry = payload.in_doubt == "retry"
         check_resume_token(ctx, launch, payload.resume_token, _would_start(launch, payload), retry=retry)
@@ -100,18 +105,16 @@ def _would_start(launch: Launch, payload: ResumeLaunchInput) -> int:
     return launch.left + launch.planned + (launch.in_doubt if payload.in_doubt == "retry" else 0)
 
 
-RESUME_LAUNCH = Operation(
-    name="resume_launch",
+RESUME_LAUNCH = Operation.of(
+    run,
+    subject="launches",
     title="Resume a launch",
-    summary="Let a paused launch go on after its cause was mended (credits, key, permission), and try Koji's "
-    "key again. A launch that waits for approval invites all who wait then. With in_doubt, decide over "
-    "starts of unknown outcome. Starts interviews and spends credits.",
+    summary="Let a paused launch go on after its cause was mended (credits, key, permission, link), and "
+    "try Koji's key again. A launch that waits for approval invites all who wait then. With in_doubt, decide "
+    "over starts of unknown outcome. Starts interviews and spends credits.",
     guidance="The person is asked first where the client can ask; where it cannot, a resume_token is "
     "needed. Not for a pause that ends by itself (resumes_at).",
     example=Example({"launch_id": examples.LAUNCH_ID, "in_doubt": "retry"}, examples.LAUNCH),
-    input=ResumeLaunchInput,
-    output=LaunchOutput,
-    run=run,
     effect=Effect.SEND,
     approved=_approved,
     recall=recall,

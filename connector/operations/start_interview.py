@@ -24,9 +24,9 @@ from connector.service.input.launch_input import (
     new_launch,
     require_koji,
 )
-from connector.service.launch_progress import LaunchPause, key_pause
+from connector.service.launch_progress import LaunchPause, key_pause, stored_pause
 from connector.service.views import examples
-from connector.service.views.launch import INVITED, LaunchOutput, shown
+from connector.service.views.launch import INVITED, LaunchOutput, shown, with_link
 from connector.text.values import counted
 
 Status = Literal["started", "pending", "already_invited", "skipped", "in_doubt"]
@@ -150,6 +150,7 @@ async def _known(ctx: Context, payload: StartInput, person: Member) -> StartOutp
     reason = repeat_reason(now + 1 if earlier.state in _GOING else earlier.taken_at, rules, now)
     if reason is SkipReason.ALREADY:
         in_doubt = earlier.state is InvitationState.IN_DOUBT
+        earlier = with_link(ctx, await ctx.ledger.launches.find(earlier.launch_id), earlier)
         return _output(ctx, payload, "in_doubt" if in_doubt else "already_invited", earlier)
     return None if reason is None else _output(ctx, payload, "skipped", reason=str(reason))
 
@@ -166,9 +167,9 @@ async def _until_started(ctx: Context, payload: StartInput, launch: Launch) -> S
             break
         if present.status is LaunchStatus.PAUSED:
             # Koji refused it, so that it must not stay queued until the key works again
+            pause = await stored_pause(ctx, present)
             await ctx.ledger.launches.cancel(launch.id, ctx.clock.now())
-            pause = await key_pause(ctx, payload.connection, launch.options)
-            raise _paused(ctx, pause or LaunchPause(present.pause_reason or "", None, "Koji refused the key"))
+            raise _paused(ctx, pause)
     if invitation is None:
         return _output(ctx, payload, "skipped", launch_id=launch.id)
     status = _STATUS.get(invitation.state, "pending")
@@ -228,8 +229,9 @@ async def _recall(ctx: Context, payload: StartInput, kept: StartOutput) -> Start
     return kept.model_copy(update=values)
 
 
-START_INTERVIEW = Operation(
-    name="start_interview",
+START_INTERVIEW = Operation.of(
+    run,
+    subject="launches",
     title="Start an interview",
     summary="Start one person's Koji interview and return its link: the step of a Zap. Overtakes queued "
     "launches. A person who was invited before gets the existing link and is not asked twice. Spends Koji "
@@ -248,9 +250,6 @@ START_INTERVIEW = Operation(
             launch_id=examples.LAUNCH_ID,
         ),
     ),
-    input=StartInput,
-    output=StartOutput,
-    run=run,
     effect=Effect.SEND,
     approved=_approved,
     recall=_recall,

@@ -103,8 +103,9 @@ async def _recall(
     return kept if sync is None else SyncOutput(**{**flat(sync), "warning": kept.warning})
 
 
-SYNC_INTERVIEW_TO_AMPLITUDE = Operation(
-    name="sync_interview_to_amplitude",
+SYNC_INTERVIEW_TO_AMPLITUDE = Operation.of(
+    run,
+    subject="results",
     title="Sync an interview to Amplitude",
     summary="Write an interview's themes, sentiment and quality to Amplitude, as the event "
     "koji.interview_completed and user properties last_interview_*. Use it when no webhook does so, or to "
@@ -112,9 +113,6 @@ SYNC_INTERVIEW_TO_AMPLITUDE = Operation(
     "often it is called.",
     guidance="Not for looking first (preview_interview_sync) or for many (backfill_interviews).",
     example=Example({"interview_id": examples.INTERVIEW_ID}, examples.SYNC),
-    input=SyncInput,
-    output=SyncOutput | PreviewOutput,
-    run=run,
     effect=Effect.SEND,
     recall=_recall,
 )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
+
+from connector.sandbox.bodies import Strict
 
 FaultKind = Literal[
     "status",
@@ -21,15 +22,13 @@ FaultKind = Literal[
     "cut_after_accept",
     "throttle_unnamed",
 ]
-KINDS: Final = frozenset(get_args(FaultKind))
 CONTINUES: Final = frozenset({"slow", "status_after_accept", "cut_after_accept"})
 _USUAL_STATUS: Final = {"status": 503, "waf": 403, "throttle_unnamed": 429}
 
 ErrorBody = Callable[[int], dict[str, Any]]
 
 
-@dataclass(slots=True, kw_only=True)
-class Fault:
+class Fault(Strict):
     """One scripted fault.
 
     - `status`: answer `status` (503 by default; 500, 502, 504, 408, 403, ...) and do nothing; `body` replaces
@@ -43,7 +42,7 @@ class Fault:
     - `throttle_unnamed`: 429 that names no user and no device.
 
     `times` is how often the fault strikes (None: until cleared). `route` limits it to one route: "httpapi",
-    "batch", "identify", "usersearch", "cohorts", "start", "message", "complete" or "read".
+    "usersearch", "cohorts", "start", "complete" or "read".
     """
 
     kind: FaultKind
@@ -102,18 +101,7 @@ class FaultQueue:
 
     def as_json(self) -> dict[str, Any]:
         """List what is still to come, and count the requests that wait."""
-        return {"faults": [asdict(fault) for fault in self._faults], "held": self.held}
-
-
-def parse_fault(data: Any) -> Fault:
-    """Read one fault from JSON. Raises ValueError or TypeError that says what is wrong."""
-    if not isinstance(data, dict):
-        raise TypeError("A fault is an object with a kind.")
-    if unknown := data.keys() - {field.name for field in fields(Fault)}:
-        raise ValueError(f"Unknown fields of a fault: {', '.join(sorted(unknown))}.")
-    if data.get("kind") not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(sorted(KINDS))}.")
-    return Fault(**data)
+        return {"faults": [fault.model_dump() for fault in self._faults], "held": self.held}
 
 
 class CutResponse(Response):

@@ -43,20 +43,20 @@ def most_in_any_window(times: Sequence[float], seconds: float) -> int:
 
 
 class IdentityThrottle:
-    """Limit the events a second of each user and device, averaged over `seconds` (None: no limit)."""
+    """Limit the events a second of each user and device, averaged over `seconds`."""
 
-    def __init__(self, events_per_second: float | None, seconds: float) -> None:
-        self.events_per_second = events_per_second
+    def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self._taken: dict[Identity, deque[tuple[float, int]]] = {}
 
-    def refusal(self, events: Sequence[Mapping[str, Any]], now: float) -> dict[str, Any] | None:
-        """Count the events of a request, or return the 429 body that refuses all of it.
+    def refusal(
+        self, events: Sequence[Mapping[str, Any]], limit: float | None, now: float
+    ) -> dict[str, Any] | None:
+        """Count the events of a request, or return the 429 body that refuses all of it; `limit` None is none.
 
         A refused request is not counted. Only device ids that the request names are counted: a derived one is
         the user again.
         """
-        limit = self.events_per_second
         if limit is None:
             return None
         counts = Counter(

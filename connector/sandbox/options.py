@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
 
-PERMISSIONS: Final = frozenset({"interview:start", "interview:chat", "interview:complete", "interview:read"})
-WEBHOOK_EVENTS: Final = frozenset(
-    {"interview.completed", "interview.analysis_ready", "interview.failed_quality_gate"}
-)
+from connector.sandbox.bodies import Strict, Texts
+
+Permission = Literal["interview:start", "interview:chat", "interview:complete", "interview:read"]
+PERMISSIONS: Final[frozenset[Permission]] = frozenset(get_args(Permission))
+WebhookEvent = Literal["interview.completed", "interview.analysis_ready", "interview.failed_quality_gate"]
 
 FAKE_AMPLITUDE_KEY: Final = "sandbox-amplitude-key"
 FAKE_AMPLITUDE_REST_KEY: Final = "sandbox-amplitude-secret"
 FAKE_KOJI_KEY: Final = "sandbox-koji-key"
 FAKE_SIGNING_KEY: Final = "sandbox-webhook-secret"
 
+LOG_SIZE: Final = 10_000  # the newest requests and webhooks that are kept
+
 Scheme = Literal["hex", "sha256", "base64", "timestamped", "standard-webhooks"]
 Envelope = Literal["top", "data"]
 Payload = Literal["full", "thin"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookEndpoint:
+class WebhookEndpoint(Strict):
     """The address and the form of the webhooks that Koji's stand-in sends.
 
     `envelope`: fields at the top level beside `event`, or nested under `data` beside `type`. `payload`:
@@ -37,7 +39,7 @@ class WebhookEndpoint:
     envelope: Envelope = "top"
     payload: Payload = "full"
     event_header: str | None = None
-    events: frozenset[str] = WEBHOOK_EVENTS
+    events: Texts[WebhookEvent] = frozenset(get_args(WebhookEvent))
     retries: int = 3
     backoff_seconds: float = 1.0
 
@@ -56,9 +58,7 @@ class SandboxOptions:
     amplitude_secret_key: str = FAKE_AMPLITUDE_REST_KEY
     throttle_events_per_second: float | None = 30.0
     throttle_window_seconds: float = 10.0
-    accept_gzip: bool = False
     store_events: bool = True
-    blocked_event_types: frozenset[str] = frozenset()
     cohort_job_seconds: float = 0.2
     cohort_redirect: bool = False
     cohort_downloads_per_month: int = 500
@@ -66,14 +66,11 @@ class SandboxOptions:
     user_searches_per_hour: int = 360
 
     koji_api_key: str = FAKE_KOJI_KEY
-    koji_permissions: frozenset[str] = PERMISSIONS
+    koji_permissions: frozenset[Permission] = PERMISSIONS
     koji_project_id: str = "sandbox-project"
     koji_rate_limit_per_minute: int | None = 60
     analysis_seconds: float = 0.2
     webhook: WebhookEndpoint | None = None
-    webhook_concurrency: int = 8
 
     seed: int = 7
     latency_seconds: float = 0.0
-    request_log_size: int = 10_000
-    extra_koji_keys: dict[str, frozenset[str]] = field(default_factory=dict)

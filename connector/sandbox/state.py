@@ -50,7 +50,7 @@ class Sandbox:
                 "events_stored": sum(store.counts.values()),
                 "events_by_type": dict(store.counts),
                 "duplicates": store.duplicates,
-                "blocked": store.blocked,
+                "blocked": amplitude.blocked,
                 "users": len(store.users),
                 "faults": amplitude.faults.as_json(),
             },

@@ -7,7 +7,7 @@ from typing import Any
 
 from connector.context import Context
 from connector.domain.launches.launch import KOJI_LIMIT, KOJI_UNREACHABLE
-from connector.domain.lease import Pause
+from connector.domain.lease import ConnectionPause, Pause
 from connector.errors import CredentialsRejected, UpstreamRejected
 
 _KEY_CODES = frozenset({"koji_key", "koji_permission", "amplitude_key"})
@@ -17,6 +17,12 @@ _NOTHING_LOST = "Nothing is lost; the work continues once check_connection finds
 async def pause_of_lanes(ctx: Context, lanes: Collection[str | None]) -> Pause | None:
     """Return the first pause of these lanes, or None if they all work."""
     return next((pause for pause in await ctx.ledger.leases.pauses() if pause.lane in lanes), None)
+
+
+async def announced_pauses(ctx: Context) -> list[ConnectionPause]:
+    """Return the pauses of all connections that were announced."""
+    stored = await ctx.ledger.connection_pauses.listed(list(ctx.settings.connections))
+    return [pause for pause in stored if pause.announced]
 
 
 def ends_by_itself(pause: Pause) -> bool:

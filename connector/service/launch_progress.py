@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from connector.context import Context
 from connector.domain.launches.credits import launch_lane, next_day, price
+from connector.domain.launches.forecast import Forecast, forecast
 from connector.domain.launches.launch import (
+    APPROVAL,
     AWAY,
     DAILY_CREDITS,
     KOJI_LIMIT,
     KOJI_UNREACHABLE,
+    NO_LINK,
+    RESTORED,
     Launch,
     LaunchOptions,
     LaunchStatus,
@@ -19,15 +24,17 @@ from connector.domain.launches.start import people_a_day
 from connector.domain.lease import Pause
 from connector.service.execution.polling import poll
 from connector.service.lane_pause import pause_of_lanes
-from connector.settings.model import Connection
 from connector.settings.rules import start_rules
 
-_APPROVAL: Final = (
-    "More people came in a day than CONNECTOR_COHORT_APPROVE_ABOVE allows; resume_launch approves all "
-    "who wait."
-)
-_MINUTE: Final = 61
-_LINKS_A_SECOND: Final = 100
+_MESSAGES: Final[Mapping[str | None, str]] = {
+    APPROVAL: "More people came in a day than CONNECTOR_COHORT_APPROVE_ABOVE allows; resume_launch approves "
+    "all who wait.",
+    NO_LINK: "KOJI_PROJECT_ID is not set where the starts are made, so that people would get no link. Set it "
+    "and restart serve.",
+    RESTORED: "The ledger was restored from a backup, which does not know whom this launch started since; "
+    "they would be started again. Look in Koji first.",
+}
+_LINKS_A_MINUTE: Final = 6_000
 
 
 class LaunchPause(NamedTuple):
@@ -63,13 +70,21 @@ async def until_ended(ctx: Context, launch: Launch, seconds: float) -> Launch:
 async def pause_of(ctx: Context, launch: Launch) -> LaunchPause | None:
     """Return why a launch is paused, or None if it is not paused."""
     if launch.status is LaunchStatus.PAUSED:
-        message = _APPROVAL if launch.pause_reason == "approval" else await _lane_message(ctx, launch)
-        return LaunchPause(launch.pause_reason or "", None, message or "Paused; resume_launch lets it go on.")
+        return await stored_pause(ctx, launch)
     if launch.status is not LaunchStatus.RUNNING or not launch.left:
         return None
     pause = await key_pause(ctx, launch.connection, launch.options)
     # the last of the day's credits may belong to the person who is being started
     return None if pause is not None and pause.code == DAILY_CREDITS and launch.sending else pause
+
+
+async def stored_pause(ctx: Context, launch: Launch) -> LaunchPause:
+    """Return why a launch waits for a person: the reason stays stored until the launch is resumed."""
+    message = _MESSAGES.get(launch.pause_reason)
+    if message is None:
+        pause = await pause_of_lanes(ctx, (ctx.connection(launch.connection).koji_lane,))
+        message = "Paused; resume_launch lets it go on." if pause is None else pause.message
+    return LaunchPause(launch.pause_reason or "", None, message)
 
 
 async def key_pause(ctx: Context, name: str, options: LaunchOptions) -> LaunchPause | None:
@@ -112,15 +127,16 @@ async def is_done_for_today(ctx: Context, launch: Launch) -> bool:
     return full and not launch.sending
 
 
-def eta_seconds(connection: Connection, launch: Launch) -> int:
-    """Return how many seconds the remainder takes: all starts share the key's calls a minute."""
-    people = launch.left + launch.planned
-    if connection.koji_invite_by == "link":
-        return -(-people // _LINKS_A_SECOND)
-    return -(-people * _MINUTE // connection.koji_rate_limit_per_minute)
-
-
-async def _lane_message(ctx: Context, launch: Launch) -> str | None:
-    lane = ctx.connection(launch.connection).koji_lane
-    pause = await pause_of_lanes(ctx, (lane,))
-    return None if pause is None else pause.message
+async def forecast_of(ctx: Context, launch: Launch) -> Forecast:
+    """Return how many people are started today, and when all of them are."""
+    connection, now = ctx.connection(launch.connection), ctx.clock.now()
+    credits_left = ctx.ledger.invitations.credits_left
+    each = price(launch.options, connection.koji_default_mode)
+    cap = connection.connector_max_credits_per_day
+    left, a_day = await credits_left(connection.credit_lane, cap, now) // each, cap // each
+    if (most := people_a_day(start_rules(connection), launch)) is not None:
+        left, a_day = min(left, await credits_left(launch_lane(launch.id), most, now)), min(a_day, most)
+    # a little under the limit, as the worker stays
+    calls = connection.koji_rate_limit_per_minute * 60 / 61
+    a_minute = _LINKS_A_MINUTE if connection.koji_invite_by == "link" else calls
+    return forecast(launch.left + launch.planned, a_minute=a_minute, left=left, a_day=a_day, now=now)

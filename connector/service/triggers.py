@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from connector.context import Context
 from connector.domain.events.event import Event, EventType
 from connector.domain.launches.launch import Invitation, Launch
+from connector.domain.lease import PAUSE_MESSAGES
 from connector.domain.results.interview import SyncStatus
 from connector.domain.results.sync import Sync
 from connector.service.views import examples
-from connector.service.views.launch import InvitationItem, LaunchOutput, item, shown
+from connector.service.views.launch import InvitationItem, LaunchOutput, item, shown, with_link
 from connector.service.views.sync import UNKNOWN, SyncOutput, flat, time_text
 
 _SAMPLED = {
@@ -24,6 +25,7 @@ _SAMPLED = {
     EventType.SYNC_FAILED: SyncStatus.FAILED,
 }
 SYNCS = frozenset(_SAMPLED)
+_OF_CONNECTIONS = frozenset({EventType.CONNECTION_PAUSED, EventType.CONNECTION_RESUMED})
 
 
 class InvitationEvent(InvitationItem):
@@ -33,6 +35,14 @@ class InvitationEvent(InvitationItem):
     cohort_id: str | None
     cohort_name: str | None
     variant: str | None
+
+
+class ConnectionEvent(BaseModel):
+    """A pause of a connection's calls, or its end."""
+
+    reason: str = Field(description=f"One of {', '.join(PAUSE_MESSAGES)}.")
+    message: str = Field(description="What happened and what to do.")
+    since: str = Field(description="When the pause began, ISO 8601.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,12 @@ TRIGGERS: tuple[Trigger, ...] = (
     ),
     Trigger(EventType.LAUNCH_FINISHED, "Triggers when a launch has no more people to start.", LaunchOutput),
     Trigger(EventType.LAUNCH_PAUSED, "Triggers when a launch is paused, with the reason.", LaunchOutput),
+    Trigger(
+        EventType.CONNECTION_PAUSED,
+        "Triggers when Koji or Amplitude refuses a key, or Koji is out of reach for 10 minutes.",
+        ConnectionEvent,
+    ),
+    Trigger(EventType.CONNECTION_RESUMED, "Triggers when a paused connection works again.", ConnectionEvent),
 )
 
 
@@ -79,6 +95,8 @@ async def render(ctx: Context, events: Sequence[Event]) -> list[dict[str, Any]]:
     for event in events:
         if event.type in SYNCS:
             fields = _sync(syncs.get((event.connection, event.subject)), event)
+        elif event.type in _OF_CONNECTIONS:
+            fields = _pause(event)
         else:
             invitation = invitations.get(event.subject)
             launch_id = event.subject if invitation is None else invitation.launch_id
@@ -86,7 +104,8 @@ async def render(ctx: Context, events: Sequence[Event]) -> list[dict[str, Any]]:
                 launches[launch_id] = await ctx.ledger.launches.find(launch_id)
             launch = launches[launch_id]
             if event.type is EventType.INVITATION_CREATED:
-                fields = _invitation(invitation, launch)
+                shown_ = None if invitation is None else with_link(ctx, launch, invitation)
+                fields = _invitation(shown_, launch)
             else:
                 fields = await _launch(ctx, launch, event)
         rendered.append(_flat({**_head(event), **fields}))
@@ -101,6 +120,9 @@ def sample(trigger: Trigger, connection: str) -> dict[str, Any]:
         fields = SyncOutput(**flat(sync)).model_dump(mode="json")
     elif trigger.name is EventType.INVITATION_CREATED:
         fields = _invitation(examples.invitation(connection), examples.launch(connection))
+    elif trigger.name in _OF_CONNECTIONS:
+        payload = {"reason": "koji_key", "since": examples.AT_MS}
+        fields = _pause(event._replace(subject="koji", payload=payload))
     else:
         fields = examples.PAUSED if trigger.name is EventType.LAUNCH_PAUSED else examples.LAUNCH
     return _flat({**_head(event), **fields})
@@ -150,6 +172,13 @@ def _sync(sync: Sync | None, event: Event) -> dict[str, Any]:
     fields = {} if sync is None else flat(sync)
     unknown = {**UNKNOWN, "status": "failed", "event_type": ""}
     return SyncOutput(**{**unknown, **fields, **event.payload}).model_dump(mode="json")
+
+
+def _pause(event: Event) -> dict[str, Any]:
+    reason, message = event.payload["reason"], PAUSE_MESSAGES[event.payload["reason"]]
+    if event.type is EventType.CONNECTION_RESUMED:
+        message = f"Calls to {event.subject.title()} are accepted again."
+    return {"reason": reason, "message": message, "since": time_text(event.payload["since"])}
 
 
 def _invitation(invitation: Invitation | None, launch: Launch | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Read `.env` and `connector.toml` as they are written, follow `"env:NAME"` values, and word refusals."""
+"""Find and read `.env` and `connector.toml`, follow `"env:NAME"` values, and word refusals."""
 
 from __future__ import annotations
 
@@ -6,67 +6,100 @@ import difflib
 import json
 import re
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from dotenv.parser import parse_stream
+from platformdirs import user_config_path
 
 from connector.errors import SettingsError
-from connector.settings.model import CONNECTION_NAME
+from connector.settings.model import APPLICATION, CONNECTION_NAME
 from connector.settings.types import is_set
 
 CONFIG_VARIABLE = "CONNECTOR_CONFIG"
+CONFIG_FILE = "connector.toml"
+DOTENV = ".env"
+PREFIXES = ("CONNECTOR_", "KOJI_", "AMPLITUDE_")
+"""How the names of variables begin that can only be meant for this program."""
 
-_CONFIG_FILE = "connector.toml"
+_OURS = re.compile(rf"^[ \t]*(?:export[ \t]+)?(?:{'|'.join(PREFIXES)})", re.MULTILINE)
 _REFERENCE = "env:"
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The content of `connector.toml`, with TOML's values; `connections` are its `[connections.NAME]`."""
+    """The content of `connector.toml`, with TOML's values; `connections` are its `[connections.NAME]`.
+
+    `name` is the file's name as errors show it.
+    """
 
     name: str
     top: Mapping[str, Any]
     connections: Mapping[str, Mapping[str, Any]]
 
 
-def read_dotenv(path: Path) -> dict[str, str]:
+def user_folder() -> Path:
+    """Return the user's configuration folder of this program; it may not exist."""
+    return user_config_path(APPLICATION, appauthor=False)
+
+
+def find_dotenv(directories: Sequence[Path]) -> Path | None:
+    """Return the first `.env` in these directories, or None.
+
+    A file without a variable that can only be meant for this program belongs to another one, and gives way to
+    a later file: assistants start this program in the folders of other projects.
+    """
+    found = [path for directory in directories if (path := directory / DOTENV).is_file()]
+    ours = (path for path in found[:-1] if _OURS.search(_read_text(path, str(path)) or ""))
+    return next(ours, found[-1] if found else None)
+
+
+def shown(path: Path, directory: Path) -> str:
+    """Return a file's path, relative to `directory`, the working directory, if it lies there."""
+    return str(path.relative_to(directory) if path.is_relative_to(directory) else path)
+
+
+def read_dotenv(path: Path, name: str = DOTENV) -> dict[str, str]:
     """Read NAME=value lines; a missing file has none. `${…}` is not expanded. Raises `SettingsError`."""
     if path.is_dir():  # some virtual environments have this name
         return {}
     variables: dict[str, str] = {}
-    for binding in parse_stream(StringIO(_read_text(path) or "")):
+    for binding in parse_stream(StringIO(_read_text(path, name) or "")):
         if binding.error:
-            where = f"{path.name} line {binding.original.line}"
+            where = f"{name} line {binding.original.line}"
             raise refusal(where, "must be NAME=value", "KOJI_API_KEY=your-koji-key")
         if binding.key is not None:
             variables[binding.key] = binding.value or ""
     return variables
 
 
-def read_document(named: str | None, directory: Path) -> Document:
-    """Read the file that CONNECTOR_CONFIG names, or else `connector.toml` in `directory` if it exists.
+def find_document(named: Path | None, directories: Sequence[Path]) -> Path | None:
+    """Return the file that CONNECTOR_CONFIG names, or the first `connector.toml` in these directories.
 
-    Raises `SettingsError` when a named file is missing, when it is not TOML, or when its connections are not
-    well-named tables.
+    Raises `SettingsError` when a named file is missing.
     """
-    path = directory / Path(named or _CONFIG_FILE).expanduser()
-    text = _read_text(path)
-    if text is None and named is not None:
-        missing = f"names {path}, which does not exist"
+    if named is None:
+        return next((path for each in directories if (path := each / CONFIG_FILE).exists()), None)
+    if not named.exists():
+        missing = f"names {named}, which does not exist"
         raise refusal(CONFIG_VARIABLE, missing, "CONNECTOR_CONFIG=connector.toml")
+    return named
+
+
+def read_document(path: Path, name: str) -> Document:
+    """Read a file of settings. Raises `SettingsError` for bad TOML and for connections that are no tables."""
     try:
-        top = tomllib.loads(text or "")
+        top = tomllib.loads(_read_text(path, name) or "")
     except tomllib.TOMLDecodeError as error:
         where = re.search(r"\(at (.*)\)$", str(error))
-        place = f"{path.name} {where[1]}" if where else path.name
+        place = f"{name} {where[1]}" if where else name
         raise refusal(place, "is not valid TOML", 'koji_api_key = "your-koji-key"') from None
     tables = top.pop("connections", {})
-    _check_connections(tables, path.name)
-    return Document(path.name, top, tables)
+    _check_connections(tables, name)
+    return Document(name, top, tables)
 
 
 def _check_connections(tables: Any, file_name: str) -> None:
@@ -81,15 +114,15 @@ def _check_connections(tables: Any, file_name: str) -> None:
             raise refusal(place, "must be a table", f"[connections.{name}]")
 
 
-def _read_text(path: Path) -> str | None:
+def _read_text(path: Path, name: str) -> str | None:
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise refusal(path.name, f"cannot be read: {error.strerror}") from None
+        raise refusal(name, f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise refusal(path.name, "cannot be read: it is not UTF-8 text") from None
+        raise refusal(name, "cannot be read: it is not UTF-8 text") from None
 
 
 def resolved(written: Any, variables: Mapping[str, str]) -> Any:

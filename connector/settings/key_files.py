@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from connector.errors import SettingsError
+from connector.errors import SettingMissing, SettingsError
 from connector.security.sealing import KEY_BYTES, Sealer, parse_key
 from connector.settings.model import Settings
 
@@ -29,8 +29,9 @@ def api_token(settings: Settings) -> tuple[SecretStr, bool]:
     """
     if settings.connector_api_token is not None:
         return settings.connector_api_token, False
-    path = _beside_database(settings, "api-token", "CONNECTOR_API_TOKEN")
-    token, made_now = _read_or_create(path, lambda: secrets.token_urlsafe(32))
+    setting = "CONNECTOR_API_TOKEN"
+    path = _beside_database(settings, "api-token", setting)
+    token, made_now = _read_or_create(path, lambda: secrets.token_urlsafe(32), setting)
     return SecretStr(token), made_now
 
 
@@ -43,7 +44,11 @@ def encryption_keys(settings: Settings) -> tuple[bytes, ...]:
     if settings.connector_encryption_key:
         return tuple(parse_key(key.get_secret_value()) for key in settings.connector_encryption_key)
     file = key_file(settings)
-    _read_or_create(file.path, lambda: base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
+
+    def make() -> str:
+        return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+
+    _read_or_create(file.path, make, "CONNECTOR_ENCRYPTION_KEY")
     return file.usable()
 
 
@@ -111,11 +116,11 @@ class KeyFile:
 
 def _beside_database(settings: Settings, name: str, setting: str) -> Path:
     if settings.database_file is None:
-        raise SettingsError(f"{setting}: must be set, because DATABASE_URL is postgresql://")
+        raise SettingMissing(f"{setting}: must be set, because DATABASE_URL is postgresql://")
     return settings.database_file.parent / name
 
 
-def _read_or_create(path: Path, make: Callable[[], str]) -> tuple[str, bool]:
+def _read_or_create(path: Path, make: Callable[[], str], setting: str) -> tuple[str, bool]:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         made_now = _create(path, make())
@@ -124,7 +129,8 @@ def _read_or_create(path: Path, make: Callable[[], str]) -> tuple[str, bool]:
         return _read_finished(path), made_now
     except OSError as error:
         raise SettingsError(
-            f"DATABASE_URL: {path.name} cannot be kept beside the database in {path.parent}: {error.strerror}"
+            f"DATABASE_URL: {path.name} cannot be kept beside the database in {path.parent}: "
+            f"{error.strerror}; name a folder there that this user may write, or set {setting}"
         ) from None
 
 

@@ -18,11 +18,12 @@ from urllib.parse import quote, unquote
 from platformdirs import user_data_path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from connector.errors import SettingsError
+from connector.errors import SettingMissing
 from connector.settings.types import (
     FROZEN_MAPPING,
     LOWER_CASE,
     SQLITE,
+    AlertUrls,
     Aliases,
     BaseUrl,
     Count,
@@ -185,6 +186,11 @@ class Settings(_Frozen):
     connector_allowed_origins: Origins = _setting(
         "origins separated by commas", "https://chat.example.com", default=()
     )
+    connector_alert_urls: AlertUrls = _setting(
+        "addresses of Apprise, separated by commas", "slack://TokenA/TokenB/TokenC", default=()
+    )
+    connector_digest: Annotated[Literal["weekly"] | None, LOWER_CASE] = _optional("weekly", "weekly")
+    connector_metrics_open: bool = _flag(example=True, default=False)
     connector_retention_days: Count = _setting("a whole number of at least 1", 90, default=90)
     connector_encryption_key: EncryptionKeys = _setting(
         "32 bytes in base64, several separated by commas", "new-key,old-key", default=()
@@ -231,8 +237,8 @@ def require_startable(settings: Settings) -> None:
         raise _missing("CONNECTOR_ENCRYPTION_KEY", why, "openssl rand -base64 32")
 
 
-def _missing(setting: str, why: str, command: str) -> SettingsError:
-    return SettingsError(f"{setting}: must be set, because {why}; for example to the output of: {command}")
+def _missing(setting: str, why: str, command: str) -> SettingMissing:
+    return SettingMissing(f"{setting}: must be set, because {why}; for example to the output of: {command}")
 
 
 def _is_loopback(host: str) -> bool:

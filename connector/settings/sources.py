@@ -17,15 +17,20 @@ from pydantic import BaseModel, ValidationError
 
 from connector.errors import SettingsError
 from connector.settings.files import (
+    CONFIG_FILE,
     CONFIG_VARIABLE,
+    PREFIXES,
     Document,
     did_you_mean,
+    find_document,
+    find_dotenv,
     one_line,
     read_document,
     read_dotenv,
     references,
     refusal,
     resolved,
+    shown,
 )
 from connector.settings.model import (
     COHORTS,
@@ -36,8 +41,6 @@ from connector.settings.model import (
     Settings,
 )
 from connector.settings.types import is_set
-
-_PREFIXES = ("CONNECTOR_", "KOJI_", "AMPLITUDE_")
 
 _GLOBAL = frozenset(Settings.model_fields) - {"connections"}
 _OF_CONNECTION = frozenset(Connection.model_fields) - {"name"}
@@ -50,10 +53,12 @@ Model = TypeVar("Model", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The settings, and the warnings about how they were written."""
+    """The settings, the warnings about how they were written, and the files that were read."""
 
     settings: Settings
     warnings: tuple[str, ...]
+    dotenv: Path | None
+    document: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +73,25 @@ class _Value:
 _Layer = Mapping[str, _Value]
 
 
-def load(environ: Mapping[str, str], directory: Path) -> Loaded:
-    """Read every source once; `connector.toml` and `.env` are files of `directory`.
+def load(environ: Mapping[str, str], *directories: Path) -> Loaded:
+    """Read every source once; each of the two files is the first of its name in `directories`.
 
-    Raises `SettingsError`: one line with the setting as it was written, what is wrong, and an example.
+    The first is the working directory. Raises `SettingsError`: one line with the setting as it was written,
+    what is wrong, and an example.
     """
-    dotenv = _set_only(read_dotenv(directory / ".env"))
-    environment = _set_only(environ)
+    here, environment = directories[0], _set_only(environ)
+    dotenv_file = find_dotenv(directories)
+    dotenv_name = shown(dotenv_file, here) if dotenv_file else ""
+    dotenv = _set_only(read_dotenv(dotenv_file, dotenv_name)) if dotenv_file else {}
     variables = {**dotenv, **environment}
-    document = read_document(variables.get(CONFIG_VARIABLE), directory)
+    # A name in `.env` counts from the folder of that file, because it must mean the same everywhere.
+    base = here if CONFIG_VARIABLE in environment or dotenv_file is None else dotenv_file.parent
+    named = variables.get(CONFIG_VARIABLE)
+    file = find_document(base / Path(named).expanduser() if named else None, directories)
+    document = read_document(file, shown(file, here)) if file else Document(CONFIG_FILE, {}, {})
 
     top = _from_table(document.top, _ALL, document.name, variables)
-    from_variables = {**_from_variables(dotenv, ".env"), **_from_variables(environment, "")}
+    from_variables = {**_from_variables(dotenv, dotenv_name), **_from_variables(environment, "")}
     everywhere = {**top, **from_variables}
     tables = _connection_layers(document, variables)
     default = {**top, **tables.pop(DEFAULT_CONNECTION, {}), **from_variables}
@@ -89,7 +101,7 @@ def load(environ: Mapping[str, str], directory: Path) -> Loaded:
 
     connections = {name: _build(Connection, layer, {"name": name}) for name, layer in layers.items()}
     settings = _build(Settings, _only(everywhere, _GLOBAL), {"connections": connections})
-    return Loaded(settings, _warnings(variables, document))
+    return Loaded(settings, _warnings(variables, document), dotenv_file, file)
 
 
 def _set_only(variables: Mapping[str, str]) -> dict[str, str]:
@@ -167,6 +179,6 @@ def _build(model: type[Model], layer: _Layer, more: Mapping[str, Any]) -> Model:
 
 def _warnings(variables: Mapping[str, str], document: Document) -> tuple[str, ...]:
     expected = _VARIABLES | set(references(document.top)) | set(references(document.connections))
-    unknown = sorted(name for name in variables if name.startswith(_PREFIXES) and name not in expected)
+    unknown = sorted(name for name in variables if name.startswith(PREFIXES) and name not in expected)
     why = "is not a setting of this version, so it has no effect"
     return tuple(one_line(f"{name}: {why}{did_you_mean(name, _VARIABLES)}") for name in unknown)

@@ -43,6 +43,17 @@ def _split(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if is_set(part)]
 
 
+def _split_urls(value: Any) -> Any:
+    # an address may itself hold commas
+    return re.split(r"\s*,\s*(?=[A-Za-z0-9]+://)", value.strip()) if isinstance(value, str) else value
+
+
+def _alert_url(value: SecretStr) -> SecretStr:
+    if not re.match(r"[A-Za-z0-9]+://.", value.get_secret_value()):
+        raise ValueError("must be addresses that begin with a scheme, such as slack://")
+    return value
+
+
 def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
@@ -134,6 +145,9 @@ Count = Annotated[int, Field(ge=1, le=_LARGEST)]
 CountOrNone = Annotated[int, Field(ge=0, le=_LARGEST)]
 Credential = Annotated[SecretStr, AfterValidator(_credential)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split)]
+AlertUrls = Annotated[
+    tuple[Annotated[SecretStr, AfterValidator(_alert_url)], ...], BeforeValidator(_split_urls)
+]
 EncryptionKeys = Annotated[
     tuple[Annotated[SecretStr, AfterValidator(_encryption_key)], ...], BeforeValidator(_split)
 ]

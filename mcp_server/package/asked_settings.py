@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args, get_origin
+from typing import Any, Final
 
-from pydantic import SecretStr
-from pydantic.fields import FieldInfo
-
-from connector.service.input.annotations import kinds
 from connector.settings.model import Connection
 
 
 @dataclass(frozen=True, slots=True)
 class AskedSetting:
-    """One setting as a form shows it. `name` is its field; default, type and bounds are read from it."""
+    """One setting as a form shows it. `name` is its field, which has default, type and bounds."""
 
     name: str
     title: str
@@ -22,30 +19,13 @@ class AskedSetting:
     is_required: bool = False
 
     @property
-    def default(self) -> Any:
-        """Return the default value, or None if there is no default."""
-        return self._field.default
+    def schema(self) -> Mapping[str, Any]:
+        """Return the JSON schema of its values, which are never null."""
+        schema = _SCHEMAS[self.name]
+        return {**schema, **schema.get("anyOf", ({},))[0]}
 
-    @property
-    def least(self) -> int | None:
-        """Return the least allowed number, or None if the value is not a number."""
-        return next((rule.ge for rule in self._field.metadata if hasattr(rule, "ge")), None)
 
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """Return its possible values; empty where any text is taken."""
-        kind = kinds(self._field.annotation)[0]
-        return get_args(kind) if get_origin(kind) is Literal else ()
-
-    @property
-    def is_secret(self) -> bool:
-        """Tell whether its value must never be shown."""
-        return SecretStr in kinds(self._field.annotation)
-
-    @property
-    def _field(self) -> FieldInfo:
-        return Connection.model_fields[self.name]
-
+_SCHEMAS: Final[Mapping[str, Any]] = Connection.model_json_schema()["properties"]
 
 ASKED: Final = (
     AskedSetting(

@@ -64,14 +64,15 @@ def _run() -> dict[str, Any]:
 
 
 def _field(setting: AskedSetting) -> dict[str, Any]:
+    schema = setting.schema
     return {
-        "type": "string" if setting.least is None else "number",
+        "type": "number" if "minimum" in schema else "string",
         "title": setting.title,
         "description": setting.description,
         "required": setting.is_required,
-        **({"sensitive": True} if setting.is_secret else {}),
-        **({} if setting.default is None else {"default": setting.default}),
-        **({} if setting.least is None else {"min": setting.least}),
+        **({"sensitive": True} if "writeOnly" in schema else {}),
+        **({} if schema["default"] is None else {"default": schema["default"]}),
+        **({"min": schema["minimum"]} if "minimum" in schema else {}),
     }
 
 

@@ -33,12 +33,13 @@ def server_json(version: str) -> dict[str, Any]:
 
 
 def _variable(setting: AskedSetting) -> dict[str, Any]:
+    schema = setting.schema
     return {
         "name": setting.name.upper(),
         "description": setting.description,
         "isRequired": setting.is_required,
-        "isSecret": setting.is_secret,
-        "format": "string" if setting.least is None else "number",
-        **({"choices": list(setting.choices)} if setting.choices else {}),
-        **({} if setting.default is None else {"default": str(setting.default)}),
+        "isSecret": "writeOnly" in schema,
+        "format": "number" if "minimum" in schema else "string",
+        **({"choices": schema["enum"]} if "enum" in schema else {}),
+        **({} if schema["default"] is None else {"default": str(schema["default"])}),
     }

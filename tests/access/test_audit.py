@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +10,8 @@ import pytest
 
 from connector.domain.access import Token
 from connector.errors import LedgerUnavailable
-from connector.http import health
 from connector.http.auth import new_token, token_digest
-from connector.ledger.db import writer
-from tests.support.harness import QUICK, World, open_world, until
+from tests.support.harness import QUICK, World, open_world
 
 pytestmark = pytest.mark.e2e
 
@@ -81,32 +77,6 @@ async def test_refused_calls_write_one_entry_a_minute_for_each_caller(world: Wor
     world.clock.move(60)
     await world.client.post("/actions/cancel_launch", content="{}", headers=header)
     assert len(await entries(world)) == 3
-
-
-async def test_with_the_ledger_locked_by_another_program_calls_end_in_time(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(writer, "ACCEPT_SECONDS", 0.2)
-    monkeypatch.setattr(health, "PING_SECONDS", 0.2)
-    await world.restart(AMPLITUDE_COHORT_WEBHOOK_TOKEN="a-cohort-token")
-    assert (await world.client.get("/readyz")).status_code == 200
-    cohort = {"cohort_id": "c", "cohort_name": "C", "in_cohort": True, "message_id": "m", "users": []}
-    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        for answer in (
-            await world.client.get("/readyz"),
-            await world.call("start_interview", email=EMAIL),
-            await world.client.post("/webhooks/amplitude/cohorts?token=a-cohort-token", json=cohort),
-        ):
-            assert answer.status_code == 503
-        assert (await world.call("list_syncs")).status_code == 200
-        other.execute("ROLLBACK")
-    assert not world.sandbox.koji.store.interviews
-
-    async def ready() -> bool:
-        return (await world.client.get("/readyz")).status_code == 200
-
-    await until(ready)
 
 
 async def test_no_address_is_ever_listed_and_no_interview_is_joined_to_its_request(world: World) -> None:

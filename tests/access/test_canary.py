@@ -22,8 +22,9 @@ from connector.cli.startup import secrets_of
 from connector.demo import servers as demo_servers
 from connector.http.server.server import config
 from connector.sandbox import options as stand_ins
-from tests.support.cli_runs import Machine, free_port
+from tests.support.cli_runs import STARTED, Machine, free_port
 from tests.support.harness import QUICK, TOKEN, World, message, open_world, serving, until
+from tests.support.receiver import Receiver, receiving
 
 pytestmark = pytest.mark.e2e
 
@@ -35,6 +36,7 @@ WEBHOOK_SECRET = "canary-webhook-secret-0001"
 AMPLITUDE_KEY = "canary-amplitude-key-0001"
 AMPLITUDE_SECRET = "canary-amplitude-secret-0001"
 TARGET = "http://127.0.0.1:9/canary-address-of-a-subscriber"
+ALERTS = "json://127.0.0.1:9/canary-address-of-alerts"
 CALLBACK = "http://127.0.0.1:9/canary-address-of-a-callback"
 
 
@@ -110,7 +112,15 @@ def everything_in(folder: Path) -> bytes:
 
 
 async def test_logs_errors_and_the_store_give_nothing_away(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with receiving() as traces, receiving() as alerts:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", traces.url)
+        await walked(tmp_path, capfd, traces, alerts)
+
+
+async def walked(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], traces: Receiver, alerts: Receiver
 ) -> None:
     async with open_world(
         tmp_path,
@@ -128,6 +138,8 @@ async def test_logs_errors_and_the_store_give_nothing_away(
         AMPLITUDE_API_KEY=AMPLITUDE_KEY,
         AMPLITUDE_SECRET_KEY=AMPLITUDE_SECRET,
         CONNECTOR_ALLOW_PRIVATE_TARGETS="true",
+        CONNECTOR_ALERT_URLS=f"{alerts.url.replace('http:', 'json:')},{ALERTS}",
+        CONNECTOR_DIGEST="weekly",
     ) as world:
         log.configure("debug", secrets=secrets_of(world.settings))
         # one line that must be there, so that an empty log proves nothing by itself
@@ -136,6 +148,20 @@ async def test_logs_errors_and_the_store_give_nothing_away(
         owed = await world.call("start_interview", email=address(10), wait_seconds=0, callback_url=CALLBACK)
         errors = await walk(world)
         assert await world.context.ledger.callbacks.next_due() is not None
+        for service in ("koji", "amplitude"):  # both refuse their key, in a respondent's words
+            said = {"error": f"{WORDS} {address(1)} {NAME}", "message": f"{WORDS} {address(1)} {NAME}"}
+            await world.fault(service, "status", status=401, times=None, body=said)
+        await world.interview("int-8")
+        await world.send({"interview_id": "int-8"}, secret=WEBHOOK_SECRET)
+        await world.send(message("int-9", respondent_email=address(9)), secret=WEBHOOK_SECRET)
+        titles = {"The week of default", "default is paused (koji_key)", "default is paused (amplitude_key)"}
+
+        async def alerted() -> bool:
+            return titles <= {one["title"] for one in alerts.bodies()}
+
+        await until(alerted)
+        metrics = (await world.client.get("/metrics")).text
+        errors.append((await world.client.get("/readyz")).text)
         tokens = [one.session_token for one in world.sandbox.koji.store.interviews.values()]
     out, err = capfd.readouterr()
     logged = out + err
@@ -151,10 +177,18 @@ async def test_logs_errors_and_the_store_give_nothing_away(
         hooked.json()["secret"],
         owed.json()["callback_secret"],
         CALLBACK,
+        ALERTS.removeprefix("json://"),
         *tokens,
     ]
     for canary in (*kept, WORDS, PERSON, NAME, TARGET):
         assert canary not in logged, canary
+    assert "alert_not_sent" in logged
+    assert "koji_amplitude_pauses" in metrics
+    spans = b"".join(body for _, body in traces.got)
+    assert b"amplitude.send" in spans
+    sent = metrics.encode() + spans + b"".join(body for _, body in alerts.got)
+    for canary in (*kept, WORDS, PERSON, NAME, "int-"):
+        assert canary.encode() not in sent, canary
     assert errors
     for canary in (*kept, NAME):
         assert not [body for body in errors if canary in body], canary
@@ -280,7 +314,7 @@ in_proc = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="th
 @pytest.mark.parametrize(
     ("words", "ready"),
     [
-        (["serve"], "Koji webhook"),
+        (["serve"], STARTED),
         (["serve", "--no-workers"], "without workers"),
         (["serve", "--workers-only"], "Ctrl-C ends it"),
     ],

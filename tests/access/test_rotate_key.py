@@ -18,7 +18,7 @@ from sqlalchemy import insert, select
 from connector.ledger.db.schema.launches import invitation
 from connector.ledger.ledger import open_ledger
 from connector.security.sealing import Sealer, parse_key
-from tests.support.cli_runs import Machine, free_port, wait_for
+from tests.support.cli_runs import STARTED, Machine, free_port, wait_for
 from tests.support.preloaded import command
 
 pytestmark = pytest.mark.e2e
@@ -154,7 +154,7 @@ def test_two_at_once_leave_one_key_that_opens_everything(machine: Machine) -> No
 
 def test_beside_a_running_server(machine: Machine) -> None:
     hashed = with_file(machine)
-    with machine.started("serve", until="Koji webhook"):
+    with machine.started("serve", until=STARTED):
         check_done(machine.run("rotate-key"))
         assert "ledger" in machine.run("doctor").stdout
     assert opened(machine, keys(machine)[0])[0] == hashed

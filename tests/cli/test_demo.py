@@ -116,7 +116,7 @@ def test_a_server_that_does_not_start_is_told_with_its_last_words(
     monkeypatch.setattr(
         servers, "CONNECTOR", ("-c", "import sys; print('no room for a ledger'); sys.exit(3)")
     )
-    assert demo.main() == 1
+    assert demo.main(keep=False, program="koji-amplitude") == 1
     output = capsys.readouterr().out
     assert "The connector ended with exit code 3." in output
     assert "no room for a ledger" in output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.cli.setup.questions import write
+from connector.cli.setup.answers import write
 from connector.settings.files import read_dotenv
 
 pytestmark = pytest.mark.unit
@@ -68,6 +69,7 @@ def test_a_value_comes_back(tmp_path_factory: pytest.TempPathFactory, value: str
     assert read_dotenv(path) == {**others, "KOJI_API_KEY": value}
 
 
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
 def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     path.write_text("A=1\n")

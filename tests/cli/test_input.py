@@ -142,7 +142,7 @@ def test_standard_input_is_read_once() -> None:
 def test_a_wrong_flag_is_one_line_and_exit_code_2(
     capsys: pytest.CaptureFixture[str], words: list[str], says: str
 ) -> None:
-    assert main(["sync-interview-to-amplitude", *words]) == 2
+    assert main(["sync-interview-to-amplitude", "--yes", *words]) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err.startswith("error: ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import httpx
 import pytest
 
 from connector.sandbox.options import SandboxOptions
-from tests.support.cli_runs import Machine, sandbox_settings, wait_for
+from tests.support.cli_runs import STARTED, Machine, sandbox_settings, wait_for
 from tests.support.sandbox_server import running
 
 pytestmark = pytest.mark.e2e
@@ -55,7 +56,9 @@ def test_a_cohort_from_a_file_is_planned_launched_and_written_as_csv(machine: Ma
     plan = json.loads(planned.stdout)
     assert (plan["status"], plan["to_invite"], plan["credits_estimate"]) == ("planned", 3, 3)
     assert koji(sandbox) == []
-    launched = machine.run("launch-cohort-interviews", "--plan-token", plan["plan_token"], "--output", "json")
+    launched = machine.run(
+        "launch-cohort-interviews", "--yes", "--plan-token", plan["plan_token"], "--output", "json"
+    )
     assert json.loads(launched.stdout)["status"] == "finished", launched.stderr
     assert [one["email"] for one in koji(sandbox)] == [
         "one@example.com",
@@ -74,7 +77,7 @@ def test_csv_holds_all_pages(machine: Machine) -> None:
     many = "user_id\n" + "".join(f"user-{n}\n" for n in range(60))
     (machine.cwd / "many.csv").write_text(many)
     launched = machine.run(
-        "launch-cohort-interviews", "--members", "many.csv", "--mode", "text", "--output", "json"
+        "launch-cohort-interviews", "--yes", "--members", "many.csv", "--mode", "text", "--output", "json"
     )
     launch_id = json.loads(launched.stdout)["launch_id"]
     whole = machine.run("get-launch", "--launch-id", launch_id, "--output", "csv")
@@ -99,7 +102,7 @@ def test_csv_holds_all_pages(machine: Machine) -> None:
 )
 def test_a_broken_file_starts_no_interview(machine: Machine, sandbox: str, text: str, says: str) -> None:
     (machine.cwd / "people.csv").write_text(text)
-    done = machine.run("launch-cohort-interviews", "--members", "people.csv")
+    done = machine.run("launch-cohort-interviews", "--yes", "--members", "people.csv")
     assert done.returncode == 2
     assert says in done.stderr
     assert koji(sandbox) == []
@@ -109,7 +112,9 @@ def test_planning_a_cohort_sends_nothing_that_is_due(machine: Machine, sandbox: 
     httpx.post(f"{sandbox}/control/study", json={"people": 5, "interviews": False}).raise_for_status()
     stuck = {"kind": "status", "status": 503, "route": "start", "times": None}
     httpx.post(f"{sandbox}/control/koji/faults", json=stuck).raise_for_status()
-    machine.run("launch-cohort-interviews", "--members", '[{"user_id": "u-1"}]', "--wait-seconds", "1")
+    machine.run(
+        "launch-cohort-interviews", "--yes", "--members", '[{"user_id": "u-1"}]', "--wait-seconds", "1"
+    )
     httpx.delete(f"{sandbox}/control/koji/faults").raise_for_status()
     for words in (("plan-cohort-launch",), ("launch-cohort-interviews", "--dry-run")):
         done = machine.run(*words, "--cohort-id", "onboarding-drop-off", "--output", "json")
@@ -121,7 +126,7 @@ def test_ctrl_c_stops_watching_and_not_the_launch(machine: Machine, sandbox: str
     machine.settings["KOJI_RATE_LIMIT_PER_MINUTE"] = "60"
     people = json.dumps([{"user_id": f"user-{n}"} for n in range(5)])
     with machine.started(
-        "launch-cohort-interviews", "--members", people, "--mode", "text", until=""
+        "launch-cohort-interviews", "--yes", "--members", people, "--mode", "text", until=""
     ) as watching:
         wait_for(lambda: koji(sandbox))
         watching.send_signal(signal.SIGINT)
@@ -130,17 +135,68 @@ def test_ctrl_c_stops_watching_and_not_the_launch(machine: Machine, sandbox: str
     begun = len(koji(sandbox))
     assert 0 < begun < 5
     machine.settings["KOJI_RATE_LIMIT_PER_MINUTE"] = "6000"
-    with machine.started("serve", until="Next"):
+    with machine.started("serve", until=STARTED):
         wait_for(lambda: len(koji(sandbox)) == 5)
     assert len({one["external_id"] for one in koji(sandbox)}) == 5
 
 
 def test_a_paused_launch_is_not_watched_for_ever(machine: Machine, sandbox: str) -> None:
     httpx.post(f"{sandbox}/control/koji/switches", json={"credits_exhausted": True}).raise_for_status()
-    done = machine.run("launch-cohort-interviews", "--members", '[{"user_id": "u-1"}]', "--output", "json")
+    done = machine.run(
+        "launch-cohort-interviews", "--yes", "--members", '[{"user_id": "u-1"}]', "--output", "json"
+    )
     launch = json.loads(done.stdout)
     assert (launch["status"], launch["pause_reason"]) == ("paused", "koji_credits")
     assert "credits" in launch["message"]
     httpx.post(f"{sandbox}/control/koji/switches", json={"credits_exhausted": False}).raise_for_status()
-    resumed = machine.run("resume-launch", "--launch-id", launch["launch_id"], "--output", "json")
+    resumed = machine.run("resume-launch", "--yes", "--launch-id", launch["launch_id"], "--output", "json")
     assert json.loads(resumed.stdout)["status"] == "finished", resumed.stderr
+
+
+def test_on_a_terminal_the_question_says_people_credits_and_cohort(machine: Machine, sandbox: str) -> None:
+    httpx.post(f"{sandbox}/control/study", json={"people": 5, "interviews": False}).raise_for_status()
+    words = ("launch-cohort-interviews", "--cohort-id", "onboarding-drop-off", "--mode", "text")
+    terminal = machine.terminal(*words)
+    terminal.expect("Invite 5 people of Onboarding drop-off, at most 5 credits? [y/N] ")
+    assert koji(sandbox) == []
+    terminal.type("n\n")
+    assert terminal.end() == 1
+    assert "Nothing was done." in terminal.screen
+    terminal = machine.terminal(*words)
+    terminal.expect("[y/N] ")
+    terminal.type("y\n")
+    assert terminal.end() == 0
+    assert len(koji(sandbox)) == 5
+    links = [line.split()[-1] for line in terminal.screen.splitlines() if "external_id=inv_" in line]
+    assert len(links) == 5
+    assert all(link.startswith("http") for link in links), terminal.screen
+
+
+def test_without_a_terminal_and_without_yes_nothing_is_sent(machine: Machine, sandbox: str) -> None:
+    for words in (
+        ("launch-cohort-interviews", "--members", '[{"user_id": "u-1"}]'),
+        ("forget-respondent", "--email", "ada@example.com"),
+    ):
+        done = machine.run(*words)
+        assert done.returncode == 2
+        assert "--yes" in done.stderr
+    assert koji(sandbox) == []
+
+
+def test_a_plan_ends_with_the_command_that_launches_it(machine: Machine, sandbox: str) -> None:
+    people = [{"user_id": f"user-{n}"} for n in range(8)]
+    rows = json.dumps([*people, people[0], people[1], {"name": "Ada"}])
+    done = machine.run("plan-cohort-launch", "--members", rows, "--mode", "text", more={"COLUMNS": "60"})
+    *shown, last = done.stdout.splitlines()
+    assert last.startswith("Next: ")
+    assert "launch-cohort-interviews --plan-token plan_lau_" in last
+    assert re.search(r"duplicate_in_cohort +2 +user-0, user-1", done.stdout)
+    assert re.search(r"no_identifier +1", done.stdout)
+    first = done.stdout.split("first_to_invite")[1]
+    assert re.findall(r"user-\d", first) == [f"user-{n}" for n in range(5)]
+    assert "plan_token" not in "".join(shown)
+    launch_id = re.search(r"lau_\w+", last)
+    assert launch_id
+    by_id = machine.run("launch-cohort-interviews", "--yes", "--plan-token", launch_id[0])
+    assert by_id.returncode == 0, by_id.stderr
+    assert len(koji(sandbox)) == 8

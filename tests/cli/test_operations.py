@@ -42,16 +42,18 @@ def sent(sandbox: str) -> int:
 
 
 def test_json_is_exactly_the_model_and_alone_on_standard_output(machine: Machine) -> None:
-    done = machine.run("sync-interview-to-amplitude", "--interview-id", "int-1", *GOOD, "--output", "json")
+    done = machine.run(
+        "sync-interview-to-amplitude", "--yes", "--interview-id", "int-1", *GOOD, "--output", "json"
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert SyncOutput.model_validate_json(done.stdout).model_dump_json() + "\n" == done.stdout
     assert json.loads(done.stdout)["status"] == "synced"
-    again = machine.run("sync_interview_to_amplitude", "--interview_id=int-1", "--output=json")
+    again = machine.run("sync_interview_to_amplitude", "--yes", "--interview_id=int-1", "--output=json")
     assert again.stdout == done.stdout
 
 
 def test_a_table_has_no_colours_and_fits_without_a_terminal(machine: Machine) -> None:
-    machine.run("sync-interview-to-amplitude", "--interview-id", "int-1", *GOOD)
+    machine.run("sync-interview-to-amplitude", "--yes", "--interview-id", "int-1", *GOOD)
     done = machine.run("list-syncs", more={"COLUMNS": "60"})
     assert "\x1b" not in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 60
@@ -60,7 +62,7 @@ def test_a_table_has_no_colours_and_fits_without_a_terminal(machine: Machine) ->
 
 def test_an_error_is_one_line_with_its_result_and_exit_code(machine: Machine) -> None:
     done = machine.run(
-        "sync-interview-to-amplitude", "--interview-id", "unknown-interview", "--output", "json"
+        "sync-interview-to-amplitude", "--yes", "--interview-id", "unknown-interview", "--output", "json"
     )
     assert done.returncode == 3
     assert done.stderr.startswith("error: Koji has no such interview")
@@ -86,7 +88,7 @@ def test_exit_codes_tell_what_to_do(machine: Machine, words: tuple[str, ...], co
 
 def test_a_missing_key_is_named(machine: Machine) -> None:
     machine.settings["AMPLITUDE_API_KEY"] = ""
-    done = machine.run("sync-interview-to-amplitude", "--interview-id", "int-1", *GOOD)
+    done = machine.run("sync-interview-to-amplitude", "--yes", "--interview-id", "int-1", *GOOD)
     assert done.returncode == 2
     assert "AMPLITUDE_API_KEY is not set" in done.stderr
 
@@ -103,13 +105,15 @@ def test_a_malformed_setting_is_one_line_and_a_strange_one_a_warning(machine: Ma
 def test_a_refused_key_ends_the_watching_and_a_mended_one_goes_on(machine: Machine, sandbox: str) -> None:
     key = machine.settings["AMPLITUDE_API_KEY"]
     machine.settings["AMPLITUDE_API_KEY"] = "revoked-key"
-    done = machine.run("sync-interview-to-amplitude", "--interview-id", "int-1", *GOOD, "--output", "json")
+    done = machine.run(
+        "sync-interview-to-amplitude", "--yes", "--interview-id", "int-1", *GOOD, "--output", "json"
+    )
     assert done.returncode == 4
     assert "AMPLITUDE_API_KEY" in done.stderr
     assert "revoked-key" not in done.stderr
     assert json.loads(done.stdout)["status"] == "pending"
     machine.settings["AMPLITUDE_API_KEY"] = key
-    done = machine.run("sync-interview-to-amplitude", "--interview-id", "int-1", "--output", "json")
+    done = machine.run("sync-interview-to-amplitude", "--yes", "--interview-id", "int-1", "--output", "json")
     assert json.loads(done.stdout)["status"] == "synced"
     assert sent(sandbox) == 2
 
@@ -117,7 +121,7 @@ def test_a_refused_key_ends_the_watching_and_a_mended_one_goes_on(machine: Machi
 def test_a_wrong_url_ends_the_watching_and_names_the_setting(machine: Machine, sandbox: str) -> None:
     switches = f"{sandbox}/control/koji/switches"
     httpx.post(switches, json={"redirect_to": "https://www.koji.example.com"}).raise_for_status()
-    done = machine.run("backfill-interviews", "--interview-ids", "bf-1", "--output", "json")
+    done = machine.run("backfill-interviews", "--yes", "--interview-ids", "bf-1", "--output", "json")
     assert done.returncode == 5
     assert "KOJI_BASE_URL" in done.stderr
     assert "key" not in done.stderr
@@ -128,7 +132,7 @@ def test_a_backfill_runs_to_its_end_without_a_server(machine: Machine, sandbox: 
     completed(sandbox, "bf-1", "bf-2")
     rows = "interview_id,completed_at\nbf-1,2026-10-01T10:00:00Z\nbf-2,2026-10-02T10:00:00Z\n"
     # watching may last longer than a call over HTTP may wait
-    words = ("backfill-interviews", "--csv", "-", "--wait-seconds", "60", "--output", "json")
+    words = ("backfill-interviews", "--yes", "--csv", "-", "--wait-seconds", "60", "--output", "json")
     done = machine.run(*words, text=rows)
     assert done.returncode == 0
     assert json.loads(done.stdout)["synced"] == 2
@@ -137,7 +141,16 @@ def test_a_backfill_runs_to_its_end_without_a_server(machine: Machine, sandbox: 
 
 def test_without_watching_the_rest_waits_for_the_next_process(machine: Machine, sandbox: str) -> None:
     completed(sandbox, "bf-1")
-    words = ("backfill-interviews", "--interview-ids", "bf-1", "--wait-seconds", "0", "--output", "json")
+    words = (
+        "backfill-interviews",
+        "--yes",
+        "--interview-ids",
+        "bf-1",
+        "--wait-seconds",
+        "0",
+        "--output",
+        "json",
+    )
     done = machine.run(*words)
     assert done.returncode == 0
     run = json.loads(done.stdout)
@@ -146,7 +159,15 @@ def test_without_watching_the_rest_waits_for_the_next_process(machine: Machine, 
 
 
 def test_a_repeated_idempotency_key_does_nothing_again(machine: Machine, sandbox: str) -> None:
-    words = ("sync-interview-to-amplitude", "--interview-id", "int-1", *GOOD, "--idempotency-key", "k-1")
+    words = (
+        "sync-interview-to-amplitude",
+        "--yes",
+        "--interview-id",
+        "int-1",
+        *GOOD,
+        "--idempotency-key",
+        "k-1",
+    )
     first = machine.run(*words, "--output", "json")
     again = machine.run(*words, "--output", "json")
     assert (first.stdout, sent(sandbox)) == (again.stdout, 2)
@@ -155,7 +176,7 @@ def test_a_repeated_idempotency_key_does_nothing_again(machine: Machine, sandbox
 
 def test_a_reading_command_starts_no_work(machine: Machine, sandbox: str) -> None:
     completed(sandbox, "bf-1")
-    machine.run("backfill-interviews", "--interview-ids", "bf-1", "--wait-seconds", "0")
+    machine.run("backfill-interviews", "--yes", "--interview-ids", "bf-1", "--wait-seconds", "0")
     before = sent(sandbox)
     for _ in range(2):
         assert machine.run("list-syncs").returncode == 0
@@ -200,11 +221,11 @@ def test_interrupting_stops_the_watching_and_not_the_work(
     terminal.expect("analysis_not_ready")
     terminal.signal(number)
     assert terminal.end() == code
-    assert "The next `koji-amplitude serve` continues the work" in " ".join(terminal.screen.split())
+    assert "koji-amplitude serve` continues the work" in " ".join(terminal.screen.split())
     assert "get-sync --interview-id slow-1" in " ".join(terminal.screen.split())
     httpx.post(f"{sandbox}/control/reset").raise_for_status()
     completed(sandbox, "slow-1")
-    done = machine.run("sync-interview-to-amplitude", "--interview-id", "slow-1", "--output", "json")
+    done = machine.run("sync-interview-to-amplitude", "--yes", "--interview-id", "slow-1", "--output", "json")
     # the leases were given back, so this process need not wait for them
     assert json.loads(done.stdout)["status"] == "synced"
 

@@ -18,6 +18,7 @@ from connector.cli.operations.csv_rows import as_text
 from connector.cli.operations.progress import _Pace, duration, state_reporter, summary
 from connector.cli.operations.tables import show
 from connector.service.views.run import RunOutput
+from tests.support.fakes import a_run
 from tests.support.harness import open_world
 
 pytestmark = pytest.mark.unit
@@ -163,6 +164,23 @@ def test_an_address_for_programs_takes_no_room_from_what_people_ask() -> None:
     assert "invited" in printed
 
 
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_link_is_whole_and_stands_before_columns_without_values(width: int) -> None:
+    link = "https://koji.so/api/v1/embed/project?" + "x" * 90
+    item = {
+        "email": "ada@example.com",
+        "user_id": None,
+        "state": "started",
+        "interview_link": link,
+        "name": None,
+    }
+    printed = shown({"launch_id": "lau_1", "plan_token": "plan_" + "y" * 90, "invitations": [item]}, width)
+    assert any(line.rstrip().endswith(link) for line in printed.splitlines())
+    assert any(line.endswith("plan_" + "y" * 90) for line in printed.splitlines())
+    assert "started" in printed
+    assert "name" not in printed
+
+
 async def test_only_what_a_run_itself_has_read_counts_half(tmp_path: Path) -> None:
     shown: list[int] = []
     async with open_world(tmp_path, workers=False) as world:
@@ -171,7 +189,7 @@ async def test_only_what_a_run_itself_has_read_counts_half(tmp_path: Path) -> No
         )
         ready = {"themes": ["price"], "quality_score": 4.2, "respondent_email": "ada@example.com"}
         await world.call("sync_interview_to_amplitude", interview_id="int-1", wait_seconds=0, **ready)
-        await world.context.ledger.runs.create("run_1", "default", "replay_syncs", ["int-1"], 0)
+        await a_run(world.context.ledger, "run_1", ["int-1"])
         others = await world.get("backfill_interviews", interview_ids=["int-2", "int-3"], wait_seconds=0)
         erasure = await world.get("forget_respondent", email="eve@example.com", wait_seconds=0)
         replay = RunOutput(**{**others, "run_id": "run_1", "total": 1, "pending": 1})

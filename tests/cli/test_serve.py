@@ -15,11 +15,12 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.cli_runs import Machine, free_port, sandbox_settings, wait_for
+from connector.sandbox.options import FAKE_SIGNING_KEY
+from tests.support.cli_runs import STARTED, Machine, free_port, sandbox_settings, wait_for
 
 pytestmark = pytest.mark.e2e
 
-READY = "Koji webhook"
+READY = STARTED
 GOOD = {"themes": ["price"], "quality_score": 4, "respondent_email": "person-001@example.com"}
 
 
@@ -70,26 +71,80 @@ def leases(machine: Machine) -> list[str]:
         ]
 
 
-def test_the_token_is_shown_once_and_kept_for_its_owner(machine: Machine) -> None:
+def test_the_token_is_shown_once_on_a_terminal_and_never_elsewhere(machine: Machine) -> None:
     del machine.settings["CONNECTOR_API_TOKEN"]
-    with machine.started("serve", until="Next") as server:
-        said = server.output()
-        server.send_signal(signal.SIGTERM)
-        assert server.wait(12) == 0
+    terminal = machine.terminal("serve")
+    terminal.expect("  Next ")
+    terminal.signal(signal.SIGTERM)
+    assert terminal.end() == 0
     kept = next(machine.home.rglob("api-token"))
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-    assert kept.read_text().strip() in said
-    assert f"{url(machine)}/webhooks/koji" in said
-    with machine.started("serve", until="Next") as server:
+    token = kept.read_text().strip()
+    assert token in terminal.screen
+    assert f"{url(machine)}/webhooks/koji" in terminal.screen
+    kept.unlink()
+    with machine.started("serve", until=STARTED) as server:
         assert kept.read_text().strip() not in server.output()
         assert str(kept) in server.output()
 
 
-def test_what_is_not_set_is_named_with_the_next_step(machine: Machine) -> None:
-    machine.settings["KOJI_WEBHOOK_SECRET"] = machine.settings["AMPLITUDE_SECRET_KEY"] = ""
-    with machine.started("serve", until="Next") as server:
-        assert "Not set        KOJI_WEBHOOK_SECRET, AMPLITUDE_SECRET_KEY\n" in server.output()
-        assert "koji-amplitude init" in server.output()
+def test_a_piped_log_is_json_lines_from_the_start_on(machine: Machine, sandbox: str) -> None:
+    machine.settings["KOJI_WEBHOOK_SECRET"] = ""
+    machine.settings["KOJI_NOTHING"] = "1"
+    with machine.started("serve", until=STARTED) as server:
+        machine.settings["KOJI_WEBHOOK_SECRET"] = FAKE_SIGNING_KEY
+    [warned, started] = [json.loads(line) for line in server.output().splitlines()]
+    assert (warned["event"], warned["level"]) == ("settings", "warning")
+    assert "KOJI_NOTHING" in warned["message"]
+    assert (started["url"], started["not_set"]) == (url(machine), ["KOJI_WEBHOOK_SECRET"])
+    assert "init" in started["next"]
+
+
+def test_a_healthy_server_shows_each_webhook_and_each_batch(machine: Machine, sandbox: str) -> None:
+    target = {"url": f"{url(machine)}/webhooks/koji", "secret": FAKE_SIGNING_KEY, "verify": False}
+    with machine.started("serve", until=STARTED) as server:
+        httpx.put(f"{sandbox}/control/koji/webhook", json=target).raise_for_status()
+        interview = {"state": "completed", "email": "person-001@example.com", "quality_score": 4.1}
+        httpx.post(f"{sandbox}/control/koji/interviews", json=interview).raise_for_status()
+        wait_for(lambda: "batch_sent" in server.output())
+    lines = [json.loads(line) for line in server.output().splitlines()]
+    by_event = {line["event"]: line for line in lines}
+    assert by_event["webhook_accepted"]["duplicate"] is False
+    assert (by_event["batch_sent"]["interviews"], by_event["batch_sent"]["status"]) == (1, 200)
+    assert "person-001" not in server.output()
+
+
+def test_changed_settings_show_in_the_log_the_check_and_the_command_line(
+    machine: Machine, sandbox: str
+) -> None:
+    def settings() -> tuple[str, str]:
+        found = call(machine, "check_connection", {}).json()["checks"]
+        return next((one["status"], one["message"]) for one in found if one["name"] == "settings")
+
+    env = machine.cwd / ".env"
+    env.write_text("KOJI_SEND_EMAIL=true\n")
+    start = (
+        "start-interview",
+        "--email",
+        "ada@example.com",
+        "--yes",
+        "--mode",
+        "text",
+        "--wait-seconds",
+        "0",
+    )
+    with machine.started("serve", until=STARTED) as server:
+        wait_for(lambda: settings()[0] == "ok")
+        assert "warning:" not in machine.run("cancel-launch", "--launch-id", "lau_1").stderr
+        other = machine.run(*start, more={"KOJI_PROJECT_ID": "p-1"})
+        assert "The running server has other settings than this command" in other.stderr
+        env.write_text("KOJI_SEND_EMAIL=true\nKOJI_PROJECT_ID=secret-project\n")
+        wait_for(lambda: settings()[0] == "warn")
+        assert "restart it" in settings()[1]
+        wait_for(lambda: "settings_changed" in server.output())
+        doctor = machine.run("doctor").stdout
+        assert "The settings have changed since the server started" in " ".join(doctor.split())
+    assert "secret-project" not in server.output()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -198,10 +253,10 @@ def test_what_cannot_start_says_why_in_one_line(
 
 
 def test_http_and_work_can_be_two_processes(machine: Machine, sandbox: str) -> None:
-    with machine.started("serve", "--no-workers", until="without workers"):
+    with machine.started("serve", "--no-workers", until=STARTED):
         body = {"interview_id": "int-1", **GOOD, "wait_seconds": 0}
         assert call(machine, "sync_interview_to_amplitude", body).status_code == 202
-        with machine.started("serve", "--workers-only", until="Ctrl-C ends it") as workers:
+        with machine.started("serve", "--workers-only", until=STARTED) as workers:
             wait_for(
                 lambda: call(machine, "get_sync", {"interview_id": "int-1"}).json()["status"] == "synced"
             )
@@ -218,7 +273,8 @@ def test_no_header_tells_what_serves_and_the_log_is_json(machine: Machine, sandb
         call(machine, "sync_interview_to_amplitude", {"interview_id": "int-1", **GOOD})
         wait_for(lambda: "amplitude_lane_paused" in server.output())
         lines = [line for line in server.output().splitlines() if line.startswith("{")]
-        assert json.loads(lines[0])["level"] == "warning"
+        paused = next(line for line in lines if "amplitude_lane_paused" in line)
+        assert json.loads(paused)["level"] == "warning"
         assert "revoked-key" not in server.output()
         assert "person-001" not in server.output()
         assert "GET /healthz" not in server.output()
@@ -231,7 +287,7 @@ def test_the_sandbox_says_how_to_point_a_connector_at_it(tmp_path: Path) -> None
         lines = sandbox.output().splitlines()
         settings = dict(line.split("=", 1) for line in lines if line.startswith(("KOJI_", "AMPLITUDE_")))
         (machine.cwd / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-        done = machine.run("sync-interview-to-amplitude", "--interview-id", "int-1", "--themes", "a",
+        done = machine.run("sync-interview-to-amplitude", "--yes", "--interview-id", "int-1", "--themes", "a",
                            "--quality-score", "4", "--respondent-email", "person-001@example.com")  # fmt: skip
         assert (done.returncode, done.stderr) == (0, "")
         second = machine.run("sandbox", "--port", port)

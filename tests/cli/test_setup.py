@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sqlite3
 import stat
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -19,18 +20,20 @@ from connector.sandbox.options import (
     FAKE_SIGNING_KEY,
 )
 from connector.settings.files import read_dotenv
-from tests.support.cli_runs import Machine, Terminal, free_port, sandbox_settings, wait_for
+from connector.settings.sources import load
+from tests.support.cli_runs import ROOT, STARTED, Machine, Terminal, free_port, sandbox_settings, wait_for
 
 pytestmark = pytest.mark.e2e
 
 KEYS = {
     "KOJI_API_KEY": FAKE_KOJI_KEY,
+    "KOJI_PROJECT_ID": "sandbox-project",
     "AMPLITUDE_API_KEY": FAKE_AMPLITUDE_KEY,
     "AMPLITUDE_SECRET_KEY": FAKE_AMPLITUDE_REST_KEY,
-    "AMPLITUDE_REGION": "us",
-    "PUBLIC_URL": "https://connector.example.com",
+    "PUBLIC_URL": "https://connector.invalid",
     "KOJI_WEBHOOK_SECRET": FAKE_SIGNING_KEY,
 }
+"""In the order in which `init` asks."""
 
 
 @pytest.fixture
@@ -52,17 +55,32 @@ def deliver(sandbox: str, machine: Machine, secret: str = FAKE_SIGNING_KEY) -> N
 def answered(machine: Machine, *words: str, typed: dict[str, str]) -> Terminal:
     terminal = machine.terminal("init", *words)
     for name, value in typed.items():
-        terminal.expect(name)
-        terminal.expect(": ")
+        terminal.expect(f"{name}: ")
         terminal.type(value + "\n")
     return terminal
 
 
+def user_folder(machine: Machine) -> Path:
+    return machine.home / ".config" / "koji-amplitude"
+
+
 def test_init_goes_from_keys_to_the_first_webhook(machine: Machine, sandbox: str) -> None:
-    (machine.cwd / ".env").write_text("# ours\nUNRELATED=1\nKOJI_API_KEY=old-key\n")
-    terminal = answered(machine, typed=KEYS)
-    terminal.expect("URL    https://connector.example.com/webhooks/koji")
-    terminal.expect("interview.analysis_ready")
+    env = machine.cwd / ".env"
+    env.write_text("# ours\nUNRELATED=1\nKOJI_SEND_EMAIL=true\n")
+    terminal = machine.terminal("init")
+    terminal.expect(f"The server answers at http://127.0.0.1:{machine.settings['PORT']}")
+    for name, value in KEYS.items():
+        terminal.expect(f"{name}: ")
+        if name == "KOJI_WEBHOOK_SECRET":
+            assert "URL    https://connector.invalid/webhooks/koji" in terminal.screen
+            ping = f"http://127.0.0.1:{machine.settings['PORT']}/webhooks/koji"
+            assert httpx.post(ping, json={"type": "ping"}).json() == {"status": "ignored"}
+        terminal.type(value + "\n")
+        if name == "KOJI_API_KEY":
+            terminal.expect(f"{len(FAKE_KOJI_KEY)} characters. Koji accepts the key")
+        if name == "PUBLIC_URL":
+            terminal.expect("the name connector.invalid does not resolve")
+    terminal.expect("A test call came")
     terminal.expect("Waiting for Koji's first webhook")
     deliver(sandbox, machine, secret="another-secret")
     terminal.expect("A webhook was refused. A signature came, made with another secret")
@@ -70,75 +88,111 @@ def test_init_goes_from_keys_to_the_first_webhook(machine: Machine, sandbox: str
     terminal.expect("interview.analysis_ready came, signed in the header x-koji-signature (hex)")
     terminal.expect(": synced")
     assert terminal.end() == 0
-    for secret in (FAKE_KOJI_KEY, FAKE_AMPLITUDE_KEY, FAKE_AMPLITUDE_REST_KEY, FAKE_SIGNING_KEY, "old-key"):
+    for secret in (FAKE_KOJI_KEY, FAKE_AMPLITUDE_KEY, FAKE_AMPLITUDE_REST_KEY, FAKE_SIGNING_KEY):
         assert secret not in terminal.screen
-    env = machine.cwd / ".env"
-    assert env.read_text().startswith(f"# ours\nUNRELATED=1\nKOJI_API_KEY={FAKE_KOJI_KEY}\n")
-    assert read_dotenv(env) == {"UNRELATED": "1", **KEYS}
+    assert env.read_text().startswith("# ours\nUNRELATED=1\nKOJI_SEND_EMAIL=true\n")
+    assert read_dotenv(env) == {"UNRELATED": "1", "KOJI_SEND_EMAIL": "true", **KEYS}
     assert stat.S_IMODE(env.stat().st_mode) == 0o600
+    assert not user_folder(machine).exists()
 
 
 def test_an_answer_that_cannot_be_right_is_asked_again(machine: Machine) -> None:
     terminal = machine.terminal("init", "--no-wait")
-    terminal.expect("KOJI_API_KEY: ")
-    terminal.type("two words\n")
-    terminal.expect("must be visible ASCII characters without spaces")
+    for wrong, why in (
+        ("two words", "must be visible ASCII characters without spaces"),
+        ("whsec_1234", "begins with whsec_, as KOJI_WEBHOOK_SECRET does"),
+        ("another-key", "11 characters. Koji refused KOJI_API_KEY"),
+    ):
+        terminal.expect("KOJI_API_KEY: ")
+        terminal.type(wrong + "\n")
+        terminal.expect(why)
     terminal.expect("KOJI_API_KEY: ")
     terminal.type("\n")
-    for name, value in {**KEYS, "KOJI_API_KEY": None}.items():
-        if value is not None:
-            terminal.expect(f"{name}")
-            terminal.expect(": ")
-            terminal.type(value + "\n")
+    terminal.expect("KOJI_PROJECT_ID: ")
+    terminal.type("https://koji.so/projects/p-1\n")
+    terminal.expect("It must be the id alone")
+    for name in [name for name in KEYS if name != "KOJI_API_KEY"]:
+        terminal.expect(f"{name}: ")
+        terminal.type(KEYS[name] + "\n")
     terminal.expect("Next: Set KOJI_API_KEY")
     assert terminal.end() == 1
-    assert "two words" not in terminal.screen
-    assert "KOJI_API_KEY" not in read_dotenv(machine.cwd / ".env")
+    for wrong in ("two words", "whsec_1234", "another-key"):
+        assert wrong not in terminal.screen
+    kept = read_dotenv(user_folder(machine) / ".env")
+    assert kept == {name: value for name, value in KEYS.items() if name != "KOJI_API_KEY"}
 
 
-def test_what_is_set_is_shown_as_set_and_kept(machine: Machine) -> None:
-    (machine.cwd / ".env").write_text(f"KOJI_API_KEY={FAKE_KOJI_KEY}\nPUBLIC_URL=https://a.example.com\n")
-    terminal = machine.terminal("init", "--no-wait")
-    terminal.expect("KOJI_API_KEY [set in .env]: ")
-    terminal.type("\n")
-    for name in ("AMPLITUDE_API_KEY", "AMPLITUDE_SECRET_KEY", "AMPLITUDE_REGION"):
-        terminal.expect(f"{name}: ")
-        terminal.type("\n")
-    terminal.expect("PUBLIC_URL [https://a.example.com]: ")
-    terminal.type("\n")
-    terminal.expect("KOJI_WEBHOOK_SECRET: ")
-    terminal.type("\n")
-    assert terminal.end() == 1
-    assert FAKE_KOJI_KEY not in terminal.screen
-    assert read_dotenv(machine.cwd / ".env") == {
-        "KOJI_API_KEY": FAKE_KOJI_KEY,
-        "PUBLIC_URL": "https://a.example.com",
-    }
-
-
-def test_ctrl_c_leaves_politely(machine: Machine) -> None:
-    terminal = machine.terminal("init")
-    terminal.expect("KOJI_API_KEY: ")
+def test_ctrl_c_keeps_what_was_answered_and_a_second_run_asks_the_rest(machine: Machine) -> None:
+    first = dict(list(KEYS.items())[:2])
+    terminal = answered(machine, typed=first)
+    terminal.expect("AMPLITUDE_API_KEY: ")
     terminal.signal(signal.SIGINT)
     assert terminal.end() == 130
     assert "Traceback" not in terminal.screen
-    assert not (machine.cwd / ".env").exists()
-    terminal = answered(machine, typed=KEYS)
+    assert read_dotenv(user_folder(machine) / ".env") == first
+    rest = {name: value for name, value in KEYS.items() if name not in first}
+    terminal = answered(machine, typed=rest)
     terminal.expect("Ctrl-C leaves.")
     terminal.signal(signal.SIGINT)
     assert terminal.end() == 0
+    assert "KOJI_API_KEY is set. Koji accepts the key" in terminal.screen
+    assert "KOJI_API_KEY: " not in terminal.screen
     assert "continues from here" in terminal.screen
+    assert read_dotenv(user_folder(machine) / ".env") == KEYS
+
+
+def test_a_set_key_that_is_refused_is_asked_for(machine: Machine) -> None:
+    user_folder(machine).mkdir(parents=True)
+    env = user_folder(machine) / ".env"
+    env.write_text("".join(f"{name}={value}\n" for name, value in {**KEYS, "KOJI_API_KEY": "old"}.items()))
+    terminal = answered(machine, "--no-wait", typed={"KOJI_API_KEY": FAKE_KOJI_KEY})
+    assert terminal.end() == 0
+    assert "KOJI_API_KEY is set. Koji refused KOJI_API_KEY" in terminal.screen
+    assert read_dotenv(env)["KOJI_API_KEY"] == FAKE_KOJI_KEY
+    del machine.settings["PORT"]
+    terminal = machine.terminal("init", "--no-wait", "--here")
+    assert terminal.end() == 0
+    assert ": \n" not in terminal.screen
+
+
+def test_here_writes_into_the_working_directory(machine: Machine) -> None:
+    done = machine.run("init", "--non-interactive", "--here", more=KEYS)
+    assert done.returncode == 0, done.stdout
+    assert read_dotenv(machine.cwd / ".env") == KEYS
+    assert not user_folder(machine).exists()
 
 
 def test_without_a_terminal_values_come_from_the_environment(machine: Machine) -> None:
     done = machine.run("init")
     assert (done.returncode, done.stdout) == (2, "")
     assert "--non-interactive" in done.stderr
-    done = machine.run("init", "--non-interactive", "--no-wait", more=KEYS)
+    done = machine.run("init", "--non-interactive", more=KEYS)
     assert done.returncode == 0
-    assert read_dotenv(machine.cwd / ".env") == KEYS
-    assert "https://connector.example.com/webhooks/koji" in done.stderr
+    assert read_dotenv(user_folder(machine) / ".env") == KEYS
+    assert "https://connector.invalid/webhooks/koji" in done.stderr
     assert FAKE_KOJI_KEY not in done.stdout + done.stderr
+
+
+def test_a_connection_is_added_with_references(machine: Machine) -> None:
+    (machine.cwd / "connector.toml").write_text(
+        '# ours\nport = 8080\n\n[connections.onboarding]\nmode = "text"\n\n[connections.x]\nlocale = "en"\n'
+    )
+    own = {f"{name}_ONBOARDING": value for name, value in KEYS.items() if name != "PUBLIC_URL"}
+    done = machine.run("init", "--non-interactive", "--connection", "onboarding", more=own)
+    assert "Connection onboarding" in done.stdout
+    assert "webhooks/koji/onboarding" in done.stderr
+    assert read_dotenv(user_folder(machine) / ".env") == own
+    text = (machine.cwd / "connector.toml").read_text()
+    assert FAKE_KOJI_KEY not in text
+    assert 'koji_api_key = "env:KOJI_API_KEY_ONBOARDING"\n' in text
+    settings = load({}, machine.cwd, user_folder(machine)).settings
+    onboarding = settings.connections["onboarding"]
+    assert (onboarding.mode, settings.connections["x"].locale) == ("text", "en")
+    assert onboarding.koji_project_id == "sandbox-project"
+    machine.run("init", "--non-interactive", "--connection", "onboarding", more=own)
+    assert (machine.cwd / "connector.toml").read_text() == text
+    done = machine.run("init", "--non-interactive", "--connection", "On Boarding")
+    assert done.returncode == 2
 
 
 def test_without_public_https_a_tunnel_is_proposed(machine: Machine) -> None:
@@ -148,18 +202,17 @@ def test_without_public_https_a_tunnel_is_proposed(machine: Machine) -> None:
 
 def test_beside_a_server_the_store_is_watched(machine: Machine, sandbox: str) -> None:
     machine.settings.update(KEYS)
-    with (
-        machine.started("serve", until="Next"),
-        machine.started("init", "--non-interactive", until="watching its ledger") as init,
-    ):
+    with machine.started("serve", until=STARTED):
+        terminal = machine.terminal("init")
+        terminal.expect("watching its ledger")
         deliver(sandbox, machine)
-        assert init.wait(20) == 0
-        assert "signed in the header x-koji-signature (hex)" in init.output()
+        terminal.expect("signed in the header x-koji-signature (hex)")
+        assert terminal.end() == 0
 
 
 def test_doctor_finds_everything_in_order(machine: Machine, sandbox: str) -> None:
     machine.settings.update(KEYS)
-    with machine.started("serve", until="Next"):
+    with machine.started("serve", until=STARTED):
         deliver(sandbox, machine)
         wait_for(lambda: "1 synced" in machine.run("doctor").stdout)
         done = machine.run("doctor")
@@ -181,20 +234,26 @@ def test_doctor_finds_everything_in_order(machine: Machine, sandbox: str) -> Non
 def test_doctor_names_the_one_next_step(machine: Machine) -> None:
     done = machine.run("doctor")
     assert done.returncode == 1
-    assert (
-        done.stdout.splitlines()[-1] == "Next: Set KOJI_API_KEY: make a key in Koji, Settings, Integrations."
-    )
+    url = f"http://127.0.0.1:{machine.settings['PORT']}"
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith(f"Next: Nothing answers at {url}. Start the server: ")
+    assert last.endswith("koji-amplitude serve")
+    with machine.started("serve", until=STARTED):
+        done = machine.run("doctor")
+    assert done.returncode == 1
+    step = "Next: Set KOJI_API_KEY: make a key in Koji, Settings, Integrations."
+    assert done.stdout.splitlines()[-1] == step
 
 
 def test_doctor_shows_refused_webhooks_and_which_setting_to_change(machine: Machine, sandbox: str) -> None:
     machine.settings.update(KEYS)
-    with machine.started("serve", until="Next"):
+    with machine.started("serve", until=STARTED):
         deliver(sandbox, machine, secret="another-secret")
         wait_for(lambda: "Refused webhooks" in machine.run("doctor").stdout)
-    done = machine.run("doctor")
+        done = machine.run("doctor")
     assert done.returncode == 1
     assert "x-koji-signature" in done.stdout
-    assert "KOJI_WEBHOOK_SECRET" in done.stdout.splitlines()[-1] + done.stdout.splitlines()[-2]
+    assert "KOJI_WEBHOOK_SECRET" in done.stdout.splitlines()[-1]
     assert "person-001" not in done.stdout
 
 
@@ -221,7 +280,7 @@ def test_doctor_says_what_is_wrong_with_the_store_and_the_file(machine: Machine)
     machine.settings["DATABASE_URL"] = f"sqlite:///{broken}"
     done = machine.run("doctor")
     assert done.returncode == 1
-    assert "chmod 600 .env" in done.stdout
+    assert f"chmod600{machine.cwd}/.env" in "".join(done.stdout.split())
     assert "fail  ledger" in done.stdout
     assert "DATABASE_URL" in " ".join(done.stdout.splitlines()[-2:])
 
@@ -242,9 +301,19 @@ def test_doctor_names_the_files_that_others_may_read(machine: Machine) -> None:
 def test_every_connection_is_checked(machine: Machine) -> None:
     machine.settings.update(KEYS)
     (machine.cwd / "connector.toml").write_text('[connections.onboarding]\nkoji_api_key = "wrong"\n')
-    done = machine.run("doctor")
+    with machine.started("serve", until=STARTED):
+        done = machine.run("doctor")
     assert done.returncode == 1
     assert "Connection default" in done.stdout
     assert "Connection onboarding" in done.stdout
     assert "Next: onboarding: " in done.stdout
     assert "connector.toml" in done.stdout
+
+
+def test_a_printed_command_exists_where_it_is_printed(machine: Machine) -> None:
+    machine.settings["PYTHONPATH"] = str(ROOT)  # a process of its own, which looks at its own PATH
+    script = Path(sys.executable).with_name("koji-amplitude")
+    found = machine.run("doctor", more={"PATH": str(script.parent)}).stdout
+    assert "Start the server: koji-amplitude serve" in found
+    found = machine.run("doctor", more={"PATH": "/usr/bin:/bin"}).stdout
+    assert found.splitlines()[-1].endswith(f"Start the server: {script} serve")

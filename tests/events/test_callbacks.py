@@ -13,6 +13,8 @@ import pytest
 from standardwebhooks import Webhook
 from starlette.responses import Response
 
+from connector.domain.access import Token
+from connector.http.auth import new_token, token_digest
 from tests.support.harness import QUICK, World, message, open_world, until
 from tests.support.receiver import Receiver, arrived, receiving
 
@@ -76,6 +78,21 @@ async def test_a_launch_is_told_with_its_links_when_it_is_finished(world: World,
     assert (told["launch_id"], told["status"]) == (answer.json()["launch_id"], "finished")
     assert {one["email"] for one in told["invitations"]} == {one["email"] for one in people}
     assert all(one["interview_link"] for one in told["invitations"])
+
+
+async def test_a_result_shows_no_more_than_its_caller_may_see(world: World, receiver: Receiver) -> None:
+    for name, scopes, shows in (("sender", ("send",), False), ("both", ("read", "send"), True)):
+        token = new_token()
+        made = Token(name, token_digest(token).hex(), scopes, None, world.clock.now())
+        assert await world.context.ledger.tokens.create(made)
+        person = {"user_id": f"{name}-person"}
+        asked = {"members": [person, person], "wait_seconds": 0, "callback_url": receiver.url}
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = await world.client.post("/actions/launch_cohort_interviews", json=asked, headers=headers)
+        assert answer.status_code == 202, answer.text
+        told = (await arrived(receiver, 2 if shows else 1))[-1]
+        assert (told["status"], told["skipped"]) == ("finished", {"duplicate_in_cohort": 1})
+        assert bool(told["skipped_examples"]) is shows
 
 
 async def test_a_start_is_told_with_its_person_and_link(world: World, receiver: Receiver) -> None:

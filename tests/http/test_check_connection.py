@@ -19,7 +19,8 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with open_world(tmp_path, PUBLIC_URL="https://connector.example.com") as one:
+    url = "https://connector.example.com"
+    async with open_world(tmp_path, PUBLIC_URL=url, KOJI_PROJECT_ID="sandbox-project") as one:
         yield one
 
 
@@ -54,12 +55,13 @@ async def test_all_is_well_once_a_webhook_came(world: World) -> None:
         ("AMPLITUDE_API_KEY", "amplitude_api_key"),
         ("AMPLITUDE_SECRET_KEY", "amplitude_secret_key"),
         ("KOJI_WEBHOOK_SECRET", "koji_webhook"),
+        ("KOJI_PROJECT_ID", "koji_project_id"),
     ],
 )
 async def test_a_setting_that_is_missing_is_named(world: World, setting: str, name: str) -> None:
     await world.reconfigure({setting: ""})
     status, message = (await checks(world))[name]
-    assert status == ("warn" if setting == "AMPLITUDE_SECRET_KEY" else "fail")
+    assert status == ("warn" if setting in ("AMPLITUDE_SECRET_KEY", "KOJI_PROJECT_ID") else "fail")
     assert setting in message
 
 

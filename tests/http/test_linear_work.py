@@ -18,7 +18,7 @@ from connector.http.body import MAX_FORM_FIELDS, parse_body, parse_pairs
 from connector.http.webhooks.koji import _parse
 from connector.log import Scrubber
 from connector.operations import OPERATIONS
-from connector.operations.backfill_interviews import BackfillInput, _rows
+from connector.operations.backfill_interviews import BackfillInput, _items
 from connector.security.webhook_signature import SCHEMES, SignatureRefused, verify
 from connector.service.input.coerce import fit
 from connector.service.input.validate import validate
@@ -352,7 +352,7 @@ def test_files_of_past_interviews(name: str) -> None:
 
         def run() -> None:
             with suppress(ConnectorError):
-                _rows(given)
+                _items(given)
 
         return run
 

@@ -37,7 +37,7 @@ class TestOperations:
         declaring = {
             path.stem
             for path in (ROOT / "connector/operations").glob("*.py")
-            if re.search(r"^[A-Z_]+ = Operation\(", path.read_text(encoding="utf-8"), re.MULTILINE)
+            if re.search(r"^[A-Z_]+ = Operation\.of\(", path.read_text(encoding="utf-8"), re.MULTILINE)
         }
         assert declaring == names
 

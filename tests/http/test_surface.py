@@ -173,7 +173,7 @@ class TestRoutes:
 class TestHealth:
     async def test_healthy(self, anyone: httpx.AsyncClient) -> None:
         assert (await anyone.get("/healthz")).json() == {"status": "ok"}
-        assert (await anyone.get("/readyz")).json() == {"status": "ready"}
+        assert (await anyone.get("/readyz")).json() == {"status": "ready", "pauses": []}
 
     async def test_stopping(self, http: httpx.AsyncClient, world: World) -> None:
         world.stopping.set()

@@ -49,3 +49,12 @@ async def test_closing_loses_nothing() -> None:
     await asyncio.sleep(0)
     assert wire.calls == [b"last words", "close"]
     assert joining.is_closing()
+
+
+async def test_a_caller_that_left_meanwhile_is_sent_nothing() -> None:
+    wire = Wire()
+    joining = JoiningTransport(cast("asyncio.Transport", wire), asyncio.get_running_loop())
+    joining.write(b"too late")
+    wire.close()  # the loop noticed that the connection is gone
+    await asyncio.sleep(0)
+    assert wire.calls == ["close"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -246,7 +246,7 @@ class TestStartIsCut:
             await koji.start(BODY)
         assert type(raised.value) is error
         assert raised.value.retry_after == (5 if error is UpstreamUnavailable else None)
-        assert type(cut).__name__ in raised.value.message
+        assert (type(cut).__name__ if error is OutcomeUnknown else "koji.so") in raised.value.message
         assert route.call_count == 1
 
     async def test_nobody_listening_is_unavailable(self) -> None:
@@ -437,7 +437,9 @@ class TestTheStandIn:
         assert told.link == f"https://koji.so/i/{told.interview_id}"
 
     @pytest.mark.parametrize("second", [409, 200])
-    async def test_an_interview_is_ended_once(self, koji: KojiClient, stand_in: Sandbox, second: int) -> None:
+    async def test_an_interview_is_ended_once(
+        self, koji: KojiClient, stand_in: Sandbox, second: Literal[200, 409]
+    ) -> None:
         stand_in.koji.switches.second_complete_status = second
         told = await koji.start(BODY)
         assert told.interview_id is not None
@@ -495,7 +497,7 @@ class TestTheStandIn:
         stand_in.koji.switches.credits_exhausted = True
         with pytest.raises(UpstreamRejected) as no_credits:
             await koji.start(BODY)
-        stand_in.koji.switches.permissions["sandbox-koji-key"] = frozenset()
+        stand_in.koji.switches.permissions = frozenset()
         with pytest.raises(CredentialsRejected) as no_start:
             await koji.start(BODY)
         with pytest.raises(CredentialsRejected) as no_complete:

@@ -21,7 +21,7 @@ from connector.domain.results.sync import Sync
 from connector.ledger.ledger import Ledger
 from tests.ledger.desk import LANE, NAMES, Desk, handed, persons
 from tests.ledger.erasure.desk import RULES
-from tests.support.fakes import NOW, a_settlement, a_sync, a_webhook
+from tests.support.fakes import NOW, a_run, a_settlement, a_sync, a_webhook
 
 HOOK = "https://example.com/hook"
 SENT, HELD, TOLD = ["int-1", "int-2"], ["int-3", "int-4"], ["told-1", "told-2", "told-3"]
@@ -104,7 +104,7 @@ async def pause(process: Process) -> None:
 
 async def await_koji(process: Process) -> None:
     rest = Pause(LANE, NOW + 60_000, "koji_unreachable", "Koji is away.")
-    await process.ledger.launch_pauses.await_koji(NAMES, rest, NOW, NOW)
+    await process.ledger.launch_pauses.await_koji(NAMES, NAMES, rest, NOW, NOW)
 
 
 SPENDING = Spending(LANE, 3, 1_000, 10)
@@ -313,7 +313,7 @@ async def set_scene(desk: Desk) -> Scene:
     syncs += [a_sync(one, stage=Stage.HOLD, run_id="run_held") for one in HELD]
     syncs += [a_sync(one, stage=None, status=SyncStatus.SYNCED) for one in TOLD]
     await ledger.syncs.revise([("default", one.interview_id) for one in syncs], lambda *_: syncs)
-    await ledger.runs.create("run_held", "default", "backfill_interviews", HELD, NOW)
+    await a_run(ledger, "run_held", HELD)
     for number in (1, 2):
         await ledger.inbox.accept(a_webhook(None, body="unreadable", digest=f"unreadable {number}"))
         await ledger.diagnostics.add("default", "refused", {}, NOW, 5)

@@ -20,6 +20,7 @@ def a_callback(callback_id: str = "cb_1", due: int = NOW) -> Callback:
         operation="replay_syncs",
         answer="{}",
         target_url="https://hooks.example.com/x",
+        scopes="read send",
         created_at=NOW,
         due=due,
     )

@@ -202,7 +202,11 @@ async def test_a_store_that_hangs_is_told_in_time_and_loses_nothing(
     with pytest.raises(LedgerUnavailable) as told:
         await ledger.inbox.accept(delivery)
     assert told.value.retry_after
+    with pytest.raises(LedgerUnavailable):
+        await hanging
+    with pytest.raises(LedgerUnavailable):  # at once
+        await ledger.syncs.revise([], lambda *_: pytest.fail("it was refused"))
     held.set()
-    await hanging
+    await ledger.db.write(lambda _: None, patient=True)
     assert await ledger.inbox.accept(delivery) is False
     assert len(await ledger.inbox.received("default", "int_1")) == 1

@@ -29,6 +29,12 @@ def postgres_url(empty_postgres_url: str) -> str:
     return empty_postgres_url
 
 
+@pytest.fixture
+def sqlite_url(new_sqlite_url: str) -> str:
+    """Return the URL of a file that is not there yet, for the same reason."""
+    return new_sqlite_url
+
+
 async def opened(database_url: str) -> Ledger:
     return await open_ledger(database_url, SEALER)
 

@@ -37,7 +37,7 @@ async def away(ledger: Ledger, began: int, now: int | None = None, *, code: str 
     """Let the lane find Koji away, since `began`, now or at another time."""
     now = began if now is None else now
     rest = Pause(LANE, now + MINUTE, code, "Koji did not answer.")
-    await ledger.launch_pauses.await_koji(["default"], rest, began, now)
+    await ledger.launch_pauses.await_koji(["default"], ["default"], rest, began, now)
 
 
 async def pause_events(ledger: Ledger) -> list[tuple[str, str, int]]:

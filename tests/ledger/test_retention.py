@@ -13,7 +13,7 @@ from connector.ledger.db.dialect import is_sqlite, sqlite_path
 from connector.ledger.ledger import Ledger
 from connector.settings.model import Connection
 from connector.settings.rules import sync_rules
-from tests.support.fakes import NOW, a_settlement, a_sync, a_webhook
+from tests.support.fakes import NOW, a_run, a_settlement, a_sync, a_webhook
 
 pytestmark = pytest.mark.contract
 
@@ -176,7 +176,7 @@ async def test_more_than_one_chunk(ledger: Ledger) -> None:
 async def test_an_old_run_stays_while_something_of_it_waits(
     ledger: Ledger, stage: Stage | None, stays: bool
 ) -> None:
-    await ledger.runs.create("run_1", "default", "backfill_interviews", ["int_1"], NOW)
+    await a_run(ledger, "run_1", ["int_1"])
     await store(ledger, a_sync(run_id="run_1", stage=stage, status=SyncStatus.PENDING, updated_at=LATER))
     await ledger.retention.prune(LATER, LATER)
     assert (await ledger.runs.progress("run_1") is not None) is stays

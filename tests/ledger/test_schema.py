@@ -40,6 +40,12 @@ def postgres_url(empty_postgres_url: str) -> str:
     return empty_postgres_url
 
 
+@pytest.fixture
+def sqlite_url(new_sqlite_url: str) -> str:
+    """Return the URL of a file that is not there yet, for the same reason."""
+    return new_sqlite_url
+
+
 LATER = f"{int(newest_revision()) + 1:04}"
 REVISION = '''"""A later revision."""
 
@@ -124,6 +130,16 @@ def test_an_upgraded_ledger_has_what_the_models_describe(first_url: str) -> None
         metadata.create_all(connection)
         assert upgraded == described(connection)
     assert len(upgraded) > len(metadata.tables)
+
+
+def test_a_ledger_of_the_last_version_in_development_is_that_of_the_first_release(first_url: str) -> None:
+    with written(first_url) as connection:
+        connection.execute(text("ALTER TABLE schema_revision RENAME TO alembic_version"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0004'"))
+    migrate(first_url)
+    with written(first_url) as connection:
+        assert rows_of(connection)[STORED.name] == [[newest_revision()]]
+        assert "alembic_version" not in inspect(connection).get_table_names()
 
 
 def test_files_of_revisions_are_named_for_their_numbers() -> None:

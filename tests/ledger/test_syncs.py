@@ -13,7 +13,7 @@ from connector.domain.results.respondent import People
 from connector.domain.results.sync import ListFilter, Sync
 from connector.errors import Conflict
 from connector.ledger.ledger import Ledger
-from tests.support.fakes import NOW, a_sync, a_webhook
+from tests.support.fakes import NOW, a_run, a_sync, a_webhook
 
 pytestmark = pytest.mark.contract
 
@@ -196,9 +196,7 @@ async def test_reads_are_due_in_order(ledger: Ledger) -> None:
 
 
 async def test_a_run_tells_how_far_it_is(ledger: Ledger) -> None:
-    await ledger.runs.create(
-        "run_1", "default", "backfill_interviews", [f"int_{i}" for i in (1, 2, 3, 4, 5, 5)], NOW
-    )
+    await a_run(ledger, "run_1", [f"int_{i}" for i in (1, 2, 3, 4, 5, 5)])
     await store(
         ledger,
         a_sync("int_1", status=SyncStatus.SYNCED, stage=None),
@@ -221,7 +219,7 @@ async def test_a_run_tells_how_far_it_is(ledger: Ledger) -> None:
 
 async def test_a_backfill_is_held_until_each_of_it_was_read_once(ledger: Ledger) -> None:
     for run_id, reads in (("run_1", 0), ("run_2", 1)):
-        await ledger.runs.create(run_id, "default", "backfill_interviews", [], NOW)
+        await a_run(ledger, run_id, [])
         await store(
             ledger,
             a_sync(f"held_{run_id}", run_id=run_id, backfill=True, stage=Stage.HOLD),
@@ -238,7 +236,7 @@ async def test_a_backfill_is_held_until_each_of_it_was_read_once(ledger: Ledger)
 async def test_two_thousand_rows_in_one_batch(ledger: Ledger) -> None:
     body = "x" * 1_000
     ids = [f"int_{number}" for number in range(2_000)]
-    await ledger.runs.create("run_1", "default", "backfill_interviews", ids, NOW)
+    await a_run(ledger, "run_1", ids)
     await store(ledger, *map(a_sync, ids), record=[a_webhook(one, body=body, digest=one) for one in ids])
     await store(ledger, *(a_sync(one, status=SyncStatus.SYNCED, stage=None) for one in ids))
     assert await ledger.counters.totals("default") == {("synced", ""): 2_000}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from connector.ledger.results.runs import CHUNK
 from connector.sandbox import SandboxOptions
 from connector.sandbox.koji.project import RefusedError
 from connector.sandbox.koji.store import Interview
@@ -142,6 +143,26 @@ async def test_a_backfill_goes_on_after_a_restart(world: World) -> None:
     await world.restart()
     await world.ended("int-1", "int-2")
     assert (await world.get("get_run", run_id=run_id))["synced"] == 2
+
+
+async def test_a_call_answers_before_the_worker_begins_and_a_restart_loses_nothing(world: World) -> None:
+    ids = [f"int-{n}" for n in range(2 * CHUNK + 1)]
+    await world.deliver(*(message(one, quality_score=None, themes=None) for one in ids[:2]))
+    await world.restart(workers=False)
+    for operation, asked in (("backfill_interviews", ids), ("replay_syncs", ids[:2])):
+        answer = await world.call(operation, interview_ids=asked, wait_seconds=0)
+        assert answer.status_code == 202, answer.text
+        run = answer.json()
+        assert (run["pending"], run["total"]) == (len(asked), len(asked))
+        assert run["eta_seconds"] >= 1
+    assert await world.context.ledger.syncs.find("default", ids[-1]) is None
+    await world.restart()
+
+    async def begun() -> bool:
+        return await world.context.ledger.runs.next_chunk(["default"], ()) is None
+
+    await until(begun)
+    assert await world.context.ledger.syncs.find("default", ids[-1]) is not None
 
 
 async def test_a_run_of_another_connection_is_not_found(world: World) -> None:

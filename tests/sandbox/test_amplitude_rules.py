@@ -88,18 +88,15 @@ def test_clear_all_and_every_operator_are_sound() -> None:
     assert not event_faults(event(event_type="$identify", user_properties={"$clearAll": "-"}), 5)
 
 
-def test_http_v2_names_the_first_index_and_batch_all() -> None:
+def test_only_the_first_index_of_a_field_is_named() -> None:
     events = [event(), event(time="now"), event(time="now"), event(user_id=5)]
-    first = request_refusal(events, 5, name_all=False)
-    every = request_refusal(events, 5, name_all=True)
+    first = request_refusal(events, 5)
     assert first is not None
-    assert every is not None
     assert first["events_with_invalid_fields"] == {"time": [1], "user_id": [3]}
-    assert every["events_with_invalid_fields"] == {"time": [1, 2], "user_id": [3]}
 
 
 def test_one_kind_of_fault_is_named_at_a_time() -> None:
-    body = request_refusal([event(user_id="abc"), event(time="now"), event(event_type="")], 5, name_all=True)
+    body = request_refusal([event(user_id="abc"), event(time="now"), event(event_type="")], 5)
     assert body == {
         "code": 400,
         "error": "Request missing required field",
@@ -109,9 +106,9 @@ def test_one_kind_of_fault_is_named_at_a_time() -> None:
 
 def test_refusals_have_the_documented_shape() -> None:
     events = [event(), event(), event(), event(time="now")]
-    assert request_refusal(events, 5, name_all=False) == load("amplitude/invalid_fields")["body"]
+    assert request_refusal(events, 5) == load("amplitude/invalid_fields")["body"]
     events = [event(), event(user_id="abc")]
-    assert request_refusal(events, 5, name_all=False) == load("amplitude/invalid_id_lengths")["body"]
+    assert request_refusal(events, 5) == load("amplitude/invalid_id_lengths")["body"]
 
 
 def test_long_strings_are_cut_everywhere_and_short_ones_left_alone() -> None:

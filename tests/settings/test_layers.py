@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from connector.errors import SettingsError
 from connector.settings.model import COHORTS, LAUNCH_DEFAULTS, Connection, Settings
 from connector.settings.sources import load
 from tests.support.settings_reading import KEY, OTHER_KEY, Read, default, reading, refused, secret
@@ -23,6 +24,13 @@ EVERY_GLOBAL = [
     ("CONNECTOR_ALLOW_PRIVATE_TARGETS", "true", True),
     ("CONNECTOR_ALLOWED_HOSTS", "a.internal, B.internal:81", ("a.internal", "b.internal:81")),
     ("CONNECTOR_ALLOWED_ORIGINS", "https://Chat.example.com/", ("https://chat.example.com",)),
+    (
+        "CONNECTOR_ALERT_URLS",
+        "json://a.test/x,y, mailto://b.test",
+        (SecretStr("json://a.test/x,y"), SecretStr("mailto://b.test")),
+    ),
+    ("CONNECTOR_DIGEST", "Weekly", "weekly"),
+    ("CONNECTOR_METRICS_OPEN", "true", True),
     ("CONNECTOR_RETENTION_DAYS", "1", 1),
     ("DATABASE_URL", "postgresql://u:p@db.example.com/x", "postgresql://u:p@db.example.com/x"),
     ("HOST", "0.0.0.0", "0.0.0.0"),
@@ -165,7 +173,7 @@ def test_connector_config_names_another_file(read: Read, tmp_path: Path, source:
         line = refused(read, CONNECTOR_CONFIG="elsewhere/my.toml")
     else:
         line = refused(read, dotenv="CONNECTOR_CONFIG=elsewhere/my.toml")
-    assert line.startswith("my.toml koji_nothing: ")
+    assert line.startswith("elsewhere/my.toml koji_nothing: ")
     (tmp_path / "elsewhere" / "my.toml").write_text("port = 7")
     loaded = read(CONNECTOR_CONFIG=str(tmp_path / "elsewhere" / "my.toml"))
     assert (loaded.settings.port, loaded.warnings) == (7, ())
@@ -175,3 +183,52 @@ def test_naming_a_missing_file_is_an_error(read: Read) -> None:
     line = refused(read, CONNECTOR_CONFIG="gone.toml")
     assert re.match(r"CONNECTOR_CONFIG: names .*gone\.toml, which does not exist; for example ", line)
     assert read(CONNECTOR_CONFIG="${CONNECTOR_CONFIG}").settings == Settings()
+
+
+class TestPlaces:
+    """Each of the two files is looked for in the working directory, else in the user's folder."""
+
+    def places(self, tmp_path: Path) -> tuple[Path, Path]:
+        folders = (tmp_path / "here", tmp_path / "user")
+        for folder in folders:
+            folder.mkdir()
+        return folders
+
+    def test_each_file_is_found_apart(self, tmp_path: Path) -> None:
+        here, user = self.places(tmp_path)
+        (here / "connector.toml").write_text('koji_project_id = "p-1"\n')
+        (user / "connector.toml").write_text('amplitude_region = "eu"\n')
+        (user / ".env").write_text("KOJI_API_KEY=key\n")
+        loaded = load({}, here, user)
+        connection = default(loaded)
+        assert (connection.koji_project_id, connection.amplitude_region) == ("p-1", "us")
+        assert secret(connection.koji_api_key) == "key"
+        assert (loaded.document, loaded.dotenv) == (here / "connector.toml", user / ".env")
+
+    def test_a_file_of_another_program_gives_way(self, tmp_path: Path) -> None:
+        here, user = self.places(tmp_path)
+        (here / ".env").write_text("DATABASE_URL=postgresql://db.example.com/shop\nPORT=3000\n# text\n")
+        assert load({}, here, user).settings.port == 3000  # there is no other
+        (user / ".env").write_text("KOJI_API_KEY=key\n")
+        loaded = load({}, here, user)
+        assert (loaded.settings.port, loaded.dotenv) == (8080, user / ".env")
+        (here / ".env").write_text("no variable at all\n")
+        assert load({}, here, user).dotenv == user / ".env"
+        (here / ".env").write_text("KOJI_SEND_EMAIL=false\n")
+        assert load({}, here, user).dotenv == here / ".env"
+
+    def test_an_error_names_the_file_with_its_path_unless_it_is_here(self, tmp_path: Path) -> None:
+        here, user = self.places(tmp_path)
+        (user / ".env").write_text("KOJI_INVITE_BY=post\n")
+        with pytest.raises(SettingsError, match=rf"^{re.escape(str(user / '.env'))} KOJI_INVITE_BY: must be"):
+            load({}, here, user)
+        (here / "connector.toml").write_text("nonsense = 1\n")
+        (user / ".env").unlink()
+        with pytest.raises(SettingsError, match=r"^connector.toml nonsense: is not a setting"):
+            load({}, here, user)
+
+    def test_a_document_named_in_a_file_counts_from_the_folder_of_that_file(self, tmp_path: Path) -> None:
+        here, user = self.places(tmp_path)
+        (user / ".env").write_text("CONNECTOR_CONFIG=mine.toml\n")
+        (user / "mine.toml").write_text('koji_project_id = "p-2"\n')
+        assert default(load({}, here, user)).koji_project_id == "p-2"

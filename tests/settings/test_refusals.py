@@ -127,6 +127,8 @@ MALFORMED = [
     ("CONNECTOR_ALLOWED_HOSTS", "https://s3cret.example.com"),
     ("CONNECTOR_ALLOWED_ORIGINS", "s3cret.example.com"),
     ("CONNECTOR_ALLOWED_ORIGINS", "https://s3cret.example.com/page"),
+    ("CONNECTOR_ALERT_URLS", "s3cret"),
+    ("CONNECTOR_DIGEST", "daily"),
     ("CONNECTOR_RETENTION_DAYS", "0"),
     ("CONNECTOR_RETENTION_DAYS", "1000000001"),
     ("DATABASE_URL", "mysql://user:s3cret@db.example.com/x"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import select
 import signal
 import socket
@@ -21,10 +20,12 @@ from connector.sandbox.options import (
     FAKE_KOJI_KEY,
     FAKE_SIGNING_KEY,
 )
-from tests.support.preloaded import command
+from tests.support import preloaded
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120.0
+STARTED = '"event": "started"'
+"""A server that answers writes this to its log."""
 
 
 def free_port() -> int:
@@ -69,18 +70,18 @@ class Machine:
         }
         return {**inherited, **ours, **self.settings, **(more or {})}
 
-    def _command(self, *words: str) -> list[str]:
+    def command(self, *words: str) -> list[str]:
         """Return a command; with a product of its own the machine starts a whole interpreter."""
         if "PYTHONPATH" in self.settings:
             return [sys.executable, "-m", "connector", *words]
-        return command(*words)
+        return preloaded.command(*words)
 
     def run(
         self, *words: str, text: str | None = None, more: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run to the end without a terminal."""
         return subprocess.run(
-            self._command(*words),
+            self.command(*words),
             cwd=self.cwd,
             env=self.environment(more),
             input=text if text is not None else "",
@@ -96,7 +97,7 @@ class Machine:
         log = self.home / f"{words[0]}-{time.monotonic_ns()}.log"
         with log.open("w") as file:
             process = subprocess.Popen(
-                self._command(*words),
+                self.command(*words),
                 cwd=self.cwd,
                 env=self.environment(),
                 stdin=subprocess.DEVNULL,
@@ -139,16 +140,15 @@ class Terminal:
     """A process on a pseudo terminal."""
 
     def __init__(self, machine: Machine, words: tuple[str, ...]) -> None:
+        import pty  # noqa: PLC0415 - not on Windows
+
         self.screen = ""
         self._looked = 0
+        started = machine.command(*words)
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
             os.chdir(machine.cwd)
-            os.execve(
-                sys.executable,
-                [sys.executable, "-m", "connector", *words],
-                machine.environment({"COLUMNS": "80"}),
-            )
+            os.execve(started[0], started, machine.environment({"COLUMNS": "80"}))
 
     def expect(self, text: str) -> str:
         """Read until `text` shows up after what was expected before; return what was read for it."""

@@ -25,14 +25,12 @@ async def run(_: Context, payload: CountLettersInput) -> CountLettersOutput:
     return CountLettersOutput(letters=len(payload.word))
 
 
-COUNT_LETTERS = Operation(
-    name="count_letters",
+COUNT_LETTERS = Operation.of(
+    run,
+    subject="results",
     title="Count the letters",
     summary="Count the letters of a word. Use it when a word's length matters. Changes nothing.",
     guidance="Not for sentences.",
     example=Example({"word": "koji"}, {"letters": 4}),
-    input=CountLettersInput,
-    output=CountLettersOutput,
-    run=run,
     effect=Effect.READ,
 )

@@ -12,8 +12,9 @@ from typing import Any
 from connector.amplitude.responses import Answer, Kind
 from connector.domain.launches.launch import KojiStart
 from connector.domain.results.interview import Interview, Stage, SyncStatus
-from connector.domain.results.sync import InboundWebhook, Settlement, Sync
+from connector.domain.results.sync import InboundWebhook, RunItem, Settlement, Sync
 from connector.errors import NotFound
+from connector.ledger.ledger import Ledger
 
 NOW = 1_790_000_000_000
 _numbers = count()
@@ -149,3 +150,11 @@ def a_settlement(sync: Sync, status: SyncStatus = SyncStatus.SYNCED, **fields: A
     return Settlement(
         connection=sync.connection, interview_id=sync.interview_id, status=status, **(values | fields)
     )
+
+
+async def a_run(ledger: Ledger, run_id: str, interview_ids: Sequence[str]) -> None:
+    """Store a backfill that covers interviews, as the worker leaves it."""
+    items = [RunItem(None, None, interview_id) for interview_id in interview_ids]
+    await ledger.runs.create(run_id, "default", "backfill_interviews", "backfill", items, NOW)
+    while chunk := await ledger.runs.next_chunk(["default"], ()):
+        await ledger.runs.cover(None, chunk)

@@ -21,10 +21,12 @@ from uvicorn.server import ServerState
 
 from connector.app import create_app
 from connector.context import Context
+from connector.ledger.db.dialect import is_sqlite
 from connector.sandbox import Sandbox, SandboxOptions, create_sandbox
 from connector.settings.model import Settings
 from connector.settings.sources import load
 from mcp_server.transports.http import mcp_mount
+from tests.support.sqlite import empty_ledger
 
 T = TypeVar("T")
 TOKEN = "a-token-of-the-tests"
@@ -202,6 +204,8 @@ class World:
         self.toml = self.toml if toml is None else toml
         self.environment |= env
         self.settings = settings_of(self.folder, self.sandbox_url, self.toml, self.environment)
+        if is_sqlite(self.settings.database_url):
+            empty_ledger(self.settings.database_url)
         self.app = create_app(self.settings, workers=workers, clock=self.clock, mounts=[mcp_mount])
         await self._stack.enter_async_context(self.app.router.lifespan_context(self.app))
         self.client = await self._stack.enter_async_context(

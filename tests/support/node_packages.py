@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 import subprocess
@@ -23,6 +22,8 @@ def installed(name: str, packages: Mapping[str, str]) -> Path:
 
     `packages` are exact versions by package; a change of them needs another name.
     """
+    import fcntl  # noqa: PLC0415 - not on Windows
+
     if not shutil.which("node") or not shutil.which("npm"):
         pytest.skip(f"{name} needs node and npm, which are not here")
     kept = CACHE / name

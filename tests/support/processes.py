@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -20,6 +20,7 @@ import uvicorn
 from connector.app import create_app
 from mcp_server.transports.http import mcp_mount
 from tests.support.harness import TOKEN, settings_of, until
+from tests.support.preloaded import command
 
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -34,25 +35,13 @@ class Process:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
-        command = [
-            sys.executable,
-            "-m",
-            "tests.support.processes",
-            str(folder),
-            sandbox_url,
-            str(port),
-            str(lease_ms),
-            json.dumps(dict(more)),
-        ]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        words = (str(folder), sandbox_url, str(port), str(lease_ms), json.dumps(dict(more)))
         self._log = (folder / "server.log").open("ab")
         self._process = subprocess.Popen(
-            command,
-            env=environment,
+            command(*words, program="tests.support.processes"),
             stdin=subprocess.PIPE,
-            stdout=self._log,
+            stdout=subprocess.PIPE,
             stderr=self._log,
-            cwd=Path.cwd(),
         )
 
     async def ready(self, client: httpx.AsyncClient) -> None:
@@ -69,9 +58,9 @@ class Process:
         await until(answers, 30)
 
     def kill(self) -> None:
-        """End it without a chance to say goodbye."""
+        """End it without a chance to say goodbye; return when it is dead."""
         self._process.kill()
-        self._process.communicate()
+        self._process.communicate()  # its standard output ends with it
         self._log.close()
 
     def terminate(self) -> int:
@@ -83,19 +72,18 @@ class Process:
         return code
 
 
-def main() -> None:
-    """Serve until killed: folder, the sandbox's URL, port and lease in milliseconds are the arguments, and settings."""
+def main(words: Sequence[str]) -> int:
+    """Serve until killed: folder, the sandbox's URL, port and lease in milliseconds are the words, and settings."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    folder, sandbox_url, port, lease_ms, more = sys.argv[1:]
+    os.dup(1)  # stays open as long as this process lives
+    os.dup2(2, 1)
+    folder, sandbox_url, port, lease_ms, more = words
     settings = settings_of(Path(folder), sandbox_url, "", {"PORT": port, **json.loads(more)})
     app = create_app(settings, lease_ms=int(lease_ms), mounts=[mcp_mount])
     uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="warning", access_log=False)
+    return 0
 
 
 def _end_with_parent() -> None:
     sys.stdin.read()  # ends with the process that started this one, however that ended
     os._exit(1)
-
-
-if __name__ == "__main__":
-    main()

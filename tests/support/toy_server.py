@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
@@ -17,6 +17,7 @@ from starlette.middleware import Middleware
 
 from connector.context import Context
 from connector.domain.access import AuditEntry, Claim
+from connector.domain.lease import ConnectionPause
 from connector.errors import LedgerUnavailable, NotFound
 from connector.http.auth import Gate, token_digest
 from connector.http.middleware import Boundary
@@ -73,6 +74,13 @@ class Answers:
     @property
     def idempotency(self) -> Answers:
         return self
+
+    @property
+    def connection_pauses(self) -> Answers:
+        return self
+
+    async def listed(self, connections: Sequence[str]) -> list[ConnectionPause]:
+        return []
 
     async def claim(self, scope: str, key: str, digest: str, now: int) -> Claim:
         row = self.rows.get((scope, key))

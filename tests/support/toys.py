@@ -11,5 +11,11 @@ from connector.service.execution.operation import AnyOperation, Example, Operati
 def toy(run: Callable[..., Any], **values: Any) -> AnyOperation:
     """Return an operation that is named like its function, with words that say nothing."""
     name = run.__name__
-    texts = {"title": name, "summary": "For tests.", "guidance": "For tests.", "example": Example({}, {})}
+    texts = {
+        "subject": "results",
+        "title": name,
+        "summary": "For tests.",
+        "guidance": "For tests.",
+        "example": Example({}, {}),
+    }
     return Operation(**{"name": name, **texts, **values}, run=run)

@@ -6,7 +6,7 @@ import click
 from click.shell_completion import shell_complete
 
 from connector.cli.arguments import Command
-from connector.cli.terminal import COMPLETION, PROGRAM
+from connector.cli.terminal import COMPLETION, NAME
 
 
 @click.command(cls=Command)
@@ -21,4 +21,4 @@ def command(ctx: click.Context, shell: str) -> int:
 
     fish: koji-amplitude completion fish > ~/.config/fish/completions/koji-amplitude.fish
     """
-    return shell_complete(ctx.find_root().command, {}, PROGRAM, COMPLETION, f"{shell}_source")
+    return shell_complete(ctx.find_root().command, {}, NAME, COMPLETION, f"{shell}_source")

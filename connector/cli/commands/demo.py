@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from connector.cli.arguments import Command
+from connector.cli.terminal import PROGRAM
 
 
 @click.command(cls=Command)
@@ -13,4 +14,4 @@ def command(*, keep: bool) -> int:
     """Close the loop on this machine, with stand-ins for Koji and Amplitude and no account."""
     from connector.demo import demo
 
-    return demo.main(keep=keep)
+    return demo.main(keep=keep, program=PROGRAM)

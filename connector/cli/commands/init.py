@@ -4,70 +4,87 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
-from pathlib import Path
+from contextlib import nullcontext
 
 import click
 
-from connector.cli.announce import WEBHOOK_EVENT, local_url, webhook_url
 from connector.cli.arguments import Command
-from connector.cli.setup.questions import ask, from_environment, write
-from connector.cli.startup import load_here
-from connector.cli.terminal import USAGE, can_ask, say
-from connector.errors import SettingsError
-from connector.settings.model import Settings
-from connector.settings.sources import Loaded
+from connector.cli.setup.answers import Answers
+from connector.cli.terminal import INTERRUPTED, PROGRAM, USAGE, can_ask, say
+from connector.settings.files import DOTENV
+from connector.settings.model import DEFAULT_CONNECTION
 
 
 @click.command(cls=Command)
-@click.option("--non-interactive", is_flag=True, help="Take the values from the environment.")
+@click.option(
+    "--connection", default=DEFAULT_CONNECTION, metavar="NAME", help="Add or complete this project."
+)
+@click.option("--here", is_flag=True, help="Write new files into this directory, not into your own folder.")
+@click.option(
+    "--non-interactive", is_flag=True, help="Take the values from the environment, and do not wait."
+)
 @click.option("--no-wait", is_flag=True, help="End after the checks.")
-def command(*, non_interactive: bool, no_wait: bool) -> int:
-    """Ask for keys, write .env, run the checks, and wait for Koji's first webhook.
+def command(*, connection: str, here: bool, non_interactive: bool, no_wait: bool) -> int:
+    """Ask for what is missing, write .env, run the checks, and wait for Koji's first webhook.
 
-    With --no-wait the exit code is 1 when a check failed.
+    The files are those that are read in this directory, else new ones in your configuration folder. Ctrl-C
+    keeps what was answered. Without waiting, the exit code is 1 when a check failed.
     """
-    directory = Path.cwd()
-    load_here(quiet=True)
+    answers = Answers.of(connection, here=here)
+    answers.loaded()  # refuse wrong settings before the first question
     if not non_interactive and not can_ask():
         say(
             "error: init asks on a terminal; without one, --non-interactive takes values from the environment"
         )
         return USAGE
-    answers = from_environment(os.environ) if non_interactive else ask(os.environ, directory)
-    loaded = _save(answers, directory)
-    from connector.cli.setup.checks import examine
+    from connector.cli.setup.questions import SETTINGS
+
+    if path := answers.add_connection(tuple(name for name in SETTINGS if name != "PUBLIC_URL")):
+        say(f"Added [connections.{connection}] to {path}; it takes its values from variables.")
+    if non_interactive:
+        values = {
+            name: os.environ[answers.variable(name)] for name in SETTINGS if answers.in_environment(name)
+        }
+        if values:
+            path = answers.keep({name: value.strip() for name, value in values.items()})
+            say(f"Wrote {', '.join(map(answers.variable, values))} to {path} (mode 0600).")
+        return _check(answers)
+    if not _ask_all(answers, wait=not no_wait):
+        return INTERRUPTED
+    code = _check(answers)
+    if no_wait:
+        return code
     from connector.cli.setup.first_webhook import wait
 
+    return wait(answers.loaded().settings)
+
+
+def _ask_all(answers: Answers, *, wait: bool) -> bool:
+    """Ask every question beside a running server; return False when a person left with Ctrl-C."""
+    from connector.cli.setup.first_webhook import server_meanwhile
+    from connector.cli.setup.questions import ADDRESS, KEYS, ask
+
+    path = answers.loaded().dotenv or answers.folder / DOTENV
+    say(f"Answers go to {path} at once. Enter skips a question; Ctrl-C leaves, and keeps them.")
+    try:
+        with server_meanwhile(answers.loaded().settings) if wait else nullcontext():
+            for question in (*KEYS, *ADDRESS):
+                ask(question, answers)
+    except KeyboardInterrupt:
+        say(f"\nLeft. What was answered is kept; {PROGRAM} init asks for the rest.")
+        return False
+    return True
+
+
+def _check(answers: Answers) -> int:
+    """Run the checks, say which URL goes where, and return the exit code."""
+    from connector.cli.setup.checks import examine
+    from connector.cli.setup.questions import ADDRESS, worded
+
+    loaded = answers.loaded()
     code = asyncio.run(examine(loaded, server=False))
-    _say_next_steps(loaded.settings)
-    return code if no_wait else wait(loaded.settings, restart=bool(answers))
-
-
-def _save(answers: Mapping[str, str], directory: Path) -> Loaded:
-    """Write the answers into `.env` and return the new settings."""
-    for name in answers:
-        if name in os.environ and os.environ[name].strip() != answers[name]:
-            say(f"warning: {name} is also set in the environment, which wins over .env; unset it there")
-    if answers:
-        try:
-            write(directory / ".env", answers)
-        except OSError as error:
-            raise SettingsError(f".env: cannot be written in {directory}: {error.strerror}") from None
-        say(f"Wrote {', '.join(answers)} to {directory / '.env'} (mode 0600).")
-    return load_here(answers, quiet=True)
-
-
-def _say_next_steps(settings: Settings) -> None:
-    say()
-    say("In Koji: Settings > Integrations > Webhooks > Add Webhook Endpoint")
-    say(f"  URL    {webhook_url(settings)}")
-    say(f"  Event  {WEBHOOK_EVENT}")
-    if not any(connection.koji_webhook_secret for connection in settings.connections.values()):
-        say("  Koji then shows a secret: run init again and give it as KOJI_WEBHOOK_SECRET.")
+    has_https = loaded.settings.public_url.startswith("https://")
+    for question in ADDRESS[1:] if has_https else ADDRESS:
+        say("\n" + worded(question, loaded.settings, answers.connection))
     say("In Amplitude: nothing; the connector calls it.")
-    if not settings.public_url.startswith("https://"):
-        say(f"\nKoji needs an https address, and PUBLIC_URL is {settings.public_url}. A tunnel gives one:")
-        say(f"  cloudflared tunnel --url {local_url(settings)}")
-        say("  Then run init again and give the address that it prints as PUBLIC_URL.")
-    say()
+    return code

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from connector.cli.terminal import can_ask, clean, say
+from connector.errors import InvalidInput
 from connector.service.execution.operation import AnyOperation, Effect, Input
 from connector.text.redaction import cut
 from connector.text.values import people_of
@@ -17,17 +18,30 @@ _WARNING = {
 }
 
 
-def is_confirmed(op: AnyOperation, payload: Input, *, yes: bool) -> bool:
-    """Tell whether to continue; on a terminal, ask the person before an operation sends or erases."""
-    warning = _WARNING.get(op.effect)
-    if warning is None or yes or getattr(payload, "dry_run", False) or not can_ask():
-        return True
+def must_ask(op: AnyOperation, payload: Input, *, yes: bool) -> bool:
+    """Tell whether a person must agree first. Raises `InvalidInput` when there is no terminal to ask on."""
+    if op.effect not in _WARNING or yes or getattr(payload, "dry_run", False):
+        return False
+    if not can_ask():
+        raise InvalidInput(
+            f"{_WARNING[op.effect]} Without a terminal no person can be asked: add --yes to agree."
+        )
+    return True
+
+
+def confirmed(op: AnyOperation, payload: Input) -> Input | None:
+    """Show an operation's input and ask the person; return the input, or None without a yes."""
     say(f"{op.title}: {op.summary.partition('. ')[0].rstrip('.')}.")
     for name, value in payload:
         if name not in _NOT_SHOWN and (name == "connection" or value not in (None, [], {}, False)):
             say(f"  {name}: {_short(name, value)}")
+    return payload if is_agreed(f"{_WARNING[op.effect]} Go on?") else None
+
+
+def is_agreed(question: str) -> bool:
+    """Ask; only a yes is one."""
     try:
-        answer = input(clean(f"{warning} Go on? [y/N] "))
+        answer = input(clean(f"{question} [y/N] "))
     except EOFError:
         answer = ""
     return answer.strip().lower() in {"y", "yes"}

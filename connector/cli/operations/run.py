@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from connector.app import build
 from connector.cli.arguments import dashed, flag
-from connector.cli.operations.confirm import is_confirmed
+from connector.cli.operations import plan
+from connector.cli.operations.confirm import confirmed, is_agreed, must_ask
 from connector.cli.operations.csv_rows import ROW_FORMATS, with_all_pages
 from connector.cli.operations.progress import end_pauses, progress_display, state_reporter
 from connector.cli.operations.tables import print_answer
 from connector.cli.operations.values import read_payload
 from connector.cli.startup import on_signals, read_settings
 from connector.cli.terminal import INTERRUPTED, PROGRAM, say, show_error
+from connector.context import Context
 from connector.errors import ConnectorError
 from connector.operations import OPERATIONS
+from connector.operations.launch_cohort_interviews import LAUNCH_COHORT_INTERVIEWS
 from connector.security.caller import COMMAND_LINE
+from connector.service.checks.running import settings_check
 from connector.service.execution.execute import execute
 from connector.service.execution.follow_up import follow
 from connector.service.execution.operation import AnyOperation, Effect, Input, Output, WaitInput
+from connector.service.views.launch import LaunchOutput
 from connector.settings.model import Settings
 
 _TERMINATED = 143
@@ -36,6 +42,7 @@ class _Call:
 
     op: AnyOperation
     payload: Input
+    form: str = "json"
     watch_seconds: float | None = None
     output: Output | None = None
     replayed: bool = False
@@ -53,10 +60,14 @@ def run_operation(
         watch_seconds = flags.pop("wait_seconds", None) if issubclass(op.input, WaitInput) else None
         payload = read_payload(op, flags, source)
         settings = read_settings(quiet=True)
-        if not is_confirmed(op, payload, yes=yes):
-            say("Nothing was done.")
-            return _DECLINED
-        return _call(settings, _Call(op, payload, watch_seconds), form)
+        if must_ask(op, payload, yes=yes):
+            is_launch = op is LAUNCH_COHORT_INTERVIEWS
+            agreed = _agreed_plan(settings, payload) if is_launch else confirmed(op, payload)
+            if agreed is None:
+                say("Nothing was done.")
+                return _DECLINED
+            payload = agreed
+        return _call(settings, _Call(op, payload, form, watch_seconds))
     except ConnectorError as error:
         show_error(error)
         if error.result is not None:
@@ -64,26 +75,50 @@ def run_operation(
         return error.exit_code
 
 
-def _call(settings: Settings, call: _Call, form: str) -> int:
+def _agreed_plan(settings: Settings, payload: Any) -> Input | None:
+    """Plan a launch, ask about its people and credits, and return the input that launches them, or None."""
+    dry: Input = payload.model_copy(update={"dry_run": True, "wait_seconds": 0})
+    decided: Any = asyncio.run(_run(settings, _Call(LAUNCH_COHORT_INTERVIEWS, dry)))
+    if decided.plan_token is None:  # launched by an earlier call, whose answer is shown
+        return dry
+    for warning in decided.warnings:
+        say(f"warning: {warning}")
+    if decided.skipped:
+        say(f"Not invited: {', '.join(f'{reason} {n}' for reason, n in decided.skipped.items())}.")
+    if not decided.to_invite:
+        say("No person is to be invited.")
+        return None
+    if not is_agreed(plan.question(decided)):
+        return None
+    people = {"cohort_id": None, "members": None, "plan_token": decided.plan_token}
+    agreed: Input = payload.model_copy(update=people)
+    return agreed
+
+
+def _call(settings: Settings, call: _Call) -> int:
     if isinstance(call.payload, WaitInput):
         # Watching shows progress from the start; waiting inside the operation would not.
         if call.watch_seconds is None and "wait_seconds" in call.payload.model_fields_set:  # from --json
             call.watch_seconds = float(call.payload.wait_seconds)
         call.payload = call.payload.model_copy(update={"wait_seconds": 0})
     try:
-        output = asyncio.run(_run(settings, call, all_rows=form in ROW_FORMATS))
+        output = asyncio.run(_run(settings, call))
     except (KeyboardInterrupt, asyncio.CancelledError):
         _say_follow_up(call, "Stopped watching.")
         return _TERMINATED if call.terminated else INTERRUPTED
     if call.replayed:
         say("This is the answer of an earlier call with the same idempotency key; nothing was done again.")
-    print_answer(output, form)
+    if call.form == "table" and isinstance(output, LaunchOutput) and output.plan_token:
+        print_answer(plan.table_of(output), call.form)
+        sys.stdout.write(f"\n{plan.next_line(output, call.payload.connection)}\n")
+    else:
+        print_answer(output, call.form)
     if output.follow_up() is not None:
         _say_follow_up(call, "Not finished yet.")
     return 0
 
 
-async def _run(settings: Settings, call: _Call, *, all_rows: bool) -> Output:
+async def _run(settings: Settings, call: _Call) -> Output:
     _stop_on_sigterm(call)
     op, payload, connection = call.op, call.payload, call.payload.connection
     works = op.effect is not Effect.READ
@@ -91,25 +126,34 @@ async def _run(settings: Settings, call: _Call, *, all_rows: bool) -> Output:
     plans = works and (op.effect is Effect.WRITE or getattr(payload, "dry_run", False))
     async with build(settings, workers=works, only={"launches"} if plans else None) as running:
         ctx = running.context
+        status, message = await settings_check(ctx) if works else ("ok", "")
+        if status != "ok":
+            say(f"warning: {message}")
+        payload = plan.with_token(ctx, payload)
         if works and not plans and connection in settings.connections:
             await end_pauses(ctx, connection)
         executed = await execute(ctx, op, payload, caller=COMMAND_LINE, by_name=_BY_NAME)
-        if all_rows:
+        if call.form in ROW_FORMATS:
             executed = await with_all_pages(ctx, op, payload, executed)
         output = call.output = executed.output
         call.replayed = executed.replayed
-        if output.follow_up() is None or call.watch_seconds == 0:
-            return output
-        with progress_display(op.title) as show_state:
-            show = state_reporter(ctx, connection, show_state)
+        if output.follow_up() is not None and call.watch_seconds != 0:
+            call.output = await _watched(ctx, call, output)
+        return await plan.with_first_people(ctx, call.output) if call.form == "table" else call.output
 
-            async def report(state: Output) -> None:
-                call.output = state
-                await show(state)
 
-            seconds = call.watch_seconds
-            call.output = await follow(ctx, op, connection, output, _BY_NAME, seconds=seconds, tell=report)
-        return call.output
+async def _watched(ctx: Context, call: _Call, output: Output) -> Output:
+    """Show the progress of a call, for its `watch_seconds` at most; return its last state."""
+    connection = call.payload.connection
+    with progress_display(call.op.title) as show_state:
+        show = state_reporter(ctx, connection, show_state)
+
+        async def report(state: Output) -> None:
+            call.output = state
+            await show(state)
+
+        seconds = call.watch_seconds
+        return await follow(ctx, call.op, connection, output, _BY_NAME, seconds=seconds, tell=report)
 
 
 def _stop_on_sigterm(call: _Call) -> None:

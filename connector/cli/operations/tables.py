@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic_core import to_json
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -22,7 +22,7 @@ _PREFERRED = ("interview_id", "status", "reason", "user_id", "quality_score", "s
 _REDUNDANT = "themes"
 """`themes_text` holds the same themes."""
 _LAST = "status_url"
-"""A person uses the id in the next command; only programs need the URL."""
+"""Left out of lists: a person uses the id in the next command; only programs need the URL."""
 _NARROWEST, _WIDEST = 6, 36
 _GAP = 2
 _GREEN, _YELLOW, _RED = "ok synced finished", "warn pending running unknown", "fail failed unreadable"
@@ -47,45 +47,67 @@ def print_answer(answer: Output | Mapping[str, Any], form: str) -> None:
 
 
 def show(screen: Console, answer: Mapping[str, Any]) -> None:
-    """Print an answer (JSON values) as a table, never wider than the screen."""
+    """Print an answer (JSON values) as a table, wider than the screen only where a link or token is."""
     items = answer.get("items")
     if not isinstance(items, list):
-        screen.print(_record(answer, screen.width))
+        _show_record(screen, answer)
     elif not items:
         screen.print("Nothing found.")
     else:
-        screen.print(_rows(items, screen.width))
+        _show_rows(screen, items)
         if answer.get("has_more"):
-            screen.print(Text(f"More: --cursor {answer.get('next_cursor')}", overflow="fold"))
+            screen.print(Text(f"More: --cursor {answer.get('next_cursor')}"), soft_wrap=True)
 
 
-def _rows(items: Sequence[Mapping[str, Any]], width: int) -> RenderableType:
-    """Return objects as a table of the columns that fit `width` characters, most informative first."""
-    columns = _columns(items, width)
+def _show_rows(screen: Console, items: Sequence[Mapping[str, Any]], indent: int = 0) -> None:
+    """Print objects as a table of the columns that fit, most informative first; then links, never cut."""
+    columns = _columns(items, screen.width - indent)
+    links = [name for name in items[0] if _is_whole(name) and any(item.get(name) for item in items)]
+    links = [name for name in links if name != _LAST]
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
     for name in columns:
         table.add_column(Text(clean(name)), overflow="fold", min_width=min(_NARROWEST, len(name)))
+    for name in links:
+        table.add_column(Text(clean(name)), no_wrap=True)
     for item in items:
-        table.add_row(*(_cell(name, item.get(name)) for name in columns))
-    return table
+        table.add_row(*(_cell(name, item.get(name)) for name in (*columns, *links)))
+    width = screen.width
+    # The terminal itself wraps a long line, and a link copied from there stays whole.
+    longest = (max(len(_text(item.get(name))) + _GAP for item in items) for name in links)
+    screen.width = width + sum(longest) + sum(map(len, links))
+    screen.print(Padding(table, (0, 0, 0, indent), expand=False))
+    screen.width = width
 
 
-def _record(answer: Mapping[str, Any], width: int) -> RenderableType:
+def _show_record(screen: Console, answer: Mapping[str, Any]) -> None:
     flat = Table.grid(padding=(0, _GAP, 0, 0))
     flat.add_column(no_wrap=True, style="bold")
     flat.add_column(overflow="fold")
-    parts: list[RenderableType] = []
+    whole = {name: value for name, value in answer.items() if _is_whole(name) and value}
+    parts = {
+        name: value
+        for name, value in answer.items()
+        if (isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value))
+        or (isinstance(value, Mapping) and _is_deep(value))
+    }
     for name, value in answer.items():
-        below: RenderableType | None = None
-        if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
-            below = _rows(value, width - _GAP)
-        elif isinstance(value, Mapping) and _is_deep(value):
-            below = Text(clean(json.dumps(value, indent=2, ensure_ascii=False)), overflow="fold")
-        if below is not None:
-            parts += [Text(""), Text(clean(name), style="bold"), Padding(below, (0, 0, 0, _GAP))]
-        elif name != _REDUNDANT or "themes_text" not in answer:
+        if name not in {*whole, *parts} and (name != _REDUNDANT or "themes_text" not in answer):
             flat.add_row(Text(clean(name)), _cell(name, value))
-    return Group(flat, *parts)
+    screen.print(flat)
+    for name, value in parts.items():
+        screen.print(Text(""), Text(clean(name), style="bold"), sep="\n")
+        if isinstance(value, list):
+            _show_rows(screen, value, _GAP)
+        else:
+            text = Text(clean(json.dumps(value, indent=2, ensure_ascii=False)), overflow="fold")
+            screen.print(Padding(text, (0, 0, 0, _GAP), expand=False))
+    for name, value in whole.items():
+        screen.print(Text.assemble((clean(name), "bold"), "  ", _text(value)), soft_wrap=True)
+
+
+def _is_whole(name: str) -> bool:
+    """Tell whether a field holds a link or a token, which is useless when it is cut or wrapped."""
+    return name.endswith(("_link", "_url", "_token"))
 
 
 def _columns(items: Sequence[Mapping[str, Any]], width: int) -> list[str]:
@@ -95,9 +117,10 @@ def _columns(items: Sequence[Mapping[str, Any]], width: int) -> list[str]:
     filled = [
         name
         for name in names
-        if name != _REDUNDANT and any(_text(item.get(name)) != NOTHING for item in items)
+        if name != _REDUNDANT
+        and not _is_whole(name)
+        and any(_text(item.get(name)) != NOTHING for item in items)
     ]
-    filled.sort(key=lambda name: name == _LAST)
     if all(name in names for name in _PREFERRED):
         filled.sort(key=lambda name: _PREFERRED.index(name) if name in _PREFERRED else len(_PREFERRED))
     chosen: list[str] = []

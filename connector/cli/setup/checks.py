@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Literal
 
+import httpx
 from rich.console import Console, RenderableType
+from rich.filesize import decimal
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -19,6 +19,7 @@ from rich.text import Text
 from connector.app import build
 from connector.cli.announce import local_url
 from connector.cli.operations.tables import STYLES
+from connector.cli.startup import directories
 from connector.cli.terminal import PROGRAM, clean, console
 from connector.context import Context
 from connector.errors import LedgerUnavailable, SettingsError
@@ -46,7 +47,7 @@ Listener = Literal["none", "ours", "other"]
 async def examine(loaded: Loaded, *, server: bool = True) -> int:
     """Check settings, ledger, server and connections; show the findings and return the exit code."""
     settings, screen = loaded.settings, console(sys.stdout)
-    here = _settings_checks(os.environ, Path.cwd(), loaded.warnings)
+    here = _settings_checks(os.environ, loaded)
     _show_checks(screen, "Settings", here)
     try:
         async with build(settings, workers=False) as running:
@@ -66,43 +67,39 @@ async def examine(loaded: Loaded, *, server: bool = True) -> int:
         _show_refused(screen, output.refused_webhooks)
         prefix = f"{name}: " if len(connections) > 1 else ""
         checks += [check.model_copy(update={"message": prefix + check.message}) for check in output.checks]
-    screen.print(Text(f"Next: {clean(_next_step(checks))}", style="bold"))
+    screen.print(Text(f"Next: {clean(_next_step(checks))}", style="bold"), soft_wrap=True)
     return 1 if any(check.status in ("fail", "unknown") for check in checks) else 0
 
 
-def _settings_checks(environ: Mapping[str, str], directory: Path, warnings: Sequence[str]) -> list[Check]:
+def _settings_checks(environ: Mapping[str, str], loaded: Loaded) -> list[Check]:
     """Name the sources of the settings, without values, and show the warnings about them."""
-    dotenv = directory / ".env"
-    written = read_dotenv(dotenv)
-    named = environ.get(CONFIG_VARIABLE) or written.get(CONFIG_VARIABLE) or "connector.toml"
-    document = directory / named
-    sources = {
-        document.name: document.is_file(),
-        f".env ({_names(written)})": dotenv.is_file(),
-        f"environment ({_names(environ)})": bool(_names(environ)),
-    }
-    read = "; ".join(source for source, is_read in sources.items() if is_read)
-    checks = [Check.of("sources", ("ok", read or "Defaults alone."))]
-    if dotenv.is_file() and others_may_read(dotenv):
-        checks.append(Check.of(".env", ("warn", "Others on this machine can read .env: chmod 600 .env")))
-    return checks + [Check.of("warning", ("warn", warning)) for warning in warnings]
+    dotenv = loaded.dotenv
+    read = [str(loaded.document)] if loaded.document else []
+    read += [f"{dotenv} ({_names(read_dotenv(dotenv))})"] if dotenv else []
+    read += [f"environment ({names})"] if (names := _names(environ)) else []
+    nothing = f"Defaults alone: no connector.toml or .env in {' or '.join(map(str, directories()))}."
+    checks = [Check.of("sources", ("ok", "; ".join(read) or nothing))]
+    if dotenv and others_may_read(dotenv):
+        checks.append(Check.of(".env", ("warn", f"Others on this machine can read it: chmod 600 {dotenv}")))
+    return checks + [Check.of("warning", ("warn", warning)) for warning in loaded.warnings]
 
 
 def who_listens(settings: Settings) -> Listener:
     """Ask the program at HOST:PORT for its health."""
     host = _LOOPBACK_OF.get(settings.host, settings.host)
-    client = HTTPConnection(host, settings.port, timeout=_PROBE_SECONDS)
+    url = local_url(settings.model_copy(update={"host": host}))
     try:
-        client.request("GET", "/healthz")
-        answer = client.getresponse()
-        is_ours = answer.status == 200 and json.loads(answer.read(1_000)) == {"status": "ok"}
-    except (ConnectionRefusedError, TimeoutError):
+        with httpx.Client(trust_env=False, timeout=_PROBE_SECONDS) as client:
+            return "ours" if is_healthy(client.get(f"{url}/healthz")) else "other"
+    except (httpx.ConnectError, httpx.TimeoutException):
         return "none"
-    except (OSError, HTTPException, ValueError):
+    except httpx.RequestError:
         return "other"
-    finally:
-        client.close()
-    return "ours" if is_ours else "other"
+
+
+def is_healthy(reply: httpx.Response) -> bool:
+    """Tell whether our server answered a look at its health."""
+    return reply.status_code == 200 and reply.text == '{"status":"ok"}'
 
 
 def _files_check(settings: Settings) -> list[Check]:
@@ -130,7 +127,7 @@ def _server_check(settings: Settings) -> Check:
     findings: Mapping[Listener, Finding] = {
         "ours": ("ok", f"Answers at {url}."),
         "other": ("fail", f"Another program listens at {url}: stop it or set PORT."),
-        "none": ("warn", f"Nothing answers at {url}: {PROGRAM} serve"),
+        "none": ("fail", f"Nothing answers at {url}. Start the server: {PROGRAM} serve"),
     }
     return Check.of("server", findings[who_listens(settings)])
 
@@ -140,15 +137,11 @@ def _disk_check(file: Path) -> Check:
     free = shutil.disk_usage(file.parent).free
     status: Status = "ok" if free >= _LITTLE_SPACE else "warn" if free >= _NO_SPACE else "fail"
     advice = "" if status == "ok" else " Make room where the ledger is, or move it."
-    return Check.of("disk", (status, f"{_megabytes(size)} used, {_megabytes(free)} free.{advice}"))
+    return Check.of("disk", (status, f"{decimal(size)} used, {decimal(free)} free.{advice}"))
 
 
 def _names(values: Mapping[str, str]) -> str:
     return ", ".join(sorted(name for name in values if name in _NAMES and values[name].strip()))
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
 
 
 def _show_checks(screen: Console, title: str, checks: Sequence[Check]) -> None:
@@ -184,7 +177,7 @@ def _show_part(screen: Console, title: str, content: RenderableType) -> None:
 
 
 def _next_step(checks: Sequence[Check]) -> str:
-    """Return the most urgent message; of equally urgent checks, the server's check comes last."""
-    ordered = sorted(checks, key=lambda check: check.name == "server")
+    """Return the most urgent message; of equally urgent checks, the server's check comes first."""
+    ordered = sorted(checks, key=lambda check: check.name != "server")
     messages = (check.message for level in _URGENCY for check in ordered if check.status == level)
     return next(messages, "Nothing: everything is in order.")

@@ -1,14 +1,20 @@
-"""End `init`: serve, or watch the ledger of a running server, until Koji's first webhook comes."""
+"""The server beside and at the end of `init`: it answers Koji's test call, and takes the first webhook."""
 
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from connector.cli.announce import local_url
 from connector.cli.serving import serve
 from connector.cli.setup.checks import who_listens
 from connector.cli.startup import run_in_context
 from connector.cli.terminal import PROGRAM, say
+from connector.clock import SystemClock
 from connector.context import Context
 from connector.domain.results.interview import SyncStatus
 from connector.domain.results.sync import InboundWebhook, Sync
@@ -20,27 +26,63 @@ from connector.service.execution.polling import poll
 from connector.settings.model import Settings, require_startable
 
 _LOOK_EVERY = 0.5  # seconds
+_START_SECONDS = 20.0
 _SETTLE_SECONDS = 10.0
 
 
-def wait(settings: Settings, *, restart: bool) -> int:
-    """Wait for an accepted webhook or Ctrl-C; `restart` says that a running server has old settings.
+@contextmanager
+def server_meanwhile(settings: Settings) -> Iterator[None]:
+    """Run a server in a process of its own while questions are asked, unless one runs already.
 
-    Raises SettingsError when another program holds the port, or the server may not start.
+    Koji calls a webhook's address when it is saved, and only then shows the secret that we ask for; so the
+    server must answer before it knows its settings. Raises as `wait`.
     """
+    if _runs(settings):
+        yield
+        return
+    # -P: no folder named "connector" in the working directory may take the place of this program.
+    command = [sys.executable, "-P", "-m", "connector", "serve"]
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)  # noqa: S603 - our own
+    try:
+        until = time.monotonic() + _START_SECONDS
+        while process.poll() is None and who_listens(settings) == "none" and time.monotonic() < until:
+            time.sleep(_LOOK_EVERY)
+        if process.poll() is None:
+            say(f"The server answers at {local_url(settings)}.")
+        else:
+            say(f"warning: the server did not start; {PROGRAM} serve says why.")
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _runs(settings: Settings) -> bool:
+    """Tell whether our server runs. Raises SettingsError if another program does, or ours may not start."""
     match who_listens(settings):
         case "other":
             raise SettingsError(
                 f"PORT: another program listens at {local_url(settings)}; for example PORT=8081"
             )
-        case "ours":
-            say(f"A server already runs at {local_url(settings)}; watching its ledger. Ctrl-C leaves.")
-            if restart:
-                say("It does not know the new settings yet: restart it.")
-            has_arrived = _watch_ledger(settings)
         case "none":
             require_startable(settings)
-            has_arrived = _serve(settings)
+            return False
+    return True
+
+
+def wait(settings: Settings) -> int:
+    """Wait for an accepted webhook or Ctrl-C.
+
+    Raises SettingsError when another program holds the port, or the server may not start.
+    """
+    since = SystemClock().now()  # before a person reads that it may come
+    if _runs(settings):
+        say(f"A server already runs at {local_url(settings)}; watching its ledger. Ctrl-C leaves.")
+        say("It has read its settings when it started: restart it if you changed any.")
+        has_arrived = _watch_ledger(settings, since)
+    else:
+        has_arrived = _serve(settings, since)
     if has_arrived:
         say(f"It works. `{PROGRAM} serve` keeps it running.")
     else:
@@ -48,22 +90,22 @@ def wait(settings: Settings, *, restart: bool) -> int:
     return 0
 
 
-def _watch_ledger(settings: Settings) -> bool:
+def _watch_ledger(settings: Settings, since: int) -> bool:
     try:
-        run_in_context(settings, lambda ctx: _watch(ctx, ctx.clock.now()))
+        run_in_context(settings, lambda ctx: _watch(ctx, since))
     except KeyboardInterrupt:
         return False
     return True
 
 
-def _serve(settings: Settings) -> bool:
+def _serve(settings: Settings, since: int) -> bool:
     has_arrived = False
     tasks: list[asyncio.Task[None]] = []
 
     async def until_webhook(ctx: Context, server: Server) -> None:
         nonlocal has_arrived
         try:
-            await _watch(ctx, ctx.clock.now())
+            await _watch(ctx, since)
             has_arrived = True
         except LedgerUnavailable as error:
             if not server.should_exit:
@@ -123,4 +165,4 @@ async def _report_diagnostics(ctx: Context, connection: str, since: int, shown: 
         if (setting, connection) not in shown:
             shown.add((setting, connection))
             say(f"A webhook was refused. {setting}")
-            say("  Change it in .env and start again; `doctor` shows what came.")
+            say(f"  {PROGRAM} init asks for what is missing; {PROGRAM} doctor shows what came.")

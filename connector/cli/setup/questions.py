@@ -1,107 +1,158 @@
-"""Ask for each setting, say where to find it, and keep the answers in `.env`."""
+"""Ask for each setting that is missing, say where to find it, and check the answer at once."""
 
 from __future__ import annotations
 
 import getpass
-import re
-import tempfile
-from collections.abc import Mapping
-from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from dotenv import set_key
+import httpx
 
+from connector.cli.announce import WEBHOOK_EVENT, local_url, webhook_url
+from connector.cli.setup.answers import Answers
+from connector.cli.setup.checks import is_healthy
+from connector.cli.startup import run_in_context
 from connector.cli.terminal import clean, say
 from connector.errors import SettingsError
-from connector.settings.files import read_dotenv
-from connector.settings.sources import load
-from connector.settings.types import is_set
+from connector.net.unreached import unreached
+from connector.service.checks.credentials import CREDENTIALS, Finding, credential_check
+from connector.settings.model import Settings
 
-_PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./~-]+")
+_PATIENCE = 8.0  # seconds
+_BELONGS: Final = {"pk_live_": "KOJI_API_KEY", "koji_sk_": "KOJI_API_KEY", "whsec_": "KOJI_WEBHOOK_SECRET"}
+"""How keys of Koji begin, and the setting that takes them."""
 
 
 class Question(NamedTuple):
-    """One setting; a secret is hidden while a person types it."""
+    """One setting; a secret is hidden while a person types it. `hint` may name {local} and {webhook}."""
 
-    name: str
+    setting: str
     hint: str
     secret: bool = True
 
 
-QUESTIONS = (
-    Question("KOJI_API_KEY", "Koji: Settings > Integrations > API keys. It needs interview:read."),
+KEYS: Final = (
+    Question(
+        "KOJI_API_KEY",
+        "Koji, in the project: Settings > Integrations > API keys. Let it read, start and complete\n"
+        "interviews (interview:read, interview:start, interview:complete).",
+    ),
+    Question(
+        "KOJI_PROJECT_ID",
+        "Koji: the id in the project's address. The links that people get need it.",
+        secret=False,
+    ),
     Question("AMPLITUDE_API_KEY", "Amplitude: Settings > Projects > your project > API Key."),
     Question(
-        "AMPLITUDE_SECRET_KEY", "Amplitude: Secret Key, beside the API key. For look-ups; syncs do without."
+        "AMPLITUDE_SECRET_KEY", "Amplitude, beside it: Secret Key. Cohorts need it; results sync without."
     ),
-    Question("AMPLITUDE_REGION", "us, or eu when you log in at app.eu.amplitude.com.", secret=False),
+)
+ADDRESS: Final = (
     Question(
         "PUBLIC_URL",
-        "The https address under which Koji reaches this machine, without a path. A tunnel gives one:\n"
-        "  cloudflared tunnel --url http://127.0.0.1:8080",
+        "The https address under which Koji reaches {local}, without a path.\n"
+        "A tunnel prints one; leave it running in another terminal:\n"
+        "  cloudflared tunnel --url {local}",
         secret=False,
     ),
     Question(
         "KOJI_WEBHOOK_SECRET",
-        "Koji: Settings > Integrations > Webhooks. Koji shows it once the endpoint is saved, and\n"
-        "calls it then. No endpoint yet? Skip, save it when init serves at its end, and run init again.",
+        "Koji: Settings > Integrations > Webhooks > Add Webhook Endpoint. Save\n"
+        "  URL    {webhook}\n"
+        f"  Event  {WEBHOOK_EVENT}\n"
+        "and copy the secret that Koji then shows.",
     ),
 )
+SETTINGS: Final = ("AMPLITUDE_REGION", *(question.setting for question in (*KEYS, *ADDRESS)))
+"""What `init` writes; the region follows from the key."""
 
 
-def ask(environ: Mapping[str, str], directory: Path) -> dict[str, str]:
-    """Ask for every setting and return the answers; an empty answer keeps the present value."""
-    written = read_dotenv(directory / ".env")
-    answers: dict[str, str] = {}
-    say("Enter keeps what is set, or skips.")
-    for question in QUESTIONS:
-        say()
-        say(question.hint)
-        while answer := _read(question, _state(question, environ, written)):
-            try:
-                load({**environ, question.name: answer}, directory)
-            except SettingsError as error:
-                say(f"  {error}")
-            else:
-                answers[question.name] = answer
-                break
-    return answers
+def worded(question: Question, settings: Settings, connection: str) -> str:
+    """Return a question's hint with this server's addresses."""
+    return question.hint.format(local=local_url(settings), webhook=webhook_url(settings, connection))
 
 
-def from_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the values of the questions' settings in the environment."""
-    values = {question.name: environ.get(question.name, "") for question in QUESTIONS}
-    return {name: value.strip() for name, value in values.items() if is_set(value)}
+def ask(question: Question, answers: Answers) -> None:
+    """Ask for a setting that is not set, or that is refused, until an answer passes; Enter skips it."""
+    name = answers.variable(question.setting)
+    if answers.is_set(question.setting):
+        status, message = _examined(question.setting, answers)[0]
+        say(f"{name} is set. {message}".rstrip())
+        if status != "fail":
+            return
+        if answers.in_environment(question.setting):
+            say(f"  It comes from the environment, which wins over files: change {name} there.")
+            return
+    say("\n" + worded(question, answers.loaded().settings, answers.connection))
+    while value := _read(name, secret=question.secret):
+        pasted = f"{len(value)} characters. " if question.secret else ""
+        try:
+            (status, message), values = _examined(question.setting, answers, value)
+        except SettingsError as error:
+            status, message, values = "fail", f"{error}", {}
+        if pasted or message:
+            say(f"  {pasted}{message}")
+        if status != "fail":
+            answers.keep(values)
+            return
 
 
-def write(path: Path, values: Mapping[str, str]) -> None:
-    """Write values into an `.env` file, all or none of them, readable by its owner alone. Raises OSError.
+def _examined(setting: str, answers: Answers, value: str | None = None) -> tuple[Finding, dict[str, str]]:
+    """Check a value, or the one that is set; return the finding, and the settings that go with the value.
 
-    A value replaces its old line, or is appended; other lines do not change. Only a value that needs quotes
-    gets quotes, because some programs that read `.env` files do not support quotes.
+    Raises SettingsError for a value that cannot be right.
     """
-    target = path.resolve()  # keep a symbolic link
-    text = target.read_text(encoding="utf-8-sig") if target.exists() else ""
-    with tempfile.TemporaryDirectory(prefix=".env-", dir=target.parent) as folder:
-        copy = Path(folder, ".env")
-        copy.touch(mode=0o600)
-        copy.write_text(text, encoding="utf-8")
-        for name, value in values.items():
-            set_key(copy, name, value, quote_mode="never" if _PLAIN.fullmatch(value) else "always")
-        copy.replace(target)
+    values = {} if value is None else {setting: value}
+    if value is not None and (wrong := _mixed_up(setting, value)):
+        return ("fail", wrong), values
+    finding = _checked(setting, answers, values)
+    if setting == "AMPLITUDE_API_KEY" and finding[0] == "fail":
+        present = answers.loaded().settings.connections[answers.connection].amplitude_region
+        region = "us" if present == "eu" else "eu"
+        elsewhere = {**values, "AMPLITUDE_REGION": region}
+        if value is not None and _checked(setting, answers, elsewhere)[0] == "ok":
+            return ("ok", f"Amplitude accepts the key in the region {region}, which is kept too."), elsewhere
+    return finding, values
 
 
-def _read(question: Question, state: str) -> str:
-    prompt = clean(f"{question.name}{state}: ")
+def _checked(setting: str, answers: Answers, values: dict[str, str]) -> Finding:
+    settings = answers.loaded(values).settings
+    if setting == "PUBLIC_URL":
+        return _reached(settings)
+    if setting.lower() not in CREDENTIALS:
+        return "ok", ""
+    connection = settings.connections[answers.connection]
+    check = run_in_context(settings, lambda ctx: credential_check(ctx, connection, setting.lower()))
+    return check.status, check.message
+
+
+def _mixed_up(setting: str, value: str) -> str | None:
+    """Return what is wrong with a value that has the shape of another setting, or None."""
+    for beginning, owner in _BELONGS.items():
+        if value.startswith(beginning) and owner != setting:
+            return f"It begins with {beginning}, as {owner} does: that one is asked for elsewhere."
+    if setting == "KOJI_PROJECT_ID" and (not value.isprintable() or set(value) & set("/?@# ")):
+        return "It must be the id alone, without the rest of the address."
+    return None
+
+
+def _reached(settings: Settings) -> Finding:
+    """Call the server by its public address; a new tunnel may take a while, so failing is no refusal."""
+    url = settings.public_url
+    if not url.startswith("https://"):
+        return "warn", "Koji sends webhooks to https addresses only."
     try:
-        return (getpass.getpass(prompt) if question.secret else input(prompt)).strip()
+        reply = httpx.get(f"{url}/healthz", timeout=_PATIENCE)
+    except httpx.RequestError as error:
+        return "unknown", unreached(error, "The server", url, "PUBLIC_URL").message
+    if is_healthy(reply):
+        return "ok", "The server answers there."
+    return "unknown", f"Something else answers there ({reply.status_code}): check PUBLIC_URL and the tunnel."
+
+
+def _read(name: str, *, secret: bool) -> str:
+    prompt = clean(f"{name}: ")
+    try:
+        return (getpass.getpass(prompt) if secret else input(prompt)).strip()
     except EOFError:  # Ctrl-D
         say()
         return ""
-
-
-def _state(question: Question, environ: Mapping[str, str], written: Mapping[str, str]) -> str:
-    for place, values in (("the environment", environ), (".env", written)):
-        if is_set(value := values.get(question.name, "")):
-            return f" [set in {place}]" if question.secret else f" [{value.strip()}]"
-    return ""

@@ -10,8 +10,8 @@ from typing import NamedTuple
 class Callback(NamedTuple):
     """A result that a caller waits for. `answer` is the unfinished answer, as JSON without personal data.
 
-    At `due` (ms) the result is looked up. Once it has ended, at `ready_at` (ms), it is posted; `tries` counts
-    the posts.
+    `scopes` are those of the caller, with spaces between; None stands for none. At `due` (ms) the result is
+    looked up. Once it has ended, at `ready_at` (ms), it is posted; `tries` counts the posts.
     """
 
     id: str
@@ -23,6 +23,7 @@ class Callback(NamedTuple):
     due: int
     ready_at: int | None = None
     tries: int = 0
+    scopes: str | None = None
 
 
 class Result(NamedTuple):

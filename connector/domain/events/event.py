@@ -16,10 +16,12 @@ class EventType(StrEnum):
     INVITATION_CREATED = "invitation_created"
     LAUNCH_FINISHED = "launch_finished"
     LAUNCH_PAUSED = "launch_paused"
+    CONNECTION_PAUSED = "connection_paused"
+    CONNECTION_RESUMED = "connection_resumed"
 
 
 class Event(NamedTuple):
-    """An event at `at` (ms). `subject` is the id of the interview, invitation or launch that it is about.
+    """An event at `at` (ms). `subject` is the id of what it is about, or the upstream of a connection.
 
     `payload` holds the facts of that moment, without personal data; the rest is looked up when it is shown.
     """

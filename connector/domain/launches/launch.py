@@ -14,6 +14,11 @@ KOJI_UNREACHABLE: Final = "koji_unreachable"
 DAILY_CREDITS: Final = "daily_credits"
 """The reasons of pauses that end by themselves; they are never stored with a launch."""
 
+APPROVAL: Final = "approval"
+NO_LINK: Final = "no_link"
+RESTORED: Final = "restored"
+"""The reasons of pauses of one launch, which end when it is resumed."""
+
 KOJI_REDIRECT: Final = "koji_redirect"
 KOJI_LIMIT: Final = "koji_limit"
 """Koji answered 429: the key's worker pauses, the launches stay running."""

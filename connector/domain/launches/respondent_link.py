@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import quote
 
-from connector.domain.launches.launch import Invitation, Launch
+from connector.domain.launches.launch import Invitation, InvitationState, Launch
 
 _PLACE = re.compile(r"\{([a-z_]+)\}")
 NAMES = frozenset({"base", "project_id", "external_id", "mode", "locale", "interview_id", "name", "email"})
@@ -73,3 +73,19 @@ def link_of(
 def has_no_link(rules: StartRules) -> bool:
     """Tell whether the template cannot be filled, because it needs a project id and none is set."""
     return "project_id" in needs(rules.link_template) and rules.project_id is None
+
+
+def lacks_link(rules: StartRules, launch: Launch) -> bool:
+    """Tell whether people of a launch would be started without the link that they need."""
+    return has_no_link(rules) and not launch.options.allow_without_link
+
+
+def present_link(rules: StartRules, launch: Launch, invitation: Invitation) -> str | None:
+    """Return a person's link; one that could not be made at the start is made once the settings allow it.
+
+    An interview that was unbound from its invitation gets no new link, and neither does an erased person.
+    """
+    is_bound = invitation.interview_id is not None and (invitation.user_id or invitation.email)
+    if invitation.link is not None or invitation.state is not InvitationState.STARTED or not is_bound:
+        return invitation.link
+    return link_of(rules, launch, invitation, invitation.interview_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from connector.domain.launches.launch import Invitation, KojiStart, Launch, StartResult
-from connector.domain.launches.respondent_link import StartRules, has_no_link, link_of
+from connector.domain.launches.respondent_link import StartRules, link_of
 
 HOUR = 3_600_000  # ms
 DAY = 24 * HOUR
@@ -38,12 +38,9 @@ def _non_null(fields: dict[str, Any]) -> dict[str, Any]:
 def people_a_day(rules: StartRules, launch: Launch) -> int | None:
     """Return the number of people a standing launch may start in one UTC day.
 
-    Other launches return None: `max_interviews` limits them. Without a link template that can be filled,
-    return 0: the sender of a cohort reads no answer, so the people wait until there is a link.
+    Other launches return None: `max_interviews` limits them.
     """
-    if not launch.standing:
-        return None
-    return 0 if has_no_link(rules) else rules.people_a_day
+    return rules.people_a_day if launch.standing else None
 
 
 def start_result(

@@ -198,7 +198,7 @@ class _Body:
 
     def interview_id(self, event: str | None) -> str | None:
         """Return the interview's id; a plain `id` counts only if the event may be about an interview."""
-        return next(filter(None, map(_identifier, self._interview_ids(event))), None)
+        return next(filter(None, map(identifier, self._interview_ids(event))), None)
 
     def _interview_ids(self, event: str | None) -> Iterator[Any]:
         yield self._aliased("interview_id")
@@ -300,7 +300,8 @@ def _is_about_interview(event: str) -> bool:
     return name.startswith("interview.") or name == _READY
 
 
-def _identifier(value: Any) -> str | None:
+def identifier(value: Any) -> str | None:
+    """Return the value as an interview's id, or None if it cannot be one."""
     identifier = values.text(value)
     return identifier if identifier is not None and _ID.fullmatch(identifier) else None
 

@@ -18,7 +18,7 @@ from connector.http.problem import Problem
 from connector.service.execution.operation import AnyOperation, Effect, Output
 from connector.service.input.annotations import kinds
 
-_HOME = "https://github.com/koji-amplitude/koji-amplitude"
+HOME = "https://github.com/koji-amplitude/koji-amplitude"
 PROBLEM = "problem"  # no operation has this name: theirs begin with a verb
 
 IDEMPOTENCY_KEY = parameter(
@@ -81,15 +81,12 @@ def openapi(
             "version": __version__,
             "description": "Closes the loop between Amplitude cohorts and Koji AI interviews. Operations "
             "that only read also answer GET with a query string; their POST is shown here.",
-            "contact": {"name": "The koji-amplitude maintainers", "url": _HOME},
+            "contact": {"name": "The koji-amplitude maintainers", "url": HOME},
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },
         "servers": [{"url": public_url}],
         "security": [{"bearer": []}, {"apiKey": []}, {"basic": []}],
-        "tags": [
-            {"name": name, "description": words}
-            for name, words in (*((effect.value, words) for effect, words in EFFECTS.items()), *TAGS.items())
-        ],
+        "tags": [{"name": name, "description": words} for name, words in TAGS.items()],
         "paths": paths,
         "components": {
             "schemas": {n: s for n, s in shared.items() if n == "Problem" or f'/schemas/{n}"' in used},
@@ -139,7 +136,7 @@ def _path(op: AnyOperation, schemas: Schemas, definitions: dict[str, Any]) -> di
     required = bool(resolved(input_schema, definitions).get("required"))
     post = {
         "operationId": op.name,
-        "tags": [op.effect.value],
+        "tags": [op.subject],
         "summary": op.title,
         "description": op.summary,
         "responses": _responses(op, schemas),

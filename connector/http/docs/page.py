@@ -1,135 +1,144 @@
-"""Make the documentation page: one self-contained HTML file, from the OpenAPI document."""
+"""Make the pages for people: the documentation, from the OpenAPI document, and the first page."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
-from typing import Any
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
+
+from markupsafe import Markup, escape
 
 from connector import errors
 from connector.errors import ConnectorError
 from connector.http import body
 from connector.http.docs.openapi import EFFECTS
-from connector.http.docs.schema import Schema, in_words, inside, nullable, required_example, resolved
+from connector.http.docs.schema import Schema, in_words, inside, nullable, resolved
 from connector.service.execution.operation import AnyOperation, Effect
 
-STYLE = """
-:root { color-scheme: light dark; --line: #8884; --soft: #8882; --link: #3558c9; --wide: 46rem; }
-@media (prefers-color-scheme: dark) { :root { --link: #9db4ff; } }
-* { box-sizing: border-box; }
-body { margin: 0; font: 16px/1.55 system-ui, sans-serif; }
-main { max-width: var(--wide); margin: 0 auto; padding: 2rem 1rem 6rem; }
-h1 { font-size: 1.8rem; margin: 0 0 .3rem; }
-h2 { font-size: 1.3rem; margin: 3rem 0 .3rem; padding-top: 1rem; border-top: 1px solid var(--line); }
-h3 { font-size: 1rem; margin: 1.4rem 0 .3rem; }
-a { color: var(--link); }
-code, pre { font: .875em/1.5 ui-monospace, monospace; }
-code { background: var(--soft); border-radius: 3px; padding: .1em .3em; }
-pre { background: var(--soft); border-radius: 6px; padding: .8rem 1rem; overflow-x: auto; }
-pre code { background: none; padding: 0; }
-dl { margin: 0; }
-dt { margin-top: .6rem; }
-dd { margin: 0 0 0 1.2rem; }
-.kind { opacity: .75; font-size: .875rem; }
-.route { margin: 0 0 .6rem; }
-nav ul { list-style: none; padding: 0; columns: 2 16rem; }
-"""
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
-CONTINUES = (
-    "<p>200 when the operation has ended; 202 when it continues by itself: then a <code>GET</code> of "
-    "<code>status_url</code> returns the result.</p>"
-)
+STATIC: Final = Path(__file__).with_name("static")
+HEADERS: Final[Mapping[str, str]] = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+"""The headers of each page: it loads its style sheet and script from the server, and asks no other server."""
 
 
-def content_security_policy() -> str:
-    """Return the header's value: this style sheet only, no script, and no request to any server."""
-    style = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-    return (
-        f"default-src 'none'; style-src 'sha256-{style}'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+@cache
+def _templates() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - only pages need it
+
+    folder = Path(__file__).with_name("templates")
+    made = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
+    made.filters["words"] = _words
+    return made
+
+
+def home_page(**values: Any) -> str:
+    """Return the first page; `values` are state, pauses, version and home (an address)."""
+    return _templates().get_template("home.html").render(title="koji-amplitude", **values)
 
 
 def docs_page(operations: Sequence[AnyOperation], document: Mapping[str, Any]) -> str:
-    """Return the page of an OpenAPI document; the page needs no script and no other server."""
-    public_url = document["servers"][0]["url"]
-    sections = (_operation(op, document, public_url) for op in operations)
-    body = "\n".join([*_head(document, public_url), _contents(operations), *sections, *_errors()])
+    """Return the page of an OpenAPI document."""
+    public_url, info = document["servers"][0]["url"], document["info"]
     return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>koji-amplitude {escape(document['info']['version'])}</title>\n"
-        f"<style>{STYLE}</style>\n</head>\n"
-        f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+        _templates()
+        .get_template("docs.html")
+        .render(
+            title=f"koji-amplitude {info['version']}",
+            info=info,
+            first=_curl(f"{public_url}/me"),
+            groups=list(_groups({op.name: op for op in operations}, document, public_url)),
+            errors=_errors(),
+        )
     )
 
 
-def _head(document: Mapping[str, Any], public_url: str) -> Iterator[str]:
-    info = document["info"]
-    yield f"<h1>{escape(info['title'])}</h1>"
-    yield f"<p>{escape(info['description'])} Version {escape(info['version'])}.</p>"
-    yield (
-        "<p>Send the value of <code>CONNECTOR_API_TOKEN</code> as <code>Authorization: Bearer …</code>, as "
-        "<code>X-API-Key</code>, or as the password of Basic authentication. Bodies are JSON or forms; what "
-        "only reads also answers <code>GET</code> with a query string. Empty fields count as not given, "
-        'unknown ones are refused. The same for machines: <a href="/openapi.json">openapi.json</a>.</p>'
-    )
-    yield f"<pre><code>{escape(_curl(f'{public_url}/me', None))}</code></pre>"
+def _groups(
+    operations: Mapping[str, AnyOperation], document: Mapping[str, Any], public_url: str
+) -> Iterator[Mapping[str, Any]]:
+    """Yield the groups of the document's tags, each with its routes."""
+    by_tag = defaultdict[str, list[Mapping[str, Any]]](list)
+    for path, methods in document["paths"].items():
+        for method, route in methods.items():
+            op = operations.get(route["operationId"]) if path.startswith("/actions/") else None
+            by_tag[route["tags"][0]].append(_route(document, public_url, path, method.upper(), route, op))
+    for tag in document["tags"]:
+        if routes := by_tag.get(tag["name"]):
+            yield {**tag, "title": tag["name"].capitalize(), "routes": routes}
 
 
-def _contents(operations: Sequence[AnyOperation]) -> str:
-    items = (f'<li><a href="#{escape(op.name)}">{escape(op.title)}</a></li>' for op in operations)
-    return f'<nav><ul>{"".join(items)}<li><a href="#errors">Errors</a></li></ul></nav>'
-
-
-def _operation(op: AnyOperation, document: Mapping[str, Any], public_url: str) -> str:
+def _route(
+    document: Mapping[str, Any],
+    public_url: str,
+    path: str,
+    method: str,
+    route: Mapping[str, Any],
+    op: AnyOperation | None,
+) -> Mapping[str, Any]:
     definitions = document["components"]["schemas"]
-    route = document["paths"][f"/actions/{op.name}"]
-    body = resolved(_schema_of(route["post"]["requestBody"]), definitions)
-    answer = _schema_of(route["post"]["responses"]["200"])
-    methods = " or ".join(method.upper() for method in sorted(route, reverse=True))
-    continues = "202" in route["post"]["responses"]
-    return "\n".join(
-        [
-            f'<section id="{escape(op.name)}">',
-            f"<h2>{escape(op.title)}</h2>",
-            f'<p class="route"><code>{methods} /actions/{escape(op.name)}</code>',
-            f'<span class="kind">{escape(EFFECTS[op.effect])}</span></p>',
-            f"<p>{_text(op.summary)}</p>",
-            "<h3>Fields</h3>",
-            _fields(body, definitions, is_input=True),
-            "<h3>Answer</h3>",
-            CONTINUES if continues else "",
-            _answers(answer, definitions),
-            f"<pre><code>{escape(_call(op, required_example(body, definitions), public_url))}</code></pre>",
-            "</section>",
-        ]
-    )
+    done = next(what for code, what in route["responses"].items() if code < "300")
+    answer = done["content"]["application/json"]
+    asked = route.get("requestBody", {}).get("content", {}).get("application/json", {})
+    schema = resolved(asked.get("schema", {}), definitions)
+    parameters = {one["name"]: {**one["schema"], **one} for one in route.get("parameters", [])}
+    needed = [name for name, one in parameters.items() if one.get("required")]
+    fields = {
+        "properties": {**parameters, **schema.get("properties", {})},
+        "required": [*needed, *schema.get("required", [])],
+    }
+    reads = op is not None and op.effect is Effect.READ
+    is_open = "security" in route
+    shapes = answer["schema"].get("anyOf") or [answer["schema"]]
+    example = answer.get("example") or next(iter(answer["schema"].get("examples", [])), None)
+    return {
+        "id": route["operationId"],
+        "title": route["summary"],
+        "methods": "POST or GET" if reads else method,
+        "path": path,
+        "kind": "" if op is None else EFFECTS[op.effect],
+        "description": route["description"],
+        "asks": _fields(fields, definitions, is_input=True),
+        "call": _call(op, public_url) if op else _curl(public_url + path, method=method, is_open=is_open),
+        "tries": json.dumps(op.example.asked, ensure_ascii=False) if op and reads else "",
+        "continues": "202" in route["responses"],
+        "answers": [_fields(resolved(one, definitions), definitions, is_input=False) for one in shapes],
+        "example": json.dumps(example, indent=2, ensure_ascii=False) if example is not None else "",
+    }
 
 
-def _answers(answer: Schema, definitions: Schema) -> str:
-    shapes = answer.get("anyOf") or [answer]
-    lists = (_fields(resolved(shape, definitions), definitions, is_input=False) for shape in shapes)
-    return "<p>or</p>".join(lists)
-
-
-def _fields(schema: Schema, definitions: Schema, *, is_input: bool) -> str:
+def _fields(schema: Schema, definitions: Schema, *, is_input: bool) -> list[Mapping[str, Any]]:
     required = schema.get("required", [])
-    rows = []
+    rows: list[Mapping[str, Any]] = []
     for name, field in schema.get("properties", {}).items():
         kind = in_words(field, definitions)
         kind += _presence(field, required=name in required) if is_input else " or null" * nullable(field)
-        described = _text(str(field.get("description", "")))
-        if inner := inside(field, definitions):
-            described += _fields(inner, definitions, is_input=is_input)
-        term = f'<code>{escape(name)}</code> <span class="kind">{_text(kind)}</span>'
-        rows.append(f"<dt>{term}</dt><dd>{described}</dd>")
-    return f"<dl>{''.join(rows)}</dl>" if rows else "<p>None.</p>"
+        inner = inside(field, definitions)
+        rows.append(
+            {
+                "name": name,
+                "kind": kind,
+                "description": str(field.get("description", "")),
+                "inside": _fields(inner, definitions, is_input=is_input) if inner else [],
+            }
+        )
+    return rows
 
 
 def _presence(field: Schema, *, required: bool) -> str:
@@ -141,46 +150,33 @@ def _presence(field: Schema, *, required: bool) -> str:
     return f", default `{default if isinstance(default, str) else json.dumps(default)}`"
 
 
-_ERRORS = dict.fromkeys(
-    cls
-    for cls in (*vars(errors).values(), *vars(body).values())
-    if isinstance(cls, type) and issubclass(cls, ConnectorError) and cls.http_status != 500
-)
-
-
-def _errors() -> Iterator[str]:
-    yield '<section id="errors"><h2>Errors</h2>'
-    yield (
-        "<p>Errors are <code>application/problem+json</code>. <code>detail</code> says what happened, which "
-        "field, and what to do; <code>errors</code> points at wrong fields; <code>request_id</code> finds "
-        "the request in the log. 429 and 503 tell in <code>Retry-After</code> when to try again.</p><dl>"
+def _errors() -> list[Mapping[str, Any]]:
+    raised = dict.fromkeys(
+        cls
+        for cls in (*vars(errors).values(), *vars(body).values())
+        if isinstance(cls, type) and issubclass(cls, ConnectorError) and cls.http_status != 500
     )
-    for cls in sorted(_ERRORS, key=lambda cls: cls.http_status):
-        meaning, _, _ = (cls.__doc__ or "").partition("\n")
-        yield f'<dt id="{cls.code}"><code>{cls.code}</code> <span class="kind">{cls.http_status}</span></dt>'
-        yield f"<dd>{_text(meaning)}</dd>"
-    yield "</dl></section>"
+    return [
+        {"code": cls.code, "status": cls.http_status, "meaning": (cls.__doc__ or "").partition("\n")[0]}
+        for cls in sorted(raised, key=lambda cls: cls.http_status)
+    ]
 
 
-def _call(op: AnyOperation, body: Mapping[str, Any], public_url: str) -> str:
-    url = f"{public_url}/actions/{op.name}"
-    if op.effect is Effect.READ and not any(isinstance(value, dict | list) for value in body.values()):
-        return _curl(url + (f"?{urlencode(body)}" if body else ""), None)
-    return _curl(url, json.dumps(body, ensure_ascii=False))
+def _call(op: AnyOperation, public_url: str) -> str:
+    url, asked = f"{public_url}/actions/{op.name}", op.example.asked
+    if op.effect is Effect.READ and not any(isinstance(value, dict | list) for value in asked.values()):
+        return _curl(url + (f"?{urlencode(asked)}" if asked else ""))
+    return _curl(url, json.dumps(asked, ensure_ascii=False))
 
 
-def _curl(url: str, body: str | None) -> str:
-    call = f'curl "{url}" -H "Authorization: Bearer $CONNECTOR_API_TOKEN"'
+def _curl(url: str, body: str | None = None, *, method: str = "GET", is_open: bool = False) -> str:
+    call = f'curl "{url}"' + ("" if is_open else ' -H "Authorization: Bearer $CONNECTOR_API_TOKEN"')
     if body is None:
-        return call
+        return call if method == "GET" else call.replace("curl", f"curl -X {method}", 1)
     quoted = body.replace("'", "'\\''")
     return f"{call} \\\n  -H 'Content-Type: application/json' -d '{quoted}'"
 
 
-def _text(text: str) -> str:
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
-
-
-def _schema_of(content: Mapping[str, Any]) -> Schema:
-    schema: Schema = content["content"]["application/json"]["schema"]
-    return schema
+def _words(text: str) -> Markup:
+    """Return a text with what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before

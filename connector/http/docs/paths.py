@@ -10,13 +10,17 @@ from pydantic import TypeAdapter
 from connector.http.endpoint import Endpoint, parameter
 
 TAGS: Final[Mapping[str, str]] = {
-    "server": "The server itself, and what the token may do.",
+    "launches": "From an Amplitude cohort to interviews: plan, launch, follow.",
+    "results": "From an interview to Amplitude: sync, receipts, analysis.",
+    "people": "One person, everywhere.",
+    "connections": "The Koji and Amplitude projects that are wired, their checks and the audit log.",
     "hooks": "Subscriptions to events.",
     "triggers": "Events to poll, and samples.",
     "webhooks": "What Koji and Amplitude call.",
     "integrations": "Other products' own protocols.",
+    "server": "The server itself, and what the token may do.",
 }
-"""What the endpoints beside the operations are for; a tag is the first step of a path, or `server`."""
+"""The groups of routes: subjects of operations, else the first step of a path, or `server`."""
 
 
 def endpoint_paths(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
@@ -53,7 +57,7 @@ def refusals(statuses: Sequence[str]) -> dict[str, Any]:
 
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
     tag = endpoint.path.split("/")[1]
-    done = {"description": "Done.", "content": json_content(_schema(endpoint.answers))}
+    done = {"description": "Done.", "content": {endpoint.media_type: {"schema": _schema(endpoint.answers)}}}
     operation: dict[str, Any] = {
         "operationId": endpoint.name,
         "tags": [tag if tag in TAGS else "server"],

@@ -1,4 +1,4 @@
-"""Put JSON schemas into words for people, and make small examples that satisfy them."""
+"""Put JSON schemas into words for people."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ NAMES = {
     "object": "object",
     "null": "null",
 }
-EXAMPLES: dict[str, Any] = {"string": "…", "integer": 1, "number": 1.0, "boolean": True, "object": {}}
 
 
 def resolved(schema: Schema, definitions: Schema) -> Schema:
@@ -53,28 +52,6 @@ def inside(schema: Schema, definitions: Schema) -> Schema | None:
         return schema
     parts = [*_members(schema), *([schema["items"]] if "items" in schema else [])]
     return next((found for part in parts if (found := inside(part, definitions))), None)
-
-
-def example(schema: Schema, definitions: Schema) -> Any:
-    """Return a small value of a schema: its own example, its first choice, or a placeholder."""
-    schema = resolved(schema, definitions)
-    if values := schema.get("examples") or schema.get("enum"):
-        return values[0]
-    if "const" in schema:
-        return schema["const"]
-    if _members(schema):
-        return example(_not_null(schema)[0], definitions)
-    if schema.get("type") == "array":
-        return [example(schema.get("items", {}), definitions)]
-    if schema.get("properties"):
-        return required_example(schema, definitions)
-    return EXAMPLES.get(str(schema.get("type")), "…")
-
-
-def required_example(schema: Schema, definitions: Schema) -> dict[str, Any]:
-    """Return an object with an example for each required property."""
-    fields = schema.get("properties", {})
-    return {name: example(fields[name], definitions) for name in schema.get("required", [])}
 
 
 def _members(schema: Schema) -> list[Schema]:

@@ -256,4 +256,5 @@ class JoiningTransport:
         if self._kept:
             data = b"".join(self._kept)
             self._kept.clear()
-            self._transport.write(data)
+            if not self._transport.is_closing():  # uvloop raises for a caller that left meanwhile
+                self._transport.write(data)

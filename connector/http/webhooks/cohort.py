@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 from collections.abc import Iterator
 from urllib.parse import parse_qsl
 
@@ -13,10 +11,10 @@ import structlog
 from connector.domain.launches.cohort_message import CohortMessage, chunks_of, digest_of, read_head, read_rows
 from connector.domain.people.properties import carried
 from connector.errors import InvalidInput
+from connector.http.auth import matching, token_digest
 from connector.http.endpoint import parameter
 from connector.http.token_throttle import Failures
 from connector.http.webhooks.receiver import Exchange, Webhook, WebhookRefused, described
-from connector.ledger.db.writer import in_time
 from connector.settings.model import DEFAULT_CONNECTION, Connection, Settings
 from connector.text.json import dumps, loads
 
@@ -35,7 +33,7 @@ class CohortWebhook(Webhook):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._tokens = {
-            name: _digest(connection.amplitude_cohort_webhook_token.get_secret_value().encode())
+            name: token_digest(connection.amplitude_cohort_webhook_token.get_secret_value())
             for name, connection in settings.connections.items()
             if connection.amplitude_cohort_webhook_token is not None
         }
@@ -63,22 +61,17 @@ class CohortWebhook(Webhook):
         except (ValueError, RecursionError):
             detail = "The body is not JSON; check the template of the webhook in Amplitude."
             raise WebhookRefused(400, "malformed_json", detail) from None
-        fresh = await in_time(context.ledger.cohort_inbox.accept(message, chunks))
+        fresh = await context.ledger.cohort_inbox.accept(message, chunks)
         if fresh:
             context.wake("cohorts")
-        await exchange.ok(dumps({"status": "accepted", "duplicate": not fresh, "users": users}).encode())
+        answer = {"status": "accepted", "duplicate": not fresh, "users": users}
+        await exchange.ok(dumps(answer).encode(), "accepted" if fresh else "duplicate")
+        _log.info("cohort_webhook_accepted", connection=message.connection, duplicate=not fresh, users=users)
 
     def _believed(self, path: str | None, exchange: Exchange) -> Connection | None:
         """Return the connection that has the token of a request; of several, the default one."""
-        presented = [_digest(token) for token in _presented(exchange)]
-        # a list, not a generator: every pair is compared, so that the time taken tells nothing
-        matched = [
-            name
-            for name, expected in self._tokens.items()
-            if path in (None, name)
-            for digest in presented
-            if hmac.compare_digest(digest, expected)
-        ]
+        tokens = {name: digest for name, digest in self._tokens.items() if path in (None, name)}
+        matched = matching(tokens, _presented(exchange))
         if not matched:
             return None
         return self._connections[DEFAULT_CONNECTION if DEFAULT_CONNECTION in matched else matched[0]]
@@ -145,14 +138,11 @@ def _parameter(exchange: Exchange, name: str) -> str | None:
     return next((value for key, value in pairs if key == name), None)
 
 
-def _digest(token: bytes) -> bytes:
-    return hashlib.sha256(token).digest()
-
-
 COHORT_WEBHOOK = described(
     CohortWebhook,
     "cohort_webhook",
-    "Amplitude's cohort webhook: who entered or left a cohort; AMPLITUDE_COHORT_WEBHOOK_TOKEN opens it",
+    "Receive Amplitude's cohort webhook",
+    description="Who entered or left a cohort; AMPLITUDE_COHORT_WEBHOOK_TOKEN opens it.",
     asks={
         "anyOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}],
         "description": "Amplitude's format, or a list of users.",

@@ -54,7 +54,7 @@ class KojiWebhook(Webhook):
         """Answer one request. An empty one gets 200: Koji checks a new endpoint so, in unpublished ways."""
         body = await exchange.body(LARGEST_BODY, "A webhook has at most 1 MiB.")
         if exchange.method != "POST" or not body:
-            await exchange.ok(b'{"status":"ok"}')
+            await exchange.ok(b'{"status":"ok"}', "empty")
             return
         context = self.opened()
         now = context.clock.now()
@@ -72,18 +72,22 @@ class KojiWebhook(Webhook):
         if connection is not matched:
             envelope = read_envelope(parsed, headers, connection.koji_field_aliases)
         if _is_noise(parsed, envelope):
-            await exchange.ok(_IGNORED)
+            await exchange.ok(_IGNORED, "ignored")
             return
         inbound = _inbound(connection, envelope, signature, body, now)
         fresh = await context.ledger.inbox.accept(inbound)
         if inbound.interview_id is None:
             _log.warning("webhook_unreadable", connection=connection.name)
-            await exchange.ok(_UNREADABLE)
+            await exchange.ok(_UNREADABLE, "unreadable")
             return
         if fresh:
+            step = "koji.webhook", connection.name, inbound.interview_id
+            context.trace(*step, now, context.clock.now())
             context.wake("intake")
         accepted = {"status": "accepted", "duplicate": not fresh, "interview_id": inbound.interview_id}
-        await exchange.ok(dumps(accepted).encode())
+        await exchange.ok(dumps(accepted).encode(), "accepted" if fresh else "duplicate")
+        # without the interview's id: the log must not tell when an anonymous interview came
+        _log.info("webhook_accepted", connection=connection.name, duplicate=not fresh)
 
     def _verify(
         self, headers: Headers, path: str | None, body: bytes, now: int
@@ -122,7 +126,7 @@ class KojiWebhook(Webhook):
         assert self._rejections is not None  # noqa: S101 - `open` was called
         if self._is_ping(parsed, exchange.headers, path):
             await self._rejections.ping(path or "", exchange.headers)
-            await exchange.ok(_IGNORED)
+            await exchange.ok(_IGNORED, "ignored")
             return
         configured = any(self._keys[name] for name in self._asked(path))
         await self._rejections.refused(
@@ -185,7 +189,8 @@ def _inbound(
 KOJI_WEBHOOK = described(
     KojiWebhook,
     "koji_webhook",
-    "Koji's webhooks: signed with KOJI_WEBHOOK_SECRET, any JSON object",
+    "Receive Koji's webhook",
+    description="Any JSON object, signed with KOJI_WEBHOOK_SECRET.",
     asks={"type": "object"},
     refused=("400", "401", "413", "415", "503"),
 )

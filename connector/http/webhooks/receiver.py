@@ -19,6 +19,7 @@ from connector.http.endpoint import Endpoint, parameter
 from connector.http.health import Status
 from connector.http.problem import DEFAULT_RETRY_SECONDS, MEDIA_TYPE, as_json, problem_of
 from connector.http.token_throttle import TRUSTED
+from connector.metrics import WEBHOOKS
 from connector.settings.model import Settings
 
 Headers = list[tuple[bytes, bytes]]
@@ -76,12 +77,14 @@ class Exchange:
         """Note that the sender is known, so that the server's limits for strangers end."""
         self._scope.setdefault("state", {})[TRUSTED] = True
 
-    async def ok(self, body: bytes) -> None:
+    async def ok(self, body: bytes, result: str) -> None:
         """Answer 200 with JSON; HEAD without the body."""
+        WEBHOOKS.labels(result).inc()
         await self._answer(200, b"application/json", b"" if self.method == "HEAD" else body)
 
     async def problem(self, refused: WebhookRefused) -> None:
         """Answer with `application/problem+json`, as every other route does."""
+        WEBHOOKS.labels("refused" if refused.status < 500 else "failed").inc()
         request_id = secrets.token_hex(8)
         body = problem_of(refused.status, refused.code, refused.detail, request_id, refused.errors)
         more = [(b"x-request-id", request_id.encode()), *([refused.header] if refused.header else [])]
@@ -178,6 +181,7 @@ def described(webhook: type[Webhook], name: str, summary: str, **about: Any) -> 
         shared,
         path=f"{webhook.route}/{{connection}}",
         name=f"{name}_of_connection",
+        summary=f"{summary} of one connection",
         parameters=[parameter("connection", "path", "Whose secret it is."), *shared.parameters],
         refused=sorted({*shared.refused, "404"}),
     )

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from connector.http.docs.events import event_name, event_schemas
 from connector.http.docs.openapi import output_models
 from connector.integrations.zapier.fields import input_fields, output_fields, title_case, with_sample
-from connector.service.execution.operation import AnyOperation, Effect
+from connector.service.execution.operation import AnyOperation, Effect, Input
 from connector.service.triggers import Trigger, sample
 
 PLATFORM = "19.1.0"
@@ -110,7 +110,7 @@ def _hook(trigger: Trigger, url: str) -> dict[str, Any]:
         "display": {"label": trigger.title, "description": trigger.description},
         "operation": {
             "type": "hook",
-            "inputFields": [_connection_field()],
+            "inputFields": input_fields(Input.model_json_schema(), {}, without=frozenset()),
             "perform": _script(_HOOK),
             "performList": {
                 "url": f"{url}/triggers/{name}",
@@ -205,18 +205,6 @@ def _outputs(op: AnyOperation) -> list[dict[str, Any]]:
         for field in output_fields(schema["properties"], schema.get("$defs", {})):
             fields.setdefault(field["key"], field)
     return list(fields.values())
-
-
-def _connection_field() -> dict[str, Any]:
-    return {
-        "key": "connection",
-        "label": "Connection",
-        "helpText": "Which Koji project and Amplitude project.",
-        "type": "string",
-        "required": False,
-        "default": "default",
-        "dynamic": "connections.id.name",
-    }
 
 
 def _script(source: str, *arguments: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from connector.text.json import loads_64_bits
 Row = Sequence[Any]
 _TYPES: Final = {Text: "text", BigInteger: "bigint", Integer: "integer", Boolean: "boolean"}
 _SQLITE_ROWS_AT_ONCE: Final = 256
+_PORTION: Final = 1_000_000  # characters
 # jsonb is parsed once, json once for every column
 _POSTGRES_ROWS: Final = "(SELECT {picked} FROM jsonb_array_elements(CAST(%(rows)s AS jsonb)))"
 _SQLITE_ROWS: Final = "(SELECT {picked} FROM (VALUES {values}))"
@@ -110,6 +111,22 @@ def fetch(c: Connection, query: Select[Any]) -> list[Row]:
     return list(
         loads_64_bits(c.execute(select(func.json_group_array(func.json_array(*rows.c)))).scalar_one())
     )
+
+
+def portions(texts: Sequence[str]) -> list[list[tuple[int, str]]]:
+    """Return texts with their positions, in lists as large as one transaction may be; at least one list.
+
+    Webhooks wait for every transaction.
+    """
+    parts: list[list[tuple[int, str]]] = [[]]
+    size = 0
+    for position, text in enumerate(texts):
+        if size > _PORTION:
+            parts.append([])
+            size = 0
+        parts[-1].append((position, text))
+        size += len(text)
+    return parts
 
 
 def storable(value: Any) -> Any:

@@ -43,12 +43,13 @@ class Database:
         """Store a webhook, many in one transaction; return after the commit whether it was new."""
         return cast("bool", await self._writer.submit(webhook))
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Connection], T], *, patient: bool = False) -> T:
         """Run work in a transaction of the writer's thread; return after its commit.
 
-        Work may run more than once; the transactions before the last one are rolled back.
+        Work may run more than once; the transactions before the last one are rolled back. `patient` work is
+        never given up.
         """
-        return cast("T", await self._writer.submit(work))
+        return cast("T", await self._writer.submit(work, patient=patient))
 
     async def empty_log_now(self) -> bool:
         """Remove erased values from SQLite's log now; False when the log is in use."""

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     DataError,
@@ -31,7 +31,7 @@ _PRAGMAS = (
 )
 # keep what every transaction changes in memory, and copy the log into the file every 16 MB
 _WRITER_PRAGMAS = ("cache_size=-16000", "wal_autocheckpoint=2000")
-_MIGRATION_LOCK, _PEOPLE_LOCK, _SUPPRESSION_LOCK = 7_052_011, 7_052_012, 7_052_013  # any constants will do
+_MIGRATION_LOCK, _PEOPLE_LOCK, _SUPPRESSION_LOCK, _HOOK_LOCK = range(7_052_011, 7_052_015)  # any will do
 # a process that stops in the middle of a transaction must not keep its rows locked for ever
 _POSTGRES_LIMITS = "SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '10s'"
 _TRY_AGAIN = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock timeout
@@ -182,9 +182,21 @@ def share_suppressions(c: Connection) -> None:
     _lock(c, _SUPPRESSION_LOCK, "_shared")
 
 
+def lock_hooks(c: Connection) -> None:
+    """Let no other subscription be made until the transaction ends: they are counted."""
+    _lock(c, _HOOK_LOCK)
+
+
 def _lock(c: Connection, number: int, how: str = "") -> None:
     if c.dialect.name == "postgresql":  # SQLite has one writer
         c.exec_driver_sql(f"SELECT pg_advisory_xact_lock{how}({number})")
+
+
+def touch(c: Connection) -> None:
+    """Wait for locks that would keep a transaction from writing to any table."""
+    if c.dialect.name == "postgresql":  # SQLite has taken its one lock at the beginning
+        tables = inspect(c).get_table_names()
+        c.exec_driver_sql(f"LOCK TABLE {', '.join(tables)} IN ROW EXCLUSIVE MODE")
 
 
 def back_up(database_url: str, version: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Column, Connection, MetaData, String, Table, insert, inspect, select
+from sqlalchemy import Column, Connection, MetaData, String, Table, insert, inspect, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from connector.errors import SettingsError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 REVISIONS: Final = Path(__file__).with_name("revisions")
 STORED: Final = Table("schema_revision", MetaData(), Column("version_num", String(32), primary_key=True))
 """Where a database keeps its revision; Alembic asks for this column."""
+_BEFORE: Final = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
 
 
 def newest_revision(revisions: Path = REVISIONS) -> str:
@@ -79,8 +80,13 @@ def _known(revisions: Path) -> set[str]:
 def _stored_revision(c: Connection, revisions: Path) -> str | None:
     """Return the revision of a database, None for an empty one. Raises `SettingsError` for an unknown one."""
     tables = set(inspect(c).get_table_names())
+    if _BEFORE.name in tables and c.execute(select(_BEFORE.c.version_num)).scalar() == "0004":
+        # the last version in development had the schema of the first release
+        c.exec_driver_sql(f"ALTER TABLE {_BEFORE.name} RENAME TO {STORED.name}")
+        c.execute(update(STORED).values(version_num="0001"))
+        tables.add(STORED.name)
     if STORED.name not in tables:
-        if not tables.isdisjoint(("alembic_version", "schema_version", *metadata.tables)):
+        if not tables.isdisjoint((_BEFORE.name, "schema_version", *metadata.tables)):
             raise SettingsError(
                 "DATABASE_URL: the database was made by a version in development, or by another program, and "
                 "cannot be upgraded; move it away, or set another DATABASE_URL"

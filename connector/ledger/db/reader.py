@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from connector.errors import LedgerUnavailable
+from connector.ledger.db import writer
 from connector.ledger.db.dialect import glance_engine, reader_engine
 
 T = TypeVar("T")
@@ -32,12 +33,16 @@ class Reader:
         self._closed = False
 
     async def run(self, query: Callable[[Connection], T]) -> T:
-        """Run a query and return its result. Raises `LedgerUnavailable` when the database cannot be read."""
+        """Run a query and return its result.
+
+        Raises `LedgerUnavailable` when the database cannot be read, or gives no answer in time.
+        """
         if self._closed:
             raise LedgerUnavailable(_UNREADABLE, retry_after=5)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._connected, query)
-        except SQLAlchemyError as error:
+            async with asyncio.timeout(writer.ACCEPT_SECONDS):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, self._connected, query)
+        except (SQLAlchemyError, TimeoutError) as error:
             # not the error's message: it quotes data
             _log.error("ledger_read_failed", error=type(error).__name__)
             raise LedgerUnavailable(_UNREADABLE, retry_after=5) from None

@@ -60,11 +60,15 @@ def glances(query: _Body[R, P, T]) -> _Method[R, P, T]:
 
 
 def writes(work: _Body[R, P, T]) -> _Method[R, P, T]:
-    """Run a method as a transaction of its own. It may run more than once, and returns after the commit."""
+    """Run a method as a transaction of its own. It may run more than once, and returns after the commit.
+
+    The owner of a lane, who gives its lease, waits for the commit as long as it takes.
+    """
 
     @wraps(work)
     async def method(self: R, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self.db.write(lambda c: work(self, c, *args, **kwargs))
+        owns_lane = any(isinstance(value, Lease) for value in (*args, *kwargs.values()))
+        return await self.db.write(lambda c: work(self, c, *args, **kwargs), patient=owns_lane)
 
     return method
 

@@ -9,8 +9,8 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import structlog
 from sqlalchemy import Connection, Engine
@@ -31,22 +31,9 @@ _GROUP_SIZE = 8 * 1024 * 1024  # characters
 _PAUSES = (0.02, 0.1, 0.5)  # seconds before work that another transaction stopped is tried again
 _log = structlog.get_logger(__name__)
 
-T = TypeVar("T")
 Work = InboundWebhook | Callable[[Connection], Any]
 Accept = Callable[[Connection, Sequence[InboundWebhook]], Sequence[bool]]
 _Queue = deque[tuple[Work, asyncio.Future[Any]]]
-
-
-async def in_time(written: Awaitable[T]) -> T:
-    """Return the result of a write; raise `LedgerUnavailable` when it takes longer than callers can wait.
-
-    The write may still happen.
-    """
-    try:
-        async with asyncio.timeout(ACCEPT_SECONDS):
-            return await written
-    except TimeoutError:
-        raise LedgerUnavailable(_LATE, retry_after=5) from None
 
 
 class Writer:
@@ -54,6 +41,10 @@ class Writer:
 
     Webhooks and other work take turns, in transactions of their own, so that a webhook's sender waits for
     little of a worker's work. Work may run more than once; transactions before the last are rolled back.
+
+    Work that waited for `ACCEPT_SECONDS` is given up, and does not happen unless its transaction had begun.
+    From then on, while the database lets no transaction end, further work is refused at once: callers make
+    several writes, and wait for all of them no longer than for one.
 
     On PostgreSQL, where other processes write too, each piece of other work is a transaction of its own: all
     transactions lock rows in one order, which two pieces in one transaction would break.
@@ -72,20 +63,24 @@ class Writer:
         self._closed = False
         self._loop = asyncio.get_running_loop()
         self._promised: deque[tuple[float, asyncio.Future[Any]]] = deque()
+        self._working = self._late = False
         self._sweep = self._loop.call_later(_SWEEP_SECONDS, self._give_up_late)
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Work) -> asyncio.Future[Any]:
-        """Queue a write. Raises `LedgerUnavailable` after `close`; for a webhook also when the queue is full.
+    def submit(self, work: Work, *, patient: bool = False) -> asyncio.Future[Any]:
+        """Queue a write; `patient` work, that of a lane's owner, waits as long as it takes.
 
-        Other work has no limit: there is no more of it than callers wait for, and a worker that cannot settle
-        its sends would have to take them for lost.
+        A worker that cannot settle its sends would have to take them for lost. Raises `LedgerUnavailable`
+        after `close`, while the database is stuck, and for a webhook when the queue is full. Other work has
+        no such limit: there is no more of it than callers wait for.
         """
         if self._closed:
             raise LedgerUnavailable(
                 "The ledger is closed; call again when the connector is up.", retry_after=5
             )
+        if self._late and self._working and not patient:
+            raise LedgerUnavailable(_LATE, retry_after=5)
         if isinstance(work, InboundWebhook):
             if self._waiting >= QUEUE_LIMIT or self._size >= QUEUE_SIZE:
                 raise LedgerUnavailable(
@@ -94,11 +89,12 @@ class Writer:
             self._waiting += 1
             self._size += _size(work)
         future: asyncio.Future[Any] = self._loop.create_future()
-        if isinstance(work, InboundWebhook):
+        if not patient:
             self._promised.append((self._loop.time() + ACCEPT_SECONDS, future))
+        if isinstance(work, InboundWebhook):
             self._webhooks.append((work, future))
         else:
-            self._others.append((work, future))
+            self._others.append((lambda c: None if _is_given_up(future) else work(c), future))
         self._wake.set()
         return future
 
@@ -110,11 +106,12 @@ class Writer:
         await asyncio.to_thread(self._thread.join)
 
     def _give_up_late(self) -> None:
-        """Refuse webhooks that waited too long. They may still be stored; a repetition is recognised then."""
+        """Give up work that waited too long. A webhook may still be stored; a repetition is recognised."""
         now = self._loop.time()
         while self._promised and (self._promised[0][0] <= now or self._promised[0][1].done()):
             _, future = self._promised.popleft()
             if not future.done():
+                self._late = True
                 future.set_exception(LedgerUnavailable(_LATE, retry_after=5))
         self._sweep = self._loop.call_later(_SWEEP_SECONDS, self._give_up_late)
 
@@ -124,9 +121,11 @@ class Writer:
             self._wake.wait()
             self._wake.clear()
             closed = self._closed  # read first: nothing is queued after it is set
+            self._working = True
             while self._webhooks or self._others:
                 self._commit_some(self._webhooks, _GROUP_LIMIT)
                 self._commit_some(self._others, self._others_limit)
+            self._working = False
 
     def _commit_some(self, queue: _Queue, limit: int) -> None:
         works: list[Work] = []
@@ -172,7 +171,9 @@ class Writer:
         with self._engine.begin() as c:
             webhooks = [work for work in works if isinstance(work, InboundWebhook)]
             stored = iter(self._accept(c, webhooks) if webhooks else ())
-            return [next(stored) if isinstance(work, InboundWebhook) else work(c) for work in works]
+            results = [next(stored) if isinstance(work, InboundWebhook) else work(c) for work in works]
+        self._late = False
+        return results
 
     def _answer(self, works: list[Work], futures: list[asyncio.Future[Any]], results: list[Any]) -> None:
         for work, future, result in zip(works, futures, results, strict=True):
@@ -185,6 +186,11 @@ class Writer:
                 future.set_exception(result)
             else:
                 future.set_result(result)
+
+
+def _is_given_up(future: asyncio.Future[Any]) -> bool:
+    """Tell whether a caller was told that its write does not happen; one that hung up was told nothing."""
+    return future.done() and not future.cancelled()
 
 
 def _size(work: Work) -> int:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, delete, exists, select
 
 from connector.domain.events.event import EventType
+from connector.domain.launches.launch import APPROVAL
 from connector.domain.results.anonymity import day_of
 from connector.domain.results.decision import ANONYMOUS
 from connector.domain.results.interview import SyncStatus
@@ -18,7 +19,7 @@ from connector.text.json import dumps
 
 _INSERT = BulkStatement(
     "INSERT INTO event ({names}) SELECT {names} FROM {rows} AS r",
-    types_of(event, "id", "type", "connection", "at", "subject", "payload"),
+    types_of(event, "id", "type", "connection", "at", "subject", "payload", "alert"),
 )
 _DELIVER = BulkStatement(
     "INSERT INTO hook_delivery (hook_id, event_number, state, tries, due, updated_at) "
@@ -44,6 +45,14 @@ _OF_STATUS = {
     SyncStatus.SKIPPED: EventType.INTERVIEW_SKIPPED,
     SyncStatus.FAILED: EventType.SYNC_FAILED,
 }
+_ALERTS = frozenset(
+    {
+        EventType.SYNC_FAILED,
+        EventType.LAUNCH_FINISHED,
+        EventType.CONNECTION_PAUSED,
+        EventType.CONNECTION_RESUMED,
+    }
+)
 
 
 class Happened(NamedTuple):
@@ -54,6 +63,11 @@ class Happened(NamedTuple):
     at: int  # ms
     subject: str
     payload: Mapping[str, Any]
+
+    @property
+    def alert(self) -> bool | None:
+        """Tell whether the owner is alerted; None, which no index holds, if not."""
+        return self.type in _ALERTS or self.payload.get("pause_reason") == APPROVAL or None
 
 
 def of_sync(
@@ -102,7 +116,7 @@ def tell(c: Connection, happened: Sequence[Happened]) -> None:
         return
     ids = [f"evt_{secrets.token_hex(12)}" for _ in happened]
     rows = [
-        (event_id, new.type.value, new.connection, new.at, new.subject, dumps(dict(new.payload)))
+        (event_id, new.type.value, new.connection, new.at, new.subject, dumps(dict(new.payload)), new.alert)
         for event_id, new in zip(ids, happened, strict=True)
     ]
     _INSERT.execute(c, rows)

@@ -11,6 +11,7 @@ from sqlalchemy.sql.functions import count
 from connector.domain.events.event import DeliveryOutcome, Event, EventType, Hook, HookDelivery
 from connector.errors import Conflict
 from connector.ledger.db.bulk import BulkStatement
+from connector.ledger.db.dialect import lock_hooks
 from connector.ledger.db.queries import earliest
 from connector.ledger.db.repository import Repository, fenced, reads, writes
 from connector.ledger.db.schema.events import event, hook, hook_delivery
@@ -46,6 +47,7 @@ class Hooks(Repository):
 
         Raises `Conflict` when the connection has `MOST` others.
         """
+        lock_hooks(c)
         same = (getattr(hook.c, name) == getattr(new, name) for name in ("connection", "event", "target_url"))
         row = c.execute(select(*_HOOK, hook.c.secret).where(*same)).first()
         if row is not None:
@@ -82,7 +84,7 @@ class Hooks(Repository):
     def events(self, c: Connection, connections: Sequence[str], kind: EventType, limit: int) -> list[Event]:
         """Return the newest events of a type, newest first."""
         query = select(*_EVENT).where(event.c.connection.in_(connections), event.c.type == kind)
-        return [_event(row) for row in c.execute(query.order_by(event.c.number.desc()).limit(limit))]
+        return [load_event(row) for row in c.execute(query.order_by(event.c.number.desc()).limit(limit))]
 
     @reads
     def due(self, c: Connection, now: int) -> list[tuple[Hook, str]]:
@@ -131,7 +133,7 @@ def _hook_ids(connections: Sequence[str], hook_id: str) -> Select[tuple[str]]:
 def _deliveries(c: Connection, which: ColumnElement[bool], order: Any, limit: int) -> list[HookDelivery]:
     joined = select(*_DELIVERY, *_EVENT).join(event, event.c.number == hook_delivery.c.event_number)
     return [
-        HookDelivery(number, hook_id, _event(of), state, tries, outcome, updated_at)
+        HookDelivery(number, hook_id, load_event(of), state, tries, outcome, updated_at)
         for number, hook_id, state, tries, outcome, updated_at, *of in c.execute(
             joined.where(which).order_by(order).limit(limit)
         )
@@ -142,6 +144,7 @@ def _hook(row: Any) -> Hook:
     return Hook(row.id, row.connection, EventType(row.event), row.target_url, row.created_at)
 
 
-def _event(row: Any) -> Event:
+def load_event(row: Any) -> Event:
+    """Return the event of a row with the columns of its fields."""
     number, event_id, kind, connection, at, subject, facts = row
     return Event(number, event_id, EventType(kind), connection, at, subject, loads(facts))

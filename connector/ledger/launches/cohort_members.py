@@ -10,7 +10,7 @@ from connector.domain.events.event import EventType
 from connector.domain.launches.cohort_message import CohortMessage
 from connector.domain.launches.credits import day_of
 from connector.domain.launches.eligibility import UNLIMITED, Choice, SkipReason
-from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus
+from connector.domain.launches.launch import APPROVAL, Launch, LaunchOptions, LaunchStatus
 from connector.domain.people.same_person import ERASED_PERSON, KeyedMember
 from connector.ledger.db.bulk import BulkStatement, types_of
 from connector.ledger.db.dialect import lock_people
@@ -21,7 +21,6 @@ from connector.ledger.launches.launch_row import move, tell_launch
 from connector.ledger.launches.planning import look_again, store_choices
 from connector.ledger.people import aliases
 
-APPROVAL = "approval"
 _CALL_OFF = BulkStatement(
     "UPDATE invitation SET state = 'cancelled', taken_at = NULL, counted_day = NULL, updated_at = r.now "
     "FROM {rows} AS r WHERE invitation.launch_id = r.launch_id AND invitation.person = r.person "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from connector.domain.launches.launch import Invitation, InvitationState, Launch, LaunchStatus, Phase
 from connector.domain.results.sync import ListFilter
@@ -60,6 +60,15 @@ class Launches(Repository):
             invitation.c.position > after,
         )
         return [load_invitation(row) for row in fetch(c, query.order_by(invitation.c.position).limit(limit))]
+
+    @reads
+    def came_back(self, c: Connection, connection: str, before: int) -> tuple[int, int]:
+        """Count the people invited by launches that began before a time, and those who came back."""
+        invited = launch.c.started + launch.c.completed + launch.c.expired
+        sums = (func.coalesce(func.sum(column), 0) for column in (invited, launch.c.completed))
+        query = select(*sums).where(launch.c.connection == connection, launch.c.started_at < before)
+        invited_then, came = c.execute(query).one()
+        return invited_then, came
 
     @reads
     def in_phases(self, c: Connection, phases: Sequence[Phase]) -> list[Launch]:

@@ -19,7 +19,7 @@ from connector.ledger.db.repository import Repository, fenced, writes
 from connector.ledger.db.schema.events import event
 from connector.ledger.db.schema.launches import launch
 from connector.ledger.launches.launch_row import lock_launches, tell_launch
-from connector.ledger.runtime import leases
+from connector.ledger.runtime import connection_pauses
 from connector.text.json import loads
 
 _COMES_AND_GOES: Final = 600_000
@@ -32,30 +32,46 @@ class LaunchPauses(Repository):
     @writes
     def pause(self, c: Connection, connections: Sequence[str], code: str, now: int) -> int:
         """Pause the running launches of connections until they are resumed; return how many."""
-        are_running = launch.c.connection.in_(connections) & (launch.c.status == LaunchStatus.RUNNING)
-        lock_launches(c, are_running)
-        paused = update(launch).where(are_running).values(status=LaunchStatus.PAUSED, pause_reason=code)
-        launch_ids = c.execute(paused.returning(launch.c.id)).scalars().all()
-        for launch_id in launch_ids:
-            tell_launch(c, EventType.LAUNCH_PAUSED, launch_id, now, code)
-        return len(launch_ids)
+        return _pause(c, launch.c.connection.in_(connections), code, now)
+
+    @fenced
+    def pause_one(self, c: Connection, launch_id: str, code: str, now: int) -> None:
+        """Pause a running launch until it is resumed."""
+        _pause(c, launch.c.id == launch_id, code, now)
 
     @writes
     def await_koji(
-        self, c: Connection, connections: Sequence[str], paused: Pause, began: int, now: int
+        self,
+        c: Connection,
+        connections: Sequence[str],
+        starting: Sequence[str],
+        paused: Pause,
+        began: int,
+        now: int,
     ) -> None:
-        """Pause a key's lane until Koji answers, and announce it for the running launches of connections.
+        """Pause a key's lane and its connections until Koji answers.
 
-        Each launch gets one event since `began` (ms; 0: one at all), and at most one in ten minutes.
+        Each running launch of those that start interviews gets one event since `began` (ms; 0: one at all),
+        and at most one in ten minutes.
         """
-        leases.pause(c, paused.lane, paused.until, paused.code, paused.message)
+        connection_pauses.begin(c, connections, paused, now)
         since = min(began, now - _COMES_AND_GOES)
-        _announce_once(c, launch.c.connection.in_(connections), KOJI_UNREACHABLE, paused.until, now, since)
+        _announce_once(c, launch.c.connection.in_(starting), KOJI_UNREACHABLE, paused.until, now, since)
 
     @fenced
     def await_day(self, c: Connection, launch_id: str, now: int) -> None:
         """Announce, once a UTC day, that a running launch waits for the credits of the next day."""
         _announce_once(c, launch.c.id == launch_id, DAILY_CREDITS, next_day(now), now, day_start(now))
+
+
+def _pause(c: Connection, which: ColumnElement[bool], code: str, now: int) -> int:
+    are_running = which & (launch.c.status == LaunchStatus.RUNNING)
+    lock_launches(c, are_running)
+    paused = update(launch).where(are_running).values(status=LaunchStatus.PAUSED, pause_reason=code)
+    launch_ids = c.execute(paused.returning(launch.c.id)).scalars().all()
+    for launch_id in launch_ids:
+        tell_launch(c, EventType.LAUNCH_PAUSED, launch_id, now, code)
+    return len(launch_ids)
 
 
 def _announce_once(

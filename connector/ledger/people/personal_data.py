@@ -33,6 +33,7 @@ from connector.ledger.db.schema.launches import (
 )
 from connector.ledger.db.schema.people import alias
 from connector.ledger.db.schema.results import inbox as inbox_table
+from connector.ledger.db.schema.results import run, run_source
 from connector.ledger.db.schema.results import sync as sync_table
 from connector.ledger.launches.launch_row import PERSONAL, finish, lock_invitations, lock_launches, move
 from connector.ledger.people.aliases import alias_key, alias_keys, behind
@@ -269,6 +270,7 @@ def _erase_launches(c: Connection, person: Person, invited: Sequence[Row[Any]]) 
             c.execute(update(launch).where(launch.c.id == row.id).values(examples=shown))
             changed.add(row.id)
     changed |= _erase_members(c, launch_source, launch, person)
+    _erase_members(c, run_source, run, person)
     alone = select(launch.c.id, launch.c.options).where(
         launch.c.id.in_({row.launch_id for row in invited}), launch.c.single
     )
@@ -294,10 +296,10 @@ def _erase_members(
         theirs = theirs.order_by(parent.c.id).with_for_update(of=parent)
     changed: set[Any] = set()
     for row in _naming(c, theirs, members, Names(person.emails, person.user_ids)):
-        before = loads(row.members)
+        before = loads(getattr(row, members.name))
         left = [member for member in before if not person.is_named(*member[:2])]
         if len(left) < len(before):
             chunk = update(chunks).where(owner == row[0], position == row.position)
-            c.execute(chunk.values(members=dumps(left)))
+            c.execute(chunk.values({members: dumps(left)}))
             changed.add(row[0])
     return changed

@@ -13,7 +13,7 @@ from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.domain.results.interview import Stage
 from connector.domain.results.observation import Observation
 from connector.domain.results.respondent import People
-from connector.domain.results.sync import InboundWebhook, ListFilter, Sync
+from connector.domain.results.sync import InboundWebhook, ListFilter, RunChunk, Sync
 from connector.ledger.db.bulk import BulkStatement, fetch, types_of
 from connector.ledger.db.dialect import TryAgainError, share_suppressions
 from connector.ledger.db.queries import earliest, narrowed, newest_first
@@ -23,7 +23,7 @@ from connector.ledger.events import events
 from connector.ledger.launches import attribution
 from connector.ledger.people import respondents
 from connector.ledger.people.scatter import mark
-from connector.ledger.results import counters, inbox
+from connector.ledger.results import counters, inbox, runs
 from connector.ledger.results.counters import Place
 from connector.ledger.results.sync_row import SYNC_COLUMNS, dump_sync, load_sync
 
@@ -37,6 +37,12 @@ _LOAD = BulkStatement(
     "JOIN sync AS s ON s.connection = r.connection AND s.interview_id = r.interview_id {lock}",
     KEY,
     returns=[f"s.{name}" for name in SYNC_COLUMNS],
+)
+_UNKNOWN = BulkStatement(
+    "SELECT {returns} FROM {rows} AS r LEFT JOIN sync AS s "
+    "ON s.connection = r.connection AND s.interview_id = r.interview_id WHERE s.interview_id IS NULL",
+    KEY,
+    returns=["r.interview_id"],
 )
 _INSERT = BulkStatement(
     "INSERT INTO sync ({names}) SELECT {names} FROM {rows} AS r WHERE true "
@@ -116,10 +122,12 @@ class Syncs(Repository):
         observations: Sequence[Observation] = (),
         done: Sequence[int] = (),
         record: Sequence[InboundWebhook] = (),
+        chunk: RunChunk | None = None,
     ) -> list[Sync]:
         """Load syncs, let `revise` decide over them and `observations`, store and return the changed ones.
 
-        It is one transaction. `done` are webhooks that it deals with, `record` new ones that explain it.
+        It is one transaction. `done` are webhooks that it deals with, `record` new ones that explain it,
+        and `chunk` the items of a run that it deals with.
         `revise` runs in the writer's thread, and more than once when another process interfered. Bodies about
         interviews without a respondent are erased even when no sync changed. Raises `Conflict` when the lease
         was lost.
@@ -134,6 +142,8 @@ class Syncs(Repository):
         inbox.mark_done(c, done)
         if record:
             inbox.accept(c, [inbox.keyed(self.keys, webhook) for webhook in record])
+        if chunk is not None:
+            runs.end_chunk(c, chunk)
         after = {**before, **{_key(sync): sync for sync in changed}}
         anonymous = [key for key, sync in after.items() if is_anonymous_or_erased(sync.reason, sync.facts)]
         attribution.lock(c, changed, anonymous)
@@ -171,7 +181,13 @@ class Syncs(Repository):
         all_rows = select(table.c.interview_id).where(table.c.connection == connection)
         query = narrowed(all_rows, (table.c.status, eq, where.status), (table.c.reason, eq, where.reason))
         page = newest_first(query, table.c.first_received_at, table.c.interview_id, where, _ALL, None)
-        return list(c.execute(page).scalars())
+        return [row[0] for row in fetch(c, page)]
+
+    @reads
+    def unknown(self, c: Connection, connection: str, interview_ids: Sequence[str]) -> set[str]:
+        """Return those interview ids that never came in on a connection."""
+        rows = [(connection, interview_id) for interview_id in interview_ids]
+        return {row[0] for row in _UNKNOWN.fetch(c, rows)}
 
     @reads
     def due_reads(self, c: Connection, connections: Sequence[str], now: int, limit: int) -> list[Sync]:

@@ -55,12 +55,7 @@ class Leases(Repository):
     @writes
     def resume(self, c: Connection, name: str) -> bool:
         """End a pause; return whether there was one."""
-        changed = c.execute(
-            update(lane)
-            .where(lane.c.name == name, lane.c.pause_code.is_not(None))
-            .values(paused_until=0, pause_code=None, pause_message=None)
-        )
-        return changed.rowcount > 0
+        return resume(c, name)
 
     @reads
     def pauses(self, c: Connection) -> list[Pause]:
@@ -74,6 +69,16 @@ def pause(c: Connection, name: str, until: int, code: str, message: str) -> None
     _ensure(c, name)
     values = {"paused_until": until, "pause_code": code, "pause_message": message}
     c.execute(update(lane).where(lane.c.name == name).values(values))
+
+
+def resume(c: Connection, name: str) -> bool:
+    """End a pause; return whether there was one."""
+    changed = c.execute(
+        update(lane)
+        .where(lane.c.name == name, lane.c.pause_code.is_not(None))
+        .values(paused_until=0, pause_code=None, pause_message=None)
+    )
+    return changed.rowcount > 0
 
 
 def _ensure(c: Connection, name: str) -> None:

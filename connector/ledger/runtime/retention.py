@@ -54,7 +54,7 @@ class Retention(Repository):
                 total += removed
         while await self.db.write(lambda c: events.prune(c, before, _CHUNK)):
             pass
-        await self.db.write(lambda c: runs.prune(c, before))
+        await self.db.write(lambda c: runs.prune(c, before, now))
         await self.db.write(lambda c: diagnostics.prune(c, now - _DIAGNOSTICS_KEPT))
         await self.db.write(lambda c: faults.prune(c, now - _FAULTS_KEPT))
         await self.db.write(lambda c: idempotency.prune(c, now))

@@ -7,7 +7,7 @@ import gzip
 import io
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from connector.sandbox.amplitude.store import AmplitudeStore
@@ -186,13 +186,10 @@ class Cohorts:
         return tuple(names)
 
 
-COHORT_FIELDS: Final = frozenset({*(field.name for field in fields(Cohort)), "user_ids"} - {"last_computed"})
-
-
 def parse_cohort(data: Mapping[str, Any]) -> Cohort:
     """Read a cohort from JSON: `id`, `name`, `members[] {user_id, properties?}` or `user_ids[]`, flags.
 
-    Raises ValueError that names what is wrong.
+    Raises ValueError or TypeError that names what is wrong.
     """
     if not data.get("id") or not data.get("name"):
         raise ValueError("A cohort needs id and name.")

@@ -1,44 +1,43 @@
-"""A strict stand-in of Amplitude's ingestion: `/2/httpapi`, `/batch`, `/identify`.
+"""A strict stand-in of Amplitude's ingestion, `/2/httpapi`.
 
 Strict where the documents leave room: a request is refused whole, one kind of fault is reported at a time,
-gzip is refused unless switched on, and numbers as ids are invalid.
+gzip is refused, and numbers as ids are invalid.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from connector.sandbox.amplitude.cohorts import Cohorts
 from connector.sandbox.amplitude.rules import DEFAULT_MIN_ID_LENGTH, cut_events, refusal, request_refusal
 from connector.sandbox.amplitude.store import AmplitudeStore, derived_device_id
+from connector.sandbox.bodies import Strict, Texts
 from connector.sandbox.faults import Fault, FaultQueue
 from connector.sandbox.limits import IDENTITY_FIELDS, CallWindow, IdentityThrottle, by_value, throttle_refusal
-from connector.sandbox.options import SandboxOptions
+from connector.sandbox.options import LOG_SIZE, SandboxOptions
 
+MAX_BYTES: Final = 1024 * 1024
 MAX_EVENTS: Final = 2000
-BATCH_EVENTS_PER_SECOND: Final = 1000.0
-BATCH_WINDOW_SECONDS: Final = 30.0
 THROTTLED_RATE: Final = 31
 DAILY_EVENTS: Final = 500_001
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """The limits of one ingestion route."""
+class Rules(Strict):
+    """The project's own rules; `throttle_events_per_second` is the limit per user and device, None is none.
 
-    name: str
-    max_bytes: int
-    name_all: bool
+    Requests with events of silenced users and devices, and of ids that are throttled or over their daily
+    quota, are refused and name them. Events of blocked types are dropped.
+    """
 
-
-HTTP_V2: Final = Endpoint("httpapi", 1024 * 1024, name_all=False)
-BATCH: Final = Endpoint("batch", 20 * 1024 * 1024, name_all=True)
+    blocked_event_types: Texts[str] = frozenset()
+    silenced_devices: Texts[str] = frozenset()
+    silenced_users: Texts[str] = frozenset()
+    throttled_ids: Texts[str] = frozenset()
+    over_daily_quota: Texts[str] = frozenset()
+    throttle_events_per_second: float | None = None
 
 
 class RequestRefusedError(Exception):
@@ -55,67 +54,50 @@ class AmplitudeProject:
     def __init__(self, options: SandboxOptions, now: Callable[[], float]) -> None:
         self.options = options
         self.now = now
-        self.store = AmplitudeStore(
-            keep_events=options.store_events, blocked_event_types=options.blocked_event_types
-        )
+        self.store = AmplitudeStore(keep_events=options.store_events)
         self.faults = FaultQueue()
-        self.silenced_devices: set[str] = set()
-        self.throttled_ids: set[str] = set()
-        self.over_daily_quota: set[str] = set()
-        self.requests: deque[dict[str, Any]] = deque(maxlen=options.request_log_size)
+        self.requests: deque[dict[str, Any]] = deque(maxlen=LOG_SIZE)
         self.cohorts = Cohorts(options, now, self.store)
         self.searches = CallWindow(options.user_searches_per_hour, 3600, now)
         self.reset()
 
     def reset(self) -> None:
-        """Forget data, faults, refused ids, cohorts and logs."""
+        """Forget data, faults, rules, cohorts and logs."""
         self.store.reset()
         self.faults.clear()
-        self.silenced_devices.clear()
-        self.throttled_ids.clear()
-        self.over_daily_quota.clear()
         self.requests.clear()
         self.cohorts.reset()
         self.searches.reset()
         self.requests_total = 0
         self.events_received = 0
-        self.set_throttle(self.options.throttle_events_per_second)
+        self.blocked = 0
+        self.rules = Rules(throttle_events_per_second=self.options.throttle_events_per_second)
+        self._throttle = IdentityThrottle(self.options.throttle_window_seconds)
 
-    def set_throttle(self, events_per_second: float | None) -> None:
-        """Set the limit per user and device of HTTP V2, or None for no limit on any endpoint."""
-        self.throttle_events_per_second = events_per_second
-        batch = None if events_per_second is None else BATCH_EVENTS_PER_SECOND
-        self._throttles = {
-            HTTP_V2.name: IdentityThrottle(events_per_second, self.options.throttle_window_seconds),
-            BATCH.name: IdentityThrottle(batch, BATCH_WINDOW_SECONDS),
-        }
-
-    def ingest(self, endpoint: Endpoint, raw: bytes, *, encoding: str = "") -> tuple[dict[str, Any], int]:
+    def ingest(self, raw: bytes) -> tuple[dict[str, Any], int]:
         """Answer one ingestion request: return the body, whose `code` is the status, and the count of events.
 
         The code is 200 only when every event was taken in; otherwise none was.
         """
         events: list[dict[str, Any]] = []
         try:
-            request = self._parsed(endpoint, raw, encoding)
+            request = self._parsed(raw)
             events = request["events"]
             if len(events) > MAX_EVENTS:
                 raise RequestRefusedError(413, "Payload too large")
         except RequestRefusedError as refused:
             return refused.body, len(events)
-        return self._ingest_events(endpoint, request.get("options"), events, len(raw)), len(events)
+        return self._ingest_events(request.get("options"), events, len(raw)), len(events)
 
-    def _parsed(self, endpoint: Endpoint, raw: bytes, encoding: str) -> dict[str, Any]:
+    def _parsed(self, raw: bytes) -> dict[str, Any]:
         """Return a request with the right key and a list of events. Raises RequestRefusedError."""
-        if len(raw) > endpoint.max_bytes:
+        if len(raw) > MAX_BYTES:
             raise RequestRefusedError(413, "Payload too large")
         if not raw:
             raise RequestRefusedError(400, "Missing request body")
         try:
-            if encoding == "gzip" and self.options.accept_gzip:
-                raw = gzip.decompress(raw)
             request = json.loads(raw)
-        except (ValueError, OSError, EOFError, zlib.error, RecursionError):
+        except (ValueError, RecursionError):
             request = None
         if not isinstance(request, dict):
             raise RequestRefusedError(400, "Invalid JSON request body")
@@ -129,20 +111,18 @@ class AmplitudeProject:
             raise RequestRefusedError(400, "Invalid event JSON")
         return request
 
-    def _ingest_events(
-        self, endpoint: Endpoint, options: Any, events: list[dict[str, Any]], size: int
-    ) -> dict[str, Any]:
+    def _ingest_events(self, options: Any, events: list[dict[str, Any]], size: int) -> dict[str, Any]:
         now = self.now()
         refused = (
-            request_refusal(events, min_id_length(options), name_all=endpoint.name_all)
+            request_refusal(events, min_id_length(options))
             or cut_events(events)
             or self._silenced(events)
             or self._named_throttle(events)
-            or self._throttles[endpoint.name].refusal(events, now)
+            or self._throttle.refusal(events, self.rules.throttle_events_per_second, now)
         )
         if refused is not None:
             return refused
-        self.store.accept(events, now)
+        self.accept(events)
         return {
             "code": 200,
             "events_ingested": len(events),
@@ -150,12 +130,19 @@ class AmplitudeProject:
             "server_upload_time": int(now * 1000),
         }
 
+    def accept(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """Store checked events, without those of a blocked type."""
+        kept = [event for event in events if event["event_type"] not in self.rules.blocked_event_types]
+        self.blocked += len(events) - len(kept)
+        self.store.accept(kept, self.now())
+
     def _silenced(self, events: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         """Return the 400 body for events of devices that were set to be silenced."""
-        if not self.silenced_devices:
+        refused = self.rules.silenced_devices | set(map(derived_device_id, self.rules.silenced_users))
+        if not refused:
             return None
         devices = [event.get("device_id") or derived_device_id(event["user_id"]) for event in events]
-        silenced = {index: device for index, device in enumerate(devices) if device in self.silenced_devices}
+        silenced = {index: device for index, device in enumerate(devices) if device in refused}
         if not silenced:
             return None
         return {
@@ -171,7 +158,8 @@ class AmplitudeProject:
 
     def _named_throttle(self, events: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         """Return the 429 body for events of ids that were set to be throttled or over their daily quota."""
-        refused = self.throttled_ids | self.over_daily_quota
+        over_quota = self.rules.over_daily_quota
+        refused = self.rules.throttled_ids | over_quota
         if not refused:
             return None
         rates = {
@@ -183,50 +171,19 @@ class AmplitudeProject:
         if not rates:
             return None
         body = throttle_refusal(events, rates, 30)
-        if spent := {identity: DAILY_EVENTS for identity in rates if identity[1] in self.over_daily_quota}:
+        if spent := {identity: DAILY_EVENTS for identity in rates if identity[1] in over_quota}:
             body["exceeded_daily_quota_users"] = by_value(spent, "user_id")
             body["exceeded_daily_quota_devices"] = by_value(spent, "device_id")
         return body
 
-    def identify(
-        self, api_key: str | None, identification: str | None, options: str | None
-    ) -> tuple[int, str]:
-        """Answer the Identify API: status and plain text.
-
-        Amplitude Identify API: `identification` is JSON text of one object or a list; the answer is not JSON.
-        """
-        if not api_key:
-            return 400, "missing_api_key"
-        if api_key != self.options.amplitude_api_key:
-            return 400, "invalid_api_key"
-        try:
-            parsed = json.loads(identification or "")
-            users = parsed if isinstance(parsed, list) else [parsed]
-            events = [{**user, "event_type": "$identify"} for user in users]
-            smallest = min_id_length(json.loads(options) if options else None)
-        except (ValueError, TypeError):
-            return 400, "missing_event"
-        now = self.now()
-        refused = (
-            request_refusal(events, smallest, name_all=True)
-            or cut_events(events)
-            or self._throttles[HTTP_V2.name].refusal(events, now)
-        )
-        if refused is not None:
-            return refused["code"], refused["error"]
-        self.store.accept(events, now)
-        return 200, "success"
-
-    def log(
-        self, route: str, size: int, events: int, status: int | None, error: str | None, fault: Fault | None
-    ) -> None:
+    def log(self, size: int, events: int, status: int | None, error: str | None, fault: Fault | None) -> None:
         """Remember one ingestion request; `status` is None when the connection was cut."""
         self.requests_total += 1
         self.events_received += events
         self.requests.append(
             {
                 "received_at": self.now(),
-                "route": route,
+                "route": "httpapi",
                 "bytes": size,
                 "events": events,
                 "status": status,

@@ -7,7 +7,6 @@ import base64
 import http.client
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -15,12 +14,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from connector.sandbox.amplitude.cohorts import NOT_FOUND, CohortRefusedError, Job
-from connector.sandbox.amplitude.ingestion import BATCH, HTTP_V2, AmplitudeProject, Endpoint
+from connector.sandbox.amplitude.ingestion import AmplitudeProject
 from connector.sandbox.faults import CutResponse, answer_with
 
 Handler = Callable[[Request], Awaitable[Response]]
 
-MAX_IDENTIFY_URL: Final = 8190
 _MESSAGES: Final[Mapping[int, str]] = {
     **http.client.responses,
     413: "Payload too large",
@@ -44,9 +42,7 @@ class AmplitudeRoutes:
         """List the routes, relative to the base URL of both hosts."""
         download = "/api/5/cohorts/request"
         return [
-            Route("/2/httpapi", partial(self._ingest, HTTP_V2), methods=["POST"]),
-            Route("/batch", partial(self._ingest, BATCH), methods=["POST"]),
-            Route("/identify", self._identify, methods=["GET", "POST"]),
+            Route("/2/httpapi", self._ingest, methods=["POST"]),
             Route("/api/2/usersearch", self._reading("usersearch", self._search)),
             Route("/api/3/cohorts", self._reading("cohorts", self._cohorts)),
             Route(f"{download}/{{cohort_id}}", self._reading("cohorts", self._request_cohort)),
@@ -56,40 +52,21 @@ class AmplitudeRoutes:
             Route("/{path:path}", _unknown, methods=["POST"]),
         ]
 
-    async def _ingest(self, endpoint: Endpoint, request: Request) -> Response:
+    async def _ingest(self, request: Request) -> Response:
         raw = await request.body()
         project = self._project
-        fault = project.faults.next(endpoint.name, raw)
+        fault = project.faults.next("httpapi", raw)
         body: dict[str, Any] = {}
         events = 0
 
         async def go_on() -> Response:
             nonlocal body, events
-            encoding = request.headers.get("content-encoding", "").lower()
-            body, events = project.ingest(endpoint, raw, encoding=encoding)
+            body, events = project.ingest(raw)
             return JSONResponse(body, status_code=body["code"])
 
         response = await answer_with(project.faults, fault, error_body, go_on)
         status = None if isinstance(response, CutResponse) else response.status_code
-        project.log(endpoint.name, len(raw), events, status, body.get("error"), fault)
-        return response
-
-    async def _identify(self, request: Request) -> Response:
-        if len(str(request.url)) > MAX_IDENTIFY_URL:
-            return PlainTextResponse("request_uri_too_long", status_code=414)
-        raw = await request.body()
-        fault = self._project.faults.next("identify", raw)
-        fields: Mapping[str, Any] = request.query_params if request.method == "GET" else await request.form()
-
-        async def go_on() -> Response:
-            values = (fields.get(name) for name in ("api_key", "identification", "options"))
-            # an uploaded file is no text
-            texts = (value if isinstance(value, str) else None for value in values)
-            status, text = self._project.identify(*texts)
-            return PlainTextResponse(text, status_code=status)
-
-        response = await answer_with(self._project.faults, fault, error_body, go_on)
-        self._project.log("identify", len(raw), 0, response.status_code, None, fault)
+        project.log(len(raw), events, status, body.get("error"), fault)
         return response
 
     async def _search(self, request: Request) -> Response:

@@ -1,7 +1,7 @@
 """Decide what Amplitude accepts: a pure check of one event, and the answer to a request with bad ones.
 
 Amplitude HTTP V2: one bad event refuses the whole request, and each map names only the first offender per
-field; Batch names all. Only one kind of fault is reported at a time, so a sender has to prune and try again.
+field. Only one kind of fault is reported at a time, so a sender has to prune and try again.
 """
 
 from __future__ import annotations
@@ -134,19 +134,12 @@ def refusal(status: int, error: str, **more: Any) -> dict[str, Any]:
     return {"code": status, "error": error, **more}
 
 
-def request_refusal(
-    events: Sequence[Mapping[str, Any]], min_id_length: int, *, name_all: bool
-) -> dict[str, Any] | None:
-    """Check every event and return the 400 body that refuses the request, or None when all are acceptable.
-
-    With `name_all` (Batch) a map lists every offending index of a field, else (HTTP V2) only the first.
-    """
+def request_refusal(events: Sequence[Mapping[str, Any]], min_id_length: int) -> dict[str, Any] | None:
+    """Check every event and return the 400 body that refuses the request, or None when all are acceptable."""
     maps: dict[str, dict[str, list[int]]] = {}
     for index, event in enumerate(events):
         for kind, field in event_faults(event, min_id_length):
-            indexes = maps.setdefault(kind, {}).setdefault(field, [])
-            if name_all or not indexes:
-                indexes.append(index)
+            maps.setdefault(kind, {}).setdefault(field, [index])
     for kind, error in ERRORS.items():
         if kind in maps:
             return refusal(400, error, **{kind: maps[kind]})

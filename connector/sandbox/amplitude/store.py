@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -59,20 +59,17 @@ def derived_device_id(user_id: str) -> str:
 class AmplitudeStore:
     """Users, events and the insert ids seen, in order of arrival. Times in seconds unless named otherwise."""
 
-    def __init__(self, *, keep_events: bool, blocked_event_types: Iterable[str]) -> None:
+    def __init__(self, *, keep_events: bool) -> None:
         self.keep_events = keep_events
-        self._first_blocked = frozenset(blocked_event_types)
         self.reset()
 
     def reset(self) -> None:
-        """Forget all data and block the first event types again."""
-        self.blocked_event_types = set(self._first_blocked)
+        """Forget all data."""
         self.events: list[StoredEvent] = []
         self.counts: Counter[str] = Counter()
         self.users: dict[str, User] = {}
         self.devices: dict[str, User] = {}
         self.duplicates = 0
-        self.blocked = 0
         self._seen: dict[str, float] = {}
         self._last_amplitude_id = 100_000
 
@@ -90,9 +87,6 @@ class AmplitudeStore:
 
     def _accept(self, event: Mapping[str, Any], now: float) -> None:
         event_type: str = event["event_type"]
-        if event_type in self.blocked_event_types:
-            self.blocked += 1
-            return
         user_id, device_id = event.get("user_id"), event.get("device_id")
         if user_id and len(user_id) > MAX_STRING:
             user_id = user_id[:MAX_STRING]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from starlette.requests import Request
 from starlette.routing import Route
 
-from connector.sandbox.amplitude.cohorts import COHORT_FIELDS, parse_cohort
-from connector.sandbox.amplitude.store import User, derived_device_id
-from connector.sandbox.control.base import MissingError, fault_routes, newest, page, route, texts
+from connector.sandbox.amplitude.cohorts import parse_cohort
+from connector.sandbox.amplitude.ingestion import Rules
+from connector.sandbox.amplitude.store import User
+from connector.sandbox.control.base import MissingError, fault_routes, newest, page, route
 from connector.sandbox.state import Sandbox
-
-SETS: Final = ("blocked_event_types", "silenced_devices", "throttled_ids", "over_daily_quota")
-RULES: Final = frozenset({*SETS, "silenced_users", "throttle_events_per_second"})
 
 
 class AmplitudeControl:
@@ -29,18 +27,18 @@ class AmplitudeControl:
             route("GET", "/amplitude/users", self._users),
             route("GET", "/amplitude/requests", self._requests),
             route("GET", "/amplitude/rules", self._rules),
-            route("POST", "/amplitude/rules", self._set_rules, RULES),
-            route("POST", "/amplitude/cohorts", self._put_cohort, COHORT_FIELDS),
+            route("POST", "/amplitude/rules", self._set_rules, Rules),
+            route("POST", "/amplitude/cohorts", self._put_cohort, dict[str, Any]),
             *fault_routes("/amplitude/faults", self._project.faults),
         ]
 
-    def _events(self, request: Request, _data: Any) -> Any:
+    def _events(self, request: Request) -> Any:
         query = request.query_params
         events = self._project.store.find(event_type=query.get("event_type"), user_id=query.get("user_id"))
         total, chosen = page(request, events)
         return {"total": total, "events": [event.as_json() for event in chosen]}
 
-    def _users(self, request: Request, _data: Any) -> Any:
+    def _users(self, request: Request) -> Any:
         users = self._project.store.users
         if (user_id := request.query_params.get("user_id")) is None:
             total, chosen = page(request, users.values())
@@ -49,35 +47,15 @@ class AmplitudeControl:
             raise MissingError("No such user.")
         return _user_json(users[user_id])
 
-    def _requests(self, request: Request, _data: Any) -> Any:
+    def _requests(self, request: Request) -> Any:
         return {"total": self._project.requests_total, "requests": newest(request, self._project.requests)}
 
-    def _set_rules(self, request: Request, data: dict[str, Any]) -> Any:
-        chosen = {name: set(texts(name, data[name])) for name in SETS if name in data}
-        if "silenced_users" in data:
-            devices = {derived_device_id(user) for user in texts("silenced_users", data["silenced_users"])}
-            chosen["silenced_devices"] = chosen.get("silenced_devices", set()) | devices
-        for name, members in chosen.items():
-            ids = self._sets()[name]
-            ids.clear()
-            ids.update(members)
-        if "throttle_events_per_second" in data:
-            limit = data["throttle_events_per_second"]
-            self._project.set_throttle(None if limit is None else float(limit))
-        return self._rules(request, data)
+    def _set_rules(self, request: Request, given: Rules) -> Any:
+        self._project.rules = self._project.rules.updated(given)
+        return self._rules(request)
 
-    def _sets(self) -> dict[str, set[str]]:
-        project = self._project
-        return {
-            "blocked_event_types": project.store.blocked_event_types,
-            "silenced_devices": project.silenced_devices,
-            "throttled_ids": project.throttled_ids,
-            "over_daily_quota": project.over_daily_quota,
-        }
-
-    def _rules(self, _request: Request, _data: Any) -> Any:
-        rules: dict[str, Any] = {name: sorted(ids) for name, ids in self._sets().items()}
-        return {**rules, "throttle_events_per_second": self._project.throttle_events_per_second}
+    def _rules(self, _request: Request) -> Any:
+        return self._project.rules.model_dump(mode="json")
 
     def _put_cohort(self, _request: Request, data: dict[str, Any]) -> Any:
         cohort = parse_cohort(data)

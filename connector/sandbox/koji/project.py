@@ -5,18 +5,21 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import httpx
-from pydantic import BaseModel, ValidationError
+from pydantic import Field, ValidationError
 
+from connector.sandbox.bodies import Strict, mistake
 from connector.sandbox.faults import FaultQueue
 from connector.sandbox.koji.respondents import result_for
 from connector.sandbox.koji.scheduler import Scheduler
-from connector.sandbox.koji.store import REASONS, Interview, KojiStore, Switches
+from connector.sandbox.koji.store import Interview, KojiStore, Switches
 from connector.sandbox.koji.webhooks import WebhookSender
 from connector.sandbox.limits import CallWindow, most_in_any_window
 from connector.sandbox.options import SandboxOptions
+
+M = TypeVar("M", bound=Strict)
 
 
 class RefusedError(Exception):
@@ -39,7 +42,7 @@ class Call:
 
 
 class KojiProject:
-    """One Koji project with its keys, interviews and webhook."""
+    """One Koji project with its key, interviews and webhook."""
 
     def __init__(
         self, options: SandboxOptions, now: Callable[[], float], transport: httpx.AsyncBaseTransport | None
@@ -54,36 +57,31 @@ class KojiProject:
 
     def reset(self) -> None:
         """Delete interviews, calls, faults, webhooks and switches, but keep the saved webhook endpoint."""
-        options = self.options
         self.store.interviews.clear()
         self.sender.reset()
         self.scheduler.clear()
         self.faults.clear()
         self.calls: list[Call] = []
-        self._windows: dict[str, CallWindow] = {}
+        self._window = CallWindow(self.options.koji_rate_limit_per_minute, 60.0, self.now)
         self.switches = Switches(
-            permissions={**options.extra_koji_keys, options.koji_api_key: options.koji_permissions},
-            analysis_seconds=options.analysis_seconds,
+            permissions=self.options.koji_permissions, analysis_seconds=self.options.analysis_seconds
         )
 
-    def key(self, authorization: str) -> str:
-        """Return the API key of an `Authorization` header. Raises RefusedError 401."""
+    def check_key(self, authorization: str) -> None:
+        """Raise RefusedError 401 for an `Authorization` header without the API key."""
         scheme, _, key = authorization.partition(" ")
-        for known in self.switches.permissions:
-            if scheme.lower() == "bearer" and secrets.compare_digest(key.encode(), known.encode()):
-                return known
-        raise RefusedError(401, "unauthorized", "Invalid API key.")
+        known = self.options.koji_api_key
+        if scheme.lower() != "bearer" or not secrets.compare_digest(key.encode(), known.encode()):
+            raise RefusedError(401, "unauthorized", "Invalid API key.")
 
-    def take_call(self, key: str) -> None:
-        """Count one call of a key. Raises RefusedError 429 (Koji: 60 requests a minute by default)."""
-        if key not in self._windows:
-            self._windows[key] = CallWindow(self.options.koji_rate_limit_per_minute, 60.0, self.now)
-        if not self._windows[key].take():
+    def take_call(self) -> None:
+        """Count one call. Raises RefusedError 429 (Koji: 60 requests a minute and key by default)."""
+        if not self._window.take():
             raise RefusedError(429, "rate_limited", "Too many requests.")
 
-    def check_permission(self, key: str, permission: str) -> None:
-        """Raise RefusedError 403 when a key lacks a permission."""
-        if permission not in self.switches.permissions[key]:
+    def check_permission(self, permission: str) -> None:
+        """Raise RefusedError 403 when the key lacks a permission."""
+        if permission not in self.switches.permissions:
             raise RefusedError(403, "forbidden", f"This key lacks {permission}.")
 
     def max_calls_in_any_window(self, seconds: float = 60.0, *, route: str | None = None) -> int:
@@ -91,17 +89,20 @@ class KojiProject:
         times = [call.at for call in self.calls if route is None or call.route == route]
         return most_in_any_window(times, seconds)
 
-    def start(self, body: Any) -> dict[str, Any]:
+    def start(self, body: bytes) -> dict[str, Any]:
         """Start an interview. Raises RefusedError: 400 for an undocumented body, 402 without credits."""
-        try:
-            _Start.model_validate(body)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "The body"
-            raise RefusedError(400, "invalid_request", f"{where}: {first['msg']}.") from None
+        wanted = _read(_Start, body)
         if self.switches.credits_exhausted:
             raise RefusedError(402, "credits_exhausted", "This workspace has no credits left.")
-        interview = self.store.start(body)
+        respondent, email = wanted.respondent, wanted.respondent.metadata.get("email")
+        interview = self.store.add(
+            external_id=respondent.external_id,
+            display_name=respondent.display_name,
+            email=email if isinstance(email, str) else None,
+            metadata=respondent.metadata,
+            mode=wanted.mode or "text",
+            locale=wanted.locale or "en",
+        )
         interview.result = result_for(self.options.seed, interview.email or interview.interview_id)
         answer = {
             "interview_id": interview.interview_id,
@@ -119,39 +120,18 @@ class KojiProject:
             raise RefusedError(404, "not_found", "No such interview.")
         return interview
 
-    def own_interview(self, interview_id: str, session_token: str) -> Interview:
-        """Return an interview. Raises RefusedError: 404 if unknown, 401 for another session token."""
-        interview = self.interview(interview_id)
+    def complete(self, session_token: str, body: bytes) -> dict[str, Any]:
+        """End an interview; refuse a second call with 409 and the first call's body."""
+        wanted = _read(_Complete, body)
+        interview = self.interview(wanted.interview_id)
         if not secrets.compare_digest(session_token.encode(), interview.session_token.encode()):
             raise RefusedError(401, "unauthorized", "Invalid session token.")
-        return interview
-
-    def message(self, interview_id: str, session_token: str, body: Any) -> str:
-        """Record a respondent's message and return the interviewer's reply."""
-        interview = self.own_interview(interview_id, session_token)
-        if interview.completed_at is not None:
-            raise RefusedError(409, "already_completed", "This interview is over.")
-        content = body.get("content") if isinstance(body, dict) else None
-        if not isinstance(content, str) or not content:
-            raise RefusedError(400, "invalid_request", "content must be text.")
-        interview.messages += 1
-        return "Thank you. Can you tell me more about that?"
-
-    def complete(self, session_token: str, body: Any) -> dict[str, Any]:
-        """End an interview; refuse a second call with 409 and the first call's body."""
-        interview_id = body.get("interview_id") if isinstance(body, dict) else None
-        if not isinstance(interview_id, str):
-            raise RefusedError(400, "invalid_request", "interview_id is required.")
-        reason = body.get("reason", "manual")
-        if reason not in REASONS or set(body) - {"interview_id", "reason"}:
-            raise RefusedError(400, "invalid_request", f"reason must be one of {', '.join(sorted(REASONS))}.")
-        interview = self.own_interview(interview_id, session_token)
         if interview.completed_at is not None:
             first = self.store.completed_body(interview)
             if self.switches.second_complete_status == 200:
                 return first
             raise RefusedError(409, "already_completed", "This interview was already completed.", first)
-        self.finish(interview, reason)
+        self.finish(interview, wanted.reason)
         return self.store.completed_body(interview)
 
     def finish(
@@ -159,9 +139,10 @@ class KojiProject:
     ) -> None:
         """End an interview; send `interview.completed` now, and the other events after the analysis."""
         seconds = self.switches.analysis_seconds if analysis_seconds is None else analysis_seconds
-        analysed_at = self.store.complete(interview, reason, seconds)
+        interview.reason, interview.completed_at = reason, self.now()
+        interview.analysed_at = interview.completed_at + seconds
         self.sender.send("interview.completed", interview)
-        self.scheduler.at(analysed_at, lambda: self._announce_analysis(interview))
+        self.scheduler.at(interview.analysed_at, lambda: self._announce_analysis(interview))
 
     def _announce_analysis(self, interview: Interview) -> None:
         if interview.result.quality_score is None:
@@ -171,15 +152,27 @@ class KojiProject:
             self.sender.send("interview.failed_quality_gate", interview)
 
 
-class _Respondent(BaseModel, extra="forbid", strict=True):
+class _Respondent(Strict):
     external_id: str | None = None
     display_name: str | None = None
-    metadata: dict[str, Any] = {}
+    metadata: dict[str, Any] = Field(default_factory=dict)
 
 
-class _Start(BaseModel, extra="forbid", strict=True):
+class _Start(Strict):
     """The body that Koji's start page documents; other fields are refused."""
 
     respondent: _Respondent = _Respondent()
     mode: Literal["text", "voice"] | None = None
     locale: str | None = None
+
+
+class _Complete(Strict):
+    interview_id: str
+    reason: Literal["natural", "respondent_left", "timeout", "manual"] = "manual"
+
+
+def _read(model: type[M], body: bytes) -> M:
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise RefusedError(400, "invalid_request", mistake(error)) from None

@@ -1,13 +1,12 @@
-"""Koji's routes: start, message, complete, read."""
+"""Koji's routes that the connector calls: start, complete, read."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from connector.sandbox.faults import answer_with
@@ -37,24 +36,19 @@ class KojiRoutes:
 
     def routes(self) -> list[Route]:
         """List the routes, relative to Koji's base URL."""
-        interview, route = "/api/v1/interviews/{interview_id}", self._route
+        route = self._route
         return [
             route("POST", "/api/v1/interviews/start", "start", "interview:start", self._start),
-            route("POST", f"{interview}/message", "message", "interview:chat", self._message),
             route("POST", "/api/interview/complete", "complete", "interview:complete", self._complete),
-            route("GET", interview, "read", "interview:read", self._read),
+            route("GET", "/api/v1/interviews/{interview_id}", "read", "interview:read", self._read),
         ]
 
     def _start(self, _request: Request, body: bytes) -> Response:
-        return JSONResponse(self._project.start(_json(body)), status_code=201)
-
-    def _message(self, request: Request, body: bytes) -> Response:
-        interview_id = request.path_params["interview_id"]
-        text = self._project.message(interview_id, _session_token(request), _json(body))
-        return StreamingResponse(_stream(text), media_type="text/event-stream")
+        return JSONResponse(self._project.start(body), status_code=201)
 
     def _complete(self, request: Request, body: bytes) -> Response:
-        return JSONResponse(self._project.complete(_session_token(request), _json(body)))
+        session_token = request.headers.get("x-session-token", "")
+        return JSONResponse(self._project.complete(session_token, body))
 
     def _read(self, request: Request, _body: bytes) -> Response:
         interview = self._project.interview(request.path_params["interview_id"])
@@ -74,10 +68,10 @@ class KojiRoutes:
                 return handler(request, body)
 
             try:
-                key = project.key(request.headers.get("authorization", ""))
-                project.take_call(key)
+                project.check_key(request.headers.get("authorization", ""))
+                project.take_call()
                 counted = True
-                project.check_permission(key, permission)
+                project.check_permission(permission)
                 fault = project.faults.next(name, body)
                 response = await answer_with(project.faults, fault, error_body, go_on)
             except RefusedError as refused:
@@ -88,25 +82,7 @@ class KojiRoutes:
         return Route(path, endpoint, methods=[method])
 
 
-def _session_token(request: Request) -> str:
-    return request.headers.get("x-session-token", "")
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except ValueError:
-        raise RefusedError(400, "invalid_request", "The body is not JSON.") from None
-
-
 def _moved(request: Request, base: str) -> str:
     path = request.url.path.removeprefix(request.scope.get("root_path", ""))
     query = f"?{request.url.query}" if request.url.query else ""
     return f"{base.rstrip('/')}{path}{query}"
-
-
-async def _stream(text: str) -> AsyncIterator[str]:
-    """Stream a message as Server-Sent Events; Koji documents neither names nor shape of the events."""
-    for word in text.split():
-        yield f"event: token\ndata: {json.dumps({'content': word + ' '})}\n\n"
-    yield "event: done\ndata: {}\n\n"

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-READ_FIELDS: Final = frozenset(
-    {"analysis_status", "sentiment", "respondent", "transcript_url", "completed_at", "project_id", "mode"}
-)
-REASONS: Final = frozenset({"natural", "respondent_left", "timeout", "manual"})
+from connector.sandbox.bodies import Strict, Texts
+from connector.sandbox.options import PERMISSIONS, Permission
+
+ReadField = Literal[
+    "analysis_status", "sentiment", "respondent", "transcript_url", "completed_at", "project_id", "mode"
+]
 QUALITY_GATE: Final = 3.0
 
 
@@ -23,11 +25,11 @@ class Result:
     `themes` may be one text, as senders write them whose tools know no lists.
     """
 
-    themes: tuple[str, ...] | str = ()
+    themes: Sequence[str] = ()
     sentiment: str = "neutral"
     quality_score: float | None = 3.5
-    insights: tuple[str, ...] = ()
-    structured_answers: tuple[Mapping[str, Any], ...] = ()
+    insights: Sequence[str] = ()
+    structured_answers: Sequence[Mapping[str, Any]] = ()
     duration_seconds: int = 600
     respondent_messages: int = 9
 
@@ -46,7 +48,6 @@ class Interview:
     mode: str = "text"
     locale: str = "en"
     anonymous: bool = False
-    messages: int = 0
     reason: str | None = None
     completed_at: float | None = None
     analysed_at: float | None = None
@@ -68,16 +69,15 @@ def iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-@dataclass(slots=True)
-class Switches:
+class Switches(Strict):
     """Behaviour that can be changed at run time; `read_omits` names the fields to leave out of a read."""
 
-    permissions: dict[str, frozenset[str]]
+    permissions: Texts[Permission] = PERMISSIONS
     credits_exhausted: bool = False
     redirect_to: str | None = None
-    read_omits: frozenset[str] = frozenset()
+    read_omits: Texts[ReadField] = frozenset()
     link_in_start: bool = False
-    second_complete_status: int = 409
+    second_complete_status: Literal[200, 409] = 409
     analysis_seconds: float = 0.0
 
 
@@ -88,20 +88,6 @@ class KojiStore:
         self._now = now
         self.project_id = project_id
         self.interviews: dict[str, Interview] = {}
-
-    def start(self, body: Mapping[str, Any]) -> Interview:
-        """Make an active interview from a checked start body."""
-        respondent = body.get("respondent") or {}
-        metadata = respondent.get("metadata") or {}
-        email = metadata.get("email")
-        return self.add(
-            external_id=respondent.get("external_id"),
-            display_name=respondent.get("display_name"),
-            email=email if isinstance(email, str) else None,
-            metadata=metadata,
-            mode=body.get("mode") or "text",
-            locale=body.get("locale") or "en",
-        )
 
     def add(self, *, interview_id: str | None = None, **fields: Any) -> Interview:
         """Make an active interview from its fields."""
@@ -114,13 +100,6 @@ class KojiStore:
         self.interviews[interview.interview_id] = interview
         return interview
 
-    def complete(self, interview: Interview, reason: str, analysis_seconds: float) -> float:
-        """End an interview; return the time when the analysis ends, `analysis_seconds` later."""
-        interview.reason = reason
-        interview.completed_at = self._now()
-        interview.analysed_at = interview.completed_at + analysis_seconds
-        return interview.analysed_at
-
     def analysis_status(self, interview: Interview) -> str | None:
         """Return `processing`, `completed` or `failed`, or None while the interview is active."""
         if interview.analysed_at is None:
@@ -130,9 +109,9 @@ class KojiStore:
         return "failed" if interview.result.quality_score is None else "completed"
 
     def stats(self, interview: Interview) -> dict[str, int]:
-        """Return the summary numbers of an interview; calls to `message`, if any, set the count."""
+        """Return the summary numbers of an interview."""
         has_ended = interview.completed_at is not None
-        messages = interview.messages or (interview.result.respondent_messages if has_ended else 0)
+        messages = interview.result.respondent_messages if has_ended else 0
         return {
             "duration_seconds": interview.result.duration_seconds if has_ended else 0,
             "respondent_messages": messages,
@@ -151,7 +130,7 @@ class KojiStore:
             "stats": {**stats, "total_messages": total},
         }
 
-    def read_body(self, interview: Interview, omits: frozenset[str]) -> dict[str, Any]:
+    def read_body(self, interview: Interview, omits: Collection[str]) -> dict[str, Any]:
         """Return the answer of the read endpoint: documented fields, and others not in `omits`."""
         status = self.analysis_status(interview)
         body: dict[str, Any] = {

@@ -23,9 +23,10 @@ import httpx
 
 from connector.net.client import tls_context
 from connector.sandbox.koji.store import Interview, KojiStore, iso, transcript_url
-from connector.sandbox.options import SandboxOptions, WebhookEndpoint
+from connector.sandbox.options import LOG_SIZE, SandboxOptions, WebhookEndpoint
 
 TIMEOUT_SECONDS: Final = 10.0
+CONCURRENCY: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,40 +66,34 @@ class WebhookSender:
     ) -> None:
         self._store = store
         self._now = now
-        self._concurrency = options.webhook_concurrency
         self._transport = transport
         self.endpoint = options.webhook
-        self.log: deque[Attempt] = deque(maxlen=options.request_log_size)
-        self._queue: asyncio.Queue[Message] = asyncio.Queue()
-        self._in_flight = 0
-        self._retries: set[asyncio.Task[None]] = set()
+        self.log: deque[Attempt] = deque(maxlen=LOG_SIZE)
         self._client: httpx.AsyncClient
+        self._slots = asyncio.Semaphore(CONCURRENCY)
+        self._deliveries: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Deliver queued messages until the block ends; then cancel all attempts and retries."""
+        """Deliver messages until the block ends; then cancel all attempts and retries."""
         async with httpx.AsyncClient(
             timeout=TIMEOUT_SECONDS, verify=tls_context(), trust_env=False, transport=self._transport
         ) as self._client:
-            tasks = [asyncio.create_task(self._work()) for _ in range(self._concurrency)]
             try:
                 yield
             finally:
-                pending = [*tasks, *self._retries]
-                for task in pending:
-                    task.cancel()
-                await asyncio.gather(*pending, return_exceptions=True)
+                self._cancel()
+                await self.drained()
 
     @property
     def waiting(self) -> int:
-        """Count the messages that are queued, in flight, or waiting for a retry."""
-        return self._queue.qsize() + self._in_flight + len(self._retries)
+        """Count the messages that wait for an attempt or its answer."""
+        return len(self._deliveries)
 
     async def drained(self) -> None:
         """Wait until `waiting` is 0."""
-        await self._queue.join()
-        while self._retries:
-            await asyncio.gather(*self._retries, return_exceptions=True)
+        while self._deliveries:
+            await asyncio.gather(*self._deliveries, return_exceptions=True)
 
     def send(self, event: str, interview: Interview, *, times: int = 1) -> bool:
         """Queue a message `times` times; return False if no endpoint takes the event."""
@@ -109,7 +104,9 @@ class WebhookSender:
         body = event_body(self._store, interview, event, endpoint, delivery_id=delivery_id, now=self._now())
         message = Message(endpoint, delivery_id, event, interview.interview_id, body)
         for _ in range(times):
-            self._queue.put_nowait(message)
+            delivery = asyncio.create_task(self._deliver(message))
+            self._deliveries.add(delivery)
+            delivery.add_done_callback(self._deliveries.discard)
         return True
 
     async def verify(self, endpoint: WebhookEndpoint) -> int | None:
@@ -124,32 +121,22 @@ class WebhookSender:
         return status
 
     def reset(self) -> None:
-        """Delete the log and the queued messages; cancel the retries."""
+        """Delete the log, and cancel what is not delivered."""
         self.log.clear()
-        while not self._queue.empty():
-            self._queue.get_nowait()
-            self._queue.task_done()
-        for task in self._retries:
-            task.cancel()
+        self._cancel()
 
-    async def _work(self) -> None:
-        while True:
-            message = await self._queue.get()
-            self._in_flight += 1
-            try:
-                status = await self._attempt(message, 1)
-                if not _delivered(status) and message.endpoint.retries > 0:
-                    retry = asyncio.create_task(self._retry(message))
-                    self._retries.add(retry)
-                    retry.add_done_callback(self._retries.discard)
-            finally:
-                self._in_flight -= 1
-                self._queue.task_done()
+    def _cancel(self) -> None:
+        for delivery in self._deliveries:
+            delivery.cancel()
 
-    async def _retry(self, message: Message) -> None:
-        for number in range(message.endpoint.retries):
-            await asyncio.sleep(message.endpoint.backoff_seconds * 2**number)
-            if _delivered(await self._attempt(message, number + 2)):
+    async def _deliver(self, message: Message) -> None:
+        """Attempt until the endpoint answers 2xx, at most `retries` times more."""
+        for retries in range(message.endpoint.retries + 1):
+            if retries:
+                await asyncio.sleep(message.endpoint.backoff_seconds * 2 ** (retries - 1))
+            async with self._slots:
+                status = await self._attempt(message, retries + 1)
+            if status is not None and 200 <= status < 300:
                 return
 
     async def _attempt(self, message: Message, attempt: int) -> int | None:
@@ -170,10 +157,6 @@ class WebhookSender:
         about = (message.delivery_id, message.event, message.interview_id)
         self.log.append(Attempt(*about, attempt, status, error, self._now(), seconds))
         return status
-
-
-def _delivered(status: int | None) -> bool:
-    return status is not None and 200 <= status < 300
 
 
 def event_body(

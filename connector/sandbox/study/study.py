@@ -83,4 +83,4 @@ class StudyRun:
             {"user_id": user_id, "event_type": event_type, "insert_id": f"product:{user_id}:{event_type}"}
             for event_type in event_types
         ]
-        self._amplitude.store.accept(events, self._now())
+        self._amplitude.accept(events)

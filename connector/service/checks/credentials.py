@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable
-from typing import Literal, Self
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, Literal, Self
 
 from pydantic import BaseModel, Field
 
@@ -36,22 +36,22 @@ class Check(BaseModel):
 
 async def credential_checks(ctx: Context, connection: Connection) -> list[Check]:
     """Check the three credentials at the same time, none longer than 8 seconds."""
-    return list(
-        await asyncio.gather(
-            _in_time("koji_api_key", "Koji", _koji_key(ctx, connection)),
-            _in_time("amplitude_api_key", "Amplitude", _amplitude_key(ctx, connection)),
-            _in_time("amplitude_secret_key", "Amplitude's user search", _amplitude_secret(ctx, connection)),
-        )
-    )
+    return list(await asyncio.gather(*(credential_check(ctx, connection, name) for name in CREDENTIALS)))
 
 
-async def _in_time(name: str, service: str, check: Awaitable[Finding]) -> Check:
+async def credential_check(ctx: Context, connection: Connection, name: str) -> Check:
+    """Check one of `CREDENTIALS`, for at most 8 seconds."""
+    service, check = CREDENTIALS[name]
     try:
         async with asyncio.timeout(PATIENCE):
-            return Check.of(name, await check)
+            return Check.of(name, await check(ctx, connection))
     except TimeoutError:
         message = f"{service} did not answer within {PATIENCE:.0f} seconds; check again later."
         return Check.of(name, ("unknown", message))
+    except UpstreamUnavailable as error:
+        return Check.of(name, ("unknown", error.message))
+    except ConnectorError as error:
+        return Check.of(name, ("fail", error.message))
 
 
 async def _koji_key(ctx: Context, connection: Connection) -> Finding:
@@ -63,10 +63,6 @@ async def _koji_key(ctx: Context, connection: Connection) -> Finding:
     except NotFound:
         await _go_on(ctx, connection.koji_lane)
         return "ok", "Koji accepts the key and lets it read interviews."
-    except UpstreamUnavailable as error:
-        return "unknown", error.message
-    except ConnectorError as error:
-        return "fail", error.message
     return "unknown", "Koji showed an interview that cannot exist: check KOJI_BASE_URL."
 
 
@@ -102,15 +98,19 @@ async def _amplitude_secret(ctx: Context, connection: Connection) -> Finding:
     users = ctx.amplitude_users.get(connection.name)
     if users is None:
         return "warn", "AMPLITUDE_SECRET_KEY is not set; results sync without it, look-ups do not."
-    try:
-        await users.search(_UNKNOWN_USER)
-    except UpstreamUnavailable as error:
-        return "unknown", error.message
-    except ConnectorError as error:
-        return "fail", error.message
+    await users.search(_UNKNOWN_USER)
     return "ok", "Amplitude accepts the secret key."
 
 
+CREDENTIALS: Final[Mapping[str, tuple[str, Callable[[Context, Connection], Awaitable[Finding]]]]] = {
+    "koji_api_key": ("Koji", _koji_key),
+    "amplitude_api_key": ("Amplitude", _amplitude_key),
+    "amplitude_secret_key": ("Amplitude's user search", _amplitude_secret),
+}
+"""The service that a credential is for, and its check, by the name of the setting."""
+
+
 async def _go_on(ctx: Context, lane: str | None) -> None:
-    if lane is not None and await ctx.ledger.leases.resume(lane):
+    sharing = [c.name for c in ctx.settings.connections.values() if lane in (c.koji_lane, c.amplitude_lane)]
+    if lane is not None and await ctx.ledger.connection_pauses.end(lane, sharing, ctx.clock.now()):
         ctx.wake()

@@ -8,7 +8,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from connector.context import Context
 from connector.domain.access import AuditEntry
 from connector.errors import ConnectorError, LedgerUnavailable
-from connector.ledger.db.writer import in_time
 from connector.service.execution.operation import AnyOperation, Effect, Input, Output
 
 GIVEN = ("interview_id", "launch_id", "run_id", "cohort_id")
@@ -53,7 +52,7 @@ async def entered(
     Raises `LedgerUnavailable` before the change when the entry cannot be written: no change happens without
     an entry. A process that ends in the middle leaves an entry without an outcome.
     """
-    number = await in_time(ctx.ledger.audit.begin(_opened(ctx, connection, operation, effect, touched)))
+    number = await ctx.ledger.audit.begin(_opened(ctx, connection, operation, effect, touched))
     entry = Entry()
     try:
         yield entry

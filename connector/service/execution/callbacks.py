@@ -6,27 +6,21 @@ import hashlib
 import json
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 
 from connector.context import Context
 from connector.domain.events.callback import Callback, Result, secret_of
-from connector.errors import Forbidden, NotFound
+from connector.errors import NotFound
 from connector.service.execution.follow_up import present
-from connector.service.execution.operation import AnyOperation, Effect, Input, Output, WaitInput
+from connector.service.execution.operation import AnyOperation, Input, Output, WaitInput
 
 FIRST_LOOK = 1_000
 """The time from the answer to the first look for its end, in ms."""
 
 
-async def require(ctx: Context, op: AnyOperation, payload: Input) -> None:
-    """Check the address before the operation runs. Raises `InvalidInput` on `callback_url`, and `Forbidden`.
-
-    The result of a WRITE operation shows what the scope read shows; so its address needs that scope.
-    """
+async def require(ctx: Context, payload: Input) -> None:
+    """Check the address before the operation runs. Raises `InvalidInput` on `callback_url`."""
     if isinstance(payload, WaitInput) and payload.callback_url is not None:
-        if op.effect is Effect.WRITE and "read" not in ctx.caller.scopes:
-            raise Forbidden(
-                "callback_url needs the scope read, which the token does not have.", code="missing_scope"
-            )
         await ctx.targets.require("callback_url", payload.callback_url)
 
 
@@ -44,6 +38,7 @@ async def owe(ctx: Context, op: AnyOperation, payload: Input, output: Output) ->
         operation=op.name,
         answer=output.kept().model_dump_json(),
         target_url=payload.callback_url,
+        scopes=" ".join(sorted(ctx.caller.scopes)),
         created_at=now,
         due=now + FIRST_LOOK,
     )
@@ -55,9 +50,11 @@ async def owe(ctx: Context, op: AnyOperation, payload: Input, output: Output) ->
 async def result(ctx: Context, callback: Callback, *, by_name: Mapping[str, AnyOperation]) -> Result | None:
     """Return the present state of an owed answer, or None if its subject no longer exists.
 
-    Raises `KeyError` while its connection is not in the settings: it may return.
+    It shows what the scopes of the request's caller show. Raises `KeyError` while its connection is not in
+    the settings: it may return.
     """
     ctx.connection(callback.connection)
+    ctx = replace(ctx, caller=replace(ctx.caller, scopes=frozenset((callback.scopes or "").split())))
     op = by_name[callback.operation]
     output: Output = op.answer(json.loads(callback.answer))
     try:

@@ -65,7 +65,7 @@ async def execute(
     if op.effect is Effect.READ:
         return Executed(await op.run(ctx, payload), 200, replayed=False)
     async with audited(ctx, op, payload) as entry:
-        await callbacks.require(ctx, op, payload)
+        await callbacks.require(ctx, payload)
         done = await _execute(ctx, op, payload, by_name)
         entry.answered(payload, done.output, replayed=done.replayed)
         return replace(done, callback_secret=await callbacks.owe(ctx, op, payload, done.output))

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from typing_extensions import TypeForm
@@ -141,14 +141,16 @@ Out = TypeVar("Out", bound=Output)
 class Operation(Generic[In, Out]):
     """One thing that the connector can do.
 
-    `name` is the same on every surface. `summary` is written for a person and a model: when to use it and
-    what it changes. `guidance` adds for models when another tool is right. `output` is a model, or a union of
-    models when it can answer in more than one shape. `approved` asks the person whose assistant calls before
-    it runs an operation that spends. `recall` adds to a stored answer what `kept` left out, as far as it is
-    still there. `spans_connections` means that, without `connection`, it is about all of the caller's.
+    `name` is the same on every surface; `subject` groups operations in documents. `summary` is written for a
+    person and a model: when to use it and what it changes. `guidance` adds for models when another tool is
+    right. `output` is a model, or a union of models when it can answer in more than one shape. `approved`
+    asks the person whose assistant calls before it runs an operation that spends. `recall` adds to a stored
+    answer what `kept` left out, as far as it is still there. `spans_connections` means that, without
+    `connection`, it is about all of the caller's.
     """
 
     name: str
+    subject: Literal["launches", "results", "people", "connections"]
     title: str
     summary: str
     guidance: str
@@ -160,6 +162,15 @@ class Operation(Generic[In, Out]):
     approved: Callable[[Context, In, Approver], Awaitable[Out]] | None = None
     recall: Callable[[Context, In, Out], Awaitable[Out]] | None = None
     spans_connections: bool = False
+
+    @classmethod
+    def of(cls, run: Callable[[Context, In], Awaitable[Out]], **about: Any) -> Operation[In, Out]:
+        """Return the operation of a file: it has the file's name, and the input and output of its `run`.
+
+        `about` are the other fields.
+        """
+        hints, name = get_type_hints(run), run.__module__.rpartition(".")[2]
+        return cls(name=name, input=hints["payload"], output=hints["return"], run=run, **about)
 
     def answer(self, values: Any) -> Out:
         """Return values as this operation's output. Of a union it is the stored model: each has every key."""

@@ -30,6 +30,7 @@ PLAN_FIRST = (
     "with its plan_token."
 )
 """What a model does when its user cannot be asked."""
+WITHOUT_LINK = "KOJI_PROJECT_ID is not set, so that people would get no link"
 
 
 class MemberInput(BaseModel):
@@ -132,7 +133,7 @@ def require_koji(connection: Connection, *, allow_without_link: bool) -> None:
     if has_no_link(start_rules(connection)) and not allow_without_link:
         raise InvalidInput.of(
             "allow_without_link",
-            "KOJI_PROJECT_ID is not set, so that people would get no link; set it, or allow that",
+            f"{WITHOUT_LINK}; set it, or allow that",
             code="no_link",
         )
 

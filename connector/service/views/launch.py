@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -19,10 +19,11 @@ from connector.domain.launches.launch import (
     Launch,
     LaunchStatus,
 )
-from connector.domain.launches.respondent_link import has_no_link
+from connector.domain.launches.respondent_link import present_link
 from connector.service.execution.follow_up import status_url
 from connector.service.execution.operation import ConsentRequired, Input, Output
-from connector.service.launch_progress import eta_seconds, is_done_for_today, limit_of, pause_of
+from connector.service.launch_progress import forecast_of, limit_of, pause_of
+from connector.service.views.launch_warnings import warnings_of
 from connector.service.views.sync import time_text
 from connector.settings.rules import start_rules
 from connector.text.values import counted, people_of
@@ -85,8 +86,8 @@ class LaunchOutput(Output):
     )
     pause_reason: str | None = Field(
         description="daily_credits and koji_unreachable end by themselves (resumes_at); koji_credits, "
-        "koji_key, koji_permission and approval (a cohort's webhook brought more people than may be invited "
-        "without) wait for resume_launch."
+        "koji_key, koji_permission, no_link and approval (a cohort's webhook brought more people than may be "
+        "invited without) wait for resume_launch."
     )
     resumes_at: str | None = Field(description="When a pause ends by itself, ISO 8601 in UTC.")
     status_url: str = Field(description="The URL that shows the progress.")
@@ -228,16 +229,19 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
         people = ()
     if people is None:
         people = await ctx.ledger.launches.invitations(launch.id, INVITED, limit=SHOWN, after=-1)
-    pause, limit = await pause_of(ctx, launch), await limit_of(ctx, launch)
+    people = [with_link(ctx, launch, person) for person in people]
+    pause, limit, expected = (
+        await pause_of(ctx, launch),
+        await limit_of(ctx, launch),
+        await forecast_of(ctx, launch),
+    )
     slower = 0 if limit is None else max(0, -(-(limit.until - ctx.clock.now()) // 1_000))
-    connection = ctx.connection(launch.connection)
     planned = launch.status is LaunchStatus.PLANNED
     single = people[0] if launch.to_invite == 1 and people else None
-    is_full = launch.standing and bool(launch.left) and await is_done_for_today(ctx, launch)
     waiting = launch.left + launch.planned
     waits = pause is not None and pause.code not in SELF_RESUMING
     message = (pause or limit or launch).message or None
-    is_held = pause is not None or is_full or launch.status is LaunchStatus.PLANNING
+    is_unknown = launch.status is LaunchStatus.PLANNING or (pause is not None and pause.code != DAILY_CREDITS)
     address = {"connection": launch.connection, "launch_id": launch.id}
     return LaunchOutput(
         launch_id=launch.id,
@@ -257,9 +261,9 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
         cancelled=launch.cancelled,
         skipped=dict(launch.skipped),
         credits_estimate=_price(ctx, launch, launch.to_invite),
-        eta_seconds=None if is_held else eta_seconds(connection, launch) + slower,
-        warnings=_warnings(ctx, launch, is_full=is_full),
-        invitations=[item(invitation) for invitation in people],
+        eta_seconds=None if is_unknown or expected.seconds is None else expected.seconds + slower,
+        warnings=await warnings_of(ctx, launch, expected),
+        invitations=[item(person) for person in people],
         interview_id=single.interview_id if single else None,
         interview_link=single.link if single else None,
         plan_token=token_of(ctx, launch.id) if planned else None,
@@ -277,48 +281,9 @@ def item(invitation: Invitation) -> InvitationItem:
     return InvitationItem.model_validate({**invitation._asdict(), **shown, "state": invitation.state.value})
 
 
-def _warnings(ctx: Context, launch: Launch, *, is_full: bool) -> list[str]:
-    connection = ctx.connection(launch.connection)
-    no_link = has_no_link(start_rules(connection))
-    warnings = []
-    if launch.standing and no_link:
-        warnings.append(
-            "KOJI_PROJECT_ID is not set: no member of the cohort is started, as there is no link."
-        )
-    elif is_full:
-        warnings.append(
-            "People wait for the next UTC day: CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH is "
-            f"{connection.connector_max_interviews_per_launch} a day for a cohort's webhook."
-        )
-    elif no_link:
-        warnings.append("KOJI_PROJECT_ID is not set: people get a link only where Koji's answer carries one.")
-    if launch.in_doubt:
-        warnings.append(
-            f"{counted(launch.in_doubt, 'start', 'starts')} without a known outcome: not repeated. "
-            "Look into Koji, then resume_launch with in_doubt retry or give_up."
-        )
-    if launch.skipped.get("over_limit"):
-        warnings.append(
-            f"{people_of(launch.skipped['over_limit'])} over the limit of this launch; "
-            f"CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH is {connection.connector_max_interviews_per_launch}."
-        )
-    warnings += _email_warnings(launch)
-    if launch.to_invite and launch.options.mode is None and connection.koji_default_mode is None:
-        warnings.append(
-            "No mode is given: credits are counted as voice. Give mode, or set KOJI_DEFAULT_MODE."
-        )
-    return warnings
-
-
-def _email_warnings(launch: Launch) -> Iterator[str]:
-    """Yield what to know of the members' e-mail addresses, once their number is known."""
-    total, given = launch.members_total, launch.with_email
-    if launch.bad_emails:
-        count = people_of(launch.bad_emails)
-        yield f"invalid_email: {count} came with a text that is no e-mail address; it was left out."
-    if given * 2 < total and not launch.single:
-        names = ", ".join(launch.carried) or "none"
-        yield (
-            f"{given:,} of {people_of(total)} came with an e-mail address in the property "
-            f"{launch.options.email_property}. Properties that came: {names}; set email_property to one."
-        )
+def with_link(ctx: Context, launch: Launch | None, invitation: Invitation) -> Invitation:
+    """Return an invitation with its link; one that could not be made at the start is made now."""
+    connection = ctx.settings.connections.get(invitation.connection)
+    if launch is None or connection is None:
+        return invitation
+    return invitation._replace(link=present_link(start_rules(connection), launch, invitation))

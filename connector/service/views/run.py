@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -16,9 +15,6 @@ from connector.domain.results.interview import Stage
 from connector.domain.results.sync import RunProgress
 from connector.service.execution.operation import Output
 from connector.service.execution.polling import poll
-
-CHUNK = 500
-T = TypeVar("T")
 
 
 class Done(BaseModel):
@@ -53,11 +49,6 @@ class RunOutput(Output):
 def new_run_id() -> str:
     """Return an id that cannot be guessed."""
     return f"run_{secrets.token_hex(12)}"
-
-
-def chunks(items: Sequence[T]) -> list[Sequence[T]]:
-    """Return items in chunks of the size of one transaction."""
-    return [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
 
 
 async def shown(ctx: Context, progress: RunProgress) -> RunOutput:
@@ -101,7 +92,7 @@ async def _eta(ctx: Context, progress: RunProgress) -> int:
     if connection is None or not progress.unread:
         return 1
     sharing = [c.name for c in ctx.settings.connections.values() if c.koji_lane == connection.koji_lane]
-    waiting = await ctx.ledger.syncs.waiting(Stage.READ, sharing)
+    waiting = max(progress.unread, await ctx.ledger.syncs.waiting(Stage.READ, sharing))
     return -(-waiting * 61 // connection.koji_rate_limit_per_minute)
 
 

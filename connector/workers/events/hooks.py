@@ -12,6 +12,7 @@ import structlog
 from connector.context import Context
 from connector.domain.events.event import DeliveryOutcome, Hook, HookDelivery
 from connector.domain.lease import Lease
+from connector.metrics import HOOK_DELIVERIES
 from connector.net.target_client import TargetClient
 from connector.service import triggers
 from connector.text.json import dumps
@@ -90,6 +91,8 @@ class HookWorker(TaskWorker):
                 outcomes.append(DeliveryOutcome(delivery.number, *failed))
 
         await asyncio.gather(*map(attempt, range(len(due)), due, rendered))
+        for outcome in outcomes:
+            HOOK_DELIVERIES.labels(outcome.state).inc()
         if any(outcome.state == "gone" for outcome in outcomes):
             _log.warning("hook_deleted", hook=hook.id, reason="the target answered 410")
             await self._ledger.hooks.unsubscribe([hook.connection], hook_id=hook.id, target_url=None)

@@ -16,7 +16,8 @@ from connector.errors import ConnectorError, UpstreamUnavailable
 from connector.koji.refusals import RateLimited
 from connector.workers.backoff import CREDENTIAL_WAIT, backoff
 
-PAUSES = frozenset({"koji_key", "koji_permission", "koji_credits", KOJI_REDIRECT})
+KOJI_KEY, KOJI_CREDITS = "koji_key", "koji_credits"
+PAUSES = frozenset({KOJI_KEY, "koji_permission", KOJI_CREDITS, KOJI_REDIRECT})
 """Errors of the key, not of one interview."""
 
 _LIMIT = "Koji's limit of calls is reached (429): the work goes on by itself, only more slowly."
@@ -33,12 +34,17 @@ class KojiPause:
         self._name, self._connections, self._starting = name, connections, starting
         self._until = self._began = self._failures = 0
         self._code: str | None = None
+        self._reason: str | None = None  # of the connections' pause, which outlives the lane's
+        self._refused_start = False
 
     async def retry_now(self) -> bool:
         """End a stopped worker's pause; tell whether that worker could not reach Koji.
 
         While Koji is unreachable, the pause stays in the ledger, so that it is reported once.
         """
+        stored = await self._ledger.connection_pauses.listed(self._connections)
+        self._reason = next((pause.reason for pause in stored if pause.upstream == "koji"), None)
+        self._refused_start = self._reason == KOJI_CREDITS
         pauses = await self._ledger.leases.pauses()
         self._until, self._code = 0, next((p.code for p in pauses if p.lane == self._name), None)
         self._began = 0  # not known any more
@@ -66,31 +72,43 @@ class KojiPause:
         """Tell whether Koji did not answer the last call."""
         return self._code in AWAY
 
+    @property
+    def must_probe(self) -> bool:
+        """Tell whether Koji must be asked, if no call is due, whether the pause may end."""
+        return self.is_unreachable or self._reason == KOJI_KEY
+
     async def _end(self) -> None:
         self._code = None
         await self._ledger.leases.resume(self._name)
+
+    async def _end_all(self) -> None:
+        self._code = self._reason = None
+        self._refused_start = False
+        await self._ledger.connection_pauses.end(self._name, self._connections, self._clock.now())
 
     def is_active(self) -> bool:
         """Tell whether the lane pauses now."""
         return self._clock.elapsed() < self._until
 
-    async def answered(self) -> None:
-        """Note that Koji gave a valid answer."""
+    async def answered(self, *, start: bool = False) -> None:
+        """Note that Koji gave a valid answer; that to a read does not end a pause that a start began."""
         self._failures = 0
-        if self.is_unreachable:
+        if self._reason and (start or not self._refused_start):
+            await self._end_all()
+        elif self.is_unreachable:
             await self._end()
 
-    async def for_error(self, error: ConnectorError) -> bool:
+    async def for_error(self, error: ConnectorError, *, start: bool = False) -> bool:
         """Pause if an error concerns the key or all of Koji; tell whether the lane pauses."""
         if isinstance(error, UpstreamUnavailable):
             await self.for_unreachable(error)
         elif error.reason in PAUSES:
-            await self.for_key(error)
+            await self.for_key(error, start=start)
         else:
             return False
         return True
 
-    async def for_key(self, error: ConnectorError) -> None:
+    async def for_key(self, error: ConnectorError, *, start: bool = False) -> None:
         """Pause because of the key; the running launches pause until a caller resumes them."""
         _log.warning("koji_lane_paused", lane=self._name, code=error.reason)
         if error.reason == KOJI_REDIRECT:
@@ -98,7 +116,9 @@ class KojiPause:
             return
         now = self._clock.now()
         self._until, self._code = self._clock.elapsed() + CREDENTIAL_WAIT, error.reason
-        await self._ledger.leases.pause(self._name, now + CREDENTIAL_WAIT, error.reason, error.message)
+        self._reason, self._refused_start = error.reason, start and error.reason != KOJI_KEY
+        pause = Pause(self._name, now + CREDENTIAL_WAIT, error.reason, error.message)
+        await self._ledger.connection_pauses.begin(self._connections, pause, now)
         await self._ledger.launch_pauses.pause(self._connections, error.reason, now)
 
     async def for_unreachable(self, error: UpstreamUnavailable) -> int:
@@ -107,7 +127,7 @@ class KojiPause:
         wait = backoff(self._failures, error.retry_after)
         if isinstance(error, RateLimited):
             if self.is_unreachable:  # Koji answers again
-                await self._end()
+                await (self._end_all() if self._reason == KOJI_UNREACHABLE else self._end())
             self._until, self._code = self._clock.elapsed() + wait, KOJI_LIMIT
             await self._ledger.leases.pause(self._name, self._clock.now() + wait, KOJI_LIMIT, _LIMIT)
             return wait
@@ -120,7 +140,9 @@ class KojiPause:
             self._began = now
         self._until, self._code = self._clock.elapsed() + wait, code
         pause = Pause(self._name, now + wait, code, message)
-        await self._ledger.launch_pauses.await_koji(self._starting, pause, self._began, now)
+        self._reason = self._reason or KOJI_UNREACHABLE
+        pauses = self._ledger.launch_pauses
+        await pauses.await_koji(self._connections, self._starting, pause, self._began, now)
 
 
 class KojiCalls:

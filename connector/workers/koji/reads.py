@@ -24,6 +24,7 @@ class Reads(KojiCalls):
 
     async def read(self, lease: Lease, sync: Sync) -> None:
         """Read one interview, and store the next state of its sync."""
+        began = self._clock.now()
         try:
             body = await self._koji.read(sync.interview_id, fresh=sync.force)
         except NotFound:
@@ -40,6 +41,7 @@ class Reads(KojiCalls):
             rules = sync_rules(self._context.connection(sync.connection))
             read = await read_from_koji(self._context, rules, sync.interview_id, body)
             await self._revise(lease, sync, lambda present, people: advance(present, read, people), [read])
+        self._context.trace("koji.read", sync.connection, sync.interview_id, began, self._clock.now())
         await self._pause.answered()
         if sync.backfill:
             await self._ledger.runs.release_backfills(self._clock.now())

@@ -9,7 +9,8 @@ import structlog
 
 from connector.context import Context, Koji
 from connector.domain.launches.credits import Spending
-from connector.domain.launches.launch import Invitation, Launch
+from connector.domain.launches.launch import NO_LINK, Invitation, Launch
+from connector.domain.launches.respondent_link import lacks_link
 from connector.domain.launches.start import body_of, start_result
 from connector.domain.lease import Fault, Lease
 from connector.errors import (
@@ -70,7 +71,11 @@ class Starts(KojiCalls):
         launch = await self._ledger.launches.find(invitation.launch_id)
         if launch is None:
             return
-        spending = spending_of(self._context.connection(invitation.connection), launch)
+        connection = self._context.connection(invitation.connection)
+        if lacks_link(start_rules(connection), launch):
+            await self._ledger.launch_pauses.pause_one(lease, launch.id, NO_LINK, self._clock.now())
+            return
+        spending = spending_of(connection, launch)
         await self._koji.turn()
         outcome = await invitations.begin_start(lease, invitation, spending, self._clock.now())
         await self._caps.note(lease, launch, outcome)
@@ -103,18 +108,18 @@ class Starts(KojiCalls):
             await invitations.in_doubt(lease, invitation.id, error.message, self._clock.now())
         except (UpstreamUnavailable, CredentialsRejected, UpstreamRejected) as error:
             # the pause comes first, so that no other start begins before the launches pause
-            if await self._pause.for_error(error):
+            if await self._pause.for_error(error, start=True):
                 await invitations.not_started(lease, invitation.id, spending, self._clock.now())
                 return
-            await self._answered()
+            await self._answered(start=True)
             why, now = (error.reason, error.message), self._clock.now()
             await invitations.failed(lease, invitation.id, *why, spending, now)
         else:
-            await self._answered()
+            await self._answered(start=True)
             now = self._clock.now()
             result = start_result(rules, launch, invitation, answer, now)
             await invitations.started(lease, invitation.id, result, now)
 
-    async def _answered(self) -> None:
+    async def _answered(self, *, start: bool = False) -> None:
         self._doubts = 0
-        await self._pause.answered()
+        await self._pause.answered(start=start)

@@ -63,7 +63,7 @@ class KojiWorker(Worker):
         elif bulk:
             self._last_launch = now
             await self._start(lease, bulk)
-        elif self._pause.is_unreachable:  # no due call would show whether Koji answers again
+        elif self._pause.must_probe:  # no due call would show whether Koji answers again
             await self._starts.probe()
         else:
             following = [at for at in (due, follow_up_due) if at is not None]

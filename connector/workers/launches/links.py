@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from connector.context import Context
-from connector.domain.launches.launch import Invitation, KojiStart, Launch
+from connector.domain.launches.launch import NO_LINK, Invitation, KojiStart, Launch
+from connector.domain.launches.respondent_link import lacks_link
 from connector.domain.launches.start import start_result
 from connector.domain.lease import Fault, Lease
 from connector.settings.rules import start_rules
@@ -44,11 +45,16 @@ class LinkWorker(Worker):
 
     async def _hand_out(self, lease: Lease, invitation: Invitation, launch: Launch) -> None:
         connection, now = self._context.connection(self._connection), self._clock.now()
-        spending = spending_of(connection, launch)
-        outcome = await self._ledger.invitations.begin_start(lease, invitation, spending, now)
+        rules = start_rules(connection)
+        if lacks_link(rules, launch):
+            await self._ledger.launch_pauses.pause_one(lease, launch.id, NO_LINK, now)
+            return
+        outcome = await self._ledger.invitations.begin_start(
+            lease, invitation, spending_of(connection, launch), now
+        )
         await self._caps.note(lease, launch, outcome)
         if outcome == "sending":
-            result = start_result(start_rules(connection), launch, invitation, _NO_CALL, now)
+            result = start_result(rules, launch, invitation, _NO_CALL, now)
             await self._ledger.invitations.started(lease, invitation.id, result, now)
 
     async def _put_off(self, lease: Lease, invitation: Invitation, launch: Launch, fault: Fault) -> None:

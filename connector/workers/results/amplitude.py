@@ -9,7 +9,7 @@ import structlog
 
 from connector.amplitude.responses import Answer, Kind
 from connector.context import Amplitude, Context
-from connector.domain.lease import Lease
+from connector.domain.lease import Lease, Pause
 from connector.domain.people.erasure import Unset
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.mapping import unset
@@ -46,13 +46,15 @@ class AmplitudeWorker(Worker):
         most = events_per_second // 2 if events_per_second else LARGEST_BATCH
         self._batch = self._largest = max(1, min(LARGEST_BATCH, most))
         self._failures = self._paused_until = self._paced_until = 0
-        self._paused_for_key = False
+        self._paused_for_key = self._refused = False
         self._open: dict[tuple[str, str], Outgoing] = {}
 
     async def recover(self, lease: Lease, /) -> None:
         """Mark the outcome of a stopped worker's sends as unknown, and end the lane's pauses."""
         self._paced_until = lease.paced_until
         await self._ledger.leases.resume(self.name)
+        stored = await self._ledger.connection_pauses.listed(self._connections)
+        self._refused = any(pause.upstream == "amplitude" for pause in stored)
         if lost := await self._ledger.sending.recover(lease, self._connections, self._clock.now()):
             _log.warning("sends_of_unknown_outcome", lane=self.name, interviews=lost)
 
@@ -76,6 +78,9 @@ class AmplitudeWorker(Worker):
                 await self._ledger.erasures.settle_unset(lease, due, due=again, refused=refused, now=now)
             return 0
         if (wait := time_left(following, now)) != 0:
+            if self._refused:  # no due request would show whether the key is accepted again
+                await self._after(await self._amplitude.probe())
+                return 0
             return wait
         taken = await self._ledger.sending.begin(lease, self._connections, now, self._batch)
         if not taken:
@@ -116,8 +121,12 @@ class AmplitudeWorker(Worker):
     async def _settle(self, lease: Lease, settlements: Sequence[Settlement]) -> None:
         await self._ledger.sending.settle(lease, settlements, self._clock.now(), self._paced_until)
         for settled in settlements:
-            self._open.pop((settled.connection, settled.interview_id), None)
+            key = settled.connection, settled.interview_id
+            sent = self._open.pop(key, None)
             if settled.status is not SyncStatus.PENDING:
+                if sent is not None:
+                    began, now = sent.sync.first_received_at, self._clock.now()
+                    self._context.trace("interview", *key, began, now, whole=True, outcome=settled.status)
                 await self.succeeded(_job(settled))
 
     async def _is_paused(self) -> bool:
@@ -146,6 +155,11 @@ class AmplitudeWorker(Worker):
             sent_at = self._clock.now()
             events, user_ids, owners = events_of(part)
             answer = await self._amplitude.send(events, user_ids)
+            for sent in part:
+                step = "amplitude.send", sent.sync.connection, sent.sync.interview_id
+                self._context.trace(
+                    *step, sent_at, self._clock.now(), answer=answer.kind, status=answer.status
+                )
             self._paced_until = sent_at + self._pace_left() + self._cost(len(events))
             unsettled, settlements = self._judge(part, owners, answer, sent_at)
             open_parts += [p for p in reversed(unsettled) if p]
@@ -156,6 +170,8 @@ class AmplitudeWorker(Worker):
             # before the settlement: no interview may show an answer that the worker has not acted on
             await self._after(answer)
             await self._settle(lease, settlements)
+            counts = {"interviews": len(part), "events": len(events)}
+            _log.info("batch_sent", lane=self.name, **counts, outcome=str(answer.kind), status=answer.status)
 
     async def _unset(self, lease: Lease, due_unset: Unset) -> None:
         """Unset our user properties of an erased person; no earlier write is still in flight."""
@@ -236,15 +252,19 @@ class AmplitudeWorker(Worker):
         return [unsettled], settlements
 
     async def _after(self, answer: Answer) -> None:
-        elapsed = self._clock.elapsed()
+        elapsed, now = self._clock.elapsed(), self._clock.now()
+        if self._refused and answer.kind not in _STOPS:
+            self._refused = False
+            await self._ledger.connection_pauses.end(self.name, self._connections, now)
         match answer.kind:
             case Kind.ACCEPTED:
                 self._failures, self._batch = 0, min(self._largest, self._batch * 2)
             case Kind.PAUSED:
                 self._paused_for_key, self._paused_until = True, elapsed + CREDENTIAL_WAIT
-                until = self._clock.now() + CREDENTIAL_WAIT
-                _log.warning("amplitude_lane_paused", lane=self.name, why=answer.message)
-                await self._ledger.leases.pause(self.name, until, "amplitude_key", answer.message)
+                self._refused = True
+                _log.warning("amplitude_lane_paused", lane=self.name, status=answer.status)
+                pause = Pause(self.name, now + CREDENTIAL_WAIT, "amplitude_key", answer.message)
+                await self._ledger.connection_pauses.begin(self._connections, pause, now)
             case Kind.UNAVAILABLE | Kind.UNKNOWN:
                 self._failures += 1
                 self._paused_until = elapsed + backoff(self._failures, answer.retry_after)

@@ -2,7 +2,7 @@
 
 One process of each test run imports everything and waits. `command()` starts a small program that hands its
 arguments, environment, directory and standard streams to that process, which forks: the child does what
-`python -m connector` would do. The small program ends as the child ends, forwards signals, and takes the child
+`python -m connector`, or another program of the tests, would do. The small program ends as the child ends, forwards signals, and takes the child
 along when it is killed. What a start itself costs or does is for real processes to show.
 """
 
@@ -18,9 +18,9 @@ from pathlib import Path
 _FOLDER = Path(__file__).parent
 
 
-def command(*words: str) -> list[str]:
-    """Return the command that stands for `python -m connector WORDS`."""
-    return [sys.executable, "-I", "-S", str(_FOLDER / "attach.py"), _started(), *words]
+def command(*words: str, program: str = "connector.cli.main") -> list[str]:
+    """Return the command that stands for `python -m connector WORDS`, or for the `main` of another module."""
+    return [sys.executable, "-I", "-S", str(_FOLDER / "attach.py"), _started(), program, *words]
 
 
 @cache

@@ -1,6 +1,6 @@
 """Let the preloaded process run the command line with our streams, and end as its child ends.
 
-The arguments are the socket of that process and the words. It imports little, for it starts often.
+The arguments are the socket of that process, the module to run and the words. It imports little, for it starts often.
 """
 
 from __future__ import annotations

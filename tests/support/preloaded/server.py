@@ -10,10 +10,24 @@ import selectors
 import signal
 import socket
 import sys
+from importlib import import_module
 
-import mcp_server.transports.http
-import mcp_server.transports.stdio  # noqa: F401 - a command line imports it when it runs
-from connector.cli.main import main as run
+_PRELOADED = (
+    "alembic.command",
+    "anyio._backends._asyncio",
+    "connector.cli.commands.demo",
+    "connector.cli.commands.doctor",
+    "connector.cli.commands.mcp",
+    "connector.cli.commands.serve",
+    "connector.cli.main",
+    "connector.cli.operations.run",
+    "mcp_server.transports.http",
+    "mcp_server.transports.stdio",
+    "tests.support.processes",
+    "uvicorn.loops.auto",
+    "uvicorn.protocols.http.auto",
+)
+"""What the programs are, and what they import when they run."""
 
 
 class _Children:
@@ -104,10 +118,11 @@ class _Children:
 
 
 def main(path: str) -> int:
-    """Serve until standard input ends; a child runs the command line."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the whole group: ours is the end of the input
+    """Serve until standard input ends; a child runs its program."""
+    for module in _PRELOADED:
+        import_module(module)
+    # Ctrl-C reaches the whole group: ours is the end of the input
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
@@ -117,8 +132,10 @@ def main(path: str) -> int:
         words = _Children(listener).next_request()
     if words is None:
         return 0
+    program, *words = words
     sys.argv = ["koji-amplitude", *words]
-    return run(words)
+    exit_code: int = import_module(program).main(words)
+    return exit_code
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, Text
 
 from connector.domain.events.callback import Callback
 from connector.domain.events.event import Event, Hook
@@ -14,6 +14,8 @@ event = Table(
     Column("number", serial, primary_key=True, autoincrement=True),
     Column("id", Text, nullable=False, unique=True),
     *columns_of(Event, without=["number", "id"]),
+    Column("alert", Boolean),  # true until the owner has the alert
+    partial_index("event_alert", "number", where="alert IS NOT NULL"),
     Index("event_listed", "connection", "type", "number"),
     Index("event_subject", "subject"),
 )

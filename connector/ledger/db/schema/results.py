@@ -45,7 +45,16 @@ run = Table(
     Column("connection", Text, nullable=False),
     Column("operation", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    Column("total", Integer, nullable=False),
+    Column("total", Integer, nullable=False),  # 0 until all of its items are stored
+    Column("step", Text),  # what the worker does with its items
+)
+
+run_source = Table(
+    "run_source",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("interviews", Text, nullable=False),
 )
 
 run_item = Table(

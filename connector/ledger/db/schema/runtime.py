@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Table, Text
 
-from connector.domain.lease import Fault
+from connector.domain.lease import ConnectionPause, Fault
 from connector.ledger.db.schema.base import columns_of, metadata, serial
 
 lane = Table(
@@ -18,6 +18,11 @@ lane = Table(
     Column("paused_until", BigInteger, nullable=False),
     Column("pause_code", Text),
     Column("pause_message", Text),
+)
+
+# the row goes once the upstream accepts a call
+connection_pause = Table(
+    "connection_pause", metadata, *columns_of(ConnectionPause, key=["connection", "upstream"])
 )
 
 rate_limit = Table(

@@ -1,0 +1,91 @@
+"""Say what a person should know of a launch before going on: time, cost, links, doubts and addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from connector.context import Context
+from connector.domain.launches.credits import price
+from connector.domain.launches.forecast import Forecast
+from connector.domain.launches.launch import Launch, LaunchStatus
+from connector.domain.launches.respondent_link import has_no_link
+from connector.settings.model import Connection
+from connector.settings.rules import start_rules
+from connector.text.values import counted, people_of
+
+_DAY = 86_400_000  # ms
+_ENOUGH = 10  # people whose answers tell how many come back
+_SENDER = "You send these links: Koji sends nothing by itself unless its own delivery is on."
+
+
+async def warnings_of(ctx: Context, launch: Launch, expected: Forecast) -> list[str]:
+    """Return the warnings of a launch or plan, in plain sentences."""
+    connection = ctx.connection(launch.connection)
+    is_plan = launch.status is LaunchStatus.PLANNED and launch.to_invite > 0
+    warnings = [*_time(connection, launch, expected, ctx.clock.now())]
+    if is_plan:
+        warnings += [await _cost(ctx, connection, launch), _SENDER]
+    if has_no_link(start_rules(connection)) and not launch.standing:
+        warnings.append("KOJI_PROJECT_ID is not set: people get a link only where Koji's answer carries one.")
+    if launch.in_doubt:
+        warnings.append(
+            f"{counted(launch.in_doubt, 'start', 'starts')} without a known outcome: not repeated. "
+            "Look into Koji, then resume_launch with in_doubt retry or give_up."
+        )
+    if launch.skipped.get("over_limit"):
+        warnings.append(
+            f"{people_of(launch.skipped['over_limit'])} over the limit of this launch; "
+            f"CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH is {connection.connector_max_interviews_per_launch}."
+        )
+    warnings += _addresses(launch)
+    if launch.to_invite and launch.options.mode is None and connection.koji_default_mode is None:
+        warnings.append(
+            "No mode is given: credits are counted as voice. Give mode, or set KOJI_DEFAULT_MODE."
+        )
+    return warnings
+
+
+def _time(connection: Connection, launch: Launch, expected: Forecast, now: int) -> Iterator[str]:
+    """Yield when the last people are started, where that is not today."""
+    is_going = launch.status in (LaunchStatus.PLANNED, LaunchStatus.RUNNING)
+    if not is_going or expected.today == launch.left + launch.planned:
+        return
+    cap = connection.connector_max_credits_per_day
+    limits = f"CONNECTOR_MAX_CREDITS_PER_DAY is {cap}"
+    if launch.standing:
+        most = connection.connector_max_interviews_per_launch
+        limits += f", CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH is {most} a day for a cohort's webhook"
+    if expected.seconds is None:
+        each = counted(price(launch.options, connection.koji_default_mode), "credit", "credits")
+        yield f"No interview can be started: one costs {each}; {limits}."
+    else:
+        end = datetime.fromtimestamp(now / 1_000 + expected.seconds, UTC)
+        yield f"{people_of(expected.today)} today, the rest by {end.day} {end:%B}: {limits}."
+
+
+async def _cost(ctx: Context, connection: Connection, launch: Launch) -> str:
+    """Return the most that a plan costs, and what that comes to if people answer as they did before."""
+    most = price(launch.options, connection.koji_default_mode, launch.to_invite)
+    said = (
+        f"At most {counted(most, 'Koji credit', 'Koji credits')}: an interview below quality 3 costs nothing."
+    )
+    invited, came = await ctx.ledger.launches.came_back(connection.name, ctx.clock.now() - _DAY)
+    if invited < _ENOUGH:
+        return said
+    likely = -(-most * came // invited)
+    return f"{said} About {likely}, if as many come back as before ({came} of {people_of(invited)})."
+
+
+def _addresses(launch: Launch) -> Iterator[str]:
+    """Yield what to know of the members' e-mail addresses, once their number is known."""
+    total, given = launch.members_total, launch.with_email
+    if launch.bad_emails:
+        count = people_of(launch.bad_emails)
+        yield f"invalid_email: {count} came with a text that is no e-mail address; it was left out."
+    if given * 2 < total and not launch.single:
+        names = ", ".join(launch.carried) or "none"
+        yield (
+            f"{given:,} of {people_of(total)} came with an e-mail address in the property "
+            f"{launch.options.email_property}. Properties that came: {names}; set email_property to one."
+        )
