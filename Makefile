@@ -11,7 +11,7 @@ RELEASE := $(VENV)/release
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint audit proof bench format constraints revision descriptions bundle dist sbom clean
+.PHONY: help demo test check lint audit proof bench format constraints revision descriptions pictures bundle dist sbom clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -27,7 +27,7 @@ $(VENV)/.run: $(BIN)/python pyproject.toml constraints.txt
 # the pip that a Python brings may be too old to know dependency groups
 $(VENV)/.dev: $(VENV)/.run
 	$(PIP) install -c constraints.txt pip
-	$(PIP) install -c constraints.txt --group dev
+	$(PIP) install -c constraints.txt -e '.[alerts,otel]' --group dev
 	@touch $@
 
 $(VENV)/.audit: $(VENV)/.dev
@@ -84,7 +84,7 @@ format: $(VENV)/.dev ## Format the code and mend what the linter can mend
 constraints: $(BIN)/python ## Pin anew, for every system; newest versions with UPGRADE=--upgrade
 	$(PIP) install uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
-	  $(UPGRADE) --group dev --group audit --group release -o constraints.txt pyproject.toml
+	  $(UPGRADE) --all-extras --group dev --group audit --group release -o constraints.txt pyproject.toml
 
 revision: $(VENV)/.dev ## Write the next revision of the schema: make revision m="what changes"
 	$(BIN)/python -m tools.revision "$(m)"
@@ -94,6 +94,9 @@ revision: $(VENV)/.dev ## Write the next revision of the schema: make revision m
 descriptions: $(VENV)/.dev ## Write manifest.json and server.json anew
 	$(BIN)/koji-amplitude export manifest > manifest.json
 	$(BIN)/koji-amplitude export server-json > server.json
+
+pictures: $(VENV)/.dev ## Draw the README's pictures anew, from a run of the demo
+	$(BIN)/python -m tools.pictures
 
 bundle: descriptions ## Pack dist/koji-amplitude.mcpb for Claude Desktop (needs Node, which brings npx)
 	npx --yes @anthropic-ai/mcpb@2.1.2 pack . dist/koji-amplitude.mcpb

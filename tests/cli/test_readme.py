@@ -1,4 +1,4 @@
-"""The README's table of operations is in step with the code."""
+"""Tables, links and promises of the documentation are in step with the code."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+REFERENCE = (ROOT / "docs/reference.md").read_text(encoding="utf-8")
 
 
 def test_table_of_operations_names_each_operation_with_its_effect() -> None:
-    table = README.split("<!-- operations -->")[1].split("<!-- /operations -->")[0]
+    table = REFERENCE.split("<!-- operations -->")[1].split("<!-- /operations -->")[0]
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \|", table, re.MULTILINE)
     assert rows == [(op.name, op.effect.name) for op in OPERATIONS]
 
@@ -57,3 +58,15 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
 def test_each_link_into_the_repository_leads_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_pictures_of_the_readme_ask_no_other_server() -> None:
+    for name in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README):
+        picture = (ROOT / name).read_text(encoding="utf-8")
+        assert not re.search(r"url\((?!#)|href|@import|<script|<image", picture)
+
+
+def test_operations_of_the_readme_exist() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE)
+    assert len(rows) == 6
+    assert set(rows) <= {op.name for op in OPERATIONS}

@@ -26,7 +26,7 @@ async def receiver(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Receiver]:
 def spans(receiver: Receiver) -> list[Any]:
     found = []
     for _, body in receiver.got:
-        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:  # type: ignore[no-untyped-call]
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
             found += [span for scope in resource.scope_spans for span in scope.spans]
     return found
 
