@@ -21,6 +21,8 @@ from connector.amplitude.regions import REGIONS
 from connector.amplitude.users import AmplitudeUsersClient
 from connector.clock import Clock, SystemClock
 from connector.context import Amplitude, Context
+from connector.domain.access import CONFIRMED_TIME
+from connector.domain.trusted_time import TrustedTime
 from connector.http.auth import Gate, token_digest
 from connector.http.middleware import Boundary
 from connector.http.problem import on_http_exception
@@ -89,6 +91,7 @@ async def build(
         client = await stack.enter_async_context(open_client())
         ledger = await open_ledger(settings.database_url, sealer)
         stack.push_async_callback(ledger.close)
+        confirmed = await ledger.diagnostics.since("", CONFIRMED_TIME, 0)
         trace, end_tracing = open_tracing(ledger.keyed_hash)
         stack.push_async_callback(asyncio.to_thread, end_tracing)
         stopping = asyncio.Event()
@@ -121,8 +124,10 @@ async def build(
             targets=Targets(allow_private=settings.connector_allow_private_targets),
             stopping=stopping,
             wake=runner.wake,
+            trusted=TrustedTime(confirmed[0].detail["at"] if confirmed else None),
             trace=trace,
         )
+        context.trusted_now()  # the first look, from which on jumps are seen
         if workers:
             kinds = {worker: worker.name.partition(":")[0] for worker in all_workers(context, notifier)}
             for worker in kinds:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from connector.amplitude.responses import Answer
 from connector.clock import Clock
 from connector.domain.launches.launch import KojiStart
+from connector.domain.trusted_time import TrustedTime
 from connector.security.caller import OURSELVES, Caller
 from connector.settings.model import Connection, Settings
 from connector.tracing import Trace, off
@@ -84,6 +85,7 @@ class Context:
     wake: Callable[..., None] = lambda *_: None
     """Takes kinds of workers: intake, launches, koji, links, amplitude; all of them without any."""
 
+    trusted: TrustedTime = field(default_factory=lambda: TrustedTime(None))
     trace: Trace = off
     caller: Caller = OURSELVES
     since: int | None = None
@@ -95,6 +97,10 @@ class Context:
     def connection(self, name: str) -> Connection:
         """Return the settings of a connection that is known to exist."""
         return self.settings.connections[name]
+
+    def trusted_now(self) -> int | None:
+        """Return the present (ms) as far as a clock that never jumps confirms it; see `TrustedTime`."""
+        return self.trusted.now(self.clock.now(), self.clock.elapsed())
 
     def same_amplitude(self, name: str) -> tuple[str, ...]:
         """Return the connections that write to the same Amplitude project, this one included."""

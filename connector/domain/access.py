@@ -62,6 +62,8 @@ class Claim:
 
 CLOCK_JUMPED = "clock_jumped"
 """The kind of diagnostic that tells of a clock that jumped; its detail has `seconds`."""
+CONFIRMED_TIME = "confirmed_time"
+"""The kind of diagnostic that tells the last trusted time; its detail has `at` (ms)."""
 
 
 @dataclass(frozen=True, slots=True)

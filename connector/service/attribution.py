@@ -30,7 +30,7 @@ async def read_from_koji(
     ctx: Context, rules: SyncRules, interview_id: str, body: Mapping[str, Any]
 ) -> Observation:
     """Return the observation of a read of Koji, with the invitation whose external id came back."""
-    observation = read_observation(rules, interview_id, body, ctx.clock.now())
+    observation = read_observation(rules, interview_id, body, ctx.clock.now(), ctx.trusted_now())
     (observation,) = await recognised(ctx, [observation])
     return observation
 

@@ -34,13 +34,11 @@ class TaskWorker(Worker):
     at_once: float = inf
     """The most jobs that run at a time."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, next_due: Callable[[], Awaitable[int | None]]) -> None:
+        """Make a worker that looks for jobs at the time (ms) that `next_due` returns."""
         super().__init__(context)
+        self._next_due = next_due
         self._busy: dict[str, asyncio.Task[bool]] = {}
-
-    @abstractmethod
-    async def next_due(self) -> int | None:
-        """Return when the next job is due (ms)."""
 
     @abstractmethod
     async def due(self, now: int) -> list[Job]:
@@ -49,7 +47,7 @@ class TaskWorker(Worker):
     async def drain(self, lease: Lease, /) -> int | None:
         """Start due jobs, up to `at_once`; running jobs continue."""
         now = self._clock.now()
-        if (wait := time_left(await self.next_due(), now)) != 0:
+        if (wait := time_left(await self._next_due(), now)) != 0:
             return wait
         kept = {*self._busy, *self.held()}
         for job in await self.due(now):

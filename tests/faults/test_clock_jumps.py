@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from connector.workers.upkeep.trusted_time import TrustedTime
+from connector.domain.trusted_time import TrustedTime
 from tests.support.fakes import NOW
 from tests.support.harness import DAY, QUICK, World, message, open_world, until
 
@@ -82,6 +84,28 @@ async def test_what_waits_for_koji_goes_on_when_the_clock_is_right(world: World,
     await there_and_back(world, seconds)
     await world.release("koji")
     assert (await world.ended("int-1"))["status"] == "synced"
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("seconds", [25 * 3_600, 400 * DAY])
+async def test_a_day_that_did_not_pass_ends_no_wait_for_an_analysis(tmp_path: Path, seconds: float) -> None:
+    slow = replace(QUICK, analysis_seconds=1_000 * DAY)
+    async with open_world(tmp_path, options=slow, KOJI_PROJECT_ID=QUICK.koji_project_id) as world:
+
+        async def are_read(n: int) -> bool:
+            world.context.wake()
+            return len(world.sandbox.koji.calls) >= n
+
+        await world.interview("int-1", state="processing")
+        await world.deliver({"event": "interview.completed", "interview_id": "int-1"})
+        await until(partial(are_read, 1))
+        world.clock.jump(seconds)
+        world.move(301)
+        await until(partial(are_read, 2))
+        await world.idle()
+        assert (await world.get("get_sync", interview_id="int-1"))["status"] == "pending"
+        await world.deliver(message("int-1"))
+        assert (await world.ended("int-1"))["status"] == "synced"
 
 
 @pytest.mark.e2e

@@ -228,9 +228,7 @@ async def reread(process: Process) -> None:
 
 
 async def settle_deliveries(process: Process) -> None:
-    settled = [
-        DeliveryOutcome(number, "failed", "500", None) for number in reversed(process.scene.deliveries)
-    ]
+    settled = dict.fromkeys(reversed(process.scene.deliveries), DeliveryOutcome("failed", "500"))
     await process.ledger.hooks.settle(process.lease, settled, NOW)
 
 

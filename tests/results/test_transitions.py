@@ -46,7 +46,9 @@ def hear(
     connection: Connection = CONNECTION,
     **how: Any,
 ) -> Sync:
-    return advance(sync, Observation(rules=sync_rules(connection), interview=interview, at=at, **how), PEOPLE)
+    return advance(
+        sync, Observation(rules=sync_rules(connection), interview=interview, at=at, trusted=at, **how), PEOPLE
+    )
 
 
 def again(sync: Sync, *, force: bool = False, connection: Connection = CONNECTION) -> Sync:
@@ -141,7 +143,7 @@ class TestReading:
     def test_a_read_that_says_nothing_of_the_respondent_ends_as_nobodys(self) -> None:
         body = load("koji/read")["body"]
         sync = advance(
-            hear(None, BARE), read_observation(sync_rules(CONNECTION), "int_1", body, 2_000), PEOPLE
+            hear(None, BARE), read_observation(sync_rules(CONNECTION), "int_1", body, 2_000, 2_000), PEOPLE
         )
         assert state(sync) == ("skipped", "anonymous", None)
 
@@ -149,7 +151,7 @@ class TestReading:
         told = NULL._replace(respondent_email="ada@example.com", sentiment="mixed", transcript_url="u")
         body = load("koji/read")["body"]
         sync = advance(
-            hear(None, told), read_observation(sync_rules(CONNECTION), "int_1", body, 2_000), PEOPLE
+            hear(None, told), read_observation(sync_rules(CONNECTION), "int_1", body, 2_000, 2_000), PEOPLE
         )
         properties = json.loads(sync.event or "")["event_properties"]
         assert (properties["sentiment"], properties["transcript_url"], properties["quality_score"]) == (
@@ -159,7 +161,7 @@ class TestReading:
         )
 
     def test_a_creation_time_in_a_read_is_not_the_completion(self) -> None:
-        heard = read_observation(sync_rules(CONNECTION), "int_1", {"created_at": 1_700_000_000}, 2_000)
+        heard = read_observation(sync_rules(CONNECTION), "int_1", {"created_at": 1_700_000_000}, 2_000, 2_000)
         assert heard.interview.occurred_at is None
 
     def test_a_message_that_tells_less_does_not_call_a_send_back(self) -> None:

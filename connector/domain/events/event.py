@@ -60,7 +60,6 @@ class HookDelivery(NamedTuple):
 class DeliveryOutcome(NamedTuple):
     """The outcome of an attempt: `due` (ms) is when the next follows, or None if the delivery has ended."""
 
-    number: int
     state: str  # as in `HookDelivery`, or gone if the target answered 410
     outcome: str
-    due: int | None
+    due: int | None = None

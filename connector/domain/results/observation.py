@@ -16,13 +16,15 @@ from connector.domain.results.koji_fields import read_interview
 class Observation:
     """A new fact or set of facts about an interview.
 
-    `read` says that Koji was read, `from_call` that the values came with a call, `force` that the caller
-    wants the interview read and sent again, `again` that a refused write may be sent once more.
+    `trusted` is `at` as far as a clock that never jumps confirms it, None while nothing does. `read` says
+    that Koji was read, `from_call` that the values came with a call, `force` that the caller wants the
+    interview read and sent again, `again` that a refused write may be sent once more.
     """
 
     rules: SyncRules
     interview: Interview
     at: int  # ms
+    trusted: int | None = None  # ms
     read: bool = False
     from_call: bool = False
     force: bool = False
@@ -42,12 +44,15 @@ class Observation:
         return (self.rules.connection, self.interview.interview_id)
 
 
-def read_observation(rules: SyncRules, interview_id: str, body: Mapping[str, Any], at: int) -> Observation:
+def read_observation(
+    rules: SyncRules, interview_id: str, body: Mapping[str, Any], at: int, trusted: int | None
+) -> Observation:
     """Return the observation in Koji's answer to a read. Of its times only that of the completion counts."""
     interview = read_interview(
         body, interview_id, event=None, aliases=rules.field_aliases, project_id=rules.project_id
     )
-    return Observation(rules=rules, interview=interview._replace(occurred_at=None), at=at, read=True)
+    interview = interview._replace(occurred_at=None)
+    return Observation(rules=rules, interview=interview, at=at, trusted=trusted, read=True)
 
 
 def merge(old: Interview | None, new: Interview) -> Interview:

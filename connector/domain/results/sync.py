@@ -92,6 +92,34 @@ class Settlement:
     synced_at: int | None = None
 
 
+def settlement(
+    sync: Sync,
+    status: SyncStatus,
+    reason: str | None,
+    attempt: Mapping[str, Any] | None = None,
+    *,
+    due: int | None = None,
+    unknown_at: int | None = None,
+    synced_at: int | None = None,
+    tried: bool = True,
+) -> Settlement:
+    """Settle an interview; a pending interview is sent again at `due` (ms).
+
+    `unknown_at` (ms) is the start of a send of unknown outcome.
+    """
+    return Settlement(
+        connection=sync.connection,
+        interview_id=sync.interview_id,
+        status=status,
+        reason=reason,
+        due=due,
+        attempts=sync.attempts if attempt is None else (*sync.attempts, attempt),
+        unknown_since=sync.unknown_since or unknown_at,
+        tries=sync.tries + tried,
+        synced_at=synced_at,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListFilter:
     """The syncs that a list shows; times bound the first receipt, `since` inclusive, `until` exclusive."""

@@ -106,7 +106,7 @@ def _step(sync: Sync, observation: Observation, people: People) -> Sync:
         was_read=observation.read,
         from_call=sync.from_call,
         backfill=sync.backfill,
-        gave_up=observation.read and observation.at - _waited_since(sync, observation.at) >= GIVE_UP_AFTER,
+        gave_up=observation.read and _waited(sync, observation) >= GIVE_UP_AFTER,
     )
     match decision.verdict:
         case Verdict.SKIP:
@@ -133,12 +133,15 @@ def suppress(sync: Sync) -> Sync:
     return _skipped(sync._replace(facts=facts.erased()), OTHER_PROJECT if other else SUPPRESSED)
 
 
-def _waited_since(sync: Sync, now: int) -> int:
-    """Return when the wait for the analysis began, which may be long after the first receipt."""
+def _waited(sync: Sync, observation: Observation) -> int:
+    """Return how long the analysis has been waited for (ms), as far as a clock that never jumps confirms it.
+
+    The wait may begin long after the first receipt.
+    """
     completed_at = sync.facts.completed_at if sync.facts else None
-    if completed_at is not None and completed_at <= now:
-        return max(sync.first_received_at, completed_at)
-    return sync.first_received_at
+    is_past = completed_at is not None and completed_at <= observation.at
+    since = max(sync.first_received_at, completed_at or 0) if is_past else sync.first_received_at
+    return 0 if observation.trusted is None else observation.trusted - since
 
 
 def _skipped(sync: Sync, reason: str | None) -> Sync:

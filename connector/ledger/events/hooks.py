@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, insert, select, update
@@ -105,10 +105,10 @@ class Hooks(Repository):
         return _deliveries(c, are_due, hook_delivery.c.number, limit)
 
     @fenced
-    def settle(self, c: Connection, outcomes: Sequence[DeliveryOutcome], now: int) -> None:
-        """Store the outcomes of attempts. Raises `Conflict` when the lease was lost."""
-        _LOCK.fetch(c, [(made.number,) for made in outcomes])
-        _SETTLE.execute(c, [(made.number, made.state, made.outcome, made.due, now) for made in outcomes])
+    def settle(self, c: Connection, outcomes: Mapping[int, DeliveryOutcome], now: int) -> None:
+        """Store outcomes by the number of the delivery. Raises `Conflict` when the lease was lost."""
+        _LOCK.fetch(c, [(number,) for number in outcomes])
+        _SETTLE.execute(c, [(number, *made, now) for number, made in outcomes.items()])
 
     @reads
     def deliveries(

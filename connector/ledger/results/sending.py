@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from connector.domain.lease import Lease
 from connector.domain.results.anonymity import is_anonymous_or_erased, without_person
 from connector.domain.results.interview import Stage, SyncStatus
-from connector.domain.results.sync import EVENTS_MISSING, Outgoing, Settlement, Sync
+from connector.domain.results.sync import EVENTS_MISSING, Outgoing, Settlement, Sync, settlement
 from connector.ledger.db.bulk import BulkStatement, Row, fetch, types_of
 from connector.ledger.db.repository import Repository, fence, fenced, reads, writes
 from connector.ledger.db.schema.results import sync as table
@@ -150,13 +150,13 @@ def _settle(c: Connection, settlements: Sequence[Settlement], now: int) -> None:
     moves: list[tuple[Place, Place]] = []
     ended: list[Key] = []
     happened: list[events.Happened] = []
-    for key, settlement in zip(keys, settlements, strict=True):
+    for key, one in zip(keys, settlements, strict=True):
         if (was := standing.get(key)) is None:
             continue
-        status, reason, *rest = _state(was, settlement)
+        status, reason, *rest = _state(was, one)
         happened += events.of_sync(*key, (was.status, was.reason), status, reason, now)
-        outcome = dump_attempts(settlement.attempts), settlement.unknown_since, settlement.tries
-        values.append((*key, status, reason, *rest, *outcome, now, settlement.synced_at))
+        outcome = dump_attempts(one.attempts), one.unknown_since, one.tries
+        values.append((*key, status, reason, *rest, *outcome, now, one.synced_at))
         moves.append((was.place(was.status, was.reason), was.place(status, reason)))
         if was.erased or status == SyncStatus.SKIPPED:
             ended.append(key)
@@ -199,13 +199,5 @@ def _lost(sync: Sync, now: int) -> Settlement:
         "outcome": "unknown",
         "words": "The connector stopped before the answer.",
     }
-    return Settlement(
-        connection=sync.connection,
-        interview_id=sync.interview_id,
-        status=SyncStatus.PENDING,
-        reason=sync.reason,
-        due=now,
-        attempts=(*sync.attempts, attempt),
-        unknown_since=sync.unknown_since or sync.sending_since,
-        tries=sync.tries,
-    )
+    since, reason = sync.sending_since, sync.reason
+    return settlement(sync, SyncStatus.PENDING, reason, attempt, due=now, unknown_at=since, tried=False)

@@ -10,10 +10,11 @@ import structlog
 
 from connector.context import Context
 from connector.domain.events.callback import Callback, Result, secret_of
+from connector.domain.events.event import DeliveryOutcome
 from connector.domain.lease import Lease
 from connector.net.target_client import TargetClient
 from connector.workers.base import INTERNAL_ERROR
-from connector.workers.events.delivery import DeliveryAttempt, Message, deliver, retry_or_fail
+from connector.workers.events.delivery import Message, deliver, retry_or_fail
 from connector.workers.tasks import Job, TaskWorker
 
 AT_ONCE: Final = 50
@@ -31,12 +32,8 @@ class CallbackWorker(TaskWorker):
     at_once = AT_ONCE
 
     def __init__(self, context: Context, look: Look) -> None:
-        super().__init__(context)
+        super().__init__(context, context.ledger.callbacks.next_due)
         self._look = look
-
-    async def next_due(self) -> int | None:
-        """Return when the next callback is due."""
-        return await self._ledger.callbacks.next_due()
 
     async def due(self, now: int) -> list[Job]:
         """Return the callbacks that are due."""
@@ -80,7 +77,7 @@ class CallbackWorker(TaskWorker):
             await client.close()
         await self._settle(lease, callback, attempt, since)
 
-    async def _settle(self, lease: Lease, callback: Callback, attempt: DeliveryAttempt, since: int) -> None:
+    async def _settle(self, lease: Lease, callback: Callback, attempt: DeliveryOutcome, since: int) -> None:
         callbacks = self._ledger.callbacks
         if attempt.due is not None:
             waiting = callback._replace(due=attempt.due, ready_at=since, tries=callback.tries + 1)

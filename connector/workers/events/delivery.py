@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 import httpcore
 
+from connector.domain.events.event import DeliveryOutcome
 from connector.net.retry_after import retry_after_seconds
 from connector.net.target_client import PrivateTarget, TargetClient
 from connector.security.delivery_signature import signed
@@ -15,14 +16,6 @@ from connector.workers.backoff import backoff
 GIVE_UP_AFTER: Final = 3 * 86_400_000  # ms
 _FIRST_WAIT, _LONGEST_WAIT = 10_000, 4 * 3_600_000  # ms
 _GONE: Final = 410
-
-
-class DeliveryAttempt(NamedTuple):
-    """An attempt's result. `state`: delivered, gone (410), failed (given up) or waiting until `due` (ms)."""
-
-    state: str
-    outcome: str
-    due: int | None = None
 
 
 class Message(NamedTuple):
@@ -34,7 +27,7 @@ class Message(NamedTuple):
     tries: int
 
 
-async def deliver(client: TargetClient, url: str, secret: str, message: Message, now: int) -> DeliveryAttempt:
+async def deliver(client: TargetClient, url: str, secret: str, message: Message, now: int) -> DeliveryOutcome:
     """Post a signed body once; a retry carries the same id."""
     headers = signed(secret, message.id, message.body, now)
     try:
@@ -46,18 +39,18 @@ async def deliver(client: TargetClient, url: str, secret: str, message: Message,
     except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol, OSError):
         return retry_or_fail(message.since, message.tries, "unreachable", {}, now)
     if 200 <= status < 300:
-        return DeliveryAttempt("delivered", str(status))
+        return DeliveryOutcome("delivered", str(status))
     if status == _GONE:
-        return DeliveryAttempt("gone", str(status))
+        return DeliveryOutcome("gone", str(status))
     return retry_or_fail(message.since, message.tries, str(status), answer, now)
 
 
 def retry_or_fail(
     since: int, tries: int, outcome: str, answer: Mapping[str, str], now: int
-) -> DeliveryAttempt:
+) -> DeliveryOutcome:
     """Retry with growing delays, for three days; `Retry-After` may ask for a longer delay."""
     seconds = retry_after_seconds(answer, now / 1_000, _LONGEST_WAIT // 1_000)
     due = now + backoff(tries, seconds, first=_FIRST_WAIT, longest=_LONGEST_WAIT)
     if due - since > GIVE_UP_AFTER and tries:
-        return DeliveryAttempt("failed", outcome)
-    return DeliveryAttempt("waiting", outcome, due)
+        return DeliveryOutcome("failed", outcome)
+    return DeliveryOutcome("waiting", outcome, due)

@@ -34,12 +34,8 @@ class HookWorker(TaskWorker):
     name = "hooks"
 
     def __init__(self, context: Context, *, paced: bool = True) -> None:
-        super().__init__(context)
+        super().__init__(context, context.ledger.hooks.next_due)
         self._rate = _RATE if paced else None
-
-    async def next_due(self) -> int | None:
-        """Return when the next delivery is due."""
-        return await self._ledger.hooks.next_due()
 
     async def due(self, now: int) -> list[Job]:
         """Return the subscriptions with due events."""
@@ -66,7 +62,7 @@ class HookWorker(TaskWorker):
     ) -> bool:
         """Deliver a batch; return False if the target is gone or a delivery must be retried."""
         ctx, clock = self._context, self._clock
-        outcomes: list[DeliveryOutcome] = []
+        outcomes: dict[int, DeliveryOutcome] = {}
         gate = asyncio.Semaphore(AT_ONCE)
 
         rendered = await self._rendered(due)
@@ -80,25 +76,25 @@ class HookWorker(TaskWorker):
                 if view is None or clock.now() - rendered_at > FRESH:  # a person may have been erased since
                     (view,) = await triggers.render(ctx, [event])
                 message = Message(event.id, dumps(view).encode(), event.at, delivery.tries)
-                outcome = await deliver(client, hook.target_url, secret, message, clock.now())
-                outcomes.append(DeliveryOutcome(delivery.number, *outcome))
+                sent = await deliver(client, hook.target_url, secret, message, clock.now())
+                outcomes[delivery.number] = sent
 
         async def attempt(position: int, delivery: HookDelivery, view: Mapping[str, Any] | None) -> None:
             event = delivery.event
             failed = retry_or_fail(event.at, delivery.tries, INTERNAL_ERROR, {}, clock.now())
             sending = send(position, delivery, view)
             if await self.attempt(f"{hook.id}/{event.id}", hook.connection, sending, lambda _: failed.due):
-                outcomes.append(DeliveryOutcome(delivery.number, *failed))
+                outcomes[delivery.number] = failed
 
         await asyncio.gather(*map(attempt, range(len(due)), due, rendered))
-        for outcome in outcomes:
+        for outcome in outcomes.values():
             HOOK_DELIVERIES.labels(outcome.state).inc()
-        if any(outcome.state == "gone" for outcome in outcomes):
+        if any(outcome.state == "gone" for outcome in outcomes.values()):
             _log.warning("hook_deleted", hook=hook.id, reason="the target answered 410")
             await self._ledger.hooks.unsubscribe([hook.connection], hook_id=hook.id, target_url=None)
             return False
         await self._ledger.hooks.settle(lease, outcomes, clock.now())
-        return all(outcome.due is None for outcome in outcomes)
+        return all(outcome.due is None for outcome in outcomes.values())
 
     async def _rendered(self, due: list[HookDelivery]) -> Sequence[Mapping[str, Any] | None]:
         """Render the events of a batch; if one cannot be rendered, each is rendered on its own."""

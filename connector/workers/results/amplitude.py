@@ -13,11 +13,11 @@ from connector.domain.lease import Lease, Pause
 from connector.domain.people.erasure import Unset
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.mapping import unset
-from connector.domain.results.sync import Outgoing, Settlement, Sync
+from connector.domain.results.sync import Outgoing, Settlement, Sync, settlement
 from connector.workers.backoff import CREDENTIAL_WAIT, backoff
 from connector.workers.base import INTERNAL_ERROR, Worker, is_interruption, time_left
 from connector.workers.results.batching import by_user_rate, events_of, parts
-from connector.workers.results.settlement import accepted, attempt_of, put_back, settlement
+from connector.workers.results.settlement import accepted, attempt_of, put_back
 
 LARGEST_BATCH = 500
 STOP_AFTER_UNKNOWN = 6 * 86_400_000  # Amplitude forgets insert ids after 7 days
@@ -115,7 +115,7 @@ class AmplitudeWorker(Worker):
         attempt = {"at": fault.at, "outcome": INTERNAL_ERROR, "status": None, "words": fault.error}
         status = SyncStatus.FAILED if fault.due is None else SyncStatus.PENDING
         # the request may have been sent
-        failed = settlement(sent, status, INTERNAL_ERROR, attempt, due=fault.due, unknown_at=fault.at)
+        failed = settlement(sent.sync, status, INTERNAL_ERROR, attempt, due=fault.due, unknown_at=fault.at)
         await self._ledger.sending.settle(lease, [failed], fault.at, self._paced_until)
 
     async def _settle(self, lease: Lease, settlements: Sequence[Settlement]) -> None:
@@ -139,7 +139,7 @@ class AmplitudeWorker(Worker):
         for outgoing in taken:
             since = outgoing.sync.unknown_since
             if since is not None and now - since >= STOP_AFTER_UNKNOWN and not outgoing.sync.force:
-                expired.append(settlement(outgoing, SyncStatus.FAILED, "outcome_unknown"))
+                expired.append(settlement(outgoing.sync, SyncStatus.FAILED, "outcome_unknown"))
             else:
                 going.append(outgoing)
         if expired:
@@ -213,7 +213,7 @@ class AmplitudeWorker(Worker):
                 middle = len(part) // 2
                 return [part[:middle], part[middle:]], []
             case Kind.REJECTED | Kind.REFUSED | Kind.TOO_LARGE:
-                return [], [settlement(part[0], SyncStatus.FAILED, "rejected_by_amplitude", attempt)]
+                return [], [settlement(part[0].sync, SyncStatus.FAILED, "rejected_by_amplitude", attempt)]
             case _:
                 return [], [self._waiting(sent, attempt, answer, sent_at) for sent in part]
 
@@ -230,7 +230,7 @@ class AmplitudeWorker(Worker):
             case _:
                 reason, due = "amplitude_unavailable", now + backoff(self._failures + 1)
         unknown_at = sent_at if answer.kind is Kind.UNKNOWN else None
-        return settlement(sent, SyncStatus.PENDING, reason, attempt, due=due, unknown_at=unknown_at)
+        return settlement(sent.sync, SyncStatus.PENDING, reason, attempt, due=due, unknown_at=unknown_at)
 
     def _named(
         self, part: list[Outgoing], owners: Sequence[int], answer: Answer, attempt: Mapping[str, Any]
@@ -243,10 +243,12 @@ class AmplitudeWorker(Worker):
         for position, sent in enumerate(part):
             if position in refused:
                 rejected = {**attempt, "outcome": "rejected", "words": refused[position]}
-                settlements.append(settlement(sent, SyncStatus.FAILED, "rejected_by_amplitude", rejected))
+                settlements.append(
+                    settlement(sent.sync, SyncStatus.FAILED, "rejected_by_amplitude", rejected)
+                )
             elif position in held:
                 due = self._clock.now() + held[position] * 1000
-                settlements.append(settlement(sent, SyncStatus.PENDING, "throttled", attempt, due=due))
+                settlements.append(settlement(sent.sync, SyncStatus.PENDING, "throttled", attempt, due=due))
             else:
                 unsettled.append(sent)
         return [unsettled], settlements

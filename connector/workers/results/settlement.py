@@ -7,7 +7,7 @@ from typing import Any
 
 from connector.amplitude.responses import Answer
 from connector.domain.results.interview import SyncStatus
-from connector.domain.results.sync import EVENTS_MISSING, Outgoing, Settlement
+from connector.domain.results.sync import EVENTS_MISSING, Outgoing, Settlement, settlement
 
 _SHORT_WAIT = 5_000  # ms
 
@@ -23,35 +23,6 @@ def attempt_of(answer: Answer, sent_at: int, events: int) -> dict[str, Any]:
     return attempt
 
 
-def settlement(
-    outgoing: Outgoing,
-    status: SyncStatus,
-    reason: str | None,
-    attempt: Mapping[str, Any] | None = None,
-    *,
-    due: int | None = None,
-    unknown_at: int | None = None,
-    synced_at: int | None = None,
-    tried: bool = True,
-) -> Settlement:
-    """Settle an interview; a pending interview is sent again at `due` (ms).
-
-    `unknown_at` (ms) is the start of a send of unknown outcome.
-    """
-    sync = outgoing.sync
-    return Settlement(
-        connection=sync.connection,
-        interview_id=sync.interview_id,
-        status=status,
-        reason=reason,
-        due=due,
-        attempts=sync.attempts if attempt is None else (*sync.attempts, attempt),
-        unknown_since=sync.unknown_since or unknown_at,
-        tries=sync.tries + tried,
-        synced_at=synced_at,
-    )
-
-
 def accepted(outgoing: Outgoing, attempt: Mapping[str, Any], sent_at: int, now: int) -> Settlement:
     """Settle an accepted interview; after the first answer with a shortfall it is sent once more in 5 s.
 
@@ -59,13 +30,13 @@ def accepted(outgoing: Outgoing, attempt: Mapping[str, Any], sent_at: int, now: 
     """
     attempt = {**attempt, "identify": outgoing.identify}
     if "short" not in attempt:
-        return settlement(outgoing, SyncStatus.SYNCED, None, attempt, synced_at=now)
+        return settlement(outgoing.sync, SyncStatus.SYNCED, None, attempt, synced_at=now)
     if any("short" in earlier for earlier in outgoing.sync.attempts[-1:]):
-        return settlement(outgoing, SyncStatus.SYNCED, EVENTS_MISSING, attempt, synced_at=now)
+        return settlement(outgoing.sync, SyncStatus.SYNCED, EVENTS_MISSING, attempt, synced_at=now)
     due = now + _SHORT_WAIT
-    return settlement(outgoing, SyncStatus.PENDING, EVENTS_MISSING, attempt, due=due, unknown_at=sent_at)
+    return settlement(outgoing.sync, SyncStatus.PENDING, EVENTS_MISSING, attempt, due=due, unknown_at=sent_at)
 
 
 def put_back(outgoing: Outgoing, due: int) -> Settlement:
     """Settle an interview that was taken but not sent; only the due time changes, to `due` (ms)."""
-    return settlement(outgoing, SyncStatus.PENDING, outgoing.sync.reason, due=due, tried=False)
+    return settlement(outgoing.sync, SyncStatus.PENDING, outgoing.sync.reason, due=due, tried=False)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import structlog
 
 from connector.context import Context
-from connector.domain.access import CLOCK_JUMPED
+from connector.domain.access import CLOCK_JUMPED, CONFIRMED_TIME
 from connector.domain.lease import Lease
 from connector.workers.base import Worker
-from connector.workers.upkeep.trusted_time import TrustedTime
 
-_CONFIRMED = "confirmed_time"
 _EVERY = 20_000  # ms; docs/privacy.md promises that rows are scattered within 30 s
 _HOUR = 3_600_000  # ms
 _DAY = 24 * _HOUR
@@ -26,12 +24,9 @@ class RetentionWorker(Worker):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._next = self._next_prune = self._drift = 0
-        self._time: TrustedTime | None = None
 
     async def recover(self, _lease: Lease, /) -> None:
-        """Look anew at what an earlier run knew of the time."""
-        stored = await self._ledger.diagnostics.since("", _CONFIRMED, 0)
-        self._time = TrustedTime(stored[0].detail["at"] if stored else None)
+        """Prune at once, and forget what an earlier owner of the lane saw of the clock."""
         self._next = self._next_prune = 0
         self._drift = self._clock.now() - self._clock.elapsed()
 
@@ -60,8 +55,7 @@ class RetentionWorker(Worker):
             self._context.wake()
 
     async def _delete(self, elapsed: int) -> None:
-        assert self._time is not None  # noqa: S101 - `recover` comes first
-        now, hourly = self._time.now(self._clock.now(), self._clock.elapsed()), elapsed >= self._next_prune
+        now, hourly = self._context.trusted_now(), elapsed >= self._next_prune
         if now is None:  # nothing is deleted until the clock has gone right for an hour
             if hourly:
                 _log.warning("clock_unconfirmed", now=self._clock.now())
@@ -69,7 +63,7 @@ class RetentionWorker(Worker):
             return
         await self._ledger.retention.delete_unused_plans(now)
         if hourly:
-            await self._ledger.diagnostics.add("", _CONFIRMED, {"at": now}, now, 1)
+            await self._ledger.diagnostics.add("", CONFIRMED_TIME, {"at": now}, now, 1)
             await self._ledger.runs.release_backfills(now)
             before = now - self._context.settings.connector_retention_days * _DAY
             if changed := await self._ledger.retention.prune(before, now):

@@ -1,4 +1,4 @@
-"""Tell how far deleting may trust the wall clock, which may jump."""
+"""Tell how far deleting, and giving up after a day, may trust the wall clock, which may jump."""
 
 from __future__ import annotations
 
