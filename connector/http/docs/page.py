@@ -94,7 +94,7 @@ def _route(
 ) -> Mapping[str, Any]:
     definitions = document["components"]["schemas"]
     done = next(what for code, what in route["responses"].items() if code < "300")
-    answer = done["content"]["application/json"]
+    (answer,) = done["content"].values()
     asked = route.get("requestBody", {}).get("content", {}).get("application/json", {})
     schema = resolved(asked.get("schema", {}), definitions)
     parameters = {one["name"]: {**one["schema"], **one} for one in route.get("parameters", [])}
