@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 import zipfile
 from dataclasses import dataclass
@@ -19,6 +20,11 @@ pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).parents[2]
 LIST = ("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z")
+
+INITIALIZE = (
+    '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},'
+    '"clientInfo":{"name":"test","version":"1"}}}\n'
+)
 
 
 @dataclass(frozen=True)
@@ -73,3 +79,45 @@ def test_another_time_and_place_make_the_same_bytes(build: Build, tmp_path: Path
     again = build_in(tmp_path, changed_at=1_750_000_000)
     assert again.sdist.read_bytes() == build.sdist.read_bytes()
     assert again.wheel.read_bytes() == build.wheel.read_bytes()
+
+
+def unpacked(build: Build, folder: Path) -> dict[str, str]:
+    """Unpack the wheel and return an environment in which it stands before the sources, with an empty home."""
+    with zipfile.ZipFile(build.wheel) as archive:
+        archive.extractall(folder / "installed")
+    (folder / "home").mkdir()
+    return {
+        "PATH": os.defpath,
+        "HOME": str(folder / "home"),
+        "PYTHONPATH": str(folder / "installed"),
+        "KOJI_BASE_URL": "http://127.0.0.1:9",
+        "AMPLITUDE_REST_URL": "http://127.0.0.1:9",
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "stdin", "code", "says"),
+    [
+        (["-c", "import connector; print(connector.__file__)"], "", 0, "installed"),
+        (["-m", "connector", "init", "--non-interactive", "--no-wait"], "", 1, "KOJI_API_KEY"),
+        (["-m", "mcp_server"], INITIALIZE, 0, "serverInfo"),
+        pytest.param(["-m", "connector", "demo"], "", 0, "0 lost", marks=pytest.mark.proof),
+    ],
+    ids=["import", "init", "mcp", "demo"],
+)
+def test_the_wheel_alone_runs_in_an_empty_home(
+    build: Build, tmp_path: Path, words: list[str], stdin: str, code: int, says: str
+) -> None:
+    env = unpacked(build, tmp_path)
+    done = subprocess.run(
+        [sys.executable, *words],
+        cwd=tmp_path / "home",
+        env=env,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+    assert says in done.stdout + done.stderr
