@@ -1,4 +1,4 @@
-"""Add the conventions of this program to click: underscores for dashes, and no flag taken as a value."""
+"""Add the conventions of this program to click: underscores for dashes, and headings in lower case."""
 
 from __future__ import annotations
 
@@ -26,7 +26,19 @@ _SETTINGS: Final[dict[str, Any]] = {
 }
 
 
+class _Formatter(click.HelpFormatter):
+    """Writes help with lower-case headings, like every other line of this program."""
+
+    def write_usage(self, prog: str, args: str = "", prefix: str | None = "usage: ") -> None:
+        super().write_usage(prog, args, prefix)
+
+    def write_heading(self, heading: str) -> None:
+        super().write_heading(heading.lower())
+
+
 class _Context(click.Context):
+    formatter_class = _Formatter
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**_SETTINGS, **kwargs})
 

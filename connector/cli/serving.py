@@ -12,11 +12,11 @@ import structlog
 
 from connector.app import build, create_app
 from connector.cli.announce import announce
-from connector.cli.startup import on_signals, reread
+from connector.cli.settings_watch import watch
+from connector.cli.startup import on_signals
 from connector.cli.terminal import INTERRUPTED, NAME, say
 from connector.context import Context
 from connector.http.server.server import Server, config, listening
-from connector.service.checks.running import watch
 from connector.settings.key_files import api_token
 from connector.settings.model import Settings
 from mcp_server.transports.http import mcp_mount
@@ -30,7 +30,7 @@ def serve(
 
     def start() -> None:
         announce(settings, token if is_new else None, workers=workers)
-        watching = watch(app.state.context, reread)
+        watching = watch(app.state.context)
         tasks.append(asyncio.create_task(watching, name="watch settings"))
         if started:
             started(app.state.context, server)
@@ -85,7 +85,7 @@ async def work(settings: Settings) -> int:
             say(f"{NAME} works; another process must answer HTTP. Ctrl-C ends it.")
         else:
             structlog.get_logger(__name__).info("started", serves_http=False, works=True)
-        watching = asyncio.create_task(watch(running.context, reread), name="watch settings")
+        watching = asyncio.create_task(watch(running.context), name="watch settings")
         await stop.wait()
         watching.cancel()
         await asyncio.wait([watching])

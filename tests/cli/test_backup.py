@@ -18,7 +18,7 @@ from connector.ledger.db.copies import copy_sqlite, make_ready
 from connector.ledger.ledger import open_ledger
 from connector.sandbox.options import FAKE_SIGNING_KEY
 from connector.settings.key_files import open_sealer
-from tests.support.cli_runs import Machine, free_port, sandbox_settings, wait_for
+from tests.support.cli_runs import STARTED, Machine, free_port, sandbox_settings, wait_for
 from tests.support.harness import QUICK, open_world, sign
 
 pytestmark = pytest.mark.e2e
@@ -69,7 +69,7 @@ class Load:
 
 def test_a_backup_under_load_keeps_all_that_was_acknowledged_before(machine: Machine, tmp_path: Path) -> None:
     file = tmp_path / "ledger.backup"
-    with machine.started("serve", until="Next"):
+    with machine.started("serve", until=STARTED):
         load = Load(f"http://127.0.0.1:{machine.settings['PORT']}/webhooks/koji")
         try:
             wait_for(lambda: len(load.acknowledged) >= 50)
