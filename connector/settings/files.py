@@ -91,7 +91,7 @@ def find_document(named: Path | None, directories: Sequence[Path]) -> Path | Non
 
 
 def _is_there(path: Path) -> bool:
-    """Tell whether a file exists; in a folder that this user may not enter, none does (`su` may keep HOME)."""
+    """Tell whether a file exists; none does in a folder that this user may not enter (`su` may keep HOME)."""
     return os.access(path, os.F_OK)
 
 
