@@ -141,6 +141,7 @@ class WorldContext:
     world: World
     caller: Caller = OURSELVES
     request: str | None = None
+    since: int | None = None
 
 
 def world_of(ctx: Context) -> World:
