@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from connector.context import Context
+from connector.domain.people.same_person import member
 from connector.domain.results.sync import InboundWebhook, ListFilter, Sync
 from connector.service.execution.operation import Effect, Example, ListInput, Operation
 from connector.service.execution.paging import Cursor, Page, Place, bound
@@ -22,6 +23,11 @@ class ListSyncsInput(ListInput):
     )
     reason: str | None = Field(
         None, max_length=64, description="Only syncs of this reason, such as anonymous."
+    )
+    search: str | None = Field(
+        None,
+        max_length=1_024,
+        description="Only syncs of this interview id, or of this person's e-mail or user id.",
     )
     since: str | None = Field(None, description="Only what first came in at or after this time, ISO 8601.")
     until: str | None = Field(None, description="Only what first came in before this time, ISO 8601.")
@@ -44,10 +50,13 @@ async def run(ctx: Context, payload: ListSyncsInput) -> ListSyncsOutput:
     since, until = bound("since", payload.since), bound("until", payload.until)
     syncs: list[Sync] = []
     if payload.status != "unreadable":
-        where = ListFilter(status=payload.status, reason=payload.reason, since=since, until=until)
+        found = None if payload.search is None else await _searched(ctx, payload.connection, payload.search)
+        where = ListFilter(
+            status=payload.status, reason=payload.reason, since=since, until=until, interview_ids=found
+        )
         syncs = await ctx.ledger.syncs.listed(payload.connection, where, limit=payload.limit + 1, after=after)
     webhooks: list[InboundWebhook] = []
-    if payload.status in (None, "unreadable") and payload.reason in (None, _NO_ID):
+    if payload.search is None and payload.status in (None, "unreadable") and payload.reason in (None, _NO_ID):
         webhooks = await _unreadable(ctx, payload, since, until, before)
     merged: list[Sync | InboundWebhook] = sorted([*syncs, *webhooks], key=_at, reverse=True)
     page = merged[: payload.limit]
@@ -58,6 +67,13 @@ async def run(ctx: Context, payload: ListSyncsInput) -> ListSyncsOutput:
             before = row.id
     items = [SyncOutput(**flat(row)) if isinstance(row, Sync) else unreadable() for row in page]
     return ListSyncsOutput.of(items, _CURSOR.after(merged, payload.limit, lambda _: (after, before)))
+
+
+async def _searched(ctx: Context, name: str, search: str) -> list[str]:
+    """Return the interview id that a text may be, and the ids of the person whom it names."""
+    trusted = ctx.connection(name).connector_trust_external_id
+    history = await ctx.ledger.persons.find(name, member(search, search, None), trust_external_id=trusted)
+    return [search, *(sync.interview_id for sync in history.interviews)]
 
 
 async def _unreadable(

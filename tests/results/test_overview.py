@@ -162,14 +162,16 @@ async def test_launches_that_ended_are_left_out_and_no_upstream_is_needed(desk: 
     planned, runs = await desk.plan(*persons(2)), await desk.launch(*persons(3, 4))
     await desk.ledger.launches.cancel((await desk.launch(*persons(5))).id, desk.now)
     assert (desk.ctx.koji, desk.ctx.amplitude) == ({}, {})
-    found = await overview(desk.ctx, Input())
+    found = await overview(desk.ctx, Input(connection="default"))
     assert {one.launch_id: one.status for one in found.launches} == {
         planned.id: "planned",
         runs.id: "running",
     }
     assert done.id not in {one.launch_id for one in found.launches}
     desk.clock.advance(601)
-    assert [one.launch_id for one in (await overview(desk.ctx, Input())).launches] == [runs.id]
+    assert [one.launch_id for one in (await overview(desk.ctx, Input(connection="default"))).launches] == [
+        runs.id
+    ]
 
 
 @pytest.mark.contract
@@ -178,7 +180,7 @@ async def test_no_large_table_is_scanned(desk: Desk) -> None:
         pytest.skip("a plan of SQLite")
     await desk.launch(*persons(1))
     with statements() as asked:
-        await overview(desk.ctx, Input())
+        await overview(desk.ctx, Input(connection="default"))
     assert any("FROM launch" in one for one, _ in asked)
     large = ("sync", "inbox", "launch", "invitation", "event", "alias")
     plans = [step for one in asked for step in await explained(desk, *one)]
