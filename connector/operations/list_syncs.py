@@ -8,6 +8,7 @@ from pydantic import Field
 
 from connector.context import Context
 from connector.domain.people.same_person import member
+from connector.domain.results.koji_fields import identifier
 from connector.domain.results.sync import InboundWebhook, ListFilter, Sync
 from connector.service.execution.operation import Effect, Example, ListInput, Operation
 from connector.service.execution.paging import Cursor, Page, Place, bound
@@ -48,12 +49,15 @@ async def run(ctx: Context, payload: ListSyncsInput) -> ListSyncsOutput:
     """Return one page of syncs and unreadable webhooks, merged by the time of their first receipt."""
     after, before = _CURSOR.read(payload.cursor) or (None, None)
     since, until = bound("since", payload.since), bound("until", payload.until)
+    where = ListFilter(status=payload.status, reason=payload.reason, since=since, until=until)
     syncs: list[Sync] = []
-    if payload.status != "unreadable":
-        found = None if payload.search is None else await _searched(ctx, payload.connection, payload.search)
-        where = ListFilter(
-            status=payload.status, reason=payload.reason, since=since, until=until, interview_ids=found
-        )
+    if payload.search is not None:
+        syncs = [
+            sync
+            for sync in await _searched(ctx, payload.connection, payload.search)
+            if _is_listed(sync, where) and (after is None or _at(sync) < after)
+        ]
+    elif payload.status != "unreadable":
         syncs = await ctx.ledger.syncs.listed(payload.connection, where, limit=payload.limit + 1, after=after)
     webhooks: list[InboundWebhook] = []
     if payload.search is None and payload.status in (None, "unreadable") and payload.reason in (None, _NO_ID):
@@ -69,11 +73,23 @@ async def run(ctx: Context, payload: ListSyncsInput) -> ListSyncsOutput:
     return ListSyncsOutput.of(items, _CURSOR.after(merged, payload.limit, lambda _: (after, before)))
 
 
-async def _searched(ctx: Context, name: str, search: str) -> list[str]:
-    """Return the interview id that a text may be, and the ids of the person whom it names."""
+async def _searched(ctx: Context, name: str, search: str) -> list[Sync]:
+    """Return the interview whose id a text is, and those of the person whom it names."""
     trusted = ctx.connection(name).connector_trust_external_id
     history = await ctx.ledger.persons.find(name, member(search, search, None), trust_external_id=trusted)
-    return [search, *(sync.interview_id for sync in history.interviews)]
+    found = {sync.interview_id: sync for sync in history.interviews}
+    if interview_id := identifier(search):
+        found |= await ctx.ledger.syncs.find_many(name, [interview_id])
+    return list(found.values())
+
+
+def _is_listed(sync: Sync, where: ListFilter) -> bool:
+    return (
+        where.status in (None, sync.status)
+        and where.reason in (None, sync.reason)
+        and (where.since or 0) <= sync.first_received_at
+        and (where.until is None or sync.first_received_at < where.until)
+    )
 
 
 async def _unreadable(

@@ -54,7 +54,7 @@ async def seen(world: World, **wanted: Any) -> dict[str, Any]:
 async def test_a_day_on_which_nothing_happened_asks_for_nothing(world: World) -> None:
     found = await world.get("get_overview")
     day = time.strftime("%Y-%m-%d", time.gmtime(world.clock.seconds()))
-    nothing = {"skipped": {}, "failed": {}, "launches": [], "pauses": [], "next_step": None}
+    nothing: dict[str, Any] = {"skipped": {}, "failed": {}, "launches": [], "pauses": [], "next_step": None}
     counts = dict.fromkeys(("received", "synced", "pending", "credits_used", "credits_forecast"), 0)
     assert found == {"connection": "default", "day": day, "credits_cap": 20, **nothing, **counts}
 

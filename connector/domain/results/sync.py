@@ -122,16 +122,12 @@ def settlement(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListFilter:
-    """The syncs that a list shows; times bound the first receipt, `since` inclusive, `until` exclusive.
-
-    With `interview_ids` only those.
-    """
+    """The syncs that a list shows; times bound the first receipt, `since` inclusive, `until` exclusive."""
 
     status: str | None = None
     reason: str | None = None
     since: int | None = None
     until: int | None = None
-    interview_ids: Sequence[str] | None = None
 
 
 class RunItem(NamedTuple):

@@ -15,7 +15,7 @@ from connector.domain.results.observation import Observation
 from connector.domain.results.respondent import People
 from connector.domain.results.run import RunChunk
 from connector.domain.results.sync import InboundWebhook, ListFilter, Sync
-from connector.ledger.db.bulk import BulkStatement, fetch, storable, types_of
+from connector.ledger.db.bulk import BulkStatement, fetch, types_of
 from connector.ledger.db.dialect import TryAgainError, share_suppressions
 from connector.ledger.db.queries import earliest, narrowed, newest_first
 from connector.ledger.db.repository import Repository, fence, reads, writes
@@ -98,13 +98,6 @@ def all_columns() -> Select[Any]:
     return select(*(table.c[name] for name in SYNC_COLUMNS))
 
 
-def _narrowed(query: Select[Any], connection: str, where: ListFilter) -> Select[Any]:
-    if where.interview_ids is not None:
-        query = query.where(table.c.interview_id.in_(list(map(storable, where.interview_ids))))
-    of_status = (table.c.status, eq, where.status), (table.c.reason, eq, where.reason)
-    return narrowed(query.where(table.c.connection == connection), *of_status)
-
-
 def _key(sync: Sync) -> Key:
     return (sync.connection, sync.interview_id)
 
@@ -178,14 +171,16 @@ class Syncs(Repository):
         self, c: Connection, connection: str, where: ListFilter, *, limit: int, after: tuple[int, str] | None
     ) -> list[Sync]:
         """Return syncs, newest first by first receipt, beginning after a (first receipt, interview id)."""
-        query = _narrowed(all_columns(), connection, where)
+        all_rows = all_columns().where(table.c.connection == connection)
+        query = narrowed(all_rows, (table.c.status, eq, where.status), (table.c.reason, eq, where.reason))
         page = newest_first(query, table.c.first_received_at, table.c.interview_id, where, limit, after)
         return [load_sync(row) for row in fetch(c, page)]
 
     @reads
     def ids(self, c: Connection, connection: str, where: ListFilter) -> list[str]:
         """Return the interview ids of all syncs that `listed` returns, in the same order."""
-        query = _narrowed(select(table.c.interview_id), connection, where)
+        all_rows = select(table.c.interview_id).where(table.c.connection == connection)
+        query = narrowed(all_rows, (table.c.status, eq, where.status), (table.c.reason, eq, where.reason))
         page = newest_first(query, table.c.first_received_at, table.c.interview_id, where, _ALL, None)
         return [row[0] for row in fetch(c, page)]
 
