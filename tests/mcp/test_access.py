@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from connector.domain.access import Token
-from connector.http.auth import new_token, token_digest
+from connector.http.auth import token_digest
+from connector.service.tokens import new_token
 from connector.operations import OPERATIONS
 from connector.service.execution.operation import AnyOperation, Effect, WaitInput
 from connector.settings.model import Settings
