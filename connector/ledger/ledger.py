@@ -28,6 +28,7 @@ from connector.ledger.launches.pauses import LaunchPauses
 from connector.ledger.launches.planning import Planning
 from connector.ledger.people.aliases import Aliases
 from connector.ledger.people.erasure import Erasures
+from connector.ledger.people.person import Persons
 from connector.ledger.people.respondents import Respondents
 from connector.ledger.people.scatter import Scatter
 from connector.ledger.results import inbox
@@ -73,6 +74,7 @@ class Ledger:
         self.cohort_members = CohortMembers(db, keys)
         # people
         self.aliases = Aliases(db, keys)
+        self.persons = Persons(db, keys)
         self.respondents = Respondents(db, keys)
         self.erasures = Erasures(db, keys)
         # events

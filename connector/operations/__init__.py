@@ -9,6 +9,7 @@ from connector.operations.complete_interview import COMPLETE_INTERVIEW
 from connector.operations.forget_respondent import FORGET_RESPONDENT
 from connector.operations.get_interview_analysis import GET_INTERVIEW_ANALYSIS
 from connector.operations.get_launch import GET_LAUNCH
+from connector.operations.get_overview import GET_OVERVIEW
 from connector.operations.get_run import GET_RUN
 from connector.operations.get_sync import GET_SYNC
 from connector.operations.launch_cohort_interviews import LAUNCH_COHORT_INTERVIEWS
@@ -39,6 +40,7 @@ OPERATIONS: tuple[AnyOperation, ...] = (
     PREVIEW_INTERVIEW_SYNC,
     BACKFILL_INTERVIEWS,
     GET_RUN,
+    GET_OVERVIEW,
     LIST_SYNCS,
     GET_SYNC,
     REPLAY_SYNCS,

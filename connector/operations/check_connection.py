@@ -19,13 +19,11 @@ from connector.domain.results.sync import EVENTS_MISSING
 from connector.service.checks.credentials import Check, Finding, credential_checks
 from connector.service.checks.launches import launch_checks
 from connector.service.checks.running import settings_check
+from connector.service.checks.webhooks import noted, refused_webhooks
 from connector.service.execution.operation import Effect, Example, Input, Operation, Output
 from connector.service.lane_pause import ends_by_itself, pause_of_lanes
 from connector.settings.model import DEFAULT_CONNECTION, Connection
 from connector.settings.rules import start_rules
-
-_REFUSED_KEPT = 3_600_000  # ms
-_REFUSED_SHOWN = 5
 
 
 class RefusedWebhook(BaseModel):
@@ -54,8 +52,7 @@ class CheckOutput(Output):
 async def run(ctx: Context, payload: Input) -> CheckOutput:
     """Check everything of a connection; accepted credentials end their pauses."""
     connection = ctx.connection(payload.connection)
-    refused = await _diagnostics(ctx, connection, "refused", ctx.clock.now() - _REFUSED_KEPT)
-    refused = refused[:_REFUSED_SHOWN]
+    refused = await refused_webhooks(ctx, connection.name)
     checks = [
         *await credential_checks(ctx, connection),
         Check.of("koji_project_id", _project_id(connection)),
@@ -112,7 +109,7 @@ async def _webhook(ctx: Context, connection: Connection, refused: list[Diagnosti
 
 
 async def _none_came(ctx: Context, connection: Connection) -> str:
-    pings = await _diagnostics(ctx, connection, "ping", 0)
+    pings = await noted(ctx, connection.name, "ping", 0)
     pinged = f" A test call came at {iso(pings[0].at)}." if pings else ""
     return (
         f"No webhook has come yet.{pinged} In Koji, point a webhook at "
@@ -198,12 +195,6 @@ async def _faults(ctx: Context, connection: Connection) -> Finding:
         f"The last: {job}{left} with {newest.error} on {iso(newest.at)[:10]} "
         f"({newest.tries} attempts). See the log."
     )
-
-
-async def _diagnostics(ctx: Context, connection: Connection, kind: str, since: int) -> list[Diagnostic]:
-    """Return the diagnostics of this connection's webhook URL and of the common one, newest first."""
-    own, common = [await ctx.ledger.diagnostics.since(name, kind, since) for name in (connection.name, "")]
-    return sorted((*own, *common), key=lambda note: note.at, reverse=True)
 
 
 CHECK_CONNECTION = Operation.of(

@@ -40,9 +40,8 @@ async def run(ctx: Context, payload: ListInput) -> ListConnectionsOutput:
 
 
 def _label(connection: Connection) -> str:
-    fields = ("koji_api_key", "koji_webhook_secret", "amplitude_api_key")
-    missing = [name.upper() for name in fields if not getattr(connection, name)]
-    return f"{connection.name} (not set: {', '.join(missing)})" if missing else connection.name
+    missing = ", ".join(connection.missing)
+    return f"{connection.name} (not set: {missing})" if missing else connection.name
 
 
 LIST_CONNECTIONS = Operation.of(

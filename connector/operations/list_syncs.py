@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from connector.context import Context
+from connector.domain.people.same_person import member
+from connector.domain.results.koji_fields import identifier
 from connector.domain.results.sync import InboundWebhook, ListFilter, Sync
 from connector.service.execution.operation import Effect, Example, ListInput, Operation
 from connector.service.execution.paging import Cursor, Page, Place, bound
@@ -22,6 +24,11 @@ class ListSyncsInput(ListInput):
     )
     reason: str | None = Field(
         None, max_length=64, description="Only syncs of this reason, such as anonymous."
+    )
+    search: str | None = Field(
+        None,
+        max_length=1_024,
+        description="Only syncs of this interview id, or of this person's e-mail or user id.",
     )
     since: str | None = Field(None, description="Only what first came in at or after this time, ISO 8601.")
     until: str | None = Field(None, description="Only what first came in before this time, ISO 8601.")
@@ -42,12 +49,18 @@ async def run(ctx: Context, payload: ListSyncsInput) -> ListSyncsOutput:
     """Return one page of syncs and unreadable webhooks, merged by the time of their first receipt."""
     after, before = _CURSOR.read(payload.cursor) or (None, None)
     since, until = bound("since", payload.since), bound("until", payload.until)
+    where = ListFilter(status=payload.status, reason=payload.reason, since=since, until=until)
     syncs: list[Sync] = []
-    if payload.status != "unreadable":
-        where = ListFilter(status=payload.status, reason=payload.reason, since=since, until=until)
+    if payload.search is not None:
+        syncs = [
+            sync
+            for sync in await _searched(ctx, payload.connection, payload.search)
+            if _is_listed(sync, where) and (after is None or _at(sync) < after)
+        ]
+    elif payload.status != "unreadable":
         syncs = await ctx.ledger.syncs.listed(payload.connection, where, limit=payload.limit + 1, after=after)
     webhooks: list[InboundWebhook] = []
-    if payload.status in (None, "unreadable") and payload.reason in (None, _NO_ID):
+    if payload.search is None and payload.status in (None, "unreadable") and payload.reason in (None, _NO_ID):
         webhooks = await _unreadable(ctx, payload, since, until, before)
     merged: list[Sync | InboundWebhook] = sorted([*syncs, *webhooks], key=_at, reverse=True)
     page = merged[: payload.limit]
@@ -58,6 +71,25 @@ async def run(ctx: Context, payload: ListSyncsInput) -> ListSyncsOutput:
             before = row.id
     items = [SyncOutput(**flat(row)) if isinstance(row, Sync) else unreadable() for row in page]
     return ListSyncsOutput.of(items, _CURSOR.after(merged, payload.limit, lambda _: (after, before)))
+
+
+async def _searched(ctx: Context, name: str, search: str) -> list[Sync]:
+    """Return the interview whose id a text is, and those of the person whom it names."""
+    trusted = ctx.connection(name).connector_trust_external_id
+    history = await ctx.ledger.persons.find(name, member(search, search, None), trust_external_id=trusted)
+    found = {sync.interview_id: sync for sync in history.interviews}
+    if interview_id := identifier(search):
+        found |= await ctx.ledger.syncs.find_many(name, [interview_id])
+    return list(found.values())
+
+
+def _is_listed(sync: Sync, where: ListFilter) -> bool:
+    return (
+        where.status in (None, sync.status)
+        and where.reason in (None, sync.reason)
+        and (where.since or 0) <= sync.first_received_at
+        and (where.until is None or sync.first_received_at < where.until)
+    )
 
 
 async def _unreadable(

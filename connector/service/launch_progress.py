@@ -34,6 +34,7 @@ _MESSAGES: Final[Mapping[str | None, str]] = {
     RESTORED: "The ledger was restored from a backup, which does not know whom this launch started since; "
     "they would be started again. Look in Koji first.",
 }
+SELF_RESUMING: Final = frozenset({KOJI_UNREACHABLE, DAILY_CREDITS})
 _LINKS_A_MINUTE: Final = 6_000
 
 
@@ -43,6 +44,34 @@ class LaunchPause(NamedTuple):
     code: str
     until: int | None
     message: str
+
+
+class Progress(NamedTuple):
+    """How a launch gets on. `seconds` is about how long the rest takes, None where that is not known."""
+
+    pause: LaunchPause | None
+    message: str | None
+    seconds: int | None
+    expected: Forecast
+
+    @property
+    def waits_for_person(self) -> bool:
+        """Tell whether the launch goes on only once a person resumes it."""
+        return self.pause is not None and self.pause.code not in SELF_RESUMING
+
+
+async def progress_of(ctx: Context, launch: Launch) -> Progress:
+    """Return how a launch gets on."""
+    pause, limit = await pause_of(ctx, launch), await limit_of(ctx, launch)
+    expected = await forecast_of(ctx, launch)
+    slower = 0 if limit is None else max(0, -(-(limit.until - ctx.clock.now()) // 1_000))
+    is_unknown = launch.status is LaunchStatus.PLANNING or (pause is not None and pause.code != DAILY_CREDITS)
+    return Progress(
+        pause=pause,
+        message=(pause or limit or launch).message or None,
+        seconds=None if is_unknown or expected.seconds is None else expected.seconds + slower,
+        expected=expected,
+    )
 
 
 async def until_ended(ctx: Context, launch: Launch, seconds: float) -> Launch:

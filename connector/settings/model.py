@@ -140,6 +140,12 @@ class Connection(LaunchDefaults):
         return LaunchDefaults(**{name: getattr(own, name) or getattr(self, name) for name in LAUNCH_DEFAULTS})
 
     @property
+    def missing(self) -> list[str]:
+        """Name the settings without which no interview reaches Amplitude, and that are not set."""
+        fields = ("koji_api_key", "koji_webhook_secret", "amplitude_api_key")
+        return [name.upper() for name in fields if not getattr(self, name)]
+
+    @property
     def credit_lane(self) -> str:
         """Name the account that pays for an interview: the Koji key's, or the connection's without a key."""
         return self.koji_lane or f"koji-links:{self.name}"

@@ -76,13 +76,8 @@ _OUTPUTS: Final[Mapping[str, str]] = {
     "left_to_people": "What only a person can do.",
     "touched": "Ids of what it was about.",
 }
-_SUMMARISED: Final = frozenset(
-    {
-        *("attempts", "checks", "done", "invitations", "received", "refused_webhooks", "request"),
-        *("skipped_examples", "structured_answers"),
-    }
-)
-"""Objects whose description names their fields."""
+_OPEN: Final[Mapping[str, Any]] = {"type": "object", "additionalProperties": True}
+"""An object whose description names its fields; closed, typed clients would drop them."""
 
 
 def _inlined(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,18 +150,22 @@ def _described(name: str, schema: dict[str, Any], descriptions: Mapping[str, str
 
 
 def _kept(schema: dict[str, Any], left_out: frozenset[str], path: str) -> dict[str, Any]:
-    """Return a schema without the fields that are left out, and without `required`."""
+    """Return a schema without the fields that are left out, and without `required`.
+
+    Of the objects in a list only the names of the fields stay.
+    """
     schema = {key: value for key, value in schema.items() if key != "required"}
-    if path.rpartition(".")[0] in _SUMMARISED:
-        schema.pop("properties", None)
-        open_ = {"type": "object", "additionalProperties": True}  # else typed clients drop the fields
-        return {**schema, "items": open_} if "items" in schema else {**schema, "additionalProperties": True}
+    items = schema.get("items")
+    if isinstance(items, dict) and "properties" in items:
+        fields = [name for name in items["properties"] if f"{path}{name}" not in left_out]
+        about = f"{schema.get('description', '')} Each: {', '.join(fields)}."
+        return {**schema, "description": about, "items": _OPEN}
+    if path == "request.":
+        return {**{key: value for key, value in schema.items() if key != "properties"}, **_OPEN}
     if "properties" in schema:
         schema["properties"] = {
             name: _described(name, _kept(value, left_out, f"{path}{name}."), _OUTPUTS)
             for name, value in schema["properties"].items()
             if f"{path}{name}" not in left_out
         }
-    if isinstance(items := schema.get("items"), dict):
-        schema["items"] = _kept(items, left_out, path)
     return schema

@@ -18,10 +18,10 @@ from tests.bench.children import connector, free_port, settings
 from tests.bench.filling import INVITATIONS, NUMBERS, SYNCS
 
 _LAUNCHES = f"""{NUMBERS} INSERT INTO launch (id, connection, status, goes_on, single, created_at, options,
-    members_total, skipped, planned, standing, waiting, sending, started, completed, expired, failed, in_doubt,
-    cancelled) SELECT 'lau_' || n, 'default', 'finished', 1, 0, n, '{{"max_interviews":100}}', 1, '{{}}', 0, 0,
-    0, 0, 1, 0, 0, 0, 0, 0 FROM c"""
-_EVENTS = f"""{NUMBERS} INSERT INTO event (id, type, connection, at, subject, told) SELECT 'evt_' || n,
+    members_total, with_email, bad_emails, skipped, planned, standing, waiting, sending, started, completed, expired, failed, in_doubt,
+    cancelled) SELECT 'lau_' || n, 'default', 'finished', 1, 0, n, '{{"max_interviews":100}}', 1, 1, 0, '{{}}',
+    0, 0, 0, 0, 1, 0, 0, 0, 0, 0 FROM c"""
+_EVENTS = f"""{NUMBERS} INSERT INTO event (id, type, connection, at, subject, payload) SELECT 'evt_' || n,
     CASE n % 2 WHEN 0 THEN 'interview_synced' ELSE 'invitation_created' END, 'default', n,
     CASE n % 2 WHEN 0 THEN 'int-' ELSE 'inv_' END || n, '{{}}' FROM c"""
 _AUDIT = f"""{NUMBERS} INSERT INTO audit (connection, at, token, surface, operation, effect, touched)
@@ -62,6 +62,7 @@ def _measure(port: int, rows: int) -> None:
         "/actions/list_launches": {},
         "/actions/get_launch": {"launch_id": "lau_1"},
         "/actions/list_audit": {},
+        "/actions/get_overview": {},
     }
     print(f"  polls and lists with {rows:,} rows of each kind, median and slowest of {_TIMES}:")
     with httpx.Client(

@@ -79,6 +79,7 @@ async def test_every_tool_answers_what_its_schema_says(
 async def walk(tour: Tour, world: World) -> None:
     assert (await tour.call("list_connections"))["items"][0]["id"] == "default"
     assert (await tour.call("check_connection"))["checks"]
+    assert (await tour.call("get_overview"))["launches"] == []
     assert [one["id"] for one in (await tour.call("list_cohorts"))["items"]] == ["cohort-1"]
 
     planned = await tour.call("plan_cohort_launch", members=people(1, 2), wait_seconds=10)

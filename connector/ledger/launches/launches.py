@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, literal_column, select, update
 
 from connector.domain.launches.launch import Invitation, InvitationState, Launch, LaunchStatus, Phase
 from connector.domain.results.sync import ListFilter
@@ -25,6 +25,8 @@ from connector.ledger.launches.launch_row import (
 )
 
 _OPEN = (LaunchStatus.PLANNING, LaunchStatus.PLANNED, LaunchStatus.RUNNING, LaunchStatus.PAUSED)
+# as literals: a partial index is not used for parameters
+_GOES_ON = launch.c.status.in_(list(map(literal_column, ("'paused'", "'planned'", "'running'"))))
 _DOWNLOADS_KEPT = 32 * 86_400_000  # ms
 
 
@@ -47,6 +49,14 @@ class Launches(Repository):
         if where.reason is not None:
             query = query.where((launch.c.pause_reason == where.reason) | (launch.c.error == where.reason))
         page = newest_first(query, launch.c.created_at, launch.c.id, where, limit, after)
+        return [load_launch(row) for row in c.execute(page)]
+
+    @reads
+    def unfinished(self, c: Connection, connection: str, now: int, limit: int) -> list[Launch]:
+        """Return launches that run or are paused, and plans that can be used; paused first, then newest."""
+        usable = (launch.c.status != LaunchStatus.PLANNED) | (launch.c.expires_at > now)
+        query = select(launch).where(launch.c.connection == connection, _GOES_ON, usable)
+        page = query.order_by(launch.c.status, launch.c.created_at.desc()).limit(limit)
         return [load_launch(row) for row in c.execute(page)]
 
     @reads

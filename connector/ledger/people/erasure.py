@@ -15,7 +15,8 @@ from connector.ledger.db.queries import first
 from connector.ledger.db.repository import Repository, fenced, reads, writes
 from connector.ledger.db.schema.people import erasure as table
 from connector.ledger.db.schema.results import inbox, run
-from connector.ledger.people.personal_data import Person, erase, in_flight
+from connector.ledger.people.person import Person
+from connector.ledger.people.personal_data import erase, in_flight
 from connector.text.json import dumps, loads
 
 _LOOK_AGAIN = 500

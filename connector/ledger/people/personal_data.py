@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, delete, func, or_, select, update
@@ -14,13 +13,10 @@ from connector.domain.launches.launch import InvitationState
 from connector.domain.launches.start import SCHEDULE
 from connector.domain.people.erasure import ErasureRules
 from connector.domain.people.mentions import Names
-from connector.domain.people.same_person import ERASED_PERSON, Member
-from connector.domain.people.user_id import is_placeholder
+from connector.domain.people.same_person import ERASED_PERSON
 from connector.domain.results.amplitude_user import unusable
-from connector.domain.results.respondent import external_alias, is_ours
 from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import suppress
-from connector.ledger.access.secrets import Keys
 from connector.ledger.db.bulk import BulkStatement, storable, types_of
 from connector.ledger.db.dialect import lock_people, lock_suppressions
 from connector.ledger.db.schema.launches import (
@@ -36,7 +32,7 @@ from connector.ledger.db.schema.results import inbox as inbox_table
 from connector.ledger.db.schema.results import run, run_source
 from connector.ledger.db.schema.results import sync as sync_table
 from connector.ledger.launches.launch_row import PERSONAL, finish, lock_invitations, lock_launches, move
-from connector.ledger.people.aliases import alias_key, alias_keys, behind
+from connector.ledger.people.person import Person, gather, interviews_of
 from connector.ledger.people.scatter import TO_DO, mark
 from connector.ledger.results import inbox, syncs
 from connector.text.json import dumps, loads
@@ -49,36 +45,6 @@ _KEEP_OUT = BulkStatement(
 )
 
 
-@dataclass(slots=True)
-class Person:
-    """The identifiers of a person on a connection: texts as the ledger holds them, and alias keys."""
-
-    secrets: Keys
-    connection: str
-    emails: set[str] = field(default_factory=set)
-    user_ids: set[str] = field(default_factory=set)
-    keys: set[int] = field(default_factory=set)
-
-    def add(self, user_id: str | None, email: str | None) -> None:
-        """Add identifiers."""
-        self.user_ids |= {user_id} if user_id else set()
-        self.emails |= {email} if email else set()
-
-    def keys_of(self, user_id: str | None, email: str | None) -> tuple[int, ...]:
-        """Return the alias keys of identifiers."""
-        named = user_id is not None and not is_placeholder(user_id)
-        member = Member(user_id if named else None, email, None)
-        return alias_keys(self.secrets.people, self.connection, member)
-
-    def hashes(self) -> set[str]:
-        """Return the keyed hashes of the identifiers."""
-        return {self.secrets.keyed_hash(text) for text in self.emails | self.user_ids}
-
-    def is_named(self, user_id: str | None, email: str | None = None) -> bool:
-        """Tell whether identifiers are the person's."""
-        return not self.keys.isdisjoint(self.keys_of(user_id, email))
-
-
 def erase(
     c: Connection, person: Person, rules: ErasureRules, now: int
 ) -> tuple[Counter[str], list[str], set[str]]:
@@ -88,7 +54,7 @@ def erase(
     """
     lock_people(c)
     lock_suppressions(c)
-    invited, interviews = _gather(c, person, rules)
+    invited, interviews = _locked(c, person, rules)
     _keep_out(c, person)
     hashes, hashed = person.hashes(), {sync.user_hash for sync in interviews}
     counts: Counter[str] = Counter()
@@ -132,58 +98,17 @@ def in_flight(
     return any(c.execute(query.limit(1)).first() is not None for query in (sending, starting, unread))
 
 
-def _gather(c: Connection, person: Person, rules: ErasureRules) -> tuple[Sequence[Row[Any]], list[Sync]]:
-    """Find a person's invitations and interviews, and with them more identifiers, until there are no more.
-
-    The invitations and interviews are locked.
-    """
-    known = -1
-    while len(person.keys) > known:
-        known = len(person.keys)
-        for user_id in person.user_ids:
-            person.keys.update(person.keys_of(user_id, None))
-        for email in person.emails:
-            person.keys.update(person.keys_of(None, email))
-        persons = set(behind(c, person.keys).values()) - {ERASED_PERSON}
-        person.keys |= persons
-        person.keys.update(c.execute(select(alias.c.key).where(alias.c.person.in_(persons))).scalars())
-        # a person's number is the key of one of their aliases, also after an erasure
-        theirs = invitation.c.person.in_(person.keys)
-        invited = c.execute(select(invitation).where(theirs)).all()
-        for row in invited:
-            person.add(row.user_id, row.email)
-        for sync in syncs.find_many(c, person.connection, _interviews(c, person, invited)).values():
-            facts = sync.facts
-            trusted = rules.trust_external_id and facts is not None and not is_ours(facts.external_id)
-            named = {sync.respondent, sync.external if trusted else None}
-            if facts is None or facts.invitee is not None or person.keys.isdisjoint(named):
-                continue  # another person may have answered instead of the invitee
-            person.add(facts.external_id if trusted else None, facts.respondent_email)
-            person.add(sync.user_id, None)
-    # locked in the order of all transactions: from here on no start begins or is cancelled
+def _locked(c: Connection, person: Person, rules: ErasureRules) -> tuple[Sequence[Row[Any]], list[Sync]]:
+    """Find a person's invitations and interviews, and lock them in the order of all transactions."""
+    gather(c, person, trust_external_id=rules.trust_external_id)
+    theirs = invitation.c.person.in_(person.keys)
+    # from here on no start begins or is cancelled
     shown = (launch.c.connection == person.connection) & launch.c.examples.is_not(None)
     lock_launches(c, shown | launch.c.id.in_(select(invitation.c.launch_id).where(theirs)))
     lock_invitations(c, theirs)
     invited = c.execute(select(invitation).where(theirs)).all()
-    keys = [(person.connection, interview_id) for interview_id in _interviews(c, person, invited)]
+    keys = [(person.connection, interview_id) for interview_id in interviews_of(c, person, invited)]
     return invited, list(syncs.load(c, keys).values())
-
-
-def _interviews(c: Connection, person: Person, invited: Sequence[Row[Any]]) -> list[str]:
-    """Return the ids of a person's interviews, in order."""
-    key, connection = person.secrets.people, person.connection
-    respondents = person.keys | {alias_key(key, connection, external_alias(row.id)) for row in invited}
-    on_it = sync_table.c.connection == connection
-    ids: set[str] = set()
-    for theirs in (
-        # keys are of one connection; with it in the condition, SQLite would read all its syncs
-        sync_table.c.respondent.in_(respondents),
-        sync_table.c.external.in_(respondents),
-        on_it & sync_table.c.user_hash.in_(person.hashes()),
-        on_it & sync_table.c.interview_id.in_([row.interview_id for row in invited if row.interview_id]),
-    ):
-        ids.update(c.execute(select(sync_table.c.interview_id).where(theirs)).scalars())
-    return sorted(ids)
 
 
 def _keep_out(c: Connection, person: Person) -> None:

@@ -62,3 +62,10 @@ class Counters(Repository):
         """Return the number of interviews of a connection by (status, reason)."""
         rows = c.execute(_TOTALS, {"connection": connection})
         return {(status, reason): int(n) for status, reason, n in rows if n}
+
+    @glances
+    def since(self, c: Connection, connection: str, day: int) -> dict[tuple[int, str, str], int]:
+        """Return the interviews that first came in on a UTC day or later, by (day, status, reason)."""
+        query = select(counter.c.day, counter.c.status, counter.c.reason, counter.c.n)
+        rows = c.execute(query.where(counter.c.connection == connection, counter.c.day >= day))
+        return {(on, status, reason): int(n) for on, status, reason, n in rows if n}

@@ -12,8 +12,6 @@ from connector import errors
 from connector.context import Context
 from connector.domain.launches.credits import price
 from connector.domain.launches.launch import (
-    DAILY_CREDITS,
-    KOJI_UNREACHABLE,
     Invitation,
     InvitationState,
     Launch,
@@ -22,7 +20,7 @@ from connector.domain.launches.launch import (
 from connector.domain.launches.respondent_link import present_link
 from connector.service.execution.follow_up import status_url
 from connector.service.execution.operation import ConsentRequired, Input, Output
-from connector.service.launch_progress import forecast_of, limit_of, pause_of
+from connector.service.launch_progress import SELF_RESUMING, progress_of
 from connector.service.views.launch_warnings import warnings_of
 from connector.service.views.sync import time_text
 from connector.settings.rules import start_rules
@@ -31,7 +29,6 @@ from connector.text.values import counted, people_of
 INVITED = (InvitationState.STARTED, InvitationState.COMPLETED, InvitationState.EXPIRED)
 SHOWN = 50
 _RESUME_MS = 600_000
-SELF_RESUMING = frozenset({KOJI_UNREACHABLE, DAILY_CREDITS})
 _PERSONAL: Mapping[str, Any] = {
     "invitations": [],
     "skipped_examples": [],
@@ -230,18 +227,12 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
     if people is None:
         people = await ctx.ledger.launches.invitations(launch.id, INVITED, limit=SHOWN, after=-1)
     people = [with_link(ctx, launch, person) for person in people]
-    pause, limit, expected = (
-        await pause_of(ctx, launch),
-        await limit_of(ctx, launch),
-        await forecast_of(ctx, launch),
-    )
-    slower = 0 if limit is None else max(0, -(-(limit.until - ctx.clock.now()) // 1_000))
+    progress = await progress_of(ctx, launch)
+    pause, waits = progress.pause, progress.waits_for_person
     planned = launch.status is LaunchStatus.PLANNED
     single = people[0] if launch.to_invite == 1 and people else None
     waiting = launch.left + launch.planned
-    waits = pause is not None and pause.code not in SELF_RESUMING
-    message = (pause or limit or launch).message or None
-    is_unknown = launch.status is LaunchStatus.PLANNING or (pause is not None and pause.code != DAILY_CREDITS)
+    resuming = f"Resuming starts {cost(ctx, launch, waiting)}. " if waits else ""
     address = {"connection": launch.connection, "launch_id": launch.id}
     return LaunchOutput(
         launch_id=launch.id,
@@ -249,7 +240,7 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
         pause_reason=pause.code if pause else None,
         resumes_at=time_text(pause.until) if pause else None,
         status_url=status_url("get_launch", address, ctx.settings.public_url),
-        message=f"Resuming starts {cost(ctx, launch, waiting)}. {message}" if waits else message,
+        message=f"{resuming}{progress.message or ''}" or None,
         cohort_id=launch.cohort_id,
         cohort_name=launch.cohort_name,
         members_total=launch.members_total,
@@ -261,8 +252,8 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
         cancelled=launch.cancelled,
         skipped=dict(launch.skipped),
         credits_estimate=_price(ctx, launch, launch.to_invite),
-        eta_seconds=None if is_unknown or expected.seconds is None else expected.seconds + slower,
-        warnings=await warnings_of(ctx, launch, expected),
+        eta_seconds=progress.seconds,
+        warnings=await warnings_of(ctx, launch, progress.expected),
         invitations=[item(person) for person in people],
         interview_id=single.interview_id if single else None,
         interview_link=single.link if single else None,
