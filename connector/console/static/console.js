@@ -1,8 +1,8 @@
 // Small things that a page works without: local times, live fragments, copying, switching.
-const style = { dateStyle: "medium", timeStyle: "short" };
 const localise = () => {
   for (const time of document.querySelectorAll("time")) {
-    time.textContent = new Date(time.dateTime).toLocaleString([], style);
+    const timeStyle = time.closest(".timeline") ? "medium" : "short";
+    time.textContent = new Date(time.dateTime).toLocaleString([], { dateStyle: "medium", timeStyle });
   }
   for (const button of document.querySelectorAll("[data-copy]")) button.hidden = !navigator.clipboard;
 };
