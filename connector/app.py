@@ -20,6 +20,7 @@ from connector.amplitude.ingestion import AmplitudeIngestion
 from connector.amplitude.regions import REGIONS
 from connector.amplitude.users import AmplitudeUsersClient
 from connector.clock import Clock, SystemClock
+from connector.console.routes import console_routes
 from connector.context import Amplitude, Context
 from connector.domain.access import CONFIRMED_TIME
 from connector.domain.trusted_time import TrustedTime
@@ -209,7 +210,10 @@ def create_app(
     gate = Gate({"token": token_digest(token.get_secret_value())}, context)
     mounted = [make(settings, context, gate) for make in mounts]
     app = Starlette(
-        routes=routes(OPERATIONS, ENDPOINTS, context=context, gate=gate),
+        routes=[
+            *routes(OPERATIONS, ENDPOINTS, context=context, gate=gate),
+            *console_routes(settings, OPERATIONS, context, gate),
+        ],
         middleware=[
             Middleware(webhook.in_front_of),
             Middleware(cohorts.in_front_of),

@@ -34,6 +34,7 @@ EVERYDAY: Final[Mapping[str, str]] = {
     "doctor": "Check settings, ledger and every connection; name the next step.",
     "serve": "Serve HTTP and run the workers, in one process.",
     "mcp": "Serve MCP over standard input and output, for assistants.",
+    "console": "Open the console in the browser, signed in.",
     "token": "Create, list and revoke named tokens with scopes.",
     "rotate-key": "Re-encrypt stored secrets with the first key in the list, or with a new key.",
     "backup": "Copy the ledger and its key into one file, also while a server runs.",

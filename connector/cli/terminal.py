@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
+
+from connector.text.cells import clean
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,7 +40,6 @@ USAGE = 2
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""
 _MOST_FIELDS = 20
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def say(text: str = "") -> None:
@@ -57,11 +57,6 @@ def show_error(error: ConnectorError) -> None:
             say(f"  {field.pointer.removeprefix('/') or 'input'}: {field.detail}")
         if len(error.errors) > _MOST_FIELDS:
             say(f"  and {len(error.errors) - _MOST_FIELDS} more")
-
-
-def clean(text: str) -> str:
-    """Replace control characters: text from outside may hold a terminal's escape sequences."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def console(file: TextIO) -> Console:

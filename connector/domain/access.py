@@ -8,7 +8,10 @@ from typing import Any, NamedTuple
 
 
 class Token(NamedTuple):
-    """A named token; the ledger holds only its SHA-256 in hex. `connections` None means all."""
+    """A named token; the ledger holds only its SHA-256 in hex. `connections` None means all.
+
+    `used_at` is the last use, to the hour.
+    """
 
     name: str
     sha256: str
@@ -16,6 +19,16 @@ class Token(NamedTuple):
     connections: tuple[str, ...] | None
     created_at: int
     revoked_at: int | None = None
+    used_at: int | None = None
+
+
+class ConsoleSession(NamedTuple):
+    """A session of the console, or a link that begins one; digests are SHA-256 in hex."""
+
+    sha256: str
+    token_sha256: str
+    expires_at: int
+    is_link: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

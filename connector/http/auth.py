@@ -5,34 +5,27 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 
 from starlette.requests import Request
 
 from connector.context import Context
-from connector.errors import Unauthenticated
+from connector.errors import LedgerUnavailable, Unauthenticated
 from connector.http.token_throttle import TRUSTED, Failures
-from connector.security.caller import Caller
+from connector.security.caller import TOKEN_PREFIX, Caller
 
-TOKEN_PREFIX = "kat_"  # noqa: S105 - every named token begins with it, so that scanners find leaked tokens
 SURFACE = "http"
+_USE_STORED_EVERY = 3_600_000  # ms
 
 
-def new_token() -> str:
-    """Return a token that cannot be guessed."""
-    return TOKEN_PREFIX + secrets.token_urlsafe(32)
-
-
-def token_digest(token: str) -> bytes:
+def token_digest(token: str | bytes) -> bytes:
     """Return the SHA-256 that stands for a token."""
-    return hashlib.sha256(token.encode()).digest()
+    return hashlib.sha256(token.encode() if isinstance(token, str) else token).digest()
 
 
-def matching(tokens: Mapping[str, bytes], presented: Iterable[bytes]) -> list[str]:
-    """Return the names of the tokens that are presented; `tokens` maps a name to a `token_digest`."""
-    digests = [hashlib.sha256(token).digest() for token in presented]
+def matching(tokens: Mapping[str, bytes], digests: Iterable[bytes]) -> list[str]:
+    """Return the names of the tokens that have one of the digests; `tokens` maps a name to one."""
     # a list, not a generator: every pair is compared, so that the time taken tells nothing
     return [
         name
@@ -61,12 +54,20 @@ class Gate:
         from places where only this route looks. Raises `TooManyFailures`, or `Unauthenticated`, which an
         address that keeps failing gets ever later.
         """
-        presented = list(filter(None, (*_presented(request.headers), *also)))
-        caller = self._fixed(presented) or await self._named(presented)
+        return await self.admit(request, [*_presented(request.headers), *also])
+
+    async def admit(self, request: Request, presented: Iterable[str]) -> Caller:
+        """Return the caller of the first valid text among those presented. Raises as `caller`."""
+        presented = list(filter(None, presented))
+        digests = [token_digest(text) for text in presented]
+        caller = self._fixed(digests)
+        for digest, text in zip(digests, presented, strict=True):
+            if caller is None and text.startswith(TOKEN_PREFIX):
+                caller = await self._named(digest.hex())
         if caller is not None:
             request.scope.setdefault("state", {})[TRUSTED] = True
             return caller
-        await self._failures.add(request.client.host if request.client else "", self._context().clock)
+        await self.failed(request)
         if presented:
             raise Unauthenticated(
                 "The token is not valid. Send the value of CONNECTOR_API_TOKEN, or a token of "
@@ -77,18 +78,28 @@ class Gate:
             "password of Basic authentication."
         )
 
-    def _fixed(self, presented: Sequence[str]) -> Caller | None:
-        names = matching(self._tokens, map(str.encode, presented))
+    async def failed(self, request: Request) -> None:
+        """Count a guess of the request's address, and delay its answer. Raises `TooManyFailures`."""
+        await self._failures.add(request.client.host if request.client else "", self._context().clock)
+
+    async def holder(self, digest: bytes) -> Caller | None:
+        """Return the caller whose valid token has this `token_digest`."""
+        return self._fixed([digest]) or await self._named(digest.hex())
+
+    def _fixed(self, digests: Iterable[bytes]) -> Caller | None:
+        names = matching(self._tokens, digests)
         return Caller(names[-1], SURFACE) if names else None
 
-    async def _named(self, presented: Sequence[str]) -> Caller | None:
-        for digest in [token_digest(text).hex() for text in presented if text.startswith(TOKEN_PREFIX)]:
-            token = await self._context().ledger.tokens.find(digest)
-            if token is None or token.revoked_at is not None or not hmac.compare_digest(token.sha256, digest):
-                continue
-            connections = None if token.connections is None else frozenset(token.connections)
-            return Caller(token.name, SURFACE, frozenset(token.scopes), connections)
-        return None
+    async def _named(self, digest: str) -> Caller | None:
+        tokens, now = self._context().ledger.tokens, self._context().clock.now()
+        token = await tokens.find(digest)
+        if token is None or token.revoked_at is not None or not hmac.compare_digest(token.sha256, digest):
+            return None
+        if token.used_at is None or not 0 <= now - token.used_at < _USE_STORED_EVERY:
+            with suppress(LedgerUnavailable):  # what it opens may only read
+                await tokens.used(digest, now)
+        connections = None if token.connections is None else frozenset(token.connections)
+        return Caller(token.name, SURFACE, frozenset(token.scopes), connections)
 
 
 def _presented(headers: Mapping[str, str]) -> Iterator[str]:

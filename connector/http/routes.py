@@ -15,13 +15,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from connector import __version__
 from connector.errors import LedgerUnavailable, NotFound
 from connector.http.auth import Gate
-from connector.http.docs.openapi import HOME, openapi
-from connector.http.docs.page import HEADERS, STATIC, docs_page, home_page
+from connector.http.docs.openapi import openapi
+from connector.http.docs.page import HEADERS, STATIC, docs_page
 from connector.http.endpoint import NO_STORE, ContextOf, Endpoint, as_json, served
-from connector.http.health import HEALTH, readiness
+from connector.http.health import HEALTH
 from connector.http.hooks import HOOKS
 from connector.http.metrics import METRICS
 from connector.http.request import read_input, refuse_cross_site
@@ -105,20 +104,9 @@ def _document_routes(
         page = documents(context().settings.public_url)[1]
         return Response(page, headers=HEADERS, media_type="text/html")
 
-    async def home(_: Request) -> Response:
-        try:
-            pauses = await readiness(context())
-        except LedgerUnavailable as error:
-            state, pauses = f"Down: {error.message}", []
-        else:
-            state = "Up, with pauses." if pauses else "Up."
-        page = home_page(state=state, pauses=pauses, version=__version__, home=HOME)
-        return Response(page, headers={**HEADERS, **NO_STORE}, media_type="text/html")
-
     return [
         Route("/openapi.json", openapi_json),
         Route("/docs", docs),
-        Route("/", home),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
 

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from connector.ledger.access import secrets
 from connector.ledger.access.audit import Audit
+from connector.ledger.access.console_sessions import ConsoleSessions
 from connector.ledger.access.idempotency import Idempotency
 from connector.ledger.access.tokens import Tokens
 from connector.ledger.db import migrations
@@ -55,6 +56,7 @@ class Ledger:
         self.close = db.close
         self.plan_key = keys.plan
         self.keyed_hash = keys.keyed_hash
+        self.seal = keys.seal
         self.unseal = keys.open
         # results
         self.inbox = Inbox(db, keys)
@@ -82,6 +84,7 @@ class Ledger:
         self.digest = Digest(db, keys)
         # access
         self.tokens = Tokens(db, keys)
+        self.console_sessions = ConsoleSessions(db, keys)
         self.audit = Audit(db, keys)
         self.idempotency = Idempotency(db, keys)
         # runtime

@@ -20,7 +20,7 @@ class ListAuditInput(ListInput):
     """The entries to list."""
 
     token: str | None = Field(None, max_length=255, description="Only what this token's name did.")
-    surface: Literal["http", "cli", "census", "mcp"] | None = Field(
+    surface: Literal["http", "cli", "census", "mcp", "console"] | None = Field(
         None, description="Only what came through this surface."
     )
     operation: str | None = Field(None, max_length=64, description="Only this operation.")
@@ -34,7 +34,7 @@ class AuditOutput(BaseModel):
     id: int = Field(description="Number of the entry; it only grows.")
     at: str = Field(description="When it began, ISO 8601.")
     token: str = Field(description="Name of the token that called it.")
-    surface: str = Field(description="Where the call came from: http, cli, census or mcp.")
+    surface: str = Field(description="Where the call came from: http, cli, census, mcp or console.")
     operation: str = Field(description="What was called.")
     effect: str = Field(description="What it may change: write, send or erase.")
     touched: dict[str, str] = Field(

@@ -22,6 +22,7 @@ from connector.context import Context
 from connector.errors import ConnectorError, Unauthenticated
 from connector.http.auth import Gate
 from connector.http.body import MAX_BODY_BYTES
+from connector.http.hosts import LOOPBACK, REFUSAL, answered_hosts
 from connector.http.problem import problem
 from connector.security.caller import Caller
 from connector.settings.key_files import encryption_keys
@@ -30,10 +31,9 @@ from mcp_server.host import Host, Request
 from mcp_server.server import create_server
 
 PATHS: Final = ("/mcp", "/mcp/")
-_LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 _REFUSALS: Final = {
     403: "Origin: pages of this origin are not answered; add it to CONNECTOR_ALLOWED_ORIGINS.",
-    421: "Host: this name is not answered; set PUBLIC_URL to it, or add it to CONNECTOR_ALLOWED_HOSTS.",
+    421: REFUSAL,
 }
 
 
@@ -124,14 +124,12 @@ def security(settings: Settings) -> TransportSecuritySettings:
     No other page can reach the server through the person who looks at it.
     """
     parts = urlsplit(settings.public_url)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
-    names = dict.fromkeys((host, *_LOOPBACK, *settings.connector_allowed_hosts))
     return TransportSecuritySettings(
-        allowed_hosts=[form for name in names for form in (name, f"{name}:*")],
+        allowed_hosts=[form for name in answered_hosts(settings) for form in (name, f"{name}:*")],
         allowed_origins=[
             f"{parts.scheme}://{parts.netloc}",
             *settings.connector_allowed_origins,
-            *(form for name in _LOOPBACK for form in (f"http://{name}", f"http://{name}:*")),
+            *(form for name in LOOPBACK for form in (f"http://{name}", f"http://{name}:*")),
         ],
     )
 

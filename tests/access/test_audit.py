@@ -10,7 +10,8 @@ import pytest
 
 from connector.domain.access import Token
 from connector.errors import LedgerUnavailable
-from connector.http.auth import new_token, token_digest
+from connector.http.auth import token_digest
+from connector.service.tokens import new_token
 from tests.support.harness import QUICK, World, open_world
 
 pytestmark = pytest.mark.e2e

@@ -14,7 +14,8 @@ from standardwebhooks import Webhook
 from starlette.responses import Response
 
 from connector.domain.access import Token
-from connector.http.auth import new_token, token_digest
+from connector.http.auth import token_digest
+from connector.service.tokens import new_token
 from tests.support.harness import QUICK, World, message, open_world, until
 from tests.support.receiver import Receiver, arrived, receiving
 

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from connector.domain.access import Token
-from connector.http.auth import new_token, token_digest
+from connector.http.auth import token_digest
+from connector.service.tokens import new_token
 from tests.support.harness import QUICK, TOKEN, World, message, open_world, until
 from tests.support.toy_server import assert_problem
 

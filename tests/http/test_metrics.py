@@ -9,7 +9,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from connector.domain.access import Token
-from connector.http.auth import new_token, token_digest
+from connector.http.auth import token_digest
+from connector.service.tokens import new_token
 from tests.support.fakes import NOW
 from tests.support.harness import DAY, QUICK, World, message, open_world, until
 from tests.support.receiver import arrived, receiving

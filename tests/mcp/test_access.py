@@ -10,9 +10,10 @@ import httpx
 import pytest
 
 from connector.domain.access import Token
-from connector.http.auth import new_token, token_digest
+from connector.http.auth import token_digest
 from connector.operations import OPERATIONS
 from connector.service.execution.operation import AnyOperation, Effect, WaitInput
+from connector.service.tokens import new_token
 from connector.settings.model import Settings
 from mcp_server.tools import call
 from mcp_server.tools.catalogue import tool

@@ -12,7 +12,8 @@ from mcp import Client
 from mcp.types import ElicitRequestParams, ElicitResult
 
 from connector.domain.access import Token
-from connector.http.auth import new_token, token_digest
+from connector.http.auth import token_digest
+from connector.service.tokens import new_token
 from mcp_server.tools import consent
 from tests.mcp import raw
 from tests.mcp.clients import (

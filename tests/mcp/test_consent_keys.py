@@ -9,7 +9,8 @@ import pytest
 from mcp.types import ElicitRequestParams, ElicitResult
 
 from connector.domain.access import Token
-from connector.http.auth import new_token, token_digest
+from connector.http.auth import token_digest
+from connector.service.tokens import new_token
 from tests.mcp import raw
 from tests.mcp.clients import http_client, people, refused, started, values_of
 from tests.support.harness import World, serving

@@ -26,7 +26,8 @@ _SQLITE = b"SQLite format 3\x00"
 def command(*, dry_run: bool) -> int:
     """Seal everything anew with the first key of CONNECTOR_ENCRYPTION_KEY, or with a fresh key file.
 
-    After an interruption, run the command again. The exit code is 1 if no key opens a value.
+    It also ends the sessions of the console. After an interruption, run the command again. The exit code is
+    1 if no key opens a value.
     """
     settings = read_settings(quiet=True)
     file = None if settings.connector_encryption_key else key_file(settings)
@@ -61,6 +62,8 @@ async def _run(settings: Settings, file: KeyFile | None, *, dry_run: bool) -> in
             )
         else:
             tally = await _rotate_file(ledger, sealer, file)
+        if not dry_run:
+            await ledger.console_sessions.end()
     finally:
         await ledger.close()
     if not dry_run:

@@ -7,8 +7,9 @@ from dataclasses import replace
 import click
 
 from connector.cli.arguments import Command
-from connector.cli.terminal import PROGRAM, clean, say
+from connector.cli.terminal import PROGRAM, say
 from connector.sandbox.options import SandboxOptions, WebhookEndpoint
+from connector.text.cells import clean
 
 
 @click.command(cls=Command)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from connector.cli.terminal import can_ask, clean, say
+from connector.cli.terminal import can_ask, say
 from connector.errors import InvalidInput
 from connector.service.execution.operation import AnyOperation, Effect, Input
+from connector.text.cells import clean
 from connector.text.redaction import cut
 from connector.text.values import people_of
 

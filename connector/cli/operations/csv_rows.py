@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from connector.cli.terminal import clean
 from connector.context import Context
 from connector.errors import InvalidInput
 from connector.service.execution.operation import AnyOperation, ListInput, Output
+from connector.text.cells import cell
 from connector.text.json import dumps
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 ROW_FORMATS = ("csv", "jsonl")
 _ROWS = ("invitations", "items")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _LARGEST_PAGE = 500
 
 
@@ -56,7 +55,7 @@ def as_text(answer: Mapping[str, Any], form: str) -> str:
     if rows:
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+        writer.writerows({name: cell(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 
@@ -65,13 +64,3 @@ def _name_of(fields: Any) -> str:
         if name in fields:
             return name
     raise InvalidInput.of("output", "this answer has no rows to write; take json")
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, list):
-        value = ", ".join(item if isinstance(item, str) else dumps(item) for item in value)
-    elif isinstance(value, dict):
-        value = dumps(value)
-    if not isinstance(value, str):
-        return value
-    return clean(f"'{value}" if value.lstrip(" ").startswith(_FORMULA) else value)

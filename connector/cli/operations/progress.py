@@ -12,7 +12,7 @@ from rich.console import RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from connector.cli.terminal import clean, console, say
+from connector.cli.terminal import console, say
 from connector.context import Context
 from connector.domain.people.erasure import FORGET_RESPONDENT
 from connector.domain.results.interview import Stage
@@ -20,6 +20,7 @@ from connector.service.execution.operation import Output
 from connector.service.lane_pause import pause_of_lanes, raise_for_pause
 from connector.service.views.launch import LaunchOutput
 from connector.service.views.run import RunOutput
+from connector.text.cells import clean
 
 _LINE_EVERY = 30.0  # seconds
 _STANDSTILL = 3_000  # milliseconds without any change while a lane is paused

@@ -14,8 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from connector.cli.operations.csv_rows import ROW_FORMATS, as_text
-from connector.cli.terminal import clean, console
+from connector.cli.terminal import console
 from connector.service.execution.operation import Output
+from connector.text.cells import clean
 
 NOTHING = "-"
 _PREFERRED = ("interview_id", "status", "reason", "user_id", "quality_score", "sentiment", "themes_text")

@@ -20,7 +20,7 @@ from connector.app import build
 from connector.cli.announce import local_url
 from connector.cli.operations.tables import STYLES
 from connector.cli.startup import directories
-from connector.cli.terminal import PROGRAM, clean, console
+from connector.cli.terminal import PROGRAM, console
 from connector.context import Context
 from connector.errors import LedgerUnavailable, SettingsError
 from connector.ledger.db.migrations import newest_revision
@@ -31,6 +31,7 @@ from connector.settings.files import CONFIG_VARIABLE, read_dotenv
 from connector.settings.key_files import others_may_read
 from connector.settings.model import Connection, Settings
 from connector.settings.sources import Loaded
+from connector.text.cells import clean
 
 _NAMES = {name.upper() for model in (Settings, Connection) for name in model.model_fields} | {CONFIG_VARIABLE}
 _LITTLE_SPACE = 1_000_000_000

@@ -11,11 +11,12 @@ from connector.cli.announce import WEBHOOK_EVENT, local_url, webhook_url
 from connector.cli.setup.answers import Answers
 from connector.cli.setup.checks import is_healthy
 from connector.cli.startup import run_in_context
-from connector.cli.terminal import clean, say
+from connector.cli.terminal import say
 from connector.errors import SettingsError
 from connector.net.unreached import unreached
 from connector.service.checks.credentials import CREDENTIALS, Finding, credential_check
 from connector.settings.model import Settings
+from connector.text.cells import clean
 
 _PATIENCE = 8.0  # seconds
 _BELONGS: Final = {"pk_live_": "KOJI_API_KEY", "koji_sk_": "KOJI_API_KEY", "whsec_": "KOJI_WEBHOOK_SECRET"}

@@ -1,4 +1,4 @@
-"""Make the pages for people: the documentation, from the OpenAPI document, and the first page."""
+"""Make the documentation for people, from the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 
 from connector import errors
 from connector.errors import ConnectorError
-from connector.http import body
+from connector.http import body, html
 from connector.http.docs.openapi import EFFECTS
 from connector.http.docs.schema import Schema, in_words, inside, nullable, resolved
 from connector.service.execution.operation import AnyOperation, Effect
@@ -25,33 +25,18 @@ if TYPE_CHECKING:
 
 STATIC: Final = Path(__file__).with_name("static")
 HEADERS: Final[Mapping[str, str]] = {
+    **html.HEADERS,
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
 }
 """The headers of each page: it loads its style sheet and script from the server, and asks no other server."""
 
 
 @cache
 def _templates() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - only pages need it
-
-    folder = Path(__file__).with_name("templates")
-    made = Environment(
-        loader=FileSystemLoader(folder),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    made = html.environment(Path(__file__).with_name("templates"))
     made.filters["words"] = _words
     return made
-
-
-def home_page(**values: Any) -> str:
-    """Return the first page; `values` are state, pauses, version and home (an address)."""
-    return _templates().get_template("home.html").render(title="koji-amplitude", **values)
 
 
 def docs_page(operations: Sequence[AnyOperation], document: Mapping[str, Any]) -> str:

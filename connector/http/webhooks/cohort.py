@@ -72,7 +72,7 @@ class CohortWebhook(Webhook):
     def _believed(self, path: str | None, exchange: Exchange) -> Connection | None:
         """Return the connection that has the token of a request; of several, the default one."""
         tokens = {name: digest for name, digest in self._tokens.items() if path in (None, name)}
-        matched = matching(tokens, _presented(exchange))
+        matched = matching(tokens, map(token_digest, _presented(exchange)))
         if not matched:
             return None
         return self._connections[DEFAULT_CONNECTION if DEFAULT_CONNECTION in matched else matched[0]]

@@ -43,7 +43,13 @@ class Tokens(Repository):
         c.execute(update(token).where(by_name, token.c.revoked_at.is_(None)).values(revoked_at=now))
         return c.execute(select(token.c.name).where(by_name)).first() is not None
 
+    @writes
+    def used(self, c: Connection, sha256: str, now: int) -> None:
+        """Store that a token was used."""
+        c.execute(update(token).where(token.c.sha256 == sha256).values(used_at=now))
+
 
 def _load(row: Any) -> Token:
     names = None if row.connections is None else tuple(json.loads(row.connections))
-    return Token(row.name, row.sha256, tuple(row.scopes.split(",")), names, row.created_at, row.revoked_at)
+    scopes = tuple(row.scopes.split(","))
+    return Token(row.name, row.sha256, scopes, names, row.created_at, row.revoked_at, row.used_at)

@@ -6,11 +6,12 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, delete, update
 
 from connector.domain.launches.launch import RESTORED, LaunchStatus
 from connector.errors import SettingsError
 from connector.ledger.db.dialect import writer_engine
+from connector.ledger.db.schema.access import console_session
 from connector.ledger.db.schema.launches import launch
 from connector.ledger.db.schema.runtime import lane
 
@@ -37,6 +38,7 @@ def make_ready(copy: Path) -> int:
             if c.exec_driver_sql("PRAGMA integrity_check").scalar() != "ok":
                 raise SettingsError(f"{copy.name}: the database in it is damaged")
             c.execute(update(lane).values(owner=None, until=0))
+            c.execute(delete(console_session))
             return _hold(c)
     finally:
         engine.dispose()

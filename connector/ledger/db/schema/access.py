@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Connection, Index, Integer, Table, Text, event
+from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, Integer, Table, Text, event
 
 from connector.ledger.db.schema.base import metadata, serial
 
@@ -15,6 +15,16 @@ token = Table(
     Column("connections", Text),  # JSON; null: all
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
+    Column("used_at", BigInteger),  # to the hour
+)
+
+console_session = Table(
+    "console_session",
+    metadata,
+    Column("sha256", Text, primary_key=True),  # in hex, of the cookie or of a link's code
+    Column("token_sha256", Text, nullable=False),  # of the token that signed in: the session ends with it
+    Column("is_link", Boolean, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
 )
 
 audit = Table(

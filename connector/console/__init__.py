@@ -1,0 +1,1 @@
+"""The console: server-made pages on which people read and act through the operations."""
