@@ -142,7 +142,6 @@ class WorldContext:
     caller: Caller = OURSELVES
     since: int | None = None
     request: str | None = None
-    since: int | None = None
 
 
 def world_of(ctx: Context) -> World:
