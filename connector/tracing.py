@@ -6,15 +6,14 @@ its steps to the same trace, also after a restart. No attribute names a person o
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from typing import Any
 
-import structlog
-
 _NS = 1_000_000  # in a millisecond
 _LOW = 2**64 - 1
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)  # the command line's help must not load structlog
 
 Trace = Callable[..., None]
 """Takes the name of a step, connection and interview id, its begin and end (ms), and attributes.
@@ -39,7 +38,7 @@ def open_tracing(keyed_hash: Callable[[str], str]) -> tuple[Trace, Callable[[], 
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
         from opentelemetry.sdk.trace.id_generator import RandomIdGenerator  # noqa: PLC0415
     except ImportError:
-        _log.warning("tracing_off", needs="pip install 'koji-amplitude[otel]'")
+        _log.warning("tracing_off: pip install 'koji-amplitude[otel]'")
         return off, off
 
     class Ids(RandomIdGenerator):

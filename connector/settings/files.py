@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -52,7 +53,7 @@ def find_dotenv(directories: Sequence[Path]) -> Path | None:
     A file without a variable that can only be meant for this program belongs to another one, and gives way to
     a later file: assistants start this program in the folders of other projects.
     """
-    found = [path for directory in directories if (path := directory / DOTENV).is_file()]
+    found = [path for each in directories if _is_there(path := each / DOTENV) and path.is_file()]
     ours = (path for path in found[:-1] if _OURS.search(_read_text(path, str(path)) or ""))
     return next(ours, found[-1] if found else None)
 
@@ -82,11 +83,16 @@ def find_document(named: Path | None, directories: Sequence[Path]) -> Path | Non
     Raises `SettingsError` when a named file is missing.
     """
     if named is None:
-        return next((path for each in directories if (path := each / CONFIG_FILE).exists()), None)
+        return next((path for each in directories if _is_there(path := each / CONFIG_FILE)), None)
     if not named.exists():
         missing = f"names {named}, which does not exist"
         raise refusal(CONFIG_VARIABLE, missing, "CONNECTOR_CONFIG=connector.toml")
     return named
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether a file exists; none does in a folder that this user may not enter (`su` may keep HOME)."""
+    return os.access(path, os.F_OK)
 
 
 def read_document(path: Path, name: str) -> Document:

@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import cohorts, erasure, hooks, lists, mcp, planning
+from tests.bench import cohorts, erasure, hooks, large, lists, mcp, planning
 from tests.bench.children import Load, ceiling, connector, free_port, sandbox, settings, state
 from tests.support.postgres import database, is_available, server
 
@@ -165,7 +165,20 @@ def main() -> None:
     parser.add_argument(
         "only",
         nargs="*",
-        choices=["ack", "e2e", "latency", "reads", "cohorts", "hooks", "lists", "mcp", "plan", "start", []],
+        choices=[
+            "ack",
+            "e2e",
+            "latency",
+            "reads",
+            "cohorts",
+            "hooks",
+            "large",
+            "lists",
+            "mcp",
+            "plan",
+            "start",
+            [],
+        ],
         default=[],
     )
     parser.add_argument(
@@ -179,6 +192,7 @@ def main() -> None:
         "reads",
         "cohorts",
         "hooks",
+        "large",
         "lists",
         "mcp",
         "plan",
@@ -203,6 +217,8 @@ def main() -> None:
             cohorts.measure(root, 10_000, 4, 10)
         if "hooks" in only:
             hooks.measure(root, 10_000, 20)
+        if "large" in only:
+            large.measure(root)
         if "lists" in only:
             lists.measure(root, 1_000_000)
         if "mcp" in only:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -36,7 +36,7 @@ def machine(tmp_path: Path) -> Machine:
     tables = "[connections.onboarding]\n[connections.pricing]\n"
     (machine.cwd / "connector.toml").write_text(tables)
     command = machine.home / "koji-amplitude"
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m connector "$@"\n')
+    command.write_text(f'#!/bin/sh\nexec {shlex.join(machine.command())} "$@"\n')
     command.chmod(0o755)
     return machine
 

@@ -26,7 +26,7 @@ GOOD = {"themes": ["price"], "quality_score": 4, "respondent_email": "person-001
 
 @pytest.fixture
 def machine(tmp_path: Path, sandbox: str) -> Machine:
-    httpx.post(f"{sandbox}/control/reset").raise_for_status()
+    httpx.post(f"{sandbox}/control/reset", verify=False).raise_for_status()
     return Machine(
         tmp_path, {**sandbox_settings(sandbox), "PORT": str(free_port()), "CONNECTOR_API_TOKEN": "tok"}
     )
@@ -38,22 +38,22 @@ def url(machine: Machine) -> str:
 
 def call(machine: Machine, name: str, body: dict[str, Any]) -> httpx.Response:
     headers = {"Authorization": "Bearer tok"}
-    return httpx.post(f"{url(machine)}/actions/{name}", json=body, headers=headers, timeout=30)
+    return httpx.post(f"{url(machine)}/actions/{name}", json=body, headers=headers, timeout=30, verify=False)
 
 
 def hold(sandbox: str) -> None:
     """Let Koji's stand-in keep every call waiting."""
     fault = {"kind": "slow", "seconds": 600, "times": None}
-    httpx.post(f"{sandbox}/control/koji/faults", json=fault).raise_for_status()
+    httpx.post(f"{sandbox}/control/koji/faults", json=fault, verify=False).raise_for_status()
 
 
 def held(sandbox: str) -> bool:
     """Tell whether a call has left for Koji and waits there."""
-    return bool(httpx.get(f"{sandbox}/control/koji/faults").json()["held"])
+    return bool(httpx.get(f"{sandbox}/control/koji/faults", verify=False).json()["held"])
 
 
 def release(sandbox: str) -> None:
-    httpx.delete(f"{sandbox}/control/koji/faults").raise_for_status()
+    httpx.delete(f"{sandbox}/control/koji/faults", verify=False).raise_for_status()
 
 
 def in_flight(ask: Callable[[], httpx.Response]) -> tuple[threading.Thread, list[httpx.Response]]:
@@ -154,6 +154,7 @@ def test_a_signal_answers_who_waits_and_gives_the_lanes_back(
     httpx.post(
         f"{sandbox}/control/koji/interviews",
         json={"state": "active", "interview_id": "slow-1", "email": "person-001@example.com"},
+        verify=False,
     ).raise_for_status()
     with machine.started("serve", until=READY) as server:
         body = {"interview_id": "slow-1", "wait_seconds": 25}
@@ -176,13 +177,13 @@ def test_a_signal_answers_who_waits_and_gives_the_lanes_back(
 def test_while_a_call_is_in_flight_new_work_is_refused(machine: Machine, sandbox: str) -> None:
     hold(sandbox)
     with machine.started("serve", until=READY) as server:
-        assert httpx.get(f"{url(machine)}/readyz").status_code == 200
+        assert httpx.get(f"{url(machine)}/readyz", verify=False).status_code == 200
         thread, answers = in_flight(
             lambda: call(machine, "get_interview_analysis", {"interview_id": "int-1"})
         )
         wait_for(lambda: held(sandbox))
         server.send_signal(signal.SIGTERM)
-        wait_for(lambda: httpx.get(f"{url(machine)}/readyz").status_code == 503)
+        wait_for(lambda: httpx.get(f"{url(machine)}/readyz", verify=False).status_code == 503)
         refused = call(machine, "list_syncs", {})
         assert (refused.status_code, refused.json()["code"]) == (503, "stopping")
         release(sandbox)
@@ -227,7 +228,7 @@ def test_a_second_ctrl_c_ends_at_once(machine: Machine, sandbox: str) -> None:
         thread, _ = in_flight(lambda: _ignoring_cuts(machine))
         wait_for(lambda: held(sandbox))
         server.send_signal(signal.SIGINT)
-        wait_for(lambda: httpx.get(f"{url(machine)}/readyz").status_code == 503)
+        wait_for(lambda: httpx.get(f"{url(machine)}/readyz", verify=False).status_code == 503)
         server.send_signal(signal.SIGINT)
         assert server.wait(5) == 130  # the first one alone would wait for the call for ten seconds
         thread.join(5)
@@ -283,7 +284,7 @@ def test_no_header_tells_what_serves_and_the_log_is_json(machine: Machine, sandb
     machine.settings["CONNECTOR_LOG_LEVEL"] = "info"
     machine.settings["AMPLITUDE_API_KEY"] = "revoked-key"
     with machine.started("serve", until=READY) as server:
-        assert "server" not in httpx.get(f"{url(machine)}/healthz").headers
+        assert "server" not in httpx.get(f"{url(machine)}/healthz", verify=False).headers
         call(machine, "sync_interview_to_amplitude", {"interview_id": "int-1", **GOOD})
         wait_for(lambda: "amplitude_lane_paused" in server.output())
         lines = [line for line in server.output().splitlines() if line.startswith("{")]

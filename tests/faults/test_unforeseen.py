@@ -22,6 +22,7 @@ from connector.domain.results import transitions
 from connector.domain.results.run import CHUNK
 from connector.ledger.db.schema.events import callback as callback_table
 from connector.ledger.db.schema.events import hook as hook_table
+from connector.ledger.db.schema.people import erasure as erasure_table
 from connector.ledger.launches.cohort_members import CohortMembers
 from connector.ledger.launches.invitations import Invitations
 from connector.ledger.people import erasure
@@ -471,4 +472,21 @@ async def test_a_row_that_no_key_opens_holds_up_no_other(
     await world.deliver(message(BAD), message(GOOD, 2))
     (told, *_) = await in_time(world, lambda: arrived(receiver, 1))
     assert told["interview_id"] in ({BAD, GOOD} if column.table is hook_table else {GOOD})
+    assert (await faults(world))["status"] == "warn"
+
+
+async def test_an_unset_that_no_key_opens_holds_up_no_interview(world: World) -> None:
+    await world.deliver(message(BAD))
+    await world.seen(BAD, status="synced")
+    await world.fault("amplitude", "status", status=503, times=None)
+    erased = await world.get("forget_respondent", email="person-001@example.com", wait_seconds=0)
+    spoilt = update(erasure_table).values(sealed="opened by no key")
+    await world.context.ledger.db.write(partial(Connection.execute, statement=spoilt))
+    await world.control("DELETE", "/amplitude/faults")
+    await world.deliver(message(GOOD, 2))
+    world.move(60)
+    await in_time(world, lambda: world.seen(GOOD, status="synced"))
+    assert (await world.get("get_run", run_id=erased["run_id"]))["status"] == "running", (
+        "it is never given up"
+    )
     assert (await faults(world))["status"] == "warn"

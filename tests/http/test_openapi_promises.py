@@ -35,7 +35,6 @@ pytestmark = pytest.mark.e2e
 AnyCase = Case[Any]
 
 BASE = "http://connector"
-EXAMPLES = 8
 DOCUMENT = openapi(OPERATIONS, ENDPOINTS, public_url=BASE)
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 CALLS = {found.ok().label: found.ok() for found in SCHEMA.get_all_operations() if isinstance(found, Ok)}
@@ -171,13 +170,14 @@ WAYS = [
 ]
 
 
+@pytest.mark.parametrize("examples", [3, pytest.param(30, marks=pytest.mark.proof)])
 @pytest.mark.parametrize(("label", "mode"), WAYS, ids=lambda one: str(getattr(one, "value", one)))
-def test_is_answered_as_described(asked: Asked, label: str, mode: GenerationMode) -> None:
+def test_is_answered_as_described(asked: Asked, label: str, mode: GenerationMode, examples: int) -> None:
     call = CALLS[label]
     needed = needed_by(call.definition.raw)
 
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=examples,
         deadline=None,
         database=None,
         derandomize=True,

@@ -39,7 +39,7 @@ async def call(
         "Mcp-Name": name,
     }
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
-    async with httpx.AsyncClient(timeout=seconds) as client:
+    async with httpx.AsyncClient(timeout=httpx.Timeout(30.0, read=seconds), verify=False) as client:
         answer = await client.post(f"{url}/mcp", json=body, headers=headers)
     text = answer.text
     if answer.headers["content-type"].startswith("text/event-stream"):

@@ -63,10 +63,9 @@ def test_it_is_off_without_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_is_off_without_the_extra(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setitem(__import__("sys").modules, "opentelemetry.sdk.trace", None)
     assert tracing.open_tracing(str) == (tracing.off, tracing.off)
-    out, err = capfd.readouterr()
-    assert "koji-amplitude[otel]" in out + err
+    assert "koji-amplitude[otel]" in caplog.text

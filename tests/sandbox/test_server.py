@@ -30,7 +30,7 @@ def base() -> Iterator[str]:
 
 @contextlib.contextmanager
 def caller(base: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=base, trust_env=False) as client:
+    with httpx.Client(base_url=base, trust_env=False, verify=False) as client:
         yield client
 
 
@@ -117,7 +117,7 @@ def test_the_command_tells_where_it_is_and_ends_on_a_signal() -> None:
         assert "sandbox-koji-key" in line
         transport = httpx.HTTPTransport(retries=20)
         with httpx.Client(
-            base_url=f"http://127.0.0.1:{port}", transport=transport, trust_env=False
+            base_url=f"http://127.0.0.1:{port}", transport=transport, trust_env=False, verify=False
         ) as client:
             assert client.get("/control/state").status_code == 200
         process.send_signal(signal.SIGTERM)

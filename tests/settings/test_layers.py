@@ -232,3 +232,10 @@ class TestPlaces:
         (user / ".env").write_text("CONNECTOR_CONFIG=mine.toml\n")
         (user / "mine.toml").write_text('koji_project_id = "p-2"\n')
         assert default(load({}, here, user)).koji_project_id == "p-2"
+
+
+def test_a_folder_that_cannot_be_looked_into_holds_no_settings(tmp_path: Path) -> None:
+    """As a home that `su` or `sudo` left from another user; a name that is too long fails for root too."""
+    (tmp_path / ".env").write_text(f"KOJI_API_KEY={KEY}", encoding="utf-8")
+    loaded = load({}, tmp_path / ("closed" * 100), tmp_path)
+    assert loaded.settings.connections["default"].koji_api_key == SecretStr(KEY)

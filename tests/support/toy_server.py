@@ -140,6 +140,7 @@ class WorldContext:
     stopping: asyncio.Event
     world: World
     caller: Caller = OURSELVES
+    since: int | None = None
     request: str | None = None
 
 

@@ -61,10 +61,7 @@ class Answers:
     def keep(self, values: Mapping[str, str]) -> Path:
         """Write values by setting into `.env`, and return its path. Raises SettingsError."""
         path = self.loaded().dotenv or self.folder / DOTENV
-        try:
-            write(path, {self.variable(name): value for name, value in values.items()})
-        except OSError as error:
-            raise SettingsError(f"{path}: cannot be written: {error.strerror}") from None
+        write(path, {self.variable(name): value for name, value in values.items()})
         return path
 
     def add_connection(self, settings: tuple[str, ...]) -> Path | None:
@@ -88,15 +85,12 @@ class Answers:
         if header not in text.splitlines():
             text = f"{text.rstrip()}\n\n{header}\n".lstrip()
         text = text.replace(f"{header}\n", "\n".join([header, *lines, ""]), 1)
-        try:
-            _replace(path, text)
-        except OSError as error:
-            raise SettingsError(f"{path}: cannot be written: {error.strerror}") from None
+        _replace(path, text)
         return path
 
 
 def write(path: Path, values: Mapping[str, str]) -> None:
-    """Write values into an `.env` file, all or none of them, readable by its owner alone. Raises OSError.
+    """Write values into an `.env` file, all or none, readable by its owner alone. Raises SettingsError.
 
     A value replaces its old line, or is appended; other lines do not change. Only a value that needs quotes
     gets quotes, because some programs that read `.env` files do not support quotes.
@@ -108,11 +102,14 @@ def write(path: Path, values: Mapping[str, str]) -> None:
 def _replace(path: Path, text: str, values: Mapping[str, str] | None = None) -> None:
     """Replace a file as a whole by a text with these variables set."""
     target = path.resolve()  # keep a symbolic link
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".env-", dir=target.parent) as folder:
-        copy = Path(folder, target.name)
-        copy.touch(mode=0o600)
-        copy.write_text(text, encoding="utf-8")
-        for name, value in (values or {}).items():
-            set_key(copy, name, value, quote_mode="never" if _PLAIN.fullmatch(value) else "always")
-        copy.replace(target)
+    try:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".env-", dir=target.parent) as folder:
+            copy = Path(folder, target.name)
+            copy.touch(mode=0o600)
+            copy.write_text(text, encoding="utf-8")
+            for name, value in (values or {}).items():
+                set_key(copy, name, value, quote_mode="never" if _PLAIN.fullmatch(value) else "always")
+            copy.replace(target)
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be written: {error.strerror}") from None

@@ -62,7 +62,6 @@ class Unset(NamedTuple):
     """An Amplitude user whose properties must be unset; `at` counts the users of the person that are left."""
 
     run_id: str
-    connection: str
     user_id: str
     at: int
 

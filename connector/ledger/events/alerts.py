@@ -22,7 +22,9 @@ class Alerts(Repository):
     @reads
     def due(self, c: Connection, parked: Sequence[str]) -> list[Event]:
         """Return the events to alert to, but for parked ones, oldest first and failed syncs last."""
-        waiting = select(*_EVENT).where(event.c.alert.is_not(None), event.c.number.not_in(map(int, parked)))
+        waiting = select(*_EVENT).where(
+            event.c.alert.is_not(None), event.c.number.not_in([int(job) for job in parked])
+        )
         ordered = waiting.order_by(event.c.type == EventType.SYNC_FAILED, event.c.number)
         return [load_event(row) for row in c.execute(ordered.limit(_MOST))]
 

@@ -91,14 +91,21 @@ class Erasures(Repository):
         c.execute(update(table).where(table.c.run_id == run_id).values(due=None, **values))
 
     @reads
-    def due_unset(self, c: Connection, connections: Sequence[str], now: int) -> Unset | None:
-        """Return the user whose properties are to be unset next."""
-        due = select(table).where(table.c.unset_due <= now, table.c.connection.in_(connections))
-        row = c.execute(due.order_by(table.c.unset_due).limit(1)).first()
-        if row is None:
-            return None
-        unset = self._opened(row.sealed)["unset"]
-        return Unset(row.run_id, row.connection, unset[0], len(unset))
+    def due_unset(
+        self, c: Connection, connections: Sequence[str], now: int, held: Collection[str]
+    ) -> tuple[str, str] | None:
+        """Return the run and connection of the erasure, not `held`, whose users are to be unset next."""
+        due = select(table.c.run_id, table.c.connection).where(
+            table.c.unset_due <= now, table.c.connection.in_(connections), table.c.run_id.not_in(held)
+        )
+        return first(c, due.order_by(table.c.unset_due), tuple)
+
+    @reads
+    def next_unset(self, c: Connection, run_id: str) -> Unset | None:
+        """Return the user whose properties are to be unset next. Raises when no key opens it."""
+        row = c.execute(select(table.c.sealed).where(table.c.run_id == run_id)).one()
+        unset = self._opened(row.sealed)["unset"] if row.sealed else None
+        return Unset(run_id, unset[0], len(unset)) if unset else None
 
     @fenced
     def settle_unset(self, c: Connection, user: Unset, *, due: int | None, refused: bool, now: int) -> None:

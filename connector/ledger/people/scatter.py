@@ -1,9 +1,10 @@
 """Rewrite the rows of interviews without a respondent apart from those of the invitations they came from.
 
 A database keeps which rows changed together: PostgreSQL shows the transaction of each row (`xmin`) and its
-place (`ctid`). Both rows change in one transaction when an interview turns out anonymous, or is erased. That
-transaction marks them with `TO_DO`. The rewriting puts them, together with others that were rewritten before,
-in random order into two later transactions, so that neither tells which invitation led to which interview.
+place (`ctid`), SQLite the order in which rows were made (`rowid`) and, in its log, each transaction. Both
+rows change in one transaction when an interview turns out anonymous, or is erased. That transaction marks
+them with `TO_DO`. The rewriting puts them, together with others that were rewritten before, in random order
+into two later transactions, so that neither tells which invitation led to which interview.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import random
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Column, Connection, Table, and_, bindparam, select, tuple_, update
+from sqlalchemy import Column, Connection, Table, select, text, tuple_, update
 
 from connector.ledger.db.bulk import BulkStatement, types_of
 from connector.ledger.db.repository import Repository, writes
@@ -52,6 +53,7 @@ class Scatter(Repository):
         _rewrite(c, invitation, [invitation.c.id], chosen)
         theirs = select(invitation.c.launch_id).where(invitation.c.id.in_(ids))
         c.execute(update(launch).where(launch.c.id.in_(theirs)).values(single=launch.c.single))
+        self.db.empty_log()
         return more
 
     @writes
@@ -66,6 +68,7 @@ class Scatter(Repository):
         _rewrite(c, sync, columns, chosen)
         came_in = tuple_(inbox.c.connection, inbox.c.interview_id).in_(chosen) & (inbox.c.state != "new")
         c.execute(update(inbox).where(came_in).values(state=inbox.c.state))
+        self.db.empty_log()
         return more
 
 
@@ -87,8 +90,13 @@ def _chosen(c: Connection, table: Table, key: Sequence[Column[str]]) -> tuple[li
 def _rewrite(
     c: Connection, table: Table, key: Sequence[Column[str]], chosen: Sequence[tuple[str, ...]]
 ) -> None:
-    """Write each row anew, one after the other: the rows of one statement would keep their old order."""
-    one = and_(*(column == bindparam(f"of_{column.name}") for column in key))
-    names = [f"of_{column.name}" for column in key]
+    """Write each row anew, one after the other: the rows of one statement would keep their old order.
+
+    SQLite keeps a changed row in its place: it gets a new number, and with it a place at the end.
+    """
+    place = "rowid = (SELECT max(rowid) + 1 FROM {}), " if c.dialect.name == "sqlite" else ""
+    one = " AND ".join(f"{column.name} = :{column.name}" for column in key)
+    names = [column.name for column in key]
     values = [{**dict(zip(names, row, strict=True)), "number": _random.choice(_DONE)} for row in chosen]
-    c.execute(update(table).where(one).values(scatter=bindparam("number")), values)
+    changes = place.format(table.name) + "scatter = :number"
+    c.execute(text(f"UPDATE {table.name} SET {changes} WHERE {one}"), values)  # noqa: S608

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
@@ -58,19 +59,21 @@ class Notifier:
 
 def _opened(urls: Sequence[SecretStr]) -> list[Callable[..., object]]:
     """Return a function for each address. Raises `SettingsError`, which repeats none: they hold secrets."""
-    try:
-        from apprise import Apprise  # noqa: PLC0415 - of the extra `alerts`
-    except ImportError:
-        raise SettingsError(
-            "CONNECTOR_ALERT_URLS: needs the extra alerts: pip install 'koji-amplitude[alerts]'"
-        ) from None
     functions: list[Callable[..., object]] = []
-    for position, url in enumerate(urls):
-        one = Apprise()
-        if not one.add(url.get_secret_value()):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of what Apprise imports
+        try:
+            from apprise import Apprise  # noqa: PLC0415 - of the extra `alerts`
+        except ImportError:
             raise SettingsError(
-                f"CONNECTOR_ALERT_URLS: Apprise knows no address like number {position + 1}; "
-                "for example slack://TokenA/TokenB/TokenC"
-            )
-        functions.append(one.notify)
+                "CONNECTOR_ALERT_URLS: needs the extra alerts: pip install 'koji-amplitude[alerts]'"
+            ) from None
+        for position, url in enumerate(urls):
+            one = Apprise()
+            if not one.add(url.get_secret_value()):
+                raise SettingsError(
+                    f"CONNECTOR_ALERT_URLS: Apprise knows no address like number {position + 1}; "
+                    "for example slack://TokenA/TokenB/TokenC"
+                )
+            functions.append(one.notify)
     return functions

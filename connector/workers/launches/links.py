@@ -33,8 +33,9 @@ class LinkWorker(Worker):
         for _ in range(_BATCH):
             invitation = None
             for single in (True, False):
-                waiting = self._caps.waiting([self._connection], self.held(), single=single)
-                invitation = invitation or await waiting
+                invitation = invitation or await self._caps.waiting(
+                    [self._connection], self.held(), single=single
+                )
             launch = None if invitation is None else await self._ledger.launches.find(invitation.launch_id)
             if invitation is None or launch is None or self._context.stopping.is_set():
                 return self.next_attempt(await self._expire(lease))

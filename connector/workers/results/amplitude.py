@@ -10,7 +10,6 @@ import structlog
 from connector.amplitude.responses import Answer, Kind
 from connector.context import Amplitude, Context
 from connector.domain.lease import Lease, Pause
-from connector.domain.people.erasure import Unset
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.mapping import unset
 from connector.domain.results.sync import Outgoing, Settlement, Sync, settlement
@@ -71,17 +70,16 @@ class AmplitudeWorker(Worker):
             return pause
         # a read comes first, because an idle worker must not write
         following = await self._ledger.syncs.next_due(Stage.SEND, self._connections)
-        if (due := await self._ledger.erasures.due_unset(self._connections, now)) is not None:
-            job = f"unset {due.run_id}"
-            if fault := await self.attempt(job, due.connection, self._unset(lease, due)):
-                again, refused = fault.due, fault.due is None
-                await self._ledger.erasures.settle_unset(lease, due, due=again, refused=refused, now=now)
+        if (due := await self._ledger.erasures.due_unset(self._connections, now, self.held())) is not None:
+            run_id, connection = due
+            # tried again later, and never given up
+            await self.attempt(run_id, connection, self._unset(lease, run_id), self.later)
             return 0
         if (wait := time_left(following, now)) != 0:
             if self._refused:  # no due request would show whether the key is accepted again
                 await self._after(await self._amplitude.probe())
                 return 0
-            return wait
+            return self.next_attempt(wait)
         taken = await self._ledger.sending.begin(lease, self._connections, now, self._batch)
         if not taken:
             return 1
@@ -173,8 +171,10 @@ class AmplitudeWorker(Worker):
             counts = {"interviews": len(part), "events": len(events)}
             _log.info("batch_sent", lane=self.name, **counts, outcome=str(answer.kind), status=answer.status)
 
-    async def _unset(self, lease: Lease, due_unset: Unset) -> None:
+    async def _unset(self, lease: Lease, run_id: str) -> None:
         """Unset our user properties of an erased person; no earlier write is still in flight."""
+        if (due_unset := await self._ledger.erasures.next_unset(run_id)) is None:
+            return
         await self._pace()
         now = self._clock.now()
         answer = await self._amplitude.send([unset(due_unset.user_id, now)], [due_unset.user_id])

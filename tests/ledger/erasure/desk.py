@@ -71,7 +71,9 @@ class ErasureDesk(Desk):
     async def unset(self) -> list[str]:
         assert self.eraser is not None
         done = []
-        while one := await self.ledger.erasures.due_unset([*NAMES, "second"], self.now):
+        while due := await self.ledger.erasures.due_unset([*NAMES, "second"], self.now, ()):
+            one = await self.ledger.erasures.next_unset(due[0])
+            assert one is not None
             done.append(one.user_id)
             await self.ledger.erasures.settle_unset(self.eraser, one, due=None, refused=False, now=self.now)
         return done

@@ -118,7 +118,7 @@ async def test_a_send_in_flight_is_settled_before_its_user_is_unset(desk: Erasur
     run_id = await desk.erase(email=EMAIL)
     for _ in range(2):
         await desk.look()
-        assert await desk.ledger.erasures.due_unset(NAMES, desk.now) is None
+        assert await desk.ledger.erasures.due_unset(NAMES, desk.now, ()) is None
         assert (await desk.found(run_id)).finished_at is None
     settled = [a_settlement(one.sync) for one in taken]
     await desk.ledger.sending.settle(amplitude, settled, desk.now, 0)

@@ -9,6 +9,7 @@ along when it is killed. What a start itself costs or does is for real processes
 from __future__ import annotations
 
 import atexit
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,9 @@ def command(*words: str, program: str = "connector.cli.main") -> list[str]:
 
 @cache
 def _started() -> str:
-    path = tempfile.mkdtemp(prefix="preloaded-") + "/socket"
+    folder = tempfile.mkdtemp(prefix="preloaded-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = f"{folder}/socket"
     process = subprocess.Popen(
         [sys.executable, "-W", "error", "-m", "tests.support.preloaded.server", path],
         cwd=_FOLDER.parents[2],
