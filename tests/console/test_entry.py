@@ -219,6 +219,8 @@ async def test_an_open_page_whose_session_ended_loads_itself_anew(owner: Visitor
     owner.client.cookies.clear()
     answer = await owner.client.get("/console/launches", headers={"HX-Request": "true"})
     assert (answer.status_code, answer.headers["hx-refresh"]) == (204, "true")
+    answer = await owner.client.get("/console/launches/lau_1/events", headers={"Accept": "text/event-stream"})
+    assert "event: changed" in answer.text
 
 
 async def test_the_use_of_a_token_is_kept_to_the_hour(world: World) -> None:
