@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any, Final, TypeVar, TypeVarTuple
 
-from anyio import to_process
+from anyio import BrokenWorkerProcess, to_process
 
 _SMALL: Final = 65_536
 LARGE: Final = 2_000_000
@@ -32,7 +32,10 @@ async def apart(size: int, work: Callable[[*Ts], T], *args: *Ts) -> T:
     if size <= LARGE:
         return await asyncio.to_thread(work, *args)
     to_process.current_default_process_limiter().total_tokens = 1
-    return await to_process.run_sync(_work, work, args)
+    try:
+        return await to_process.run_sync(_work, work, args)
+    except BrokenWorkerProcess:  # it was killed, perhaps long ago: another is started
+        return await to_process.run_sync(_work, work, args)
 
 
 def _work(work: Callable[[*Ts], T], args: tuple[*Ts]) -> T:

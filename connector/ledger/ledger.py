@@ -37,6 +37,7 @@ from connector.ledger.results.inbox import Inbox
 from connector.ledger.results.runs import Runs
 from connector.ledger.results.sending import Sending
 from connector.ledger.results.syncs import Syncs
+from connector.ledger.results.tallies import Tallies
 from connector.ledger.runtime.backlog import Backlog
 from connector.ledger.runtime.connection_pauses import ConnectionPauses
 from connector.ledger.runtime.diagnostics import Diagnostics
@@ -63,6 +64,7 @@ class Ledger:
         self.syncs = Syncs(db, keys)
         self.sending = Sending(db, keys)
         self.counters = Counters(db, keys)
+        self.tallies = Tallies(db, keys)
         self.runs = Runs(db, keys)
         # launches
         self.launches = Launches(db, keys)

@@ -12,6 +12,7 @@ from connector.operations.get_launch import GET_LAUNCH
 from connector.operations.get_overview import GET_OVERVIEW
 from connector.operations.get_run import GET_RUN
 from connector.operations.get_sync import GET_SYNC
+from connector.operations.get_theme_report import GET_THEME_REPORT
 from connector.operations.launch_cohort_interviews import LAUNCH_COHORT_INTERVIEWS
 from connector.operations.list_audit import LIST_AUDIT
 from connector.operations.list_cohorts import LIST_COHORTS
@@ -41,6 +42,7 @@ OPERATIONS: tuple[AnyOperation, ...] = (
     BACKFILL_INTERVIEWS,
     GET_RUN,
     GET_OVERVIEW,
+    GET_THEME_REPORT,
     LIST_SYNCS,
     GET_SYNC,
     REPLAY_SYNCS,

@@ -53,21 +53,19 @@ class OverviewOutput(Output):
 
     connection: str = Field(description="The connection.")
     day: str = Field(description="The UTC day, YYYY-MM-DD.")
-    received: int = Field(description="Interviews that first came in on this day.")
-    synced: int = Field(description="Those of them that Amplitude has.")
-    pending: int = Field(description="Those on their way.")
-    skipped: dict[str, int] = Field(description="Those that do not belong in Amplitude, by reason.")
-    failed: dict[str, int] = Field(description="Those that could not be delivered, by reason.")
+    received: int = Field(description="Interviews that first came in.")
+    synced: int = Field(description="Of those, in Amplitude.")
+    pending: int = Field(description="On their way.")
+    skipped: dict[str, int] = Field(description="Not for Amplitude, by reason.")
+    failed: dict[str, int] = Field(description="Not delivered, by reason.")
     launches: list[OverviewLaunch] = Field(
-        description="Launches that run, are paused, or are planned and not expired: at most 50, paused first."
+        description="At most 50 that run, are paused, or are planned and can be launched; paused first."
     )
-    pauses: list[OverviewPause] = Field(description="Pauses of calls to Koji and Amplitude.")
-    credits_used: int = Field(description="Koji credits spent on this day with this connection's key.")
-    credits_cap: int = Field(description="Koji credits that may be spent in a day.")
-    credits_forecast: int = Field(
-        description="Koji credits that the waiting people of running launches take today at most."
-    )
-    next_step: str | None = Field(description="The one thing to do next; null when nothing waits for anyone.")
+    pauses: list[OverviewPause] = Field(description="Pauses of calls.")
+    credits_used: int = Field(description="Koji credits spent with the key.")
+    credits_cap: int = Field(description="Koji credits of a day at most.")
+    credits_forecast: int = Field(description="Koji credits that running launches still take today.")
+    next_step: str | None = Field(description="The one thing to do; null for nothing.")
 
 
 async def run(ctx: Context, payload: Input) -> OverviewOutput:

@@ -61,6 +61,8 @@ _LEFT_OUT: Final[Mapping[str, tuple[str, ...]]] = {
     ),
 }
 _CUT = frozenset({"invitations", "skipped_examples"})
+_ROWS: Final[Mapping[str, int]] = {"get_overview": 10, "get_theme_report": 31, "get_person": 10}
+"""Rows of each list in answers without pages."""
 
 
 def left_out(operation: str) -> frozenset[str]:
@@ -73,6 +75,8 @@ def shown(operation: str, values: Mapping[str, Any], *, paged: bool) -> dict[str
     kept: dict[str, Any] = _short(cleaned(_without(values, left_out(operation), "")))
     if not paged:
         kept.update({name: kept[name][:FIRST] for name in _CUT & kept.keys()})
+    if (most := _ROWS.get(operation)) is not None:
+        kept = {name: value[:most] if isinstance(value, list) else value for name, value in kept.items()}
     return kept
 
 

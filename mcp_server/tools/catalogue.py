@@ -86,9 +86,9 @@ def output_schema(op: AnyOperation) -> dict[str, Any]:
     schema = of_output(TypeAdapter(op.output).json_schema(mode="serialization"), left_out(op.name))
     if op.name == "get_interview_analysis":
         schema["properties"]["words"] = _WORDS
-    schema["properties"]["next"] = {"type": "string", "description": "What to call."}
+    schema["properties"]["next"] = {"type": "string"}
     if op.effect is not Effect.READ:
-        schema["properties"]["replayed"] = {"type": "boolean", "description": "Done by an earlier call."}
+        schema["properties"]["replayed"] = {"type": "boolean"}
     return schema
 
 

@@ -11,6 +11,8 @@ _UNSTATED = frozenset({"pattern", "minLength", "maxLength", "maxItems"})
 # Shorter than the operations' own descriptions: a model reads them in every conversation.
 _INPUTS: Final[Mapping[str, str]] = {
     "connection": "From list_connections.",
+    "since": "From this time on, ISO 8601.",
+    "until": "Before this time, ISO 8601.",
     "idempotency_key": "Your own; a repeat does nothing again.",
     "wait_seconds": "To wait for the end.",
     "cursor": "next_cursor of the page before.",
@@ -26,22 +28,17 @@ _INPUTS: Final[Mapping[str, str]] = {
 }
 _OUTPUTS: Final[Mapping[str, str]] = {
     "next_cursor": "cursor of the next page.",
-    "has_more": "More pages follow.",
     "launch_id": "For get_launch.",
-    "status": "How it stands.",
     "decision": "What would be done.",
     "outcome": "How it ended; null while at work.",
     "identify_insert_id": "null when a newer interview owns the user properties.",
     "run_id": "For get_run.",
-    "interview_id": "Koji's id.",
     "interview_link": "The link that the person opens.",
     "pause_reason": "Why it waits; without resumes_at, until resume_launch.",
     "resumes_at": "When the pause ends by itself.",
     "message": "What it waits for, or why it ended.",
     "cohort_id": "null for a list of members.",
-    "cohort_name": "Its name in Amplitude.",
     "members_total": "to_invite and all skipped.",
-    "to_invite": "People to invite.",
     "waiting": "Not started yet.",
     "invited": "Started.",
     "failed": "Refused, or given up.",
@@ -55,29 +52,20 @@ _OUTPUTS: Final[Mapping[str, str]] = {
     "resume_token": "For resume_launch, after a yes to what message names.",
     "plan_expires_at": "Until when plan_token is good.",
     "email": "null when unknown.",
-    "user_id": "Amplitude's user id.",
     "quality_score": "1 to 5.",
-    "sentiment": "positive, negative, neutral or mixed.",
     "themes": "In Koji's order.",
     "reason": "Why not; null when all is well.",
     "completed_at": "When the interview ended.",
     "synced_at": "When Amplitude accepted it.",
     "event_insert_id": "By which Amplitude counts it once.",
     "transcript_url": "Where the transcript is.",
-    "done": "place and what was done there.",
-    "received": "What came in: received_at, source, event, signature_header, signature_scheme.",
-    "attempts": "What was sent to Amplitude: at, outcome, status, words, identify.",
-    "request": "Amplitude's body: events ($identify, then the event) and options; null when nothing is sent.",
-    "checks": "name, status (ok, warn, fail or unknown) and message of each.",
-    "refused_webhooks": "The last five of the hour: at, setting to look at, body_bytes.",
-    "skipped_examples": "user_id and reason of some.",
-    "invitations": "email, user_id, state, interview_link and interview_id of each person.",
-    "structured_answers": "question_text, question_type, structured_value, confidence and id of each.",
     "left_to_people": "What only a person can do.",
     "touched": "Ids of what it was about.",
 }
-_OPEN: Final[Mapping[str, Any]] = {"type": "object", "additionalProperties": True}
-"""An object whose description names its fields; closed, typed clients would drop them."""
+_PLAIN: Final = frozenset(
+    {"cohort_name", "connection", "has_more", "interview_id", "status", "to_invite", "user_id"}
+)
+"""Fields of answers whose names say all: they need no description."""
 
 
 def _inlined(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,7 +91,10 @@ def of_output(schema: Mapping[str, Any], left_out: frozenset[str]) -> dict[str, 
     properties: dict[str, Any] = {}
     for shape in plain.get("anyOf", [plain]):
         properties |= {name: value for name, value in shape["properties"].items() if name not in properties}
-    return _kept({"type": "object", "properties": properties}, left_out, "")
+    answered = {
+        name: _answered(name, value, left_out) for name, value in properties.items() if name not in left_out
+    }
+    return {"type": "object", "properties": answered}
 
 
 def _plain(schema: Any, defs: Mapping[str, Any]) -> Any:
@@ -149,23 +140,16 @@ def _described(name: str, schema: dict[str, Any], descriptions: Mapping[str, str
     return {**schema, "description": descriptions[name]} if name in descriptions else schema
 
 
-def _kept(schema: dict[str, Any], left_out: frozenset[str], path: str) -> dict[str, Any]:
-    """Return a schema without the fields that are left out, and without `required`.
-
-    Of the objects in a list only the names of the fields stay.
-    """
-    schema = {key: value for key, value in schema.items() if key != "required"}
-    items = schema.get("items")
-    if isinstance(items, dict) and "properties" in items:
-        fields = [name for name in items["properties"] if f"{path}{name}" not in left_out]
-        about = f"{schema.get('description', '')} Each: {', '.join(fields)}."
-        return {**schema, "description": about, "items": _OPEN}
-    if path == "request.":
-        return {**{key: value for key, value in schema.items() if key != "properties"}, **_OPEN}
-    if "properties" in schema:
-        schema["properties"] = {
-            name: _described(name, _kept(value, left_out, f"{path}{name}."), _OUTPUTS)
-            for name, value in schema["properties"].items()
-            if f"{path}{name}" not in left_out
-        }
-    return schema
+def _answered(name: str, schema: dict[str, Any], left_out: frozenset[str]) -> dict[str, Any]:
+    """Return the schema of a field of an answer; of an object in it only the names of the fields stay."""
+    items = schema.get("items", {})
+    if (inner := items.get("properties", schema.get("properties"))) is not None:
+        fields = ", ".join(field for field in inner if f"{name}.{field}" not in left_out)
+        about = f"{schema.get('description', '')} {'Each' if items else 'With'}: {fields}."
+        # open, because typed clients would drop the fields of a closed one
+        open_ = {"type": "object", "additionalProperties": True}
+        kept = {"type": "array", "items": open_} if items else {**open_, "type": schema["type"]}
+        return {**kept, "description": about.strip()}
+    if name in _PLAIN:
+        return {key: value for key, value in schema.items() if key != "description"}
+    return _described(name, schema, _OUTPUTS)

@@ -14,8 +14,8 @@ import pytest
 from pydantic import SecretStr
 from starlette.responses import Response
 
+from connector.domain.results.tally import LEAST
 from connector.errors import SettingsError
-from connector.ledger.events.digest import LEAST
 from connector.workers.events.digest import WEEK, week_start
 from connector.workers.events.notifier import Notifier
 from tests.support.cli_runs import Machine, free_port

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -82,6 +84,13 @@ async def test_a_large_body_is_read_apart(
         cohort = "/webhooks/amplitude/cohorts?token=token&cohort_id=c"
         assert (await world.client.post(cohort, json=users)).json()["users"] == people
     assert places in ([], ["thread"] * 5, ["process"] * 6)
+
+
+@pytest.mark.unit
+async def test_a_process_that_was_killed_is_started_anew() -> None:
+    first = await apart.apart(apart.LARGE + 1, os.getpid)
+    os.kill(first, signal.SIGKILL)
+    assert await apart.apart(apart.LARGE + 1, os.getpid) not in (first, os.getpid())
 
 
 @pytest.mark.e2e

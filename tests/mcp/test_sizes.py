@@ -78,6 +78,8 @@ async def test_answers_are_short_unless_more_is_asked_for(world: World) -> None:
         ("list_launches", {}),
         ("list_syncs", {}),
         ("list_audit", {}),
+        ("get_overview", {}),
+        ("get_theme_report", {"until": "2027-01-01"}),
         ("list_connections", {}),
         ("check_connection", {}),
         ("get_launch", {"launch_id": largest["launch_id"]}),

@@ -200,7 +200,8 @@ class TestFields:
 
     @pytest.mark.parametrize("name", sorted(ALIAS_FIELDS - {"event", "interview_id"}))
     def test_every_field_that_has_an_alias_heeds_it(self, name: str) -> None:
-        value = "2026-11-20T10:00:00Z" if name.endswith("_at") else "4"
+        usual = "2026-11-20T10:00:00Z" if name.endswith("_at") else "4"
+        value = [{"questionId": "q", "structuredValue": 4}] if name == "structured_answers" else usual
         assert interview({"x": {"y": value}}, aliases={name: ("x", "y")}) != Interview("int_1")
 
     def test_sentiment_may_be_an_object(self) -> None:

@@ -15,8 +15,8 @@ class Interview(NamedTuple):
     `themes` are in Koji's order. `quality_score` is 0 to 5, not rounded. `email_given` is true once a
     `respondent_email` came, even null: null says "no respondent", absence says nothing. `invitee` is the
     Amplitude user id (else the e-mail) of the invitation whose `external_id` came back; `launch_id` to
-    `variant` describe that invitation. `has_ended` says that the interview is over, `suppressed` that its
-    respondent was erased.
+    `variant` describe that invitation. `structured_answers` are questions, each followed by its short
+    answers. `has_ended` says that the interview is over, `suppressed` that its respondent was erased.
 
     A tuple, as `Sync` and `InboundWebhook` are, because thousands a second are made from rows.
     """
@@ -44,6 +44,7 @@ class Interview(NamedTuple):
     cohort_id: str | None = None
     cohort_name: str | None = None
     variant: str | None = None
+    structured_answers: tuple[tuple[str, ...], ...] | None = None
     has_ended: bool = False
     suppressed: bool = False
 
@@ -58,6 +59,7 @@ class Interview(NamedTuple):
             cohort_name=None,
             variant=None,
             mode=None,
+            structured_answers=None,
         )
 
     def erased(self) -> Interview:

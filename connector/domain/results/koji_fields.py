@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from connector.domain.people.email import email_of
+from connector.domain.results.answers import short_answers
 from connector.domain.results.interview import Interview
 from connector.text import values
 from connector.text.values import read_time
@@ -110,6 +111,7 @@ def read_interview(
         mode=values.text(read.first("mode")),
         duration_seconds=values.as_number(read.first("duration_seconds", "durationSeconds")),
         respondent_messages=values.as_count(read.first("respondent_messages", "respondentMessages")),
+        structured_answers=short_answers(read.first("structured_answers", "structuredAnswers")),
         has_ended=name in _ENDED or status is not None or score is not None or _is_completed(read),
     )
 

@@ -12,13 +12,12 @@ from connector.domain.launches.credits import day_of
 from connector.domain.launches.launch import InvitationState
 from connector.domain.lease import Lease
 from connector.domain.results.interview import SyncStatus
+from connector.domain.results.tally import LEAST
 from connector.ledger.db.repository import Repository, fence, reads, writes
 from connector.ledger.db.schema.launches import credit, invitation
 from connector.ledger.db.schema.results import counter, sync
 from connector.ledger.results.sync_row import load_facts
 
-LEAST: Final = 5
-"""The fewest interviews of a theme that is shown: fewer could tell who said it."""
 _THEMES: Final = 5
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
@@ -11,13 +11,14 @@ from connector.domain.lease import Lease
 from connector.domain.results.anonymity import is_anonymous_or_erased, without_person
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.sync import EVENTS_MISSING, Outgoing, Settlement, Sync, settlement
+from connector.domain.results.tally import Cell, cells_of
 from connector.ledger.db.bulk import BulkStatement, Row, fetch, types_of
 from connector.ledger.db.repository import Repository, fence, fenced, reads, writes
 from connector.ledger.db.schema.results import sync as table
 from connector.ledger.events import events
-from connector.ledger.results import counters
+from connector.ledger.results import counters, tallies
 from connector.ledger.results.counters import Place
-from connector.ledger.results.sync_row import dump_attempts, load_sync
+from connector.ledger.results.sync_row import dump_attempts, load_facts, load_sync
 from connector.ledger.results.syncs import KEY, Key, all_columns, load, save
 
 
@@ -32,10 +33,21 @@ class _Standing(NamedTuple):
     stage: str | None
     due: int | None
     force: bool
+    completed_at: int | None
+    facts: str | None
     erased: bool
 
     def place(self, status: str, reason: str | None) -> Place:
         return Place.of(self.connection, self.first_received_at, status, reason)
+
+    def cells(self, status: str) -> Collection[Cell]:
+        """Return where the interview counts when it is synced now, and for the first time."""
+        if status != SyncStatus.SYNCED or self.status == SyncStatus.SYNCED or self.erased:
+            return ()
+        facts = load_facts(self.facts)
+        if facts is None or is_anonymous_or_erased(self.reason, facts):
+            return ()
+        return cells_of(self.connection, self.completed_at or self.first_received_at, facts)
 
 
 _BEGIN = BulkStatement(
@@ -150,6 +162,7 @@ def _settle(c: Connection, settlements: Sequence[Settlement], now: int) -> None:
     moves: list[tuple[Place, Place]] = []
     ended: list[Key] = []
     happened: list[events.Happened] = []
+    counted: list[Cell] = []
     for key, one in zip(keys, settlements, strict=True):
         if (was := standing.get(key)) is None:
             continue
@@ -158,11 +171,13 @@ def _settle(c: Connection, settlements: Sequence[Settlement], now: int) -> None:
         outcome = dump_attempts(one.attempts), one.unknown_since, one.tries
         values.append((*key, status, reason, *rest, *outcome, now, one.synced_at))
         moves.append((was.place(was.status, was.reason), was.place(status, reason)))
+        counted += was.cells(status)
         if was.erased or status == SyncStatus.SKIPPED:
             ended.append(key)
     _SETTLE.execute(c, values)
     events.tell(c, happened)
     counters.move(c, moves)
+    tallies.count(c, counted)
     # values that were only kept because they were in flight, or that the answer brought back
     before = load(c, ended)
     save(c, before, [_remains(sync, erased=standing[key].erased) for key, sync in before.items()])

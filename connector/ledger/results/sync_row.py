@@ -34,6 +34,8 @@ def load_facts(text: str | None) -> Interview | None:
     fields = loads(text)
     if "themes" in fields:
         fields["themes"] = tuple(fields["themes"])
+    if "structured_answers" in fields:
+        fields["structured_answers"] = tuple(map(tuple, fields["structured_answers"]))
     return Interview(**fields)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, select, update
 
+from connector.domain.launches.credits import day_of
 from connector.domain.launches.launch import LaunchStatus
 from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.domain.results.decision import ANONYMOUS, SUPPRESSED
@@ -17,7 +18,7 @@ from connector.ledger.db.schema.results import sync
 from connector.ledger.events import events
 from connector.ledger.launches import cohort_inbox
 from connector.ledger.launches.launch_row import PERSONAL
-from connector.ledger.results import inbox, runs
+from connector.ledger.results import inbox, runs, tallies
 from connector.ledger.results.sync_row import dump_facts, load_facts
 from connector.ledger.results.syncs import KEY
 from connector.ledger.runtime import diagnostics, faults
@@ -53,6 +54,8 @@ class Retention(Repository):
             while removed := await self.db.write(remove):
                 total += removed
         while await self.db.write(lambda c: events.prune(c, before, _CHUNK)):
+            pass
+        while await self.db.write(lambda c: tallies.prune(c, day_of(before), _CHUNK)):
             pass
         await self.db.write(lambda c: runs.prune(c, before, now))
         await self.db.write(lambda c: diagnostics.prune(c, now - _DIAGNOSTICS_KEPT))

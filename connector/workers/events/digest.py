@@ -6,7 +6,8 @@ from typing import Final
 
 from connector.context import Context
 from connector.domain.lease import Lease
-from connector.ledger.events.digest import LEAST, Week
+from connector.domain.results.tally import LEAST
+from connector.ledger.events.digest import Week
 from connector.workers.base import Worker
 from connector.workers.events.notifier import Notifier
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Column, Index, Integer, SmallInteger, Table, Text
 
 from connector.domain.results.sync import InboundWebhook, Sync
+from connector.domain.results.tally import Cell
 from connector.ledger.db.schema.base import columns_of, metadata, partial_index, serial
 
 inbox = Table(
@@ -72,4 +73,13 @@ counter = Table(
     Column("status", Text, primary_key=True),
     Column("reason", Text, primary_key=True),
     Column("n", BigInteger, nullable=False),
+)
+
+# what synced interviews say, counted; see connector.domain.results.tally
+tally = Table(
+    "tally",
+    metadata,
+    *columns_of(Cell, key=Cell._fields),
+    Column("n", BigInteger, nullable=False),
+    partial_index("tally_few", "day", where="n < 5"),
 )
