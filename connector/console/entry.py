@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from connector import __version__
+from connector.console.events import CHANGED, ENDED, EVENT_STREAM
 from connector.console.page import HEADERS, page
 from connector.console.sessions import Sessions, require_form_token, require_own_page
 from connector.context import Context
@@ -72,7 +73,12 @@ class Entry:
 
 
 def to_entry(request: Request) -> Response:
-    """Ask to sign in, after one more try: a browser sends no cookie when another site's link leads here."""
+    """Ask to sign in, after one more try: a browser sends no cookie when another site's link leads here.
+
+    An open page is told to load itself anew.
+    """
+    if "text/event-stream" in request.headers.get("accept", ""):
+        return Response(CHANGED + ENDED, headers=HEADERS, media_type=EVENT_STREAM)
     if "hx-request" in request.headers:
         return Response(status_code=204, headers={**HEADERS, "HX-Refresh": "true"})
     site = request.headers.get("sec-fetch-site", "cross-site")

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from starlette.responses import Response, StreamingResponse
 
+from connector.console.events import CHANGED, ENDED, EVENT_STREAM
 from connector.console.page import HEADERS
 from connector.console.visit import Visit
 from connector.errors import ConnectorError
@@ -15,9 +16,6 @@ _EVERY_SECONDS: Final = 1.0
 _LOOKS: Final = 600  # then the browser asks again
 _QUIET_LOOKS: Final = 15
 """After so many looks without an event a comment is sent, so that no proxy takes the connection for dead."""
-
-_CHANGED: Final = "event: changed\ndata:\n\n"
-_ENDED: Final = "event: ended\ndata:\n\n"
 
 
 def changes(visit: Visit, look: Callable[[], Awaitable[tuple[Any, bool]]]) -> Response:
@@ -37,15 +35,15 @@ def changes(visit: Visit, look: Callable[[], Awaitable[tuple[Any, bool]]]) -> Re
             quiet = 0 if now != before else quiet + 1
             if now != before:
                 before = now
-                yield _CHANGED
+                yield CHANGED
             elif quiet % _QUIET_LOOKS == 0:
                 yield ": still here\n\n"
             if has_ended:
-                yield _ENDED
+                yield ENDED
                 return
             await visit.ctx.clock.sleep(_EVERY_SECONDS)
             if visit.ctx.stopping.is_set() or await visit.sessions.of(visit.request) is None:
                 return
 
     headers = {**HEADERS, "X-Accel-Buffering": "no"}
-    return StreamingResponse(events(), headers=headers, media_type="text/event-stream")
+    return StreamingResponse(events(), headers=headers, media_type=EVENT_STREAM)

@@ -16,6 +16,7 @@ from connector.domain.results.mapping import iso
 from connector.http import html
 from connector.http.endpoint import NO_STORE
 from connector.text.redaction import cut
+from connector.text.values import people_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -41,6 +42,7 @@ def _templates() -> Environment:
         "said": _said,
         "state": _state,
         "pretty": _pretty,
+        "people": people_of,
         "words": words,
         "duration": duration,
         "number": lambda value: _NONE if value is None else f"{value:,}",

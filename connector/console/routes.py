@@ -16,7 +16,7 @@ from connector.console.screens import access, launches, person, plan, receipts, 
 from connector.console.sessions import Sessions, require_form_token, require_own_page
 from connector.console.visit import Visit
 from connector.context import Context
-from connector.errors import ConnectorError
+from connector.errors import ConnectorError, NotFound
 from connector.http.auth import Gate
 from connector.http.hosts import REFUSAL, is_answered
 from connector.service.execution.operation import AnyOperation
@@ -90,9 +90,12 @@ def console_routes(
     async def root(_: Request) -> Response:
         return RedirectResponse(HOME, 303, HEADERS)
 
+    async def nothing(_: Visit) -> Response:
+        raise NotFound("There is no such page.")
+
     screens = [
         Route(path, screen(show, act), methods=["GET", "POST"] if act else ["GET"])
-        for path, (show, act) in SCREENS.items()
+        for path, (show, act) in {**SCREENS, "/console/{path:path}": (nothing, None)}.items()
     ]
     return [
         Route("/", root),

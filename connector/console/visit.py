@@ -97,9 +97,9 @@ class Visit:
             self.sessions.forget(answer)
         return answer
 
-    def done(self, to: str, text: str = "", **more: str) -> Response:
+    def done(self, to: str, text: str = "", *, kind: str = "done", secret: str = "") -> Response:
         """Return the answer to every form: another page, which shows `text`, and `secret` if there is one."""
         answer = RedirectResponse(to, 303, HEADERS)
         if text:
-            self.sessions.keep(answer, {"text": text, **more})
+            self.sessions.keep(answer, {"text": text, "kind": kind, "secret": secret})
         return answer
