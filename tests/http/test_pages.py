@@ -1,4 +1,4 @@
-"""The pages for people as a browser asks for them: the first page, the documentation, and their files."""
+"""The documentation as a browser asks for it: its files, and nothing beside them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from connector import __version__
 from connector.http.docs.page import STATIC
 from tests.support.harness import World, open_world
 
@@ -20,34 +19,10 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         yield opened
 
 
-async def test_the_first_page_says_whether_the_server_works_and_where_to_go(world: World) -> None:
-    page = await world.client.get("/", headers={"Authorization": ""})
-    assert (page.status_code, page.headers["cache-control"]) == (200, "no-store")
-    assert f"Version {__version__}" in page.text
-    assert "<strong>Up.</strong>" in page.text
-    for path in ("/docs", "/openapi.json", "/healthz", "/readyz"):
-        assert f'href="{path}"' in page.text
-        assert (await world.client.get(path, headers={"Authorization": ""})).status_code == 200
-    assert world.context.settings.connector_api_token is not None
-    assert world.context.settings.connector_api_token.get_secret_value() not in page.text
-
-
-async def test_the_first_page_shows_what_waits_for_a_person(world: World) -> None:
-    await world.fault("koji", "status", status=401, times=None)
-    await world.call("get_interview_analysis", interview_id="itv-1")
-    await world.send({"event": "interview.completed", "interview_id": "itv-1"})
-    for _ in range(200):
-        if (await world.client.get("/readyz")).json()["pauses"]:
-            break
-        await world.idle()
-    page = (await world.client.get("/")).text
-    assert "<strong>Up, with pauses.</strong>" in page
-    assert "<code>koji_key</code>" in page
-
-
-async def test_the_first_page_says_that_the_server_is_down(world: World) -> None:
-    world.context.stopping.set()
-    assert "<strong>Down: The server is stopping.</strong>" in (await world.client.get("/")).text
+async def test_no_answer_leads_to_the_host_that_a_request_names(world: World) -> None:
+    answer = await world.client.post("/hooks/", headers={"Host": "evil.example"}, json={})
+    assert answer.status_code == 404
+    assert "location" not in answer.headers
 
 
 async def test_files_of_the_pages_are_served_and_nothing_beside_them(world: World) -> None:
