@@ -181,21 +181,14 @@ GET_PERSON = Operation.of(
             "user_id": examples.PERSON["user_id"],
             "suppressed": False,
             "invitations": [
-                {
-                    "connection": "default",
-                    "launch_id": examples.LAUNCH_ID,
-                    "cohort_name": "Onboarding drop-off",
-                    "state": "completed",
-                    "reason": None,
-                    "invited_at": examples.AT,
-                    "interview_id": examples.INTERVIEW_ID,
-                    "interview_link": "https://www.koji.so/interview?external_id=inv_sample",
-                }
+                examples.part(
+                    PersonInvitation,
+                    {**examples.LAUNCH, **examples.LAUNCH["invitations"][0]},
+                    connection="default",
+                    invited_at=examples.AT,
+                )
             ],
-            "interviews": [
-                {name: examples.SYNC[name] for name in PersonInterview.model_fields if name in examples.SYNC}
-                | {"connection": "default"}
-            ],
+            "interviews": [examples.part(PersonInterview, examples.SYNC, connection="default")],
             "skips": [],
             "now": [
                 {

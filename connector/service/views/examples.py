@@ -28,6 +28,11 @@ def whole(model: type[BaseModel], **known: Any) -> dict[str, Any]:
     return {**dict.fromkeys(model.model_fields), **known}
 
 
+def part(model: type[BaseModel], known: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """Return an answer with every key of a model, from values of which some are others'."""
+    return {name: {**known, **more}.get(name) for name in model.model_fields}
+
+
 def page(*items: Mapping[str, Any]) -> dict[str, Any]:
     """Return the only page of a list."""
     return {"items": list(items), "next_cursor": None, "has_more": False}
