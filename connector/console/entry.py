@@ -43,6 +43,8 @@ class Entry:
                 require_own_page(request)
                 await self._sessions.sign_in(request, (await read_form(request)).get("token", ""), answer)
                 return answer
+            if not code and await self._sessions.of(request) is not None:
+                return answer  # signed in meanwhile, in another tab
             if code and request.method == "GET":  # a HEAD leaves the link as it is
                 await self._sessions.open_link(request, code, answer)
                 return answer

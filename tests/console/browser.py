@@ -83,4 +83,4 @@ class Tab:
             # in a world of its own: the page's content policy is left as it is
             await self.page.evaluate(script.read_text(encoding="utf-8"))
             found = await self.page.evaluate(_RUN_AXE)
-            assert found == [], f"{self.page.url} ({scheme})"
+            assert found == [], f"{self.page.url} ({scheme}): {found}"
