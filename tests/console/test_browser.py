@@ -12,7 +12,7 @@ from tests.launches.test_launches import people
 from tests.support.harness import World, message, serving
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser
+    from playwright.async_api import Browser, Route
 
 pytestmark = pytest.mark.e2e
 
@@ -73,10 +73,10 @@ async def test_a_link_of_another_site_opens_the_console_signed_in(tab: Tab, base
     await tab.go("/")
     await tab.sign_in()
 
-    async def mail(route: object) -> None:
+    async def mail(route: Route) -> None:
         await route.fulfill(
             content_type="text/html", body=f'<a href="{base}/console/receipts?status=failed">Look</a>'
-        )  # type: ignore[attr-defined]  # Playwright's
+        )
 
     await tab.page.route("http://mail.example/**", mail)
     await tab.page.goto("http://mail.example/inbox")

@@ -91,7 +91,7 @@ async def test_a_link_of_another_site_is_tried_once_more_from_our_own_page(
     owner: Visitor, stranger: Visitor
 ) -> None:
     url = "/console/receipts?status=failed"
-    page = await stranger.get(url, **{"Sec-Fetch-Site": "cross-site"})
+    page = await stranger.get(url, sec_fetch_site="cross-site")
     again = f"{url}&again=1"
     assert f'content="0;url={again.replace("&", "&amp;")}"' in page
     # the browser now sends the cookie, if there is one; the mark goes from the address
