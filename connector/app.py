@@ -34,6 +34,7 @@ from connector.http.webhooks.koji import KojiWebhook
 from connector.integrations.census.route import census
 from connector.koji.client import KojiClient
 from connector.koji.rate_limit import RateLimitedKoji
+from connector.ledger.db.notices import listening
 from connector.ledger.ledger import open_ledger
 from connector.net.client import open_client
 from connector.net.target_client import Targets
@@ -134,6 +135,7 @@ async def build(
             for worker in kinds:
                 stack.push_async_callback(worker.close)
             runner.start([worker for worker, kind in kinds.items() if only is None or kind in only])
+            await stack.enter_async_context(listening(settings.database_url, runner.heard))
         stack.push_async_callback(runner.stop)
         yield Running(context, runner)
 

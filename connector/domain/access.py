@@ -1,4 +1,4 @@
-"""Tokens, the audit log, idempotency keys and diagnostics. Times are in ms."""
+"""Tokens, grants, the audit log, idempotency keys and diagnostics. Times are in ms."""
 
 from __future__ import annotations
 
@@ -29,6 +29,49 @@ class ConsoleSession(NamedTuple):
     token_sha256: str
     expires_at: int
     is_link: bool = False
+
+
+class OAuthClient(NamedTuple):
+    """A program that asks for grants; `name` is its own word for itself, and nothing proves it."""
+
+    client_id: str
+    name: str
+    redirect_uris: tuple[str, ...]
+    created_at: int
+
+
+class Grant(NamedTuple):
+    """What a person let an OAuth client do. It is live until `expires_at`, and ends with the person's token.
+
+    `connections` None means all of that token. `challenge` (PKCE, S256) and `redirect_uri` belong to its
+    code. `used_at` is the last use, to the hour.
+    """
+
+    id: str
+    client_id: str
+    client_name: str
+    token_name: str
+    token_sha256: str
+    scopes: tuple[str, ...]
+    connections: tuple[str, ...] | None
+    challenge: str
+    redirect_uri: str
+    created_at: int
+    expires_at: int
+    used_at: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Return its name in lists and in the audit log; no token's name has a slash."""
+        return f"{self.token_name}/{self.id}"
+
+
+class GrantSecret(NamedTuple):
+    """A code, an access token or a refresh token of a grant: `sha256` in hex, `kind`, and its end."""
+
+    sha256: str
+    kind: str
+    expires_at: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

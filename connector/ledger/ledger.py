@@ -10,6 +10,7 @@ from sqlalchemy import text
 from connector.ledger.access import secrets
 from connector.ledger.access.audit import Audit
 from connector.ledger.access.console_sessions import ConsoleSessions
+from connector.ledger.access.grants import Grants
 from connector.ledger.access.idempotency import Idempotency
 from connector.ledger.access.tokens import Tokens
 from connector.ledger.db import migrations
@@ -87,6 +88,7 @@ class Ledger:
         # access
         self.tokens = Tokens(db, keys)
         self.console_sessions = ConsoleSessions(db, keys)
+        self.grants = Grants(db, keys)
         self.audit = Audit(db, keys)
         self.idempotency = Idempotency(db, keys)
         # runtime

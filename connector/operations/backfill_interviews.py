@@ -90,8 +90,8 @@ def _from_csv(text: str) -> dict[str, RunItem]:
     table = Table("csv", text, _COLUMNS)
     if "interview_id" not in table.names:
         raise table.refused("has no column interview_id in its header row")
-    if not set(table.names) <= set(_COLUMNS):
-        raise table.refused(f"has a column that is not known; known are {', '.join(_COLUMNS)}")
+    if unknown := [name for name in table.names if name and name not in _COLUMNS]:
+        raise table.refused(f"has the column {unknown[0][:60]}; known are {', '.join(_COLUMNS)}")
     rows: dict[str, RunItem] = {}
     errors: list[FieldError] = []
     for number, (line, row) in enumerate(table.rows(("interview_id", "completed_at"), padded=True)):

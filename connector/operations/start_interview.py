@@ -126,7 +126,7 @@ async def _approved(ctx: Context, payload: StartInput, approver: Approver) -> St
 
 def _member(payload: StartInput) -> Member:
     person = member(payload.user_id, payload.email, payload.name)
-    if person.email is None and payload.email is not None:
+    if person.has_bad_email:
         raise InvalidInput.of("email", "is no e-mail address")
     if person.email is None and person.user_id is None:
         if payload.user_id is not None:

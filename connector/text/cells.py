@@ -9,6 +9,7 @@ from connector.text.json import dumps
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_DIRECTION = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
 
 
 def clean(text: str) -> str:
@@ -24,4 +25,5 @@ def cell(value: Any) -> Any:
         value = dumps(value)
     if not isinstance(value, str):
         return value
+    value = _DIRECTION.sub("", value)  # invisible, and a letter greets the person by this name
     return clean(f"'{value}" if value.lstrip(" ").startswith(_FORMULA) else value)

@@ -12,7 +12,15 @@ from connector.errors import InvalidInput
 _SEPARATORS = ",;\t"
 _SEPARATOR_LINE = re.compile(r'"?sep=([,;\t])"?\r?\n', re.IGNORECASE)
 _BETWEEN = re.compile(r"[\s_-]+")
+_AS_TEXT = re.compile(
+    r"""="(.*)"|'(?=[=+\-@0-9])(.*)""", re.DOTALL
+)  # how spreadsheets and we mark a cell as text
 _EXPONENT = re.compile(r"[+-]?\d+(?:[.,]\d+)?E\+?\d+", re.IGNORECASE)
+
+
+def _plain(cell: str) -> str:
+    marked = _AS_TEXT.fullmatch(cell)
+    return cell if marked is None else marked[1] or marked[2] or ""
 
 
 def spelling(name: str) -> str:
@@ -55,7 +63,7 @@ class Table:
                     continue
                 if len(cells) > width or (len(cells) < width and not padded):
                     raise self.refused(f"line {line} has another number of cells than the header")
-                row = {name: cell.strip() for name, cell in zip(self.names, cells, strict=False)}
+                row = {name: _plain(cell.strip()) for name, cell in zip(self.names, cells, strict=False)}
                 for name in exact:
                     if _EXPONENT.fullmatch(row.get(name, "")):
                         why = "was rounded by a spreadsheet; write the column as text, and export it again"

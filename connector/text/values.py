@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from connector.text.json import MAX_NESTING, UNSTORABLE, loads
@@ -15,7 +16,9 @@ _WHOLE = re.compile(r"[+-]?[0-9]{1,15}")
 _LONGEST_NUMBER = 40
 _LARGEST = 10**15  # from here on, floats are not exact
 _LARGEST_ID = 10**40
-_LABEL_KEYS = ("name", "label", "title")
+_LABEL_KEYS = ("name", "label", "title", "theme", "text")
+_NOTHING = frozenset({"null", "none", "undefined", "n/a"})
+_ISO = re.compile(r"\d{4}")
 _ZONE = re.compile(r"\s*(?:UTC|GMT|Z)\Z", re.IGNORECASE)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -66,14 +69,20 @@ def label(value: Any) -> str | None:
 
 
 def labels(value: Any) -> tuple[str, ...] | None:
-    """Return labels in their order, each once; text is split as `split_themes` does."""
+    """Return labels in their order, each once; text is split as `split_themes` does.
+
+    None stands for a form of which a part cannot be read. An object with the keys 0, 1 … is a list.
+    """
+    if isinstance(value, dict) and value and all(key.isdecimal() for key in value):
+        value = [value[key] for key in sorted(value, key=int)]
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
         value = _json_list(value[0]) or value
     if isinstance(value, str):
-        value = split_themes(value)
+        value = None if value.strip().lower() in _NOTHING else split_themes(value)
     if not isinstance(value, list | tuple):
         return None
-    return tuple(dict.fromkeys(name for item in value if (name := label(item))))
+    names = [label(item) for item in value if item not in (None, "", {}, [])]
+    return None if None in names else tuple(dict.fromkeys(filter(None, names)))
 
 
 def split_themes(themes: str) -> list[Any]:
@@ -129,7 +138,7 @@ def as_count(value: Any) -> int | None:
 
 
 def read_time(value: Any) -> int | None:
-    """Return milliseconds from ISO 8601 (without an offset: UTC), or epoch seconds or milliseconds.
+    """Return milliseconds from ISO 8601, RFC 5322 (without an offset: UTC), epoch seconds or milliseconds.
 
     Times are from 1970 to 2100; a number below 10^9 (2001) is not a time.
     """
@@ -139,7 +148,9 @@ def read_time(value: Any) -> int | None:
     if not isinstance(value, str):
         return None
     try:
-        at = datetime.fromisoformat(_ZONE.sub("Z", value.strip()))
+        written = value.strip()
+        is_iso = _ISO.match(written) is not None
+        at = datetime.fromisoformat(_ZONE.sub("Z", written)) if is_iso else parsedate_to_datetime(written)
         return in_range(((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND)
     except (ValueError, OverflowError):
         return None

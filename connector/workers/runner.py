@@ -6,14 +6,16 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 import structlog
 
 from connector.clock import Clock
 from connector.domain.lease import Lease
 from connector.errors import ConnectorError
+from connector.ledger.db.notices import ALL, FREE
 from connector.ledger.runtime.leases import Leases
 from connector.workers.base import Worker
 
@@ -22,6 +24,15 @@ _POLL = 2.0
 _COALESCE_SECONDS = 0.003
 _STOP_WITHIN = 10.0
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Lane:
+    """A worker's lane as this process sees it."""
+
+    kind: str
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    is_owned: bool = False
 
 
 class Runner:
@@ -33,28 +44,43 @@ class Runner:
         self._stopping = stopping
         self._lease_ms = lease_ms
         self._owner = f"{socket.gethostname()[:24]}:{os.getpid()}:{secrets.token_hex(4)}"
-        self._wake_events: list[tuple[str, asyncio.Event]] = []
+        self._lanes: list[_Lane] = []
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, workers: Sequence[Worker]) -> None:
         """Start a task for each worker."""
         for worker in workers:
-            wake_event = asyncio.Event()
-            self._wake_events.append((worker.name.partition(":")[0], wake_event))
-            self._tasks.append(
-                asyncio.create_task(self._work(worker, wake_event), name=f"worker {worker.name}")
-            )
+            lane = _Lane(worker.name.partition(":")[0])
+            self._lanes.append(lane)
+            self._tasks.append(asyncio.create_task(self._work(worker, lane), name=f"worker {worker.name}"))
 
     def wake(self, *kinds: str) -> None:
-        """Tell workers of these kinds (intake, koji, amplitude), or all, that there may be work."""
-        for kind, wake_event in self._wake_events:
-            if not kinds or kind in kinds:
-                wake_event.set()
+        """Tell workers of these kinds (intake, koji, amplitude), or all, that there may be work.
+
+        If other processes may have such workers, they are told too.
+        """
+        for lane in self._lanes:
+            if not kinds or lane.kind in kinds:
+                lane.wake.set()
+        if elsewhere := [kind for kind in kinds or (ALL,) if not self._has_all(kind)]:
+            self._leases.announce(elsewhere)
+
+    def heard(self, kinds: Collection[str]) -> None:
+        """Wake workers that a process told of work, and ask again for lanes that may be free."""
+        for lane in self._lanes:
+            if not {ALL, lane.kind if lane.is_owned else FREE}.isdisjoint(kinds):
+                lane.wake.set()
+
+    def _has_all(self, kind: str) -> bool:
+        """Tell whether this process has every lane of a kind."""
+        owned = [lane.is_owned for lane in self._lanes if kind in (ALL, lane.kind)]
+        return bool(owned) and all(owned)
 
     async def stop(self) -> None:
         """Wait for calls in flight, at most 10 s, and release every lane."""
         self._stopping.set()
-        self.wake()
+        for lane in self._lanes:
+            lane.wake.set()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=_STOP_WITHIN)
             for task in late:
@@ -62,20 +88,20 @@ class Runner:
             await asyncio.gather(*late, return_exceptions=True)
         self._tasks.clear()
 
-    async def _work(self, worker: Worker, wake_event: asyncio.Event) -> None:
+    async def _work(self, worker: Worker, lane: _Lane) -> None:
         while not self._stopping.is_set():
-            wake_event.clear()  # also if another process owns the lane, else this loop would spin
+            lane.wake.clear()  # also if another process owns the lane, else this loop would spin
             try:
                 lease = await self._leases.acquire(
                     worker.name, self._owner, self._clock.now(), self._lease_ms
                 )
                 if lease is not None:
-                    await self._own(worker, lease, wake_event)
+                    await self._own(worker, lease, lane)
             except Exception as error:  # noqa: BLE001 - no fault may end a worker
                 # no wake ends this pause, else a worker that always fails would spin
                 await self._wait(self._stopping, await self._failed(worker, error))
             else:
-                await self._wait(wake_event, _POLL)
+                await self._wait(lane.wake, _POLL)
 
     async def _failed(self, worker: Worker, error: Exception) -> float:
         """Store that a worker failed; return the seconds until it may try again."""
@@ -89,25 +115,28 @@ class Runner:
             return ((fault.due or fault.at) - fault.at) / 1000
         return _POLL
 
-    async def _own(self, worker: Worker, lease: Lease, wake_event: asyncio.Event) -> None:
+    async def _own(self, worker: Worker, lease: Lease, lane: _Lane) -> None:
+        lane.is_owned = True
         renewal = asyncio.create_task(self._renew(lease), name=f"lease {worker.name}")
         try:
             await worker.recall()
             await worker.recover(lease)
             while not self._stopping.is_set() and not renewal.done():
-                wake_event.clear()
+                lane.wake.clear()
                 delay = await worker.drain(lease)
                 if delay != 0:
                     await worker.succeeded("")
                     # work that arrives meanwhile is drained together: a batch costs little more than one item
                     await asyncio.sleep(_COALESCE_SECONDS)
-                    await self._wait(wake_event, _POLL if delay is None else min(delay / 1000, _POLL))
+                    await self._wait(lane.wake, _POLL if delay is None else min(delay / 1000, _POLL))
         finally:
+            lane.is_owned = False
             renewal.cancel()
             with suppress(asyncio.CancelledError, ConnectorError):
                 await renewal
             with suppress(ConnectorError):
                 await self._leases.release(lease)
+                self._leases.announce([FREE])
 
     async def _renew(self, lease: Lease) -> None:
         while True:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from connector.cli.arguments import flag
 from connector.cli.main import main
+from connector.cli.operations.csv_rows import as_text
 from connector.cli.operations.flags import by_field, operation_command
 from connector.cli.operations.values import read_members, read_payload
 from connector.errors import InvalidInput
@@ -106,12 +107,12 @@ def test_json_and_flags_make_one_input(tmp_path: Path) -> None:
         (("--json", "nowhere.json"), "json: the file nowhere.json cannot be read: No such file or directory"),
         (("--json", "LIST"), "json: must hold one JSON object"),
         (("--json", "BROKEN"), "--json is not valid JSON (line 1, column 2)"),
-        (("--json", "BYTES"), "is not UTF-8 text"),
+        (("--json", "BYTES"), "is no UTF-8 text; save it as CSV UTF-8"),
         (("--quality-score", "much", "--interview-id", "a"), "quality_score: should be a valid number"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, words: tuple[str, ...], names: str) -> None:
-    files = {"INPUT": b'{"interview_id": "a"}', "LIST": b"[1]", "BROKEN": b"{,", "BYTES": b"\xff\xfe"}
+    files = {"INPUT": b'{"interview_id": "a"}', "LIST": b"[1]", "BROKEN": b"{,", "BYTES": b"\xe9t\xe9"}
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
     words = tuple(str(tmp_path / word) if word in files else word for word in words)
@@ -162,3 +163,25 @@ def test_any_file_of_members_is_read_or_refused(text: str, header: str) -> None:
         for person in read_members("members", header + text):
             assert person
             assert all(person.values())
+
+
+def test_our_own_csv_comes_in_again_as_the_same_people() -> None:
+    people = [
+        {"user_id": "-77777", "email": None, "name": "Ann"},
+        {"user_id": "+4915112345678", "email": "+ann@example.com", "name": "\u202aBen\u202c"},
+        {"user_id": "@handle", "email": None, "name": "'t Hooft"},
+    ]
+    written = as_text({"items": people}, "csv")
+    assert read_members("members", written) == [
+        {"user_id": "-77777", "name": "Ann"},
+        {"user_id": "+4915112345678", "email": "+ann@example.com", "name": "Ben"},
+        {"user_id": "@handle", "name": "'t Hooft"},
+    ]
+
+
+def test_what_spreadsheets_leave_out_or_mark_is_read() -> None:
+    text = 'user_id,email,plan\n="00123",ann@example.com\n\'00456,ben@example.com,pro\n'
+    assert read_members("members", text) == [
+        {"user_id": "00123", "email": "ann@example.com"},
+        {"user_id": "00456", "email": "ben@example.com", "properties": {"plan": "pro"}},
+    ]

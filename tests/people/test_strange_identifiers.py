@@ -147,3 +147,32 @@ async def test_a_respondent_is_the_address_without_its_wrapping(world: World) ->
     await world.reconfigure({"CONNECTOR_TRUST_EXTERNAL_ID": "true"})
     await world.deliver(message("int-4", respondent_email=None, external_id="N/A"))
     assert (await world.ended("int-4"))["reason"] == "anonymous"
+
+
+@pytest.mark.parametrize(
+    "user_id", ["1.2E+11", "1,2e+11", "12E+11", "undefined undefined", "true", "guest", "0.0"]
+)
+async def test_an_id_that_many_people_share_leads_to_no_link_of_another(world: World, user_id: str) -> None:
+    first = await world.get("start_interview", user_id=user_id, email=ANN, wait_seconds=10)
+    second = await world.get("start_interview", user_id=user_id, email=BEN, wait_seconds=10)
+    assert (first["status"], second["status"]) == ("started", "started")
+    assert first["interview_link"] != second["interview_link"]
+    assert (first["user_id"], second["user_id"]) == (None, None)
+
+
+async def test_an_email_that_says_nothing_counts_as_not_given(world: World) -> None:
+    one = await world.get("start_interview", user_id="user-1", email="n/a", wait_seconds=10)
+    assert (one["status"], one["email"]) == ("started", None)
+    planned = await plan(world, members=[{"user_id": "user-2", "email": "N/A"}])
+    assert planned["to_invite"] == 1
+
+
+async def test_a_completion_of_the_far_future_holds_back_no_later_interview(world: World) -> None:
+    await world.deliver(message("int-1", completed_at="2062-01-01T00:00:00Z"))
+    assert (await world.ended("int-1"))["completed_at"] < "2062"
+    refused = await world.call(
+        "sync_interview_to_amplitude", interview=message("int-2", completed_at="2062-01-01")
+    )
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/completed_at")
+    wrong = await world.call("sync_interview_to_amplitude", interview=message("int-2", themes=[["a", 1]]))
+    assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (422, "/interview")

@@ -368,3 +368,44 @@ class TestShape:
     def test_is_short(self) -> None:
         assert len(shape({f"k{n}": {"a": n} for n in range(1000)})) == 40
         assert shape([]) == shape("x") == shape(None) == []
+
+
+@pytest.mark.parametrize(
+    ("themes", "expected"),
+    [
+        ([{"theme": "Price", "count": 3}, {"name": "UX"}], ("Price", "UX")),
+        ([{"text": "Price"}], ("Price",)),
+        ({"1": "b", "0": "a"}, ("a", "b")),
+        (["Price", None, ""], ("Price",)),
+        ([["Price", 5]], None),
+        ([{"name": {"en": "Price"}}], None),
+        (["Price", {"unknown": "UX"}], None),
+        ("null", None),
+        ([], ()),
+    ],
+)
+def test_themes_are_read_whole_or_not_at_all(themes: Any, expected: Any) -> None:
+    assert read_interview({"themes": themes}, "int_1", event=None).themes == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "email", "given"),
+    [
+        (["ada@example.com"], "ada@example.com", True),
+        ({"value": "ada@example.com"}, "ada@example.com", True),
+        ({"address": "ada@example.com", "verified": True}, "ada@example.com", True),
+        (None, None, True),
+        ("", None, True),
+        (True, None, False),
+        ({"domain": "example.com"}, None, False),
+        (["ada@example.com", "ben@example.com"], None, False),
+    ],
+)
+def test_an_address_in_an_unknown_form_is_no_word_of_anonymity(written: Any, email: Any, given: bool) -> None:
+    interview = read_interview({"respondent_email": written}, "int_1", event=None)
+    assert (interview.respondent_email, interview.email_given) == (email, given)
+
+
+def test_times_of_mail_and_browsers_are_read() -> None:
+    body = {"completed_at": "Mon, 30 Nov 2026 10:00:00 GMT"}
+    assert read_interview(body, "int_1", event=None).completed_at == 1_796_032_800_000

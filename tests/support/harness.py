@@ -349,7 +349,7 @@ class World:
 
         A worker clears its wake event before a drain, and clears it again only after that drain.
         """
-        bells = [event for _, event in self.app.state.runner._wake_events]
+        bells = [lane.wake for lane in self.app.state.runner._lanes]
 
         async def looked() -> bool:
             return not any(bell.is_set() for bell in bells)

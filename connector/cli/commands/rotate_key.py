@@ -26,8 +26,8 @@ _SQLITE = b"SQLite format 3\x00"
 def command(*, dry_run: bool) -> int:
     """Seal everything anew with the first key of CONNECTOR_ENCRYPTION_KEY, or with a fresh key file.
 
-    It also ends the sessions of the console. After an interruption, run the command again. The exit code is
-    1 if no key opens a value.
+    It also ends the sessions of the console and the grants of assistants. After an interruption, run the
+    command again. The exit code is 1 if no key opens a value.
     """
     settings = read_settings(quiet=True)
     file = None if settings.connector_encryption_key else key_file(settings)
@@ -64,6 +64,7 @@ async def _run(settings: Settings, file: KeyFile | None, *, dry_run: bool) -> in
             tally = await _rotate_file(ledger, sealer, file)
         if not dry_run:
             await ledger.console_sessions.end()
+            await ledger.grants.end()
     finally:
         await ledger.close()
     if not dry_run:

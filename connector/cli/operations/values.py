@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def read_members(field: str, text: str) -> list[dict[str, Any]]:
     table = Table(field, text, ("user_id", "email"))
     if not {"user_id", "email"} & set(table.names):
         raise table.refused("the file has no column user_id or email in its header row")
-    members = [_member(row) for _, row in table.rows(("user_id",))]
+    members = [_member(row) for _, row in table.rows(("user_id",), padded=True)]
     if not members:
         raise InvalidInput.of(field, "the file names no member")
     return members
@@ -89,11 +90,11 @@ def _object(source: str) -> dict[str, Any]:
 def _read(name: str, source: str) -> str:
     try:
         raw = sys.stdin.buffer.read() if source == _STANDARD_INPUT else Path(source).expanduser().read_bytes()
-        return raw.decode("utf-8-sig")
+        return raw.decode("utf-16" if raw.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
     except OSError as error:
         raise InvalidInput.of(name, f"the file {source} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise InvalidInput.of(name, f"the file {source} is not UTF-8 text") from None
+        raise InvalidInput.of(name, f"the file {source} is no UTF-8 text; save it as CSV UTF-8") from None
 
 
 def _member(row: dict[str, str]) -> dict[str, Any]:

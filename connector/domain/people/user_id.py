@@ -18,9 +18,12 @@ AMPLITUDE_RESERVED = frozenset(
 _PLACEHOLDERS = (
     AMPLITUDE_RESERVED
     | {"nan", r"\n", "n.a.", "#n/a", "#null!", "#ref!", "#value!", "#name?", "#div/0!"}
+    | {"true", "false", "guest", "not_set", "0.0", "-1.0"}
     | {"not set", "not available", "no value", "empty", "blank", "missing", "object object", "user_id"}
 )
 _SIMPLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:+-]{0,255}")  # nearly all ids: only reserved words are left
+# 1.2E+11: a spreadsheet lost its digits
+_ROUNDED = re.compile(r"[+-]?\d+(?:[.,]\d+E\+?|E\+)\d+", re.IGNORECASE)
 _WRAPPED = re.compile(r"[(<\[{%]+([^()<>\[\]{}%]*)[)>\]}%]+")
 # of Liquid, Handlebars, Jinja, shell, Ruby, ERB, Mailchimp and Marketing Cloud
 _MERGE_TAG = re.compile(r"\{\{|\{%|\$\{|#\{|<%|\*\||%%[^%]+%%|\[\[|\[%")
@@ -30,7 +33,7 @@ _FIELD = re.compile(r"[a-z_][a-z_. ]*")
 def user_id_of(value: object) -> str | None:
     """Return the user id in a value; None for a placeholder, and for one of more than 1,024 characters."""
     if isinstance(value, str) and _SIMPLE.fullmatch(value):
-        return None if value.lower() in _PLACEHOLDERS else value
+        return None if value.lower() in _PLACEHOLDERS or _ROUNDED.fullmatch(value) else value
     user_id = trimmed(text(value) or "")
     return user_id if 0 < len(user_id) <= LONGEST and not is_placeholder(user_id) else None
 
@@ -38,12 +41,15 @@ def user_id_of(value: object) -> str | None:
 def is_placeholder(user_id: str) -> bool:
     """Tell whether an id is what programs write for no person.
 
-    These are reserved and empty words, texts without any letter or digit, and unresolved merge tags.
+    These are reserved and empty words, texts without any letter or digit, unresolved merge tags, and numbers
+    that a spreadsheet rounded, which many people share.
     """
     if _SIMPLE.fullmatch(user_id):
-        return user_id.lower() in _PLACEHOLDERS
+        return user_id.lower() in _PLACEHOLDERS or _ROUNDED.fullmatch(user_id) is not None
     bare = trimmed(user_id).lower()
-    if bare in _PLACEHOLDERS or _MERGE_TAG.search(bare) or not any(map(str.isalnum, bare)):
+    if bare in _PLACEHOLDERS or _PLACEHOLDERS.issuperset(bare.split()):  # null null
+        return True
+    if _MERGE_TAG.search(bare) or _ROUNDED.fullmatch(bare) or not any(map(str.isalnum, bare)):
         return True
     inner = _WRAPPED.fullmatch(bare)  # (none), <null>, {user_id}
     return inner is not None and (

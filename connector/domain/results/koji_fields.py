@@ -116,10 +116,15 @@ def read_interview(
     )
 
 
-def has_unreadable_time(body: Any, aliases: Aliases = _NO_ALIASES) -> bool:
-    """Tell whether a body says when the interview was completed, and that is no time."""
-    at = _Body(body, aliases).first("completed_at", "completedAt")
-    return at not in (None, "") and read_time(at) is None
+def unreadable(body: Any, aliases: Aliases = _NO_ALIASES) -> str | None:
+    """Return what is wrong with a completion or themes that cannot be read, or None."""
+    read = _Body(body, aliases)
+    at, themes = read.first("completed_at", "completedAt"), read.first("themes")
+    if at not in (None, "") and read_time(at) is None:
+        return "has a completed_at that is no time; write it like 2026-01-31T12:00:00Z"
+    if themes not in (None, "") and values.labels(themes) is None:
+        return "has themes that cannot be read; write them as a list of texts"
+    return None
 
 
 def _is_completed(read: _Body) -> bool:
@@ -227,8 +232,8 @@ class _Body:
         documented, guessed = _emails(self._own)
         carried = [value for mentions in _emails(self._carried) for value in mentions]
         for mentions in ([] if aliased is _ABSENT else [aliased], documented, guessed, carried):
-            if mentions:
-                emails = [email_of(value) for value in mentions]
+            if readable := [written for value in mentions if (written := _address(value)) is not _ABSENT]:
+                emails = [email_of(value) for value in readable]
                 return (None if None in emails else emails[0]), True
         return None, False
 
@@ -282,6 +287,15 @@ def _emails(sections: Iterable[dict[str, Any]]) -> tuple[list[Any], list[Any]]:
         if isinstance(respondent, dict) and "email" in respondent:
             guessed.append(respondent["email"])
     return documented, guessed
+
+
+def _address(value: Any) -> Any:
+    """Return the text or null in a mention of an e-mail; `_ABSENT` for a form that says neither."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, dict):
+        value = next((value[key] for key in ("email", "address", "value") if key in value), _ABSENT)
+    return value if value is None or isinstance(value, str) else _ABSENT
 
 
 def _at(body: Any, path: Sequence[str]) -> Any:

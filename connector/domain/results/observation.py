@@ -11,6 +11,8 @@ from connector.domain.results.decision import SyncRules
 from connector.domain.results.interview import Interview
 from connector.domain.results.koji_fields import read_interview
 
+DAY = 86_400_000  # ms
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
@@ -32,11 +34,17 @@ class Observation:
     run_id: str | None = None
 
     def marked(self) -> Interview:
-        """Return the observed interview; a null e-mail marks it anonymous if the settings say so."""
-        null_email = self.interview.email_given and self.interview.respondent_email is None
+        """Return the observed interview; a null e-mail marks it anonymous if the settings say so.
+
+        A completion of after tomorrow is a mistake, and would keep later interviews from being the newest.
+        """
+        interview = self.interview
+        if (interview.completed_at or 0) > self.at + DAY:
+            interview = interview._replace(completed_at=None)
+        null_email = interview.email_given and interview.respondent_email is None
         if null_email and self.rules.null_email_is_anonymous:
-            return self.interview._replace(anonymous=True)
-        return self.interview
+            return interview._replace(anonymous=True)
+        return interview
 
     @property
     def key(self) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, update
 from connector.domain.launches.launch import RESTORED, LaunchStatus
 from connector.errors import SettingsError
 from connector.ledger.db.dialect import writer_engine
-from connector.ledger.db.schema.access import console_session
+from connector.ledger.db.schema.access import console_session, oauth_grant, oauth_secret
 from connector.ledger.db.schema.launches import launch
 from connector.ledger.db.schema.runtime import lane
 
@@ -38,7 +38,12 @@ def make_ready(copy: Path) -> int:
             if c.exec_driver_sql("PRAGMA integrity_check").scalar() != "ok":
                 raise SettingsError(f"{copy.name}: the database in it is damaged")
             c.execute(update(lane).values(owner=None, until=0))
-            c.execute(delete(console_session))
+            for ended in (
+                console_session,
+                oauth_grant,
+                oauth_secret,
+            ):  # a copy may hold what was revoked since
+                c.execute(delete(ended))
             return _hold(c)
     finally:
         engine.dispose()

@@ -25,6 +25,7 @@ class Database:
         self._loop = asyncio.get_running_loop()
         self._write_engine = writer_engine(url)
         self._writer = Writer(self._write_engine, accept)
+        self.announce = self._writer.announce
         self._reader = Reader(url)
         self.read = self._reader.run
         self.glance = self._reader.glance

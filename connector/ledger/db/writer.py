@@ -9,7 +9,8 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -19,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from connector.domain.results.sync import InboundWebhook
 from connector.errors import LedgerUnavailable
 from connector.ledger.db.dialect import TryAgainError, is_database_failure, may_try_again
+from connector.ledger.db.notices import notify
 
 ACCEPT_SECONDS = 8.0
 _SWEEP_SECONDS = 0.5
@@ -57,6 +59,7 @@ class Writer:
         self._accept = accept
         self._webhooks: _Queue = deque()
         self._others: _Queue = deque()
+        self._notices: deque[str] = deque()
         self._waiting = 0
         self._size = 0
         self._wake = threading.Event()
@@ -98,6 +101,15 @@ class Writer:
         self._wake.set()
         return future
 
+    def announce(self, kinds: Iterable[str]) -> None:
+        """Tell workers of these kinds in other processes that there may be work; on PostgreSQL, soon.
+
+        All that is announced during a commit is one notice.
+        """
+        if self._engine.dialect.name != "sqlite":
+            self._notices.extend(kinds)
+            self._wake.set()
+
     async def close(self) -> None:
         """Commit the queued writes, then end the thread."""
         self._closed = True
@@ -122,9 +134,10 @@ class Writer:
             self._wake.clear()
             closed = self._closed  # read first: nothing is queued after it is set
             self._working = True
-            while self._webhooks or self._others:
+            while self._webhooks or self._others or self._notices:
                 self._commit_some(self._webhooks, _GROUP_LIMIT)
                 self._commit_some(self._others, self._others_limit)
+                self._notify()
             self._working = False
 
     def _commit_some(self, queue: _Queue, limit: int) -> None:
@@ -139,6 +152,14 @@ class Writer:
         if works:
             results = self._commit(works)
             self._loop.call_soon_threadsafe(self._answer, works, futures, results)
+
+    def _notify(self) -> None:
+        kinds: set[str] = set()
+        while self._notices:
+            kinds.add(self._notices.popleft())
+        if kinds:
+            with suppress(SQLAlchemyError), self._engine.begin() as c:  # a lost notice only delays work
+                notify(c, kinds)
 
     def _commit(self, works: list[Work]) -> list[Any]:
         """Return one result or exception for each write, after its commit.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from sqlalchemy import Connection, or_, select, update
@@ -46,6 +47,10 @@ class Leases(Repository):
     def release(self, c: Connection, lease: Lease) -> None:
         """Release a lane, so that the next owner need not wait for the end of the lease."""
         c.execute(owned(lease).values(until=0, owner=None))
+
+    def announce(self, kinds: Iterable[str]) -> None:
+        """Tell workers of these kinds in other processes that there may be work, where the database can."""
+        self.db.announce(kinds)
 
     @writes
     def pause(self, c: Connection, name: str, until: int, code: str, message: str) -> None:

@@ -272,7 +272,7 @@ def _given(people: Sequence[MemberInput], email_property: str, name_property: st
         email = person.email or property_of(properties, email_property)
         name = person.name or property_of(properties, name_property)
         members.append(member(person.user_id, email, name))
-        if person.email is not None and members[-1].email is None:
+        if person.email is not None and members[-1].has_bad_email:
             wrong.append(at)
     if wrong:
         more = f" ({len(wrong)} such members)" if len(wrong) > 1 else ""

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from connector.domain.results.interview import Interview
-from connector.domain.results.koji_fields import has_unreadable_time, read_envelope, read_interview
-from connector.domain.results.observation import Observation
+from connector.domain.results.koji_fields import read_envelope, read_interview, unreadable
+from connector.domain.results.observation import DAY, Observation
 from connector.domain.results.sync import InboundWebhook
 from connector.errors import InvalidInput
 from connector.service.execution.operation import Input
@@ -85,9 +85,8 @@ class InterviewInput(Input):
         interview_id = read_envelope(self.interview, aliases=connection.koji_field_aliases).interview_id
         if interview_id is None:
             raise InvalidInput.of("interview", "has no interview_id in it; add one")
-        if has_unreadable_time(self.interview, connection.koji_field_aliases):
-            detail = "has a completed_at that is no time; write it like 2026-01-31T12:00:00Z, or leave it out"
-            raise InvalidInput.of("interview", detail)
+        if wrong := unreadable(self.interview, connection.koji_field_aliases):
+            raise InvalidInput.of("interview", f"{wrong}, or leave it out")
         return interview_id
 
     def observation(self, connection: Connection, now: int, *, force: bool) -> Observation:
@@ -101,6 +100,8 @@ class InterviewInput(Input):
                 aliases=connection.koji_field_aliases if self.interview is not None else {},
                 project_id=connection.koji_project_id,
             )
+        if (interview.completed_at or 0) > now + DAY:
+            raise InvalidInput.of("completed_at", "is in the future")
         rules = sync_rules(connection)
         return Observation(rules=rules, interview=interview, at=now, from_call=self.has_values, force=force)
 

@@ -31,7 +31,7 @@ _FAILURES: Mapping[str, tuple[type[errors.ConnectorError], str]] = {
     ),
     "invalid_user_id": (
         errors.InvalidInput,
-        "Amplitude would refuse the respondent's user id: it is too short, or a reserved word.",
+        "Amplitude would refuse the user id: it is a reserved word, or below AMPLITUDE_MIN_ID_LENGTH.",
     ),
     "outcome_unknown": (
         errors.OutcomeUnknown,

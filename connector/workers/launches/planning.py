@@ -177,7 +177,8 @@ class PlanningWorker(Worker):
         async with aclosing(rows):
             async for some in rows:
                 if columns is None:
-                    columns = carried([{name: cell for name, cell in some[0].items() if name != "user_id"}])
+                    asked = {"user_id", *_columns(launch)}
+                    columns = carried([{name: cell for name, cell in some[0].items() if name not in asked}])
                     await self._ledger.planning.set_carried(lease, launch.id, columns)
                 chunk += [
                     member(row["user_id"], property_of(row, email), property_of(row, name)) for row in some

@@ -1,4 +1,4 @@
-"""The tables of access: tokens, the audit log, answers to repeated requests, and sealed keys."""
+"""The tables of access: tokens, grants, the audit log, answers to repeated requests, and sealed keys."""
 
 from __future__ import annotations
 
@@ -25,6 +25,46 @@ console_session = Table(
     Column("token_sha256", Text, nullable=False),  # of the token that signed in: the session ends with it
     Column("is_link", Boolean, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
+)
+
+oauth_client = Table(
+    "oauth_client",
+    metadata,
+    Column("client_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("redirect_uris", Text, nullable=False),  # JSON
+    Column("created_at", BigInteger, nullable=False),
+)
+
+# a grant that has ended is deleted
+oauth_grant = Table(
+    "oauth_grant",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("client_id", Text, nullable=False),
+    Column("client_name", Text, nullable=False),
+    Column("token_name", Text, nullable=False),
+    Column("token_sha256", Text, nullable=False),  # of the token that signed in: the grant ends with it
+    Column("scopes", Text, nullable=False),  # separated by commas
+    Column("connections", Text),  # JSON; null: all
+    Column("challenge", Text, nullable=False),
+    Column("redirect_uri", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),  # to the hour
+    Index("oauth_grant_client", "client_id"),
+)
+
+# codes, access tokens and refresh tokens; one that was spent stays, so that a second use is seen
+oauth_secret = Table(
+    "oauth_secret",
+    metadata,
+    Column("sha256", Text, primary_key=True),  # in hex
+    Column("grant_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("spent_at", BigInteger),
+    Index("oauth_secret_grant", "grant_id"),
 )
 
 audit = Table(
