@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from connector import __version__
-from connector.console.events import CHANGED, ENDED, EVENT_STREAM
+from connector.console.live import CHANGED, ENDED, EVENT_STREAM
 from connector.console.page import HEADERS, page
 from connector.console.sessions import Sessions, require_form_token, require_own_page
 from connector.context import Context

@@ -326,3 +326,4 @@ async def test_every_screen_answers_with_the_connection_that_was_chosen(owner: V
     assert "/console/receipts?connection=shop" in page
     assert "<option selected>shop</option>" in page
     assert "There is no such page." in words(await owner.get("/console/nowhere", 404))
+    assert (await owner.client.get("/console/")).headers["location"] == "/console"
