@@ -10,6 +10,7 @@ from connector.operations.forget_respondent import FORGET_RESPONDENT
 from connector.operations.get_interview_analysis import GET_INTERVIEW_ANALYSIS
 from connector.operations.get_launch import GET_LAUNCH
 from connector.operations.get_overview import GET_OVERVIEW
+from connector.operations.get_person import GET_PERSON
 from connector.operations.get_run import GET_RUN
 from connector.operations.get_sync import GET_SYNC
 from connector.operations.get_theme_report import GET_THEME_REPORT
@@ -46,6 +47,7 @@ OPERATIONS: tuple[AnyOperation, ...] = (
     LIST_SYNCS,
     GET_SYNC,
     REPLAY_SYNCS,
+    GET_PERSON,
     FORGET_RESPONDENT,
     LIST_COHORTS,
     LIST_AUDIT,

@@ -7,9 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from connector.context import Context
-from connector.domain.people.same_person import member
-from connector.errors import InvalidInput
 from connector.service.execution.operation import Effect, Example, Operation, WaitInput
+from connector.service.input.person_input import person_of
 from connector.service.views import examples
 from connector.service.views.run import RunOutput, new_run_id, until_finished
 from connector.settings.rules import erasure_rules
@@ -28,12 +27,7 @@ class ForgetInput(WaitInput):
 
 async def run(ctx: Context, payload: ForgetInput) -> RunOutput:
     """Erase at once what no worker has at hand; wait for the rest for `wait_seconds`."""
-    person = member(payload.user_id, payload.email, None)
-    if person.email is None and payload.email is not None:
-        raise InvalidInput.of("email", "is no e-mail address")
-    if person.email is None and person.user_id is None:
-        why = "user_id is a placeholder, not a person. " if payload.user_id is not None else ""
-        raise InvalidInput(f"{why}Give email, user_id, or both.", code="no_identifier")
+    person = person_of(payload.email, payload.user_id)
     run_id = new_run_id()
     rules = erasure_rules(ctx.connection(payload.connection))
     await ctx.ledger.erasures.begin(run_id, payload.connection, person, rules, ctx.clock.now())

@@ -159,10 +159,9 @@ GET_OVERVIEW = Operation.of(
     run,
     subject="results",
     title="Get the day's overview",
-    summary="Show a connection's UTC day: interviews received, synced, skipped and failed and why, launches "
-    "that run or wait, pauses, credits spent and expected, and the one next step. Use it first thing, to see "
-    "whether anything waits for a person. Changes nothing and calls neither Koji nor Amplitude.",
-    guidance="Not for setting up, or whether credentials work: check_connection.",
+    summary="Show a connection's UTC day: interviews by outcome, launches that run or wait, pauses, credits, "
+    "and the one next step. Use it first. Changes nothing and calls neither Koji nor Amplitude.",
+    guidance="Not for whether credentials work: check_connection.",
     example=Example(
         {},
         {

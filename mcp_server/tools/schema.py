@@ -39,31 +39,27 @@ _OUTPUTS: Final[Mapping[str, str]] = {
     "message": "What it waits for, or why it ended.",
     "cohort_id": "null for a list of members.",
     "members_total": "to_invite and all skipped.",
-    "waiting": "Not started yet.",
-    "invited": "Started.",
     "failed": "Refused, or given up.",
     "in_doubt": "Outcome unknown; see resume_launch.",
-    "cancelled": "Called off, not sent.",
     "skipped": "Not done, by reason.",
     "credits_estimate": "Koji credits at most.",
     "eta_seconds": "About how long the rest takes.",
-    "warnings": "What to know first.",
     "plan_token": "For launch_cohort_interviews; null unless planned.",
     "resume_token": "For resume_launch, after a yes to what message names.",
-    "plan_expires_at": "Until when plan_token is good.",
     "email": "null when unknown.",
     "quality_score": "1 to 5.",
     "themes": "In Koji's order.",
     "reason": "Why not; null when all is well.",
-    "completed_at": "When the interview ended.",
-    "synced_at": "When Amplitude accepted it.",
     "event_insert_id": "By which Amplitude counts it once.",
-    "transcript_url": "Where the transcript is.",
     "left_to_people": "What only a person can do.",
     "touched": "Ids of what it was about.",
 }
 _PLAIN: Final = frozenset(
-    {"cohort_name", "connection", "has_more", "interview_id", "status", "to_invite", "user_id"}
+    {
+        *("cancelled", "cohort_name", "completed_at", "connection", "has_more", "interview_id", "invited"),
+        *("plan_expires_at", "since", "status", "synced_at", "to_invite", "transcript_url", "until"),
+        *("user_id", "waiting", "warnings"),
+    }
 )
 """Fields of answers whose names say all: they need no description."""
 

@@ -76,6 +76,9 @@ def _measure(port: int, rows: int) -> None:
         "/actions/get_launch": {"launch_id": "lau_1"},
         "/actions/list_audit": {},
         "/actions/get_overview": {},
+        "/actions/get_theme_report": {},
+        "/actions/get_person": {"email": "person-7@example.com", "user_id": "user-7"},
+        "/actions/list_syncs?search": {"search": "int-77"},
     }
     print(f"  polls and lists with {rows:,} rows of each kind, median and slowest of {_TIMES}:")
     with httpx.Client(

@@ -197,3 +197,10 @@ async def test_only_what_a_run_itself_has_read_counts_half(tmp_path: Path) -> No
         for state in (replay, RunOutput(**others), erasing):
             await report(state)
     assert shown == [1, 0, 0]
+
+
+def test_rows_in_rows_and_themes_without_a_text_of_their_own_are_readable() -> None:
+    counts = [{"value": "weekly", "n": 6}, {"value": "daily", "n": 5}]
+    text = shown({"answers": [{"question": "How often?", "values": counts, "themes": ["price", "speed"]}]})
+    assert "weekly 6, daily 5" in text
+    assert "price, speed" in text

@@ -117,6 +117,8 @@ async def walk(tour: Tour, world: World) -> None:
     assert (await tour.call("get_run", run_id=run["run_id"]))["total"] == 1
     await tour.call("replay_syncs", status="failed")
     assert interview_id in [one["interview_id"] for one in (await tour.call("list_syncs"))["items"]]
+    person = await tour.call("get_person", email="person-001@example.com")
+    assert [one["state"] for one in person["invitations"]] == ["completed"]
     gone = await tour.call("forget_respondent", email="person-001@example.com", wait_seconds=20)
     assert gone["done"]
     entries = (await tour.call("list_audit", limit=50))["items"]

@@ -118,7 +118,7 @@ def _columns(items: Sequence[Mapping[str, Any]], width: int) -> list[str]:
     filled = [
         name
         for name in names
-        if name != _REDUNDANT
+        if (name != _REDUNDANT or "themes_text" not in names)
         and not _is_whole(name)
         and any(_text(item.get(name)) != NOTHING for item in items)
     ]
@@ -149,6 +149,8 @@ def _text(value: Any) -> str:
         return ", ".join(f"{clean(str(name))} {_text(item)}" for name, item in value.items())
     if isinstance(value, list) and not any(isinstance(item, list | dict) for item in value):
         return ", ".join(clean(str(item)) for item in value)
+    if isinstance(value, list) and all(isinstance(item, Mapping) and not _is_deep(item) for item in value):
+        return ", ".join(" ".join(map(_text, item.values())) for item in value)
     return clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 

@@ -6,19 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, false, func, or_, select
 
 from connector.domain.launches.launch import Invitation
+from connector.domain.people.mentions import Names
 from connector.domain.people.same_person import ERASED_PERSON, Member
 from connector.domain.people.user_id import is_placeholder
 from connector.domain.results.respondent import external_alias, is_ours
 from connector.domain.results.sync import Sync
 from connector.ledger.access.secrets import Keys
 from connector.ledger.db.repository import Repository, reads
-from connector.ledger.db.schema.launches import invitation
+from connector.ledger.db.schema.launches import invitation, launch
 from connector.ledger.db.schema.people import alias
 from connector.ledger.db.schema.results import sync as sync_table
-from connector.ledger.launches.launch_row import load_invitation
+from connector.ledger.launches.launch_row import load_invitation, load_launch
 from connector.ledger.people.aliases import alias_key, alias_keys, behind, forgotten
 from connector.ledger.results import syncs
 
@@ -62,6 +63,15 @@ class History(NamedTuple):
     interviews: Sequence[Sync] = ()
 
 
+class Skip(NamedTuple):
+    """A launch that did not invite a person, as far as its examples still say so; `at` is in ms."""
+
+    launch_id: str
+    cohort_name: str | None
+    reason: str
+    at: int
+
+
 class Persons(Repository):
     """Persons, by an e-mail or user id of theirs."""
 
@@ -79,6 +89,21 @@ class Persons(Repository):
         columns = Invitation._fields
         invitations = [load_invitation([getattr(row, name) for name in columns]) for row in invited]
         return History(person, suppressed=False, invitations=invitations, interviews=[*interviews.values()])
+
+    @reads
+    def skips(self, c: Connection, person: Person) -> list[Skip]:
+        """Return the skips of a person that `find` returned, newest first."""
+        patterns = Names(person.emails, person.user_ids).patterns(whole=True)
+        names_them = or_(false(), *(func.lower(launch.c.examples).like(pattern) for pattern in patterns))
+        # of all connections: with this one in the condition, SQLite would read all its launches
+        query = select(launch).where(launch.c.examples.is_not(None), names_them)
+        launches = map(load_launch, c.execute(query.order_by(launch.c.created_at.desc())))
+        return [
+            Skip(one.id, one.cohort_name, reason, one.planned_at or one.created_at)
+            for one in launches
+            for user_id, reason in one.examples
+            if one.connection == person.connection and person.is_named(user_id)
+        ]
 
 
 def gather(c: Connection, person: Person, *, trust_external_id: bool) -> Sequence[Row[Any]]:

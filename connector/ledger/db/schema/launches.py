@@ -15,6 +15,7 @@ launch = Table(
     Index("launch_listed", "connection", "created_at", "id"),
     partial_index("launch_phase", "phase", where="phase IS NOT NULL"),
     partial_index("launch_unfinished", "connection", where="status IN ('paused', 'planned', 'running')"),
+    partial_index("launch_examples", "id", where="examples IS NOT NULL"),
     partial_index("launch_standing", "connection", "cohort_id", "created_at", where="standing"),
 )
 
