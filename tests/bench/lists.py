@@ -35,7 +35,7 @@ _PAGES: Final = (
     "/console/receipts/int-7",
     "/console/launches",
     "/console/launches/lau_1",
-    "/console/person",
+    "/console/person?person=person-7@example.com",
     "/console/themes",
     "/console/setup",
     "/console/access",

@@ -133,6 +133,7 @@ async def test_every_page_is_accessible_and_fits_a_phone(world: World, tab: Tab)
         f"/console/launches/{launched['launch_id']}",
         f"/console/launches/{planned['launch_id']}",
         f"/console/runs/{run['run_id']}",
+        "/console/person?person=person-001@example.com",
         "/console/themes",
         "/console/setup?check=1",
         "/console/access",
