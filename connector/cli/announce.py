@@ -58,6 +58,7 @@ def announce(settings: Settings, new_token: SecretStr | None, *, workers: bool) 
         say(f"                 made now, shown once; kept in {kept} for its owner alone")
     elif kept:
         say(f"  API token      in {kept}")
+    say(f"  Console        {url}/console ({PROGRAM} console signs in)")
     say(f"  Koji webhook   {webhook} (event {WEBHOOK_EVENT})")
     if missing:
         say(f"  Not set        {', '.join(missing)}")

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from connector import __version__
-from connector.console.events import CHANGED, ENDED, EVENT_STREAM
+from connector.console.live import CHANGED, ENDED, EVENT_STREAM
 from connector.console.page import HEADERS, page
 from connector.console.sessions import Sessions, require_form_token, require_own_page
 from connector.context import Context
@@ -43,6 +43,8 @@ class Entry:
                 require_own_page(request)
                 await self._sessions.sign_in(request, (await read_form(request)).get("token", ""), answer)
                 return answer
+            if not code and await self._sessions.of(request) is not None:
+                return answer  # signed in meanwhile, in another tab
             if code and request.method == "GET":  # a HEAD leaves the link as it is
                 await self._sessions.open_link(request, code, answer)
                 return answer

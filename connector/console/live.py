@@ -7,11 +7,13 @@ from typing import Any, Final
 
 from starlette.responses import Response, StreamingResponse
 
-from connector.console.events import CHANGED, ENDED, EVENT_STREAM
 from connector.console.page import HEADERS
 from connector.console.visit import Visit
 from connector.errors import ConnectorError
 
+EVENT_STREAM: Final = "text/event-stream"
+CHANGED: Final = "event: changed\ndata:\n\n"
+ENDED: Final = "event: ended\ndata:\n\n"
 _EVERY_SECONDS: Final = 1.0
 _LOOKS: Final = 600  # then the browser asks again
 _QUIET_LOOKS: Final = 15

@@ -87,20 +87,24 @@ def console_routes(
 
         return guarded(serve)
 
-    async def root(_: Request) -> Response:
-        return RedirectResponse(HOME, 303, HEADERS)
-
-    async def nothing(_: Visit) -> Response:
-        raise NotFound("There is no such page.")
-
     screens = [
         Route(path, screen(show, act), methods=["GET", "POST"] if act else ["GET"])
-        for path, (show, act) in {**SCREENS, "/console/{path:path}": (nothing, None)}.items()
+        for path, (show, act) in {**SCREENS, "/console/{path:path}": (_nothing, None)}.items()
     ]
     return [
-        Route("/", root),
+        Route("/", _home),
         Route(ENTRY, guarded(entry.sign_in), methods=["GET", "POST"]),
         Route("/console/sign-out", guarded(entry.sign_out), methods=["POST"]),
         Mount("/console/static", StaticFiles(directory=STATIC)),
         *screens,
     ]
+
+
+async def _home(_: Request) -> Response:
+    return RedirectResponse(HOME, 303, HEADERS)
+
+
+async def _nothing(visit: Visit) -> Response:
+    if not visit.request.path_params["path"]:  # /console/
+        return await _home(visit.request)
+    raise NotFound("There is no such page.")

@@ -96,8 +96,8 @@ def _next_steps(console: Console, program: str, kept: Servers | None) -> None:
         steps[f"{program} demo --keep"] = "leave both servers running to look around"
     else:
         steps |= {
-            "connector": f"{kept.connector.url}/docs",
-            "token": kept.token,
+            "console": f"{kept.connector.url}/console",
+            "token": f"{kept.token} (signs in to the console)",
             "stand-ins": f"{kept.sandbox.url}/control/state",
             "data": f"{kept.directory} (removed at the end)",
             "Ctrl-C": "ends both servers",

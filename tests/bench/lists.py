@@ -1,4 +1,4 @@
-"""Polls and lists beside a large ledger, over HTTP."""
+"""Polls, lists and the console's pages beside a large ledger, over HTTP."""
 
 from __future__ import annotations
 
@@ -27,6 +27,19 @@ _EVENTS = f"""{NUMBERS} INSERT INTO event (id, type, connection, at, subject, pa
 _AUDIT = f"""{NUMBERS} INSERT INTO audit (connection, at, token, surface, operation, effect, touched)
     SELECT 'default', n, 'ops', 'http', 'replay_syncs', 'send', '{{}}' FROM c"""
 _TIMES: Final = 20
+_PAGES: Final = (
+    "/console",
+    "/console/receipts",
+    "/console/receipts?status=synced&since=1970-01-01T00:10:00Z",
+    "/console/receipts?search=person-7@example.com",
+    "/console/receipts/int-7",
+    "/console/launches",
+    "/console/launches/lau_1",
+    "/console/person?person=person-7@example.com",
+    "/console/themes",
+    "/console/setup",
+    "/console/access",
+)
 
 
 def measure(root: Path, rows: int) -> None:
@@ -72,9 +85,19 @@ def _measure(port: int, rows: int) -> None:
         base_url=f"http://127.0.0.1:{port}", headers={"X-API-Key": "bench-token"}, trust_env=False
     ) as client:
         for path, fields in asked.items():
-            took = []
-            for _ in range(_TIMES):
-                began = time.perf_counter()
-                client.get(path.partition("?")[0], params=fields).raise_for_status()
-                took.append((time.perf_counter() - began) * 1_000)
-            print(f"    {path:<36} {statistics.median(took):5.1f} ms {max(took):6.1f} ms")
+            _time(client, path, path.partition("?")[0], fields)
+    print("  pages of the console beside them:")
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        client.post("/console/session", data={"token": "bench-token"})
+        for path in _PAGES:
+            _time(client, path, path, None)
+
+
+def _time(client: httpx.Client, name: str, path: str, fields: dict[str, Any] | None) -> None:
+    took = []
+    for _ in range(_TIMES):
+        began = time.perf_counter()
+        answer = client.get(path, params=fields)
+        took.append((time.perf_counter() - began) * 1_000)
+        assert answer.status_code == 200, f"{path}: {answer.status_code}"
+    print(f"    {name:<48} {statistics.median(took):5.1f} ms {max(took):6.1f} ms")

@@ -79,8 +79,8 @@ class Tab:
         """Let axe-core look at the page, in both colour schemes."""
         script = installed(f"axe-core-{AXE}", {"axe-core": AXE}) / "node_modules" / "axe-core" / "axe.min.js"
         for scheme in ("light", "dark"):
-            await self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # a literal
+            await self.page.emulate_media(color_scheme=scheme)
             # in a world of its own: the page's content policy is left as it is
             await self.page.evaluate(script.read_text(encoding="utf-8"))
             found = await self.page.evaluate(_RUN_AXE)
-            assert found == [], f"{self.page.url} ({scheme})"
+            assert found == [], f"{self.page.url} ({scheme}): {found}"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -10,13 +13,15 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from connector.console.page import STATIC
 from connector.console.routes import SCREENS
 from connector.domain.access import ConsoleSession, Token
 from connector.http.auth import token_digest
 from connector.http.token_throttle import UNDELAYED_FAILURES
+from connector.ledger.db.copies import copy_sqlite, make_ready
 from connector.service.tokens import new_token
 from tests.console.visitor import OWN, Visitor, visiting, words
-from tests.support.cli_runs import Machine, free_port
+from tests.support.cli_runs import ROOT, Machine, free_port
 from tests.support.harness import TOKEN, World
 
 pytestmark = pytest.mark.e2e
@@ -91,7 +96,7 @@ async def test_a_link_of_another_site_is_tried_once_more_from_our_own_page(
     owner: Visitor, stranger: Visitor
 ) -> None:
     url = "/console/receipts?status=failed"
-    page = await stranger.get(url, **{"Sec-Fetch-Site": "cross-site"})
+    page = await stranger.get(url, sec_fetch_site="cross-site")
     again = f"{url}&again=1"
     assert f'content="0;url={again.replace("&", "&amp;")}"' in page
     # the browser now sends the cookie, if there is one; the mark goes from the address
@@ -204,6 +209,22 @@ def test_the_command_line_makes_the_link_and_a_new_key_ends_the_session(tmp_path
             rotated = machine.run("rotate-key")
             assert rotated.returncode == 0, rotated.stdout + rotated.stderr
             assert client.get(console, headers={"Sec-Fetch-Site": "none"}).status_code == 303
+
+
+async def test_a_restored_ledger_has_no_session(world: World, owner: Visitor) -> None:
+    copy_sqlite(world.folder / "ledger.db", copy := world.folder / "copy.db")
+    make_ready(copy)
+    with closing(sqlite3.connect(copy)) as restored:
+        assert restored.execute("SELECT count(*) FROM console_session").fetchone() == (0,)
+    assert await is_signed_in(owner)
+
+
+def test_the_scripts_are_small_and_the_one_of_others_is_the_one_that_was_read() -> None:
+    scripts = {path.name: path.read_bytes() for path in STATIC.glob("*.js")}
+    assert sum(map(len, scripts.values())) <= 60_000
+    decided = (ROOT / "docs" / "decisions.md").read_text(encoding="utf-8")
+    assert hashlib.sha256(scripts["htmx.min.js"]).hexdigest() in decided
+    assert (STATIC / "htmx.LICENSE.txt").exists()
 
 
 async def test_only_our_own_names_are_answered(world: World, owner: Visitor) -> None:

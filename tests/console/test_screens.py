@@ -8,7 +8,8 @@ import io
 
 import pytest
 
-from tests.console.visitor import Visitor, words
+from tests.console.test_entry import named
+from tests.console.visitor import Visitor, visiting, words
 from tests.launches.test_launches import people, started
 from tests.support.harness import World, message, until
 
@@ -54,14 +55,14 @@ async def test_today_tells_of_a_pause_and_ends_it(world: World, owner: Visitor) 
     await world.send({"event": "interview.completed", "interview_id": "itv-1"})
 
     async def is_told() -> bool:
-        return "Koji refused the key" in await owner.get("/console")
+        return "Check and resume" in await owner.get("/console")
 
     await until(is_told)
     await world.release("koji")
     await owner.press("Check and resume")
 
     async def is_over() -> bool:
-        return "Koji refused the key" not in await owner.get("/console")
+        return "Check and resume" not in await owner.get("/console")
 
     await until(is_over)
 
@@ -189,8 +190,6 @@ async def test_a_launch_in_doubt_has_two_exits(world: World, owner: Visitor) -> 
 
 async def test_people_of_a_webhook_are_approved_as_they_were_shown(world: World, owner: Visitor) -> None:
     await world.restart(CONNECTOR_COHORT_APPROVE_ABOVE="0")
-    from tests.console.visitor import visiting
-
     async with visiting(world.app) as person:
         await person.sign_in()
         users = [{"user_id": f"user-{n}", "user_properties": {"email": f"p{n}@example.com"}} for n in (1, 2)]
@@ -298,8 +297,6 @@ async def test_a_token_is_made_shown_once_used_and_revoked(world: World, owner: 
 
 
 async def test_no_session_makes_a_token_with_more_than_it_has(world: World, stranger: Visitor) -> None:
-    from tests.console.test_entry import named
-
     await named(world, "read", name="foreign", only=("default",))
     await named(world, "read", name="wide")
     await stranger.sign_in(await named(world, "read", "write", "send", "erase", name="shops", only=("shop",)))
@@ -329,3 +326,4 @@ async def test_every_screen_answers_with_the_connection_that_was_chosen(owner: V
     assert "/console/receipts?connection=shop" in page
     assert "<option selected>shop</option>" in page
     assert "There is no such page." in words(await owner.get("/console/nowhere", 404))
+    assert (await owner.client.get("/console/")).headers["location"] == "/console"

@@ -22,9 +22,10 @@ class Visitor:
 
     client: httpx.AsyncClient
     page: httpx.Response = field(init=False)
+    went_to: str = ""
 
-    async def get(self, url: str, status: int = 200, **headers: str) -> str:
-        self.page = await self.client.get(url, headers={"Sec-Fetch-Site": "none", **headers})
+    async def get(self, url: str, status: int = 200, *, sec_fetch_site: str = "none") -> str:
+        self.page = await self.client.get(url, headers={"Sec-Fetch-Site": sec_fetch_site})
         assert self.page.status_code == status, self.page.text
         return self.page.text
 

@@ -1,4 +1,4 @@
-"""The documentation as a browser asks for it: its files, and nothing beside them."""
+"""The documentation as a browser asks for it, and its files."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ _DECISIONS: Final = {
 async def show_all(visit: Visit) -> Response:
     """Show one page of launches."""
     where = {name: visit.query.get(name) for name in ("status", "cursor")}
-    page = await visit.run("list_launches", **where, limit=25)
+    page = await visit.run("list_launches", **where, limit=20)
     return visit.page("launches.html", "Launches", page=page, where=where)
 
 
