@@ -69,6 +69,20 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests counted; here, because of several processes only the first one prints."""
+    lines = [
+        f"{report.nodeid.rpartition('::')[2]}: {value}"
+        for report in terminalreporter.stats.get("passed", ())
+        for name, value in report.user_properties
+        if name == "counted" and report.when == "call"
+    ]
+    if lines:
+        terminalreporter.section("what was counted")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def shared_engines() -> Iterator[None]:
     with engines.shared():

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.faults.conftest import Counted
 from tests.faults.ground import REAL_LEASE, SHORT_LEASE, Ground, ground
 from tests.support.harness import until
 from tests.support.processes import Process
@@ -17,7 +18,7 @@ from tests.support.processes import Process
 pytestmark = pytest.mark.e2e
 
 
-async def kill_again_and_again(folder: Path, rounds: int, seconds: float, seed: int) -> None:
+async def kill_again_and_again(folder: Path, rounds: int, seconds: float, seed: int) -> str:
     chance = random.Random(seed)
     ends_at = time.monotonic() + seconds
     async with ground(folder) as here:
@@ -48,16 +49,23 @@ async def kill_again_and_again(folder: Path, rounds: int, seconds: float, seed: 
         assert set(here.counted().values()) == {1}
         assert max(here.sends.values()) <= 1 + crashes
         assert max(here.sends.values()) > 1 or crashes < 10, "no kill ever hit a request"
+        again = sum(number - 1 for number in here.sends.values())
+        return (
+            f"{crashes} kills: {len(here.acknowledged):,} webhooks acknowledged, {len(here.counted()):,} interviews "
+            f"counted, none twice; {again:,} sends repeated"
+        )
 
 
-async def test_three_kills_lose_nothing_and_count_nothing_twice(tmp_path: Path) -> None:
-    await kill_again_and_again(tmp_path, rounds=3, seconds=25, seed=11)
+async def test_three_kills_lose_nothing_and_count_nothing_twice(tmp_path: Path, counted: Counted) -> None:
+    counted(await kill_again_and_again(tmp_path, rounds=3, seconds=25, seed=11))
 
 
 @pytest.mark.proof
 @pytest.mark.parametrize("seed", range(3))
-async def test_many_kills_lose_nothing_and_count_nothing_twice(tmp_path: Path, seed: int) -> None:
-    await kill_again_and_again(tmp_path, rounds=60, seconds=600, seed=seed)
+async def test_many_kills_lose_nothing_and_count_nothing_twice(
+    tmp_path: Path, seed: int, counted: Counted
+) -> None:
+    counted(await kill_again_and_again(tmp_path, rounds=60, seconds=600, seed=seed))
 
 
 async def resumes(folder: Path, lease_ms: int, within: float) -> None:

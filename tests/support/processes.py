@@ -45,6 +45,7 @@ class Process:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
+        self.role = role
         self.url = f"http://127.0.0.1:{port}"
         words = (str(folder), sandbox_url, str(port), str(lease_ms), json.dumps(dict(more)), role)
         self._log = (folder / "server.log").open("ab")
