@@ -8,7 +8,7 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -20,7 +20,7 @@ from connector.ledger.db.migrations import migrate
 from connector.ledger.ledger import Ledger, open_ledger
 from connector.security.sealing import Sealer
 from tests.support import engines, postgres, sqlite
-from tests.support.fakes import ManualClock
+from tests.support.fakes import Counted, ManualClock
 
 SEALER = Sealer([b"k" * 32])
 # how long an example takes says something of the machine, nothing of the code
@@ -87,6 +87,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def shared_engines() -> Iterator[None]:
     with engines.shared():
         yield
+
+
+@pytest.fixture
+def counted(record_property: Callable[[str, object], None]) -> Counted:
+    """Return a function that takes a sentence about what a test counted; it is printed if the test passes."""
+    return lambda sentence: record_property("counted", sentence)
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.faults.conftest import Counted
 from tests.faults.ground import OPTIONS, REAL_LEASE, SHORT_LEASE, Ground, ground
 from tests.support.cluster import CUT, PEERS, deadlocks, owners
+from tests.support.fakes import Counted
 from tests.support.harness import until
 from tests.support.processes import Process
 

@@ -21,7 +21,7 @@ from sqlalchemy import Engine, Select, func, select
 from connector.ledger.db.dialect import writer_engine
 from connector.ledger.db.schema.launches import cohort_message, cohort_piece, invitation, launch
 from connector.sandbox import create_sandbox
-from tests.faults.conftest import Counted
+from tests.support.fakes import Counted
 from tests.support.harness import QUICK, serving, until
 from tests.support.processes import Process
 

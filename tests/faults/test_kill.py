@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.faults.conftest import Counted
 from tests.faults.ground import REAL_LEASE, SHORT_LEASE, Ground, ground
+from tests.support.fakes import Counted
 from tests.support.harness import until
 from tests.support.processes import Process
 

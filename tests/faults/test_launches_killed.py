@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from connector.sandbox import Sandbox, SandboxOptions, create_sandbox
-from tests.faults.conftest import Counted
+from tests.support.fakes import Counted
 from tests.support.harness import message, serving, sign, until
 from tests.support.processes import HEADERS, Process
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.faults.conftest import Counted
 from tests.faults.ground import OPTIONS, REAL_LEASE, ground
 from tests.support.cluster import PEERS, deadlocks
+from tests.support.fakes import Counted
 from tests.support.harness import message, sign
 from tests.support.processes import Process
 

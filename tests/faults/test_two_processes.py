@@ -18,8 +18,7 @@ from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
 from connector.ledger.ledger import Ledger, open_ledger
 from connector.security.sealing import Sealer
-from tests.faults.conftest import Counted
-from tests.support.fakes import NOW, a_settlement, a_sync, a_webhook
+from tests.support.fakes import NOW, Counted, a_settlement, a_sync, a_webhook
 
 pytestmark = pytest.mark.e2e
 
