@@ -26,7 +26,8 @@ T = TypeVar("T")
 def rules_of(ctx: Context, launch: Launch) -> LaunchRules:
     """Return a launch's rules; the settings' cap limits what was asked for."""
     cap = ctx.connection(launch.connection).connector_max_interviews_per_launch
-    return LaunchRules(min(launch.options.max_interviews, cap), launch.options.reinvite_after_days)
+    limit = min(launch.options.max_interviews, cap)
+    return LaunchRules(limit, launch.options.reinvite_after_days, launch.seed)
 
 
 async def decide(
@@ -48,8 +49,8 @@ async def decide(
             if total > LARGEST_COHORT:
                 detail = f"has more than {LARGEST_COHORT:,} people"
                 raise InvalidInput.of(field, detail, code="cohort_too_large")
-            choices, taught = await chosen(selection, keyed, history)
-            if not await planning.add_choices(lease, launch.id, choices, taught, ctx.clock.now()):
+            chosen_ = await chosen(selection, keyed, history)
+            if not await planning.add_choices(lease, launch.id, *chosen_, ctx.clock.now()):
                 return None
     if not total:
         raise InvalidInput.of(field, "has no people in it; no person was invited", code="cohort_empty")
@@ -58,18 +59,20 @@ async def decide(
 
 async def chosen(
     selection: Selection, keyed: Sequence[KeyedMember], history: Sequence[Known]
-) -> tuple[list[Choice], list[Choice]]:
+) -> tuple[list[Choice], list[Choice], list[int]]:
     """Decide over a chunk of members; return all decisions, and those that may teach an alias.
 
-    Where all aliases of a row are known as one person, or none is, there is nothing to learn.
+    Where all aliases of a row are known as one person, or none is, there is nothing to learn. The third value
+    are the draws of people chosen earlier who gave way.
     """
-    choices = await aside(keyed, selection.take, keyed, history)
+    choices, gave_way = await aside(keyed, selection.take, keyed, history)
     teach = (None, SkipReason.DUPLICATE)
-    return choices, [
+    taught = [
         choice
         for choice, known in zip(choices, history, strict=True)
         if choice.reason in teach or len(known) > 1
     ]
+    return choices, taught, gave_way
 
 
 async def _known(

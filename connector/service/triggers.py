@@ -16,7 +16,14 @@ from connector.domain.lease import PAUSE_MESSAGES
 from connector.domain.results.interview import SyncStatus
 from connector.domain.results.sync import Sync
 from connector.service.views import examples
-from connector.service.views.launch import InvitationItem, LaunchOutput, item, shown, with_link
+from connector.service.views.launch import (
+    InvitationItem,
+    LaunchOutput,
+    SampleOutput,
+    item,
+    shown,
+    with_link,
+)
 from connector.service.views.sync import UNKNOWN, SyncOutput, flat, time_text
 
 _SAMPLED = {
@@ -145,6 +152,8 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(value, list):
             fields.setdefault(f"{name}_text", ", ".join(map(_text, value)))
             fields[f"{name}_count"] = len(value)
+        elif name == "sample":
+            fields |= {f"sample_{key}": part for key, part in value.items()}
         elif isinstance(value, dict):
             fields[f"{name}_text"] = ", ".join(f"{key} {n}" for key, n in value.items())
             fields[f"{name}_count"] = sum(value.values())
@@ -198,6 +207,7 @@ async def _launch(ctx: Context, launch: Launch | None, event: Event) -> dict[str
     if launch is None:
         nothing: dict[str, Any] = dict.fromkeys(LaunchOutput.model_fields)
         lists: dict[str, Any] = {"warnings": [], "invitations": [], "skipped_examples": [], "skipped": {}}
+        lists["sample"] = dict.fromkeys(SampleOutput.model_fields)
         return {**nothing, **lists, "launch_id": event.subject}
     fields = (await shown(ctx, launch)).model_dump(mode="json")
     fields["resume_token"] = None  # it stands for a person's yes

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from connector.domain.launches.compact_set import CompactSet
+from connector.domain.launches.sample import Draws, Smallest
 from connector.domain.people.same_person import ERASED_PERSON, KeyedMember, Member
 
 MOST_EXAMPLES = 100
@@ -38,10 +39,14 @@ Known = tuple[Standing | None, ...]
 
 
 class LaunchRules(NamedTuple):
-    """How many people may be invited, and after how many days a person may be invited again (None: never)."""
+    """How many people may be invited, and after how many days a person may be invited again (None: never).
+
+    With a `seed` the people are drawn; without one they are the first of the cohort.
+    """
 
     limit: int
     reinvite_after_days: int | None
+    seed: str | None = None
 
 
 UNLIMITED = LaunchRules(sys.maxsize, None)
@@ -49,11 +54,15 @@ UNLIMITED = LaunchRules(sys.maxsize, None)
 
 
 class Choice(NamedTuple):
-    """The decision over one row: without a reason, an invitation. `keys` are the keys of its aliases."""
+    """The decision over one row: without a reason, an invitation.
+
+    `keys` are the keys of its aliases, `draw` is the person's where people are drawn.
+    """
 
     member: Member
     keys: tuple[int, ...]
     reason: SkipReason | None
+    draw: int | None = None
 
 
 def is_example(choice: Choice) -> bool:
@@ -63,20 +72,48 @@ def is_example(choice: Choice) -> bool:
 
 
 class Selection:
-    """Decides over the rows of a cohort in their order, and remembers earlier rows."""
+    """Decides over the rows of a cohort in their order, and remembers earlier rows.
+
+    A person who was drawn gives way to a later one with a smaller draw.
+    """
 
     def __init__(self, rules: LaunchRules, now: int) -> None:
         self._rules = rules
         self._now = now
         self._seen = CompactSet()
+        self._draws = None if rules.seed is None else Draws(rules.seed)
+        self._sample = Smallest(rules.limit)
         self._chosen = 0
 
-    def take(self, rows: Sequence[KeyedMember], history: Sequence[Known]) -> list[Choice]:
-        """Decide over the next rows; `history` has an entry for each."""
-        return [
+    def take(self, rows: Sequence[KeyedMember], history: Sequence[Known]) -> tuple[list[Choice], list[int]]:
+        """Decide over the next rows; `history` has an entry for each.
+
+        Also return the draws of people chosen before these rows who gave way to people among them.
+        """
+        choices = [
             Choice(member, keys, self._decide(keys, known))
             for (member, keys), known in zip(rows, history, strict=True)
         ]
+        return choices, [] if self._draws is None else self._draw(choices, self._draws)
+
+    def _draw(self, choices: list[Choice], draws: Draws) -> list[int]:
+        """Draw among those who may be invited, in place."""
+        here: dict[int, int] = {}
+        gave_way: list[int] = []
+        for at, choice in enumerate(choices):
+            if choice.reason is not None:
+                continue
+            draw = draws.of(choice.keys)
+            here[draw] = at
+            choices[at] = choice._replace(draw=draw)
+            if (without_place := self._sample.add(draw)) is None:
+                continue
+            if without_place in here:
+                place = here[without_place]
+                choices[place] = choices[place]._replace(reason=SkipReason.OVER_LIMIT)
+            else:
+                gave_way.append(without_place)
+        return gave_way
 
     def _decide(self, keys: tuple[int, ...], known: Known) -> SkipReason | None:
         if not keys:
@@ -98,9 +135,10 @@ class Selection:
             return SkipReason.SUPPRESSED
         if last is not None and (reason := repeat_reason(last, self._rules, self._now)):
             return reason
-        if self._chosen >= self._rules.limit:
-            return SkipReason.OVER_LIMIT
-        self._chosen += 1
+        if self._draws is None:
+            if self._chosen >= self._rules.limit:
+                return SkipReason.OVER_LIMIT
+            self._chosen += 1
         return None
 
 

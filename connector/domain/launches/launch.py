@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+from connector.domain.launches.sample import Method
+
 KOJI_UNREACHABLE: Final = "koji_unreachable"
 DAILY_CREDITS: Final = "daily_credits"
 """The reasons of pauses that end by themselves; they are never stored with a launch."""
@@ -82,6 +84,8 @@ class LaunchOptions:
     allow_without_link: bool = False
     email_property: str = "email"
     name_property: str = "name"
+    sample: Method = "random"
+    sample_seed: str | None = None
 
 
 class Phase(StrEnum):
@@ -142,6 +146,11 @@ class Launch:
     standing: bool = False
 
     @property
+    def seed(self) -> str | None:
+        """Return the seed by which people are drawn: the caller's, else the launch's id; None without one."""
+        return (self.options.sample_seed or self.id) if self.options.sample == "random" else None
+
+    @property
     def to_invite(self) -> int:
         """Count the people who are or were to be invited."""
         return self.planned + self.left + self.invited + self.failed + self.in_doubt + self.cancelled
@@ -161,7 +170,8 @@ class Invitation(NamedTuple):
     """One person in a launch. `id` is the external id that Koji returns; `person` stands for all aliases.
 
     `taken_at` is the time of the invitation that later launches count; None if they may invite the person.
-    `session_token` is sealed. `due` is when a silent interview is read next, `polls` counts the reads.
+    `draw` is the person's place in the sample, None where none is drawn. `session_token` is sealed.
+    `due` is when a silent interview is read next, `polls` counts the reads.
     """
 
     id: str
@@ -186,6 +196,7 @@ class Invitation(NamedTuple):
     due: int | None = None
     polls: int = 0
     complete_due: int | None = None
+    draw: int | None = None
 
 
 class Invited(NamedTuple):

@@ -64,11 +64,13 @@ class Invitations(Repository):
     ) -> Invitation | None:
         """Return the next invitation to start: the first of the oldest running launch that has one waiting.
 
-        The launches `except_launches` and the invitations `except_ids` are left out.
+        People of a standing launch are started in the order of their draws, so that those of each day are a
+        fair sample of all who wait; others in the cohort's order. The launches `except_launches` and the
+        invitations `except_ids` are left out.
         """
         free = invitation.c.state == InvitationState.WAITING, invitation.c.id.not_in(except_ids)
         oldest = (
-            select(launch.c.id)
+            select(launch.c.id, launch.c.standing)
             .where(
                 launch.c.connection.in_(connections),
                 launch.c.status == LaunchStatus.RUNNING,
@@ -81,10 +83,12 @@ class Invitations(Repository):
         )
         if except_ids:  # else the number of those who wait says as much
             oldest = oldest.where(exists().where(invitation.c.launch_id == launch.c.id, *free))
-        launch_id = c.execute(oldest).scalar()
-        if launch_id is None:
+        row = c.execute(oldest).first()
+        if row is None:
             return None
-        waiting = select_invitations().where(invitation.c.launch_id == launch_id, *free)
+        waiting = select_invitations().where(invitation.c.launch_id == row.id, *free)
+        if row.standing:
+            waiting = waiting.order_by(invitation.c.draw)
         return first(c, waiting.order_by(invitation.c.position), load_invitation)
 
     @fenced

@@ -14,18 +14,28 @@ from connector.domain.launches import eligibility
 from connector.domain.launches.cohort_message import members_of
 from connector.domain.launches.eligibility import MOST_EXAMPLES, Choice, LaunchRules, SkipReason, is_example
 from connector.domain.launches.launch import InvitationState, Launch, LaunchStatus, Phase
+from connector.domain.launches.sample import Draws
 from connector.domain.people.same_person import ERASED_PERSON, Member, has_email
 from connector.ledger.db.bulk import BulkStatement, portions, storable, types_of
 from connector.ledger.db.dialect import lock_people
 from connector.ledger.db.queries import first
 from connector.ledger.db.repository import Repository, fenced, reads, writes
 from connector.ledger.db.schema.launches import invitation, launch, launch_source
-from connector.ledger.launches.launch_row import dump_launch, find_launch, finish, lock_launches
+from connector.ledger.launches.launch_row import (
+    dump_launch,
+    find_launch,
+    finish,
+    lock_launches,
+    skip_planned,
+)
 from connector.ledger.people import aliases
 from connector.text.json import dumps
 
 PLAN_MILLISECONDS = 600_000
-_PLANNED = "id", "connection", "launch_id", "position", "person", "user_id", "email", "name", "created_at"
+_PLANNED = (
+    *("id", "connection", "launch_id", "position", "person", "user_id", "email", "name"),
+    *("draw", "created_at"),
+)
 _UNDECIDED = {
     **dict.fromkeys(("members_total", "with_email", "bad_emails", "planned"), 0),
     "skipped": "{}",
@@ -101,11 +111,18 @@ class Planning(Repository):
 
     @fenced
     def add_choices(
-        self, c: Connection, launch_id: str, choices: Sequence[Choice], taught: Sequence[Choice], now: int
+        self,
+        c: Connection,
+        launch_id: str,
+        choices: Sequence[Choice],
+        taught: Sequence[Choice],
+        gave_way: Sequence[int],
+        now: int,
     ) -> bool:
         """Store decisions over the next members of a cohort, and the new aliases of `taught`.
 
-        False when the launch was cancelled.
+        The people whose draws are `gave_way` were chosen before, and are over the limit now. False when the
+        launch was cancelled.
         """
         if taught or any(map(is_example, choices)):
             lock_people(c)  # before the launch, in the order of an erasure
@@ -113,6 +130,8 @@ class Planning(Repository):
         if plan is None or plan.status is not LaunchStatus.PLANNING:
             return False
         store_choices(c, plan, choices, taught, now)
+        if gave_way:
+            _drop_over_limit(c, launch_id, gave_way)
         return True
 
     @fenced
@@ -211,8 +230,17 @@ def store_choices(
         persons = aliases.learn(c, taught)
         choices = [_kept_out(choice, persons) for choice in choices]
     of_plan = plan.connection, plan.id
+    daily = Draws(plan.seed) if plan.standing and plan.seed is not None else None
     rows = [
-        (f"inv_{secrets.token_hex(16)}", *of_plan, at, persons[choice.keys[0]], *choice.member[:3], now)
+        (
+            f"inv_{secrets.token_hex(16)}",
+            *of_plan,
+            at,
+            persons[choice.keys[0]],
+            *choice.member[:3],
+            choice.draw if daily is None else daily.of(choice.keys),
+            now,
+        )
         for at, choice in enumerate(choices, plan.members_total)
         if choice.reason is None
     ]
@@ -237,6 +265,16 @@ def store_choices(
         "examples": storable(dumps(examples)) if examples else None,
     }
     c.execute(update(launch).where(launch.c.id == plan.id).values(**values))
+
+
+def _drop_over_limit(c: Connection, launch_id: str, draws: Sequence[int]) -> None:
+    """Delete planned people by their draws, and count them as over the limit; keep nothing of new persons."""
+    drawn = select(invitation.c.id, invitation.c.person).where(_planned(launch_id))
+    rows = c.execute(drawn.where(invitation.c.draw.in_(draws))).all()
+    if rows:
+        _DROP.execute(c, [(row.id,) for row in rows])
+        aliases.unlearn(c, [row.person for row in rows])
+        skip_planned(c, launch_id, SkipReason.OVER_LIMIT, len(rows))
 
 
 def _kept_out(choice: Choice, persons: Mapping[int, int]) -> Choice:

@@ -55,6 +55,11 @@ _INSERT = BulkStatement(
     "NOTHING",
     {"key": "bigint", "person": "bigint"},
 )
+_UNLEARN = BulkStatement(
+    "DELETE FROM alias WHERE person IN (SELECT person FROM {rows} AS r) AND person <> 0 "
+    "AND NOT EXISTS (SELECT 1 FROM invitation AS i WHERE i.person = alias.person)",
+    {"person": "bigint"},
+)
 
 
 _PADS: Final = tuple((None,) * (3 - n) for n in range(4))  # a member has up to 3 aliases
@@ -126,6 +131,11 @@ def forgotten(c: Connection, keys: Iterable[int]) -> set[int]:
 def is_erased(person: ColumnElement[int]) -> ColumnElement[bool]:
     """Return the condition that the person of an invitation was erased."""
     return exists().where(alias.c.key == person, alias.c.person == ERASED_PERSON)
+
+
+def unlearn(c: Connection, persons: Iterable[int]) -> None:
+    """Delete the aliases of persons who have no invitation. The caller has locked the people."""
+    _UNLEARN.execute(c, [(person,) for person in sorted(set(persons))])
 
 
 def learn(c: Connection, choices: Sequence[Choice]) -> dict[int, int]:

@@ -106,6 +106,7 @@ LAUNCH: Final = whole(
     in_doubt=0,
     cancelled=0,
     skipped={"over_limit": 3, "suppressed": 1},
+    sample={"method": "random", "seed": LAUNCH_ID, "drawn_from": 4},
     credits_estimate=3,
     eta_seconds=0,
     warnings=[],

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from connector import errors
 from connector.context import Context
 from connector.domain.launches.credits import price
+from connector.domain.launches.eligibility import SkipReason
 from connector.domain.launches.launch import (
     Invitation,
     InvitationState,
@@ -18,6 +19,7 @@ from connector.domain.launches.launch import (
     LaunchStatus,
 )
 from connector.domain.launches.respondent_link import present_link
+from connector.domain.launches.sample import Method
 from connector.service.execution.follow_up import status_url
 from connector.service.execution.operation import ConsentRequired, Input, Output
 from connector.service.launch_progress import SELF_RESUMING, progress_of
@@ -73,6 +75,14 @@ class SkippedExample(BaseModel):
     reason: str = Field(description="Why the person is not invited.")
 
 
+class SampleOutput(BaseModel):
+    """How the people were chosen from those who may be invited."""
+
+    method: Method = Field(description="random: drawn; first: in the cohort's order.")
+    seed: str | None = Field(description="Give it as sample_seed to draw the same people; null for first.")
+    drawn_from: int = Field(description="People who may be invited, before the limit.")
+
+
 class LaunchOutput(Output):
     """A launch, or the plan for one."""
 
@@ -101,6 +111,7 @@ class LaunchOutput(Output):
     )
     cancelled: int = Field(description="People who were called off before anything was sent.")
     skipped: dict[str, int] = Field(description="People who are not invited, by reason.")
+    sample: SampleOutput = Field(description="How the people to invite were chosen.")
     credits_estimate: int = Field(description="Koji credits that all of it takes at most.")
     eta_seconds: int | None = Field(
         description="About how long the rest takes, in seconds; null while it is paused, 0 at the end."
@@ -251,6 +262,11 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
         in_doubt=launch.in_doubt,
         cancelled=launch.cancelled,
         skipped=dict(launch.skipped),
+        sample=SampleOutput(
+            method=launch.options.sample,
+            seed=launch.seed,
+            drawn_from=launch.to_invite + launch.skipped.get(SkipReason.OVER_LIMIT, 0),
+        ),
         credits_estimate=_price(ctx, launch, launch.to_invite),
         eta_seconds=progress.seconds,
         warnings=await warnings_of(ctx, launch, progress.expected),

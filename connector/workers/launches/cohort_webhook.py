@@ -64,7 +64,7 @@ class CohortWebhookWorker(Worker):
         if message.id not in self._selections:
             self._selections = {message.id: Selection(UNLIMITED, now)}
         history = await aliases.history(keyed)
-        choices, taught = await chosen(self._selections[message.id], keyed, history)
+        choices, taught, _ = await chosen(self._selections[message.id], keyed, history)
         options = options_of(self._context.connection(message.connection), message.cohort_id)
         await people.invite(lease, message, position, choices, taught, options, now)
 
