@@ -53,7 +53,7 @@ _OUTPUTS: Final[Mapping[str, str]] = {
     "in_doubt": "Outcome unknown; see resume_launch.",
     "cancelled": "Called off, not sent.",
     "skipped": "Not done, by reason.",
-    "sample": "How they were chosen: method, seed, drawn_from.",
+    "sample": "How they were chosen.",
     "credits_estimate": "Koji credits at most.",
     "eta_seconds": "About how long the rest takes.",
     "warnings": "What to know first.",
