@@ -11,8 +11,10 @@ from connector.context import Context
 from connector.domain.launches.credits import price
 from connector.domain.launches.eligibility import LaunchRules, SkipReason, repeat_reason
 from connector.domain.launches.launch import Invitation, InvitationState, Launch, LaunchStatus, Phase
-from connector.domain.people.same_person import Member, member
+from connector.domain.launches.rest import rest_of
+from connector.domain.people.same_person import ERASED_PERSON, Member, member
 from connector.errors import Conflict, ConnectorError, InvalidInput, UpstreamRejected
+from connector.service import planning
 from connector.service.execution.follow_up import status_url
 from connector.service.execution.operation import Approver, Effect, Example, Operation, Output, quoted
 from connector.service.execution.polling import poll
@@ -27,6 +29,7 @@ from connector.service.input.launch_input import (
 from connector.service.launch_progress import LaunchPause, key_pause, stored_pause
 from connector.service.views import examples
 from connector.service.views.launch import INVITED, LaunchOutput, shown, with_link
+from connector.service.views.sync import time_text
 from connector.text.values import counted
 
 Status = Literal["started", "pending", "already_invited", "skipped", "in_doubt"]
@@ -60,6 +63,7 @@ class StartOutput(Output):
     email: str | None = Field(description="The person's e-mail, without its wrapping.")
     user_id: str | None = Field(description="The person's Amplitude user id; null for a placeholder.")
     reason: str | None = Field(description="Why it was skipped; null otherwise.")
+    until: str | None = Field(description="When a resting person may be asked again, ISO 8601 in UTC.")
     launch_id: str | None = Field(description="The launch of one that it is, for get_launch.")
     status_url: str | None = Field(description="The URL that shows the progress.")
 
@@ -96,6 +100,8 @@ async def run(ctx: Context, payload: StartInput) -> StartOutput:
     options = payload.options(connection)
     launch_id, begun = await begun_before(ctx)
     if begun is None:
+        if await _opted_out(ctx, payload, person):
+            return _output(ctx, payload, "skipped", reason=SkipReason.OPTED_OUT)
         if known := await _known(ctx, payload, person):
             return known
         if pause := await key_pause(ctx, payload.connection, options):
@@ -107,7 +113,8 @@ async def run(ctx: Context, payload: StartInput) -> StartOutput:
         launch = await decide_now(ctx, launch, [[person]])
     if not launch.to_invite:  # another call invited the person in the meantime
         reason = next(iter(launch.skipped), "cancelled")
-        skipped = _output(ctx, payload, "skipped", reason=reason, launch_id=launch.id)
+        until = await _rests_until(ctx, launch, person) if reason == SkipReason.RESTING else None
+        skipped = _output(ctx, payload, "skipped", reason=reason, launch_id=launch.id, until=until)
         return await _known(ctx, payload, person) or skipped
     return await _until_started(ctx, payload, launch)
 
@@ -133,6 +140,23 @@ def _member(payload: StartInput) -> Member:
             raise InvalidInput.of("user_id", "is a placeholder for a person; give email, user_id, or both")
         raise InvalidInput.of("email", "give email, user_id, or both")
     return person
+
+
+async def _opted_out(ctx: Context, payload: StartInput, person: Member) -> bool:
+    """Tell whether a person opted out, and was not erased, which is told first."""
+    history = await planning.history_of(
+        ctx, payload.connection, ctx.ledger.aliases.keyed(payload.connection, [person])
+    )
+    persons = {standing.person for standing in history.known[0] if standing is not None}
+    return history.recorded[0].opted_out and ERASED_PERSON not in persons
+
+
+async def _rests_until(ctx: Context, launch: Launch, person: Member) -> int | None:
+    """Return when a resting person may be asked again (ms)."""
+    keyed = ctx.ledger.aliases.keyed(launch.connection, [person])
+    recorded = (await planning.history_of(ctx, launch.connection, keyed)).recorded[0]
+    rest = rest_of(recorded.asked, planning.rules_of(ctx, launch).rests, ctx.clock.now())
+    return None if rest is None else rest.until
 
 
 async def _known(ctx: Context, payload: StartInput, person: Member) -> StartOutput | None:
@@ -198,6 +222,7 @@ def _output(
     *,
     reason: str | None = None,
     launch_id: str | None = None,
+    until: int | None = None,
 ) -> StartOutput:
     launch_id = invitation.launch_id if invitation else launch_id
     arguments = {"connection": payload.connection, "launch_id": launch_id}
@@ -209,6 +234,7 @@ def _output(
         email=person.email,
         user_id=person.user_id,
         reason=reason,
+        until=time_text(until),
         launch_id=launch_id,
         status_url=status_url("get_launch", arguments, ctx.settings.public_url) if launch_id else None,
     )

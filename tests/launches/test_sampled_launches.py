@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from connector.domain.launches.launch import InvitationState
+from connector.domain.people.same_person import Member
 from connector.service import planning
 from tests.support.harness import QUICK, World, open_world, until
 
@@ -77,7 +79,7 @@ async def test_of_people_who_gave_way_nothing_is_kept(world: World, monkeypatch:
     ctx = world.context
     await launched(world)
     keyed = ctx.ledger.aliases.keyed(
-        "default", [planning.Member(one["user_id"], one["email"], None) for one in PEOPLE]
+        "default", [Member(one["user_id"], one["email"], None) for one in PEOPLE]
     )
     known = await ctx.ledger.aliases.history(keyed)
     assert sum(bool(each) for each in known) == 6
@@ -106,16 +108,16 @@ async def test_a_standing_launch_draws_each_days_people_from_all_who_wait(world:
     assert launch["waiting"] == 54
     shown = await world.get("get_launch", launch_id=launch["launch_id"])
     assert invited(shown) != [one["user_id"] for one in PEOPLE[:6]]
-    draws = {
-        state: [
-            one.draw
+    started, waiting = [
+        [
+            one.draw or 0
             for one in await world.context.ledger.launches.invitations(
                 launch["launch_id"], [state], limit=100, after=-1
             )
         ]
-        for state in ("started", "waiting")
-    }
-    assert max(draws["started"]) < min(draws["waiting"])
+        for state in (InvitationState.STARTED, InvitationState.WAITING)
+    ]
+    assert max(started) < min(waiting)
 
 
 async def test_hooks_carry_the_sample_flat(world: World) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from connector.domain.launches.cohort_message import CohortMessage, chunks_of
 from connector.domain.launches.credits import Spending, day_of
-from connector.domain.launches.eligibility import LaunchRules, Selection
+from connector.domain.launches.eligibility import UNLIMITED, LaunchRules, Selection
 from connector.domain.launches.launch import InvitationState, Launch, LaunchOptions, LaunchStatus
 from connector.domain.lease import Lease
 from connector.domain.people.erasure import ErasureRules as ForgettingRules
@@ -69,7 +69,7 @@ async def decide(
     await people.decided(lease, message, above, now)
     again = await messages.next_open(["default"])
     while again is not None and again.stage == "activating":
-        if not await people.activate(lease, again, now, 2):
+        if not await people.activate(lease, again, UNLIMITED, now, 2):
             break
 
 

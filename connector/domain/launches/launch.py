@@ -86,6 +86,16 @@ class LaunchOptions:
     name_property: str = "name"
     sample: Method = "random"
     sample_seed: str | None = None
+    override_rest: str | None = None
+
+
+class Example(NamedTuple):
+    """A skipped member who may be shown: the user id, why, and of a rest its rule and end (ms)."""
+
+    user_id: str
+    reason: str
+    rule: str | None = None
+    until: int | None = None
 
 
 class Phase(StrEnum):
@@ -133,7 +143,7 @@ class Launch:
     bad_emails: int = 0
     carried: tuple[str, ...] = ()
     skipped: Mapping[str, int] = field(default_factory=dict)
-    examples: tuple[tuple[str, str], ...] = ()
+    examples: tuple[Example, ...] = ()
     planned: int = 0
     waiting: int = 0
     sending: int = 0
@@ -170,7 +180,8 @@ class Invitation(NamedTuple):
     """One person in a launch. `id` is the external id that Koji returns; `person` stands for all aliases.
 
     `taken_at` is the time of the invitation that later launches count; None if they may invite the person.
-    `draw` is the person's place in the sample, None where none is drawn. `session_token` is sealed.
+    `draw` is the person's place in the sample, None where none is drawn. `register` stands for the person in
+    the register over all connections; None once the person was erased. `session_token` is sealed.
     `due` is when a silent interview is read next, `polls` counts the reads.
     """
 
@@ -197,6 +208,7 @@ class Invitation(NamedTuple):
     polls: int = 0
     complete_due: int | None = None
     draw: int | None = None
+    register: int | None = None
 
 
 class Invited(NamedTuple):

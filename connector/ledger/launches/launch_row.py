@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, select, update
 from connector.domain.events.event import EventType
 from connector.domain.launches.eligibility import SkipReason
 from connector.domain.launches.launch import (
+    Example,
     Invitation,
     InvitationState,
     Launch,
@@ -48,7 +49,7 @@ def load_launch(row: Row[Any]) -> Launch:
     # launches from before people were drawn kept the cohort's order
     values["options"] = LaunchOptions(**{"sample": "first", **loads(values["options"])})
     values["skipped"] = loads(values["skipped"])
-    values["examples"] = tuple((user_id, reason) for user_id, reason in loads(values["examples"] or "[]"))
+    values["examples"] = tuple(Example(*each) for each in loads(values["examples"] or "[]"))
     values["carried"] = tuple(loads(values["carried"] or "[]"))
     return Launch(**values)
 

@@ -39,6 +39,7 @@ from connector.ledger.launches.launch_row import (
     move,
     skip_planned,
 )
+from connector.ledger.people.aliases import unlearn
 from connector.ledger.people.person import Person, gather, interviews_of
 from connector.ledger.people.scatter import TO_DO, mark
 from connector.ledger.results import inbox, syncs
@@ -71,6 +72,7 @@ def erase(
         for sync in interviews
     )
     counts += _erase_invitations(c, invited, now)
+    unlearn(c, [row.register for row in invited if row.register is not None])
     counts += _erase_interviews(c, interviews, now)
     ids = sorted(
         {sync.interview_id for sync in interviews} | {row.interview_id for row in invited if row.interview_id}
@@ -127,7 +129,7 @@ def _keep_out(c: Connection, person: Person) -> None:
 def _erase_invitations(c: Connection, invited: Sequence[Row[Any]], now: int) -> Counter[str]:
     counts: Counter[str] = Counter()
     for row in invited:
-        cleared: dict[str, Any] = dict.fromkeys((*PERSONAL, "interview_id", "due"))
+        cleared: dict[str, Any] = dict.fromkeys((*PERSONAL, "interview_id", "due", "register"))
         match row.state:
             case InvitationState.SENDING:
                 continue  # erased when the start has ended

@@ -116,6 +116,11 @@ class CohortOptions(PersonOptions):
     sample_seed: str | None = Field(
         None, max_length=100, description="Draws the same people again; made when absent."
     )
+    override_rest: str | None = Field(
+        None,
+        max_length=500,
+        description="Why to invite people who rest; the audit log keeps it. It lifts no opt-out.",
+    )
     email_property: str | None = Field(
         None, max_length=256, description="The user property that holds the e-mail (default email)."
     )
@@ -170,6 +175,7 @@ class CohortOptions(PersonOptions):
             name_property=name_property,
             sample=self.sample or "random",
             sample_seed=self.sample_seed,
+            override_rest=self.override_rest,
         )
 
 

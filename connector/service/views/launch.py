@@ -73,6 +73,8 @@ class SkippedExample(BaseModel):
 
     user_id: str = Field(description="The person's Amplitude user id.")
     reason: str = Field(description="Why the person is not invited.")
+    rule: str | None = Field(description="Of a resting person: the rule that lasts longest.")
+    until: str | None = Field(description="When a resting person may be asked again, ISO 8601 in UTC.")
 
 
 class SampleOutput(BaseModel):
@@ -277,7 +279,9 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
         resume_token=resume_token(ctx, launch, waiting) if waits else None,
         plan_expires_at=time_text(launch.expires_at) if planned else None,
         skipped_examples=[
-            SkippedExample(user_id=user, reason=why) for user, why in launch.examples if "read" in scopes
+            SkippedExample.model_validate({**example._asdict(), "until": time_text(example.until)})
+            for example in launch.examples
+            if "read" in scopes
         ],
     )
 

@@ -9,6 +9,7 @@ from sqlalchemy import event
 
 from connector.domain.launches.credits import Spending
 from connector.domain.launches.eligibility import Selection
+from connector.domain.launches.launch import Example
 from connector.ledger.ledger import Ledger
 from connector.service import planning
 from tests.ledger.desk import CAP, LANE, NAMES, who
@@ -68,7 +69,7 @@ async def test_planning_that_asked_before_shows_nobody_as_an_example_after(desk:
     assert await desk.ledger.planning.add_choices(None, one.id, choices, [], (), desk.now)
     planned = await desk.ledger.planning.end(None, one.id, desk.now)
     assert planned is not None
-    assert planned.examples == ((JO.user_id, "already_invited"),)
+    assert planned.examples == (Example(str(JO.user_id), "already_invited"),)
     assert await desk.traces(USER) == []
     await desk.all_true()
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from connector.domain.launches.eligibility import LaunchRules, Selection
-from connector.domain.launches.launch import InvitationState, LaunchStatus, Phase
+from connector.domain.launches.launch import Example, InvitationState, LaunchStatus, Phase
 from connector.domain.people.same_person import Member
 from connector.ledger.db.schema.launches import launch_source
 from connector.ledger.db.schema.people import alias
@@ -38,10 +38,10 @@ async def test_planning_stores_only_people_to_invite_and_counts_the_others(desk:
         "over_limit": 2,
     }
     assert plan.examples == (
-        ("user-001", "already_invited"),
-        ("user-002", "duplicate_in_cohort"),
-        ("user-004", "over_limit"),
-        ("user-005", "over_limit"),
+        Example("user-001", "already_invited"),
+        Example("user-002", "duplicate_in_cohort"),
+        Example("user-004", "over_limit"),
+        Example("user-005", "over_limit"),
     )
     stored = await desk.all_of(plan.id)
     assert [(one.state, one.position, one.user_id, one.email, one.taken_at) for one in stored] == [

@@ -26,7 +26,7 @@ launch_source = Table(
     Column("members", Text, nullable=False),
 )
 
-_LATER = ("draw",)  # columns that stand at the end, where an upgrade adds them
+_LATER = ("draw", "register")  # columns that stand at the end, where an upgrade adds them
 invitation = Table(
     "invitation",
     metadata,
@@ -35,6 +35,8 @@ invitation = Table(
     Column("counted_day", Integer),  # the UTC day on which a person counts as new who joined without approval
     Column("scatter", SmallInteger),  # see connector.ledger.people.scatter
     Column("draw", BigInteger),
+    Column("register", BigInteger),
+    partial_index("invitation_register", "register", "taken_at", where="register IS NOT NULL"),
     partial_index("invitation_scatter", "scatter", where="scatter IS NOT NULL"),
     Index("invitation_listed", "launch_id", "position"),
     Index("invitation_state", "launch_id", "state", "position"),
