@@ -24,9 +24,10 @@ async def test_of_two_plans_with_a_person_the_second_lets_the_person_rest(desk: 
     for plan in plans:
         await desk.ledger.planning.use_plan(plan.id, desk.now)
         await activated(desk, plan.id)
+        await desk.start_all()
     first, second = [await desk.find(plan.id) for plan in plans]
-    assert (first.waiting, first.skipped) == (3, {})
-    assert (second.waiting, second.skipped) == (0, {"resting": 3})
+    assert (first.started, first.skipped) == (3, {})
+    assert (second.started, second.skipped) == (0, {"resting": 3})
     until = desk.now + 30 * DAY
     assert second.examples == (
         Example("user-001", "resting", "after_invitation", until),
@@ -37,7 +38,9 @@ async def test_of_two_plans_with_a_person_the_second_lets_the_person_rest(desk: 
 
 async def test_people_who_turn_out_to_be_one_rest_as_one(desk: Desk) -> None:
     await desk.launch(who("person-001@example.com"), who(user="user-001"))
+    await desk.start_all()
     await desk.launch(*persons(1), days=0)  # which joins both
+    await desk.start_all()
     plan = await desk.plan(who(user="user-001"), days=0)
     await desk.ledger.planning.use_plan(plan.id, desk.now)
     await activated(desk, plan.id)
