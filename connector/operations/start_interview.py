@@ -28,7 +28,7 @@ from connector.service.input.launch_input import (
 )
 from connector.service.launch_progress import LaunchPause, key_pause, stored_pause
 from connector.service.views import examples
-from connector.service.views.launch import INVITED, LaunchOutput, shown, with_link
+from connector.service.views.launch import INVITED, LaunchOutput, opt_out_link, shown, with_link
 from connector.service.views.sync import time_text
 from connector.text.values import counted
 
@@ -60,6 +60,7 @@ class StartOutput(Output):
     )
     interview_id: str | None = Field(description="Koji's id of the interview.")
     interview_link: str | None = Field(description="The link that the person opens.")
+    opt_out_link: str | None = Field(description="The link by which the person says no to all invitations.")
     email: str | None = Field(description="The person's e-mail, without its wrapping.")
     user_id: str | None = Field(description="The person's Amplitude user id; null for a placeholder.")
     reason: str | None = Field(description="Why it was skipped; null otherwise.")
@@ -73,7 +74,7 @@ class StartOutput(Output):
 
     def kept(self) -> StartOutput:
         """Keep nothing of the person."""
-        cleared = dict.fromkeys(("interview_id", "interview_link", "email", "user_id"))
+        cleared = dict.fromkeys(("interview_id", "interview_link", "opt_out_link", "email", "user_id"))
         return self.model_copy(update=cleared)
 
     def brought_up_to_date(self, present: Output) -> dict[str, Any]:
@@ -85,6 +86,7 @@ class StartOutput(Output):
             values |= present.model_dump(include={"interview_id", "interview_link"}) | {"status": "started"}
             for person in present.invitations[:1]:
                 values |= {"email": person.email, "user_id": person.user_id}
+                values["opt_out_link"] = person.opt_out_link
         elif present.in_doubt:
             values["status"] = "in_doubt"
         elif present.failed or present.cancelled:
@@ -231,6 +233,7 @@ def _output(
         status=status,
         interview_id=invitation.interview_id if invitation else None,
         interview_link=invitation.link if invitation else None,
+        opt_out_link=opt_out_link(ctx, invitation) if invitation else None,
         email=person.email,
         user_id=person.user_id,
         reason=reason,
@@ -252,6 +255,8 @@ async def _recall(ctx: Context, payload: StartInput, kept: StartOutput) -> Start
         present = await _known(ctx, payload, person)
     if present is not None:
         values |= {"interview_id": present.interview_id, "interview_link": present.interview_link}
+        one = present.invitations[:1] if isinstance(present, LaunchOutput) else [present]
+        values["opt_out_link"] = next((each.opt_out_link for each in one), None)
     return kept.model_copy(update=values)
 
 
@@ -271,6 +276,7 @@ START_INTERVIEW = Operation.of(
             status="started",
             interview_id=examples.INTERVIEW_ID,
             interview_link=f"https://www.koji.so/interview?id={examples.INTERVIEW_ID}",
+            opt_out_link=examples.OPT_OUT_LINK,
             email=examples.PERSON["email"],
             user_id=examples.PERSON["user_id"],
             launch_id=examples.LAUNCH_ID,

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, exists, select, update
 from connector.domain.events.event import EventType
 from connector.domain.launches.credits import Spending, day_of, launch_lane
 from connector.domain.launches.launch import Invitation, InvitationState, LaunchStatus, StartResult
+from connector.domain.people.same_person import OPTED_OUT
 from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.ledger.db.bulk import storable
 from connector.ledger.db.queries import earliest, first, insert_once
@@ -96,7 +97,7 @@ class Invitations(Repository):
         """Store that an interview is about to be started, and spend its credits.
 
         Returns `sending`, `held` (the day's credits do not suffice), `full` (the launch started its
-        `people_a_day`) or `gone` (it was cancelled meanwhile, or the person was erased).
+        `people_a_day`) or `gone` (it was cancelled meanwhile, or the person was erased or opted out).
         """
         people, people_lane = spending.people_a_day, launch_lane(taken.launch_id)
         if _credits_left(c, spending.lane, spending.cap, now) < spending.cost:
@@ -108,7 +109,8 @@ class Invitations(Repository):
         waits = update(invitation).where(
             invitation.c.id == taken.id, invitation.c.state == InvitationState.WAITING, runs
         )
-        if aliases.forgotten(c, [taken.person]):
+        said_no = OPTED_OUT in aliases.behind(c, [taken.register or 0]).values()
+        if said_no or aliases.forgotten(c, [taken.person]):
             called_off = waits.values(state=InvitationState.CANCELLED, taken_at=None, updated_at=now)
             move(c, taken.launch_id, "waiting", "cancelled", c.execute(called_off).rowcount)
             finish(c, taken.launch_id, now)

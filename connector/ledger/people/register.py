@@ -11,17 +11,22 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, exists, select, update
 
-from connector.domain.launches.eligibility import Choice
+from connector.domain.events.event import EventType
+from connector.domain.launches.eligibility import Choice, SkipReason
 from connector.domain.launches.launch import InvitationState
 from connector.domain.launches.rest import LATELY, Asked, Recorded
 from connector.domain.people.same_person import OPTED_OUT, Member, aliases
 from connector.ledger.access.secrets import Keys
 from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.dialect import lock_people
+from connector.ledger.db.queries import insert_once
 from connector.ledger.db.repository import Repository, reads, writes
 from connector.ledger.db.schema.launches import invitation
 from connector.ledger.db.schema.people import alias
+from connector.ledger.events import events
+from connector.ledger.launches.launch_row import finish, lock_invitations, move
 from connector.ledger.people.aliases import alias_key, behind, learn
+from connector.security.opt_out_token import OptOut
 
 _EVERYWHERE = ""  # no connection has this name
 _FILLED_AT_ONCE = 500
@@ -55,6 +60,33 @@ class Register(Repository):
         persons = behind(c, [key for each in keys for key in each])
         asked = asked_of(c, persons.values()) if with_asked else {}
         return [record({persons[key] for key in each if key in persons}, asked) for each in keys]
+
+    @writes
+    def opt_out(self, c: Connection, said_no: OptOut, now: int) -> bool:
+        """Invite a person no more, on any connection, and call off what waits; False when that was done."""
+        lock_people(c)
+        person = behind(c, [said_no.person]).get(said_no.person, said_no.person)
+        if person == OPTED_OUT:
+            return False
+        c.execute(update(alias).where(alias.c.person == person).values(person=OPTED_OUT))
+        insert_once(c, alias, key=said_no.person, person=OPTED_OUT)  # an erasure deletes aliases
+        theirs = (invitation.c.register == person) & (invitation.c.state == InvitationState.WAITING)
+        lock_invitations(c, theirs)
+        called_off = (
+            update(invitation)
+            .where(theirs)
+            .values(
+                state=InvitationState.CANCELLED, reason=SkipReason.OPTED_OUT, taken_at=None, updated_at=now
+            )
+        )
+        for launch_id in c.execute(called_off.returning(invitation.c.launch_id)).scalars().all():
+            move(c, launch_id, "waiting", "cancelled")
+            finish(c, launch_id, now)
+        query = select(invitation.c.connection).where(invitation.c.id == said_no.invitation_id)
+        if (name := c.execute(query).scalar()) is not None:
+            kind = EventType.PERSON_OPTED_OUT
+            events.tell(c, [events.Happened(kind, name, now, said_no.invitation_id, {})])
+        return True
 
     @reads
     def asked_lately(self, c: Connection, launch_id: str) -> int:

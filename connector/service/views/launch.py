@@ -20,6 +20,7 @@ from connector.domain.launches.launch import (
 )
 from connector.domain.launches.respondent_link import present_link
 from connector.domain.launches.sample import Method
+from connector.security.opt_out_token import opt_out_token
 from connector.service.execution.follow_up import status_url
 from connector.service.execution.operation import ConsentRequired, Input, Output
 from connector.service.launch_progress import SELF_RESUMING, progress_of
@@ -62,6 +63,9 @@ class InvitationItem(BaseModel):
         description="waiting, sending, started, completed, expired, failed, in_doubt or cancelled."
     )
     interview_link: str | None = Field(description="The link that the person opens; null without one.")
+    opt_out_link: str | None = Field(
+        description="The link by which the person says no to all invitations; null once erased."
+    )
     name: str | None = Field(description="The person's name; null when unknown or removed.")
     interview_id: str | None = Field(description="Koji's id of the interview; null until Koji tells one.")
     reason: str | None = Field(description="Why it failed; null otherwise.")
@@ -272,7 +276,7 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
         credits_estimate=_price(ctx, launch, launch.to_invite),
         eta_seconds=progress.seconds,
         warnings=await warnings_of(ctx, launch, progress.expected),
-        invitations=[item(person) for person in people],
+        invitations=[item(ctx, person) for person in people],
         interview_id=single.interview_id if single else None,
         interview_link=single.link if single else None,
         plan_token=token_of(ctx, launch.id) if planned else None,
@@ -286,9 +290,26 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
     )
 
 
-def item(invitation: Invitation) -> InvitationItem:
+def opt_out_link(ctx: Context, invitation: Invitation) -> str | None:
+    """Return the link by which the person of an invitation opts out, or None once the person was erased."""
+    if invitation.register is None:
+        return None
+    token = opt_out_token(ctx.ledger.plan_key, invitation.id, invitation.register)
+    return f"{ctx.settings.public_url}/o/{token}"
+
+
+def item(ctx: Context, invitation: Invitation) -> InvitationItem:
     """Return an invitation in the form of an answer."""
-    shown = {"interview_link": invitation.link, "started_at": time_text(invitation.started_at)}
+    return item_of(invitation, opt_out_link(ctx, invitation))
+
+
+def item_of(invitation: Invitation, opt_out: str | None) -> InvitationItem:
+    """Return an invitation in the form of an answer, with its opt-out link."""
+    shown = {
+        "interview_link": invitation.link,
+        "opt_out_link": opt_out,
+        "started_at": time_text(invitation.started_at),
+    }
     return InvitationItem.model_validate({**invitation._asdict(), **shown, "state": invitation.state.value})
 
 
