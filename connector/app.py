@@ -225,6 +225,7 @@ def create_app(
         exception_handlers={HTTPException: on_http_exception},
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # such a redirect leads to whatever Host the request names
     return app
 
 

@@ -25,6 +25,7 @@ _COMPATIBLE: Final = IPv6Network("::/96")
 _UNICAST: Final = IPv6Network("2000::/3")
 _INSIDE: Final = (
     IPv4Network("168.63.129.16/32"),  # its number is public, but it is inside a cloud: Azure's platform
+    IPv4Network("192.0.0.0/24"),  # special uses (RFC 6890); Python 3.11 takes some for public
     IPv4Network("192.88.99.0/24"),  # relays of 6to4, which reach other addresses (RFC 7526)
     IPv6Network("3fff::/20"),  # documentation (RFC 9637), unknown to Python 3.11
 )

@@ -13,6 +13,7 @@ from connector.context import Context
 from connector.domain.events.event import Event, EventType
 from connector.domain.launches.launch import Invitation, Launch
 from connector.domain.lease import PAUSE_MESSAGES
+from connector.domain.results.decision import ANONYMOUS
 from connector.domain.results.interview import SyncStatus
 from connector.domain.results.sync import Sync
 from connector.service.views import examples
@@ -25,6 +26,7 @@ _SAMPLED = {
     EventType.SYNC_FAILED: SyncStatus.FAILED,
 }
 SYNCS = frozenset(_SAMPLED)
+_NAMES_OF_INTERVIEW = ("interview_id", "event_insert_id", "identify_insert_id", "transcript_url")
 _OF_CONNECTIONS = frozenset({EventType.CONNECTION_PAUSED, EventType.CONNECTION_RESUMED})
 
 
@@ -171,7 +173,10 @@ async def _syncs(ctx: Context, events: Sequence[Event]) -> dict[tuple[str, str],
 def _sync(sync: Sync | None, event: Event) -> dict[str, Any]:
     fields = {} if sync is None else flat(sync)
     unknown = {**UNKNOWN, "status": "failed", "event_type": ""}
-    return SyncOutput(**{**unknown, **fields, **event.payload}).model_dump(mode="json")
+    shown = SyncOutput(**{**unknown, **fields, **event.payload}).model_dump(mode="json")
+    if shown["reason"] == ANONYMOUS:  # a receiver may have kept whose interview had this id
+        shown |= dict.fromkeys(_NAMES_OF_INTERVIEW)
+    return shown
 
 
 def _pause(event: Event) -> dict[str, Any]:

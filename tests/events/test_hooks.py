@@ -262,3 +262,12 @@ async def test_what_happened_to_a_forgotten_person_is_shown_without_them(world: 
         assert "ada@" not in str(told)
         assert "user-42" not in str(told)
         assert told.get("interview_link") is None
+
+
+async def test_an_anonymous_interview_has_no_id_in_events(world: World) -> None:
+    told = {"event": "interview.analysis_ready", "interview_id": "itv-anonymous", "anonymous": True}
+    await world.deliver({**told, "transcript_url": "https://www.koji.so/interviews/itv-anonymous"})
+    await world.seen("itv-anonymous", status="skipped")
+    (event,) = (await world.client.get("/triggers/interview_skipped")).json()
+    assert (event["reason"], event["interview_id"], event["transcript_url"]) == ("anonymous", None, None)
+    assert "itv-anonymous" not in str(event)

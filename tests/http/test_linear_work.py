@@ -12,6 +12,8 @@ import pytest
 
 from connector.amplitude.cohort_file import CohortFile
 from connector.cli.operations.values import read_members
+from connector.domain.people.email import email_of, same_email
+from connector.domain.people.user_id import user_id_of
 from connector.domain.results.koji_fields import read_envelope, read_interview, shape
 from connector.errors import ConnectorError
 from connector.http.body import MAX_FORM_FIELDS, parse_body, parse_pairs
@@ -22,6 +24,8 @@ from connector.operations.backfill_interviews import BackfillInput, _items
 from connector.security.webhook_signature import SCHEMES, SignatureRefused, verify
 from connector.service.input.coerce import fit
 from connector.service.input.validate import validate
+from connector.text.invisible import trimmed
+from connector.text.values import read_time
 
 pytestmark = [pytest.mark.unit, pytest.mark.proof]  # measurements, though with much room
 
@@ -357,6 +361,25 @@ def test_files_of_past_interviews(name: str) -> None:
         return run
 
     assert_linear(work, MIB // 128)
+
+
+EDGES: dict[str, Callable[[str], object]] = {
+    "times": read_time,
+    "addresses": email_of,
+    "compared addresses": same_email,
+    "edges": trimmed,
+    "user ids": user_id_of,
+}
+
+
+@pytest.mark.parametrize("name", EDGES)
+@pytest.mark.parametrize("part", [" ", "mailto:", "<", "\u200b ", '"', "mailto:<"])
+def test_texts_of_people(name: str, part: str) -> None:
+    def work(size: int) -> Callable[[], object]:
+        text = f"é{part * (size // len(part))}x"
+        return lambda: EDGES[name](text)
+
+    assert_linear(work, 65_536)
 
 
 LOGGED = {

@@ -1,4 +1,4 @@
-"""The documentation as a browser asks for it, and its files."""
+"""The documentation as a browser asks for it: its files, and nothing beside them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ pytestmark = pytest.mark.e2e
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with open_world(tmp_path) as opened:
         yield opened
+
+
+async def test_no_answer_leads_to_the_host_that_a_request_names(world: World) -> None:
+    answer = await world.client.post("/hooks/", headers={"Host": "evil.example"}, json={})
+    assert answer.status_code == 404
+    assert "location" not in answer.headers
 
 
 async def test_files_of_the_pages_are_served_and_nothing_beside_them(world: World) -> None:

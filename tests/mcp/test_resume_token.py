@@ -65,10 +65,10 @@ async def test_a_client_that_declares_nothing_is_told_that_it_cannot_ask(world: 
 async def test_it_is_for_these_people_this_launch_and_this_choice(world: World, waiting: str) -> None:
     token = await token_of(world, waiting)
     claim, _, signature = token.rpartition(".")
-    launch, people, credits_, expires = claim.split(".")
+    launch, people, credits_, past, expires = claim.split(".")
     other = (await world.get("plan_cohort_launch", members=[{"email": "a@example.com"}]))["launch_id"]
     forged: list[dict[str, Any]] = [
-        {"resume_token": f"{launch}.9.{credits_}.{expires}.{signature}"},
+        {"resume_token": f"{launch}.9.{credits_}.{past}.{expires}.{signature}"},
         {"resume_token": "resume_nonsense"},
         {"resume_token": f"{token}é"},
         {"resume_token": token, "in_doubt": "retry"},
@@ -87,6 +87,17 @@ async def test_it_is_for_these_people_this_launch_and_this_choice(world: World, 
     assert people == "2"
     await world.idle()
     assert started(world) == []
+
+
+async def test_a_yes_is_used_up_once_people_were_started(world: World, waiting: str) -> None:
+    token = await token_of(world, waiting)
+    assert (await world.get("resume_launch", launch_id=waiting, resume_token=token, wait_seconds=10))[
+        "invited"
+    ] == 2
+    await a_launch_that_waits(world, 5, 6)
+    again = await world.call("resume_launch", launch_id=waiting, resume_token=token)
+    assert (again.status_code, again.json()["code"]) == (409, "consent_required")
+    assert len(started(world)) == 2
 
 
 async def test_only_a_launch_that_waits_for_a_person_has_one(world: World) -> None:

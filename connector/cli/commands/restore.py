@@ -6,6 +6,7 @@ import os
 import shutil
 import tarfile
 import tempfile
+import zlib
 from pathlib import Path
 
 import click
@@ -41,7 +42,7 @@ def command(file: Path) -> int:
     database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         paused = _restore(file, targets)
-    except (OSError, tarfile.TarError, KeyError, SQLAlchemyError) as error:
+    except (OSError, EOFError, zlib.error, tarfile.TarError, KeyError, SQLAlchemyError) as error:
         raise SettingsError(f"{file}: cannot be restored: {error}") from None
     click.echo(f"{database}: restored. It knows nothing of what happened after the backup.")
     if paused:

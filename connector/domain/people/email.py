@@ -17,6 +17,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}@[A-Za-z0-9.-]{0,255}[A-Z
 _NAMED = re.compile(r"[^<>]*<([^<>]*)>[\s,;.]*")
 _MAILTO = re.compile(r"mailto:([^?]*)(?:\?.*)?", re.IGNORECASE | re.DOTALL)
 _QUOTES = "\"'`\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb\u2039\u203a"
+_WRAPPINGS = 8  # more than any program writes around an address
 _BEFORE = _QUOTES + "<([ \t\r\n"
 _BEHIND = _QUOTES + ">)],;. \t\r\n"
 
@@ -53,7 +54,7 @@ def same_email(address: str) -> str:
 
 def _unwrapped(written: str) -> str:
     bare = visible(UNSTORABLE.sub("", written)).strip()
-    while True:
+    for _ in range(_WRAPPINGS):
         before = bare
         if named := _NAMED.fullmatch(bare):
             bare = named[1]
@@ -61,4 +62,5 @@ def _unwrapped(written: str) -> str:
         if link := _MAILTO.fullmatch(bare):
             bare = unquote(link[1])
         if bare == before:
-            return bare
+            break
+    return bare

@@ -50,8 +50,8 @@ def make_ready(copy: Path) -> int:
 
 
 def _hold(c: Connection) -> int:
-    """Pause running launches, call off those in planning, and let no plan be used."""
-    would_start = launch.c.status == LaunchStatus.RUNNING
+    """Pause launches that are not ended, call off those in planning, and let no plan be used."""
+    would_start = launch.c.status.in_((LaunchStatus.RUNNING, LaunchStatus.PAUSED))
     paused = c.execute(
         update(launch).where(would_start).values(status=LaunchStatus.PAUSED, pause_reason=RESTORED)
     )

@@ -36,8 +36,10 @@ _NUMBERS = (
 _MARK_DONE = BulkStatement(
     "UPDATE inbox SET state = 'done' WHERE id IN (SELECT id FROM {rows} AS r)", {"id": "bigint"}
 )
+# with the ledger's keys, a digest would tell which of some bodies it was; so might the sender's own id
 _ERASE = BulkStatement(
-    "UPDATE inbox SET body = NULL, received_at = inbox.received_at / 86400000 * 86400000, "
+    "UPDATE inbox SET body = NULL, digest = NULL, webhook_id = NULL, "
+    "received_at = inbox.received_at / 86400000 * 86400000, "
     "signed_at = inbox.signed_at / 86400000 * 86400000 FROM {rows} AS r "
     "WHERE inbox.connection = r.connection AND inbox.interview_id = r.interview_id "
     "AND inbox.state <> 'new' AND inbox.body IS NOT NULL",

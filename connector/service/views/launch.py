@@ -172,7 +172,8 @@ def resume_token(ctx: Context, launch: Launch, people: int, *, retry: bool = Fal
 
     `retry` tells that starts of unknown outcome are among them.
     """
-    claim = f"{launch.id}.{people}.{_price(ctx, launch, people)}.{ctx.clock.now() + _RESUME_MS}"
+    until = ctx.clock.now() + _RESUME_MS
+    claim = f"{launch.id}.{people}.{_price(ctx, launch, people)}.{_past(launch)}.{until}"
     return f"resume_{claim}.{_signature(ctx, f'resume {retry} {claim}')}"
 
 
@@ -185,11 +186,17 @@ def check_resume_token(ctx: Context, launch: Launch, token: str, people: int, *,
         raise errors.InvalidInput.of(
             "resume_token", "is not of this launch and in_doubt; take a new one", code="resume_invalid"
         )
-    agreed, most, expires = (int(part) for part in claim.split(".")[1:])
+    agreed, most, past, expires = (int(part) for part in claim.split(".")[1:])
     if ctx.clock.now() >= expires:
         raise errors.Conflict("resume_token: older than 10 minutes; take a new one.", code="resume_expired")
+    if past != _past(launch):  # the yes was used: people were started since
+        raise ConsentRequired("resume_token: is used up, for other people wait now; take a new one.")
     if people > agreed or _price(ctx, launch, people) > most:
         raise ConsentRequired("resume_token: more people or credits are due than it is for; take a new one.")
+
+
+def _past(launch: Launch) -> int:
+    return launch.to_invite - launch.left - launch.planned
 
 
 def cost(ctx: Context, launch: Launch, people: int) -> str:

@@ -12,6 +12,8 @@ from connector.context import Context
 from connector.domain.events.event import Event, EventType
 from connector.domain.lease import Lease
 from connector.service import triggers
+from connector.service.execution.operation import quoted
+from connector.text.redaction import safe
 from connector.workers.base import Worker
 from connector.workers.events.notifier import Notifier
 
@@ -78,7 +80,8 @@ def _message(event: dict[str, Any]) -> tuple[str, str]:
             since = f"It paused since {event['since']} ({event['reason']})."
             return f"{name} works again", f"{event['message']} {since}"
     launch_id = event["launch_id"]
-    of = f"The launch {launch_id} of {event['cohort_name'] or 'a list'} on {name}"
+    cohort = quoted(safe(event["cohort_name"])) if event["cohort_name"] else "a list"
+    of = f"The launch {launch_id} of {cohort} on {name}"
     if event["type"] == EventType.LAUNCH_PAUSED:
         resume = f"{next_step} resume-launch --launch-id {launch_id} --connection {name}"
         return "A launch waits for approval", f"{of}: {event['waiting']} people wait.\n{resume}"
