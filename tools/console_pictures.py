@@ -1,4 +1,4 @@
-"""Take the pictures of the console's page in the documentation, from a run of the demo in Debian's Chromium."""
+"""Take the pictures of the console for its documentation, from a run of the demo in Debian's Chromium."""
 
 from __future__ import annotations
 
