@@ -8,7 +8,7 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -20,7 +20,7 @@ from connector.ledger.db.migrations import migrate
 from connector.ledger.ledger import Ledger, open_ledger
 from connector.security.sealing import Sealer
 from tests.support import engines, postgres, sqlite
-from tests.support.fakes import ManualClock
+from tests.support.fakes import Counted, ManualClock
 
 SEALER = Sealer([b"k" * 32])
 # how long an example takes says something of the machine, nothing of the code
@@ -69,10 +69,30 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests counted; here, because of several processes only the first one prints."""
+    lines = [
+        f"{report.nodeid.rpartition('::')[2]}: {value}"
+        for report in terminalreporter.stats.get("passed", ())
+        for name, value in report.user_properties
+        if name == "counted" and report.when == "call"
+    ]
+    if lines:
+        terminalreporter.section("what was counted")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def shared_engines() -> Iterator[None]:
     with engines.shared():
         yield
+
+
+@pytest.fixture
+def counted(record_property: Callable[[str, object], None]) -> Counted:
+    """Return a function that takes a sentence about what a test counted; it is printed if the test passes."""
+    return lambda sentence: record_property("counted", sentence)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ SHAPES = {
     "a Koji key": _START + r"(?:pk_(?:live|test)|koji_sk)_" + _NO_PLACEHOLDER + r"[A-Za-z0-9_-]{16,}",
     "a Koji session token": _START + r"st_(?:live|test)_" + _NO_PLACEHOLDER + r"[A-Za-z0-9_-]{16,}",
     "a webhook secret": _START + r"wh(?:sec|sk)_[A-Za-z0-9+/]{24,}",
-    "a token of ours": _START + r"kat_[A-Za-z0-9_-]{43}" + _END,
+    "a token of ours": _START + r"ka[tacr]_[A-Za-z0-9_-]{43}" + _END,
     "an AWS key id": _START + r"(?:AKIA|ASIA)[A-Z2-7]{16}" + _END,
     "a GitHub token": _START + r"(?:gh[opsur]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{40,})",
     # Amplitude's keys have no prefix: 32 hexadecimal digits beside their name

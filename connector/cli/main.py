@@ -39,6 +39,7 @@ EVERYDAY: Final[Mapping[str, str]] = {
     "rotate-key": "Re-encrypt stored secrets with the first key in the list, or with a new key.",
     "backup": "Copy the ledger and its key into one file, also while a server runs.",
     "restore": "Put the ledger of a backup where there is none.",
+    "db": "Copy the ledger from SQLite to PostgreSQL.",
     "export": "Print a description for OpenAPI, Zapier, Power Platform, the MCP bundle or the registry.",
     "completion": "Print the script with which a shell completes commands and flags.",
     "sandbox": "Run the stand-ins for Koji and Amplitude.",

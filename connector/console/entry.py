@@ -20,6 +20,7 @@ from connector.http.request import read_whole
 
 HOME = "/console"
 ENTRY = "/console/session"
+CONSENT = "/oauth/authorize"
 AGAIN = "again"
 """Marks a page that was loaded once more from our own origin."""
 _LARGEST_FORM = 65_536
@@ -35,7 +36,7 @@ class Entry:
     async def sign_in(self, request: Request) -> Response:
         """Ask for a token; begin a session with the token of the form, or with the link in the URL."""
         to = request.query_params.get("next", "")
-        target = to if to == HOME or to.startswith((f"{HOME}/", f"{HOME}?")) else HOME
+        target = to if to == HOME or to.startswith((f"{HOME}/", f"{HOME}?", f"{CONSENT}?")) else HOME
         answer = RedirectResponse(target, 303, HEADERS)
         code = request.query_params.get("link")
         try:

@@ -1,29 +1,25 @@
-"""Serve the console: who may see a screen, and what a person sees instead."""
+"""Serve the console: its screens and the way into it."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from connector.console.entry import AGAIN, ENTRY, HOME, Entry, here, read_form, to_entry
-from connector.console.page import HEADERS, STATIC, page
+from connector.console.entry import ENTRY, HOME, Entry
+from connector.console.frame import Frame, Screen
+from connector.console.page import HEADERS, STATIC
 from connector.console.screens import access, launches, person, plan, receipts, runs, setup, themes, today
-from connector.console.sessions import Sessions, require_form_token, require_own_page
 from connector.console.visit import Visit
 from connector.context import Context
-from connector.errors import ConnectorError, NotFound
+from connector.errors import NotFound
 from connector.http.auth import Gate
-from connector.http.hosts import REFUSAL, is_answered
 from connector.service.execution.operation import AnyOperation
 from connector.settings.model import Settings
 
-Screen = Callable[[Visit], Awaitable[Response]]
-Handler = Callable[[Request], Awaitable[Response]]
 SCREENS: Mapping[str, tuple[Screen, Screen | None]] = {
     HOME: (today.show, today.act),
     "/console/receipts": (receipts.show_all, receipts.replay),
@@ -47,56 +43,16 @@ def console_routes(
     settings: Settings, operations: Sequence[AnyOperation], context: Callable[[], Context], gate: Gate
 ) -> list[BaseRoute]:
     """Return the routes of the console, and `/`, which leads to it."""
-    sessions = Sessions(settings, context, gate)
-    entry = Entry(sessions, context)
-    by_name = {op.name: op for op in operations}
+    frame = Frame(settings, operations, context, gate)
+    entry = Entry(frame.sessions, context)
 
-    def guarded(handler: Handler) -> Handler:
-        """Answer requests for our own names alone, and errors with a page."""
-
-        async def serve(request: Request) -> Response:
-            if not is_answered(settings, request.headers.get("host", "")):
-                return page("error.html", 421, title="Another name", message=REFUSAL)
-            try:
-                return await handler(request)
-            except ConnectorError as error:
-                return page("error.html", error.http_status, title="This did not work", message=error.message)
-
-        return serve
-
-    def screen(show: Screen, act: Screen | None) -> Handler:
-        async def serve(request: Request) -> Response:
-            posts = request.method == "POST"
-            if posts:
-                require_own_page(request)
-            session = await sessions.of(request)
-            if session is None:
-                return to_entry(request)
-            if AGAIN in request.query_params:
-                return RedirectResponse(here(request), 303, HEADERS)
-            ctx = replace(context(), caller=session.caller, since=context().clock.now())
-            visit = Visit(request, ctx, session, sessions, by_name)
-            if not posts or act is None:
-                return await show(visit)
-            form = await read_form(request)
-            require_form_token(session, form.pop("form_token", ""))
-            try:
-                return await act(replace(visit, form=form))
-            except ConnectorError as error:
-                return visit.done(here(request), error.message, kind="error")
-
-        return guarded(serve)
-
-    screens = [
-        Route(path, screen(show, act), methods=["GET", "POST"] if act else ["GET"])
-        for path, (show, act) in {**SCREENS, "/console/{path:path}": (_nothing, None)}.items()
-    ]
     return [
         Route("/", _home),
-        Route(ENTRY, guarded(entry.sign_in), methods=["GET", "POST"]),
-        Route("/console/sign-out", guarded(entry.sign_out), methods=["POST"]),
+        Route(ENTRY, frame.guarded(entry.sign_in), methods=["GET", "POST"]),
+        Route("/console/sign-out", frame.guarded(entry.sign_out), methods=["POST"]),
         Mount("/console/static", StaticFiles(directory=STATIC)),
-        *screens,
+        *(frame.route(path, show, act) for path, (show, act) in SCREENS.items()),
+        frame.route("/console/{path:path}", _nothing),
     ]
 
 

@@ -31,10 +31,14 @@ _FLASH_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session: its caller, and the text that its forms carry, so that no other site can send one."""
+    """A session: its caller, and the text that its forms carry, so that no other site can send one.
+
+    `token_sha256` is the digest of the token that began it.
+    """
 
     caller: Caller
     form_token: str
+    token_sha256: str
 
 
 class Sessions:
@@ -54,11 +58,11 @@ class Sessions:
             return None
         digest = await ctx.ledger.console_sessions.token_of(token_digest(cookie).hex(), ctx.clock.now())
         caller = None if digest is None else await self._gate.holder(bytes.fromhex(digest))
-        if caller is None:
+        if digest is None or caller is None:
             return None
         request.scope.setdefault("state", {})[TRUSTED] = True
         form_token = hashlib.sha256(f"form {cookie}".encode()).hexdigest()
-        return Session(replace(caller, surface=SURFACE), form_token)
+        return Session(replace(caller, surface=SURFACE), form_token, digest)
 
     async def sign_in(self, request: Request, token: str, answer: Response) -> None:
         """Begin a session with a token. Raises `Unauthenticated` and `TooManyFailures`."""

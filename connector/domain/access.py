@@ -43,8 +43,7 @@ class OAuthClient(NamedTuple):
 class Grant(NamedTuple):
     """What a person let an OAuth client do. It is live until `expires_at`, and ends with the person's token.
 
-    `connections` None means all of that token. `challenge` (PKCE, S256) and `redirect_uri` belong to its
-    code. `used_at` is the last use, to the hour.
+    `challenge` (PKCE, S256) and `redirect_uri` belong to its code. `used_at` is the last use, to the hour.
     """
 
     id: str
@@ -53,7 +52,7 @@ class Grant(NamedTuple):
     token_name: str
     token_sha256: str
     scopes: tuple[str, ...]
-    connections: tuple[str, ...] | None
+    connections: tuple[str, ...]
     challenge: str
     redirect_uri: str
     created_at: int

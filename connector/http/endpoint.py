@@ -33,6 +33,7 @@ class Call:
 
     request: Request
     ctx: Context
+    gate: Gate
 
     async def read(self, model: type[M]) -> M:
         """Return the input in body and query string. Raises as `request.read_model`."""
@@ -128,7 +129,7 @@ def _route(endpoint: Endpoint, handler: Handler, context: ContextOf, gate: Gate)
             if scope not in caller.scopes:
                 detail = f"This needs the scope {scope}, which the token does not have."
                 raise Forbidden(detail, code="missing_scope")
-        result = await handler(Call(request, replace(context(), caller=caller)))
+        result = await handler(Call(request, replace(context(), caller=caller), gate))
         return result if isinstance(result, Response) else as_json(result, endpoint.status)
 
     return Route(endpoint.path, serve, methods=[endpoint.method], name=endpoint.name)

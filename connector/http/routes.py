@@ -23,6 +23,7 @@ from connector.http.endpoint import NO_STORE, ContextOf, Endpoint, as_json, serv
 from connector.http.health import HEALTH
 from connector.http.hooks import HOOKS
 from connector.http.metrics import METRICS
+from connector.http.opt_out.page import ask_to_opt_out, opt_out
 from connector.http.request import read_input, refuse_cross_site
 from connector.http.triggers import TRIGGERS
 from connector.http.webhooks.cohort import COHORT_WEBHOOK
@@ -31,7 +32,10 @@ from connector.service.execution.execute import Executed, admit, execute
 from connector.service.execution.follow_up import status_url
 from connector.service.execution.operation import AnyOperation, Effect, Input
 
-ENDPOINTS: Sequence[Endpoint] = (*HEALTH, *METRICS, *HOOKS, *TRIGGERS, *KOJI_WEBHOOK, *COHORT_WEBHOOK)
+ENDPOINTS: Sequence[Endpoint] = (
+    *(*HEALTH, *METRICS, *HOOKS, *TRIGGERS, *KOJI_WEBHOOK, *COHORT_WEBHOOK),
+    *(ask_to_opt_out, opt_out),
+)
 """The endpoints beside the operations, without those of the integrations."""
 
 

@@ -30,6 +30,7 @@ from connector.ledger.launches.planning import Planning
 from connector.ledger.people.aliases import Aliases
 from connector.ledger.people.erasure import Erasures
 from connector.ledger.people.person import Persons
+from connector.ledger.people.register import Register
 from connector.ledger.people.respondents import Respondents
 from connector.ledger.people.scatter import Scatter
 from connector.ledger.results import inbox
@@ -78,6 +79,7 @@ class Ledger:
         # people
         self.aliases = Aliases(db, keys)
         self.persons = Persons(db, keys)
+        self.register = Register(db, keys)
         self.respondents = Respondents(db, keys)
         self.erasures = Erasures(db, keys)
         # events

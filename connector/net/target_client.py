@@ -1,4 +1,4 @@
-"""Send to addresses that users chose: public HTTPS only, pinned to the checked address, no redirects.
+"""Call addresses that users chose: public HTTPS only, pinned to the checked address, no redirects.
 
 An address that wraps another (IPv4 in IPv6, NAT64, 6to4, Teredo) counts as the wrapped address.
 """
@@ -130,7 +130,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
 
 
 class TargetClient:
-    """Posts to targets over at most `connections` connections; close it at the end."""
+    """Calls targets over at most `connections` connections; close it at the end."""
 
     def __init__(self, *, allow_private: bool, connections: int = 1) -> None:
         # one pool for each connection, because a pool checks all its connections at every request
@@ -149,11 +149,27 @@ class TargetClient:
         Raises `PrivateTarget`, httpcore's errors, `ValueError` for an address that cannot be encoded, and
         `TimeoutError` without an answer within 30 seconds.
         """
+        status, answered, _ = await self._call("POST", url, body, headers, READ_SECONDS + CONNECT_SECONDS)
+        return status, answered
+
+    async def get(self, url: str, seconds: float) -> bytes:
+        """Return the body of a 200 answer that comes whole within `seconds`, of at most `ANSWER_LIMIT` bytes.
+
+        Raises as `post`, and `ValueError` for any other answer.
+        """
+        status, _, body = await self._call("GET", url, b"", {"Accept": "application/json"}, seconds)
+        if status != 200 or len(body) > ANSWER_LIMIT:
+            raise ValueError(f"answered {status} with {len(body)} bytes")
+        return body
+
+    async def _call(
+        self, method: str, url: str, body: bytes, headers: Mapping[str, str], seconds: float
+    ) -> tuple[int, Mapping[str, str], bytes]:
         free = pool, backend = await self._free.get()
         backend.plain = urlsplit(url).scheme == "http"
         try:
-            async with asyncio.timeout(READ_SECONDS + CONNECT_SECONDS):
-                return await _post(pool, encoded(url), body, headers)
+            async with asyncio.timeout(seconds):
+                return await _exchange(pool, method, encoded(url), body, headers)
         finally:
             self._free.put_nowait(free)
 
@@ -163,25 +179,26 @@ class TargetClient:
             await pool.aclose()
 
 
-async def _post(
-    pool: httpcore.AsyncConnectionPool, url: str, body: bytes, headers: Mapping[str, str]
-) -> tuple[int, Mapping[str, str]]:
+async def _exchange(
+    pool: httpcore.AsyncConnectionPool, method: str, url: str, body: bytes, headers: Mapping[str, str]
+) -> tuple[int, Mapping[str, str], bytes]:
+    """Return the status, the headers and the body, which is cut once it is above the limit."""
     async with pool.stream(
-        "POST",
+        method,
         url,
         headers=[(name.lower().encode(), value.encode()) for name, value in headers.items()],
         content=body,
         extensions={"timeout": dict(_TIMEOUT)},
     ) as response:
-        read = 0
+        content = b""
         async for chunk in response.aiter_stream():
-            read += len(chunk)
-            if read > ANSWER_LIMIT:
-                break  # the body is not used
+            content += chunk
+            if len(content) > ANSWER_LIMIT:
+                break
         pairs = (
             (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers
         )
-        return response.status, dict(pairs)
+        return response.status, dict(pairs), content
 
 
 def encoded(url: str) -> str:

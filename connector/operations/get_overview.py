@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from connector.context import Context
 from connector.domain.launches.credits import day_of, day_start, price
 from connector.domain.launches.launch import APPROVAL, LaunchStatus
-from connector.domain.lease import PAUSE_MESSAGES, ConnectionPause
+from connector.domain.lease import PAUSE_MESSAGES
 from connector.domain.results.interview import SyncStatus
 from connector.domain.results.mapping import iso
 from connector.service.checks.webhooks import refused_webhooks
@@ -92,7 +92,14 @@ async def run(ctx: Context, payload: Input) -> OverviewOutput:
         launches.append(shown)
         if launch.status is LaunchStatus.RUNNING and not progress.waits_for_person:
             forecast += price(launch.options, connection.koji_default_mode, progress.expected.today)
-    pauses = [pause for pause in await announced_pauses(ctx) if pause.connection == connection.name]
+    pauses = [
+        OverviewPause(
+            upstream=one.upstream, reason=one.reason, since=iso(one.since), message=PAUSE_MESSAGES[one.reason]
+        )
+        for one in await announced_pauses(ctx)
+        if one.connection == connection.name
+    ]
+    mend = next((pause.message for pause in pauses if pause.reason not in SELF_RESUMING), None)
     of_today = {key[1:]: n for key, n in counts.items() if key[0] == today}
     of_status: dict[str, Counter[str]] = {status: Counter() for status in SyncStatus}
     for (status, reason), n in of_today.items():
@@ -107,24 +114,12 @@ async def run(ctx: Context, payload: Input) -> OverviewOutput:
         skipped=of_status[SyncStatus.SKIPPED],
         failed=of_status[SyncStatus.FAILED],
         launches=sorted(launches, key=lambda one: one.status != "paused"),
-        pauses=[_shown(pause) for pause in pauses],
+        pauses=pauses,
         credits_used=cap - left,
         credits_cap=cap,
         credits_forecast=min(forecast, max(0, left)),
-        next_step=_of_pauses(pauses) or _of_launches(launches) or await _of_rest(ctx, payload, failed),
+        next_step=mend or _of_launches(launches) or await _of_rest(ctx, payload, failed),
     )
-
-
-def _shown(pause: ConnectionPause) -> OverviewPause:
-    message = PAUSE_MESSAGES[pause.reason]
-    return OverviewPause(
-        upstream=pause.upstream, reason=pause.reason, since=iso(pause.since), message=message
-    )
-
-
-def _of_pauses(pauses: list[ConnectionPause]) -> str | None:
-    reasons = [pause.reason for pause in pauses if pause.reason not in SELF_RESUMING]
-    return PAUSE_MESSAGES[reasons[0]] if reasons else None
 
 
 def _of_launches(launches: list[OverviewLaunch]) -> str | None:
@@ -172,24 +167,12 @@ GET_OVERVIEW = Operation.of(
             "pending": 1,
             "skipped": {"below_quality_gate": 1},
             "failed": {},
-            "launches": [
-                {
-                    "launch_id": examples.LAUNCH_ID,
-                    "cohort_name": "Onboarding drop-off",
-                    "status": "running",
-                    "pause_reason": None,
-                    "message": None,
-                    "to_invite": 40,
-                    "waiting": 12,
-                    "invited": 28,
-                    "eta_seconds": 13,
-                }
-            ],
+            "launches": [examples.part(OverviewLaunch, examples.PAUSED)],
             "pauses": [],
             "credits_used": 28,
             "credits_cap": 100,
-            "credits_forecast": 12,
-            "next_step": None,
+            "credits_forecast": 0,
+            "next_step": f"Launch {examples.LAUNCH_ID} is paused (koji_credits): get_launch says why.",
         },
     ),
     effect=Effect.READ,

@@ -16,14 +16,18 @@ from connector.errors import NotFound
 from connector.ledger.people.person import History
 from connector.service.execution.operation import Effect, Example, Input, Operation, Output
 from connector.service.input.person_input import person_of
+from connector.service.planning import history_of
 from connector.service.views import examples
 from connector.service.views.launch import with_link
 from connector.service.views.sync import flat, time_text
+from connector.settings.rules import rest_rules
 
 _Text = Annotated[str, Field(min_length=1, max_length=1_024)]
 _WHY: Final = {
     None: "Not invited on this connection: a launch may invite them.",
     SkipReason.ALREADY: "Invited before: only a launch with reinvite_after_days may invite them again.",
+    SkipReason.OPTED_OUT: "Said no by the link in an invitation: no launch may invite them.",
+    SkipReason.RESTING: "Asked lately, on this or another connection: only a launch with override_rest may.",
     SkipReason.SUPPRESSED: "Erased by forget_respondent: kept out of every invitation.",
 }
 
@@ -158,12 +162,14 @@ async def _add(ctx: Context, shown: PersonOutput, name: str, history: History) -
 async def _now(ctx: Context, name: str, asked: Member) -> PersonNow:
     """Decide over the person as planning does."""
     keyed, now = ctx.ledger.aliases.keyed(name, [asked]), ctx.clock.now()
-    (choice,) = Selection(UNLIMITED, now).take(keyed, await ctx.ledger.aliases.history(keyed))
+    rules = UNLIMITED._replace(rests=rest_rules(ctx.settings))
+    ((choice,), _) = Selection(rules, now).take(keyed, *await history_of(ctx, name, keyed))
+    rest = choice.rest
     return PersonNow(
         connection=name,
         would=choice.reason or "invite",
-        why=_WHY[choice.reason],
-        may_be_asked_at=None if choice.reason else iso(now),
+        why=_WHY[choice.reason] if rest is None else f"{_WHY[choice.reason]} Rule: {rest.rule}.",
+        may_be_asked_at=iso(rest.until) if rest else None if choice.reason else iso(now),
     )
 
 
@@ -181,21 +187,14 @@ GET_PERSON = Operation.of(
             "user_id": examples.PERSON["user_id"],
             "suppressed": False,
             "invitations": [
-                {
-                    "connection": "default",
-                    "launch_id": examples.LAUNCH_ID,
-                    "cohort_name": "Onboarding drop-off",
-                    "state": "completed",
-                    "reason": None,
-                    "invited_at": examples.AT,
-                    "interview_id": examples.INTERVIEW_ID,
-                    "interview_link": "https://www.koji.so/interview?external_id=inv_sample",
-                }
+                examples.part(
+                    PersonInvitation,
+                    {**examples.LAUNCH, **examples.LAUNCH["invitations"][0]},
+                    connection="default",
+                    invited_at=examples.AT,
+                )
             ],
-            "interviews": [
-                {name: examples.SYNC[name] for name in PersonInterview.model_fields if name in examples.SYNC}
-                | {"connection": "default"}
-            ],
+            "interviews": [examples.part(PersonInterview, examples.SYNC, connection="default")],
             "skips": [],
             "now": [
                 {

@@ -11,8 +11,10 @@ from connector.context import Context
 from connector.domain.launches.credits import price
 from connector.domain.launches.eligibility import LaunchRules, SkipReason, repeat_reason
 from connector.domain.launches.launch import Invitation, InvitationState, Launch, LaunchStatus, Phase
-from connector.domain.people.same_person import Member, member
+from connector.domain.launches.rest import rest_of
+from connector.domain.people.same_person import ERASED_PERSON, Member, member
 from connector.errors import Conflict, ConnectorError, InvalidInput, UpstreamRejected
+from connector.service import planning
 from connector.service.execution.follow_up import status_url
 from connector.service.execution.operation import Approver, Effect, Example, Operation, Output, quoted
 from connector.service.execution.polling import poll
@@ -26,7 +28,8 @@ from connector.service.input.launch_input import (
 )
 from connector.service.launch_progress import LaunchPause, key_pause, stored_pause
 from connector.service.views import examples
-from connector.service.views.launch import INVITED, LaunchOutput, shown, with_link
+from connector.service.views.launch import INVITED, LaunchOutput, opt_out_link, shown, with_link
+from connector.service.views.sync import time_text
 from connector.text.values import counted
 
 Status = Literal["started", "pending", "already_invited", "skipped", "in_doubt"]
@@ -57,9 +60,11 @@ class StartOutput(Output):
     )
     interview_id: str | None = Field(description="Koji's id of the interview.")
     interview_link: str | None = Field(description="The link that the person opens.")
+    opt_out_link: str | None = Field(description="The link by which the person says no to all invitations.")
     email: str | None = Field(description="The person's e-mail, without its wrapping.")
     user_id: str | None = Field(description="The person's Amplitude user id; null for a placeholder.")
     reason: str | None = Field(description="Why it was skipped; null otherwise.")
+    until: str | None = Field(description="When a resting person may be asked again, ISO 8601 in UTC.")
     launch_id: str | None = Field(description="The launch of one that it is, for get_launch.")
     status_url: str | None = Field(description="The URL that shows the progress.")
 
@@ -69,7 +74,7 @@ class StartOutput(Output):
 
     def kept(self) -> StartOutput:
         """Keep nothing of the person."""
-        cleared = dict.fromkeys(("interview_id", "interview_link", "email", "user_id"))
+        cleared = dict.fromkeys(("interview_id", "interview_link", "opt_out_link", "email", "user_id"))
         return self.model_copy(update=cleared)
 
     def brought_up_to_date(self, present: Output) -> dict[str, Any]:
@@ -81,6 +86,7 @@ class StartOutput(Output):
             values |= present.model_dump(include={"interview_id", "interview_link"}) | {"status": "started"}
             for person in present.invitations[:1]:
                 values |= {"email": person.email, "user_id": person.user_id}
+                values["opt_out_link"] = person.opt_out_link
         elif present.in_doubt:
             values["status"] = "in_doubt"
         elif present.failed or present.cancelled:
@@ -96,6 +102,8 @@ async def run(ctx: Context, payload: StartInput) -> StartOutput:
     options = payload.options(connection)
     launch_id, begun = await begun_before(ctx)
     if begun is None:
+        if await _opted_out(ctx, payload, person):
+            return _output(ctx, payload, "skipped", reason=SkipReason.OPTED_OUT)
         if known := await _known(ctx, payload, person):
             return known
         if pause := await key_pause(ctx, payload.connection, options):
@@ -107,7 +115,8 @@ async def run(ctx: Context, payload: StartInput) -> StartOutput:
         launch = await decide_now(ctx, launch, [[person]])
     if not launch.to_invite:  # another call invited the person in the meantime
         reason = next(iter(launch.skipped), "cancelled")
-        skipped = _output(ctx, payload, "skipped", reason=reason, launch_id=launch.id)
+        until = await _rests_until(ctx, launch, person) if reason == SkipReason.RESTING else None
+        skipped = _output(ctx, payload, "skipped", reason=reason, launch_id=launch.id, until=until)
         return await _known(ctx, payload, person) or skipped
     return await _until_started(ctx, payload, launch)
 
@@ -133,6 +142,23 @@ def _member(payload: StartInput) -> Member:
             raise InvalidInput.of("user_id", "is a placeholder for a person; give email, user_id, or both")
         raise InvalidInput.of("email", "give email, user_id, or both")
     return person
+
+
+async def _opted_out(ctx: Context, payload: StartInput, person: Member) -> bool:
+    """Tell whether a person opted out, and was not erased, which is told first."""
+    history = await planning.history_of(
+        ctx, payload.connection, ctx.ledger.aliases.keyed(payload.connection, [person])
+    )
+    persons = {standing.person for standing in history.known[0] if standing is not None}
+    return history.recorded[0].opted_out and ERASED_PERSON not in persons
+
+
+async def _rests_until(ctx: Context, launch: Launch, person: Member) -> int | None:
+    """Return when a resting person may be asked again (ms)."""
+    keyed = ctx.ledger.aliases.keyed(launch.connection, [person])
+    recorded = (await planning.history_of(ctx, launch.connection, keyed)).recorded[0]
+    rest = rest_of(recorded.asked, planning.rules_of(ctx, launch).rests, ctx.clock.now())
+    return None if rest is None else rest.until
 
 
 async def _known(ctx: Context, payload: StartInput, person: Member) -> StartOutput | None:
@@ -198,6 +224,7 @@ def _output(
     *,
     reason: str | None = None,
     launch_id: str | None = None,
+    until: int | None = None,
 ) -> StartOutput:
     launch_id = invitation.launch_id if invitation else launch_id
     arguments = {"connection": payload.connection, "launch_id": launch_id}
@@ -206,9 +233,11 @@ def _output(
         status=status,
         interview_id=invitation.interview_id if invitation else None,
         interview_link=invitation.link if invitation else None,
+        opt_out_link=opt_out_link(ctx, invitation) if invitation else None,
         email=person.email,
         user_id=person.user_id,
         reason=reason,
+        until=time_text(until),
         launch_id=launch_id,
         status_url=status_url("get_launch", arguments, ctx.settings.public_url) if launch_id else None,
     )
@@ -226,6 +255,8 @@ async def _recall(ctx: Context, payload: StartInput, kept: StartOutput) -> Start
         present = await _known(ctx, payload, person)
     if present is not None:
         values |= {"interview_id": present.interview_id, "interview_link": present.interview_link}
+        one = present.invitations[:1] if isinstance(present, LaunchOutput) else [present]
+        values["opt_out_link"] = next((each.opt_out_link for each in one), None)
     return kept.model_copy(update=values)
 
 
@@ -245,6 +276,7 @@ START_INTERVIEW = Operation.of(
             status="started",
             interview_id=examples.INTERVIEW_ID,
             interview_link=f"https://www.koji.so/interview?id={examples.INTERVIEW_ID}",
+            opt_out_link=examples.OPT_OUT_LINK,
             email=examples.PERSON["email"],
             user_id=examples.PERSON["user_id"],
             launch_id=examples.LAUNCH_ID,

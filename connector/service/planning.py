@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Sequence, Sized
 from contextlib import aclosing
-from typing import ParamSpec, TypeVar
+from typing import NamedTuple, ParamSpec, TypeVar
 
 from connector.context import Context
 from connector.domain.launches.eligibility import Choice, Known, LaunchRules, Selection, SkipReason
 from connector.domain.launches.launch import Launch
+from connector.domain.launches.rest import NO_RESTS, Recorded
 from connector.domain.lease import Lease
 from connector.domain.people.same_person import KeyedMember, Member
 from connector.errors import InvalidInput
+from connector.settings.rules import rest_rules
 
 LARGEST_COHORT = 2_000_000
 MOST_A_MONTH, MOST_IN_TEN_MINUTES = 500, 60  # Amplitude's limits on cohort downloads
@@ -23,10 +25,39 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+class Decided(NamedTuple):
+    """The decisions over a chunk of members; see `Planning.add_choices`."""
+
+    choices: Sequence[Choice]
+    taught: Sequence[Choice]
+    gave_way: Sequence[int]
+
+
+class History(NamedTuple):
+    """What is known of the members of a chunk, on their connection and in the register of asking."""
+
+    known: Sequence[Known]
+    recorded: Sequence[Recorded]
+
+
 def rules_of(ctx: Context, launch: Launch) -> LaunchRules:
     """Return a launch's rules; the settings' cap limits what was asked for."""
     cap = ctx.connection(launch.connection).connector_max_interviews_per_launch
-    return LaunchRules(min(launch.options.max_interviews, cap), launch.options.reinvite_after_days)
+    rests = NO_RESTS if launch.options.override_rest else rest_rules(ctx.settings)
+    limit = min(launch.options.max_interviews, cap)
+    return LaunchRules(limit, launch.options.reinvite_after_days, launch.seed, rests)
+
+
+async def history_of(ctx: Context, connection: str, keyed: Sequence[KeyedMember]) -> History:
+    """Return what is known of members of a connection."""
+    register, project = ctx.ledger.register, ctx.connection(connection).user_id_space
+    await register.fill({name: each.user_id_space for name, each in ctx.settings.connections.items()})
+    with_asked = rest_rules(ctx.settings) != NO_RESTS
+    members = [member for member, _ in keyed]
+    return History(
+        await ctx.ledger.aliases.history(keyed),
+        await register.recorded(project, members, with_asked=with_asked),
+    )
 
 
 async def decide(
@@ -42,14 +73,14 @@ async def decide(
     selection = Selection(rules_of(ctx, launch), ctx.clock.now())
     field = "members" if launch.cohort_id is None else "cohort_id"
     total = 0
-    async with aclosing(_known(ctx, launch, chunks)) as known:
-        async for keyed, history in known:
+    async with aclosing(_looked_up(ctx, launch, chunks)) as looked_up:
+        async for keyed, history in looked_up:
             total += len(keyed)
             if total > LARGEST_COHORT:
                 detail = f"has more than {LARGEST_COHORT:,} people"
                 raise InvalidInput.of(field, detail, code="cohort_too_large")
-            choices, taught = await chosen(selection, keyed, history)
-            if not await planning.add_choices(lease, launch.id, choices, taught, ctx.clock.now()):
+            decided = await chosen(ctx, launch.connection, selection, keyed, history)
+            if not await planning.add_choices(lease, launch.id, *decided, ctx.clock.now()):
                 return None
     if not total:
         raise InvalidInput.of(field, "has no people in it; no person was invited", code="cohort_empty")
@@ -57,33 +88,39 @@ async def decide(
 
 
 async def chosen(
-    selection: Selection, keyed: Sequence[KeyedMember], history: Sequence[Known]
-) -> tuple[list[Choice], list[Choice]]:
-    """Decide over a chunk of members; return all decisions, and those that may teach an alias.
+    ctx: Context, connection: str, selection: Selection, keyed: Sequence[KeyedMember], history: History
+) -> Decided:
+    """Decide over a chunk of members of a connection.
 
     Where all aliases of a row are known as one person, or none is, there is nothing to learn.
     """
-    choices = await aside(keyed, selection.take, keyed, history)
+    choices, gave_way = await aside(keyed, selection.take, keyed, *history)
     teach = (None, SkipReason.DUPLICATE)
-    return choices, [
+    taught = [
         choice
-        for choice, known in zip(choices, history, strict=True)
+        for choice, known in zip(choices, history.known, strict=True)
         if choice.reason in teach or len(known) > 1
     ]
+    keys_of, project = ctx.ledger.register.keys_of, ctx.connection(connection).user_id_space
+    recorded = [
+        choice if choice.reason else choice._replace(register=keys_of(project, choice.member))
+        for choice in choices
+    ]
+    return Decided(recorded, taught, gave_way)
 
 
-async def _known(
+async def _looked_up(
     ctx: Context, launch: Launch, chunks: AsyncIterable[Sequence[Member]]
-) -> AsyncGenerator[tuple[Sequence[KeyedMember], Sequence[Known]], None]:
+) -> AsyncGenerator[tuple[Sequence[KeyedMember], History], None]:
     """Yield each chunk with its history; the ledger looks the next one up while one is decided over.
 
     What a chunk teaches cannot change the decisions over the next: the selection remembers all members.
     """
-    before: tuple[Sequence[KeyedMember], asyncio.Task[Sequence[Known]]] | None = None
+    before: tuple[Sequence[KeyedMember], asyncio.Task[History]] | None = None
     try:
         async for chunk in chunks:
             keyed = await aside(chunk, ctx.ledger.aliases.keyed, launch.connection, chunk)
-            ready, before = before, (keyed, asyncio.ensure_future(ctx.ledger.aliases.history(keyed)))
+            ready, before = before, (keyed, asyncio.ensure_future(history_of(ctx, launch.connection, keyed)))
             if ready is not None:
                 yield ready[0], await ready[1]
         if before is not None:

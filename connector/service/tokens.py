@@ -69,12 +69,13 @@ async def listed(ctx: Context) -> list[Token]:
 
 
 async def revoke(ctx: Context, name: str) -> None:
-    """End a token at once, on every server. Raises `NotFound`, and `Forbidden` as `create`."""
+    """End a token and its grants at once, on every server. Raises `NotFound`, and `Forbidden` as `create`."""
     _require(ctx.caller, None)
     if name not in [token.name for token in await listed(ctx)]:
         raise NotFound("name: there is no token of that name; koji-amplitude token list shows them.")
     async with entered(ctx, DEFAULT_CONNECTION, "revoke_token", Effect.WRITE, {"token": name}) as entry:
         await ctx.ledger.tokens.revoke(name, ctx.clock.now())
+        await ctx.ledger.grants.end(token_name=name)
         entry.outcome = "done"
 
 

@@ -17,7 +17,15 @@ from connector.domain.results.decision import ANONYMOUS
 from connector.domain.results.interview import SyncStatus
 from connector.domain.results.sync import Sync
 from connector.service.views import examples
-from connector.service.views.launch import InvitationItem, LaunchOutput, item, shown, with_link
+from connector.service.views.launch import (
+    InvitationItem,
+    LaunchOutput,
+    SampleOutput,
+    item_of,
+    opt_out_link,
+    shown,
+    with_link,
+)
 from connector.service.views.sync import UNKNOWN, SyncOutput, flat, time_text
 
 _SAMPLED = {
@@ -27,6 +35,7 @@ _SAMPLED = {
 }
 SYNCS = frozenset(_SAMPLED)
 _NAMES_OF_INTERVIEW = ("interview_id", "event_insert_id", "identify_insert_id", "transcript_url")
+_OF_INVITATIONS = frozenset({EventType.INVITATION_CREATED, EventType.PERSON_OPTED_OUT})
 _OF_CONNECTIONS = frozenset({EventType.CONNECTION_PAUSED, EventType.CONNECTION_RESUMED})
 
 
@@ -37,6 +46,13 @@ class InvitationEvent(InvitationItem):
     cohort_id: str | None
     cohort_name: str | None
     variant: str | None
+
+
+class OptOutEvent(BaseModel):
+    """A person who said no to all invitations."""
+
+    user_id: str | None = Field(description="The person's Amplitude user id; null when unknown or removed.")
+    email: str | None = Field(description="The person's e-mail; null when unknown or removed.")
 
 
 class ConnectionEvent(BaseModel):
@@ -79,6 +95,11 @@ TRIGGERS: tuple[Trigger, ...] = (
     Trigger(EventType.LAUNCH_FINISHED, "Triggers when a launch has no more people to start.", LaunchOutput),
     Trigger(EventType.LAUNCH_PAUSED, "Triggers when a launch is paused, with the reason.", LaunchOutput),
     Trigger(
+        EventType.PERSON_OPTED_OUT,
+        "Triggers when an invited person says no to all invitations: ask this person nothing more.",
+        OptOutEvent,
+    ),
+    Trigger(
         EventType.CONNECTION_PAUSED,
         "Triggers when Koji or Amplitude refuses a key, or Koji is out of reach for 10 minutes.",
         ConnectionEvent,
@@ -90,7 +111,7 @@ TRIGGERS: tuple[Trigger, ...] = (
 async def render(ctx: Context, events: Sequence[Event]) -> list[dict[str, Any]]:
     """Return each event as one flat object, every key always present; null for what is unknown or erased."""
     syncs = await _syncs(ctx, [event for event in events if event.type in SYNCS])
-    created = [event.subject for event in events if event.type is EventType.INVITATION_CREATED]
+    created = [event.subject for event in events if event.type in _OF_INVITATIONS]
     invitations = await ctx.ledger.invitations.find_many(created) if created else {}
     launches: dict[str, Launch | None] = {}
     rendered = []
@@ -99,6 +120,8 @@ async def render(ctx: Context, events: Sequence[Event]) -> list[dict[str, Any]]:
             fields = _sync(syncs.get((event.connection, event.subject)), event)
         elif event.type in _OF_CONNECTIONS:
             fields = _pause(event)
+        elif event.type is EventType.PERSON_OPTED_OUT:
+            fields = _opt_out(invitations.get(event.subject))
         else:
             invitation = invitations.get(event.subject)
             launch_id = event.subject if invitation is None else invitation.launch_id
@@ -107,7 +130,8 @@ async def render(ctx: Context, events: Sequence[Event]) -> list[dict[str, Any]]:
             launch = launches[launch_id]
             if event.type is EventType.INVITATION_CREATED:
                 shown_ = None if invitation is None else with_link(ctx, launch, invitation)
-                fields = _invitation(shown_, launch)
+                opt_out = None if invitation is None else opt_out_link(ctx, invitation)
+                fields = _invitation(shown_, opt_out, launch)
             else:
                 fields = await _launch(ctx, launch, event)
         rendered.append(_flat({**_head(event), **fields}))
@@ -121,7 +145,10 @@ def sample(trigger: Trigger, connection: str) -> dict[str, Any]:
         sync = examples.sync(connection, _SAMPLED[trigger.name])
         fields = SyncOutput(**flat(sync)).model_dump(mode="json")
     elif trigger.name is EventType.INVITATION_CREATED:
-        fields = _invitation(examples.invitation(connection), examples.launch(connection))
+        invitation = examples.invitation(connection)
+        fields = _invitation(invitation, examples.OPT_OUT_LINK, examples.launch(connection))
+    elif trigger.name is EventType.PERSON_OPTED_OUT:
+        fields = _opt_out(examples.invitation(connection))
     elif trigger.name in _OF_CONNECTIONS:
         payload = {"reason": "koji_key", "since": examples.AT_MS}
         fields = _pause(event._replace(subject="koji", payload=payload))
@@ -147,6 +174,8 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(value, list):
             fields.setdefault(f"{name}_text", ", ".join(map(_text, value)))
             fields[f"{name}_count"] = len(value)
+        elif name == "sample":
+            fields |= {f"sample_{key}": part for key, part in value.items()}
         elif isinstance(value, dict):
             fields[f"{name}_text"] = ", ".join(f"{key} {n}" for key, n in value.items())
             fields[f"{name}_count"] = sum(value.values())
@@ -186,10 +215,14 @@ def _pause(event: Event) -> dict[str, Any]:
     return {"reason": reason, "message": message, "since": time_text(event.payload["since"])}
 
 
-def _invitation(invitation: Invitation | None, launch: Launch | None) -> dict[str, Any]:
+def _opt_out(invitation: Invitation | None) -> dict[str, Any]:
+    return {name: getattr(invitation, name, None) for name in OptOutEvent.model_fields}
+
+
+def _invitation(invitation: Invitation | None, opt_out: str | None, launch: Launch | None) -> dict[str, Any]:
     about: dict[str, Any] = dict.fromkeys(InvitationEvent.model_fields)
     if invitation is not None:
-        about |= item(invitation).model_dump(mode="json") | {"launch_id": invitation.launch_id}
+        about |= item_of(invitation, opt_out).model_dump(mode="json") | {"launch_id": invitation.launch_id}
     if launch is not None:
         about |= {
             "cohort_id": launch.cohort_id,
@@ -203,6 +236,7 @@ async def _launch(ctx: Context, launch: Launch | None, event: Event) -> dict[str
     if launch is None:
         nothing: dict[str, Any] = dict.fromkeys(LaunchOutput.model_fields)
         lists: dict[str, Any] = {"warnings": [], "invitations": [], "skipped_examples": [], "skipped": {}}
+        lists["sample"] = dict.fromkeys(SampleOutput.model_fields)
         return {**nothing, **lists, "launch_id": event.subject}
     fields = (await shown(ctx, launch)).model_dump(mode="json")
     fields["resume_token"] = None  # it stands for a person's yes

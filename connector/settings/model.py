@@ -34,6 +34,7 @@ from connector.settings.types import (
     HeaderName,
     Host,
     Hosts,
+    InvitationWindow,
     LinkTemplate,
     Origins,
     Secrets,
@@ -156,6 +157,11 @@ class Connection(LaunchDefaults):
         return None if self.koji_api_key is None else _lane("koji", self.koji_api_key)
 
     @property
+    def user_id_space(self) -> str:
+        """Name what this connection's user ids are ids of: its Amplitude project, else itself alone."""
+        return self.amplitude_lane or f"connection:{self.name}"
+
+    @property
     def amplitude_lane(self) -> str | None:
         """Name the order and pace that connections with this Amplitude key share, or None without a key."""
         return None if self.amplitude_api_key is None else _lane("amplitude", self.amplitude_api_key)
@@ -198,6 +204,10 @@ class Settings(_Frozen):
     connector_digest: Annotated[Literal["weekly"] | None, LOWER_CASE] = _optional("weekly", "weekly")
     connector_metrics_open: bool = _flag(example=True, default=False)
     connector_retention_days: Count = _setting("a whole number of at least 1", 90, default=90)
+    connector_rest_days_after_invitation: CountOrNone = _setting("a whole number of days", 30, default=0)
+    connector_rest_days_after_interview: CountOrNone = _setting("a whole number of days", 90, default=0)
+    connector_rest_days_without_answer: CountOrNone = _setting("a whole number of days", 60, default=0)
+    connector_max_invitations: InvitationWindow | None = _optional("invitations/days", "3/365")
     connector_encryption_key: EncryptionKeys = _setting(
         "32 bytes in base64, several separated by commas", "new-key,old-key", default=()
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from connector.domain.launches.respondent_link import StartRules
+from connector.domain.launches.rest import RestRules
 from connector.domain.people.erasure import ErasureRules
 from connector.domain.results.decision import SyncRules
-from connector.settings.model import Connection
+from connector.settings.model import Connection, Settings
 
 
 def sync_rules(connection: Connection) -> SyncRules:
@@ -32,6 +33,16 @@ def start_rules(connection: Connection) -> StartRules:
         sends_email=connection.koji_send_email,
         complete_after_hours=connection.koji_complete_after_hours,
         people_a_day=connection.connector_max_interviews_per_launch,
+    )
+
+
+def rest_rules(settings: Settings) -> RestRules:
+    """Return the settings that let people rest, over all connections."""
+    return RestRules(
+        settings.connector_rest_days_after_invitation,
+        settings.connector_rest_days_after_interview,
+        settings.connector_rest_days_without_answer,
+        *(settings.connector_max_invitations or (0, 0)),
     )
 
 

@@ -113,6 +113,10 @@ def _database_url(value: str) -> str:
     return value
 
 
+def _window(value: Any) -> Any:
+    return value.split("/") if isinstance(value, str) else value
+
+
 def _alias_pairs(value: Any) -> Any:
     if not isinstance(value, str):
         return value
@@ -143,6 +147,8 @@ FROZEN_MAPPING = (AfterValidator(MappingProxyType), PlainSerializer(dict))
 
 Count = Annotated[int, Field(ge=1, le=_LARGEST)]
 CountOrNone = Annotated[int, Field(ge=0, le=_LARGEST)]
+InvitationWindow = Annotated[tuple[Count, Count], BeforeValidator(_window)]
+"""At most so many invitations within so many days."""
 Credential = Annotated[SecretStr, AfterValidator(_credential)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split)]
 AlertUrls = Annotated[

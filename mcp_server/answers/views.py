@@ -27,13 +27,13 @@ _PERSON = ("invitations.name", "invitations.reason", "invitations.started_at")
 _PLAN = ("plan_token", "resume_token", "plan_expires_at", "skipped_examples")
 _OF_ONE = ("interview_id", "interview_link")
 _PEOPLE = ("invitations", *_OF_ONE)
-_AUDIENCE = ("cohort_id", "cohort_name", "members_total", "skipped", "credits_estimate")
+_AUDIENCE = ("cohort_id", "cohort_name", "members_total", "skipped", "sample", "credits_estimate")
 _PAUSED = ("pause_reason", "resumes_at")
 _GOING_ON = ("waiting", "invited", "failed", "in_doubt", "cancelled", "eta_seconds")
 _OF_ERASURE = ("done", "left_to_people")
 _COUNTED = (
     *("status_url", "resumes_at", "message", "eta_seconds", "warnings"),
-    *("members_total", "skipped", "credits_estimate", "cancelled"),
+    *("members_total", "skipped", "sample", "credits_estimate", "cancelled"),
     *_PEOPLE,
     *_PLAN,
 )
@@ -42,7 +42,10 @@ _SYNC_ROW = (
     *("transcript_url", "warning"),
 )
 _LEFT_OUT: Final[Mapping[str, tuple[str, ...]]] = {
-    "launch_cohort_interviews": ("status_url", "resume_token", "skipped_examples", *_OF_ONE, *_PERSON),
+    "launch_cohort_interviews": (
+        *("status_url", "resume_token", "skipped_examples", "sample"),
+        *(*_OF_ONE, *_PERSON),
+    ),
     "plan_cohort_launch": ("status_url", "resume_token", "pause_reason", "resumes_at", *_GOING_ON, *_PEOPLE),
     "get_launch": ("status_url", "skipped_examples", "invitations.name", *_OF_ONE),
     "cancel_launch": ("status_url", *_PAUSED, *_PEOPLE, *_PLAN, *_AUDIENCE, "eta_seconds"),

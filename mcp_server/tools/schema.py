@@ -25,6 +25,14 @@ _INPUTS: Final[Mapping[str, str]] = {
     "metadata": "Goes to Koji with each interview.",
     "allow_without_link": "Start without a link (KOJI_PROJECT_ID is not set).",
     "reinvite_after_days": "Invite people again after so many days; without it never.",
+    "cohort_id": "From list_cohorts.",
+    "members": "The people, instead of a cohort.",
+    "max_interviews": "Invite at most so many.",
+    "email_property": "Where the e-mail stands (email).",
+    "name_property": "Where the name stands (name).",
+    "variant": "A label on the event, such as B.",
+    "sample": "Draw the people, or take the first.",
+    "sample_seed": "Draws the same people again.",
 }
 _OUTPUTS: Final[Mapping[str, str]] = {
     "next_cursor": "cursor of the next page.",
@@ -42,6 +50,7 @@ _OUTPUTS: Final[Mapping[str, str]] = {
     "failed": "Refused, or given up.",
     "in_doubt": "Outcome unknown; see resume_launch.",
     "skipped": "Not done, by reason.",
+    "sample": "How they were chosen.",
     "credits_estimate": "Koji credits at most.",
     "eta_seconds": "About how long the rest takes.",
     "plan_token": "For launch_cohort_interviews; null unless planned.",

@@ -1,4 +1,4 @@
-"""Serve `/mcp` over Streamable HTTP, for callers with a token."""
+"""Serve `/mcp` over Streamable HTTP for callers with a token, and OAuth for those who want one."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ from connector.security.caller import Caller
 from connector.settings.key_files import encryption_keys
 from connector.settings.model import Settings
 from mcp_server.host import Host, Request
+from mcp_server.oauth import bearer
+from mcp_server.oauth.routes import oauth_app, oauth_paths
 from mcp_server.server import create_server
 
 PATHS: Final = ("/mcp", "/mcp/")
@@ -38,7 +40,7 @@ _REFUSALS: Final = {
 
 
 def mcp_mount(settings: Settings, context: Callable[[], Context], gate: Gate) -> Mount:
-    """Return the MCP server of one process as `create_app` mounts it, which answers `/mcp`.
+    """Return the MCP server of one process as `create_app` mounts it, which answers `/mcp` and OAuth.
 
     A request is refused with `Unauthenticated` or `TooManyFailures`; its caller travels with it.
     """
@@ -57,12 +59,21 @@ def mcp_mount(settings: Settings, context: Callable[[], Context], gate: Gate) ->
             headers = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
             scope = {**scope, "headers": headers}
             request = HttpRequest(scope, receive)
-            request.state.caller = replace(await gate.caller(request), surface="mcp")
+            granted = await bearer.caller(context(), gate, request)
+            request.state.caller = granted or replace(await gate.caller(request), surface="mcp")
             if refusal := await guard.validate_request(request):
                 await Response(_REFUSALS[refusal.status_code], refusal.status_code)(scope, receive, send)
                 return
+            if granted:
+                missing, receive = await bearer.missing_scope(settings, request, granted)
+                if missing is not None:
+                    await missing(scope, receive, send)
+                    return
         except ConnectorError as error:  # answered here, so that a page of an allowed origin can read it
-            await problem(error, scope["state"]["request_id"])(scope, receive, send)
+            answer = problem(error, scope["state"]["request_id"])
+            if error.http_status == 401:
+                answer.headers["WWW-Authenticate"] = bearer.challenge(settings)
+            await answer(scope, receive, send)
             return
         await manager.asgi_app(scope, receive, send)
 
@@ -72,10 +83,16 @@ def mcp_mount(settings: Settings, context: Callable[[], Context], gate: Gate) ->
         mcp, pages, ["GET", "POST", "DELETE"], allow_headers=["*"], expose_headers=headers
     )
 
+    oauth = oauth_app(settings, context, gate)
+    answers: dict[str, ASGIApp] = {
+        **dict.fromkeys(oauth_paths(settings), oauth),
+        **dict.fromkeys(PATHS, shared),
+    }
+
     def in_front_of(app: ASGIApp) -> ASGIApp:
         async def front(scope: Scope, receive: Receive, send: Send) -> None:
-            is_mcp = scope["type"] == "http" and scope["path"] in PATHS
-            await (shared if is_mcp else app)(scope, receive, send)
+            answer = answers.get(scope["path"], app) if scope["type"] == "http" else app
+            await answer(scope, receive, send)
 
         return front
 

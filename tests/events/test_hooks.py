@@ -103,7 +103,9 @@ async def test_a_connection_has_a_bounded_number_of_subscriptions(
 def test_samples_are_flat_with_every_key(trigger: triggers.Trigger) -> None:
     shown = triggers.sample(trigger, "default")
     for name, value in shown.items():
-        if isinstance(value, list | dict):
+        if name == "sample":
+            assert {"sample_method", "sample_seed", "sample_drawn_from"} <= set(shown)
+        elif isinstance(value, list | dict):
             assert f"{name}_text" in shown
             assert f"{name}_count" in shown
     assert {"id", "type", "timestamp", "connection", *trigger.output.model_fields} <= set(shown)

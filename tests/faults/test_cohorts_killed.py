@@ -21,6 +21,7 @@ from sqlalchemy import Engine, Select, func, select
 from connector.ledger.db.dialect import writer_engine
 from connector.ledger.db.schema.launches import cohort_message, cohort_piece, invitation, launch
 from connector.sandbox import create_sandbox
+from tests.support.fakes import Counted
 from tests.support.harness import QUICK, serving, until
 from tests.support.processes import Process
 
@@ -173,7 +174,7 @@ async def ground(folder: Path, database_url: str, seed: int) -> AsyncIterator[Gr
             here.close()
 
 
-async def kill_in_the_middle(folder: Path, database_url: str, rounds: int, seed: int) -> None:
+async def kill_in_the_middle(folder: Path, database_url: str, rounds: int, seed: int) -> str:
     async with ground(folder, database_url, seed) as here:
         cut = 0
         for number in range(rounds):
@@ -193,17 +194,21 @@ async def kill_in_the_middle(folder: Path, database_url: str, rounds: int, seed:
         await here.tell(again)
         await here.all_taken_apart()
         here.everybody_is_invited_once()
+        return (
+            f"{rounds} rounds of kills, {cut} messages cut in the middle: {here.people:,} people told of, all invited, "
+            "none twice"
+        )
 
 
 async def test_kills_while_cohorts_are_taken_apart_invite_everybody_once(
-    tmp_path: Path, sqlite_url: str
+    tmp_path: Path, sqlite_url: str, counted: Counted
 ) -> None:
-    await kill_in_the_middle(tmp_path, sqlite_url, rounds=2, seed=1)
+    counted(await kill_in_the_middle(tmp_path, sqlite_url, rounds=2, seed=1))
 
 
 @pytest.mark.proof
 @pytest.mark.parametrize("seed", range(2))
 async def test_many_kills_while_cohorts_are_taken_apart_invite_everybody_once(
-    tmp_path: Path, database_url: str, seed: int
+    tmp_path: Path, database_url: str, seed: int, counted: Counted
 ) -> None:
-    await kill_in_the_middle(tmp_path, database_url, rounds=20, seed=seed)
+    counted(await kill_in_the_middle(tmp_path, database_url, rounds=20, seed=seed))

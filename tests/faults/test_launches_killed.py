@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from connector.sandbox import Sandbox, SandboxOptions, create_sandbox
+from tests.support.fakes import Counted
 from tests.support.harness import message, serving, sign, until
 from tests.support.processes import HEADERS, Process
 
@@ -142,7 +143,7 @@ async def ground(folder: Path, seed: int) -> AsyncIterator[Ground]:
         yield Ground(folder, app.state.sandbox, url, client, seed)
 
 
-async def kill_in_the_middle(folder: Path, rounds: int, seed: int) -> None:
+async def kill_in_the_middle(folder: Path, rounds: int, seed: int) -> str:
     async with ground(folder, seed) as here:
         for _ in range(rounds):
             server = Process(folder, here.url, lease_ms=LEASE)
@@ -174,19 +175,23 @@ async def kill_in_the_middle(folder: Path, rounds: int, seed: int) -> None:
                 return len(await here.in_doubt(last)) == len(doubtful) - returned
 
             await until(recognised)
+            return (
+                f"{rounds} kills: {here.people:,} people launched, {len(here.started):,} started at Koji, none twice; "
+                f"{len(doubtful):,} in doubt until they were asked for"
+            )
         finally:
             assert last.terminate() in {0, -15}
 
 
 async def test_three_kills_in_the_middle_of_launches_start_nobody_twice_and_lose_nobody(
-    tmp_path: Path,
+    tmp_path: Path, counted: Counted
 ) -> None:
-    await kill_in_the_middle(tmp_path, rounds=3, seed=1)
+    counted(await kill_in_the_middle(tmp_path, rounds=3, seed=1))
 
 
 @pytest.mark.proof
 @pytest.mark.parametrize("seed", range(2))
 async def test_fifty_kills_in_the_middle_of_launches_start_nobody_twice_and_lose_nobody(
-    tmp_path: Path, seed: int
+    tmp_path: Path, seed: int, counted: Counted
 ) -> None:
-    await kill_in_the_middle(tmp_path, rounds=50, seed=seed)
+    counted(await kill_in_the_middle(tmp_path, rounds=50, seed=seed))

@@ -42,7 +42,7 @@ class Plan:
 def select(rows: Sequence[Member], history: Mapping[int, Standing], rules: LaunchRules) -> Plan:
     """Return the plan for a whole cohort."""
     keyed = [(one, tuple(map(key, aliases(one)))) for one in rows]
-    choices = Selection(rules, NOW).take(keyed, [tuple(map(history.get, keys)) for _, keys in keyed])
+    choices, _ = Selection(rules, NOW).take(keyed, [tuple(map(history.get, keys)) for _, keys in keyed])
     assert [choice.member for choice in choices] == list(rows)
     return Plan(
         [choice.member for choice in choices if choice.reason is None],
@@ -166,7 +166,7 @@ def test_piece_by_piece_is_the_same_as_at_once(rows: list[Member], size: int, li
     selection = Selection(LaunchRules(limit, None), NOW)
     keyed = [(one, tuple(map(key, aliases(one)))) for one in rows]
     pieces = [keyed[at : at + size] for at in range(0, len(keyed), size)]
-    choices = [choice for piece in pieces for choice in selection.take(piece, [()] * len(piece))]
+    choices = [choice for piece in pieces for choice in selection.take(piece, [()] * len(piece))[0]]
     assert [choice.member for choice in choices if choice.reason is None] == whole.invited
     assert Counter(choice.reason for choice in choices if choice.reason) == whole.skipped
 

@@ -429,7 +429,8 @@ async def test_rows_that_are_skipped_are_counted_with_their_reasons(world: World
         "over_limit": 1,
     }
     assert plan["members_total"] == 6 == plan["to_invite"] + sum(plan["skipped"].values())
-    assert {"user_id": "user-009", "reason": "already_invited"} in plan["skipped_examples"]
+    example = {"user_id": "user-009", "reason": "already_invited", "rule": None, "until": None}
+    assert example in plan["skipped_examples"]
 
 
 async def test_a_single_start_learns_every_alias_that_comes_with_a_known_one(world: World) -> None:

@@ -161,7 +161,7 @@ async def add_choices(process: Process) -> None:
     keyed = process.ledger.aliases.keyed("default", mixed((1, 11), (13, 3), (31, 5)))
     taught = [Choice(*one, SkipReason.ALREADY) for one in keyed]
     launch_id = process.scene.launches[4]
-    await process.ledger.planning.add_choices(process.lease, launch_id, taught, taught, NOW)
+    await process.ledger.planning.add_choices(process.lease, launch_id, taught, taught, (), NOW)
 
 
 async def learn(process: Process) -> None:

@@ -21,6 +21,7 @@ from connector.domain.launches.launch import (
     Phase,
     StartResult,
 )
+from connector.domain.launches.sample import Method
 from connector.domain.lease import Lease
 from connector.domain.people.same_person import Member, member
 from connector.domain.results.interview import Interview
@@ -69,13 +70,17 @@ class Desk:
         goes_on: bool = True,
         single: bool = False,
         source: Sequence[Sequence[Member]] = (),
+        sample: Method = "first",
+        seed: str | None = None,
     ) -> Launch:
         one = Launch(
             id=f"lau_{len(self.made):03}",
             connection="default",
             status=LaunchStatus.PLANNING,
             created_at=self.now,
-            options=LaunchOptions(max_interviews=limit, reinvite_after_days=days),
+            options=LaunchOptions(
+                max_interviews=limit, reinvite_after_days=days, sample=sample, sample_seed=seed
+            ),
             goes_on=goes_on,
             phase=Phase.READ,
             phase_due=self.now,

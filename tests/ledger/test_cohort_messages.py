@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from connector.domain.launches.cohort_message import CohortMessage, chunks_of
 from connector.domain.launches.credits import Spending, day_of
-from connector.domain.launches.eligibility import Choice, LaunchRules, Selection
+from connector.domain.launches.eligibility import UNLIMITED, LaunchRules, Selection
 from connector.domain.launches.launch import InvitationState, Launch, LaunchOptions, LaunchStatus
 from connector.domain.lease import Lease
 from connector.domain.people.erasure import ErasureRules as ForgettingRules
@@ -62,14 +62,14 @@ async def decide(
         keyed = [one for one in keyed if one[1][0] not in gone]
         if message.in_cohort:
             history = await ledger.aliases.history(keyed)
-            choices: list[Choice] = Selection(LaunchRules(10**9, None), now).take(keyed, history)
+            choices, _ = Selection(LaunchRules(10**9, None), now).take(keyed, history)
             await people.invite(lease, message, chunk[0], choices, choices, OPTIONS, now)
         else:
             await people.dismiss(lease, message, chunk[0], keyed, now)
     await people.decided(lease, message, above, now)
     again = await messages.next_open(["default"])
     while again is not None and again.stage == "activating":
-        if not await people.activate(lease, again, now, 2):
+        if not await people.activate(lease, again, UNLIMITED, now, 2):
             break
 
 

@@ -76,7 +76,8 @@ async def test_a_client_revokes_only_its_own(ledger: Ledger) -> None:
 async def test_all_grants_end_at_once(ledger: Ledger) -> None:
     await begun(ledger)
     await exchanged(ledger)
-    await ledger.grants.end("another")
+    await ledger.grants.end(id="another")
+    await ledger.grants.end(token_name="another")
     assert await ledger.grants.listed(NOW)
     await ledger.grants.end()
     assert await ledger.grants.listed(NOW) == []

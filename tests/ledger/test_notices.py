@@ -18,16 +18,13 @@ from connector.ledger.ledger import Ledger
 from connector.workers import runner as module
 from connector.workers.base import Worker
 from connector.workers.runner import Runner
+from tests.support.cluster import CUT
 
 pytestmark = [
     pytest.mark.contract,
     pytest.mark.postgres,
     pytest.mark.parametrize("database_url", ["postgres"], indirect=True),
 ]
-CUT = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
-    "AND pid <> pg_backend_pid() AND application_name = 'koji-amplitude'"
-)
 
 
 class Counting:

@@ -65,7 +65,7 @@ async def post(world: World, headers: dict[str, str], path: str = "/mcp") -> htt
 async def test_without_a_token_there_is_nothing(world: World, token: str) -> None:
     answer = await post(world, {"Authorization": token})
     assert answer.status_code == 401
-    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer resource_metadata=")
     assert answer.json()["code"] == "unauthenticated"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from itertools import count
 from typing import Any
@@ -18,6 +18,8 @@ from connector.errors import NotFound
 from connector.ledger.ledger import Ledger
 
 NOW = 1_790_000_000_000
+Counted = Callable[[str], None]
+"""The fixture `counted`: it takes a sentence that is printed at the end of the run."""
 _numbers = count()
 
 

@@ -17,7 +17,9 @@ from types import MappingProxyType
 import httpx
 import uvicorn
 
-from connector.app import create_app
+from connector.app import build, create_app
+from connector.cli.startup import on_signals
+from connector.settings.model import Settings
 from mcp_server.transports.http import mcp_mount
 from tests.support.harness import TOKEN, settings_of, until
 from tests.support.preloaded import command
@@ -26,16 +28,26 @@ HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 
 
 class Process:
-    """One server process on the ledger of a folder, or on the database that `more` settings name."""
+    """One server process on the ledger of a folder, or on the database that `more` settings name.
+
+    It answers HTTP and works; with `role` "web" or "work" it does only one of the two.
+    """
 
     def __init__(
-        self, folder: Path, sandbox_url: str, *, lease_ms: int, more: Mapping[str, str] = MappingProxyType({})
+        self,
+        folder: Path,
+        sandbox_url: str,
+        *,
+        lease_ms: int,
+        more: Mapping[str, str] = MappingProxyType({}),
+        role: str = "both",
     ) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
+        self.role = role
         self.url = f"http://127.0.0.1:{port}"
-        words = (str(folder), sandbox_url, str(port), str(lease_ms), json.dumps(dict(more)))
+        words = (str(folder), sandbox_url, str(port), str(lease_ms), json.dumps(dict(more)), role)
         self._log = (folder / "server.log").open("ab")
         self._process = subprocess.Popen(
             command(*words, program="tests.support.processes"),
@@ -73,15 +85,25 @@ class Process:
 
 
 def main(words: Sequence[str]) -> int:
-    """Serve until killed: folder, the sandbox's URL, port and lease in milliseconds are the words, and settings."""
+    """Serve or work until killed; the words are folder, sandbox's URL, port, lease in ms, settings and role."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.dup(1)  # stays open as long as this process lives
     os.dup2(2, 1)
-    folder, sandbox_url, port, lease_ms, more = words
+    folder, sandbox_url, port, lease_ms, more, role = words
     settings = settings_of(Path(folder), sandbox_url, "", {"PORT": port, **json.loads(more)})
-    app = create_app(settings, lease_ms=int(lease_ms), mounts=[mcp_mount])
+    if role == "work":
+        asyncio.run(_work(settings, int(lease_ms)))
+        return 0
+    app = create_app(settings, workers=role == "both", lease_ms=int(lease_ms), mounts=[mcp_mount])
     uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="warning", access_log=False)
     return 0
+
+
+async def _work(settings: Settings, lease_ms: int) -> None:
+    stop = asyncio.Event()
+    on_signals(stop.set)
+    async with build(settings, lease_ms=lease_ms):
+        await stop.wait()
 
 
 def _end_with_parent() -> None:

@@ -31,7 +31,7 @@ async def with_first_people(ctx: Context, plan: Output) -> Output:
         return plan
     decided = (InvitationState.PLANNED, InvitationState.WAITING)
     people = await ctx.ledger.launches.invitations(plan.launch_id, decided, limit=_FIRST, after=-1)
-    return plan.model_copy(update={"invitations": [item(person) for person in people]})
+    return plan.model_copy(update={"invitations": [item(ctx, person) for person in people]})
 
 
 def question(plan: LaunchOutput) -> str:

@@ -16,6 +16,7 @@ class EventType(StrEnum):
     INVITATION_CREATED = "invitation_created"
     LAUNCH_FINISHED = "launch_finished"
     LAUNCH_PAUSED = "launch_paused"
+    PERSON_OPTED_OUT = "person_opted_out"
     CONNECTION_PAUSED = "connection_paused"
     CONNECTION_RESUMED = "connection_resumed"
 

@@ -6,9 +6,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from enum import StrEnum
+from itertools import repeat
 from typing import NamedTuple
 
 from connector.domain.launches.compact_set import CompactSet
+from connector.domain.launches.rest import NO_RESTS, Recorded, Rest, RestRules, rest_of
+from connector.domain.launches.sample import Draws, Smallest
 from connector.domain.people.same_person import ERASED_PERSON, KeyedMember, Member
 
 MOST_EXAMPLES = 100
@@ -21,9 +24,15 @@ class SkipReason(StrEnum):
     NO_IDENTIFIER = "no_identifier"
     DUPLICATE = "duplicate_in_cohort"
     SUPPRESSED = "suppressed"
+    OPTED_OUT = "opted_out"
     RECENTLY = "recently_interviewed"
     ALREADY = "already_invited"
+    RESTING = "resting"
     OVER_LIMIT = "over_limit"
+
+
+_AFTER_OPT_OUT = (None, SkipReason.RECENTLY, SkipReason.ALREADY)
+"""The decisions that come after that of a person who opted out."""
 
 
 class Standing(NamedTuple):
@@ -38,10 +47,16 @@ Known = tuple[Standing | None, ...]
 
 
 class LaunchRules(NamedTuple):
-    """How many people may be invited, and after how many days a person may be invited again (None: never)."""
+    """How many people may be invited, and after how many days a person may be invited again (None: never).
+
+    With a `seed` the people are drawn; without one they are the first of the cohort. `rests` count over all
+    connections.
+    """
 
     limit: int
     reinvite_after_days: int | None
+    seed: str | None = None
+    rests: RestRules = NO_RESTS
 
 
 UNLIMITED = LaunchRules(sys.maxsize, None)
@@ -49,11 +64,18 @@ UNLIMITED = LaunchRules(sys.maxsize, None)
 
 
 class Choice(NamedTuple):
-    """The decision over one row: without a reason, an invitation. `keys` are the keys of its aliases."""
+    """The decision over one row: without a reason, an invitation.
+
+    `keys` are the keys of its aliases, `draw` is the person's where people are drawn. `rest` says until when
+    a resting person rests; `register` are the keys of an invited person in the register of asking.
+    """
 
     member: Member
     keys: tuple[int, ...]
     reason: SkipReason | None
+    draw: int | None = None
+    rest: Rest | None = None
+    register: tuple[int, ...] = ()
 
 
 def is_example(choice: Choice) -> bool:
@@ -63,22 +85,61 @@ def is_example(choice: Choice) -> bool:
 
 
 class Selection:
-    """Decides over the rows of a cohort in their order, and remembers earlier rows."""
+    """Decides over the rows of a cohort in their order, and remembers earlier rows.
+
+    A person who was drawn gives way to a later one with a smaller draw.
+    """
 
     def __init__(self, rules: LaunchRules, now: int) -> None:
         self._rules = rules
         self._now = now
         self._seen = CompactSet()
+        self._draws = None if rules.seed is None else Draws(rules.seed)
+        self._sample = Smallest(rules.limit)
         self._chosen = 0
 
-    def take(self, rows: Sequence[KeyedMember], history: Sequence[Known]) -> list[Choice]:
-        """Decide over the next rows; `history` has an entry for each."""
-        return [
-            Choice(member, keys, self._decide(keys, known))
-            for (member, keys), known in zip(rows, history, strict=True)
-        ]
+    def take(
+        self, rows: Sequence[KeyedMember], history: Sequence[Known], recorded: Sequence[Recorded] = ()
+    ) -> tuple[list[Choice], list[int]]:
+        """Decide over the next rows; `history` has an entry for each, and `recorded` too, or none.
 
-    def _decide(self, keys: tuple[int, ...], known: Known) -> SkipReason | None:
+        Also return the draws of people chosen before these rows who gave way to people among them.
+        """
+        decided = zip(rows, history, recorded or repeat(Recorded()), strict=False)
+        choices = [self._decide(*row, known, of_all) for row, known, of_all in decided]
+        if self._draws is None:
+            choices = [self._within_limit(choice) for choice in choices]
+        return choices, [] if self._draws is None else self._draw(choices, self._draws)
+
+    def _draw(self, choices: list[Choice], draws: Draws) -> list[int]:
+        """Draw among those who may be invited, in place."""
+        here: dict[int, int] = {}
+        gave_way: list[int] = []
+        for at, choice in enumerate(choices):
+            if choice.reason is not None:
+                continue
+            draw = draws.of(choice.keys)
+            here[draw] = at
+            choices[at] = choice._replace(draw=draw)
+            if (without_place := self._sample.add(draw)) is None:
+                continue
+            if without_place in here:
+                place = here[without_place]
+                choices[place] = choices[place]._replace(reason=SkipReason.OVER_LIMIT)
+            else:
+                gave_way.append(without_place)
+        return gave_way
+
+    def _decide(self, member: Member, keys: tuple[int, ...], known: Known, recorded: Recorded) -> Choice:
+        """Decide over a row but for the limit."""
+        reason = self._of_connection(keys, known)
+        if recorded.opted_out and reason in _AFTER_OPT_OUT:
+            return Choice(member, keys, SkipReason.OPTED_OUT)
+        if reason is None and (rest := rest_of(recorded.asked, self._rules.rests, self._now)):
+            return Choice(member, keys, SkipReason.RESTING, rest=rest)
+        return Choice(member, keys, reason)
+
+    def _of_connection(self, keys: tuple[int, ...], known: Known) -> SkipReason | None:
         if not keys:
             return SkipReason.NO_IDENTIFIER
         marks, last, erased = keys, None, False
@@ -96,12 +157,13 @@ class Selection:
             return SkipReason.DUPLICATE
         if erased:
             return SkipReason.SUPPRESSED
-        if last is not None and (reason := repeat_reason(last, self._rules, self._now)):
-            return reason
-        if self._chosen >= self._rules.limit:
-            return SkipReason.OVER_LIMIT
+        return None if last is None else repeat_reason(last, self._rules, self._now)
+
+    def _within_limit(self, choice: Choice) -> Choice:
+        if choice.reason is not None:
+            return choice
         self._chosen += 1
-        return None
+        return choice._replace(reason=SkipReason.OVER_LIMIT) if self._chosen > self._rules.limit else choice
 
 
 def look_again(
@@ -110,31 +172,37 @@ def look_again(
     here: AbstractSet[int],
     erased: AbstractSet[int],
     taken: Mapping[int, int],
+    recorded: Sequence[Recorded],
     room: int,
     rules: LaunchRules,
     now: int,
-) -> list[SkipReason | None]:
+) -> list[tuple[SkipReason | None, Rest | None]]:
     """Decide once more over planned people, just before they wait for their start; None means invite.
 
     Since the plan, two rows may have turned out to be one person. `here` are the people this launch has
-    invited already, `taken` is when people were last invited (ms), and `room` is how many more the launch
-    may invite.
+    invited already, `taken` is when people were last invited (ms), `recorded` what the register holds of
+    each, and `room` is how many more the launch may invite. A reason `resting` comes with its rest.
     """
     invited = set(here)
-    reasons: list[SkipReason | None] = []
-    for person in persons:
+    reasons: list[tuple[SkipReason | None, Rest | None]] = []
+    for person, of_all in zip(persons, recorded, strict=True):
         reason: SkipReason | None = None
+        rest = rest_of(of_all.asked, rules.rests, now)
         if person in invited:
             reason = SkipReason.DUPLICATE
         elif person in erased:
             reason = SkipReason.SUPPRESSED
+        elif of_all.opted_out:
+            reason = SkipReason.OPTED_OUT
         elif person in taken and (repeated := repeat_reason(taken[person], rules, now)):
             reason = repeated
+        elif rest is not None:
+            reason = SkipReason.RESTING
         elif len(invited) - len(here) >= room:
             reason = SkipReason.OVER_LIMIT
         else:
             invited.add(person)
-        reasons.append(reason)
+        reasons.append((reason, rest if reason is SkipReason.RESTING else None))
     return reasons
 
 

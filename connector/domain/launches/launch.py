@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+from connector.domain.launches.sample import Method
+
 KOJI_UNREACHABLE: Final = "koji_unreachable"
 DAILY_CREDITS: Final = "daily_credits"
 """The reasons of pauses that end by themselves; they are never stored with a launch."""
@@ -82,6 +84,18 @@ class LaunchOptions:
     allow_without_link: bool = False
     email_property: str = "email"
     name_property: str = "name"
+    sample: Method = "random"
+    sample_seed: str | None = None
+    override_rest: str | None = None
+
+
+class Example(NamedTuple):
+    """A skipped member who may be shown: the user id, why, and of a rest its rule and end (ms)."""
+
+    user_id: str
+    reason: str
+    rule: str | None = None
+    until: int | None = None
 
 
 class Phase(StrEnum):
@@ -129,7 +143,7 @@ class Launch:
     bad_emails: int = 0
     carried: tuple[str, ...] = ()
     skipped: Mapping[str, int] = field(default_factory=dict)
-    examples: tuple[tuple[str, str], ...] = ()
+    examples: tuple[Example, ...] = ()
     planned: int = 0
     waiting: int = 0
     sending: int = 0
@@ -140,6 +154,11 @@ class Launch:
     in_doubt: int = 0
     cancelled: int = 0
     standing: bool = False
+
+    @property
+    def seed(self) -> str | None:
+        """Return the seed by which people are drawn: the caller's, else the launch's id; None without one."""
+        return (self.options.sample_seed or self.id) if self.options.sample == "random" else None
 
     @property
     def to_invite(self) -> int:
@@ -161,7 +180,9 @@ class Invitation(NamedTuple):
     """One person in a launch. `id` is the external id that Koji returns; `person` stands for all aliases.
 
     `taken_at` is the time of the invitation that later launches count; None if they may invite the person.
-    `session_token` is sealed. `due` is when a silent interview is read next, `polls` counts the reads.
+    `draw` is the person's place in the sample, None where none is drawn. `register` stands for the person in
+    the register over all connections; None once the person was erased. `session_token` is sealed.
+    `due` is when a silent interview is read next, `polls` counts the reads.
     """
 
     id: str
@@ -186,6 +207,8 @@ class Invitation(NamedTuple):
     due: int | None = None
     polls: int = 0
     complete_due: int | None = None
+    draw: int | None = None
+    register: int | None = None
 
 
 class Invited(NamedTuple):

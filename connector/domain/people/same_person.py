@@ -14,6 +14,9 @@ from connector.text.values import text
 ERASED_PERSON = 0
 """The person behind every alias of every respondent who was erased."""
 
+OPTED_OUT = 1
+"""The person behind every alias, in the register over all connections, of every person who opted out."""
+
 
 class Member(NamedTuple):
     """One row of a cohort: the user id, e-mail and name of its person, as far as the row has them.

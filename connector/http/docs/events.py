@@ -28,8 +28,8 @@ def event_schema(trigger: Trigger) -> dict[str, Any]:
     shown = sample(trigger, "default")
     known = TypeAdapter(trigger.output).json_schema(mode="serialization", ref_template=REF)["properties"]
     fields = {
-        name: _COMMON_FIELDS.get(name) or (_or_null(known[name]) if name in known else _derived(name))
-        for name in shown
+        name: _COMMON_FIELDS.get(name) or (_or_null(known[name]) if name in known else _derived(name, value))
+        for name, value in shown.items()
     }
     return {"type": "object", "required": list(shown), "properties": fields, "examples": [shown]}
 
@@ -43,11 +43,14 @@ def event_schemas() -> dict[str, Any]:
     return {**shared.get("$defs", {}), **{event_name(trigger): event_schema(trigger) for trigger in TRIGGERS}}
 
 
-def _derived(name: str) -> dict[str, Any]:
+def _derived(name: str, value: Any) -> dict[str, Any]:
     subject, _, suffix = name.rpartition("_")
     if suffix == "text":
         return {"type": "string", "description": f"{subject} as text."}
-    return {"type": "integer", "description": f"Count of {subject}."}
+    if suffix == "count":
+        return {"type": "integer", "description": f"Count of {subject}."}
+    kind = "integer" if isinstance(value, int) else "string"
+    return _or_null({"type": kind, "description": f"{suffix} of {subject}."})
 
 
 def _or_null(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, update
 
 from connector.domain.access import Grant, GrantSecret, OAuthClient
 from connector.ledger.db.bulk import storable
@@ -54,11 +54,10 @@ class Grants(Repository):
     @writes
     def begin(self, c: Connection, grant: Grant, code: GrantSecret, now: int) -> None:
         """Store a grant and its code; delete what has expired."""
-        c.execute(delete(oauth_grant).where(oauth_grant.c.expires_at <= now))
-        is_left = oauth_secret.c.grant_id.not_in(select(oauth_grant.c.id))
-        c.execute(delete(oauth_secret).where(or_(is_left, oauth_secret.c.expires_at < now - _SECRETS_KEPT)))
-        connections = None if grant.connections is None else json.dumps(grant.connections)
-        row = {**grant._asdict(), "scopes": ",".join(grant.scopes), "connections": connections}
+        _end(c, oauth_grant.c.expires_at <= now)
+        c.execute(delete(oauth_secret).where(oauth_secret.c.expires_at < now - _SECRETS_KEPT))
+        lists = {"scopes": ",".join(grant.scopes), "connections": ",".join(grant.connections)}
+        row = {**grant._asdict(), **lists}
         c.execute(insert(oauth_grant).values(row))
         c.execute(insert(oauth_secret).values({**code._asdict(), "grant_id": grant.id}))
 
@@ -88,7 +87,7 @@ class Grants(Repository):
             return False
         spend = update(oauth_secret).where(by_digest, oauth_secret.c.spent_at.is_(None)).values(spent_at=now)
         if not c.execute(spend).rowcount:
-            _end(c, owner)
+            _end(c, grant)
             return False
         until = max(one.expires_at for one in fresh)
         c.execute(update(oauth_grant).where(grant).values(expires_at=until))
@@ -104,7 +103,7 @@ class Grants(Repository):
         if row is not None and row.kind == "access":
             c.execute(delete(oauth_secret).where(oauth_secret.c.sha256 == sha256))
         elif row is not None:
-            _end(c, row.grant_id)
+            _end(c, oauth_grant.c.id == row.grant_id)
 
     @writes
     def used(self, c: Connection, grant_id: str, now: int) -> None:
@@ -118,18 +117,17 @@ class Grants(Repository):
         return [_load(row) for row in c.execute(query.order_by(oauth_grant.c.token_name, oauth_grant.c.id))]
 
     @writes
-    def end(self, c: Connection, grant_id: str | None = None) -> None:
-        """End one grant, or without an id all of them."""
-        _end(c, grant_id, every=grant_id is None)
+    def end(self, c: Connection, /, **of: str) -> None:
+        """End the grants of these values, such as `id` or `token_name`; without any, all of them."""
+        _end(c, *(oauth_grant.c[name] == value for name, value in of.items()))
 
 
-def _end(c: Connection, grant_id: str | None, *, every: bool = False) -> None:
-    ended, spent = delete(oauth_grant), delete(oauth_secret)
-    c.execute(ended if every else ended.where(oauth_grant.c.id == grant_id))
-    c.execute(spent if every else spent.where(oauth_secret.c.grant_id == grant_id))
+def _end(c: Connection, *where: ColumnElement[bool]) -> None:
+    c.execute(delete(oauth_grant).where(*where))
+    c.execute(delete(oauth_secret).where(oauth_secret.c.grant_id.not_in(select(oauth_grant.c.id))))
 
 
 def _load(row: Any) -> Grant:
     values = {name: getattr(row, name) for name in Grant._fields}
-    connections = None if row.connections is None else tuple(json.loads(row.connections))
-    return Grant(**{**values, "scopes": tuple(row.scopes.split(",")), "connections": connections})
+    lists = {name: tuple(values[name].split(",")) for name in ("scopes", "connections")}
+    return Grant(**{**values, **lists})

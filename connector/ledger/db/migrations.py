@@ -46,9 +46,7 @@ def migrate(database_url: str, revisions: Path = REVISIONS) -> None:
                 lock_for_migration(c)
                 stored, newest = _stored_revision(c, revisions), newest_revision(revisions)
                 if stored is None:
-                    metadata.create_all(c)
-                    STORED.create(c)
-                    c.execute(insert(STORED).values(version_num=newest))
+                    create_tables(c, newest)
                 elif stored != newest:
                     back_up(database_url, newest)
                     from alembic import command  # noqa: PLC0415 - only an older database needs it
@@ -61,6 +59,13 @@ def migrate(database_url: str, revisions: Path = REVISIONS) -> None:
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or "").partition("\n")[0] or type(error).__name__
         raise SettingsError(f"DATABASE_URL: the database cannot be opened: {reason}") from None
+
+
+def create_tables(c: Connection, revision: str) -> None:
+    """Create the tables in an empty database, and store the revision of their schema."""
+    metadata.create_all(c)
+    STORED.create(c)
+    c.execute(insert(STORED).values(version_num=revision))
 
 
 def alembic_config(c: Connection, revisions: Path = REVISIONS) -> Config:

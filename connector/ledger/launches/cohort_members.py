@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select, update
 from connector.domain.events.event import EventType
 from connector.domain.launches.cohort_message import CohortMessage
 from connector.domain.launches.credits import day_of
-from connector.domain.launches.eligibility import UNLIMITED, Choice, SkipReason
+from connector.domain.launches.eligibility import Choice, LaunchRules, SkipReason
 from connector.domain.launches.launch import APPROVAL, Launch, LaunchOptions, LaunchStatus
 from connector.domain.people.same_person import ERASED_PERSON, KeyedMember
 from connector.ledger.db.bulk import BulkStatement, types_of
@@ -95,7 +95,9 @@ class CohortMembers(Repository):
         cohort_inbox.set_stage(c, message, "activating", held=needs_approval)
 
     @fenced
-    def activate(self, c: Connection, message: CohortMessage, now: int, limit: int) -> bool:
+    def activate(
+        self, c: Connection, message: CohortMessage, rules: LaunchRules, now: int, limit: int
+    ) -> bool:
         """Check up to `limit` planned members once more; return whether there may be more.
 
         Each waits for its start, or is skipped for what happened since. Resuming a launch approves the
@@ -107,7 +109,7 @@ class CohortMembers(Repository):
             cohort_inbox.done(c, message)
             return False
         day = None if message.held else day_of(now)
-        going, more = look_again(c, grows, UNLIMITED, now, limit, counted_day=day)
+        going, more = look_again(c, grows, rules, now, limit, counted_day=day)
         if going and message.held:
             _pause(c, grows, now)
         if not more:

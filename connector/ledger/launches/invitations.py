@@ -10,6 +10,7 @@ from sqlalchemy import Connection, exists, select, update
 from connector.domain.events.event import EventType
 from connector.domain.launches.credits import Spending, day_of, launch_lane
 from connector.domain.launches.launch import Invitation, InvitationState, LaunchStatus, StartResult
+from connector.domain.people.same_person import OPTED_OUT
 from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.ledger.db.bulk import storable
 from connector.ledger.db.queries import earliest, first, insert_once
@@ -64,11 +65,13 @@ class Invitations(Repository):
     ) -> Invitation | None:
         """Return the next invitation to start: the first of the oldest running launch that has one waiting.
 
-        The launches `except_launches` and the invitations `except_ids` are left out.
+        People of a standing launch are started in the order of their draws, so that those of each day are a
+        fair sample of all who wait; others in the cohort's order. The launches `except_launches` and the
+        invitations `except_ids` are left out.
         """
         free = invitation.c.state == InvitationState.WAITING, invitation.c.id.not_in(except_ids)
         oldest = (
-            select(launch.c.id)
+            select(launch.c.id, launch.c.standing)
             .where(
                 launch.c.connection.in_(connections),
                 launch.c.status == LaunchStatus.RUNNING,
@@ -81,10 +84,12 @@ class Invitations(Repository):
         )
         if except_ids:  # else the number of those who wait says as much
             oldest = oldest.where(exists().where(invitation.c.launch_id == launch.c.id, *free))
-        launch_id = c.execute(oldest).scalar()
-        if launch_id is None:
+        row = c.execute(oldest).first()
+        if row is None:
             return None
-        waiting = select_invitations().where(invitation.c.launch_id == launch_id, *free)
+        waiting = select_invitations().where(invitation.c.launch_id == row.id, *free)
+        if row.standing:
+            waiting = waiting.order_by(invitation.c.draw)
         return first(c, waiting.order_by(invitation.c.position), load_invitation)
 
     @fenced
@@ -92,7 +97,7 @@ class Invitations(Repository):
         """Store that an interview is about to be started, and spend its credits.
 
         Returns `sending`, `held` (the day's credits do not suffice), `full` (the launch started its
-        `people_a_day`) or `gone` (it was cancelled meanwhile, or the person was erased).
+        `people_a_day`) or `gone` (it was cancelled meanwhile, or the person was erased or opted out).
         """
         people, people_lane = spending.people_a_day, launch_lane(taken.launch_id)
         if _credits_left(c, spending.lane, spending.cap, now) < spending.cost:
@@ -104,7 +109,8 @@ class Invitations(Repository):
         waits = update(invitation).where(
             invitation.c.id == taken.id, invitation.c.state == InvitationState.WAITING, runs
         )
-        if aliases.forgotten(c, [taken.person]):
+        said_no = OPTED_OUT in aliases.behind(c, [taken.register or 0]).values()
+        if said_no or aliases.forgotten(c, [taken.person]):
             called_off = waits.values(state=InvitationState.CANCELLED, taken_at=None, updated_at=now)
             move(c, taken.launch_id, "waiting", "cancelled", c.execute(called_off).rowcount)
             finish(c, taken.launch_id, now)

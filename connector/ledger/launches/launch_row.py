@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, fields
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, select, update
 
 from connector.domain.events.event import EventType
+from connector.domain.launches.eligibility import SkipReason
 from connector.domain.launches.launch import (
+    Example,
     Invitation,
     InvitationState,
     Launch,
@@ -43,9 +46,10 @@ def load_launch(row: Row[Any]) -> Launch:
     values = {name: getattr(row, name) for name in _LAUNCH}
     values["status"] = LaunchStatus(values["status"])
     values["phase"] = None if values["phase"] is None else Phase(values["phase"])
-    values["options"] = LaunchOptions(**loads(values["options"]))
+    # launches from before people were drawn kept the cohort's order
+    values["options"] = LaunchOptions(**{"sample": "first", **loads(values["options"])})
     values["skipped"] = loads(values["skipped"])
-    values["examples"] = tuple((user_id, reason) for user_id, reason in loads(values["examples"] or "[]"))
+    values["examples"] = tuple(Example(*each) for each in loads(values["examples"] or "[]"))
     values["carried"] = tuple(loads(values["carried"] or "[]"))
     return Launch(**values)
 
@@ -91,6 +95,15 @@ def move(c: Connection, launch_id: str, was: str, now: str, n: int = 1) -> None:
         columns = launch.c[was], launch.c[now]
         changed = {columns[0]: columns[0] - n, columns[1]: columns[1] + n}
         c.execute(update(launch).where(launch.c.id == launch_id).values(changed))
+
+
+def skip_planned(c: Connection, launch_id: str, reason: SkipReason, n: int = 1) -> None:
+    """Count `n` deleted people of a plan as skipped."""
+    row = c.execute(select(launch.c.skipped).where(launch.c.id == launch_id).with_for_update()).one()
+    skipped = Counter(loads(row.skipped))
+    skipped[reason] += n
+    changed = {"planned": launch.c.planned - n, "skipped": dumps(dict(skipped))}
+    c.execute(update(launch).where(launch.c.id == launch_id).values(**changed))
 
 
 def finish(c: Connection, launch_id: str, now: int) -> None:

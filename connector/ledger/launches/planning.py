@@ -13,19 +13,30 @@ from sqlalchemy import ColumnElement, Connection, Update, delete, insert, select
 from connector.domain.launches import eligibility
 from connector.domain.launches.cohort_message import members_of
 from connector.domain.launches.eligibility import MOST_EXAMPLES, Choice, LaunchRules, SkipReason, is_example
-from connector.domain.launches.launch import InvitationState, Launch, LaunchStatus, Phase
-from connector.domain.people.same_person import ERASED_PERSON, Member, has_email
+from connector.domain.launches.launch import Example, InvitationState, Launch, LaunchStatus, Phase
+from connector.domain.launches.rest import NO_RESTS
+from connector.domain.launches.sample import Draws
+from connector.domain.people.same_person import ERASED_PERSON, OPTED_OUT, Member, has_email
 from connector.ledger.db.bulk import BulkStatement, portions, storable, types_of
 from connector.ledger.db.dialect import lock_people
 from connector.ledger.db.queries import first
 from connector.ledger.db.repository import Repository, fenced, reads, writes
 from connector.ledger.db.schema.launches import invitation, launch, launch_source
-from connector.ledger.launches.launch_row import dump_launch, find_launch, finish, lock_launches
-from connector.ledger.people import aliases
+from connector.ledger.launches.launch_row import (
+    dump_launch,
+    find_launch,
+    finish,
+    lock_launches,
+    skip_planned,
+)
+from connector.ledger.people import aliases, register
 from connector.text.json import dumps
 
 PLAN_MILLISECONDS = 600_000
-_PLANNED = "id", "connection", "launch_id", "position", "person", "user_id", "email", "name", "created_at"
+_PLANNED = (
+    *("id", "connection", "launch_id", "position", "person", "user_id", "email", "name"),
+    *("draw", "register", "created_at"),
+)
 _UNDECIDED = {
     **dict.fromkeys(("members_total", "with_email", "bad_emails", "planned"), 0),
     "skipped": "{}",
@@ -101,11 +112,18 @@ class Planning(Repository):
 
     @fenced
     def add_choices(
-        self, c: Connection, launch_id: str, choices: Sequence[Choice], taught: Sequence[Choice], now: int
+        self,
+        c: Connection,
+        launch_id: str,
+        choices: Sequence[Choice],
+        taught: Sequence[Choice],
+        gave_way: Sequence[int],
+        now: int,
     ) -> bool:
         """Store decisions over the next members of a cohort, and the new aliases of `taught`.
 
-        False when the launch was cancelled.
+        The people whose draws are `gave_way` were chosen before, and are over the limit now. False when the
+        launch was cancelled.
         """
         if taught or any(map(is_example, choices)):
             lock_people(c)  # before the launch, in the order of an erasure
@@ -113,6 +131,8 @@ class Planning(Repository):
         if plan is None or plan.status is not LaunchStatus.PLANNING:
             return False
         store_choices(c, plan, choices, taught, now)
+        if gave_way:
+            _drop_over_limit(c, launch_id, gave_way)
         return True
 
     @fenced
@@ -210,9 +230,21 @@ def store_choices(
     if taught:
         persons = aliases.learn(c, taught)
         choices = [_kept_out(choice, persons) for choice in choices]
+    recorded = register.enroll(c, [choice.register for choice in choices if choice.register])
+    choices = [_opted_out(choice, recorded) for choice in choices]
     of_plan = plan.connection, plan.id
+    daily = Draws(plan.seed) if plan.standing and plan.seed is not None else None
     rows = [
-        (f"inv_{secrets.token_hex(16)}", *of_plan, at, persons[choice.keys[0]], *choice.member[:3], now)
+        (
+            f"inv_{secrets.token_hex(16)}",
+            *of_plan,
+            at,
+            persons[choice.keys[0]],
+            *choice.member[:3],
+            choice.draw if daily is None else daily.of(choice.keys),
+            recorded.get(choice.register[0]) if choice.register else None,
+            now,
+        )
         for at, choice in enumerate(choices, plan.members_total)
         if choice.reason is None
     ]
@@ -224,7 +256,7 @@ def store_choices(
     shown = [choice for choice in choices if is_example(choice)][: MOST_EXAMPLES - len(examples)]
     erased = aliases.forgotten(c, [key for choice in shown for key in choice.keys])
     examples += [
-        (choice.member.user_id or "", str(choice.reason))
+        Example(choice.member.user_id or "", str(choice.reason), *(choice.rest or ()))
         for choice in shown
         if erased.isdisjoint(choice.keys)
     ]
@@ -239,10 +271,26 @@ def store_choices(
     c.execute(update(launch).where(launch.c.id == plan.id).values(**values))
 
 
+def _drop_over_limit(c: Connection, launch_id: str, draws: Sequence[int]) -> None:
+    """Delete planned people by their draws, and count them as over the limit; keep nothing of new persons."""
+    drawn = select(invitation.c.id, invitation.c.person).where(_planned(launch_id))
+    rows = c.execute(drawn.where(invitation.c.draw.in_(draws))).all()
+    if rows:
+        _DROP.execute(c, [(row.id,) for row in rows])
+        aliases.unlearn(c, [row.person for row in rows])
+        skip_planned(c, launch_id, SkipReason.OVER_LIMIT, len(rows))
+
+
 def _kept_out(choice: Choice, persons: Mapping[int, int]) -> Choice:
     """Skip a person who was erased after the decision."""
     erased = choice.reason is None and persons[choice.keys[0]] == ERASED_PERSON
     return choice._replace(reason=SkipReason.SUPPRESSED) if erased else choice
+
+
+def _opted_out(choice: Choice, recorded: Mapping[int, int]) -> Choice:
+    """Skip a person who opted out after the decision."""
+    said_no = choice.register and recorded[choice.register[0]] == OPTED_OUT
+    return choice._replace(reason=SkipReason.OPTED_OUT) if said_no and choice.reason is None else choice
 
 
 def look_again(
@@ -254,7 +302,7 @@ def look_again(
     launch. `counted_day` is the UTC day on which they count as members that a webhook invited.
     """
     planned = c.execute(
-        select(invitation.c.id, invitation.c.person)
+        select(invitation.c.id, invitation.c.person, invitation.c.register, invitation.c.user_id)
         .where(_planned(plan.id))
         .order_by(invitation.c.position)
         .limit(limit)
@@ -267,24 +315,39 @@ def look_again(
         taken[person] = max(taken.get(person, last), last)
         if of == plan.id and not plan.standing:  # a standing launch may name a person again
             here.add(person)
+    registered = aliases.behind(c, [row.register for row in planned if row.register is not None])
+    asked = register.asked_of(c, registered.values()) if rules.rests != NO_RESTS else {}
     reasons = eligibility.look_again(
         persons,
         here=here,
         erased=aliases.forgotten(c, persons),
         taken=taken,
+        recorded=[
+            register.record({registered[row.register]} if row.register in registered else (), asked)
+            for row in planned
+        ],
         room=rules.limit - plan.waiting,
         rules=rules,
         now=now,
     )
     decided = list(zip(planned, reasons, strict=True))
-    if going := [(row.id, now, counted_day) for row, reason in decided if reason is None]:
+    if going := [(row.id, now, counted_day) for row, (reason, _) in decided if reason is None]:
         _TAKE.execute(c, going)
-    if dropped := [(row.id,) for row, reason in decided if reason is not None]:
+    if dropped := [(row.id,) for row, (reason, _) in decided if reason is not None]:
         _DROP.execute(c, dropped)
     skipped = Counter(plan.skipped)
-    skipped.update(str(reason) for reason in reasons if reason is not None)
-    values = {"planned": plan.planned - len(planned), "waiting": plan.waiting + len(going)}
-    c.execute(update(launch).where(launch.c.id == plan.id).values(**values, skipped=dumps(dict(skipped))))
+    skipped.update(str(reason) for reason, _ in reasons if reason is not None)
+    resting = [
+        Example(row.user_id, str(reason), *rest) for row, (reason, rest) in decided if rest and row.user_id
+    ]
+    examples = [*plan.examples, *resting][:MOST_EXAMPLES]
+    values = {
+        "planned": plan.planned - len(planned),
+        "waiting": plan.waiting + len(going),
+        "skipped": dumps(dict(skipped)),
+        "examples": storable(dumps(examples)) if examples else None,
+    }
+    c.execute(update(launch).where(launch.c.id == plan.id).values(**values))
     return len(going), len(planned) == limit
 
 

@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, exists, select, update
+from sqlalchemy import Column, ColumnElement, Connection, exists, select, update
 
 from connector.domain.launches.eligibility import Choice, Known, SkipReason, Standing
-from connector.domain.people.same_person import ERASED_PERSON, KeyedMember, Member, aliases
+from connector.domain.people.same_person import ERASED_PERSON, OPTED_OUT, KeyedMember, Member, aliases
 from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.dialect import lock_people
 from connector.ledger.db.repository import Repository, reads, writes
@@ -55,8 +55,15 @@ _INSERT = BulkStatement(
     "NOTHING",
     {"key": "bigint", "person": "bigint"},
 )
+_UNLEARN = BulkStatement(
+    "DELETE FROM alias WHERE person IN (SELECT person FROM {rows} AS r) AND person NOT IN (0, 1) "
+    "AND NOT EXISTS (SELECT 1 FROM invitation AS i WHERE i.person = alias.person) "
+    "AND NOT EXISTS (SELECT 1 FROM invitation AS i WHERE i.register = alias.person)",
+    {"person": "bigint"},
+)
 
 
+_ENDED: Final = frozenset({ERASED_PERSON, OPTED_OUT})
 _PADS: Final = tuple((None,) * (3 - n) for n in range(4))  # a member has up to 3 aliases
 
 
@@ -128,12 +135,18 @@ def is_erased(person: ColumnElement[int]) -> ColumnElement[bool]:
     return exists().where(alias.c.key == person, alias.c.person == ERASED_PERSON)
 
 
-def learn(c: Connection, choices: Sequence[Choice]) -> dict[int, int]:
+def unlearn(c: Connection, persons: Iterable[int]) -> None:
+    """Delete the aliases of persons who have no invitation. The caller has locked the people."""
+    _UNLEARN.execute(c, [(person,) for person in sorted(set(persons))])
+
+
+def learn(c: Connection, choices: Sequence[Choice], of: Column[int] = invitation.c.person) -> dict[int, int]:
     """Let the aliases of each member point to one person; return the person by key.
 
     A member who is not invited teaches new aliases only of a known person: nothing is kept of a new one.
-    A member with aliases of two known persons makes them one; when one of the two was erased, both count as
-    erased. The caller has locked the people.
+    A member with aliases of two known persons makes them one; when one of the two was erased or opted out,
+    both count so. `of` is the column of invitations that refers to these persons. The caller has locked the
+    people.
     """
     stored = behind(c, [key for choice in choices for key in choice.keys])
     persons = dict(stored)
@@ -148,19 +161,19 @@ def learn(c: Connection, choices: Sequence[Choice]) -> dict[int, int]:
         known = list(dict.fromkeys(current(persons[key]) for key in choice.keys if key in persons))
         if not known and choice.reason is not None:
             continue
-        person = ERASED_PERSON if ERASED_PERSON in known else known[0] if known else choice.keys[0]
+        person = next((one for one in known if one in _ENDED), known[0] if known else choice.keys[0])
         joined.update({other: person for other in known if other != person})
         persons.update(dict.fromkeys(choice.keys, person))
     learnt = {key: current(person) for key, person in persons.items()}
     if joined:  # locked in the order of their ids, as everywhere
-        joined_invitations = select(invitation.c.id).where(invitation.c.person.in_(joined))
+        joined_invitations = select(invitation.c.id).where(of.in_(joined))
         c.execute(joined_invitations.order_by(invitation.c.id).with_for_update())
     for other in joined:
         person = current(other)
         c.execute(update(alias).where(alias.c.person == other).values(person=person))
-        # the invitations of an erased person keep the alias by which the erasure is looked up
-        if person != ERASED_PERSON:
-            c.execute(update(invitation).where(invitation.c.person == other).values(person=person))
+        # the invitations of such a person keep the alias by which the erasure or the no is looked up
+        if person not in _ENDED:
+            c.execute(update(invitation).where(of == other).values({of: person}))
     if new := [(key, person) for key, person in sorted(learnt.items()) if key not in stored]:
         _INSERT.execute(c, new)
     return learnt

@@ -99,10 +99,10 @@ class Persons(Repository):
         query = select(launch).where(launch.c.examples.is_not(None), names_them)
         launches = map(load_launch, c.execute(query.order_by(launch.c.created_at.desc())))
         return [
-            Skip(one.id, one.cohort_name, reason, one.planned_at or one.created_at)
+            Skip(one.id, one.cohort_name, example.reason, one.planned_at or one.created_at)
             for one in launches
-            for user_id, reason in one.examples
-            if one.connection == person.connection and person.is_named(user_id)
+            for example in one.examples
+            if one.connection == person.connection and person.is_named(example.user_id)
         ]
 
 

@@ -31,7 +31,15 @@ from connector.ledger.db.schema.people import alias
 from connector.ledger.db.schema.results import inbox as inbox_table
 from connector.ledger.db.schema.results import run, run_source
 from connector.ledger.db.schema.results import sync as sync_table
-from connector.ledger.launches.launch_row import PERSONAL, finish, lock_invitations, lock_launches, move
+from connector.ledger.launches.launch_row import (
+    PERSONAL,
+    finish,
+    lock_invitations,
+    lock_launches,
+    move,
+    skip_planned,
+)
+from connector.ledger.people.aliases import unlearn
 from connector.ledger.people.person import Person, gather, interviews_of
 from connector.ledger.people.scatter import TO_DO, mark
 from connector.ledger.results import inbox, syncs
@@ -64,6 +72,7 @@ def erase(
         for sync in interviews
     )
     counts += _erase_invitations(c, invited, now)
+    unlearn(c, [row.register for row in invited if row.register is not None])
     counts += _erase_interviews(c, interviews, now)
     ids = sorted(
         {sync.interview_id for sync in interviews} | {row.interview_id for row in invited if row.interview_id}
@@ -120,13 +129,13 @@ def _keep_out(c: Connection, person: Person) -> None:
 def _erase_invitations(c: Connection, invited: Sequence[Row[Any]], now: int) -> Counter[str]:
     counts: Counter[str] = Counter()
     for row in invited:
-        cleared: dict[str, Any] = dict.fromkeys((*PERSONAL, "interview_id", "due"))
+        cleared: dict[str, Any] = dict.fromkeys((*PERSONAL, "interview_id", "due", "register"))
         match row.state:
             case InvitationState.SENDING:
                 continue  # erased when the start has ended
             case InvitationState.PLANNED:
                 c.execute(delete(invitation).where(invitation.c.id == row.id))
-                _skip(c, row.launch_id)
+                skip_planned(c, row.launch_id, SkipReason.SUPPRESSED)
                 counts["cancelled"] += 1
                 continue
             case InvitationState.WAITING:
@@ -140,14 +149,6 @@ def _erase_invitations(c: Connection, invited: Sequence[Row[Any]], now: int) -> 
         erased = update(invitation).where(invitation.c.id == row.id)
         c.execute(erased.values(**cleared, pruned_at=row.pruned_at or now, scatter=TO_DO))
     return counts
-
-
-def _skip(c: Connection, launch_id: str) -> None:
-    row = c.execute(select(launch.c.skipped).where(launch.c.id == launch_id).with_for_update()).one()
-    skipped = Counter(loads(row.skipped))
-    skipped[SkipReason.SUPPRESSED] += 1
-    changed = {"planned": launch.c.planned - 1, "skipped": dumps(dict(skipped))}
-    c.execute(update(launch).where(launch.c.id == launch_id).values(**changed))
 
 
 def _erase_interviews(c: Connection, interviews: Sequence[Sync], now: int) -> Counter[str]:

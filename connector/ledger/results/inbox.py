@@ -13,6 +13,7 @@ from connector.domain.results.sync import InboundWebhook
 from connector.ledger.access.secrets import Keys
 from connector.ledger.db.bulk import BulkStatement, Row, are_storable, fetch, types_of
 from connector.ledger.db.database import Database
+from connector.ledger.db.dialect import TryAgainError
 from connector.ledger.db.repository import Repository, reads, writes
 from connector.ledger.db.schema.results import inbox
 
@@ -32,6 +33,13 @@ _INSERT_NUMBERED = BulkStatement(_INSERT_NEW, {"id": "bigint", **_COLUMNS})
 _NUMBERS = (
     "SELECT nextval(pg_get_serial_sequence('inbox', 'id')) AS number FROM generate_series(1, %(n)s) "
     "ORDER BY number"
+)
+# sorted, and as a subquery so that the locks are taken in this order
+_LOCK_IDS = BulkStatement(
+    "SELECT {returns} FROM (SELECT DISTINCT hashtextextended(connection || ' ' || webhook_id, 0) AS key "
+    "FROM {rows} AS r ORDER BY key) AS sorted",
+    types_of(inbox, "connection", "webhook_id"),
+    returns=["count(pg_advisory_xact_lock(key))"],
 )
 _MARK_DONE = BulkStatement(
     "UPDATE inbox SET state = 'done' WHERE id IN (SELECT id FROM {rows} AS r)", {"id": "bigint"}
@@ -96,19 +104,20 @@ def _give_back(c: Connection, readable: Sequence[Row]) -> None:
 
 
 def _insert_by_key(c: Connection, webhooks: Sequence[InboundWebhook], rows: Sequence[Row]) -> list[bool]:
-    """Insert in the order of the keys, numbered in the order of arrival.
+    """Insert in the order of the digests, numbered in the order of arrival.
 
     An insert of a key waits for another transaction that inserted it. Two that insert the same webhooks,
-    each in an order of its own, would wait for each other.
+    each in an order of its own, would wait for each other. A webhook has two keys, and no order is right for
+    both: the ids are locked before, so that inserts wait for digests alone. Raises `TryAgainError` for a
+    group with two webhooks of one id, because the first to arrive is the one that is stored.
     """
+    with_id = [(one.connection, one.webhook_id) for one in webhooks if one.webhook_id is not None]
+    if len(set(with_id)) < len(with_id):
+        raise TryAgainError
+    if with_id:
+        _LOCK_IDS.fetch(c, with_id)
     numbers = c.exec_driver_sql(_NUMBERS, {"n": len(rows)}).scalars().all()
-    first: dict[tuple[str, str | None], str | None] = {}
-    keys: list[tuple[str, str, int]] = []
-    for at, webhook in enumerate(webhooks):
-        # of two bodies under one webhook-id the first to arrive is stored
-        known = first.setdefault((webhook.connection, webhook.webhook_id), webhook.digest)
-        keys.append((webhook.connection, (webhook.digest if webhook.webhook_id is None else known) or "", at))
-    order = [at for _, _, at in sorted(keys)]
+    order = sorted(range(len(rows)), key=lambda at: (webhooks[at].connection, webhooks[at].digest or "", at))
     stored = _insert(c, _INSERT_NUMBERED, [(numbers[at], *rows[at]) for at in order])
     return [new for _, new in sorted(zip(order, stored, strict=True))]
 

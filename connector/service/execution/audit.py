@@ -15,6 +15,7 @@ MADE = ("launch_id", "run_id")
 """Ids that an answer adds. An interview's is left out: it could join an anonymous one to its request."""
 
 _LONGEST = 128
+_OVERRIDE = "override_rest"
 
 
 class Entry:
@@ -40,7 +41,10 @@ def ids(values: Input | Output, names: tuple[str, ...]) -> dict[str, str]:
 
 def audited(ctx: Context, op: AnyOperation, payload: Input) -> AbstractAsyncContextManager[Entry]:
     """Write an entry for an operation around its run. Raises as `entered`."""
-    return entered(ctx, payload.connection, op.name, op.effect, ids(payload, GIVEN))
+    touched = ids(payload, GIVEN)
+    if reason := getattr(payload, _OVERRIDE, None):
+        touched[_OVERRIDE] = reason
+    return entered(ctx, payload.connection, op.name, op.effect, touched)
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from connector.context import Context
 from connector.domain.launches.cohort_message import chunks_of, members_of
 from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus, Phase
 from connector.domain.launches.respondent_link import has_no_link
+from connector.domain.launches.sample import Method
 from connector.domain.people.properties import carried, property_of
 from connector.domain.people.same_person import Member, member
 from connector.errors import ConnectorError, FieldError, InvalidInput, NotConfigured
@@ -107,7 +108,18 @@ class CohortOptions(PersonOptions):
     max_interviews: int | None = Field(
         None,
         ge=1,
-        description="Invite at most so many, in the cohort's order. Never above the settings' cap.",
+        description="Invite at most so many. Never above the settings' cap.",
+    )
+    sample: Method | None = Field(
+        None, description="random (default): draw the people; first: take them in the cohort's order."
+    )
+    sample_seed: str | None = Field(
+        None, max_length=100, description="Draws the same people again; made when absent."
+    )
+    override_rest: str | None = Field(
+        None,
+        max_length=500,
+        description="Why to invite people who rest; the audit log keeps it. It lifts no opt-out.",
     )
     email_property: str | None = Field(
         None, max_length=256, description="The user property that holds the e-mail (default email)."
@@ -161,6 +173,9 @@ class CohortOptions(PersonOptions):
             variant=self.variant or connection.variant,
             email_property=email_property,
             name_property=name_property,
+            sample=self.sample or "random",
+            sample_seed=self.sample_seed,
+            override_rest=self.override_rest,
         )
 
 

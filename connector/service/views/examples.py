@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from connector.domain.launches.launch import Invitation, InvitationState, Launch, LaunchOptions, LaunchStatus
 from connector.domain.results.interview import Interview, SyncStatus
 from connector.domain.results.sync import Sync
-from connector.service.views.launch import LaunchOutput, item
+from connector.service.views.launch import LaunchOutput, item_of
 from connector.service.views.run import RunOutput
 from connector.service.views.sync import SyncOutput, flat
 
@@ -18,6 +18,7 @@ INTERVIEW_ID: Final = "int_sample"
 LAUNCH_ID: Final = "lau_sample"
 RUN_ID: Final = "run_sample"
 COHORT_ID: Final = "cohort-1"
+OPT_OUT_LINK: Final = "https://connector.example.com/o/sample"
 AT_MS: Final = 1_763_640_000_000
 AT: Final = "2025-11-20T12:00:00Z"
 PERSON: Final = {"user_id": "user-42", "email": "ada@example.com", "name": "Ada Example"}
@@ -26,6 +27,11 @@ PERSON: Final = {"user_id": "user-42", "email": "ada@example.com", "name": "Ada 
 def whole(model: type[BaseModel], **known: Any) -> dict[str, Any]:
     """Return an answer with every key of a model; unknown values are null."""
     return {**dict.fromkeys(model.model_fields), **known}
+
+
+def part(model: type[BaseModel], known: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """Return an answer with every key of a model, from values of which some are others'."""
+    return {name: {**known, **more}.get(name) for name in model.model_fields}
 
 
 def page(*items: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,10 +112,11 @@ LAUNCH: Final = whole(
     in_doubt=0,
     cancelled=0,
     skipped={"over_limit": 3, "suppressed": 1},
+    sample={"method": "random", "seed": LAUNCH_ID, "drawn_from": 4},
     credits_estimate=3,
     eta_seconds=0,
     warnings=[],
-    invitations=[item(invitation("default")).model_dump(mode="json")],
+    invitations=[item_of(invitation("default"), OPT_OUT_LINK).model_dump(mode="json")],
     skipped_examples=[],
 )
 PAUSED: Final = {**LAUNCH, "status": "paused", "pause_reason": "koji_credits", "eta_seconds": None}

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from connector import errors
 from connector.context import Context
 from connector.domain.launches.credits import price
+from connector.domain.launches.eligibility import SkipReason
 from connector.domain.launches.launch import (
     Invitation,
     InvitationState,
@@ -18,6 +19,8 @@ from connector.domain.launches.launch import (
     LaunchStatus,
 )
 from connector.domain.launches.respondent_link import present_link
+from connector.domain.launches.sample import Method
+from connector.security.opt_out_token import opt_out_token
 from connector.service.execution.follow_up import status_url
 from connector.service.execution.operation import ConsentRequired, Input, Output
 from connector.service.launch_progress import SELF_RESUMING, progress_of
@@ -60,6 +63,9 @@ class InvitationItem(BaseModel):
         description="waiting, sending, started, completed, expired, failed, in_doubt or cancelled."
     )
     interview_link: str | None = Field(description="The link that the person opens; null without one.")
+    opt_out_link: str | None = Field(
+        description="The link by which the person says no to all invitations; null once erased."
+    )
     name: str | None = Field(description="The person's name; null when unknown or removed.")
     interview_id: str | None = Field(description="Koji's id of the interview; null until Koji tells one.")
     reason: str | None = Field(description="Why it failed; null otherwise.")
@@ -71,6 +77,16 @@ class SkippedExample(BaseModel):
 
     user_id: str = Field(description="The person's Amplitude user id.")
     reason: str = Field(description="Why the person is not invited.")
+    rule: str | None = Field(description="Of a resting person: the rule that lasts longest.")
+    until: str | None = Field(description="When a resting person may be asked again, ISO 8601 in UTC.")
+
+
+class SampleOutput(BaseModel):
+    """How the people were chosen from those who may be invited."""
+
+    method: Method = Field(description="random: drawn; first: in the cohort's order.")
+    seed: str | None = Field(description="Give it as sample_seed to draw the same people; null for first.")
+    drawn_from: int = Field(description="People who may be invited, before the limit.")
 
 
 class LaunchOutput(Output):
@@ -101,6 +117,7 @@ class LaunchOutput(Output):
     )
     cancelled: int = Field(description="People who were called off before anything was sent.")
     skipped: dict[str, int] = Field(description="People who are not invited, by reason.")
+    sample: SampleOutput = Field(description="How the people to invite were chosen.")
     credits_estimate: int = Field(description="Koji credits that all of it takes at most.")
     eta_seconds: int | None = Field(
         description="About how long the rest takes, in seconds; null while it is paused, 0 at the end."
@@ -258,24 +275,48 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
         in_doubt=launch.in_doubt,
         cancelled=launch.cancelled,
         skipped=dict(launch.skipped),
+        sample=SampleOutput(
+            method=launch.options.sample,
+            seed=launch.seed,
+            drawn_from=launch.to_invite + launch.skipped.get(SkipReason.OVER_LIMIT, 0),
+        ),
         credits_estimate=_price(ctx, launch, launch.to_invite),
         eta_seconds=progress.seconds,
         warnings=await warnings_of(ctx, launch, progress.expected),
-        invitations=[item(person) for person in people],
+        invitations=[item(ctx, person) for person in people],
         interview_id=single.interview_id if single else None,
         interview_link=single.link if single else None,
         plan_token=token_of(ctx, launch.id) if planned else None,
         resume_token=resume_token(ctx, launch, waiting) if waits else None,
         plan_expires_at=time_text(launch.expires_at) if planned else None,
         skipped_examples=[
-            SkippedExample(user_id=user, reason=why) for user, why in launch.examples if "read" in scopes
+            SkippedExample.model_validate({**example._asdict(), "until": time_text(example.until)})
+            for example in launch.examples
+            if "read" in scopes
         ],
     )
 
 
-def item(invitation: Invitation) -> InvitationItem:
+def opt_out_link(ctx: Context, invitation: Invitation) -> str | None:
+    """Return the link by which the person of an invitation opts out, or None once the person was erased."""
+    if invitation.register is None:
+        return None
+    token = opt_out_token(ctx.ledger.plan_key, invitation.id, invitation.register)
+    return f"{ctx.settings.public_url}/o/{token}"
+
+
+def item(ctx: Context, invitation: Invitation) -> InvitationItem:
     """Return an invitation in the form of an answer."""
-    shown = {"interview_link": invitation.link, "started_at": time_text(invitation.started_at)}
+    return item_of(invitation, opt_out_link(ctx, invitation))
+
+
+def item_of(invitation: Invitation, opt_out: str | None) -> InvitationItem:
+    """Return an invitation in the form of an answer, with its opt-out link."""
+    shown = {
+        "interview_link": invitation.link,
+        "opt_out_link": opt_out,
+        "started_at": time_text(invitation.started_at),
+    }
     return InvitationItem.model_validate({**invitation._asdict(), **shown, "state": invitation.state.value})
 
 

@@ -38,6 +38,8 @@ async def warnings_of(ctx: Context, launch: Launch, expected: Forecast) -> list[
             f"{people_of(launch.skipped['over_limit'])} over the limit of this launch; "
             f"CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH is {connection.connector_max_interviews_per_launch}."
         )
+    if len(ctx.settings.connections) > 1 and (n := await ctx.ledger.register.asked_lately(launch.id)):
+        warnings.append(f"{people_of(n)} invited by another connection within 7 days before.")
     warnings += _addresses(launch)
     if launch.to_invite and launch.options.mode is None and connection.koji_default_mode is None:
         warnings.append(

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from connector.context import Context
 from connector.domain.launches.cohort_message import CohortMessage
-from connector.domain.launches.eligibility import UNLIMITED, Selection
+from connector.domain.launches.eligibility import UNLIMITED, LaunchRules, Selection
 from connector.domain.launches.launch import LaunchOptions
 from connector.domain.lease import Lease
 from connector.domain.people.same_person import Member
-from connector.service.planning import CHUNK, aside, chosen
+from connector.service.planning import CHUNK, aside, chosen, history_of
 from connector.settings.model import Connection
+from connector.settings.rules import rest_rules
 from connector.workers.base import Worker
 
 
@@ -43,7 +44,7 @@ class CohortWebhookWorker(Worker):
     async def _step(self, lease: Lease, message: CohortMessage) -> None:
         inbox, people, now = self._ledger.cohort_inbox, self._ledger.cohort_members, self._clock.now()
         if message.stage == "activating":
-            if not await people.activate(lease, message, now, CHUNK):
+            if not await people.activate(lease, message, self._rules(), now, CHUNK):
                 self._context.wake("koji", "links")
         elif (chunk := await inbox.chunk(message)) is not None:
             await self._decide(lease, message, *chunk)
@@ -62,11 +63,15 @@ class CohortWebhookWorker(Worker):
             await people.dismiss(lease, message, position, keyed, now)
             return
         if message.id not in self._selections:
-            self._selections = {message.id: Selection(UNLIMITED, now)}
-        history = await aliases.history(keyed)
-        choices, taught = await chosen(self._selections[message.id], keyed, history)
+            self._selections = {message.id: Selection(self._rules(), now)}
+        history = await history_of(self._context, message.connection, keyed)
+        selection = self._selections[message.id]
+        choices, taught, _ = await chosen(self._context, message.connection, selection, keyed, history)
         options = options_of(self._context.connection(message.connection), message.cohort_id)
         await people.invite(lease, message, position, choices, taught, options, now)
+
+    def _rules(self) -> LaunchRules:
+        return UNLIMITED._replace(rests=rest_rules(self._context.settings))
 
 
 def options_of(connection: Connection, cohort_id: str) -> LaunchOptions:

@@ -9,6 +9,7 @@ from sqlalchemy import event
 
 from connector.domain.launches.credits import Spending
 from connector.domain.launches.eligibility import Selection
+from connector.domain.launches.launch import Example
 from connector.ledger.ledger import Ledger
 from connector.service import planning
 from tests.ledger.desk import CAP, LANE, NAMES, who
@@ -47,9 +48,9 @@ async def test_planning_that_asked_before_and_decided_after_invites_nobody(desk:
     assert await desk.ledger.planning.begin_reading(None, one.id)
     keyed = desk.ledger.aliases.keyed("default", [ANN, JO])
     history = await desk.ledger.aliases.history(keyed)
-    choices = Selection(planning.rules_of(desk.ctx, one), desk.now).take(keyed, history)
+    choices, _ = Selection(planning.rules_of(desk.ctx, one), desk.now).take(keyed, history)
     await desk.forget(email=EMAIL)
-    assert await desk.ledger.planning.add_choices(None, one.id, choices, choices, desk.now)
+    assert await desk.ledger.planning.add_choices(None, one.id, choices, choices, (), desk.now)
     planned = await desk.ledger.planning.end(None, one.id, desk.now)
     assert planned is not None
     assert (planned.to_invite, planned.skipped) == (1, {"suppressed": 1})
@@ -63,12 +64,12 @@ async def test_planning_that_asked_before_shows_nobody_as_an_example_after(desk:
     assert await desk.ledger.planning.begin_reading(None, one.id)
     keyed = desk.ledger.aliases.keyed("default", [ANN, JO])
     history = await desk.ledger.aliases.history(keyed)
-    choices = Selection(planning.rules_of(desk.ctx, one), desk.now).take(keyed, history)
+    choices, _ = Selection(planning.rules_of(desk.ctx, one), desk.now).take(keyed, history)
     await desk.forget(email=EMAIL)
-    assert await desk.ledger.planning.add_choices(None, one.id, choices, [], desk.now)
+    assert await desk.ledger.planning.add_choices(None, one.id, choices, [], (), desk.now)
     planned = await desk.ledger.planning.end(None, one.id, desk.now)
     assert planned is not None
-    assert planned.examples == ((JO.user_id, "already_invited"),)
+    assert planned.examples == (Example(str(JO.user_id), "already_invited"),)
     assert await desk.traces(USER) == []
     await desk.all_true()
 

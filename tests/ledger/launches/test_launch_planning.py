@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from connector.domain.launches.eligibility import LaunchRules, Selection
-from connector.domain.launches.launch import InvitationState, LaunchStatus, Phase
+from connector.domain.launches.launch import Example, InvitationState, LaunchStatus, Phase
 from connector.domain.people.same_person import Member
 from connector.ledger.db.schema.launches import launch_source
 from connector.ledger.db.schema.people import alias
@@ -38,10 +38,10 @@ async def test_planning_stores_only_people_to_invite_and_counts_the_others(desk:
         "over_limit": 2,
     }
     assert plan.examples == (
-        ("user-001", "already_invited"),
-        ("user-002", "duplicate_in_cohort"),
-        ("user-004", "over_limit"),
-        ("user-005", "over_limit"),
+        Example("user-001", "already_invited"),
+        Example("user-002", "duplicate_in_cohort"),
+        Example("user-004", "over_limit"),
+        Example("user-005", "over_limit"),
     )
     stored = await desk.all_of(plan.id)
     assert [(one.state, one.position, one.user_id, one.email, one.taken_at) for one in stored] == [
@@ -85,8 +85,8 @@ async def test_an_interrupted_attempt_to_decide_is_forgotten(desk: Desk) -> None
     one = await desk.create()
     assert await desk.ledger.planning.begin_reading(None, one.id)
     keyed = desk.ledger.aliases.keyed("default", persons(1, 2))
-    choices = Selection(LaunchRules(CAP, None), NOW).take(keyed, [()] * len(keyed))
-    assert await desk.ledger.planning.add_choices(None, one.id, choices, choices, NOW)
+    choices, _ = Selection(LaunchRules(CAP, None), NOW).take(keyed, [()] * len(keyed))
+    assert await desk.ledger.planning.add_choices(None, one.id, choices, choices, (), NOW)
     assert (await desk.find(one.id)).planned == 2
     await desk.decide_over(one, persons(2, 3, 4))
     assert [row.user_id for row in await desk.all_of(one.id)] == ["user-002", "user-003", "user-004"]
@@ -98,10 +98,10 @@ async def test_planning_that_was_called_off_stores_nothing_more(desk: Desk) -> N
     launches = desk.ledger.launches
     assert await desk.ledger.planning.begin_reading(None, one.id)
     await launches.cancel(one.id, NOW)
-    choices = Selection(LaunchRules(CAP, None), NOW).take(
+    choices, _ = Selection(LaunchRules(CAP, None), NOW).take(
         desk.ledger.aliases.keyed("default", persons(1)), [()]
     )
-    assert not await desk.ledger.planning.add_choices(None, one.id, choices, choices, NOW)
+    assert not await desk.ledger.planning.add_choices(None, one.id, choices, choices, (), NOW)
     assert await desk.ledger.planning.end(None, one.id, NOW) is None
     assert not await desk.ledger.planning.begin_reading(None, one.id)
     assert await desk.all_of(one.id) == []
@@ -111,10 +111,10 @@ async def test_planning_that_was_called_off_stores_nothing_more(desk: Desk) -> N
 async def test_planning_that_cannot_succeed_ends_with_its_reason_and_nobody(desk: Desk) -> None:
     one = await desk.create(source=[persons(1)])
     await desk.ledger.planning.begin_reading(None, one.id)
-    choices = Selection(LaunchRules(CAP, None), NOW).take(
+    choices, _ = Selection(LaunchRules(CAP, None), NOW).take(
         desk.ledger.aliases.keyed("default", persons(1, 1)), [(), ()]
     )
-    await desk.ledger.planning.add_choices(None, one.id, choices, choices, NOW)
+    await desk.ledger.planning.add_choices(None, one.id, choices, choices, (), NOW)
     await desk.ledger.planning.end_unplanned(None, one.id, "cohort_not_found", "There is none.", NOW + 5)
     ended = await desk.find(one.id)
     assert (ended.status, ended.phase, ended.error, ended.message, ended.finished_at) == (

@@ -187,7 +187,7 @@ async def test_whoever_lost_the_lease_changes_nothing(desk: Desk) -> None:
     heir = await desk.ledger.leases.acquire(LANE, "heir", NOW + 30_001, 30_000)
     assert heir is not None
     invitations, lost = desk.ledger.invitations, desk.lease
-    choices = Selection(LaunchRules(CAP, None), NOW).take(
+    choices, _ = Selection(LaunchRules(CAP, None), NOW).take(
         desk.ledger.aliases.keyed("default", persons(9)), [()]
     )
     before = await desk.find(launched.id), await desk.find(plan.id), await desk.all_of(launched.id)
@@ -201,7 +201,7 @@ async def test_whoever_lost_the_lease_changes_nothing(desk: Desk) -> None:
         lambda: invitations.polled(lost, one.id, None, NOW),
         lambda: invitations.completing(lost, one.id, NOW),
         lambda: desk.ledger.planning.begin_reading(lost, plan.id),
-        lambda: desk.ledger.planning.add_choices(lost, plan.id, choices, choices, NOW),
+        lambda: desk.ledger.planning.add_choices(lost, plan.id, choices, choices, (), NOW),
         lambda: desk.ledger.planning.set_phase(lost, plan.id, Phase.POLL, due=NOW),
         lambda: desk.ledger.planning.end(lost, plan.id, NOW),
         lambda: desk.ledger.planning.end_unplanned(lost, plan.id, "cohort_empty", "Nobody.", NOW),

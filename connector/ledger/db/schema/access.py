@@ -45,8 +45,8 @@ oauth_grant = Table(
     Column("client_name", Text, nullable=False),
     Column("token_name", Text, nullable=False),
     Column("token_sha256", Text, nullable=False),  # of the token that signed in: the grant ends with it
-    Column("scopes", Text, nullable=False),  # separated by commas
-    Column("connections", Text),  # JSON; null: all
+    Column("scopes", Text, nullable=False),  # separated by commas, as the connections
+    Column("connections", Text, nullable=False),
     Column("challenge", Text, nullable=False),
     Column("redirect_uri", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),

@@ -27,16 +27,21 @@ launch_source = Table(
     Column("members", Text, nullable=False),
 )
 
+_LATER = ("draw", "register")  # columns that stand at the end, where an upgrade adds them
 invitation = Table(
     "invitation",
     metadata,
-    *columns_of(Invitation, key=["id"]),
+    *columns_of(Invitation, key=["id"], without=_LATER),
     Column("pruned_at", BigInteger),
     Column("counted_day", Integer),  # the UTC day on which a person counts as new who joined without approval
     Column("scatter", SmallInteger),  # see connector.ledger.people.scatter
+    Column("draw", BigInteger),
+    Column("register", BigInteger),
+    partial_index("invitation_register", "register", "taken_at", where="register IS NOT NULL"),
     partial_index("invitation_scatter", "scatter", where="scatter IS NOT NULL"),
     Index("invitation_listed", "launch_id", "position"),
     Index("invitation_state", "launch_id", "state", "position"),
+    partial_index("invitation_draw", "launch_id", "state", "draw", where="draw IS NOT NULL"),
     partial_index("invitation_interview", "connection", "interview_id", where="interview_id IS NOT NULL"),
     partial_index("invitation_due", "connection", "due", where="due IS NOT NULL"),
     partial_index("invitation_complete_due", "connection", "complete_due", where="complete_due IS NOT NULL"),

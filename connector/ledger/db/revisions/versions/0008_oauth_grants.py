@@ -21,11 +21,12 @@ def upgrade() -> None:
     op.create_table(
         "oauth_grant",
         sa.Column("id", sa.Text, primary_key=True),
-        *(
-            sa.Column(name, sa.Text, nullable=False)
-            for name in ("client_id", "client_name", "token_name", "token_sha256", "scopes")
-        ),
-        sa.Column("connections", sa.Text),
+        sa.Column("client_id", sa.Text, nullable=False),
+        sa.Column("client_name", sa.Text, nullable=False),
+        sa.Column("token_name", sa.Text, nullable=False),
+        sa.Column("token_sha256", sa.Text, nullable=False),
+        sa.Column("scopes", sa.Text, nullable=False),
+        sa.Column("connections", sa.Text, nullable=False),
         sa.Column("challenge", sa.Text, nullable=False),
         sa.Column("redirect_uri", sa.Text, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
