@@ -95,8 +95,9 @@ descriptions: $(VENV)/.dev ## Write manifest.json and server.json anew
 	$(BIN)/koji-amplitude export manifest > manifest.json
 	$(BIN)/koji-amplitude export server-json > server.json
 
-pictures: $(VENV)/.dev ## Draw the README's pictures anew, from a run of the demo
+pictures: $(VENV)/.dev ## Draw the pictures of the README and of docs/console.md anew, from runs of the demo
 	$(BIN)/python -m tools.pictures
+	$(BIN)/python -m tools.console_pictures
 
 bundle: descriptions ## Pack dist/koji-amplitude.mcpb for Claude Desktop (needs Node, which brings npx)
 	npx --yes @anthropic-ai/mcpb@2.1.2 pack . dist/koji-amplitude.mcpb

@@ -1,4 +1,4 @@
-"""The documentation as a browser asks for it, and its files."""
+"""The documentation as a browser asks for it: its files, and nothing beside them."""
 
 from __future__ import annotations
 
