@@ -88,13 +88,13 @@ def _here(ctx: Context) -> Context:
 
 
 def _shown(one: Token | Grant) -> dict[str, object]:
-    is_grant = isinstance(one, Grant)
+    client, revoked_at = (one.client_name, None) if isinstance(one, Grant) else (None, one.revoked_at)
     return {
         "name": one.name,
-        "client": one.client_name if is_grant else None,
+        "client": client,
         "scopes": list(one.scopes),
         "connections": "all" if one.connections is None else list(one.connections),
         "created": iso(one.created_at),
         "used": None if one.used_at is None else iso(one.used_at),
-        "revoked": None if is_grant or one.revoked_at is None else iso(one.revoked_at),
+        "revoked": None if revoked_at is None else iso(revoked_at),
     }
