@@ -51,9 +51,6 @@ _OUTPUTS: Final[Mapping[str, str]] = {
     "failed": "Refused, or given up.",
     "in_doubt": "Outcome unknown; see resume_launch.",
     "skipped": "Not done, by reason.",
-    "sample": "How they were chosen.",
-    "credits_estimate": "Koji credits at most.",
-    "eta_seconds": "About how long the rest takes.",
     "opt_out_link": "By which the person says no.",
     "until": "When a resting person may be asked.",
     "plan_token": "For launch_cohort_interviews; null unless planned.",
@@ -70,7 +67,7 @@ _PLAIN: Final = frozenset(
     {
         *("cancelled", "cohort_name", "completed_at", "connection", "has_more", "interview_id", "invited"),
         *("plan_expires_at", "since", "status", "synced_at", "to_invite", "transcript_url", "until"),
-        *("user_id", "waiting", "warnings"),
+        *("credits_estimate", "eta_seconds", "sample", "user_id", "waiting", "warnings"),
     }
 )
 """Fields of answers whose names say all: they need no description."""

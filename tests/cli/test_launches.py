@@ -96,7 +96,7 @@ def test_csv_holds_all_pages(machine: Machine) -> None:
     ("text", "says"),
     [
         ("name\nAda\n", "no column user_id or email"),
-        ("user_id,email\nu-1\n", "line 2 has another number of cells"),
+        ("user_id\nu-1,a@example.com\n", "line 2 has another number of cells"),
         ('user_id\n"u-1\n', "cannot be read as CSV"),
         ("user_id\n", "names no member"),
         ("user_id,email\nu-1,not an address\n", "no e-mail address"),

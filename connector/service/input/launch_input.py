@@ -119,7 +119,7 @@ class CohortOptions(PersonOptions):
     override_rest: str | None = Field(
         None,
         max_length=500,
-        description="Why to invite people who rest; the audit log keeps it. It lifts no opt-out.",
+        description="Why to invite people who rest; the audit log keeps it. People who said no stay out.",
     )
     email_property: str | None = Field(
         None, max_length=256, description="The user property that holds the e-mail (default email)."
