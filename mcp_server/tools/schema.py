@@ -57,7 +57,6 @@ _OUTPUTS: Final[Mapping[str, str]] = {
     "resume_token": "For resume_launch, after a yes to what message names.",
     "email": "null when unknown.",
     "quality_score": "1 to 5.",
-    "themes": "In Koji's order.",
     "reason": "Why not; null when all is well.",
     "event_insert_id": "By which Amplitude counts it once.",
     "left_to_people": "What only a person can do.",
@@ -67,7 +66,7 @@ _PLAIN: Final = frozenset(
     {
         *("cancelled", "cohort_name", "completed_at", "connection", "has_more", "interview_id", "invited"),
         *("plan_expires_at", "since", "status", "synced_at", "to_invite", "transcript_url", "until"),
-        *("credits_estimate", "eta_seconds", "sample", "user_id", "waiting", "warnings"),
+        *("credits_estimate", "eta_seconds", "sample", "themes", "user_id", "waiting", "warnings"),
     }
 )
 """Fields of answers whose names say all: they need no description."""
