@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,8 +10,11 @@ import structlog
 from pydantic import SecretStr
 
 from connector import __version__
+from connector.cli.startup import directories
 from connector.cli.terminal import NAME, PROGRAM, say
+from connector.settings.files import MISSPELT
 from connector.settings.model import DEFAULT_CONNECTION, Connection, Settings
+from connector.settings.sources import load
 
 _log = structlog.get_logger(__name__)
 _CREDENTIALS = ("koji_api_key", "koji_webhook_secret", "amplitude_api_key", "amplitude_secret_key")
@@ -41,7 +45,10 @@ def announce(settings: Settings, new_token: SecretStr | None, *, workers: bool) 
         if not getattr(connection, name)
     ]
     next_step = f"{PROGRAM} doctor checks everything"
-    if missing:
+    warnings = load(os.environ, *directories()).warnings
+    if misspelt := [warning for warning in warnings if MISSPELT in warning]:
+        next_step = misspelt[0]
+    elif missing:
         next_step = f"{PROGRAM} init asks for what is not set"
     elif not settings.public_url.startswith("https://"):
         next_step = "put a proxy or tunnel with https in front and set PUBLIC_URL, so that Koji reaches it"

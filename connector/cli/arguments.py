@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Collection, Iterable
 from itertools import pairwise
 from typing import Any, Final
 
@@ -17,6 +18,18 @@ def dashed(name: str) -> str:
 def flag(field: str) -> str:
     """Return the flag of a field."""
     return f"--{dashed(field)}"
+
+
+def with_flags(text: str, names: Collection[str]) -> str:
+    """Return a message that names fields or settings by their flags.
+
+    `mode: …` becomes `--mode: …`, `PORT=1` becomes `--port 1`, and `members.0.email` `--members row 1 email`.
+    A name of one word counts only before such a mark, because it may be a plain word elsewhere.
+    """
+    joined = "|".join(name for name in names if "_" in name) or "$^"
+    any_name = rf"(?<![\w.-])(?:({'|'.join(names)})(?=:|=|\.\d)|({joined})\b)=?"
+    text = re.sub(any_name, lambda at: flag((at[1] or at[2]).lower()) + " " * at[0].endswith("="), text)
+    return re.sub(r"(--[\w-]+)\.(\d+)", lambda at: f"{at[1]} row {int(at[2]) + 1}", text)
 
 
 _SETTINGS: Final[dict[str, Any]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -48,13 +49,17 @@ def say(text: str = "") -> None:
     sys.stderr.flush()
 
 
-def show_error(error: ConnectorError) -> None:
-    """Write one line about an error; if several fields are wrong, add a line for each field."""
+def show_error(error: ConnectorError, worded: Callable[[str], str] = str) -> None:
+    """Write one line about an error; if several fields are wrong, add a line for each field.
+
+    `worded` puts names of the API into those of the command line.
+    """
     when = f" Try again in {error.retry_after} s." if error.retry_after else ""
-    say(f"error: {' '.join(error.message.split())}{when}")
+    say(f"error: {worded(' '.join(error.message.split()))}{when}")
     if len(error.errors) > 1:
         for field in error.errors[:_MOST_FIELDS]:
-            say(f"  {field.pointer.removeprefix('/') or 'input'}: {field.detail}")
+            place = field.pointer.removeprefix("/").replace("/", ".") or "input"
+            say(f"  {worded(f'{place}: {field.detail}')}")
         if len(error.errors) > _MOST_FIELDS:
             say(f"  and {len(error.errors) - _MOST_FIELDS} more")
 

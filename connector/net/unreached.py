@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -20,12 +21,36 @@ class Unreached(NamedTuple):
 
 def unreached(error: httpx.RequestError, service: str, url: str, setting: str) -> Unreached:
     """Name the cause of a call without an answer; of `url`, which `setting` names, it shows only the host."""
-    host = urlsplit(url).netloc.rpartition("@")[2]
+    host = _host(url)
+    proxy = _proxy_of(url)
+    if proxy is not None and _is_of_proxy(error):
+        setting, host = proxy
+        service = f"The proxy for {service}"
     cause, lasts = _cause(error, host)
     advice = (
         f"check {setting} and this machine's network" if lasts else f"try again later, or check {setting}"
     )
     return Unreached(f"{service} could not be reached: {cause}; {advice}.", lasts)
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def _proxy_of(url: str) -> tuple[str, str] | None:
+    """Return the variable that names the proxy for an address, and the proxy's host."""
+    parts, proxies = urlsplit(url), getproxies()
+    kind = next((kind for kind in (parts.scheme, "all") if kind in proxies), None)
+    if kind is None or proxy_bypass(_host(url)):
+        return None
+    proxy = proxies[kind]
+    return f"{kind.upper()}_PROXY", _host(proxy if "://" in proxy else f"http://{proxy}")
+
+
+def _is_of_proxy(error: httpx.RequestError) -> bool:
+    """Tell whether a call ended before its proxy connected it; TLS is spoken with the far side."""
+    is_tls = any(isinstance(each, ssl.SSLError) for each in _chain(error))
+    return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError) and not is_tls
 
 
 def _cause(error: httpx.RequestError, host: str) -> tuple[str, bool]:

@@ -11,12 +11,20 @@ SCOPES = ("read", "write", "send", "erase")  # one for each effect of an operati
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The caller of an operation; `name` is that of its credential, and `connections` None means all."""
+    """The caller of an operation; `name` is that of its credential.
+
+    None means all `connections`, and all `operations` of its scopes.
+    """
 
     name: str
     surface: str
     scopes: frozenset[str] = frozenset(SCOPES)
     connections: frozenset[str] | None = None
+    operations: frozenset[str] | None = None
+
+    def may_call(self, operation: str) -> bool:
+        """Tell whether an operation is among those that its address offers."""
+        return self.operations is None or operation in self.operations
 
     def may_use(self, connection: str) -> bool:
         """Tell whether the caller may ask about a connection, which need not exist."""

@@ -28,6 +28,8 @@ PREFIXES = ("CONNECTOR_", "KOJI_", "AMPLITUDE_")
 
 _OURS = re.compile(rf"^[ \t]*(?:export[ \t]+)?(?:{'|'.join(PREFIXES)})", re.MULTILINE)
 _REFERENCE = "env:"
+MISSPELT = "; did you mean "
+"""Is in the warning about an unknown setting that resembles a known one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,7 @@ def refusal(setting: str, wrong: str, example: str | None = None) -> SettingsErr
 def did_you_mean(name: str, known: Collection[str]) -> str:
     """Return a question with the closest known name; an empty text when no name is close."""
     close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.8)
-    return f"; did you mean {close[0]}?" if close else ""
+    return f"{MISSPELT}{close[0]}?" if close else ""
 
 
 def one_line(text: str) -> str:

@@ -65,8 +65,8 @@ def tool(op: AnyOperation) -> Tool:
 
 
 def visible(operations: Iterable[AnyOperation], caller: Caller) -> list[AnyOperation]:
-    """Return the operations that a caller has the scope for, in their order."""
-    return [op for op in operations if op.effect.value in caller.scopes]
+    """Return the operations that a caller may call, in their order."""
+    return [op for op in operations if op.effect.value in caller.scopes and caller.may_call(op.name)]
 
 
 def input_schema(op: AnyOperation) -> dict[str, Any]:

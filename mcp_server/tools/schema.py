@@ -33,6 +33,7 @@ _INPUTS: Final[Mapping[str, str]] = {
     "variant": "A label on the event, such as B.",
     "sample": "Draw the people, or take the first.",
     "sample_seed": "Draws the same people again.",
+    "override_rest": "Why to ask people who rest; audited.",
 }
 _OUTPUTS: Final[Mapping[str, str]] = {
     "next_cursor": "cursor of the next page.",
@@ -53,6 +54,8 @@ _OUTPUTS: Final[Mapping[str, str]] = {
     "sample": "How they were chosen.",
     "credits_estimate": "Koji credits at most.",
     "eta_seconds": "About how long the rest takes.",
+    "opt_out_link": "By which the person says no.",
+    "until": "When a resting person may be asked.",
     "plan_token": "For launch_cohort_interviews; null unless planned.",
     "resume_token": "For resume_launch, after a yes to what message names.",
     "email": "null when unknown.",

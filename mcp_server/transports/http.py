@@ -31,6 +31,7 @@ from mcp_server.host import Host, Request
 from mcp_server.oauth import bearer
 from mcp_server.oauth.routes import oauth_app, oauth_paths
 from mcp_server.server import create_server
+from mcp_server.transports.narrowing import narrowed
 
 PATHS: Final = ("/mcp", "/mcp/")
 _REFUSALS: Final = {
@@ -59,23 +60,14 @@ def mcp_mount(settings: Settings, context: Callable[[], Context], gate: Gate) ->
             headers = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
             scope = {**scope, "headers": headers}
             request = HttpRequest(scope, receive)
-            granted = await bearer.caller(context(), gate, request)
-            request.state.caller = granted or replace(await gate.caller(request), surface="mcp")
-            if refusal := await guard.validate_request(request):
-                await Response(_REFUSALS[refusal.status_code], refusal.status_code)(scope, receive, send)
-                return
-            if granted:
-                missing, receive = await bearer.missing_scope(settings, request, granted)
-                if missing is not None:
-                    await missing(scope, receive, send)
-                    return
+            refusal, receive = await _admit(context(), gate, request)
+            if blocked := await guard.validate_request(request):
+                refusal = Response(_REFUSALS[blocked.status_code], blocked.status_code)
         except ConnectorError as error:  # answered here, so that a page of an allowed origin can read it
-            answer = problem(error, scope["state"]["request_id"])
+            refusal = problem(error, scope["state"]["request_id"])
             if error.http_status == 401:
-                answer.headers["WWW-Authenticate"] = bearer.challenge(settings)
-            await answer(scope, receive, send)
-            return
-        await manager.asgi_app(scope, receive, send)
+                refusal.headers["WWW-Authenticate"] = bearer.challenge(settings)
+        await (refusal or manager.asgi_app)(scope, receive, send)
 
     pages = [origin for origin in rules.allowed_origins if not origin.endswith(":*")]
     headers = ["Mcp-Session-Id", "WWW-Authenticate", "X-Request-Id", "Retry-After"]
@@ -117,6 +109,14 @@ def mcp_mount(settings: Settings, context: Callable[[], Context], gate: Gate) ->
             await serving
 
     return Mount(in_front_of, run)
+
+
+async def _admit(ctx: Context, gate: Gate, request: HttpRequest) -> tuple[Response | None, Receive]:
+    """Let the caller of a request travel with it, unless its grant lacks a scope. Raises `ConnectorError`."""
+    granted = await bearer.caller(ctx, gate, request)
+    caller = granted or replace(await gate.caller(request), surface="mcp")
+    request.state.caller = narrowed(ctx, caller, request.query_params)
+    return await bearer.missing_scope(ctx.settings, request, granted) if granted else (None, request.receive)
 
 
 def streamable(

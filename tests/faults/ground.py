@@ -69,8 +69,12 @@ class Ground:
             {"interview_id": interview_id} if number % 3 == 0 else message(interview_id, number % 50)
         ).encode()
         try:
-            answer = await self.client.post(f"{server.url}/webhooks/koji", content=body, headers=sign(body))
+            answer: httpx.Response | None = await self.client.post(
+                f"{server.url}/webhooks/koji", content=body, headers=sign(body)
+            )
         except httpx.TransportError:
+            answer = None
+        if answer is None or answer.status_code == 503:
             self._waiting.append(interview_id)
             await asyncio.sleep(0.01)
             return

@@ -117,6 +117,57 @@ async def test_many_kills_in_a_cluster_lose_nothing_and_double_nothing(
     counted(await kill_any(tmp_path, postgres_url, rounds=60, seed=2))
 
 
+async def cut_again_and_again(folder: Path, url: str, rounds: int, seed: int) -> str:
+    chance = random.Random(seed)
+    async with cluster(folder, url, SHORT_LEASE) as all_:
+        here = all_.here
+        await all_.start(*ROLES)
+        await all_.working()
+        over = asyncio.Event()
+        load = [asyncio.create_task(here.load(web, over, callers=4)) for web in all_.processes[:2]]
+        with psycopg.connect(url, autocommit=True) as cutting:
+            for _ in range(rounds):
+                await asyncio.sleep(chance.uniform(0.1, 0.6))
+                assert cutting.execute(CUT).fetchall()
+        over.set()
+        await asyncio.gather(*load)
+        await here.everything_arrived(40)
+        assert set(here.counted().values()) == {1}
+        return (
+            f"{rounds} times all connections to PostgreSQL cut: {len(here.acknowledged):,} webhooks "
+            f"acknowledged, {len(here.counted()):,} interviews counted, none twice"
+        )
+
+
+async def test_cut_connections_lose_nothing_and_double_nothing(
+    tmp_path: Path, postgres_url: str, counted: Counted
+) -> None:
+    counted(await cut_again_and_again(tmp_path, postgres_url, rounds=2, seed=3))
+
+
+@pytest.mark.proof
+async def test_many_cuts_of_connections_lose_nothing_and_double_nothing(
+    tmp_path: Path, postgres_url: str, counted: Counted
+) -> None:
+    counted(await cut_again_and_again(tmp_path, postgres_url, rounds=60, seed=4))
+
+
+@pytest.mark.proof
+async def test_work_resumes_within_40_seconds_of_the_kill_of_a_worker(
+    tmp_path: Path, postgres_url: str, counted: Counted
+) -> None:
+    async with cluster(tmp_path, postgres_url, REAL_LEASE) as all_:
+        await all_.start("web", "work")
+        killed = await all_.working()
+        await all_.start("work")
+        await _delay(all_)
+        all_.processes.pop(1).kill()
+        seconds = await _delay(all_)
+        counted(f"work went on {seconds:.1f} s after the kill of a worker (lease of 30 s)")
+        assert owners(postgres_url)["intake"] != killed
+        assert seconds < 40
+
+
 async def test_a_plan_and_a_key_hold_at_every_process(tmp_path: Path, postgres_url: str) -> None:
     async with cluster(tmp_path, postgres_url, REAL_LEASE) as all_:
         await all_.start("web", "web", "work")

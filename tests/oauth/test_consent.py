@@ -174,7 +174,7 @@ async def test_a_name_is_text(asking: Asking, person: Visitor) -> None:
 async def test_who_is_not_signed_in_comes_back_to_the_question(world: World, asking: Asking) -> None:
     address = asking.address()
     async with visiting(world.app, world.settings.public_url) as visitor:
-        again = await visitor.get(address, 200, **{"Sec-Fetch-Site": "cross-site"})
+        again = await visitor.get(address, sec_fetch_site="cross-site")
         (to,) = re.findall(r'content="0;url=([^"]*)"', again)
         to = to.replace("&amp;", "&")
         asked = await visitor.client.get(to, headers=OWN)

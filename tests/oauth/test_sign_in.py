@@ -125,3 +125,17 @@ async def test_a_missing_scope_lets_it_ask_the_person_for_more(world: World, per
     assert len(browser.asked) == 2
     assert memory.tokens is not None
     assert memory.tokens.scope == "read write"
+
+
+async def test_consent_keeps_its_two_doors(world: World, person: Visitor) -> None:
+    browser, memory = Browser(person, **CHOSEN, scope_write="on", scope_send="on"), Memory()
+    members = {"members": [{"email": "ana@example.com"}]}
+    async with signed_in(world, provider(world, browser, memory), "legacy") as client:
+        refused = await client.call_tool("launch_cohort_interviews", members)
+        assert refused.is_error
+        assert refused.structured_content["code"] == "consent_required"
+        planned = await client.call_tool("plan_cohort_launch", {**members, "wait_seconds": 20})
+        token = planned.structured_content["plan_token"]
+        launched = await client.call_tool("launch_cohort_interviews", {"plan_token": token})
+    assert not launched.is_error, launched.content
+    assert launched.structured_content["to_invite"] == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from connector.cli.arguments import Command
-from connector.cli.startup import read_settings
+from connector.cli.startup import read_settings, settings_files
 from connector.errors import Conflict, SettingsError
 from connector.ledger.db.copies import copy_sqlite
 from connector.settings.key_files import key_file
@@ -45,6 +45,7 @@ def command(file: Path) -> int:
         file.unlink(missing_ok=True)
         raise SettingsError(f"{file}: cannot be written: {error}") from None
     click.echo(f"{file}: {file.stat().st_size:,} bytes. {_says_key(settings)}")
+    click.echo(f"The settings are not in it: copy .env and connector.toml too ({settings_files()}).")
     click.echo(f"Next, on a machine without a ledger: koji-amplitude restore {file}")
     return 0
 

@@ -48,10 +48,10 @@ def command(*, connection: str, here: bool, non_interactive: bool, no_wait: bool
         if values:
             path = answers.keep({name: value.strip() for name, value in values.items()})
             say(f"Wrote {', '.join(map(answers.variable, values))} to {path} (mode 0600).")
-        return _check(answers)
+        return _check(answers, asked=False)
     if not _ask_all(answers, wait=not no_wait):
         return INTERRUPTED
-    code = _check(answers)
+    code = _check(answers, asked=True)
     if no_wait:
         return code
     from connector.cli.setup.first_webhook import wait
@@ -76,8 +76,11 @@ def _ask_all(answers: Answers, *, wait: bool) -> bool:
     return True
 
 
-def _check(answers: Answers) -> int:
-    """Run the checks, say which URL goes where, and return the exit code."""
+def _check(answers: Answers, *, asked: bool) -> int:
+    """Run the checks, say which URL goes where, and return the exit code.
+
+    What a person was `asked` for and has set is done, and not said again.
+    """
     from connector.cli.setup.checks import examine
     from connector.cli.setup.questions import ADDRESS, worded
 
@@ -85,6 +88,7 @@ def _check(answers: Answers) -> int:
     code = asyncio.run(examine(loaded, server=False))
     has_https = loaded.settings.public_url.startswith("https://")
     for question in ADDRESS[1:] if has_https else ADDRESS:
-        say("\n" + worded(question, loaded.settings, answers.connection))
+        if not (asked and answers.is_set(question.setting)):
+            say("\n" + worded(question, loaded.settings, answers.connection))
     say("In Amplitude: nothing; the connector calls it.")
     return code

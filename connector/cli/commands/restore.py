@@ -42,9 +42,12 @@ def command(file: Path) -> int:
     database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         paused = _restore(file, targets)
-    except (OSError, EOFError, zlib.error, tarfile.TarError, KeyError, SQLAlchemyError) as error:
+    except (tarfile.TarError, KeyError, EOFError, zlib.error):
+        raise SettingsError(f"{file}: is not a backup of koji-amplitude") from None
+    except (OSError, SQLAlchemyError) as error:
         raise SettingsError(f"{file}: cannot be restored: {error}") from None
     click.echo(f"{database}: restored. It knows nothing of what happened after the backup.")
+    click.echo("The settings are not in it: copy .env and connector.toml here, or run koji-amplitude init.")
     if paused:
         launches = counted(paused, "launch is", "launches are")
         click.echo(

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import click
 
-from connector.cli.arguments import Command
+from connector.cli.arguments import Command, with_flags
 from connector.cli.terminal import PROGRAM, say
+from connector.errors import SettingsError
 from connector.sandbox.options import SandboxOptions, WebhookEndpoint
 from connector.text.cells import clean
 
@@ -57,14 +58,17 @@ def command(
         access_log=False,
         timeout_graceful_shutdown=2,
     )
-    with listening(host, port) as sockets:
-        server = Server(
-            config,
-            say=say,
-            started_hook=lambda: click.echo(clean(introduction(base, options))),
-            stop_hook=lambda: None,
-        )
-        server.run(sockets)
+    try:
+        with listening(host, port) as sockets:
+            server = Server(
+                config,
+                say=say,
+                started_hook=lambda: click.echo(clean(introduction(base, options))),
+                stop_hook=lambda: None,
+            )
+            server.run(sockets)
+    except SettingsError as error:
+        raise SettingsError(with_flags(str(error), ("HOST", "PORT"))) from None
     return 0
 
 

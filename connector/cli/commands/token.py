@@ -12,10 +12,10 @@ from connector.cli.arguments import Group, completer
 from connector.cli.startup import connection_names, read_settings, run_in_context
 from connector.cli.terminal import say
 from connector.context import Context
-from connector.domain.access import Token
+from connector.domain.access import Grant, Token
 from connector.domain.results.mapping import iso
 from connector.security.caller import COMMAND_LINE, SCOPES
-from connector.service import tokens
+from connector.service import grants, tokens
 
 
 @click.group(cls=Group)
@@ -61,20 +61,25 @@ def create(name: str, scopes: Sequence[str], connections: Sequence[str]) -> int:
     help="How to print the tokens (default table).",
 )
 def list_tokens(output: str) -> int:
-    """List the tokens, without their secrets."""
+    """List the tokens, and under each the grants of assistants, without their secrets."""
     from connector.cli.operations.tables import print_answer
 
-    known = run_in_context(read_settings(quiet=True), lambda ctx: tokens.listed(_here(ctx)))
-    print_answer({"items": [_shown(token) for token in known]}, output)
+    async def listed(ctx: Context) -> list[Token | Grant]:
+        known: list[Token | Grant] = [*await tokens.listed(_here(ctx)), *await grants.listed(_here(ctx))]
+        return sorted(known, key=lambda one: one.name)
+
+    known = run_in_context(read_settings(quiet=True), listed)
+    print_answer({"items": [_shown(one) for one in known]}, output)
     return 0
 
 
 @command.command("revoke")
 @click.argument("name")
 def revoke_token(name: str) -> int:
-    """End a token at once, on every server of the ledger."""
-    run_in_context(read_settings(quiet=True), lambda ctx: tokens.revoke(_here(ctx), name))
-    say(f"The token {name} is revoked.")
+    """End a token with its grants, or one grant (TOKEN/GRANT), at once, on every server of the ledger."""
+    end, what = (grants.end, "grant") if "/" in name else (tokens.revoke, "token")
+    run_in_context(read_settings(quiet=True), lambda ctx: end(_here(ctx), name))
+    say(f"The {what} {name} is revoked.")
     return 0
 
 
@@ -82,12 +87,14 @@ def _here(ctx: Context) -> Context:
     return replace(ctx, caller=COMMAND_LINE)
 
 
-def _shown(token: Token) -> dict[str, object]:
+def _shown(one: Token | Grant) -> dict[str, object]:
+    client, revoked_at = (one.client_name, None) if isinstance(one, Grant) else (None, one.revoked_at)
     return {
-        "name": token.name,
-        "scopes": list(token.scopes),
-        "connections": "all" if token.connections is None else list(token.connections),
-        "created": iso(token.created_at),
-        "used": None if token.used_at is None else iso(token.used_at),
-        "revoked": None if token.revoked_at is None else iso(token.revoked_at),
+        "name": one.name,
+        "client": client,
+        "scopes": list(one.scopes),
+        "connections": "all" if one.connections is None else list(one.connections),
+        "created": iso(one.created_at),
+        "used": None if one.used_at is None else iso(one.used_at),
+        "revoked": None if revoked_at is None else iso(revoked_at),
     }

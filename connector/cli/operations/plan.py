@@ -7,6 +7,7 @@ from typing import Any, Final
 from connector.cli.arguments import dashed, flag
 from connector.cli.terminal import PROGRAM
 from connector.context import Context
+from connector.domain.launches.eligibility import SkipReason
 from connector.domain.launches.launch import InvitationState
 from connector.operations.launch_cohort_interviews import LAUNCH_COHORT_INTERVIEWS
 from connector.service.execution.operation import Input, Output
@@ -16,6 +17,7 @@ from connector.text.values import counted, people_of
 
 _FIRST: Final = 5
 _EXAMPLES: Final = 3
+_ASKED: Final = frozenset({SkipReason.ALREADY, SkipReason.RECENTLY})
 
 
 def with_token(ctx: Context, payload: Input) -> Input:
@@ -55,7 +57,13 @@ def table_of(plan: LaunchOutput) -> dict[str, Any]:
 
 
 def next_line(plan: LaunchOutput, connection: str) -> str:
-    """Return the command that launches a plan."""
+    """Return the command that launches a plan, or why no person is left to invite."""
+    if not plan.to_invite:
+        again = (
+            f" {flag('reinvite_after_days')} N invites people again." if plan.skipped.keys() & _ASKED else ""
+        )
+        reasons = ", ".join(f"{people} {reason}" for reason, people in plan.skipped.items())
+        return f"No person is left to invite: {reasons}.{again}"
     own = [] if connection == DEFAULT_CONNECTION else [flag("connection"), connection]
     words = [PROGRAM, dashed(LAUNCH_COHORT_INTERVIEWS.name), *own, flag("plan_token"), str(plan.plan_token)]
     return f"Next: {' '.join(words)}"

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from connector import log
 from connector.app import build
-from connector.cli.arguments import dashed, flag
+from connector.cli.arguments import dashed, flag, with_flags
 from connector.cli.operations import plan
 from connector.cli.operations.confirm import confirmed, is_agreed, must_ask
 from connector.cli.operations.csv_rows import ROW_FORMATS, with_all_pages
 from connector.cli.operations.progress import end_pauses, progress_display, state_reporter
 from connector.cli.operations.tables import print_answer
 from connector.cli.operations.values import read_payload
-from connector.cli.startup import on_signals, read_settings
+from connector.cli.startup import on_signals, read_settings, secrets_of
 from connector.cli.terminal import INTERRUPTED, PROGRAM, say, show_error
 from connector.context import Context
-from connector.errors import ConnectorError
+from connector.errors import Conflict, ConnectorError
 from connector.operations import OPERATIONS
 from connector.operations.launch_cohort_interviews import LAUNCH_COHORT_INTERVIEWS
+from connector.operations.list_cohorts import LIST_COHORTS, ListCohortsOutput
 from connector.security.caller import COMMAND_LINE
 from connector.service.checks.running import settings_check
 from connector.service.execution.execute import execute
@@ -60,6 +64,8 @@ def run_operation(
         watch_seconds = flags.pop("wait_seconds", None) if issubclass(op.input, WaitInput) else None
         payload = read_payload(op, flags, source)
         settings = read_settings(quiet=True)
+        if settings.connector_log_level == "info":  # errors and progress say what a warning would
+            log.configure("error", secrets=secrets_of(settings))
         if must_ask(op, payload, yes=yes):
             is_launch = op is LAUNCH_COHORT_INTERVIEWS
             agreed = _agreed_plan(settings, payload) if is_launch else confirmed(op, payload)
@@ -69,10 +75,18 @@ def run_operation(
             payload = agreed
         return _call(settings, _Call(op, payload, form, watch_seconds))
     except ConnectorError as error:
-        show_error(error)
-        if error.result is not None:
+        show_error(error, partial(_worded, op))
+        # a cancelled plan says nothing to a person that the error does not
+        if error.result is not None and (form != "table" or error.result.get("status") != "cancelled"):
             print_answer(error.result, form)
         return error.exit_code
+
+
+def _worded(op: AnyOperation, text: str) -> str:
+    """Return a message with flags for the operation's fields, and commands for names of operations."""
+    commands = r"\b(" + "|".join(_BY_NAME) + r")\b"
+    text = re.sub(commands, lambda name: f"{PROGRAM} {dashed(name[0])}", text)
+    return with_flags(text, op.input.model_fields)
 
 
 def _agreed_plan(settings: Settings, payload: Any) -> Input | None:
@@ -83,11 +97,11 @@ def _agreed_plan(settings: Settings, payload: Any) -> Input | None:
         return dry
     for warning in decided.warnings:
         say(f"warning: {warning}")
+    if not decided.to_invite:
+        say(plan.next_line(decided, payload.connection))
+        return None
     if decided.skipped:
         say(f"Not invited: {', '.join(f'{reason} {n}' for reason, n in decided.skipped.items())}.")
-    if not decided.to_invite:
-        say("No person is to be invited.")
-        return None
     if not is_agreed(plan.question(decided)):
         return None
     people = {"cohort_id": None, "members": None, "plan_token": decided.plan_token}
@@ -115,7 +129,22 @@ def _call(settings: Settings, call: _Call) -> int:
         print_answer(output, call.form)
     if output.follow_up() is not None:
         _say_follow_up(call, "Not finished yet.")
+    elif call.form == "table" and (following := _next_step(call.op, output, call.payload.connection)):
+        sys.stdout.write(f"\nNext: {following}\n")
     return 0
+
+
+def _next_step(op: AnyOperation, output: Output, connection: str) -> str | None:
+    """Return what a person does with a launch that has ended, or without any cohort."""
+    if op.effect is Effect.SEND and isinstance(output, LaunchOutput) and output.invited:
+        fields = {"connection": connection, "launch_id": output.launch_id, "output": "csv"}
+        return _command("get_launch", fields)
+    if op is LIST_COHORTS and isinstance(output, ListCohortsOutput) and not output.items:
+        own = dashed(LAUNCH_COHORT_INTERVIEWS.name)
+        return (
+            f"make a cohort in Amplitude, or {PROGRAM} {own} --members FILE invites people of your own list."
+        )
+    return None
 
 
 async def _run(settings: Settings, call: _Call) -> Output:
@@ -127,6 +156,8 @@ async def _run(settings: Settings, call: _Call) -> Output:
     async with build(settings, workers=works, only={"launches"} if plans else None) as running:
         ctx = running.context
         status, message = await settings_check(ctx) if works else ("ok", "")
+        if status != "ok" and op.effect is Effect.SEND:  # the server's workers would send by its old caps
+            raise Conflict(f"{message} Nothing was sent.", code="settings_differ")
         if status != "ok":
             say(f"warning: {message}")
         payload = plan.with_token(ctx, payload)
@@ -174,8 +205,11 @@ def _say_follow_up(call: _Call, first: str) -> None:
         say(first)
         return
     name, arguments = follow_up
-    fields = {"connection": call.payload.connection, **arguments}
+    command = _command(name, {"connection": call.payload.connection, **arguments})
+    say(f"{first} The next `{PROGRAM} serve` continues the work; see its state with: {command}")
+
+
+def _command(name: str, fields: dict[str, Any]) -> str:
     if fields["connection"] == Input.model_fields["connection"].default:
         del fields["connection"]
-    command = " ".join([PROGRAM, dashed(name), *(f"{flag(key)} {value}" for key, value in fields.items())])
-    say(f"{first} The next `{PROGRAM} serve` continues the work; see its state with: {command}")
+    return " ".join([PROGRAM, dashed(name), *(f"{flag(key)} {value}" for key, value in fields.items())])

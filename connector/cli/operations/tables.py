@@ -19,7 +19,11 @@ from connector.service.execution.operation import Output
 from connector.text.cells import clean
 
 NOTHING = "-"
-_PREFERRED = ("interview_id", "status", "reason", "user_id", "quality_score", "sentiment", "themes_text")
+_PREFERRED = (
+    ("interview_id", "status", "reason", "user_id", "quality_score", "sentiment", "themes_text"),
+    ("launch_id", "status", "cohort_name", "to_invite", "invited", "waiting", "failed"),
+)
+"""The most informative columns of a list, where it has all of them."""
 _REDUNDANT = "themes"
 """`themes_text` holds the same themes."""
 _LAST = "status_url"
@@ -122,8 +126,9 @@ def _columns(items: Sequence[Mapping[str, Any]], width: int) -> list[str]:
         and not _is_whole(name)
         and any(_text(item.get(name)) != NOTHING for item in items)
     ]
-    if all(name in names for name in _PREFERRED):
-        filled.sort(key=lambda name: _PREFERRED.index(name) if name in _PREFERRED else len(_PREFERRED))
+    for first in _PREFERRED:
+        if set(first) <= set(names):
+            filled.sort(key=lambda name: first.index(name) if name in first else len(first))
     chosen: list[str] = []
     left = width
     for name in filled:

@@ -10,6 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from connector.domain.people.properties import carried
+from connector.domain.people.same_person import member
 from connector.errors import InvalidInput
 from connector.service.execution.operation import AnyOperation, Input
 from connector.service.input.annotations import is_list, is_mapping, kinds
@@ -21,7 +23,8 @@ from connector.text.table import Table
 ROW_FILES = frozenset({"members"})
 TEXT_FILES = frozenset({"csv"})
 _STANDARD_INPUT = "-"
-_MEMBER_FIELDS = ("user_id", "email", "name")
+_EMAIL = "email"
+_MEMBER_FIELDS = ("user_id", _EMAIL, "name")
 
 
 def read_payload(op: AnyOperation, flags: Mapping[str, Any], source: str | None) -> Input:
@@ -33,32 +36,42 @@ def read_payload(op: AnyOperation, flags: Mapping[str, Any], source: str | None)
     if source == _STANDARD_INPUT and any(_STANDARD_INPUT in flags.get(name, ()) for name in TEXT_FILES):
         raise InvalidInput.of("json", "standard input can be read once; give the other one as a file")
     values = _object(source) if source else {}
+    email = str([*flags.get("email_property", ()), values.get("email_property") or _EMAIL][0])
     for name, value in flags.items():
         if name in values:
             raise InvalidInput.of(name, "stands in --json and as a flag; give it once")
-        values[name] = value if isinstance(value, bool) else _field(name, value, op.input)
+        values[name] = value if isinstance(value, bool) else _field(name, value, op.input, email)
     payload: Input = read_input(op.input, values)
     return payload
 
 
-def read_members(field: str, text: str) -> list[dict[str, Any]]:
+def read_members(field: str, text: str, email: str = _EMAIL) -> list[dict[str, Any]]:
     """Return the members in a CSV file with a header row; further columns become user properties.
 
-    Raises `InvalidInput` with the number of the wrong line.
+    `email` names the column with the addresses. Raises `InvalidInput` with the number of the wrong line.
     """
-    table = Table(field, text, ("user_id", "email"))
-    if not {"user_id", "email"} & set(table.names):
-        raise table.refused("the file has no column user_id or email in its header row")
-    members = [_member(row) for _, row in table.rows(("user_id",), padded=True)]
-    if not members:
+    table = Table(field, text, ("user_id", _EMAIL, email))
+    if not {"user_id", _EMAIL, email} & set(table.names):
+        # without a header row, names may be people's addresses
+        names = ", ".join(carried([dict.fromkeys(table.names)]))
+        raise table.refused(
+            f"the file has no column user_id or {email} in its header row, but: {names}; email_property "
+            "names the column with the addresses"
+        )
+    lines = [(line, _member(row, email)) for line, row in table.rows(("user_id",), padded=True)]
+    if not lines:
         raise InvalidInput.of(field, "the file names no member")
-    return members
+    bad = [line for line, one in lines if _EMAIL in one and member(None, one[_EMAIL], None).has_bad_email]
+    if bad:
+        more = f" ({len(bad)} such lines)" if len(bad) > 1 else ""
+        raise table.refused(f"line {bad[0]} has no e-mail address in {email}{more}; no person was invited")
+    return [one for _, one in lines]
 
 
-def _field(name: str, texts: list[str], model: type[BaseModel]) -> Any:
+def _field(name: str, texts: list[str], model: type[BaseModel], email: str) -> Any:
     field_kinds = kinds(model.model_fields[name].annotation)
     if any(is_list(kind) for kind in field_kinds):
-        return [item for text in texts for item in _items(name, text, model)]
+        return [item for text in texts for item in _items(name, text, model, email)]
     if len(texts) > 1:
         raise InvalidInput.of(name, "takes one value; give it once")
     if name in TEXT_FILES:
@@ -66,9 +79,9 @@ def _field(name: str, texts: list[str], model: type[BaseModel]) -> Any:
     return _or_file(name, texts[0]) if any(is_mapping(kind) for kind in field_kinds) else texts[0]
 
 
-def _items(name: str, text: str, model: type[BaseModel]) -> list[Any]:
+def _items(name: str, text: str, model: type[BaseModel], email: str) -> list[Any]:
     if name in ROW_FILES and not text.lstrip().startswith(("[", "{", "@")):
-        return read_members(name, _read(name, text))
+        return read_members(name, _read(name, text), email)
     fitted = fit({name: _or_file(name, text)}, model).get(name, [])
     return fitted if isinstance(fitted, list) else [fitted]
 
@@ -97,7 +110,9 @@ def _read(name: str, source: str) -> str:
         raise InvalidInput.of(name, f"the file {source} is no UTF-8 text; save it as CSV UTF-8") from None
 
 
-def _member(row: dict[str, str]) -> dict[str, Any]:
+def _member(row: dict[str, str], email: str) -> dict[str, Any]:
     cells = {name: value for name, value in row.items() if value}
-    member: dict[str, Any] = {name: cells.pop(name) for name in _MEMBER_FIELDS if name in cells}
-    return {**member, "properties": cells} if cells else member
+    if email in cells:
+        cells[_EMAIL] = cells.pop(email)
+    fields: dict[str, Any] = {name: cells.pop(name) for name in _MEMBER_FIELDS if name in cells}
+    return {**fields, "properties": cells} if cells else fields

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -27,8 +28,8 @@ from connector.ledger.db.migrations import newest_revision
 from connector.operations.check_connection import CHECK_CONNECTION, RefusedWebhook
 from connector.service.checks.credentials import Check, Finding, Status
 from connector.service.execution.operation import Input
-from connector.settings.files import CONFIG_VARIABLE, read_dotenv
-from connector.settings.key_files import others_may_read
+from connector.settings.files import CONFIG_VARIABLE, MISSPELT, read_dotenv
+from connector.settings.key_files import api_token, others_may_read
 from connector.settings.model import Connection, Settings
 from connector.settings.sources import Loaded
 from connector.text.cells import clean
@@ -39,10 +40,11 @@ _NO_SPACE = 100_000_000
 _PROBE_SECONDS = 2.0
 _LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 _URGENCY = ("fail", "unknown", "warn")
+_RECENT = timedelta(minutes=10)
 
 
-Listener = Literal["none", "ours", "other"]
-"""The program that listens at HOST:PORT."""
+Listener = Literal["none", "ours", "another", "other"]
+"""What listens at HOST:PORT: our server, another koji-amplitude with its own ledger, or another program."""
 
 
 async def examine(loaded: Loaded, *, server: bool = True) -> int:
@@ -68,7 +70,9 @@ async def examine(loaded: Loaded, *, server: bool = True) -> int:
         _show_refused(screen, output.refused_webhooks)
         prefix = f"{name}: " if len(connections) > 1 else ""
         checks += [check.model_copy(update={"message": prefix + check.message}) for check in output.checks]
-    screen.print(Text(f"Next: {clean(_next_step(checks))}", style="bold"), soft_wrap=True)
+    latest = [webhook for output in connections.values() for webhook in output.refused_webhooks[:1]]
+    old = tuple(webhook.setting for webhook in latest if _is_old(webhook.at))
+    screen.print(Text(f"Next: {clean(_next_step(checks, old))}", style="bold"), soft_wrap=True)
     return 1 if any(check.status in ("fail", "unknown") for check in checks) else 0
 
 
@@ -81,21 +85,31 @@ def _settings_checks(environ: Mapping[str, str], loaded: Loaded) -> list[Check]:
     nothing = f"Defaults alone: no connector.toml or .env in {' or '.join(map(str, directories()))}."
     checks = [Check.of("sources", ("ok", "; ".join(read) or nothing))]
     if dotenv and others_may_read(dotenv):
-        checks.append(Check.of(".env", ("warn", f"Others on this machine can read it: chmod 600 {dotenv}")))
+        advice = f"Others on this machine can read {dotenv}: chmod 600 {dotenv}"
+        checks.append(Check.of(".env", ("warn", advice)))
     return checks + [Check.of("warning", ("warn", warning)) for warning in loaded.warnings]
 
 
 def who_listens(settings: Settings) -> Listener:
-    """Ask the program at HOST:PORT for its health."""
+    """Ask the program at HOST:PORT for its health, and our server whether it knows our API token."""
     host = _LOOPBACK_OF.get(settings.host, settings.host)
     url = local_url(settings.model_copy(update={"host": host}))
     try:
         with httpx.Client(trust_env=False, timeout=_PROBE_SECONDS) as client:
-            return "ours" if is_healthy(client.get(f"{url}/healthz")) else "other"
+            if not is_healthy(client.get(f"{url}/healthz")):
+                return "other"
+            token = api_token(settings)[0].get_secret_value()
+            reply = client.get(f"{url}/me", headers={"Authorization": f"Bearer {token}"})
+            return "another" if reply.status_code == httpx.codes.UNAUTHORIZED else "ours"
     except (httpx.ConnectError, httpx.TimeoutException):
         return "none"
     except httpx.RequestError:
         return "other"
+
+
+def another_server(url: str) -> str:
+    """Say what holds the port, where the server there does not know our API token."""
+    return f"Another koji-amplitude, with another ledger or API token, holds {url}: stop it, or set PORT"
 
 
 def is_healthy(reply: httpx.Response) -> bool:
@@ -110,7 +124,7 @@ def _files_check(settings: Settings) -> list[Check]:
     folder, name = settings.database_file.parent, settings.database_file.name
     files = [*folder.glob(f"{name}*"), folder / "encryption-key", folder / "api-token"]
     readable = [str(file) for file in sorted(files) if file.is_file() and others_may_read(file)]
-    advice = f"Others on this machine may read them: chmod 600 {' '.join(readable)}"
+    advice = f"Others on this machine can read these files: chmod 600 {' '.join(readable)}"
     return [Check.of("files", ("warn", advice))] if readable else []
 
 
@@ -127,6 +141,7 @@ def _server_check(settings: Settings) -> Check:
     url = local_url(settings)
     findings: Mapping[Listener, Finding] = {
         "ours": ("ok", f"Answers at {url}."),
+        "another": ("warn", f"{another_server(url)}."),
         "other": ("fail", f"Another program listens at {url}: stop it or set PORT."),
         "none": ("fail", f"Nothing answers at {url}. Start the server: {PROGRAM} serve"),
     }
@@ -177,8 +192,21 @@ def _show_part(screen: Console, title: str, content: RenderableType) -> None:
     screen.print(Padding(content, (0, 0, 1, 2), expand=False))
 
 
-def _next_step(checks: Sequence[Check]) -> str:
-    """Return the most urgent message; of equally urgent checks, the server's check comes first."""
-    ordered = sorted(checks, key=lambda check: check.name != "server")
-    messages = (check.message for level in _URGENCY for check in ordered if check.status == level)
-    return next(messages, "Nothing: everything is in order.")
+def _is_old(at: str) -> bool:
+    return datetime.now(UTC) - datetime.fromisoformat(at) > _RECENT
+
+
+def _next_step(checks: Sequence[Check], old: tuple[str, ...]) -> str:
+    """Return the most urgent message.
+
+    Settings that do not apply come first, because other findings may follow from them; of equally urgent
+    checks, the server's. The `old` refusals of webhooks come last: their cause may be gone.
+    """
+
+    def urgency(check: Check) -> tuple[bool, bool, int, bool]:
+        ignored = check.name == "settings" or MISSPELT in check.message
+        is_old = check.message.endswith(old)
+        return is_old, not ignored, _URGENCY.index(check.status), check.name != "server"
+
+    wrong = [check for check in checks if check.status != "ok"]
+    return min(wrong, key=urgency).message if wrong else "Nothing: everything is in order."

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 from connector.cli.announce import local_url
 from connector.cli.serving import serve
-from connector.cli.setup.checks import who_listens
-from connector.cli.startup import run_in_context
+from connector.cli.setup.checks import another_server, who_listens
+from connector.cli.startup import run_in_context, settings_files
 from connector.cli.terminal import PROGRAM, say
 from connector.clock import SystemClock
 from connector.context import Context
@@ -43,6 +43,7 @@ def server_meanwhile(settings: Settings) -> Iterator[None]:
     # -P: no folder named "connector" in the working directory may take the place of this program.
     command = [sys.executable, "-P", "-m", "connector", "serve"]
     quiet = subprocess.DEVNULL
+    say("Starting the server, so that Koji's test call finds it ...")
     process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)  # noqa: S603 - our own
     try:
         until = time.monotonic() + _START_SECONDS
@@ -65,6 +66,8 @@ def _runs(settings: Settings) -> bool:
             raise SettingsError(
                 f"PORT: another program listens at {local_url(settings)}; for example PORT=8081"
             )
+        case "another":
+            raise SettingsError(f"PORT: {another_server(local_url(settings))}; for example PORT=8081")
         case "none":
             require_startable(settings)
             return False
@@ -165,4 +168,4 @@ async def _report_diagnostics(ctx: Context, connection: str, since: int, shown: 
         if (setting, connection) not in shown:
             shown.add((setting, connection))
             say(f"A webhook was refused. {setting}")
-            say(f"  {PROGRAM} init asks for what is missing; {PROGRAM} doctor shows what came.")
+            say(f"  Correct it and restart the server, or leave and run {PROGRAM} init ({settings_files()}).")

@@ -10,11 +10,13 @@ import httpx
 from connector.cli.announce import WEBHOOK_EVENT, local_url, webhook_url
 from connector.cli.setup.answers import Answers
 from connector.cli.setup.checks import is_healthy
-from connector.cli.startup import run_in_context
+from connector.cli.startup import run_in_context, settings_files
 from connector.cli.terminal import say
+from connector.context import Context
 from connector.errors import SettingsError
 from connector.net.unreached import unreached
 from connector.service.checks.credentials import CREDENTIALS, Finding, credential_check
+from connector.service.checks.webhooks import refused_webhooks
 from connector.settings.model import Settings
 from connector.text.cells import clean
 
@@ -111,7 +113,8 @@ def _examined(setting: str, answers: Answers, value: str | None = None) -> tuple
         region = "us" if present == "eu" else "eu"
         elsewhere = {**values, "AMPLITUDE_REGION": region}
         if value is not None and _checked(setting, answers, elsewhere)[0] == "ok":
-            return ("ok", f"Amplitude accepts the key in the region {region}, which is kept too."), elsewhere
+            found = f"Amplitude refuses the key in the region {present} and accepts it in {region}"
+            return ("ok", f"{found}: AMPLITUDE_REGION={region} is kept too."), elsewhere
     return finding, values
 
 
@@ -119,11 +122,26 @@ def _checked(setting: str, answers: Answers, values: dict[str, str]) -> Finding:
     settings = answers.loaded(values).settings
     if setting == "PUBLIC_URL":
         return _reached(settings)
+    connection = settings.connections[answers.connection]
+    if setting == "KOJI_WEBHOOK_SECRET" and not values:
+        return run_in_context(settings, lambda ctx: _signed(ctx, answers))
     if setting.lower() not in CREDENTIALS:
         return "ok", ""
-    connection = settings.connections[answers.connection]
     check = run_in_context(settings, lambda ctx: credential_check(ctx, connection, setting.lower()))
     return check.status, check.message
+
+
+async def _signed(ctx: Context, answers: Answers) -> Finding:
+    """Doubt the secret that is set if the last webhook, within an hour, was refused for its signature."""
+    refused = await refused_webhooks(ctx, answers.connection)
+    latest = await ctx.ledger.inbox.latest_webhook(answers.connection)
+    is_last = refused and (latest is None or refused[0].at > latest.received_at)
+    if is_last and "KOJI_WEBHOOK_SECRET" in (setting := refused[0].detail["setting"]):
+        return (
+            "fail",
+            f"The last webhook was refused. {setting} Restart a server that runs ({settings_files()}).",
+        )
+    return "ok", ""
 
 
 def _mixed_up(setting: str, value: str) -> str | None:

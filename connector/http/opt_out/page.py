@@ -59,11 +59,14 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "de su invitación.",
     },
 }
+_TOKEN: Final = {"type": "string", "pattern": "^[A-Za-z0-9_-]{48}$"}
 _ABOUT: Final[Mapping[str, Any]] = {
     "answers": {"type": "string"},
     "is_open": True,
     "media_type": "text/html",
-    "parameters": [parameter("token", "path", "The token of the invitation's opt-out link.")],
+    "parameters": [
+        parameter("token", "path", "The token of the invitation's opt-out link.", _TOKEN),
+    ],
     "refused": ("404", "429", "503"),
 }
 

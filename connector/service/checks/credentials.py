@@ -89,9 +89,12 @@ async def _paused(ctx: Context, connection: Connection, answer: Answer) -> str:
     if other is not None and (await other.probe()).kind is Kind.REJECTED:
         region = "eu" if connection.amplitude_region == "us" else "us"
         return f"The key belongs to the other region: set AMPLITUDE_REGION={region}."
-    if answer.status is None or 300 <= answer.status < 400:
+    if not answer.message.startswith("Invalid API key"):
         return f"{answer.message}."
-    return f"Amplitude refused AMPLITUDE_API_KEY ({answer.message}): check key, project and AMPLITUDE_REGION."
+    return (
+        f"Amplitude refused AMPLITUDE_API_KEY in the region {connection.amplitude_region}: copy it from "
+        "Amplitude, Settings, Projects, and set AMPLITUDE_REGION to us or eu, as the project is."
+    )
 
 
 async def _amplitude_secret(ctx: Context, connection: Connection) -> Finding:

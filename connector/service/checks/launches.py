@@ -36,7 +36,10 @@ async def _launches(ctx: Context, connection: Connection) -> Finding:
             return "warn", f"{why}: look into Koji, then resume_launch with in_doubt retry or give_up."
     cap = connection.connector_max_credits_per_day
     left = await ctx.ledger.invitations.credits_left(connection.credit_lane, cap, ctx.clock.now())
-    message = f"{max(0, cap - left)} of the {cap} credits of this UTC day are used."
+    used = max(0, cap - left)
+    message = f"{used} of the {cap} credits of this UTC day are used."
+    if used and used >= cap:
+        return "warn", f"{message} Launches go on at 00:00 UTC; more a day: CONNECTOR_MAX_CREDITS_PER_DAY."
     if has_no_link(start_rules(connection)):
         message += " Set KOJI_PROJECT_ID, so that people get links."
     return "ok", message

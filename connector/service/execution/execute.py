@@ -115,13 +115,16 @@ async def _execute(
 
 
 def check_scope(caller: Caller, op: AnyOperation) -> None:
-    """Raise `Forbidden` when an operation has an effect that the caller has no scope for."""
+    """Raise `Forbidden` for an operation that the caller has no scope for, or whose address leaves it out."""
     needed = op.effect.value
     if needed not in caller.scopes:
         raise Forbidden(
             f"{op.name} needs the scope {needed}; this token has: {', '.join(sorted(caller.scopes))}.",
             code="missing_scope",
         )
+    if not caller.may_call(op.name):
+        message = f"{op.name} is not among the tools that this address offers (?tools=)."
+        raise Forbidden(message, code="other_tools")
 
 
 def check_connection(ctx: Context, caller: Caller, name: str) -> None:

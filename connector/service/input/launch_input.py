@@ -184,11 +184,8 @@ def require_koji(connection: Connection, *, allow_without_link: bool) -> None:
     if connection.koji_invite_by == "start" and connection.koji_api_key is None:
         raise NotConfigured.of("KOJI_API_KEY", connection.name, "interviews cannot be started")
     if has_no_link(start_rules(connection)) and not allow_without_link:
-        raise InvalidInput.of(
-            "allow_without_link",
-            f"{WITHOUT_LINK}; set it, or allow that",
-            code="no_link",
-        )
+        wrong = f"{WITHOUT_LINK}; set it, or give allow_without_link."
+        raise InvalidInput(wrong, code="no_link", errors=[FieldError("/allow_without_link", wrong)])
 
 
 async def begin(ctx: Context, payload: CohortOptions, *, goes_on: bool) -> Launch:

@@ -85,7 +85,10 @@ def _addresses(launch: Launch) -> Iterator[str]:
     if launch.bad_emails:
         count = people_of(launch.bad_emails)
         yield f"invalid_email: {count} came with a text that is no e-mail address; it was left out."
-    if given * 2 < total and not launch.single:
+    if not given and total and launch.cohort_id is None and not launch.carried and not launch.single:
+        column = launch.options.email_property
+        yield f"The file has no column {column}; the list of links will have no addresses."
+    elif given * 2 < total and not launch.single:
         names = ", ".join(launch.carried) or "none"
         yield (
             f"{given:,} of {people_of(total)} came with an e-mail address in the property "
