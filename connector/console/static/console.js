@@ -1,4 +1,4 @@
-// Small things that a page works without: local times, live fragments, copying, switching.
+// Small things that a page works without: local times, live fragments, copying.
 const localise = () => {
   for (const time of document.querySelectorAll("time")) {
     const timeStyle = time.closest(".timeline") ? "medium" : "short";
@@ -15,11 +15,9 @@ for (const live of document.querySelectorAll("[data-events]")) {
   source.addEventListener("ended", () => source.close());
   addEventListener("pagehide", () => source.close());
 }
+addEventListener("pageshow", ({ persisted }) => persisted && location.reload());  // never what was so before
 document.addEventListener("click", ({ target }) => {
   if (!target.dataset.copy) return;
   navigator.clipboard.writeText(document.getElementById(target.dataset.copy).textContent);
   target.textContent = "Copied";
-});
-document.addEventListener("change", ({ target }) => {
-  if ("submit" in target.dataset) target.form.requestSubmit();
 });
