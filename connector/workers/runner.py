@@ -98,17 +98,20 @@ class Runner:
                 if lease is not None:
                     await self._own(worker, lease, lane)
             except Exception as error:  # noqa: BLE001 - no fault may end a worker
-                # no wake ends this pause, else a worker that always fails would spin
-                await self._wait(self._stopping, await self._failed(worker, error))
+                if (rest := await self._failed(worker, error)) is None:
+                    await self._wait(lane.wake, _POLL)
+                else:  # no wake ends this pause, else a worker that always fails would spin
+                    await self._wait(self._stopping, rest)
             else:
                 await self._wait(lane.wake, _POLL)
 
-    async def _failed(self, worker: Worker, error: Exception) -> float:
-        """Store that a worker failed; return the seconds until it may try again."""
+    async def _failed(self, worker: Worker, error: Exception) -> float | None:
+        """Store that a worker failed; return the seconds until its next try, None if it was interrupted."""
         try:
             fault = await worker.failed("", "", error, worker.later)
         except ConnectorError as interruption:
             _log.warning("worker_interrupted", lane=worker.name, code=interruption.reason)
+            return None
         except Exception:  # noqa: BLE001 - not even the fault could be stored
             _log.exception("worker_failed", lane=worker.name)
         else:
@@ -136,6 +139,7 @@ class Runner:
                 await renewal
             with suppress(ConnectorError):
                 await self._leases.release(lease)
+            if self._stopping.is_set():
                 self._leases.announce([FREE])
 
     async def _renew(self, lease: Lease) -> None:

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from connector.clock import SystemClock
+from connector.errors import LedgerUnavailable
 from connector.ledger.db.notices import listening
 from connector.ledger.ledger import Ledger
 from connector.workers import runner as module
@@ -126,6 +127,35 @@ async def test_a_lane_that_is_released_is_taken_over_at_once(
         assert heir.looked.locked()
         await first.runner.stop()
         await heir.looks()
+
+
+class Interrupted(Counting):
+    """A worker whose connection is cut the first time."""
+
+    cut = False
+
+    async def drain(self, lease: object) -> None:
+        if not self.cut:
+            self.cut = True
+            raise LedgerUnavailable("cut", retry_after=5)
+        await super().drain(lease)
+
+    def later(self, _tries: int) -> int:
+        return 0
+
+    async def failed(self, _job: str, _connection: str, error: Exception, _later: object) -> None:
+        raise error
+
+
+async def test_a_worker_that_was_interrupted_goes_on_once_the_database_is_back(
+    ledger: Ledger, postgres_url: str
+) -> None:
+    worker = Interrupted()
+    async with working(ledger, postgres_url, worker) as process:
+        async with asyncio.timeout(60):
+            while worker.looked.locked():
+                process.runner.wake("koji")
+                await asyncio.sleep(0.01)
 
 
 async def test_what_is_announced_during_a_commit_is_one_notice(ledger: Ledger, postgres_url: str) -> None:

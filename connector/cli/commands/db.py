@@ -6,11 +6,10 @@ import time
 
 import click
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from connector.cli.arguments import Group
 from connector.cli.commands.backup import TOKEN
-from connector.cli.startup import read_settings
+from connector.cli.startup import load_here, read_settings
 from connector.clock import SystemClock
 from connector.errors import SettingsError
 from connector.ledger.db.to_postgres import copy_to_postgres
@@ -33,11 +32,7 @@ def copy(url: str) -> int:
     source = settings.database_file
     if source is None or not source.exists():
         raise SettingsError("DATABASE_URL: names no SQLite file; there is nothing to copy")
-    try:
-        target = make_url(url)
-    except ArgumentError:
-        raise SettingsError("URL: write postgresql://user@host/name") from None
-    if target.get_backend_name() != "postgresql":
+    if load_here({"DATABASE_URL": url}, quiet=True).settings.database_file is not None:
         raise SettingsError("URL: write postgresql://user@host/name")
     began = time.monotonic()
     counts = copy_to_postgres(settings.database_url, url, SystemClock().now())
@@ -48,7 +43,7 @@ def copy(url: str) -> int:
     rows = sum(counts.values())
     click.echo(f"{rows:,} rows copied and counted in {seconds:.1f} s. {source} is as it was.")
     click.echo("Next, in the settings of every process:")
-    click.echo(f"  DATABASE_URL={target.render_as_string()}")
+    click.echo(f"  DATABASE_URL={make_url(url).render_as_string()}")
     if not settings.connector_encryption_key:
         click.echo(f"  CONNECTOR_ENCRYPTION_KEY=…  the content of {key_file(settings).path}")
     if settings.connector_api_token is None:
