@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from mcp.server.auth.json_response import PydanticJSONResponse
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -20,9 +19,8 @@ from connector.http.endpoint import NO_STORE
 from connector.operations import OPERATIONS
 from connector.settings.model import Settings
 from mcp_server.oauth import clients, consent, metadata, tokens
-from mcp_server.oauth.answers import OAuthError, answering, read
+from mcp_server.oauth.answers import answering, refusal
 
-_Answer = Callable[[Context, Mapping[str, Any]], Awaitable[Response]]
 _FALLBACKS: Final = ("/register", "/authorize", "/token")
 """Where clients look that found no metadata (MCP 2025-03-26)."""
 
@@ -41,23 +39,23 @@ def oauth_app(settings: Settings, context: Callable[[], Context], gate: Gate) ->
     of_resource = PydanticJSONResponse(metadata.of_resource(settings), headers=NO_STORE)
     of_server = PydanticJSONResponse(metadata.of_server(settings), headers=NO_STORE)
 
-    def posted(path: str, answer: _Answer, malformed: str = "invalid_request") -> Route:
-        async def serve(request: Request) -> Response:
-            return await answer(context(), await read(request))
+    async def register(fields: Mapping[str, Any]) -> Response:
+        return await clients.register(context(), fields)
 
-        return Route(path, answering(serve, malformed), methods=["POST"])
+    async def token(form: Mapping[str, Any]) -> Response:
+        return await tokens.token(context(), gate, form)
 
-    async def token(ctx: Context, form: Mapping[str, Any]) -> Response:
-        return await tokens.token(ctx, gate, form)
+    async def revoke(form: Mapping[str, Any]) -> Response:
+        return await tokens.revoke(context(), form)
 
     programs = Router(
         [
             Route(metadata.RESOURCE_PATH, of_resource),
             Route(f"{metadata.RESOURCE_PATH}/mcp", of_resource),
             Route(metadata.SERVER_PATH, of_server),
-            posted("/oauth/register", clients.register, "invalid_client_metadata"),
-            posted("/oauth/token", token),
-            posted("/oauth/revoke", tokens.revoke),
+            Route("/oauth/register", answering(register, "invalid_client_metadata"), methods=["POST"]),
+            Route("/oauth/token", answering(token), methods=["POST"]),
+            Route("/oauth/revoke", answering(revoke), methods=["POST"]),
         ]
     )
     frame = Frame(settings, OPERATIONS, context, gate)
@@ -77,5 +75,4 @@ def _shared(app: ASGIApp) -> ASGIApp:
 async def _not_set_up(scope: Scope, receive: Receive, send: Send) -> None:
     """Refuse in OAuth's form, which clients show to a person."""
     status = 404 if scope["path"].startswith("/.well-known/") else 400
-    answer = OAuthError("invalid_request", metadata.NOT_SET_UP, status).response()
-    await answer(scope, receive, send)
+    await refusal("invalid_request", metadata.NOT_SET_UP, status)(scope, receive, send)
