@@ -8,6 +8,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from connector.context import Context
 from connector.errors import ConnectorError, InvalidInput
 from connector.http.body import parse_body
 from connector.http.endpoint import NO_STORE
@@ -16,6 +17,7 @@ from connector.text.redaction import cut
 
 LARGEST_BODY: Final = 16_384
 _LONGEST: Final = 250
+Answer = Callable[[Context, Mapping[str, Any]], Awaitable[Response]]
 
 
 class OAuthError(InvalidInput, http_status=400):
@@ -29,14 +31,14 @@ def refusal(error: str, description: str, status: int = 400) -> Response:
 
 
 def answering(
-    answer: Callable[[Mapping[str, Any]], Awaitable[Response]], malformed: str = "invalid_request"
+    context: Callable[[], Context], answer: Answer, malformed: str = "invalid_request"
 ) -> Callable[[Request], Awaitable[Response]]:
     """Read a body, and answer all errors in OAuth's form; a body that cannot be read is `malformed`."""
 
     async def serve(request: Request) -> Response:
         try:
             body = await read_whole(request, LARGEST_BODY)
-            return await answer(parse_body(request.headers.get("content-type"), body))
+            return await answer(context(), parse_body(request.headers.get("content-type"), body))
         except OAuthError as error:
             return refusal(error.reason, error.message)
         except ConnectorError as error:

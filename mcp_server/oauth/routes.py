@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from functools import partial
+from typing import Final
 
 from mcp.server.auth.json_response import PydanticJSONResponse
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -25,47 +25,30 @@ _FALLBACKS: Final = ("/register", "/authorize", "/token")
 """Where clients look that found no metadata (MCP 2025-03-26)."""
 
 
-def oauth_paths(settings: Settings) -> frozenset[str]:
-    """Return the paths that are answered here."""
-    ours = {f"{metadata.RESOURCE_PATH}/mcp", metadata.RESOURCE_PATH, metadata.SERVER_PATH, CONSENT}
-    fallbacks = () if metadata.is_set_up(settings) else _FALLBACKS
-    return frozenset({*ours, "/oauth/register", "/oauth/token", "/oauth/revoke", *fallbacks})
-
-
-def oauth_app(settings: Settings, context: Callable[[], Context], gate: Gate) -> ASGIApp:
-    """Return what answers `oauth_paths`: until sign-in is set up, with how to do that."""
+def oauth_answers(settings: Settings, context: Callable[[], Context], gate: Gate) -> dict[str, ASGIApp]:
+    """Return what answers each path of OAuth: until sign-in is set up, with how to do that."""
+    paths = (
+        *(metadata.RESOURCE_PATH, f"{metadata.RESOURCE_PATH}/mcp", metadata.SERVER_PATH),
+        *("/oauth/register", "/oauth/token", "/oauth/revoke"),
+    )
     if not metadata.is_set_up(settings):
-        return _shared(_not_set_up)
+        return dict.fromkeys((*paths, CONSENT, *_FALLBACKS), _shared(_not_set_up))
     of_resource = PydanticJSONResponse(metadata.of_resource(settings), headers=NO_STORE)
     of_server = PydanticJSONResponse(metadata.of_server(settings), headers=NO_STORE)
-
-    async def register(fields: Mapping[str, Any]) -> Response:
-        return await clients.register(context(), fields)
-
-    async def token(form: Mapping[str, Any]) -> Response:
-        return await tokens.token(context(), gate, form)
-
-    async def revoke(form: Mapping[str, Any]) -> Response:
-        return await tokens.revoke(context(), form)
-
+    register = answering(context, clients.register, "invalid_client_metadata")
+    token, revoke = answering(context, partial(tokens.token, gate)), answering(context, tokens.revoke)
     programs = Router(
         [
-            Route(metadata.RESOURCE_PATH, of_resource),
-            Route(f"{metadata.RESOURCE_PATH}/mcp", of_resource),
+            *(Route(path, of_resource) for path in paths[:2]),
             Route(metadata.SERVER_PATH, of_server),
-            Route("/oauth/register", answering(register, "invalid_client_metadata"), methods=["POST"]),
-            Route("/oauth/token", answering(token), methods=["POST"]),
-            Route("/oauth/revoke", answering(revoke), methods=["POST"]),
+            Route("/oauth/register", register, methods=["POST"]),
+            Route("/oauth/token", token, methods=["POST"]),
+            Route("/oauth/revoke", revoke, methods=["POST"]),
         ]
     )
     frame = Frame(settings, OPERATIONS, context, gate)
     people = Router([frame.route(CONSENT, consent.show, consent.act)])
-    shared = _shared(programs)
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await (people if scope["path"] == CONSENT else shared)(scope, receive, send)
-
-    return app
+    return {**dict.fromkeys(paths, _shared(programs)), CONSENT: people}
 
 
 def _shared(app: ASGIApp) -> ASGIApp:

@@ -28,7 +28,7 @@ _VERIFIER: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636, 4.1
 _KINDS: Final = {"authorization_code": ("code", "code"), "refresh_token": ("refresh", "refresh_token")}
 
 
-async def token(ctx: Context, gate: Gate, form: Mapping[str, Any]) -> Response:
+async def token(gate: Gate, ctx: Context, form: Mapping[str, Any]) -> Response:
     """Answer a token request (RFC 6749, 4.1.3 and 6). Raises `OAuthError`."""
     kind, field = _KINDS.get(_text(form, "grant_type"), ("", ""))
     if not kind:
