@@ -55,7 +55,8 @@ def parse_body(content_type: str | None, body: bytes) -> dict[str, Any]:
 
 def too_large(most: int) -> BodyTooLarge:
     """Return the error for a body above the limit, in bytes."""
-    return BodyTooLarge(f"The body is larger than {most // 2**20} MiB; send it in several requests.")
+    size = f"{most // 2**20} MiB" if most >= 2**20 else f"{most // 2**10} KiB"
+    return BodyTooLarge(f"The body is larger than {size}; send it in several requests.")
 
 
 def parse_pairs(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:

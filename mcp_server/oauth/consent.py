@@ -16,7 +16,6 @@ from connector.errors import InvalidInput
 from connector.security.caller import SCOPES
 from connector.service import grants
 from mcp_server.oauth import clients
-from mcp_server.oauth.answers import OAuthError
 from mcp_server.oauth.metadata import issuer, require_resource
 from mcp_server.oauth.redirects import LOOPBACK, answered, is_allowed, is_registered, origin
 
@@ -93,10 +92,7 @@ async def _read(visit: Visit) -> Asked:
     challenge = query.get("code_challenge", "")
     if query.get("code_challenge_method") != "S256" or not _CHALLENGE.fullmatch(challenge):
         raise InvalidInput.of("code_challenge", "PKCE with S256 is needed")
-    try:
-        require_resource(visit.ctx.settings, query.get("resource"))
-    except OAuthError as error:
-        raise InvalidInput(str(error)) from error
+    require_resource(visit.ctx.settings, query.get("resource"))
     wanted = set(query.get("scope", "").split()) & set(SCOPES) or set(SCOPES)
     scopes = [scope for scope in SCOPES if scope in wanted and visit.may(scope)]
     if not scopes:

@@ -37,7 +37,7 @@ def require_resource(settings: Settings, asked: object) -> None:
     """Raise `OAuthError` for a token that is to open another thing than `/mcp` (RFC 8707)."""
     resource = f"{issuer(settings)}/mcp"
     if asked not in (None, "", resource, f"{resource}/"):
-        raise OAuthError("invalid_target", f"resource: tokens are for {resource} alone.")
+        raise OAuthError(f"resource: tokens are for {resource} alone.", code="invalid_target")
 
 
 def of_resource(settings: Settings) -> ProtectedResourceMetadata:

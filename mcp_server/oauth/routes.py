@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from functools import partial
+from typing import Final
 
 from mcp.server.auth.json_response import PydanticJSONResponse
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -20,54 +19,36 @@ from connector.http.endpoint import NO_STORE
 from connector.operations import OPERATIONS
 from connector.settings.model import Settings
 from mcp_server.oauth import clients, consent, metadata, tokens
-from mcp_server.oauth.answers import OAuthError, answering, read
+from mcp_server.oauth.answers import answering, refusal
 
-_Answer = Callable[[Context, Mapping[str, Any]], Awaitable[Response]]
 _FALLBACKS: Final = ("/register", "/authorize", "/token")
 """Where clients look that found no metadata (MCP 2025-03-26)."""
 
 
-def oauth_paths(settings: Settings) -> frozenset[str]:
-    """Return the paths that are answered here."""
-    ours = {f"{metadata.RESOURCE_PATH}/mcp", metadata.RESOURCE_PATH, metadata.SERVER_PATH, CONSENT}
-    fallbacks = () if metadata.is_set_up(settings) else _FALLBACKS
-    return frozenset({*ours, "/oauth/register", "/oauth/token", "/oauth/revoke", *fallbacks})
-
-
-def oauth_app(settings: Settings, context: Callable[[], Context], gate: Gate) -> ASGIApp:
-    """Return what answers `oauth_paths`: until sign-in is set up, with how to do that."""
+def oauth_answers(settings: Settings, context: Callable[[], Context], gate: Gate) -> dict[str, ASGIApp]:
+    """Return what answers each path of OAuth: until sign-in is set up, with how to do that."""
+    paths = (
+        *(metadata.RESOURCE_PATH, f"{metadata.RESOURCE_PATH}/mcp", metadata.SERVER_PATH),
+        *("/oauth/register", "/oauth/token", "/oauth/revoke"),
+    )
     if not metadata.is_set_up(settings):
-        return _shared(_not_set_up)
+        return dict.fromkeys((*paths, CONSENT, *_FALLBACKS), _shared(_not_set_up))
     of_resource = PydanticJSONResponse(metadata.of_resource(settings), headers=NO_STORE)
     of_server = PydanticJSONResponse(metadata.of_server(settings), headers=NO_STORE)
-
-    def posted(path: str, answer: _Answer, malformed: str = "invalid_request") -> Route:
-        async def serve(request: Request) -> Response:
-            return await answer(context(), await read(request))
-
-        return Route(path, answering(serve, malformed), methods=["POST"])
-
-    async def token(ctx: Context, form: Mapping[str, Any]) -> Response:
-        return await tokens.token(ctx, gate, form)
-
+    register = answering(context, clients.register, "invalid_client_metadata")
+    token, revoke = answering(context, partial(tokens.token, gate)), answering(context, tokens.revoke)
     programs = Router(
         [
-            Route(metadata.RESOURCE_PATH, of_resource),
-            Route(f"{metadata.RESOURCE_PATH}/mcp", of_resource),
+            *(Route(path, of_resource) for path in paths[:2]),
             Route(metadata.SERVER_PATH, of_server),
-            posted("/oauth/register", clients.register, "invalid_client_metadata"),
-            posted("/oauth/token", token),
-            posted("/oauth/revoke", tokens.revoke),
+            Route("/oauth/register", register, methods=["POST"]),
+            Route("/oauth/token", token, methods=["POST"]),
+            Route("/oauth/revoke", revoke, methods=["POST"]),
         ]
     )
     frame = Frame(settings, OPERATIONS, context, gate)
     people = Router([frame.route(CONSENT, consent.show, consent.act)])
-    shared = _shared(programs)
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await (people if scope["path"] == CONSENT else shared)(scope, receive, send)
-
-    return app
+    return {**dict.fromkeys(paths, _shared(programs)), CONSENT: people}
 
 
 def _shared(app: ASGIApp) -> ASGIApp:
@@ -77,5 +58,4 @@ def _shared(app: ASGIApp) -> ASGIApp:
 async def _not_set_up(scope: Scope, receive: Receive, send: Send) -> None:
     """Refuse in OAuth's form, which clients show to a person."""
     status = 404 if scope["path"].startswith("/.well-known/") else 400
-    answer = OAuthError("invalid_request", metadata.NOT_SET_UP, status).response()
-    await answer(scope, receive, send)
+    await refusal("invalid_request", metadata.NOT_SET_UP, status)(scope, receive, send)

@@ -28,11 +28,13 @@ _VERIFIER: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636, 4.1
 _KINDS: Final = {"authorization_code": ("code", "code"), "refresh_token": ("refresh", "refresh_token")}
 
 
-async def token(ctx: Context, gate: Gate, form: Mapping[str, Any]) -> Response:
+async def token(gate: Gate, ctx: Context, form: Mapping[str, Any]) -> Response:
     """Answer a token request (RFC 6749, 4.1.3 and 6). Raises `OAuthError`."""
     kind, field = _KINDS.get(_text(form, "grant_type"), ("", ""))
     if not kind:
-        raise OAuthError("unsupported_grant_type", "grant_type: take authorization_code or refresh_token.")
+        raise OAuthError(
+            "grant_type: take authorization_code or refresh_token.", code="unsupported_grant_type"
+        )
     require_resource(ctx.settings, form.get("resource"))
     digest, client_id = token_digest(_text(form, field)).hex(), _text(form, "client_id")
     found = await ctx.ledger.grants.find(digest, kind, ctx.clock.now())
@@ -42,7 +44,7 @@ async def token(ctx: Context, gate: Gate, form: Mapping[str, Any]) -> Response:
     if kind == "code" and not is_spent:
         _check_code(grant, form)
     if not set(str(form.get("scope") or "").split()) & set(SCOPES) <= set(grant.scopes):
-        raise OAuthError("invalid_scope", f"scope: the person allowed {' '.join(grant.scopes)}.")
+        raise OAuthError(f"scope: the person allowed {' '.join(grant.scopes)}.", code="invalid_scope")
     known = replace(ctx, caller=Caller(grant.name, "mcp", frozenset(grant.scopes)))
     pair = await grants.exchange(known, grant, digest)
     if pair is None:
@@ -69,18 +71,18 @@ def _check_code(grant: Grant, form: Mapping[str, Any]) -> None:
     digest = hashlib.sha256(verifier.encode()).digest()
     challenge = base64.urlsafe_b64encode(digest).rstrip(b"=")
     if not _VERIFIER.fullmatch(verifier) or not hmac.compare_digest(challenge, grant.challenge.encode()):
-        raise OAuthError("invalid_grant", "code_verifier: it is not the one of this code.")
+        raise OAuthError("code_verifier: it is not the one of this code.", code="invalid_grant")
     if form.get("redirect_uri", grant.redirect_uri) != grant.redirect_uri:
-        raise OAuthError("invalid_grant", "redirect_uri: the code was sent to another one.")
+        raise OAuthError("redirect_uri: the code was sent to another one.", code="invalid_grant")
 
 
 def _unusable(field: str) -> OAuthError:
     message = f"{field}: it is unknown, expired, used or revoked, or another client's; sign in again."
-    return OAuthError("invalid_grant", message)
+    return OAuthError(message, code="invalid_grant")
 
 
 def _text(form: Mapping[str, Any], field: str) -> str:
     value = form.get(field)
     if not isinstance(value, str) or not value:
-        raise OAuthError("invalid_request", f"{field}: send it, once.")
+        raise OAuthError(f"{field}: send it, once.", code="invalid_request")
     return value

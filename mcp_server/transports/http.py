@@ -29,7 +29,7 @@ from connector.settings.key_files import encryption_keys
 from connector.settings.model import Settings
 from mcp_server.host import Host, Request
 from mcp_server.oauth import bearer
-from mcp_server.oauth.routes import oauth_app, oauth_paths
+from mcp_server.oauth.routes import oauth_answers
 from mcp_server.server import create_server
 from mcp_server.transports.narrowing import narrowed
 
@@ -75,11 +75,7 @@ def mcp_mount(settings: Settings, context: Callable[[], Context], gate: Gate) ->
         mcp, pages, ["GET", "POST", "DELETE"], allow_headers=["*"], expose_headers=headers
     )
 
-    oauth = oauth_app(settings, context, gate)
-    answers: dict[str, ASGIApp] = {
-        **dict.fromkeys(oauth_paths(settings), oauth),
-        **dict.fromkeys(PATHS, shared),
-    }
+    answers: dict[str, ASGIApp] = {**oauth_answers(settings, context, gate), **dict.fromkeys(PATHS, shared)}
 
     def in_front_of(app: ASGIApp) -> ASGIApp:
         async def front(scope: Scope, receive: Receive, send: Send) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import platform
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from tests.support.node_packages import installed
@@ -16,11 +17,17 @@ INSPECTOR = "2.12.0"
 RUN_SECONDS = 60
 
 
-async def conformance(*words: str, folder: Path) -> tuple[int, str]:
-    """Run the suite; return its exit code and what it printed. Skip the test when it cannot be had."""
+Hear = Callable[[str], Awaitable[None]]
+
+
+async def conformance(*words: str, folder: Path, hear: Hear | None = None) -> tuple[int, str]:
+    """Run the suite; return its exit code and what it printed. Skip the test when it cannot be had.
+
+    Each line goes to `hear` once it is printed.
+    """
     package = "@modelcontextprotocol/conformance"
     home = installed(f"mcp-conformance-{CONFORMANCE}-{NODE}", {package: CONFORMANCE, _node(): NODE})
-    return await _run(home, f"{package}/dist/index.js", *words, folder=folder)
+    return await _run(home, f"{package}/dist/index.js", *words, folder=folder, hear=hear)
 
 
 async def inspector(*words: str, folder: Path) -> tuple[int, str]:
@@ -38,7 +45,9 @@ def _node() -> str:
     return f"node-{'win' if sys.platform == 'win32' else sys.platform}-{machine}"
 
 
-async def _run(home: Path, script: str, *words: str, folder: Path) -> tuple[int, str]:
+async def _run(
+    home: Path, script: str, *words: str, folder: Path, hear: Hear | None = None
+) -> tuple[int, str]:
     node = home / "node_modules" / _node() / "bin" / "node"
     process = await asyncio.create_subprocess_exec(
         str(node),
@@ -55,6 +64,10 @@ async def _run(home: Path, script: str, *words: str, folder: Path) -> tuple[int,
         stderr=asyncio.subprocess.STDOUT,
     )
     async with asyncio.timeout(RUN_SECONDS):
-        printed, _ = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, printed.decode()
+        printed = ""
+        assert process.stdout is not None
+        async for line in process.stdout:
+            printed += line.decode()
+            if hear is not None:
+                await hear(line.decode().strip())
+        return await process.wait(), printed
