@@ -29,7 +29,8 @@ def with_flags(text: str, names: Collection[str]) -> str:
     joined = "|".join(name for name in names if "_" in name) or "$^"
     any_name = rf"(?<![\w.-])(?:({'|'.join(names)})(?=:|=|\.\d)|({joined})\b)=?"
     text = re.sub(any_name, lambda at: flag((at[1] or at[2]).lower()) + " " * at[0].endswith("="), text)
-    return re.sub(r"(--[\w-]+)\.(\d+)", lambda at: f"{at[1]} row {int(at[2]) + 1}", text)
+    row = r"(--[\w-]+)\.(\d+)(?:\.(?=\w))?"
+    return re.sub(row, lambda at: f"{at[1]} row {int(at[2]) + 1}" + " " * at[0].endswith("."), text)
 
 
 _SETTINGS: Final[dict[str, Any]] = {

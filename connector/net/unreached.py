@@ -6,7 +6,6 @@ import socket
 import ssl
 from collections.abc import Iterator
 from typing import NamedTuple
-from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
@@ -22,10 +21,8 @@ class Unreached(NamedTuple):
 def unreached(error: httpx.RequestError, service: str, url: str, setting: str) -> Unreached:
     """Name the cause of a call without an answer; of `url`, which `setting` names, it shows only the host."""
     host = _host(url)
-    proxy = _proxy_of(url)
-    if proxy is not None and _is_of_proxy(error):
-        setting, host = proxy
-        service = f"The proxy for {service}"
+    if proxy := _proxy_of(error, url):
+        (setting, host), service = proxy, f"The proxy for {service}"
     cause, lasts = _cause(error, host)
     advice = (
         f"check {setting} and this machine's network" if lasts else f"try again later, or check {setting}"
@@ -34,23 +31,16 @@ def unreached(error: httpx.RequestError, service: str, url: str, setting: str) -
 
 
 def _host(url: str) -> str:
-    return urlsplit(url).netloc.rpartition("@")[2]
+    return url.rpartition("//")[2].partition("/")[0].rpartition("@")[2]
 
 
-def _proxy_of(url: str) -> tuple[str, str] | None:
-    """Return the variable that names the proxy for an address, and the proxy's host."""
-    parts, proxies = urlsplit(url), getproxies()
-    kind = next((kind for kind in (parts.scheme, "all") if kind in proxies), None)
-    if kind is None or proxy_bypass(_host(url)):
-        return None
-    proxy = proxies[kind]
-    return f"{kind.upper()}_PROXY", _host(proxy if "://" in proxy else f"http://{proxy}")
-
-
-def _is_of_proxy(error: httpx.RequestError) -> bool:
-    """Tell whether a call ended before its proxy connected it; TLS is spoken with the far side."""
-    is_tls = any(isinstance(each, ssl.SSLError) for each in _chain(error))
-    return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError) and not is_tls
+def _proxy_of(error: httpx.RequestError, url: str) -> tuple[str, str] | None:
+    """Return the variable and the host of the proxy that did not connect a call, or None."""
+    is_tls = any(isinstance(each, ssl.SSLError) for each in _chain(error))  # is spoken with the far side
+    is_early = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError) and not is_tls
+    proxies = getproxies() if is_early and not proxy_bypass(_host(url)) else {}
+    found = (kind for kind in (url.partition(":")[0], "all") if kind in proxies)
+    return next(((f"{kind.upper()}_PROXY", _host(proxies[kind])) for kind in found), None)
 
 
 def _cause(error: httpx.RequestError, host: str) -> tuple[str, bool]:

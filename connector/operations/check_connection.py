@@ -110,9 +110,10 @@ async def _webhook(ctx: Context, connection: Connection, refused: list[Diagnosti
 
 async def _none_came(ctx: Context, connection: Connection) -> str:
     pings = await noted(ctx, connection.name, "ping", 0)
-    pinged = f" A test call came at {iso(pings[0].at)}." if pings else ""
+    if pings:
+        return f"No webhook has come yet. A test call came at {iso(pings[0].at)}: now finish an interview."
     return (
-        f"No webhook has come yet.{pinged} In Koji, point a webhook at "
+        "No webhook has come yet. In Koji, point a webhook at "
         f"{ctx.settings.public_url}/webhooks/koji with the event interview.analysis_ready."
     )
 

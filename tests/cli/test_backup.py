@@ -78,6 +78,7 @@ def test_a_backup_under_load_keeps_all_that_was_acknowledged_before(machine: Mac
             before = list(load.acknowledged)
             made = machine.run("backup", str(file))
             assert made.returncode == 0, made.stderr
+            assert "The settings are not in it: copy .env and connector.toml too" in made.stdout
             seen = len(load.acknowledged)
             wait_for(lambda: len(load.acknowledged) > seen)  # the server went on
         finally:
@@ -88,6 +89,7 @@ def test_a_backup_under_load_keeps_all_that_was_acknowledged_before(machine: Mac
     restored = another(tmp_path)
     done = restored.run("restore", str(file))
     assert done.returncode == 0, done.stderr
+    assert "copy .env and connector.toml here" in done.stdout
     assert "Next: koji-amplitude serve" in done.stdout
     for path in ledger_of(restored).parent.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -136,7 +138,8 @@ def test_a_file_that_is_no_backup_leaves_nothing_behind(tmp_path: Path, content:
         file.write_bytes(content)
     refused = machine.run("restore", str(file))
     assert refused.returncode == 2
-    assert refused.stderr.startswith(f"error: {file}: cannot be restored")
+    why = "cannot be restored" if content is None else "is not a backup of koji-amplitude\n"
+    assert refused.stderr.startswith(f"error: {file}: {why}")
     assert list(ledger_of(machine).parent.iterdir()) == []
 
 

@@ -95,11 +95,12 @@ def test_csv_holds_all_pages(machine: Machine) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("name\nAda\n", "no column user_id or email"),
-        ("user_id\nu-1,a@example.com\n", "line 2 has another number of cells"),
+        ("name,Mail\nAda,x\n", "no column user_id or email in its header row, but: name, mail; --email-prop"),
+        ("ada@example.com,Ada\n", "but: [address], ada; "),
+        ("user_id,email\nu-1,one@example.com,more\n", "line 2 has another number of cells"),
         ('user_id\n"u-1\n', "cannot be read as CSV"),
         ("user_id\n", "names no member"),
-        ("user_id,email\nu-1,not an address\n", "no e-mail address"),
+        ("user_id,email\n\nu-1,not an address\n", "error: --members: line 3: email is no e-mail address"),
     ],
 )
 def test_a_broken_file_starts_no_interview(machine: Machine, sandbox: str, text: str, says: str) -> None:
@@ -210,3 +211,66 @@ def test_a_plan_ends_with_the_command_that_launches_it(machine: Machine, sandbox
     by_id = machine.run("launch-cohort-interviews", "--yes", "--plan-token", launch_id[0])
     assert by_id.returncode == 0, by_id.stderr
     assert len(koji(sandbox)) == 8
+
+
+def test_a_plan_without_anyone_to_invite_says_why(machine: Machine) -> None:
+    words = ("--members", '[{"user_id": "user-1"}]', "--mode", "text")
+    launched = machine.run("launch-cohort-interviews", "--yes", *words)
+    assert launched.returncode == 0, launched.stderr
+    last = launched.stdout.splitlines()[-1]
+    assert re.fullmatch(r"Next: .*get-launch --launch-id lau_\w+ --output csv", last)
+    done = machine.run("plan-cohort-launch", *words)
+    assert "Next: " not in done.stdout
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("No person is left to invite: 1 already_invited. --reinvite-after-days N ")
+    terminal = machine.terminal("launch-cohort-interviews", *words)
+    terminal.expect("No person is left to invite: 1 already_invited. --reinvite-after-days N ")
+    assert terminal.end() == 1
+    assert "[y/N]" not in terminal.screen
+
+
+def test_a_column_of_addresses_can_be_named(machine: Machine, sandbox: str) -> None:
+    (machine.cwd / "people.csv").write_text("Email Address,plan\none@example.com,trial\n")
+    words = ("--members", "people.csv", "--mode", "text")
+    named = machine.run("launch-cohort-interviews", "--yes", *words, "--email-property", "Email Address")
+    assert named.returncode == 0, named.stderr
+    assert [one["email"] for one in koji(sandbox)] == ["one@example.com"]
+    (machine.cwd / "people.csv").write_text("user_id\nuser-1\n")
+    planned = machine.run("plan-cohort-launch", *words)
+    said = " ".join(planned.stdout.split())
+    assert "the file has no column email; the list of links will have no addresses." in said
+    (machine.cwd / "people.csv").write_text("user_id,Plan\nuser-1,trial\n")
+    said = " ".join(machine.run("plan-cohort-launch", *words).stdout.split())
+    assert "It has plan: --email-property names the one with addresses." in said
+
+
+def test_an_error_names_flags_and_commands(machine: Machine) -> None:
+    unknown = machine.run("plan-cohort-launch", "--cohort-id", "none")
+    assert unknown.returncode == 3
+    assert unknown.stdout == ""
+    [line] = unknown.stderr.splitlines()
+    assert line.startswith("error: --cohort-id: Amplitude has no such cohort")
+    assert "koji-amplitude list-cohorts shows" in line
+    rows = json.dumps([{"user_id": "user-1"}, {"user_id": "user-2", "email": "not an address"}])
+    wrong = machine.run("plan-cohort-launch", "--members", rows)
+    assert wrong.stderr.startswith("error: --members row 2 email: is no e-mail address")
+    without = {"KOJI_PROJECT_ID": ""}
+    refused = machine.run("plan-cohort-launch", "--members", '[{"user_id": "user-1"}]', more=without)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: KOJI_PROJECT_ID is not set")
+    assert "or give --allow-without-link" in refused.stderr
+
+
+def test_an_account_without_cohorts_is_told_what_to_do(machine: Machine) -> None:
+    done = machine.run("list-cohorts")
+    assert "Next: make a cohort in Amplitude, or " in done.stdout
+    assert "--members FILE" in done.stdout
+
+
+def test_a_refused_proxy_is_named(machine: Machine) -> None:
+    proxy = {"HTTPS_PROXY": "http://127.0.0.1:9", "AMPLITUDE_REST_URL": "https://analytics.invalid"}
+    done = machine.run("list-cohorts", more=proxy)
+    assert done.stderr.startswith(
+        "error: The proxy for Amplitude's cohorts could not be reached: 127.0.0.1:9 "
+    )
+    assert "check HTTPS_PROXY" in done.stderr

@@ -181,6 +181,15 @@ def test_a_link_is_whole_and_stands_before_columns_without_values(width: int) ->
     assert "name" not in printed
 
 
+def test_a_list_of_launches_shows_cohorts_and_counts_first() -> None:
+    counts = {"to_invite": 5, "waiting": 3, "invited": 2, "failed": 0}
+    long = {"message": "Koji has no credits left; " * 3, "plan_token": "plan_" + "y" * 90}
+    item = {"launch_id": "lau_" + "1" * 24, "status": "paused", **long, "cohort_name": "Drop-off", **counts}
+    header, *_ = shown({"items": [item], "has_more": False}, width=80).splitlines()
+    names = ["launch_id", "status", "cohort_name", "to_invite", "invited", "waiting"]
+    assert header.split()[: len(names)] == names
+
+
 async def test_only_what_a_run_itself_has_read_counts_half(tmp_path: Path) -> None:
     shown: list[int] = []
     async with open_world(tmp_path, workers=False) as world:

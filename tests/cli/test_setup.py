@@ -11,7 +11,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+import respx
 
+from connector.cli.setup.answers import Answers
+from connector.cli.setup.questions import KEYS as KEY_QUESTIONS
+from connector.cli.setup.questions import ask
+from connector.cli.terminal import PROGRAM
 from connector.ledger.db.migrations import newest_revision
 from connector.sandbox.options import (
     FAKE_AMPLITUDE_KEY,
@@ -34,6 +39,18 @@ KEYS = {
     "KOJI_WEBHOOK_SECRET": FAKE_SIGNING_KEY,
 }
 """In the order in which `init` asks."""
+
+
+WEBHOOK = "KOJI_WEBHOOK_SECRET"
+
+
+def local(machine: Machine) -> str:
+    return f"http://127.0.0.1:{machine.settings['PORT']}"
+
+
+def squeezed(text: str) -> str:
+    """Return a text without the breaks of its lines."""
+    return " ".join(text.split())
 
 
 @pytest.fixture
@@ -68,6 +85,7 @@ def test_init_goes_from_keys_to_the_first_webhook(machine: Machine, sandbox: str
     env = machine.cwd / ".env"
     env.write_text("# ours\nUNRELATED=1\nKOJI_SEND_EMAIL=true\n")
     terminal = machine.terminal("init")
+    terminal.expect("Starting the server")
     terminal.expect(f"The server answers at http://127.0.0.1:{machine.settings['PORT']}")
     for name, value in KEYS.items():
         terminal.expect(f"{name}: ")
@@ -84,10 +102,12 @@ def test_init_goes_from_keys_to_the_first_webhook(machine: Machine, sandbox: str
     terminal.expect("Waiting for Koji's first webhook")
     deliver(sandbox, machine, secret="another-secret")
     terminal.expect("A webhook was refused. A signature came, made with another secret")
+    terminal.expect(f"restart the server, or leave and run {PROGRAM} init (settings files: {env})")
     deliver(sandbox, machine)
     terminal.expect("interview.analysis_ready came, signed in the header x-koji-signature (hex)")
     terminal.expect(": synced")
     assert terminal.end() == 0
+    assert terminal.screen.count("Add Webhook Endpoint") == 1
     for secret in (FAKE_KOJI_KEY, FAKE_AMPLITUDE_KEY, FAKE_AMPLITUDE_REST_KEY, FAKE_SIGNING_KEY):
         assert secret not in terminal.screen
     assert env.read_text().startswith("# ours\nUNRELATED=1\nKOJI_SEND_EMAIL=true\n")
@@ -153,6 +173,63 @@ def test_a_set_key_that_is_refused_is_asked_for(machine: Machine) -> None:
     terminal = machine.terminal("init", "--no-wait", "--here")
     assert terminal.end() == 0
     assert ": \n" not in terminal.screen
+
+
+def test_a_secret_that_the_last_webhooks_were_not_signed_with_is_asked_for_again(
+    machine: Machine, sandbox: str
+) -> None:
+    env = machine.cwd / ".env"
+    env.write_text("".join(f"{name}={value}\n" for name, value in {**KEYS, WEBHOOK: "wrong"}.items()))
+    with machine.started("serve", until=STARTED):
+        deliver(sandbox, machine)
+        wait_for(lambda: "Refused webhooks" in machine.run("doctor").stdout)
+    terminal = answered(machine, "--no-wait", typed={WEBHOOK: FAKE_SIGNING_KEY})
+    terminal.end()
+    assert f"{WEBHOOK} is set. The last webhook was refused. A signature came, made with" in terminal.screen
+    assert f"Restart a server that runs (settings files: {env})" in terminal.screen.replace("\r\n", "")
+    assert read_dotenv(env)[WEBHOOK] == FAKE_SIGNING_KEY
+    with machine.started("serve", until=STARTED):
+        deliver(sandbox, machine)
+        wait_for(lambda: "1 synced" in machine.run("doctor").stdout)
+    terminal = machine.terminal("init", "--no-wait")
+    terminal.expect(f"{WEBHOOK} is set.")
+    terminal.end()
+    assert f"{WEBHOOK}: " not in terminal.screen
+
+
+def test_another_ledgers_server_at_the_port_is_noticed(machine: Machine, tmp_path: Path) -> None:
+    machine.settings.update(KEYS)
+    (tmp_path / "another").mkdir()
+    other = Machine(tmp_path / "another", dict(machine.settings))
+    says = f"Another koji-amplitude, with another ledger or API token, holds {local(machine)}: stop it, or set PORT"
+    with other.started("serve", until=STARTED):
+        terminal = machine.terminal("init")
+        terminal.expect(f"error: PORT: {says}")
+        assert terminal.end() == 2
+        assert f"warn  server  {says}"[:70] in machine.run("doctor").stdout
+
+
+@respx.mock
+def test_a_key_of_the_other_region_says_how_the_region_was_found(
+    respx_mock: respx.MockRouter,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    refused = {"code": 400, "error": "Invalid API key: 0123"}
+    missing = {**refused, "error": "Missing field", "events_with_missing_fields": {"event_type": [0]}}
+    respx_mock.post("https://api2.amplitude.com/2/httpapi").mock(httpx.Response(400, json=refused))
+    respx_mock.post("https://api.eu.amplitude.com/2/httpapi").mock(httpx.Response(400, json=missing))
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path / 'ledger.db'}")
+    monkeypatch.setattr("getpass.getpass", lambda _: "a-key")
+    monkeypatch.chdir(tmp_path)
+    answers = Answers.of("default", here=True)
+    ask(next(one for one in KEY_QUESTIONS if one.setting == "AMPLITUDE_API_KEY"), answers)
+    found = (
+        "Amplitude refuses the key in the region us and accepts it in eu: AMPLITUDE_REGION=eu is kept too."
+    )
+    assert f"  5 characters. {found}\n" in capsys.readouterr().err
+    assert read_dotenv(tmp_path / ".env") == {"AMPLITUDE_API_KEY": "a-key", "AMPLITUDE_REGION": "eu"}
 
 
 def test_here_writes_into_the_working_directory(machine: Machine) -> None:
@@ -257,6 +334,34 @@ def test_doctor_shows_refused_webhooks_and_which_setting_to_change(machine: Mach
     assert "person-001" not in done.stdout
 
 
+def test_an_old_refused_webhook_does_not_lead(machine: Machine, sandbox: str) -> None:
+    machine.settings.update(KEYS, PUBLIC_URL="http://connector.invalid")
+    file = machine.home / "ledger.db"
+    machine.settings["DATABASE_URL"] = f"sqlite:///{file}"
+    with machine.started("serve", until=STARTED):
+        deliver(sandbox, machine, secret="another-secret")
+        wait_for(lambda: "Refused webhooks" in machine.run("doctor").stdout)
+        assert "KOJI_WEBHOOK_SECRET" in machine.run("doctor").stdout.splitlines()[-1]
+        with closing(sqlite3.connect(file)) as ledger:
+            ledger.execute("UPDATE diagnostic SET at = at - 660000 WHERE kind = 'refused'")
+            ledger.commit()
+        done = machine.run("doctor")
+    assert "Refused webhooks" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("Next: PUBLIC_URL is http://connector.invalid; ")
+
+
+def test_used_credits_are_no_good_news_and_a_misspelt_setting_leads(machine: Machine) -> None:
+    machine.settings.update(KEYS)
+    people = '[{"user_id": "user-1"}, {"user_id": "user-2"}]'
+    machine.run("launch-cohort-interviews", "--yes", "--members", people, "--mode", "text")
+    done = machine.run("doctor", more={"CONNECTOR_MAX_CREDITS_PER_DAY": "1", "KOJI_PROJECTID": "p-1"})
+    assert "warn  launches" in done.stdout
+    assert "2 of the 1 credits of this UTC day are used. Launches go on at 00:00 UTC;" in squeezed(
+        done.stdout
+    )
+    assert done.stdout.splitlines()[-1].startswith("Next: KOJI_PROJECTID: is not a setting of this version")
+
+
 def test_doctor_shows_faults_of_connections_that_left_the_settings(machine: Machine) -> None:
     machine.settings.update(KEYS)
     file = machine.home / "ledger.db"
@@ -280,7 +385,8 @@ def test_doctor_says_what_is_wrong_with_the_store_and_the_file(machine: Machine)
     machine.settings["DATABASE_URL"] = f"sqlite:///{broken}"
     done = machine.run("doctor")
     assert done.returncode == 1
-    assert f"chmod600{machine.cwd}/.env" in "".join(done.stdout.split())
+    shown = "".join(done.stdout.split())
+    assert f"Othersonthismachinecanread{machine.cwd}/.env:chmod600{machine.cwd}/.env" in shown
     assert "fail  ledger" in done.stdout
     assert "DATABASE_URL" in " ".join(done.stdout.splitlines()[-2:])
 

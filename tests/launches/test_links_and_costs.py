@@ -128,3 +128,13 @@ async def test_the_likely_cost_follows_those_who_came_back(world: World) -> None
     world.move(DAY + 1)
     (cost, _) = (await plan(world, *range(30, 50)))["warnings"]
     assert cost.endswith("About 8, if as many come back as before (4 of 10 people).")
+
+
+async def test_a_plan_counts_the_user_ids_that_amplitude_does_not_take(world: World) -> None:
+    members = [{"user_id": "u-1"}, {"user_id": "user-2"}, {"email": "three@example.com"}]
+    warned = "1 person with a user id shorter than 5 characters, which Amplitude does not take: "
+    planned = await world.get("plan_cohort_launch", members=members)
+    assert [one.startswith(warned) for one in planned["warnings"]].count(True) == 1
+    await world.reconfigure({"AMPLITUDE_MIN_ID_LENGTH": "3"})
+    planned = await world.get("plan_cohort_launch", members=members)
+    assert not any("shorter" in one for one in planned["warnings"])

@@ -96,7 +96,7 @@ def _agreed_plan(settings: Settings, payload: Any) -> Input | None:
     if decided.plan_token is None:  # launched by an earlier call, whose answer is shown
         return dry
     for warning in decided.warnings:
-        say(f"warning: {warning}")
+        say(f"warning: {_worded(LAUNCH_COHORT_INTERVIEWS, warning)}")
     if not decided.to_invite:
         say(plan.next_line(decided, payload.connection))
         return None
@@ -123,7 +123,8 @@ def _call(settings: Settings, call: _Call) -> int:
     if call.replayed:
         say("This is the answer of an earlier call with the same idempotency key; nothing was done again.")
     if call.form == "table" and isinstance(output, LaunchOutput) and output.plan_token:
-        print_answer(plan.table_of(output), call.form)
+        shown = plan.table_of(output)
+        print_answer({**shown, "warnings": _worded(call.op, shown["warnings"])}, call.form)
         sys.stdout.write(f"\n{plan.next_line(output, call.payload.connection)}\n")
     else:
         print_answer(output, call.form)

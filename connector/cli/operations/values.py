@@ -58,14 +58,14 @@ def read_members(field: str, text: str, email: str = _EMAIL) -> list[dict[str, A
             f"the file has no column user_id or {email} in its header row, but: {names}; email_property "
             "names the column with the addresses"
         )
-    lines = [(line, _member(row, email)) for line, row in table.rows(("user_id",), padded=True)]
-    if not lines:
+    members = []
+    for line, row in table.rows(("user_id",), padded=True):
+        members.append(_member(row, email))
+        if member(None, members[-1].get(_EMAIL), None).has_bad_email:
+            raise table.refused(f"line {line}: {email} is no e-mail address; no person was invited")
+    if not members:
         raise InvalidInput.of(field, "the file names no member")
-    bad = [line for line, one in lines if _EMAIL in one and member(None, one[_EMAIL], None).has_bad_email]
-    if bad:
-        more = f" ({len(bad)} such lines)" if len(bad) > 1 else ""
-        raise table.refused(f"line {bad[0]} has no e-mail address in {email}{more}; no person was invited")
-    return [one for _, one in lines]
+    return members
 
 
 def _field(name: str, texts: list[str], model: type[BaseModel], email: str) -> Any:

@@ -72,6 +72,13 @@ class Launches(Repository):
         return [load_invitation(row) for row in fetch(c, query.order_by(invitation.c.position).limit(limit))]
 
     @reads
+    def short_ids(self, c: Connection, launch_id: str, length: int) -> int:
+        """Count the people of a launch whose user id is shorter than `length` characters."""
+        is_short = func.length(invitation.c.user_id) < length
+        query = select(func.count()).where(invitation.c.launch_id == storable(launch_id), is_short)
+        return int(c.execute(query).scalar_one())
+
+    @reads
     def came_back(self, c: Connection, connection: str, before: int) -> tuple[int, int]:
         """Count the people invited by launches that began before a time, and those who came back."""
         invited = launch.c.started + launch.c.completed + launch.c.expired

@@ -26,6 +26,12 @@ async def warnings_of(ctx: Context, launch: Launch, expected: Forecast) -> list[
     warnings = [*_time(connection, launch, expected, ctx.clock.now())]
     if is_plan:
         warnings += [await _cost(ctx, connection, launch), _SENDER]
+        shortest = connection.amplitude_min_id_length
+        if short := await ctx.ledger.launches.short_ids(launch.id, shortest):
+            warnings.append(
+                f"{people_of(short)} with a user id shorter than {shortest} characters, which Amplitude does "
+                "not take: their results cannot be written. See AMPLITUDE_MIN_ID_LENGTH."
+            )
     if has_no_link(start_rules(connection)) and not launch.standing:
         warnings.append("KOJI_PROJECT_ID is not set: people get a link only where Koji's answer carries one.")
     if launch.in_doubt:
@@ -85,12 +91,12 @@ def _addresses(launch: Launch) -> Iterator[str]:
     if launch.bad_emails:
         count = people_of(launch.bad_emails)
         yield f"invalid_email: {count} came with a text that is no e-mail address; it was left out."
-    if not given and total and launch.cohort_id is None and not launch.carried and not launch.single:
-        column = launch.options.email_property
-        yield f"The file has no column {column}; the list of links will have no addresses."
-    elif given * 2 < total and not launch.single:
-        names = ", ".join(launch.carried) or "none"
-        yield (
-            f"{given:,} of {people_of(total)} came with an e-mail address in the property "
-            f"{launch.options.email_property}. Properties that came: {names}; set email_property to one."
-        )
+    if given * 2 < total and not launch.single:
+        column, names = launch.options.email_property, ", ".join(launch.carried)
+        came = f"{given:,} of {people_of(total)} came with an e-mail address"
+        if given or launch.cohort_id is not None:
+            others = f"Properties that came: {names or 'none'}; set email_property to one."
+            yield f"{came} in the property {column}. {others}"
+        else:
+            more = f" It has {names}: email_property names the one with addresses." if names else ""
+            yield f"{came}: the file has no column {column}; the list of links will have no addresses.{more}"
