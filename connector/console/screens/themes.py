@@ -44,6 +44,7 @@ async def show(visit: Visit) -> Response:
         ],
         unhappy=unhappy[:_TOP],
         days=_days(report.per_day, since, until) if report.per_day else [],
+        highest=max((day.n or 0 for day in report.per_day), default=0),
         percent=_percent,
         bar=bar,
         columns=columns,
