@@ -31,7 +31,7 @@ SCREENS: Mapping[str, tuple[Screen, Screen | None]] = {
     "/console/launches/{launch_id}": (launches.show, launches.act),
     "/console/launches/{launch_id}/events": (launches.events, None),
     "/console/launches/{launch_id}/people.csv": (launches.people, None),
-    "/console/person": (person.show, None),
+    "/console/person": (person.show, person.forget),
     "/console/themes": (themes.show, None),
     "/console/setup": (setup.show, None),
     "/console/access": (access.show, access.act),

@@ -29,6 +29,8 @@ REASONS: Mapping[str, str] = {
     # people who are not invited
     "no_identifier": "Neither an e-mail nor a user id is known.",
     "duplicate_in_cohort": "The same person stands in the cohort twice.",
+    "opted_out": "Said no by the link in an invitation.",
+    "resting": "Asked lately, here or on another connection.",
     "recently_interviewed": "Invited too short a time ago.",
     "already_invited": "Invited before; no person is asked twice.",
     "over_limit": "Above the limit of this launch.",

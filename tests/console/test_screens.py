@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+from urllib.parse import quote
 
 import pytest
 
@@ -212,7 +213,10 @@ async def test_people_of_a_webhook_are_approved_as_they_were_shown(world: World,
         url = html.unescape(await until(waits))
         page = words(await person.get(url))
         assert "Resuming starts 2 people for up to 6 Koji credits" in page
-        assert "New" in words(await person.get("/console"))
+        page = await person.get("/console")
+        assert "New" in words(page)
+        step = page.split(">Open the launch<")[0].rsplit('href="', 1)[1]
+        assert html.unescape(step).startswith(url.partition("?")[0])
         await person.get(url)
         await person.press("Approve and invite")
 
@@ -327,3 +331,122 @@ async def test_every_screen_answers_with_the_connection_that_was_chosen(owner: V
     assert "<option selected>shop</option>" in page
     assert "There is no such page." in words(await owner.get("/console/nowhere", 404))
     assert (await owner.client.get("/console/")).headers["location"] == "/console"
+
+
+async def test_themes_are_told_as_figures_and_never_of_fewer_than_five(world: World, owner: Visitor) -> None:
+    page = words(await owner.get("/console/themes"))
+    assert "No synced interview was completed from 2" in page
+    few = [message(f"few-{n}", n, themes=["rare theme"], sentiment="mixed") for n in range(4)]
+    await world.deliver(*few)
+    await world.ended(*(one["interview_id"] for one in few))
+    period = "since=2026-11-01&until=2026-12-01"
+    page = words(await owner.get(f"/console/themes?{period}"))
+    assert "Fewer than 5 synced interviews were completed from 2026-11-01 to 2026-11-30." in page
+    assert "rare theme" not in page
+    ease = {"questionId": "q1", "questionText": f"How easy? {HOSTILE}", "questionType": "multiple_choice"}
+    for n in range(10, 16):
+        answers = [{**ease, "structuredValue": [f"very {HOSTILE[:60]}" if n > 10 else "seldom said"]}]
+        await world.deliver(message(f"m-{n}", n, themes=["slow import", HOSTILE], structured_answers=answers))
+    await world.ended(*(f"m-{n}" for n in range(10, 16)))
+    page = await owner.get(f"/console/themes?{period}")
+    shown = words(page)
+    for told in (
+        "10 synced interviews were completed from 2026-11-01 to 2026-11-30",
+        "slow import 6 60% 6 <5 <5 <5",
+        "negative 6 60%",
+        "mixed <5",
+        "4 to 4.5 10 100%",
+        "2026-11-20 10",
+        "6 interviews answered it.",
+        "labels (themes, questions or answers) are not shown",
+        "not all users",
+    ):
+        assert told in shown, (told, shown)
+    assert "rare theme" not in page
+    assert "seldom said" not in page
+    assert '<rect width="60.0" height="10"/>' in page
+    assert "style=" not in page
+    assert "<script>alert" not in page
+    assert "<img src=x" not in page
+    assert len(page) < 40_000
+    assert page.count("<bdi>&lt;script&gt;") == page.count("…</bdi>") >= 1
+    assert 'name="since" type="date" value="2026-11-01"' in page
+    assert "2026-11-20" in words(await owner.get("/console/themes?since=2001-01-01&until=2030-01-01"))
+    assert "No synced interview" in words(
+        await owner.get("/console/themes?since=2027-01-01&until=2026-01-01")
+    )
+
+
+async def test_a_person_is_shown_over_all_connections(
+    world: World, owner: Visitor, stranger: Visitor
+) -> None:
+    assert "Search a person" in words(await owner.get("/console/person"))
+    shown = words(await owner.get(f"/console/person?person={quote('<b>nobody</b>')}"))
+    assert "No person is known as <b>nobody</b>" in shown
+    assert "<b>" not in owner.page.text
+    await world.deliver(message("itv/1", 1, themes=[HOSTILE, "slow import"]))
+    await world.deliver(message("itv-nobody", 1, anonymous=True))
+    await world.ended("itv/1", "itv-nobody")
+    launched = await world.get(
+        "launch_cohort_interviews",
+        members=[{"user_id": "user-1", "email": "person-001@example.com"}],
+        connection="shop",
+        allow_without_link=True,
+        wait_seconds=0,
+    )
+    await world.get("cancel_launch", launch_id=launched["launch_id"], connection="shop")
+    page = await owner.get("/console/person?person=%20person-001@example.com%20")
+    shown = words(page)
+    for told in ("User id", "On default", "On shop", "May be asked", "synced", "4.2", "slow import"):
+        assert told in shown, (told, shown)
+    assert "itv-nobody" not in page
+    assert f"/console/launches/{launched['launch_id']}?connection=shop" in page
+    assert "<script>alert" not in page
+    await owner.get(html.unescape(page.split('class="id"')[1].split('href="')[1].split('"')[0]))
+    assert "itv/1" in owner.page.text
+    assert "User id" in words(await owner.get("/console/person?person=user-1"))
+    # another connection's token learns nothing
+    await stranger.sign_in(await named(world, "read", only=("shop",)))
+    shown = await stranger.get("/console/person?person=person-001@example.com")
+    assert "slow import" not in shown
+    assert "itv" not in shown
+    assert "default" not in words(shown)
+
+
+async def test_a_person_is_forgotten_after_a_typed_confirmation(
+    world: World, owner: Visitor, stranger: Visitor
+) -> None:
+    await world.deliver(message("itv-1", 1), message("itv-2", 2))
+    await world.ended("itv-1", "itv-2")
+    url = "/console/person?connection=default&person=person-001%40example.com"
+    await stranger.sign_in(await named(world, "read", "write", "send"))
+    assert "Forget" not in await stranger.get(url)
+    answer = await stranger.post(url, typed="person-001@example.com", on="default")
+    assert "needs the scope" in words(await stranger.get(answer.headers["location"]))
+    await owner.get(url)
+    for typed in ("", "person-002@example.com", "person-001@example.co"):
+        page = words(await owner.press("Forget for good", typed=typed, on="default"))
+        assert "Nothing was erased: type person-001@example.com to confirm." in page
+        assert owner.went_to == url
+    await owner.press("Forget for good", typed=" person-001@example.com ", on="default")
+    assert owner.went_to.startswith("/console/runs/run_")
+
+    async def is_over() -> bool:
+        return "finished" in words(await owner.get(owner.went_to))
+
+    await until(is_over)
+    page = words(await owner.get(url))
+    assert "This person was forgotten" in page
+    assert "May be asked never" in page
+    assert "itv-1" not in owner.page.text
+    assert "Forget for good" not in owner.page.text
+    assert "itv-2" in await owner.get("/console/person?person=person-002@example.com")
+
+
+async def test_the_next_step_leads_to_what_failed(world: World, owner: Visitor) -> None:
+    await world.fault("amplitude", "status", status=400, times=None)
+    await world.deliver(message("itv-1"))
+    await world.ended("itv-1")
+    page = await owner.get("/console")
+    link = html.unescape(page.split(">Show what failed<")[0].rsplit('href="', 1)[1].split('"')[0])
+    assert "itv-1" in await owner.get(link)
