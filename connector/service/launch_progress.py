@@ -20,11 +20,13 @@ from connector.domain.launches.launch import (
     LaunchOptions,
     LaunchStatus,
 )
+from connector.domain.launches.quota import Cell, cells
 from connector.domain.launches.start import people_a_day
 from connector.domain.lease import Pause
 from connector.service.execution.polling import poll
 from connector.service.lane_pause import pause_of_lanes
 from connector.settings.rules import start_rules
+from connector.text.json import loads
 
 _MESSAGES: Final[Mapping[str | None, str]] = {
     APPROVAL: "More people came in a day than CONNECTOR_COHORT_APPROVE_ABOVE allows; resume_launch approves "
@@ -154,6 +156,14 @@ async def is_done_for_today(ctx: Context, launch: Launch) -> bool:
     lane = launch_lane(launch.id)
     full = cap is not None and await ctx.ledger.invitations.credits_left(lane, cap, ctx.clock.now()) < 1
     return full and not launch.sending
+
+
+async def cells_of(ctx: Context, launch: Launch) -> list[Cell]:
+    """Return the cells of a launch's quota; none without one."""
+    quota = launch.options.quota
+    if quota is None:
+        return []
+    return cells(quota, loads(launch.available or "{}"), await ctx.ledger.launches.cells(launch.id))
 
 
 async def forecast_of(ctx: Context, launch: Launch) -> Forecast:

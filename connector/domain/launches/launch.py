@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+from connector.domain.launches.quota import Quota
 from connector.domain.launches.sample import Method
 
 KOJI_UNREACHABLE: Final = "koji_unreachable"
@@ -87,6 +88,7 @@ class LaunchOptions:
     sample: Method = "random"
     sample_seed: str | None = None
     override_rest: str | None = None
+    quota: Quota | None = None
 
 
 class Example(NamedTuple):
@@ -115,7 +117,8 @@ class Launch:
     `goes_on` says that planning ends in invitations, not in a plan. `single` marks a launch of one person by
     `start_interview`; `standing` marks one that grows with a cohort's webhook and ends only when cancelled.
     `skipped` counts people by reason, `with_email` and `bad_emails` members by what stands where their e-mail
-    should be; `carried` names properties that the members have. `error` and `message` say why planning ended
+    should be; `carried` names properties that the members have. `available` counts, as JSON, the people who
+    may be invited, by the value of the quota's property. `error` and `message` say why planning ended
     without a plan.
     """
 
@@ -154,6 +157,7 @@ class Launch:
     in_doubt: int = 0
     cancelled: int = 0
     standing: bool = False
+    available: str | None = None
 
     @property
     def seed(self) -> str | None:
@@ -209,6 +213,7 @@ class Invitation(NamedTuple):
     complete_due: int | None = None
     draw: int | None = None
     register: int | None = None
+    cell: str | None = None
 
 
 class Invited(NamedTuple):

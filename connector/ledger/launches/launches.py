@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, literal_column, select, update
+from sqlalchemy import Connection, case, delete, func, insert, literal_column, select, update
 
 from connector.domain.launches.launch import Invitation, InvitationState, Launch, LaunchStatus, Phase
 from connector.domain.results.sync import ListFilter
@@ -70,6 +70,13 @@ class Launches(Repository):
             invitation.c.position > after,
         )
         return [load_invitation(row) for row in fetch(c, query.order_by(invitation.c.position).limit(limit))]
+
+    @reads
+    def cells(self, c: Connection, launch_id: str) -> dict[str | None, tuple[int, int]]:
+        """Count the people of a launch, and those who came back, by the value of its quota's property."""
+        came = func.sum(case((invitation.c.state == InvitationState.COMPLETED, 1), else_=0))
+        query = select(invitation.c.cell, func.count(), came).where(invitation.c.launch_id == launch_id)
+        return {value: (n, int(back)) for value, n, back in c.execute(query.group_by(invitation.c.cell))}
 
     @reads
     def came_back(self, c: Connection, connection: str, before: int) -> tuple[int, int]:

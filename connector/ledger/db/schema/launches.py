@@ -27,7 +27,7 @@ launch_source = Table(
     Column("members", Text, nullable=False),
 )
 
-_LATER = ("draw", "register")  # columns that stand at the end, where an upgrade adds them
+_LATER = ("draw", "register", "cell")  # columns that stand at the end, where an upgrade adds them
 invitation = Table(
     "invitation",
     metadata,
@@ -37,6 +37,7 @@ invitation = Table(
     Column("scatter", SmallInteger),  # see connector.ledger.people.scatter
     Column("draw", BigInteger),
     Column("register", BigInteger),
+    Column("cell", Text),
     partial_index("invitation_register", "register", "taken_at", where="register IS NOT NULL"),
     partial_index("invitation_scatter", "scatter", where="scatter IS NOT NULL"),
     Index("invitation_listed", "launch_id", "position"),
