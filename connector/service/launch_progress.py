@@ -22,6 +22,7 @@ from connector.domain.launches.launch import (
 )
 from connector.domain.launches.quota import Cell, cells
 from connector.domain.launches.start import people_a_day
+from connector.domain.launches.waves import next_wave
 from connector.domain.lease import Pause
 from connector.service.execution.polling import poll
 from connector.service.lane_pause import pause_of_lanes
@@ -164,6 +165,15 @@ async def cells_of(ctx: Context, launch: Launch) -> list[Cell]:
     if quota is None:
         return []
     return cells(quota, loads(launch.available or "{}"), await ctx.ledger.launches.cells(launch.id))
+
+
+async def expected_of(ctx: Context, launch: Launch) -> int | None:
+    """Return the good interviews that are expected of people invited in waves; None for other launches."""
+    target = launch.options.stop_after_completed
+    if target is None:
+        return None
+    answers, now = await ctx.ledger.waves.answers(launch.id), ctx.clock.now()
+    return sum(next_wave(target, each, now).expected for each in answers.values())
 
 
 async def forecast_of(ctx: Context, launch: Launch) -> Forecast:

@@ -144,7 +144,7 @@ async def activate(ctx: Context, launch: Launch) -> None:
     """Check all planned people once more, and let them wait for their start."""
     while await ctx.ledger.planning.activate(launch.id, rules_of(ctx, launch), ctx.clock.now(), CHUNK):
         pass
-    ctx.wake("koji", "links")
+    ctx.wake("koji", "links", "waves")
 
 
 async def chunks_of(members: Iterable[Sequence[Member]]) -> AsyncIterable[Sequence[Member]]:

@@ -29,6 +29,7 @@ from connector.ledger.launches.launch_row import (
     lock_launches,
     skip_planned,
 )
+from connector.ledger.launches.waves import hold
 from connector.ledger.people import aliases, register
 from connector.text.json import dumps
 
@@ -231,6 +232,7 @@ class Planning(Repository):
         if not more:
             runs = {**_NO_PHASE, "status": LaunchStatus.RUNNING, "started_at": now}
             c.execute(update(launch).where(launch.c.id == launch_id).values(**runs))
+            hold(c, plan, now)
         finish(c, launch_id, now)
         return more
 

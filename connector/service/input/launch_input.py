@@ -142,6 +142,11 @@ class CohortOptions(PersonOptions):
     quota: QuotaInput | None = Field(
         None, description="People for each value of a user property; those without a value are over_limit."
     )
+    stop_after_completed: int | None = Field(
+        None,
+        ge=1,
+        description="Invite in waves, stop when so many good interviews are in; of a quota, in each cell.",
+    )
     override_rest: str | None = Field(
         None,
         max_length=500,
@@ -203,6 +208,7 @@ class CohortOptions(PersonOptions):
             sample=self.sample or "random",
             sample_seed=self.sample_seed,
             override_rest=self.override_rest,
+            stop_after_completed=self.stop_after_completed,
             quota=None if self.quota is None else self.quota.stored(),
         )
 

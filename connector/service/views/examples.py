@@ -108,6 +108,7 @@ LAUNCH: Final = whole(
     to_invite=1,
     waiting=0,
     invited=1,
+    completed=0,
     failed=0,
     in_doubt=0,
     cancelled=0,

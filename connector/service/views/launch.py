@@ -23,7 +23,7 @@ from connector.domain.launches.sample import Method
 from connector.security.opt_out_token import opt_out_token
 from connector.service.execution.follow_up import status_url
 from connector.service.execution.operation import ConsentRequired, Input, Output
-from connector.service.launch_progress import SELF_RESUMING, cells_of, progress_of
+from connector.service.launch_progress import SELF_RESUMING, cells_of, expected_of, progress_of
 from connector.service.views.launch_warnings import warnings_of
 from connector.service.views.sync import time_text
 from connector.settings.rules import start_rules
@@ -69,7 +69,7 @@ class InvitationItem(BaseModel):
     )
     name: str | None = Field(description="The person's name; null when unknown or removed.")
     interview_id: str | None = Field(description="Koji's id of the interview; null until Koji tells one.")
-    reason: str | None = Field(description="Why it failed; null otherwise.")
+    reason: str | None = Field(description="Why it failed, or was called off; null otherwise.")
     started_at: str | None = Field(description="When the interview was started, ISO 8601 in UTC.")
 
 
@@ -122,6 +122,9 @@ class LaunchOutput(Output):
     to_invite: int = Field(description="People who are, or are to be, invited.")
     waiting: int = Field(description="People whose interview is not started yet.")
     invited: int = Field(description="People whose interview was started.")
+    completed: int = Field(description="People whose interview came back.")
+    expected: int | None = Field(description="Good interviews still expected of those invited, in waves.")
+    next_wave_at: str | None = Field(description="When the next wave may begin, ISO 8601 in UTC.")
     failed: int = Field(description="People whom Koji refused, or whose doubtful start was given up.")
     in_doubt: int = Field(
         description="People of whom it is not known whether their interview was started; see resume_launch."
@@ -159,6 +162,8 @@ class LaunchOutput(Output):
 
     def stands_still(self) -> bool:
         """Tell whether the launch continues only after a person resumes it or enters its cohort."""
+        if self.next_wave_at is not None:
+            return True
         if self.status == "running":
             return self.to_invite > 0 and self.waiting == 0
         return self.status == "paused" and self.pause_reason not in SELF_RESUMING
@@ -284,6 +289,9 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
         to_invite=launch.to_invite,
         waiting=waiting,
         invited=launch.invited,
+        completed=launch.completed,
+        expected=await expected_of(ctx, launch),
+        next_wave_at=time_text(launch.next_wave_at),
         failed=launch.failed,
         in_doubt=launch.in_doubt,
         cancelled=launch.cancelled,
