@@ -53,6 +53,7 @@ from connector.workers.koji.worker import KojiWorker
 from connector.workers.launches.cohort_webhook import CohortWebhookWorker
 from connector.workers.launches.links import LinkWorker
 from connector.workers.launches.planning import PlanningWorker
+from connector.workers.launches.waves import WaveWorker
 from connector.workers.results.amplitude import AmplitudeWorker
 from connector.workers.results.intake import IntakeWorker
 from connector.workers.results.runs import RunWorker
@@ -149,6 +150,7 @@ def all_workers(context: Context, notifier: Notifier | None = None) -> list[Work
         RetentionWorker(context),
         PlanningWorker(context),
         CohortWebhookWorker(context),
+        WaveWorker(context),
         ErasureWorker(context),
         HookWorker(context),
         CallbackWorker(context, partial(callbacks.result, by_name={op.name: op for op in OPERATIONS})),

@@ -27,6 +27,7 @@ from connector.ledger.launches.invitations import Invitations
 from connector.ledger.launches.launches import Launches
 from connector.ledger.launches.pauses import LaunchPauses
 from connector.ledger.launches.planning import Planning
+from connector.ledger.launches.waves import Waves
 from connector.ledger.people.aliases import Aliases
 from connector.ledger.people.erasure import Erasures
 from connector.ledger.people.person import Persons
@@ -74,6 +75,7 @@ class Ledger:
         self.invitations = Invitations(db, keys)
         self.attribution = Attribution(db, keys)
         self.launch_pauses = LaunchPauses(db, keys)
+        self.waves = Waves(db, keys)
         self.cohort_inbox = CohortInbox(db, keys)
         self.cohort_members = CohortMembers(db, keys)
         # people

@@ -69,7 +69,8 @@ async def _of_plan(ctx: Context, payload: LaunchInput, token: str) -> Launch:
 def _refuse_contradictions(payload: LaunchInput, launch: Launch) -> None:
     """Raise `InvalidInput` (`plan_mismatch`) for an argument that says something else than the plan."""
     planned = {name: getattr(launch.options, name) for name in payload.model_fields_set - _ASIDE}
-    wrong = [name for name, value in planned.items() if getattr(payload, name) != value]
+    given = payload.model_dump(exclude_none=True)
+    wrong = [name for name, value in planned.items() if given.get(name) != value]
     if payload.connection != launch.connection:
         wrong.append("connection")
     if wrong:

@@ -20,11 +20,14 @@ from connector.domain.launches.launch import (
     LaunchOptions,
     LaunchStatus,
 )
+from connector.domain.launches.quota import Cell, cells
 from connector.domain.launches.start import people_a_day
+from connector.domain.launches.waves import next_wave
 from connector.domain.lease import Pause
 from connector.service.execution.polling import poll
 from connector.service.lane_pause import pause_of_lanes
 from connector.settings.rules import start_rules
+from connector.text.json import loads
 
 _MESSAGES: Final[Mapping[str | None, str]] = {
     APPROVAL: "More people came in a day than CONNECTOR_COHORT_APPROVE_ABOVE allows; resume_launch approves "
@@ -154,6 +157,23 @@ async def is_done_for_today(ctx: Context, launch: Launch) -> bool:
     lane = launch_lane(launch.id)
     full = cap is not None and await ctx.ledger.invitations.credits_left(lane, cap, ctx.clock.now()) < 1
     return full and not launch.sending
+
+
+async def cells_of(ctx: Context, launch: Launch) -> list[Cell]:
+    """Return the cells of a launch's quota; none without one."""
+    quota = launch.options.quota
+    if quota is None:
+        return []
+    return cells(quota, loads(launch.available or "{}"), await ctx.ledger.launches.cells(launch.id))
+
+
+async def expected_of(ctx: Context, launch: Launch) -> int | None:
+    """Return the good interviews that are expected of people invited in waves; None for other launches."""
+    target = launch.options.stop_after_completed
+    if target is None:
+        return None
+    answers, now = await ctx.ledger.waves.answers(launch.id), ctx.clock.now()
+    return sum(next_wave(target, each, now).expected for each in answers.values())
 
 
 async def forecast_of(ctx: Context, launch: Launch) -> Forecast:

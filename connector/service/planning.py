@@ -45,7 +45,8 @@ def rules_of(ctx: Context, launch: Launch) -> LaunchRules:
     cap = ctx.connection(launch.connection).connector_max_interviews_per_launch
     rests = NO_RESTS if launch.options.override_rest else rest_rules(ctx.settings)
     limit = min(launch.options.max_interviews, cap)
-    return LaunchRules(limit, launch.options.reinvite_after_days, launch.seed, rests)
+    options = launch.options
+    return LaunchRules(limit, options.reinvite_after_days, launch.seed, rests, options.quota)
 
 
 async def history_of(ctx: Context, connection: str, keyed: Sequence[KeyedMember]) -> History:
@@ -70,7 +71,8 @@ async def decide(
     planning = ctx.ledger.planning
     if not await planning.begin_reading(lease, launch.id):
         return None
-    selection = Selection(rules_of(ctx, launch), ctx.clock.now())
+    rules = rules_of(ctx, launch)
+    selection = Selection(rules, ctx.clock.now())
     field = "members" if launch.cohort_id is None else "cohort_id"
     total = 0
     async with aclosing(_looked_up(ctx, launch, chunks)) as looked_up:
@@ -84,7 +86,8 @@ async def decide(
                 return None
     if not total:
         raise InvalidInput.of(field, "has no people in it; no person was invited", code="cohort_empty")
-    return await planning.end(lease, launch.id, ctx.clock.now())
+    limit = None if rules.quota is None else rules.limit
+    return await planning.end(lease, launch.id, ctx.clock.now(), limit, selection.available)
 
 
 async def chosen(
@@ -141,7 +144,7 @@ async def activate(ctx: Context, launch: Launch) -> None:
     """Check all planned people once more, and let them wait for their start."""
     while await ctx.ledger.planning.activate(launch.id, rules_of(ctx, launch), ctx.clock.now(), CHUNK):
         pass
-    ctx.wake("koji", "links")
+    ctx.wake("koji", "links", "waves")
 
 
 async def chunks_of(members: Iterable[Sequence[Member]]) -> AsyncIterable[Sequence[Member]]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from enum import StrEnum
-from itertools import repeat
+from itertools import count, repeat
 from typing import NamedTuple
 
 from connector.domain.launches.compact_set import CompactSet
+from connector.domain.launches.quota import Quota, require_few, wanted
 from connector.domain.launches.rest import NO_RESTS, Recorded, Rest, RestRules, rest_of
 from connector.domain.launches.sample import Draws, Smallest
 from connector.domain.people.same_person import ERASED_PERSON, KeyedMember, Member
@@ -57,6 +59,7 @@ class LaunchRules(NamedTuple):
     reinvite_after_days: int | None
     seed: str | None = None
     rests: RestRules = NO_RESTS
+    quota: Quota | None = None
 
 
 UNLIMITED = LaunchRules(sys.maxsize, None)
@@ -95,8 +98,10 @@ class Selection:
         self._now = now
         self._seen = CompactSet()
         self._draws = None if rules.seed is None else Draws(rules.seed)
+        self._places = count()  # which stand for draws where the first are taken
         self._sample = Smallest(rules.limit)
-        self._chosen = 0
+        self._cells: dict[str | None, Smallest] = {}
+        self.available: Counter[str] = Counter()
 
     def take(
         self, rows: Sequence[KeyedMember], history: Sequence[Known], recorded: Sequence[Recorded] = ()
@@ -107,21 +112,19 @@ class Selection:
         """
         decided = zip(rows, history, recorded or repeat(Recorded()), strict=False)
         choices = [self._decide(*row, known, of_all) for row, known, of_all in decided]
-        if self._draws is None:
-            choices = [self._within_limit(choice) for choice in choices]
-        return choices, [] if self._draws is None else self._draw(choices, self._draws)
+        return choices, self._draw(choices)
 
-    def _draw(self, choices: list[Choice], draws: Draws) -> list[int]:
+    def _draw(self, choices: list[Choice]) -> list[int]:
         """Draw among those who may be invited, in place."""
         here: dict[int, int] = {}
         gave_way: list[int] = []
         for at, choice in enumerate(choices):
             if choice.reason is not None:
                 continue
-            draw = draws.of(choice.keys)
+            draw = next(self._places) if self._draws is None else self._draws.of(choice.keys)
             here[draw] = at
-            choices[at] = choice._replace(draw=draw)
-            if (without_place := self._sample.add(draw)) is None:
+            choices[at] = choice._replace(draw=None if self._draws is None else draw)
+            if (without_place := self._sample_of(choice.member.cell).add(draw)) is None:
                 continue
             if without_place in here:
                 place = here[without_place]
@@ -159,11 +162,16 @@ class Selection:
             return SkipReason.SUPPRESSED
         return None if last is None else repeat_reason(last, self._rules, self._now)
 
-    def _within_limit(self, choice: Choice) -> Choice:
-        if choice.reason is not None:
-            return choice
-        self._chosen += 1
-        return choice._replace(reason=SkipReason.OVER_LIMIT) if self._chosen > self._rules.limit else choice
+    def _sample_of(self, cell: str | None) -> Smallest:
+        """Return the sample that a person is drawn into. Raises `InvalidInput` for too many cells."""
+        quota = self._rules.quota
+        if quota is None:
+            return self._sample
+        if cell is not None and ("values" not in quota or cell in quota["values"]):
+            self.available[cell] += 1
+            require_few(self.available)
+        size = min(wanted(quota, cell), self._rules.limit)
+        return self._cells.setdefault(cell if size else None, Smallest(size))
 
 
 def look_again(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+from connector.domain.launches.quota import Quota
 from connector.domain.launches.sample import Method
 
 KOJI_UNREACHABLE: Final = "koji_unreachable"
@@ -87,6 +88,8 @@ class LaunchOptions:
     sample: Method = "random"
     sample_seed: str | None = None
     override_rest: str | None = None
+    quota: Quota | None = None
+    stop_after_completed: int | None = None
 
 
 class Example(NamedTuple):
@@ -115,8 +118,10 @@ class Launch:
     `goes_on` says that planning ends in invitations, not in a plan. `single` marks a launch of one person by
     `start_interview`; `standing` marks one that grows with a cohort's webhook and ends only when cancelled.
     `skipped` counts people by reason, `with_email` and `bad_emails` members by what stands where their e-mail
-    should be; `carried` names properties that the members have. `error` and `message` say why planning ended
-    without a plan.
+    should be; `carried` names properties that the members have. `available` counts, as JSON, the people who
+    may be invited, by the value of the quota's property. Of a launch in waves, `wave_due` is when its answers
+    are counted again, `next_wave_at` when the next wave may begin. `error` and `message` say why planning
+    ended without a plan.
     """
 
     id: str
@@ -154,6 +159,9 @@ class Launch:
     in_doubt: int = 0
     cancelled: int = 0
     standing: bool = False
+    available: str | None = None
+    wave_due: int | None = None
+    next_wave_at: int | None = None
 
     @property
     def seed(self) -> str | None:
@@ -181,7 +189,8 @@ class Invitation(NamedTuple):
 
     `taken_at` is the time of the invitation that later launches count; None if they may invite the person.
     `draw` is the person's place in the sample, None where none is drawn. `register` stands for the person in
-    the register over all connections; None once the person was erased. `session_token` is sealed.
+    the register over all connections; None once the person was erased. `session_token` is sealed. `held`
+    people wait for a later wave.
     `due` is when a silent interview is read next, `polls` counts the reads.
     """
 
@@ -209,6 +218,8 @@ class Invitation(NamedTuple):
     complete_due: int | None = None
     draw: int | None = None
     register: int | None = None
+    cell: str | None = None
+    held: bool | None = None
 
 
 class Invited(NamedTuple):

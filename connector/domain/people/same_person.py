@@ -21,13 +21,15 @@ OPTED_OUT = 1
 class Member(NamedTuple):
     """One row of a cohort: the user id, e-mail and name of its person, as far as the row has them.
 
-    `has_bad_email` says that the row has a text where the e-mail should be that is no address.
+    `has_bad_email` says that the row has a text where the e-mail should be that is no address. `cell` is the
+    value of the quota's property.
     """
 
     user_id: str | None
     email: str | None
     name: str | None
     has_bad_email: bool = False
+    cell: str | None = None
 
 
 KeyedMember = tuple[Member, tuple[int, ...]]

@@ -69,7 +69,11 @@ class Invitations(Repository):
         fair sample of all who wait; others in the cohort's order. The launches `except_launches` and the
         invitations `except_ids` are left out.
         """
-        free = invitation.c.state == InvitationState.WAITING, invitation.c.id.not_in(except_ids)
+        free = (
+            invitation.c.state == InvitationState.WAITING,
+            invitation.c.held.is_(None),
+            invitation.c.id.not_in(except_ids),
+        )
         oldest = (
             select(launch.c.id, launch.c.standing)
             .where(
@@ -82,8 +86,9 @@ class Invitations(Repository):
             .order_by(launch.c.started_at, launch.c.id)
             .limit(1)
         )
-        if except_ids:  # else the number of those who wait says as much
-            oldest = oldest.where(exists().where(invitation.c.launch_id == launch.c.id, *free))
+        has_free = exists().where(invitation.c.launch_id == launch.c.id, *free)
+        # elsewhere the number of those who wait says as much
+        oldest = oldest.where(has_free if except_ids else launch.c.wave_due.is_(None) | has_free)
         row = c.execute(oldest).first()
         if row is None:
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, literal_column, select, update
+from sqlalchemy import Connection, case, delete, func, insert, literal_column, select, update
 
 from connector.domain.launches.launch import Invitation, InvitationState, Launch, LaunchStatus, Phase
 from connector.domain.results.sync import ListFilter
@@ -77,6 +77,13 @@ class Launches(Repository):
         is_short = func.length(invitation.c.user_id) < length
         query = select(func.count()).where(invitation.c.launch_id == storable(launch_id), is_short)
         return int(c.execute(query).scalar_one())
+
+    @reads
+    def cells(self, c: Connection, launch_id: str) -> dict[str | None, tuple[int, int]]:
+        """Count the people of a launch, and those who came back, by the value of its quota's property."""
+        came = func.sum(case((invitation.c.state == InvitationState.COMPLETED, 1), else_=0))
+        query = select(invitation.c.cell, func.count(), came).where(invitation.c.launch_id == launch_id)
+        return {value: (n, int(back)) for value, n, back in c.execute(query.group_by(invitation.c.cell))}
 
     @reads
     def came_back(self, c: Connection, connection: str, before: int) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Update, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Update, delete, insert, select, update
 
 from connector.domain.launches import eligibility
 from connector.domain.launches.cohort_message import members_of
@@ -29,13 +29,14 @@ from connector.ledger.launches.launch_row import (
     lock_launches,
     skip_planned,
 )
+from connector.ledger.launches.waves import hold
 from connector.ledger.people import aliases, register
 from connector.text.json import dumps
 
 PLAN_MILLISECONDS = 600_000
 _PLANNED = (
     *("id", "connection", "launch_id", "position", "person", "user_id", "email", "name"),
-    *("draw", "register", "created_at"),
+    *("cell", "draw", "register", "created_at"),
 )
 _UNDECIDED = {
     **dict.fromkeys(("members_total", "with_email", "bad_emails", "planned"), 0),
@@ -132,21 +133,37 @@ class Planning(Repository):
             return False
         store_choices(c, plan, choices, taught, now)
         if gave_way:
-            _drop_over_limit(c, launch_id, gave_way)
+            drawn = select(invitation.c.id, invitation.c.person).where(_planned(launch_id))
+            _drop_over_limit(c, launch_id, drawn.where(invitation.c.draw.in_(gave_way)))
         return True
 
     @fenced
-    def end(self, c: Connection, launch_id: str, now: int) -> Launch | None:
+    def end(
+        self,
+        c: Connection,
+        launch_id: str,
+        now: int,
+        limit: int | None = None,
+        available: Mapping[str, int] | None = None,
+    ) -> Launch | None:
         """End the decisions with a plan, or with the phase `activate`; delete the members' own rows.
 
-        None when the launch was cancelled.
+        Of the people whom the cells of a quota chose, no more than `limit` stay; `available` is stored. None
+        when the launch was cancelled.
         """
+        if limit is not None:
+            lock_people(c)  # before the launch, in the order of an erasure
         plan = find_launch(c, launch_id, lock=True)
         if plan is None or plan.status is not LaunchStatus.PLANNING:
             return None
         c.execute(delete(launch_source).where(launch_source.c.launch_id == launch_id))
+        if limit is not None and plan.planned > limit:
+            last = select(invitation.c.id, invitation.c.person).where(_planned(launch_id))
+            last = last.order_by(invitation.c.draw.desc(), invitation.c.position.desc())
+            _drop_over_limit(c, launch_id, last.limit(plan.planned - limit))
         values: dict[str, Any] = {
             "planned_at": now,
+            "available": dumps(available) if available else None,
             "phase": Phase.ACTIVATE,
             "phase_due": now,
             "message": None,
@@ -215,6 +232,7 @@ class Planning(Repository):
         if not more:
             runs = {**_NO_PHASE, "status": LaunchStatus.RUNNING, "started_at": now}
             c.execute(update(launch).where(launch.c.id == launch_id).values(**runs))
+            hold(c, plan, now)
         finish(c, launch_id, now)
         return more
 
@@ -241,6 +259,7 @@ def store_choices(
             at,
             persons[choice.keys[0]],
             *choice.member[:3],
+            choice.member.cell,
             choice.draw if daily is None else daily.of(choice.keys),
             recorded.get(choice.register[0]) if choice.register else None,
             now,
@@ -271,10 +290,9 @@ def store_choices(
     c.execute(update(launch).where(launch.c.id == plan.id).values(**values))
 
 
-def _drop_over_limit(c: Connection, launch_id: str, draws: Sequence[int]) -> None:
-    """Delete planned people by their draws, and count them as over the limit; keep nothing of new persons."""
-    drawn = select(invitation.c.id, invitation.c.person).where(_planned(launch_id))
-    rows = c.execute(drawn.where(invitation.c.draw.in_(draws))).all()
+def _drop_over_limit(c: Connection, launch_id: str, which: Select[tuple[str, int]]) -> None:
+    """Delete planned people, and count them as over the limit; keep nothing of new persons."""
+    rows = c.execute(which).all()
     if rows:
         _DROP.execute(c, [(row.id,) for row in rows])
         aliases.unlearn(c, [row.person for row in rows])

@@ -6,13 +6,14 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import count
-from typing import Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from connector.context import Context
 from connector.domain.launches.cohort_message import chunks_of, members_of
 from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus, Phase
+from connector.domain.launches.quota import MOST_CELLS, Quota, cell_of
 from connector.domain.launches.respondent_link import has_no_link
 from connector.domain.launches.sample import Method
 from connector.domain.people.properties import carried, property_of
@@ -55,8 +56,30 @@ class MemberInput(BaseModel):
     email: str | None = Field(None, max_length=1_024, description="The person's e-mail address.")
     name: str | None = Field(None, max_length=1_024, description="What the interviewer calls the person.")
     properties: dict[str, Any] | None = Field(
-        None, description="User properties; they only serve to find e-mail and name."
+        None, description="User properties; they only serve to find e-mail, name and quota."
     )
+
+
+class QuotaInput(BaseModel):
+    """So many people for each value of a user property: per_value for all values, or values for each."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    property: str = Field(min_length=1, max_length=256, description="The user property.")
+    per_value: int | None = Field(None, ge=1, description="People for each value that occurs.")
+    values: dict[str, Annotated[int, Field(ge=0)]] | None = Field(
+        None, max_length=MOST_CELLS, description="People for each of these values, such as {free: 20}."
+    )
+
+    def stored(self) -> Quota:
+        """Return the quota as a launch keeps it."""
+        return cast("Quota", self.model_dump(exclude_none=True))
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.per_value is None) == (not self.values):
+            raise ValueError("give exactly one of per_value and values")
+        return self
 
 
 class PersonOptions(WaitInput):
@@ -116,6 +139,14 @@ class CohortOptions(PersonOptions):
     sample_seed: str | None = Field(
         None, max_length=100, description="Draws the same people again; made when absent."
     )
+    quota: QuotaInput | None = Field(
+        None, description="People for each value of a user property; those without a value are over_limit."
+    )
+    stop_after_completed: int | None = Field(
+        None,
+        ge=1,
+        description="Invite in waves, stop when so many good interviews are in; of a quota, in each cell.",
+    )
     override_rest: str | None = Field(
         None,
         max_length=500,
@@ -153,7 +184,8 @@ class CohortOptions(PersonOptions):
         if self.idempotency_key is not None:
             self.digest()  # of the people, too
         made = self.model_copy(update={"members": []})
-        made._given = _given(self.members, *self.properties(connection))  # noqa: SLF001 - it is one of us
+        quota = self.quota.property if self.quota else None
+        made._given = _given(self.members, *self.properties(connection), quota)  # noqa: SLF001 - it is one of us
         return made
 
     def options(self, connection: Connection) -> LaunchOptions:
@@ -176,6 +208,8 @@ class CohortOptions(PersonOptions):
             sample=self.sample or "random",
             sample_seed=self.sample_seed,
             override_rest=self.override_rest,
+            stop_after_completed=self.stop_after_completed,
+            quota=None if self.quota is None else self.quota.stored(),
         )
 
 
@@ -275,7 +309,9 @@ async def decide_now(ctx: Context, launch: Launch, chunks: list[list[Member]]) -
     return await ctx.ledger.launches.find(launch.id) or launch
 
 
-def _given(people: Sequence[MemberInput], email_property: str, name_property: str) -> Given:
+def _given(
+    people: Sequence[MemberInput], email_property: str, name_property: str, quota_property: str | None
+) -> Given:
     """Return people as they are stored. Raises `InvalidInput`."""
     members: list[Member] = []
     wrong: list[int] = []
@@ -283,7 +319,8 @@ def _given(people: Sequence[MemberInput], email_property: str, name_property: st
         properties = person.properties or {}
         email = person.email or property_of(properties, email_property)
         name = person.name or property_of(properties, name_property)
-        members.append(member(person.user_id, email, name))
+        cell = None if quota_property is None else cell_of(property_of(properties, quota_property))
+        members.append(member(person.user_id, email, name)._replace(cell=cell))
         if person.email is not None and members[-1].has_bad_email:
             wrong.append(at)
     if wrong:

@@ -23,7 +23,7 @@ from connector.domain.launches.sample import Method
 from connector.security.opt_out_token import opt_out_token
 from connector.service.execution.follow_up import status_url
 from connector.service.execution.operation import ConsentRequired, Input, Output
-from connector.service.launch_progress import SELF_RESUMING, progress_of
+from connector.service.launch_progress import SELF_RESUMING, cells_of, expected_of, progress_of
 from connector.service.views.launch_warnings import warnings_of
 from connector.service.views.sync import time_text
 from connector.settings.rules import start_rules
@@ -43,6 +43,7 @@ _FAILURES: dict[str, type[errors.ConnectorError]] = {
     "cohort_not_found": errors.NotFound,
     "cohort_too_large": errors.InvalidInput,
     "cohort_empty": errors.InvalidInput,
+    "quota_too_wide": errors.InvalidInput,
     "not_configured": errors.NotConfigured,
     "amplitude_key": errors.CredentialsRejected,
     "interrupted": errors.Conflict,
@@ -68,7 +69,7 @@ class InvitationItem(BaseModel):
     )
     name: str | None = Field(description="The person's name; null when unknown or removed.")
     interview_id: str | None = Field(description="Koji's id of the interview; null until Koji tells one.")
-    reason: str | None = Field(description="Why it failed; null otherwise.")
+    reason: str | None = Field(description="Why it failed, or was called off; null otherwise.")
     started_at: str | None = Field(description="When the interview was started, ISO 8601 in UTC.")
 
 
@@ -87,6 +88,16 @@ class SampleOutput(BaseModel):
     method: Method = Field(description="random: drawn; first: in the cohort's order.")
     seed: str | None = Field(description="Give it as sample_seed to draw the same people; null for first.")
     drawn_from: int = Field(description="People who may be invited, before the limit.")
+
+
+class QuotaCell(BaseModel):
+    """The people with one value of the quota's property."""
+
+    value: str = Field(description="The value.")
+    wanted: int = Field(description="People wanted.")
+    available: int = Field(description="People who may be invited.")
+    to_invite: int = Field(description="People who are, or are to be, invited.")
+    completed: int = Field(description="People whose interview came back.")
 
 
 class LaunchOutput(Output):
@@ -111,6 +122,9 @@ class LaunchOutput(Output):
     to_invite: int = Field(description="People who are, or are to be, invited.")
     waiting: int = Field(description="People whose interview is not started yet.")
     invited: int = Field(description="People whose interview was started.")
+    completed: int = Field(description="People whose interview came back.")
+    expected: int | None = Field(description="Good interviews still expected of those invited, in waves.")
+    next_wave_at: str | None = Field(description="When the next wave may begin, ISO 8601 in UTC.")
     failed: int = Field(description="People whom Koji refused, or whose doubtful start was given up.")
     in_doubt: int = Field(
         description="People of whom it is not known whether their interview was started; see resume_launch."
@@ -118,6 +132,7 @@ class LaunchOutput(Output):
     cancelled: int = Field(description="People who were called off before anything was sent.")
     skipped: dict[str, int] = Field(description="People who are not invited, by reason.")
     sample: SampleOutput = Field(description="How the people to invite were chosen.")
+    quota_cells: list[QuotaCell] = Field(description="The quota, by value; empty without one.")
     credits_estimate: int = Field(description="Koji credits that all of it takes at most.")
     eta_seconds: int | None = Field(
         description="About how long the rest takes, in seconds; null while it is paused, 0 at the end."
@@ -147,6 +162,8 @@ class LaunchOutput(Output):
 
     def stands_still(self) -> bool:
         """Tell whether the launch continues only after a person resumes it or enters its cohort."""
+        if self.next_wave_at is not None:
+            return True
         if self.status == "running":
             return self.to_invite > 0 and self.waiting == 0
         return self.status == "paused" and self.pause_reason not in SELF_RESUMING
@@ -257,6 +274,7 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
     single = people[0] if launch.to_invite == 1 and people else None
     waiting = launch.left + launch.planned
     resuming = f"Resuming starts {cost(ctx, launch, waiting)}. " if waits else ""
+    cells = await cells_of(ctx, launch)
     address = {"connection": launch.connection, "launch_id": launch.id}
     return LaunchOutput(
         launch_id=launch.id,
@@ -271,6 +289,9 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
         to_invite=launch.to_invite,
         waiting=waiting,
         invited=launch.invited,
+        completed=launch.completed,
+        expected=await expected_of(ctx, launch),
+        next_wave_at=time_text(launch.next_wave_at),
         failed=launch.failed,
         in_doubt=launch.in_doubt,
         cancelled=launch.cancelled,
@@ -280,9 +301,10 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
             seed=launch.seed,
             drawn_from=launch.to_invite + launch.skipped.get(SkipReason.OVER_LIMIT, 0),
         ),
+        quota_cells=[QuotaCell(**cell._asdict()) for cell in cells],
         credits_estimate=_price(ctx, launch, launch.to_invite),
         eta_seconds=progress.seconds,
-        warnings=await warnings_of(ctx, launch, progress.expected),
+        warnings=await warnings_of(ctx, launch, progress.expected, cells),
         invitations=[item(ctx, person) for person in people],
         interview_id=single.interview_id if single else None,
         interview_link=single.link if single else None,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from connector.context import Context
 from connector.domain.launches.credits import price
 from connector.domain.launches.forecast import Forecast
 from connector.domain.launches.launch import Launch, LaunchStatus
+from connector.domain.launches.quota import Cell
 from connector.domain.launches.respondent_link import has_no_link
 from connector.settings.model import Connection
 from connector.settings.rules import start_rules
@@ -19,7 +20,7 @@ _ENOUGH = 10  # people whose answers tell how many come back
 _SENDER = "You send these links: Koji sends nothing by itself unless its own delivery is on."
 
 
-async def warnings_of(ctx: Context, launch: Launch, expected: Forecast) -> list[str]:
+async def warnings_of(ctx: Context, launch: Launch, expected: Forecast, cells: Sequence[Cell]) -> list[str]:
     """Return the warnings of a launch or plan, in plain sentences."""
     connection = ctx.connection(launch.connection)
     is_plan = launch.status is LaunchStatus.PLANNED and launch.to_invite > 0
@@ -46,6 +47,8 @@ async def warnings_of(ctx: Context, launch: Launch, expected: Forecast) -> list[
         )
     if len(ctx.settings.connections) > 1 and (n := await ctx.ledger.register.asked_lately(launch.id)):
         warnings.append(f"{people_of(n)} invited by another connection within 7 days before.")
+    if unfilled := [f"{cell.value} ({cell.available} of {cell.wanted})" for cell in cells if cell.short]:
+        warnings.append(f"The quota cannot be filled: {', '.join(unfilled)}.")
     warnings += _addresses(launch)
     if launch.to_invite and launch.options.mode is None and connection.koji_default_mode is None:
         warnings.append(

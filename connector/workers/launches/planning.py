@@ -9,6 +9,7 @@ import structlog
 
 from connector.amplitude.cohorts import AmplitudeCohortsClient
 from connector.domain.launches.launch import Launch, Phase
+from connector.domain.launches.quota import cell_of
 from connector.domain.lease import Fault, Lease
 from connector.domain.people.properties import carried, property_of, spellings
 from connector.domain.people.same_person import Member, member
@@ -171,6 +172,7 @@ class PlanningWorker(Worker):
 
     async def _file(self, lease: Lease, launch: Launch) -> AsyncGenerator[list[Member], None]:
         email, name = launch.options.email_property, launch.options.name_property
+        quota = launch.options.quota
         chunk: list[Member] = []
         rows = self._cohorts(launch).rows(launch.request_id or "", _columns(launch))
         columns: tuple[str, ...] | None = None
@@ -183,6 +185,12 @@ class PlanningWorker(Worker):
                 chunk += [
                     member(row["user_id"], property_of(row, email), property_of(row, name)) for row in some
                 ]
+                if quota is not None:
+                    cells = [cell_of(property_of(row, quota["property"])) for row in some]
+                    chunk[-len(some) :] = [
+                        each._replace(cell=cell)
+                        for each, cell in zip(chunk[-len(some) :], cells, strict=True)
+                    ]
                 while len(chunk) >= planning.CHUNK:
                     yield chunk[: planning.CHUNK]
                     chunk = chunk[planning.CHUNK :]
@@ -202,5 +210,8 @@ class PlanningWorker(Worker):
 
 
 def _columns(launch: Launch) -> list[str]:
-    """Return the user properties to ask Amplitude for: e-mail and name, in all spellings."""
-    return [*spellings(launch.options.email_property), *spellings(launch.options.name_property)]
+    """Return the user properties to ask Amplitude for: e-mail, name and the quota's, in all spellings."""
+    options = launch.options
+    names = [options.email_property, options.name_property]
+    names += [options.quota["property"]] if options.quota else []
+    return list(dict.fromkeys(form for name in names for form in spellings(name)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, SmallInteger, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, SmallInteger, Table, Text
 
 from connector.domain.launches.cohort_message import CohortMessage
 from connector.domain.launches.launch import Invitation, Launch
@@ -16,6 +16,7 @@ launch = Table(
     partial_index("launch_phase", "phase", where="phase IS NOT NULL"),
     partial_index("launch_unfinished", "connection", where="status IN ('paused', 'planned', 'running')"),
     partial_index("launch_examples", "id", where="examples IS NOT NULL"),
+    partial_index("launch_waves", "connection", "wave_due", where="wave_due IS NOT NULL"),
     partial_index("launch_standing", "connection", "cohort_id", "created_at", where="standing"),
 )
 
@@ -27,7 +28,7 @@ launch_source = Table(
     Column("members", Text, nullable=False),
 )
 
-_LATER = ("draw", "register")  # columns that stand at the end, where an upgrade adds them
+_LATER = ("draw", "register", "cell", "held")  # columns that stand at the end, where an upgrade adds them
 invitation = Table(
     "invitation",
     metadata,
@@ -37,6 +38,9 @@ invitation = Table(
     Column("scatter", SmallInteger),  # see connector.ledger.people.scatter
     Column("draw", BigInteger),
     Column("register", BigInteger),
+    Column("cell", Text),
+    Column("held", Boolean),
+    partial_index("invitation_held", "launch_id", "cell", "draw", where="held"),
     partial_index("invitation_register", "register", "taken_at", where="register IS NOT NULL"),
     partial_index("invitation_scatter", "scatter", where="scatter IS NOT NULL"),
     Index("invitation_listed", "launch_id", "position"),

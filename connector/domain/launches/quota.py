@@ -1,0 +1,66 @@
+"""Quotas: so many people for each value of a user property."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sized
+from typing import Any, NamedTuple, NotRequired, TypedDict
+
+from connector.errors import InvalidInput
+from connector.text.values import text
+
+MOST_CELLS = 200
+_LONGEST = 256
+
+
+class Quota(TypedDict):
+    """`per_value` people for each value that occurs, or a number for each of `values`; as it is stored."""
+
+    property: str
+    per_value: NotRequired[int]
+    values: NotRequired[Mapping[str, int]]
+
+
+class Cell(NamedTuple):
+    """The people with one value: how many are wanted, may be invited, are invited, and came back."""
+
+    value: str
+    wanted: int
+    available: int
+    to_invite: int
+    completed: int
+
+    @property
+    def short(self) -> bool:
+        """Tell whether fewer people are there than are wanted."""
+        return self.available < self.wanted
+
+
+def cell_of(value: Any) -> str | None:
+    """Return a property's value as the name of a cell, or None without one."""
+    shown = str(value).lower() if isinstance(value, bool) else text(value)
+    return None if shown is None else shown[:_LONGEST]
+
+
+def wanted(quota: Quota, value: str | None) -> int:
+    """Return how many people with a value are wanted; none without a value."""
+    if value is None:
+        return 0
+    return quota["values"].get(value, 0) if "values" in quota else quota["per_value"]
+
+
+def require_few(values: Sized) -> None:
+    """Raise `InvalidInput` for more values than a quota can be kept over."""
+    if len(values) > MOST_CELLS:
+        detail = f"the property has more than {MOST_CELLS} values; give values, or another property"
+        raise InvalidInput.of("quota", detail, code="quota_too_wide")
+
+
+def cells(
+    quota: Quota, available: Mapping[str, int], invited: Mapping[str | None, tuple[int, int]]
+) -> list[Cell]:
+    """Return the cells of a quota, by value; `invited` are (to invite, completed)."""
+    values = quota.get("values") or available
+    return [
+        Cell(value, wanted(quota, value), available.get(value, 0), *invited.get(value, (0, 0)))
+        for value in sorted(values)
+    ]
