@@ -10,11 +10,8 @@ _UNSTATED = frozenset({"pattern", "minLength", "maxLength", "maxItems"})
 
 # Shorter than the operations' own descriptions: a model reads them in every conversation.
 _INPUTS: Final[Mapping[str, str]] = {
-    "connection": "From list_connections.",
     "since": "From this time on, ISO 8601.",
     "until": "Before this time, ISO 8601.",
-    "idempotency_key": "Your own; a repeat does nothing again.",
-    "wait_seconds": "To wait for the end.",
     "cursor": "next_cursor of the page before.",
     "interview_id": "Koji's id of the interview.",
     "csv": "With a header row: interview_id, and where known completed_at (ISO 8601) and email.",
@@ -35,6 +32,8 @@ _INPUTS: Final[Mapping[str, str]] = {
     "sample_seed": "Draws the same people again.",
     "override_rest": "Why to ask people who rest; audited.",
 }
+EXPLAINED: Final = frozenset({"connection", "idempotency_key", "wait_seconds"})
+"""Arguments of nearly every tool, which the server's instructions explain once."""
 _OUTPUTS: Final[Mapping[str, str]] = {
     "next_cursor": "cursor of the next page.",
     "launch_id": "For get_launch.",
@@ -44,18 +43,13 @@ _OUTPUTS: Final[Mapping[str, str]] = {
     "run_id": "For get_run.",
     "interview_link": "The link that the person opens.",
     "pause_reason": "Why it waits; without resumes_at, until resume_launch.",
-    "resumes_at": "When the pause ends by itself.",
-    "message": "What it waits for, or why it ended.",
     "cohort_id": "null for a list of members.",
-    "members_total": "to_invite and all skipped.",
-    "failed": "Refused, or given up.",
     "in_doubt": "Outcome unknown; see resume_launch.",
     "skipped": "Not done, by reason.",
     "opt_out_link": "By which the person says no.",
     "until": "When a resting person may be asked.",
     "plan_token": "For launch_cohort_interviews; null unless planned.",
     "resume_token": "For resume_launch, after a yes to what message names.",
-    "email": "null when unknown.",
     "quality_score": "1 to 5.",
     "reason": "Why not; null when all is well.",
     "event_insert_id": "By which Amplitude counts it once.",
@@ -64,12 +58,15 @@ _OUTPUTS: Final[Mapping[str, str]] = {
 }
 _PLAIN: Final = frozenset(
     {
-        *("cancelled", "cohort_name", "completed_at", "connection", "has_more", "interview_id", "invited"),
-        *("plan_expires_at", "since", "status", "synced_at", "to_invite", "transcript_url", "until"),
-        *("credits_estimate", "eta_seconds", "sample", "themes", "user_id", "waiting", "warnings"),
+        *("cancelled", "cohort_name", "completed", "completed_at", "connection", "credits_estimate"),
+        *("email", "eta_seconds", "expected", "failed", "has_more", "interview_id", "invited"),
+        *("members_total", "message", "name", "next_wave_at", "plan_expires_at", "property", "resumes_at"),
+        *("sample", "since", "status", "synced_at", "themes", "to_invite"),
+        *("transcript_url", "until", "user_id"),
+        *("waiting", "warnings"),
     }
 )
-"""Fields of answers whose names say all: they need no description."""
+"""Fields of answers, and of objects in arguments, whose names say all: they need no description."""
 
 
 def _inlined(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,6 +83,8 @@ def of_input(schema: Mapping[str, Any]) -> dict[str, Any]:
     plain["properties"] = {
         name: _described(name, _without_null(value), _INPUTS) for name, value in plain["properties"].items()
     }
+    for name in EXPLAINED & plain["properties"].keys():
+        del plain["properties"][name]["description"]
     return plain
 
 
@@ -135,9 +134,18 @@ def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:
             del plain["anyOf"]
             plain = {**only, **plain}
     if isinstance(items := plain.get("items"), dict) and "properties" in items:
-        fields = {name: _without_null(field) for name, field in items["properties"].items()}
-        plain["items"] = {**items, "properties": fields}
+        plain["items"] = {**items, "properties": _inner(items["properties"])}
+    if "properties" in plain:
+        plain["properties"] = _inner(plain["properties"])
     return plain
+
+
+def _inner(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _undescribed(name, _without_null(field)) for name, field in fields.items()}
+
+
+def _undescribed(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in schema.items() if key != "description"} if name in _PLAIN else schema
 
 
 def _described(name: str, schema: dict[str, Any], descriptions: Mapping[str, str]) -> dict[str, Any]:
@@ -154,6 +162,4 @@ def _answered(name: str, schema: dict[str, Any], left_out: frozenset[str]) -> di
         open_ = {"type": "object", "additionalProperties": True}
         kept = {"type": "array", "items": open_} if items else {**open_, "type": schema["type"]}
         return {**kept, "description": about.strip()}
-    if name in _PLAIN:
-        return {key: value for key, value in schema.items() if key != "description"}
-    return _described(name, schema, _OUTPUTS)
+    return _described(name, _undescribed(name, schema), _OUTPUTS)
