@@ -39,7 +39,7 @@ async def token(gate: Gate, ctx: Context, form: Mapping[str, Any]) -> Response:
     digest, client_id = token_digest(_text(form, field)).hex(), _text(form, "client_id")
     found = await ctx.ledger.grants.find(digest, kind, ctx.clock.now())
     if found is None or found[0].client_id != client_id or await holder(ctx, gate, found[0]) is None:
-        raise _unusable(field)
+        raise await _unusable(ctx, client_id, field)
     grant, is_spent = found
     if kind == "code" and not is_spent:
         _check_code(grant, form)
@@ -48,7 +48,7 @@ async def token(gate: Gate, ctx: Context, form: Mapping[str, Any]) -> Response:
     known = replace(ctx, caller=Caller(grant.name, "mcp", frozenset(grant.scopes)))
     pair = await grants.exchange(known, grant, digest)
     if pair is None:
-        raise _unusable(field)
+        raise await _unusable(ctx, client_id, field)
     answer = OAuthToken(
         access_token=pair[0],
         refresh_token=pair[1],
@@ -76,7 +76,10 @@ def _check_code(grant: Grant, form: Mapping[str, Any]) -> None:
         raise OAuthError("redirect_uri: the code was sent to another one.", code="invalid_grant")
 
 
-def _unusable(field: str) -> OAuthError:
+async def _unusable(ctx: Context, client_id: str, field: str) -> OAuthError:
+    """Return the refusal of a code or token: a client that went with its grant is to register again."""
+    if "://" not in client_id and await ctx.ledger.grants.client(client_id) is None:
+        return OAuthError("client_id: it is not known here; register again.", code="invalid_client")
     message = f"{field}: it is unknown, expired, used or revoked, or another client's; sign in again."
     return OAuthError(message, code="invalid_grant")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from connector.domain.access import Grant, GrantSecret, OAuthClient
@@ -121,3 +123,14 @@ async def test_no_room_is_made_at_the_cost_of_a_live_grant(
     await begun(ledger)
     assert not await ledger.grants.register(CLIENT._replace(client_id="c2"), NOW)
     assert await ledger.grants.client("c1") == CLIENT
+
+
+async def test_of_two_at_once_one_gets_tokens_and_then_none_has_any(
+    ledger: Ledger, other_ledger: Ledger
+) -> None:
+    await begun(ledger)
+    got = await asyncio.gather(
+        *(exchanged(each, mark=str(n)) for n, each in enumerate([ledger, other_ledger] * 3))
+    )
+    assert got.count(True) == 1
+    assert await ledger.grants.listed(NOW) == []

@@ -43,7 +43,8 @@ async def test_a_code_gives_tokens_once(asking: Asking, person: Visitor) -> None
         ({"code_verifier": "v" * 42}, "invalid_grant"),
         ({"code_verifier": None}, "invalid_request"),
         ({"redirect_uri": "https://assistant.example.com/other"}, "invalid_grant"),
-        ({"client_id": "client_other"}, "invalid_grant"),
+        ({"client_id": "client_unknown"}, "invalid_client"),
+        ({"client_id": "https://client.example.com/document"}, "invalid_grant"),
         ({"client_id": None}, "invalid_request"),
         ({"code": "kac_guessed"}, "invalid_grant"),
         ({"code": None}, "invalid_request"),
@@ -86,7 +87,8 @@ async def test_a_replayed_refresh_token_ends_its_family(
 ) -> None:
     first = await asking.tokens(person)
     second = (await asking.refresh(first["refresh_token"])).json()
-    refused(await asking.refresh(first["refresh_token"], client_id="client_other"), "invalid_grant")
+    other = (await asking.register()).json()["client_id"]
+    refused(await asking.refresh(first["refresh_token"], client_id=other), "invalid_grant")
     assert await opens(asking, second["access_token"])
     refused(await asking.refresh(first["refresh_token"]), "invalid_grant")
     assert not await opens(asking, second["access_token"])
