@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import random
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -137,12 +138,14 @@ class Ground:
         await until(more)
 
     async def all_taken_apart(self) -> None:
-        async def done() -> bool:
+        """Wait until no message is open. Raises AssertionError after a minute in which nothing was planned."""
+        open_ = select(cohort_message.c.id, cohort_message.c.stage).where(cohort_message.c.stage != "done")
+        last, seen = time.monotonic(), (0, [()])
+        while (now := await asyncio.to_thread(lambda: (self.invitations(), self.read(open_))))[1]:
+            if now != seen:
+                last, seen = time.monotonic(), now
+            assert time.monotonic() < last + 60, f"{now[1]} do not go on"
             await asyncio.sleep(0.1)
-            open_ = select(cohort_message.c.id).where(cohort_message.c.stage != "done")
-            return not await asyncio.to_thread(self.read, open_)
-
-        await until(done, 60)
 
     def everybody_is_invited_once(self) -> None:
         rows = self.read(select(invitation.c.email, invitation.c.user_id, invitation.c.state))
