@@ -73,9 +73,9 @@ def test_an_error_is_one_line_with_its_result_and_exit_code(machine: Machine) ->
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (("get-run", "--run-id", "run_x"), 3, "error: run_id: there is no such run"),
-        (("get-sync",), 2, "error: interview_id: is required"),
-        (("list-syncs", "--connection", "other"), 3, "error: connection: there is no connection other"),
+        (("get-run", "--run-id", "run_x"), 3, "error: --run-id: there is no such run"),
+        (("get-sync",), 2, "error: --interview-id: is required"),
+        (("list-syncs", "--connection", "other"), 3, "error: --connection: there is no connection other"),
         (("list-synks",), 2, "error: there is no command list-synks; did you mean list-syncs?"),
         (("Serve",), 2, "error: there is no command Serve; did you mean serve?"),
     ],

@@ -59,9 +59,8 @@ def table_of(plan: LaunchOutput) -> dict[str, Any]:
 def next_line(plan: LaunchOutput, connection: str) -> str:
     """Return the command that launches a plan, or why no person is left to invite."""
     if not plan.to_invite:
-        again = (
-            f" {flag('reinvite_after_days')} N invites people again." if plan.skipped.keys() & _ASKED else ""
-        )
+        was_asked = plan.skipped.keys() & _ASKED
+        again = f" {flag('reinvite_after_days')} N invites them again." if was_asked else ""
         reasons = ", ".join(f"{people} {reason}" for reason, people in plan.skipped.items())
         return f"No person is left to invite: {reasons}.{again}"
     own = [] if connection == DEFAULT_CONNECTION else [flag("connection"), connection]

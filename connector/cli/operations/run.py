@@ -20,13 +20,13 @@ from connector.cli.operations.csv_rows import ROW_FORMATS, with_all_pages
 from connector.cli.operations.progress import end_pauses, progress_display, state_reporter
 from connector.cli.operations.tables import print_answer
 from connector.cli.operations.values import read_payload
-from connector.cli.startup import on_signals, read_settings, secrets_of
+from connector.cli.startup import on_signals, read_settings, run_in_context, secrets_of
 from connector.cli.terminal import INTERRUPTED, PROGRAM, say, show_error
 from connector.context import Context
 from connector.errors import Conflict, ConnectorError
 from connector.operations import OPERATIONS
 from connector.operations.launch_cohort_interviews import LAUNCH_COHORT_INTERVIEWS
-from connector.operations.list_cohorts import LIST_COHORTS, ListCohortsOutput
+from connector.operations.list_cohorts import LIST_COHORTS
 from connector.security.caller import COMMAND_LINE
 from connector.service.checks.running import settings_check
 from connector.service.execution.execute import execute
@@ -66,6 +66,8 @@ def run_operation(
         settings = read_settings(quiet=True)
         if settings.connector_log_level == "info":  # errors and progress say what a warning would
             log.configure("error", secrets=secrets_of(settings))
+        if op.effect is Effect.SEND:
+            run_in_context(settings, _require_same_settings)
         if must_ask(op, payload, yes=yes):
             is_launch = op is LAUNCH_COHORT_INTERVIEWS
             agreed = _agreed_plan(settings, payload) if is_launch else confirmed(op, payload)
@@ -80,6 +82,13 @@ def run_operation(
         if error.result is not None and (form != "table" or error.result.get("status") != "cancelled"):
             print_answer(error.result, form)
         return error.exit_code
+
+
+async def _require_same_settings(ctx: Context) -> None:
+    """Raise `Conflict` if a running server's workers would send by other caps and keys than these."""
+    status, message = await settings_check(ctx)
+    if status != "ok":
+        raise Conflict(f"{message} Nothing was sent.", code="settings_differ")
 
 
 def _worded(op: AnyOperation, text: str) -> str:
@@ -140,11 +149,8 @@ def _next_step(op: AnyOperation, output: Output, connection: str) -> str | None:
     if op.effect is Effect.SEND and isinstance(output, LaunchOutput) and output.invited:
         fields = {"connection": connection, "launch_id": output.launch_id, "output": "csv"}
         return _command("get_launch", fields)
-    if op is LIST_COHORTS and isinstance(output, ListCohortsOutput) and not output.items:
-        own = dashed(LAUNCH_COHORT_INTERVIEWS.name)
-        return (
-            f"make a cohort in Amplitude, or {PROGRAM} {own} --members FILE invites people of your own list."
-        )
+    if op is LIST_COHORTS and not getattr(output, "items", None):
+        return f"make a cohort in Amplitude, or {PROGRAM} launch-cohort-interviews --members FILE"
     return None
 
 
@@ -157,8 +163,6 @@ async def _run(settings: Settings, call: _Call) -> Output:
     async with build(settings, workers=works, only={"launches"} if plans else None) as running:
         ctx = running.context
         status, message = await settings_check(ctx) if works else ("ok", "")
-        if status != "ok" and op.effect is Effect.SEND:  # the server's workers would send by its old caps
-            raise Conflict(f"{message} Nothing was sent.", code="settings_differ")
         if status != "ok":
             say(f"warning: {message}")
         payload = plan.with_token(ctx, payload)
