@@ -384,6 +384,9 @@ async def test_a_person_is_shown_over_all_connections(
     shown = words(await owner.get(f"/console/person?person={quote('<b>nobody</b>')}"))
     assert "No person is known as <b>nobody</b>" in shown
     assert "<b>" not in owner.page.text
+    page = (await owner.client.get("/console/person", params={"person": HOSTILE})).text
+    assert "<script>alert" not in page
+    assert len(page) < 5_000
     await world.deliver(message("itv/1", 1, themes=[HOSTILE, "slow import"]))
     await world.deliver(message("itv-nobody", 1, anonymous=True))
     await world.ended("itv/1", "itv-nobody")
@@ -426,7 +429,7 @@ async def test_a_person_is_forgotten_after_a_typed_confirmation(
     await owner.get(url)
     for typed in ("", "person-002@example.com", "person-001@example.co"):
         page = words(await owner.press("Forget for good", typed=typed, on="default"))
-        assert "Nothing was erased: type person-001@example.com to confirm." in page
+        assert "Nothing was erased: type the e-mail or user id exactly as it is shown." in page
         assert owner.went_to == url
     await owner.press("Forget for good", typed=" person-001@example.com ", on="default")
     assert owner.went_to.startswith("/console/runs/run_")
