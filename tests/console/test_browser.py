@@ -113,7 +113,10 @@ async def test_every_page_is_accessible_and_fits_a_phone(world: World, tab: Tab)
     await world.deliver(
         message("itv-1"), message("itv-2", 2, quality_score=1), message("itv-3", 3, themes=[NAME])
     )
-    await world.ended("itv-1", "itv-2", "itv-3")
+    ease = {"questionId": "q1", "questionText": NAME, "questionType": "scale", "structuredValue": 4}
+    more = [message(f"more-{n}", n, themes=[NAME], structured_answers=[ease]) for n in range(10, 16)]
+    await world.deliver(*more)
+    await world.ended("itv-1", "itv-2", "itv-3", *(one["interview_id"] for one in more))
     await world.send(message("itv-4"), secret="wrong")
     members = [{"email": "ada@example.com", "name": NAME[:1000]}, *people(1, 2)]
     launched = await world.get("launch_cohort_interviews", members=members, wait_seconds=10)
@@ -134,13 +137,16 @@ async def test_every_page_is_accessible_and_fits_a_phone(world: World, tab: Tab)
         f"/console/launches/{planned['launch_id']}",
         f"/console/runs/{run['run_id']}",
         "/console/person?person=person-001@example.com",
-        "/console/themes",
+        "/console/themes?since=2026-11-01&until=2026-12-01",
+        "/console/themes?since=2020-01-01&until=2020-12-01",
         "/console/setup?check=1",
         "/console/access",
     ):
         await tab.go(path)
         assert await tab.page.evaluate("document.documentElement.scrollWidth") <= 360, path
         await tab.check_accessibility()
+    await tab.go("/console/themes?since=2026-11-01&until=2026-12-01")
+    assert await tab.page.locator("svg rect").count() > 30, "bars and a column a day"
     await tab.go("/console/receipts/itv-1")
     shown = await tab.page.inner_text(".timeline time >> nth=0")
     assert "UTC" not in shown, "the reader's zone"

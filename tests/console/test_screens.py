@@ -372,9 +372,7 @@ async def test_themes_are_told_as_figures_and_never_of_fewer_than_five(world: Wo
     assert page.count("<bdi>&lt;script&gt;") == page.count("…</bdi>") >= 1
     assert 'name="since" type="date" value="2026-11-01"' in page
     assert "2026-11-20" in words(await owner.get("/console/themes?since=2001-01-01&until=2030-01-01"))
-    assert "No synced interview" in words(
-        await owner.get("/console/themes?since=2027-01-01&until=2026-01-01")
-    )
+    assert "hold no day" in words(await owner.get("/console/themes?since=2026-11-20&until=2026-11-20"))
 
 
 async def test_a_person_is_shown_over_all_connections(
@@ -384,6 +382,9 @@ async def test_a_person_is_shown_over_all_connections(
     shown = words(await owner.get(f"/console/person?person={quote('<b>nobody</b>')}"))
     assert "No person is known as <b>nobody</b>" in shown
     assert "<b>" not in owner.page.text
+    page = (await owner.client.get("/console/person", params={"person": HOSTILE})).text
+    assert "<script>alert" not in page
+    assert len(page) < 5_000
     await world.deliver(message("itv/1", 1, themes=[HOSTILE, "slow import"]))
     await world.deliver(message("itv-nobody", 1, anonymous=True))
     await world.ended("itv/1", "itv-nobody")
@@ -426,7 +427,7 @@ async def test_a_person_is_forgotten_after_a_typed_confirmation(
     await owner.get(url)
     for typed in ("", "person-002@example.com", "person-001@example.co"):
         page = words(await owner.press("Forget for good", typed=typed, on="default"))
-        assert "Nothing was erased: type person-001@example.com to confirm." in page
+        assert "Nothing was erased: type the e-mail or user id exactly as it is shown." in page
         assert owner.went_to == url
     await owner.press("Forget for good", typed=" person-001@example.com ", on="default")
     assert owner.went_to.startswith("/console/runs/run_")
@@ -436,10 +437,15 @@ async def test_a_person_is_forgotten_after_a_typed_confirmation(
 
     await until(is_over)
     page = words(await owner.get(url))
-    assert "This person was forgotten" in page
+    assert "This person was forgotten, but not on shop" in page
     assert "May be asked never" in page
     assert "itv-1" not in owner.page.text
-    assert "Forget for good" not in owner.page.text
+    assert "Never invited" not in page
+    assert "<option>shop</option>" in owner.page.text.split("On the connection")[1]
+    assert "<option>default</option>" not in owner.page.text.split("On the connection")[1]
+    await owner.press("Forget for good", typed="person-001@example.com", on="shop")
+    await until(is_over)
+    assert "Forget for good" not in await owner.get(url)
     assert "itv-2" in await owner.get("/console/person?person=person-002@example.com")
 
 

@@ -25,7 +25,8 @@ async def forget(visit: Visit) -> Response:
     """Erase the person on one connection, if their e-mail or user id is typed as it was searched."""
     sought, connection = _sought(visit), visit.form.get("on")
     if not sought or visit.form.get("typed", "").strip() != sought:
-        raise InvalidInput(f"Nothing was erased: type {sought} to confirm.", code="not_confirmed")
+        why = "Nothing was erased: type the e-mail or user id exactly as it is shown."
+        raise InvalidInput(why, code="not_confirmed")
     key = visit.form.get("idempotency_key")
     run = await visit.run(
         "forget_respondent", **_named(sought), connection=connection, wait_seconds=5, idempotency_key=key
