@@ -13,7 +13,7 @@ _INPUTS: Final[Mapping[str, str]] = {
     "connection": "From list_connections.",
     "since": "From this time on, ISO 8601.",
     "until": "Before this time, ISO 8601.",
-    "idempotency_key": "Your own; a repeat does nothing again.",
+    "idempotency_key": "A repeat does nothing again.",
     "wait_seconds": "To wait for the end.",
     "cursor": "next_cursor of the page before.",
     "interview_id": "Koji's id of the interview.",
@@ -23,8 +23,8 @@ _INPUTS: Final[Mapping[str, str]] = {
     "resume_token": "From get_launch.",
     "mode": "Without it the study's own mode.",
     "metadata": "Goes to Koji with each interview.",
-    "allow_without_link": "Start without a link (KOJI_PROJECT_ID is not set).",
-    "reinvite_after_days": "Invite people again after so many days; without it never.",
+    "allow_without_link": "Also without a link.",
+    "reinvite_after_days": "Ask again after so many days; without it never.",
     "cohort_id": "From list_cohorts.",
     "members": "The people, instead of a cohort.",
     "max_interviews": "Invite at most so many.",
@@ -34,6 +34,10 @@ _INPUTS: Final[Mapping[str, str]] = {
     "sample": "Draw the people, or take the first.",
     "sample_seed": "Draws the same people again.",
     "override_rest": "Why to ask people who rest; audited.",
+    "quota": "People for each value of a property (values: {free: 20}, or per_value).",
+    "stop_after_completed": "Invite in waves until so many good interviews are in.",
+    "holdout_percent": "Keep these people out of all launches, to compare with.",
+    "segment_by": "Property by which get_launch shows who answered.",
 }
 _OUTPUTS: Final[Mapping[str, str]] = {
     "next_cursor": "cursor of the next page.",
@@ -44,15 +48,11 @@ _OUTPUTS: Final[Mapping[str, str]] = {
     "run_id": "For get_run.",
     "interview_link": "The link that the person opens.",
     "pause_reason": "Why it waits; without resumes_at, until resume_launch.",
-    "resumes_at": "When the pause ends by itself.",
     "message": "What it waits for, or why it ended.",
     "cohort_id": "null for a list of members.",
-    "members_total": "to_invite and all skipped.",
-    "failed": "Refused, or given up.",
     "in_doubt": "Outcome unknown; see resume_launch.",
-    "skipped": "Not done, by reason.",
-    "opt_out_link": "By which the person says no.",
-    "until": "When a resting person may be asked.",
+    "skipped": "By reason.",
+    "opt_out_link": "To say no.",
     "plan_token": "For launch_cohort_interviews; null unless planned.",
     "resume_token": "For resume_launch, after a yes to what message names.",
     "email": "null when unknown.",
@@ -66,7 +66,16 @@ _PLAIN: Final = frozenset(
     {
         *("cancelled", "cohort_name", "completed_at", "connection", "has_more", "interview_id", "invited"),
         *("plan_expires_at", "since", "status", "synced_at", "to_invite", "transcript_url", "until"),
-        *("credits_estimate", "eta_seconds", "sample", "themes", "user_id", "waiting", "warnings"),
+        *(
+            "completed",
+            "expected",
+            "credits_estimate",
+            "eta_seconds",
+            "failed",
+            "members_total",
+            "next_wave_at",
+        ),
+        *("resumes_at", "sample", "themes", "user_id", "waiting", "warnings"),
     }
 )
 """Fields of answers whose names say all: they need no description."""
@@ -84,7 +93,8 @@ def of_input(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a tool takes. Types leave out null, which only says that an argument is not given."""
     plain = _inlined(schema)
     plain["properties"] = {
-        name: _described(name, _without_null(value), _INPUTS) for name, value in plain["properties"].items()
+        name: _opened(name, _described(name, _without_null(value), _INPUTS), frozenset())
+        for name, value in plain["properties"].items()
     }
     return plain
 
@@ -134,9 +144,6 @@ def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:
         case None, [dict() as only, {"type": "null"}]:
             del plain["anyOf"]
             plain = {**only, **plain}
-    if isinstance(items := plain.get("items"), dict) and "properties" in items:
-        fields = {name: _without_null(field) for name, field in items["properties"].items()}
-        plain["items"] = {**items, "properties": fields}
     return plain
 
 
@@ -144,16 +151,23 @@ def _described(name: str, schema: dict[str, Any], descriptions: Mapping[str, str
     return {**schema, "description": descriptions[name]} if name in descriptions else schema
 
 
-def _answered(name: str, schema: dict[str, Any], left_out: frozenset[str]) -> dict[str, Any]:
-    """Return the schema of a field of an answer; of an object in it only the names of the fields stay."""
+def _opened(name: str, schema: dict[str, Any], left_out: frozenset[str]) -> dict[str, Any]:
+    """Return the schema of a field; of an object in it only the names of the fields stay."""
     items = schema.get("items", {})
-    if (inner := items.get("properties", schema.get("properties"))) is not None:
-        fields = ", ".join(field for field in inner if f"{name}.{field}" not in left_out)
-        about = f"{schema.get('description', '')} {'Each' if items else 'With'}: {fields}."
-        # open, because typed clients would drop the fields of a closed one
-        open_ = {"type": "object", "additionalProperties": True}
-        kept = {"type": "array", "items": open_} if items else {**open_, "type": schema["type"]}
-        return {**kept, "description": about.strip()}
+    if (inner := items.get("properties", schema.get("properties"))) is None:
+        return schema
+    fields = ", ".join(field for field in inner if f"{name}.{field}" not in left_out)
+    about = f"{schema.get('description', '')} {'Each' if items else 'With'}: {fields}."
+    # open, because typed clients would drop the fields of a closed one
+    open_ = {"type": "object", "additionalProperties": True}
+    kept = {"type": "array", "items": open_} if items else {**open_, "type": schema["type"]}
+    return {**kept, "description": about.strip()}
+
+
+def _answered(name: str, schema: dict[str, Any], left_out: frozenset[str]) -> dict[str, Any]:
+    """Return the schema of a field of an answer."""
+    if (opened := _opened(name, schema, left_out)) is not schema:
+        return opened
     if name in _PLAIN:
         return {key: value for key, value in schema.items() if key != "description"}
     return _described(name, schema, _OUTPUTS)

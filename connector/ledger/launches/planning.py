@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -252,6 +252,7 @@ def store_choices(
     recorded = register.enroll(c, [choice.register for choice in choices if choice.register])
     choices = [_opted_out(choice, recorded) for choice in choices]
     of_plan = plan.connection, plan.id
+    shown_before = _held_out(c, plan.id, persons.values()) if plan.standing else set[int]()
     daily = Draws(plan.seed) if plan.standing and plan.seed is not None else None
     rows = [
         (
@@ -268,7 +269,7 @@ def store_choices(
             now,
         )
         for at, choice in enumerate(choices, plan.members_total)
-        if choice.reason in eligibility.STORED
+        if choice.reason in eligibility.STORED and persons[choice.keys[0]] not in shown_before
     ]
     if rows:
         _INSERT.execute(c, rows)
@@ -293,6 +294,16 @@ def store_choices(
     c.execute(update(launch).where(launch.c.id == plan.id).values(**values))
 
 
+def _held_out(c: Connection, launch_id: str, persons: Iterable[int]) -> set[int]:
+    """Return those of some persons whom a standing launch held out before; it may name a person again."""
+    query = select(invitation.c.person).where(
+        invitation.c.launch_id == launch_id,
+        invitation.c.state == InvitationState.HOLDOUT,
+        invitation.c.person.in_(set(persons)),
+    )
+    return set(c.execute(query).scalars())
+
+
 def _drop_over_limit(c: Connection, launch_id: str, which: Select[tuple[str, int]]) -> None:
     """Delete planned people, and count them as over the limit; keep nothing of new persons."""
     rows = c.execute(which).all()
@@ -310,12 +321,8 @@ def _kept_out(choice: Choice, persons: Mapping[int, int]) -> Choice:
 
 def _opted_out(choice: Choice, recorded: Mapping[int, int]) -> Choice:
     """Skip a person who opted out after the decision."""
-    said_no = choice.register and recorded[choice.register[0]] == OPTED_OUT
-    return (
-        choice._replace(reason=SkipReason.OPTED_OUT)
-        if said_no and choice.reason in eligibility.STORED
-        else choice
-    )
+    said_no = bool(choice.register) and recorded[choice.register[0]] == OPTED_OUT
+    return choice._replace(reason=SkipReason.OPTED_OUT) if said_no else choice
 
 
 def look_again(

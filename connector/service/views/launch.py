@@ -145,8 +145,8 @@ class LaunchOutput(Output):
     cancelled: int = Field(description="People who were called off before anything was sent.")
     skipped: dict[str, int] = Field(description="People who are not invited, by reason.")
     sample: SampleOutput = Field(description="How the people to invite were chosen.")
-    quota_cells: list[QuotaCell] = Field(description="The quota, by value; empty without one.")
-    segments: list[SegmentItem] = Field(description="Who answered, by segment_by; empty without it.")
+    quota_cells: list[QuotaCell] = Field(description="The quota by value.")
+    segments: list[SegmentItem] = Field(description="Who answered, by segment_by.")
     credits_estimate: int = Field(description="Koji credits that all of it takes at most.")
     eta_seconds: int | None = Field(
         description="About how long the rest takes, in seconds; null while it is paused, 0 at the end."
