@@ -13,7 +13,9 @@ from connector.service.execution.paging import Cursor
 from connector.service.views import examples
 from connector.service.views.launch import INVITED, LaunchOutput, find, shown
 
-State = Literal["waiting", "sending", "started", "completed", "expired", "failed", "in_doubt", "cancelled"]
+State = Literal[
+    "waiting", "sending", "started", "completed", "expired", "failed", "in_doubt", "cancelled", "holdout"
+]
 _CURSOR: Cursor[int] = Cursor(Annotated[int, Field(ge=0, lt=2**31)])
 
 

@@ -125,7 +125,7 @@ LAUNCH_COHORT_INTERVIEWS = Operation.of(
     title="Launch cohort interviews",
     summary="Invite the people of an Amplitude cohort, of a list, or of a plan to Koji interviews: each gets "
     "one interview and one link, no person is asked twice. Spends Koji credits, within the settings' caps. "
-    "A large launch takes hours; get_launch shows how far it is. Plan first with plan_cohort_launch.",
+    "Plan first with plan_cohort_launch.",
     guidance="The person is asked first where the client can ask; where it cannot, a plan_token is needed. "
     "Not for one person: start_interview.",
     example=Example({"cohort_id": examples.COHORT_ID, "max_interviews": 20}, examples.LAUNCH),

@@ -21,6 +21,7 @@ from connector.domain.launches.launch import (
     LaunchStatus,
 )
 from connector.domain.launches.quota import Cell, cells
+from connector.domain.launches.segments import Segment, segments
 from connector.domain.launches.start import people_a_day
 from connector.domain.launches.waves import next_wave
 from connector.domain.lease import Pause
@@ -165,6 +166,13 @@ async def cells_of(ctx: Context, launch: Launch) -> list[Cell]:
     if quota is None:
         return []
     return cells(quota, loads(launch.available or "{}"), await ctx.ledger.launches.cells(launch.id))
+
+
+async def segments_of(ctx: Context, launch: Launch) -> list[Segment]:
+    """Return the segments of a launch; none without a property."""
+    if launch.options.segment_by is None:
+        return []
+    return segments(loads(launch.cohort_segments or "{}"), await ctx.ledger.launches.segments(launch.id))
 
 
 async def expected_of(ctx: Context, launch: Launch) -> int | None:

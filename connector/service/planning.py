@@ -8,9 +8,10 @@ from contextlib import aclosing
 from typing import NamedTuple, ParamSpec, TypeVar
 
 from connector.context import Context
-from connector.domain.launches.eligibility import Choice, Known, LaunchRules, Selection, SkipReason
+from connector.domain.launches.eligibility import STORED, Choice, Known, LaunchRules, Selection, SkipReason
 from connector.domain.launches.launch import Launch
 from connector.domain.launches.rest import NO_RESTS, Recorded
+from connector.domain.launches.sample import Holdout
 from connector.domain.lease import Lease
 from connector.domain.people.same_person import KeyedMember, Member
 from connector.errors import InvalidInput
@@ -46,7 +47,13 @@ def rules_of(ctx: Context, launch: Launch) -> LaunchRules:
     rests = NO_RESTS if launch.options.override_rest else rest_rules(ctx.settings)
     limit = min(launch.options.max_interviews, cap)
     options = launch.options
-    return LaunchRules(limit, options.reinvite_after_days, launch.seed, rests, options.quota)
+    holdout = holdout_of(ctx, launch.connection, options.holdout_percent)
+    return LaunchRules(limit, options.reinvite_after_days, launch.seed, rests, options.quota, holdout)
+
+
+def holdout_of(ctx: Context, connection: str, percent: int) -> Holdout | None:
+    """Return the share of a connection's people who are never invited; its seed is the ledger's own."""
+    return Holdout(percent, ctx.ledger.keyed_hash(f"holdout {connection}")) if percent else None
 
 
 async def history_of(ctx: Context, connection: str, keyed: Sequence[KeyedMember]) -> History:
@@ -87,7 +94,7 @@ async def decide(
     if not total:
         raise InvalidInput.of(field, "has no people in it; no person was invited", code="cohort_empty")
     limit = None if rules.quota is None else rules.limit
-    return await planning.end(lease, launch.id, ctx.clock.now(), limit, selection.available)
+    return await planning.end(lease, launch.id, ctx.clock.now(), limit, selection.available, selection.cohort)
 
 
 async def chosen(
@@ -98,7 +105,7 @@ async def chosen(
     Where all aliases of a row are known as one person, or none is, there is nothing to learn.
     """
     choices, gave_way = await aside(keyed, selection.take, keyed, *history)
-    teach = (None, SkipReason.DUPLICATE)
+    teach = (*STORED, SkipReason.DUPLICATE)
     taught = [
         choice
         for choice, known in zip(choices, history.known, strict=True)
@@ -106,7 +113,7 @@ async def chosen(
     ]
     keys_of, project = ctx.ledger.register.keys_of, ctx.connection(connection).user_id_space
     recorded = [
-        choice if choice.reason else choice._replace(register=keys_of(project, choice.member))
+        choice._replace(register=keys_of(project, choice.member)) if choice.reason in STORED else choice
         for choice in choices
     ]
     return Decided(recorded, taught, gave_way)

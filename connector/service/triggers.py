@@ -236,7 +236,7 @@ async def _launch(ctx: Context, launch: Launch | None, event: Event) -> dict[str
     if launch is None:
         nothing: dict[str, Any] = dict.fromkeys(LaunchOutput.model_fields)
         lists: dict[str, Any] = {"warnings": [], "invitations": [], "skipped_examples": [], "skipped": {}}
-        lists["quota_cells"] = []
+        lists |= {"quota_cells": [], "segments": []}
         lists["sample"] = dict.fromkeys(SampleOutput.model_fields)
         return {**nothing, **lists, "launch_id": event.subject}
     fields = (await shown(ctx, launch)).model_dump(mode="json")

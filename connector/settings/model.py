@@ -47,6 +47,8 @@ Mode = Literal["text", "voice"]
 DEFAULT_LINK = "{base}/api/v1/embed/{project_id}?external_id={external_id}&mode={mode}&language={locale}"
 LAUNCH_DEFAULTS = frozenset({"mode", "locale", "email_property", "name_property", "variant"})
 """The defaults of launches, which only a table of the file can set."""
+HOLDOUT = "holdout_percent"
+"""The share that standing launches hold out, which only a table of the file can set."""
 COHORTS = "cohorts"
 """The tables of the file with such defaults for one cohort."""
 
@@ -129,6 +131,7 @@ class Connection(LaunchDefaults):
     )
     connector_max_credits_per_day: CountOrNone = _setting("a whole number", 100, default=100)
     connector_cohort_approve_above: CountOrNone = _setting("a whole number", 25, default=25)
+    holdout_percent: int = _setting("a whole number from 0 to 50", 10, default=0, ge=0, le=50)
     cohorts: Annotated[Mapping[str, LaunchDefaults], *FROZEN_MAPPING] = _setting(
         "tables by cohort id",
         '[connections.default.cohorts."id"]',

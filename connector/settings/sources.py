@@ -35,6 +35,7 @@ from connector.settings.files import (
 from connector.settings.model import (
     COHORTS,
     DEFAULT_CONNECTION,
+    HOLDOUT,
     LAUNCH_DEFAULTS,
     Connection,
     LaunchDefaults,
@@ -45,7 +46,7 @@ from connector.settings.types import is_set
 _GLOBAL = frozenset(Settings.model_fields) - {"connections"}
 _OF_CONNECTION = frozenset(Connection.model_fields) - {"name"}
 _INHERITED = frozenset(name for name in _OF_CONNECTION if name.startswith("connector_"))
-_ALL = (_GLOBAL | _OF_CONNECTION) - LAUNCH_DEFAULTS - {COHORTS}
+_ALL = (_GLOBAL | _OF_CONNECTION) - LAUNCH_DEFAULTS - {COHORTS, HOLDOUT}
 _VARIABLES = frozenset(name.upper() for name in _ALL) | {CONFIG_VARIABLE}
 
 Model = TypeVar("Model", bound=BaseModel)

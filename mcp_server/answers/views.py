@@ -27,13 +27,16 @@ _PERSON = ("invitations.name", "invitations.reason", "invitations.started_at", "
 _PLAN = ("plan_token", "resume_token", "plan_expires_at", "skipped_examples")
 _OF_ONE = ("interview_id", "interview_link")
 _PEOPLE = ("invitations", *_OF_ONE)
-_AUDIENCE = ("cohort_id", "cohort_name", "members_total", "skipped", "sample", "credits_estimate")
+_WAVES = ("completed", "expected", "next_wave_at", "segments")
+_PANEL = ("sample", "quota_cells", *_WAVES)
+_AUDIENCE = ("cohort_id", "cohort_name", "members_total", "skipped", "credits_estimate", *_PANEL)
 _PAUSED = ("pause_reason", "resumes_at")
 _GOING_ON = ("waiting", "invited", "failed", "in_doubt", "cancelled", "eta_seconds")
 _OF_ERASURE = ("done", "left_to_people")
 _COUNTED = (
     *("status_url", "resumes_at", "message", "eta_seconds", "warnings"),
-    *("members_total", "skipped", "sample", "credits_estimate", "cancelled"),
+    *("members_total", "skipped", "credits_estimate", "cancelled"),
+    *_PANEL,
     *_PEOPLE,
     *_PLAN,
 )
@@ -43,10 +46,13 @@ _SYNC_ROW = (
 )
 _LEFT_OUT: Final[Mapping[str, tuple[str, ...]]] = {
     "launch_cohort_interviews": (
-        *("status_url", "resume_token", "skipped_examples", "sample"),
-        *(*_OF_ONE, *_PERSON),
+        *("status_url", "resume_token", "skipped_examples"),
+        *(*_OF_ONE, *_PERSON, *_PANEL),
     ),
-    "plan_cohort_launch": ("status_url", "resume_token", "pause_reason", "resumes_at", *_GOING_ON, *_PEOPLE),
+    "plan_cohort_launch": (
+        *("status_url", "resume_token", "pause_reason", "resumes_at"),
+        *(*_GOING_ON, *_PEOPLE, *_WAVES),
+    ),
     "get_launch": ("status_url", "skipped_examples", "invitations.name", *_OF_ONE),
     "cancel_launch": ("status_url", *_PAUSED, *_PEOPLE, *_PLAN, *_AUDIENCE, "eta_seconds"),
     "resume_launch": ("status_url", *_PEOPLE, *_PLAN, *_AUDIENCE),

@@ -20,8 +20,8 @@ _INPUTS: Final[Mapping[str, str]] = {
     "resume_token": "From get_launch.",
     "mode": "Without it the study's own mode.",
     "metadata": "Goes to Koji with each interview.",
-    "allow_without_link": "Start without a link (KOJI_PROJECT_ID is not set).",
-    "reinvite_after_days": "Invite people again after so many days; without it never.",
+    "allow_without_link": "Also without a link.",
+    "reinvite_after_days": "Ask again after so many days; without it never.",
     "cohort_id": "From list_cohorts.",
     "members": "The people, instead of a cohort.",
     "max_interviews": "Invite at most so many.",
@@ -31,6 +31,10 @@ _INPUTS: Final[Mapping[str, str]] = {
     "sample": "Draw the people, or take the first.",
     "sample_seed": "Draws the same people again.",
     "override_rest": "Why to ask people who rest; audited.",
+    "quota": "People for each value of a property (values: {free: 20}, or per_value).",
+    "stop_after_completed": "Invite in waves until so many good interviews are in.",
+    "holdout_percent": "Keep these people out of all launches, to compare with.",
+    "segment_by": "Property by which get_launch shows who answered.",
 }
 EXPLAINED: Final = frozenset({"connection", "idempotency_key", "wait_seconds"})
 """Arguments of nearly every tool, which the server's instructions explain once."""
@@ -45,9 +49,8 @@ _OUTPUTS: Final[Mapping[str, str]] = {
     "pause_reason": "Why it waits; without resumes_at, until resume_launch.",
     "cohort_id": "null for a list of members.",
     "in_doubt": "Outcome unknown; see resume_launch.",
-    "skipped": "Not done, by reason.",
-    "opt_out_link": "By which the person says no.",
-    "until": "When a resting person may be asked.",
+    "skipped": "By reason.",
+    "opt_out_link": "To say no.",
     "plan_token": "For launch_cohort_interviews; null unless planned.",
     "resume_token": "For resume_launch, after a yes to what message names.",
     "quality_score": "1 to 5.",
@@ -81,7 +84,8 @@ def of_input(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a tool takes. Types leave out null, which only says that an argument is not given."""
     plain = _inlined(schema)
     plain["properties"] = {
-        name: _described(name, _without_null(value), _INPUTS) for name, value in plain["properties"].items()
+        name: _opened(name, _described(name, _without_null(value), _INPUTS), frozenset())
+        for name, value in plain["properties"].items()
     }
     for name in EXPLAINED & plain["properties"].keys():
         del plain["properties"][name]["description"]
@@ -152,8 +156,8 @@ def _described(name: str, schema: dict[str, Any], descriptions: Mapping[str, str
     return {**schema, "description": descriptions[name]} if name in descriptions else schema
 
 
-def _answered(name: str, schema: dict[str, Any], left_out: frozenset[str]) -> dict[str, Any]:
-    """Return the schema of a field of an answer; of an object in it only the names of the fields stay."""
+def _opened(name: str, schema: dict[str, Any], left_out: frozenset[str]) -> dict[str, Any]:
+    """Return the schema of a field; of an object in it only the names of the fields stay."""
     items = schema.get("items", {})
     if (inner := items.get("properties", schema.get("properties"))) is not None:
         fields = ", ".join(field for field in inner if f"{name}.{field}" not in left_out)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from connector.domain.launches.compact_set import CompactSet
 from connector.domain.launches.quota import Quota, require_few, wanted
 from connector.domain.launches.rest import NO_RESTS, Recorded, Rest, RestRules, rest_of
-from connector.domain.launches.sample import Draws, Smallest
+from connector.domain.launches.sample import Draws, Holdout, Smallest
 from connector.domain.people.same_person import ERASED_PERSON, KeyedMember, Member
 
 MOST_EXAMPLES = 100
@@ -30,11 +30,16 @@ class SkipReason(StrEnum):
     RECENTLY = "recently_interviewed"
     ALREADY = "already_invited"
     RESTING = "resting"
+    HOLDOUT = "holdout"
     OVER_LIMIT = "over_limit"
 
 
 _AFTER_OPT_OUT = (None, SkipReason.RECENTLY, SkipReason.ALREADY)
 """The decisions that come after that of a person who opted out."""
+
+
+STORED = (None, SkipReason.HOLDOUT)
+"""The decisions that are stored with the person."""
 
 
 class Standing(NamedTuple):
@@ -60,6 +65,7 @@ class LaunchRules(NamedTuple):
     seed: str | None = None
     rests: RestRules = NO_RESTS
     quota: Quota | None = None
+    holdout: Holdout | None = None
 
 
 UNLIMITED = LaunchRules(sys.maxsize, None)
@@ -102,6 +108,7 @@ class Selection:
         self._sample = Smallest(rules.limit)
         self._cells: dict[str | None, Smallest] = {}
         self.available: Counter[str] = Counter()
+        self.cohort: Counter[str] = Counter()
 
     def take(
         self, rows: Sequence[KeyedMember], history: Sequence[Known], recorded: Sequence[Recorded] = ()
@@ -112,6 +119,8 @@ class Selection:
         """
         decided = zip(rows, history, recorded or repeat(Recorded()), strict=False)
         choices = [self._decide(*row, known, of_all) for row, known, of_all in decided]
+        self.cohort.update([member.segment for member, _ in rows if member.segment is not None])
+        require_few(self.cohort, "segment_by")
         return choices, self._draw(choices)
 
     def _draw(self, choices: list[Choice]) -> list[int]:
@@ -140,6 +149,8 @@ class Selection:
             return Choice(member, keys, SkipReason.OPTED_OUT)
         if reason is None and (rest := rest_of(recorded.asked, self._rules.rests, self._now)):
             return Choice(member, keys, SkipReason.RESTING, rest=rest)
+        if reason is None and self._rules.holdout is not None and self._rules.holdout.holds(keys):
+            return Choice(member, keys, SkipReason.HOLDOUT)
         return Choice(member, keys, reason)
 
     def _of_connection(self, keys: tuple[int, ...], known: Known) -> SkipReason | None:
@@ -169,7 +180,7 @@ class Selection:
             return self._sample
         if cell is not None and ("values" not in quota or cell in quota["values"]):
             self.available[cell] += 1
-            require_few(self.available)
+            require_few(self.available, "quota")
         size = min(wanted(quota, cell), self._rules.limit)
         return self._cells.setdefault(cell if size else None, Smallest(size))
 

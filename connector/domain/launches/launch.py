@@ -52,6 +52,7 @@ class InvitationState(StrEnum):
     FAILED = "failed"
     IN_DOUBT = "in_doubt"
     CANCELLED = "cancelled"
+    HOLDOUT = "holdout"  # kept out, and counted among the skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,8 @@ class LaunchOptions:
     override_rest: str | None = None
     quota: Quota | None = None
     stop_after_completed: int | None = None
+    holdout_percent: int = 0
+    segment_by: str | None = None
 
 
 class Example(NamedTuple):
@@ -119,9 +122,9 @@ class Launch:
     `start_interview`; `standing` marks one that grows with a cohort's webhook and ends only when cancelled.
     `skipped` counts people by reason, `with_email` and `bad_emails` members by what stands where their e-mail
     should be; `carried` names properties that the members have. `available` counts, as JSON, the people who
-    may be invited, by the value of the quota's property. Of a launch in waves, `wave_due` is when its answers
-    are counted again, `next_wave_at` when the next wave may begin. `error` and `message` say why planning
-    ended without a plan.
+    may be invited, by the value of the quota's property, `cohort_segments` the members by that of the
+    segments'. Of a launch in waves, `wave_due` is when its answers are counted again, `next_wave_at` when the
+    next wave may begin. `error` and `message` say why planning ended without a plan.
     """
 
     id: str
@@ -162,6 +165,7 @@ class Launch:
     available: str | None = None
     wave_due: int | None = None
     next_wave_at: int | None = None
+    cohort_segments: str | None = None
 
     @property
     def seed(self) -> str | None:
@@ -220,6 +224,7 @@ class Invitation(NamedTuple):
     register: int | None = None
     cell: str | None = None
     held: bool | None = None
+    segment: str | None = None
 
 
 class Invited(NamedTuple):

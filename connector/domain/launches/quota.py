@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sized
 from typing import Any, NamedTuple, NotRequired, TypedDict
 
+from connector.domain.people.properties import property_of
+from connector.domain.people.same_person import Member
 from connector.errors import InvalidInput
 from connector.text.values import text
 
@@ -48,11 +50,23 @@ def wanted(quota: Quota, value: str | None) -> int:
     return quota["values"].get(value, 0) if "values" in quota else quota["per_value"]
 
 
-def require_few(values: Sized) -> None:
-    """Raise `InvalidInput` for more values than a quota can be kept over."""
+def require_few(values: Sized, field: str) -> None:
+    """Raise `InvalidInput` for more values of a field's property than can be counted apart."""
     if len(values) > MOST_CELLS:
-        detail = f"the property has more than {MOST_CELLS} values; give values, or another property"
-        raise InvalidInput.of("quota", detail, code="quota_too_wide")
+        detail = f"the property has more than {MOST_CELLS} values; give another property"
+        raise InvalidInput.of(field, detail, code="too_many_values")
+
+
+def valued(
+    member: Member, properties: Mapping[str, Any], quota: str | None, segment_by: str | None
+) -> Member:
+    """Return a member with the values of the quota's property and of the property of the segments."""
+    if quota is None and segment_by is None:
+        return member
+    cell, segment = (
+        None if name is None else cell_of(property_of(properties, name)) for name in (quota, segment_by)
+    )
+    return member._replace(cell=cell, segment=segment)
 
 
 def cells(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from heapq import heappush, heapreplace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Method = Literal["random", "first"]
 """`random` draws; `first` takes people in the cohort's order."""
@@ -26,6 +26,17 @@ class Draws:
         drawn = self._keyed.copy()
         drawn.update(keys[:2][-1].to_bytes(8, "big", signed=True))
         return int.from_bytes(drawn.digest(), "big", signed=True)
+
+
+class Holdout(NamedTuple):
+    """A share of people who are never invited, drawn by a seed that stays the same."""
+
+    percent: int
+    seed: str
+
+    def holds(self, keys: tuple[int, ...]) -> bool:
+        """Tell whether a person is held out. A larger share holds out the same people, and more."""
+        return (Draws(self.seed).of(keys) + 2**63) * 100 < self.percent * 2**64
 
 
 class Smallest:

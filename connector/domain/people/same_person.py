@@ -22,7 +22,7 @@ class Member(NamedTuple):
     """One row of a cohort: the user id, e-mail and name of its person, as far as the row has them.
 
     `has_bad_email` says that the row has a text where the e-mail should be that is no address. `cell` is the
-    value of the quota's property.
+    value of the quota's property, `segment` that of the property by which a launch is shown.
     """
 
     user_id: str | None
@@ -30,6 +30,7 @@ class Member(NamedTuple):
     name: str | None
     has_bad_email: bool = False
     cell: str | None = None
+    segment: str | None = None
 
 
 KeyedMember = tuple[Member, tuple[int, ...]]

@@ -8,12 +8,15 @@ from typing import Any
 from sqlalchemy import Connection, case, delete, func, insert, literal_column, select, update
 
 from connector.domain.launches.launch import Invitation, InvitationState, Launch, LaunchStatus, Phase
+from connector.domain.launches.segments import Reached
+from connector.domain.results.interview import SyncStatus
 from connector.domain.results.sync import ListFilter
 from connector.ledger.db.bulk import fetch, storable
 from connector.ledger.db.dialect import lock_people
 from connector.ledger.db.queries import newest_first
 from connector.ledger.db.repository import Repository, reads, writes
 from connector.ledger.db.schema.launches import download, invitation, launch, launch_source
+from connector.ledger.db.schema.results import sync
 from connector.ledger.launches.cohort_members import approve
 from connector.ledger.launches.launch_row import (
     find_launch,
@@ -82,8 +85,27 @@ class Launches(Repository):
     def cells(self, c: Connection, launch_id: str) -> dict[str | None, tuple[int, int]]:
         """Count the people of a launch, and those who came back, by the value of its quota's property."""
         came = func.sum(case((invitation.c.state == InvitationState.COMPLETED, 1), else_=0))
-        query = select(invitation.c.cell, func.count(), came).where(invitation.c.launch_id == launch_id)
+        query = select(invitation.c.cell, func.count(), came).where(
+            invitation.c.launch_id == launch_id, invitation.c.state != InvitationState.HOLDOUT
+        )
         return {value: (n, int(back)) for value, n, back in c.execute(query.group_by(invitation.c.cell))}
+
+    @reads
+    def segments(self, c: Connection, launch_id: str) -> dict[str | None, Reached]:
+        """Count how far the people of a launch came, by the property of its segments."""
+        row = invitation.c
+        interview = (sync.c.connection == row.connection) & (sync.c.interview_id == row.interview_id)
+        sums = (
+            func.sum(case((condition, 1), else_=0))
+            for condition in (
+                row.state.in_(("started", "completed", "expired")),
+                row.state == InvitationState.COMPLETED,
+                sync.c.status == SyncStatus.SYNCED,
+            )
+        )
+        query = select(row.segment, *sums).join(sync, interview, isouter=True)
+        query = query.where(row.launch_id == launch_id).group_by(row.segment)
+        return {value: Reached(*map(int, counts)) for value, *counts in c.execute(query)}
 
     @reads
     def came_back(self, c: Connection, connection: str, before: int) -> tuple[int, int]:

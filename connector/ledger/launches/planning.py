@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -36,7 +36,7 @@ from connector.text.json import dumps
 PLAN_MILLISECONDS = 600_000
 _PLANNED = (
     *("id", "connection", "launch_id", "position", "person", "user_id", "email", "name"),
-    *("cell", "draw", "register", "created_at"),
+    *("cell", "segment", "draw", "register", "state", "created_at"),
 )
 _UNDECIDED = {
     **dict.fromkeys(("members_total", "with_email", "bad_emails", "planned"), 0),
@@ -45,8 +45,7 @@ _UNDECIDED = {
 }
 _NO_PHASE = {"phase": None, "phase_due": None}
 _INSERT = BulkStatement(
-    "INSERT INTO invitation ({names}, state, polls, updated_at) "
-    "SELECT {names}, 'planned', 0, created_at FROM {rows} AS r",
+    "INSERT INTO invitation ({names}, polls, updated_at) SELECT {names}, 0, created_at FROM {rows} AS r",
     types_of(invitation, *_PLANNED),
 )
 _TAKE = BulkStatement(
@@ -103,7 +102,7 @@ class Planning(Repository):
         """Undo an interrupted attempt to decide over the members; False when the launch was cancelled."""
         lock_people(c)
         lock_launches(c, launch.c.id == launch_id)
-        c.execute(delete(invitation).where(_planned(launch_id)))
+        c.execute(delete(invitation).where(_decided(launch_id)))
         return c.execute(_in_planning(launch_id).values(**_UNDECIDED, message=None)).rowcount > 0
 
     @fenced
@@ -145,11 +144,12 @@ class Planning(Repository):
         now: int,
         limit: int | None = None,
         available: Mapping[str, int] | None = None,
+        cohort: Mapping[str, int] | None = None,
     ) -> Launch | None:
         """End the decisions with a plan, or with the phase `activate`; delete the members' own rows.
 
-        Of the people whom the cells of a quota chose, no more than `limit` stay; `available` is stored. None
-        when the launch was cancelled.
+        Of the people whom the cells of a quota chose, no more than `limit` stay; `available` and `cohort`
+        are stored. None when the launch was cancelled.
         """
         if limit is not None:
             lock_people(c)  # before the launch, in the order of an erasure
@@ -164,6 +164,7 @@ class Planning(Repository):
         values: dict[str, Any] = {
             "planned_at": now,
             "available": dumps(available) if available else None,
+            "cohort_segments": dumps(cohort) if cohort else None,
             "phase": Phase.ACTIVATE,
             "phase_due": now,
             "message": None,
@@ -183,7 +184,7 @@ class Planning(Repository):
         lock_people(c)
         lock_launches(c, launch.c.id == launch_id)
         c.execute(delete(launch_source).where(launch_source.c.launch_id == launch_id))
-        c.execute(delete(invitation).where(_planned(launch_id)))
+        c.execute(delete(invitation).where(_decided(launch_id)))
         # the counts so far are of members whose decisions are not kept
         ended = {**_NO_PHASE, **_UNDECIDED, "status": LaunchStatus.CANCELLED, "finished_at": now}
         c.execute(_in_planning(launch_id).values(**ended, error=code, message=storable(message)))
@@ -251,6 +252,7 @@ def store_choices(
     recorded = register.enroll(c, [choice.register for choice in choices if choice.register])
     choices = [_opted_out(choice, recorded) for choice in choices]
     of_plan = plan.connection, plan.id
+    shown_before = _held_out(c, plan.id, persons.values()) if plan.standing else set[int]()
     daily = Draws(plan.seed) if plan.standing and plan.seed is not None else None
     rows = [
         (
@@ -260,12 +262,14 @@ def store_choices(
             persons[choice.keys[0]],
             *choice.member[:3],
             choice.member.cell,
+            choice.member.segment,
             choice.draw if daily is None else daily.of(choice.keys),
             recorded.get(choice.register[0]) if choice.register else None,
+            InvitationState.HOLDOUT if choice.reason else InvitationState.PLANNED,
             now,
         )
         for at, choice in enumerate(choices, plan.members_total)
-        if choice.reason is None
+        if choice.reason in eligibility.STORED and persons[choice.keys[0]] not in shown_before
     ]
     if rows:
         _INSERT.execute(c, rows)
@@ -283,11 +287,21 @@ def store_choices(
         "members_total": plan.members_total + len(choices),
         "with_email": plan.with_email + sum([has_email(choice.member) for choice in choices]),
         "bad_emails": plan.bad_emails + sum([choice.member.has_bad_email for choice in choices]),
-        "planned": plan.planned + len(rows),
+        "planned": plan.planned + sum([choice.reason is None for choice in choices]),
         "skipped": dumps(dict(skipped)),
         "examples": storable(dumps(examples)) if examples else None,
     }
     c.execute(update(launch).where(launch.c.id == plan.id).values(**values))
+
+
+def _held_out(c: Connection, launch_id: str, persons: Iterable[int]) -> set[int]:
+    """Return those of some persons whom a standing launch held out before; it may name a person again."""
+    query = select(invitation.c.person).where(
+        invitation.c.launch_id == launch_id,
+        invitation.c.state == InvitationState.HOLDOUT,
+        invitation.c.person.in_(set(persons)),
+    )
+    return set(c.execute(query).scalars())
 
 
 def _drop_over_limit(c: Connection, launch_id: str, which: Select[tuple[str, int]]) -> None:
@@ -301,14 +315,14 @@ def _drop_over_limit(c: Connection, launch_id: str, which: Select[tuple[str, int
 
 def _kept_out(choice: Choice, persons: Mapping[int, int]) -> Choice:
     """Skip a person who was erased after the decision."""
-    erased = choice.reason is None and persons[choice.keys[0]] == ERASED_PERSON
+    erased = choice.reason in eligibility.STORED and persons[choice.keys[0]] == ERASED_PERSON
     return choice._replace(reason=SkipReason.SUPPRESSED) if erased else choice
 
 
 def _opted_out(choice: Choice, recorded: Mapping[int, int]) -> Choice:
     """Skip a person who opted out after the decision."""
-    said_no = choice.register and recorded[choice.register[0]] == OPTED_OUT
-    return choice._replace(reason=SkipReason.OPTED_OUT) if said_no and choice.reason is None else choice
+    said_no = bool(choice.register) and recorded[choice.register[0]] == OPTED_OUT
+    return choice._replace(reason=SkipReason.OPTED_OUT) if said_no else choice
 
 
 def look_again(
@@ -367,6 +381,11 @@ def look_again(
     }
     c.execute(update(launch).where(launch.c.id == plan.id).values(**values))
     return len(going), len(planned) == limit
+
+
+def _decided(launch_id: str) -> ColumnElement[bool]:
+    held_out = (invitation.c.launch_id == launch_id) & (invitation.c.state == InvitationState.HOLDOUT)
+    return _planned(launch_id) | held_out
 
 
 def _planned(launch_id: str) -> ColumnElement[bool]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import Column, ColumnElement, Connection, exists, select, update
 
-from connector.domain.launches.eligibility import Choice, Known, SkipReason, Standing
+from connector.domain.launches.eligibility import STORED, Choice, Known, SkipReason, Standing
 from connector.domain.people.same_person import ERASED_PERSON, OPTED_OUT, KeyedMember, Member, aliases
 from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.dialect import lock_people
@@ -143,7 +143,7 @@ def unlearn(c: Connection, persons: Iterable[int]) -> None:
 def learn(c: Connection, choices: Sequence[Choice], of: Column[int] = invitation.c.person) -> dict[int, int]:
     """Let the aliases of each member point to one person; return the person by key.
 
-    A member who is not invited teaches new aliases only of a known person: nothing is kept of a new one.
+    A member who is not stored teaches new aliases only of a known person: nothing is kept of a new one.
     A member with aliases of two known persons makes them one; when one of the two was erased or opted out,
     both count so. `of` is the column of invitations that refers to these persons. The caller has locked the
     people.
@@ -159,7 +159,7 @@ def learn(c: Connection, choices: Sequence[Choice], of: Column[int] = invitation
 
     for choice in choices:
         known = list(dict.fromkeys(current(persons[key]) for key in choice.keys if key in persons))
-        if not known and choice.reason is not None:
+        if not known and choice.reason not in STORED:
             continue
         person = next((one for one in known if one in _ENDED), known[0] if known else choice.keys[0])
         joined.update({other: person for other in known if other != person})

@@ -129,7 +129,9 @@ def _keep_out(c: Connection, person: Person) -> None:
 def _erase_invitations(c: Connection, invited: Sequence[Row[Any]], now: int) -> Counter[str]:
     counts: Counter[str] = Counter()
     for row in invited:
-        cleared: dict[str, Any] = dict.fromkeys((*PERSONAL, "interview_id", "due", "register", "cell"))
+        cleared: dict[str, Any] = dict.fromkeys(
+            (*PERSONAL, "interview_id", "due", "register", "cell", "segment")
+        )
         match row.state:
             case InvitationState.SENDING:
                 continue  # erased when the start has ended

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 from connector.context import Context
 from connector.domain.launches.cohort_message import chunks_of, members_of
 from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus, Phase
-from connector.domain.launches.quota import MOST_CELLS, Quota, cell_of
+from connector.domain.launches.quota import MOST_CELLS, Quota, valued
 from connector.domain.launches.respondent_link import has_no_link
 from connector.domain.launches.sample import Method
 from connector.domain.people.properties import carried, property_of
@@ -56,7 +56,7 @@ class MemberInput(BaseModel):
     email: str | None = Field(None, max_length=1_024, description="The person's e-mail address.")
     name: str | None = Field(None, max_length=1_024, description="What the interviewer calls the person.")
     properties: dict[str, Any] | None = Field(
-        None, description="User properties; they only serve to find e-mail, name and quota."
+        None, description="User properties; they serve to find e-mail, name, quota and segment."
     )
 
 
@@ -147,6 +147,12 @@ class CohortOptions(PersonOptions):
         ge=1,
         description="Invite in waves, stop when so many good interviews are in; of a quota, in each cell.",
     )
+    holdout_percent: int | None = Field(
+        None, ge=0, le=50, description="Keep this share of people out, always the same, to compare with."
+    )
+    segment_by: str | None = Field(
+        None, max_length=256, description="Show who answered by this user property (segments)."
+    )
     override_rest: str | None = Field(
         None,
         max_length=500,
@@ -184,8 +190,8 @@ class CohortOptions(PersonOptions):
         if self.idempotency_key is not None:
             self.digest()  # of the people, too
         made = self.model_copy(update={"members": []})
-        quota = self.quota.property if self.quota else None
-        made._given = _given(self.members, *self.properties(connection), quota)  # noqa: SLF001 - it is one of us
+        by = self.quota.property if self.quota else None, self.segment_by
+        made._given = _given(self.members, *self.properties(connection), *by)  # noqa: SLF001 - it is one of us
         return made
 
     def options(self, connection: Connection) -> LaunchOptions:
@@ -208,6 +214,8 @@ class CohortOptions(PersonOptions):
             sample=self.sample or "random",
             sample_seed=self.sample_seed,
             override_rest=self.override_rest,
+            holdout_percent=self.holdout_percent or 0,
+            segment_by=self.segment_by,
             stop_after_completed=self.stop_after_completed,
             quota=None if self.quota is None else self.quota.stored(),
         )
@@ -310,7 +318,11 @@ async def decide_now(ctx: Context, launch: Launch, chunks: list[list[Member]]) -
 
 
 def _given(
-    people: Sequence[MemberInput], email_property: str, name_property: str, quota_property: str | None
+    people: Sequence[MemberInput],
+    email_property: str,
+    name_property: str,
+    quota_property: str | None,
+    segment_by: str | None,
 ) -> Given:
     """Return people as they are stored. Raises `InvalidInput`."""
     members: list[Member] = []
@@ -319,8 +331,8 @@ def _given(
         properties = person.properties or {}
         email = person.email or property_of(properties, email_property)
         name = person.name or property_of(properties, name_property)
-        cell = None if quota_property is None else cell_of(property_of(properties, quota_property))
-        members.append(member(person.user_id, email, name)._replace(cell=cell))
+        one = member(person.user_id, email, name)
+        members.append(valued(one, properties, quota_property, segment_by))
         if person.email is not None and members[-1].has_bad_email:
             wrong.append(at)
     if wrong:

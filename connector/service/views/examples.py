@@ -115,6 +115,7 @@ LAUNCH: Final = whole(
     skipped={"over_limit": 3, "suppressed": 1},
     sample={"method": "random", "seed": LAUNCH_ID, "drawn_from": 4},
     quota_cells=[],
+    segments=[],
     credits_estimate=3,
     eta_seconds=0,
     warnings=[],

@@ -23,7 +23,7 @@ from connector.domain.launches.sample import Method
 from connector.security.opt_out_token import opt_out_token
 from connector.service.execution.follow_up import status_url
 from connector.service.execution.operation import ConsentRequired, Input, Output
-from connector.service.launch_progress import SELF_RESUMING, cells_of, expected_of, progress_of
+from connector.service.launch_progress import SELF_RESUMING, cells_of, expected_of, progress_of, segments_of
 from connector.service.views.launch_warnings import warnings_of
 from connector.service.views.sync import time_text
 from connector.settings.rules import start_rules
@@ -43,7 +43,7 @@ _FAILURES: dict[str, type[errors.ConnectorError]] = {
     "cohort_not_found": errors.NotFound,
     "cohort_too_large": errors.InvalidInput,
     "cohort_empty": errors.InvalidInput,
-    "quota_too_wide": errors.InvalidInput,
+    "too_many_values": errors.InvalidInput,
     "not_configured": errors.NotConfigured,
     "amplitude_key": errors.CredentialsRejected,
     "interrupted": errors.Conflict,
@@ -100,6 +100,19 @@ class QuotaCell(BaseModel):
     completed: int = Field(description="People whose interview came back.")
 
 
+class SegmentItem(BaseModel):
+    """The people with one value of the property segment_by, beside the cohort's."""
+
+    value: str = Field(description="The value.")
+    cohort: int = Field(description="Members of the cohort.")
+    invited: int = Field(description="People whose interview was started.")
+    completed: int = Field(description="People whose interview came back.")
+    synced: int = Field(description="People whose interview reached Amplitude.")
+    completion_rate: float | None = Field(description="completed of invited; null below 10 invited.")
+    low: float | None = Field(description="The lower end of the rate's 95 % interval (Wilson).")
+    high: float | None = Field(description="The upper end of that interval.")
+
+
 class LaunchOutput(Output):
     """A launch, or the plan for one."""
 
@@ -132,7 +145,8 @@ class LaunchOutput(Output):
     cancelled: int = Field(description="People who were called off before anything was sent.")
     skipped: dict[str, int] = Field(description="People who are not invited, by reason.")
     sample: SampleOutput = Field(description="How the people to invite were chosen.")
-    quota_cells: list[QuotaCell] = Field(description="The quota, by value; empty without one.")
+    quota_cells: list[QuotaCell] = Field(description="The quota by value.")
+    segments: list[SegmentItem] = Field(description="Who answered, by segment_by.")
     credits_estimate: int = Field(description="Koji credits that all of it takes at most.")
     eta_seconds: int | None = Field(
         description="About how long the rest takes, in seconds; null while it is paused, 0 at the end."
@@ -302,6 +316,7 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
             drawn_from=launch.to_invite + launch.skipped.get(SkipReason.OVER_LIMIT, 0),
         ),
         quota_cells=[QuotaCell(**cell._asdict()) for cell in cells],
+        segments=[SegmentItem(**one._asdict()) for one in await segments_of(ctx, launch)],
         credits_estimate=_price(ctx, launch, launch.to_invite),
         eta_seconds=progress.seconds,
         warnings=await warnings_of(ctx, launch, progress.expected, cells),

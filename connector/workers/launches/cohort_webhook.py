@@ -10,7 +10,7 @@ from connector.domain.launches.eligibility import UNLIMITED, LaunchRules, Select
 from connector.domain.launches.launch import LaunchOptions
 from connector.domain.lease import Lease
 from connector.domain.people.same_person import Member
-from connector.service.planning import CHUNK, aside, chosen, history_of
+from connector.service.planning import CHUNK, aside, chosen, history_of, holdout_of
 from connector.settings.model import Connection
 from connector.settings.rules import rest_rules
 from connector.workers.base import Worker
@@ -44,7 +44,7 @@ class CohortWebhookWorker(Worker):
     async def _step(self, lease: Lease, message: CohortMessage) -> None:
         inbox, people, now = self._ledger.cohort_inbox, self._ledger.cohort_members, self._clock.now()
         if message.stage == "activating":
-            if not await people.activate(lease, message, self._rules(), now, CHUNK):
+            if not await people.activate(lease, message, self._rules(message), now, CHUNK):
                 self._context.wake("koji", "links")
         elif (chunk := await inbox.chunk(message)) is not None:
             await self._decide(lease, message, *chunk)
@@ -63,15 +63,17 @@ class CohortWebhookWorker(Worker):
             await people.dismiss(lease, message, position, keyed, now)
             return
         if message.id not in self._selections:
-            self._selections = {message.id: Selection(self._rules(), now)}
+            self._selections = {message.id: Selection(self._rules(message), now)}
         history = await history_of(self._context, message.connection, keyed)
         selection = self._selections[message.id]
         choices, taught, _ = await chosen(self._context, message.connection, selection, keyed, history)
         options = options_of(self._context.connection(message.connection), message.cohort_id)
         await people.invite(lease, message, position, choices, taught, options, now)
 
-    def _rules(self) -> LaunchRules:
-        return UNLIMITED._replace(rests=rest_rules(self._context.settings))
+    def _rules(self, message: CohortMessage) -> LaunchRules:
+        name = message.connection
+        holdout = holdout_of(self._context, name, self._context.connection(name).holdout_percent)
+        return UNLIMITED._replace(rests=rest_rules(self._context.settings), holdout=holdout)
 
 
 def options_of(connection: Connection, cohort_id: str) -> LaunchOptions:

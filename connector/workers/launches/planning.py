@@ -9,7 +9,7 @@ import structlog
 
 from connector.amplitude.cohorts import AmplitudeCohortsClient
 from connector.domain.launches.launch import Launch, Phase
-from connector.domain.launches.quota import cell_of
+from connector.domain.launches.quota import valued
 from connector.domain.lease import Fault, Lease
 from connector.domain.people.properties import carried, property_of, spellings
 from connector.domain.people.same_person import Member, member
@@ -172,7 +172,7 @@ class PlanningWorker(Worker):
 
     async def _file(self, lease: Lease, launch: Launch) -> AsyncGenerator[list[Member], None]:
         email, name = launch.options.email_property, launch.options.name_property
-        quota = launch.options.quota
+        values = _valued_by(launch)
         chunk: list[Member] = []
         rows = self._cohorts(launch).rows(launch.request_id or "", _columns(launch))
         columns: tuple[str, ...] | None = None
@@ -183,14 +183,11 @@ class PlanningWorker(Worker):
                     columns = carried([{name: cell for name, cell in some[0].items() if name not in asked}])
                     await self._ledger.planning.set_carried(lease, launch.id, columns)
                 chunk += [
-                    member(row["user_id"], property_of(row, email), property_of(row, name)) for row in some
+                    valued(
+                        member(row["user_id"], property_of(row, email), property_of(row, name)), row, *values
+                    )
+                    for row in some
                 ]
-                if quota is not None:
-                    cells = [cell_of(property_of(row, quota["property"])) for row in some]
-                    chunk[-len(some) :] = [
-                        each._replace(cell=cell)
-                        for each, cell in zip(chunk[-len(some) :], cells, strict=True)
-                    ]
                 while len(chunk) >= planning.CHUNK:
                     yield chunk[: planning.CHUNK]
                     chunk = chunk[planning.CHUNK :]
@@ -210,8 +207,13 @@ class PlanningWorker(Worker):
 
 
 def _columns(launch: Launch) -> list[str]:
-    """Return the user properties to ask Amplitude for: e-mail, name and the quota's, in all spellings."""
+    """Return the user properties to ask Amplitude for: e-mail, name, and by which people are counted."""
     options = launch.options
-    names = [options.email_property, options.name_property]
-    names += [options.quota["property"]] if options.quota else []
+    names = [options.email_property, options.name_property, *filter(None, _valued_by(launch))]
     return list(dict.fromkeys(form for name in names for form in spellings(name)))
+
+
+def _valued_by(launch: Launch) -> tuple[str | None, str | None]:
+    """Return the properties of a launch's quota and segments."""
+    quota = launch.options.quota
+    return (quota["property"] if quota else None), launch.options.segment_by

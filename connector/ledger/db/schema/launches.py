@@ -28,7 +28,13 @@ launch_source = Table(
     Column("members", Text, nullable=False),
 )
 
-_LATER = ("draw", "register", "cell", "held")  # columns that stand at the end, where an upgrade adds them
+_LATER = (
+    "draw",
+    "register",
+    "cell",
+    "held",
+    "segment",
+)  # columns that stand at the end, where an upgrade adds them
 invitation = Table(
     "invitation",
     metadata,
@@ -40,6 +46,7 @@ invitation = Table(
     Column("register", BigInteger),
     Column("cell", Text),
     Column("held", Boolean),
+    Column("segment", Text),
     partial_index("invitation_held", "launch_id", "cell", "draw", where="held"),
     partial_index("invitation_register", "register", "taken_at", where="register IS NOT NULL"),
     partial_index("invitation_scatter", "scatter", where="scatter IS NOT NULL"),
