@@ -137,19 +137,7 @@ def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:
         case None, [dict() as only, {"type": "null"}]:
             del plain["anyOf"]
             plain = {**only, **plain}
-    if isinstance(items := plain.get("items"), dict) and "properties" in items:
-        plain["items"] = {**items, "properties": _inner(items["properties"])}
-    if "properties" in plain:
-        plain["properties"] = _inner(plain["properties"])
     return plain
-
-
-def _inner(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _undescribed(name, _without_null(field)) for name, field in fields.items()}
-
-
-def _undescribed(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in schema.items() if key != "description"} if name in _PLAIN else schema
 
 
 def _described(name: str, schema: dict[str, Any], descriptions: Mapping[str, str]) -> dict[str, Any]:
@@ -159,11 +147,20 @@ def _described(name: str, schema: dict[str, Any], descriptions: Mapping[str, str
 def _opened(name: str, schema: dict[str, Any], left_out: frozenset[str]) -> dict[str, Any]:
     """Return the schema of a field; of an object in it only the names of the fields stay."""
     items = schema.get("items", {})
-    if (inner := items.get("properties", schema.get("properties"))) is not None:
-        fields = ", ".join(field for field in inner if f"{name}.{field}" not in left_out)
-        about = f"{schema.get('description', '')} {'Each' if items else 'With'}: {fields}."
-        # open, because typed clients would drop the fields of a closed one
-        open_ = {"type": "object", "additionalProperties": True}
-        kept = {"type": "array", "items": open_} if items else {**open_, "type": schema["type"]}
-        return {**kept, "description": about.strip()}
-    return _described(name, _undescribed(name, schema), _OUTPUTS)
+    if (inner := items.get("properties", schema.get("properties"))) is None:
+        return schema
+    fields = ", ".join(field for field in inner if f"{name}.{field}" not in left_out)
+    about = f"{schema.get('description', '')} {'Each' if items else 'With'}: {fields}."
+    # open, because typed clients would drop the fields of a closed one
+    open_ = {"type": "object", "additionalProperties": True}
+    kept = {"type": "array", "items": open_} if items else {**open_, "type": schema["type"]}
+    return {**kept, "description": about.strip()}
+
+
+def _answered(name: str, schema: dict[str, Any], left_out: frozenset[str]) -> dict[str, Any]:
+    """Return the schema of a field of an answer."""
+    if (opened := _opened(name, schema, left_out)) is not schema:
+        return opened
+    if name in _PLAIN:
+        return {key: value for key, value in schema.items() if key != "description"}
+    return _described(name, schema, _OUTPUTS)
