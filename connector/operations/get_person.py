@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import BaseModel, Field
 
@@ -13,7 +13,6 @@ from connector.domain.people.same_person import Member
 from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.domain.results.mapping import iso
 from connector.errors import NotFound
-from connector.ledger.people.person import History
 from connector.service.execution.operation import Effect, Example, Input, Operation, Output
 from connector.service.input.person_input import person_of
 from connector.service.planning import history_of
@@ -21,6 +20,9 @@ from connector.service.views import examples
 from connector.service.views.launch import with_link
 from connector.service.views.sync import flat, time_text
 from connector.settings.rules import rest_rules
+
+if TYPE_CHECKING:
+    from connector.ledger.people.person import History
 
 _Text = Annotated[str, Field(min_length=1, max_length=1_024)]
 _WHY: Final = {
