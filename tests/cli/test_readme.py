@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from connector.operations import OPERATIONS
-from connector.settings.model import COHORTS, LAUNCH_DEFAULTS, Connection, Settings
+from connector.settings.model import COHORTS, HOLDOUT, LAUNCH_DEFAULTS, Connection, Settings
 
 pytestmark = pytest.mark.unit
 
@@ -38,7 +38,7 @@ def test_settings_page_names_each_setting_and_no_other() -> None:
         {*Connection.model_fields, *Settings.model_fields}
         - {"name", "connections"}
         - LAUNCH_DEFAULTS
-        - {COHORTS}
+        - {COHORTS, HOLDOUT}
     )
     assert listed == {name.upper() for name in known}
 

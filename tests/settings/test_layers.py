@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from connector.errors import SettingsError
-from connector.settings.model import COHORTS, LAUNCH_DEFAULTS, Connection, Settings
+from connector.settings.model import COHORTS, HOLDOUT, LAUNCH_DEFAULTS, Connection, Settings
 from connector.settings.sources import load
 from tests.support.settings_reading import KEY, OTHER_KEY, Read, default, reading, refused, secret
 
@@ -82,7 +82,7 @@ EVERY_OF_CONNECTION = [
 def test_these_are_all_the_settings() -> None:
     assert {name.lower() for name, _, _ in EVERY_GLOBAL} == set(Settings.model_fields) - {"connections"}
     assert {name.lower() for name, _, _ in EVERY_OF_CONNECTION} == (
-        set(Connection.model_fields) - {"name"} - LAUNCH_DEFAULTS - {COHORTS}
+        set(Connection.model_fields) - {"name"} - LAUNCH_DEFAULTS - {COHORTS, HOLDOUT}
     )
 
 

@@ -61,6 +61,7 @@ def test_nothing_set_is_a_whole_configuration(read: Read) -> None:
                 "email_property": None,
                 "name_property": None,
                 "variant": None,
+                "holdout_percent": 0,
             }
         },
         "connector_api_token": None,
