@@ -133,7 +133,7 @@ async def _add(ctx: Context, shown: PersonOutput, name: str, history: History) -
     person = history.person
     launches: dict[str, Launch | None] = {}
     for one in sorted(history.invitations, key=lambda one: one.created_at, reverse=True):
-        if one.state is InvitationState.PLANNED:
+        if one.state in (InvitationState.PLANNED, InvitationState.HOLDOUT):
             continue
         if one.launch_id not in launches:
             launches[one.launch_id] = await ctx.ledger.launches.find(one.launch_id)

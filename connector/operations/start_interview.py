@@ -170,6 +170,7 @@ async def _known(ctx: Context, payload: StartInput, person: Member) -> StartOutp
     (history,) = await ctx.ledger.aliases.history([keyed])
     if len(history) > 1:  # this call names an alias that was not known yet
         await ctx.ledger.aliases.learn(keyed)
+        await ctx.ledger.register.learn(ctx.connection(payload.connection).user_id_space, person)
     rules = LaunchRules(1, payload.reinvite_after_days)
     now = ctx.clock.now()
     # a person who waits for a start counts as invited, whatever `reinvite_after_days` says

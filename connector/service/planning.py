@@ -106,17 +106,14 @@ async def chosen(
     """
     choices, gave_way = await aside(keyed, selection.take, keyed, *history)
     teach = (*STORED, SkipReason.DUPLICATE)
-    taught = [
-        choice
-        for choice, known in zip(choices, history.known, strict=True)
-        if choice.reason in teach or len(known) > 1
-    ]
     keys_of, project = ctx.ledger.register.keys_of, ctx.connection(connection).user_id_space
     recorded = [
-        choice._replace(register=keys_of(project, choice.member)) if choice.reason in STORED else choice
-        for choice in choices
+        choice._replace(register=keys_of(project, choice.member))
+        if choice.reason in teach or len(known) > 1
+        else choice
+        for choice, known in zip(choices, history.known, strict=True)
     ]
-    return Decided(recorded, taught, gave_way)
+    return Decided(recorded, [choice for choice in recorded if choice.register], gave_way)
 
 
 async def _looked_up(

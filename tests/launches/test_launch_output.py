@@ -21,4 +21,4 @@ pytestmark = pytest.mark.unit
     ],
 )
 def test_a_launch_stands_still_when_only_somebody_can_move_it(told: dict[str, object], stands: bool) -> None:
-    assert LaunchOutput.model_construct(**told, next_wave_at=None).stands_still() is stands  # type: ignore[arg-type]
+    assert LaunchOutput.model_construct(next_wave_at=None, **told).stands_still() is stands  # type: ignore[arg-type]

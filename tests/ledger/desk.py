@@ -37,7 +37,7 @@ DAY = 24 * HOUR
 CAP = 1_000
 NAMES = ["default"]
 EVERY = tuple(InvitationState)
-COUNTED = [str(state) for state in EVERY]
+COUNTED = [str(state) for state in EVERY if state is not InvitationState.HOLDOUT]
 
 
 def who(email: str | None = None, user: str | None = None) -> Member:
@@ -191,9 +191,9 @@ class Desk:
         """Compare what launches say of themselves with the rows of the table."""
         rows = await self.ledger.db.read(
             lambda c: c.execute(
-                select(invitation.c.launch_id, invitation.c.state, func.count()).group_by(
-                    invitation.c.launch_id, invitation.c.state
-                )
+                select(invitation.c.launch_id, invitation.c.state, func.count())
+                .where(invitation.c.state != InvitationState.HOLDOUT)
+                .group_by(invitation.c.launch_id, invitation.c.state)
             ).all()
         )
         counted: dict[str, Counter[str]] = {}

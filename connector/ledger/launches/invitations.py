@@ -29,6 +29,8 @@ from connector.ledger.launches.launch_row import (
 from connector.ledger.people import aliases
 from connector.ledger.results.sync_row import load_facts
 
+_REACHED = launch.c.started, launch.c.completed, launch.c.expired, launch.c.in_doubt
+
 
 class Invitations(Repository):
     """Invitations and their starts. Methods that take a lease raise `Conflict` when it was lost."""
@@ -60,14 +62,15 @@ class Invitations(Repository):
         connections: Sequence[str],
         *,
         single: bool,
+        a_day: int = 0,
         except_launches: Collection[str] = (),
         except_ids: Collection[str] = (),
     ) -> Invitation | None:
         """Return the next invitation to start: the first of the oldest running launch that has one waiting.
 
-        People of a standing launch are started in the order of their draws, so that those of each day are a
-        fair sample of all who wait; others in the cohort's order. The launches `except_launches` and the
-        invitations `except_ids` are left out.
+        People of a standing launch of whom more wait than `a_day` are started in the order of their draws, so
+        that those of each day are a fair sample; others in the cohort's order. The launches `except_launches`
+        and the invitations `except_ids` are left out.
         """
         free = (
             invitation.c.state == InvitationState.WAITING,
@@ -75,7 +78,7 @@ class Invitations(Repository):
             invitation.c.id.not_in(except_ids),
         )
         oldest = (
-            select(launch.c.id, launch.c.standing)
+            select(launch.c.id, launch.c.standing, launch.c.waiting, *_REACHED)
             .where(
                 launch.c.connection.in_(connections),
                 launch.c.status == LaunchStatus.RUNNING,
@@ -93,7 +96,7 @@ class Invitations(Repository):
         if row is None:
             return None
         waiting = select_invitations().where(invitation.c.launch_id == row.id, *free)
-        if row.standing:
+        if row.standing and sum(row[2:]) > a_day:
             waiting = waiting.order_by(invitation.c.draw)
         return first(c, waiting.order_by(invitation.c.position), load_invitation)
 

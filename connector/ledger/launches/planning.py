@@ -249,7 +249,7 @@ def store_choices(
     if taught:
         persons = aliases.learn(c, taught)
         choices = [_kept_out(choice, persons) for choice in choices]
-    recorded = register.enroll(c, [choice.register for choice in choices if choice.register])
+    recorded = register.enroll(c, [choice for choice in choices if choice.register])
     choices = [_opted_out(choice, recorded) for choice in choices]
     of_plan = plan.connection, plan.id
     shown_before = _held_out(c, plan.id, persons.values()) if plan.standing else set[int]()
@@ -321,7 +321,7 @@ def _kept_out(choice: Choice, persons: Mapping[int, int]) -> Choice:
 
 def _opted_out(choice: Choice, recorded: Mapping[int, int]) -> Choice:
     """Skip a person who opted out after the decision."""
-    said_no = bool(choice.register) and recorded[choice.register[0]] == OPTED_OUT
+    said_no = choice.reason in eligibility.STORED and OPTED_OUT in map(recorded.get, choice.register)
     return choice._replace(reason=SkipReason.OPTED_OUT) if said_no else choice
 
 

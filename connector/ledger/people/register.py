@@ -101,6 +101,13 @@ class Register(Repository):
         )
         return len(c.execute(people).all())
 
+    @writes
+    def learn(self, c: Connection, project: str, member: Member) -> None:
+        """Add new aliases of a known person."""
+        lock_people(c)
+        keys = register_keys(self.keys, project, member)
+        enroll(c, [Choice(member, (), SkipReason.ALREADY, register=keys)])
+
     async def fill(self, projects: Mapping[str, str]) -> None:
         """Record invitations from before the register; `projects` are by connection."""
         while not self._is_filled:
@@ -115,7 +122,8 @@ class Register(Repository):
         for row in rows:
             project = projects.get(row.connection, row.connection)
             keys = register_keys(self.keys, project, Member(row.user_id, row.email, None))
-            person = enroll(c, [keys])[keys[0]] if keys else row.person
+            known = enroll(c, [Choice(_NOBODY, (), None, register=keys)]) if keys else {}
+            person = known[keys[0]] if keys else row.person
             c.execute(update(invitation).where(invitation.c.id == row.id).values(register=person))
         return len(rows) == _FILLED_AT_ONCE
 
@@ -127,9 +135,10 @@ def register_keys(keys: Keys, project: str, member: Member) -> tuple[int, ...]:
     return tuple([alias_key(keys.people, *each) for each in zip(scopes, names, strict=True)])
 
 
-def enroll(c: Connection, members: Sequence[tuple[int, ...]]) -> dict[int, int]:
-    """Record members by their keys; return the person of each key. The caller has locked the people."""
-    return learn(c, [Choice(_NOBODY, keys, None) for keys in members], of=invitation.c.register)
+def enroll(c: Connection, choices: Sequence[Choice]) -> dict[int, int]:
+    """Record members by their keys in the register, as `learn` does; return the person of each key."""
+    recorded = [choice._replace(keys=choice.register) for choice in choices]
+    return learn(c, recorded, of=invitation.c.register)
 
 
 def asked_of(c: Connection, persons: Iterable[int]) -> Mapping[int, Sequence[Asked]]:

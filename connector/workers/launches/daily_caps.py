@@ -32,6 +32,7 @@ class DailyCaps:
 
     def __init__(self, context: Context) -> None:
         self._ledger, self._clock = context.ledger, context.clock
+        self._connections = context.settings.connections
         self._until: dict[str, int] = {}
 
     async def waiting(
@@ -41,7 +42,10 @@ class DailyCaps:
         now = self._clock.now()
         self._until = {launch: until for launch, until in self._until.items() if now < until <= next_day(now)}
         waiting = self._ledger.invitations.next_waiting
-        return await waiting(connections, single=single, except_launches=self._until, except_ids=held)
+        a_day = min(self._connections[name].connector_max_interviews_per_launch for name in connections)
+        return await waiting(
+            connections, single=single, a_day=a_day, except_launches=self._until, except_ids=held
+        )
 
     async def note(self, lease: Lease, launch: Launch, outcome: str) -> None:
         """Hold a launch until the next UTC day when a start was `held` or its launch `full`.
