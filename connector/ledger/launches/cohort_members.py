@@ -17,8 +17,9 @@ from connector.ledger.db.dialect import lock_people
 from connector.ledger.db.repository import Repository, fenced
 from connector.ledger.db.schema.launches import invitation, launch
 from connector.ledger.launches import cohort_inbox
+from connector.ledger.launches.choices import store_choices
 from connector.ledger.launches.launch_row import move, tell_launch
-from connector.ledger.launches.planning import look_again, store_choices
+from connector.ledger.launches.planning import look_again
 from connector.ledger.people import aliases
 
 _CALL_OFF = BulkStatement(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -15,13 +14,13 @@ from connector.domain.launches.cohort_message import members_of
 from connector.domain.launches.eligibility import MOST_EXAMPLES, Choice, LaunchRules, SkipReason, is_example
 from connector.domain.launches.launch import Example, InvitationState, Launch, LaunchStatus, Phase
 from connector.domain.launches.rest import NO_RESTS
-from connector.domain.launches.sample import Draws
-from connector.domain.people.same_person import ERASED_PERSON, OPTED_OUT, Member, has_email
-from connector.ledger.db.bulk import BulkStatement, portions, storable, types_of
+from connector.domain.people.same_person import Member
+from connector.ledger.db.bulk import BulkStatement, portions, storable
 from connector.ledger.db.dialect import lock_people
 from connector.ledger.db.queries import first
 from connector.ledger.db.repository import Repository, fenced, reads, writes
 from connector.ledger.db.schema.launches import invitation, launch, launch_source
+from connector.ledger.launches.choices import store_choices
 from connector.ledger.launches.launch_row import (
     dump_launch,
     find_launch,
@@ -34,20 +33,12 @@ from connector.ledger.people import aliases, register
 from connector.text.json import dumps
 
 PLAN_MILLISECONDS = 600_000
-_PLANNED = (
-    *("id", "connection", "launch_id", "position", "person", "user_id", "email", "name"),
-    *("cell", "segment", "draw", "register", "state", "created_at"),
-)
 _UNDECIDED = {
     **dict.fromkeys(("members_total", "with_email", "bad_emails", "planned"), 0),
     "skipped": "{}",
     "examples": None,
 }
 _NO_PHASE = {"phase": None, "phase_due": None}
-_INSERT = BulkStatement(
-    "INSERT INTO invitation ({names}, polls, updated_at) SELECT {names}, 0, created_at FROM {rows} AS r",
-    types_of(invitation, *_PLANNED),
-)
 _TAKE = BulkStatement(
     "UPDATE invitation SET state = 'waiting', taken_at = r.now, updated_at = r.now, counted_day = r.day "
     "FROM {rows} AS r WHERE invitation.id = r.id AND invitation.state = 'planned'",
@@ -238,72 +229,6 @@ class Planning(Repository):
         return more
 
 
-def store_choices(
-    c: Connection, plan: Launch, choices: Sequence[Choice], taught: Sequence[Choice], now: int
-) -> None:
-    """Add decisions to a launch: invited members are planned, skipped members are counted.
-
-    The caller has locked the launch, and before it the people, when decisions teach aliases or are examples.
-    """
-    persons: Mapping[int, int] = {}
-    if taught:
-        persons = aliases.learn(c, taught)
-        choices = [_kept_out(choice, persons) for choice in choices]
-    recorded = register.enroll(c, [choice for choice in choices if choice.register])
-    choices = [_opted_out(choice, recorded) for choice in choices]
-    of_plan = plan.connection, plan.id
-    shown_before = _held_out(c, plan.id, persons.values()) if plan.standing else set[int]()
-    daily = Draws(plan.seed) if plan.standing and plan.seed is not None else None
-    rows = [
-        (
-            f"inv_{secrets.token_hex(16)}",
-            *of_plan,
-            at,
-            persons[choice.keys[0]],
-            *choice.member[:3],
-            choice.member.cell,
-            choice.member.segment,
-            choice.draw if daily is None else daily.of(choice.keys),
-            recorded.get(choice.register[0]) if choice.register else None,
-            InvitationState.HOLDOUT if choice.reason else InvitationState.PLANNED,
-            now,
-        )
-        for at, choice in enumerate(choices, plan.members_total)
-        if choice.reason in eligibility.STORED and persons[choice.keys[0]] not in shown_before
-    ]
-    if rows:
-        _INSERT.execute(c, rows)
-    skipped = Counter(plan.skipped)
-    skipped.update(str(choice.reason) for choice in choices if choice.reason is not None)
-    examples = list(plan.examples)
-    shown = [choice for choice in choices if is_example(choice)][: MOST_EXAMPLES - len(examples)]
-    erased = aliases.forgotten(c, [key for choice in shown for key in choice.keys])
-    examples += [
-        Example(choice.member.user_id or "", str(choice.reason), *(choice.rest or ()))
-        for choice in shown
-        if erased.isdisjoint(choice.keys)
-    ]
-    values = {
-        "members_total": plan.members_total + len(choices),
-        "with_email": plan.with_email + sum([has_email(choice.member) for choice in choices]),
-        "bad_emails": plan.bad_emails + sum([choice.member.has_bad_email for choice in choices]),
-        "planned": plan.planned + sum([choice.reason is None for choice in choices]),
-        "skipped": dumps(dict(skipped)),
-        "examples": storable(dumps(examples)) if examples else None,
-    }
-    c.execute(update(launch).where(launch.c.id == plan.id).values(**values))
-
-
-def _held_out(c: Connection, launch_id: str, persons: Iterable[int]) -> set[int]:
-    """Return those of some persons whom a standing launch held out before; it may name a person again."""
-    query = select(invitation.c.person).where(
-        invitation.c.launch_id == launch_id,
-        invitation.c.state == InvitationState.HOLDOUT,
-        invitation.c.person.in_(set(persons)),
-    )
-    return set(c.execute(query).scalars())
-
-
 def _drop_over_limit(c: Connection, launch_id: str, which: Select[tuple[str, int]]) -> None:
     """Delete planned people, and count them as over the limit; keep nothing of new persons."""
     rows = c.execute(which).all()
@@ -311,18 +236,6 @@ def _drop_over_limit(c: Connection, launch_id: str, which: Select[tuple[str, int
         _DROP.execute(c, [(row.id,) for row in rows])
         aliases.unlearn(c, [row.person for row in rows])
         skip_planned(c, launch_id, SkipReason.OVER_LIMIT, len(rows))
-
-
-def _kept_out(choice: Choice, persons: Mapping[int, int]) -> Choice:
-    """Skip a person who was erased after the decision."""
-    erased = choice.reason in eligibility.STORED and persons[choice.keys[0]] == ERASED_PERSON
-    return choice._replace(reason=SkipReason.SUPPRESSED) if erased else choice
-
-
-def _opted_out(choice: Choice, recorded: Mapping[int, int]) -> Choice:
-    """Skip a person who opted out after the decision."""
-    said_no = choice.reason in eligibility.STORED and OPTED_OUT in map(recorded.get, choice.register)
-    return choice._replace(reason=SkipReason.OPTED_OUT) if said_no else choice
 
 
 def look_again(
