@@ -13,8 +13,9 @@ from connector.operations.plan_cohort_launch import outcome, plan
 from connector.service import planning
 from connector.service.execution.operation import Approver, Effect, Example, Operation, quoted
 from connector.service.input.launch_input import PLAN_FIRST, CohortOptions, require_koji
+from connector.service.launch_tokens import launch_id_of
 from connector.service.views import examples
-from connector.service.views.launch import LaunchOutput, launch_id_of, recall
+from connector.service.views.launch import LaunchOutput, recall
 from connector.text.values import counted, people_of
 
 _ACTIVATED_HERE = 500

@@ -21,16 +21,9 @@ from connector.service.execution.operation import (
 )
 from connector.service.input.launch_input import WITHOUT_LINK
 from connector.service.launch_progress import key_pause, until_ended
+from connector.service.launch_tokens import check_resume_token, cost, resume_token
 from connector.service.views import examples
-from connector.service.views.launch import (
-    LaunchOutput,
-    check_resume_token,
-    cost,
-    find,
-    recall,
-    resume_token,
-    shown,
-)
+from connector.service.views.launch import LaunchOutput, find, recall, shown
 from connector.settings.rules import start_rules
 
 

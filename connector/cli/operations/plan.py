@@ -11,7 +11,8 @@ from connector.domain.launches.eligibility import SkipReason
 from connector.domain.launches.launch import InvitationState
 from connector.operations.launch_cohort_interviews import LAUNCH_COHORT_INTERVIEWS
 from connector.service.execution.operation import Input, Output
-from connector.service.views.launch import LaunchOutput, item, token_of
+from connector.service.launch_tokens import token_of
+from connector.service.views.launch import LaunchOutput, item
 from connector.settings.model import DEFAULT_CONNECTION
 from connector.text.values import counted, people_of
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -10,7 +9,6 @@ from pydantic import BaseModel, Field
 
 from connector import errors
 from connector.context import Context
-from connector.domain.launches.credits import price
 from connector.domain.launches.eligibility import SkipReason
 from connector.domain.launches.launch import (
     Invitation,
@@ -22,16 +20,15 @@ from connector.domain.launches.respondent_link import present_link
 from connector.domain.launches.sample import Method
 from connector.security.opt_out_token import opt_out_token
 from connector.service.execution.follow_up import status_url
-from connector.service.execution.operation import ConsentRequired, Input, Output
+from connector.service.execution.operation import Input, Output
 from connector.service.launch_progress import SELF_RESUMING, cells_of, expected_of, progress_of, segments_of
+from connector.service.launch_tokens import cost, price_of, resume_token, token_of
 from connector.service.views.launch_warnings import warnings_of
 from connector.service.views.sync import time_text
 from connector.settings.rules import start_rules
-from connector.text.values import counted, people_of
 
 INVITED = (InvitationState.STARTED, InvitationState.COMPLETED, InvitationState.EXPIRED)
 SHOWN = 50
-_RESUME_MS = 600_000
 _PERSONAL: Mapping[str, Any] = {
     "invitations": [],
     "skipped_examples": [],
@@ -201,66 +198,6 @@ async def recall(ctx: Context, _given: Input, kept: LaunchOutput) -> LaunchOutpu
     return kept.model_copy(update={name: getattr(present, name) for name in _PERSONAL})
 
 
-def token_of(ctx: Context, launch_id: str) -> str:
-    """Return the plan token of a launch: its id, signed."""
-    return f"plan_{launch_id}.{_signature(ctx, launch_id)}"
-
-
-def launch_id_of(ctx: Context, token: str) -> str:
-    """Return the launch that a plan token belongs to. Raises `InvalidInput` (`plan_invalid`)."""
-    launch_id, _, signature = token.removeprefix("plan_").rpartition(".")
-    expected = _signature(ctx, launch_id)
-    if not hmac.compare_digest(signature.encode("utf-8", "replace"), expected.encode()):
-        raise errors.InvalidInput.of("plan_token", "is not one of ours; plan again", code="plan_invalid")
-    return launch_id
-
-
-def resume_token(ctx: Context, launch: Launch, people: int, *, retry: bool = False) -> str:
-    """Return a token that stands for a person's yes to these people and their credits, for 10 minutes.
-
-    `retry` tells that starts of unknown outcome are among them.
-    """
-    until = ctx.clock.now() + _RESUME_MS
-    claim = f"{launch.id}.{people}.{_price(ctx, launch, people)}.{_past(launch)}.{until}"
-    return f"resume_{claim}.{_signature(ctx, f'resume {retry} {claim}')}"
-
-
-def check_resume_token(ctx: Context, launch: Launch, token: str, people: int, *, retry: bool) -> None:
-    """Raise unless a token was made for this launch, and for no fewer people and credits, just now."""
-    claim, _, signature = token.removeprefix("resume_").rpartition(".")
-    expected = _signature(ctx, f"resume {retry} {claim}")
-    genuine = hmac.compare_digest(signature.encode("utf-8", "replace"), expected.encode())
-    if not genuine or not claim.startswith(f"{launch.id}."):
-        raise errors.InvalidInput.of(
-            "resume_token", "is not of this launch and in_doubt; take a new one", code="resume_invalid"
-        )
-    agreed, most, past, expires = (int(part) for part in claim.split(".")[1:])
-    if ctx.clock.now() >= expires:
-        raise errors.Conflict("resume_token: older than 10 minutes; take a new one.", code="resume_expired")
-    if past != _past(launch):  # the yes was used: people were started since
-        raise ConsentRequired("resume_token: is used up, for other people wait now; take a new one.")
-    if people > agreed or _price(ctx, launch, people) > most:
-        raise ConsentRequired("resume_token: more people or credits are due than it is for; take a new one.")
-
-
-def _past(launch: Launch) -> int:
-    return launch.to_invite - launch.left - launch.planned
-
-
-def cost(ctx: Context, launch: Launch, people: int) -> str:
-    """Return in words how many people and at most how many credits."""
-    credits_ = counted(_price(ctx, launch, people), "Koji credit", "Koji credits")
-    return f"{people_of(people)} for up to {credits_}"
-
-
-def _price(ctx: Context, launch: Launch, people: int) -> int:
-    return price(launch.options, ctx.connection(launch.connection).koji_default_mode, people)
-
-
-def _signature(ctx: Context, launch_id: str) -> str:
-    return hmac.digest(ctx.ledger.plan_key, launch_id.encode("utf-8", "replace"), "sha256").hex()[:40]
-
-
 async def find(ctx: Context, launch_id: str, connection: str) -> Launch:
     """Return a launch of a connection. Raises `NotFound`."""
     launch = await ctx.ledger.launches.find(launch_id)
@@ -317,7 +254,7 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
         ),
         quota_cells=[QuotaCell(**cell._asdict()) for cell in cells],
         segments=[SegmentItem(**one._asdict()) for one in await segments_of(ctx, launch)],
-        credits_estimate=_price(ctx, launch, launch.to_invite),
+        credits_estimate=price_of(ctx, launch, launch.to_invite),
         eta_seconds=progress.seconds,
         warnings=await warnings_of(ctx, launch, progress.expected, cells),
         invitations=[item(ctx, person) for person in people],
