@@ -112,7 +112,8 @@ def test_a_mark_is_not_set(mark: Any) -> None:
     [
         (["b", "a", "b"], ("b", "a")),
         ([{"name": "a"}, {"label": "b"}, {"title": "c"}, "d"], ("a", "b", "c", "d")),
-        ([{"name": {}, "label": "b"}, {"id": 1}, None, "", 7], ("b", "7")),
+        ([{"name": {}, "label": "b"}, None, "", 7], ("b", "7")),
+        ([{"name": {}, "label": "b"}, {"id": 1}], None),
         ("pricing, slow import", ("pricing", "slow import")),
         ("pricing, really\nslow import\n", ("pricing, really", "slow import")),
         ('["pricing, plans", "slow"]', ("pricing, plans", "slow")),

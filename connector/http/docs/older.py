@@ -45,6 +45,8 @@ def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
     rest = [kind for kind in kinds if kind != {"type": "null"}]
     if len(rest) < len(kinds):
         rest = [_or_null(kind) for kind in rest]
+        if schema.get("default", ...) is None:  # an object behind a reference may not be null
+            del schema["default"]
     return {**rest[0], **schema} if len(rest) == 1 else {**schema, "anyOf": rest}
 
 

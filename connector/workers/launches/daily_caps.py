@@ -39,6 +39,8 @@ class DailyCaps:
         self, connections: Sequence[str], held: Collection[str], *, single: bool
     ) -> Invitation | None:
         """Return the next invitation, not `held`, of the launches that may still start a person this day."""
+        if not connections:  # a key whose connections all hand out links
+            return None
         now = self._clock.now()
         self._until = {launch: until for launch, until in self._until.items() if now < until <= next_day(now)}
         waiting = self._ledger.invitations.next_waiting
