@@ -44,7 +44,7 @@ REASONS: Mapping[str, str] = {
     "amplitude_key": "Amplitude refused the key (AMPLITUDE_API_KEY). Set another one, then check it.",
     "approval": "A cohort's webhook brought more people than may be invited without a person's yes.",
     "no_link": "No link can be made. Set KOJI_PROJECT_ID, then resume.",
-    "restored": "Restored from a backup; look in Koji whom it started since, then resume.",
+    "restored": "Restored from a backup; look in Koji which people it started since, then resume.",
 }
 
 SHAPES: Mapping[str, str] = {

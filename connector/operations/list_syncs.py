@@ -74,7 +74,7 @@ async def run(ctx: Context, payload: ListSyncsInput) -> ListSyncsOutput:
 
 
 async def _searched(ctx: Context, name: str, search: str) -> list[Sync]:
-    """Return the interview whose id a text is, and those of the person whom it names."""
+    """Return the interview whose id a text is, and those of the person that it names."""
     trusted = ctx.connection(name).connector_trust_external_id
     history = await ctx.ledger.persons.find(name, member(search, search, None), trust_external_id=trusted)
     found = {sync.interview_id: sync for sync in history.interviews}

@@ -35,7 +35,7 @@ _MESSAGES: Final[Mapping[str | None, str]] = {
     "all who wait.",
     NO_LINK: "KOJI_PROJECT_ID is not set where the starts are made, so that people would get no link. Set it "
     "and restart serve.",
-    RESTORED: "The ledger was restored from a backup, which does not know whom this launch started since; "
+    RESTORED: "The ledger was restored from a backup, which does not know the people that it started since; "
     "they would be started again. Look in Koji first.",
 }
 SELF_RESUMING: Final = frozenset({KOJI_UNREACHABLE, DAILY_CREDITS})

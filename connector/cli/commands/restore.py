@@ -25,7 +25,8 @@ from connector.text.values import counted
 def command(file: Path) -> int:
     """Restore the ledger and the key files of FILE, where no ledger is (SQLite).
 
-    Launches that ran then are paused: look in Koji whom they started since, then resume or cancel them.
+    Launches that ran then are paused: look in Koji which people they started since, then resume or
+    cancel them.
     """
     database = read_settings(quiet=True).database_file
     if database is None:
@@ -52,7 +53,7 @@ def command(file: Path) -> int:
         launches = counted(paused, "launch is", "launches are")
         click.echo(
             f"{launches} paused: people started since the backup would be started again. "
-            "Look in Koji whom they started since, then resume or cancel them."
+            "Look in Koji which people they started since, then resume or cancel them."
         )
         click.echo("Next: koji-amplitude list-launches --status paused")
     else:

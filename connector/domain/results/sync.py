@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -128,34 +128,6 @@ class ListFilter:
     reason: str | None = None
     since: int | None = None
     until: int | None = None
-
-
-class RunItem(NamedTuple):
-    """One interview of a run. It begins as a member of a launch does, so that an erasure finds it."""
-
-    user_id: None
-    email: str | None
-    interview_id: str
-    completed_at: str | None = None
-
-
-class RunChunk(NamedTuple):
-    """Some items of a run that wait for the worker.
-
-    `step` says what it does with them: `backfill`, `replay`, `force` (a replay that may count twice), or
-    `cover` where the run only counts interviews on their way.
-    """
-
-    run_id: str
-    connection: str
-    step: str
-    position: int
-    items: Sequence[RunItem]
-
-    @property
-    def job(self) -> str:
-        """Return the chunk's name as a job of the worker."""
-        return f"{self.run_id}/{self.position}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Store the decisions over members: whom a launch invites or holds out, and how many are skipped."""
+"""Store the decisions over members: who is invited, who is held out, and how many are skipped."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def store_choices(
 
 
 def _held_out(c: Connection, launch_id: str, persons: Iterable[int]) -> set[int]:
-    """Return those of some persons whom a standing launch held out before; it may name a person again."""
+    """Return those of some persons that a standing launch held out before; it may name a person again."""
     query = select(invitation.c.person).where(
         invitation.c.launch_id == launch_id,
         invitation.c.state == InvitationState.HOLDOUT,

@@ -68,9 +68,9 @@ class Invitations(Repository):
     ) -> Invitation | None:
         """Return the next invitation to start: the first of the oldest running launch that has one waiting.
 
-        People of a standing launch of whom more wait than `a_day` are started in the order of their draws, so
-        that those of each day are a fair sample; others in the cohort's order. The launches `except_launches`
-        and the invitations `except_ids` are left out.
+        Where more people of a standing launch wait than `a_day`, they are started in the order of their
+        draws, so that those of each day are a fair sample; others in the cohort's order. The launches
+        `except_launches` and the invitations `except_ids` are left out.
         """
         free = (
             invitation.c.state == InvitationState.WAITING,

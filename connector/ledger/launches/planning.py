@@ -139,7 +139,7 @@ class Planning(Repository):
     ) -> Launch | None:
         """End the decisions with a plan, or with the phase `activate`; delete the members' own rows.
 
-        Of the people whom the cells of a quota chose, no more than `limit` stay; `available` and `cohort`
+        Of the people that the cells of a quota chose, no more than `limit` stay; `available` and `cohort`
         are stored. None when the launch was cancelled.
         """
         if limit is not None:

@@ -90,7 +90,7 @@ class Register(Repository):
 
     @reads
     def asked_lately(self, c: Connection, launch_id: str) -> int:
-        """Count the people of a launch whom another connection invited within 7 days before."""
+        """Count the people of a launch that another connection invited within 7 days before."""
         other = invitation.alias()
         lately = (other.c.taken_at <= invitation.c.created_at) & (
             other.c.taken_at > invitation.c.created_at - LATELY

@@ -1,4 +1,4 @@
-"""Find the launches that show people whom they skipped."""
+"""Find the launches that show skipped people."""
 
 from __future__ import annotations
 
