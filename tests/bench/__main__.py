@@ -14,14 +14,30 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
-from tests.bench import cohorts, erasure, hooks, large, lists, mcp, planning
+from tests.bench import cohorts, erasure, growth, hooks, large, lists, mcp, planning, processor
 from tests.bench.children import Load, ceiling, connector, free_port, sandbox, settings, state
 from tests.support.postgres import database, is_available, server
 
 ROUNDS = 3
 SECONDS = "4"
+_ALL = (
+    "ack",
+    "e2e",
+    "processor",
+    "growth",
+    "latency",
+    "reads",
+    "cohorts",
+    "hooks",
+    "large",
+    "lists",
+    "mcp",
+    "plan",
+    "start",
+)
 
 
 def acknowledgements(where: Callable[[Path], str] | None, directory: Path) -> dict[str, float]:
@@ -165,39 +181,17 @@ def main() -> None:
     parser.add_argument(
         "only",
         nargs="*",
-        choices=[
-            "ack",
-            "e2e",
-            "latency",
-            "reads",
-            "cohorts",
-            "hooks",
-            "large",
-            "lists",
-            "mcp",
-            "plan",
-            "start",
-            [],
-        ],
+        choices=[*_ALL, []],
         default=[],
     )
     parser.add_argument(
         "--directory", type=Path, help="the disk to measure on; default: that of temporary files"
     )
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", default=[1_000, 100_000, 1_000_000], help="ledgers of growth"
+    )
     given = parser.parse_args()
-    only = given.only or [
-        "ack",
-        "e2e",
-        "latency",
-        "reads",
-        "cohorts",
-        "hooks",
-        "large",
-        "lists",
-        "mcp",
-        "plan",
-        "start",
-    ]
+    only = given.only or _ALL
     print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {os.cpu_count()} cores")
     root = Path(tempfile.mkdtemp(prefix="koji-amplitude-bench-", dir=given.directory))
     try:
@@ -209,6 +203,14 @@ def main() -> None:
                 compare_acknowledgements(root, None)
         if "e2e" in only:
             end_to_end(root)
+        if "processor" in only:
+            with server(durable=True) if is_available() else nullcontext() as found:
+                processor.measure(root, found)
+        if "growth" in only:
+            growth.measure(root, given.sizes, None)
+            if is_available():
+                with server(durable=True) as url:
+                    growth.measure(root, given.sizes, url)
         if "latency" in only:
             latency(root)
         if "reads" in only:
