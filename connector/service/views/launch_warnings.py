@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from connector.context import Context
 from connector.domain.launches.credits import price
 from connector.domain.launches.forecast import Forecast
-from connector.domain.launches.launch import Launch, LaunchStatus
+from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus
 from connector.domain.launches.quota import Cell
 from connector.domain.launches.respondent_link import has_no_link
 from connector.settings.model import Connection
@@ -42,8 +42,7 @@ async def warnings_of(ctx: Context, launch: Launch, expected: Forecast, cells: S
         )
     if launch.skipped.get("over_limit"):
         warnings.append(
-            f"{people_of(launch.skipped['over_limit'])} over the limit of this launch; "
-            f"CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH is {connection.connector_max_interviews_per_launch}."
+            f"{people_of(launch.skipped['over_limit'])} over {_limits(connection, launch.options)}."
         )
     if len(ctx.settings.connections) > 1 and (n := await ctx.ledger.register.asked_lately(launch.id)):
         warnings.append(f"{people_of(n)} invited by another connection within 7 days before.")
@@ -55,6 +54,17 @@ async def warnings_of(ctx: Context, launch: Launch, expected: Forecast, cells: S
             "No mode is given: credits are counted as voice. Give mode, or set KOJI_DEFAULT_MODE."
         )
     return warnings
+
+
+def _limits(connection: Connection, options: LaunchOptions) -> str:
+    """Return what bounds a launch, besides credits."""
+    cap = connection.connector_max_interviews_per_launch
+    most = (
+        f"max_interviews {options.max_interviews}"
+        if options.max_interviews < cap
+        else f"CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH {cap}"
+    )
+    return f"the quota or {most}" if options.quota else most
 
 
 def _time(connection: Connection, launch: Launch, expected: Forecast, now: int) -> Iterator[str]:
