@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import gzip
+import resource
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -16,6 +17,7 @@ from connector.cli.serving import reduce_garbage_collection
 from connector.clock import SystemClock
 from connector.context import Context
 from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus, Phase
+from connector.domain.launches.sample import Method
 from connector.domain.people.same_person import Member, member
 from connector.ledger.ledger import Ledger, open_ledger
 from connector.net.target_client import Targets
@@ -41,7 +43,12 @@ def measure(directory: Path, people: int) -> None:
     asyncio.run(_measure(directory, file, people))
 
 
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 async def _measure(directory: Path, file: Path, people: int) -> None:
+    idle = _peak()
     sealer = Sealer([b"bench-bench-bench-bench-bench-01"])
     full, empty = directory / "full", directory / "empty"
     async with AsyncExitStack() as stack:
@@ -52,20 +59,36 @@ async def _measure(directory: Path, file: Path, people: int) -> None:
             ledger = await open_ledger(url, sealer)
             stack.push_async_callback(ledger.close)
             ledgers[folder] = (ledger, url)
+        await _plan(*ledgers[empty], empty, file, cap=100)
+        memory = (_peak() - idle) // 1024
         launched = await _plan(*ledgers[full], full, file, cap=people, goes_on=True)
-        took: dict[Path, list[float]] = {empty: [], full: []}
+        ways: tuple[tuple[Path, Method], ...] = ((empty, "first"), (empty, "random"), (full, "random"))
+        took: dict[tuple[Path, Method], list[float]] = {way: [] for way in ways}
         for _ in range(_PAIRS):  # in turns, because a machine's other work comes and goes
-            for folder in (empty, full):
-                took[folder].append(await _plan(*ledgers[folder], folder, file, cap=100))
-    unknown, known = median(took[empty]), median(took[full])
+            for folder, sample in ways:
+                took[folder, sample].append(
+                    await _plan(*ledgers[folder], folder, file, cap=100, sample=sample)
+                )
+    first, unknown, known = (median(took[way]) for way in ways)
     print(
         f"  planning {people:,} people: {unknown:.1f} s against nobody known, {known:.1f} s against all of them "
         f"({known / unknown:.2f}, medians of {_PAIRS} in turns); launching all of them stores in {launched:.1f} s"
     )
+    print(
+        f"  a random sample of 100 takes {unknown / first:.2f} times as long as the first 100 ({first:.1f} s)"
+    )
+    print(f"  memory of a plan above idle: {memory} MB")
 
 
 async def _plan(
-    ledger: Ledger, url: str, directory: Path, file: Path, *, cap: int, goes_on: bool = False
+    ledger: Ledger,
+    url: str,
+    directory: Path,
+    file: Path,
+    *,
+    cap: int,
+    goes_on: bool = False,
+    sample: Method = "random",
 ) -> float:
     settings = load(
         {"DATABASE_URL": url, "CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH": str(cap)}, directory
@@ -86,7 +109,7 @@ async def _plan(
         connection="default",
         status=LaunchStatus.PLANNING,
         created_at=context.clock.now(),
-        options=LaunchOptions(max_interviews=cap),
+        options=LaunchOptions(max_interviews=cap, sample=sample),
         goes_on=goes_on,
         phase=Phase.READ,
         phase_due=0,
