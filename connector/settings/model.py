@@ -18,6 +18,7 @@ from urllib.parse import quote, unquote
 from platformdirs import user_data_path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from connector.domain.results.added_properties import AddedProperties
 from connector.errors import SettingMissing
 from connector.settings.types import (
     FROZEN_MAPPING,
@@ -25,6 +26,7 @@ from connector.settings.types import (
     SQLITE,
     AlertUrls,
     Aliases,
+    AnswerProperties,
     BaseUrl,
     Count,
     CountOrNone,
@@ -81,7 +83,8 @@ class Connection(LaunchDefaults):
     """One Koji project wired to one Amplitude project. Missing credentials are None.
 
     An Amplitude URL that is None follows from the region; an empty `koji_webhook_secret` means that none is
-    configured. `koji_field_aliases` maps a field to the steps of its path in a webhook's body.
+    configured. `koji_field_aliases` maps a field to the steps of its path in a webhook's body. `mapping` is
+    what `connector_mapping_file` holds.
     """
 
     name: Annotated[str, Field(pattern=f"^{CONNECTION_NAME}$")] = DEFAULT_CONNECTION
@@ -126,6 +129,13 @@ class Connection(LaunchDefaults):
     )
     connector_null_email_is_anonymous: bool = _flag(example=True, default=False)
     connector_trust_external_id: bool = _flag(example=True, default=False)
+    connector_answer_properties: AnswerProperties = _setting(
+        "questionId=property pairs, separated by commas",
+        "q_1=nps_score",
+        default_factory=lambda: MappingProxyType({}),
+    )
+    connector_mapping_file: str | None = _optional("the path of a file", "mapping.toml")
+    mapping: AddedProperties = Field(default_factory=AddedProperties, exclude=True)
     connector_max_interviews_per_launch: int = _setting(
         "a whole number from 1 to 2000000", 100, default=100, ge=1, le=2_000_000
     )

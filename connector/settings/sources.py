@@ -32,6 +32,7 @@ from connector.settings.files import (
     resolved,
     shown,
 )
+from connector.settings.mapping_file import read_mapping
 from connector.settings.model import (
     COHORTS,
     DEFAULT_CONNECTION,
@@ -41,11 +42,14 @@ from connector.settings.model import (
     LaunchDefaults,
     Settings,
 )
+from connector.settings.toml_file import find_toml
 from connector.settings.types import is_set
 
 _GLOBAL = frozenset(Settings.model_fields) - {"connections"}
-_OF_CONNECTION = frozenset(Connection.model_fields) - {"name"}
-_INHERITED = frozenset(name for name in _OF_CONNECTION if name.startswith("connector_"))
+_OF_CONNECTION = frozenset(Connection.model_fields) - {"name", "mapping"}
+_INHERITED = frozenset(name for name in _OF_CONNECTION if name.startswith("connector_")) - {
+    "connector_answer_properties"  # whose questions are those of one study
+}
 _ALL = (_GLOBAL | _OF_CONNECTION) - LAUNCH_DEFAULTS - {COHORTS, HOLDOUT}
 _VARIABLES = frozenset(name.upper() for name in _ALL) | {CONFIG_VARIABLE}
 
@@ -100,9 +104,18 @@ def load(environ: Mapping[str, str], *directories: Path) -> Loaded:
     layers = {DEFAULT_CONNECTION: _only(default, _OF_CONNECTION)}
     layers |= {name: {**inherited, **table} for name, table in tables.items()}
 
-    connections = {name: _build(Connection, layer, {"name": name}) for name, layer in layers.items()}
+    folder = file.parent if file else here
+    connections = {name: _connection(name, layer, folder) for name, layer in layers.items()}
     settings = _build(Settings, _only(everywhere, _GLOBAL), {"connections": connections})
     return Loaded(settings, _warnings(variables, document), dotenv_file, file)
+
+
+def _connection(name: str, layer: _Layer, folder: Path) -> Connection:
+    connection = _build(Connection, layer, {"name": name})
+    written = layer.get("connector_mapping_file", _Value("", "", None))
+    file = find_toml(folder, "mapping.toml", written.value, f"{written.place} {written.name}".strip())
+    mapping = read_mapping(file, connection.connector_answer_properties)
+    return connection.model_copy(update={"mapping": mapping})
 
 
 def _set_only(variables: Mapping[str, str]) -> dict[str, str]:

@@ -67,6 +67,8 @@ EVERY_OF_CONNECTION = [
     ("CONNECTOR_MIN_QUALITY", "3.5", 3.5),
     ("CONNECTOR_NULL_EMAIL_IS_ANONYMOUS", "true", True),
     ("CONNECTOR_TRUST_EXTERNAL_ID", "1", True),
+    ("CONNECTOR_ANSWER_PROPERTIES", "q_1 = nps_score, q_2=plan", {"q_1": "nps_score", "q_2": "plan"}),
+    ("CONNECTOR_MAPPING_FILE", "/dev/null", "/dev/null"),
     ("KOJI_INVITE_BY", "Link", "link"),
     ("KOJI_LINK_TEMPLATE", "https://x.example.com/{external_id}", "https://x.example.com/{external_id}"),
     ("KOJI_SEND_EMAIL", "false", False),
@@ -82,7 +84,7 @@ EVERY_OF_CONNECTION = [
 def test_these_are_all_the_settings() -> None:
     assert {name.lower() for name, _, _ in EVERY_GLOBAL} == set(Settings.model_fields) - {"connections"}
     assert {name.lower() for name, _, _ in EVERY_OF_CONNECTION} == (
-        set(Connection.model_fields) - {"name"} - LAUNCH_DEFAULTS - {COHORTS, HOLDOUT}
+        set(Connection.model_fields) - {"name", "mapping"} - LAUNCH_DEFAULTS - {COHORTS, HOLDOUT}
     )
 
 

@@ -6,6 +6,7 @@ Both the preview and the sync use `advance`, so that a preview cannot differ fro
 from __future__ import annotations
 
 from connector.domain.results import mapping
+from connector.domain.results.added_properties import added_to
 from connector.domain.results.anonymity import is_anonymous_or_erased, without_person
 from connector.domain.results.decision import (
     OTHER_PROJECT,
@@ -230,16 +231,20 @@ def _sent_anew(sync: Sync, decision: Decision, observation: Observation, people:
     assert sync.facts is not None  # noqa: S101 - a decision was made over it
     assert decision.user_id is not None  # noqa: S101 - SYNC has one
     completed_at = completion(sync.facts) or sync.first_received_at
+    added = added_to(sync.facts, observation.rules.added)
     writes = mapping.writes(
         sync.facts,
         user_id=decision.user_id,
         completed_at=completed_at,
         koji_project_id=observation.rules.project_id,
         backfill=sync.backfill,
+        event_properties=added.event,
+        user_properties=added.user,
     )
     held = sync.backfill and sync.run_id is not None and not sync.force
     stage = Stage.HOLD if held else Stage.SEND
     return _waiting(sync, stage, observation.at, _not_configured(observation.rules))._replace(
+        facts=sync.facts._replace(warning=added.warning),
         completed_at=completed_at,
         user_id=decision.user_id,
         user_hash=people.keyed_hash(decision.user_id),

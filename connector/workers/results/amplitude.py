@@ -177,7 +177,9 @@ class AmplitudeWorker(Worker):
             return
         await self._pace()
         now = self._clock.now()
-        answer = await self._amplitude.send([unset(due_unset.user_id, now)], [due_unset.user_id])
+        connections = (self._context.connection(name) for name in self._connections)
+        added = {name for connection in connections for name in connection.mapping.user}
+        answer = await self._amplitude.send([unset(due_unset.user_id, now, added)], [due_unset.user_id])
         self._paced_until = now + self._pace_left() + self._cost(1)
         await self._after(answer)
         refused = answer.kind in (Kind.REJECTED, Kind.REFUSED, Kind.TOO_LARGE)
