@@ -22,7 +22,7 @@ SQLITE = "sqlite:///"
 POSTGRESQL = "postgresql://"
 
 _CONCLUDED = frozenset(
-    {"ready", "email_given", "failed_quality_gate", "has_ended", "suppressed"}
+    {"ready", "email_given", "failed_quality_gate", "has_ended", "suppressed", "analysis", "warning"}
     | {"invitee", "launch_id", "cohort_id", "cohort_name", "variant"}
 )
 ALIAS_FIELDS = frozenset(Interview._fields) - _CONCLUDED | {"event"}
