@@ -55,8 +55,8 @@ def find_dotenv(directories: Sequence[Path]) -> Path | None:
     A file without a variable that can only be meant for this program belongs to another one, and gives way to
     a later file: assistants start this program in the folders of other projects.
     """
-    found = [path for each in directories if _is_there(path := each / DOTENV) and path.is_file()]
-    ours = (path for path in found[:-1] if _OURS.search(_read_text(path, str(path)) or ""))
+    found = [path for each in directories if is_there(path := each / DOTENV) and path.is_file()]
+    ours = (path for path in found[:-1] if _OURS.search(read_text(path, str(path)) or ""))
     return next(ours, found[-1] if found else None)
 
 
@@ -70,7 +70,7 @@ def read_dotenv(path: Path, name: str = DOTENV) -> dict[str, str]:
     if path.is_dir():  # some virtual environments have this name
         return {}
     variables: dict[str, str] = {}
-    for binding in parse_stream(StringIO(_read_text(path, name) or "")):
+    for binding in parse_stream(StringIO(read_text(path, name) or "")):
         if binding.error:
             where = f"{name} line {binding.original.line}"
             raise refusal(where, "must be NAME=value", "KOJI_API_KEY=your-koji-key")
@@ -85,29 +85,34 @@ def find_document(named: Path | None, directories: Sequence[Path]) -> Path | Non
     Raises `SettingsError` when a named file is missing.
     """
     if named is None:
-        return next((path for each in directories if _is_there(path := each / CONFIG_FILE)), None)
+        return next((path for each in directories if is_there(path := each / CONFIG_FILE)), None)
     if not named.exists():
         missing = f"names {named}, which does not exist"
         raise refusal(CONFIG_VARIABLE, missing, "CONNECTOR_CONFIG=connector.toml")
     return named
 
 
-def _is_there(path: Path) -> bool:
+def is_there(path: Path) -> bool:
     """Tell whether a file exists; none does in a folder that this user may not enter (`su` may keep HOME)."""
     return os.access(path, os.F_OK)
 
 
 def read_document(path: Path, name: str) -> Document:
     """Read a file of settings. Raises `SettingsError` for bad TOML and for connections that are no tables."""
-    try:
-        top = tomllib.loads(_read_text(path, name) or "")
-    except tomllib.TOMLDecodeError as error:
-        where = re.search(r"\(at (.*)\)$", str(error))
-        place = f"{name} {where[1]}" if where else name
-        raise refusal(place, "is not valid TOML", 'koji_api_key = "your-koji-key"') from None
+    top = parse_toml(read_text(path, name) or "", name, 'koji_api_key = "your-koji-key"')
     tables = top.pop("connections", {})
     _check_connections(tables, name)
     return Document(name, top, tables)
+
+
+def parse_toml(text: str, name: str, example: str) -> dict[str, Any]:
+    """Return the content of a TOML file. Raises `SettingsError` with the place of an error."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        where = re.search(r"\(at (line .*)\)$", str(error))
+        last = f"line {len(text.splitlines())}, at the end"
+        raise refusal(f"{name} {where[1] if where else last}", "is not valid TOML", example) from None
 
 
 def _check_connections(tables: Any, file_name: str) -> None:
@@ -122,7 +127,8 @@ def _check_connections(tables: Any, file_name: str) -> None:
             raise refusal(place, "must be a table", f"[connections.{name}]")
 
 
-def _read_text(path: Path, name: str) -> str | None:
+def read_text(path: Path, name: str) -> str | None:
+    """Return a file's text, or None if it is missing. Raises `SettingsError` when it cannot be read."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:

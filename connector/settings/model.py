@@ -16,8 +16,9 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, unquote
 
 from platformdirs import user_data_path
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SecretStr, model_validator
 
+from connector.domain.results.theme_keys import Vocabulary
 from connector.errors import SettingMissing
 from connector.settings.types import (
     FROZEN_MAPPING,
@@ -82,6 +83,7 @@ class Connection(LaunchDefaults):
 
     An Amplitude URL that is None follows from the region; an empty `koji_webhook_secret` means that none is
     configured. `koji_field_aliases` maps a field to the steps of its path in a webhook's body.
+    `connector_themes_file` is the vocabulary in that file.
     """
 
     name: Annotated[str, Field(pattern=f"^{CONNECTION_NAME}$")] = DEFAULT_CONNECTION
@@ -131,6 +133,7 @@ class Connection(LaunchDefaults):
     )
     connector_max_credits_per_day: CountOrNone = _setting("a whole number", 100, default=100)
     connector_cohort_approve_above: CountOrNone = _setting("a whole number", 25, default=25)
+    connector_themes_file: InstanceOf[Vocabulary] | None = _optional("the name of a file", "themes.toml")
     holdout_percent: int = _setting("a whole number from 0 to 50", 10, default=0, ge=0, le=50)
     cohorts: Annotated[Mapping[str, LaunchDefaults], *FROZEN_MAPPING] = _setting(
         "tables by cohort id",

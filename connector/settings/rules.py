@@ -21,6 +21,7 @@ def sync_rules(connection: Connection) -> SyncRules:
         min_id_length=connection.amplitude_min_id_length,
         can_read=connection.koji_api_key is not None,
         can_send=connection.amplitude_api_key is not None,
+        vocabulary=connection.connector_themes_file,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from connector.domain.results.theme_keys import Theme, Vocabulary
 from connector.errors import SettingsError
 from connector.settings.model import COHORTS, HOLDOUT, LAUNCH_DEFAULTS, Connection, Settings
 from connector.settings.sources import load
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.unit
 
 @pytest.fixture
 def read(tmp_path: Path) -> Read:
+    (tmp_path / "words.toml").write_text("[themes.price]")
     return reading(tmp_path)
 
 
@@ -76,6 +78,7 @@ EVERY_OF_CONNECTION = [
     ("CONNECTOR_MAX_CREDITS_PER_DAY", "0", 0),
     ("AMPLITUDE_COHORT_WEBHOOK_TOKEN", "cohort-token", SecretStr("cohort-token")),
     ("CONNECTOR_COHORT_APPROVE_ABOVE", "0", 0),
+    ("CONNECTOR_THEMES_FILE", "words.toml", Vocabulary((Theme("price", "price"),))),
 ]
 
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from connector.domain.results import theme_keys
 from connector.domain.results.interview import Interview
-from connector.text.json import dumps
+from connector.domain.results.theme_keys import Vocabulary
+from connector.text.json import dumps, loads
 from connector.text.redaction import cut
 
 EVENT_TYPE = "koji.interview_completed"
@@ -33,7 +35,13 @@ def identify_insert_id(interview_id: str) -> str:
 
 
 def writes(
-    interview: Interview, *, user_id: str, completed_at: int, koji_project_id: str | None, backfill: bool
+    interview: Interview,
+    *,
+    user_id: str,
+    completed_at: int,
+    koji_project_id: str | None,
+    backfill: bool,
+    vocabulary: Vocabulary | None = None,
 ) -> Writes:
     """Map an interview to its two writes.
 
@@ -41,17 +49,29 @@ def writes(
     properties. A backfilled event does not change the user's properties (`$skip_user_properties_sync`).
     """
     return Writes(
-        identify=dumps(_identify(interview, user_id, completed_at)),
-        event=dumps(_event(interview, user_id, completed_at, koji_project_id, backfill=backfill)),
+        identify=dumps(_identify(interview, user_id, completed_at, vocabulary)),
+        event=dumps(_event(interview, user_id, completed_at, koji_project_id, vocabulary, backfill=backfill)),
     )
 
 
-def _identify(interview: Interview, user_id: str, completed_at: int) -> dict[str, Any]:
+def identify_again(identify: str, now: int) -> str:
+    """Return a `$identify` that was sent before, as JSON text, so that Amplitude takes it once more.
+
+    It has no insert id, because to set the same values twice is harmless.
+    """
+    again = {name: value for name, value in loads(identify).items() if name != "insert_id"}
+    return dumps({**again, "time": now})
+
+
+def _identify(
+    interview: Interview, user_id: str, completed_at: int, vocabulary: Vocabulary | None
+) -> dict[str, Any]:
     values: dict[str, Any] = {
         "last_interview_at": iso(completed_at),
         "last_interview_sentiment": _cut(interview.sentiment),
         "last_interview_themes": [cut(theme) for theme in interview.themes or ()] or None,
         "last_interview_quality": interview.quality_score,
+        **theme_keys.user_properties(vocabulary, interview.themes or ()),
     }
     properties: dict[str, Any] = {
         "$set": {name: value for name, value in values.items() if value is not None}
@@ -72,19 +92,27 @@ def unset(user_id: str, now: int) -> str:
 
     It has no insert id, because to unset twice is harmless and may be needed later.
     """
-    properties = {f"last_interview_{name}": "-" for name in ("at", "sentiment", "themes", "quality")}
+    names = "at", "sentiment", "themes", "theme_keys", "quality"
+    properties = {f"last_interview_{name}": "-" for name in names}
     identify = {"event_type": IDENTIFY_TYPE, "user_id": user_id, "time": now}
     return dumps({**identify, "user_properties": {"$unset": properties}})
 
 
 def _event(
-    interview: Interview, user_id: str, completed_at: int, koji_project_id: str | None, *, backfill: bool
+    interview: Interview,
+    user_id: str,
+    completed_at: int,
+    koji_project_id: str | None,
+    vocabulary: Vocabulary | None,
+    *,
+    backfill: bool,
 ) -> dict[str, Any]:
     themes = [cut(theme) for theme in interview.themes or ()]
     properties: dict[str, Any] = {
         "theme_top_1": themes[0] if themes else None,
         "theme_top_2": themes[1] if len(themes) > 1 else None,
         "themes": themes or None,
+        **theme_keys.event_properties(vocabulary, themes),
         "sentiment": _cut(interview.sentiment),
         "quality_score": interview.quality_score,
         "transcript_url": _cut(interview.transcript_url),

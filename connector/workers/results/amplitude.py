@@ -136,7 +136,8 @@ class AmplitudeWorker(Worker):
         expired: list[Settlement] = []
         for outgoing in taken:
             since = outgoing.sync.unknown_since
-            if since is not None and now - since >= STOP_AFTER_UNKNOWN and not outgoing.sync.force:
+            may_count_twice = not (outgoing.sync.force or outgoing.sync.is_refresh)
+            if since is not None and now - since >= STOP_AFTER_UNKNOWN and may_count_twice:
                 expired.append(settlement(outgoing.sync, SyncStatus.FAILED, "outcome_unknown"))
             else:
                 going.append(outgoing)
@@ -151,7 +152,7 @@ class AmplitudeWorker(Worker):
             part = open_parts.pop()
             await self._pace()
             sent_at = self._clock.now()
-            events, user_ids, owners = events_of(part)
+            events, user_ids, owners = events_of(part, sent_at)
             answer = await self._amplitude.send(events, user_ids)
             for sent in part:
                 step = "amplitude.send", sent.sync.connection, sent.sync.interview_id
