@@ -36,8 +36,8 @@ class ReplayInput(WaitInput):
     )
     refresh_user_properties: bool = Field(
         default=False,
-        description="Of synced interviews write only the user properties again, as they are mapped now, for "
-        "example after themes.toml changed; no second event, and only where no newer interview owns them.",
+        description="Write only the user properties of synced interviews again, as they are mapped now: no "
+        "second event, and only each user's newest interview.",
     )
 
 

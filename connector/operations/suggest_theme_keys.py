@@ -18,7 +18,7 @@ _ANY_DAY = 10_000_000
 class SuggestInput(Input):
     """The days whose interviews count."""
 
-    since: str | None = Field(None, description="First day, ISO 8601; without it all are counted, in UTC.")
+    since: str | None = Field(None, description="First day, ISO 8601; in UTC.")
     until: str | None = Field(None, description="The day after the last one, ISO 8601.")
 
 
@@ -32,15 +32,15 @@ class LabelCount(BaseModel):
 class Suggestion(BaseModel):
     """Labels that seem to say the same."""
 
-    key: str = Field(description="A key for them: of themes.toml if they fit there, else a new one.")
-    count: int = Field(description="The counts of its labels together.")
-    labels: list[LabelCount] = Field(description="The labels, the commonest first.")
+    key: str = Field(description="A key of themes.toml that fits, else a new one.")
+    count: int = Field(description="The labels' counts together.")
+    labels: list[LabelCount] = Field(description="The commonest first.")
 
 
 class Suggestions(Output):
     """Groups of labels without a theme."""
 
-    items: list[Suggestion] = Field(description="Groups, the commonest first.")
+    items: list[Suggestion] = Field(description="The commonest first.")
     hidden: int = Field(description=f"Labels that fewer than {LEAST} interviews have.")
 
 
@@ -75,8 +75,8 @@ SUGGEST_THEME_KEYS = Operation.of(
     run,
     subject="results",
     title="Suggest theme keys",
-    summary="Group the labels of synced interviews that say the same in other words, for a person who writes "
-    "themes.toml and decides. Labels that it has are left out. Changes nothing and merges nothing.",
+    summary="Group labels of synced interviews that say the same, without those that themes.toml has. A person "
+    "decides and writes that file. Changes nothing.",
     guidance="Not for what people said: get_theme_report.",
     example=Example(
         {}, {"items": [{"key": "pricing_confusion", "count": 16, "labels": _LABELS}], "hidden": 4}
