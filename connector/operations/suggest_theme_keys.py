@@ -75,8 +75,8 @@ SUGGEST_THEME_KEYS = Operation.of(
     run,
     subject="results",
     title="Suggest theme keys",
-    summary="Group labels of synced interviews that say the same, without those that themes.toml has. A person "
-    "decides and writes that file. Changes nothing.",
+    summary="Group labels of synced interviews that say the same, without those that themes.toml has. A "
+    "person decides and writes that file. Changes nothing.",
     guidance="Not for what people said: get_theme_report.",
     example=Example(
         {}, {"items": [{"key": "pricing_confusion", "count": 16, "labels": _LABELS}], "hidden": 4}

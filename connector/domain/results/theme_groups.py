@@ -14,9 +14,6 @@ from collections.abc import Collection, Iterable, Mapping
 from itertools import pairwise
 from typing import Final
 
-from rapidfuzz.distance import OSA
-from rapidfuzz.process import extractOne
-
 from connector.text.stems import stem, words_of
 
 _FILLING_TEXT: Final = (
@@ -84,6 +81,9 @@ def _stems(words: list[str]) -> list[str]:
 
 def _usual(counts: Counter[str]) -> dict[str, str]:
     """Return for each stem the commoner one of which it is a misspelling, else itself."""
+    from rapidfuzz.distance import OSA  # noqa: PLC0415 - long to load, and for this alone
+    from rapidfuzz.process import extractOne  # noqa: PLC0415
+
     usual: dict[str, str] = {}
     right: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for word in sorted(counts, key=lambda word: (-counts[word], word)):
