@@ -25,6 +25,7 @@ from connector.operations.preview_interview_sync import PREVIEW_INTERVIEW_SYNC
 from connector.operations.replay_syncs import REPLAY_SYNCS
 from connector.operations.resume_launch import RESUME_LAUNCH
 from connector.operations.start_interview import START_INTERVIEW
+from connector.operations.suggest_theme_keys import SUGGEST_THEME_KEYS
 from connector.operations.sync_interview_to_amplitude import SYNC_INTERVIEW_TO_AMPLITUDE
 from connector.service.execution.operation import AnyOperation
 
@@ -44,6 +45,7 @@ OPERATIONS: tuple[AnyOperation, ...] = (
     GET_RUN,
     GET_OVERVIEW,
     GET_THEME_REPORT,
+    SUGGEST_THEME_KEYS,
     LIST_SYNCS,
     GET_SYNC,
     REPLAY_SYNCS,

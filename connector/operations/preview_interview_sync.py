@@ -88,12 +88,12 @@ async def _people(ctx: Context, sync: Sync | None, observation: Observation) -> 
 
 async def _shown(ctx: Context, sync: Sync) -> PreviewOutput:
     decision: dict[str, Any] = {"interview_id": sync.interview_id, "reason": sync.reason, "request": None}
-    if sync.stage in (Stage.SEND, Stage.HOLD):
+    if sync.stage in (Stage.SEND, Stage.HOLD) and not sync.is_refresh:
         decision["warning"] = sync.facts.warning if sync.facts else None
         overtaken = await ctx.ledger.sending.is_overtaken(ctx.same_amplitude(sync.connection), sync)
         decision["request"] = request(sync, ctx.connection(sync.connection), identify=not overtaken)
         return PreviewOutput(**{**decision, "reason": None}, decision=Verdict.SYNC.value)
-    if sync.status is SyncStatus.SYNCED and sync.stage is None:
+    if sync.status is SyncStatus.SYNCED and (sync.stage is None or sync.is_refresh):
         return PreviewOutput(**{**decision, "reason": "already_synced"}, decision=Verdict.SKIP.value)
     verdicts = {SyncStatus.SKIPPED: Verdict.SKIP, SyncStatus.FAILED: Verdict.FAIL}
     return PreviewOutput(**decision, decision=verdicts.get(sync.status, Verdict.PENDING).value)

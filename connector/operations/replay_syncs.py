@@ -21,7 +21,7 @@ _PAGE = 500
 
 
 class ReplayInput(WaitInput):
-    """The syncs to replay; without any field, all that failed."""
+    """The syncs to replay; without any field, all that failed; of a refresh, all that are synced."""
 
     interview_ids: list[str] | None = Field(None, max_length=100_000, description="Only these interviews.")
     status: Literal["failed", "skipped", "pending", "unreadable", "synced"] | None = Field(
@@ -34,13 +34,20 @@ class ReplayInput(WaitInput):
         default=False,
         description="Read Koji again and send again even what may have been accepted; that may count twice.",
     )
+    refresh_user_properties: bool = Field(
+        default=False,
+        description="Write only the user properties of synced interviews again, as they are mapped now: no "
+        "second event, and only each user's newest interview.",
+    )
 
 
 async def run(ctx: Context, payload: ReplayInput) -> RunOutput:
     """Start the replay; wait for its end for `wait_seconds`."""
     if payload.interview_ids and (payload.status or payload.since):
         raise InvalidInput.of("interview_ids", "stands beside status or since; give one of the two forms")
-    step = "force" if payload.force else "replay"
+    step = "refresh" if payload.refresh_user_properties else "force" if payload.force else "replay"
+    if step == "refresh" and (payload.force or payload.status not in (None, "synced")):
+        raise InvalidInput.of("refresh_user_properties", "goes with synced interviews, without force")
     if payload.status == "unreadable":
         step, interview_ids = "cover", await _reread(ctx, payload)
     else:
@@ -68,7 +75,8 @@ async def _named(ctx: Context, payload: ReplayInput) -> list[str]:
 
 
 async def _matching(ctx: Context, payload: ReplayInput) -> list[str]:
-    where = ListFilter(status=payload.status or "failed", since=bound("since", payload.since))
+    status = payload.status or ("synced" if payload.refresh_user_properties else "failed")
+    where = ListFilter(status=status, since=bound("since", payload.since))
     return await ctx.ledger.syncs.ids(payload.connection, where)
 
 

@@ -106,13 +106,13 @@ def read_document(path: Path, name: str) -> Document:
 
 
 def parse_toml(text: str, name: str, example: str) -> dict[str, Any]:
-    """Return the content of a file. Raises `SettingsError` with the place of bad TOML."""
+    """Return the content of a TOML file. Raises `SettingsError` with the place of an error."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        where = re.search(r"\(at (.*)\)$", str(error))
-        place = f"{name} {where[1]}" if where else name
-        raise refusal(place, "is not valid TOML", example) from None
+        where = re.search(r"\(at (line .*)\)$", str(error))
+        last = f"line {len(text.splitlines())}, at the end"
+        raise refusal(f"{name} {where[1] if where else last}", "is not valid TOML", example) from None
 
 
 def _check_connections(tables: Any, file_name: str) -> None:
@@ -128,7 +128,7 @@ def _check_connections(tables: Any, file_name: str) -> None:
 
 
 def read_text(path: Path, name: str) -> str | None:
-    """Return a file's text; None for a missing file. Raises `SettingsError` for one that cannot be read."""
+    """Return a file's text, or None if it is missing. Raises `SettingsError` when it cannot be read."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:

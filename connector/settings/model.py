@@ -16,9 +16,19 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, unquote
 
 from platformdirs import user_data_path
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from connector.domain.results.added_properties import AddedProperties
+from connector.domain.results.theme_keys import Vocabulary
 from connector.errors import SettingMissing
 from connector.settings.types import (
     FROZEN_MAPPING,
@@ -83,8 +93,8 @@ class Connection(LaunchDefaults):
     """One Koji project wired to one Amplitude project. Missing credentials are None.
 
     An Amplitude URL that is None follows from the region; an empty `koji_webhook_secret` means that none is
-    configured. `koji_field_aliases` maps a field to the steps of its path in a webhook's body. `mapping` is
-    what `connector_mapping_file` holds.
+    configured. `koji_field_aliases` maps a field to the steps of its path in a webhook's body.
+    `connector_themes_file` and `connector_mapping_file` are what these files hold.
     """
 
     name: Annotated[str, Field(pattern=f"^{CONNECTION_NAME}$")] = DEFAULT_CONNECTION
@@ -129,24 +139,34 @@ class Connection(LaunchDefaults):
     )
     connector_null_email_is_anonymous: bool = _flag(example=True, default=False)
     connector_trust_external_id: bool = _flag(example=True, default=False)
+    connector_mapping_file: InstanceOf[AddedProperties] | None = _optional(
+        "the name of a file", "mapping.toml"
+    )
     connector_answer_properties: AnswerProperties = _setting(
         "questionId=property pairs, separated by commas",
         "q_1=nps_score",
         default_factory=lambda: MappingProxyType({}),
     )
-    connector_mapping_file: str | None = _optional("the path of a file", "mapping.toml")
-    mapping: AddedProperties = Field(default_factory=AddedProperties, exclude=True)
     connector_max_interviews_per_launch: int = _setting(
         "a whole number from 1 to 2000000", 100, default=100, ge=1, le=2_000_000
     )
     connector_max_credits_per_day: CountOrNone = _setting("a whole number", 100, default=100)
     connector_cohort_approve_above: CountOrNone = _setting("a whole number", 25, default=25)
+    connector_themes_file: InstanceOf[Vocabulary] | None = _optional("the name of a file", "themes.toml")
     holdout_percent: int = _setting("a whole number from 0 to 50", 10, default=0, ge=0, le=50)
     cohorts: Annotated[Mapping[str, LaunchDefaults], *FROZEN_MAPPING] = _setting(
         "tables by cohort id",
         '[connections.default.cohorts."id"]',
         default_factory=lambda: MappingProxyType({}),
     )
+
+    @field_validator("connector_answer_properties")
+    @classmethod
+    def _named_once(cls, value: Mapping[str, str], info: ValidationInfo) -> Mapping[str, str]:
+        mapping = info.data.get("connector_mapping_file") or AddedProperties()
+        if twice := next((name for name in value.values() if name in mapping.event), None):
+            raise ValueError(f"must not name {twice!r}, which mapping.toml computes")
+        return value
 
     def of_cohort(self, cohort_id: str) -> LaunchDefaults:
         """Return the defaults of one cohort: its own, or else those of the connection."""

@@ -8,7 +8,7 @@ another connection, which inherits from "default" only the `connector_*` setting
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from connector.errors import SettingsError
+from connector.settings.beside import read_beside
 from connector.settings.files import (
     CONFIG_FILE,
     CONFIG_VARIABLE,
@@ -24,6 +25,7 @@ from connector.settings.files import (
     did_you_mean,
     find_document,
     find_dotenv,
+    is_there,
     one_line,
     read_document,
     read_dotenv,
@@ -32,7 +34,7 @@ from connector.settings.files import (
     resolved,
     shown,
 )
-from connector.settings.mapping_file import read_mapping
+from connector.settings.mapping_file import expressions_of
 from connector.settings.model import (
     COHORTS,
     DEFAULT_CONNECTION,
@@ -42,15 +44,20 @@ from connector.settings.model import (
     LaunchDefaults,
     Settings,
 )
-from connector.settings.toml_file import find_toml
+from connector.settings.themes import vocabulary_of
 from connector.settings.types import is_set
 
 _GLOBAL = frozenset(Settings.model_fields) - {"connections"}
-_OF_CONNECTION = frozenset(Connection.model_fields) - {"name", "mapping"}
+_OF_CONNECTION = frozenset(Connection.model_fields) - {"name"}
 _INHERITED = frozenset(name for name in _OF_CONNECTION if name.startswith("connector_")) - {
     "connector_answer_properties"  # whose questions are those of one study
 }
 _ALL = (_GLOBAL | _OF_CONNECTION) - LAUNCH_DEFAULTS - {COHORTS, HOLDOUT}
+_FILES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], Any], str]] = {
+    "connector_themes_file": ("themes.toml", vocabulary_of, 'aliases = ["pricing confusion"]'),
+    "connector_mapping_file": ("mapping.toml", expressions_of, 'minutes = "stats.duration_seconds"'),
+}
+"""Settings that name a file: its usual name beside the settings, its check, and an example of a line."""
 _VARIABLES = frozenset(name.upper() for name in _ALL) | {CONFIG_VARIABLE}
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -105,17 +112,26 @@ def load(environ: Mapping[str, str], *directories: Path) -> Loaded:
     layers |= {name: {**inherited, **table} for name, table in tables.items()}
 
     folder = file.parent if file else here
-    connections = {name: _connection(name, layer, folder) for name, layer in layers.items()}
+    connections = {
+        name: _build(Connection, layer, {"name": name, **_files(layer, folder, here)})
+        for name, layer in layers.items()
+    }
     settings = _build(Settings, _only(everywhere, _GLOBAL), {"connections": connections})
     return Loaded(settings, _warnings(variables, document), dotenv_file, file)
 
 
-def _connection(name: str, layer: _Layer, folder: Path) -> Connection:
-    connection = _build(Connection, layer, {"name": name})
-    written = layer.get("connector_mapping_file", _Value("", "", None))
-    file = find_toml(folder, "mapping.toml", written.value, f"{written.place} {written.name}".strip())
-    mapping = read_mapping(file, connection.connector_answer_properties)
-    return connection.model_copy(update={"mapping": mapping})
+def _files(layer: _Layer, folder: Path, here: Path) -> dict[str, Any]:
+    """Return the content of the files that a layer names, else of those that are in the folder."""
+    contents: dict[str, Any] = {}
+    for setting, (usual, check, example) in _FILES.items():
+        written = layer.get(setting)
+        path = folder / Path(str(written.value) if written else usual).expanduser()
+        if is_there(path) and path.is_file():
+            contents[setting] = read_beside(path, shown(path, here), check, example)
+        elif written:
+            missing = f"names {shown(path, here)}, which is no file"
+            raise refusal(f"{written.place} {written.name}".strip(), missing, f"{written.name}={usual}")
+    return contents
 
 
 def _set_only(variables: Mapping[str, str]) -> dict[str, str]:

@@ -72,7 +72,12 @@ _LEFT_OUT: Final[Mapping[str, tuple[str, ...]]] = {
     ),
 }
 _CUT = frozenset({"invitations", "skipped_examples"})
-_ROWS: Final[Mapping[str, int]] = {"get_overview": 10, "get_theme_report": 31, "get_person": 10}
+_ROWS: Final[Mapping[str, int]] = {
+    "get_overview": 10,
+    "get_theme_report": 31,
+    "get_person": 10,
+    "suggest_theme_keys": 20,
+}
 """Rows of each list in answers without pages."""
 
 

@@ -127,6 +127,25 @@ async def test_user_properties_stay_with_it_otherwise(
     assert identified(await ledger.sending.begin(lease, BOTH, NOW, 10)) == ["int_1"]
 
 
+async def test_a_refresh_that_a_newer_interview_overtook_is_called_off(ledger: Ledger, lease: Lease) -> None:
+    kept: dict[str, Any] = {"status": SyncStatus.SYNCED, "synced_at": NOW - 9}
+    await store(
+        ledger,
+        a_sync("int_1", completed_at=NOW - 5, **kept),
+        a_sync("int_2", completed_at=NOW - 4, **kept),
+        a_sync("int_3", user="grace", completed_at=NOW - 6, **kept),
+        a_sync("int_4", user="grace", completed_at=NOW - 3),
+    )
+    taken = await ledger.sending.begin(lease, BOTH, NOW, 10)
+    assert [(one.sync.interview_id, one.sync.is_refresh, one.identify) for one in taken] == [
+        ("int_2", True, True),
+        ("int_4", False, True),
+    ]
+    for overtaken in ("int_1", "int_3"):
+        stored = await find(ledger, overtaken)
+        assert (stored.status, stored.stage, stored.due, stored.sending_since) == ("synced", None, None, None)
+
+
 async def test_of_two_that_ended_at_once_one_identifies(ledger: Ledger, lease: Lease) -> None:
     await store(ledger, a_sync("int_1"), a_sync("int_2"), a_sync("int_3", user="grace@example.com"))
     assert identified(await ledger.sending.begin(lease, BOTH, NOW, 10)) == ["int_2", "int_3"]

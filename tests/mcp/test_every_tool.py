@@ -113,6 +113,7 @@ async def walk(tour: Tour, world: World) -> None:
     assert (await tour.call("get_sync", interview_id=interview_id))["attempts"]
     await world.interview("past-1", 50)
     assert (await tour.call("get_theme_report"))["interviews"] == 1
+    assert (await tour.call("suggest_theme_keys"))["hidden"]
     run = await tour.call("backfill_interviews", interview_ids=["past-1"], wait_seconds=20)
     assert (await tour.call("get_run", run_id=run["run_id"]))["total"] == 1
     await tour.call("replay_syncs", status="failed")

@@ -80,6 +80,7 @@ async def test_answers_are_short_unless_more_is_asked_for(world: World) -> None:
         ("list_audit", {}),
         ("get_overview", {}),
         ("get_theme_report", {"until": "2027-01-01"}),
+        ("suggest_theme_keys", {}),
         ("list_connections", {}),
         ("check_connection", {}),
         ("get_launch", {"launch_id": largest["launch_id"]}),

@@ -185,7 +185,7 @@ CONNECTION = Connection(
     koji_api_key=SecretStr("k"),
     amplitude_api_key=SecretStr("a"),
     connector_answer_properties={"q_1": "nps"},
-    mapping=AddedProperties(
+    connector_mapping_file=AddedProperties(
         {"minutes": "stats.duration_seconds", "no": "nothing"},
         {"last_plan": "'free'", "gone": "nothing"},
     ),

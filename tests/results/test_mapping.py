@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from connector.domain.results.interview import Interview
 from connector.domain.results.koji_fields import read_interview
-from connector.domain.results.mapping import event_insert_id, identify_insert_id, iso, writes
+from connector.domain.results.mapping import event_insert_id, identify_insert_id, iso, unset, writes
+from connector.domain.results.theme_keys import Theme, Vocabulary
 from tests.fixtures import load
 
 pytestmark = pytest.mark.unit
@@ -42,6 +43,13 @@ def mapped(
         interview, user_id="ada@example.com", completed_at=AT, koji_project_id=project, backfill=backfill
     )
     return json.loads(found.identify), json.loads(found.event)
+
+
+def _both(interview: Interview, vocabulary: Vocabulary | None = None) -> tuple[str, str]:
+    found = writes(
+        interview, user_id="u-1", completed_at=AT, koji_project_id=None, backfill=False, vocabulary=vocabulary
+    )
+    return found.identify, found.event
 
 
 def test_the_identify_sets_the_four_properties_one_millisecond_before() -> None:
@@ -126,6 +134,30 @@ def test_the_configured_project_stands_in_for_one_that_koji_does_not_name() -> N
     assert mapped(project="ours")[1]["event_properties"]["koji_project_id"] == "study-1"
     unnamed = FULL._replace(project_id=None)
     assert mapped(unnamed, project="ours")[1]["event_properties"]["koji_project_id"] == "ours"
+
+
+def test_a_vocabulary_adds_keys_to_both_writes_and_leaves_the_labels() -> None:
+    vocabulary = Vocabulary((Theme("speed", "Speed", patterns=("slow",)), Theme("price", "Pricing")))
+    plain = [json.loads(text) for text in _both(FULL)]
+    identify, event = (json.loads(text) for text in _both(FULL, vocabulary))
+    keys = ["price", "speed"]
+    added = {"theme_key_1": "price", "theme_key_2": "speed", "theme_keys": keys}
+    assert event["event_properties"] == {**plain[1]["event_properties"], **added}
+    assert identify["user_properties"]["$set"] == {
+        **plain[0]["user_properties"]["$set"],
+        "last_interview_theme_keys": keys,
+    }
+
+
+def test_labels_without_a_key_unset_the_keys_of_an_earlier_interview() -> None:
+    vocabulary = Vocabulary((Theme("price", "Pricing"),))
+    identify, event = (json.loads(text) for text in _both(FULL._replace(themes=("other",)), vocabulary))
+    assert identify["user_properties"]["$unset"] == {"last_interview_theme_keys": "-"}
+    assert not [name for name in event["event_properties"] if name.startswith("theme_key")]
+
+
+def test_an_erasure_unsets_the_keys_too() -> None:
+    assert "last_interview_theme_keys" in json.loads(unset("u-12345", AT))["user_properties"]["$unset"]
 
 
 def test_a_backfilled_event_leaves_the_user_table_alone() -> None:

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from connector.context import Context
 from connector.domain.people.same_person import Member
+from connector.domain.results.theme_keys import Theme, Vocabulary
 from connector.errors import ConnectorError, NotConfigured
 from connector.ledger.ledger import Ledger, open_ledger
 from connector.net.target_client import Targets
@@ -72,6 +73,9 @@ CONNECTIONS = st.builds(
     koji_project_id=st.sampled_from([None, "ours"]),
     connector_null_email_is_anonymous=st.booleans(),
     connector_trust_external_id=st.booleans(),
+    connector_themes_file=st.sampled_from(
+        [None, Vocabulary((Theme("price", "Pricing"), Theme("docs", "docs")))]
+    ),
 )
 
 

@@ -11,9 +11,10 @@ from pydantic import SecretStr
 from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.observation import Observation, merge, read_observation
-from connector.domain.results.replay import call, replay
+from connector.domain.results.replay import call, refresh, replay
 from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
+from connector.domain.results.theme_keys import Theme, Vocabulary
 from connector.domain.results.transitions import advance, read_delay
 from connector.settings.model import Connection
 from connector.settings.rules import sync_rules
@@ -392,3 +393,54 @@ class TestErased:
             call(waiting, Observation(rules=sync_rules(CONNECTION), interview=BARE, at=2), self.GONE),
         ):
             assert (after.reason, after.event, after.user_id) == ("suppressed", None, None)
+
+
+class TestRefresh:
+    WITH_THEMES = CONNECTION.model_copy(
+        update={"connector_themes_file": Vocabulary((Theme("price", "Pricing"),))}
+    )
+
+    def refreshed(self, sync: Sync, connection: Connection = WITH_THEMES) -> Sync:
+        return refresh(sync, sync_rules(connection), 9_000, PEOPLE)
+
+    def test_only_the_user_properties_are_mapped_anew(self) -> None:
+        sync = synced()
+        due = self.refreshed(sync)
+        assert (due.is_refresh, due.due, due.event, due.synced_at) == (True, 9_000, sync.event, 3_000)
+        assert json.loads(due.identify or "")["user_properties"]["$set"]["last_interview_theme_keys"] == [
+            "price"
+        ]
+        assert self.refreshed(due) == due
+
+    @pytest.mark.parametrize(
+        "sync",
+        [
+            ended(SyncStatus.FAILED, "rejected_by_amplitude"),
+            ended(SyncStatus.SKIPPED, "below_quality_gate"),
+            hear(None, WHOLE),
+            pruned(synced()),
+            synced()._replace(facts=LOW),
+            synced()._replace(facts=WHOLE._replace(anonymous=True, respondent_email=None)),
+            synced()._replace(user_id="someone else"),
+        ],
+    )
+    def test_all_others_stay_as_they_are(self, sync: Sync) -> None:
+        assert state(self.refreshed(sync)) == state(sync)
+        assert self.refreshed(sync).identify == sync.identify
+
+    def test_nothing_waits_without_a_key_of_amplitude(self) -> None:
+        keyless = self.WITH_THEMES.model_copy(update={"amplitude_api_key": None})
+        assert self.refreshed(synced(), keyless).stage is None
+
+    def test_an_erased_person_is_not_refreshed(self) -> None:
+        erased = PEOPLE._replace(erased=frozenset({("default", "email:ada@example.com")}))
+        left = refresh(synced(), sync_rules(self.WITH_THEMES), 9_000, erased)
+        assert (left.stage, left.identify, left.user_id) == (None, None, None)
+
+    def test_one_that_turns_out_anonymous_is_called_off(self) -> None:
+        marked = hear(self.refreshed(synced()), MARK)
+        assert (state(marked), marked.identify) == (("synced", None, None), None)
+
+    def test_force_overrules_it(self) -> None:
+        forced = again(self.refreshed(synced()), force=True)
+        assert (forced.stage, forced.is_refresh) == (Stage.READ, False)

@@ -57,6 +57,7 @@ def test_nothing_set_is_a_whole_configuration(read: Read) -> None:
                 "connector_max_credits_per_day": 100,
                 "amplitude_cohort_webhook_token": None,
                 "connector_cohort_approve_above": 25,
+                "connector_themes_file": None,
                 "cohorts": {},
                 "mode": None,
                 "locale": None,

@@ -9,13 +9,13 @@ from typing import Any, Final, NamedTuple
 from connector.domain.results.expressions import evaluate
 from connector.domain.results.interview import Interview
 from connector.domain.results.mapping import own_event_properties
+from connector.domain.results.theme_keys import Vocabulary
 from connector.text import values
 from connector.text.redaction import cut
 
 MOST: Final = 50
 """The most properties of one kind, and the most items of a list."""
-_OURS: Final = frozenset(own_event_properties(Interview(""), None))
-_OUR_PREFIXES: Final = ("last_interview_", "theme_key")
+_OURS: Final = frozenset(own_event_properties(Interview(""), None, Vocabulary(())))
 _RESERVED: Final = re.compile(r"\$|\[amplitude\]|gp:", re.IGNORECASE)
 _LONGEST_NAME: Final = 100
 
@@ -44,7 +44,7 @@ def wrong_name(name: str) -> str | None:
     """Return why a property must not have this name, or None."""
     if not name.isprintable() or name != name.strip() or not 0 < len(name) <= _LONGEST_NAME:
         return f"must be named with 1 to {_LONGEST_NAME} printable characters"
-    if name in _OURS or name.startswith(_OUR_PREFIXES):
+    if name in _OURS or name.startswith("last_interview_"):
         return "has the name of one of the connector's own properties"
     return "has a name that Amplitude reserves" if _RESERVED.match(name) else None
 

@@ -10,6 +10,7 @@ from connector.domain.results.added_properties import AddedProperties, is_answer
 from connector.domain.results.amplitude_user import amplitude_user_of, is_respondent_known, unusable
 from connector.domain.results.interview import Interview
 from connector.domain.results.koji_fields import Aliases
+from connector.domain.results.theme_keys import Vocabulary
 
 OTHER_PROJECT, SUPPRESSED, ANONYMOUS = "other_project", "suppressed", "anonymous"
 _UNFINISHED = frozenset({"processing", "pending", "in_progress", "queued"})
@@ -31,6 +32,7 @@ class SyncRules(NamedTuple):
     min_id_length: int
     can_read: bool
     can_send: bool
+    vocabulary: Vocabulary | None = None
     added: AddedProperties = AddedProperties()
 
 

@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
+from connector.domain.results import theme_keys
 from connector.domain.results.interview import Interview
-from connector.text.json import dumps
+from connector.domain.results.theme_keys import Vocabulary
+from connector.text.json import dumps, loads
 from connector.text.redaction import cut
 
 EVENT_TYPE = "koji.interview_completed"
@@ -42,6 +44,7 @@ def writes(
     completed_at: int,
     koji_project_id: str | None,
     backfill: bool,
+    vocabulary: Vocabulary | None = None,
     event_properties: Mapping[str, Any] = _NONE,
     user_properties: Mapping[str, Any] = _NONE,
 ) -> Writes:
@@ -51,15 +54,28 @@ def writes(
     properties. A backfilled event does not change the user's properties (`$skip_user_properties_sync`).
     `event_properties` and `user_properties` are added to ours.
     """
-    own = {**own_event_properties(interview, koji_project_id), **event_properties}
+    own = {**own_event_properties(interview, koji_project_id, vocabulary), **event_properties}
     return Writes(
-        identify=dumps(_identify(interview, user_id, completed_at, user_properties)),
+        identify=dumps(_identify(interview, user_id, completed_at, vocabulary, user_properties)),
         event=dumps(_event(interview.interview_id, user_id, completed_at, own, backfill=backfill)),
     )
 
 
+def identify_again(identify: str, now: int) -> str:
+    """Return a `$identify` that was sent before, as JSON text, so that Amplitude takes it once more.
+
+    It has no insert id, because to set the same values twice is harmless.
+    """
+    again = {name: value for name, value in loads(identify).items() if name != "insert_id"}
+    return dumps({**again, "time": now})
+
+
 def _identify(
-    interview: Interview, user_id: str, completed_at: int, more: Mapping[str, Any]
+    interview: Interview,
+    user_id: str,
+    completed_at: int,
+    vocabulary: Vocabulary | None,
+    more: Mapping[str, Any],
 ) -> dict[str, Any]:
     values: dict[str, Any] = {
         **more,
@@ -67,6 +83,7 @@ def _identify(
         "last_interview_sentiment": _cut(interview.sentiment),
         "last_interview_themes": [cut(theme) for theme in interview.themes or ()] or None,
         "last_interview_quality": interview.quality_score,
+        **theme_keys.user_properties(vocabulary, interview.themes or ()),
     }
     properties: dict[str, Any] = {
         "$set": {name: value for name, value in values.items() if value is not None}
@@ -87,19 +104,22 @@ def unset(user_id: str, now: int, added: Iterable[str] = ()) -> str:
 
     It has no insert id, because to unset twice is harmless and may be needed later.
     """
-    own = (f"last_interview_{name}" for name in ("at", "sentiment", "themes", "quality"))
-    properties = dict.fromkeys([*own, *sorted(added)], "-")
+    names = "at", "sentiment", "themes", "theme_keys", "quality"
+    properties = dict.fromkeys([*(f"last_interview_{name}" for name in names), *sorted(added)], "-")
     identify = {"event_type": IDENTIFY_TYPE, "user_id": user_id, "time": now}
     return dumps({**identify, "user_properties": {"$unset": properties}})
 
 
-def own_event_properties(interview: Interview, koji_project_id: str | None) -> dict[str, Any]:
-    """Return the event properties that every connection sends; None stands for an unknown value."""
+def own_event_properties(
+    interview: Interview, koji_project_id: str | None, vocabulary: Vocabulary | None
+) -> dict[str, Any]:
+    """Return the event properties of our own; None stands for an unknown value."""
     themes = [cut(theme) for theme in interview.themes or ()]
     return {
         "theme_top_1": themes[0] if themes else None,
         "theme_top_2": themes[1] if len(themes) > 1 else None,
         "themes": themes or None,
+        **theme_keys.event_properties(vocabulary, themes),
         "sentiment": _cut(interview.sentiment),
         "quality_score": interview.quality_score,
         "transcript_url": _cut(interview.transcript_url),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from connector.domain.results.decision import ANONYMOUS, SyncRules, Verdict, decide
+from connector.domain.results.added_properties import added_to
+from connector.domain.results.decision import ANONYMOUS, Decision, SyncRules, Verdict, decide
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.observation import Observation
 from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
-from connector.domain.results.transitions import advance, with_respondent
+from connector.domain.results.transitions import advance, with_respondent, writes_of
 
 
 def replay(sync: Sync, rules: SyncRules, now: int, people: People, *, force: bool) -> Sync:
@@ -32,6 +33,26 @@ def replay(sync: Sync, rules: SyncRules, now: int, people: People, *, force: boo
         again=True,
     )
     return advance(sync, observation, people)
+
+
+def refresh(sync: Sync, rules: SyncRules, now: int, people: People) -> Sync:
+    """Return the state of a sync whose user properties are to be written once more, as they are mapped now.
+
+    The event stays as it is. What is not known any more, or would be skipped by now, is left alone; so is an
+    interview whose user would be another one. Whether a newer interview owns the properties is decided when
+    they are sent.
+    """
+    known = with_respondent(sync, people)
+    facts, user_id, completed_at = known.facts, known.user_id, known.completed_at
+    if known.status is not SyncStatus.SYNCED or known.stage is not None or not rules.can_send:
+        return known
+    if facts is None or user_id is None or completed_at is None:
+        return known
+    if decide(facts, rules, was_read=True) != Decision(Verdict.SYNC, None, user_id):
+        return known
+    added = added_to(facts, rules.added)
+    identify = writes_of(known, facts, user_id, completed_at, rules, added).identify
+    return known._replace(identify=identify, stage=Stage.SEND, due=now, tries=0, updated_at=now)
 
 
 def call(sync: Sync | None, observation: Observation, people: People) -> Sync:

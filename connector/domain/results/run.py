@@ -23,8 +23,9 @@ class RunItem(NamedTuple):
 class RunChunk(NamedTuple):
     """Some items of a run that wait for the worker.
 
-    `step` says what it does with them: `backfill`, `replay`, `force` (a replay that may count twice), or
-    `cover` where the run only counts interviews on their way.
+    `step` says what it does with them: `backfill`, `replay`, `force` (a replay that may count twice),
+    `refresh` (a replay of the user properties alone), or `cover` where the run only counts interviews on
+    their way.
     """
 
     run_id: str

@@ -68,6 +68,11 @@ class Sync(NamedTuple):
     respondent: int | None = None
     external: int | None = None
 
+    @property
+    def is_refresh(self) -> bool:
+        """Tell whether only user properties are to be written: Amplitude has the event, and keeps it."""
+        return self.status is SyncStatus.SYNCED and self.stage is Stage.SEND and not self.force
+
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:

@@ -6,7 +6,7 @@ Both the preview and the sync use `advance`, so that a preview cannot differ fro
 from __future__ import annotations
 
 from connector.domain.results import mapping
-from connector.domain.results.added_properties import added_to
+from connector.domain.results.added_properties import Added, added_to
 from connector.domain.results.anonymity import is_anonymous_or_erased, without_person
 from connector.domain.results.decision import (
     OTHER_PROJECT,
@@ -89,7 +89,8 @@ def _marked_after(sync: Sync, at: int) -> Sync:
     if sync.facts is not None and sync.facts.anonymous:
         return sync
     mark = Interview(sync.interview_id, anonymous=True)
-    return without_person(sync._replace(facts=merge(sync.facts, mark), updated_at=at))
+    facts = merge(sync.facts, mark)
+    return without_person(sync._replace(facts=facts, updated_at=at, stage=None, due=None))
 
 
 def _step(sync: Sync, observation: Observation, people: People) -> Sync:
@@ -232,15 +233,7 @@ def _sent_anew(sync: Sync, decision: Decision, observation: Observation, people:
     assert decision.user_id is not None  # noqa: S101 - SYNC has one
     completed_at = completion(sync.facts) or sync.first_received_at
     added = added_to(sync.facts, observation.rules.added)
-    writes = mapping.writes(
-        sync.facts,
-        user_id=decision.user_id,
-        completed_at=completed_at,
-        koji_project_id=observation.rules.project_id,
-        backfill=sync.backfill,
-        event_properties=added.event,
-        user_properties=added.user,
-    )
+    writes = writes_of(sync, sync.facts, decision.user_id, completed_at, observation.rules, added)
     held = sync.backfill and sync.run_id is not None and not sync.force
     stage = Stage.HOLD if held else Stage.SEND
     return _waiting(sync, stage, observation.at, _not_configured(observation.rules))._replace(
@@ -252,6 +245,22 @@ def _sent_anew(sync: Sync, decision: Decision, observation: Observation, people:
         event=writes.event,
         frozen_at=None,
         tries=0,
+    )
+
+
+def writes_of(
+    sync: Sync, facts: Interview, user_id: str, completed_at: int, rules: SyncRules, added: Added
+) -> mapping.Writes:
+    """Map what is known of a sync's interview to its two writes."""
+    return mapping.writes(
+        facts,
+        user_id=user_id,
+        completed_at=completed_at,
+        koji_project_id=rules.project_id,
+        backfill=sync.backfill,
+        vocabulary=rules.vocabulary,
+        event_properties=added.event,
+        user_properties=added.user,
     )
 
 

@@ -105,17 +105,23 @@ class Sending(Repository):
         """Take due syncs and mark them as being sent; return which of them own the user's properties.
 
         User properties belong to the newest interview, by completion, of that user in that Amplitude project
-        that is synced, on its way, or perhaps sent.
+        that is synced, on its way, or perhaps sent. A refresh of other properties is called off.
         """
-        due = load(c, _due(c, connections, now, limit)).values()
+        due = load(c, _due(c, connections, now, limit))
         # checked once more: another process may have changed a row before it was locked
-        taken = [sync for sync in due if sync.stage is Stage.SEND and sync.sending_since is None]
+        taken = [sync for sync in due.values() if sync.stage is Stage.SEND and sync.sending_since is None]
         if not taken:
             return []
         taken.sort(key=lambda sync: (sync.completed_at or 0, sync.interview_id))
-        _BEGIN.execute(c, [(sync.connection, sync.interview_id, now) for sync in taken])
         overtaken = _overtaken(c, connections, taken)
-        return [Outgoing(sync, identify=at not in overtaken) for at, sync in enumerate(taken)]
+        going = [Outgoing(sync, identify=at not in overtaken) for at, sync in enumerate(taken)]
+        stale = [one.sync for one in going if one.sync.is_refresh and not one.identify]
+        if stale:
+            save(c, due, [sync._replace(stage=None, due=None) for sync in stale])
+            going = [one for one in going if one.identify or not one.sync.is_refresh]
+        if going:
+            _BEGIN.execute(c, [(one.sync.connection, one.sync.interview_id, now) for one in going])
+        return going
 
     @fenced
     def recover(self, c: Connection, connections: Sequence[str], now: int) -> int:

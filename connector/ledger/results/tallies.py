@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, func, literal, literal_column, select, tuple_, union_all
@@ -13,6 +13,7 @@ from connector.ledger.db.bulk import BulkStatement, types_of
 from connector.ledger.db.repository import Repository, reads
 from connector.ledger.db.schema.results import tally as table
 
+_COUNTED = frozenset(Kind) - {Kind.INTERVIEW}
 _LABELS = (Kind.THEME, Kind.QUESTION, Kind.ANSWER)
 _ADD = BulkStatement(
     "INSERT INTO tally ({names}) SELECT {names} FROM {rows} AS r WHERE true "
@@ -50,11 +51,13 @@ class Tallies(Repository):
     """The tallies of connections."""
 
     @reads
-    def of_days(self, c: Connection, connection: str, first: int, last: int) -> Totals:
+    def of_days(
+        self, c: Connection, connection: str, first: int, last: int, kinds: Collection[Kind] = _COUNTED
+    ) -> Totals:
         """Return the totals of some UTC days, both included."""
         of_days = table.c.connection == connection, table.c.day.between(first, last)
         days = select(table.c.day, table.c.n).where(*of_days, table.c.kind == Kind.INTERVIEW)
-        others = table.c.kind.in_([kind for kind in Kind if kind is not Kind.INTERVIEW])
+        others = table.c.kind.in_(kinds)
         key = table.c.kind, table.c.subject, table.c.value
         totals = select(*key, func.sum(table.c.n).label("n")).where(*of_days, others).group_by(*key).cte()
         shown = select(*totals.c).where(totals.c.n >= LEAST)

@@ -13,6 +13,7 @@ from connector.domain.lease import Lease, Pause
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.mapping import unset
 from connector.domain.results.sync import Outgoing, Settlement, Sync, settlement
+from connector.settings.rules import sync_rules
 from connector.workers.backoff import CREDENTIAL_WAIT, backoff
 from connector.workers.base import INTERNAL_ERROR, Worker, is_interruption, time_left
 from connector.workers.results.batching import by_user_rate, events_of, parts
@@ -136,7 +137,8 @@ class AmplitudeWorker(Worker):
         expired: list[Settlement] = []
         for outgoing in taken:
             since = outgoing.sync.unknown_since
-            if since is not None and now - since >= STOP_AFTER_UNKNOWN and not outgoing.sync.force:
+            may_count_twice = not (outgoing.sync.force or outgoing.sync.is_refresh)
+            if since is not None and now - since >= STOP_AFTER_UNKNOWN and may_count_twice:
                 expired.append(settlement(outgoing.sync, SyncStatus.FAILED, "outcome_unknown"))
             else:
                 going.append(outgoing)
@@ -151,7 +153,7 @@ class AmplitudeWorker(Worker):
             part = open_parts.pop()
             await self._pace()
             sent_at = self._clock.now()
-            events, user_ids, owners = events_of(part)
+            events, user_ids, owners = events_of(part, sent_at)
             answer = await self._amplitude.send(events, user_ids)
             for sent in part:
                 step = "amplitude.send", sent.sync.connection, sent.sync.interview_id
@@ -177,8 +179,8 @@ class AmplitudeWorker(Worker):
             return
         await self._pace()
         now = self._clock.now()
-        connections = (self._context.connection(name) for name in self._connections)
-        added = {name for connection in connections for name in connection.mapping.user}
+        rules = (sync_rules(self._context.connection(name)) for name in self._connections)
+        added = {name for each in rules for name in each.added.user}
         answer = await self._amplitude.send([unset(due_unset.user_id, now, added)], [due_unset.user_id])
         self._paced_until = now + self._pace_left() + self._cost(1)
         await self._after(answer)

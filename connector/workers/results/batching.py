@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from connector.domain.results.mapping import identify_again
 from connector.domain.results.sync import Outgoing, Settlement
 from connector.workers.results.settlement import put_back
 
@@ -44,13 +45,15 @@ def parts(taken: Sequence[Outgoing]) -> list[list[Outgoing]]:
     return parts
 
 
-def events_of(part: Sequence[Outgoing]) -> tuple[list[str], list[str], list[int]]:
-    """Return events, their user ids, and for each event the position of its interview."""
+def events_of(part: Sequence[Outgoing], now: int) -> tuple[list[str], list[str], list[int]]:
+    """Return events, their user ids, and for each event the position of its interview; `now` is in ms."""
     events: list[str] = []
     owners: list[int] = []
     for position, outgoing in enumerate(part):
-        identify = [outgoing.sync.identify] if outgoing.identify and outgoing.sync.identify else []
-        events += [*identify, outgoing.sync.event or "{}"]
-        owners += [position] * (len(identify) + 1)
+        sync = outgoing.sync
+        own = [sync.identify] if outgoing.identify and sync.identify else []
+        own = [identify_again(text, now) for text in own] if sync.is_refresh else [*own, sync.event or "{}"]
+        events += own
+        owners += [position] * len(own)
     user_ids = [part[position].sync.user_id or "" for position in owners]
     return events, user_ids, owners

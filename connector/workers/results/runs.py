@@ -10,7 +10,7 @@ from connector.domain.lease import Lease
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.koji_fields import read_interview
 from connector.domain.results.observation import Observation
-from connector.domain.results.replay import replay
+from connector.domain.results.replay import refresh, replay
 from connector.domain.results.respondent import People
 from connector.domain.results.run import RunChunk, RunItem
 from connector.domain.results.sync import InboundWebhook, Sync
@@ -48,6 +48,8 @@ class RunWorker(Worker):
         rules, now = sync_rules(self._context.connection(chunk.connection)), self._clock.now()
 
         def revise(before: Mapping[tuple[str, str], Sync], people: People) -> list[Sync]:
+            if chunk.step == "refresh":
+                return [refresh(sync, rules, now, people) for sync in before.values()]
             force = chunk.step == "force"
             return [replay(sync, rules, now, people, force=force) for sync in before.values()]
 

@@ -29,6 +29,8 @@ def accepted(outgoing: Outgoing, attempt: Mapping[str, Any], sent_at: int, now: 
     The insert ids stay the same, so that Amplitude counts no event twice.
     """
     attempt = {**attempt, "identify": outgoing.identify}
+    if outgoing.sync.is_refresh:
+        attempt.setdefault("words", "Only the user properties were written again.")
     if "short" not in attempt:
         return settlement(outgoing.sync, SyncStatus.SYNCED, None, attempt, synced_at=now)
     if any("short" in earlier for earlier in outgoing.sync.attempts[-1:]):
