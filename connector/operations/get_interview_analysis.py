@@ -10,13 +10,13 @@ from pydantic import BaseModel, Field
 
 from connector.context import Context
 from connector.domain.results.amplitude_user import amplitude_user_of
+from connector.domain.results.analysis import read_analysis
 from connector.domain.results.anonymity import is_anonymous_or_erased
 from connector.domain.results.decision import SUPPRESSED
 from connector.domain.results.interview import Interview
 from connector.domain.results.koji_fields import read_interview
 from connector.domain.results.sync import Sync
 from connector.errors import NotConfigured, UpstreamUnavailable
-from connector.koji.analysis import read_analysis
 from connector.service.execution.operation import Effect, Example, Input, Operation, Output
 from connector.service.execution.paging import Cursor, Place
 from connector.service.views import examples

@@ -44,6 +44,7 @@ class PreviewOutput(Output):
     request: AmplitudeRequest | None = Field(
         description="The body for Amplitude without api_key; null when nothing would be sent."
     )
+    warning: str | None = Field(None, description="Which added properties would not be sent, and why.")
 
     def kept(self) -> PreviewOutput:
         """Keep the decision alone."""
@@ -88,6 +89,7 @@ async def _people(ctx: Context, sync: Sync | None, observation: Observation) -> 
 async def _shown(ctx: Context, sync: Sync) -> PreviewOutput:
     decision: dict[str, Any] = {"interview_id": sync.interview_id, "reason": sync.reason, "request": None}
     if sync.stage in (Stage.SEND, Stage.HOLD) and not sync.is_refresh:
+        decision["warning"] = sync.facts.warning if sync.facts else None
         overtaken = await ctx.ledger.sending.is_overtaken(ctx.same_amplitude(sync.connection), sync)
         decision["request"] = request(sync, ctx.connection(sync.connection), identify=not overtaken)
         return PreviewOutput(**{**decision, "reason": None}, decision=Verdict.SYNC.value)

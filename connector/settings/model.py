@@ -16,8 +16,18 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, unquote
 
 from platformdirs import user_data_path
-from pydantic import BaseModel, ConfigDict, Field, InstanceOf, SecretStr, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from connector.domain.results.added_properties import AddedProperties
 from connector.domain.results.theme_keys import Vocabulary
 from connector.errors import SettingMissing
 from connector.settings.types import (
@@ -26,6 +36,7 @@ from connector.settings.types import (
     SQLITE,
     AlertUrls,
     Aliases,
+    AnswerProperties,
     BaseUrl,
     Count,
     CountOrNone,
@@ -83,7 +94,7 @@ class Connection(LaunchDefaults):
 
     An Amplitude URL that is None follows from the region; an empty `koji_webhook_secret` means that none is
     configured. `koji_field_aliases` maps a field to the steps of its path in a webhook's body.
-    `connector_themes_file` is the vocabulary in that file.
+    `connector_themes_file` and `connector_mapping_file` are what these files hold.
     """
 
     name: Annotated[str, Field(pattern=f"^{CONNECTION_NAME}$")] = DEFAULT_CONNECTION
@@ -128,6 +139,14 @@ class Connection(LaunchDefaults):
     )
     connector_null_email_is_anonymous: bool = _flag(example=True, default=False)
     connector_trust_external_id: bool = _flag(example=True, default=False)
+    connector_mapping_file: InstanceOf[AddedProperties] | None = _optional(
+        "the name of a file", "mapping.toml"
+    )
+    connector_answer_properties: AnswerProperties = _setting(
+        "questionId=property pairs, separated by commas",
+        "q_1=nps_score",
+        default_factory=lambda: MappingProxyType({}),
+    )
     connector_max_interviews_per_launch: int = _setting(
         "a whole number from 1 to 2000000", 100, default=100, ge=1, le=2_000_000
     )
@@ -140,6 +159,14 @@ class Connection(LaunchDefaults):
         '[connections.default.cohorts."id"]',
         default_factory=lambda: MappingProxyType({}),
     )
+
+    @field_validator("connector_answer_properties")
+    @classmethod
+    def _named_once(cls, value: Mapping[str, str], info: ValidationInfo) -> Mapping[str, str]:
+        mapping = info.data.get("connector_mapping_file") or AddedProperties()
+        if twice := next((name for name in value.values() if name in mapping.event), None):
+            raise ValueError(f"must not name {twice!r}, which mapping.toml computes")
+        return value
 
     def of_cohort(self, cohort_id: str) -> LaunchDefaults:
         """Return the defaults of one cohort: its own, or else those of the connection."""

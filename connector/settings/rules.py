@@ -5,6 +5,7 @@ from __future__ import annotations
 from connector.domain.launches.respondent_link import StartRules
 from connector.domain.launches.rest import RestRules
 from connector.domain.people.erasure import ErasureRules
+from connector.domain.results.added_properties import AddedProperties
 from connector.domain.results.decision import SyncRules
 from connector.settings.model import Connection, Settings
 
@@ -22,6 +23,9 @@ def sync_rules(connection: Connection) -> SyncRules:
         can_read=connection.koji_api_key is not None,
         can_send=connection.amplitude_api_key is not None,
         vocabulary=connection.connector_themes_file,
+        added=(connection.connector_mapping_file or AddedProperties())._replace(
+            answers=connection.connector_answer_properties
+        ),
     )
 
 

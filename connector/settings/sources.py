@@ -8,7 +8,7 @@ another connection, which inherits from "default" only the `connector_*` setting
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,6 +34,7 @@ from connector.settings.files import (
     resolved,
     shown,
 )
+from connector.settings.mapping_file import expressions_of
 from connector.settings.model import (
     COHORTS,
     DEFAULT_CONNECTION,
@@ -48,9 +49,14 @@ from connector.settings.types import is_set
 
 _GLOBAL = frozenset(Settings.model_fields) - {"connections"}
 _OF_CONNECTION = frozenset(Connection.model_fields) - {"name"}
-_INHERITED = frozenset(name for name in _OF_CONNECTION if name.startswith("connector_"))
+_INHERITED = frozenset(name for name in _OF_CONNECTION if name.startswith("connector_")) - {
+    "connector_answer_properties"  # whose questions are those of one study
+}
 _ALL = (_GLOBAL | _OF_CONNECTION) - LAUNCH_DEFAULTS - {COHORTS, HOLDOUT}
-_FILES = {"connector_themes_file": ("themes.toml", vocabulary_of, 'aliases = ["pricing confusion"]')}
+_FILES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], Any], str]] = {
+    "connector_themes_file": ("themes.toml", vocabulary_of, 'aliases = ["pricing confusion"]'),
+    "connector_mapping_file": ("mapping.toml", expressions_of, 'minutes = "stats.duration_seconds"'),
+}
 """Settings that name a file: its usual name beside the settings, its check, and an example of a line."""
 _VARIABLES = frozenset(name.upper() for name in _ALL) | {CONFIG_VARIABLE}
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SecretStr
 
 from connector.domain.launches.respondent_link import NAMES, needs
+from connector.domain.results.added_properties import MOST, wrong_name
 from connector.domain.results.interview import Interview
 from connector.security.sealing import parse_key
 
@@ -21,7 +22,7 @@ SQLITE = "sqlite:///"
 POSTGRESQL = "postgresql://"
 
 _CONCLUDED = frozenset(
-    {"ready", "email_given", "failed_quality_gate", "has_ended", "suppressed"}
+    {"ready", "email_given", "failed_quality_gate", "has_ended", "suppressed", "analysis", "warning"}
     | {"invitee", "launch_id", "cohort_id", "cohort_name", "variant"}
 )
 ALIAS_FIELDS = frozenset(Interview._fields) - _CONCLUDED | {"event"}
@@ -129,6 +130,20 @@ def _alias_pairs(value: Any) -> Any:
     return pairs
 
 
+def _known_properties(value: Mapping[str, str]) -> Mapping[str, str]:
+    names = list(value.values())
+    if len(value) > MOST:
+        raise ValueError(f"must be at most {MOST} pairs")
+    for question, name in value.items():
+        if not question or not name or "=" in name:
+            raise ValueError(f"must be questionId=property pairs, not '{question}={name}'")
+        if names.count(name) > 1:
+            raise ValueError(f"must name each property once, names {name!r} twice")
+        if wrong := wrong_name(name):
+            raise ValueError(f"cannot add {name!r}: it {wrong}")
+    return value
+
+
 def _alias_path(value: Any) -> Any:
     return [step.strip() for step in value.split(".")] if isinstance(value, str) else value
 
@@ -164,6 +179,12 @@ Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:%_-]+$")]
 Hosts = Annotated[tuple[Annotated[Host, LOWER_CASE], ...], BeforeValidator(_split)]
 Origins = Annotated[tuple[Annotated[BaseUrl, AfterValidator(_origin)], ...], BeforeValidator(_split)]
 HeaderName = Annotated[str, LOWER_CASE, AfterValidator(_header_name)]
+AnswerProperties = Annotated[
+    Mapping[str, str],
+    BeforeValidator(_alias_pairs),
+    AfterValidator(_known_properties),
+    *FROZEN_MAPPING,
+]
 Aliases = Annotated[
     Mapping[str, Annotated[tuple[str, ...], BeforeValidator(_alias_path)]],
     BeforeValidator(_alias_pairs),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from connector.domain.results.added_properties import wrong_name
 from connector.text.redaction import cut
 from mcp_server.answers.untrusted import cleaned, one_line
 
@@ -20,6 +21,7 @@ MOST: Final = 20
 """Items of a list whose items are no objects."""
 
 _FEW, _BRIEF = 5, 80
+_UNQUOTED: Final = "(sent, but not shown to assistants)"
 _WHOLE = ("cursor", "link", "url", "token", "id")
 _LABELS = ("themes", "sentiment")
 _CHOSEN = frozenset({"single_choice", "multiple_choice", "ranking", "yes_no", "scale"})
@@ -127,8 +129,14 @@ def _short(value: Any, name: str = "") -> Any:
         is_rows = any(isinstance(item, Mapping) for item in value)
         return [_short(item, name) for item in (value if is_rows else value[:MOST])]
     if isinstance(value, Mapping):
-        return {key: _short(item, key) for key, item in value.items()}
+        return {key: _short(_stated(item, name, key), key) for key, item in value.items()}
     return value
+
+
+def _stated(item: Any, owner: str, name: str) -> Any:
+    """Return a value, or a note in the place of an added property that may quote the respondent."""
+    is_added = owner in ("event_properties", "$set") and wrong_name(name) is None
+    return _UNQUOTED if is_added and isinstance(item, str | list) else item
 
 
 def _without(value: Any, paths: frozenset[str], path: str) -> Any:

@@ -188,6 +188,7 @@ def test_the_completion_is_kojis_word_else_the_webhooks() -> None:
         analysis_status=st.sampled_from([None, "failed", "processing", "completed"]),
         anonymous=st.booleans(),
         failed_quality_gate=st.booleans(),
+        analysis=st.none(),
         email_given=st.booleans(),
         respondent_email=st.sampled_from([None, "ada@example.com", "none"]),
         external_id=st.sampled_from([None, "user-1"]),

@@ -44,6 +44,7 @@ INTERVIEWS = st.builds(
     completed_at=st.sampled_from([None, 1_000, 2_000]),
     occurred_at=st.sampled_from([None, 1_500, 2_500]),
     project_id=st.sampled_from([None, "ours", "ours", "theirs"]),
+    analysis=st.sampled_from([None, {"summary": "Short."}]),
     suppressed=st.just(value=False),
 ).flatmap(
     lambda one: st.sampled_from(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from connector.domain.results.added_properties import AddedProperties
 from connector.domain.results.theme_keys import Theme, Vocabulary
 from connector.errors import SettingsError
 from connector.settings.model import COHORTS, HOLDOUT, LAUNCH_DEFAULTS, Connection, Settings
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.unit
 @pytest.fixture
 def read(tmp_path: Path) -> Read:
     (tmp_path / "words.toml").write_text("[themes.price]")
+    (tmp_path / "added.toml").write_text("event_properties.a = 'summary'")
     return reading(tmp_path)
 
 
@@ -69,6 +71,7 @@ EVERY_OF_CONNECTION = [
     ("CONNECTOR_MIN_QUALITY", "3.5", 3.5),
     ("CONNECTOR_NULL_EMAIL_IS_ANONYMOUS", "true", True),
     ("CONNECTOR_TRUST_EXTERNAL_ID", "1", True),
+    ("CONNECTOR_ANSWER_PROPERTIES", "q_1 = nps_score, q_2=plan", {"q_1": "nps_score", "q_2": "plan"}),
     ("KOJI_INVITE_BY", "Link", "link"),
     ("KOJI_LINK_TEMPLATE", "https://x.example.com/{external_id}", "https://x.example.com/{external_id}"),
     ("KOJI_SEND_EMAIL", "false", False),
@@ -78,6 +81,7 @@ EVERY_OF_CONNECTION = [
     ("CONNECTOR_MAX_CREDITS_PER_DAY", "0", 0),
     ("AMPLITUDE_COHORT_WEBHOOK_TOKEN", "cohort-token", SecretStr("cohort-token")),
     ("CONNECTOR_COHORT_APPROVE_ABOVE", "0", 0),
+    ("CONNECTOR_MAPPING_FILE", "added.toml", AddedProperties({"a": "summary"})),
     ("CONNECTOR_THEMES_FILE", "words.toml", Vocabulary((Theme("price", "price"),))),
 ]
 

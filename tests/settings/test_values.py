@@ -51,6 +51,8 @@ def test_nothing_set_is_a_whole_configuration(read: Read) -> None:
                 "connector_min_quality": 3.0,
                 "connector_null_email_is_anonymous": False,
                 "connector_trust_external_id": False,
+                "connector_answer_properties": {},
+                "connector_mapping_file": None,
                 "connector_max_interviews_per_launch": 100,
                 "connector_max_credits_per_day": 100,
                 "amplitude_cohort_webhook_token": None,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from connector.domain.results.added_properties import AddedProperties, is_answered
 from connector.domain.results.amplitude_user import amplitude_user_of, is_respondent_known, unusable
 from connector.domain.results.interview import Interview
 from connector.domain.results.koji_fields import Aliases
@@ -32,6 +33,7 @@ class SyncRules(NamedTuple):
     can_read: bool
     can_send: bool
     vocabulary: Vocabulary | None = None
+    added: AddedProperties = AddedProperties()
 
 
 class Verdict(StrEnum):
@@ -74,7 +76,9 @@ def decide(
     anonymous = user_id is None and (all_asked or is_respondent_known(interview))
     if reason := _reason_against(interview, rules, anonymous=anonymous):
         return Decision(Verdict.SKIP, reason)
-    complete = all_asked or (interview.themes is not None and interview.quality_score is not None)
+    answered = not rules.added.answers or is_answered(interview)
+    scored = interview.themes is not None and interview.quality_score is not None
+    complete = all_asked or (scored and answered)
     unscored = interview.quality_score is None and interview.analysis_status in _UNFINISHED
     unfinished = (unscored or not interview.ready) and not from_call and not gave_up
     if user_id is None or not complete or unfinished:

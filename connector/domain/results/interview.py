@@ -5,6 +5,7 @@ Times are whole milliseconds since the epoch, UTC. `None` means "not known", nev
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -16,7 +17,8 @@ class Interview(NamedTuple):
     `respondent_email` came, even null: null says "no respondent", absence says nothing. `invitee` is the
     Amplitude user id (else the e-mail) of the invitation whose `external_id` came back; `launch_id` to
     `variant` describe that invitation. `structured_answers` are questions, each followed by its short
-    answers. `has_ended` says that the interview is over, `suppressed` that its respondent was erased.
+    answers. `analysis` is kept only where a connection adds properties; `warning` names those of them that
+    have no value. `has_ended` says that the interview is over, `suppressed` that its respondent was erased.
 
     A tuple, as `Sync` and `InboundWebhook` are, because thousands a second are made from rows.
     """
@@ -45,6 +47,8 @@ class Interview(NamedTuple):
     cohort_name: str | None = None
     variant: str | None = None
     structured_answers: tuple[tuple[str, ...], ...] | None = None
+    analysis: Mapping[str, Any] | None = None
+    warning: str | None = None
     has_ended: bool = False
     suppressed: bool = False
 
@@ -60,6 +64,8 @@ class Interview(NamedTuple):
             variant=None,
             mode=None,
             structured_answers=None,
+            analysis=None,
+            warning=None,
         )
 
     def erased(self) -> Interview:

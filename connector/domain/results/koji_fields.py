@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from connector.domain.people.email import email_of
+from connector.domain.results.analysis import kept_analysis
 from connector.domain.results.answers import short_answers
 from connector.domain.results.interview import Interview
 from connector.text import values
@@ -79,11 +80,12 @@ def read_interview(
     aliases: Aliases = _NO_ALIASES,
     signed_at: int | None = None,
     project_id: str | None = None,
+    whole: bool = False,
 ) -> Interview:
     """Return the interview in a parsed body.
 
     `signed_at` (ms) replaces a missing time. If a body names several projects, `project_id` counts if it is
-    among them, else the first.
+    among them, else the first. `whole` keeps what properties may be computed from.
     """
     read = _Body(body, aliases)
     email, email_given = read.email()
@@ -112,6 +114,7 @@ def read_interview(
         duration_seconds=values.as_number(read.first("duration_seconds", "durationSeconds")),
         respondent_messages=values.as_count(read.first("respondent_messages", "respondentMessages")),
         structured_answers=short_answers(read.first("structured_answers", "structuredAnswers")),
+        analysis=kept_analysis(read.first) if whole else None,
         has_ended=name in _ENDED or status is not None or score is not None or _is_completed(read),
     )
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from connector.domain.results import theme_keys
 from connector.domain.results.interview import Interview
@@ -14,6 +16,7 @@ from connector.text.redaction import cut
 
 EVENT_TYPE = "koji.interview_completed"
 IDENTIFY_TYPE = "$identify"
+_NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +45,19 @@ def writes(
     koji_project_id: str | None,
     backfill: bool,
     vocabulary: Vocabulary | None = None,
+    event_properties: Mapping[str, Any] = _NONE,
+    user_properties: Mapping[str, Any] = _NONE,
 ) -> Writes:
     """Map an interview to its two writes.
 
     The time of the `$identify` is one millisecond before the event, so that the event carries the new user
     properties. A backfilled event does not change the user's properties (`$skip_user_properties_sync`).
+    `event_properties` and `user_properties` are added to ours.
     """
+    own = {**own_event_properties(interview, koji_project_id, vocabulary), **event_properties}
     return Writes(
-        identify=dumps(_identify(interview, user_id, completed_at, vocabulary)),
-        event=dumps(_event(interview, user_id, completed_at, koji_project_id, vocabulary, backfill=backfill)),
+        identify=dumps(_identify(interview, user_id, completed_at, vocabulary, user_properties)),
+        event=dumps(_event(interview.interview_id, user_id, completed_at, own, backfill=backfill)),
     )
 
 
@@ -64,9 +71,14 @@ def identify_again(identify: str, now: int) -> str:
 
 
 def _identify(
-    interview: Interview, user_id: str, completed_at: int, vocabulary: Vocabulary | None
+    interview: Interview,
+    user_id: str,
+    completed_at: int,
+    vocabulary: Vocabulary | None,
+    more: Mapping[str, Any],
 ) -> dict[str, Any]:
     values: dict[str, Any] = {
+        **more,
         "last_interview_at": iso(completed_at),
         "last_interview_sentiment": _cut(interview.sentiment),
         "last_interview_themes": [cut(theme) for theme in interview.themes or ()] or None,
@@ -87,28 +99,23 @@ def _identify(
     }
 
 
-def unset(user_id: str, now: int) -> str:
-    """Return the `$identify`, as JSON text, that unsets all our properties of a user.
+def unset(user_id: str, now: int, added: Iterable[str] = ()) -> str:
+    """Return the `$identify`, as JSON text, that unsets all our properties of a user, and those added.
 
     It has no insert id, because to unset twice is harmless and may be needed later.
     """
     names = "at", "sentiment", "themes", "theme_keys", "quality"
-    properties = {f"last_interview_{name}": "-" for name in names}
+    properties = dict.fromkeys([*(f"last_interview_{name}" for name in names), *sorted(added)], "-")
     identify = {"event_type": IDENTIFY_TYPE, "user_id": user_id, "time": now}
     return dumps({**identify, "user_properties": {"$unset": properties}})
 
 
-def _event(
-    interview: Interview,
-    user_id: str,
-    completed_at: int,
-    koji_project_id: str | None,
-    vocabulary: Vocabulary | None,
-    *,
-    backfill: bool,
+def own_event_properties(
+    interview: Interview, koji_project_id: str | None, vocabulary: Vocabulary | None
 ) -> dict[str, Any]:
+    """Return the event properties of our own; None stands for an unknown value."""
     themes = [cut(theme) for theme in interview.themes or ()]
-    properties: dict[str, Any] = {
+    return {
         "theme_top_1": themes[0] if themes else None,
         "theme_top_2": themes[1] if len(themes) > 1 else None,
         "themes": themes or None,
@@ -126,11 +133,16 @@ def _event(
         "duration_seconds": interview.duration_seconds,
         "respondent_messages": interview.respondent_messages,
     }
+
+
+def _event(
+    interview_id: str, user_id: str, completed_at: int, properties: Mapping[str, Any], *, backfill: bool
+) -> dict[str, Any]:
     event: dict[str, Any] = {
         "event_type": EVENT_TYPE,
         "user_id": user_id,
         "time": completed_at,
-        "insert_id": event_insert_id(interview.interview_id),
+        "insert_id": event_insert_id(interview_id),
         "event_properties": {name: value for name, value in properties.items() if value is not None},
     }
     if backfill:

@@ -57,7 +57,12 @@ def read_observation(
 ) -> Observation:
     """Return the observation in Koji's answer to a read. Of its times only that of the completion counts."""
     interview = read_interview(
-        body, interview_id, event=None, aliases=rules.field_aliases, project_id=rules.project_id
+        body,
+        interview_id,
+        event=None,
+        aliases=rules.field_aliases,
+        project_id=rules.project_id,
+        whole=rules.added.need_analysis(),
     )
     interview = interview._replace(occurred_at=None)
     return Observation(rules=rules, interview=interview, at=at, trusted=trusted, read=True)
@@ -86,6 +91,8 @@ def _merged(old: Interview, new: Interview) -> Interview:
         fields.pop("themes", None)
     if new.ready and new.analysis_status is None:
         fields["analysis_status"] = None
+    if old.analysis and new.analysis:
+        fields["analysis"] = {**old.analysis, **new.analysis}
     if old.occurred_at is not None and new.occurred_at is not None:
         to_the_day = old.occurred_at == day_of(new.occurred_at)  # rounded while it had no respondent
         fields["occurred_at"] = new.occurred_at if to_the_day else min(old.occurred_at, new.occurred_at)

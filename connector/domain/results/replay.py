@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from connector.domain.results.added_properties import added_to
 from connector.domain.results.decision import ANONYMOUS, Decision, SyncRules, Verdict, decide
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.observation import Observation
@@ -49,7 +50,8 @@ def refresh(sync: Sync, rules: SyncRules, now: int, people: People) -> Sync:
         return known
     if decide(facts, rules, was_read=True) != Decision(Verdict.SYNC, None, user_id):
         return known
-    identify = writes_of(known, facts, user_id, completed_at, rules).identify
+    added = added_to(facts, rules.added)
+    identify = writes_of(known, facts, user_id, completed_at, rules, added).identify
     return known._replace(identify=identify, stage=Stage.SEND, due=now, tries=0, updated_at=now)
 
 

@@ -6,6 +6,7 @@ Both the preview and the sync use `advance`, so that a preview cannot differ fro
 from __future__ import annotations
 
 from connector.domain.results import mapping
+from connector.domain.results.added_properties import Added, added_to
 from connector.domain.results.anonymity import is_anonymous_or_erased, without_person
 from connector.domain.results.decision import (
     OTHER_PROJECT,
@@ -231,10 +232,12 @@ def _sent_anew(sync: Sync, decision: Decision, observation: Observation, people:
     assert sync.facts is not None  # noqa: S101 - a decision was made over it
     assert decision.user_id is not None  # noqa: S101 - SYNC has one
     completed_at = completion(sync.facts) or sync.first_received_at
-    writes = writes_of(sync, sync.facts, decision.user_id, completed_at, observation.rules)
+    added = added_to(sync.facts, observation.rules.added)
+    writes = writes_of(sync, sync.facts, decision.user_id, completed_at, observation.rules, added)
     held = sync.backfill and sync.run_id is not None and not sync.force
     stage = Stage.HOLD if held else Stage.SEND
     return _waiting(sync, stage, observation.at, _not_configured(observation.rules))._replace(
+        facts=sync.facts._replace(warning=added.warning),
         completed_at=completed_at,
         user_id=decision.user_id,
         user_hash=people.keyed_hash(decision.user_id),
@@ -246,7 +249,7 @@ def _sent_anew(sync: Sync, decision: Decision, observation: Observation, people:
 
 
 def writes_of(
-    sync: Sync, facts: Interview, user_id: str, completed_at: int, rules: SyncRules
+    sync: Sync, facts: Interview, user_id: str, completed_at: int, rules: SyncRules, added: Added
 ) -> mapping.Writes:
     """Map what is known of a sync's interview to its two writes."""
     return mapping.writes(
@@ -256,6 +259,8 @@ def writes_of(
         koji_project_id=rules.project_id,
         backfill=sync.backfill,
         vocabulary=rules.vocabulary,
+        event_properties=added.event,
+        user_properties=added.user,
     )
 
 

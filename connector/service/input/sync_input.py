@@ -91,7 +91,7 @@ class InterviewInput(Input):
 
     def observation(self, connection: Connection, now: int, *, force: bool) -> Observation:
         """Return the observation that the call makes. Raises `InvalidInput`."""
-        interview = Interview(self.checked_id(connection))
+        rules, interview = sync_rules(connection), Interview(self.checked_id(connection))
         if self.has_values:
             interview = read_interview(
                 self._body,
@@ -99,10 +99,10 @@ class InterviewInput(Input):
                 event=read_envelope(self._body, aliases=connection.koji_field_aliases).event,
                 aliases=connection.koji_field_aliases if self.interview is not None else {},
                 project_id=connection.koji_project_id,
+                whole=rules.added.need_analysis(),
             )
         if (interview.completed_at or 0) > now + DAY:
             raise InvalidInput.of("completed_at", "is in the future")
-        rules = sync_rules(connection)
         return Observation(rules=rules, interview=interview, at=now, from_call=self.has_values, force=force)
 
     def webhooks(self, connection: Connection, interview_id: str, now: int) -> list[InboundWebhook]:

@@ -165,7 +165,7 @@ def flat(sync: Sync) -> dict[str, Any]:
         "interview_id": sync.interview_id,
         "status": str(sync.status),
         "reason": None if is_short else sync.reason,
-        "warning": _SHORT if is_short else None,
+        "warning": _SHORT if is_short else facts.warning if facts and sent else None,
         "user_id": sync.user_id,
         "event_type": EVENT_TYPE,
         "event_insert_id": event_insert_id(sync.interview_id) if sent else None,

@@ -13,6 +13,7 @@ from connector.domain.lease import Lease, Pause
 from connector.domain.results.interview import Stage, SyncStatus
 from connector.domain.results.mapping import unset
 from connector.domain.results.sync import Outgoing, Settlement, Sync, settlement
+from connector.settings.rules import sync_rules
 from connector.workers.backoff import CREDENTIAL_WAIT, backoff
 from connector.workers.base import INTERNAL_ERROR, Worker, is_interruption, time_left
 from connector.workers.results.batching import by_user_rate, events_of, parts
@@ -178,7 +179,9 @@ class AmplitudeWorker(Worker):
             return
         await self._pace()
         now = self._clock.now()
-        answer = await self._amplitude.send([unset(due_unset.user_id, now)], [due_unset.user_id])
+        rules = (sync_rules(self._context.connection(name)) for name in self._connections)
+        added = {name for each in rules for name in each.added.user}
+        answer = await self._amplitude.send([unset(due_unset.user_id, now, added)], [due_unset.user_id])
         self._paced_until = now + self._pace_left() + self._cost(1)
         await self._after(answer)
         refused = answer.kind in (Kind.REJECTED, Kind.REFUSED, Kind.TOO_LARGE)

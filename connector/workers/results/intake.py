@@ -79,6 +79,7 @@ class IntakeWorker(Worker):
                 aliases=rules.field_aliases,
                 signed_at=webhook.signed_at,
                 project_id=rules.project_id,
+                whole=rules.added.need_analysis(),
             )
         except (ValueError, ArithmeticError, RecursionError, LookupError, TypeError) as error:
             # one body must not delay all others: the interview is read from Koji instead

@@ -1,15 +1,21 @@
-"""Read what an interview holds beside the fields that reach Amplitude, in any plausible shape."""
+"""Read what an interview holds beside the fields that always reach Amplitude, in any plausible shape."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
+
+from connector.text import values
+from connector.text.json import UNSTORABLE
+from connector.text.redaction import cut
 
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])([A-Z])")
 _SPEAKER_KEYS: Final = ("speaker", "role", "sender", "author", "type")
 _TEXT_KEYS: Final = ("text", "content", "message", "title", "name", "label")
 _ANSWER_TEXTS: Final = ("question_id", "question_text", "question_type", "qualitative_answer", "confidence")
+_KEPT: Final = (*_ANSWER_TEXTS, "structured_value", "follow_up_insights")
+_MOST, _LONGEST, _LEVELS = 100, 4_000, 5
 
 
 class Analysis(NamedTuple):
@@ -38,6 +44,40 @@ def read_analysis(body: Mapping[str, Any]) -> Analysis:
         stats=_in_snake_case(_mapping(body.get("stats"))),
         transcript=[_message(message) for message in _list(body.get("transcript"))],
     )
+
+
+def kept_analysis(first: Callable[..., Any]) -> dict[str, Any] | None:
+    """Return what added properties may be computed from, beside the fields of `Interview`, or None.
+
+    `first` returns the value of a field by its spellings. Of an answer the fields that Koji documents are
+    kept, of the stats the numbers. Texts, lists and nesting are bounded.
+    """
+    answers = _list(first("structured_answers", "structuredAnswers"))
+    stats = _in_snake_case(_mapping(first("stats")))
+    kept = {
+        "status": values.text(first("status")),
+        "summary": values.text(first("summary")),
+        "insights": [text for insight in _list(first("insights")) if (text := _said(insight))],
+        "structured_answers": [_documented(answer) for answer in answers if isinstance(answer, Mapping)],
+        "stats": {name: value for name, value in stats.items() if values.as_number(value) is not None},
+    }
+    return {name: _bounded(value) for name, value in kept.items() if value} or None
+
+
+def _documented(answer: Mapping[str, Any]) -> dict[str, Any]:
+    fields = _answer(answer)
+    return {name: fields[name] for name in _KEPT if fields.get(name) not in (None, [])}
+
+
+def _bounded(value: Any, levels: int = _LEVELS) -> Any:
+    if isinstance(value, str):
+        return cut(UNSTORABLE.sub("", value), _LONGEST)
+    if isinstance(value, list):
+        return [_bounded(item, levels - 1) for item in value[:_MOST]] if levels else None
+    if isinstance(value, Mapping):
+        items = list(value.items())[:_MOST] if levels else []
+        return {_bounded(name): _bounded(item, levels - 1) for name, item in items}
+    return value
 
 
 def _answer(answer: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,63 @@
+"""Check and evaluate JMESPath expressions, which the settings add properties with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+from warnings import catch_warnings, simplefilter
+
+import jmespath
+from jmespath.exceptions import ParseError
+from jmespath.functions import Functions
+
+from connector.text.redaction import cut
+
+_SHOWN: Final = 30  # characters of an expression in an error
+
+
+class Fault(NamedTuple):
+    """What is wrong with an expression, and the offset of the character at which it is seen."""
+
+    at: int
+    words: str
+
+
+def fault_in(expression: str) -> Fault | None:
+    """Return what keeps an expression from being evaluated, or None."""
+    try:
+        with catch_warnings():  # an old form of literals is warned about, and still works
+            simplefilter("ignore")
+            parsed = jmespath.compile(expression)
+    except ParseError as error:
+        unexpected = cut(str(error.token_value or ""), _SHOWN)
+        words = f"does not expect {unexpected!r}" if unexpected else "ends too early"
+        return Fault(error.lex_position, words)
+    except (ValueError, RecursionError):
+        return Fault(0, "is empty or cannot be read")
+    return next(_wrong_calls(expression, parsed.parsed), None)
+
+
+def _wrong_calls(expression: str, node: Any) -> Iterator[Fault]:
+    """Yield the calls that would fail on every interview; the library looks functions up when it runs."""
+    if node["type"] == "function_expression":
+        name, given = node["value"], len(node["children"])
+        taken = Functions.FUNCTION_TABLE.get(name, {}).get("signature")
+        place = re.search(rf"\b{name}\s*\(", expression)
+        at = place.start() if place else 0
+        if taken is None:
+            yield Fault(at, f"calls {name}(), which JMESPath does not have")
+        elif given < len(taken) or (given > len(taken) and not (taken and taken[-1].get("variadic"))):
+            yield Fault(at, f"calls {name}() with {given} instead of {len(taken)} arguments")
+    for child in node["children"]:
+        if isinstance(child, dict):
+            yield from _wrong_calls(expression, child)
+
+
+def evaluate(expression: str, value: Any) -> Any:
+    """Return what a checked expression finds in a JSON value. Raises `ValueError` when it fails on it."""
+    try:
+        return jmespath.search(expression, value)
+    except (ValueError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError) as error:
+        # its message may hold what the respondent said
+        raise ValueError(type(error).__name__) from None
