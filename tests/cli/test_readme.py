@@ -36,7 +36,7 @@ def test_settings_page_names_each_setting_and_no_other() -> None:
     }
     known = (
         {*Connection.model_fields, *Settings.model_fields}
-        - {"name", "connections"}
+        - {"name", "connections", "mapping"}
         - LAUNCH_DEFAULTS
         - {COHORTS, HOLDOUT}
     )
