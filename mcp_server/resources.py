@@ -12,6 +12,7 @@ from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, Resource, ResourceTemplate
 from connector.domain.results.mapping import EVENT_TYPE
 from connector.errors import ConnectorError, InvalidInput, NotFound
 from connector.text.redaction import safe
+from mcp_server import cards
 from mcp_server.answers.render import rendered
 from mcp_server.answers.untrusted import one_line
 from mcp_server.host import Request
@@ -72,6 +73,8 @@ async def contents(uri: str, request: Request, calling: Calling) -> TextResource
     """Return a resource. Raises `MCPError`: -32602 with the address when there is no such resource."""
     if uri == MAPPING_URI:
         return TextResourceContents(uri=uri, mime_type=MARKDOWN, text=_MAPPING)
+    if uri == cards.URI:
+        return cards.contents()
     name, arguments = _call_for(uri)
     op = calling.by_name[name]
     try:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from mcp import types
+from mcp.server.apps import EXTENSION_ID
 from mcp.server.caching import CacheHint
 from mcp.server.lowlevel import Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
@@ -16,7 +17,7 @@ from connector import __version__
 from connector.errors import InvalidInput
 from connector.operations import OPERATIONS
 from connector.service.execution.operation import AnyOperation
-from mcp_server import prompts, resources
+from mcp_server import cards, prompts, resources
 from mcp_server.completions import completion
 from mcp_server.host import Host, Request
 from mcp_server.package import INSTRUCTIONS, PACKAGE, TITLE
@@ -39,11 +40,14 @@ def create_server(
     calling = Calling(host, operations)
 
     async def list_tools(request: Request, _: _Page) -> types.ListToolsResult:
-        visible = catalogue.visible(operations, host.caller(request))
-        return types.ListToolsResult(tools=[catalogue.tool(op) for op in visible])
+        tools = [catalogue.tool(op) for op in catalogue.visible(operations, host.caller(request))]
+        if cards.are_shown(request):
+            tools = [cards.with_card(tool) for tool in tools]
+        return types.ListToolsResult(tools=tools)
 
-    async def list_resources(_: Request, __: _Page) -> types.ListResourcesResult:
-        return types.ListResourcesResult(resources=list(resources.RESOURCES))
+    async def list_resources(request: Request, _: _Page) -> types.ListResourcesResult:
+        card = [cards.CARD] if cards.are_shown(request) else []
+        return types.ListResourcesResult(resources=[*resources.RESOURCES, *card])
 
     async def list_templates(_: Request, __: _Page) -> types.ListResourceTemplatesResult:
         return types.ListResourceTemplatesResult(resource_templates=list(resources.TEMPLATES))
@@ -85,6 +89,7 @@ def create_server(
         on_get_prompt=get_prompt,
         on_completion=complete,
     )
+    server.extensions[EXTENSION_ID] = {}
     security = RequestStateSecurity(
         keys=[hmac.digest(key, b"mcp request state", "sha256") for key in keys],
         bind_principal=lambda request: host.caller(request).name,

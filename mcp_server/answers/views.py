@@ -33,7 +33,7 @@ _WAVES = ("completed", "expected", "next_wave_at", "segments")
 _PANEL = ("sample", "quota_cells", *_WAVES)
 _AUDIENCE = ("cohort_id", "cohort_name", "members_total", "skipped", "credits_estimate", *_PANEL)
 _PAUSED = ("pause_reason", "resumes_at")
-_GOING_ON = ("waiting", "invited", "failed", "in_doubt", "cancelled", "eta_seconds")
+_GOING_ON = ("waiting", "invited", "failed", "in_doubt", "cancelled")
 _OF_ERASURE = ("done", "left_to_people")
 _COUNTED = (
     *("status_url", "resumes_at", "message", "eta_seconds", "warnings"),

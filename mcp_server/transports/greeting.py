@@ -17,7 +17,7 @@ from mcp_server.package import INSTRUCTIONS, PACKAGE, TITLE
 _HANDSHAKES: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 _OURS: Final = "io.modelcontextprotocol/"
 _SERVER: Final = {"name": PACKAGE, "title": TITLE, "version": __version__}
-_KNOWN: Final = {
+_KNOWN: Final[dict[str, Any]] = {
     "capabilities": {
         "completions": {},
         "prompts": {"listChanged": False},
@@ -29,6 +29,7 @@ _KNOWN: Final = {
 _DISCOVERED: Final = {
     "result": {
         **_KNOWN,
+        "capabilities": {**_KNOWN["capabilities"], "extensions": {f"{_OURS}ui": {}}},
         "cacheScope": "private",
         "resultType": "complete",
         "supportedVersions": ["2026-07-28"],

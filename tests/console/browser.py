@@ -15,7 +15,7 @@ from tests.support.harness import TOKEN
 from tests.support.node_packages import installed
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, Page
+    from playwright.async_api import Browser, Frame, Page
 
 AXE = "4.14.1"
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
@@ -77,10 +77,16 @@ class Tab:
 
     async def check_accessibility(self) -> None:
         """Let axe-core look at the page, in both colour schemes."""
-        script = installed(f"axe-core-{AXE}", {"axe-core": AXE}) / "node_modules" / "axe-core" / "axe.min.js"
         for scheme in ("light", "dark"):
             await self.page.emulate_media(color_scheme=scheme)
-            # in a world of its own: the page's content policy is left as it is
-            await self.page.evaluate(script.read_text(encoding="utf-8"))
-            found = await self.page.evaluate(_RUN_AXE)
+            found = await violations(self.page)
             assert found == [], f"{self.page.url} ({scheme}): {found}"
+
+
+async def violations(page: Page | Frame) -> list[list[str]]:
+    """Return what axe-core objects to."""
+    script = installed(f"axe-core-{AXE}", {"axe-core": AXE}) / "node_modules" / "axe-core" / "axe.min.js"
+    # in a world of its own: the page's content policy is left as it is
+    await page.evaluate(script.read_text(encoding="utf-8"))
+    found: list[list[str]] = await page.evaluate(_RUN_AXE)
+    return found

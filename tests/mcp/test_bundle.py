@@ -73,7 +73,7 @@ def test_holds_the_sources_and_what_builds_them_and_nothing_else(bundle: Path) -
     sources = {
         str(path.relative_to(ROOT))
         for name in PACKAGES
-        for kind in ("*.py", "*.sql")
+        for kind in ("*.py", "*.sql", "card.html")
         for path in (ROOT / name).rglob(kind)
     }
     typed = {f"{name}/py.typed" for name in PACKAGES}

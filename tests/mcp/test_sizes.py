@@ -13,6 +13,7 @@ from mcp.types import Tool
 from connector.operations import OPERATIONS
 from connector.sandbox.koji import store
 from mcp_server.answers.render import LARGEST, size
+from mcp_server.cards import with_card
 from mcp_server.tools.catalogue import tool
 from tests.mcp.clients import SETTINGS, http_client, people, text_of, values_of
 from tests.support.harness import QUICK, World, message, open_world
@@ -32,7 +33,7 @@ def characters(one: Tool) -> int:
 
 
 def test_tools_list_is_under_12_000_tokens(capsys: pytest.CaptureFixture[str]) -> None:
-    each = {op.name: characters(tool(op)) for op in OPERATIONS}
+    each = {op.name: characters(with_card(tool(op))) for op in OPERATIONS}
     total = sum(each.values())
     with capsys.disabled():
         print(f"\ntools/list: {total:,} characters, about {total // TOKEN_CHARACTERS:,} tokens")
