@@ -188,7 +188,9 @@ class Terminal:
 
 
 def wait_for(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
-    deadline = time.monotonic() + seconds
+    """Wait until a condition is true; the longer it takes, the less often it is looked at."""
+    began = time.monotonic()
     while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.02)
+        waited = time.monotonic() - began
+        assert waited < seconds, "it never came true"
+        time.sleep(min(0.01 + waited / 20, 0.2))

@@ -145,18 +145,24 @@ def message(interview_id: str, number: int = 1, /, **fields: Any) -> dict[str, A
 
 
 async def until(condition: Callable[[], Awaitable[T]], seconds: float = 60.0) -> T:
-    """Return the first true result of a condition. Raises AssertionError with the last one after a while."""
-    end = time.monotonic() + seconds
+    """Return the first true result of a condition. Raises AssertionError with the last one after a while.
+
+    The longer it waits, the less often it looks: what it looks at works in the same process.
+    """
+    began = time.monotonic()
     while not (result := await condition()):
-        assert time.monotonic() < end, f"still {result!r} after {seconds} s"
-        await asyncio.sleep(0.004)
+        waited = time.monotonic() - began
+        assert waited < seconds, f"still {result!r} after {seconds} s"
+        await asyncio.sleep(min(0.004 + waited / 20, 0.1))
     return result
 
 
 @asynccontextmanager
 async def serving(app: Any, config: uvicorn.Config | None = None) -> AsyncIterator[str]:
     """Serve an application on a loopback port of this event loop, as `config` says, and yield its URL."""
-    config = config or uvicorn.Config(app, log_level="critical", access_log=False, lifespan="off")
+    config = config or uvicorn.Config(
+        app, log_config=None, log_level="critical", access_log=False, lifespan="off"
+    )
     config.load()
     state = ServerState()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from inspect import isawaitable
 from typing import Any
 
@@ -25,7 +26,7 @@ def route(method: str, path: str, handler: Callable[..., Any], body: Any = None)
     The handler gets the request and, with `body`, the request's JSON as that type (`{}` when empty). It
     returns the answer's JSON, or an awaitable of it.
     """
-    shape: TypeAdapter[Any] = TypeAdapter(body)
+    shape = _shape(body)
 
     async def endpoint(request: Request) -> JSONResponse:
         try:
@@ -40,6 +41,11 @@ def route(method: str, path: str, handler: Callable[..., Any], body: Any = None)
             return JSONResponse({"error": str(error)}, status_code=422)
 
     return Route(path, endpoint, methods=[method])
+
+
+@cache
+def _shape(body: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(body)
 
 
 def page(request: Request, items: Iterable[Any]) -> tuple[int, list[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import io
 import json
@@ -117,8 +118,20 @@ class _Children:
             asked.close()
 
 
+_ended: list[int] = []
+"""The exit code of a child whose program came to its end."""
+
+
+def _leave() -> None:
+    """End a child without taking apart what it shares with its parent: every page would be copied first."""
+    for code in _ended:
+        sys.stdout.flush()
+        os._exit(code)
+
+
 def main(path: str) -> int:
     """Serve until standard input ends; a child runs its program."""
+    atexit.register(_leave)  # the first, so it is called last
     for module in _PRELOADED:
         import_module(module)
     # Ctrl-C reaches the whole group: ours is the end of the input
@@ -135,6 +148,7 @@ def main(path: str) -> int:
     program, *words = words
     sys.argv = ["koji-amplitude", *words]
     exit_code: int = import_module(program).main(words)
+    _ended.append(exit_code)
     return exit_code
 
 
