@@ -21,6 +21,7 @@ from connector.ledger.ledger import Ledger, open_ledger
 from connector.security.sealing import Sealer
 from tests.support import engines, postgres, sqlite
 from tests.support.fakes import Counted, ManualClock
+from tests.support.order import slow_first
 
 SEALER = Sealer([b"k" * 32])
 # how long an example takes says something of the machine, nothing of the code
@@ -55,12 +56,14 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
     return argname if isinstance(val, bytes) or (isinstance(val, str) and len(val) > 40) else None
 
 
+@pytest.hookimpl(trylast=True)  # when only what runs is left
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if postgres.is_available():
-        return
+    """Skip what cannot run here, and start the slow ones first, so that no worker is left alone with them."""
     for item in items:
-        if item.get_closest_marker("postgres"):
+        if item.get_closest_marker("postgres") and not postgres.is_available():
             item.add_marker(pytest.mark.skip(reason=postgres.MISSING))
+    if (workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:
+        items[:] = slow_first(items, lambda item: item.get_closest_marker("slow") is not None, workers)
 
 
 def pytest_collection_finish() -> None:

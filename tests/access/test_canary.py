@@ -332,6 +332,7 @@ def test_no_secret_is_an_argument_of_the_server(tmp_path: Path, words: list[str]
     assert [secret for secret in kept.values() if any(secret in one for one in seen)] == []
 
 
+@pytest.mark.slow
 @in_proc
 def test_no_secret_is_an_argument_of_the_demo(tmp_path: Path) -> None:
     with demo_servers.running(tmp_path) as servers:

@@ -50,6 +50,7 @@ def start(directory: Path) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_closes_the_loop_and_leaves_nothing_behind(tmp_path: Path) -> None:
     began = time.monotonic()
     with start(tmp_path) as process:
@@ -93,6 +94,7 @@ def test_closes_the_loop_and_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not list((tmp_path / "tmp").iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds its children in /proc")
 def test_a_request_to_end_takes_the_servers_along(tmp_path: Path) -> None:
     with start(tmp_path) as process:

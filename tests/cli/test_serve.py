@@ -117,6 +117,7 @@ def test_a_healthy_server_shows_each_webhook_and_each_batch(machine: Machine, sa
     assert "person-001" not in server.output()
 
 
+@pytest.mark.slow
 def test_changed_settings_show_in_the_log_the_check_and_the_command_line(
     machine: Machine, sandbox: str
 ) -> None:
@@ -217,6 +218,7 @@ def test_a_call_that_never_ends_is_not_waited_for_longer_than_ten_seconds(
     assert leases(machine) == []
 
 
+@pytest.mark.slow
 def test_the_process_that_reads_large_bodies_ends_with_the_server(machine: Machine) -> None:
     machine.settings["PYTHONPATH"] = str(ROOT)  # an interpreter of its own, which has no other children
     ids = [f"interview-{n}" for n in range(130_000)]

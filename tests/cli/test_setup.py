@@ -8,6 +8,7 @@ import stat
 import sys
 from contextlib import closing
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import httpx
 import pytest
@@ -26,7 +27,17 @@ from connector.sandbox.options import (
 )
 from connector.settings.files import read_dotenv
 from connector.settings.sources import load
-from tests.support.cli_runs import ROOT, STARTED, Machine, Terminal, free_port, sandbox_settings, wait_for
+from tests.support.cli_runs import (
+    PATIENCE,
+    ROOT,
+    STARTED,
+    Machine,
+    Started,
+    Terminal,
+    free_port,
+    sandbox_settings,
+    wait_for,
+)
 
 pytestmark = pytest.mark.e2e
 
@@ -69,6 +80,19 @@ def deliver(sandbox: str, machine: Machine, secret: str = FAKE_SIGNING_KEY) -> N
     httpx.post(f"{sandbox}/control/koji/interviews", json=interview, verify=False).raise_for_status()
 
 
+def shown(machine: Machine, server: Started, event: str, words: str) -> CompletedProcess[str]:
+    """Wait until the log of a server names an event, then until `doctor` says so; return what it said."""
+    wait_for(lambda: event in server.output())
+    runs: list[CompletedProcess[str]] = []
+
+    def says() -> bool:
+        runs.append(machine.run("doctor"))
+        return words in runs[-1].stdout
+
+    wait_for(says)
+    return runs[-1]
+
+
 def answered(machine: Machine, *words: str, typed: dict[str, str]) -> Terminal:
     terminal = machine.terminal("init", *words)
     for name, value in typed.items():
@@ -81,6 +105,7 @@ def user_folder(machine: Machine) -> Path:
     return machine.home / ".config" / "koji-amplitude"
 
 
+@pytest.mark.slow
 def test_init_goes_from_keys_to_the_first_webhook(machine: Machine, sandbox: str) -> None:
     env = machine.cwd / ".env"
     env.write_text("# ours\nUNRELATED=1\nKOJI_SEND_EMAIL=true\n")
@@ -142,6 +167,7 @@ def test_an_answer_that_cannot_be_right_is_asked_again(machine: Machine) -> None
     assert kept == {name: value for name, value in KEYS.items() if name != "KOJI_API_KEY"}
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_was_answered_and_a_second_run_asks_the_rest(machine: Machine) -> None:
     first = dict(list(KEYS.items())[:2])
     terminal = answered(machine, typed=first)
@@ -175,22 +201,25 @@ def test_a_set_key_that_is_refused_is_asked_for(machine: Machine) -> None:
     assert ": \n" not in terminal.screen
 
 
+@pytest.mark.slow
 def test_a_secret_that_the_last_webhooks_were_not_signed_with_is_asked_for_again(
     machine: Machine, sandbox: str
 ) -> None:
     env = machine.cwd / ".env"
     env.write_text("".join(f"{name}={value}\n" for name, value in {**KEYS, WEBHOOK: "wrong"}.items()))
-    with machine.started("serve", until=STARTED):
+    with machine.started("serve", until=STARTED) as server:
         deliver(sandbox, machine)
-        wait_for(lambda: "Refused webhooks" in machine.run("doctor").stdout)
+        shown(machine, server, "webhooks_not_accepted", "Refused webhooks")
+        server.send_signal(signal.SIGTERM)
+        server.wait(PATIENCE)  # it gives its leases back: the next server would wait for their end
     terminal = answered(machine, "--no-wait", typed={WEBHOOK: FAKE_SIGNING_KEY})
     terminal.end()
     assert f"{WEBHOOK} is set. The last webhook was refused. A signature came, made with" in terminal.screen
     assert f"Restart a server that runs (settings files: {env})" in terminal.screen.replace("\r\n", "")
     assert read_dotenv(env)[WEBHOOK] == FAKE_SIGNING_KEY
-    with machine.started("serve", until=STARTED):
+    with machine.started("serve", until=STARTED) as server:
         deliver(sandbox, machine)
-        wait_for(lambda: "1 synced" in machine.run("doctor").stdout)
+        shown(machine, server, "batch_sent", "1 synced")
     terminal = machine.terminal("init", "--no-wait")
     terminal.expect(f"{WEBHOOK} is set.")
     terminal.end()
@@ -289,10 +318,9 @@ def test_beside_a_server_the_store_is_watched(machine: Machine, sandbox: str) ->
 
 def test_doctor_finds_everything_in_order(machine: Machine, sandbox: str) -> None:
     machine.settings.update(KEYS)
-    with machine.started("serve", until=STARTED):
+    with machine.started("serve", until=STARTED) as server:
         deliver(sandbox, machine)
-        wait_for(lambda: "1 synced" in machine.run("doctor").stdout)
-        done = machine.run("doctor")
+        done = shown(machine, server, "batch_sent", "1 synced")
     assert done.returncode == 0, done.stdout
     assert done.stdout.splitlines()[-1] == "Next: Nothing: everything is in order."
     for words in (
@@ -324,10 +352,9 @@ def test_doctor_names_the_one_next_step(machine: Machine) -> None:
 
 def test_doctor_shows_refused_webhooks_and_which_setting_to_change(machine: Machine, sandbox: str) -> None:
     machine.settings.update(KEYS)
-    with machine.started("serve", until=STARTED):
+    with machine.started("serve", until=STARTED) as server:
         deliver(sandbox, machine, secret="another-secret")
-        wait_for(lambda: "Refused webhooks" in machine.run("doctor").stdout)
-        done = machine.run("doctor")
+        done = shown(machine, server, "webhooks_not_accepted", "Refused webhooks")
     assert done.returncode == 1
     assert "x-koji-signature" in done.stdout
     assert "KOJI_WEBHOOK_SECRET" in done.stdout.splitlines()[-1]
@@ -338,10 +365,10 @@ def test_an_old_refused_webhook_does_not_lead(machine: Machine, sandbox: str) ->
     machine.settings.update(KEYS, PUBLIC_URL="http://connector.invalid")
     file = machine.home / "ledger.db"
     machine.settings["DATABASE_URL"] = f"sqlite:///{file}"
-    with machine.started("serve", until=STARTED):
+    with machine.started("serve", until=STARTED) as server:
         deliver(sandbox, machine, secret="another-secret")
-        wait_for(lambda: "Refused webhooks" in machine.run("doctor").stdout)
-        assert "KOJI_WEBHOOK_SECRET" in machine.run("doctor").stdout.splitlines()[-1]
+        done = shown(machine, server, "webhooks_not_accepted", "Refused webhooks")
+        assert "KOJI_WEBHOOK_SECRET" in done.stdout.splitlines()[-1]
         with closing(sqlite3.connect(file)) as ledger:
             ledger.execute("UPDATE diagnostic SET at = at - 660000 WHERE kind = 'refused'")
             ledger.commit()
@@ -416,6 +443,7 @@ def test_every_connection_is_checked(machine: Machine) -> None:
     assert "connector.toml" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_printed_command_exists_where_it_is_printed(machine: Machine) -> None:
     machine.settings["PYTHONPATH"] = str(ROOT)  # a process of its own, which looks at its own PATH
     script = Path(sys.executable).with_name("koji-amplitude")

@@ -14,7 +14,7 @@ from tests.support.harness import World, message, serving
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Route
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 NAME = "<b>Ada</b> \u202egnitteB\u2066 " + "x" * 3_000
 

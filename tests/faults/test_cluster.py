@@ -22,7 +22,7 @@ from tests.support.fakes import Counted
 from tests.support.harness import until
 from tests.support.processes import Process
 
-pytestmark = [pytest.mark.e2e, pytest.mark.postgres]
+pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.slow]
 ROLES = ("web", "web", "work", "work")
 
 

@@ -26,7 +26,7 @@ from tests.support.fakes import Counted
 from tests.support.harness import QUICK, serving, until
 from tests.support.processes import Process
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 LEASE = 500
 TOKEN = "a-cohort-token-of-the-tests"  # not-a-secret

@@ -15,7 +15,7 @@ from tests.support.fakes import Counted
 from tests.support.harness import until
 from tests.support.processes import Process
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 async def kill_again_and_again(folder: Path, rounds: int, seconds: float, seed: int) -> str:

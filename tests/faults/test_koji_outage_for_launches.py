@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.harness import QUICK, World, message, open_world, until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 MINUTES = 30
 BEFORE, DURING = 5, 3  # people of the launch that meets the outage, and of one that begins in it

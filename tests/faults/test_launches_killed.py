@@ -19,7 +19,7 @@ from tests.support.fakes import Counted
 from tests.support.harness import message, serving, sign, until
 from tests.support.processes import HEADERS, Process
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 LEASE = 500
 OPTIONS = SandboxOptions(

@@ -20,7 +20,7 @@ from connector.ledger.ledger import Ledger, open_ledger
 from connector.security.sealing import Sealer
 from tests.support.fakes import NOW, Counted, a_settlement, a_sync, a_webhook
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
 SEALER = Sealer([b"k" * 32])

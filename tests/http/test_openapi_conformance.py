@@ -14,7 +14,7 @@ from connector.service.views.examples import INTERVIEW_ID
 from tests.support.processes import HEADERS, Process
 from tests.support.sandbox_server import running
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 SECONDS = 300
 CHECKS = "status_code_conformance,content_type_conformance,response_schema_conformance"

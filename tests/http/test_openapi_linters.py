@@ -14,7 +14,7 @@ from connector.http.docs.openapi import openapi
 from connector.operations import OPERATIONS
 from tests.support.openapi_node import redocly, spectral
 
-pytestmark = pytest.mark.contract
+pytestmark = [pytest.mark.contract, pytest.mark.slow]
 
 DOCUMENT = openapi(OPERATIONS, ENDPOINTS, public_url="https://connector.koji-amplitude.dev")
 DOCUMENTS = {"3.1": DOCUMENT, "3.0": openapi_3_0(DOCUMENT)}

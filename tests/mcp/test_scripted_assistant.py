@@ -20,7 +20,7 @@ from mcp.types import ElicitRequestParams, ElicitResult, Tool
 from tests.mcp.clients import SETTINGS, WAYS, Era, a_client, started, text_of
 from tests.support.harness import QUICK, World, open_world
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 IDS = ["-".join(way) for way in WAYS]
 COHORT = "Dropped off in week one"

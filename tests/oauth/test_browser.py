@@ -14,7 +14,7 @@ from tests.console.browser import Tab, chromium
 from tests.oauth.asking import Asking
 from tests.support.harness import TOKEN, World, serving
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 async def test_a_person_is_sent_here_says_yes_and_goes_back(world: World, asking: Asking) -> None:
