@@ -18,7 +18,7 @@ from tests.support.harness import QUICK, World, open_world
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Frame
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 NAME = """<img src="http://evil.example/x" onerror="parent.postMessage('x')"><b>Ada</b> & Co"""
 WHO = '<script>document.title = "taken"</script>'
