@@ -17,6 +17,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}@[A-Za-z0-9.-]{0,255}[A-Z
 _NAMED = re.compile(r"[^<>]*<([^<>]*)>[\s,;.]*")
 _MAILTO = re.compile(r"mailto:([^?]*)(?:\?.*)?", re.IGNORECASE | re.DOTALL)
 _QUOTES = "\"'`\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb\u2039\u203a"
+_PUNYCODE = re.compile(r"(?<=[@.])xn--[a-z0-9-]+", re.IGNORECASE)
 _WRAPPINGS = 8  # more than any program writes around an address
 _BEFORE = _QUOTES + "<([ \t\r\n"
 _BEHIND = _QUOTES + ">)],;. \t\r\n"
@@ -46,10 +47,18 @@ def is_email(address: str) -> bool:
 
 def same_email(address: str) -> str:
     """Return an address as it is compared: unwrapped, in one letter case and Unicode form."""
-    if is_plain(address):
+    if is_plain(address) and "xn--" not in address.lower():
         return address.lower()
-    bare = _unwrapped(address)
+    bare = _PUNYCODE.sub(_in_unicode, _unwrapped(address))
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", bare).casefold())
+
+
+def _in_unicode(label: re.Match[str]) -> str:
+    try:
+        decoded = label[0][4:].lower().encode().decode("punycode")
+    except UnicodeError:
+        decoded = ""
+    return decoded if decoded.isprintable() and decoded else label[0]
 
 
 def _unwrapped(written: str) -> str:
