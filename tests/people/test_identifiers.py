@@ -55,10 +55,11 @@ PLACEHOLDERS = [
         "00000000-0000-0000-0000-000000000000",
         "[object Object]",
     ),
-    *(" null ", "\u200bnull", "\ufeffN/A"),
+    *(" null ", "\u200bnull", "\ufeffN/A", "nu\u200bll", "\uff2e\uff0f\uff21"),
+    *("$user_id", ":user_id", "@user_id", "None,", "'null'", '"null"', "not provided"),
 ]
 REAL = [
-    *("user-1", "42", "00042", "ann@example.com", "Ann", "nullable", "none-such", "NA-17", "Ünal", "日本"),
+    *("user-1", "42", "00042", "ann@example.com", "Ann", "nullable", "none-such", "NA-17", "Ünal", "日本", "$42", "@ann"),
     *("{3F2504E0-4F89-11D3-9A0C-0305E82C3301}", "auth0|5f7c8ec7", "a%20b", "x{y", "12345678901234567890"),
 ]
 
@@ -159,6 +160,12 @@ def test_letter_case_stays_and_is_not_compared() -> None:
     assert same_email("Kim@Example.com") == same_email("kim@example.com")
     assert same_email("J\u00d6RG@example.com") == same_email("jo\u0308rg@example.com")
     assert is_email("jörg@müller.example")
+
+
+@pytest.mark.parametrize("written", ["{{email}}@example.com", "${email}@x.com", "%%email%%@x.com"])
+def test_an_address_with_a_merge_tag_is_none(written: str) -> None:
+    assert not is_email(written)
+    assert member("user-1", written, None).email is None
 
 
 def test_a_bad_address_is_remembered_as_one() -> None:

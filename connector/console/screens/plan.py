@@ -7,7 +7,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from connector.console.visit import Visit
-from connector.errors import ConnectorError
+from connector.errors import ConnectorError, NotFound
 
 _FIELDS: Final = ("cohort_id", "mode", "max_interviews", "reinvite_after_days", "locale", "variant")
 
@@ -22,6 +22,8 @@ async def show(visit: Visit) -> Response:
             cohorts += page.items
             if (cursor := page.next_cursor) is None:
                 break
+    except NotFound:  # there is no such connection
+        raise
     except ConnectorError as error:
         trouble = error.message
     chosen = {name: visit.query.get(name, "") for name in _FIELDS}

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from urllib.parse import unquote
 
+from connector.domain.people.user_id import is_placeholder
 from connector.text.invisible import visible
 from connector.text.json import UNSTORABLE
 from connector.text.values import text
@@ -41,8 +42,8 @@ def is_plain(address: str) -> bool:
 
 
 def is_email(address: str) -> bool:
-    """Tell whether a text could be an e-mail address: one @, and no character that no address has."""
-    return len(address) <= LONGEST and _EMAIL.fullmatch(address) is not None
+    """Tell whether a text could be an e-mail address: one @, no character that no address has, no merge tag."""
+    return len(address) <= LONGEST and _EMAIL.fullmatch(address) is not None and not is_placeholder(address)
 
 
 def same_email(address: str) -> str:
