@@ -389,6 +389,8 @@ class TestShape:
         (["Price", {"unknown": "UX"}], None),
         ("null", None),
         ([], ()),
+        (r'"[\"a, b\", \"c\"]"', ("a, b", "c")),
+        ('"quoted", plain', ('"quoted"', "plain")),
     ],
 )
 def test_themes_are_read_whole_or_not_at_all(themes: Any, expected: Any) -> None:
