@@ -326,7 +326,8 @@ async def test_the_audit_log_is_filtered(world: World, owner: Visitor) -> None:
 
 
 async def test_a_plan_on_an_unknown_connection_is_a_page_that_is_not_there(owner: Visitor) -> None:
-    await owner.get("/console/launches/new?connection=elsewhere", 404)
+    for name in ("elsewhere", "%00", "x" * 200):
+        await owner.get(f"/console/launches/new?connection={name}", 404)
 
 
 async def test_every_screen_answers_with_the_connection_that_was_chosen(owner: Visitor) -> None:

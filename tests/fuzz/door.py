@@ -107,6 +107,8 @@ class Door:
             root.handlers[:] = handlers
             root.setLevel(level)
         logged = self.logged
+        self._log.seek(0)
+        self._log.truncate()
         wrong = [line for line in logged.splitlines() if json.loads(line)["level"] in ("error", "critical")]
         assert wrong == []
         assert [kept for kept in KEPT if kept in logged] == []

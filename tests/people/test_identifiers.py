@@ -59,7 +59,20 @@ PLACEHOLDERS = [
     *("$user_id", ":user_id", "@user_id", "None,", "'null'", '"null"', "not provided"),
 ]
 REAL = [
-    *("user-1", "42", "00042", "ann@example.com", "Ann", "nullable", "none-such", "NA-17", "Ünal", "日本", "$42", "@ann"),
+    *(
+        "user-1",
+        "42",
+        "00042",
+        "ann@example.com",
+        "Ann",
+        "nullable",
+        "none-such",
+        "NA-17",
+        "Ünal",
+        "日本",
+        "$42",
+        "@ann",
+    ),
     *("{3F2504E0-4F89-11D3-9A0C-0305E82C3301}", "auth0|5f7c8ec7", "a%20b", "x{y", "12345678901234567890"),
 ]
 

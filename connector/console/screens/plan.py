@@ -14,6 +14,8 @@ _FIELDS: Final = ("cohort_id", "mode", "max_interviews", "reinvite_after_days", 
 
 async def show(visit: Visit) -> Response:
     """Show the form, with the cohorts that Amplitude lists."""
+    if visit.connection not in visit.ctx.settings.connections:
+        raise NotFound("There is no such connection.")
     cohorts: list[Any] = []
     trouble, cursor = "", None
     try:
@@ -22,8 +24,6 @@ async def show(visit: Visit) -> Response:
             cohorts += page.items
             if (cursor := page.next_cursor) is None:
                 break
-    except NotFound:  # there is no such connection
-        raise
     except ConnectorError as error:
         trouble = error.message
     chosen = {name: visit.query.get(name, "") for name in _FIELDS}

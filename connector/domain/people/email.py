@@ -42,7 +42,7 @@ def is_plain(address: str) -> bool:
 
 
 def is_email(address: str) -> bool:
-    """Tell whether a text could be an e-mail address: one @, no character that no address has, no merge tag."""
+    """Tell whether a text could be an e-mail address: one @, no merge tag, no character that none has."""
     return len(address) <= LONGEST and _EMAIL.fullmatch(address) is not None and not is_placeholder(address)
 
 
