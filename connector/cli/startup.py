@@ -18,6 +18,7 @@ from connector import log
 from connector.cli.terminal import say
 from connector.errors import SettingsError
 from connector.settings.files import find_document, find_dotenv, user_folder
+from connector.settings.key_files import others_may_read
 from connector.settings.model import Settings
 from connector.settings.sources import Loaded, load
 
@@ -31,7 +32,7 @@ _log = structlog.get_logger(__name__)
 def read_settings(overrides: Mapping[str, str] | None = None, *, quiet: bool = False) -> Settings:
     """Return the settings, and write or log their warnings. Otherwise like `load_here`."""
     loaded = load_here(overrides, quiet=quiet)
-    for warning in loaded.warnings:
+    for warning in loaded.warnings if quiet else (*loaded.warnings, *exposed(loaded)):
         if quiet or sys.stderr.isatty():
             say(f"warning: {warning}")
         else:  # a server's log, one JSON object a line
@@ -50,6 +51,17 @@ def load_here(overrides: Mapping[str, str] | None = None, *, quiet: bool = False
     secrets = secrets_of(loaded.settings)
     log.configure("warning" if quiet and level == "info" else level, secrets=secrets)
     return loaded
+
+
+def exposed(loaded: Loaded) -> list[str]:
+    """Return a warning about `.env`, and about a `connector.toml` with a secret, that others may read."""
+    written = loaded.document.read_bytes() if loaded.document else b""
+    is_secret = any(secret.encode() in written for secret in secrets_of(loaded.settings))
+    return [
+        f"Others on this machine can read {file}: chmod 600 {file}"
+        for file in (loaded.dotenv, loaded.document if is_secret else None)
+        if file and others_may_read(file)
+    ]
 
 
 def reread() -> Settings:

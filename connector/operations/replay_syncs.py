@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Literal
 
 from pydantic import Field
 
 from connector.context import Context
-from connector.domain.results.koji_fields import read_envelope
 from connector.domain.results.run import RunItem, chunks_of
 from connector.domain.results.sync import ListFilter
 from connector.errors import FieldError, InvalidInput, NotFound
@@ -16,8 +14,6 @@ from connector.service.execution.operation import Effect, Example, Operation, Wa
 from connector.service.execution.paging import bound
 from connector.service.views import examples
 from connector.service.views.run import RunOutput, new_run_id, until_finished
-
-_PAGE = 500
 
 
 class ReplayInput(WaitInput):
@@ -49,7 +45,8 @@ async def run(ctx: Context, payload: ReplayInput) -> RunOutput:
     if step == "refresh" and (payload.force or payload.status not in (None, "synced")):
         raise InvalidInput.of("refresh_user_properties", "goes with synced interviews, without force")
     if payload.status == "unreadable":
-        step, interview_ids = "cover", await _reread(ctx, payload)
+        since = bound("since", payload.since) or 0
+        step, interview_ids = "reread", await ctx.ledger.inbox.unreadable_ids(payload.connection, since)
     else:
         interview_ids = await _named(ctx, payload) if payload.interview_ids else await _matching(ctx, payload)
     run_id = new_run_id()
@@ -78,26 +75,6 @@ async def _matching(ctx: Context, payload: ReplayInput) -> list[str]:
     status = payload.status or ("synced" if payload.refresh_user_properties else "failed")
     where = ListFilter(status=status, since=bound("since", payload.since))
     return await ctx.ledger.syncs.ids(payload.connection, where)
-
-
-async def _reread(ctx: Context, payload: ReplayInput) -> list[str]:
-    """Give the webhooks that can be read now back to the intake; return their interviews."""
-    aliases = ctx.connection(payload.connection).koji_field_aliases
-    since = bound("since", payload.since) or 0
-    interview_ids: list[str] = []
-    before: int | None = None
-    while page := await ctx.ledger.inbox.unreadable(payload.connection, limit=_PAGE, before=before):
-        readable = {}
-        for webhook in page:
-            if webhook.body is None or webhook.received_at < since:
-                continue
-            envelope = read_envelope(json.loads(webhook.body), aliases=aliases)
-            if envelope.interview_id is not None:
-                readable[webhook.id] = (envelope.event or webhook.event, envelope.interview_id)
-        await ctx.ledger.inbox.reread(readable)
-        interview_ids += [interview_id for _, interview_id in readable.values()]
-        before = page[-1].id
-    return list(dict.fromkeys(interview_ids))
 
 
 REPLAY_SYNCS = Operation.of(

@@ -88,7 +88,7 @@ def labels(value: Any) -> tuple[str, ...] | None:
 
 def split_themes(themes: str) -> list[Any]:
     """Split a text of themes: a JSON list into its items, else at line breaks if any, else at commas."""
-    if themes.strip().startswith("[") and (listed := _json_list(themes)) is not None:
+    if themes.strip().startswith(("[", '"')) and (listed := _json_list(themes)) is not None:
         return listed
     lines = themes.strip().splitlines()
     parts = lines if len(lines) > 1 else themes.split(",")
@@ -100,6 +100,8 @@ def _json_list(written: str) -> list[Any] | None:
         value = loads(written)
     except (ValueError, RecursionError):
         return None
+    if isinstance(value, str):  # written as JSON twice
+        return _json_list(value)
     return value if isinstance(value, list) else None
 
 
@@ -141,9 +143,10 @@ def as_count(value: Any) -> int | None:
 def read_time(value: Any) -> int | None:
     """Return milliseconds from ISO 8601, RFC 5322 (without an offset: UTC), epoch seconds or milliseconds.
 
-    Times are from 1970 to 2100; a number below 10^9 (2001) is not a time.
+    Times are from 1970 to 2100; a number below 10^9 (2001) is not a time, nor is a text with an exponent, of
+    which a spreadsheet took the last digits.
     """
-    number = as_number(value)
+    number = None if isinstance(value, str) and "e" in value.lower() else as_number(value)
     if number is not None and number >= _EARLIEST_SECONDS:
         return in_range(round(number if number >= _MILLISECONDS_FROM else number * 1000))
     if not isinstance(value, str) or len(written := value.strip()) > _LONGEST_TIME:

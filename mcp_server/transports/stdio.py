@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import structlog
@@ -22,6 +23,7 @@ from mcp_server.transports.greeting import Greeting
 if TYPE_CHECKING:
     from connector.app import Running
 
+_LAST_ANSWERS = 2.0  # seconds
 log = structlog.get_logger(__name__)
 
 
@@ -71,24 +73,29 @@ async def serve(
 ) -> None:
     """Serve until standard input ends, or until `stopped` is set; then end in good order.
 
-    In the second case a thread keeps reading standard input until the process ends. `greeting` has read the
-    first lines.
+    In the first case requests that were read before are answered, as far as that takes no longer than
+    `_LAST_ANSWERS`. In the second case a thread keeps reading standard input until
+    the process ends. `greeting` has read the first lines.
     """
     ledger = LateLedger(settings)
     server, calling = create_server(Host(ledger.context, lambda _: LOCAL_ASSISTANT), keys)
 
+    asked = _Asked()
+
     async def lines() -> AsyncIterator[str]:
         line = greeting.line
         while line:
+            asked.read(line)
             yield line.decode(errors="replace")
             line = await asyncio.to_thread(greeting.incoming.readline)
+        await asked.all_answered(_LAST_ANSWERS)
 
     async def speak() -> None:
         await asyncio.to_thread(greeting.join)
         ledger.begin()
         stdin: Any = lines()
         async with stdio_server(stdin) as (incoming, outgoing):
-            unheard = _Unheard(outgoing, greeting.answered)
+            unheard = _Unheard(outgoing, greeting.answered, asked)
             await server.run(incoming, unheard, server.create_initialization_options())
 
     speaking, stopping = asyncio.create_task(speak()), asyncio.create_task(stopped.wait())
@@ -103,17 +110,44 @@ async def serve(
             log.info("client_gone")  # it closed the pipe of the answers
 
 
+class _Asked:
+    """The requests that were read and have no answer yet."""
+
+    def __init__(self) -> None:
+        self._open: set[int | str] = set()
+        self._changed = asyncio.Event()
+
+    def read(self, line: bytes) -> None:
+        with suppress(ValueError, RecursionError, TypeError, KeyError):
+            request = json.loads(line)
+            if request["method"]:
+                self._open.add(request["id"])
+
+    def answer(self, message: Any) -> None:
+        if not hasattr(message, "method"):
+            self._open.discard(getattr(message, "id", ""))
+            self._changed.set()
+
+    async def all_answered(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._open:
+                    self._changed.clear()
+                    await self._changed.wait()
+
+
 class _Unheard:
     """The way out, without the server's answer to a request that was answered already."""
 
-    def __init__(self, outgoing: Any, answered: int | str | None) -> None:
-        self._outgoing, self._answered = outgoing, answered
+    def __init__(self, outgoing: Any, answered: int | str | None, asked: _Asked) -> None:
+        self._outgoing, self._answered, self._asked = outgoing, answered, asked
 
     async def send(self, item: SessionMessage, /) -> None:
         if self._answered is not None and getattr(item.message, "id", None) == self._answered:
             self._answered = None
         else:
             await self._outgoing.send(item)
+        self._asked.answer(item.message)
 
     async def aclose(self) -> None:
         await self._outgoing.aclose()

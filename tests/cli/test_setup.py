@@ -431,6 +431,20 @@ def test_doctor_names_the_files_that_others_may_read(machine: Machine) -> None:
     assert "chmod600" in shown
 
 
+def test_doctor_and_serve_name_a_file_of_settings_with_secrets_that_others_may_read(machine: Machine) -> None:
+    machine.settings.update(KEYS)
+    document = machine.cwd / "connector.toml"
+    document.write_text('[connections.shop]\nkoji_webhook_secret = "env:SIGNS"\n')
+    document.chmod(0o644)
+    machine.settings["SIGNS"] = "whsec-of-the-tests"
+    advice = f"Othersonthismachinecanread{document}:chmod600{document}"
+    assert advice not in "".join(machine.run("doctor").stdout.split())
+    document.write_text('[connections.shop]\nkoji_webhook_secret = "whsec-of-the-tests"\n')
+    assert advice in "".join(machine.run("doctor").stdout.split())
+    with machine.started("serve", until=f"chmod 600 {document}"):
+        pass
+
+
 def test_every_connection_is_checked(machine: Machine) -> None:
     machine.settings.update(KEYS)
     (machine.cwd / "connector.toml").write_text('[connections.onboarding]\nkoji_api_key = "wrong"\n')

@@ -325,6 +325,11 @@ async def test_the_audit_log_is_filtered(world: World, owner: Visitor) -> None:
     assert "not_found" not in words(await owner.get("/console/access?surface=console"))
 
 
+async def test_a_plan_on_an_unknown_connection_is_a_page_that_is_not_there(owner: Visitor) -> None:
+    for name in ("elsewhere", "%00", "x" * 200):
+        await owner.get(f"/console/launches/new?connection={name}", 404)
+
+
 async def test_every_screen_answers_with_the_connection_that_was_chosen(owner: Visitor) -> None:
     page = await owner.get("/console/launches?connection=shop")
     assert "/console/receipts?connection=shop" in page

@@ -185,6 +185,8 @@ def test_a_date_is_its_midnight_also_without_hyphens() -> None:
         "0001-01-01T00:00:00+23:59",
         10**400,
         10**14,
+        "1.79517E+12",
+        "1.79517e9",
     ],
 )
 def test_what_is_no_time(value: Any) -> None:

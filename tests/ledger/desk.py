@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ from connector.domain.lease import Lease
 from connector.domain.people.same_person import Member, member
 from connector.domain.results.interview import Interview
 from connector.ledger.db.schema.launches import invitation, launch
+from connector.ledger.db.schema.results import sync
 from connector.ledger.launches.launch_row import load_launch
 from connector.ledger.ledger import Ledger
 from connector.service import planning
@@ -188,33 +189,51 @@ class Desk:
         return await self.ledger.invitations.credits_left(LANE, CAP, self.now if at is None else at)
 
     async def counts_are_true(self) -> None:
-        """Compare what launches say of themselves with the rows of the table."""
-        rows = await self.ledger.db.read(
-            lambda c: c.execute(
-                select(invitation.c.launch_id, invitation.c.state, func.count())
-                .where(invitation.c.state != InvitationState.HOLDOUT)
-                .group_by(invitation.c.launch_id, invitation.c.state)
-            ).all()
+        await counts_are_true(self.ledger)
+
+
+async def counts_are_true(ledger: Ledger) -> None:
+    """Compare what launches say of themselves with the rows of the table."""
+    rows = await ledger.db.read(
+        lambda c: c.execute(
+            select(invitation.c.launch_id, invitation.c.state, func.count())
+            .where(invitation.c.state != InvitationState.HOLDOUT)
+            .group_by(invitation.c.launch_id, invitation.c.state)
+        ).all()
+    )
+    counted: dict[str, Counter[str]] = {}
+    for launch_id, state, n in rows:
+        counted.setdefault(launch_id, Counter())[state] = n
+    for one in await ledger.db.read(lambda c: c.execute(select(launch)).all()):
+        seen = load_launch(one)
+        found = counted.pop(one.id, Counter())
+        assert {name: getattr(seen, name) for name in COUNTED} == {name: found[name] for name in COUNTED}, (
+            seen
         )
-        counted: dict[str, Counter[str]] = {}
-        for launch_id, state, n in rows:
-            counted.setdefault(launch_id, Counter())[state] = n
-        for one in await self.ledger.db.read(lambda c: c.execute(select(launch)).all()):
-            seen = load_launch(one)
-            found = counted.pop(one.id, Counter())
-            assert {name: getattr(seen, name) for name in COUNTED} == {
-                name: found[name] for name in COUNTED
-            }, seen
-            assert seen.to_invite == found.total()
-            assert seen.members_total == seen.to_invite + sum(seen.skipped.values()), seen
-            match seen.status:
-                case LaunchStatus.RUNNING | LaunchStatus.PAUSED:
-                    assert seen.left > 0, seen
-                case LaunchStatus.FINISHED:
-                    assert seen.left == 0, seen
-                case LaunchStatus.CANCELLED:
-                    assert seen.waiting == 0, seen
-        assert counted == {}, "invitations of no launch"
+        assert seen.to_invite == found.total()
+        assert seen.members_total == seen.to_invite + sum(seen.skipped.values()), seen
+        match seen.status:
+            case LaunchStatus.RUNNING | LaunchStatus.PAUSED if not seen.standing:
+                assert seen.left > 0, seen
+            case LaunchStatus.FINISHED:
+                assert seen.left == 0, seen
+            case LaunchStatus.CANCELLED:
+                assert seen.waiting == 0, seen
+    assert counted == {}, "invitations of no launch"
+
+
+async def totals_are_true(ledger: Ledger, connections: Iterable[str]) -> None:
+    """Compare the counters of interviews with the rows."""
+    rows = await ledger.db.read(
+        lambda c: c.execute(
+            select(sync.c.connection, sync.c.status, sync.c.reason, func.count()).group_by(
+                sync.c.connection, sync.c.status, sync.c.reason
+            )
+        ).all()
+    )
+    for name in {row[0] for row in rows} | set(connections):
+        counted = {(row[1], row[2] or ""): row[3] for row in rows if row[0] == name}
+        assert await ledger.counters.totals(name) == counted
 
 
 def handed(one: Invitation, now: int, **told: Any) -> StartResult:

@@ -175,6 +175,23 @@ async def test_a_client_that_closes_both_pipes_ends_it_in_good_order(world: Worl
 
 
 @pytest.mark.e2e
+async def test_what_was_read_is_answered_before_the_end_of_the_input_ends_it(
+    world: World, folder: Path
+) -> None:
+    asked = [{"jsonrpc": "2.0", "id": n, "method": "ping"} for n in range(2, 9)]
+    tool = {"jsonrpc": "2.0", "id": 9, "method": "tools/call", "params": {"name": "list_launches"}}
+    async with raw(world, folder) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        await send(process, HELLO, READY, *asked, tool)
+        process.stdin.close()
+        async with asyncio.timeout(60):
+            answers = [json.loads(line) for line in (await process.stdout.read()).splitlines()]
+        assert await process.wait() == 0
+    assert sorted(one["id"] for one in answers) == [HELLO["id"], *range(2, 10)]
+
+
+@pytest.mark.e2e
 async def test_bad_settings_end_it_while_the_client_is_silent(world: World, folder: Path) -> None:
     async with raw(world, folder, KOJI_RATE_LIMIT_PER_MINUTE="many") as process:
         assert process.stderr is not None

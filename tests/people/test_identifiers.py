@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.domain.people.email import email_of, is_email, same_email
+from connector.domain.people.name import name_in
 from connector.domain.people.properties import carried, property_of, spellings
 from connector.domain.people.same_person import Member, aliases, aliases_of, has_email, member
 from connector.domain.people.user_id import is_placeholder, user_id_of
@@ -54,10 +55,24 @@ PLACEHOLDERS = [
         "00000000-0000-0000-0000-000000000000",
         "[object Object]",
     ),
-    *(" null ", "\u200bnull", "\ufeffN/A"),
+    *(" null ", "\u200bnull", "\ufeffN/A", "nu\u200bll", "\uff2e\uff0f\uff21"),
+    *("$user_id", ":user_id", "@user_id", "None,", "'null'", '"null"', "not provided"),
 ]
 REAL = [
-    *("user-1", "42", "00042", "ann@example.com", "Ann", "nullable", "none-such", "NA-17", "Ünal", "日本"),
+    *(
+        "user-1",
+        "42",
+        "00042",
+        "ann@example.com",
+        "Ann",
+        "nullable",
+        "none-such",
+        "NA-17",
+        "Ünal",
+        "日本",
+        "$42",
+        "@ann",
+    ),
     *("{3F2504E0-4F89-11D3-9A0C-0305E82C3301}", "auth0|5f7c8ec7", "a%20b", "x{y", "12345678901234567890"),
 ]
 
@@ -160,6 +175,12 @@ def test_letter_case_stays_and_is_not_compared() -> None:
     assert is_email("jörg@müller.example")
 
 
+@pytest.mark.parametrize("written", ["{{email}}@example.com", "${email}@x.com", "%%email%%@x.com"])
+def test_an_address_with_a_merge_tag_is_none(written: str) -> None:
+    assert not is_email(written)
+    assert member("user-1", written, None).email is None
+
+
 def test_a_bad_address_is_remembered_as_one() -> None:
     assert member("user-1", "no address", None).has_bad_email
     assert not member("user-1", "N/A", None).has_bad_email
@@ -179,6 +200,38 @@ def test_a_property_is_found_in_other_spellings_unless_the_exact_one_has_a_value
     assert property_of({"emails": "a@example.com"}, "email") is None
     assert spellings("email") == ["email", "gp:email", "Email", "E-mail"]
     assert spellings("name") == ["name", "gp:name", "Name"]
+
+
+@pytest.mark.parametrize("written", ["N/A", "null", " undefined ", "{{first_name}}", "Hi {{name}}", "-", ""])
+def test_a_placeholder_is_no_name(written: str) -> None:
+    assert member("user-1", "ann@example.com", written).name is None
+    assert member("user-1", "no address", written).name is None
+
+
+@pytest.mark.parametrize(
+    ("properties", "name"),
+    [
+        ({"name": "Ann Lee", "First Name": "Other"}, "Ann Lee"),
+        ({"First Name": "Ann", "Last Name": "Lee", "Email": "ann@example.com"}, "Ann Lee"),
+        ({"firstname": "Ann", "lastname": "N/A"}, "Ann"),
+        ({"name": "null", "Full Name": "Ann Lee"}, "Ann Lee"),
+        ({"name": "", "given_name": "", "familyName": "Lee"}, "Lee"),
+        ({"plan": "pro"}, None),
+        ({}, None),
+    ],
+)
+def test_a_name_is_found_whole_or_in_parts(properties: dict[str, str], name: str | None) -> None:
+    assert name_in(properties, "name") == name
+
+
+def test_an_international_domain_is_one_in_both_of_its_forms() -> None:
+    for one, other in (
+        ("ann@xn--mnchen-3ya.example", "Ann@MÜNCHEN.example"),
+        ("a@XN--Strae-oqa.de", "a@straße.de"),
+    ):
+        assert same_email(one) == same_email(other)
+    for odd in ("a@xn--99999999999.de", "a@xn--.de", "xn--mnchen-3ya@example.com"):
+        assert same_email(odd) == odd
 
 
 def test_names_of_properties_are_few_and_short() -> None:

@@ -176,3 +176,23 @@ async def test_a_completion_of_the_far_future_holds_back_no_later_interview(worl
     assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/completed_at")
     wrong = await world.call("sync_interview_to_amplitude", interview=message("int-2", themes=[["a", 1]]))
     assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (422, "/interview")
+
+
+async def test_a_name_comes_from_other_columns_and_no_placeholder_reaches_koji(world: World) -> None:
+    rows = [
+        {"user_id": "user-1", "properties": {"First Name": "Ann", "Last Name": "Lee"}},
+        {"user_id": "user-2", "properties": {"name": "N/A"}},
+    ]
+    planned = await plan(world, cohort_id=await cohort(world, *rows))
+    launched = await world.get("launch_cohort_interviews", plan_token=planned["plan_token"], wait_seconds=10)
+    assert [one["name"] for one in launched["invitations"]] == ["Ann Lee", None]
+    given = await world.get(
+        "launch_cohort_interviews",
+        members=[{**row, "user_id": f"x-{row['user_id']}"} for row in rows],
+        wait_seconds=10,
+    )
+    assert [one["name"] for one in given["invitations"]] == ["Ann Lee", None]
+    shown = await world.get("start_interview", email=BEN, name="{{first_name}}", wait_seconds=10)
+    assert shown["status"] == "started"
+    names = [one.display_name for one in world.sandbox.koji.store.interviews.values()]
+    assert names == ["Ann Lee", None, "Ann Lee", None, None]

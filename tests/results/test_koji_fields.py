@@ -69,6 +69,13 @@ class TestEvent:
         assert read_envelope(body).event == "interview.completed"
         assert read_envelope({"type": "event"}, [(b"x-koji-event", b"interview.x")]).event == "interview.x"
 
+    def test_an_unsigned_header_turns_no_event_into_another(self) -> None:
+        headers = [(b"x-koji-event", b"interview.failed_quality_gate")]
+        assert read_envelope({"event": "study.published"}, headers).event == "study.published"
+        assert read_envelope({"data": {"type": "report.generated"}}, headers).event == "report.generated"
+        assert read_envelope({"event": "interview.completed"}, headers).event == "interview.completed"
+        assert read_envelope({"type": "webhook"}, headers).event == "interview.failed_quality_gate"
+
     def test_may_stand_in_a_wrapper_beside_the_fields(self) -> None:
         assert read_envelope({"payload": {"event": "study.published", "id": "s_1"}}).is_never_ours
         assert read_envelope({"data": {"type": "voice", "name": "a.b"}}).event is None
@@ -382,6 +389,8 @@ class TestShape:
         (["Price", {"unknown": "UX"}], None),
         ("null", None),
         ([], ()),
+        (r'"[\"a, b\", \"c\"]"', ("a, b", "c")),
+        ('"quoted", plain', ('"quoted"', "plain")),
     ],
 )
 def test_themes_are_read_whole_or_not_at_all(themes: Any, expected: Any) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from connector.service.views.sync import flat
+from connector.domain.results.interview import Interview
+from connector.domain.results.sync import InboundWebhook
+from connector.service.views.sync import flat, receipt
+from connector.settings.model import Connection
 from tests.support.fakes import a_sync
 
 pytestmark = pytest.mark.unit
@@ -16,3 +19,16 @@ def test_the_identify_is_named_only_when_it_went_along() -> None:
     left_out = sync._replace(attempts=({"at": 1, "outcome": "accepted", "identify": False},))
     assert flat(left_out)["identify_insert_id"] is None
     assert flat(left_out)["event_insert_id"] == "koji:int-1:completed"
+
+
+def test_a_completion_that_cannot_be_read_is_told_unless_koji_gave_one() -> None:
+    sync = a_sync(interview_id="int-1")._replace(facts=Interview("int-1"))
+    came = InboundWebhook(
+        "default", 1_790_000_000_000, "webhook", "done", body='{"completed_at": "next week"}'
+    )
+    told = receipt(sync, [came], Connection(name="default"))
+    assert told.warning is not None
+    assert "completed_at" in told.warning
+    known = sync._replace(facts=Interview("int-1", completed_at=1_790_000_000_000))
+    assert receipt(known, [came], Connection(name="default")).warning is None
+    assert receipt(sync, [came._replace(body=None)], Connection(name="default")).warning is None

@@ -20,7 +20,7 @@ from rich.text import Text
 from connector.app import build
 from connector.cli.announce import local_url
 from connector.cli.operations.tables import STYLES
-from connector.cli.startup import directories
+from connector.cli.startup import directories, exposed
 from connector.cli.terminal import PROGRAM, console
 from connector.context import Context
 from connector.errors import LedgerUnavailable, SettingsError
@@ -84,10 +84,8 @@ def _settings_checks(environ: Mapping[str, str], loaded: Loaded) -> list[Check]:
     read += [f"environment ({names})"] if (names := _names(environ)) else []
     nothing = f"Defaults alone: no connector.toml or .env in {' or '.join(map(str, directories()))}."
     checks = [Check.of("sources", ("ok", "; ".join(read) or nothing))]
-    if dotenv and others_may_read(dotenv):
-        advice = f"Others on this machine can read {dotenv}: chmod 600 {dotenv}"
-        checks.append(Check.of(".env", ("warn", advice)))
-    return checks + [Check.of("warning", ("warn", warning)) for warning in loaded.warnings]
+    warnings = [*exposed(loaded), *loaded.warnings]
+    return checks + [Check.of("warning", ("warn", warning)) for warning in warnings]
 
 
 def who_listens(settings: Settings) -> Listener:

@@ -7,13 +7,15 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from connector.console.visit import Visit
-from connector.errors import ConnectorError
+from connector.errors import ConnectorError, NotFound
 
 _FIELDS: Final = ("cohort_id", "mode", "max_interviews", "reinvite_after_days", "locale", "variant")
 
 
 async def show(visit: Visit) -> Response:
     """Show the form, with the cohorts that Amplitude lists."""
+    if visit.connection not in visit.ctx.settings.connections:
+        raise NotFound("There is no such connection.")
     cohorts: list[Any] = []
     trouble, cursor = "", None
     try:

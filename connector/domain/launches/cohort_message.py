@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from connector.domain.people.name import name_in
 from connector.domain.people.properties import property_of
 from connector.domain.people.same_person import Member, member
 from connector.errors import FieldError, InvalidInput
@@ -94,7 +95,7 @@ def read_rows(rows: Sequence[Any], email: str, name: str) -> list[Member]:
                 break
             continue
         fields: Mapping[str, Any] = row.get("user_properties") or row
-        members.append(member(row.get("user_id"), property_of(fields, email), property_of(fields, name)))
+        members.append(member(row.get("user_id"), property_of(fields, email), name_in(fields, name)))
     if errors:
         first = errors[0]
         place = first.pointer.strip("/").replace("/", ".")

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from urllib.parse import unquote
 
+from connector.domain.people.user_id import is_placeholder
 from connector.text.invisible import visible
 from connector.text.json import UNSTORABLE
 from connector.text.values import text
@@ -17,6 +18,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}@[A-Za-z0-9.-]{0,255}[A-Z
 _NAMED = re.compile(r"[^<>]*<([^<>]*)>[\s,;.]*")
 _MAILTO = re.compile(r"mailto:([^?]*)(?:\?.*)?", re.IGNORECASE | re.DOTALL)
 _QUOTES = "\"'`\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb\u2039\u203a"
+_PUNYCODE = re.compile(r"(?<=[@.])xn--[a-z0-9-]+", re.IGNORECASE)
 _WRAPPINGS = 8  # more than any program writes around an address
 _BEFORE = _QUOTES + "<([ \t\r\n"
 _BEHIND = _QUOTES + ">)],;. \t\r\n"
@@ -40,16 +42,24 @@ def is_plain(address: str) -> bool:
 
 
 def is_email(address: str) -> bool:
-    """Tell whether a text could be an e-mail address: one @, and no character that no address has."""
-    return len(address) <= LONGEST and _EMAIL.fullmatch(address) is not None
+    """Tell whether a text could be an e-mail address: one @, no merge tag, no character that none has."""
+    return len(address) <= LONGEST and _EMAIL.fullmatch(address) is not None and not is_placeholder(address)
 
 
 def same_email(address: str) -> str:
     """Return an address as it is compared: unwrapped, in one letter case and Unicode form."""
-    if is_plain(address):
+    if is_plain(address) and "xn--" not in address.lower():
         return address.lower()
-    bare = _unwrapped(address)
+    bare = _PUNYCODE.sub(_in_unicode, _unwrapped(address))
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", bare).casefold())
+
+
+def _in_unicode(label: re.Match[str]) -> str:
+    try:
+        decoded = label[0][4:].lower().encode().decode("punycode")
+    except UnicodeError:
+        decoded = ""
+    return decoded if decoded.isprintable() and decoded else label[0]
 
 
 def _unwrapped(written: str) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from connector.domain.people.email import email_of, is_email, is_plain, same_email
+from connector.domain.people.name import name_of
 from connector.domain.people.user_id import is_placeholder, user_id_of
-from connector.text.values import text
 
 ERASED_PERSON = 0
 """The person behind every alias of every respondent who was erased."""
@@ -38,13 +38,13 @@ KeyedMember = tuple[Member, tuple[int, ...]]
 
 
 def member(user_id: object, email: object, name: object) -> Member:
-    """Return a member with what is a user id and an e-mail address; see `user_id_of` and `email_of`."""
+    """Return a member with what is a user id, an e-mail address and a name; see `user_id_of`, `email_of`."""
     if isinstance(email, str) and is_plain(email):
-        return Member(user_id_of(user_id), email, text(name))
+        return Member(user_id_of(user_id), email, name_of(name))
     user, address = user_id_of(user_id), email_of(email)
     if address is None or is_email(address):
-        return Member(user, address, text(name))
-    return Member(user, None, text(name), has_bad_email=not is_placeholder(address))
+        return Member(user, address, name_of(name))
+    return Member(user, None, name_of(name), has_bad_email=not is_placeholder(address))
 
 
 def has_email(member: Member) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
-from connector.text.invisible import trimmed
+from connector.text.invisible import trimmed, visible
 from connector.text.values import text
 
 LONGEST = 1_024
@@ -20,10 +21,12 @@ _PLACEHOLDERS = (
     | {"nan", r"\n", "n.a.", "#n/a", "#null!", "#ref!", "#value!", "#name?", "#div/0!"}
     | {"true", "false", "guest", "not_set", "0.0", "-1.0"}
     | {"not set", "not available", "no value", "empty", "blank", "missing", "object object", "user_id"}
+    | {"n.a", "not provided", "not applicable", "anonymous user", "unknown user", "userid", "tbd"}
 )
 _SIMPLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:+-]{0,255}")  # nearly all ids: only reserved words are left
 # 1.2E+11: a spreadsheet lost its digits
 _ROUNDED = re.compile(r"[+-]?\d+(?:[.,]\d+E\+?|E\+)\d+", re.IGNORECASE)
+_AROUND = "\"'`,;$@:!"  # quotes, ends of lists, and the signs of variables
 _WRAPPED = re.compile(r"[(<\[{%]+([^()<>\[\]{}%]*)[)>\]}%]+")
 # of Liquid, Handlebars, Jinja, shell, Ruby, ERB, Mailchimp and Marketing Cloud
 _MERGE_TAG = re.compile(r"\{\{|\{%|\$\{|#\{|<%|\*\||%%[^%]+%%|\[\[|\[%")
@@ -46,10 +49,11 @@ def is_placeholder(user_id: str) -> bool:
     """
     if _SIMPLE.fullmatch(user_id):
         return user_id.lower() in _PLACEHOLDERS or _ROUNDED.fullmatch(user_id) is not None
-    bare = trimmed(user_id).lower()
+    whole = trimmed(visible(unicodedata.normalize("NFKC", user_id))).lower()
+    bare = whole.strip(_AROUND) or whole
     if bare in _PLACEHOLDERS or _PLACEHOLDERS.issuperset(bare.split()):  # null null
         return True
-    if _MERGE_TAG.search(bare) or _ROUNDED.fullmatch(bare) or not any(map(str.isalnum, bare)):
+    if _MERGE_TAG.search(whole) or _ROUNDED.fullmatch(bare) or not any(map(str.isalnum, bare)):
         return True
     inner = _WRAPPED.fullmatch(bare)  # (none), <null>, {user_id}
     return inner is not None and (

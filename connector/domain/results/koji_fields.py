@@ -183,24 +183,23 @@ class _Body:
         return None
 
     def event(self, headers: Headers) -> str | None:
-        """Return the event name; of several, the first that is about an interview."""
+        """Return the event name; of several, the first that is about an interview.
+
+        No signature covers a header's name, so it counts only where the body names no event.
+        """
         if named := values.text(self._aliased("event")):
             return named
-        first = None
-        for name in self._event_names(headers):
-            if _is_about_interview(name):
-                return name
-            first = first or name
-        return first
+        names = [*self._event_names()]
+        if not any(_is_about_interview(name) or _EVENT_NAME.fullmatch(name) for name in names):
+            told = (value.decode("latin-1") for key, value in headers if key.lower().endswith(_EVENT_HEADERS))
+            names += filter(None, map(values.word, told))
+        return next((name for name in names if _is_about_interview(name)), next(iter(names), None))
 
-    def _event_names(self, headers: Headers) -> Iterator[str]:
+    def _event_names(self) -> Iterator[str]:
         for section in self._own[:1]:
             for key in _EVENT_KEYS:
                 if event := values.word(section.get(key)):
                     yield event
-        for name, value in headers:
-            if name.lower().endswith(_EVENT_HEADERS) and (event := values.word(value.decode("latin-1"))):
-                yield event
         # beside the fields of a wrapper, "type" may hold anything else too
         for event in (section.get(key) for section in self._wrappers() for key in _EVENT_KEYS[:-1]):
             if isinstance(event, str) and len(event) <= _LONGEST_EVENT_NAME and _EVENT_NAME.fullmatch(event):

@@ -24,8 +24,8 @@ class RunChunk(NamedTuple):
     """Some items of a run that wait for the worker.
 
     `step` says what it does with them: `backfill`, `replay`, `force` (a replay that may count twice),
-    `refresh` (a replay of the user properties alone), or `cover` where the run only counts interviews on
-    their way.
+    `refresh` (a replay of the user properties alone), or `reread`, of which the items are ids of unreadable
+    webhooks.
     """
 
     run_id: str

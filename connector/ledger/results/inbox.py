@@ -242,6 +242,18 @@ class Inbox(Repository):
             query = query.where(inbox.c.id < before)
         return _read(c, query.order_by(inbox.c.id.desc()).limit(limit))
 
+    @reads
+    def unreadable_ids(self, c: Connection, connection: str, since: int) -> list[str]:
+        """Return the ids, as texts, of webhooks without a readable interview id, from `since` (ms) on."""
+        mine = select(inbox.c.id).where(inbox.c.connection == connection, IS_UNREADABLE)
+        rows = c.execute(mine.where(inbox.c.received_at >= since).order_by(inbox.c.id))
+        return [str(number) for number in rows.scalars()]
+
+    @reads
+    def still_unreadable(self, c: Connection, ids: Sequence[int]) -> list[InboundWebhook]:
+        """Return those of some webhooks that are unreadable and have a body."""
+        return _read(c, _select_all().where(inbox.c.id.in_(ids), IS_UNREADABLE, inbox.c.body.is_not(None)))
+
     @writes
     def reread(self, c: Connection, readable: Mapping[int, tuple[str | None, str]]) -> None:
         """Give webhooks that were unreadable back to the intake: webhook id to (event, interview id)."""

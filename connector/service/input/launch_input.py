@@ -16,6 +16,7 @@ from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus
 from connector.domain.launches.quota import MOST_CELLS, Quota, valued
 from connector.domain.launches.respondent_link import has_no_link
 from connector.domain.launches.sample import Method
+from connector.domain.people.name import name_in
 from connector.domain.people.properties import carried, property_of
 from connector.domain.people.same_person import Member, member
 from connector.errors import ConnectorError, FieldError, InvalidInput, NotConfigured
@@ -330,7 +331,7 @@ def _given(
     for at, person in enumerate(people):
         properties = person.properties or {}
         email = person.email or property_of(properties, email_property)
-        name = person.name or property_of(properties, name_property)
+        name = person.name or name_in(properties, name_property)
         one = member(person.user_id, email, name)
         members.append(valued(one, properties, quota_property, segment_by))
         if person.email is not None and members[-1].has_bad_email:

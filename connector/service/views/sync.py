@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from connector import errors
 from connector.context import Context
 from connector.domain.results.interview import SyncStatus
+from connector.domain.results.koji_fields import unreadable as unreadable_part
 from connector.domain.results.mapping import EVENT_TYPE, event_insert_id, identify_insert_id, iso
 from connector.domain.results.sync import EVENTS_MISSING, InboundWebhook, Sync
 from connector.service.execution.operation import Output
@@ -24,6 +25,7 @@ _SHORT = (
     "Amplitude took fewer events than were sent in both requests with this interview; look whether its event "
     "is there."
 )
+_UNREAD = "What came in {}. It counts as not given."
 _FAILURES: Mapping[str, tuple[type[errors.ConnectorError], str]] = {
     "not_found_in_koji": (
         errors.NotFound,
@@ -191,8 +193,13 @@ def unreadable() -> SyncOutput:
 
 def receipt(sync: Sync, webhooks: Sequence[InboundWebhook], connection: Connection) -> Receipt:
     """Return a sync with everything that led to it."""
+    bodies = [None if webhook.body is None else json.loads(webhook.body) for webhook in webhooks]
+    values = flat(sync)
+    if sync.facts is None or sync.facts.completed_at is None:
+        wrong = (unreadable_part(body, connection.koji_field_aliases) for body in bodies if body is not None)
+        values["warning"] = values["warning"] or next((_UNREAD.format(w) for w in wrong if w), None)
     return Receipt(
-        **flat(sync),
+        **values,
         received=[
             Received(
                 received_at=iso(webhook.received_at),
@@ -200,9 +207,9 @@ def receipt(sync: Sync, webhooks: Sequence[InboundWebhook], connection: Connecti
                 event=webhook.event,
                 signature_header=webhook.header,
                 signature_scheme=webhook.scheme,
-                body=None if webhook.body is None else showable(json.loads(webhook.body)),
+                body=showable(body),
             )
-            for webhook in webhooks
+            for webhook, body in zip(webhooks, bodies, strict=True)
         ],
         attempts=[Attempt(**{**attempt, "at": iso(attempt["at"])}) for attempt in sync.attempts],
         request=request(sync, connection, identify=_took_identify(sync)),

@@ -11,6 +11,7 @@ from connector.amplitude.cohorts import AmplitudeCohortsClient
 from connector.domain.launches.launch import Launch, Phase
 from connector.domain.launches.quota import valued
 from connector.domain.lease import Fault, Lease
+from connector.domain.people.name import PARTS, name_in
 from connector.domain.people.properties import carried, property_of, spellings
 from connector.domain.people.same_person import Member, member
 from connector.errors import (
@@ -183,9 +184,7 @@ class PlanningWorker(Worker):
                     columns = carried([{name: cell for name, cell in some[0].items() if name not in asked}])
                     await self._ledger.planning.set_carried(lease, launch.id, columns)
                 chunk += [
-                    valued(
-                        member(row["user_id"], property_of(row, email), property_of(row, name)), row, *values
-                    )
+                    valued(member(row["user_id"], property_of(row, email), name_in(row, name)), row, *values)
                     for row in some
                 ]
                 while len(chunk) >= planning.CHUNK:
@@ -210,7 +209,7 @@ def _columns(launch: Launch) -> list[str]:
     """Return the user properties to ask Amplitude for: e-mail, name, and by which people are counted."""
     options = launch.options
     names = [options.email_property, options.name_property, *filter(None, _valued_by(launch))]
-    return list(dict.fromkeys(form for name in names for form in spellings(name)))
+    return list(dict.fromkeys([*(form for name in names for form in spellings(name)), *PARTS]))
 
 
 def _valued_by(launch: Launch) -> tuple[str | None, str | None]:

@@ -8,7 +8,7 @@ from functools import partial
 
 from connector.domain.lease import Lease
 from connector.domain.results.interview import Interview, Stage, SyncStatus
-from connector.domain.results.koji_fields import read_interview
+from connector.domain.results.koji_fields import read_envelope, read_interview
 from connector.domain.results.observation import Observation
 from connector.domain.results.replay import refresh, replay
 from connector.domain.results.respondent import People
@@ -16,8 +16,10 @@ from connector.domain.results.run import RunChunk, RunItem
 from connector.domain.results.sync import InboundWebhook, Sync
 from connector.domain.results.transitions import advance
 from connector.settings.rules import sync_rules
+from connector.text.json import loads
 from connector.workers.base import Worker
 
+_BODIES = 16  # of up to 1 MiB each, read and held at a time
 _ENDED_UNSENT = (SyncStatus.SKIPPED, SyncStatus.FAILED)
 
 
@@ -37,12 +39,26 @@ class RunWorker(Worker):
         return 0
 
     async def _step(self, lease: Lease, chunk: RunChunk) -> None:
-        if chunk.step == "cover":
-            await self._ledger.runs.cover(lease, chunk)
+        if chunk.step == "reread":
+            await self._reread(lease, chunk)
         elif chunk.step == "backfill":
             await self._backfill(lease, chunk)
         else:
             await self._replay(lease, chunk)
+
+    async def _reread(self, lease: Lease, chunk: RunChunk) -> None:
+        """Give webhooks that can be read now back to the intake, and count their interviews."""
+        aliases = self._context.connection(chunk.connection).koji_field_aliases
+        ids, found = [int(item.interview_id) for item in chunk.items], list[RunItem]()
+        for at in range(0, len(ids), _BODIES):
+            readable = {}
+            for webhook in await self._ledger.inbox.still_unreadable(ids[at : at + _BODIES]):
+                envelope = read_envelope(loads(webhook.body or ""), aliases=aliases)
+                if envelope.interview_id is not None:
+                    readable[webhook.id] = (envelope.event or webhook.event, envelope.interview_id)
+                    found.append(RunItem(None, None, envelope.interview_id))
+            await self._ledger.inbox.reread(readable)
+        await self._ledger.runs.cover(lease, chunk._replace(items=found))
 
     async def _replay(self, lease: Lease, chunk: RunChunk) -> None:
         rules, now = sync_rules(self._context.connection(chunk.connection)), self._clock.now()

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from connector.domain.lease import Lease
 from connector.domain.people.erasure import Erasure, ErasureRules
@@ -17,11 +17,10 @@ from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import advance, with_respondent
 from connector.ledger.db.schema import metadata
-from connector.ledger.db.schema.results import sync
 from connector.ledger.ledger import Ledger
 from connector.settings.model import Connection
 from connector.settings.rules import sync_rules
-from tests.ledger.desk import NAMES, Desk, who
+from tests.ledger.desk import NAMES, Desk, totals_are_true, who
 from tests.support.fakes import NOW, a_webhook
 
 EMAIL, USER, NAME = "ann@example.com", "user-ann-1", "Ann Forgotten"
@@ -137,17 +136,7 @@ class ErasureDesk(Desk):
         return found
 
     async def totals_are_true(self) -> None:
-        """Compare the counters with the rows."""
-        rows = await self.ledger.db.read(
-            lambda c: c.execute(
-                select(sync.c.connection, sync.c.status, sync.c.reason, func.count()).group_by(
-                    sync.c.connection, sync.c.status, sync.c.reason
-                )
-            ).all()
-        )
-        for name in {row[0] for row in rows} | set(NAMES):
-            counted = {(row[1], row[2] or ""): row[3] for row in rows if row[0] == name}
-            assert await self.ledger.counters.totals(name) == counted
+        await totals_are_true(self.ledger, NAMES)
 
     async def all_true(self) -> None:
         await self.counts_are_true()

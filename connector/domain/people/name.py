@@ -1,0 +1,31 @@
+"""Find what an interviewer calls a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from connector.domain.people.properties import property_of
+from connector.domain.people.user_id import is_placeholder
+from connector.text.table import spelling
+from connector.text.values import text
+
+PARTS = ("first_name", "last_name", "First Name", "Last Name", "firstName", "lastName")
+"""Under which properties a cohort's download may hold the parts of names."""
+
+_WAYS = (("fullname",), ("displayname",), ("firstname", "lastname"), ("givenname", "familyname"))
+
+
+def name_of(value: object) -> str | None:
+    """Return the name in a value; None for what programs write where a name is missing."""
+    name = text(value)
+    return None if name is None or is_placeholder(name) else name
+
+
+def name_in(properties: Mapping[str, Any], wanted: str) -> str | None:
+    """Return the name in the property that should hold it, else in others that are usual, or in parts."""
+    if name := name_of(property_of(properties, wanted)):
+        return name
+    spelt = {spelling(key): value for key, value in properties.items() if value not in (None, "")}
+    ways = (" ".join(filter(None, (name_of(spelt.get(part)) for part in way))) for way in _WAYS)
+    return next(filter(None, ways), None)
