@@ -79,11 +79,11 @@ async def search(asking: Asking, query: str, narrow: str = BOTH, token: str = TO
     return results
 
 
-async def fetch(asking: Asking, id: str, narrow: str = BOTH) -> dict[str, Any]:
-    found = values(await asking.call(TOKEN, "fetch", narrow, id=id))
+async def fetch(asking: Asking, document: str, narrow: str = BOTH) -> dict[str, Any]:
+    found = values(await asking.call(TOKEN, "fetch", narrow, id=document))
     jsonschema.validate(found, TOOLS["fetch"].output_schema or {})
     assert set(found) == {"id", "title", "text", "url", "metadata"}
-    assert found["id"] == id
+    assert found["id"] == document
     return found
 
 
