@@ -11,6 +11,7 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from mcp.types import Tool
@@ -127,13 +128,14 @@ class Reader:
 
     async def answer(self) -> str:
         """Return the last texts, which are all that this reader can say."""
-        name = self.choose()
+        name = self.chosen
         await self.call(name, self.arguments(name))
         return "\n".join(self.texts[-3:])
 
     # which tool
 
-    def choose(self) -> str:
+    @cached_property
+    def chosen(self) -> str:
         """Return the tool whose description fits best what the person says."""
         asks = self.words.rstrip().endswith("?")
         tools = list(self.desk.tools.values())
@@ -244,7 +246,7 @@ class Reader:
 
     def _asked_for(self, tool: str) -> bool:
         """Tell whether the person's own words ask for a tool that changes something."""
-        return effect(self.desk.tools[tool]) == 2 and tool == self.choose()
+        return effect(self.desk.tools[tool]) == 2 and tool == self.chosen
 
     def _named_in(self, text: str) -> str | None:
         """Return the tool that a text names first."""
@@ -257,9 +259,8 @@ class Reader:
 
     def _pairs(self, text: str, tool: str) -> dict[str, Any]:
         """Return the values that stand beside the names of a tool's arguments."""
-        known = self.desk.tools[tool].input_schema["properties"]
-        pairs = re.findall(r"\b([a-z_]+) ([\w.@-]*[\d_-][\w.@-]*\w)", text)
-        return {name: value for name, value in pairs if name in known}
+        known = "|".join(self.desk.tools[tool].input_schema["properties"])
+        return dict(re.findall(rf"\b({known}) ([\w.@-]*[\d_-][\w.@-]*\w)", text))
 
     def _more(self, text: str, name: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
         """Return the arguments with which a tool says that it shows what the person asks for."""
