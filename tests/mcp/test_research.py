@@ -18,6 +18,7 @@ from connector.http.auth import token_digest
 from connector.sandbox.koji import store
 from connector.service.tokens import new_token
 from mcp_server.research import TOOLS
+from tests.console.visitor import visiting
 from tests.mcp.clients import SETTINGS, people
 from tests.oauth.asking import Asking
 from tests.support.harness import QUICK, TOKEN, World, message, open_world
@@ -190,6 +191,15 @@ async def test_they_read_what_the_caller_may_read(world: World, asking: Asking) 
     for tool, argument in (("search", "query"), ("fetch", "id")):
         refused = await asking.call("kat_w", tool, BOTH, **{argument: far})
         assert refused.json()["result"]["structuredContent"]["code"] == "missing_scope"
+
+
+async def test_a_grant_that_may_not_read_is_told_which_scope_is_missing(world: World, asking: Asking) -> None:
+    async with visiting(world.app, world.settings.public_url) as person:
+        await person.sign_in()
+        given = await asking.tokens(person, {"do": "allow", "scope_write": "on", "connection_default": "on"})
+    answer = await asking.call(given["access_token"], "search", BOTH, query="pricing")
+    assert answer.status_code == 403
+    assert 'scope="read write"' in answer.headers["www-authenticate"]
 
 
 @pytest.mark.parametrize(
