@@ -11,7 +11,7 @@ RELEASE := $(VENV)/release
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint audit proof bench format constraints revision descriptions pictures bundle dist sbom clean
+.PHONY: help demo test check lint audit proof bench eval format constraints revision descriptions pictures bundle dist sbom clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -75,6 +75,9 @@ proof: $(VENV)/.dev ## Run the long proofs: crashes, outages, real leases
 
 bench: $(VENV)/.dev ## Measure, as ratios against a ceiling of the same run
 	$(BIN)/python -m tests.bench
+
+eval: $(VENV)/.dev ## Give 30 tasks to an assistant (a model, with ANTHROPIC_API_KEY; else a scripted reader)
+	$(BIN)/python -m tests.eval
 
 format: $(VENV)/.dev ## Format the code and mend what the linter can mend
 	$(BIN)/ruff check --fix-only --quiet .

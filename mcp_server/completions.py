@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from mcp.types import CompleteRequestParams, Completion
 
@@ -11,7 +11,6 @@ from connector.errors import ConnectorError
 from mcp_server.answers.untrusted import clean
 from mcp_server.host import Request
 from mcp_server.tools.call import Calling
-from mcp_server.tools.catalogue import LARGEST_PAGE
 
 _LISTS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     "cohort_id": ("list_cohorts", "id", ("id", "name")),
@@ -21,7 +20,6 @@ _LISTS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
 }
 """For each argument: the list, the field that is the value, and the fields that are searched."""
 
-_PAGES: Final = 10
 _MOST: Final = 100
 
 
@@ -30,23 +28,18 @@ async def completion(params: CompleteRequestParams, request: Request, calling: C
     if params.argument.name not in _LISTS:
         return Completion(values=[])
     name, field, fields = _LISTS[params.argument.name]
-    arguments: dict[str, Any] = {"limit": LARGEST_PAGE}
+    arguments: dict[str, object] = {}
     known = (params.context.arguments if params.context else None) or {}
     if known.get("connection") and params.argument.name != "connection":
         arguments["connection"] = known["connection"]
     typed = params.argument.value.strip().casefold()
     values: list[str] = []
     try:
-        for _ in range(_PAGES):
-            page = (await calling.read(request, name, arguments)).model_dump(mode="json")
-            values += [
-                clean(str(row[field]))
-                for row in page["items"]
-                if row[field] and any(typed in str(row[key] or "").casefold() for key in fields)
-            ]
-            if not page["has_more"] or len(values) > _MOST:
+        async for row in calling.rows(request, name, arguments):
+            if row[field] and any(typed in str(row[key] or "").casefold() for key in fields):
+                values.append(clean(str(row[field])))
+            if len(values) > _MOST:
                 break
-            arguments["cursor"] = page["next_cursor"]
     except ConnectorError:
         return Completion(values=[])
     values = list(dict.fromkeys(values))

@@ -17,12 +17,12 @@ from connector import __version__
 from connector.errors import InvalidInput
 from connector.operations import OPERATIONS
 from connector.service.execution.operation import AnyOperation
-from mcp_server import cards, prompts, resources
+from mcp_server import cards, prompts, research, resources
 from mcp_server.completions import completion
 from mcp_server.host import Host, Request
 from mcp_server.package import INSTRUCTIONS, PACKAGE, TITLE
 from mcp_server.tools import catalogue
-from mcp_server.tools.call import Calling
+from mcp_server.tools.call import Calling, answered
 
 _MINUTE: Final = 60_000
 _Page = types.PaginatedRequestParams | None
@@ -40,10 +40,18 @@ def create_server(
     calling = Calling(host, operations)
 
     async def list_tools(request: Request, _: _Page) -> types.ListToolsResult:
-        tools = [catalogue.tool(op) for op in catalogue.visible(operations, host.caller(request))]
+        caller = host.caller(request)
+        tools = [catalogue.tool(op) for op in catalogue.visible(operations, caller)]
         if cards.are_shown(request):
             tools = [cards.with_card(tool) for tool in tools]
-        return types.ListToolsResult(tools=tools)
+        return types.ListToolsResult(tools=[*tools, *research.offered(caller)])
+
+    async def call_tool(
+        request: Request, params: types.CallToolRequestParams
+    ) -> types.CallToolResult | types.InputRequiredResult:
+        if research.asked(host.caller(request), params.name):
+            return await answered(params.name, research.answer(host, calling, request, params))
+        return await calling.call(request, params)
 
     async def list_resources(request: Request, _: _Page) -> types.ListResourcesResult:
         card = [cards.CARD] if cards.are_shown(request) else []
@@ -71,7 +79,8 @@ def create_server(
 
     def input_schema(name: str) -> dict[str, Any] | None:
         op = calling.by_name.get(name)
-        return catalogue.tool(op).input_schema if op else None
+        tool = catalogue.tool(op) if op else research.TOOLS.get(name)
+        return tool.input_schema if tool else None
 
     server: Server[Any] = Server(
         PACKAGE,
@@ -81,7 +90,7 @@ def create_server(
         cache_hints=dict.fromkeys(_LISTS, CacheHint(ttl_ms=_MINUTE, scope="private")),
         get_tool_input_schema=input_schema,
         on_list_tools=list_tools,
-        on_call_tool=calling.call,
+        on_call_tool=call_tool,
         on_list_resources=list_resources,
         on_list_resource_templates=list_templates,
         on_read_resource=read,

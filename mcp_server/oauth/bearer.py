@@ -23,10 +23,11 @@ from connector.security.caller import SCOPES, Caller
 from connector.service.grants import PREFIXES
 from connector.settings.model import Settings
 from mcp_server.oauth.metadata import RESOURCE_PATH, is_set_up, issuer
+from mcp_server.research import TOOLS
 
 _USE_STORED_EVERY: Final = 3_600_000  # ms
 _MISSING_SCOPE: Final = -32_003
-_SCOPE_OF: Final = {op.name: op.effect.value for op in OPERATIONS}
+_SCOPE_OF: Final = {**{op.name: op.effect.value for op in OPERATIONS}, **dict.fromkeys(TOOLS, "read")}
 
 
 async def holder(ctx: Context, gate: Gate, grant: Grant) -> Caller | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any, TypeVar
@@ -30,6 +30,8 @@ from mcp_server.tools.consent import Consent, ConsentPending, guarded, keyed
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
+PAGES = 10
+"""Pages of a list that are looked through."""
 
 
 class Calling:
@@ -43,26 +45,32 @@ class Calling:
     async def call(
         self, request: Request, params: CallToolRequestParams
     ) -> CallToolResult | InputRequiredResult:
-        """Answer a call; an error is an answer too, because a model can act on it."""
-        try:
-            return await self._answer(request, params)
-        except ConsentPending as pending:
-            return pending.answer
-        except ConnectorError as error:
-            return errors.refusal(error)
-        except MCPError:
-            raise
-        except Exception as error:  # noqa: BLE001 - the last place where a fault can become an answer
-            reference = secrets.token_hex(8)
-            # not its message: that may quote a respondent
-            log.error("tool_failed", tool=params.name, reference=reference, **fault(error))  # noqa: TRY400
-            return errors.fault(reference)
+        """Answer a call of an operation."""
+        return await answered(params.name, self._answer(request, params))
 
-    async def read(self, request: Request, name: str, arguments: Mapping[str, object]) -> Output:
-        """Return what a READ operation answers to the caller of a request. Raises `ConnectorError`."""
+    async def read(
+        self, request: Request, name: str, arguments: Mapping[str, object], caller: Caller | None = None
+    ) -> Output:
+        """Return what a READ operation answers to a caller, else that of the request.
+
+        Raises `ConnectorError`.
+        """
         op = self.by_name[name]
-        caller = self._host.caller(request)
+        caller = caller or self._host.caller(request)
         return await self._read(await self._context(), op, catalogue.payload(op, arguments), caller)
+
+    async def rows(
+        self, request: Request, name: str, arguments: Mapping[str, object], caller: Caller | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Yield the rows of the first pages of a list, as `read`."""
+        arguments = {"limit": catalogue.LARGEST_PAGE, **arguments}
+        for _ in range(PAGES):
+            page = (await self.read(request, name, arguments, caller)).model_dump(mode="json")
+            for row in page["items"]:
+                yield row
+            if not page["has_more"]:
+                return
+            arguments["cursor"] = page["next_cursor"]
 
     async def close(self) -> None:
         """Wait for calls whose client has hung up."""
@@ -128,6 +136,23 @@ class Calling:
         close = get_close_matches(name.replace("-", "_"), visible, n=3)
         hint = f"Did you mean {', '.join(close)}?" if close else f"There are: {', '.join(visible)}."
         raise NotFound(f"There is no tool of that name. {hint}", code="unknown_tool")
+
+
+async def answered(name: str, work: Awaitable[T]) -> T | CallToolResult | InputRequiredResult:
+    """Return a tool's answer; an error is an answer too, because a model can act on it."""
+    try:
+        return await work
+    except ConsentPending as pending:
+        return pending.answer
+    except ConnectorError as error:
+        return errors.refusal(error)
+    except MCPError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the last place where a fault can become an answer
+        reference = secrets.token_hex(8)
+        # not its message: that may quote a respondent
+        log.error("tool_failed", tool=name, reference=reference, **fault(error))  # noqa: TRY400
+        return errors.fault(reference)
 
 
 class _Undisturbed:

@@ -11,10 +11,13 @@ from connector.operations import OPERATIONS
 from connector.security.caller import Caller
 from connector.service.execution.execute import check_connection
 from connector.text.redaction import cut
+from mcp_server.research import TOOLS
 
 
 def narrowed(ctx: Context, caller: Caller, query: Mapping[str, str]) -> Caller:
     """Return a caller who may do no more than before: `readonly=1`, `tools=a,b` and `connection=x` take away.
+
+    `search` and `fetch` are there only when `tools` names them; they read what the caller may read.
 
     Raises `InvalidInput`, and as `check_connection` for a connection that the caller may not use.
     """
@@ -23,7 +26,7 @@ def narrowed(ctx: Context, caller: Caller, query: Mapping[str, str]) -> Caller:
     if readonly == "1":
         caller = replace(caller, scopes=caller.scopes & {"read"})
     if "tools" in query:
-        names, known = frozenset(query["tools"].split(",")), [op.name for op in OPERATIONS]
+        names, known = frozenset(query["tools"].split(",")), {op.name for op in OPERATIONS}.union(TOOLS)
         if unknown := names.difference(known):
             raise InvalidInput.of("tools", f"there is no tool {cut(min(unknown), 40)!r}")
         caller = replace(caller, operations=names)

@@ -76,7 +76,8 @@ def test_json_is_for_this_server(text: str, tmp_path: Path) -> None:
             assert settings_are_known(server["env"], tmp_path)
         else:
             assert (server.get("url") or server["httpUrl"]) == "PUBLIC_URL/mcp"
-            assert server["headers"]["Authorization"].startswith("Bearer ")
+            if "headers" in server:  # without them the client signs in
+                assert server["headers"]["Authorization"].startswith("Bearer ")
     asked = {one["id"] for one in snippet.get("inputs", [])}
     assert set(re.findall(r"\$\{input:(\w+)\}", text)) == asked
     assert set(snippet.get("allowed_tools", [])) <= set(NAMES)
@@ -101,7 +102,7 @@ def test_shell_lines_name_commands_that_exist(text: str, tmp_path: Path) -> None
         runs_the_program(list(takewhile(lambda word: word not in SHELL_ENDS, words)))
     for words in (shlex.split(line) for line in lines if re.match(r"(claude|codex|gemini) mcp add ", line)):
         assert words[3] == PROGRAM
-        if HEADERS_OF_ADD & set(words):
+        if "PUBLIC_URL/mcp" in words or HEADERS_OF_ADD & set(words):
             assert "PUBLIC_URL/mcp" in words[4:6]
         else:
             start = words.index("--") + 1 if "--" in words else 4
@@ -146,6 +147,24 @@ def test_each_page_is_listed(page: Path) -> None:
 )
 def test_each_assistant_has_a_page_with_something_to_paste(name: str) -> None:
     assert fenced(ROOT / f"docs/recipes/{name}.md", "json")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("claude-connectors", "Leave the client id and secret empty"),
+        ("claude-desktop", "(claude-connectors.md) sign in"),
+        ("claude-code", "claude mcp login koji-amplitude"),
+        ("chatgpt", "`PUBLIC_URL/mcp?tools=search,fetch`"),
+        ("cursor", "*Needs login*"),
+        ("vs-code", "whether it may sign in"),
+        ("gemini-cli", "`/mcp auth koji-amplitude`"),
+        ("codex", "codex mcp login koji-amplitude"),
+        ("copilot-studio", "*Dynamic discovery*"),
+    ],
+)
+def test_each_assistant_is_told_how_to_sign_in(name: str, words: str) -> None:
+    assert words in (ROOT / f"docs/recipes/{name}.md").read_text(encoding="utf-8")
 
 
 def test_codex_has_an_entry_for_each_transport() -> None:

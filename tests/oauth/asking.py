@@ -96,7 +96,9 @@ class Asking:
     async def list_tools(self, access_token: str, query: str = "") -> httpx.Response:
         return await self.mcp(access_token, "tools/list", query=query)
 
-    async def call(self, access_token: str, tool: str, query: str = "", **arguments: Any) -> httpx.Response:
+    async def call(
+        self, access_token: str, tool: str, query: str = "", /, **arguments: Any
+    ) -> httpx.Response:
         params = {"name": tool, "arguments": arguments}
         return await self.mcp(access_token, "tools/call", params, query=query)
 

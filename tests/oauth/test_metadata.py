@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -42,6 +44,17 @@ async def test_the_server_is_described(world: World, asking: Asking) -> None:
     assert told["revocation_endpoint_auth_methods_supported"] == ["none"]
     assert told["client_id_metadata_document_supported"] is True
     assert told["authorization_response_iss_parameter_supported"] is True
+
+
+async def test_people_read_of_the_routes_in_the_reference_and_programs_in_the_metadata(
+    asking: Asking,
+) -> None:
+    page = (Path(__file__).parents[2] / "docs/reference.md").read_text(encoding="utf-8")
+    told = (await asking.client.get(SERVER)).json()
+    paths = {urlsplit(told[name]).path for name in told if name.endswith("_endpoint")}
+    assert len(paths) == 4
+    assert all(f" {path}`" in page for path in {*paths, f"{RESOURCE}/mcp", SERVER})
+    assert paths.isdisjoint((await asking.client.get("/openapi.json")).json()["paths"])
 
 
 async def test_a_401_leads_there(world: World, asking: Asking) -> None:

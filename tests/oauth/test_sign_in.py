@@ -70,8 +70,8 @@ class Browser:
         )
 
 
-def provider(world: World, browser: Browser, memory: Memory) -> OAuthClientProvider:
-    asks = OAuthClientMetadata(redirect_uris=[LOOPBACK], client_name="The SDK's client")  # type: ignore[list-item]  # a text, as users write it
+def provider(world: World, browser: Browser, memory: Memory, redirect: str = LOOPBACK) -> OAuthClientProvider:
+    asks = OAuthClientMetadata(redirect_uris=[redirect], client_name="The SDK's client")  # type: ignore[list-item]  # a text, as users write it
     return OAuthClientProvider(
         f"{world.settings.public_url}/mcp", asks, memory, browser.opens, browser.returns
     )

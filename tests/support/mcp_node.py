@@ -1,4 +1,4 @@
-"""The tools of the MCP project: the conformance suite and the Inspector, on the Node that they need."""
+"""The tools of the MCP project: the conformance suite, the Inspector and the TypeScript SDK, on the Node they need."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tests.support.node_packages import installed
 NODE = "24.9.0"
 CONFORMANCE = "0.2.0-alpha.12"
 INSPECTOR = "2.12.0"
+TYPESCRIPT = "2.3.1"
 RUN_SECONDS = 60
 
 
@@ -30,11 +31,19 @@ async def conformance(*words: str, folder: Path, hear: Hear | None = None) -> tu
     return await _run(home, f"{package}/dist/index.js", *words, folder=folder, hear=hear)
 
 
-async def inspector(*words: str, folder: Path) -> tuple[int, str]:
+async def inspector(*words: str, folder: Path, hear: Hear | None = None) -> tuple[int, str]:
     """Run the Inspector's command line, as `conformance`."""
     package = "@modelcontextprotocol/inspector"
     home = installed(f"mcp-inspector-{INSPECTOR}-{NODE}", {package: INSPECTOR, _node(): NODE})
-    return await _run(home, f"{package}/clients/launcher/build/index.js", "--cli", *words, folder=folder)
+    script = f"{package}/clients/launcher/build/index.js"
+    return await _run(home, script, "--cli", *words, folder=folder, hear=hear)
+
+
+async def typescript(script: Path, *words: str, folder: Path, hear: Hear | None = None) -> tuple[int, str]:
+    """Run a script that loads the TypeScript SDK's client, as `conformance`."""
+    packages = {"@modelcontextprotocol/client": TYPESCRIPT, _node(): NODE}
+    home = installed(f"mcp-typescript-{TYPESCRIPT}-{NODE}", packages)
+    return await _run(home, str(script), *words, folder=folder, hear=hear)
 
 
 def _node() -> str:
@@ -57,6 +66,9 @@ async def _run(
         env={
             "PATH": f"{node.parent}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(folder),
+            "NODE_PATH": str(home / "node_modules"),
+            # without a terminal the Inspector signs in only if it may open a browser
+            **({} if hear is None else {"MCP_AUTO_OPEN_ENABLED": "true"}),
             "NODE_COMPILE_CACHE": str(home / "compiled"),
         },
         stdin=asyncio.subprocess.DEVNULL,
