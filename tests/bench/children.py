@@ -38,7 +38,7 @@ def child(arguments: list[str], environ: Mapping[str, str], directory: Path, hea
             stderr=log,
         )
     try:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while True:
             try:
                 with urllib.request.urlopen(health, timeout=1):
