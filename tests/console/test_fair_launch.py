@@ -6,8 +6,9 @@ import re
 
 import pytest
 
-from tests.console.visitor import Visitor, words
+from tests.console.visitor import Visitor, visiting, words
 from tests.launches.test_launches import started
+from tests.people.test_opt_out import path_of
 from tests.support.harness import World, until
 
 pytestmark = pytest.mark.e2e
@@ -91,3 +92,25 @@ async def test_what_cannot_be_planned_leads_back_to_the_form_as_it_was_filled(
     for value in (*given.values(), "country"):
         assert f'value="{value}"' in owner.page.text
     assert "<details open><summary>More" in owner.page.text
+
+
+async def test_who_rests_or_said_no_is_told_with_rule_and_date(world: World) -> None:
+    await world.restart(CONNECTOR_REST_DAYS_AFTER_INVITATION="30")
+    ada = {"email": "ada@example.com", "user_id": "user-ada"}
+    invited = await world.get("start_interview", **ada)
+    asked = {"connection": "shop", "allow_without_link": True, "reinvite_after_days": 0}
+    plan = await world.get("plan_cohort_launch", members=[ada], **asked)
+    until_ = plan["skipped_examples"][0]["until"]
+    async with visiting(world.app) as owner:
+        await owner.sign_in()
+        page = await owner.get(f"/console/launches/{plan['launch_id']}?connection=shop")
+        assert "Rule after invitation, until" in words(page)
+        assert f'datetime="{until_}"' in page
+        page = await owner.get("/console/person?person=ada@example.com&connection=shop")
+        assert "resting Asked lately, on this or another connection" in words(page)
+        assert "Rule: after_invitation" in words(page)
+        assert f'datetime="{until_}"' in page
+        await owner.client.post(path_of(invited), data={"List-Unsubscribe": "One-Click"})
+        page = words(await owner.get("/console/person?person=ada@example.com"))
+        assert page.count("opted_out Said no by the link in an invitation") == 2
+        assert page.count("May be asked never") == 2
