@@ -21,9 +21,9 @@ SYNCS = f"""{NUMBERS} INSERT INTO sync (connection, interview_id, status, first_
     '{{"c":"d"}}', 0, 0, 1, 0, 0, n * 1000003, n FROM c"""
 INBOX = f"""{NUMBERS} INSERT INTO inbox (connection, received_at, source, state, interview_id, digest, body)
     SELECT 'default', n, 'webhook', 'done', 'int-' || n, hex(n * 7907), '{_FACTS}' FROM c"""
-INVITATIONS = f"""{NUMBERS} INSERT INTO invitation (id, connection, launch_id, position, state, person, taken_at,
+INVITATIONS = f"""{NUMBERS} INSERT INTO invitation (id, connection, launch_id, position, state, person, register, taken_at,
     user_id, email, polls, created_at, updated_at)
-    SELECT 'inv_' || n, 'default', 'lau_1', n, 'completed', n * 1000003, n, 'user-' || n,
+    SELECT 'inv_' || printf('%032x', n), 'default', 'lau_1', n, 'completed', n * 1000003, n * 1000003, n, 'user-' || n,
     'person-' || n || '@example.com', 0, n, n FROM c"""
 ALIASES = f"{NUMBERS} INSERT INTO alias (key, person) SELECT n * 1000003, n * 1000003 FROM c"
 
