@@ -24,7 +24,7 @@ _LAUNCHES = f"""{NUMBERS} INSERT INTO launch (id, connection, status, goes_on, s
     0, 0, 0, 0, 1, 0, 0, 0, 0, 0 FROM c"""
 _EVENTS = f"""{NUMBERS} INSERT INTO event (id, type, connection, at, subject, payload) SELECT 'evt_' || n,
     CASE n % 2 WHEN 0 THEN 'interview_synced' ELSE 'invitation_created' END, 'default', n,
-    CASE n % 2 WHEN 0 THEN 'int-' ELSE 'inv_' END || n, '{{}}' FROM c"""
+    CASE n % 2 WHEN 0 THEN 'int-' || n ELSE 'inv_' || printf('%032x', n) END, '{{}}' FROM c"""
 _AUDIT = f"""{NUMBERS} INSERT INTO audit (connection, at, token, surface, operation, effect, touched)
     SELECT 'default', n, 'ops', 'http', 'replay_syncs', 'send', '{{}}' FROM c"""
 # a year that ends today: 1,000,000 interviews over 200 themes, four sentiments and two questions
