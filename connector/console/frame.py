@@ -17,9 +17,13 @@ from connector.context import Context
 from connector.errors import ConnectorError
 from connector.http.auth import Gate
 from connector.http.hosts import REFUSAL, is_answered
+from connector.http.middleware import FAULT_ANSWER
 from connector.service.execution.operation import AnyOperation
 from connector.settings.model import Settings
 
+_FAULT = (
+    "The connector failed as it did not foresee. Try again; if it fails again, its log says where, under "
+)
 Screen = Callable[[Visit], Awaitable[Response]]
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -44,11 +48,12 @@ class Frame:
 
         async def serve(request: Request) -> Response:
             if not is_answered(self._settings, request.headers.get("host", "")):
-                return page("error.html", 421, title="Another name", message=REFUSAL)
+                return _refused(request, 421, REFUSAL)
+            request.scope["state"][FAULT_ANSWER] = lambda log_id: _refused(request, 500, _FAULT + log_id)
             try:
                 return await handler(request)
             except ConnectorError as error:
-                return page("error.html", error.http_status, title="This did not work", message=error.message)
+                return _refused(request, error.http_status, error.message)
 
         return serve
 
@@ -67,8 +72,12 @@ class Frame:
             ctx = self._context()
             ctx = replace(ctx, caller=session.caller, since=ctx.clock.now())
             visit = Visit(request, ctx, session, self.sessions, self._by_name)
-            if not posts or act is None:
+            if visit.connections:
+                request.state.visit = visit
+            if not posts:
                 return await show(visit)
+            if act is None:
+                return visit.done(here(request))
             form = await read_form(request)
             require_form_token(session, form.pop("form_token", ""))
             try:
@@ -76,4 +85,16 @@ class Frame:
             except ConnectorError as error:
                 return visit.done(here(request), error.message, kind="error")
 
-        return Route(path, self.guarded(serve), methods=["GET", "POST"] if act else ["GET"])
+        return Route(path, self.guarded(serve), methods=["GET", "POST"])
+
+
+def _refused(request: Request, status: int, message: str) -> Response:
+    """Return a page that says what went wrong, with the ways to the other screens for who is signed in."""
+    shown = {"message": message, "again": here(request) if request.method == "GET" and status >= 500 else ""}
+    visit: Visit | None = getattr(request.state, "visit", None)
+    if visit is None:
+        return page("error.html", status, title="This did not work", frame="plain.html", **shown)
+    known = visit.connection if visit.connection in visit.connections else visit.connections[0]
+    answer = visit.page("error.html", "This did not work", frame="layout.html", connection=known, **shown)
+    answer.status_code = status
+    return answer

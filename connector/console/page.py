@@ -45,6 +45,7 @@ def _templates() -> Environment:
         "people": people_of,
         "words": words,
         "duration": duration,
+        "percent": _percent,
         "number": lambda value: _NONE if value is None else f"{value:,}",
     }
     return made
@@ -78,6 +79,13 @@ def _state(name: str) -> Markup:
     return Markup('<span class="state is-{}"><span aria-hidden="true">{}</span> {}</span>').format(
         name, sign, name.replace("_", " ")
     )
+
+
+def _percent(share: float | None) -> str:
+    """Return a share without more digits than small numbers bear."""
+    if share is None:
+        return _NONE
+    return f"{share:.1%}" if 0 < share < 0.02 else f"{share:.0%}"
 
 
 def _pretty(value: Any) -> Markup:

@@ -33,7 +33,9 @@ REASONS: Mapping[str, str] = {
     "resting": "Asked lately, here or on another connection.",
     "recently_interviewed": "Invited too short a time ago.",
     "already_invited": "Invited before; no person is asked twice.",
-    "over_limit": "Above the limit of this launch.",
+    "holdout": "Kept out on purpose, to compare with.",
+    "over_limit": "Above the limit of this launch, or of its quota.",
+    "enough": "Called off: enough interviews came back.",
     # pauses
     "daily_credits": "The day's credits are used; it goes on by itself after midnight UTC.",
     "koji_unreachable": "Koji cannot be reached; it goes on by itself.",
@@ -59,7 +61,8 @@ SHAPES: Mapping[str, str] = {
 
 def words(code: str | None) -> str:
     """Return the meaning of a code, or the code itself as words."""
-    return REASONS.get(code or "", (code or "").replace("_", " "))
+    code = code or ""
+    return REASONS.get(code, code if " " in code else code.replace("_", " "))
 
 
 def duration(seconds: int | None) -> str:

@@ -22,6 +22,9 @@ ONCE = frozenset(
     {b"authorization", b"content-encoding", b"content-type", b"host", b"idempotency-key", b"x-api-key"}
 )
 
+FAULT_ANSWER = "fault_answer"
+"""The state of a request that answers to people: it makes the answer for a fault, of the request's id."""
+
 
 class Boundary:
     """Adds `X-Request-Id` to every answer, answers errors with problems, and logs our own faults."""
@@ -56,7 +59,7 @@ class Boundary:
             except Exception as error:  # noqa: BLE001 - the last place where a fault can become an answer
                 # not `exception`, because its message may hold what people said
                 log.error("request_failed", request_id=request_id, **fault(error))  # noqa: TRY400
-                answer = internal_problem(request_id)
+                answer = scope["state"].get(FAULT_ANSWER, internal_problem)(request_id)
             else:
                 return
             if not has_started:  # otherwise the missing end of the body shows the caller that it was cut

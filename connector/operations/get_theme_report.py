@@ -103,7 +103,7 @@ async def run(ctx: Context, payload: ThemeReportInput) -> ThemeReport:
     last = day_of(ctx.clock.now() if until is None else until - 1)
     first = last + 1 - _USUAL if since is None else day_of(since)
     totals = await ctx.ledger.tallies.of_days(payload.connection, first, last)
-    cells, interviews = totals.cells, sum(n for _, n in totals.per_day)
+    cells, interviews = totals.cells, totals.interviews
     bins = {cell[2]: n for cell, n in cells.items() if cell[0] == Kind.QUALITY}
     return ThemeReport(
         connection=payload.connection,

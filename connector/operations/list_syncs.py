@@ -9,11 +9,12 @@ from pydantic import Field
 from connector.context import Context
 from connector.domain.people.same_person import member
 from connector.domain.results.koji_fields import identifier
+from connector.domain.results.mapping import iso
 from connector.domain.results.sync import InboundWebhook, ListFilter, Sync
 from connector.service.execution.operation import Effect, Example, ListInput, Operation
 from connector.service.execution.paging import Cursor, Page, Place, bound
 from connector.service.views import examples
-from connector.service.views.sync import SyncOutput, flat, unreadable
+from connector.service.views.sync import UNREADABLE, SyncOutput, flat
 
 
 class ListSyncsInput(ListInput):
@@ -34,10 +35,16 @@ class ListSyncsInput(ListInput):
     until: str | None = Field(None, description="Only what first came in before this time, ISO 8601.")
 
 
-class ListSyncsOutput(Page[SyncOutput]):
+class ListedSync(SyncOutput):
+    """A sync in a list."""
+
+    received_at: str = Field(description="When it first came in, ISO 8601 in UTC.")
+
+
+class ListSyncsOutput(Page[ListedSync]):
     """One page of syncs."""
 
-    items: list[SyncOutput] = Field(description="Syncs, newest first.")
+    items: list[ListedSync] = Field(description="Syncs, newest first.")
 
 
 _NO_ID = "no_interview_id"
@@ -69,7 +76,10 @@ async def run(ctx: Context, payload: ListSyncsInput) -> ListSyncsOutput:
             after = (row.first_received_at, row.interview_id)
         else:
             before = row.id
-    items = [SyncOutput(**flat(row)) if isinstance(row, Sync) else unreadable() for row in page]
+    items = [
+        ListedSync(**(flat(row) if isinstance(row, Sync) else UNREADABLE), received_at=iso(_at(row)[0]))
+        for row in page
+    ]
     return ListSyncsOutput.of(items, _CURSOR.after(merged, payload.limit, lambda _: (after, before)))
 
 
@@ -121,6 +131,6 @@ LIST_SYNCS = Operation.of(
     summary="List interviews that came in and what became of them, newest first: synced, skipped, pending, "
     "failed or unreadable. Use it to find failures and their reasons. Changes nothing.",
     guidance="Not for the analysis itself: get_interview_analysis.",
-    example=Example({"status": "synced"}, examples.page(examples.SYNC)),
+    example=Example({"status": "synced"}, examples.page({**examples.SYNC, "received_at": examples.AT})),
     effect=Effect.READ,
 )

@@ -186,6 +186,8 @@ async def expected_of(ctx: Context, launch: Launch) -> int | None:
 
 async def forecast_of(ctx: Context, launch: Launch) -> Forecast:
     """Return how many people are started today, and when all of them are."""
+    if not (people := launch.left + launch.planned):
+        return Forecast(0, 0)
     connection, now = ctx.connection(launch.connection), ctx.clock.now()
     credits_left = ctx.ledger.invitations.credits_left
     each = price(launch.options, connection.koji_default_mode)
@@ -196,4 +198,4 @@ async def forecast_of(ctx: Context, launch: Launch) -> Forecast:
     # a little under the limit, as the worker stays
     calls = connection.koji_rate_limit_per_minute * 60 / 61
     a_minute = _LINKS_A_MINUTE if connection.koji_invite_by == "link" else calls
-    return forecast(launch.left + launch.planned, a_minute=a_minute, left=left, a_day=a_day, now=now)
+    return forecast(people, a_minute=a_minute, left=left, a_day=a_day, now=now)

@@ -18,7 +18,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from tests.bench import cohorts, erasure, growth, hooks, large, lists, mcp, planning, processor
-from tests.bench.children import Load, ceiling, connector, free_port, sandbox, settings, state
+from tests.bench.children import Load, ceiling, connector, cpu_seconds, free_port, sandbox, settings, state
 from tests.support.postgres import database, is_available, server
 
 ROUNDS = 3
@@ -159,20 +159,15 @@ def start_up(root: Path) -> None:
         connector(port, settings(port, f"sqlite:///{directory}/ledger.db", base), directory) as pid,
     ):
         time.sleep(3)
-        before = _cpu_seconds(pid)
+        before = cpu_seconds(pid)
         time.sleep(10)
-        share = (_cpu_seconds(pid) - before) / 10
+        share = (cpu_seconds(pid) - before) / 10
         print(f"  --help {statistics.median(times):.2f} s; idle {share:.2%} of a core, {_memory(pid)} MB")
 
 
 def _memory(pid: int) -> int:
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.split("VmRSS:")[1].split()[0]) // 1024
-
-
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:

@@ -11,13 +11,9 @@ from sqlalchemy import Connection
 
 from connector.clock import SystemClock
 from connector.domain.people.erasure import ErasureRules
-from connector.domain.people.same_person import Member
-from connector.domain.results.interview import Interview, SyncStatus
-from connector.domain.results.sync import Sync
-from connector.domain.results.transitions import with_respondent
-from connector.ledger.ledger import Ledger, open_ledger
+from connector.ledger.ledger import open_ledger
 from connector.security.sealing import Sealer
-from tests.bench.filling import ALIASES, INBOX, INVITATIONS, SYNCS
+from tests.bench.filling import ALIASES, INBOX, INVITATIONS, RESPONDENT, SYNCS, interviewed
 
 
 def measure(directory: Path, people: int) -> None:
@@ -33,12 +29,11 @@ async def _measure(directory: Path, people: int) -> None:
             await ledger.db.write(
                 partial(Connection.exec_driver_sql, statement=statement, parameters=(people,))
             )
-        whom = Member("user-of-nobody-else", "nobody.else@example.com", None)
-        await _interviewed(ledger, whom)
+        await interviewed(ledger, RESPONDENT)
         began = time.perf_counter()
         now = SystemClock().now()
         rules = ErasureRules(trust_external_id=False, can_unset=False, min_id_length=5)
-        await ledger.erasures.begin("run_1", "default", whom, rules, now)
+        await ledger.erasures.begin("run_1", "default", RESPONDENT, rules, now)
         lease = await ledger.leases.acquire("erasure", "bench", now, 60_000)
         assert lease is not None
         await ledger.erasures.go_on(lease, "run_1", rules, now)
@@ -50,9 +45,3 @@ async def _measure(directory: Path, people: int) -> None:
     finally:
         await ledger.close()
     print(f"  erasing one person among {people:,}: {took * 1000:.0f} ms, with both looks and the emptied log")
-
-
-async def _interviewed(ledger: Ledger, whom: Member) -> None:
-    facts = Interview("int-of-them", ready=True, email_given=True, respondent_email=whom.email)
-    sync = Sync("default", "int-of-them", SyncStatus.SYNCED, 1, 1, facts=facts, user_id=whom.user_id)
-    await ledger.syncs.revise([("default", "int-of-them")], lambda _, people: [with_respondent(sync, people)])

@@ -83,6 +83,10 @@ async def test_receipts_are_searched_and_filtered(world: World, owner: Visitor) 
             name for name in ("itv-good", "itv-poor", "itv-nobody") if name in page.split("<tbody>")[-1]
         } == seen
     assert "Clear the filters" in page
+    items = (await world.get("list_syncs"))["items"]
+    assert items[0]["received_at"].startswith("20")
+    page = await owner.get(f"/console/receipts?since={items[0]['received_at']}")
+    assert f'<time datetime="{items[0]["received_at"]}"' in page, "the time that the filter is about"
     assert "is no time" in words(await owner.get("/console/receipts?since=tomorrow", 422))
 
 
@@ -281,6 +285,12 @@ async def test_set_up_says_what_to_paste_and_checks_on_demand(world: World, owne
     assert "Koji accepts the key" in page
     assert "Next step" in page
     assert "KOJI_WEBHOOK_SECRET" in page
+    assert "matches none of 1 keys" in page, "why it was refused"
+    link = owner.page.text.split(">Test Koji&#39;s key<")[0].rsplit('href="', 1)[1].split('"')[0]
+    assert link.endswith("#check-koji_api_key")
+    await world.fault("koji", "status", status=401, times=None)
+    page = await owner.get(html.unescape(link.partition("#")[0]))
+    assert "fail" in words(page.split('id="check-koji_api_key"')[1].split("</li>")[0])
 
 
 async def test_a_token_is_made_shown_once_used_and_revoked(world: World, owner: Visitor) -> None:

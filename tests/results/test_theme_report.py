@@ -10,7 +10,7 @@ import pytest
 
 from connector.domain.results.answers import short_answers
 from connector.domain.results.interview import Interview, SyncStatus
-from connector.domain.results.tally import Kind, cells_of
+from connector.domain.results.tally import Kind, cells_of, spans_of
 from connector.ledger.ledger import Ledger
 from connector.ledger.results import tallies
 from connector.ledger.results.tallies import Totals
@@ -142,8 +142,8 @@ def test_answers_of_another_shape_are_none(odd: Any) -> None:
 def test_a_label_that_is_said_twice_counts_once_and_is_cut() -> None:
     interview = Interview("int_1", themes=("A", " a", "x" * 10_000), quality_score=5, sentiment="mixed")
     cells = cells_of("default", NOW, interview)
-    assert sorted(len(cell.subject) for cell in cells if cell.kind == Kind.THEME) == [1, 200]
-    assert [cell.value for cell in cells if cell.kind == Kind.QUALITY] == ["9"]
+    assert sorted(len(cell.subject) for cell in cells if cell[1:3] == (Kind.THEME, 1)) == [1, 200]
+    assert {cell.value for cell in cells if cell.kind == Kind.QUALITY} == {"9"}
 
 
 async def settled(ledger: Ledger, interview_id: str, **fields: Any) -> None:
@@ -186,8 +186,38 @@ async def test_small_cells_go_with_the_retention(ledger: Ledger) -> None:
     new = cells_of("default", NOW, seldom)
     await ledger.db.write(lambda c: tallies.count(c, [*old, *new]))
     await ledger.retention.prune(NOW, NOW)
-    found = await ledger.db.read(lambda c: c.exec_driver_sql("SELECT day, subject, n FROM tally").all())
+    found = await ledger.db.read(
+        lambda c: c.exec_driver_sql("SELECT day, subject, n FROM tally WHERE days = 1").all()
+    )
     assert {(day - TODAY, subject, n) for day, subject, n in found if subject} == {
         (-1, "often", 5),
         (0, "seldom", 1),
     }
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("first", [20_480, 20_479, 20_481, -5])
+@pytest.mark.parametrize("length", [0, 1, 7, 8, 64, 65, 366, 10_000])
+def test_a_period_is_made_up_of_few_runs_of_spans(first: int, length: int) -> None:
+    runs = spans_of(first, first + length)
+    days = [
+        day for size, begins, ends in runs for at in range(begins, ends, size) for day in range(at, at + size)
+    ]
+    assert days == list(range(first, first + length)), "each day once, in order"
+    assert all(begins % size == 0 == ends % size for size, begins, ends in runs), "spans that are counted"
+    assert sum((ends - begins) // size for size, begins, ends in runs) <= 28 + length // 64
+
+
+@pytest.mark.contract
+async def test_long_periods_count_every_day_once(ledger: Ledger) -> None:
+    facts = Interview("int_1", themes=("pricing",), sentiment="negative")
+    days = range(TODAY - 200, TODAY + 1, 3)
+    counted = [cell for day in days for cell in cells_of("default", day * 1000 * DAY, facts)]
+    await ledger.db.write(lambda c: tallies.count(c, counted))
+    for first in range(TODAY - 201, TODAY - 130):
+        for last in (TODAY - 70, TODAY):
+            n = sum(first <= day <= last for day in days)
+            found = await ledger.tallies.of_days("default", first, last)
+            assert found.interviews == len(found.per_day) == n
+            assert set(found.cells.values()) == {n}
+    assert (await ledger.tallies.of_days("default", TODAY, TODAY - 1)).interviews == 0

@@ -12,11 +12,15 @@ from starlette.responses import Response, StreamingResponse
 from connector.console.live import changes
 from connector.console.page import HEADERS
 from connector.console.visit import Visit
+from connector.domain.launches.segments import Reached, segment
 from connector.service.views.launch import InvitationItem
 from connector.text.cells import cell
 
 _OVER: Final = frozenset({"planned", "finished", "cancelled"})
-_SHOWN: Final = ("status", "pause_reason", "message", "waiting", "invited", "failed", "in_doubt", "cancelled")
+_SHOWN: Final = (
+    *("status", "pause_reason", "message", "next_wave_at"),
+    *("waiting", "invited", "completed", "failed", "in_doubt", "cancelled"),
+)
 _COLUMNS: Final = tuple(InvitationItem.model_fields)
 _DECISIONS: Final = {
     "launch": "launch_cohort_interviews",
@@ -37,7 +41,9 @@ async def show_all(visit: Visit) -> Response:
 async def show(visit: Visit) -> Response:
     """Show a launch or a plan."""
     connection, launch = await _find(visit, cursor=visit.query.get("cursor"))
+    whole = segment("All", launch.members_total, Reached(launch.invited, launch.completed))
     shown = {"launch": launch, "connection": connection, "state": _state(visit)}
+    shown["answered"] = [whole, *launch.segments]
     return visit.page("launch.html", launch.cohort_name or "Launch", **shown)
 
 

@@ -7,6 +7,14 @@ from starlette.responses import Response
 from connector.console.visit import Visit
 from connector.settings.model import DEFAULT_CONNECTION
 
+_TESTED = {
+    "koji_api_key": "Test Koji's key",
+    "amplitude_api_key": "Test Amplitude's key",
+    "amplitude_secret_key": "Test Amplitude's secret key",
+    "koji_webhook": "Look for a webhook",
+}
+"""The checks that a person repeats after a change at Koji or Amplitude, with their buttons."""
+
 
 async def show(visit: Visit) -> Response:
     """Show the addresses; with `check` in the URL, also check them and the keys, which asks both services."""
@@ -19,4 +27,4 @@ async def show(visit: Visit) -> Response:
         "An assistant (MCP)": f"{url}/mcp",
         "Zapier and other programs": f"{url}/actions/",
     }
-    return visit.page("setup.html", "Set-up", checked=checked, addresses=addresses)
+    return visit.page("setup.html", "Set-up", checked=checked, addresses=addresses, tested=_TESTED)

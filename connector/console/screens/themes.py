@@ -15,6 +15,8 @@ from connector.operations.get_theme_report import DayCount, ThemeReport
 
 _MOODS: Final = ("negative", "mixed", "neutral", "positive")
 _TOP: Final = 3
+_SHOWN: Final = 50
+"""The commonest themes, until a person asks for all."""
 _LONGEST: Final = timedelta(days=92)
 """The most days that are drawn and listed: a quarter."""
 
@@ -31,6 +33,7 @@ async def show(visit: Visit) -> Response:
         "themes.html",
         "Themes",
         report=report,
+        shown=report.themes if "all" in visit.query else report.themes[:_SHOWN],
         since=since,
         until=until,
         last=until - timedelta(days=1),
@@ -45,7 +48,6 @@ async def show(visit: Visit) -> Response:
         unhappy=unhappy[:_TOP],
         days=_days(report.per_day, since, until) if report.per_day else [],
         highest=max((day.n or 0 for day in report.per_day), default=0),
-        percent=_percent,
         bar=bar,
         columns=columns,
     )
@@ -59,9 +61,3 @@ def _days(counted: Sequence[DayCount], since: date, until: date) -> list[tuple[s
         since = max(since, until - _LONGEST)
     days = [(since + timedelta(days=n)).isoformat() for n in range((until - since).days)]
     return [(day, numbers.get(day, 0)) for day in days]
-
-
-def _percent(n: int, of: int) -> str:
-    """Return a share without more digits than small numbers bear."""
-    share = n / max(of, 1)
-    return f"{share:.1%}" if 0 < share < 0.02 else f"{share:.0%}"

@@ -34,10 +34,11 @@ class Segment(NamedTuple):
 def segments(cohort: Mapping[str, int], reached: Mapping[str | None, Reached]) -> list[Segment]:
     """Return the segments of a launch, the largest of the cohort first."""
     ordered = sorted(cohort.items(), key=lambda each: (-each[1], each[0]))
-    return [_segment(value, n, reached.get(value, Reached())) for value, n in ordered]
+    return [segment(value, n, reached.get(value, Reached())) for value, n in ordered]
 
 
-def _segment(value: str, cohort: int, reached: Reached) -> Segment:
+def segment(value: str, cohort: int, reached: Reached) -> Segment:
+    """Return a segment with its rate."""
     if reached.invited < _ENOUGH:
         return Segment(value, cohort, *reached, None, None, None)
     low, high = wilson(reached.completed, reached.invited)

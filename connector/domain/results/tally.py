@@ -1,11 +1,12 @@
-"""Tallies: what synced interviews say, counted by day, so that no report reads interviews.
+"""Tallies: what synced interviews say, counted by spans of days, so that no report reads interviews.
 
-A cell is a number of interviews, and holds no person.
+A cell is a number of interviews, and holds no person. A day is counted three times, in spans of 64, 8 and 1
+days, so that a report of a year reads few of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -16,6 +17,7 @@ LEAST: Final = 5
 """The fewest interviews of a cell that is shown: fewer could tell who said it."""
 BIN: Final = 0.5
 """The width of a bin of quality scores, which go from 0 to 5."""
+_SPANS: Final = (64, 8, 1)  # days
 _DAY: Final = 86_400_000  # ms
 _LONGEST: Final = 200
 
@@ -33,10 +35,11 @@ class Kind(StrEnum):
 
 
 class Cell(NamedTuple):
-    """The key of a cell; `day` is the UTC day on which the interviews were completed."""
+    """The key of a cell; its interviews were completed on one of `days` UTC days from `day` on."""
 
     connection: str
     kind: str
+    days: int
     day: int
     subject: str
     value: str
@@ -45,7 +48,22 @@ class Cell(NamedTuple):
 def cells_of(connection: str, completed_at: int, interview: Interview) -> set[Cell]:
     """Return the cells in which an interview counts once each; `completed_at` is in ms."""
     day = completed_at // _DAY
-    return {Cell(connection, kind, day, subject, value) for kind, subject, value in _counted(interview)}
+    spans = [(days, day - day % days) for days in _SPANS]
+    counted = set(_counted(interview))
+    return {
+        Cell(connection, kind, *span, subject, value) for kind, subject, value in counted for span in spans
+    }
+
+
+def spans_of(first: int, end: int, sizes: Sequence[int] = _SPANS) -> list[tuple[int, int, int]]:
+    """Return the spans that make up the days from `first` to before `end`: (days, first, end) of each run."""
+    if first >= end:
+        return []
+    size, *smaller = sizes
+    begins, ends = first + -first % size, end - end % size
+    if begins >= ends:
+        return spans_of(first, end, smaller)
+    return [*spans_of(first, begins, smaller), (size, begins, ends), *spans_of(ends, end, smaller)]
 
 
 def _counted(interview: Interview) -> Iterator[tuple[Kind, str, str]]:

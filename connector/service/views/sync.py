@@ -107,6 +107,13 @@ class SyncOutput(Output):
 
 UNKNOWN: Mapping[str, Any] = {**dict.fromkeys(SyncOutput.model_fields), "themes": [], "themes_text": ""}
 """The values of a sync before anything is known."""
+UNREADABLE: Mapping[str, Any] = {
+    **UNKNOWN,
+    "status": "unreadable",
+    "reason": "no_interview_id",
+    "event_type": EVENT_TYPE,
+}
+"""The values of a webhook without an interview id."""
 
 
 class Received(BaseModel):
@@ -182,13 +189,6 @@ def flat(sync: Sync) -> dict[str, Any]:
         "completed_at": time_text(sync.completed_at or (facts.completed_at if facts else None)),
         "synced_at": time_text(sync.synced_at),
     }
-
-
-def unreadable() -> SyncOutput:
-    """Return how a webhook without an interview id is listed."""
-    return SyncOutput.model_validate(
-        {**UNKNOWN, "status": "unreadable", "reason": "no_interview_id", "event_type": EVENT_TYPE}
-    )
 
 
 def receipt(sync: Sync, webhooks: Sequence[InboundWebhook], connection: Connection) -> Receipt:
