@@ -49,6 +49,7 @@ invitation = Table(
     Column("segment", Text),
     partial_index("invitation_held", "launch_id", "cell", "draw", where="held"),
     partial_index("invitation_register", "register", "taken_at", where="register IS NOT NULL"),
+    partial_index("invitation_unregistered", "id", where="register IS NULL AND pruned_at IS NULL"),
     partial_index("invitation_scatter", "scatter", where="scatter IS NOT NULL"),
     Index("invitation_listed", "launch_id", "position"),
     Index("invitation_state", "launch_id", "state", "position"),
