@@ -5,13 +5,13 @@ BIN := $(VENV)/bin
 # more than cores, because tests wait for processes and for disks too
 WORKERS ?= 3
 # also where Python is told not to: every process that a test starts would compile every module anew
-test proof: export PYTHONDONTWRITEBYTECODE :=
+test interop proof: export PYTHONDONTWRITEBYTECODE :=
 AUDIT := $(VENV)/audit
 RELEASE := $(VENV)/release
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint audit proof bench eval format constraints revision descriptions pictures bundle dist sbom clean
+.PHONY: help demo test interop check lint audit proof bench eval format constraints revision descriptions pictures bundle dist sbom clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -44,7 +44,10 @@ demo: $(VENV)/.run ## Close the loop on this machine, with stand-ins and no acco
 	$(BIN)/koji-amplitude demo
 
 test: $(VENV)/.dev ## Run the tests (those on PostgreSQL where its programs are installed)
-	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal -m 'not proof'
+	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal -m 'not proof and not interop'
+
+interop: $(VENV)/.dev ## Run other people's validators, clients and conformance suites over every surface (fetches Node)
+	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal -m 'interop and not proof'
 
 check: lint audit ## Lint, format, types, spelling, declared imports, secrets, known vulnerabilities
 

@@ -28,7 +28,7 @@ async def test_the_scripted_reader_solves_thirty_of_thirty(tmp_path: Path) -> No
 async def test_the_score_sees_what_should_not_have_happened(tmp_path: Path) -> None:
     async def does_too_much(desk: Desk, _: str) -> str:
         await desk.call("start_interview", {"email": "person-081@example.com"})
-        await desk.call("sync_interview_to_amplitude", {"interview_id": "int-late", "wait_seconds": 20})
+        await desk.call("sync_interview_to_amplitude", {"interview_id": "int-late", "wait_seconds": 0})
         return ""
 
     async def does_nothing(_: Desk, words: str) -> str:

@@ -14,16 +14,20 @@ from connector.http.docs.openapi import openapi
 from connector.operations import OPERATIONS
 from tests.support.openapi_node import redocly, spectral
 
-pytestmark = [pytest.mark.contract, pytest.mark.slow]
+pytestmark = pytest.mark.contract
 
 DOCUMENT = openapi(OPERATIONS, ENDPOINTS, public_url="https://connector.koji-amplitude.dev")
 DOCUMENTS = {"3.1": DOCUMENT, "3.0": openapi_3_0(DOCUMENT)}
 
 
+@pytest.mark.interop
+@pytest.mark.slow
 def test_spectral_finds_nothing(tmp_path: Path) -> None:
     assert spectral(DOCUMENTS, tmp_path) == []
 
 
+@pytest.mark.interop
+@pytest.mark.slow
 @pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS)
 def test_redocly_finds_no_error(document: dict[str, Any], tmp_path: Path) -> None:
     found = redocly(document, tmp_path)

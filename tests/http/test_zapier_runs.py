@@ -16,7 +16,7 @@ from connector.service.triggers import TRIGGERS
 from tests.support import zapier_node
 from tests.support.harness import QUICK, TOKEN, World, message, open_world, serving
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.interop, pytest.mark.slow]
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 AUTH = {"token": TOKEN}

@@ -16,7 +16,7 @@ from uv import find_uv_bin
 from tests.support.mcpb_node import ROOT, host_config, mcpb
 from tests.support.uv_program import environment, run_or_skip
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.interop, pytest.mark.slow]
 
 BESIDE = {"manifest.json", "pyproject.toml", "constraints.txt", "README.md", "LICENSE", "bundle.py"}
 PACKAGES = ("connector", "mcp_server")

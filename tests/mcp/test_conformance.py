@@ -18,7 +18,7 @@ from tests.support.harness import QUICK, TOKEN, World, open_world, serving
 from tests.support.mcp_node import conformance, inspector
 from tests.support.preloaded import command
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.interop, pytest.mark.slow]
 
 HERE = Path(__file__).parent
 LISTS = ("tools/list", "resources/list", "resources/templates/list", "prompts/list")

@@ -13,7 +13,7 @@ from tests.support.cli_runs import free_port
 from tests.support.harness import World
 from tests.support.mcp_node import conformance
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.interop, pytest.mark.slow]
 
 
 async def test_the_server_passes_what_authorization_needs(

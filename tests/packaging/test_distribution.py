@@ -16,7 +16,7 @@ from uv import find_uv_bin
 
 from tests.support.uv_program import environment, run_or_skip
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.interop, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 LIST = ("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z")
