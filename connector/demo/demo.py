@@ -70,6 +70,7 @@ def _show(console: Console, calls: Calls) -> bool:
     show_plan(console, plan)
     follow(console, story.play(plan))
     calls.control_sandbox("study/behaviour")
+    story.leave_people_to_ask()
     evidence = gather(calls, story.refused.email, plan["launch_id"], story.launch_again())
     wrong = mismatches(evidence)
     show_outcomes(console, evidence)
@@ -97,7 +98,8 @@ def _next_steps(console: Console, program: str, kept: Servers | None) -> None:
     else:
         steps |= {
             "console": f"{kept.connector.url}/console",
-            "token": f"{kept.token} (signs in to the console)",
+            "assistants": f"{kept.connector.url}/mcp (the cohort Power users is not asked yet)",
+            "token": f"{kept.token} (signs in to the console, and assistants)",
             "stand-ins": f"{kept.sandbox.url}/control/state",
             "data": f"{kept.directory} (removed at the end)",
             "Ctrl-C": "ends both servers",

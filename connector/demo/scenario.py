@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from connector.demo.calls import Calls
 from connector.domain.results.mapping import EVENT_TYPE
-from connector.sandbox.koji.respondents import Respondent, study
+from connector.sandbox.koji.respondents import Respondent, respondent, study
 from connector.sandbox.study.study import COHORT_ID
 from connector.settings.model import Connection
 
@@ -27,6 +27,7 @@ _PATIENCE_SECONDS: Final = 90.0
 _WAITS_FOR_KOJI: Final = frozenset({"waiting_for_koji", "analysis_not_ready"})
 _COHORT: Final[dict[str, Any]] = {"cohort_id": COHORT_ID, "mode": "text", "wait_seconds": 20}
 _STUDY: Final = {"people": PEOPLE, "seed": _SEED, "interviews": False, "user_ids": True}
+_MORE: Final = range(PEOPLE + 1, PEOPLE + 41)
 _OUTAGE: Final = (
     # the first request is accepted and its answer lost, so that it is sent again and must not count twice
     {"kind": "status_after_accept", "status": 504, "times": 1, "route": "httpapi"},
@@ -103,6 +104,19 @@ class Story:
     def launch_again(self) -> dict[str, Any]:
         """Launch the same cohort once more; return the launch, which ought to invite no person."""
         return self._calls.call_operation("launch_cohort_interviews", **_COHORT)
+
+    def leave_people_to_ask(self) -> None:
+        """Make a cohort of other people, for whoever looks around: of the first one everybody was asked."""
+        members = [
+            {
+                "user_id": one.user_id,
+                "properties": {"email": one.email, "name": one.display_name, "plan": "pro"},
+            }
+            for one in (respondent(_SEED, number, user_ids=True) for number in _MORE)
+        ]
+        self._calls.control_sandbox(
+            "amplitude/cohorts", {"id": "power-users", "name": "Power users", "members": members}
+        )
 
     def _snapshot(self, state: dict[str, Any]) -> tuple[Snapshot, int]:
         """Return a snapshot, and how many syncs are pending for any reason."""
