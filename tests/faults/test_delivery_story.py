@@ -12,7 +12,7 @@ from connector.ledger.db.schema.events import event, hook, hook_delivery
 from connector.workers.events.delivery import GIVE_UP_AFTER
 from tests.faults.story import BOTH, LedgerUrls, Story, play
 from tests.support.fakes import Counted
-from tests.support.workbench import Trouble
+from tests.support.outside import Trouble
 
 pytestmark = pytest.mark.contract
 
@@ -147,4 +147,4 @@ def test_each_event_reaches_each_subscriber(ledger_urls: LedgerUrls, counted: Co
 def test_each_event_reaches_each_subscriber_in_many_stories(
     ledger_urls: LedgerUrls, counted: Counted
 ) -> None:
-    counted(play(DeliveryStory, ledger_urls, stories=300, steps=50))
+    counted(play(DeliveryStory, ledger_urls, stories=150, steps=40))

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import psycopg
@@ -162,17 +163,33 @@ class Everything:
         self.faults["pauses"] += 1
 
     async def cut_off(self) -> None:
-        """Take the database away: a full disk of SQLite's file, or every connection of PostgreSQL."""
+        """Take the database away: SQLite's file has a full disk, PostgreSQL is gone as while it restarts."""
+        seconds = self.chance.uniform(0.0, 0.4)
         if self.url.startswith("postgresql"):
-            with psycopg.connect(self.url, autocommit=True) as cutting:
-                self.faults["cuts"] += len(cutting.execute(CUT).fetchall()) > 0
+            await self.restart_postgres(seconds)
             return
         for one in self.servers:
             resource.prlimit(one.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
-        await asyncio.sleep(self.chance.uniform(0.1, 0.4))
+        await asyncio.sleep(seconds)
         for one in self.servers:
             resource.prlimit(one.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         self.faults["full disks"] += 1
+
+    async def restart_postgres(self, seconds: float) -> None:
+        """Cut every connection, and let PostgreSQL take no new one for a while."""
+        parts = urlsplit(self.url)
+        switch = f"ALTER DATABASE {parts.path[1:]} ALLOW_CONNECTIONS "
+        with (
+            psycopg.connect(self.url, autocommit=True) as cutting,
+            psycopg.connect(parts._replace(path="/postgres").geturl(), autocommit=True) as owner,
+        ):
+            owner.execute(switch + "false")
+            try:
+                assert cutting.execute(CUT).fetchall()
+                await asyncio.sleep(seconds)
+            finally:
+                owner.execute(switch + "true")
+        self.faults["restarts of PostgreSQL"] += 1
 
     async def all_is_done(self, seconds: float) -> None:
         """Wait until nothing is open. Raises AssertionError after so long without any progress."""

@@ -11,7 +11,7 @@ from hypothesis.stateful import rule
 from tests.faults.story import BOTH, LedgerUrls, Story, play
 from tests.support import truth
 from tests.support.fakes import Counted
-from tests.support.workbench import Trouble
+from tests.support.outside import Trouble
 
 pytestmark = pytest.mark.contract
 
@@ -48,6 +48,9 @@ class SyncStory(Story):
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.erased: set[str] = set()
+        for number in range(4):
+            self.bench.tell(f"int-{number}", **self.whole(f"person-{number}@example.com"))
+        self.bench.drain("intake")
 
     def whole(self, person: str, **fields: Any) -> dict[str, Any]:
         return {
@@ -174,4 +177,4 @@ def test_each_interview_counts_once_or_is_parked(ledger_urls: LedgerUrls, counte
 def test_each_interview_counts_once_or_is_parked_in_many_stories(
     ledger_urls: LedgerUrls, counted: Counted
 ) -> None:
-    counted(play(SyncStory, ledger_urls, stories=300, steps=50))
+    counted(play(SyncStory, ledger_urls, stories=150, steps=40))
