@@ -62,7 +62,8 @@ def counters_are_true(c: Connection) -> None:
         assert seen == {name: found[name] for name in COUNTED}, row.id
     assert states == {}, "invitations of no launch"
     synced = c.execute(select(func.count()).where(sync.c.status == "synced")).scalar_one()
-    interviews = select(func.coalesce(func.sum(tally.c.n), 0)).where(tally.c.kind == "interview")
+    days = (tally.c.kind == "interview") & (tally.c.days == 1)
+    interviews = select(func.coalesce(func.sum(tally.c.n), 0)).where(days)
     assert c.execute(interviews).scalar_one() <= synced
 
 
