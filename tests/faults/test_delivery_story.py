@@ -139,7 +139,7 @@ class DeliveryStory(Story):
 
 
 def test_each_event_reaches_each_subscriber(ledger_urls: LedgerUrls, counted: Counted) -> None:
-    counted(play(DeliveryStory, ledger_urls, stories=5, steps=25))
+    counted(play(DeliveryStory, ledger_urls, stories=3, steps=25))
 
 
 @pytest.mark.proof

@@ -38,6 +38,7 @@ SETTINGS = {
 }
 TOLD = ("invitation_created", "launch_finished", "interview_skipped")
 NEW_PEOPLE, KNOWN_PEOPLE = 4, 2
+PACE = 0.05  # seconds: something is always on its way, and the machine is not full
 Answer = dict[str, Any]
 
 
@@ -103,14 +104,14 @@ class Everything:
     async def webhooks(self) -> None:
         """Send webhooks that say all, and some for which Koji must be read."""
         while not self.over.is_set():
+            await asyncio.sleep(PACE)
             if self.servers:
                 await self.here.tell(self.chance.choice(self.servers))
-            else:
-                await asyncio.sleep(0.02)
 
     async def launches(self) -> None:
         """Launch new people among known ones, half of them over a plan; some of them come back."""
         while not self.over.is_set():
+            await asyncio.sleep(3 * PACE)
             before = self.chance.sample(range(self.people), min(KNOWN_PEOPLE, self.people))
             numbers = [*before, *range(self.people, self.people + NEW_PEOPLE)]
             self.people += NEW_PEOPLE
@@ -131,6 +132,7 @@ class Everything:
     async def erasures(self) -> None:
         """Let people come back who are erased then; other webhooks about them may still be on their way."""
         while not self.over.is_set():
+            await asyncio.sleep(3 * PACE)
             number = self.erased
             self.erased += 1
             email = f"person-{number:04}@gone.example.com"

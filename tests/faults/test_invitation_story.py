@@ -173,7 +173,7 @@ class InvitationStory(Story):
 
 
 def test_each_person_is_started_and_paid_once(ledger_urls: LedgerUrls, counted: Counted) -> None:
-    counted(play(InvitationStory, ledger_urls, stories=5, steps=25))
+    counted(play(InvitationStory, ledger_urls, stories=3, steps=25))
 
 
 @pytest.mark.proof

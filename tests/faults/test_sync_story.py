@@ -169,7 +169,7 @@ class SyncStory(Story):
 
 
 def test_each_interview_counts_once_or_is_parked(ledger_urls: LedgerUrls, counted: Counted) -> None:
-    counted(play(SyncStory, ledger_urls, stories=5, steps=25))
+    counted(play(SyncStory, ledger_urls, stories=3, steps=25))
 
 
 @pytest.mark.proof

@@ -17,6 +17,7 @@ from types import MappingProxyType
 import httpx
 import uvicorn
 
+from connector import log
 from connector.app import build, create_app
 from connector.cli.startup import on_signals
 from connector.settings.model import Settings
@@ -95,6 +96,7 @@ def main(words: Sequence[str]) -> int:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.dup(1)  # stays open as long as this process lives
     os.dup2(2, 1)
+    log.configure("info")
     folder, sandbox_url, port, lease_ms, more, role = words
     (Path(folder) / f"{port}.pid").write_text(str(os.getpid()))
     settings = settings_of(Path(folder), sandbox_url, "", {"PORT": port, **json.loads(more)})
