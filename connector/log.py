@@ -8,6 +8,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, TextIO, cast
 
 import structlog
@@ -180,10 +181,16 @@ def _readable() -> Processor:
 
 
 class _CurrentStderr:
-    """Writes to the current `sys.stderr`, because progress bars replace it for a while."""
+    """Writes to the current `sys.stderr`, because progress bars replace it for a while.
+
+    What it cannot write is lost: a full disk ends neither the work nor the thread that logs.
+    """
 
     def write(self, text: str) -> int:
-        return sys.stderr.write(text)
+        with suppress(OSError):
+            sys.stderr.write(text)
+        return len(text)
 
     def flush(self) -> None:
-        sys.stderr.flush()
+        with suppress(OSError):
+            sys.stderr.flush()

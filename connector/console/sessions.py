@@ -46,10 +46,17 @@ class Sessions:
 
     def __init__(self, settings: Settings, context: Callable[[], Context], gate: Gate) -> None:
         self._is_https = settings.public_url.startswith("https://")
-        # browsers keep the cookies of all ports of a host together: two servers on one machine are two names
-        self.cookie = "__Host-koji-amplitude" if self._is_https else f"koji-amplitude-{settings.port}"
         self._context = context
         self._gate = gate
+
+    @property
+    def cookie(self) -> str:
+        """Return the name of the cookie, the same at every process of one ledger.
+
+        Browsers keep the cookies of all ports of a host together: two ledgers on one machine are two names.
+        """
+        own = self._context().ledger.keyed_hash("console cookie")[:8]
+        return "__Host-koji-amplitude" if self._is_https else f"koji-amplitude-{own}"
 
     async def of(self, request: Request) -> Session | None:
         """Return the session of a request's cookie, or None once it or its token has ended."""

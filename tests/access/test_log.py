@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import io
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -192,3 +195,20 @@ def test_lines_follow_a_standard_error_that_is_exchanged(
         assert json.loads(other.read())["event"] == "there"
     monkeypatch.undo()
     assert capsys.readouterr().err == ""
+
+
+class Full(io.StringIO):
+    """A file on a disk without room."""
+
+    def write(self, _text: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def flush(self) -> None:
+        self.write("")
+
+
+def test_a_full_disk_ends_neither_the_work_nor_its_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    log.configure("info")
+    monkeypatch.setattr(sys, "stderr", Full())
+    structlog.get_logger("a").error("one", name="two")
+    logging.getLogger("b").error("three")

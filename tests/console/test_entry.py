@@ -26,7 +26,10 @@ from tests.support.harness import TOKEN, World
 
 pytestmark = pytest.mark.e2e
 
-COOKIE = "koji-amplitude-8080"
+
+def cookie_of(world: World) -> str:
+    """Return the name of the cookie: the same at every process of a ledger."""
+    return f"koji-amplitude-{world.context.ledger.keyed_hash('console cookie')[:8]}"
 
 
 async def named(world: World, *scopes: str, name: str = "robot", only: tuple[str, ...] | None = None) -> str:
@@ -61,11 +64,11 @@ async def test_a_token_opens_a_session_whose_cookie_only_our_pages_send(
     )
     assert (answer.status_code, answer.headers["location"]) == (303, "/console/receipts?status=failed")
     cookie = answer.headers["set-cookie"]
-    assert cookie.startswith(f"{COOKIE}=")
+    assert cookie.startswith(f"{cookie_of(world)}=")
     for part in ("HttpOnly", "SameSite=strict", "Path=/", "Max-Age=43200"):
         assert part in cookie
     assert "Secure" not in cookie
-    value = stranger.client.cookies[COOKIE]
+    value = stranger.client.cookies[cookie_of(world)]
     stored = b"".join(path.read_bytes() for path in world.folder.glob("ledger.db*"))
     assert token_digest(value).hex().encode() in stored
     assert value.encode() not in stored
@@ -139,10 +142,10 @@ async def test_a_session_ends_after_12_hours_and_with_a_sign_out(
     world: World, owner: Visitor, stranger: Visitor
 ) -> None:
     await stranger.sign_in()
-    kept = stranger.client.cookies[COOKIE]
+    kept = stranger.client.cookies[cookie_of(world)]
     await stranger.post("/console/sign-out")
-    assert COOKIE not in stranger.client.cookies
-    stranger.client.cookies.set(COOKIE, kept)
+    assert cookie_of(world) not in stranger.client.cookies
+    stranger.client.cookies.set(cookie_of(world), kept)
     assert not await is_signed_in(stranger), "it is over on the server, too"
     world.clock.move(12 * 3_600 - 60)
     assert await is_signed_in(owner)
@@ -177,7 +180,7 @@ async def a_link(world: World, code: str = "a-code") -> str:
 
 async def test_a_link_works_once_and_within_a_minute(world: World, stranger: Visitor) -> None:
     url = await a_link(world)
-    stranger.client.cookies.set(COOKIE, "a-code")
+    stranger.client.cookies.set(cookie_of(world), "a-code")
     assert not await is_signed_in(stranger), "a link is no session"
     stranger.client.cookies.clear()
     await stranger.client.head(url)

@@ -108,10 +108,19 @@ class Ground:
             *(self._send(urls[place % len(urls)], one) for place, one in enumerate(messages))
         )
 
+    async def tell_the_rest(self) -> None:
+        """Send what had no answer until it has one."""
+        while unanswered := self.unanswered:
+            self.unanswered = []
+            await self.tell(unanswered)
+
     async def _send(self, url: str, message: dict[str, Any]) -> None:
         try:
             answer = await self._client.post(f"{url}/webhooks/amplitude/cohorts", json=message)
         except httpx.TransportError:
+            self.unanswered.append(message)
+            return
+        if answer.status_code == 503:  # the ledger did not take it in time: Amplitude sends it again
             self.unanswered.append(message)
             return
         assert answer.status_code == 200, answer.text
@@ -191,10 +200,11 @@ async def kill_in_the_middle(folder: Path, database_url: str, rounds: int, seed:
             cut += here.begun() if not here.servers else 0
         await here.start()
         await here.tell(again := here.messages())
-        assert here.unanswered == []
+        await here.tell_the_rest()
         assert cut, "no kill ever hit a message"
         await here.all_taken_apart()
         await here.tell(again)
+        await here.tell_the_rest()
         await here.all_taken_apart()
         here.everybody_is_invited_once()
         return (

@@ -23,7 +23,7 @@ import pytest
 
 from connector.app import create_app
 from connector.sandbox import Sandbox, create_sandbox
-from tests.support.fakes import NOW
+from tests.support.fakes import NOW, Counted
 from tests.support.harness import QUICK, TOKEN, serving, settings_of, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -141,7 +141,7 @@ async def ground(folder: Path, limit: int, pollers: int) -> AsyncIterator[Ground
     ],
 )
 async def test_no_minute_of_a_launch_exceeds_the_limit_of_the_key(
-    tmp_path: Path, limit: int, people: int, every: float
+    tmp_path: Path, limit: int, people: int, every: float, counted: Counted
 ) -> None:
     async with ground(tmp_path, limit, pollers=2) as here:
         koji = here.sandbox.koji
@@ -165,6 +165,10 @@ async def test_no_minute_of_a_launch_exceeds_the_limit_of_the_key(
         if len(koji.calls) > limit:
             assert minute >= limit - 2, "and what is allowed is used"
         assert koji.max_calls_in_any_window(60, route="read") <= limit // 2, "half is kept from who polls"
+        counted(
+            f"{len(koji.calls)} calls by two connectors: at most {minute} in a minute and {second} in a second, of {limit} "
+            "a minute allowed"
+        )
 
 
 async def test_a_launch_alone_uses_what_is_allowed(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.fakes import Counted
 from tests.support.harness import QUICK, World, message, open_world, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -134,11 +135,15 @@ GONE: Fault = {"kind": "status", "status": 504}
     ],
 )
 async def test_half_an_hour_of_unknown_outcomes_leaves_two_in_doubt(
-    world: World, start: Fault, read: Fault, reached: int
+    world: World, start: Fault, read: Fault, reached: int, counted: Counted
 ) -> None:
     launches, happened = await outage(world, start, read)
     assert happened == reached
     await nobody_is_lost(world, launches, 2, reached)
+    calls = len(world.sandbox.koji.calls)
+    counted(
+        f"{MINUTES} minutes away, {calls} calls: 2 starts in doubt, {BEFORE + DURING} people started, none twice"
+    )
 
 
 async def test_half_an_hour_of_timeouts_leaves_two_in_doubt(

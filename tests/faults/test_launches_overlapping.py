@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from connector.app import create_app
+from tests.support.fakes import Counted
 from tests.support.harness import QUICK, TOKEN, World, open_world, until
 
 pytestmark = pytest.mark.e2e
@@ -137,7 +138,9 @@ def cohorts(chance: random.Random) -> list[list[int]]:
     return found + [chance.sample(everybody, COHORT) for _ in range(LAUNCHES - PLANNED)]
 
 
-async def test_people_who_are_known_by_both_ids_are_started_once_by_whichever_id(doors: Doors) -> None:
+async def test_people_who_are_known_by_both_ids_are_started_once_by_whichever_id(
+    doors: Doors, counted: Counted
+) -> None:
     chance = random.Random(5)
     every = cohorts(chance)
     first, later = every[:PLANNED], every[PLANNED:]
@@ -173,6 +176,7 @@ async def test_people_who_are_known_by_both_ids_are_started_once_by_whichever_id
     await everybody_was_started_once(doors, launched)
     again = await doors.launch([row(n) for n in range(PEOPLE)])
     assert (again["to_invite"], again["skipped"]) == (0, {"already_invited": PEOPLE})
+    counted(f"{LAUNCHES} launches at once through two connectors: {PEOPLE} people started, none twice")
 
 
 async def test_people_of_whom_nothing_was_known_are_started_once_by_any_form_of_their_address(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.fakes import Counted
 from tests.support.harness import DAY, World, message, open_world, until
 
 pytestmark = pytest.mark.e2e
@@ -18,7 +19,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         yield one
 
 
-async def counted(world: World, *interview_ids: str, step: float = 61) -> None:
+async def arrive(world: World, *interview_ids: str, step: float = 61) -> None:
     """Let time pass until Amplitude has exactly these."""
 
     async def arrived() -> bool:
@@ -28,7 +29,9 @@ async def counted(world: World, *interview_ids: str, step: float = 61) -> None:
     await until(arrived)
 
 
-async def test_a_week_without_koji_delays_what_must_be_read_and_nothing_else(world: World) -> None:
+async def test_a_week_without_koji_delays_what_must_be_read_and_nothing_else(
+    world: World, counted: Counted
+) -> None:
     await world.fault("koji", "status", status=503, times=None)
     ids = [f"int-{n}" for n in range(6)]
     for number, interview_id in enumerate(ids):
@@ -42,7 +45,9 @@ async def test_a_week_without_koji_delays_what_must_be_read_and_nothing_else(wor
     await world.ended("int-whole")
     assert world.completed() == ["int-whole"]
     await world.control("DELETE", "/koji/faults")
-    await counted(world, "int-whole", *ids)
+    await arrive(world, "int-whole", *ids)
+    calls = len(world.sandbox.koji.calls)
+    counted(f"7 days without Koji, {calls} calls of it: {len(ids) + 1} interviews counted, none twice")
 
 
 async def test_a_koji_key_that_was_revoked_pauses_the_reads_until_it_is_good_again(world: World) -> None:
@@ -71,11 +76,11 @@ async def test_two_days_without_amplitude_delay_everything_and_keep_the_order(wo
         world.move(3600)
     await world.seen("int-10", status="pending", reason="amplitude_unavailable")
     await world.control("DELETE", "/amplitude/faults")
-    await counted(world, *(f"int-{d}" for d in days))
+    await arrive(world, *(f"int-{d}" for d in days))
     assert world.properties("person-001@example.com")["last_interview_at"] == "2026-11-15T10:00:00Z"
 
 
-async def test_five_days_of_unknown_outcomes_count_once(world: World) -> None:
+async def test_five_days_of_unknown_outcomes_count_once(world: World, counted: Counted) -> None:
     await world.fault("amplitude", "status_after_accept", status=502, times=None)
     await world.deliver(message("int-1"))
     for attempts in range(1, 6):
@@ -95,6 +100,7 @@ async def test_five_days_of_unknown_outcomes_count_once(world: World) -> None:
     await until(synced)
     assert world.completed() == ["int-1"]
     assert world.sandbox.amplitude.store.duplicates >= 2 * 5
+    counted(f"5 days of unknown outcomes, {len(world.requests)} requests: 1 interview counted, once")
 
 
 async def test_a_connector_that_was_away_for_a_month_goes_on_where_it_was(world: World) -> None:

@@ -17,6 +17,7 @@ from types import MappingProxyType
 import httpx
 import uvicorn
 
+from connector import log
 from connector.app import build, create_app
 from connector.cli.startup import on_signals
 from connector.settings.model import Settings
@@ -46,6 +47,7 @@ class Process:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.role = role
+        self._pid = folder / f"{port}.pid"
         self.url = f"http://127.0.0.1:{port}"
         words = (str(folder), sandbox_url, str(port), str(lease_ms), json.dumps(dict(more)), role)
         self._log = (folder / "server.log").open("ab")
@@ -69,6 +71,11 @@ class Process:
 
         await until(answers, 30)
 
+    @property
+    def pid(self) -> int:
+        """Return the id of the server itself, once it answers: `_process` only stands for it."""
+        return int(self._pid.read_text())
+
     def kill(self) -> None:
         """End it without a chance to say goodbye; return when it is dead."""
         self._process.kill()
@@ -89,7 +96,9 @@ def main(words: Sequence[str]) -> int:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.dup(1)  # stays open as long as this process lives
     os.dup2(2, 1)
+    log.configure("info")
     folder, sandbox_url, port, lease_ms, more, role = words
+    (Path(folder) / f"{port}.pid").write_text(str(os.getpid()))
     settings = settings_of(Path(folder), sandbox_url, "", {"PORT": port, **json.loads(more)})
     if role == "work":
         asyncio.run(_work(settings, int(lease_ms)))
