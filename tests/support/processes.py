@@ -69,7 +69,7 @@ class Process:
                 await asyncio.sleep(0.02)
                 return False
 
-        await until(answers, 30)
+        await until(answers, 120)
 
     @property
     def pid(self) -> int:
