@@ -97,6 +97,28 @@ async def test_who_may_only_write_sees_counts_and_no_person(world: World) -> Non
     assert answer.json()["invitations"] == []
 
 
+@pytest.mark.parametrize(
+    ("scopes", "shown"), [(("write",), False), (("write", "send"), False), (("write", "read"), True)]
+)
+async def test_values_of_people_are_shown_to_who_may_read(
+    world: World, scopes: tuple[str, ...], *, shown: bool
+) -> None:
+    caller = await a_token(world, *scopes)
+    members = [{"user_id": "ada-lovelace", "properties": {"contact": "ada@example.com"}}]
+    quota = {"property": "contact", "per_value": 2}
+    asked = {"members": members, "allow_without_link": True, "quota": quota, "segment_by": "contact"}
+    key = {"idempotency_key": "one"}
+    for given in (asked, {**asked, **key}, {**asked, **key}):
+        planned = await world.client.post("/actions/plan_cohort_launch", json=given, headers=caller)
+        assert planned.json()["to_invite"] == 1
+        assert bool(planned.json()["quota_cells"]) == bool(planned.json()["segments"]) == shown
+        assert any("quota" in warning for warning in planned.json()["warnings"]) == shown
+        assert ("ada@example.com" in planned.text) == shown
+    called_off = {"launch_id": planned.json()["launch_id"]}
+    answer = await world.client.post("/actions/cancel_launch", json=called_off, headers=caller)
+    assert ("ada@example.com" in answer.text) == shown
+
+
 async def test_pages_of_other_sites_may_not_call(world: World) -> None:
     for path in ("/actions/list_syncs", "/me"):
         for site, status in (("cross-site", 403), ("same-origin", 200), ("none", 200)):

@@ -32,10 +32,13 @@ SHOWN = 50
 _PERSONAL: Mapping[str, Any] = {
     "invitations": [],
     "skipped_examples": [],
+    "quota_cells": [],
+    "segments": [],
+    "warnings": [],
     "interview_id": None,
     "interview_link": None,
 }
-"""The fields that name a person, with the values that are kept of them."""
+"""The fields that name a person or a value of theirs, with the values that are kept of them."""
 _FAILURES: dict[str, type[errors.ConnectorError]] = {
     "cohort_not_found": errors.NotFound,
     "cohort_too_large": errors.InvalidInput,
@@ -211,9 +214,11 @@ async def find(ctx: Context, launch_id: str, connection: str) -> Launch:
 async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | None = None) -> LaunchOutput:
     """Return the answer for a launch, with `people`, or else with the first 50 who were invited.
 
-    The context's caller sees people who are skipped with the scope read, and who are invited also with send.
+    The context's caller sees people who are skipped, and values of properties, with the scope read, and who
+    is invited also with send.
     """
     scopes = ctx.caller.scopes
+    may_read = "read" in scopes
     if not scopes & {"read", "send"}:
         people = ()
     if people is None:
@@ -225,7 +230,7 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
     single = people[0] if launch.to_invite == 1 and people else None
     waiting = launch.left + launch.planned
     resuming = f"Resuming starts {cost(ctx, launch, waiting)}. " if waits else ""
-    cells = await cells_of(ctx, launch)
+    cells = await cells_of(ctx, launch) if may_read else []
     address = {"connection": launch.connection, "launch_id": launch.id}
     return LaunchOutput(
         launch_id=launch.id,
@@ -253,7 +258,7 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
             drawn_from=launch.to_invite + launch.skipped.get(SkipReason.OVER_LIMIT, 0),
         ),
         quota_cells=[QuotaCell(**cell._asdict()) for cell in cells],
-        segments=[SegmentItem(**one._asdict()) for one in await segments_of(ctx, launch)],
+        segments=[SegmentItem(**one._asdict()) for one in await segments_of(ctx, launch) if may_read],
         credits_estimate=price_of(ctx, launch, launch.to_invite),
         eta_seconds=progress.seconds,
         warnings=await warnings_of(ctx, launch, progress.expected, cells),
@@ -266,7 +271,7 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
         skipped_examples=[
             SkippedExample.model_validate({**example._asdict(), "until": time_text(example.until)})
             for example in launch.examples
-            if "read" in scopes
+            if may_read
         ],
     )
 
