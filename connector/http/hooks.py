@@ -51,7 +51,10 @@ class _HookOutput(BaseModel):
 class Subscribed(_HookOutput):
     """A subscription as it was made."""
 
-    secret: str = Field(description="The key that signs each delivery (Standard Webhooks); shown here only.")
+    secret: str | None = Field(
+        description="The key that signs each delivery (Standard Webhooks); shown here alone, and only to the "
+        "token that subscribed."
+    )
 
 
 class Subscription(_HookOutput):
@@ -97,11 +100,14 @@ async def subscribe(call: Call) -> Response:
     call.connections(wanted.connection)
     await ctx.targets.require("target_url", wanted.target_url)
     hook_id = f"hook_{secrets.token_hex(12)}"
-    fresh = Hook(hook_id, wanted.connection, wanted.event, wanted.target_url, ctx.clock.now())
+    fresh = Hook(
+        hook_id, wanted.connection, wanted.event, wanted.target_url, ctx.clock.now(), ctx.caller.name
+    )
     async with entered(ctx, wanted.connection, "subscribe", Effect.WRITE, {}) as entry:
         hook, secret = await ctx.ledger.hooks.subscribe(fresh, new_secret())
         entry.outcome, entry.made = "done", {"hook_id": hook.id}
-    made = Subscribed(id=hook.id, event=hook.event, target_url=hook.target_url, secret=secret)
+    shown = secret if hook.token == ctx.caller.name else None
+    made = Subscribed(id=hook.id, event=hook.event, target_url=hook.target_url, secret=shown)
     where = f"{ctx.settings.public_url.rstrip('/')}/hooks/{hook.id}"
     return as_json(made, 201, {**NO_STORE, "Location": where})
 

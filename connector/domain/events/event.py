@@ -37,13 +37,17 @@ class Event(NamedTuple):
 
 
 class Hook(NamedTuple):
-    """A subscription: one URL gets one type of event of one connection. `created_at` is in ms."""
+    """A subscription: one URL gets one type of event of one connection. `created_at` is in ms.
+
+    `token` names the token that made it; None for one from before that was stored.
+    """
 
     id: str
     connection: str
     event: EventType
     target_url: str
     created_at: int
+    token: str | None = None
 
 
 class HookDelivery(NamedTuple):

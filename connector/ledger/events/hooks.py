@@ -141,7 +141,7 @@ def _deliveries(c: Connection, which: ColumnElement[bool], order: Any, limit: in
 
 
 def _hook(row: Any) -> Hook:
-    return Hook(row.id, row.connection, EventType(row.event), row.target_url, row.created_at)
+    return Hook(row.id, row.connection, EventType(row.event), row.target_url, row.created_at, row.token)
 
 
 def load_event(row: Any) -> Event:
