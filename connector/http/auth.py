@@ -54,7 +54,7 @@ class Gate:
         from places where only this route looks. Raises `TooManyFailures`, or `Unauthenticated`, which an
         address that keeps failing gets ever later.
         """
-        return await self.admit(request, [*_presented(request.headers), *also])
+        return await self.admit(request, [*presented(request.headers), *also])
 
     async def admit(self, request: Request, presented: Iterable[str]) -> Caller:
         """Return the caller of the first valid text among those presented. Raises as `caller`."""
@@ -102,7 +102,7 @@ class Gate:
         return Caller(token.name, SURFACE, frozenset(token.scopes), connections)
 
 
-def _presented(headers: Mapping[str, str]) -> Iterator[str]:
+def presented(headers: Mapping[str, str]) -> Iterator[str]:
     """Yield the texts of the headers that may be a token; some may be empty."""
     scheme, _, value = headers.get("authorization", "").strip().partition(" ")
     if scheme.lower() == "bearer":

@@ -12,6 +12,7 @@ from connector import __version__
 from connector.context import Context
 from connector.domain.results.mapping import iso
 from connector.errors import LedgerUnavailable
+from connector.http.auth import presented
 from connector.http.endpoint import Call, as_json, endpoint
 from connector.security.caller import SCOPES
 from connector.service.lane_pause import announced_pauses
@@ -38,7 +39,9 @@ class Ready(Status):
     """The state of the server, and the pauses that wait for a person."""
 
     pauses: list[dict[str, str]] = Field(
-        description="connection, reason and since (ISO 8601) of each pause; check_connection says what to do."
+        [],
+        description="connection, reason and since (ISO 8601) of each pause, for a token with the scope read; "
+        "check_connection says what to do.",
     )
 
 
@@ -63,10 +66,18 @@ async def healthz(_: Call) -> Response:
     return as_json(Status(status="ok"), headers={})
 
 
-@endpoint("GET", "/readyz", answers=Ready, is_open=True, refused=("503",))
+@endpoint("GET", "/readyz", answers=Ready, is_open=True, refused=("401", "429", "503"))
 async def readyz(call: Call) -> Response:
-    """Check that the ledger answers, and show which connections pause; these pauses are no failure."""
-    return as_json(Ready(status="ready", pauses=await readiness(call.ctx)), headers={})
+    """Check that the ledger answers.
+
+    A token with the scope read is shown which of its connections pause; these pauses are no failure.
+    """
+    pauses = await readiness(call.ctx)
+    caller = await call.gate.caller(call.request) if any(presented(call.request.headers)) else None
+    if caller is None or "read" not in caller.scopes:
+        return as_json(Status(status="ready"), headers={})
+    own = [pause for pause in pauses if caller.may_use(pause["connection"])]
+    return as_json(Ready(status="ready", pauses=own), headers={})
 
 
 async def readiness(ctx: Context) -> list[dict[str, str]]:

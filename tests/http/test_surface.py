@@ -173,7 +173,12 @@ class TestRoutes:
 class TestHealth:
     async def test_healthy(self, anyone: httpx.AsyncClient) -> None:
         assert (await anyone.get("/healthz")).json() == {"status": "ok"}
-        assert (await anyone.get("/readyz")).json() == {"status": "ready", "pauses": []}
+        assert (await anyone.get("/readyz")).json() == {"status": "ready"}
+
+    async def test_only_a_token_is_shown_pauses(self, http: httpx.AsyncClient) -> None:
+        assert (await http.get("/readyz")).json() == {"status": "ready", "pauses": []}
+        wrong = await http.get("/readyz", headers={"Authorization": "Bearer wrong"})
+        assert_problem(wrong, 401, "unauthenticated")
 
     async def test_stopping(self, http: httpx.AsyncClient, world: World) -> None:
         world.stopping.set()
