@@ -123,7 +123,7 @@ def _route(endpoint: Endpoint, handler: Handler, context: ContextOf, gate: Gate)
             is_open = getattr(context().settings, endpoint.open_by)
         if not is_open:
             name = endpoint.token_parameter
-            refuse_cross_site(request)
+            refuse_cross_site(request, context().settings)
             caller = await gate.caller(request, also=request.query_params.getlist(name) if name else ())
         for scope in () if is_open else (endpoint.scope or "").split():
             if scope not in caller.scopes:

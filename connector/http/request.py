@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, TypeVarTuple
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -13,7 +14,7 @@ from connector.errors import Forbidden, InvalidInput
 from connector.http.body import MAX_BODY_BYTES, UnsupportedContentType, parse_body, parse_pairs, too_large
 from connector.service.execution.operation import AnyOperation, Effect, Input
 from connector.service.input import validate
-from connector.settings.model import Connection
+from connector.settings.model import Connection, Settings
 
 M = TypeVar("M", bound=BaseModel)
 Ts = TypeVarTuple("Ts")
@@ -81,9 +82,16 @@ async def read_whole(request: Request, most: int = MAX_BODY_BYTES) -> bytes:
     return bytes(body)
 
 
-def refuse_cross_site(request: Request) -> None:
-    """Raise `Forbidden` for what a page of another site sends with a password that the browser kept."""
-    if request.headers.get("sec-fetch-site", "").strip().lower() == "cross-site":
+def refuse_cross_site(request: Request, settings: Settings) -> None:
+    """Raise `Forbidden` for what a page of another origin sends with a password that the browser kept.
+
+    Programs send neither header; older browsers, and pages without TLS, only Origin.
+    """
+    site = request.headers.get("sec-fetch-site", "").strip().lower()
+    origin = request.headers.get("origin")
+    own = urlsplit(settings.public_url)
+    origins = (None, f"{own.scheme}://{own.netloc}", *settings.connector_allowed_origins)
+    if site not in ("same-origin", "none") if site else origin not in origins:
         raise Forbidden("Pages of other sites may not call this; call it from a program.", code="cross_site")
 
 

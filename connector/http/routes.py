@@ -58,7 +58,7 @@ def _action_route(operations: Sequence[AnyOperation], context: ContextOf, gate: 
     by_name = {op.name: op for op in operations}
 
     async def action(request: Request) -> Response:
-        refuse_cross_site(request)
+        refuse_cross_site(request, context().settings)
         came_at = context().clock.now()
         caller = await gate.caller(request)
         op = _find(by_name, request.path_params["operation"])

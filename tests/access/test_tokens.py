@@ -80,6 +80,17 @@ async def test_a_subscription_needs_the_scope_that_reads(world: World) -> None:
     assert (await world.client.post("/hooks", json=wanted, headers=both)).status_code == 201
 
 
+async def test_a_subscription_shows_its_secret_to_the_token_that_made_it(world: World) -> None:
+    await world.restart(CONNECTOR_ALLOW_PRIVATE_TARGETS="true")
+    wanted = {"target_url": "http://127.0.0.1:9/hook", "event": "interview_synced"}
+    mine, other = [await a_token(world, "read", "write", name=name) for name in ("mine", "other")]
+    made = (await world.client.post("/hooks", json=wanted, headers=mine)).json()
+    assert made["secret"].startswith("whsec_")
+    assert (await world.client.post("/hooks", json=wanted, headers=mine)).json() == made
+    found = await world.client.post("/hooks", json=wanted, headers=other)
+    assert (found.status_code, found.json()) == (201, {**made, "secret": None})
+
+
 async def test_who_may_only_write_sees_counts_and_no_person(world: World) -> None:
     await world.restart(CONNECTOR_ALLOW_PRIVATE_TARGETS="true")
     members = [{"user_id": "ada-lovelace"}, {"user_id": "ada-lovelace"}]
@@ -119,13 +130,32 @@ async def test_values_of_people_are_shown_to_who_may_read(
     assert ("ada@example.com" in answer.text) == shown
 
 
-async def test_pages_of_other_sites_may_not_call(world: World) -> None:
-    for path in ("/actions/list_syncs", "/me"):
-        for site, status in (("cross-site", 403), ("same-origin", 200), ("none", 200)):
-            answer = await world.client.get(path, headers={"Sec-Fetch-Site": site})
-            assert answer.status_code == status
-        refused = await world.client.get(path, headers={"Sec-Fetch-Site": "cross-site"})
-        assert_problem(refused, 403, "cross_site")
+@pytest.mark.parametrize(
+    ("headers", "may"),
+    [
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "same-site", "Origin": "http://127.0.0.1:8080"}, False),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost:8080"}, True),
+        ({"Sec-Fetch-Site": "none"}, True),
+        ({"Origin": "https://evil.example"}, False),
+        ({"Origin": "null"}, False),
+        ({"Origin": ""}, False),
+        ({"Origin": "http://127.0.0.1:8080"}, True),
+        ({"Origin": "https://pages.example.com"}, True),
+        ({}, True),
+    ],
+    ids=str,
+)
+async def test_pages_of_other_sites_may_not_call(world: World, headers: dict[str, str], *, may: bool) -> None:
+    await world.restart(CONNECTOR_ALLOWED_ORIGINS="https://pages.example.com")
+    for method, path in (("GET", "/actions/list_syncs"), ("GET", "/me"), ("POST", "/actions/list_syncs")):
+        answer = await world.client.request(method, path, headers=headers)
+        assert answer.status_code == (200 if may else 403)
+    hooked = await world.client.delete("/hooks?target_url=https://hooks.example.com", headers=headers)
+    if may:
+        assert hooked.status_code == 200
+    else:
+        assert_problem(hooked, 403, "cross_site")
 
 
 async def test_the_token_of_the_settings_may_do_everything(world: World) -> None:

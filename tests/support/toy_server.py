@@ -121,7 +121,9 @@ class World:
 
     @property
     def context(self) -> Context:
-        settings = SimpleNamespace(public_url=URL, connections={"default": None, "shop": None})
+        settings = SimpleNamespace(
+            public_url=URL, connections={"default": None, "shop": None}, connector_allowed_origins=()
+        )
         clock = SimpleNamespace(now=lambda: self.now, sleep=self.sleep)
         return cast("Context", WorldContext(settings, clock, self.answers, self.stopping, self))
 
