@@ -81,6 +81,14 @@ async def exchange(ctx: Context, grant: Grant, sha256: str) -> tuple[str, str] |
     return None
 
 
+async def replace_older(ctx: Context, grant: Grant) -> None:
+    """End the grants that a client got before by the same token; the context's caller is the grant."""
+    for one in await ctx.ledger.grants.listed(ctx.clock.now()):
+        is_same = (one.client_id, one.token_sha256) == (grant.client_id, grant.token_sha256)
+        if is_same and one.id != grant.id and one.created_at <= grant.created_at:
+            await _end(ctx, one, "replaced")
+
+
 async def listed(ctx: Context) -> list[Grant]:
     """Return the grants of the caller's token; with every scope all that reach no further than that."""
     caller = ctx.caller
@@ -98,6 +106,10 @@ async def end(ctx: Context, name: str) -> None:
     found = [grant for grant in await listed(ctx) if grant.name == name]
     if not found:
         raise NotFound("name: there is no grant of that name; koji-amplitude token list shows them.")
-    async with entered(ctx, DEFAULT_CONNECTION, "end_grant", Effect.WRITE, {"grant": name}) as entry:
-        await ctx.ledger.grants.end(id=found[0].id)
-        entry.outcome = "done"
+    await _end(ctx, found[0], "done")
+
+
+async def _end(ctx: Context, grant: Grant, outcome: str) -> None:
+    async with entered(ctx, DEFAULT_CONNECTION, "end_grant", Effect.WRITE, {"grant": grant.name}) as entry:
+        await ctx.ledger.grants.end(id=grant.id)
+        entry.outcome = outcome

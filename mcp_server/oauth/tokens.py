@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from mcp.server.auth.json_response import PydanticJSONResponse
 from mcp.shared.auth import OAuthToken
@@ -23,6 +24,7 @@ from connector.service import grants
 from mcp_server.oauth.answers import OAuthError
 from mcp_server.oauth.bearer import holder
 from mcp_server.oauth.metadata import require_resource
+from mcp_server.oauth.redirects import LOOPBACK
 
 _VERIFIER: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636, 4.1
 _KINDS: Final = {"authorization_code": ("code", "code"), "refresh_token": ("refresh", "refresh_token")}
@@ -49,6 +51,9 @@ async def token(gate: Gate, ctx: Context, form: Mapping[str, Any]) -> Response:
     pair = await grants.exchange(known, grant, digest)
     if pair is None:
         raise await _unusable(ctx, client_id, field)
+    # a registration on this machine is one program; people share those of hosted assistants, and documents
+    if kind == "code" and "://" not in client_id and urlsplit(grant.redirect_uri).hostname in LOOPBACK:
+        await grants.replace_older(known, grant)
     answer = OAuthToken(
         access_token=pair[0],
         refresh_token=pair[1],

@@ -97,6 +97,37 @@ async def test_a_replayed_refresh_token_ends_its_family(
     assert (last["operation"], last["surface"], last["outcome"]) == ("end_grant", "mcp", "used_twice")
 
 
+async def test_a_program_of_this_machine_that_signs_in_again_has_one_grant(
+    world: World, asking: Asking, person: Visitor
+) -> None:
+    redirect = "http://localhost:41234/callback"
+    asking.client_id = (await asking.register(redirect_uris=[redirect])).json()["client_id"]
+
+    async def signed_in(by: Visitor) -> str:
+        answer = await asking.redeem(await asking.code(by, redirect_uri=redirect), redirect_uri=redirect)
+        return str(answer.json()["access_token"])
+
+    text = new_token()
+    await world.context.ledger.tokens.create(Token("ana", token_digest(text).hex(), ("read",), None, 0))
+    async with visiting(world.app, world.settings.public_url) as ana:
+        await ana.sign_in(text)
+        hers = await signed_in(ana)
+    first, waiting = await signed_in(person), await asking.code(person, redirect_uri=redirect)
+    assert await opens(asking, first)  # a code alone replaces nothing
+    second = (await asking.redeem(waiting, redirect_uri=redirect)).json()["access_token"]
+    assert [await opens(asking, one) for one in (hers, first, second)] == [True, False, True]
+    assert [one.token_name for one in await world.context.ledger.grants.listed(0)] == ["ana", "token"]
+    (ended,) = [e for e in (await world.get("list_audit"))["items"] if e["operation"] == "end_grant"]
+    assert (ended["surface"], ended["outcome"]) == ("mcp", "replaced")
+
+
+async def test_people_may_share_the_registration_of_a_hosted_assistant(
+    asking: Asking, person: Visitor
+) -> None:
+    both = [await asking.tokens(person) for _ in range(2)]
+    assert [await opens(asking, given["access_token"]) for given in both] == [True, True]
+
+
 async def test_no_refresh_gains_a_scope(asking: Asking, person: Visitor) -> None:
     given = await asking.tokens(person)
     assert "read" in refused(await asking.refresh(given["refresh_token"], scope="read send"), "invalid_scope")
