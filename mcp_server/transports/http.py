@@ -34,6 +34,7 @@ from mcp_server.server import create_server
 from mcp_server.transports.narrowing import narrowed
 
 PATHS: Final = ("/mcp", "/mcp/")
+_IN_A_BROWSER: Final = "Add this address to your assistant, which then asks you to sign in."
 _REFUSALS: Final = {
     403: "Origin: pages of this origin are not answered; add it to CONNECTOR_ALLOWED_ORIGINS.",
     421: REFUSAL,
@@ -64,6 +65,8 @@ def mcp_mount(settings: Settings, context: Callable[[], Context], gate: Gate) ->
             if blocked := await guard.validate_request(request):
                 refusal = Response(_REFUSALS[blocked.status_code], blocked.status_code)
         except ConnectorError as error:  # answered here, so that a page of an allowed origin can read it
+            if error.http_status == 401 and "text/html" in request.headers.get("accept", ""):
+                error = Unauthenticated(_IN_A_BROWSER)
             refusal = problem(error, scope["state"]["request_id"])
             if error.http_status == 401:
                 refusal.headers["WWW-Authenticate"] = bearer.challenge(settings)

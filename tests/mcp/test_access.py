@@ -91,6 +91,14 @@ async def test_other_pages_do_not_reach_it(world: World, headers: dict[str, str]
     assert setting in refusal.text
 
 
+async def test_a_person_who_opens_it_in_a_browser_is_told_what_it_is_for(world: World) -> None:
+    headers = {"Authorization": "", "Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    answer = await world.client.get("/mcp", headers=headers)
+    assert (answer.status_code, answer.headers["WWW-Authenticate"][:6]) == (401, "Bearer")
+    assert "Add this address to your assistant" in answer.json()["detail"]
+    assert "Add this address" not in (await post(world, {"Authorization": ""})).text
+
+
 async def test_named_hosts_and_origins_reach_it(world: World) -> None:
     page = "https://chat.example.com"
     await world.restart(
