@@ -443,6 +443,13 @@ def test_doctor_and_serve_name_a_file_of_settings_with_secrets_that_others_may_r
     assert advice in "".join(machine.run("doctor").stdout.split())
     with machine.started("serve", until=f"chmod 600 {document}"):
         pass
+    document.unlink()
+    dotenv = machine.cwd / ".env"
+    dotenv.write_text("KOJI_WEBHOOK_SECRET=whsec-of-the-tests\n")
+    dotenv.chmod(0o644)
+    assert f"{dotenv}:chmod600{dotenv}" in "".join(machine.run("doctor").stdout.split())
+    with machine.started("serve", until=f"chmod 600 {dotenv}"):
+        pass
 
 
 def test_every_connection_is_checked(machine: Machine) -> None:
