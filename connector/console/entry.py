@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -65,13 +65,20 @@ class Entry:
         return answer
 
     async def _asked(self, target: str, refused: str = "", status: int = 200) -> Response:
-        """Return the page that asks for a token, and tells without one whether the server works."""
+        """Return the page that asks for a token, and tells without one whether the server works.
+
+        When it leads to a client's question, the page names the client: by its own word, or by its document.
+        """
+        client_id = parse_qs(target.removeprefix(f"{CONSENT}?")).get("client_id", [""])[0]
+        asks = client_id
         try:
             state = "Up, with pauses" if await readiness(self._context()) else "Up"
+            if client := await self._context().ledger.grants.client(client_id):
+                asks = client.name
         except LedgerUnavailable as error:
             state = f"Down: {error.message.rstrip('.')}"
         to = f"{ENTRY}?{urlencode({'next': target})}"
-        shown = {"to": to, "state": state, "version": __version__, "refused": refused}
+        shown = {"to": to, "state": state, "version": __version__, "refused": refused, "asks": asks}
         return page("sign_in.html", status, title="Sign in", **shown)
 
 

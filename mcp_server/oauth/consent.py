@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -24,24 +25,38 @@ _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")  # SHA-256 in base64url (RF
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request that may be shown to a person; `scopes` are those asked for that the person has."""
+    """A request that may be shown to a person; `scopes` are those asked for that the person has.
+
+    `named` are the scopes that the request names, in which case the page says which of them are not ticked.
+    """
 
     client: OAuthClient
     redirect_uri: str
     state: str | None
     challenge: str
     scopes: list[str]
+    named: list[str]
+
+    def shown(self, visit: Visit) -> str:
+        """Return a digest of what the page of this request shows, for this session."""
+        facts = (self.client[:2], self.redirect_uri, self.scopes, visit.connections)
+        return hmac.new(visit.session.form_token.encode(), repr(facts).encode(), "sha256").hexdigest()
 
 
 async def show(visit: Visit) -> Response:
     """Ask the person."""
-    asked = await _read(visit)
+    return _page(visit, await _read(visit))
+
+
+def _page(visit: Visit, asked: Asked, wrong: str = "") -> Response:
+    """Return the page; after a choice that is `wrong`, with what was chosen."""
     is_document = "://" in asked.client.client_id
     host = urlsplit(asked.redirect_uri).hostname or ""
     page = visit.page(
         "consent.html",
         f"Let {asked.client.name} in",
         asked=asked,
+        wrong=wrong,
         described_at=asked.client.client_id if is_document else None,
         goes_to="a program on your computer" if host in LOOPBACK else host,
     )
@@ -53,18 +68,26 @@ async def show(visit: Visit) -> Response:
 
 
 async def act(visit: Visit) -> Response:
-    """Send the client a code for what the person chose, or the refusal."""
+    """Send the client a code for what the person chose, or the refusal.
+
+    Raises `InvalidInput` when a client's document says something else than when the page was shown.
+    """
     asked = await _read(visit)
+    if not hmac.compare_digest(visit.form.get("shown", "").encode(), asked.shown(visit).encode()):
+        raise InvalidInput("What this page showed has changed, so nothing was allowed. Look at it again.")
     if visit.form.get("do") == "allow":
-        code = await grants.begin(
-            visit.ctx,
-            asked.client,
-            token_sha256=visit.session.token_sha256,
-            scopes=[scope for scope in asked.scopes if f"scope_{scope}" in visit.form],
-            connections=[name for name in visit.connections if f"connection_{name}" in visit.form],
-            challenge=asked.challenge,
-            redirect_uri=asked.redirect_uri,
-        )
+        try:
+            code = await grants.begin(
+                visit.ctx,
+                asked.client,
+                token_sha256=visit.session.token_sha256,
+                scopes=[scope for scope in asked.scopes if f"scope_{scope}" in visit.form],
+                connections=[name for name in visit.connections if f"connection_{name}" in visit.form],
+                challenge=asked.challenge,
+                redirect_uri=asked.redirect_uri,
+            )
+        except InvalidInput as error:
+            return _page(visit, asked, error.message)
         answer = {"code": code}
     else:
         answer = {"error": "access_denied", "error_description": "The person said no."}
@@ -93,8 +116,8 @@ async def _read(visit: Visit) -> Asked:
     if query.get("code_challenge_method") != "S256" or not _CHALLENGE.fullmatch(challenge):
         raise InvalidInput.of("code_challenge", "PKCE with S256 is needed")
     require_resource(visit.ctx.settings, query.get("resource"))
-    wanted = set(query.get("scope", "").split()) & set(SCOPES) or set(SCOPES)
-    scopes = [scope for scope in SCOPES if scope in wanted and visit.may(scope)]
+    named = [scope for scope in SCOPES if scope in query.get("scope", "").split()]
+    scopes = [scope for scope in named or SCOPES if visit.may(scope)]
     if not scopes:
         raise InvalidInput.of("scope", "your token has none of the scopes that are asked for")
-    return Asked(client, redirect_uri, query.get("state"), challenge, scopes)
+    return Asked(client, redirect_uri, query.get("state"), challenge, scopes, named)

@@ -30,8 +30,9 @@ class Visitor:
         return self.page.text
 
     async def post(self, url: str, status: int = 303, **fields: str) -> httpx.Response:
-        """Send a form to a URL with the form token of the page that was seen last."""
-        given = {"form_token": self.form_token(), **fields}
+        """Send a form to a URL with what the page that was seen last has hidden for its session."""
+        shown = re.search(r'name="shown" value="([0-9a-f]+)"', self.page.text)
+        given = {"form_token": self.form_token(), "shown": shown[1] if shown else "", **fields}
         answer = await self.client.post(url, data=given, headers=OWN)
         assert answer.status_code == status, answer.text
         return answer

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from connector.net import target_client
 from mcp_server.oauth import clients
 from tests.console.visitor import Visitor, words
-from tests.oauth.asking import REDIRECT, Asking, refused
+from tests.oauth.asking import CHOSEN, REDIRECT, Asking, refused
 from tests.support.harness import World
 from tests.support.receiver import Receiver, receiving
 
@@ -83,6 +83,26 @@ async def test_a_document_describes_a_client(world: World, document: Receiver, p
     assert body == b""
     assert "authorization" not in headers
     assert "cookie" not in headers
+
+
+OTHER = "https://other.example.com/callback"
+
+
+@pytest.mark.parametrize("then", [{"redirect_uris": [OTHER]}, {"client_name": "Another"}], ids=str)
+async def test_what_changed_since_the_page_was_shown_is_not_allowed(
+    world: World, document: Receiver, person: Visitor, then: dict[str, Any]
+) -> None:
+    async with Asking.of(world) as asking:
+        asking.client_id = described(document)
+        address = asking.address(redirect_uri=None)
+        assert "The answer goes to assistant.example.com" in words(await person.get(address))
+        described(document, **then)
+        sent = await person.post(address, 303, **CHOSEN)
+        assert sent.headers["location"] == address
+        described(document, **then)
+        page = words(await person.get(address))
+        assert "What this page showed has changed, so nothing was allowed" in page
+    assert await world.context.ledger.grants.listed(0) == []
 
 
 @pytest.mark.parametrize(

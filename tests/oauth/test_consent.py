@@ -65,9 +65,26 @@ async def test_nothing_chosen_asks_again(asking: Asking, person: Visitor) -> Non
     for missing in ("scope_read", "connection_default"):
         await person.get(address)
         chosen = {name: value for name, value in CHOSEN.items() if name != missing}
-        sent = await person.post(address, 303, **chosen)
-        assert sent.headers["location"] == address
-        assert "choose at least one of yours" in words(await person.get(address))
+        sent = await person.post(address, 200, **chosen)
+        assert "choose at least one of yours" in words(sent.text)
+        assert {name for name, checked in boxes(sent.text).items() if checked} == chosen.keys() - {"do"}
+
+
+async def test_what_was_asked_for_and_is_not_ticked_is_said(world: World, asking: Asking) -> None:
+    token = new_token()
+    made = Token("ana", token_digest(token).hex(), ("read", "write"), None, 0)
+    await world.context.ledger.tokens.create(made)
+    async with visiting(world.app, world.settings.public_url) as ana:
+        await ana.sign_in(token)
+        page = await ana.get(asking.address(scope="read write send"))
+    assert boxes(page)["scope_write"] is False
+    assert "Tick below what you want it to do: write : to plan launches and cancel them send :" in words(page)
+    assert "send : to invite people, spend credits and write to Amplitude (your token may not)" in words(page)
+
+
+async def test_a_page_that_did_not_ask_for_all_says_nothing_of_it(asking: Asking, person: Visitor) -> None:
+    for fields in ({}, {"scope": "read"}):
+        assert "It asked for" not in words(await person.get(asking.address(**fields)))
 
 
 async def test_no_more_than_what_was_asked_for(asking: Asking, person: Visitor) -> None:
@@ -179,6 +196,9 @@ async def test_who_is_not_signed_in_comes_back_to_the_question(world: World, ask
         to = to.replace("&amp;", "&")
         asked = await visitor.client.get(to, headers=OWN)
         assert asked.headers["location"].startswith("/console/session?next=%2Foauth%2Fauthorize")
+        sign_in = words(await visitor.get(asked.headers["location"]))
+        assert "A program that calls itself Assistant sent you here" in sign_in
+        assert "sent you here" not in words(await visitor.get("/console/session"))
         signed = await visitor.client.post(asked.headers["location"], data={"token": TOKEN}, headers=OWN)
         assert signed.headers["location"] == address
         assert "Assistant" in await visitor.get(address)
