@@ -11,6 +11,7 @@ from starlette.responses import Response, StreamingResponse
 
 from connector.console.live import changes
 from connector.console.page import HEADERS
+from connector.console.screens.plan import expired
 from connector.console.visit import Visit
 from connector.domain.launches.segments import Reached, segment
 from connector.service.views.launch import InvitationItem
@@ -35,7 +36,8 @@ async def show_all(visit: Visit) -> Response:
     """Show one page of launches."""
     where = {name: visit.query.get(name) for name in ("status", "cursor")}
     page = await visit.run("list_launches", **where, limit=20)
-    return visit.page("launches.html", "Launches", page=page, where=where)
+    gone = await expired(visit, visit.connection, page.items)
+    return visit.page("launches.html", "Launches", page=page, where=where, expired=gone)
 
 
 async def show(visit: Visit) -> Response:
@@ -43,6 +45,7 @@ async def show(visit: Visit) -> Response:
     connection, launch = await _find(visit, cursor=visit.query.get("cursor"))
     whole = segment("All", launch.members_total, Reached(launch.invited, launch.completed))
     shown = {"launch": launch, "connection": connection, "state": _state(visit)}
+    shown["expired"] = await expired(visit, connection, [launch])
     shown["answered"] = [whole, *launch.segments]
     return visit.page("launch.html", launch.cohort_name or "Launch", **shown)
 
