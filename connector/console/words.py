@@ -37,7 +37,7 @@ REASONS: Mapping[str, str] = {
     "over_limit": "Above the limit of this launch, or of its quota.",
     "enough": "Called off: enough interviews came back.",
     # pauses
-    "daily_credits": "The day's credits are used; it goes on by itself after midnight UTC.",
+    "daily_credits": "The day's credits are used; it goes on by itself at midnight UTC.",
     "koji_unreachable": "Koji cannot be reached; it goes on by itself.",
     "koji_limit": "Koji asks for fewer calls; it goes on by itself, slower.",
     "koji_credits": "Koji has no credits left. Buy credits, then resume.",

@@ -7,7 +7,9 @@ import re
 
 import pytest
 
-from tests.console.visitor import Visitor, words
+from connector.console.page import _when
+from tests.console.visitor import Visitor, visiting, words
+from tests.launches.test_launches import people, started
 from tests.support.harness import World, until
 
 pytestmark = pytest.mark.e2e
@@ -52,3 +54,50 @@ async def test_a_plan_whose_time_is_over_is_planned_again(world: World, owner: V
     assert words(page).count("– expired 0") + words(page).count("– expired 10") == 2
     form = await owner.get(link(page.split(other["launch_id"])[1].split("</tr>")[0], "plan again"))
     assert 'value="free: 3, paid: 2"' in form
+
+
+async def test_a_plan_names_the_people_whom_it_would_invite(world: World, owner: Visitor) -> None:
+    planned = await world.get("plan_cohort_launch", members=people(*range(25)), wait_seconds=10)
+    page = await owner.get(f"/console/launches/{planned['launch_id']}")
+    above = page.split(">Launch exactly these 25 people<")[0]
+    assert above.count("&amp;person=") == 20
+    assert "@example.com" in words(above)
+    page = await owner.get(link(page, "Show all 25"))
+    assert page.split('id="people"')[1].count("&amp;person=") == 25
+    shown = await world.get("get_launch", launch_id=planned["launch_id"], state="planned", limit=100)
+    assert [one["interview_link"] for one in shown["invitations"]] == [None] * 25
+    assert started(world) == []
+
+
+async def test_a_launch_that_waits_says_why_and_until_when(world: World, owner: Visitor) -> None:
+    assert "No launch is paused." in words(await owner.get("/console/launches?status=paused"))
+    await world.get("plan_cohort_launch", members=people(1, 2, 3), wait_seconds=10)
+    for path in ("/console", "/console/launches"):
+        assert "Waits for you: check and launch by 20" in words(await owner.get(path))
+    page = words(await owner.get("/console"))
+    assert "plans that are not launched yet are not counted" in page
+    assert page.index("Koji credits") < page.index("Launches that run or wait")
+    assert "0 used" in page
+    await world.hold("koji", "start")
+    await world.get("launch_cohort_interviews", members=people(4, 5), wait_seconds=0)
+    await world.held("koji")
+    assert "Runs; nothing to do." in words(await owner.get("/console"))
+    await world.release("koji")
+
+
+async def test_a_pause_says_when_it_ends(world: World, owner: Visitor) -> None:
+    await world.restart(CONNECTOR_MAX_CREDITS_PER_DAY="3")
+    async with visiting(world.app) as person:
+        await person.sign_in()
+        launched = await world.get("launch_cohort_interviews", members=people(1, 2, 3), mode="voice")
+        assert launched["pause_reason"] == "daily_credits"
+        for path in ("/console", "/console/launches"):
+            page = words(await person.get(path))
+            assert "credits are used; it goes on by itself at midnight UTC. It goes on at 20" in page
+            assert "00:00 UTC" in page
+
+
+def test_a_time_of_which_only_the_day_is_kept_shows_no_hour() -> None:
+    assert words(_when("2026-11-20T00:00:00Z")) == "2026-11-20"
+    assert words(_when("2026-11-20T00:00:00Z", exact=True)) == "2026-11-20 00:00 UTC"
+    assert words(_when("2026-11-20T00:00:01Z")) == "2026-11-20 00:00 UTC"
