@@ -63,7 +63,10 @@ async def expired(visit: Visit, connection: str, launches: Iterable[LaunchOutput
             values = ", ".join(f"{value}: {n}" for value, n in quota.get("values", {}).items())
             asked = {name: getattr(options, name, None) or None for name in _FIELDS}
             asked |= {"cohort_id": plan.cohort_id, "connection": connection}
-            asked |= {"quota_property": quota.get("property"), "quota_people": quota.get("per_value") or values}
+            asked |= {
+                "quota_property": quota.get("property"),
+                "quota_people": quota.get("per_value") or values,
+            }
             forms[plan.launch_id] = visit.url("/console/launches/new", **asked)
     return forms
 
