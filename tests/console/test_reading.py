@@ -10,14 +10,14 @@ import pytest
 from connector.console.page import _when
 from tests.console.visitor import Visitor, visiting, words
 from tests.launches.test_launches import people, started
-from tests.support.harness import World, until
+from tests.support.harness import World, message, until
 
 pytestmark = pytest.mark.e2e
 
 
 def link(page: str, label: str) -> str:
     """Return where a link leads."""
-    (found,) = re.findall(rf'href="([^"]*)"[^>]*>{re.escape(label)}</a>', page)
+    (found,) = re.findall(rf'href="([^"]*)"[^>]*>(?:<bdi>)?{re.escape(label)}(?:</bdi>)?</a>', page)
     return html.unescape(found)
 
 
@@ -43,7 +43,7 @@ async def test_a_plan_whose_time_is_over_is_planned_again(world: World, owner: V
     world.clock.move(601)
     owner.page = plan
     page = await owner.press("Launch exactly these 10 people")
-    assert "– expired" in words(page)
+    assert "\N{EN DASH} expired" in words(page)
     assert "expired: plan again" in words(page)
     assert "Launch exactly" not in page
     form = await owner.get(link(page, "plan again"))
@@ -51,7 +51,7 @@ async def test_a_plan_whose_time_is_over_is_planned_again(world: World, owner: V
     assert '<option value="onboarding-drop-off" selected>' in form
     assert '<option value="text" selected>' in form
     page = await owner.get("/console/launches?status=planned")
-    assert words(page).count("– expired 0") + words(page).count("– expired 10") == 2
+    assert words(page).count("\N{EN DASH} expired 0") + words(page).count("\N{EN DASH} expired 10") == 2
     form = await owner.get(link(page.split(other["launch_id"])[1].split("</tr>")[0], "plan again"))
     assert 'value="free: 3, paid: 2"' in form
 
@@ -101,3 +101,42 @@ def test_a_time_of_which_only_the_day_is_kept_shows_no_hour() -> None:
     assert words(_when("2026-11-20T00:00:00Z")) == "2026-11-20"
     assert words(_when("2026-11-20T00:00:00Z", exact=True)) == "2026-11-20 00:00 UTC"
     assert words(_when("2026-11-20T00:00:01Z")) == "2026-11-20 00:00 UTC"
+
+
+async def test_a_person_reads_first_whether_a_launch_would_invite_them(world: World, owner: Visitor) -> None:
+    member = {"user_id": "user-1", "email": "person-001@example.com"}
+    launched = await world.get("launch_cohort_interviews", members=[member], wait_seconds=10)
+    page = words(await owner.get("/console/person?connection=default&person=user-1"))
+    told = page.split("person-001@example.com", 2)[1]
+    assert "Would a launch invite them today? No: Invited before; no person is asked twice. Since 20" in told
+    again = await world.get("launch_cohort_interviews", members=[member, *people(2)], wait_seconds=10)
+    for name, at in ((launched["launch_id"], "People"), (again["launch_id"], "Examples")):
+        page = await owner.get(f"/console/launches/{name}")
+        person = re.findall(r'href="([^"]*&amp;person=[^"]*1[^"]*)"', page.split(f">{at}<")[-1])[0]
+        page = await owner.get(html.unescape(person))
+    left_out = page.split('aria-label="Not invited"')[1].split("</section>")[0]
+    assert again["launch_id"] in left_out
+    assert "Invited before; no person is asked twice. already_invited" in words(left_out)
+    assert page.index("Not invited</h2>") < page.index("Invitations</h2>")
+
+
+async def test_an_interview_says_in_words_what_became_of_it(world: World, owner: Visitor) -> None:
+    await world.fault("amplitude", "status", status=400, body={"error": "Bad event"}, times=1)
+    await world.deliver(message("itv-1", 1))
+    await world.ended("itv-1")
+    await world.deliver(message("itv-2", 2, quality_score=1.6))
+    await world.ended("itv-2")
+    page = await owner.get("/console/receipts")
+    assert "Interviews" in words(page.split("<h1>")[1].split("</h1>")[0])
+    low = "Quality 1.6 is below your minimum of 3."
+    assert low in words(page)
+    assert "CONNECTOR" not in words(await owner.get("/console"))
+    receipt = await owner.get("/console/receipts/itv-1")
+    lead = words(receipt.split("<h1>")[1].split("What happened")[0])
+    assert "Amplitude answered 400" in lead
+    for told in ("Preview shows", "Replay decides", "Force reads"):
+        assert told in lead
+    page = words(await owner.get(link(receipt, "person-001@example.com")))
+    assert "Would a launch invite them today?" in page
+    page = words(await owner.get("/console/receipts/itv-2"))
+    assert f"Not sent to Amplitude: {low}" in page
