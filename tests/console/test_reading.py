@@ -44,7 +44,7 @@ async def test_a_plan_whose_time_is_over_is_planned_again(world: World, owner: V
     owner.page = plan
     page = await owner.press("Launch exactly these 10 people")
     assert "\N{EN DASH} expired" in words(page)
-    assert "expired: plan again" in words(page)
+    assert "Expired: plan again ." in words(page)
     assert "Launch exactly" not in page
     form = await owner.get(link(page, "plan again"))
     assert 'value="10"' in form
