@@ -57,11 +57,16 @@ def page(template: str, status: int = 200, **values: Any) -> Response:
     return Response(text, status, HEADERS, media_type="text/html")
 
 
-def _when(iso: str | None) -> Markup:
-    """Return a time in UTC; the script shows it in the reader's zone, and the title keeps UTC."""
+def _when(iso: str | None, *, exact: bool = False) -> Markup:
+    """Return a time in UTC; the script shows it in the reader's zone, and the title keeps UTC.
+
+    Midnight is a day, whose hour is not kept, unless it is `exact`.
+    """
     if iso is None:
         return _NONE
     at = datetime.fromisoformat(iso).astimezone(UTC)
+    if not exact and (at.hour, at.minute, at.second) == (0, 0, 0):
+        return Markup('<time datetime="{0}" title="{0} UTC">{0}</time>').format(at.date())
     written = f"{at:%Y-%m-%d %H:%M}"
     return Markup('<time datetime="{}" title="{} UTC">{} UTC</time>').format(
         f"{at:%Y-%m-%dT%H:%M:%SZ}", f"{at:%Y-%m-%d %H:%M:%S}", written

@@ -13,8 +13,9 @@ from connector.service.execution.paging import Cursor
 from connector.service.views import examples
 from connector.service.views.launch import INVITED, LaunchOutput, find, shown
 
+_Decided = Literal["planned", "holdout"]
 State = Literal[
-    "waiting", "sending", "started", "completed", "expired", "failed", "in_doubt", "cancelled", "holdout"
+    _Decided, "waiting", "sending", "started", "completed", "expired", "failed", "in_doubt", "cancelled"
 ]
 _CURSOR: Cursor[int] = Cursor(Annotated[int, Field(ge=0, lt=2**31)])
 
@@ -24,7 +25,7 @@ class GetLaunchInput(ListInput):
 
     launch_id: str = Field(min_length=1, max_length=64, description="The launch's id.")
     state: State | None = Field(
-        None, description="Only people in this state; without it those who were invited."
+        None, description="Only people in this state, planned: of a plan; without it those who were invited."
     )
 
 

@@ -18,6 +18,7 @@ from connector.service.execution.operation import Effect, Example, Input, Operat
 from connector.service.lane_pause import announced_pauses
 from connector.service.launch_progress import SELF_RESUMING, progress_of
 from connector.service.views import examples
+from connector.service.views.sync import time_text
 from connector.text.values import counted, people_of
 
 _SHOWN: Final = 50
@@ -32,6 +33,8 @@ class OverviewLaunch(BaseModel):
     cohort_name: str | None = Field(description="The cohort's name in Amplitude; null for given members.")
     status: str = Field(description="running, paused, or planned: waits for launch_cohort_interviews.")
     pause_reason: str | None = Field(description="Why it is paused; null otherwise.")
+    resumes_at: str | None = Field(description="When the pause ends by itself, ISO 8601 in UTC.")
+    plan_expires_at: str | None = Field(description="Until when a plan can be launched, ISO 8601 in UTC.")
     message: str | None = Field(description="What it waits for, in plain words.")
     to_invite: int = Field(description="People who are, or are to be, invited.")
     waiting: int = Field(description="People whose interview is not started yet.")
@@ -83,6 +86,8 @@ async def run(ctx: Context, payload: Input) -> OverviewOutput:
             cohort_name=launch.cohort_name,
             status="paused" if progress.pause else launch.status.value,
             pause_reason=progress.pause.code if progress.pause else None,
+            resumes_at=time_text(progress.pause.until) if progress.pause else None,
+            plan_expires_at=time_text(launch.expires_at) if launch.status is LaunchStatus.PLANNED else None,
             message=progress.message,
             to_invite=launch.to_invite,
             waiting=launch.left + launch.planned,

@@ -82,7 +82,7 @@ async def test_a_link_of_another_site_opens_the_console_signed_in(tab: Tab, base
     await tab.page.goto("http://mail.example/inbox")
     await tab.page.click("text=Look")
     await tab.page.wait_for_url("**/console/receipts?status=failed")
-    await tab.page.wait_for_selector("h1:text-is('Receipts')")
+    await tab.page.wait_for_selector("h1:text-is('Interviews')")
     assert all("mail.example" in wrong for wrong in tab.wrong)
     tab.wrong.clear()
 

@@ -107,10 +107,10 @@ async def test_who_rests_or_said_no_is_told_with_rule_and_date(world: World) -> 
         assert "Rule after invitation, until" in words(page)
         assert f'datetime="{until_}"' in page
         page = await owner.get("/console/person?person=ada@example.com&connection=shop")
-        assert "resting Asked lately, on this or another connection" in words(page)
-        assert "Rule: after_invitation" in words(page)
+        assert "No: Asked lately, here or on another connection. Rule: after invitation. Until 20" in words(
+            page
+        )
         assert f'datetime="{until_}"' in page
         await owner.client.post(path_of(invited), data={"List-Unsubscribe": "One-Click"})
         page = words(await owner.get("/console/person?person=ada@example.com"))
-        assert page.count("opted_out Said no by the link in an invitation") == 2
-        assert page.count("May be asked never") == 2
+        assert page.count("No: Said no by the link in an invitation. For good.") == 2

@@ -369,6 +369,8 @@ async def test_themes_are_told_as_figures_and_never_of_fewer_than_five(world: Wo
         "10 synced interviews were completed from 2026-11-01 to 2026-11-30",
         "slow import 6 60% 6 <5 <5 <5",
         "negative 6 60%",
+        "What unhappy people talk about:",
+        "(6 of 6 negative interviews)",
         "mixed <5",
         "4 to 4.5 10 100%",
         "2026-11-20 10",
@@ -413,7 +415,14 @@ async def test_a_person_is_shown_over_all_connections(
     await world.get("cancel_launch", launch_id=launched["launch_id"], connection="shop")
     page = await owner.get("/console/person?person=%20person-001@example.com%20")
     shown = words(page)
-    for told in ("User id", "On default", "On shop", "May be asked", "synced", "4.2", "slow import"):
+    for told in (
+        "User id",
+        "default Would a launch invite them today? Yes: no rule",
+        "shop Would",
+        "synced",
+        "4.2",
+        "slow import",
+    ):
         assert told in shown, (told, shown)
     assert "itv-nobody" not in page
     assert f"/console/launches/{launched['launch_id']}?connection=shop" in page
@@ -453,7 +462,7 @@ async def test_a_person_is_forgotten_after_a_typed_confirmation(
     await until(is_over)
     page = words(await owner.get(url))
     assert "This person was forgotten, but not on shop" in page
-    assert "May be asked never" in page
+    assert "No: The person was forgotten and stays out. For good." in page
     assert "itv-1" not in owner.page.text
     assert "Never invited" not in page
     assert "<option>shop</option>" in owner.page.text.split("On the connection")[1]
@@ -469,5 +478,6 @@ async def test_the_next_step_leads_to_what_failed(world: World, owner: Visitor) 
     await world.deliver(message("itv-1"))
     await world.ended("itv-1")
     page = await owner.get("/console")
-    link = html.unescape(page.split(">Show what failed<")[0].rsplit('href="', 1)[1].split('"')[0])
+    link = html.unescape(page.split(">See why<")[0].rsplit('href="', 1)[1].split('"')[0])
+    assert "1 interview of the last 7 days failed. See why , then send it again." in words(page)
     assert "itv-1" in await owner.get(link)

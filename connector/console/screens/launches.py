@@ -11,6 +11,7 @@ from starlette.responses import Response, StreamingResponse
 
 from connector.console.live import changes
 from connector.console.page import HEADERS
+from connector.console.screens.plan import expired
 from connector.console.visit import Visit
 from connector.domain.launches.segments import Reached, segment
 from connector.service.views.launch import InvitationItem
@@ -22,6 +23,8 @@ _SHOWN: Final = (
     *("waiting", "invited", "completed", "failed", "in_doubt", "cancelled"),
 )
 _COLUMNS: Final = tuple(InvitationItem.model_fields)
+_NAMED: Final = 20
+"""So many people of a plan are named above the button that invites them."""
 _DECISIONS: Final = {
     "launch": "launch_cohort_interviews",
     "resume": "resume_launch",
@@ -35,14 +38,18 @@ async def show_all(visit: Visit) -> Response:
     """Show one page of launches."""
     where = {name: visit.query.get(name) for name in ("status", "cursor")}
     page = await visit.run("list_launches", **where, limit=20)
-    return visit.page("launches.html", "Launches", page=page, where=where)
+    gone = await expired(visit, visit.connection, page.items)
+    return visit.page("launches.html", "Launches", page=page, where=where, expired=gone)
 
 
 async def show(visit: Visit) -> Response:
     """Show a launch or a plan."""
-    connection, launch = await _find(visit, cursor=visit.query.get("cursor"))
+    connection, launch = await _find(visit, _state(visit), cursor=visit.query.get("cursor"))
     whole = segment("All", launch.members_total, Reached(launch.invited, launch.completed))
     shown = {"launch": launch, "connection": connection, "state": _state(visit)}
+    if launch.status == "planned" and not _state(visit):
+        _, shown["launch"] = await _find(visit, "planned", limit=_NAMED)
+    shown["expired"] = await expired(visit, connection, [launch])
     shown["answered"] = [whole, *launch.segments]
     return visit.page("launch.html", launch.cohort_name or "Launch", **shown)
 
@@ -66,7 +73,7 @@ async def events(visit: Visit) -> Response:
     """Tell when the launch has come further."""
 
     async def look() -> tuple[Any, bool]:
-        _, launch = await _find(visit, limit=1)
+        _, launch = await _find(visit, _state(visit), limit=1)
         return [getattr(launch, name) for name in _SHOWN], launch.status in _OVER
 
     return changes(visit, look)
@@ -74,7 +81,7 @@ async def events(visit: Visit) -> Response:
 
 async def people(visit: Visit) -> Response:
     """Download the people of a launch, as a spreadsheet reads them."""
-    _, first = await _find(visit, limit=500)
+    _, first = await _find(visit, _state(visit), limit=500)
 
     async def rows() -> AsyncIterator[str]:
         launch = first
@@ -84,7 +91,7 @@ async def people(visit: Visit) -> Response:
                 yield _line([cell(getattr(person, name)) for name in _COLUMNS])
             if not launch.has_more:
                 return
-            _, launch = await _find(visit, limit=500, cursor=launch.next_cursor)
+            _, launch = await _find(visit, _state(visit), limit=500, cursor=launch.next_cursor)
 
     named = {"Content-Disposition": f'attachment; filename="{first.launch_id}.csv"'}
     return StreamingResponse(rows(), headers={**HEADERS, **named}, media_type="text/csv; charset=utf-8")
@@ -94,9 +101,9 @@ def _state(visit: Visit) -> str | None:
     return visit.query.get("state")
 
 
-async def _find(visit: Visit, **page: Any) -> tuple[str, Any]:
+async def _find(visit: Visit, state: str | None, **page: Any) -> tuple[str, Any]:
     launch_id = visit.request.path_params["launch_id"]
-    return await visit.find("get_launch", launch_id=launch_id, state=_state(visit), **page)
+    return await visit.find("get_launch", launch_id=launch_id, state=state, **page)
 
 
 def _line(cells: Any) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from connector.console.visit import Visit
+from connector.domain.results.mapping import iso
 from connector.errors import ConnectorError, NotFound
+from connector.service.views.launch import LaunchOutput
 
 _FIELDS: Final = (
     *("cohort_id", "mode", "max_interviews", "reinvite_after_days", "locale", "variant"),
@@ -47,6 +50,25 @@ async def act(visit: Visit) -> Response:
         again = visit.url(**asked, quota_property=by, quota_people=people)
         return visit.done(again, error.message, kind="error")
     return visit.done(visit.url(f"/console/launches/{plan.launch_id}"))
+
+
+async def expired(visit: Visit, connection: str, launches: Iterable[LaunchOutput]) -> dict[str, str]:
+    """Return, by the id of each plan whose time is over, the URL of the form filled in as it was for it."""
+    now, forms = iso(visit.ctx.clock.now()), {}
+    for plan in launches:
+        if plan.plan_expires_at is not None and plan.plan_expires_at <= now:
+            stored = await visit.ctx.ledger.launches.find(plan.launch_id)
+            options = stored and stored.options
+            quota: Any = (options and options.quota) or {}
+            values = ", ".join(f"{value}: {n}" for value, n in quota.get("values", {}).items())
+            asked = {name: getattr(options, name, None) or None for name in _FIELDS}
+            asked |= {"cohort_id": plan.cohort_id, "connection": connection}
+            asked |= {
+                "quota_property": quota.get("property"),
+                "quota_people": quota.get("per_value") or values,
+            }
+            forms[plan.launch_id] = visit.url("/console/launches/new", **asked)
+    return forms
 
 
 def _quota(by: str, people: str) -> dict[str, Any]:

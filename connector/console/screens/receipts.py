@@ -22,7 +22,7 @@ async def show_all(visit: Visit) -> Response:
     can_replay = visit.may("send") and where["status"] in _REPLAYABLE
     asked = len(await _matching(visit, where)) if can_replay and "ask" in visit.query else None
     shown = {"where": where, "can_replay": can_replay, "asked": asked, "most": _MOST}
-    return visit.page("receipts.html", "Receipts", page=page, **shown)
+    return visit.page("receipts.html", "Interviews", page=page, **shown)
 
 
 async def replay(visit: Visit) -> Response:

@@ -2,7 +2,8 @@
 const localise = () => {
   for (const time of document.querySelectorAll("time")) {
     const timeStyle = time.closest(".timeline") ? "medium" : "short";
-    time.textContent = new Date(time.dateTime).toLocaleString([], { dateStyle: "medium", timeStyle });
+    const shown = time.dateTime.length > 10 ? { dateStyle: "medium", timeStyle } : { dateStyle: "medium", timeZone: "UTC" };
+    time.textContent = new Date(time.dateTime).toLocaleString([], shown);
   }
   for (const button of document.querySelectorAll("[data-copy]")) button.hidden = !navigator.clipboard;
 };

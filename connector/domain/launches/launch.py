@@ -43,7 +43,7 @@ class LaunchStatus(StrEnum):
 class InvitationState(StrEnum):
     """The state of one person's invitation."""
 
-    PLANNED = "planned"  # decided, not launched: never shown
+    PLANNED = "planned"  # decided, not launched
     WAITING = "waiting"
     SENDING = "sending"
     STARTED = "started"
