@@ -40,6 +40,7 @@ _STATUS: dict[InvitationState, Status] = {
     InvitationState.CANCELLED: "skipped",
 }
 _PLAN_ONE = f"For one person call plan_cohort_launch with members of one. {PLAN_FIRST}"
+_PERSONAL = ("interview_id", "interview_link", "opt_out_link", "email", "user_id")
 _GOING = (InvitationState.WAITING, InvitationState.SENDING)
 
 
@@ -74,19 +75,21 @@ class StartOutput(Output):
 
     def kept(self) -> StartOutput:
         """Keep nothing of the person."""
-        cleared = dict.fromkeys(("interview_id", "interview_link", "opt_out_link", "email", "user_id"))
-        return self.model_copy(update=cleared)
+        return self.model_copy(update=dict.fromkeys(_PERSONAL))
 
     def brought_up_to_date(self, present: Output) -> dict[str, Any]:
         """Return the values of this answer after those of its launch."""
         values = self.model_dump(mode="json")
         if not isinstance(present, LaunchOutput) or not present.to_invite:
             return values
-        if present.invited:
-            values |= present.model_dump(include={"interview_id", "interview_link"}) | {"status": "started"}
-            for person in present.invitations[:1]:
-                values |= {"email": person.email, "user_id": person.user_id}
-                values["opt_out_link"] = person.opt_out_link
+        alone, own = present.to_invite == 1, {self.email, self.user_id} - {None}
+        people = [each for each in present.invitations if alone or own & {each.email, each.user_id}]
+        if people or (alone and present.invited):
+            values |= {"status": "started"}
+            for person in people[:1]:
+                values |= {name: getattr(person, name) for name in _PERSONAL}
+        elif not alone:  # the person waits in a launch of many, of which 50 are shown
+            values |= {} if present.waiting else {"status": "already_invited"}
         elif present.in_doubt:
             values["status"] = "in_doubt"
         elif present.failed or present.cancelled:
@@ -104,7 +107,7 @@ async def run(ctx: Context, payload: StartInput) -> StartOutput:
     if begun is None:
         if await _opted_out(ctx, payload, person):
             return _output(ctx, payload, "skipped", reason=SkipReason.OPTED_OUT)
-        if known := await _known(ctx, payload, person):
+        if known := await _known_started(ctx, payload, person):
             return known
         if pause := await key_pause(ctx, payload.connection, options):
             raise _paused(ctx, pause)
@@ -117,7 +120,7 @@ async def run(ctx: Context, payload: StartInput) -> StartOutput:
         reason = next(iter(launch.skipped), "cancelled")
         until = await _rests_until(ctx, launch, person) if reason == SkipReason.RESTING else None
         skipped = _output(ctx, payload, "skipped", reason=reason, launch_id=launch.id, until=until)
-        return await _known(ctx, payload, person) or skipped
+        return await _known_started(ctx, payload, person) or skipped
     return await _until_started(ctx, payload, launch)
 
 
@@ -176,10 +179,25 @@ async def _known(ctx: Context, payload: StartInput, person: Member) -> StartOutp
     # a person who waits for a start counts as invited, whatever `reinvite_after_days` says
     reason = repeat_reason(now + 1 if earlier.state in _GOING else earlier.taken_at, rules, now)
     if reason is SkipReason.ALREADY:
-        in_doubt = earlier.state is InvitationState.IN_DOUBT
+        status: Status = "pending" if earlier.state in _GOING else "already_invited"
+        if earlier.state is InvitationState.IN_DOUBT:
+            status = "in_doubt"
         earlier = with_link(ctx, await ctx.ledger.launches.find(earlier.launch_id), earlier)
-        return _output(ctx, payload, "in_doubt" if in_doubt else "already_invited", earlier)
+        return _output(ctx, payload, status, earlier)
     return None if reason is None else _output(ctx, payload, "skipped", reason=str(reason))
+
+
+async def _known_started(ctx: Context, payload: StartInput, person: Member) -> StartOutput | None:
+    """Return the answer of `_known`, after waiting up to `wait_seconds` for a start that is on its way."""
+
+    async def read(_: StartOutput | None) -> StartOutput | None:
+        return await _known(ctx, payload, person)
+
+    known: StartOutput | None = None
+    async for known in poll(ctx, payload.wait_seconds, await read(None), read, first=0.05):
+        if known is None or known.status != "pending":
+            break
+    return known
 
 
 async def _until_started(ctx: Context, payload: StartInput, launch: Launch) -> StartOutput:
