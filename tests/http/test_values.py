@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.text import values
-from connector.text.values import read_time, split_themes
+from connector.text.values import read_time, split_list
 
 pytestmark = pytest.mark.unit
 
@@ -132,10 +132,10 @@ def test_labels_in_their_order(value: Any, labels: tuple[str, ...] | None) -> No
 
 
 def test_themes_as_text_split_at_line_breaks_if_there_are_any_else_at_commas() -> None:
-    assert split_themes("a, b,c") == ["a", "b", "c"]
-    assert split_themes("a, b\nc") == ["a, b", "c"]
-    assert split_themes("a,b\n") == ["a", "b"]
-    assert split_themes(" \n ") == []
+    assert split_list("a, b,c") == ["a", "b", "c"]
+    assert split_list("a, b\nc") == ["a, b", "c"]
+    assert split_list("a,b\n") == ["a", "b"]
+    assert split_list(" \n ") == []
 
 
 NOON = 1_769_860_800_000
