@@ -31,7 +31,7 @@ REASONS: Mapping[str, str] = {
     "duplicate_in_cohort": "The same person stands in the cohort twice.",
     "opted_out": "Said no by the link in an invitation.",
     "resting": "Asked lately, here or on another connection.",
-    "recently_interviewed": "Invited too short a time ago.",
+    "recently_interviewed": "Invited or interviewed within reinvite_after_days.",
     "already_invited": "Invited before; no person is asked twice.",
     "holdout": "Kept out on purpose, to compare with.",
     "over_limit": "Above the limit of this launch, or of its quota.",

@@ -41,6 +41,7 @@ _STATUS: dict[InvitationState, Status] = {
 }
 _PLAN_ONE = f"For one person call plan_cohort_launch with members of one. {PLAN_FIRST}"
 _PERSONAL = ("interview_id", "interview_link", "opt_out_link", "email", "user_id")
+_DAY = 86_400_000  # ms
 _GOING = (InvitationState.WAITING, InvitationState.SENDING)
 
 
@@ -65,7 +66,7 @@ class StartOutput(Output):
     email: str | None = Field(description="The person's e-mail, without its wrapping.")
     user_id: str | None = Field(description="The person's Amplitude user id; null for a placeholder.")
     reason: str | None = Field(description="Why it was skipped; null otherwise.")
-    until: str | None = Field(description="When a resting person may be asked again, ISO 8601 in UTC.")
+    until: str | None = Field(description="When the person may be asked again, ISO 8601 in UTC.")
     launch_id: str | None = Field(description="The launch of one that it is, for get_launch.")
     status_url: str | None = Field(description="The URL that shows the progress.")
 
@@ -168,7 +169,7 @@ async def _known(ctx: Context, payload: StartInput, person: Member) -> StartOutp
     """Return the answer for a person who was invited before, or None for any other."""
     (keyed,) = ctx.ledger.aliases.keyed(payload.connection, [person])
     earlier = await ctx.ledger.attribution.of_person(keyed[1])
-    if earlier is None or earlier.taken_at is None:
+    if earlier is None or (taken_at := earlier.taken_at) is None:
         return None
     (history,) = await ctx.ledger.aliases.history([keyed])
     if len(history) > 1:  # this call names an alias that was not known yet
@@ -177,14 +178,17 @@ async def _known(ctx: Context, payload: StartInput, person: Member) -> StartOutp
     rules = LaunchRules(1, payload.reinvite_after_days)
     now = ctx.clock.now()
     # a person who waits for a start counts as invited, whatever `reinvite_after_days` says
-    reason = repeat_reason(now + 1 if earlier.state in _GOING else earlier.taken_at, rules, now)
+    reason = repeat_reason(now + 1 if earlier.state in _GOING else taken_at, rules, now)
     if reason is SkipReason.ALREADY:
         status: Status = "pending" if earlier.state in _GOING else "already_invited"
         if earlier.state is InvitationState.IN_DOUBT:
             status = "in_doubt"
         earlier = with_link(ctx, await ctx.ledger.launches.find(earlier.launch_id), earlier)
         return _output(ctx, payload, status, earlier)
-    return None if reason is None else _output(ctx, payload, "skipped", reason=str(reason))
+    if reason is None:
+        return None
+    until = None if earlier.state in _GOING else taken_at + (payload.reinvite_after_days or 0) * _DAY
+    return _output(ctx, payload, "skipped", reason=str(reason), until=until)
 
 
 async def _known_started(ctx: Context, payload: StartInput, person: Member) -> StartOutput | None:

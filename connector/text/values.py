@@ -125,11 +125,16 @@ def _items(inner: str) -> list[str] | None:
     return list(filter(None, items))
 
 
-def _json_list(written: str) -> list[Any] | None:
+def json_of(written: str) -> Any:
+    """Return the value of JSON text, or None."""
     try:
-        value = loads(written)
+        return loads(written)
     except (ValueError, RecursionError):
         return None
+
+
+def _json_list(written: str) -> list[Any] | None:
+    value = json_of(written)
     if isinstance(value, str):  # written as JSON twice
         return _json_list(value)
     return value if isinstance(value, list) else None

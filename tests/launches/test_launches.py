@@ -159,6 +159,10 @@ async def test_reinviting_after_days(world: World) -> None:
     world.move(10 * DAY)
     early = await world.get("start_interview", email="ada@example.com", reinvite_after_days=30)
     assert (early["status"], early["reason"]) == ("skipped", "recently_interviewed")
+    assert early["until"] is not None
+    shown = {"members": [{"user_id": "u-ada", "email": "ada@example.com"}], "reinvite_after_days": 30}
+    (example,) = (await world.get("plan_cohort_launch", **shown))["skipped_examples"]
+    assert (example["rule"], example["until"]) == ("reinvite_after_days", early["until"])
     late = await world.get("start_interview", email="ada@example.com", reinvite_after_days=7)
     assert late["status"] == "started"
     assert len(started(world)) == 2
@@ -172,6 +176,7 @@ async def test_who_waits_in_a_paused_launch_is_not_queued_again(world: World) ->
     for days in (0, 7):
         again = await world.get("launch_cohort_interviews", members=people(1), reinvite_after_days=days)
         assert again["skipped"] == {"recently_interviewed": 1}, again
+        assert [one["until"] for one in again["skipped_examples"]] in ([], [None])
         single = await world.get("start_interview", user_id="user-001", reinvite_after_days=days)
         assert (single["status"], single["reason"]) == ("skipped", "recently_interviewed")
 

@@ -47,7 +47,7 @@ async def test_the_preview_is_what_amplitude_gets(tmp_path: Path) -> None:
             assert shown[name] == event["event_properties"][name]
         assert preview["warning"] == receipt["warning"]
         assert receipt["warning"] == (
-            "Not sent: plan (no answer to q_3), wrong (its expression failed: JMESPathTypeError)."
+            "Not sent: plan (no answer to q_3), wrong (its expression failed: a function does not take the type of this value)."
         )
 
         erased = await world.get("forget_respondent", email="person-001@example.com", wait_seconds=20)

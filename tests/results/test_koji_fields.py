@@ -453,3 +453,14 @@ def test_times_of_mail_and_browsers_are_read() -> None:
 )
 def test_a_sentiment_is_a_word_on_one_line(written: Any, sentiment: str | None) -> None:
     assert read_interview({"sentiment": written}, "int_1", event=None).sentiment == sentiment
+
+
+@pytest.mark.parametrize(
+    "written", [{"q_1": 9}, '{"q_1": 9}', '[{"question_id": "q_1", "structured_value": 9}]']
+)
+def test_answers_may_be_an_object_or_json_text(written: Any) -> None:
+    read = read_interview({"structured_answers": written}, "int_1", event=None, whole=True)
+    assert read.structured_answers == (("q_1", "9"),)
+    assert read.analysis is not None
+    (answer,) = read.analysis["structured_answers"]
+    assert (answer["question_id"], answer["structured_value"]) == ("q_1", 9)

@@ -35,7 +35,14 @@ def test_a_completion_that_cannot_be_read_is_told_unless_koji_gave_one() -> None
 
 
 @pytest.mark.parametrize(
-    "body", ['{"quality_score": "4,2"}', '{"sentiment": 0.7}', '{"sentiment": "{{mood}}"}']
+    "body",
+    [
+        '{"quality_score": "4,2"}',
+        '{"completed_at": "2099-01-01"}',
+        '{"completed_at": "1999-01-01"}',
+        '{"sentiment": 0.7}',
+        '{"sentiment": "{{mood}}"}',
+    ],
 )
 def test_a_value_that_cannot_be_read_is_told(body: str) -> None:
     sync = a_sync(interview_id="int-1")._replace(facts=Interview("int-1"))

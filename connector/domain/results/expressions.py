@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from warnings import catch_warnings, simplefilter
 
 import jmespath
-from jmespath.exceptions import ParseError
+from jmespath.exceptions import JMESPathTypeError, ParseError
 from jmespath.functions import Functions
 
 from connector.text.redaction import cut
@@ -71,4 +71,5 @@ def evaluate(expression: str, value: Any) -> Any:
         return jmespath.search(expression, value)
     except (ValueError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError) as error:
         # its message may hold what the respondent said
-        raise ValueError(type(error).__name__) from None
+        types = "a function does not take the type of this value"
+        raise ValueError(types if isinstance(error, JMESPathTypeError) else type(error).__name__) from None

@@ -42,6 +42,8 @@ _ID = re.compile(r"[!-~]{1,200}")
 _KEY = re.compile(r"[A-Za-z0-9_$-]{1,40}")
 _EVENT_NAME = re.compile(r"[a-z_]+(?:\.[a-z_]+)+")
 _LONGEST_EVENT_NAME = 200
+DAY = 86_400_000  # ms
+_YEAR_2000 = 946_684_800_000  # ms
 _LONGEST_SENTIMENT = 50
 _MOST_KEYS = 40
 _LONGEST_INDEX = 6
@@ -110,7 +112,7 @@ def read_interview(
         sentiment=_sentiment(read.first("sentiment")),
         quality_score=score,
         transcript_url=values.text(read.first("transcript_url", "transcriptUrl")),
-        completed_at=read_time(read.first("completed_at", "completedAt")),
+        completed_at=_completion(read.first("completed_at", "completedAt")),
         occurred_at=read.occurred_at() or values.in_range(signed_at or 0),
         project_id=project_id if project_id in projects else next(iter(projects), None),
         mode=values.text(read.first("mode")),
@@ -122,14 +124,19 @@ def read_interview(
     )
 
 
-def unreadable(body: Any, aliases: Aliases = _NO_ALIASES) -> dict[str, str]:
-    """Return what is wrong with the values that cannot be read, by field."""
+def unreadable(body: Any, aliases: Aliases, now: int | None = None) -> dict[str, str]:
+    """Return what is wrong with the values of a body that cannot be read, by field.
+
+    With `now` (ms), also a completion that cannot be true.
+    """
     read = _Body(body, aliases)
     at, themes = read.first("completed_at", "completedAt"), read.first("themes")
     score, sentiment = read.first("quality_score", "qualityScore"), read.first("sentiment")
     wrong = {}
     if at not in (None, "") and read_time(at) is None:
         wrong["completed_at"] = "has a completed_at that is no time; write it like 2026-01-31T12:00:00Z"
+    elif now is not None and at and not _YEAR_2000 <= (read_time(at) or 0) <= now + DAY:
+        wrong["completed_at"] = "has a completed_at before 2000 or in the future"
     if themes not in (None, "") and values.labels(themes) is None:
         wrong["themes"] = "has themes that cannot be read; write them as a list of texts"
     if score not in (None, "") and values.as_score(score) is None:
@@ -137,6 +144,12 @@ def unreadable(body: Any, aliases: Aliases = _NO_ALIASES) -> dict[str, str]:
     if sentiment not in (None, "") and _sentiment(sentiment) is None:
         wrong["sentiment"] = "has a sentiment that is no word; write it like positive"
     return wrong
+
+
+def _completion(value: Any) -> int | None:
+    """Return a time (ms); one of before 2000 is what a program writes for none."""
+    at = read_time(value)
+    return at if at is not None and at >= _YEAR_2000 else None
 
 
 def _themes(value: Any) -> tuple[str, ...] | None:

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import Field
 
 from connector.domain.results.interview import Interview
-from connector.domain.results.koji_fields import read_envelope, read_interview, unreadable
-from connector.domain.results.observation import DAY, Observation
+from connector.domain.results.koji_fields import DAY, read_envelope, read_interview, unreadable
+from connector.domain.results.observation import Observation
 from connector.domain.results.sync import InboundWebhook
 from connector.errors import InvalidInput
 from connector.service.execution.operation import Input
