@@ -12,7 +12,7 @@ from connector.domain.launches.credits import day_of
 from connector.domain.results.mapping import iso
 from connector.domain.results.tally import BIN, LEAST, Kind
 from connector.service.execution.operation import Effect, Example, Input, Operation, Output
-from connector.service.execution.paging import bound
+from connector.service.execution.paging import bounds
 from connector.service.views import examples
 from connector.text.values import as_number
 
@@ -99,7 +99,7 @@ class ThemeReport(Output):
 
 async def run(ctx: Context, payload: ThemeReportInput) -> ThemeReport:
     """Return the totals of the days."""
-    since, until = bound("since", payload.since), bound("until", payload.until)
+    since, until = bounds(payload.since, payload.until)
     last = day_of(ctx.clock.now() if until is None else until - 1)
     first = last + 1 - _USUAL if since is None else day_of(since)
     totals = await ctx.ledger.tallies.of_days(payload.connection, first, last)

@@ -11,7 +11,7 @@ from connector.context import Context
 from connector.domain.access import AuditFilter
 from connector.domain.results.mapping import iso
 from connector.service.execution.operation import Effect, Example, ListInput, Operation
-from connector.service.execution.paging import Cursor, Page, Place, bound
+from connector.service.execution.paging import Cursor, Page, Place, bounds
 from connector.service.views import examples
 from connector.service.views.sync import time_text
 
@@ -59,12 +59,13 @@ _CURSOR: Cursor[int] = Cursor(Place)
 
 async def run(ctx: Context, payload: ListAuditInput) -> ListAuditOutput:
     """Return one page of the audit log."""
+    since, until = bounds(payload.since, payload.until)
     where = AuditFilter(
         token=payload.token,
         surface=payload.surface,
         operation=payload.operation,
-        since=bound("since", payload.since),
-        until=bound("until", payload.until),
+        since=since,
+        until=until,
         before=_CURSOR.read(payload.cursor),
     )
     entries = await ctx.ledger.audit.listed(payload.connection, where, payload.limit + 1)

@@ -9,7 +9,7 @@ from pydantic import Field
 from connector.context import Context
 from connector.domain.results.sync import ListFilter
 from connector.service.execution.operation import Effect, Example, ListInput, Operation
-from connector.service.execution.paging import Cursor, Page, Place, bound
+from connector.service.execution.paging import Cursor, Page, Place, bounds
 from connector.service.views import examples
 from connector.service.views.launch import LaunchOutput, shown
 
@@ -38,11 +38,12 @@ _CURSOR: Cursor[tuple[int, str]] = Cursor(tuple[Place, str])
 
 async def run(ctx: Context, payload: ListLaunchesInput) -> ListLaunchesOutput:
     """Return one page of launches, without their people."""
+    since, until = bounds(payload.since, payload.until)
     where = ListFilter(
         status=payload.status,
         reason=payload.reason,
-        since=bound("since", payload.since),
-        until=bound("until", payload.until),
+        since=since,
+        until=until,
     )
     launches = await ctx.ledger.launches.listed(
         payload.connection, where, limit=payload.limit + 1, after=_CURSOR.read(payload.cursor)

@@ -12,7 +12,7 @@ from connector.domain.results.koji_fields import identifier
 from connector.domain.results.mapping import iso
 from connector.domain.results.sync import InboundWebhook, ListFilter, Sync
 from connector.service.execution.operation import Effect, Example, ListInput, Operation
-from connector.service.execution.paging import Cursor, Page, Place, bound
+from connector.service.execution.paging import Cursor, Page, Place, bounds
 from connector.service.views import examples
 from connector.service.views.sync import UNREADABLE, SyncOutput, flat
 
@@ -55,7 +55,7 @@ _CURSOR: Cursor[_Position] = Cursor(tuple[tuple[Place, str] | None, Place | None
 async def run(ctx: Context, payload: ListSyncsInput) -> ListSyncsOutput:
     """Return one page of syncs and unreadable webhooks, merged by the time of their first receipt."""
     after, before = _CURSOR.read(payload.cursor) or (None, None)
-    since, until = bound("since", payload.since), bound("until", payload.until)
+    since, until = bounds(payload.since, payload.until)
     where = ListFilter(status=payload.status, reason=payload.reason, since=since, until=until)
     syncs: list[Sync] = []
     if payload.search is not None:

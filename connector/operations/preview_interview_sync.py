@@ -8,7 +8,7 @@ from pydantic import Field
 
 from connector.context import Context
 from connector.domain.results.decision import SyncRules, Verdict
-from connector.domain.results.interview import Stage, SyncStatus
+from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.observation import Observation
 from connector.domain.results.replay import call
 from connector.domain.results.respondent import People
@@ -75,7 +75,8 @@ async def _read(ctx: Context, sync: Sync, rules: SyncRules) -> Sync:
     try:
         body = await ctx.koji[sync.connection].read(sync.interview_id, patience=PATIENCE, fresh=sync.force)
     except NotFound:
-        return read_refused(sync, "not_found_in_koji", ctx.clock.now())
+        unread = Observation(rules=rules, interview=Interview(sync.interview_id), at=ctx.clock.now())
+        return read_refused(sync, "not_found_in_koji", unread, await _people(ctx, sync, unread))
     observation = await read_from_koji(ctx, rules, sync.interview_id, body)
     return advance(sync, observation, await _people(ctx, sync, observation))
 

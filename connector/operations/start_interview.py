@@ -40,6 +40,8 @@ _STATUS: dict[InvitationState, Status] = {
     InvitationState.CANCELLED: "skipped",
 }
 _PLAN_ONE = f"For one person call plan_cohort_launch with members of one. {PLAN_FIRST}"
+_PERSONAL = ("interview_id", "interview_link", "opt_out_link", "email", "user_id")
+_DAY = 86_400_000  # ms
 _GOING = (InvitationState.WAITING, InvitationState.SENDING)
 
 
@@ -64,7 +66,7 @@ class StartOutput(Output):
     email: str | None = Field(description="The person's e-mail, without its wrapping.")
     user_id: str | None = Field(description="The person's Amplitude user id; null for a placeholder.")
     reason: str | None = Field(description="Why it was skipped; null otherwise.")
-    until: str | None = Field(description="When a resting person may be asked again, ISO 8601 in UTC.")
+    until: str | None = Field(description="When the person may be asked again, ISO 8601 in UTC.")
     launch_id: str | None = Field(description="The launch of one that it is, for get_launch.")
     status_url: str | None = Field(description="The URL that shows the progress.")
 
@@ -74,19 +76,21 @@ class StartOutput(Output):
 
     def kept(self) -> StartOutput:
         """Keep nothing of the person."""
-        cleared = dict.fromkeys(("interview_id", "interview_link", "opt_out_link", "email", "user_id"))
-        return self.model_copy(update=cleared)
+        return self.model_copy(update=dict.fromkeys(_PERSONAL))
 
     def brought_up_to_date(self, present: Output) -> dict[str, Any]:
         """Return the values of this answer after those of its launch."""
         values = self.model_dump(mode="json")
         if not isinstance(present, LaunchOutput) or not present.to_invite:
             return values
-        if present.invited:
-            values |= present.model_dump(include={"interview_id", "interview_link"}) | {"status": "started"}
-            for person in present.invitations[:1]:
-                values |= {"email": person.email, "user_id": person.user_id}
-                values["opt_out_link"] = person.opt_out_link
+        alone, own = present.to_invite == 1, {self.email, self.user_id} - {None}
+        people = [each for each in present.invitations if alone or own & {each.email, each.user_id}]
+        if people or (alone and present.invited):
+            values |= {"status": "started"}
+            for person in people[:1]:
+                values |= {name: getattr(person, name) for name in _PERSONAL}
+        elif not alone:  # the person waits in a launch of many, of which 50 are shown
+            values |= {} if present.waiting else {"status": "already_invited"}
         elif present.in_doubt:
             values["status"] = "in_doubt"
         elif present.failed or present.cancelled:
@@ -104,7 +108,7 @@ async def run(ctx: Context, payload: StartInput) -> StartOutput:
     if begun is None:
         if await _opted_out(ctx, payload, person):
             return _output(ctx, payload, "skipped", reason=SkipReason.OPTED_OUT)
-        if known := await _known(ctx, payload, person):
+        if known := await _known_started(ctx, payload, person):
             return known
         if pause := await key_pause(ctx, payload.connection, options):
             raise _paused(ctx, pause)
@@ -117,7 +121,7 @@ async def run(ctx: Context, payload: StartInput) -> StartOutput:
         reason = next(iter(launch.skipped), "cancelled")
         until = await _rests_until(ctx, launch, person) if reason == SkipReason.RESTING else None
         skipped = _output(ctx, payload, "skipped", reason=reason, launch_id=launch.id, until=until)
-        return await _known(ctx, payload, person) or skipped
+        return await _known_started(ctx, payload, person) or skipped
     return await _until_started(ctx, payload, launch)
 
 
@@ -165,7 +169,7 @@ async def _known(ctx: Context, payload: StartInput, person: Member) -> StartOutp
     """Return the answer for a person who was invited before, or None for any other."""
     (keyed,) = ctx.ledger.aliases.keyed(payload.connection, [person])
     earlier = await ctx.ledger.attribution.of_person(keyed[1])
-    if earlier is None or earlier.taken_at is None:
+    if earlier is None or (taken_at := earlier.taken_at) is None:
         return None
     (history,) = await ctx.ledger.aliases.history([keyed])
     if len(history) > 1:  # this call names an alias that was not known yet
@@ -174,12 +178,30 @@ async def _known(ctx: Context, payload: StartInput, person: Member) -> StartOutp
     rules = LaunchRules(1, payload.reinvite_after_days)
     now = ctx.clock.now()
     # a person who waits for a start counts as invited, whatever `reinvite_after_days` says
-    reason = repeat_reason(now + 1 if earlier.state in _GOING else earlier.taken_at, rules, now)
+    reason = repeat_reason(now + 1 if earlier.state in _GOING else taken_at, rules, now)
     if reason is SkipReason.ALREADY:
-        in_doubt = earlier.state is InvitationState.IN_DOUBT
+        status: Status = "pending" if earlier.state in _GOING else "already_invited"
+        if earlier.state is InvitationState.IN_DOUBT:
+            status = "in_doubt"
         earlier = with_link(ctx, await ctx.ledger.launches.find(earlier.launch_id), earlier)
-        return _output(ctx, payload, "in_doubt" if in_doubt else "already_invited", earlier)
-    return None if reason is None else _output(ctx, payload, "skipped", reason=str(reason))
+        return _output(ctx, payload, status, earlier)
+    if reason is None:
+        return None
+    until = None if earlier.state in _GOING else taken_at + (payload.reinvite_after_days or 0) * _DAY
+    return _output(ctx, payload, "skipped", reason=str(reason), until=until)
+
+
+async def _known_started(ctx: Context, payload: StartInput, person: Member) -> StartOutput | None:
+    """Return the answer of `_known`, after waiting up to `wait_seconds` for a start that is on its way."""
+
+    async def read(_: StartOutput | None) -> StartOutput | None:
+        return await _known(ctx, payload, person)
+
+    known: StartOutput | None = None
+    async for known in poll(ctx, payload.wait_seconds, await read(None), read, first=0.05):
+        if known is None or known.status != "pending":
+            break
+    return known
 
 
 async def _until_started(ctx: Context, payload: StartInput, launch: Launch) -> StartOutput:

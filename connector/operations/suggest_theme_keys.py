@@ -10,7 +10,7 @@ from connector.domain.launches.credits import day_of
 from connector.domain.results.tally import LEAST, Kind
 from connector.domain.results.theme_groups import groups_of
 from connector.service.execution.operation import Effect, Example, Input, Operation, Output
-from connector.service.execution.paging import bound
+from connector.service.execution.paging import bounds
 
 _ANY_DAY = 10_000_000
 
@@ -46,7 +46,7 @@ class Suggestions(Output):
 
 async def run(ctx: Context, payload: SuggestInput) -> Suggestions:
     """Group the labels that the vocabulary gives no key."""
-    since, until = bound("since", payload.since), bound("until", payload.until)
+    since, until = bounds(payload.since, payload.until)
     first = 0 if since is None else day_of(since)
     last = _ANY_DAY if until is None else day_of(until - 1)
     totals = await ctx.ledger.tallies.of_days(payload.connection, first, last, [Kind.THEME])

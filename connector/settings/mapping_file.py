@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from connector.domain.results.added_properties import MOST, AddedProperties, wrong_name
+from connector.domain.results.added_properties import MOST, SEEN, AddedProperties, wrong_name
 from connector.domain.results.expressions import fault_in
 
 _EVENT: Final = "event_properties"
@@ -32,5 +32,5 @@ def _table(content: Mapping[str, Any], table: str) -> Mapping[str, str]:
 def _wrong(expression: Any) -> str | None:
     if not isinstance(expression, str):
         return "must be a JMESPath expression in quotation marks, as \"'koji'\""
-    fault = fault_in(expression)
+    fault = fault_in(expression, SEEN)
     return fault and f"{fault.words} (character {fault.at + 1} of its expression)"

@@ -55,7 +55,7 @@ _INHERITED = frozenset(name for name in _OF_CONNECTION if name.startswith("conne
 _ALL = (_GLOBAL | _OF_CONNECTION) - LAUNCH_DEFAULTS - {COHORTS, HOLDOUT}
 _FILES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], Any], str]] = {
     "connector_themes_file": ("themes.toml", vocabulary_of, 'aliases = ["pricing confusion"]'),
-    "connector_mapping_file": ("mapping.toml", expressions_of, 'minutes = "stats.duration_seconds"'),
+    "connector_mapping_file": ("mapping.toml", expressions_of, 'seconds = "stats.duration_seconds"'),
 }
 """Settings that name a file: its usual name beside the settings, its check, and an example of a line."""
 _VARIABLES = frozenset(name.upper() for name in _ALL) | {CONFIG_VARIABLE}

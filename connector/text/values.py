@@ -17,7 +17,12 @@ _LONGEST_NUMBER = 40
 _LARGEST = 10**15  # from here on, floats are not exact
 _LARGEST_ID = 10**40
 _LABEL_KEYS = ("name", "label", "title", "theme", "text")
-_NOTHING = frozenset({"null", "none", "undefined", "n/a"})
+# an item of a list that Python or PostgreSQL wrote
+_ITEM = re.compile(
+    r"""\s*+(?:'((?:[^'\\]|\\.)*+)'|"((?:[^"\\]|\\.)*+)"|([^,"\[\]{}]*+))\s*+(,|\Z)""", re.DOTALL
+)
+_BULLET = re.compile(r"\s*+(?:[-*\u2022\u2013]|[0-9]{1,2}[.)])\s")
+_SEPARATOR = re.compile(r"[;|\uff1b\u3001\u060c]|<br ?/?>", re.IGNORECASE)
 _LONGEST_TIME = 64
 _ISO = re.compile(r"\d{4}")
 _ZONE = re.compile(r"\s*(?:UTC|GMT|Z)\Z", re.IGNORECASE)
@@ -70,7 +75,7 @@ def label(value: Any) -> str | None:
 
 
 def labels(value: Any) -> tuple[str, ...] | None:
-    """Return labels in their order, each once; text is split as `split_themes` does.
+    """Return labels in their order, each once whatever its case and spaces; text is split by `split_list`.
 
     None stands for a form of which a part cannot be read. An object with the keys 0, 1 … is a list.
     """
@@ -79,27 +84,57 @@ def labels(value: Any) -> tuple[str, ...] | None:
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
         value = _json_list(value[0]) or value
     if isinstance(value, str):
-        value = None if value.strip().lower() in _NOTHING else split_themes(value)
+        value = split_list(value)
     if not isinstance(value, list | tuple):
         return None
     names = [label(item) for item in value if item not in (None, "", {}, [])]
-    return None if None in names else tuple(dict.fromkeys(filter(None, names)))
+    if None in names:
+        return None
+    unique: dict[str, str] = {}
+    for name in filter(None, names):
+        unique.setdefault(" ".join(name.split()).casefold(), name)
+    return tuple(unique.values())
 
 
-def split_themes(themes: str) -> list[Any]:
-    """Split a text of themes: a JSON list into its items, else at line breaks if any, else at commas."""
-    if themes.strip().startswith(("[", '"')) and (listed := _json_list(themes)) is not None:
+def split_list(written: str) -> list[Any]:
+    """Split a text: a list of JSON, Python or PostgreSQL into its items, else at line breaks, else at commas.
+
+    Without either it is split at other separators. Bullets and numbers before all lines are dropped.
+    """
+    written = written.strip()
+    if written.startswith(("[", '"')) and (listed := _json_list(written)) is not None:
         return listed
-    lines = themes.strip().splitlines()
-    parts = lines if len(lines) > 1 else themes.split(",")
+    if written[:1] + written[-1:] in ("[]", "{}") and (items := _items(written[1:-1])) is not None:
+        return items
+    parts = [line for line in written.splitlines() if line.strip()]
+    if len(parts) > 1 and all(map(_BULLET.match, parts)):
+        parts = [_BULLET.sub("", part, count=1) for part in parts]
+    elif len(parts) == 1:
+        parts = written.split(",") if "," in written else _SEPARATOR.split(written)
     return [part.strip() for part in parts if part.strip()]
 
 
-def _json_list(written: str) -> list[Any] | None:
+def _items(inner: str) -> list[str] | None:
+    items, at, more = [], 0, True
+    while more:
+        if (found := _ITEM.match(inner, at)) is None:
+            return None
+        quoted = found[1] or found[2] or ""
+        items.append(re.sub(r"\\(.)", r"\1", quoted) or (found[3] or "").strip())
+        at, more = found.end(), bool(found[4])
+    return list(filter(None, items))
+
+
+def json_of(written: str) -> Any:
+    """Return the value of JSON text, or None."""
     try:
-        value = loads(written)
+        return loads(written)
     except (ValueError, RecursionError):
         return None
+
+
+def _json_list(written: str) -> list[Any] | None:
+    value = json_of(written)
     if isinstance(value, str):  # written as JSON twice
         return _json_list(value)
     return value if isinstance(value, list) else None

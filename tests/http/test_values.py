@@ -10,8 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connector.errors import InvalidInput
+from connector.operations.launch_cohort_interviews import LaunchInput
+from connector.operations.sync_interview_to_amplitude import SyncInput
+from connector.service.execution.paging import bounds
+from connector.service.input.validate import read_input
 from connector.text import values
-from connector.text.values import read_time, split_themes
+from connector.text.values import read_time, split_list
 
 pytestmark = pytest.mark.unit
 
@@ -132,10 +137,10 @@ def test_labels_in_their_order(value: Any, labels: tuple[str, ...] | None) -> No
 
 
 def test_themes_as_text_split_at_line_breaks_if_there_are_any_else_at_commas() -> None:
-    assert split_themes("a, b,c") == ["a", "b", "c"]
-    assert split_themes("a, b\nc") == ["a, b", "c"]
-    assert split_themes("a,b\n") == ["a", "b"]
-    assert split_themes(" \n ") == []
+    assert split_list("a, b,c") == ["a", "b", "c"]
+    assert split_list("a, b\nc") == ["a, b", "c"]
+    assert split_list("a,b\n") == ["a", "b"]
+    assert split_list(" \n ") == []
 
 
 NOON = 1_769_860_800_000
@@ -201,3 +206,19 @@ def test_no_millisecond_is_lost(at: datetime, hours: int) -> None:
     at = at.replace(microsecond=at.microsecond // 1000 * 1000, tzinfo=timezone(timedelta(hours=hours)))
     millis = (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
     assert read_time(at.isoformat()) == millis
+
+
+def test_the_ends_of_a_time_filter() -> None:
+    assert bounds("2026-11-20T12:00:00 02:00", None) == (read_time("2026-11-20T10:00:00Z"), None)
+    assert bounds("2026-11-20 12:00", "2026-11-20 12:00")[0] == read_time("2026-11-20T12:00:00Z")
+    with pytest.raises(InvalidInput, match="until"):
+        bounds("2026-11-20", "2026-11-19")
+
+
+def test_errors_speak_of_no_class_or_pattern() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        read_input(LaunchInput, {"members": [5]})
+    assert "should be an object" in refused.value.message
+    with pytest.raises(InvalidInput) as refused:
+        read_input(SyncInput, {"interview_id": "a b"})
+    assert "pattern" not in refused.value.message

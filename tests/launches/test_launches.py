@@ -159,6 +159,10 @@ async def test_reinviting_after_days(world: World) -> None:
     world.move(10 * DAY)
     early = await world.get("start_interview", email="ada@example.com", reinvite_after_days=30)
     assert (early["status"], early["reason"]) == ("skipped", "recently_interviewed")
+    assert early["until"] is not None
+    shown = {"members": [{"user_id": "u-ada", "email": "ada@example.com"}], "reinvite_after_days": 30}
+    (example,) = (await world.get("plan_cohort_launch", **shown))["skipped_examples"]
+    assert (example["rule"], example["until"]) == ("reinvite_after_days", early["until"])
     late = await world.get("start_interview", email="ada@example.com", reinvite_after_days=7)
     assert late["status"] == "started"
     assert len(started(world)) == 2
@@ -172,6 +176,7 @@ async def test_who_waits_in_a_paused_launch_is_not_queued_again(world: World) ->
     for days in (0, 7):
         again = await world.get("launch_cohort_interviews", members=people(1), reinvite_after_days=days)
         assert again["skipped"] == {"recently_interviewed": 1}, again
+        assert [one["until"] for one in again["skipped_examples"]] in ([], [None])
         single = await world.get("start_interview", user_id="user-001", reinvite_after_days=days)
         assert (single["status"], single["reason"]) == ("skipped", "recently_interviewed")
 
@@ -288,6 +293,33 @@ async def test_while_koji_is_silent_a_single_start_is_refused_and_goes_once_it_a
 
     await until(answered)
     assert [one.email for one in started(world)] == ["two@example.com"]
+
+
+@pytest.mark.parametrize("invite_by", ["start", "link"])
+async def test_calls_at_once_for_one_person_all_get_the_link(world: World, invite_by: str) -> None:
+    await world.reconfigure({"KOJI_INVITE_BY": invite_by, "KOJI_PROJECT_ID": "project-1"})
+    calls = [world.call("start_interview", email="ada@example.com", wait_seconds=10) for _ in range(4)]
+    told = [answer.json() for answer in await asyncio.gather(*calls)]
+    assert len({one["interview_link"] for one in told}) == 1
+    assert told[0]["interview_link"]
+    assert sorted(one["status"] for one in told) == ["already_invited"] * 3 + ["started"]
+
+
+async def test_a_person_who_waits_in_a_launch_is_pending_until_the_start(world: World) -> None:
+    await world.hold("koji", "start")
+    await world.call("launch_cohort_interviews", members=people(1, 2), wait_seconds=0)
+    await world.held("koji")
+    asked = {"user_id": "user-002", "idempotency_key": "k"}
+    early = await world.call("start_interview", **asked, wait_seconds=0)
+    assert (early.status_code, early.json()["status"]) == (202, "pending")
+    assert early.json()["status_url"]
+    call = asyncio.create_task(world.call("start_interview", user_id="user-002", wait_seconds=20))
+    await world.release("koji")
+    told = (await call).json()
+    assert told["status"] == "already_invited"
+    assert told["interview_link"]
+    later = await world.get("start_interview", **asked)
+    assert (later["status"], later["interview_link"]) == ("already_invited", told["interview_link"])
 
 
 async def test_the_days_credits_hold_a_launch_until_the_next_day(world: World) -> None:

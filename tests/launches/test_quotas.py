@@ -96,6 +96,10 @@ async def test_a_plan_shows_its_cells_and_those_that_cannot_be_filled(
     assert shown(plan) == {"free": (5, 30, 5, 0), "pro": (5, 20, 5, 0), "trial": (5, 3, 3, 0)}
     assert (plan["to_invite"], plan["skipped"]) == (13, {"over_limit": 41})
     assert "The quota cannot be filled: trial (3 of 5)." in plan["warnings"]
+    absent = await world.get(
+        "plan_cohort_launch", members=members, quota={"property": "tier", "per_value": 5}
+    )
+    assert "No person has the quota's property tier. Properties that came: plan." in absent["warnings"]
     assert "41 people over the quota or CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH 100." in plan["warnings"]
     launched = await world.get(
         "launch_cohort_interviews", plan_token=plan["plan_token"], quota={"property": "Plan", "per_value": 5}

@@ -207,7 +207,7 @@ class TestFields:
 
     @pytest.mark.parametrize("name", sorted(ALIAS_FIELDS - {"event", "interview_id"}))
     def test_every_field_that_has_an_alias_heeds_it(self, name: str) -> None:
-        usual = "2026-11-20T10:00:00Z" if name.endswith("_at") else "4"
+        usual = "2026-11-20T10:00:00Z" if name.endswith("_at") else "mixed" if name == "sentiment" else "4"
         value = [{"questionId": "q", "structuredValue": 4}] if name == "structured_answers" else usual
         assert interview({"x": {"y": value}}, aliases={name: ("x", "y")}) != Interview("int_1")
 
@@ -391,6 +391,25 @@ class TestShape:
         ([], ()),
         (r'"[\"a, b\", \"c\"]"', ("a, b", "c")),
         ('"quoted", plain', ('"quoted"', "plain")),
+        ("['a, b', \"it's\"]", ("a, b", "it's")),
+        (r"""['say "no"', 'it\'s']""", ('say "no"', "it's")),
+        ('{"a b",c,NULL}', ("a b", "c")),
+        ("[Price], [UX]", ("[Price]", "[UX]")),
+        ("- Price, tax\n\n- UX", ("Price, tax", "UX")),
+        ("1. Price\n2) UX\n", ("Price", "UX")),
+        ("Price; UX ;", ("Price", "UX")),
+        ("価格、使い勝手", ("価格", "使い勝手")),
+        ("السعر، الاستيراد", ("السعر", "الاستيراد")),
+        ("Price|UX<br>API<BR/>CSV", ("Price", "UX", "API", "CSV")),
+        ("Price; tax, UX", ("Price; tax", "UX")),
+        (
+            ["Pricing", "pricing ", "UX", "PRICING", "slow  import", "Slow import"],
+            ("Pricing", "UX", "slow  import"),
+        ),
+        (["N/A", "UX", "{{themes}}"], ("UX",)),
+        ("None", None),
+        ("undefined", None),
+        ("{{ interview.themes }}", None),
     ],
 )
 def test_themes_are_read_whole_or_not_at_all(themes: Any, expected: Any) -> None:
@@ -418,3 +437,30 @@ def test_an_address_in_an_unknown_form_is_no_word_of_anonymity(written: Any, ema
 def test_times_of_mail_and_browsers_are_read() -> None:
     body = {"completed_at": "Mon, 30 Nov 2026 10:00:00 GMT"}
     assert read_interview(body, "int_1", event=None).completed_at == 1_796_032_800_000
+
+
+@pytest.mark.parametrize(
+    ("written", "sentiment"),
+    [
+        ("N/A", None),
+        ("{{sentiment}}", None),
+        ("0.7", None),
+        (-0.4, None),
+        (True, None),
+        ("Mostly\nPositive", "mostly positive"),
+        ("x" * 60, "x" * 49 + "…"),
+    ],
+)
+def test_a_sentiment_is_a_word_on_one_line(written: Any, sentiment: str | None) -> None:
+    assert read_interview({"sentiment": written}, "int_1", event=None).sentiment == sentiment
+
+
+@pytest.mark.parametrize(
+    "written", [{"q_1": 9}, '{"q_1": 9}', '[{"question_id": "q_1", "structured_value": 9}]']
+)
+def test_answers_may_be_an_object_or_json_text(written: Any) -> None:
+    read = read_interview({"structured_answers": written}, "int_1", event=None, whole=True)
+    assert read.structured_answers == (("q_1", "9"),)
+    assert read.analysis is not None
+    (answer,) = read.analysis["structured_answers"]
+    assert (answer["question_id"], answer["structured_value"]) == ("q_1", 9)

@@ -32,3 +32,21 @@ def test_a_completion_that_cannot_be_read_is_told_unless_koji_gave_one() -> None
     known = sync._replace(facts=Interview("int-1", completed_at=1_790_000_000_000))
     assert receipt(known, [came], Connection(name="default")).warning is None
     assert receipt(sync, [came._replace(body=None)], Connection(name="default")).warning is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"quality_score": "4,2"}',
+        '{"completed_at": "2099-01-01"}',
+        '{"completed_at": "1999-01-01"}',
+        '{"sentiment": 0.7}',
+        '{"sentiment": "{{mood}}"}',
+    ],
+)
+def test_a_value_that_cannot_be_read_is_told(body: str) -> None:
+    sync = a_sync(interview_id="int-1")._replace(facts=Interview("int-1"))
+    came = InboundWebhook("default", 1_790_000_000_000, "webhook", "done", body=body)
+    warning = receipt(sync, [came], Connection(name="default")).warning
+    assert warning is not None
+    assert body.split('"')[1] in warning

@@ -60,6 +60,14 @@ async def test_an_unreadable_completion_is_refused_and_an_absent_one_is_not(
         assert taken["status"] == "synced"
 
 
+@pytest.mark.parametrize("written", ["4,2", "4.2/5", 6, True, {"score": 4}])
+async def test_a_score_that_cannot_be_read_is_refused_by_name(world: World, written: Any) -> None:
+    interview = {**message("int-1"), "quality_score": written}
+    refused = await world.call("sync_interview_to_amplitude", interview=interview)
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/interview")
+    assert "quality_score" in refused.json()["detail"]
+
+
 async def test_both_writes_arrive_in_one_request_in_order(world: World) -> None:
     await world.deliver(message("int-1"))
     receipt = await world.ended("int-1")

@@ -70,6 +70,12 @@ def test_a_connection_may_have_its_own_file_and_never_inherits_questions(read: R
     ("text", "place", "words"),
     [
         (EVENT + 'a = "themes[0"\n', "3, column 1", "a ends too early (character 9 of its expression)"),
+        (
+            EVENT + 'source = "koji"\n',
+            "3, column 1",
+            "source names koji, which no interview has; a constant is written 'koji'",
+        ),
+        (EVENT + 'a = "sum(theme[*].n)"\n', "3, column 1", "a names theme, which no interview has"),
         (EVENT + 'b = "summary"\na = "themes ||| x"\n', "4, column 1", "a does not expect '|' (character 10"),
         (EVENT + "a = '''\nthemes\n ||| x'''\n", "5", "a does not expect '|'"),
         (

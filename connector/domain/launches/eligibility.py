@@ -144,18 +144,22 @@ class Selection:
 
     def _decide(self, member: Member, keys: tuple[int, ...], known: Known, recorded: Recorded) -> Choice:
         """Decide over a row but for the limit."""
-        reason = self._of_connection(keys, known)
+        reason, last = self._of_connection(keys, known)
         if recorded.opted_out and reason in _AFTER_OPT_OUT:
             return Choice(member, keys, SkipReason.OPTED_OUT)
         if reason is None and (rest := rest_of(recorded.asked, self._rules.rests, self._now)):
             return Choice(member, keys, SkipReason.RESTING, rest=rest)
         if reason is None and self._rules.holdout is not None and self._rules.holdout.holds(keys):
             return Choice(member, keys, SkipReason.HOLDOUT)
+        if reason is SkipReason.RECENTLY and last is not None and last <= self._now:
+            rest = Rest("reinvite_after_days", last + (self._rules.reinvite_after_days or 0) * _DAY)
+            return Choice(member, keys, reason, rest=rest)
         return Choice(member, keys, reason)
 
-    def _of_connection(self, keys: tuple[int, ...], known: Known) -> SkipReason | None:
+    def _of_connection(self, keys: tuple[int, ...], known: Known) -> tuple[SkipReason | None, int | None]:
+        """Return why a person is not invited, if so, and when the person was last invited (ms)."""
         if not keys:
-            return SkipReason.NO_IDENTIFIER
+            return SkipReason.NO_IDENTIFIER, None
         marks, last, erased = keys, None, False
         for standing in known:
             if standing is None:
@@ -168,10 +172,10 @@ class Selection:
                 last = standing.taken_at
         # a list, because every mark must be added, also after one that is not new
         if False in [self._seen.add(mark) for mark in marks]:
-            return SkipReason.DUPLICATE
+            return SkipReason.DUPLICATE, None
         if erased:
-            return SkipReason.SUPPRESSED
-        return None if last is None else repeat_reason(last, self._rules, self._now)
+            return SkipReason.SUPPRESSED, None
+        return None if last is None else repeat_reason(last, self._rules, self._now), last
 
     def _sample_of(self, cell: str | None) -> Smallest:
         """Return the sample that a person is drawn into. Raises `InvalidInput` for too many cells."""

@@ -41,6 +41,11 @@ def user_id_of(value: object) -> str | None:
     return user_id if 0 < len(user_id) <= LONGEST and not is_placeholder(user_id) else None
 
 
+def is_not_given(written: str) -> bool:
+    """Tell whether a text of any field is what programs write for no value: a reserved word or a merge tag."""
+    return written.strip().lower() in AMPLITUDE_RESERVED or _MERGE_TAG.search(written) is not None
+
+
 def is_placeholder(user_id: str) -> bool:
     """Tell whether an id is what programs write for no person.
 

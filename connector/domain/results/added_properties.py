@@ -140,3 +140,7 @@ def _seen(interview: Interview) -> dict[str, Any]:
         "transcript_url": interview.transcript_url,
         "stats": {**stats, **analysis.get("stats", {})},
     }
+
+
+SEEN: Final = frozenset(_seen(Interview("")))
+"""The fields that expressions see."""

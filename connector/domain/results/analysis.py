@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
+from connector.domain.results.answers import listed_answers
 from connector.text import values
 from connector.text.json import UNSTORABLE
 from connector.text.redaction import cut
@@ -35,7 +36,7 @@ class Analysis(NamedTuple):
 def read_analysis(body: Mapping[str, Any]) -> Analysis:
     """Return the analysis in a read of an interview; parts that are missing or of another shape are empty."""
     inner = _mapping(body.get("analysis"))
-    answers = _list(inner.get("structured_answers", inner.get("structuredAnswers")))
+    answers = listed_answers(inner.get("structured_answers", inner.get("structuredAnswers")))
     return Analysis(
         status=_text(body.get("status")),
         summary=_text(inner.get("summary", body.get("summary"))),
@@ -52,7 +53,7 @@ def kept_analysis(first: Callable[..., Any]) -> dict[str, Any] | None:
     `first` returns the value of a field by its spellings. Of an answer the fields that Koji documents are
     kept, of the stats the numbers. Texts, lists and nesting are bounded.
     """
-    answers = _list(first("structured_answers", "structuredAnswers"))
+    answers = listed_answers(first("structured_answers", "structuredAnswers"))
     stats = _in_snake_case(_mapping(first("stats")))
     kept = {
         "status": values.text(first("status")),

@@ -18,7 +18,7 @@ def short_answers(listed: Any) -> tuple[tuple[str, ...], ...] | None:
     words. Koji writes the keys in snake case or camel case.
     """
     found = []
-    for one in listed[:_MOST] if isinstance(listed, list) else ():
+    for one in listed_answers(listed)[:_MOST]:
         if not isinstance(one, dict):
             continue
         kind = values.text(one.get("question_type", one.get("questionType")))
@@ -30,6 +30,15 @@ def short_answers(listed: Any) -> tuple[tuple[str, ...], ...] | None:
         if question is not None and answers and (kind is None or kind in _CHOSEN):
             found.append((question[:_LONGEST_QUESTION], *answers))
     return tuple(found) or None
+
+
+def listed_answers(given: Any) -> list[Any]:
+    """Return answers as a list; they may be JSON text, or an object of values by question."""
+    if isinstance(given, str):
+        given = values.json_of(given)
+    if isinstance(given, dict):
+        return [{"question_id": name, "structured_value": value} for name, value in given.items()]
+    return given if isinstance(given, list) else []
 
 
 def _short(item: Any, *, is_chosen: bool) -> str | None:

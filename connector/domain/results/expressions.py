@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any, Final, NamedTuple
 from warnings import catch_warnings, simplefilter
 
 import jmespath
-from jmespath.exceptions import ParseError
+from jmespath.exceptions import JMESPathTypeError, ParseError
 from jmespath.functions import Functions
 
 from connector.text.redaction import cut
@@ -23,8 +23,8 @@ class Fault(NamedTuple):
     words: str
 
 
-def fault_in(expression: str) -> Fault | None:
-    """Return what keeps an expression from being evaluated, or None."""
+def fault_in(expression: str, fields: Container[str]) -> Fault | None:
+    """Return what keeps an expression from finding something in an object with these fields, or None."""
     try:
         with catch_warnings():  # an old form of literals is warned about, and still works
             simplefilter("ignore")
@@ -35,7 +35,18 @@ def fault_in(expression: str) -> Fault | None:
         return Fault(error.lex_position, words)
     except (ValueError, RecursionError):
         return Fault(0, "is empty or cannot be read")
-    return next(_wrong_calls(expression, parsed.parsed), None)
+    return next(_wrong_calls(expression, parsed.parsed), None) or _unknown(expression, parsed.parsed, fields)
+
+
+def _unknown(expression: str, node: Any, fields: Container[str]) -> Fault | None:
+    """Return the fault that the first name is none of the fields: it would be null for every interview."""
+    while node["type"] not in {"field", "expref"} and node["children"]:
+        node = node["children"][0]
+    if node["type"] != "field" or node["value"] in fields:
+        return None
+    name = cut(node["value"], _SHOWN)
+    constant = f"a constant is written '{name}' in single quotes, or as a literal in backquotes"
+    return Fault(max(expression.find(name), 0), f"names {name}, which no interview has; {constant}")
 
 
 def _wrong_calls(expression: str, node: Any) -> Iterator[Fault]:
@@ -60,4 +71,5 @@ def evaluate(expression: str, value: Any) -> Any:
         return jmespath.search(expression, value)
     except (ValueError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError) as error:
         # its message may hold what the respondent said
-        raise ValueError(type(error).__name__) from None
+        types = "a function does not take the type of this value"
+        raise ValueError(types if isinstance(error, JMESPathTypeError) else type(error).__name__) from None

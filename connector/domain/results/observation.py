@@ -9,9 +9,7 @@ from typing import Any
 from connector.domain.results.anonymity import day_of
 from connector.domain.results.decision import SyncRules
 from connector.domain.results.interview import Interview
-from connector.domain.results.koji_fields import read_interview
-
-DAY = 86_400_000  # ms
+from connector.domain.results.koji_fields import DAY, read_interview
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

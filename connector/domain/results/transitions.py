@@ -6,7 +6,7 @@ Both the preview and the sync use `advance`, so that a preview cannot differ fro
 from __future__ import annotations
 
 from connector.domain.results import mapping
-from connector.domain.results.added_properties import Added, added_to
+from connector.domain.results.added_properties import Added, AddedProperties, added_to
 from connector.domain.results.anonymity import is_anonymous_or_erased, without_person
 from connector.domain.results.decision import (
     OTHER_PROJECT,
@@ -119,13 +119,33 @@ def _step(sync: Sync, observation: Observation, people: People) -> Sync:
             return _sendable(sync, decision, observation, people)
 
 
-def read_refused(sync: Sync, reason: str, at: int) -> Sync:
-    """Return a sync after Koji refused to show its interview: failed, unless Amplitude has accepted it."""
+def read_refused(sync: Sync, reason: str, observation: Observation, people: People) -> Sync:
+    """Return a sync after Koji refused to show its interview: failed, unless Amplitude has accepted it.
+
+    An interview that lacks only structured answers is sent without them.
+    """
     if sync.stage is not Stage.READ:
         return sync
-    ended = sync._replace(stage=None, due=None, force=False, reads=sync.reads + 1, updated_at=at)
+    sync = sync._replace(reads=sync.reads + 1, updated_at=observation.at)
+    if sent := _unanswered(sync, observation, people):
+        return sent
+    ended = sync._replace(stage=None, due=None, force=False)
     accepted = sync.status is SyncStatus.SYNCED
     return ended if accepted else ended._replace(status=SyncStatus.FAILED, reason=reason)
+
+
+def waited_in_vain(sync: Sync, observation: Observation, people: People) -> Sync | None:
+    """Return a sync that lacks only structured answers and waited long enough for them, or None."""
+    over = sync.stage is Stage.READ and _waited(sync, observation) >= GIVE_UP_AFTER
+    return _unanswered(sync, observation, people) if over else None
+
+
+def _unanswered(sync: Sync, observation: Observation, people: People) -> Sync | None:
+    if sync.facts is None or sync.force or sync.status is SyncStatus.SYNCED:
+        return None
+    rules = observation.rules._replace(added=AddedProperties())
+    decision = decide(sync.facts, rules, backfill=sync.backfill)
+    return _sendable(sync, decision, observation, people) if decision.verdict is Verdict.SYNC else None
 
 
 def suppress(sync: Sync) -> Sync:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Generic, Self, TypeVar
 
@@ -17,6 +18,7 @@ T = TypeVar("T")
 P = TypeVar("P")
 Place = Annotated[int, Field(ge=0, lt=2**63)]
 """A number as large as a column holds."""
+_PLUS = re.compile(r"(T\S*) (\d\d:?\d\d)$")  # in a URL, + stands for a space
 
 
 class Page(Output, Generic[T]):
@@ -63,7 +65,15 @@ def bound(name: str, text: str | None) -> int | None:
     """Return a time filter in milliseconds. Raises `InvalidInput` for a text that is no time."""
     if text is None:
         return None
-    at = read_time(text)
+    at = read_time(_PLUS.sub(r"\1+\2", text))
     if at is None:
         raise InvalidInput.of(name, "is no time; write it like 2026-01-31T12:00:00Z")
     return at
+
+
+def bounds(since: str | None, until: str | None) -> tuple[int | None, int | None]:
+    """Return both ends of a filter in milliseconds. Raises `InvalidInput`."""
+    begin, end = bound("since", since), bound("until", until)
+    if begin is not None and end is not None and begin > end:
+        raise InvalidInput.of("until", "is before since; give a later time")
+    return begin, end

@@ -5,7 +5,6 @@ The model judges the rest: unknown fields stay, so that it refuses them by name.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -15,8 +14,7 @@ from pydantic import BaseModel
 from connector.errors import InvalidInput
 from connector.service.input.annotations import is_list, is_mapping, item_kinds, kinds, model_of
 from connector.text.json import parse_json
-
-LINE_BREAK = re.compile(r"[\r\n]+")
+from connector.text.values import split_list
 
 
 def fit(values: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
@@ -95,16 +93,8 @@ def _fit_text(text: str, wanted: list[Any]) -> Any:
 
 
 def _list_of(text: str) -> Any:
-    if text.lstrip().startswith(("[", "{")):
-        return _json_or(text, _split(text))
-    return _split(text)
-
-
-def _split(text: str) -> list[str]:
-    parts = LINE_BREAK.split(text.strip())
-    if len(parts) == 1:
-        parts = parts[0].split(",")
-    return [part.strip() for part in parts if part.strip()]
+    is_json = text.lstrip().startswith(("[", "{"))
+    return _json_or(text, split_list(text)) if is_json else split_list(text)
 
 
 def _json_or(text: str, otherwise: Any) -> Any:

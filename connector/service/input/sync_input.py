@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from connector.domain.results.interview import Interview
-from connector.domain.results.koji_fields import read_envelope, read_interview, unreadable
-from connector.domain.results.observation import DAY, Observation
+from connector.domain.results.koji_fields import DAY, read_envelope, read_interview, unreadable
+from connector.domain.results.observation import Observation
 from connector.domain.results.sync import InboundWebhook
 from connector.errors import InvalidInput
 from connector.service.execution.operation import Input
 from connector.settings.model import Connection
 from connector.settings.rules import sync_rules
-from connector.text.values import read_time, split_themes
+from connector.text.values import read_time
 
 VALUES = ("themes", "sentiment", "quality_score", "respondent_email", "transcript_url", "completed_at")
 
@@ -51,11 +51,6 @@ class InterviewInput(Input):
         None, description="Beside interview_id: when it was completed, ISO 8601."
     )
 
-    @field_validator("themes", mode="before")
-    @classmethod
-    def _themes_as_text(cls, value: Any) -> Any:
-        return split_themes(value) if isinstance(value, str) else value
-
     @property
     def values(self) -> dict[str, Any]:
         """Return the values that stand beside the interview id."""
@@ -85,8 +80,9 @@ class InterviewInput(Input):
         interview_id = read_envelope(self.interview, aliases=connection.koji_field_aliases).interview_id
         if interview_id is None:
             raise InvalidInput.of("interview", "has no interview_id in it; add one")
-        if wrong := unreadable(self.interview, connection.koji_field_aliases):
-            raise InvalidInput.of("interview", f"{wrong}, or leave it out")
+        for field, wrong in unreadable(self.interview, connection.koji_field_aliases).items():
+            if field != "sentiment":
+                raise InvalidInput.of("interview", f"{wrong}, or leave it out")
         return interview_id
 
     def observation(self, connection: Connection, now: int, *, force: bool) -> Observation:

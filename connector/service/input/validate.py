@@ -16,6 +16,13 @@ from connector.service.input.coerce import fit
 MAX_NAME = 60
 MOST_SHOWN = 50  # a body can be wrong in a million places, and describing one costs more than finding it
 
+_PLAIN = {
+    "missing": "is required",
+    "union_tag_invalid": "is of a kind that is not known",
+    "model_type": "should be an object",
+    "model_attributes_type": "should be an object",
+    "string_pattern_mismatch": "holds a character, such as a space, that it may not hold",
+}
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -60,16 +67,12 @@ def _name(step: str | int) -> str:
 
 def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
     match detail["type"]:
-        case "missing":
-            return "is required"
         case "extra_forbidden":
             return _unknown(detail["loc"], model)
-        case "union_tag_invalid":
-            return "is of a kind that is not known"
         case "value_error" | "assertion_error":
             return detail["msg"].partition(", ")[2]
-        case _:
-            return detail["msg"].replace("Input should", "should", 1)
+        case kind:
+            return _PLAIN.get(kind) or detail["msg"].replace("Input should", "should", 1)
 
 
 def _unknown(path: tuple[str | int, ...], model: type[BaseModel]) -> str:

@@ -78,8 +78,8 @@ class SkippedExample(BaseModel):
 
     user_id: str = Field(description="The person's Amplitude user id.")
     reason: str = Field(description="Why the person is not invited.")
-    rule: str | None = Field(description="Of a resting person: the rule that lasts longest.")
-    until: str | None = Field(description="When a resting person may be asked again, ISO 8601 in UTC.")
+    rule: str | None = Field(description="The rule that keeps the person from being asked again now.")
+    until: str | None = Field(description="When the person may be asked again, ISO 8601 in UTC.")
 
 
 class SampleOutput(BaseModel):

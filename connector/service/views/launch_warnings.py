@@ -13,6 +13,7 @@ from connector.domain.launches.quota import Cell
 from connector.domain.launches.respondent_link import has_no_link
 from connector.settings.model import Connection
 from connector.settings.rules import start_rules
+from connector.text.table import spelling
 from connector.text.values import counted, people_of
 
 _DAY = 86_400_000  # ms
@@ -48,6 +49,13 @@ async def warnings_of(ctx: Context, launch: Launch, expected: Forecast, cells: S
         warnings.append(f"{people_of(n)} invited by another connection within 7 days before.")
     if unfilled := [f"{cell.value} ({cell.available} of {cell.wanted})" for cell in cells if cell.short]:
         warnings.append(f"The quota cannot be filled: {', '.join(unfilled)}.")
+    quota = launch.options.quota
+    names = set(map(spelling, launch.carried))
+    if quota and not any(cell.available for cell in cells) and spelling(quota["property"]) not in names:
+        came = ", ".join(launch.carried) or "none"
+        warnings.append(
+            f"No person has the quota's property {quota['property']}. Properties that came: {came}."
+        )
     warnings += _addresses(launch)
     if launch.to_invite and launch.options.mode is None and connection.koji_default_mode is None:
         warnings.append(

@@ -195,9 +195,12 @@ def receipt(sync: Sync, webhooks: Sequence[InboundWebhook], connection: Connecti
     """Return a sync with everything that led to it."""
     bodies = [None if webhook.body is None else json.loads(webhook.body) for webhook in webhooks]
     values = flat(sync)
-    if sync.facts is None or sync.facts.completed_at is None:
-        wrong = (unreadable_part(body, connection.koji_field_aliases) for body in bodies if body is not None)
-        values["warning"] = values["warning"] or next((_UNREAD.format(w) for w in wrong if w), None)
+    for webhook, body in zip(webhooks, bodies, strict=True):
+        if body is None:
+            continue
+        wrong = unreadable_part(body, connection.koji_field_aliases, webhook.received_at)
+        lost = [words for field, words in wrong.items() if getattr(sync.facts, field, None) is None]
+        values["warning"] = values["warning"] or next(map(_UNREAD.format, lost), None)
     return Receipt(
         **values,
         received=[

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from connector.domain.lease import Fault, Lease
-from connector.domain.results.interview import Stage
+from connector.domain.results.interview import Interview, Stage
 from connector.domain.results.observation import Observation
 from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
-from connector.domain.results.transitions import advance, read_refused, with_respondent
+from connector.domain.results.transitions import advance, read_refused, waited_in_vain, with_respondent
 from connector.errors import CredentialsRejected, NotFound, UpstreamRejected, UpstreamUnavailable
 from connector.service.attribution import read_from_koji
 from connector.settings.rules import sync_rules
@@ -50,16 +50,25 @@ class Reads(KojiCalls):
     async def put_off(self, lease: Lease, sync: Sync, fault: Fault) -> None:
         """Read an interview again later, or end its sync if it was tried too often."""
 
-        def later(present: Sync, _: People) -> Sync:
+        def later(present: Sync, people: People) -> Sync:
             if fault.due is None:
-                return read_refused(present, INTERNAL_ERROR, fault.at)
+                return read_refused(present, INTERNAL_ERROR, self._unread(sync), people)
             return present._replace(due=fault.due) if present.stage is Stage.READ else present
 
         await self._revise(lease, sync, later)
 
     async def _end(self, lease: Lease, sync: Sync, reason: str) -> None:
-        now = self._clock.now()
-        await self._revise(lease, sync, lambda present, _: read_refused(present, reason, now))
+        seen = self._unread(sync)
+        await self._revise(lease, sync, lambda present, people: read_refused(present, reason, seen, people))
+
+    def _unread(self, sync: Sync) -> Observation:
+        """Return the observation of a read that showed nothing."""
+        return Observation(
+            rules=sync_rules(self._context.connection(sync.connection)),
+            interview=Interview(sync.interview_id),
+            at=self._clock.now(),
+            trusted=self._context.trusted_now(),
+        )
 
     async def _revise(
         self,
@@ -78,10 +87,13 @@ class Reads(KojiCalls):
     async def _later(self, lease: Lease, sync: Sync, error: UpstreamUnavailable) -> None:
         wait = await self._pause.for_unreachable(error)
         now = self._clock.now()
+        seen = self._unread(sync)
 
-        def later(present: Sync, _: People) -> Sync:
+        def later(present: Sync, people: People) -> Sync:
             if present.stage is not Stage.READ:
                 return present
+            if sent := waited_in_vain(present, seen, people):
+                return sent
             # behind the other interviews, because a read that always fails must not delay them
             tries = present.tries + 1
             reads = max(present.reads, 1) if tries >= _RELEASES_BACKFILL_AFTER else present.reads
@@ -90,3 +102,4 @@ class Reads(KojiCalls):
         await self._revise(lease, sync, later)
         if sync.backfill:
             await self._ledger.runs.release_backfills(now)
+        self._context.wake("amplitude")
