@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from connector.domain.people.email import email_of
+from connector.domain.people.user_id import is_placeholder
 from connector.domain.results.analysis import kept_analysis
 from connector.domain.results.answers import short_answers
 from connector.domain.results.interview import Interview
@@ -37,6 +38,7 @@ _TIME_KEYS = ("timestamp", "occurred_at", "created_at")
 _READY = "analysis_ready"  # some of Koji's pages write this one name without its prefix
 _NEVER_OURS = frozenset({"study.published", "report.generated"})
 _ID = re.compile(r"[!-~]{1,200}")
+_UUID = re.compile(r"\{?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\}?", re.IGNORECASE)
 _KEY = re.compile(r"[A-Za-z0-9_$-]{1,40}")
 _EVENT_NAME = re.compile(r"[a-z_]+(?:\.[a-z_]+)+")
 _LONGEST_EVENT_NAME = 200
@@ -319,9 +321,14 @@ def _is_about_interview(event: str) -> bool:
 
 
 def identifier(value: Any) -> str | None:
-    """Return the value as an interview's id, or None if it cannot be one."""
-    identifier = values.text(value)
-    return identifier if identifier is not None and _ID.fullmatch(identifier) else None
+    """Return the value as an interview's id, or None if it cannot be one; a placeholder cannot.
+
+    A UUID is the same in either letter case and in braces.
+    """
+    written = values.text(value) or ""
+    if uuid := _UUID.fullmatch(written):
+        written = uuid[1].lower()
+    return written if _ID.fullmatch(written) and not is_placeholder(written) else None
 
 
 def _lower(value: str | None) -> str | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from connector.domain.results.interview import Interview
-from connector.domain.results.koji_fields import read_envelope, read_interview, unreadable
+from connector.domain.results.koji_fields import identifier, read_envelope, read_interview, unreadable
 from connector.domain.results.observation import DAY, Observation
 from connector.domain.results.sync import InboundWebhook
 from connector.errors import InvalidInput
@@ -20,12 +20,21 @@ from connector.text.values import read_time, split_themes
 VALUES = ("themes", "sentiment", "quality_score", "respondent_email", "transcript_url", "completed_at")
 
 
+def _identifier(written: str) -> str:
+    if (interview_id := identifier(written)) is None:
+        raise ValueError("is a placeholder, not Koji's id of an interview")
+    return interview_id
+
+
+InterviewId = Annotated[
+    str, Field(min_length=1, max_length=200, pattern=r"^[!-~]+$"), AfterValidator(_identifier)
+]
+
+
 class InterviewInput(Input):
     """Names one interview, or describes it."""
 
-    interview_id: str | None = Field(
-        None, min_length=1, max_length=200, pattern=r"^[!-~]+$", description="Koji's id of the interview."
-    )
+    interview_id: InterviewId | None = Field(None, description="Koji's id of the interview.")
     interview: dict[str, Any] | None = Field(
         None,
         description="Instead of interview_id: the whole interview in the shape of Koji's webhook. Koji is "
@@ -84,7 +93,7 @@ class InterviewInput(Input):
             raise InvalidInput.of("interview", detail)
         interview_id = read_envelope(self.interview, aliases=connection.koji_field_aliases).interview_id
         if interview_id is None:
-            raise InvalidInput.of("interview", "has no interview_id in it; add one")
+            raise InvalidInput.of("interview", "has no interview_id in it, or a placeholder; add one")
         if wrong := unreadable(self.interview, connection.koji_field_aliases):
             raise InvalidInput.of("interview", f"{wrong}, or leave it out")
         return interview_id
