@@ -160,7 +160,7 @@ def test_an_address_is_unwrapped(written: str) -> None:
             "kim@example.com?x=1",
             "a\x01b@example.com",
         ),
-        *("kim\\@example.com", "<>", "{{email}}", "a" * 1_100 + "@example.com"),
+        *("kim\\@example.com", "<>", "{{email}}", "a" * 310 + "@example.com"),
     ],
 )
 def test_what_is_no_address_is_none(written: str) -> None:

@@ -424,6 +424,16 @@ def test_themes_are_read_whole_or_not_at_all(themes: Any, expected: Any) -> None
         (True, None, False),
         ({"domain": "example.com"}, None, False),
         (["ada@example.com", "ben@example.com"], None, False),
+        ("user-123", "user-123", True),
+        ("ada@example.com (privat)", None, False),
+        ("[ada@example.com](mailto:ada@example.com)", None, False),
+        ("ada@example.com, ben@example.com", None, False),
+        ("ada@example.com?subject=Hi", None, False),
+        ("ada@example.com ada", None, False),
+        ("Ada <ada@example.com> <ben@example.com>", None, False),
+        ("ada at example.com", None, False),
+        ("a" * 400, None, False),
+        ("a" * 320 + "@example.com", None, False),
     ],
 )
 def test_an_address_in_an_unknown_form_is_no_word_of_anonymity(written: Any, email: Any, given: bool) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from connector.domain.people.email import email_of
+from connector.domain.people.email import email_of, may_name
 from connector.domain.people.user_id import is_placeholder
 from connector.domain.results.analysis import kept_analysis
 from connector.domain.results.answers import short_answers
@@ -121,14 +121,18 @@ def read_interview(
     )
 
 
-def unreadable(body: Any, aliases: Aliases = _NO_ALIASES) -> str | None:
-    """Return what is wrong with a completion or themes that cannot be read, or None."""
+def unreadable(body: Any, aliases: Aliases = _NO_ALIASES, known: Interview | None = None) -> str | None:
+    """Return what is wrong with a completion, themes or an e-mail that is not `known` and cannot be read, or None."""
+    known = known or Interview("")
     read = _Body(body, aliases)
     at, themes = read.first("completed_at", "completedAt"), read.first("themes")
-    if at not in (None, "") and read_time(at) is None:
+    if known.completed_at is None and at not in (None, "") and read_time(at) is None:
         return "has a completed_at that is no time; write it like 2026-01-31T12:00:00Z"
-    if themes not in (None, "") and values.labels(themes) is None:
+    if known.themes is None and themes not in (None, "") and values.labels(themes) is None:
         return "has themes that cannot be read; write them as a list of texts"
+    emails = [email for mentions in _emails(_sections(body)) for email in mentions if isinstance(email, str)]
+    if known.respondent_email is None and emails and not read.email()[1]:
+        return "has a respondent_email that is not exactly one address"
     return None
 
 
@@ -230,14 +234,15 @@ class _Body:
     def email(self) -> tuple[str | None, bool]:
         """Return the respondent's e-mail, and whether it was mentioned; an explicit null is a mention.
 
-        The key that Koji documents counts before the others, and a null before an address beside it.
+        The key that Koji documents counts before the others, and a null before an address beside it. A text
+        that is no address, as `may_name` tells, is no mention.
         """
         aliased = self._aliased("respondent_email")
         documented, guessed = _emails(self._own)
         carried = [value for mentions in _emails(self._carried) for value in mentions]
         for mentions in ([] if aliased is _ABSENT else [aliased], documented, guessed, carried):
-            if readable := [written for value in mentions if (written := _address(value)) is not _ABSENT]:
-                emails = [email_of(value) for value in readable]
+            readable = [written for value in mentions if (written := _address(value)) is not _ABSENT]
+            if emails := [one for one in map(email_of, readable) if one is None or may_name(one)]:
                 return (None if None in emails else emails[0]), True
         return None, False
 

@@ -87,6 +87,8 @@ class InterviewInput(Input):
                 raise InvalidInput.of("interview_id", detail)
             if self.completed_at and read_time(self.completed_at) is None:
                 raise InvalidInput.of("completed_at", "is no time; write it like 2026-01-31T12:00:00Z")
+            if self.respondent_email and not read_interview(self.values, "", event=None).email_given:
+                raise InvalidInput.of("respondent_email", "is not exactly one address")
             return self.interview_id
         if self.interview_id is not None or self.values:
             detail = "stands beside interview_id or its values; give one of the two forms"

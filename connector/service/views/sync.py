@@ -195,9 +195,9 @@ def receipt(sync: Sync, webhooks: Sequence[InboundWebhook], connection: Connecti
     """Return a sync with everything that led to it."""
     bodies = [None if webhook.body is None else json.loads(webhook.body) for webhook in webhooks]
     values = flat(sync)
-    if sync.facts is None or sync.facts.completed_at is None:
-        wrong = (unreadable_part(body, connection.koji_field_aliases) for body in bodies if body is not None)
-        values["warning"] = values["warning"] or next((_UNREAD.format(w) for w in wrong if w), None)
+    aliases = connection.koji_field_aliases
+    wrong = (unreadable_part(body, aliases, sync.facts) for body in bodies if body is not None)
+    values["warning"] = values["warning"] or next((_UNREAD.format(w) for w in wrong if w), None)
     return Receipt(
         **values,
         received=[
