@@ -270,3 +270,12 @@ def test_two_members_are_one_person_only_by_what_is_left_of_their_names(one: str
         assert first.user_id is not None
         assert second.user_id is not None
         assert first.user_id == second.user_id or same_email(first.user_id) == same_email(second.user_id)
+
+
+def test_a_user_id_that_is_an_address_is_the_email_where_none_is_given() -> None:
+    assert member("Kim@example.com", None, None)[:2] == ("Kim@example.com", "Kim@example.com")
+    assert member("<kim@example.com>", "n/a", None)[1] == "kim@example.com"
+    assert member("kim@example.com", "ann@example.com", None)[1] == "ann@example.com"
+    both = member("kim@example.com", "no address", None)
+    assert (both.email, both.has_bad_email) == ("kim@example.com", True)
+    assert member("kim@@example.com", None, None)[1] is None

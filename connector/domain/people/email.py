@@ -47,7 +47,7 @@ def is_email(address: str) -> bool:
 
 
 def may_name(written: str) -> bool:
-    """Tell whether a respondent's unwrapped e-mail may stay as it is: an address, or a word that holds none."""
+    """Tell whether a respondent's unwrapped e-mail may stay: an address, or a word that holds none."""
     holds_more = "@" in written or len(written) > LONGEST or re.search(r"\s", written)
     return not holds_more or is_email(written)
 

@@ -122,7 +122,7 @@ def read_interview(
 
 
 def unreadable(body: Any, aliases: Aliases = _NO_ALIASES, known: Interview | None = None) -> str | None:
-    """Return what is wrong with a completion, themes or an e-mail that is not `known` and cannot be read, or None."""
+    """Return what cannot be read of a completion, themes or an e-mail that is not `known`, or None."""
     known = known or Interview("")
     read = _Body(body, aliases)
     at, themes = read.first("completed_at", "completedAt"), read.first("themes")

@@ -20,15 +20,12 @@ from connector.text.values import read_time, split_themes
 VALUES = ("themes", "sentiment", "quality_score", "respondent_email", "transcript_url", "completed_at")
 
 
-def _identifier(written: str) -> str:
-    if (interview_id := identifier(written)) is None:
-        raise ValueError("is a placeholder, not Koji's id of an interview")
-    return interview_id
-
-
 InterviewId = Annotated[
-    str, Field(min_length=1, max_length=200, pattern=r"^[!-~]+$"), AfterValidator(_identifier)
+    str,
+    Field(min_length=1, max_length=200, pattern=r"^[!-~]+$"),
+    AfterValidator(lambda written: identifier(written) or written),
 ]
+"""An interview's id to look up: a UUID in its one spelling; a placeholder, which no interview has, stays."""
 
 
 class InterviewInput(Input):
@@ -85,6 +82,8 @@ class InterviewInput(Input):
             if self.interview_id is None:
                 detail = "is missing; give interview_id, or interview as an object"
                 raise InvalidInput.of("interview_id", detail)
+            if identifier(self.interview_id) is None:
+                raise InvalidInput.of("interview_id", "is a placeholder, not Koji's id of an interview")
             if self.completed_at and read_time(self.completed_at) is None:
                 raise InvalidInput.of("completed_at", "is no time; write it like 2026-01-31T12:00:00Z")
             if self.respondent_email and not read_interview(self.values, "", event=None).email_given:
