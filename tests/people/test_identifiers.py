@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.domain.people.email import email_of, is_email, same_email
-from connector.domain.people.name import name_in
+from connector.domain.people.name import name_in, name_of
 from connector.domain.people.properties import carried, property_of, spellings
 from connector.domain.people.same_person import Member, aliases, aliases_of, has_email, member
 from connector.domain.people.user_id import is_placeholder, user_id_of
@@ -279,3 +279,7 @@ def test_a_user_id_that_is_an_address_is_the_email_where_none_is_given() -> None
     both = member("kim@example.com", "no address", None)
     assert (both.email, both.has_bad_email) == ("kim@example.com", True)
     assert member("kim@@example.com", None, None)[1] is None
+
+
+def test_a_name_is_one_line() -> None:
+    assert name_of("Kim\r\nOh\x07\tLee") == "Kim Oh Lee"

@@ -68,7 +68,7 @@ async def test_another_respondent_of_a_synced_interview_is_told(world: World) ->
     await world.deliver(message("int-2", respondent_email=BEN))
 
     async def is_told() -> bool:
-        return (await world.get("get_sync", interview_id="int-2"))["warning"] == other["warning"]
+        return bool((await world.get("get_sync", interview_id="int-2"))["warning"] == other["warning"])
 
     await until(is_told)
     assert len(world.requests) == 2

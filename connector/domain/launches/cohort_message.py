@@ -134,7 +134,7 @@ def _wrong(row: Any) -> tuple[str, str] | None:
 
 
 def cohort_id_of(value: Any) -> str:
-    """Return the cohort's id in a value. Raises `InvalidInput` for an address, a path or an unresolved merge tag."""
+    """Return the cohort's id in a value. Raises `InvalidInput` for a URL, a path or a merge tag."""
     cohort_id = text(value)
     if (
         cohort_id is None
