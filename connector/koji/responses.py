@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from connector.domain.launches.launch import KojiStart
+from connector.domain.results.koji_fields import identifier
 from connector.text.json import json_object
-from connector.text.values import text, word
+from connector.text.values import word
 
 _LONGEST_QUOTE: Final = 120
 _LOOKED_AT: Final = 500  # longer than a quote, so that nothing slips through half cut
@@ -32,7 +33,7 @@ def started(answer: Mapping[str, Any]) -> KojiStart:
 
     links = filter(None, map(word, values(_LINK_KEYS)))
     return KojiStart(
-        interview_id=next(filter(None, map(text, values(_ID_KEYS))), None),
+        interview_id=next(filter(None, map(identifier, values(_ID_KEYS))), None),
         session_token=next(filter(None, map(word, values(_TOKEN_KEYS))), None),
         link=next((link for link in links if link.startswith(("http://", "https://"))), None),
     )

@@ -81,9 +81,10 @@ def _items(payload: BackfillInput) -> list[RunItem]:
 
 
 def _from_ids(interview_ids: Sequence[str]) -> dict[str, RunItem]:
-    wrong = [i for i, interview_id in enumerate(interview_ids) if identifier(interview_id) is None]
+    read = [*map(identifier, interview_ids)]
+    wrong = [i for i, interview_id in enumerate(read) if interview_id is None]
     _refuse([FieldError(f"/interview_ids/{i}", "is no interview id") for i in wrong], "interview_ids")
-    return {interview_id: RunItem(None, None, interview_id) for interview_id in interview_ids}
+    return {interview_id: RunItem(None, None, interview_id) for interview_id in read if interview_id}
 
 
 def _from_csv(text: str) -> dict[str, RunItem]:

@@ -11,6 +11,7 @@ from connector.domain.results.koji_fields import read_interview
 from connector.errors import Conflict, CredentialsRejected, NotConfigured
 from connector.koji.refusals import SESSION
 from connector.service.execution.operation import Effect, EffectInput, Example, Operation, Output
+from connector.service.input.sync_input import InterviewId
 from connector.service.views import examples
 
 _PATIENCE = 8.0
@@ -19,7 +20,7 @@ _PATIENCE = 8.0
 class CompleteInput(EffectInput):
     """The interview to end, and why."""
 
-    interview_id: str = Field(min_length=1, max_length=200, description="Koji's id of the interview.")
+    interview_id: InterviewId = Field(description="Koji's id of the interview.")
     reason: Literal["natural", "respondent_left", "timeout", "manual"] = Field(
         "manual", description="Why it ends, in Koji's words."
     )

@@ -19,6 +19,7 @@ from connector.domain.results.sync import Sync
 from connector.errors import NotConfigured, UpstreamUnavailable
 from connector.service.execution.operation import Effect, Example, Input, Operation, Output
 from connector.service.execution.paging import Cursor, Place
+from connector.service.input.sync_input import InterviewId
 from connector.service.views import examples
 from connector.settings.model import Connection
 from connector.text.redaction import cut
@@ -36,9 +37,7 @@ _CURSOR: Cursor[int] = Cursor(Place)
 class AnalysisInput(Input):
     """The interview to read, and how much of it."""
 
-    interview_id: str = Field(
-        min_length=1, max_length=200, pattern=r"^[!-~]+$", description="Koji's id of the interview."
-    )
+    interview_id: InterviewId = Field(description="Koji's id of the interview.")
     wait_seconds: int = Field(
         0,
         ge=0,

@@ -7,6 +7,7 @@ from pydantic import Field
 from connector.context import Context
 from connector.errors import NotFound
 from connector.service.execution.operation import Effect, Example, Input, Operation
+from connector.service.input.sync_input import InterviewId
 from connector.service.views import examples
 from connector.service.views.sync import Receipt, receipt
 
@@ -14,7 +15,7 @@ from connector.service.views.sync import Receipt, receipt
 class GetSyncInput(Input):
     """The interview to show."""
 
-    interview_id: str = Field(min_length=1, max_length=200, description="Koji's id of the interview.")
+    interview_id: InterviewId = Field(description="Koji's id of the interview.")
 
 
 async def run(ctx: Context, payload: GetSyncInput) -> Receipt:

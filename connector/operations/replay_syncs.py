@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from connector.context import Context
+from connector.domain.results.koji_fields import identifier
 from connector.domain.results.run import RunItem, chunks_of
 from connector.domain.results.sync import ListFilter
 from connector.errors import FieldError, InvalidInput, NotFound
@@ -59,7 +60,7 @@ async def run(ctx: Context, payload: ReplayInput) -> RunOutput:
 
 async def _named(ctx: Context, payload: ReplayInput) -> list[str]:
     """Return the named interviews. Raises `NotFound` for an interview that never came in."""
-    names = list(dict.fromkeys(payload.interview_ids or ()))
+    names = list(dict.fromkeys(identifier(name) or name for name in payload.interview_ids or ()))
     missing = await ctx.ledger.syncs.unknown(payload.connection, names)
     unknown = [i for i, name in enumerate(names) if name in missing]
     if unknown:

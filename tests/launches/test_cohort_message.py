@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from connector.domain.launches.cohort_message import chunks_of, digest_of, read_head, read_rows
+from connector.domain.launches.cohort_message import chunks_of, cohort_id_of, digest_of, read_head, read_rows
 from connector.domain.people.same_person import Member
 from connector.errors import InvalidInput
 from connector.text.json import loads
@@ -34,7 +34,7 @@ def test_the_documented_payload_is_read() -> None:
     assert head == (PAYLOAD["message_id"], "7khm89cz", "My Test Cohort", True, 1_692_206_763_000)
     assert read_rows(rows, "email", "name") == [
         Member("user_one@example.com", "one@example.com", "One"),
-        Member("user_two@example.com", None, None),
+        Member("user_two@example.com", "user_two@example.com", None),
     ]
 
 
@@ -69,6 +69,22 @@ def test_a_long_message_id_is_known_by_its_digest() -> None:
     long = read_head({**PAYLOAD, "message_id": "x" * 300}, None)[0].message_id
     assert long is not None
     assert len(long) == 64
+
+
+@pytest.mark.parametrize("written", ["${input.id}2", "{{id}}"])
+def test_what_no_template_filled_in_is_refused_by_name(written: str) -> None:
+    for name in ("message_id", "cohort_id"):
+        with pytest.raises(InvalidInput) as refused:
+            read_head({"cohort_id": "c", "in_cohort": True, "users": [], name: written}, None)
+        assert refused.value.errors[0].pointer == f"/{name}"
+
+
+@pytest.mark.parametrize("written", ["https://app.amplitude.com/x/cohort/lfbhq6fv", "a/../b", "a?props=0"])
+def test_an_address_is_no_cohorts_id(written: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        cohort_id_of(written)
+    assert "lfbhq6fv;" in refused.value.message
+    assert cohort_id_of(" lfbhq6fv ") == "lfbhq6fv"
 
 
 def test_properties_may_lie_beside_the_user_id() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.domain.people.email import email_of, is_email, same_email
-from connector.domain.people.name import name_in
+from connector.domain.people.name import name_in, name_of
 from connector.domain.people.properties import carried, property_of, spellings
 from connector.domain.people.same_person import Member, aliases, aliases_of, has_email, member
 from connector.domain.people.user_id import is_placeholder, user_id_of
@@ -160,7 +160,7 @@ def test_an_address_is_unwrapped(written: str) -> None:
             "kim@example.com?x=1",
             "a\x01b@example.com",
         ),
-        *("kim\\@example.com", "<>", "{{email}}", "a" * 1_100 + "@example.com"),
+        *("kim\\@example.com", "<>", "{{email}}", "a" * 310 + "@example.com"),
     ],
 )
 def test_what_is_no_address_is_none(written: str) -> None:
@@ -270,3 +270,16 @@ def test_two_members_are_one_person_only_by_what_is_left_of_their_names(one: str
         assert first.user_id is not None
         assert second.user_id is not None
         assert first.user_id == second.user_id or same_email(first.user_id) == same_email(second.user_id)
+
+
+def test_a_user_id_that_is_an_address_is_the_email_where_none_is_given() -> None:
+    assert member("Kim@example.com", None, None)[:2] == ("Kim@example.com", "Kim@example.com")
+    assert member("<kim@example.com>", "n/a", None)[1] == "kim@example.com"
+    assert member("kim@example.com", "ann@example.com", None)[1] == "ann@example.com"
+    both = member("kim@example.com", "no address", None)
+    assert (both.email, both.has_bad_email) == ("kim@example.com", True)
+    assert member("kim@@example.com", None, None)[1] is None
+
+
+def test_a_name_is_one_line() -> None:
+    assert name_of("Kim\r\nOh\x07\tLee") == "Kim Oh Lee"

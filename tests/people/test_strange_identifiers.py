@@ -196,3 +196,21 @@ async def test_a_name_comes_from_other_columns_and_no_placeholder_reaches_koji(w
     assert shown["status"] == "started"
     names = [one.display_name for one in world.sandbox.koji.store.interviews.values()]
     assert names == ["Ann Lee", None, "Ann Lee", None, None]
+
+
+async def test_an_erased_address_in_odd_wrapping_never_reaches_amplitude(world: World) -> None:
+    await world.get("forget_respondent", email=ANN, wait_seconds=10)
+    odd = [f"{ANN} (privat)", f"[{ANN}](mailto:{ANN})", f"{ANN}, x@example.com", f"{ANN}?subject=Hi"]
+    odd += [f"{ANN} ann", f"Ann <{ANN}> <x@example.com>"]
+    ids = [f"int-{n}" for n in range(len(odd))]
+    for interview_id in ids:
+        await world.interview(interview_id, email=None)
+    await world.deliver(*(message(i, respondent_email=email) for i, email in zip(ids, odd, strict=True)))
+    for interview_id in ids:
+        assert (await world.ended(interview_id))["reason"] == "anonymous"
+    assert world.stored() == []
+    for email in odd:
+        values = {"interview_id": "int-x", "themes": "a", "quality_score": 4, "respondent_email": email}
+        refused = await world.call("sync_interview_to_amplitude", **values)
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/respondent_email")
+        assert ANN not in refused.text

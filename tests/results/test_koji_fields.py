@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from connector.domain.results.interview import Interview
-from connector.domain.results.koji_fields import read_envelope, read_interview, shape
+from connector.domain.results.koji_fields import identifier, read_envelope, read_interview, shape
 from connector.settings.types import ALIAS_FIELDS
 from tests.fixtures import load
 
 pytestmark = pytest.mark.unit
 
+NIL = "00000000-0000-0000-0000-000000000000"
 SECTIONS = ("data", "payload", "interview", "analysis", "respondent", "metadata")
 FACTS = {
     "respondent_email": "ada@example.com",
@@ -138,6 +139,21 @@ class TestInterviewId:
     @pytest.mark.parametrize(("value", "found"), [(17, "17"), (" int_1 ", "int_1"), ("x" * 200, "x" * 200)])
     def test_what_is_one(self, value: Any, found: str) -> None:
         assert read_envelope({"interview_id": value}).interview_id == found
+
+    @pytest.mark.parametrize(
+        "value",
+        ["null", "undefined", "N/A", "none", "-", "1.23457E+19", "{{interview.id}}", "${id}", "0", NIL],
+    )
+    def test_a_placeholder_is_none(self, value: Any) -> None:
+        assert read_envelope({"interview_id": value}).interview_id is None
+        beside = {"interview_id": value, "data": {"interview_id": "int_1"}}
+        assert read_envelope(beside).interview_id == "int_1"
+
+    def test_a_uuid_is_one_in_either_case_and_in_braces(self) -> None:
+        uuid = "0b6f2c1e-5d7a-4c3b-9e21-a1b2c3d4e5f6"
+        for written in (uuid, uuid.upper(), f"{{{uuid.upper()}}}"):
+            assert identifier(written) == uuid
+        assert identifier("INT-1") == "INT-1"
 
     def test_an_alias_counts_first_and_reaches_into_lists(self) -> None:
         body = {"interview_id": "other", "data": {"sessions": [{"uuid": "int_1"}]}}
@@ -427,6 +443,16 @@ def test_themes_are_read_whole_or_not_at_all(themes: Any, expected: Any) -> None
         (True, None, False),
         ({"domain": "example.com"}, None, False),
         (["ada@example.com", "ben@example.com"], None, False),
+        ("user-123", "user-123", True),
+        ("ada@example.com (privat)", None, False),
+        ("[ada@example.com](mailto:ada@example.com)", None, False),
+        ("ada@example.com, ben@example.com", None, False),
+        ("ada@example.com?subject=Hi", None, False),
+        ("ada@example.com ada", None, False),
+        ("Ada <ada@example.com> <ben@example.com>", None, False),
+        ("ada at example.com", None, False),
+        ("a" * 400, None, False),
+        ("a" * 320 + "@example.com", None, False),
     ],
 )
 def test_an_address_in_an_unknown_form_is_no_word_of_anonymity(written: Any, email: Any, given: bool) -> None:

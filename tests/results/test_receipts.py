@@ -31,6 +31,15 @@ def test_a_completion_that_cannot_be_read_is_told_unless_koji_gave_one() -> None
     assert "completed_at" in told.warning
     known = sync._replace(facts=Interview("int-1", completed_at=1_790_000_000_000))
     assert receipt(known, [came], Connection(name="default")).warning is None
+    for email in (
+        '"respondent_email": "ann@example.com, x"',
+        '"respondent": {"email": "ann@example.com ann"}',
+    ):
+        wrong = came._replace(body="{" + email + "}")
+        told = receipt(known, [wrong], Connection(name="default"))
+        assert told.warning == (
+            "What came in has a respondent_email that is not exactly one address. It counts as not given."
+        )
     assert receipt(sync, [came._replace(body=None)], Connection(name="default")).warning is None
 
 

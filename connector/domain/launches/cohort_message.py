@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from connector.domain.people.name import name_in
 from connector.domain.people.properties import property_of
 from connector.domain.people.same_person import Member, member
+from connector.domain.people.user_id import has_merge_tag, is_placeholder
 from connector.errors import FieldError, InvalidInput
 from connector.text.json import dumps, loads
 from connector.text.values import as_number, read_time, text
@@ -59,16 +60,18 @@ def read_head(body: Any, cohort_id: str | None) -> tuple[Head, Sequence[Any]]:
             raise InvalidInput.of(
                 "cohort_id", "is missing: a bare list of users needs it in the address (?cohort_id=)"
             )
-        return Head(None, _id(cohort_id), None, in_cohort=True, computed_at=None), body
+        return Head(None, cohort_id_of(cohort_id), None, in_cohort=True, computed_at=None), body
     if not isinstance(body, dict):
         raise InvalidInput("The body must be Amplitude's cohort payload, an object, or a list of users.")
     named = body.get("cohort_id")
     message_id = _optional(body, "message_id")
+    if message_id is not None and is_placeholder(message_id):
+        raise InvalidInput.of("message_id", "is a placeholder; leave it out, or send a new one each time")
     if message_id is not None and len(message_id) > _LONGEST_ID:
         message_id = hashlib.sha256(message_id.encode("utf-8", "replace")).hexdigest()
     head = Head(
         message_id=message_id,
-        cohort_id=_id(cohort_id if named is None else named),
+        cohort_id=cohort_id_of(cohort_id if named is None else named),
         cohort_name=(_optional(body, "cohort_name") or "")[:_LONGEST_NAME] or None,
         in_cohort=_in_cohort(body.get("in_cohort")),
         computed_at=_computed_at(body.get("computed_time")),
@@ -130,10 +133,19 @@ def _wrong(row: Any) -> tuple[str, str] | None:
     return None
 
 
-def _id(value: Any) -> str:
+def cohort_id_of(value: Any) -> str:
+    """Return the cohort's id in a value. Raises `InvalidInput` for a URL, a path or a merge tag."""
     cohort_id = text(value)
-    if cohort_id is None or len(cohort_id) > _LONGEST_ID:
-        raise InvalidInput.of("cohort_id", "must be the cohort's id, a text of at most 256 characters")
+    if (
+        cohort_id is None
+        or len(cohort_id) > _LONGEST_ID
+        or not {*"/?#"}.isdisjoint(cohort_id)
+        or has_merge_tag(cohort_id)
+    ):
+        detail = (
+            "must be the cohort's id alone, at most 256 characters, such as lfbhq6fv; list_cohorts shows it"
+        )
+        raise InvalidInput.of("cohort_id", detail)
     return cohort_id
 
 

@@ -11,7 +11,7 @@ from connector.text.invisible import visible
 from connector.text.json import UNSTORABLE
 from connector.text.values import text
 
-LONGEST = 1_024
+LONGEST = 320
 _NEVER = r"\s\x00-\x1f\x7f-\x9f@<>()\[\],;:\\\"\u201c\u201d\u201e\u00ab\u00bb"
 _EMAIL = re.compile(rf"[^{_NEVER}]+@[^{_NEVER}/?#&=%'`]+")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}@[A-Za-z0-9.-]{0,255}[A-Za-z0-9]")
@@ -44,6 +44,12 @@ def is_plain(address: str) -> bool:
 def is_email(address: str) -> bool:
     """Tell whether a text could be an e-mail address: one @, no merge tag, no character that none has."""
     return len(address) <= LONGEST and _EMAIL.fullmatch(address) is not None and not is_placeholder(address)
+
+
+def may_name(written: str) -> bool:
+    """Tell whether a respondent's unwrapped e-mail may stay: an address, or a word that holds none."""
+    holds_more = "@" in written or len(written) > LONGEST or re.search(r"\s", written)
+    return not holds_more or is_email(written)
 
 
 def same_email(address: str) -> str:

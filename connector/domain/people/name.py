@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,13 +14,14 @@ from connector.text.values import text
 PARTS = ("first_name", "last_name", "First Name", "Last Name", "firstName", "lastName")
 """Under which properties a cohort's download may hold the parts of names."""
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _WAYS = (("fullname",), ("displayname",), ("firstname", "lastname"), ("givenname", "familyname"))
 
 
 def name_of(value: object) -> str | None:
-    """Return the name in a value; None for what programs write where a name is missing."""
+    """Return the name in a value, on one line; None for what programs write where a name is missing."""
     name = text(value)
-    return None if name is None or is_placeholder(name) else name
+    return None if name is None or is_placeholder(name) else " ".join(_CONTROL.sub(" ", name).split())
 
 
 def name_in(properties: Mapping[str, Any], wanted: str) -> str | None:

@@ -38,13 +38,18 @@ KeyedMember = tuple[Member, tuple[int, ...]]
 
 
 def member(user_id: object, email: object, name: object) -> Member:
-    """Return a member with what is a user id, an e-mail address and a name; see `user_id_of`, `email_of`."""
+    """Return a member with what is a user id, an e-mail address and a name; see `user_id_of`, `email_of`.
+
+    A user id that is an address is the e-mail where none is given.
+    """
     if isinstance(email, str) and is_plain(email):
         return Member(user_id_of(user_id), email, name_of(name))
     user, address = user_id_of(user_id), email_of(email)
-    if address is None or is_email(address):
-        return Member(user, address, name_of(name))
-    return Member(user, None, name_of(name), has_bad_email=not is_placeholder(address))
+    bad = address is not None and not is_email(address) and not is_placeholder(address)
+    if address is None or not is_email(address):
+        as_email = email_of(user) if user is not None and "@" in user else None
+        address = as_email if as_email is not None and is_email(as_email) else None
+    return Member(user, address, name_of(name), has_bad_email=bad)
 
 
 def has_email(member: Member) -> bool:

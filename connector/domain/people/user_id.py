@@ -41,8 +41,13 @@ def user_id_of(value: object) -> str | None:
     return user_id if 0 < len(user_id) <= LONGEST and not is_placeholder(user_id) else None
 
 
+def has_merge_tag(text: str) -> bool:
+    """Tell whether a template left a tag in a text that it should have replaced."""
+    return _MERGE_TAG.search(text) is not None
+
+
 def is_not_given(written: str) -> bool:
-    """Tell whether a text of any field is what programs write for no value: a reserved word or a merge tag."""
+    """Tell whether a text is what programs write for no value: a reserved word or a merge tag."""
     return written.strip().lower() in AMPLITUDE_RESERVED or _MERGE_TAG.search(written) is not None
 
 
@@ -58,7 +63,7 @@ def is_placeholder(user_id: str) -> bool:
     bare = whole.strip(_AROUND) or whole
     if bare in _PLACEHOLDERS or _PLACEHOLDERS.issuperset(bare.split()):  # null null
         return True
-    if _MERGE_TAG.search(whole) or _ROUNDED.fullmatch(bare) or not any(map(str.isalnum, bare)):
+    if has_merge_tag(whole) or _ROUNDED.fullmatch(bare) or not any(map(str.isalnum, bare)):
         return True
     inner = _WRAPPED.fullmatch(bare)  # (none), <null>, {user_id}
     return inner is not None and (

@@ -18,7 +18,8 @@ class Interview(NamedTuple):
     Amplitude user id (else the e-mail) of the invitation whose `external_id` came back; `launch_id` to
     `variant` describe that invitation. `structured_answers` are questions, each followed by its short
     answers. `analysis` is kept only where a connection adds properties; `warning` names those of them that
-    have no value. `has_ended` says that the interview is over, `suppressed` that its respondent was erased.
+    have no value, or says that the interview came again with another e-mail. `has_ended` says that the
+    interview is over, `suppressed` that its respondent was erased.
 
     A tuple, as `Sync` and `InboundWebhook` are, because thousands a second are made from rows.
     """

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from connector.domain.people.email import email_of
-from connector.domain.people.user_id import is_not_given
+from connector.domain.people.email import email_of, may_name
+from connector.domain.people.user_id import is_not_given, is_placeholder
 from connector.domain.results.analysis import kept_analysis
 from connector.domain.results.answers import short_answers
 from connector.domain.results.interview import Interview
@@ -39,6 +39,7 @@ _TIME_KEYS = ("timestamp", "occurred_at", "created_at")
 _READY = "analysis_ready"  # some of Koji's pages write this one name without its prefix
 _NEVER_OURS = frozenset({"study.published", "report.generated"})
 _ID = re.compile(r"[!-~]{1,200}")
+_UUID = re.compile(r"\{?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\}?", re.IGNORECASE)
 _KEY = re.compile(r"[A-Za-z0-9_$-]{1,40}")
 _EVENT_NAME = re.compile(r"[a-z_]+(?:\.[a-z_]+)+")
 _LONGEST_EVENT_NAME = 200
@@ -143,6 +144,9 @@ def unreadable(body: Any, aliases: Aliases, now: int | None = None) -> dict[str,
         wrong["quality_score"] = "has a quality_score that is no number from 0 to 5; write it like 4.2"
     if sentiment not in (None, "") and _sentiment(sentiment) is None:
         wrong["sentiment"] = "has a sentiment that is no word; write it like positive"
+    emails = [email for mentions in _emails(_sections(body)) for email in mentions if isinstance(email, str)]
+    if emails and not read.email()[1]:
+        wrong["respondent_email"] = "has a respondent_email that is not exactly one address"
     return wrong
 
 
@@ -262,14 +266,15 @@ class _Body:
     def email(self) -> tuple[str | None, bool]:
         """Return the respondent's e-mail, and whether it was mentioned; an explicit null is a mention.
 
-        The key that Koji documents counts before the others, and a null before an address beside it.
+        The key that Koji documents counts before the others, and a null before an address beside it. A text
+        that is no address, as `may_name` tells, is no mention.
         """
         aliased = self._aliased("respondent_email")
         documented, guessed = _emails(self._own)
         carried = [value for mentions in _emails(self._carried) for value in mentions]
         for mentions in ([] if aliased is _ABSENT else [aliased], documented, guessed, carried):
-            if readable := [written for value in mentions if (written := _address(value)) is not _ABSENT]:
-                emails = [email_of(value) for value in readable]
+            readable = [written for value in mentions if (written := _address(value)) is not _ABSENT]
+            if emails := [one for one in map(email_of, readable) if one is None or may_name(one)]:
                 return (None if None in emails else emails[0]), True
         return None, False
 
@@ -353,9 +358,14 @@ def _is_about_interview(event: str) -> bool:
 
 
 def identifier(value: Any) -> str | None:
-    """Return the value as an interview's id, or None if it cannot be one."""
-    identifier = values.text(value)
-    return identifier if identifier is not None and _ID.fullmatch(identifier) else None
+    """Return the value as an interview's id, or None if it cannot be one; a placeholder cannot.
+
+    A UUID is the same in either letter case and in braces.
+    """
+    written = values.text(value) or ""
+    if uuid := _UUID.fullmatch(written):
+        written = uuid[1].lower()
+    return written if _ID.fullmatch(written) and not is_placeholder(written) else None
 
 
 def _lower(value: str | None) -> str | None:

@@ -5,6 +5,7 @@ Both the preview and the sync use `advance`, so that a preview cannot differ fro
 
 from __future__ import annotations
 
+from connector.domain.people.email import same_email
 from connector.domain.results import mapping
 from connector.domain.results.added_properties import Added, AddedProperties, added_to
 from connector.domain.results.anonymity import is_anonymous_or_erased, without_person
@@ -23,6 +24,10 @@ from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
 
 GIVE_UP_AFTER = 24 * 3_600_000  # ms
+_OTHER_RESPONDENT = (
+    "The interview came again with another respondent's e-mail address. Amplitude has it under the first; "
+    "nothing was sent again. Check interview_id."
+)
 _FIRST_READ_DELAY = 5_000  # ms
 _LONGEST_READ_DELAY = 300_000  # ms
 
@@ -48,7 +53,8 @@ def advance(sync: Sync | None, observation: Observation, people: People) -> Sync
         updated_at=observation.at,
     )
     if known.status is SyncStatus.SYNCED and not (observation.force or known.force):
-        return with_respondent(_marked_after(known, observation.at) if interview.anonymous else known, people)
+        after = _marked_after(known, observation.at) if interview.anonymous else _warned(known, interview)
+        return with_respondent(after, people)
     known = known._replace(
         updated_at=observation.at,
         from_call=known.from_call or observation.from_call,
@@ -91,6 +97,16 @@ def _marked_after(sync: Sync, at: int) -> Sync:
     mark = Interview(sync.interview_id, anonymous=True)
     facts = merge(sync.facts, mark)
     return without_person(sync._replace(facts=facts, updated_at=at, stage=None, due=None))
+
+
+def _warned(sync: Sync, again: Interview) -> Sync:
+    """Note that an accepted interview came again with another respondent's e-mail, which is not sent."""
+    facts, email = sync.facts, again.respondent_email
+    if facts is None or email is None or facts.respondent_email is None:
+        return sync
+    if same_email(email) == same_email(facts.respondent_email):
+        return sync
+    return sync._replace(facts=facts._replace(warning=_OTHER_RESPONDENT))
 
 
 def _step(sync: Sync, observation: Observation, people: People) -> Sync:

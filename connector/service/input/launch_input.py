@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self, cast
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from connector.context import Context
-from connector.domain.launches.cohort_message import chunks_of, members_of
+from connector.domain.launches.cohort_message import chunks_of, cohort_id_of, members_of
 from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus, Phase
 from connector.domain.launches.quota import MOST_CELLS, Quota, valued
 from connector.domain.launches.respondent_link import has_no_link
@@ -238,6 +238,8 @@ async def begin(ctx: Context, payload: CohortOptions, *, goes_on: bool) -> Launc
     if payload.cohort_id is not None and ctx.amplitude_cohorts.get(connection.name) is None:
         keys, then = "AMPLITUDE_API_KEY or AMPLITUDE_SECRET_KEY", "no cohort can be downloaded without both"
         raise NotConfigured.of(keys, connection.name, then)
+    if payload.cohort_id is not None:
+        cohort_id_of(payload.cohort_id)
     options = payload.options(connection)
     payload = await planning.aside(payload.members or (), payload.condensed, ctx.settings.connections)
     given = payload.given

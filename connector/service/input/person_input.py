@@ -9,7 +9,7 @@ from connector.errors import InvalidInput
 def person_of(email: str | None, user_id: str | None) -> Member:
     """Return the person of an e-mail, a user id or both. Raises `InvalidInput` when neither names one."""
     person = member(user_id, email, None)
-    if person.email is None and email is not None:
+    if email is not None and member(None, email, None).email is None:
         raise InvalidInput.of("email", "is no e-mail address")
     if person.email is None and person.user_id is None:
         why = "user_id is a placeholder, not a person. " if user_id is not None else ""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from connector.domain.results.interview import Interview
-from connector.domain.results.koji_fields import DAY, read_envelope, read_interview, unreadable
+from connector.domain.results.koji_fields import DAY, identifier, read_envelope, read_interview, unreadable
 from connector.domain.results.observation import Observation
 from connector.domain.results.sync import InboundWebhook
 from connector.errors import InvalidInput
@@ -20,12 +20,18 @@ from connector.text.values import read_time
 VALUES = ("themes", "sentiment", "quality_score", "respondent_email", "transcript_url", "completed_at")
 
 
+InterviewId = Annotated[
+    str,
+    Field(min_length=1, max_length=200, pattern=r"^[!-~]+$"),
+    AfterValidator(lambda written: identifier(written) or written),
+]
+"""An interview's id to look up: a UUID in its one spelling; a placeholder, which no interview has, stays."""
+
+
 class InterviewInput(Input):
     """Names one interview, or describes it."""
 
-    interview_id: str | None = Field(
-        None, min_length=1, max_length=200, pattern=r"^[!-~]+$", description="Koji's id of the interview."
-    )
+    interview_id: InterviewId | None = Field(None, description="Koji's id of the interview.")
     interview: dict[str, Any] | None = Field(
         None,
         description="Instead of interview_id: the whole interview in the shape of Koji's webhook. Koji is "
@@ -71,15 +77,19 @@ class InterviewInput(Input):
             if self.interview_id is None:
                 detail = "is missing; give interview_id, or interview as an object"
                 raise InvalidInput.of("interview_id", detail)
+            if identifier(self.interview_id) is None:
+                raise InvalidInput.of("interview_id", "is a placeholder, not Koji's id of an interview")
             if self.completed_at and read_time(self.completed_at) is None:
                 raise InvalidInput.of("completed_at", "is no time; write it like 2026-01-31T12:00:00Z")
+            if self.respondent_email and not read_interview(self.values, "", event=None).email_given:
+                raise InvalidInput.of("respondent_email", "is not exactly one address")
             return self.interview_id
         if self.interview_id is not None or self.values:
             detail = "stands beside interview_id or its values; give one of the two forms"
             raise InvalidInput.of("interview", detail)
         interview_id = read_envelope(self.interview, aliases=connection.koji_field_aliases).interview_id
         if interview_id is None:
-            raise InvalidInput.of("interview", "has no interview_id in it; add one")
+            raise InvalidInput.of("interview", "has no interview_id in it, or a placeholder; add one")
         for field, wrong in unreadable(self.interview, connection.koji_field_aliases).items():
             if field != "sentiment":
                 raise InvalidInput.of("interview", f"{wrong}, or leave it out")
