@@ -42,7 +42,7 @@ def user_id_of(value: object) -> str | None:
 
 
 def is_not_given(written: str) -> bool:
-    """Tell whether a text of any field is what programs write for no value: a reserved word or a merge tag."""
+    """Tell whether a text is what programs write for no value: a reserved word or a merge tag."""
     return written.strip().lower() in AMPLITUDE_RESERVED or _MERGE_TAG.search(written) is not None
 
 
