@@ -30,6 +30,7 @@ from connector.text.json import dumps, loads
 _CHUNK = 1_000
 _DIAGNOSTICS_KEPT = 3_600_000  # ms
 _FAULTS_KEPT = 7 * 86_400_000  # ms
+_ORDER_KEPT = 2 * 86_400_000  # ms from the beginning of a day: an event is polled for a day at least
 _PLAN_KEPT = 3_600_000  # ms
 _NOTHING_GIVEN: Mapping[str, Any] = {"metadata": {}, "quota": None, "segment_by": None, "override_rest": None}
 _FORGET = BulkStatement(
@@ -60,6 +61,8 @@ class Retention(Repository):
             while removed := await self.db.write(remove):
                 total += removed
         while await self.db.write(lambda c: events.prune(c, before, _CHUNK)):
+            pass
+        while await self.db.write(lambda c: events.hide_order(c, now - _ORDER_KEPT, _CHUNK)):
             pass
         while await self.db.write(lambda c: tallies.prune(c, day_of(before), _CHUNK)):
             pass
