@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import select
 
 from connector.domain.results.interview import Interview, Stage, SyncStatus
 from connector.domain.results.observation import Observation
@@ -10,6 +11,7 @@ from connector.domain.results.respondent import People
 from connector.domain.results.sync import Sync
 from connector.domain.results.transitions import advance
 from connector.ledger.db.dialect import is_sqlite, sqlite_path
+from connector.ledger.db.schema.results import inbox
 from connector.ledger.ledger import Ledger
 from connector.settings.model import Connection
 from connector.settings.rules import sync_rules
@@ -180,3 +182,19 @@ async def test_an_old_run_stays_while_something_of_it_waits(
     await store(ledger, a_sync(run_id="run_1", stage=stage, status=SyncStatus.PENDING, updated_at=LATER))
     await ledger.retention.prune(LATER, LATER)
     assert (await ledger.runs.progress("run_1") is not None) is stays
+
+
+async def test_webhooks_whose_order_is_hidden_go_too(ledger: Ledger) -> None:
+    midnight = NOW - NOW % DAY
+    for at in range(5):
+        erased = a_webhook(f"int_{at}", state="done", body=None, digest=f"d{at}", received_at=midnight)
+        await ledger.inbox.accept(erased)
+    await ledger.inbox.accept(a_webhook("int_9", state="done", received_at=LATER))
+    assert not await ledger.scatter.webhooks()
+    ids = select(inbox.c.id).order_by(inbox.c.id)
+    numbers = await ledger.db.read(lambda c: list(c.execute(ids).scalars()))
+    assert [number < 0 for number in numbers] == [True] * 5 + [False]
+    await ledger.inbox.accept(a_webhook("int_10", state="new"))
+    assert max(await ledger.db.read(lambda c: list(c.execute(ids).scalars()))) > numbers[-1]
+    assert await ledger.retention.prune(midnight, LATER) == 0
+    assert await ledger.retention.prune(midnight + 1, LATER) == 5

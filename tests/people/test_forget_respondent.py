@@ -94,6 +94,25 @@ async def test_nothing_of_a_forgotten_person_is_found_in_the_files_bytes(world: 
     assert told == {**await world.get("get_run", run_id=told["run_id"])}
 
 
+async def test_a_value_that_few_people_have_goes_with_the_person(world: World) -> None:
+    others = [{"user_id": f"u{n}", "properties": {"nick": "Many", "team": "Many"}} for n in range(6)]
+    one = {**WHO, "properties": {"nick": "Only-of-them", "team": "Alone-of-them"}}
+    launched = await world.get(
+        "launch_cohort_interviews",
+        members=[one, *others],
+        segment_by="nick",
+        quota={"property": "team", "per_value": 10},
+        idempotency_key="one",
+        wait_seconds=20,
+    )
+    assert left_in_files(world, "Only-of-them", "Alone-of-them")
+    await forget(world, email=EMAIL)
+    assert left_in_files(world, "Only-of-them", "Alone-of-them") == []
+    shown = await world.get("get_launch", launch_id=launched["launch_id"])
+    assert [(cell["value"], cell["available"]) for cell in shown["quota_cells"]] == [("Many", 6)]
+    assert [(each["value"], each["cohort"]) for each in shown["segments"]] == [("Many", 6)]
+
+
 async def test_our_user_properties_are_unset_and_nothing_is_sent_again(world: World) -> None:
     interview_id = await lived(world)
     await forget(world, user_id=USER)

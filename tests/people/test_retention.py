@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -82,3 +84,40 @@ async def test_whoever_is_forgotten_after_pruning_is_still_found(world: World) -
     told = await world.get("forget_respondent", email=WHOM["email"], wait_seconds=20)
     assert (told["total"], told["skipped"]) == (1, {"suppressed": 1})
     assert not {name for name in world.properties(WHOM["email"]) if name.startswith("last_interview")}
+
+
+async def test_what_a_launch_was_given_goes_once_it_is_over(world: World) -> None:
+    people = [
+        {**WHOM, "properties": {"nick": "Vee-of-the-hills", "team": "Vera-and-no-one-else"}},
+        {"email": "other@example.com"},
+    ]
+    given = {
+        "members": people,
+        "metadata": {"crm": "vera-in-the-crm"},
+        "segment_by": "nick",
+        "quota": {"property": "team", "values": {"Vera-and-no-one-else": 1}},
+        "idempotency_key": "one",
+    }
+    launched = await world.get("launch_cohort_interviews", wait_seconds=20, **given)
+    assert launched["status"] == "finished"
+    repeated = await world.get("launch_cohort_interviews", **given)
+    assert repeated["segments"] == launched["segments"] != []
+    texts = ("Vee-of-the-hills", "Vera-and-no-one-else", "vera-in-the-crm")
+    with closing(sqlite3.connect(world.folder / "ledger.db")) as db:
+        ((body,),) = db.execute("SELECT body FROM idempotency WHERE body LIKE '%lau_%'")
+    assert not [text for text in texts if text in body]
+    await pruned(world, *WHOM.values(), *texts)
+    later = await world.get("get_launch", launch_id=launched["launch_id"])
+    assert (later["quota_cells"], later["segments"], later["completed"]) == ([], [], 0)
+
+
+async def test_a_launch_that_runs_keeps_what_koji_gets(world: World) -> None:
+    await world.fault("koji", "status", status=402)
+    call = {"members": [WHOM, {"email": "other@example.com"}], "metadata": {"crm": "vera-in-the-crm"}}
+    launched = await world.get("launch_cohort_interviews", wait_seconds=20, **call)
+    assert launched["status"] == "paused"
+    world.move((DAYS + 2) * DAY)
+    for _ in range(3):
+        world.move(3_601)
+        await world.idle()
+    assert b"vera-in-the-crm" in everything(world.folder)

@@ -183,8 +183,9 @@ class Selection:
         if quota is None:
             return self._sample
         if cell is not None and ("values" not in quota or cell in quota["values"]):
+            if cell not in self.available:
+                require_few((*self.available, cell), "quota")
             self.available[cell] += 1
-            require_few(self.available, "quota")
         size = min(wanted(quota, cell), self._rules.limit)
         return self._cells.setdefault(cell if size else None, Smallest(size))
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sized
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, NotRequired, TypedDict
 
+from connector.domain.people.name import IDENTIFYING
 from connector.domain.people.properties import property_of
 from connector.domain.people.same_person import Member
 from connector.errors import InvalidInput
+from connector.text.table import spelling
 from connector.text.values import text
 
 MOST_CELLS = 200
@@ -50,8 +52,18 @@ def wanted(quota: Quota, value: str | None) -> int:
     return quota["values"].get(value, 0) if "values" in quota else quota["per_value"]
 
 
-def require_few(values: Sized, field: str) -> None:
-    """Raise `InvalidInput` for more values of a field's property than can be counted apart."""
+def require_group(name: str, field: str, others: Collection[str]) -> None:
+    """Raise `InvalidInput` for a property that names one person: it is among `others`, or known for that."""
+    if spelling(name) in IDENTIFYING.union(map(spelling, others)):
+        detail = "the property names single people; give one that many people share, such as plan"
+        raise InvalidInput.of(field, detail, code="personal_property")
+
+
+def require_few(values: Collection[str], field: str) -> None:
+    """Raise `InvalidInput` for more values of a field's property than can be counted apart, or addresses."""
+    if any("@" in value for value in values):
+        detail = "values of the property look like e-mail addresses; give another property"
+        raise InvalidInput.of(field, detail, code="personal_property")
     if len(values) > MOST_CELLS:
         detail = f"the property has more than {MOST_CELLS} values; give another property"
         raise InvalidInput.of(field, detail, code="too_many_values")

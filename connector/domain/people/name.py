@@ -16,6 +16,8 @@ PARTS = ("first_name", "last_name", "First Name", "Last Name", "firstName", "las
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _WAYS = (("fullname",), ("displayname",), ("firstname", "lastname"), ("givenname", "familyname"))
+IDENTIFYING = frozenset({"email", "name", "userid", *(part for way in _WAYS for part in way)})
+"""The spellings of properties whose values stand for one person each."""
 
 
 def name_of(value: object) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from functools import cache
 from operator import ge, lt
@@ -23,6 +24,7 @@ from sqlalchemy import (
 from connector.domain.results.sync import ListFilter
 
 T = TypeVar("T")
+_DAY = 86_400_000  # ms
 
 
 def first(c: Connection, query: Select[Any], load: Callable[[Any], T]) -> T | None:
@@ -71,3 +73,11 @@ def insert_once(c: Connection, table: Table, **values: Any) -> bool:
 def _insert_once(table: Table, names: tuple[str, ...]) -> TextClause:
     marks = ", ".join(f":{name}" for name in names)
     return text(f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks}) ON CONFLICT DO NOTHING")  # noqa: S608
+
+
+def number_in_day(at: int) -> int:
+    """Return a number for a row that tells its day, and of the order within the day nothing.
+
+    It is negative: no row has it by counting up.
+    """
+    return at // _DAY * 2**44 + random.SystemRandom().randrange(2**44) - 2**62

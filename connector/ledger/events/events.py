@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, delete, exists, select
+from sqlalchemy import ColumnElement, Connection, delete, exists, func, select, update
 
 from connector.domain.events.event import EventType
 from connector.domain.launches.launch import APPROVAL
@@ -14,6 +14,7 @@ from connector.domain.results.anonymity import day_of
 from connector.domain.results.decision import ANONYMOUS
 from connector.domain.results.interview import SyncStatus
 from connector.ledger.db.bulk import BulkStatement, types_of
+from connector.ledger.db.queries import number_in_day
 from connector.ledger.db.schema.events import event, hook_delivery
 from connector.text.json import dumps
 
@@ -40,6 +41,7 @@ _ROUND_DELIVERIES = BulkStatement(
     _OF_INTERVIEW,
     lock="s.number",
 )
+_WAITS = exists().where(hook_delivery.c.event_number == event.c.number, hook_delivery.c.due.is_not(None))
 _OF_STATUS = {
     SyncStatus.SYNCED: EventType.INTERVIEW_SYNCED,
     SyncStatus.SKIPPED: EventType.INTERVIEW_SKIPPED,
@@ -87,8 +89,8 @@ def of_sync(
     return [Happened(kind, connection, at, interview_id, {"reason": reason})]
 
 
-def to_the_day(c: Connection, keys: Sequence[tuple[str, str]]) -> None:
-    """Round the times of interviews' events and of their deliveries to the day."""
+def to_the_day(c: Connection, keys: Sequence[tuple[str, ...]]) -> None:
+    """Round the times of events and of their deliveries to the day, by (connection, subject)."""
     if not keys:
         return
     _ROUND.execute(c, keys)
@@ -97,11 +99,30 @@ def to_the_day(c: Connection, keys: Sequence[tuple[str, str]]) -> None:
 
 def prune(c: Connection, before: int, limit: int) -> int:
     """Delete old events without waiting deliveries, and their deliveries; return how many events."""
-    waits = exists().where(hook_delivery.c.event_number == event.c.number, hook_delivery.c.due.is_not(None))
-    oldest = select(event.c.number).where(event.c.at < before, ~waits).order_by(event.c.number).limit(limit)
+    oldest = select(event.c.number).where(event.c.at < before, ~_WAITS).order_by(event.c.number).limit(limit)
     numbers = c.execute(oldest.with_for_update(skip_locked=True)).scalars().all()
     c.execute(delete(hook_delivery).where(in_order(hook_delivery.c.event_number.in_(numbers))))
     return c.execute(delete(event).where(event.c.number.in_(numbers))).rowcount
+
+
+def hide_order(c: Connection, before: int, limit: int) -> int:
+    """Take from events of days before `before` that were rounded what tells their order; return how many.
+
+    Every poll saw them by then. Their deliveries, which are numbered too, go. The newest event stays: SQLite
+    would give its number again.
+    """
+    newest = select(func.max(event.c.number)).scalar_subquery()
+    is_rounded = event.c.number.between(1, newest - 1), event.c.at % 86_400_000 == 0
+    query = select(event.c.number, event.c.at).where(
+        *is_rounded, event.c.at < before, event.c.alert.is_(None), ~_WAITS
+    )
+    # in random order: PostgreSQL shows in which one the rows were written
+    rows = c.execute(query.order_by(func.random()).limit(limit)).all()
+    numbers = [row.number for row in rows]
+    c.execute(delete(hook_delivery).where(in_order(hook_delivery.c.event_number.in_(numbers))))
+    for number, at in rows:
+        c.execute(update(event).where(event.c.number == number).values(number=number_in_day(at)))
+    return len(rows)
 
 
 def in_order(which: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -45,6 +45,7 @@ from connector.ledger.people.scatter import TO_DO, mark
 from connector.ledger.results import inbox, syncs
 from connector.text.json import dumps, loads
 
+_FEW = 5  # people: a value that fewer have may tell who they are
 _PATTERNS = 200  # at once: SQLite takes no condition of more than 1,000 parts
 _KEEP_OUT = BulkStatement(
     "INSERT INTO alias (key, person) SELECT key, person FROM {rows} AS r WHERE true "
@@ -186,7 +187,7 @@ def _erase_unreadable(c: Connection, connection: str, names: Names) -> int:
 
 
 def _erase_launches(c: Connection, person: Person, invited: Sequence[Row[Any]]) -> int:
-    """Remove a person from examples, from undecided members, and from the metadata of their own launch."""
+    """Remove a person from examples, rare values, undecided members, and the metadata of their own launch."""
     changed: set[str] = set()
     query = select(launch.c.id, launch.c.examples).where(launch.c.connection == person.connection)
     names = Names(person.emails, person.user_ids)
@@ -197,6 +198,13 @@ def _erase_launches(c: Connection, person: Person, invited: Sequence[Row[Any]]) 
             shown = storable(dumps(left)) if left else None
             c.execute(update(launch).where(launch.c.id == row.id).values(examples=shown))
             changed.add(row.id)
+    for row in invited:
+        for column, value in ((launch.c.available, row.cell), (launch.c.cohort_segments, row.segment)):
+            of_launch = launch.c.id == row.launch_id
+            counts = loads(c.execute(select(column).where(of_launch)).scalar_one() or "{}")
+            if counts.get(value, _FEW) < _FEW:
+                del counts[value]
+                c.execute(update(launch).where(of_launch).values({column: dumps(counts)}))
     changed |= _erase_members(c, launch_source, launch, person)
     _erase_members(c, run_source, run, person)
     alone = select(launch.c.id, launch.c.options).where(

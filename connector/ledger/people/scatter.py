@@ -19,7 +19,9 @@ from connector.ledger.db.bulk import BulkStatement, types_of
 from connector.ledger.db.repository import Repository, writes
 from connector.ledger.db.schema.launches import invitation, launch
 from connector.ledger.db.schema.results import inbox, sync
+from connector.ledger.events import events
 from connector.ledger.launches.launch_row import lock_invitations
+from connector.ledger.results import inbox as came_in
 
 TO_DO: Final = 1
 _DONE: Final = range(2, 2**15)
@@ -44,13 +46,15 @@ class Scatter(Repository):
 
     @writes
     def invitations(self, c: Connection) -> bool:
-        """Rewrite invitations, with their launches."""
-        chosen, more = _chosen(c, invitation, [invitation.c.id])
+        """Rewrite invitations, with their launches; of the times of their events only the day stays."""
+        columns = [invitation.c.connection, invitation.c.id]
+        chosen, more = _chosen(c, invitation, columns)
         if not chosen:
             return False
-        ids = [row[0] for row in chosen]
+        ids = [row[1] for row in chosen]
         lock_invitations(c, invitation.c.id.in_(ids))
-        _rewrite(c, invitation, [invitation.c.id], chosen)
+        _rewrite(c, invitation, columns, chosen)
+        events.to_the_day(c, chosen)
         theirs = select(invitation.c.launch_id).where(invitation.c.id.in_(ids))
         c.execute(update(launch).where(launch.c.id.in_(theirs)).values(single=launch.c.single))
         self.db.empty_log()
@@ -66,10 +70,17 @@ class Scatter(Repository):
         theirs = tuple_(*columns).in_(chosen)
         c.execute(select(sync.c.interview_id).where(theirs).order_by(*columns).with_for_update())
         _rewrite(c, sync, columns, chosen)
-        came_in = tuple_(inbox.c.connection, inbox.c.interview_id).in_(chosen) & (inbox.c.state != "new")
-        c.execute(update(inbox).where(came_in).values(state=inbox.c.state))
+        about = tuple_(inbox.c.connection, inbox.c.interview_id).in_(chosen) & (inbox.c.state != "new")
+        c.execute(update(inbox).where(about).values(state=inbox.c.state))
         self.db.empty_log()
         return more
+
+    @writes
+    def webhooks(self, c: Connection) -> bool:
+        """Give webhooks of anonymous interviews ids that do not tell when they came."""
+        if hidden := came_in.hide_order(c, _NEW):
+            self.db.empty_log()
+        return hidden == _NEW
 
 
 def _chosen(c: Connection, table: Table, key: Sequence[Column[str]]) -> tuple[list[tuple[str, ...]], bool]:

@@ -7,15 +7,16 @@ from itertools import accumulate
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, literal_column, select, update
+from sqlalchemy import Connection, Select, delete, func, literal_column, select, text, update
 
 from connector.domain.results.sync import InboundWebhook
 from connector.ledger.access.secrets import Keys
 from connector.ledger.db.bulk import BulkStatement, Row, are_storable, fetch, types_of
 from connector.ledger.db.database import Database
 from connector.ledger.db.dialect import TryAgainError
+from connector.ledger.db.queries import number_in_day
 from connector.ledger.db.repository import Repository, reads, writes
-from connector.ledger.db.schema.results import inbox
+from connector.ledger.db.schema.results import IS_ERASED, inbox
 
 _COLUMNS = types_of(inbox, *InboundWebhook._fields[:-1])  # the database makes the last, the id
 _REPEATED_COLUMNS = ("connection", "event", "interview_id", "webhook_id", "digest", "body")
@@ -282,10 +283,28 @@ def erase_bodies(c: Connection, keys: Sequence[tuple[str, str]]) -> int:
 
 def prune(c: Connection, before: int, limit: int) -> int:
     """Delete webhooks older than `before` that were dealt with, of the `limit` oldest; return how many."""
-    oldest = select(inbox.c.id).where(inbox.c.state != "new").order_by(inbox.c.id).limit(limit)
-    oldest = oldest.with_for_update(skip_locked=True)
-    old = delete(inbox).where(inbox.c.id.in_(oldest.scalar_subquery()), inbox.c.received_at < before)
-    return c.execute(old).rowcount
+    deleted = 0
+    for side in (inbox.c.id > 0, inbox.c.id < 0):  # see `hide_order`; each is in the order of age
+        oldest = select(inbox.c.id).where(side, inbox.c.state != "new").order_by(inbox.c.id).limit(limit)
+        oldest = oldest.with_for_update(skip_locked=True)
+        old = delete(inbox).where(inbox.c.id.in_(oldest.scalar_subquery()), inbox.c.received_at < before)
+        deleted += c.execute(old).rowcount
+    return deleted
+
+
+def hide_order(c: Connection, limit: int) -> int:
+    """Give erased webhooks ids that tell of their order only the day; return how many.
+
+    The newest webhook keeps its id: SQLite would give it again.
+    """
+    newest = select(func.max(inbox.c.id)).scalar_subquery()
+    erased = text(IS_ERASED), inbox.c.state != "new", inbox.c.id < newest
+    # in random order: PostgreSQL shows in which one the rows were written
+    query = select(inbox.c.id, inbox.c.received_at).where(*erased).order_by(func.random()).limit(limit)
+    rows = c.execute(query).all()
+    for number, at in rows:
+        c.execute(update(inbox).where(inbox.c.id == number).values(id=number_in_day(at)))
+    return len(rows)
 
 
 def _select_all() -> Select[Any]:

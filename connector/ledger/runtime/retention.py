@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, select, update
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, delete, or_, select, update
 
 from connector.domain.launches.credits import day_of
 from connector.domain.launches.launch import LaunchStatus
@@ -22,11 +25,14 @@ from connector.ledger.results import inbox, runs, tallies
 from connector.ledger.results.sync_row import dump_facts, load_facts
 from connector.ledger.results.syncs import KEY
 from connector.ledger.runtime import diagnostics, faults
+from connector.text.json import dumps, loads
 
 _CHUNK = 1_000
 _DIAGNOSTICS_KEPT = 3_600_000  # ms
 _FAULTS_KEPT = 7 * 86_400_000  # ms
+_ORDER_KEPT = 2 * 86_400_000  # ms from the beginning of a day: an event is polled for a day at least
 _PLAN_KEPT = 3_600_000  # ms
+_NOTHING_GIVEN: Mapping[str, Any] = {"metadata": {}, "quota": None, "segment_by": None, "override_rest": None}
 _FORGET = BulkStatement(
     "UPDATE sync SET {changes}, user_id = NULL, identify = NULL, event = NULL, attempts = NULL "
     "FROM {rows} AS r WHERE sync.connection = r.connection AND sync.interview_id = r.interview_id",
@@ -49,11 +55,14 @@ class Retention(Repository):
             lambda c: _prune_syncs(c, before, now, _CHUNK),
             lambda c: _prune_invitations(c, before, now, _CHUNK),
             lambda c: _prune_launches(c, before, _CHUNK),
+            lambda c: _prune_ended_launches(c, before, now, _CHUNK),
             lambda c: cohort_inbox.prune(c, before, _CHUNK),
         ):
             while removed := await self.db.write(remove):
                 total += removed
         while await self.db.write(lambda c: events.prune(c, before, _CHUNK)):
+            pass
+        while await self.db.write(lambda c: events.hide_order(c, now - _ORDER_KEPT, _CHUNK)):
             pass
         while await self.db.write(lambda c: tallies.prune(c, day_of(before), _CHUNK)):
             pass
@@ -142,3 +151,24 @@ def _prune_launches(c: Connection, before: int, limit: int) -> int:
     old = old.with_for_update(skip_locked=True)
     pruned = update(launch).where(launch.c.id.in_(old.scalar_subquery()))
     return c.execute(pruned.values(examples=None)).rowcount
+
+
+def _prune_ended_launches(c: Connection, before: int, now: int, limit: int) -> int:
+    """Remove what a caller gave, and values of people's properties, from launches that are over; count them.
+
+    A launch that still runs needs both: Koji gets the metadata with each start, and waves count by cell.
+    """
+    old = select(launch.c.id, launch.c.options).where(
+        launch.c.created_at < before,
+        launch.c.pruned_at.is_(None),
+        launch.c.status.in_(("finished", "cancelled")),
+    )
+    rows = c.execute(old.limit(limit).with_for_update(skip_locked=True)).all()
+    for launch_id, options in rows:
+        left = dumps({**loads(options), **_NOTHING_GIVEN})
+        values = {"options": left, "available": None, "cohort_segments": None, "pruned_at": now}
+        c.execute(update(launch).where(launch.c.id == launch_id).values(values))
+    mine = invitation.c.launch_id.in_([row.id for row in rows])
+    valued = mine & or_(invitation.c.cell.is_not(None), invitation.c.segment.is_not(None))
+    c.execute(update(invitation).where(valued).values(cell=None, segment=None))
+    return len(rows)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 from connector.context import Context
 from connector.domain.launches.cohort_message import chunks_of, cohort_id_of, members_of
 from connector.domain.launches.launch import Launch, LaunchOptions, LaunchStatus, Phase
-from connector.domain.launches.quota import MOST_CELLS, Quota, valued
+from connector.domain.launches.quota import MOST_CELLS, Quota, require_few, require_group, valued
 from connector.domain.launches.respondent_link import has_no_link
 from connector.domain.launches.sample import Method
 from connector.domain.people.name import name_in
@@ -198,7 +198,7 @@ class CohortOptions(PersonOptions):
     def options(self, connection: Connection) -> LaunchOptions:
         """Return the launch's options: those given, else the connection's, else the defaults.
 
-        Raises `InvalidInput` above the settings' cap.
+        Raises `InvalidInput` above the settings' cap, and for groups of single people.
         """
         cap = connection.connector_max_interviews_per_launch
         if self.max_interviews is not None and self.max_interviews > cap:
@@ -206,6 +206,11 @@ class CohortOptions(PersonOptions):
                 "max_interviews", f"is above the cap of {cap} (CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH)"
             )
         email_property, name_property = self.properties(connection)
+        if self.quota is not None:
+            require_group(self.quota.property, "quota", (email_property, name_property))
+            require_few(self.quota.values or (), "quota")
+        if self.segment_by is not None:
+            require_group(self.segment_by, "segment_by", (email_property, name_property))
         return replace(
             super().options(connection),
             max_interviews=self.max_interviews or cap,

@@ -44,6 +44,7 @@ _FAILURES: dict[str, type[errors.ConnectorError]] = {
     "cohort_too_large": errors.InvalidInput,
     "cohort_empty": errors.InvalidInput,
     "too_many_values": errors.InvalidInput,
+    "personal_property": errors.InvalidInput,
     "not_configured": errors.NotConfigured,
     "amplitude_key": errors.CredentialsRejected,
     "interrupted": errors.Conflict,

@@ -36,7 +36,8 @@ class RetentionWorker(Worker):
         if elapsed >= self._next:
             self._next = elapsed + _EVERY
             await self._watch_clock()
-            for rewrite in (self._ledger.scatter.invitations, self._ledger.scatter.interviews):
+            scatter = self._ledger.scatter
+            for rewrite in (scatter.invitations, scatter.interviews, scatter.webhooks):
                 while await rewrite():
                     pass
             await self._delete(elapsed)

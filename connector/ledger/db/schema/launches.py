@@ -12,10 +12,12 @@ launch = Table(
     "launch",
     metadata,
     *columns_of(Launch, key=["id"]),
+    Column("pruned_at", BigInteger),
     Index("launch_listed", "connection", "created_at", "id"),
     partial_index("launch_phase", "phase", where="phase IS NOT NULL"),
     partial_index("launch_unfinished", "connection", where="status IN ('paused', 'planned', 'running')"),
     partial_index("launch_examples", "id", where="examples IS NOT NULL"),
+    partial_index("launch_unpruned", "created_at", where="pruned_at IS NULL"),
     partial_index("launch_waves", "connection", "wave_due", where="wave_due IS NOT NULL"),
     partial_index("launch_standing", "connection", "cohort_id", "created_at", where="standing"),
 )

@@ -8,6 +8,9 @@ from connector.domain.results.sync import InboundWebhook, Sync
 from connector.domain.results.tally import Cell
 from connector.ledger.db.schema.base import columns_of, metadata, partial_index, serial
 
+IS_ERASED = "body IS NULL AND received_at % 86400000 = 0 AND id > 0"
+"""An anonymous interview's webhook whose id still tells when it came."""
+
 inbox = Table(
     "inbox",
     metadata,
@@ -19,6 +22,7 @@ inbox = Table(
     Index("inbox_digest", "connection", "digest", unique=True),
     partial_index("inbox_new", "connection", "id", where="state = 'new'"),
     partial_index("inbox_unreadable", "connection", "id", where="state = 'unreadable'"),
+    partial_index("inbox_erased", "id", where=IS_ERASED),
     Index("inbox_interview", "connection", "interview_id"),
 )
 
