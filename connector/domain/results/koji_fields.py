@@ -45,6 +45,7 @@ _LONGEST_EVENT_NAME = 200
 DAY = 86_400_000  # ms
 _YEAR_2000 = 946_684_800_000  # ms
 _LONGEST_SENTIMENT = 50
+_ADDRESS = re.compile(r"\S{1,320}")  # a sentence is none
 _MOST_KEYS = 40
 _LONGEST_INDEX = 6
 _ENDED = frozenset({"completed", _READY, "quality_scored", "failed_quality_gate"})
@@ -143,6 +144,8 @@ def unreadable(body: Any, aliases: Aliases, now: int | None = None) -> dict[str,
         wrong["quality_score"] = "has a quality_score that is no number from 0 to 5; write it like 4.2"
     if sentiment not in (None, "") and _sentiment(sentiment) is None:
         wrong["sentiment"] = "has a sentiment that is no word; write it like positive"
+    if isinstance(read.first(*_EMAIL_KEYS), str) and not read.email()[1]:
+        wrong["respondent_email"] = "has a respondent_email that is no address"
     return wrong
 
 
@@ -262,14 +265,15 @@ class _Body:
     def email(self) -> tuple[str | None, bool]:
         """Return the respondent's e-mail, and whether it was mentioned; an explicit null is a mention.
 
-        The key that Koji documents counts before the others, and a null before an address beside it.
+        The key that Koji documents counts before the others, and a null before an address beside it. A text
+        that cannot be an address counts as not given.
         """
         aliased = self._aliased("respondent_email")
         documented, guessed = _emails(self._own)
         carried = [value for mentions in _emails(self._carried) for value in mentions]
         for mentions in ([] if aliased is _ABSENT else [aliased], documented, guessed, carried):
-            if readable := [written for value in mentions if (written := _address(value)) is not _ABSENT]:
-                emails = [email_of(value) for value in readable]
+            readable = [written for value in mentions if (written := _address(value)) is not _ABSENT]
+            if emails := [one for one in map(email_of, readable) if one is None or _ADDRESS.fullmatch(one)]:
                 return (None if None in emails else emails[0]), True
         return None, False
 
