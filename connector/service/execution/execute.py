@@ -119,7 +119,7 @@ def check_scope(caller: Caller, op: AnyOperation) -> None:
     needed = op.effect.value
     if needed not in caller.scopes:
         raise Forbidden(
-            f"{op.name} needs the scope {needed}; this token has: {', '.join(sorted(caller.scopes))}.",
+            f"{op.name} needs the scope {needed}; there is: {', '.join(sorted(caller.scopes))}. {caller.more}",
             code="missing_scope",
         )
     if not caller.may_call(op.name):
