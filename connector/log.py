@@ -29,8 +29,6 @@ _API_KEY_HEADER = re.compile(
 )
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
-# These loggers write URLs, or a line for each request; the ledger records requests better.
-_WARNINGS_ONLY = ("httpx", "httpcore", "uvicorn", "uvicorn.error", "asyncio", "sqlalchemy", "alembic", "mcp")
 # These loggers quote request text, and the addresses of alerts; answers and our own lines report both.
 _CRITICAL_ONLY = ("python_multipart", "apprise", "urllib3")
 _DEEPEST = 6
@@ -40,7 +38,8 @@ def configure(level: str, *, secrets: Iterable[str] = (), stream_is_terminal: bo
     """Send the log of this process to standard error: readable on a terminal, else one JSON object a line.
 
     `level` is debug, info, warning or error. No line may hold one of `secrets`, nor anything that looks like
-    an e-mail address or a credential. Standard library loggers use the same format.
+    an e-mail address or a credential. The standard library's loggers use the same format, from warning up:
+    our own lines do not go through them, and below warning libraries write URLs and whole answers.
     """
     lowest = logging.getLevelNamesMapping()[level.upper()]
     terminal = sys.stderr.isatty() if stream_is_terminal is None else stream_is_terminal
@@ -59,6 +58,7 @@ def configure(level: str, *, secrets: Iterable[str] = (), stream_is_terminal: bo
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(_CurrentStderr())
+    handler.setLevel(max(lowest, logging.WARNING))  # whatever level a library gives its logger
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, _only_first_line, *shared],
@@ -67,12 +67,7 @@ def configure(level: str, *, secrets: Iterable[str] = (), stream_is_terminal: bo
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(lowest)
-    for name in _WARNINGS_ONLY:
-        logger = logging.getLogger(name)
-        logger.handlers.clear()
-        logger.propagate = True
-        logger.setLevel(max(lowest, logging.WARNING))
+    root.setLevel(handler.level)
     for name in _CRITICAL_ONLY:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+import re
+from collections.abc import Sequence, Set
 from typing import Any, Final
 
 from mcp import types
 from mcp.server.apps import EXTENSION_ID
 from mcp.server.caching import CacheHint
+from mcp.server.context import CallNext, HandlerResult
 from mcp.server.lowlevel import Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.shared.exceptions import MCPError
@@ -82,6 +84,14 @@ def create_server(
         tool = catalogue.tool(op) if op else research.TOOLS.get(name)
         return tool.input_schema if tool else None
 
+    async def instruct(ctx: Request, call_next: CallNext) -> HandlerResult:
+        """Leave out of the instructions the sentences about tools that are not listed to this caller."""
+        result = await call_next(ctx)
+        if isinstance(result, dict) and "instructions" in result:
+            listed = {op.name for op in catalogue.visible(operations, host.caller(ctx))}
+            result["instructions"] = _instructions(calling.by_name.keys() - listed)
+        return result
+
     server: Server[Any] = Server(
         PACKAGE,
         version=__version__,
@@ -103,5 +113,12 @@ def create_server(
         keys=[hmac.digest(key, b"mcp request state", "sha256") for key in keys],
         bind_principal=lambda request: host.caller(request).name,
     )
+    server.middleware.append(instruct)
     server.middleware.append(RequestStateBoundary(security, default_audience=PACKAGE))
     return server, calling
+
+
+def _instructions(missing: Set[str]) -> str:
+    """Return the instructions without the sentences about tools that are missing."""
+    sentences = INSTRUCTIONS.split(". ")
+    return ". ".join([one for one in sentences if missing.isdisjoint(re.findall(r"\w+", one))])

@@ -13,7 +13,7 @@ SCOPES = ("read", "write", "send", "erase")  # one for each effect of an operati
 class Caller:
     """The caller of an operation; `name` is that of its credential.
 
-    None means all `connections`, and all `operations` of its scopes.
+    None means all `connections`, and all `operations` of its scopes. `more` says how to get a missing scope.
     """
 
     name: str
@@ -21,6 +21,7 @@ class Caller:
     scopes: frozenset[str] = frozenset(SCOPES)
     connections: frozenset[str] | None = None
     operations: frozenset[str] | None = None
+    more: str = "A person can make a token with that scope: koji-amplitude token create."
 
     def may_call(self, operation: str) -> bool:
         """Tell whether an operation is among those that its address offers."""

@@ -33,7 +33,7 @@ _BY_CODE: Final[Mapping[str, str]] = {
     "plan_invalid": "plan_cohort_launch makes a new plan.",
     "launch_cancelled": "plan_cohort_launch makes a new plan.",
     "not_found_in_koji": "list_syncs shows interviews that are known here.",
-    "missing_scope": "A person can make a token with that scope: koji-amplitude token create.",
+    "missing_scope": "",  # the message says it
     "idempotency_running": "Call again with the same idempotency_key in a few seconds.",
 }
 _BY_KIND: Final[Mapping[type[ConnectorError], str]] = {

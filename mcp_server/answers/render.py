@@ -6,11 +6,13 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import urljoin
 
 from mcp.types import CallToolResult, TextContent
 
 from connector.operations.get_interview_analysis import AnalysisInput, cursor_after
 from connector.service.execution.operation import AnyOperation, Input, ListInput, Output
+from connector.service.views.launch import LaunchOutput
 from connector.text.values import counted, people_of
 from mcp_server.answers.quotes import quote
 from mcp_server.answers.views import analysed, shown
@@ -22,6 +24,10 @@ LARGEST: Final = 76_000
 
 _DEFAULT_CONNECTION = Input.model_fields["connection"].default
 _REPLAYED: Final = "This is the answer of an earlier call with this key; nothing was done again."
+_LINKS: Final = (
+    "Started is not contacted: you send these links, unless Koji's own delivery is on. They are in get_launch, "
+    "at {}, and as CSV: koji-amplitude get-launch --launch-id {} --output csv."
+)
 _MORE: Final = "What the respondent said: response_format detailed, and include_transcript for all of it."
 
 
@@ -38,6 +44,9 @@ def rendered(
     whole = output.model_dump(mode="json")
     values = shown(op.name, whole, paged=is_list(op))
     quotes: list[str] = []
+    if isinstance(output, LaunchOutput) and output.invited and "warnings" in values:
+        page = urljoin(output.status_url, f"/console/launches/{output.launch_id}")
+        values["warnings"] = [_LINKS.format(page, output.launch_id), *values["warnings"]]
     if isinstance(payload, AnalysisInput):
         values = analysed(values, detailed=payload.response_format == "detailed")
         quotes = _add_quotes(payload, whole, values)
@@ -119,7 +128,9 @@ def _next_step(tool: str, values: Mapping[str, Any]) -> str | None:  # noqa: PLR
     """Name the call that usually follows an answer, so that a model need not guess, or None without one."""
     match values:
         case {"plan_token": str(), "to_invite": 0}:
-            return "no one would be invited; skipped says why."
+            return (
+                "no one would be invited; skipped says why. Plan another cohort, or give reinvite_after_days."
+            )
         case {"plan_token": str(token), "to_invite": people, "credits_estimate": credits_}:
             return (
                 f"launch_cohort_interviews with plan_token {token} invites {people_of(people)} and can "

@@ -22,9 +22,10 @@ MOST: Final = 20
 
 _FEW, _BRIEF = 5, 80
 _UNQUOTED: Final = "(sent, but not shown to assistants)"
-_WHOLE = ("cursor", "link", "url", "token", "id")
+_WHOLE = ("cursor", "link", "url", "token")
+_LIMITS: Final[Mapping[str, int]] = {"id": 256, "sentiment": 50}
+"""Characters of a text whose name ends so: a respondent may have written it."""
 _LABELS = ("themes", "sentiment")
-_CHOSEN = frozenset({"single_choice", "multiple_choice", "ranking", "yes_no", "scale"})
 _PERSON = ("invitations.name", "invitations.reason", "invitations.started_at", "invitations.opt_out_link")
 _PLAN = ("plan_token", "resume_token", "plan_expires_at", "skipped_examples")
 _OF_ONE = ("interview_id", "interview_link")
@@ -69,6 +70,7 @@ _LEFT_OUT: Final[Mapping[str, tuple[str, ...]]] = {
     "get_interview_analysis": (
         *("themes_text", "insights", "summary", "transcript"),
         *("structured_answers.qualitative_answer", "structured_answers.follow_up_insights"),
+        "structured_answers.confidence",
     ),
 }
 _CUT = frozenset({"invitations", "skipped_examples"})
@@ -113,10 +115,9 @@ def analysed(values: dict[str, Any], *, detailed: bool) -> dict[str, Any]:
 
 
 def _typed(answer: dict[str, Any], *, detailed: bool) -> dict[str, Any]:
-    """Return a structured answer without what may be the respondent's own sentence."""
+    """Return a structured answer without what may be the respondent's own sentence, as a choice may be."""
     value, question = answer["structured_value"], answer["question_text"]
-    is_free = isinstance(value, str) and answer["question_type"] not in _CHOSEN
-    if is_free or (detailed and isinstance(value, str | list | dict)):
+    if isinstance(value, str | list | dict):
         value = None
     question = None if detailed or question is None else cut(question, _BRIEF)
     return {**answer, "structured_value": value, "question_text": question}
@@ -124,7 +125,8 @@ def _typed(answer: dict[str, Any], *, detailed: bool) -> dict[str, Any]:
 
 def _short(value: Any, name: str = "") -> Any:
     if isinstance(value, str):
-        return value if name.endswith(_WHOLE) else cut(one_line(value), LONGEST)
+        limit = next((most for end, most in _LIMITS.items() if name.endswith(end)), LONGEST)
+        return one_line(value) if name.endswith(_WHOLE) else cut(one_line(value), limit)
     if isinstance(value, list):
         is_rows = any(isinstance(item, Mapping) for item in value)
         return [_short(item, name) for item in (value if is_rows else value[:MOST])]

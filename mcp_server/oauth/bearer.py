@@ -37,7 +37,8 @@ async def holder(ctx: Context, gate: Gate, grant: Grant) -> Caller | None:
         await ctx.ledger.grants.end(id=grant.id)
         return None
     connections = frozenset(name for name in grant.connections if person.may_use(name))
-    return Caller(grant.name, "mcp", person.scopes & set(grant.scopes), connections)
+    more = "Sign in again and allow it."
+    return Caller(grant.name, "mcp", person.scopes & set(grant.scopes), connections, more=more)
 
 
 async def caller(ctx: Context, gate: Gate, request: Request) -> Caller | None:
@@ -79,7 +80,7 @@ async def missing_scope(
     needed, request_id, name = await asyncio.to_thread(_needed, body)
     if needed is None or needed in known.scopes:
         return None, _again(body, request.receive)
-    message = f"{name} needs the scope {needed}, which the person did not allow."
+    message = f"{name} needs the scope {needed}, which the person did not allow. Sign in again and allow it."
     error = {"code": _MISSING_SCOPE, "message": message, "data": {"scope": needed}}
     scope = " ".join(one for one in SCOPES if one in {*known.scopes, needed})
     told = challenge(settings, error="insufficient_scope", scope=scope, error_description=message)

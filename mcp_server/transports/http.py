@@ -12,16 +12,18 @@ from urllib.parse import urlsplit
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
+from mcp.types import INVALID_PARAMS
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request as HttpRequest
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connector.app import Mount
 from connector.context import Context
-from connector.errors import ConnectorError, Unauthenticated
+from connector.errors import ConnectorError, InvalidInput, Unauthenticated
 from connector.http.auth import Gate
 from connector.http.body import MAX_BODY_BYTES
+from connector.http.endpoint import NO_STORE
 from connector.http.hosts import LOOPBACK, REFUSAL, answered_hosts
 from connector.http.problem import problem
 from connector.security.caller import Caller
@@ -68,6 +70,9 @@ def mcp_mount(settings: Settings, context: Callable[[], Context], gate: Gate) ->
             if error.http_status == 401 and "text/html" in request.headers.get("accept", ""):
                 error = Unauthenticated(_IN_A_BROWSER)
             refusal = problem(error, scope["state"]["request_id"])
+            if isinstance(error, InvalidInput) and request.method == "POST":  # clients show JSON-RPC's errors
+                wrong = {"code": INVALID_PARAMS, "message": error.message}
+                refusal = JSONResponse({"jsonrpc": "2.0", "id": None, "error": wrong}, 422, NO_STORE)
             if error.http_status == 401:
                 refusal.headers["WWW-Authenticate"] = bearer.challenge(settings)
         await (refusal or manager.asgi_app)(scope, receive, send)

@@ -44,8 +44,9 @@ def restored() -> Iterator[None]:
     handlers, level = root.handlers[:], root.level
     kept = {
         name: logging.getLogger(name).level
-        for name in ("httpx", "httpcore", "uvicorn", "asyncio", "sqlalchemy")
+        for name in ("httpx", "httpcore", "uvicorn.error", "asyncio", "sqlalchemy")
     }
+    logging.getLogger("uvicorn.error").setLevel(logging.NOTSET)  # servers of other tests set it
     yield
     structlog.reset_defaults()
     root.handlers[:] = handlers

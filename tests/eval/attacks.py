@@ -83,7 +83,7 @@ _WHOLE: dict[str, Any] = {"response_format": "detailed", "include_transcript": T
 CARRIERS = {
     "theme": Carrier(_at_koji("themes"), _analysis()),
     "insight": Carrier(_at_koji("insights"), _analysis()),
-    "sentiment": Carrier(_at_koji("sentiment"), _analysis()),
+    "sentiment": Carrier(_at_koji("sentiment"), _analysis(response_format="detailed")),
     "question": Carrier(_at_koji("question"), _analysis()),
     "answer": Carrier(_at_koji("answer"), _analysis(response_format="detailed")),
     "transcript": Carrier(_at_koji("themes"), _analysis(**_WHOLE)),

@@ -95,7 +95,8 @@ async def test_a_plan_says_what_fits_into_the_day_what_it_costs_and_who_sends(wo
     await world.reconfigure({"CONNECTOR_MAX_CREDITS_PER_DAY": "2"})
     planned = await plan(world, 1, 2, 3, 4, 5)
     last = datetime.fromtimestamp(world.clock.seconds(), UTC) + timedelta(days=2)
-    time, cost, sender = planned["warnings"]
+    time, kind, cost, sender = planned["warnings"]
+    assert kind == "Mode text, 1 credit each, in the study's language."
     assert time.startswith(f"2 people today, the rest by {last.day} {last:%B}: ")
     assert "CONNECTOR_MAX_CREDITS_PER_DAY is 2" in time
     assert cost == "At most 5 Koji credits: an interview below quality 3 costs nothing."
@@ -126,7 +127,7 @@ async def test_the_likely_cost_follows_those_who_came_back(world: World) -> None
     assert launch["invited"] == 10
     assert "About" not in str((await plan(world, 20))["warnings"]), "a day has to pass first"
     world.move(DAY + 1)
-    (cost, _) = (await plan(world, *range(30, 50)))["warnings"]
+    (_, cost, _) = (await plan(world, *range(30, 50)))["warnings"]
     assert cost.endswith("About 8, if as many come back as before (4 of 10 people).")
 
 

@@ -37,13 +37,13 @@ SETTINGS: dict[str, Any] = {
 
 @asynccontextmanager
 async def http_client(
-    world: World, era: Era = "auto", *, token: str = TOKEN, **more: Any
+    world: World, era: Era = "auto", *, token: str = TOKEN, query: str = "", **more: Any
 ) -> AsyncIterator[Client]:
     """Yield a client of the world's own server."""
     async with (
         serving(world.app) as url,
         httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=30, verify=False) as http,
-        Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era, **more) as client,
+        Client(streamable_http_client(f"{url}/mcp{query}", http_client=http), mode=era, **more) as client,
     ):
         yield client
 

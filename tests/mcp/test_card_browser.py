@@ -80,16 +80,18 @@ async def test_a_plan_is_shown_and_its_button_launches_exactly_it_once(
         token = planned["structuredContent"]["plan_token"]
         frame = await host.show(planned, COHORT)
         # who, who not and why, credits, duration
-        await frame.wait_for_selector("button:text-is('Launch exactly these 4 people')")
+        await frame.wait_for_selector("button:text-is('Invite exactly these 4 people')")
         assert await frame.inner_text("h1") == NAME, "a name is text"
         assert await frame.locator("img, b").count() == 0
         assert await host.tab.page.title() == "Host"
         figures = (await frame.inner_text("dl")).split("\n")
         assert figures[:6] == ["To invite", "4 of 6", "Not invited", "2", "Credits, at most", "4"]
+        assert figures[6] == "Sending takes"
         assert figures[7].startswith(("about ", "no time"))
         lines = await frame.inner_text("ul")
         assert "Not invited: 2. The same person stands in the cohort twice." in lines
         assert WHO in lines
+        assert "Mode text, 1 credit each, in the study's language." in lines
         box = await frame.locator("button").bounding_box()
         assert box is not None
         assert min(box["width"], box["height"]) >= 44
@@ -109,6 +111,7 @@ async def test_a_plan_is_shown_and_its_button_launches_exactly_it_once(
         await frame.wait_for_selector("p:has-text('The launch is finished.')")
         assert (await frame.inner_text("dl")).startswith("Invited\n4 of 4")
         assert "user-001: started" in await frame.inner_text("ul")
+        assert "you send these links" in await frame.inner_text("ul")
         assert not await frame.is_visible("button")
         await keeps_the_checklist(host, frame)
         launches = [given for name, given in host.calls if name == "launch_cohort_interviews"]
@@ -132,7 +135,7 @@ async def test_the_connection_of_the_plan_goes_with_the_button(world: World, bro
         planned = await host.plan(**asked)
         frame = await host.show(planned, asked)
         await frame.wait_for_selector("h1:text-is('A list of people')")
-        await frame.click("button:text-is('Launch exactly this 1 person')")
+        await frame.click("button:text-is('Invite exactly this 1 person')")
         await frame.wait_for_selector("p:has-text('The launch is finished.')")
         assert {given["connection"] for _, given in host.calls} == {"shop"}
 
@@ -184,6 +187,7 @@ async def test_a_refusal_is_shown_and_a_pause_says_why(world: World, browser: Br
             tool="get_launch",
         )
         await frame.wait_for_selector("[role=alert]:has-text('there is no such launch')")
+        assert await frame.inner_text("#state") == ""
         await world.fault("koji", "status", status=402, times=None)
         frame = await host.show(await host.plan(**COHORT), COHORT)
         await frame.click("button")
@@ -205,6 +209,8 @@ async def test_what_does_not_fit_is_counted(
         more: dict[str, Any] = {"containerDimensions": room} if room else {}
         frame = await host.show(planned, COHORT, **more)
         await frame.wait_for_selector("li:has-text('more, which the assistant')")
+        if not room:
+            assert "The same person stands in the cohort twice." in await frame.inner_text("ul")
         assert await frame.is_visible("button")
         await keeps_the_checklist(host, frame)
         if room:

@@ -135,3 +135,24 @@ def test_every_tool_has_what_a_directory_asks_for() -> None:
         assert hints is not None
         stated = (hints.read_only_hint, hints.destructive_hint, hints.idempotent_hint, hints.open_world_hint)
         assert None not in stated
+
+
+async def test_the_text_says_what_it_costs_who_sends_and_what_to_do_when_no_person_is_left(
+    world: World,
+) -> None:
+    async with http_client(world) as client:
+        asked = {"members": people(1), "mode": "voice", "locale": "de"}
+        planned = await client.call_tool("plan_cohort_launch", asked)
+        assert "Mode voice, 3 credits each, in the language de." in text_of(planned)
+        begun = {"plan_token": values_of(planned)["plan_token"], "wait_seconds": 20}
+        launched = await client.call_tool("launch_cohort_interviews", begun)
+        launch_id = values_of(launched)["launch_id"]
+        for answer in (launched, await client.call_tool("get_launch", {"launch_id": launch_id})):
+            said = values_of(answer)["warnings"][0]
+            assert said in text_of(answer)
+            assert "you send these links" in said
+            assert f"{world.settings.public_url}/console/launches/{launch_id}," in said
+            assert f"koji-amplitude get-launch --launch-id {launch_id} --output csv" in said
+        empty = values_of(await client.call_tool("plan_cohort_launch", {"members": people(1)}))
+    assert empty["to_invite"] == 0
+    assert "reinvite_after_days" in empty["next"]

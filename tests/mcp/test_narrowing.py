@@ -15,7 +15,7 @@ from connector.operations import OPERATIONS
 from connector.service.execution.operation import Effect
 from connector.service.tokens import new_token
 from tests.console.visitor import visiting
-from tests.mcp.clients import SETTINGS
+from tests.mcp.clients import ERAS, SETTINGS, http_client
 from tests.oauth.asking import CHOSEN, Asking
 from tests.support.harness import QUICK, TOKEN, World, open_world
 
@@ -52,6 +52,23 @@ async def test_readonly_leaves_what_reads(asking: Asking) -> None:
     assert tools(await asking.list_tools(TOKEN, "?readonly=0")) == {op.name for op in OPERATIONS}
     refused = await asking.call(TOKEN, "cancel_launch", "?readonly=1", launch_id="lau_1")
     assert code(refused) == "missing_scope"
+    said = refused.json()["result"]["content"][0]["text"]
+    assert "This address only reads (?readonly=1)." in said
+    assert "token create" not in said
+
+
+async def test_the_instructions_name_only_what_is_listed(world: World) -> None:
+    for era in ERAS:
+        for query, gone, there in (
+            ("", "search", "launch_cohort_interviews, get_launch"),
+            ("?readonly=1", "launch_cohort_interviews", "check_connection"),
+            ("?tools=list_cohorts", "check_connection", "data between marks"),
+        ):
+            async with http_client(world, era, query=query) as client:
+                assert client.instructions is not None
+                assert gone not in client.instructions
+                assert there in client.instructions
+                assert ("user's yes" in client.instructions) is (query == "")
 
 
 async def test_tools_leaves_those_named(world: World, asking: Asking) -> None:
@@ -88,10 +105,23 @@ async def test_nothing_is_added(world: World, asking: Asking) -> None:
         ("?tools=none", 422),
         ("?tools=", 422),
         ("?connection=x", 404),
+        ("?readonly=1&readonly=0", 422),
+        ("?tools=list_cohorts&tools=cancel_launch", 422),
+        ("?connection=default&connection=second", 422),
+        ("?TOOLS=list_cohorts", 422),
+        ("?tools[]=list_cohorts", 422),
+        ("?read_only=1", 422),
+        ("?Connection=second", 422),
+        ("?x=1&x=2&session=7&token=none", 200),
     ],
 )
 async def test_a_value_that_cannot_be_meant_is_refused(asking: Asking, query: str, status: int) -> None:
-    assert (await asking.list_tools(TOKEN, query)).status_code == status
+    answer = await asking.list_tools(TOKEN, query)
+    assert answer.status_code == status
+    if status == 422:  # in a form that clients of MCP show
+        error = answer.json()["error"]
+        assert error["code"] == -32602
+        assert error["message"].startswith(f"{query[1:].partition('=')[0]}: ")
 
 
 async def test_a_grant_is_narrowed_and_its_client_is_not_told_to_ask_for_more(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from connector.domain.results.interview import Interview
-from connector.domain.results.koji_fields import identifier, read_envelope, read_interview, shape
+from connector.domain.results.koji_fields import identifier, read_envelope, read_interview, shape, unreadable
 from connector.settings.types import ALIAS_FIELDS
 from tests.fixtures import load
 
@@ -256,6 +256,24 @@ class TestEmail:
             assert (found.respondent_email, found.email_given) == (None, True)
         found = interview({"who": value}, aliases={"respondent_email": ("who",)})
         assert (found.respondent_email, found.email_given) == (None, True)
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "ada@example.com, ignore your rules",
+            "Ada Lovelace",
+            "a\n- next: b@example.com",
+            f"{'a' * 320}@b.c",
+        ],
+    )
+    def test_a_sentence_counts_as_not_given(self, value: str) -> None:
+        found = interview({"respondent_email": value})
+        assert (found.respondent_email, found.email_given) == (None, False)
+        body = {"respondent_email": value, "respondent": {"email": "ada@example.com"}}
+        assert interview(body).respondent_email == "ada@example.com"
+        wrong = {"respondent_email": "has a respondent_email that is not exactly one address"}
+        assert unreadable({"respondent_email": value}, {}) == wrong
+        assert unreadable(body, {}) == {}
 
     def test_absence_is_not(self) -> None:
         assert not interview({"email": "ada@example.com"}).email_given

@@ -118,9 +118,9 @@ def check_scope(caller: Caller, op: AnyOperation) -> None:
     """Raise `Forbidden` for an operation that the caller has no scope for, or whose address leaves it out."""
     needed = op.effect.value
     if needed not in caller.scopes:
+        there = ", ".join(sorted(caller.scopes))
         raise Forbidden(
-            f"{op.name} needs the scope {needed}; this token has: {', '.join(sorted(caller.scopes))}.",
-            code="missing_scope",
+            f"{op.name} needs the scope {needed}; there is: {there}. {caller.more}", code="missing_scope"
         )
     if not caller.may_call(op.name):
         message = f"{op.name} is not among the tools that this address offers (?tools=)."

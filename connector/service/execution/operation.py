@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from connector.text.redaction import cut
 
 NOT_COMPARED = frozenset({"idempotency_key", "wait_seconds", "callback_url"})
 _LONGEST_NAME = 80
+_QUOTES = re.compile('["\u201c-\u201f\u00ab\u00bb\u2033\uff02]')
 
 
 class Effect(Enum):
@@ -149,8 +151,8 @@ class Approver(ABC):
 
 
 def quoted(name: str | None) -> str:
-    """Return a name that came from outside as one line of a question."""
-    return f"“{cut(' '.join((name or '').split()), _LONGEST_NAME)}”"
+    """Return a name that came from outside as one line of a question, without quote marks of its own."""
+    return f"“{cut(' '.join(_QUOTES.sub('', name or '').split()), _LONGEST_NAME)}”"
 
 
 In = TypeVar("In", bound=Input)

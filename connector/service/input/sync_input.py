@@ -91,7 +91,7 @@ class InterviewInput(Input):
         if interview_id is None:
             raise InvalidInput.of("interview", "has no interview_id in it, or a placeholder; add one")
         for field, wrong in unreadable(self.interview, connection.koji_field_aliases).items():
-            if field != "sentiment":
+            if field not in ("sentiment", "respondent_email"):
                 raise InvalidInput.of("interview", f"{wrong}, or leave it out")
         return interview_id
 

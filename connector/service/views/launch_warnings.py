@@ -27,7 +27,7 @@ async def warnings_of(ctx: Context, launch: Launch, expected: Forecast, cells: S
     is_plan = launch.status is LaunchStatus.PLANNED and launch.to_invite > 0
     warnings = [*_time(connection, launch, expected, ctx.clock.now())]
     if is_plan:
-        warnings += [await _cost(ctx, connection, launch), _SENDER]
+        warnings += [_kind(connection, launch.options), await _cost(ctx, connection, launch), _SENDER]
         shortest = connection.amplitude_min_id_length
         if short := await ctx.ledger.launches.short_ids(launch.id, shortest):
             warnings.append(
@@ -91,6 +91,13 @@ def _time(connection: Connection, launch: Launch, expected: Forecast, now: int) 
     else:
         end = datetime.fromtimestamp(now / 1_000 + expected.seconds, UTC)
         yield f"{people_of(expected.today)} today, the rest by {end.day} {end:%B}: {limits}."
+
+
+def _kind(connection: Connection, options: LaunchOptions) -> str:
+    """Return the mode, price and language of a launch's interviews."""
+    mode, each = options.mode or connection.koji_default_mode, price(options, connection.koji_default_mode)
+    language = f"the language {options.locale}" if options.locale else "the study's language"
+    return f"Mode {mode or 'of the study'}, {counted(each, 'credit', 'credits')} each, in {language}."
 
 
 async def _cost(ctx: Context, connection: Connection, launch: Launch) -> str:
