@@ -23,8 +23,9 @@ event = Table(
 hook = Table(
     "hook",
     metadata,
-    *columns_of(Hook, key=["id"]),
+    *columns_of(Hook, key=["id"], without=["token"]),
     Column("secret", Text, nullable=False),  # sealed
+    Column("token", Text),
     Index("hook_same", "connection", "event", "target_url", unique=True),
 )
 
