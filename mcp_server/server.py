@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from typing import Any, Final
 
 from mcp import types
 from mcp.server.apps import EXTENSION_ID
 from mcp.server.caching import CacheHint
-from mcp.server.context import CallNext, HandlerResult
+from mcp.server.context import CallNext, HandlerResult, ServerMiddleware
 from mcp.server.lowlevel import Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.shared.exceptions import MCPError
@@ -84,14 +84,6 @@ def create_server(
         tool = catalogue.tool(op) if op else research.TOOLS.get(name)
         return tool.input_schema if tool else None
 
-    async def instruct(ctx: Request, call_next: CallNext) -> HandlerResult:
-        """Leave out of the instructions the sentences about tools that are not listed to this caller."""
-        result = await call_next(ctx)
-        if isinstance(result, dict) and "instructions" in result:
-            listed = {op.name for op in catalogue.visible(operations, host.caller(ctx))}
-            result["instructions"] = _instructions(calling.by_name.keys() - listed)
-        return result
-
     server: Server[Any] = Server(
         PACKAGE,
         version=__version__,
@@ -113,12 +105,22 @@ def create_server(
         keys=[hmac.digest(key, b"mcp request state", "sha256") for key in keys],
         bind_principal=lambda request: host.caller(request).name,
     )
-    server.middleware.append(instruct)
+    server.middleware.append(_instruct(host, operations))
     server.middleware.append(RequestStateBoundary(security, default_audience=PACKAGE))
     return server, calling
 
 
-def _instructions(missing: Set[str]) -> str:
-    """Return the instructions without the sentences about tools that are missing."""
-    sentences = INSTRUCTIONS.split(". ")
-    return ". ".join([one for one in sentences if missing.isdisjoint(re.findall(r"\w+", one))])
+def _instruct(host: Host, operations: Sequence[AnyOperation]) -> ServerMiddleware[Any]:
+    """Leave out of the instructions the sentences about tools that are not listed to the caller."""
+
+    async def instruct(ctx: Request, call_next: CallNext) -> HandlerResult:
+        result = await call_next(ctx)
+        if isinstance(result, dict) and "instructions" in result:
+            listed = {op.name for op in catalogue.visible(operations, host.caller(ctx))}
+            missing = {op.name for op in operations} - listed
+            sentences = INSTRUCTIONS.split(". ")
+            kept = [one for one in sentences if missing.isdisjoint(re.findall(r"\w+", one))]
+            result["instructions"] = ". ".join(kept)
+        return result
+
+    return instruct

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from connector.domain.launches.launch import KojiStart
-from connector.domain.results.koji_fields import identifier
+from connector.domain.results.koji_values import identifier
 from connector.text.json import json_object
 from connector.text.values import word
 

@@ -10,7 +10,7 @@ from pydantic import Field, PrivateAttr
 
 from connector.context import Context
 from connector.domain.people.email import email_of
-from connector.domain.results.koji_fields import identifier
+from connector.domain.results.koji_values import identifier
 from connector.domain.results.run import RunItem, chunks_of
 from connector.errors import FieldError, InvalidInput, NotConfigured
 from connector.service.execution.operation import Effect, Example, Operation, WaitInput

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from connector.context import Context
 from connector.domain.people.same_person import member
-from connector.domain.results.koji_fields import identifier
+from connector.domain.results.koji_values import identifier
 from connector.domain.results.mapping import iso
 from connector.domain.results.sync import InboundWebhook, ListFilter, Sync
 from connector.service.execution.operation import Effect, Example, ListInput, Operation

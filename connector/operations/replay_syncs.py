@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from connector.context import Context
-from connector.domain.results.koji_fields import identifier
+from connector.domain.results.koji_values import identifier
 from connector.domain.results.run import RunItem, chunks_of
 from connector.domain.results.sync import ListFilter
 from connector.errors import FieldError, InvalidInput, NotFound

@@ -25,8 +25,8 @@ LARGEST: Final = 76_000
 _DEFAULT_CONNECTION = Input.model_fields["connection"].default
 _REPLAYED: Final = "This is the answer of an earlier call with this key; nothing was done again."
 _LINKS: Final = (
-    "Started is not contacted: you send these links, unless Koji's own delivery is on. They are in get_launch, "
-    "at {}, and as CSV: koji-amplitude get-launch --launch-id {} --output csv."
+    "Started is not contacted: you send these links, unless Koji's own delivery is on. They are in "
+    "get_launch, at {}, and as CSV: koji-amplitude get-launch --launch-id {} --output csv."
 )
 _MORE: Final = "What the respondent said: response_format detailed, and include_transcript for all of it."
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from connector.domain.results.interview import Interview
-from connector.domain.results.koji_fields import identifier, read_envelope, read_interview, shape, unreadable
+from connector.domain.results.koji_fields import read_envelope, read_interview, shape, unreadable
+from connector.domain.results.koji_values import identifier
 from connector.settings.types import ALIAS_FIELDS
 from tests.fixtures import load
 

@@ -14,12 +14,11 @@ from types import MappingProxyType
 from typing import Any
 
 from connector.domain.people.email import email_of, may_name
-from connector.domain.people.user_id import is_not_given, is_placeholder
 from connector.domain.results.analysis import kept_analysis
 from connector.domain.results.answers import short_answers
 from connector.domain.results.interview import Interview
+from connector.domain.results.koji_values import YEAR_2000, completion_of, identifier, sentiment_of, themes_of
 from connector.text import values
-from connector.text.redaction import cut
 from connector.text.values import read_time
 
 Aliases = Mapping[str, Sequence[str]]
@@ -38,14 +37,10 @@ _ANONYMOUS_KEYS = ("anonymous", "is_anonymous", "isAnonymous", "anonymized", "is
 _TIME_KEYS = ("timestamp", "occurred_at", "created_at")
 _READY = "analysis_ready"  # some of Koji's pages write this one name without its prefix
 _NEVER_OURS = frozenset({"study.published", "report.generated"})
-_ID = re.compile(r"[!-~]{1,200}")
-_UUID = re.compile(r"\{?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\}?", re.IGNORECASE)
 _KEY = re.compile(r"[A-Za-z0-9_$-]{1,40}")
 _EVENT_NAME = re.compile(r"[a-z_]+(?:\.[a-z_]+)+")
 _LONGEST_EVENT_NAME = 200
 DAY = 86_400_000  # ms
-_YEAR_2000 = 946_684_800_000  # ms
-_LONGEST_SENTIMENT = 50
 _MOST_KEYS = 40
 _LONGEST_INDEX = 6
 _ENDED = frozenset({"completed", _READY, "quality_scored", "failed_quality_gate"})
@@ -95,7 +90,7 @@ def read_interview(
     """
     read = _Body(body, aliases)
     email, email_given = read.email()
-    themes = _themes(read.first("themes"))
+    themes = themes_of(read.first("themes"))
     score = values.as_score(read.first("quality_score", "qualityScore"))
     status = _lower(values.text(read.first("analysis_status", "analysisStatus")))
     name = (event or "").lower().removeprefix("interview.")
@@ -110,10 +105,10 @@ def read_interview(
         respondent_email=email,
         external_id=values.text(read.first("external_id", "externalId")),
         themes=themes,
-        sentiment=_sentiment(read.first("sentiment")),
+        sentiment=sentiment_of(read.first("sentiment")),
         quality_score=score,
         transcript_url=values.text(read.first("transcript_url", "transcriptUrl")),
-        completed_at=_completion(read.first("completed_at", "completedAt")),
+        completed_at=completion_of(read.first("completed_at", "completedAt")),
         occurred_at=read.occurred_at() or values.in_range(signed_at or 0),
         project_id=project_id if project_id in projects else next(iter(projects), None),
         mode=values.text(read.first("mode")),
@@ -136,36 +131,18 @@ def unreadable(body: Any, aliases: Aliases, now: int | None = None) -> dict[str,
     wrong = {}
     if at not in (None, "") and read_time(at) is None:
         wrong["completed_at"] = "has a completed_at that is no time; write it like 2026-01-31T12:00:00Z"
-    elif now is not None and at and not _YEAR_2000 <= (read_time(at) or 0) <= now + DAY:
+    elif now is not None and at and not YEAR_2000 <= (read_time(at) or 0) <= now + DAY:
         wrong["completed_at"] = "has a completed_at before 2000 or in the future"
     if themes not in (None, "") and values.labels(themes) is None:
         wrong["themes"] = "has themes that cannot be read; write them as a list of texts"
     if score not in (None, "") and values.as_score(score) is None:
         wrong["quality_score"] = "has a quality_score that is no number from 0 to 5; write it like 4.2"
-    if sentiment not in (None, "") and _sentiment(sentiment) is None:
+    if sentiment not in (None, "") and sentiment_of(sentiment) is None:
         wrong["sentiment"] = "has a sentiment that is no word; write it like positive"
     emails = [email for mentions in _emails(_sections(body)) for email in mentions if isinstance(email, str)]
     if emails and not read.email()[1]:
         wrong["respondent_email"] = "has a respondent_email that is not exactly one address"
     return wrong
-
-
-def _completion(value: Any) -> int | None:
-    """Return a time (ms); one of before 2000 is what a program writes for none."""
-    at = read_time(value)
-    return at if at is not None and at >= _YEAR_2000 else None
-
-
-def _themes(value: Any) -> tuple[str, ...] | None:
-    names = values.labels(value)
-    return names and (tuple(name for name in names if not is_not_given(name)) or None)
-
-
-def _sentiment(value: Any) -> str | None:
-    name = values.label(value)
-    if name is None or is_not_given(name) or values.as_number(name) is not None:
-        return None
-    return cut(" ".join(name.lower().split()), _LONGEST_SENTIMENT)
 
 
 def _is_completed(read: _Body) -> bool:
@@ -355,17 +332,6 @@ def _at(body: Any, path: Sequence[str]) -> Any:
 def _is_about_interview(event: str) -> bool:
     name = event.lower()
     return name.startswith("interview.") or name == _READY
-
-
-def identifier(value: Any) -> str | None:
-    """Return the value as an interview's id, or None if it cannot be one; a placeholder cannot.
-
-    A UUID is the same in either letter case and in braces.
-    """
-    written = values.text(value) or ""
-    if uuid := _UUID.fullmatch(written):
-        written = uuid[1].lower()
-    return written if _ID.fullmatch(written) and not is_placeholder(written) else None
 
 
 def _lower(value: str | None) -> str | None:

@@ -29,11 +29,11 @@ _KEY_KEPT = 7 * 86_400_000  # ms
 _DIRECTLY = 500  # the call itself decides over so many members; a worker decides over more
 _MOST_SHOWN = 50
 Mode = Literal["text", "voice"]
+# what a model does when its user cannot be asked
 PLAN_FIRST = (
     "Call plan_cohort_launch, show its counts and credits to the user, and call launch_cohort_interviews "
     "with its plan_token."
 )
-"""What a model does when its user cannot be asked."""
 WITHOUT_LINK = "KOJI_PROJECT_ID is not set, so that people would get no link"
 
 
@@ -130,9 +130,7 @@ class CohortOptions(PersonOptions):
         None, max_length=planning.LARGEST_COHORT, description="The people, instead of a cohort."
     )
     max_interviews: int | None = Field(
-        None,
-        ge=1,
-        description="Invite at most so many. Never above the settings' cap.",
+        None, ge=1, description="Invite at most so many. Never above the settings' cap."
     )
     sample: Method | None = Field(
         None, description="random (default): draw the people; first: take them in the cohort's order."

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from connector.domain.results.interview import Interview
-from connector.domain.results.koji_fields import DAY, identifier, read_envelope, read_interview, unreadable
+from connector.domain.results.koji_fields import DAY, read_envelope, read_interview, unreadable
+from connector.domain.results.koji_values import identifier
 from connector.domain.results.observation import Observation
 from connector.domain.results.sync import InboundWebhook
 from connector.errors import InvalidInput
