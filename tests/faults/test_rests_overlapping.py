@@ -101,7 +101,7 @@ async def two_servers(folder: Path, here: Ground, url: str, settings: dict[str, 
 async def ask(here: Ground, server: Process, operation: str, **fields: Any) -> dict[str, Any]:
     """Call an operation; a store that is busy is asked again, as its answer says."""
     while True:
-        answer = await here.client.post(f"{server.url}/actions/{operation}", json=fields)
+        answer = await here.client.post(f"{server.url}/actions/{operation}", json=fields, timeout=120)
         if answer.status_code != 503:
             break
         await asyncio.sleep(0.1)

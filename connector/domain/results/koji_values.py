@@ -29,7 +29,7 @@ def themes_of(value: Any) -> tuple[str, ...] | None:
 
 
 def sentiment_of(value: Any) -> str | None:
-    """Return a word in lower case, at most 50 characters of it, or None for a number or what stands for none."""
+    """Return a word in lower case, cut at 50 characters; None for a number or what stands for none."""
     name = values.label(value)
     if name is None or is_not_given(name) or values.as_number(name) is not None:
         return None
