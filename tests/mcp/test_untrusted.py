@@ -97,7 +97,7 @@ async def test_a_typed_address_is_no_channel(world: World) -> None:
     assert receipt["user_id"] is None
     assert (
         receipt["warning"]
-        == "What came in has a respondent_email that is no address. It counts as not given."
+        == "What came in has a respondent_email that is not exactly one address. It counts as not given."
     )
     async with http_client(world) as client:
         for tool, asked in (("list_syncs", {}), ("get_sync", {"interview_id": "typed-1"})):
