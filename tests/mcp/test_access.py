@@ -173,7 +173,7 @@ async def test_arguments_are_refused_by_name_and_nothing_is_done(world: World) -
         ("plan_cohort_launch", {"members": [{"mail": "a"}]}, "did you mean email?"),
         ("plan_cohort_launch", {"members": people(1), "max_interviews": "many"}, "max_interviews"),
         ("get_sync", {}, "interview_id: is required"),
-        ("get_launch", {"launch_id": "lau_1", "state": "asleep"}, "state: should be 'waiting'"),
+        ("get_launch", {"launch_id": "lau_1", "state": "asleep"}, "state: should be 'planned'"),
         ("list_syncs", {"limit": 0}, "limit: should be greater than or equal to 1"),
     ]
     async with http_client(world) as client:
