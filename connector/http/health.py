@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field
@@ -11,7 +12,7 @@ from starlette.responses import Response
 from connector import __version__
 from connector.context import Context
 from connector.domain.results.mapping import iso
-from connector.errors import LedgerUnavailable
+from connector.errors import LedgerUnavailable, TooManyFailures, Unauthenticated
 from connector.http.auth import presented
 from connector.http.endpoint import Call, as_json, endpoint
 from connector.security.caller import SCOPES
@@ -66,14 +67,17 @@ async def healthz(_: Call) -> Response:
     return as_json(Status(status="ok"), headers={})
 
 
-@endpoint("GET", "/readyz", answers=Ready, is_open=True, refused=("401", "429", "503"))
+@endpoint("GET", "/readyz", answers=Ready, is_open=True, refused=("503",))
 async def readyz(call: Call) -> Response:
     """Check that the ledger answers.
 
     A token with the scope read is shown which of its connections pause; these pauses are no failure.
     """
     pauses = await readiness(call.ctx)
-    caller = await call.gate.caller(call.request) if any(presented(call.request.headers)) else None
+    caller = None
+    if any(presented(call.request.headers)):
+        with suppress(Unauthenticated, TooManyFailures):  # anybody is told whether it is ready
+            caller = await call.gate.caller(call.request)
     if caller is None or "read" not in caller.scopes:
         return as_json(Status(status="ready"), headers={})
     own = [pause for pause in pauses if caller.may_use(pause["connection"])]

@@ -235,7 +235,7 @@ async def test_a_token_in_an_address_is_in_no_log(
                 for place in PLACES:
                     for spelt in SPELT:
                         address = f"{place}{spelt}{QUERY_TOKEN}"
-                        logging.getLogger("a.library").debug("GET %s", address)
+                        logging.getLogger("a.library").warning("GET %s", address)
                         await client.get(address)
                         await client.post(address, content=b"{")
                         await client.request("BREW", address)
@@ -244,7 +244,7 @@ async def test_a_token_in_an_address_is_in_no_log(
                 url, f"GET /webhooks/koji?token={QUERY_TOKEN} HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\n"
             )
     out, err = capfd.readouterr()
-    assert (out + err).count("/webhooks/amplitude/cohorts?to%6ben=[secret]") > 1
+    assert "/webhooks/amplitude/cohorts?to%6ben=[secret]" in out + err
     assert "Invalid HTTP request received" in out + err
     assert QUERY_TOKEN not in out + err
 

@@ -46,7 +46,9 @@ def restored() -> Iterator[None]:
         name: logging.getLogger(name).level
         for name in ("httpx", "httpcore", "uvicorn.error", "asyncio", "sqlalchemy")
     }
-    logging.getLogger("uvicorn.error").setLevel(logging.NOTSET)  # servers of other tests set it
+    for logger in map(logging.getLogger, ("uvicorn", "uvicorn.error")):  # servers of other tests set them
+        logger.setLevel(logging.NOTSET)
+        logger.propagate, logger.disabled = True, False
     yield
     structlog.reset_defaults()
     root.handlers[:] = handlers

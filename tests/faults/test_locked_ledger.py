@@ -35,7 +35,12 @@ def locked(url: str, tables: str) -> Iterator[None]:
             yield
     else:
         with psycopg.connect(url) as other:
-            other.execute(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")
+            while True:
+                try:
+                    other.execute(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")
+                    break
+                except psycopg.errors.DeadlockDetected:  # a worker held one of them
+                    other.rollback()
             yield
             other.rollback()
 

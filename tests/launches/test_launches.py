@@ -493,6 +493,7 @@ async def test_an_anonymous_word_before_the_answer_to_the_start_joins_nobody(wor
     await world.deliver({"event": "interview.analysis_ready", "interview_id": interview.interview_id,
                       "external_id": interview.external_id, "anonymous": True})  # fmt: skip
     told = await call
+    await world.idle()
     seen = await world.get("get_launch", launch_id=told["launch_id"])
     assert seen["invitations"][0]["interview_id"] is None
     assert seen["invitations"][0]["interview_link"] is None
