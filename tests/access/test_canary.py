@@ -284,6 +284,8 @@ def logging_levels() -> Iterator[None]:
     names = ("uvicorn", "uvicorn.error", "httpx", "httpcore", "asyncio", "sqlalchemy", "python_multipart")
     handlers, level = root.handlers[:], root.level
     levels = {name: logging.getLogger(name).level for name in names}
+    for logger in map(logging.getLogger, names):  # servers of other tests set them
+        logger.propagate, logger.disabled = True, False
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
