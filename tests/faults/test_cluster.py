@@ -16,6 +16,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from tests.faults.ground import OPTIONS, REAL_LEASE, SHORT_LEASE, Ground, ground
 from tests.support.cluster import CUT, PEERS, deadlocks, owners
@@ -233,12 +234,13 @@ async def pause(process: int, url: str) -> None:
         os.kill(process, signal.SIGSTOP)
         if not url.startswith("sqlite"):
             return
-        with closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=0.2)) as other:
+        with closing(sqlite3.connect(make_url(url).database or "", timeout=0.2)) as other:
             try:
                 other.execute("BEGIN IMMEDIATE")
-                return
             except sqlite3.OperationalError:
                 os.kill(process, signal.SIGCONT)
+            else:
+                return
         await asyncio.sleep(0.05)
 
 
