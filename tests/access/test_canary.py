@@ -244,7 +244,7 @@ async def test_a_token_in_an_address_is_in_no_log(
                 url, f"GET /webhooks/koji?token={QUERY_TOKEN} HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\n"
             )
     out, err = capfd.readouterr()
-    assert "/webhooks/amplitude/cohorts?to%6ben=[secret]" in out + err
+    assert (out + err).count("/webhooks/amplitude/cohorts?to%6ben=[secret]") >= 1
     assert "Invalid HTTP request received" in out + err
     assert QUERY_TOKEN not in out + err
 

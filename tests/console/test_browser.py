@@ -57,7 +57,10 @@ async def test_a_launch_is_planned_and_watched_without_reloading(world: World, t
     await world.held("koji")
     await page.wait_for_selector(".figures div:has(dt:text-is('Invited')) dd:text-is('2')")
     await page.click("summary:has-text('Cancel')")
-    await page.wait_for_selector("text=Cancel this launch")
+    async with page.expect_response(lambda answer: "/console/launches/lau_" in answer.url):
+        await page.evaluate("htmx.trigger(document.getElementById('live'), 'changed')")
+    await page.wait_for_function("!document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling')")
+    assert await page.is_visible("text=Cancel this launch"), "what a person opened stays open"
     await world.release("koji")
     await page.wait_for_selector("h1 >> text=finished")
     assert await page.inner_text(".figures div:has(dt:text-is('Invited')) dd") == "6"
