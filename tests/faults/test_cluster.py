@@ -271,6 +271,7 @@ async def test_a_process_that_was_paused_past_its_lease_settles_nothing(
                 return shown if shown["status"] == "synced" else None
 
             before = await until(settled)
+            assert owners(url)["intake"] != paused
             here.sandbox.amplitude.faults.clear()  # the answer is there when it wakes up
         finally:
             os.kill(paused, signal.SIGCONT)
@@ -282,7 +283,6 @@ async def test_a_process_that_was_paused_past_its_lease_settles_nothing(
 
         await until(refused)
         assert await settled() == before
-        assert owners(url)["intake"] != paused
         assert here.counted() == {name: 1}
 
 
