@@ -133,6 +133,7 @@ async def test_who_trickles_is_sent_away_and_holds_up_nobody(
     monkeypatch.setattr(limits, "HEAD_SECONDS", 0.2)
     monkeypatch.setattr(limits, "BODY_SECONDS", 0.2)
     monkeypatch.setattr(limits, "_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(limits, "_LAST_LOOK_SECONDS", 0.05)
     slow = asyncio.create_task(told(port, *pieces))
     assert status(await told(port, PING)) == 200
     assert b"408 Request Timeout" in await slow
@@ -141,6 +142,7 @@ async def test_who_trickles_is_sent_away_and_holds_up_nobody(
 async def test_a_body_has_time_by_its_length(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "BODY_SECONDS", 0.05)
     monkeypatch.setattr(limits, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(limits, "_LAST_LOOK_SECONDS", 0.01)
     monkeypatch.setattr(limits, "SLOWEST", 1_000)
     head = post("/webhooks/koji", b"Content-Length: 700000\r\n").replace(b"Content-Length: 0\r\n", b"")
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -148,6 +150,19 @@ async def test_a_body_has_time_by_its_length(port: int, monkeypatch: pytest.Monk
     assert b"408" in await told(port, head + b" " * 10)
     writer.write(b" " * 100_000)
     assert status(await reader.readline()) == 401
+    writer.close()
+
+
+async def test_what_came_while_the_process_was_held_up_is_read_before_it_is_called_late(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "HEAD_SECONDS", -1)  # over at the first look
+    monkeypatch.setattr(limits, "_LOOK_SECONDS", 0.01)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(PING[:-1])
+    await asyncio.sleep(0.1)
+    writer.write(PING[-1:])
+    assert status(await reader.readline()) == 200
     writer.close()
 
 

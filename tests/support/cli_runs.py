@@ -175,6 +175,19 @@ class Terminal:
     def signal(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
 
+    def interrupt(self) -> None:
+        """Press Ctrl-C until something comes of it.
+
+        Python looks for signals, and then begins to wait for a key: one that comes in between is not seen.
+        """
+        before, again = self.screen, 0.0
+        while self.screen == before:
+            if time.monotonic() > again:
+                self.signal(signal.SIGINT)
+                again = time.monotonic() + 5
+            if not self._read():
+                return
+
     def _read(self) -> bool:
         ready, _, _ = select.select([self._fd], [], [], 0.5)
         if not ready:

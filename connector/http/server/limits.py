@@ -23,6 +23,7 @@ BODY_SECONDS: Final = 5  # then a body must have come with at least `SLOWEST` by
 SLOWEST: Final = 16_384
 UNTRUSTED_BYTES: Final = 48 * 1024 * 1024  # up to twice as much of memory, with what the allocator rounds up
 _LOOK_SECONDS: Final = 5
+_LAST_LOOK_SECONDS: Final = 1
 
 _TOO_LARGE: Final = "431 Request Header Fields Too Large"
 _TOO_SLOW: Final = "408 Request Timeout"
@@ -92,6 +93,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._largest = 0
         self._since: float | None = self.loop.time()
         self._refused = False
+        self._late = False
         self._watch = self.loop.call_later(_LOOK_SECONDS, self._look)
         self._room.wait(self)
         self._room.belongs(self, self._sender())
@@ -179,10 +181,13 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._since is not None and self.flow.read_paused:
             self._since, self._received = self.loop.time(), 0  # we read slowly, not the sender
         self._follow_proxy()
-        if not in_line and self._since is not None and self.loop.time() - self._since > patience:
+        late = not in_line and self._since is not None and self.loop.time() - self._since > patience
+        if late and self._late:
             self.refuse(_TOO_SLOW)
-        else:
-            self._watch = self.loop.call_later(_LOOK_SECONDS, self._look)
+            return
+        # a loop that was held up looks at its timers before it reads what came meanwhile
+        self._late = late
+        self._watch = self.loop.call_later(_LAST_LOOK_SECONDS if late else _LOOK_SECONDS, self._look)
 
     def _sender(self) -> str | None:
         """Return the address that a connection counts for; a proxy's counts for none.
