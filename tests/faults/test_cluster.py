@@ -271,7 +271,11 @@ async def test_a_process_that_was_paused_past_its_lease_settles_nothing(
                 return shown if shown["status"] == "synced" else None
 
             before = await until(settled)
-            assert owners(url)["intake"] != paused
+
+            async def handed_over() -> bool:
+                return owners(url)["intake"] != paused
+
+            await until(handed_over)
             here.sandbox.amplitude.faults.clear()  # the answer is there when it wakes up
         finally:
             os.kill(paused, signal.SIGCONT)
