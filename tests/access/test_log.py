@@ -49,8 +49,9 @@ def restored() -> Iterator[None]:
     for logger in map(logging.getLogger, ("uvicorn", "uvicorn.error")):  # servers of other tests set them
         logger.setLevel(logging.NOTSET)
         logger.propagate, logger.disabled = True, False
+    before = structlog.get_config()
     yield
-    structlog.reset_defaults()
+    structlog.configure(**before)
     root.handlers[:] = handlers
     root.setLevel(level)
     for name, was in kept.items():
