@@ -12,6 +12,7 @@ from connector.errors import InvalidInput
 _SEPARATORS = ",;\t"
 _SEPARATOR_LINE = re.compile(r'"?sep=([,;\t])"?\r?\n', re.IGNORECASE)
 _BETWEEN = re.compile(r"[\s_-]+")
+_EMAIL = frozenset({"emailaddress", "emailadresse", "adresseemail", "mailaddress"})
 _AS_TEXT = re.compile(
     r"""="(.*)"|'(?=[=+\-@0-9])(.*)""", re.DOTALL
 )  # how spreadsheets and we mark a cell as text
@@ -24,8 +25,9 @@ def _plain(cell: str) -> str:
 
 
 def spelling(name: str) -> str:
-    """Return a name as it is compared: `E-mail` is `email`, and so is `gp:email`, as Amplitude writes it."""
-    return _BETWEEN.sub("", name.strip().lower().removeprefix("gp:"))
+    """Return a name as it is compared: `E-mail`, `Email Address` and Amplitude's `gp:email` are `email`."""
+    plain = _BETWEEN.sub("", name.strip().lower().removeprefix("gp:"))
+    return "email" if plain in _EMAIL else plain
 
 
 class Table:

@@ -51,7 +51,7 @@ async def test_a_launch_is_planned_and_watched_without_reloading(world: World, t
     await page.click("text=Show the plan")
     await page.wait_for_selector("text=Invite 6 of 6 people")
     await world.hold("koji", "start", after=2)
-    await page.click("text=Launch exactly these 6 people")
+    await page.click("text=Invite exactly 6 people")
     await page.wait_for_selector(".figures >> text=Waiting")
     await page.evaluate("window.here = true")
     await world.held("koji")

@@ -54,7 +54,7 @@ async def test_a_launch_in_waves_shows_who_answered_by_segment(world: World, own
     await world.control("POST", "/study", {"people": 40, "interviews": False})
     page = await planned(owner, stop_after_completed="12", segment_by="plan", max_interviews="40")
     assert "Invited in waves: 0 interviews came back" in page
-    await owner.press("Launch exactly these 40 people")
+    await owner.press("Invite exactly 40 people")
 
     async def has_invited() -> bool:
         await owner.get(owner.went_to)

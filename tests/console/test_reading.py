@@ -35,17 +35,17 @@ async def test_a_plan_whose_time_is_over_is_planned_again(world: World, owner: V
     asked = {"cohort_id": "onboarding-drop-off", "mode": "text", "max_interviews": "10"}
     await owner.press("Show the plan", **asked)
     url = owner.went_to
-    await until_shown(owner, url, "Launch exactly these 10 people")
+    await until_shown(owner, url, "Invite exactly 10 people")
     plan = owner.page
     quota = {"property": "plan", "values": {"free": 3, "paid": 2}}
     other = await world.get("plan_cohort_launch", **asked, quota=quota, wait_seconds=10)
     assert "Waits for you: check and launch by" in words(await owner.get("/console/launches"))
     world.clock.move(601)
     owner.page = plan
-    page = await owner.press("Launch exactly these 10 people")
+    page = await owner.press("Invite exactly 10 people")
     assert "\N{EN DASH} expired" in words(page)
     assert "Expired: plan again ." in words(page)
-    assert "Launch exactly" not in page
+    assert "Invite exactly" not in page
     form = await owner.get(link(page, "plan again"))
     assert 'value="10"' in form
     assert '<option value="onboarding-drop-off" selected>' in form
@@ -59,7 +59,7 @@ async def test_a_plan_whose_time_is_over_is_planned_again(world: World, owner: V
 async def test_a_plan_names_the_people_whom_it_would_invite(world: World, owner: Visitor) -> None:
     planned = await world.get("plan_cohort_launch", members=people(*range(25)), wait_seconds=10)
     page = await owner.get(f"/console/launches/{planned['launch_id']}")
-    above = page.split(">Launch exactly these 25 people<")[0]
+    above = page.split(">Invite exactly 25 people<")[0]
     assert above.count("&amp;person=") == 20
     assert "@example.com" in words(above)
     page = await owner.get(link(page, "Show all 25"))

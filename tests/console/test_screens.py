@@ -151,7 +151,7 @@ async def test_a_launch_is_planned_looked_at_and_launched(world: World, owner: V
     await owner.press("Show the plan", cohort_id="onboarding-drop-off", mode="text", max_interviews="10")
 
     async def is_planned() -> bool:
-        return "Launch exactly these" in await owner.get(owner.went_to)
+        return "Invite exactly" in await owner.get(owner.went_to)
 
     await until(is_planned)
     page = words(owner.page.text)
@@ -159,7 +159,7 @@ async def test_a_launch_is_planned_looked_at_and_launched(world: World, owner: V
     assert "10 Koji credits" in page
     assert "over_limit" in page
     assert started(world) == []
-    await owner.press("Launch exactly these 10 people")
+    await owner.press("Invite exactly 10 people")
 
     async def is_finished() -> bool:
         return "finished" in words(await owner.get(owner.went_to))

@@ -19,6 +19,7 @@ from tests.eval.tasks import TASKS
 pytestmark = pytest.mark.e2e
 
 
+@pytest.mark.proof
 async def test_the_scripted_reader_solves_thirty_of_thirty(tmp_path: Path) -> None:
     found = [score async for score in scores(scripted, tmp_path)]
     assert {score.task.name: (score.wrong, score.calls) for score in found if score.wrong} == {}

@@ -190,7 +190,16 @@ def test_a_bad_address_is_remembered_as_one() -> None:
 
 
 def test_a_property_is_found_in_other_spellings_unless_the_exact_one_has_a_value() -> None:
-    for name in ("gp:email", "Email", "E-mail", "e_mail", "EMAIL", "gp:Email"):
+    for name in (
+        "gp:email",
+        "Email",
+        "E-mail",
+        "e_mail",
+        "EMAIL",
+        "gp:Email",
+        "Email Address",
+        "E-Mail-Adresse",
+    ):
         assert property_of({name: "ann@example.com"}, "email") == "ann@example.com"
         assert property_of({name: "ann@example.com", "email": ""}, "email") == "ann@example.com"
         assert (
@@ -198,7 +207,7 @@ def test_a_property_is_found_in_other_spellings_unless_the_exact_one_has_a_value
         )
     assert property_of({"gp:Work Email": "a@example.com"}, "work_email") == "a@example.com"
     assert property_of({"emails": "a@example.com"}, "email") is None
-    assert spellings("email") == ["email", "gp:email", "Email", "E-mail"]
+    assert spellings("email") == ["email", "gp:email", "Email", "E-mail", "Email Address"]
     assert spellings("name") == ["name", "gp:name", "Name"]
 
 

@@ -122,6 +122,13 @@ async def test_a_plan_of_people_without_addresses_says_so(world: World) -> None:
     assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/members/0/email")
 
 
+async def test_a_plan_says_when_most_rows_share_an_id(world: World) -> None:
+    shared = [{"user_id": "user-crm", "email": f"p{n}@example.com"} for n in range(4)]
+    assert any("3 of 4 rows share" in one for one in (await plan(world, members=shared))["warnings"])
+    others = [{"user_id": f"user-{n}"} for n in range(4)]
+    assert not any("rows share" in one for one in (await plan(world, members=shared + others))["warnings"])
+
+
 async def test_an_address_is_one_whatever_marks_it_carries(world: World) -> None:
     written = [ANN, "a\u200bnn@example.com", f"\u202a{ANN}\u202c", "an\u00adn@example.com", f"mailto:{ANN}"]
     launched = await world.get(

@@ -220,8 +220,16 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[asyncio.Ru
 _numbers = count(1)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(story=STORIES)
 def test_a_preview_is_what_the_sync_does(stage: tuple[asyncio.Runner, Stage], story: Story) -> None:
+    runner, one = stage
+    runner.run(one.play(story, next(_numbers)))
+
+
+@pytest.mark.proof
+@settings(max_examples=1_000, deadline=None)
+@given(story=STORIES)
+def test_many_previews_are_what_the_syncs_do(stage: tuple[asyncio.Runner, Stage], story: Story) -> None:
     runner, one = stage
     runner.run(one.play(story, next(_numbers)))

@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from pydantic import SecretStr
 
 from connector.domain.results.anonymity import is_anonymous_or_erased, without_person
@@ -290,10 +296,16 @@ class Story(RuleBasedStateMachine):
         assert not [name for name in NAMES if name in repr(sync)]
 
 
-Story.TestCase.settings = settings(
-    max_examples=200,
+LIMITS = settings(
+    max_examples=60,
     stateful_step_count=25,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking a story takes minutes
 )
+Story.TestCase.settings = LIMITS
 TestStory = Story.TestCase
+
+
+@pytest.mark.proof
+def test_many_stories() -> None:
+    run_state_machine_as_test(Story, settings=settings(LIMITS, max_examples=1_000))

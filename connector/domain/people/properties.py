@@ -16,7 +16,7 @@ _LONGEST_NAME = 60
 def property_of(properties: Mapping[str, Any], name: str) -> Any:
     """Return a property, or, where it is absent or empty, the first that is the same but for its spelling.
 
-    `gp:email`, `Email` and `E-mail` are found as `email`.
+    `gp:email`, `Email`, `E-mail` and `Email Address` are found as `email`.
     """
     value = properties.get(name)
     if value not in (None, ""):
@@ -32,7 +32,7 @@ def spellings(name: str) -> list[str]:
     """Return the names under which a cohort's download may hold a property, the exact one first."""
     plain = name.removeprefix(_PREFIX)
     forms = [name, _PREFIX + plain, plain.lower(), plain.capitalize()]
-    return list(dict.fromkeys([*forms, "E-mail"] if spelling(name) == "email" else forms))
+    return list(dict.fromkeys([*forms, "E-mail", "Email Address"] if spelling(name) == "email" else forms))
 
 
 def carried(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
