@@ -48,8 +48,8 @@ async def warnings_of(ctx: Context, launch: Launch, expected: Forecast, cells: S
     doubled = launch.skipped.get("duplicate_in_cohort", 0)
     if doubled * 2 >= launch.members_total > 1 and not launch.standing:
         warnings.append(
-            f"{doubled:,} of {launch.members_total:,} rows share a user id, an Amplitude id or an e-mail address "
-            "with another row, and count as the same person. Does the id name one person alone?"
+            f"{doubled:,} of {launch.members_total:,} rows share a user id, an Amplitude id or an e-mail "
+            "address with another row, and count as the same person. Does the id name one person alone?"
         )
     if len(ctx.settings.connections) > 1 and (n := await ctx.ledger.register.asked_lately(launch.id)):
         warnings.append(f"{people_of(n)} invited by another connection within 7 days before.")
