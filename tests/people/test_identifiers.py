@@ -19,6 +19,8 @@ pytestmark = pytest.mark.unit
 
 PLACEHOLDERS = [
     *(
+        "j***@example.com",
+        "\u2022\u2022\u20224711",
         "N/A",
         "n/a",
         "NULL",
@@ -175,8 +177,10 @@ def test_letter_case_stays_and_is_not_compared() -> None:
     assert is_email("jörg@müller.example")
 
 
-@pytest.mark.parametrize("written", ["{{email}}@example.com", "${email}@x.com", "%%email%%@x.com"])
-def test_an_address_with_a_merge_tag_is_none(written: str) -> None:
+@pytest.mark.parametrize(
+    "written", ["{{email}}@example.com", "${email}@x.com", "%%email%%@x.com", "j***n@x.com"]
+)
+def test_an_address_with_a_merge_tag_or_a_masked_part_is_none(written: str) -> None:
     assert not is_email(written)
     assert member("user-1", written, None).email is None
 

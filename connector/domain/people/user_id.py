@@ -30,6 +30,7 @@ _AROUND = "\"'`,;$@:!"  # quotes, ends of lists, and the signs of variables
 _WRAPPED = re.compile(r"[(<\[{%]+([^()<>\[\]{}%]*)[)>\]}%]+")
 # of Liquid, Handlebars, Jinja, shell, Ruby, ERB, Mailchimp and Marketing Cloud
 _MERGE_TAG = re.compile(r"\{\{|\{%|\$\{|#\{|<%|\*\||%%[^%]+%%|\[\[|\[%")
+_MASKED = re.compile(r"\*{2}|[\u2022\u25cf]")  # j***@example.com
 _FIELD = re.compile(r"[a-z_][a-z_. ]*")
 
 
@@ -54,8 +55,8 @@ def is_not_given(written: str) -> bool:
 def is_placeholder(user_id: str) -> bool:
     """Tell whether an id is what programs write for no person.
 
-    These are reserved and empty words, texts without any letter or digit, unresolved merge tags, and numbers
-    that a spreadsheet rounded, which many people share.
+    These are reserved and empty words, texts without any letter or digit, unresolved merge tags, and what
+    many people share: texts with masked parts, and numbers that a spreadsheet rounded.
     """
     if _SIMPLE.fullmatch(user_id):
         return user_id.lower() in _PLACEHOLDERS or _ROUNDED.fullmatch(user_id) is not None
@@ -63,7 +64,12 @@ def is_placeholder(user_id: str) -> bool:
     bare = whole.strip(_AROUND) or whole
     if bare in _PLACEHOLDERS or _PLACEHOLDERS.issuperset(bare.split()):  # null null
         return True
-    if has_merge_tag(whole) or _ROUNDED.fullmatch(bare) or not any(map(str.isalnum, bare)):
+    if (
+        has_merge_tag(whole)
+        or _MASKED.search(user_id)
+        or _ROUNDED.fullmatch(bare)
+        or not any(map(str.isalnum, bare))
+    ):
         return True
     inner = _WRAPPED.fullmatch(bare)  # (none), <null>, {user_id}
     return inner is not None and (
