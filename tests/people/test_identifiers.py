@@ -20,6 +20,7 @@ pytestmark = pytest.mark.unit
 PLACEHOLDERS = [
     *(
         "j***@example.com",
+        "Not Set ",
         "\u2022\u2022\u20224711",
         "N/A",
         "n/a",

@@ -23,7 +23,10 @@ _PLACEHOLDERS = (
     | {"not set", "not available", "no value", "empty", "blank", "missing", "object object", "user_id"}
     | {"n.a", "not provided", "not applicable", "anonymous user", "unknown user", "userid", "tbd"}
 )
-_SIMPLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:+-]{0,255}")  # nearly all ids: only reserved words are left
+_SIMPLE = re.compile(
+    r"[A-Za-z0-9](?:[A-Za-z0-9._@:+-]{0,255}[A-Za-z0-9._+-])?"
+)  # nearly all ids: only reserved words are left
+_WORDS = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._@:+ -]{0,255}[A-Za-z0-9._+-])?")
 # 1.2E+11: a spreadsheet lost its digits
 _ROUNDED = re.compile(r"[+-]?\d+(?:[.,]\d+E\+?|E\+)\d+", re.IGNORECASE)
 _AROUND = "\"'`,;$@:!"  # quotes, ends of lists, and the signs of variables
@@ -58,8 +61,10 @@ def is_placeholder(user_id: str) -> bool:
     These are reserved and empty words, texts without any letter or digit, unresolved merge tags, and what
     many people share: texts with masked parts, and numbers that a spreadsheet rounded.
     """
-    if _SIMPLE.fullmatch(user_id):
-        return user_id.lower() in _PLACEHOLDERS or _ROUNDED.fullmatch(user_id) is not None
+    if _WORDS.fullmatch(user_id):
+        words = user_id.lower()
+        is_reserved = words in _PLACEHOLDERS or (" " in words and _PLACEHOLDERS.issuperset(words.split()))
+        return is_reserved or _ROUNDED.fullmatch(words) is not None
     whole = trimmed(visible(unicodedata.normalize("NFKC", user_id))).lower()
     bare = whole.strip(_AROUND) or whole
     if bare in _PLACEHOLDERS or _PLACEHOLDERS.issuperset(bare.split()):  # null null
