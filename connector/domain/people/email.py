@@ -28,12 +28,13 @@ def email_of(value: object) -> str | None:
     """Return the address in a value, or None for a value without text; `is_email` tells whether it is one.
 
     `mailto:`, angle brackets, quotes, a display name, a trailing comma, semicolon or full stop, and
-    characters that leave no mark are taken off. Letter case stays.
+    characters that leave no mark are taken off. Letter case stays. A text without an address stays as it is.
     """
     if isinstance(value, str) and is_plain(value):
         return value
-    written = text(value)
-    return None if written is None else _unwrapped(written) or None
+    written = text(value) or ""
+    bare = _unwrapped(written)
+    return (bare if "@" in bare else _marked(written)) or None
 
 
 def is_plain(address: str) -> bool:
@@ -47,8 +48,11 @@ def is_email(address: str) -> bool:
 
 
 def may_name(written: str) -> bool:
-    """Tell whether a respondent's unwrapped e-mail may stay: an address, or a word that holds none."""
-    holds_more = "@" in written or len(written) > LONGEST or re.search(r"\s", written)
+    """Tell whether a respondent's unwrapped e-mail may stay: an address, or a word that holds none.
+
+    A word in brackets, such as `[redacted]`, stands for no person.
+    """
+    holds_more = "@" in written or len(written) > LONGEST or re.search(r"\s|^[(<\[].*[)>\]]$", written)
     return not holds_more or is_email(written)
 
 
@@ -68,8 +72,12 @@ def _in_unicode(label: re.Match[str]) -> str:
     return decoded if decoded.isprintable() and decoded else label[0]
 
 
+def _marked(written: str) -> str:
+    return visible(UNSTORABLE.sub("", written)).strip()
+
+
 def _unwrapped(written: str) -> str:
-    bare = visible(UNSTORABLE.sub("", written)).strip()
+    bare = _marked(written)
     for _ in range(_WRAPPINGS):
         before = bare
         if named := _NAMED.fullmatch(bare):

@@ -18,31 +18,44 @@ AMPLITUDE_RESERVED = frozenset(
 
 _PLACEHOLDERS = (
     AMPLITUDE_RESERVED
-    | {"nan", r"\n", "n.a.", "#n/a", "#null!", "#ref!", "#value!", "#name?", "#div/0!"}
-    | {"true", "false", "guest", "not_set", "0.0", "-1.0"}
-    | {"not set", "not available", "no value", "empty", "blank", "missing", "object object", "user_id"}
-    | {"n.a", "not provided", "not applicable", "anonymous user", "unknown user", "userid", "tbd"}
+    | {"nan", r"\n", "n.a.", "n.a", "not_set", "not set", "not available", "not provided", "not applicable"}
+    | {"true", "false", "0.0", "-1.0", "no value", "empty", "blank", "missing", "tbd", "%s", "%d"}
+    | {"guest", "anonymous user", "unknown user", "deleted user", "not logged in", "logged out"}
+    | {"redacted", "hidden", "masked", "object object", "user_id", "userid", "loading", "loading..."}
 )
-_SIMPLE = re.compile(
-    r"[A-Za-z0-9](?:[A-Za-z0-9._@:+-]{0,255}[A-Za-z0-9._+-])?"
-)  # nearly all ids: only reserved words are left
+# nearly all ids, and then plain words: only reserved words are left
+_SIMPLE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._@:+-]{0,255}[A-Za-z0-9._+-])?")
 _WORDS = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._@:+ -]{0,255}[A-Za-z0-9._+-])?")
-# 1.2E+11: a spreadsheet lost its digits
-_ROUNDED = re.compile(r"[+-]?\d+(?:[.,]\d+E\+?|E\+)\d+", re.IGNORECASE)
-_AROUND = "\"'`,;$@:!"  # quotes, ends of lists, and the signs of variables
+_BETWEEN = re.compile(r"[\s,;|@]+")
+# 1.2E+11: a spreadsheet lost its digits; or zeros alone
+_OF_MANY = re.compile(r"[+-]?\d+(?:[.,]\d+E\+?|E\+)\d+|0[0-]{7,}", re.IGNORECASE)
+_MASKED = re.compile(r"\*{2}|[\u2022\u25cf]")  # j***@example.com
+_SHEET_ERROR = re.compile(
+    r"#[¡¿]?[^\W\d_]+(?:/\w+)?[!?]|#n/?[a-z]{1,2}"
+)  # #REF!, #NOM?, #NV, in any language
+_AROUND = "\"'`,;$@:!#_"  # quotes, ends of lists, and the signs of variables
 _WRAPPED = re.compile(r"[(<\[{%]+([^()<>\[\]{}%]*)[)>\]}%]+")
 # of Liquid, Handlebars, Jinja, shell, Ruby, ERB, Mailchimp and Marketing Cloud
 _MERGE_TAG = re.compile(r"\{\{|\{%|\$\{|#\{|<%|\*\||%%[^%]+%%|\[\[|\[%")
-_MASKED = re.compile(r"\*{2}|[\u2022\u25cf]")  # j***@example.com
-_FIELD = re.compile(r"[a-z_][a-z_. ]*")
+_ID_TAG = re.compile(r"\{[!$]|<\?|%\(|&lt;")  # also of Salesforce, PHP and Python; in prose they may stand
+_FIELD = re.compile(r"[a-z_][a-z_.| -]*")
 
 
 def user_id_of(value: object) -> str | None:
     """Return the user id in a value; None for a placeholder, and for one of more than 1,024 characters."""
     if isinstance(value, str) and _SIMPLE.fullmatch(value):
-        return None if value.lower() in _PLACEHOLDERS or _ROUNDED.fullmatch(value) else value
+        return None if _is_reserved(value.lower()) else value
     user_id = trimmed(text(value) or "")
     return user_id if 0 < len(user_id) <= LONGEST and not is_placeholder(user_id) else None
+
+
+def _is_reserved(words: str) -> bool:
+    """Tell whether words in lower case are reserved, each of them too: `null null`, `undefined@undefined`."""
+    return (
+        words in _PLACEHOLDERS
+        or _OF_MANY.fullmatch(words) is not None
+        or (len(parts := _BETWEEN.split(words)) > 1 and _PLACEHOLDERS.issuperset(parts))
+    )
 
 
 def has_merge_tag(text: str) -> bool:
@@ -62,19 +75,14 @@ def is_placeholder(user_id: str) -> bool:
     many people share: texts with masked parts, and numbers that a spreadsheet rounded.
     """
     if _WORDS.fullmatch(user_id):
-        words = user_id.lower()
-        is_reserved = words in _PLACEHOLDERS or (" " in words and _PLACEHOLDERS.issuperset(words.split()))
-        return is_reserved or _ROUNDED.fullmatch(words) is not None
+        return _is_reserved(user_id.lower())
     whole = trimmed(visible(unicodedata.normalize("NFKC", user_id))).lower()
     bare = whole.strip(_AROUND) or whole
-    if bare in _PLACEHOLDERS or _PLACEHOLDERS.issuperset(bare.split()):  # null null
+    if _is_reserved(bare) or not any(map(str.isalnum, bare)):
         return True
-    if (
-        has_merge_tag(whole)
-        or _MASKED.search(user_id)
-        or _ROUNDED.fullmatch(bare)
-        or not any(map(str.isalnum, bare))
-    ):
+    if has_merge_tag(whole) or _ID_TAG.search(whole):
+        return True
+    if _MASKED.search(user_id) or _SHEET_ERROR.fullmatch(whole):
         return True
     inner = _WRAPPED.fullmatch(bare)  # (none), <null>, {user_id}
     return inner is not None and (
