@@ -41,7 +41,7 @@ async def register(ctx: Context, fields: Mapping[str, Any]) -> Response:
     now = ctx.clock.now()
     client, metadata = _read(f"client_{secrets.token_urlsafe(16)}", fields, now)
     if not await ctx.ledger.grants.register(client, now):
-        raise LedgerUnavailable("There are 1,000 clients with live grants; end some of them.")
+        raise LedgerUnavailable("1,000 clients are in use or new; try again in ten minutes.")
     ours = {
         "client_id": client.client_id,
         "client_id_issued_at": now // 1_000,

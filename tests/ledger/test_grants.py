@@ -110,7 +110,11 @@ async def test_the_oldest_unused_client_makes_room(ledger: Ledger, monkeypatch: 
     await ledger.grants.register(CLIENT, NOW)
     await ledger.grants.register(CLIENT._replace(client_id="c2", created_at=NOW + 1), NOW + 1)
     await begun(ledger)
-    assert await ledger.grants.register(CLIENT._replace(client_id="c3", created_at=NOW + 2), NOW + 2)
+    await exchanged(ledger)
+    later = NOW + 600_001
+    assert not await ledger.grants.register(CLIENT._replace(client_id="c3", created_at=later - 1), later - 1)
+    assert await ledger.grants.client("c2") is not None  # its person may be about to say yes
+    assert await ledger.grants.register(CLIENT._replace(client_id="c3", created_at=later), later)
     assert await ledger.grants.client("c2") is None
     assert await ledger.grants.client("c1") == CLIENT
 

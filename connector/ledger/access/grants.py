@@ -15,6 +15,7 @@ from connector.ledger.db.schema.access import oauth_client, oauth_grant, oauth_s
 
 MOST_CLIENTS = 1_000
 _UNUSED_KEPT = 86_400_000  # ms
+_SIGNS_IN = 600_000  # ms that a person may take from an assistant's registration to their yes
 _SECRETS_KEPT = 30 * 86_400_000  # ms after their end, so that a second use is still seen
 
 
@@ -25,7 +26,8 @@ class Grants(Repository):
     def register(self, c: Connection, client: OAuthClient, now: int) -> bool:
         """Store a client; False when it would be one too many.
 
-        Clients without a live grant go after a day, and the oldest of them earlier when there is no room.
+        Clients without a live grant go after a day, and the oldest of them earlier when there is no room; but
+        none of the last ten minutes, whose person may be about to say yes.
         """
         in_use = select(oauth_grant.c.client_id).where(oauth_grant.c.expires_at > now)
         is_unused = oauth_client.c.client_id.not_in(in_use)
@@ -33,7 +35,10 @@ class Grants(Repository):
         c.execute(delete(oauth_client).where(is_unused, is_old))
         count: int = c.execute(select(func.count()).select_from(oauth_client)).scalar_one()
         if count >= MOST_CLIENTS:
-            oldest = select(oauth_client.c.client_id).where(is_unused).order_by(oauth_client.c.created_at)
+            is_idle = oauth_client.c.created_at <= now - _SIGNS_IN
+            oldest = (
+                select(oauth_client.c.client_id).where(is_unused, is_idle).order_by(oauth_client.c.created_at)
+            )
             ids = c.execute(oldest.limit(count - MOST_CLIENTS + 1)).scalars().all()
             count -= c.execute(delete(oauth_client).where(oauth_client.c.client_id.in_(ids))).rowcount
         if count >= MOST_CLIENTS:
