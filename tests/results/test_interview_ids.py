@@ -24,7 +24,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         yield one
 
 
-@pytest.mark.parametrize("written", ["{{steps.trigger.id}}", "null", "N/A", "-", "1.23457E+19"])
+@pytest.mark.parametrize("written", ["{{steps.trigger.id}}", "null", "N/A", "-", "1.23457E+19", ANN])
 async def test_a_placeholder_is_refused_by_name(world: World, written: str) -> None:
     calls: list[tuple[str, dict[str, Any], str]] = [
         ("sync_interview_to_amplitude", {"interview_id": written, **VALUES}, "/interview_id"),

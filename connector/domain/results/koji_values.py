@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from connector.domain.people.email import is_plain
 from connector.domain.people.user_id import is_not_given, is_placeholder
 from connector.text import values
 from connector.text.redaction import cut
@@ -37,11 +38,12 @@ def sentiment_of(value: Any) -> str | None:
 
 
 def identifier(value: Any) -> str | None:
-    """Return the value as an interview's id, or None if it cannot be one; a placeholder cannot.
+    """Return the value as an interview's id, or None if it cannot be one; a placeholder or an address cannot.
 
     A UUID is the same in either letter case and in braces.
     """
     written = values.text(value) or ""
     if uuid := _UUID.fullmatch(written):
         written = uuid[1].lower()
-    return written if _ID.fullmatch(written) and not is_placeholder(written) else None
+    is_foreign = is_plain(written) or is_placeholder(written)
+    return written if _ID.fullmatch(written) and not is_foreign else None

@@ -79,7 +79,9 @@ class InterviewInput(Input):
                 detail = "is missing; give interview_id, or interview as an object"
                 raise InvalidInput.of("interview_id", detail)
             if identifier(self.interview_id) is None:
-                raise InvalidInput.of("interview_id", "is a placeholder, not Koji's id of an interview")
+                raise InvalidInput.of(
+                    "interview_id", "is a placeholder or an address, not Koji's id of an interview"
+                )
             if self.completed_at and read_time(self.completed_at) is None:
                 raise InvalidInput.of("completed_at", "is no time; write it like 2026-01-31T12:00:00Z")
             if self.respondent_email and not read_interview(self.values, "", event=None).email_given:
@@ -90,7 +92,9 @@ class InterviewInput(Input):
             raise InvalidInput.of("interview", detail)
         interview_id = read_envelope(self.interview, aliases=connection.koji_field_aliases).interview_id
         if interview_id is None:
-            raise InvalidInput.of("interview", "has no interview_id in it, or a placeholder; add one")
+            raise InvalidInput.of(
+                "interview", "has no interview_id in it, or a placeholder or an address; add one"
+            )
         for field, wrong in unreadable(self.interview, connection.koji_field_aliases).items():
             if field not in ("sentiment", "respondent_email"):
                 raise InvalidInput.of("interview", f"{wrong}, or leave it out")
