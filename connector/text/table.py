@@ -16,7 +16,8 @@ _EMAIL = frozenset({"emailaddress", "emailadresse", "adresseemail", "mailaddress
 _AS_TEXT = re.compile(
     r"""="(.*)"|'(?=[=+\-@0-9])(.*)""", re.DOTALL
 )  # how spreadsheets and we mark a cell as text
-_EXPONENT = re.compile(r"[+-]?\d+(?:[.,]\d+)?E\+?\d+", re.IGNORECASE)
+# 1.2E+11 or 2E+15; 1234e5678 is an id
+_ROUNDED = re.compile(r"[+-]?\d+(?:[.,]\d+E\+?|E\+)\d+", re.IGNORECASE)
 
 
 def _plain(cell: str) -> str:
@@ -67,7 +68,7 @@ class Table:
                     raise self.refused(f"line {line} has another number of cells than the header")
                 row = {name: _plain(cell.strip()) for name, cell in zip(self.names, cells, strict=False)}
                 for name in exact:
-                    if _EXPONENT.fullmatch(row.get(name, "")):
+                    if _ROUNDED.fullmatch(row.get(name, "")):
                         why = "was rounded by a spreadsheet; write the column as text, and export it again"
                         raise self.refused(f"line {line}: {name} {why}")
                 yield line, row

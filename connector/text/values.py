@@ -23,9 +23,16 @@ _ITEM = re.compile(
 )
 _BULLET = re.compile(r"\s*+(?:[-*\u2022\u2013]|[0-9]{1,2}[.)])\s")
 _SEPARATOR = re.compile(r"[;|\uff1b\u3001\u060c]|<br ?/?>", re.IGNORECASE)
-_LONGEST_TIME = 64
+_LONGEST_TIME = 100
 _ISO = re.compile(r"\d{4}")
 _ZONE = re.compile(r"\s*(?:UTC|GMT|Z)\Z", re.IGNORECASE)
+# RFC 5322, and JavaScript's Date.toString: nothing may be left that parsedate_to_datetime would drop
+_DATED = re.compile(
+    r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*,?\s+)?(\d{1,2}\s+[a-z]{3}|[a-z]{3}\s+\d{1,2}),?"
+    r"(\s+\d{4}),?(\s+\d{1,2}:\d{2}(?::\d{2})?)"
+    r"(?:\s*(?:GMT|UTC)?([+-]\d{2}):?([0-5]\d)|(\s+(?:UTC?|GMT|Z|[ECMP][SD]T)))?(?:\s+\([^()]*\))?",
+    re.IGNORECASE | re.ASCII,
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _EARLIEST_SECONDS = 1_000_000_000  # 2001: below it a number such as 20260131 is a date, or none
@@ -176,10 +183,10 @@ def as_count(value: Any) -> int | None:
 
 
 def read_time(value: Any) -> int | None:
-    """Return milliseconds from ISO 8601, RFC 5322 (without an offset: UTC), epoch seconds or milliseconds.
+    """Return milliseconds from ISO 8601, RFC 5322 or JavaScript's form (without an offset: UTC), or an epoch.
 
     Times are from 1970 to 2100; a number below 10^9 (2001) is not a time, nor is a text with an exponent, of
-    which a spreadsheet took the last digits.
+    which a spreadsheet took the last digits, nor one with AM or PM or a zone that is not sure.
     """
     number = None if isinstance(value, str) and "e" in value.lower() else as_number(value)
     if number is not None and number >= _EARLIEST_SECONDS:
@@ -187,11 +194,17 @@ def read_time(value: Any) -> int | None:
     if not isinstance(value, str) or len(written := value.strip()) > _LONGEST_TIME:
         return None
     try:
-        is_iso = _ISO.match(written) is not None
-        at = datetime.fromisoformat(_ZONE.sub("Z", written)) if is_iso else parsedate_to_datetime(written)
+        at = datetime.fromisoformat(_ZONE.sub("Z", written)) if _ISO.match(written) else _dated(written)
         return in_range(((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND)
     except (ValueError, OverflowError):
         return None
+
+
+def _dated(written: str) -> datetime:
+    if (parts := _DATED.fullmatch(written)) is None:
+        raise ValueError
+    day, year, clock, hours, minutes, zone = parts.groups("")
+    return parsedate_to_datetime(f"{day}{year}{clock} {hours}{minutes}{zone}")
 
 
 def counted(count: int, one: str, many: str) -> str:

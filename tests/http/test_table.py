@@ -48,11 +48,16 @@ def test_a_column_that_stands_twice_is_refused_by_name(header: str) -> None:
         Table("members", header + "\n", KNOWN)
 
 
-@pytest.mark.parametrize("cell", ["1.79517E+12", "1,79517E+12", "1E+15", "9.00719925474099e+15"])
+@pytest.mark.parametrize("cell", ["1.79517E+12", "1,79517E+12", "2E+15", "9.00719925474099e+15"])
 def test_what_a_spreadsheet_rounded_is_refused_with_its_line(cell: str) -> None:
     with pytest.raises(InvalidInput, match="line 4: user_id was rounded"):
         rows(f"sep=;\nuser_id;email\nu-1;a@example.com\n{cell};b@example.com\n")
     assert rows(f"user_id;email;note\nu-1;a@example.com;{cell}\n")[0]["note"] == cell
+
+
+@pytest.mark.parametrize("cell", ["1234e5678", "12e34567", "2E15"])
+def test_a_hexadecimal_id_was_not_rounded(cell: str) -> None:
+    assert rows(f"user_id;email\n{cell};a@example.com\n")[0]["user_id"] == cell
 
 
 def test_rows_of_another_length_are_refused_with_their_line() -> None:

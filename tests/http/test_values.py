@@ -159,6 +159,17 @@ NOON = 1_769_860_800_000
         "2026-01-31 12:00:00 UTC",
         "2026-01-31T12:00:00.000 utc",
         "2026-01-31 12:00:00 GMT",
+        "Sat, 31 Jan 2026 12:00:00",
+        "Saturday, 31 Jan 2026 12:00:00 GMT",
+        "31 Jan 2026 12:00 UTC",
+        "Sat, 31 Jan 2026 13:00:00 +0100 (CET)",
+        "Sat, 31 Jan 2026 13:00:00 +01:00",
+        "Sat, 31 Jan 2026 07:00:00 EST",
+        "Sat, 31 Jan 2026 05:00:00 PDT",
+        "Sat Jan 31 2026 04:00:00 GMT-0800 (Pacific Standard Time)",
+        "Sat Jan 31 2026 13:00:00 GMT+0100 (Central European Standard Time)",
+        "Sat Jan 31 2026 12:00:00 GMT+0000",
+        "Jan 31, 2026, 12:00:00",
         NOON,
         NOON // 1000,
         NOON / 1000,
@@ -180,6 +191,20 @@ def test_a_date_is_its_midnight_also_without_hyphens() -> None:
         "",
         "yesterday",
         "31.01.2026",
+        "Jan 31, 2026, 3:00 PM",
+        "Jan 31, 2026, 3:00:00 PM EST",
+        "Sat, 31 Jan 2026 03:00:00 pm",
+        "2026-01-31 3:00 PM",
+        "Sat, 31 Jan 2026 12:00:00 CET",
+        "Sat, 31 Jan 2026 12:00:00 IST",
+        "Sat, 31 Jan 2026 12:00:00 UTC+1",
+        "Sat, 31 Jan 2026 12:00:00 Europe/Berlin",
+        "Sat, 31 Jan 2026 12:00:00 +0100 PM",
+        "Sat, 31 Jan 2026 12:00:00 +2500",
+        "Sat Jan 31 2026 12:00:00 GMT-8",
+        "Sat, 31 Jan 26 12:00:00 GMT",
+        "31/01/2026 12:00:00",
+        "31 Foo 2026 12:00:00",
         0,
         -1,
         5,
@@ -211,6 +236,8 @@ def test_no_millisecond_is_lost(at: datetime, hours: int) -> None:
 def test_the_ends_of_a_time_filter() -> None:
     assert bounds("2026-11-20T12:00:00 02:00", None) == (read_time("2026-11-20T10:00:00Z"), None)
     assert bounds("2026-11-20 12:00", "2026-11-20 12:00")[0] == read_time("2026-11-20T12:00:00Z")
+    with pytest.raises(InvalidInput, match="since: is no time"):
+        bounds("Nov 20, 2026, 3:00 PM", None)
     with pytest.raises(InvalidInput, match="until"):
         bounds("2026-11-20", "2026-11-19")
 
