@@ -200,6 +200,20 @@ class TestFields:
         assert interview(body).sentiment == "mixed"
         assert interview({"metadata": {"mode": "text"}, "data": {"mode": "voice"}}).mode == "voice"
 
+    @pytest.mark.parametrize("empty", [None, "", " ", []])
+    def test_an_empty_one_hides_none_that_is_nested(self, empty: Any) -> None:
+        inner = {"themes": ["Lost"], "sentiment": "negative", "quality_score": 4, "external_id": "inv_1"}
+        body = {**dict.fromkeys(inner, empty), "analysis": inner}
+        found = interview(body, aliases={"themes": ("themes",)})
+        assert (found.themes, found.sentiment) == (("Lost",), "negative")
+        assert (found.quality_score, found.external_id) == (4, "inv_1")
+        assert unreadable(body, {}) == {}
+
+    def test_an_empty_list_stays_one_where_all_places_are_empty(self) -> None:
+        body = {"themes": None, "data": {"themes": [], "analysis": {"themes": "", "sentiment": ""}}}
+        assert (interview(body).themes, interview(body).sentiment) == ((), None)
+        assert interview({"themes": None, "data": {"themes": None}}).themes is None
+
     def test_other_spellings(self) -> None:
         body = {"qualityScore": "4", "transcriptUrl": "u", "completedAt": 1_795_341_600, "externalId": 5}
         found = interview(body)

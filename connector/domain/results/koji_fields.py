@@ -187,15 +187,18 @@ class _Body:
         self._all = [*self._own, *self._carried] if self._carried else self._own
 
     def first(self, name: str, *also: str) -> Any:
-        """Return the first value that is not null, under a name or one of its other spellings."""
-        aliased = self._aliased(name)
-        if aliased is not _ABSENT and aliased is not None:
-            return aliased
-        for section in self._all:
-            for key in (name, *also):
-                if section.get(key) is not None:
-                    return section[key]
-        return None
+        """Return the first value under a name or one of its other spellings that is not empty.
+
+        Where every place is empty, the first that is not null.
+        """
+        places = (section.get(key) for section in self._all for key in (name, *also))
+        empty = None
+        for value in (self._aliased(name), *places):
+            if value is not _ABSENT and value is not None:
+                if value != [] and not (isinstance(value, str) and not value.strip()):
+                    return value
+                empty = value if empty is None else empty
+        return empty
 
     def event(self, headers: Headers) -> str | None:
         """Return the event name; of several, the first that is about an interview.
