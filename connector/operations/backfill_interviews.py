@@ -9,7 +9,7 @@ from typing import Self
 from pydantic import Field, PrivateAttr
 
 from connector.context import Context
-from connector.domain.people.email import email_of
+from connector.domain.people.same_person import member
 from connector.domain.results.koji_values import identifier
 from connector.domain.results.run import RunItem, chunks_of
 from connector.errors import FieldError, InvalidInput, NotConfigured
@@ -100,7 +100,9 @@ def _from_csv(text: str) -> dict[str, RunItem]:
             raise table.refused(f"has more than {_MOST:,} rows; split it")
         item = _from_row(row, line, errors)
         if item is not None:
-            rows[item.interview_id] = item
+            before = rows.get(item.interview_id, item)  # rows of one interview fill each other
+            said = before.email or item.email, item.interview_id, before.completed_at or item.completed_at
+            rows[item.interview_id] = RunItem(None, *said)
     _refuse(errors, "csv")
     return rows
 
@@ -114,7 +116,11 @@ def _from_row(row: Mapping[str, str], line: int, errors: list[FieldError]) -> Ru
         detail = f"line {line}: completed_at is no time; write it like 2026-01-31T12:00:00Z"
         errors.append(FieldError("/csv", detail))
         return None
-    return RunItem(None, email_of(row.get("email")), interview_id, completed_at or None)
+    person = member(None, row.get("email"), None)
+    if person.has_bad_email:
+        errors.append(FieldError("/csv", f"line {line}: email is no e-mail address"))
+        return None
+    return RunItem(None, person.email, interview_id, completed_at or None)
 
 
 def _refuse(errors: Sequence[FieldError], field: str) -> None:

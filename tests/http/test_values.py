@@ -196,7 +196,7 @@ def test_a_date_is_its_midnight_also_without_hyphens() -> None:
         "Sat, 31 Jan 2026 03:00:00 pm",
         "2026-01-31 3:00 PM",
         "Sat, 31 Jan 2026 12:00:00 CET",
-        "Sat, 31 Jan 2026 12:00:00 IST",
+        "Sat, 31 Jan 2026 12:00:00 AEST",
         "Sat, 31 Jan 2026 12:00:00 UTC+1",
         "Sat, 31 Jan 2026 12:00:00 Europe/Berlin",
         "Sat, 31 Jan 2026 12:00:00 +0100 PM",

@@ -106,6 +106,32 @@ async def test_an_email_from_the_csv_names_the_person_where_koji_does_not(world:
     assert world.stored("koji.interview_completed")[0]["user_id"] == "told@example.com"
 
 
+async def test_rows_of_one_interview_fill_each_other_and_a_placeholder_is_no_address(world: World) -> None:
+    await world.control("POST", "/koji/switches", {"read_omits": ["respondent", "completed_at"]})
+    await world.interview("int-1")
+    await world.interview("int-2")
+    csv = (
+        "interview_id,completed_at,email\n"
+        "int-1,,n/a\n"
+        "int-1,2026-10-01T10:00:00Z,\n"
+        "int-1,,Told <told@example.com>\n"
+        "int-1,2026-10-02T10:00:00Z,other@example.com\n"
+        "int-1,,\n"
+        "int-2,2026-10-01T10:00:00Z,N/A\n"
+    )
+    run = await finished(world, csv=csv)
+    assert (run["total"], run["synced"], run["skipped"], run["failed"]) == (2, 1, {"anonymous": 1}, {})
+    [event] = world.stored("koji.interview_completed")
+    assert (event["user_id"], event["time"]) == ("told@example.com", 1_790_848_800_000)
+
+
+@pytest.mark.parametrize("written", ["not an email", '"told@example.com, two@example.com"', "@example.com"])
+async def test_an_unreadable_address_is_refused_with_its_line(world: World, written: str) -> None:
+    answer = await world.call("backfill_interviews", csv=f"interview_id,email\nint-1,\nint-2,{written}\n")
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "csv: line 3: email is no e-mail address; nothing was started."
+
+
 async def test_what_was_synced_before_is_counted_and_not_sent_again(world: World) -> None:
     await world.deliver(message("int-1"))
     await world.ended("int-1")
@@ -124,6 +150,7 @@ async def test_what_was_synced_before_is_counted_and_not_sent_again(world: World
         {"csv": "interview_id,score\nint-1,4"},
         {"csv": "interview_id\n"},
         {"csv": "interview_id,completed_at\nint-1,soon"},
+        {"csv": 'interview_id,completed_at\nint-1,"Nov 30, 2026, 3:00 PM"'},
         {"csv": "interview_id,email\n,a@example.com"},
         {"csv": 'interview_id\n"int-1'},
     ],
