@@ -12,7 +12,7 @@ REASONS: Mapping[str, str] = {
     "analysis_failed": "Koji could not analyse the interview.",
     "no_quality_score": "Koji gave no quality score within 24 hours.",
     "below_quality_gate": "The quality score is below your minimum.",
-    "no_completion_time": "The row says no completion time.",
+    "no_completion_time": "The row says no completion time, or one before 2000 or in the future.",
     # that failed
     "invalid_user_id": "Amplitude would refuse the user id: too short, or a reserved word.",
     "rejected_by_amplitude": "Amplitude refused it; its words stand at the attempt.",

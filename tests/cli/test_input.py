@@ -186,3 +186,16 @@ def test_what_spreadsheets_leave_out_or_mark_is_read() -> None:
         {"user_id": "00123", "email": "ann@example.com"},
         {"user_id": "00456", "email": "ben@example.com", "properties": {"plan": "pro"}},
     ]
+
+
+def test_the_named_column_alone_holds_the_addresses() -> None:
+    text = (
+        "email,Work Email,plan\nown@example.com,,trial\nown@example.com,work@example.com\nown@example.com\n"
+    )
+    assert read_members("members", text, "Work Email") == [
+        {"properties": {"plan": "trial"}},
+        {"email": "work@example.com"},
+        {},
+    ]
+    own = [{"user_id": "u-1", "email": "own@example.com"}]
+    assert read_members("members", "user_id,email\nu-1,own@example.com\n", "work") == own

@@ -238,7 +238,7 @@ def test_a_column_of_addresses_can_be_named(machine: Machine, sandbox: str) -> N
     (machine.cwd / "people.csv").write_text("user_id\nuser-1\n")
     planned = machine.run("plan-cohort-launch", *words)
     said = " ".join(planned.stdout.split())
-    assert "the file has no column email; the list of links will have no addresses." in said
+    assert "no e-mail address came in the property email; the list of links will have no addresses." in said
     (machine.cwd / "people.csv").write_text("user_id,Plan\nuser-1,trial\n")
     said = " ".join(machine.run("plan-cohort-launch", *words).stdout.split())
     assert "It has plan: --email-property names the one with addresses." in said

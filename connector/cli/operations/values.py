@@ -58,9 +58,10 @@ def read_members(field: str, text: str, email: str = _EMAIL) -> list[dict[str, A
             f"the file has no column user_id or {email} in its header row, but: {names}; email_property "
             "names the column with the addresses"
         )
+    column = email if email in table.names else _EMAIL
     members = []
     for line, row in table.rows(("user_id",), padded=True):
-        members.append(_member(row, email))
+        members.append(_member(row, column))
         if member(None, members[-1].get(_EMAIL), None).has_bad_email:
             raise table.refused(f"line {line}: {email} is no e-mail address; no person was invited")
     if not members:
@@ -111,7 +112,7 @@ def _read(name: str, source: str) -> str:
 
 
 def _member(row: dict[str, str], email: str) -> dict[str, Any]:
-    cells = {name: value for name, value in row.items() if value}
+    cells = {name: value for name, value in row.items() if value and (name == email or name != _EMAIL)}
     if email in cells:
         cells[_EMAIL] = cells.pop(email)
     fields: dict[str, Any] = {name: cells.pop(name) for name in _MEMBER_FIELDS if name in cells}

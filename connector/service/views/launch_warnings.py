@@ -133,4 +133,5 @@ def _addresses(launch: Launch) -> Iterator[str]:
             yield f"{came} in the property {column}. {others}"
         else:
             more = f" It has {names}: email_property names the one with addresses." if names else ""
-            yield f"{came}: the file has no column {column}; the list of links will have no addresses.{more}"
+            none = f"{came}: no e-mail address came in the property {column}"
+            yield f"{none}; the list of links will have no addresses.{more}"
