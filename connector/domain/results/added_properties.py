@@ -18,6 +18,7 @@ MOST: Final = 50
 _OURS: Final = frozenset(own_event_properties(Interview(""), None, Vocabulary(())))
 _RESERVED: Final = re.compile(r"\$|\[amplitude\]|gp:", re.IGNORECASE)
 _LONGEST_NAME: Final = 100
+_YES_NO: Final = {"yes": True, "true": True, "no": False, "false": False}
 
 
 class AddedProperties(NamedTuple):
@@ -81,12 +82,14 @@ def _answered(
 
 def _typed(answer: Mapping[str, Any]) -> Any:
     """Return an answer: a number or a yes or no as it is, a choice as text, several as a list of texts."""
-    value = answer.get("structured_value")
+    value, kind = answer.get("structured_value"), answer.get("question_type")
+    if kind in ("yes_no", "boolean"):
+        value = _YES_NO.get((values.label(value) or "").lower(), value)
     if isinstance(value, list):
         return [values.label(item) for item in value]
     if isinstance(value, dict):
         return values.label(value)
-    number = values.as_number(value) if answer.get("question_type") == "scale" else None
+    number = values.as_number(value) if kind == "scale" else None
     return value if number is None else number
 
 
