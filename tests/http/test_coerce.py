@@ -254,6 +254,10 @@ class TestText:
         assert ask({"interview_id": 12345}).interview_id == "12345"
         assert ask({"themes": [1, "a"]}).themes == ["1", "a"]
         assert ask({"members": [{"user_id": 12345}]}).members == [Person(user_id="12345")]
+        assert ask({"members": [{"user_id": 12345.0}]}).members == [Person(user_id="12345")]
+        for rounded in (1.5, 1e20):
+            with pytest.raises(InvalidInput, match="user_id"):
+                ask({"members": [{"user_id": rounded}]})
 
     @pytest.mark.parametrize("wrong", ["many", "4.5", "1e999"])
     def test_what_is_no_number_is_refused_without_repeating_it(self, wrong: str) -> None:

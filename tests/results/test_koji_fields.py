@@ -496,6 +496,12 @@ def test_an_address_in_an_unknown_form_is_no_word_of_anonymity(written: Any, ema
 def test_times_of_mail_and_browsers_are_read() -> None:
     body = {"completed_at": "Mon, 30 Nov 2026 10:00:00 GMT"}
     assert read_interview(body, "int_1", event=None).completed_at == 1_796_032_800_000
+    body = {"completed_at": "Mon Nov 30 2026 02:00:00 GMT-0800 (Pacific Standard Time)"}
+    assert read_interview(body, "int_1", event=None).completed_at == 1_796_032_800_000
+    unsure = {"completed_at": "Nov 30, 2026, 3:00 PM", "created_at": 1_796_032_800}
+    found = read_interview(unsure, "int_1", event=None)
+    assert (found.completed_at, found.occurred_at) == (None, 1_796_032_800_000)
+    assert "is no time" in unreadable(unsure, {})["completed_at"]
 
 
 @pytest.mark.parametrize(

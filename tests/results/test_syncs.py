@@ -42,7 +42,9 @@ async def test_force_reads_koji_anew_also_right_after_another_read(world: World)
     assert forced["themes"] == ["the last word"]
 
 
-@pytest.mark.parametrize("written", ["next Tuesday", "1.79517E+12x", 12, "2026-13-01T00:00:00Z", {}])
+@pytest.mark.parametrize(
+    "written", ["next Tuesday", "Nov 20, 2026, 3:00 PM", "1.79517E+12x", 12, "2026-13-01T00:00:00Z", {}]
+)
 async def test_an_unreadable_completion_is_refused_and_an_absent_one_is_not(
     world: World, written: Any
 ) -> None:

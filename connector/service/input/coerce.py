@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from connector.errors import InvalidInput
 from connector.service.input.annotations import is_list, is_mapping, item_kinds, kinds, model_of
 from connector.text.json import parse_json
-from connector.text.values import split_list
+from connector.text.values import split_list, text
 
 
 def fit(values: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
@@ -70,6 +70,8 @@ def _fit_list(items: list[Any], wanted: list[Any], *, below: bool) -> list[Any]:
 
 
 def _whole_number_text(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return text(value) or value
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
