@@ -32,7 +32,7 @@ REASONS: Mapping[str, str] = {
     "opted_out": "Said no by the link in an invitation.",
     "resting": "Asked lately, here or on another connection.",
     "recently_interviewed": "Invited or interviewed too short a time ago.",
-    "already_invited": "Invited before, or waiting to be by another launch; no person is asked twice.",
+    "already_invited": "Invited before, or waiting for another launch; no person is asked twice.",
     "holdout": "Kept out on purpose, to compare with.",
     "over_limit": "Above the limit of this launch, or of its quota.",
     "enough": "Called off: enough interviews came back.",

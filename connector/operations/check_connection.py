@@ -102,7 +102,8 @@ async def _webhook(ctx: Context, connection: Connection, refused: list[Diagnosti
             return "fail", refused[0].detail["setting"]
         return "warn", await _none_came(ctx, connection)
     signed = f"signed in the header {latest.header} ({latest.scheme})"
-    message = f"The last webhook came at {iso(latest.received_at)}, {signed}."
+    came = iso(latest.received_at).removesuffix("T00:00:00Z")  # the time of an erased one is a day
+    message = f"The last webhook came on {came}, {signed}."
     if refused and refused[0].at > latest.received_at:
         return "warn", f"{message} One that came later was refused: {refused[0].detail['setting']}"
     return "ok", message

@@ -137,8 +137,8 @@ async def key_pause(ctx: Context, name: str, options: LaunchOptions) -> LaunchPa
     left = await ctx.ledger.invitations.credits_left(connection.credit_lane, cap, now)
     if left < (each := price(options, connection.koji_default_mode)):
         message = (
-            f"{max(left, 0):,} of the {cap:,} credits of this UTC day are left; one interview takes {each}. "
-            "CONNECTOR_MAX_CREDITS_PER_DAY is the limit."
+            f"Left of the {cap:,} credits of this UTC day (CONNECTOR_MAX_CREDITS_PER_DAY): {max(left, 0):,}; "
+            f"one interview takes {each}."
         )
         return LaunchPause(DAILY_CREDITS, next_day(now), message)
     return None
