@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from markupsafe import Markup, escape
 from starlette.responses import Response
 
-from connector.console.words import SHAPES, duration, words
+from connector.console.words import SHAPES, change, duration, words
 from connector.domain.results.mapping import iso
 from connector.http import html
 from connector.http.endpoint import NO_STORE
@@ -44,6 +44,7 @@ def _templates() -> Environment:
         "pretty": _pretty,
         "people": people_of,
         "words": words,
+        "change": change,
         "duration": duration,
         "percent": _percent,
         "number": lambda value: _NONE if value is None else f"{value:,}",

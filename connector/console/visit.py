@@ -14,10 +14,12 @@ from starlette.responses import RedirectResponse, Response
 from connector.console.page import HEADERS, page
 from connector.console.sessions import Session, Sessions
 from connector.context import Context
+from connector.domain.results.mapping import iso
 from connector.errors import Forbidden, NotFound
 from connector.service.execution.execute import execute
 from connector.service.execution.operation import AnyOperation
 from connector.service.input import validate
+from connector.service.views.launch import LaunchOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,11 @@ class Visit:
     def may(self, scope: str) -> bool:
         """Tell whether the session has a scope."""
         return scope in self.ctx.caller.scopes
+
+    def is_expired(self, launch: LaunchOutput) -> bool:
+        """Tell whether the time of a plan is over."""
+        until = launch.plan_expires_at
+        return until is not None and until <= iso(self.ctx.clock.now())
 
     async def run(self, name: str, **values: Any) -> Any:
         """Return the output of an operation; values that are None or empty count as not given.

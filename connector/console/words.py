@@ -15,7 +15,7 @@ REASONS: Mapping[str, str] = {
     "no_completion_time": "The row says no completion time, or one before 2000 or in the future.",
     # that failed
     "invalid_user_id": "Amplitude would refuse the user id: too short, or a reserved word.",
-    "rejected_by_amplitude": "Amplitude refused it; its words stand at the attempt.",
+    "rejected_by_amplitude": "Amplitude refused it.",
     "not_found_in_koji": "Koji has no such interview in this project.",
     "outcome_unknown": "It is not known whether it was taken. Only force sends it again.",
     "refused_by_koji": "Koji refused.",
@@ -32,13 +32,13 @@ REASONS: Mapping[str, str] = {
     "opted_out": "Said no by the link in an invitation.",
     "resting": "Asked lately, here or on another connection.",
     "recently_interviewed": "Invited or interviewed too short a time ago.",
-    "already_invited": "Invited before; no person is asked twice.",
+    "already_invited": "Invited before, or waiting for another launch; no person is asked twice.",
     "holdout": "Kept out on purpose, to compare with.",
     "over_limit": "Above the limit of this launch, or of its quota.",
     "enough": "Called off: enough interviews came back.",
     # pauses
-    "daily_credits": "The day's credits are used; it goes on by itself at midnight UTC.",
-    "koji_unreachable": "Koji cannot be reached; it goes on by itself.",
+    "daily_credits": "Fewer credits are left today than one interview takes.",
+    "koji_unreachable": "Koji cannot be reached; it is asked again until it answers.",
     "koji_limit": "Koji asks for fewer calls; it goes on by itself, slower.",
     "koji_credits": "Koji has no credits left. Buy credits, then resume.",
     "koji_key": "Koji refused the key. Set another one (KOJI_API_KEY), then resume.",
@@ -57,6 +57,21 @@ SHAPES: Mapping[str, str] = {
     **dict.fromkeys(("running", "started", "sending"), "●"),
 }
 """The sign before a state's word, so that no state is told by its colour alone."""
+
+
+CHANGES: Mapping[str, str] = {
+    **dict.fromkeys(("already_invited", "recently_interviewed"), "asking people again after so many days"),
+    "resting": "a later day, or a reason why people who rest are asked all the same",
+    "no_identifier": "an e-mail address or a user id of each person",
+    "holdout": "a smaller part that is held out",
+    "over_limit": "a higher limit or quota",
+}
+
+
+def change(skipped: Mapping[str, int]) -> str:
+    """Return what lets a plan invite people that were all left out."""
+    ways = [CHANGES[reason] for reason in sorted(skipped, key=skipped.__getitem__) if reason in CHANGES]
+    return ways[-1] if ways else "other people in the cohort"
 
 
 def words(code: str | None) -> str:

@@ -102,7 +102,8 @@ async def _webhook(ctx: Context, connection: Connection, refused: list[Diagnosti
             return "fail", refused[0].detail["setting"]
         return "warn", await _none_came(ctx, connection)
     signed = f"signed in the header {latest.header} ({latest.scheme})"
-    message = f"The last webhook came at {iso(latest.received_at)}, {signed}."
+    came = iso(latest.received_at).removesuffix("T00:00:00Z")  # the time of an erased one is a day
+    message = f"The last webhook came on {came}, {signed}."
     if refused and refused[0].at > latest.received_at:
         return "warn", f"{message} One that came later was refused: {refused[0].detail['setting']}"
     return "ok", message
@@ -135,12 +136,12 @@ async def _unreadable(ctx: Context, connection: Connection) -> Finding:
     if webhooks[0].interview_id is not None:
         return "fail", (
             f"The connector failed on a webhook about {webhooks[0].interview_id}; see faults and the log, "
-            "then replay_syncs with status unreadable."
+            "then replay the unreadable ones."
         )
     keys = ", ".join(shape(json.loads(webhooks[0].body or "null"))) or "none"
     return "fail", (
         f"No interview id was found in webhooks with the keys: {keys}. Set KOJI_FIELD_ALIASES, for example "
-        "interview_id=data.session.uuid, then replay_syncs with status unreadable."
+        "interview_id=data.session.uuid, then replay the unreadable ones."
     )
 
 
@@ -160,7 +161,7 @@ async def _syncs(ctx: Context, connection: Connection) -> Finding:
     minutes = -(-waiting // connection.koji_rate_limit_per_minute)
     reading = f" {waiting} wait to be read from Koji, about {minutes} min." if waiting else ""
     if by_status["failed"]:
-        return "warn", f"Interviews: {counts}.{reading} See list_syncs with status failed, then replay_syncs."
+        return "warn", f"Interviews: {counts}.{reading} List the failed ones to see why, then replay them."
     return "ok", f"Interviews: {counts}.{reading}"
 
 
@@ -169,8 +170,8 @@ async def _ingested(ctx: Context, connection: Connection) -> Finding:
     if not (number := totals.get((SyncStatus.SYNCED, EVENTS_MISSING), 0)):
         return "ok", "Amplitude took as many events as were sent."
     return "warn", (
-        f"Amplitude took fewer events than were sent in requests with {number} interviews, twice: list_syncs "
-        f"with reason {EVENTS_MISSING} names them; look whether their events are in Amplitude."
+        f"Amplitude took fewer events than were sent in requests with {number} interviews, twice: list "
+        f"those with the reason {EVENTS_MISSING}, and look whether their events are in Amplitude."
     )
 
 

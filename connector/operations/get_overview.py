@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from connector.context import Context
 from connector.domain.launches.credits import day_of, day_start, price
-from connector.domain.launches.launch import APPROVAL, LaunchStatus
+from connector.domain.launches.launch import APPROVAL, LaunchOptions, LaunchStatus
 from connector.domain.lease import PAUSE_MESSAGES
 from connector.domain.results.interview import SyncStatus
 from connector.domain.results.mapping import iso
@@ -31,6 +31,7 @@ class OverviewLaunch(BaseModel):
 
     launch_id: str = Field(description="The launch's id, for get_launch.")
     cohort_name: str | None = Field(description="The cohort's name in Amplitude; null for given members.")
+    begun_at: str = Field(description="When it was begun, ISO 8601 in UTC.")
     status: str = Field(description="running, paused, or planned: waits for launch_cohort_interviews.")
     pause_reason: str | None = Field(description="Why it is paused; null otherwise.")
     resumes_at: str | None = Field(description="When the pause ends by itself, ISO 8601 in UTC.")
@@ -67,6 +68,7 @@ class OverviewOutput(Output):
     pauses: list[OverviewPause] = Field(description="Pauses of calls.")
     credits_used: int = Field(description="Koji credits spent with the key.")
     credits_cap: int = Field(description="Koji credits of a day at most.")
+    credits_each: int = Field(description="Koji credits of one interview in the default mode.")
     credits_forecast: int = Field(description="Koji credits that running launches still take today.")
     next_step: str | None = Field(description="The one thing to do; null for nothing.")
 
@@ -84,6 +86,7 @@ async def run(ctx: Context, payload: Input) -> OverviewOutput:
         shown = OverviewLaunch(
             launch_id=launch.id,
             cohort_name=launch.cohort_name,
+            begun_at=iso(launch.created_at),
             status="paused" if progress.pause else launch.status.value,
             pause_reason=progress.pause.code if progress.pause else None,
             resumes_at=time_text(progress.pause.until) if progress.pause else None,
@@ -122,6 +125,7 @@ async def run(ctx: Context, payload: Input) -> OverviewOutput:
         pauses=pauses,
         credits_used=cap - left,
         credits_cap=cap,
+        credits_each=price(LaunchOptions(max_interviews=1), connection.koji_default_mode),
         credits_forecast=min(forecast, max(0, left)),
         next_step=mend or _of_launches(launches) or await _of_rest(ctx, payload, failed),
     )
@@ -176,6 +180,7 @@ GET_OVERVIEW = Operation.of(
             "pauses": [],
             "credits_used": 28,
             "credits_cap": 100,
+            "credits_each": 3,
             "credits_forecast": 0,
             "next_step": f"Launch {examples.LAUNCH_ID} is paused (koji_credits): get_launch says why.",
         },

@@ -15,6 +15,7 @@ from connector.domain.results.mapping import iso
 from connector.errors import NotFound
 from connector.service.execution.operation import Effect, Example, Input, Operation, Output
 from connector.service.input.person_input import person_of
+from connector.service.launch_progress import pause_of
 from connector.service.planning import history_of
 from connector.service.views import examples
 from connector.service.views.launch import with_link
@@ -25,8 +26,11 @@ if TYPE_CHECKING:
     from connector.ledger.people.person import History
 
 _Text = Annotated[str, Field(min_length=1, max_length=1_024)]
+_GOING: Final = (InvitationState.WAITING, InvitationState.SENDING)
+_WAITS: Final = "waits"
 _WHY: Final = {
     None: "Not invited on this connection: a launch may invite them.",
+    _WAITS: "Waits to be invited by an earlier launch: no other launch may invite them meanwhile.",
     SkipReason.ALREADY: "Invited before: only a launch with reinvite_after_days may invite them again.",
     SkipReason.OPTED_OUT: "Said no by the link in an invitation: no launch may invite them.",
     SkipReason.RESTING: "Asked lately, on this or another connection: only a launch with override_rest may.",
@@ -50,11 +54,14 @@ class PersonInvitation(_OfConnection):
 
     launch_id: str = Field(description="The launch, for get_launch.")
     cohort_name: str | None = Field(description="The cohort's name in Amplitude; null for given members.")
+    begun_at: str | None = Field(description="When the launch was begun, ISO 8601 in UTC.")
     state: str = Field(
         description="waiting, sending, started, completed, expired, failed, in_doubt or cancelled."
     )
     reason: str | None = Field(description="Why it failed; null otherwise.")
     invited_at: str | None = Field(description="When the interview was started, ISO 8601 in UTC.")
+    pause_reason: str | None = Field(description="Why the launch that the person waits for is paused.")
+    resumes_at: str | None = Field(description="When that pause ends by itself, ISO 8601 in UTC.")
     interview_id: str | None = Field(description="Koji's id of the interview; null until Koji tells one.")
     interview_link: str | None = Field(description="The link that the person opens; null without one.")
 
@@ -65,6 +72,7 @@ class PersonInterview(_OfConnection):
     interview_id: str = Field(description="Koji's id of the interview, for get_sync.")
     status: str = Field(description="synced, skipped, pending or failed.")
     reason: str | None = Field(description="Why it was skipped, failed or still waits.")
+    refusal: str | None = Field(None, description="Amplitude's words, where it refused the interview.")
     completed_at: str | None = Field(description="When it was completed, ISO 8601 in UTC.")
     quality_score: float | None = Field(description="Koji's quality score, 1 to 5.")
     sentiment: str | None = Field(description="positive, negative, neutral or mixed.")
@@ -76,6 +84,7 @@ class PersonSkip(_OfConnection):
 
     launch_id: str = Field(description="The launch, for get_launch.")
     cohort_name: str | None = Field(description="The cohort's name in Amplitude; null for given members.")
+    begun_at: str | None = Field(description="When the launch was begun, ISO 8601 in UTC.")
     reason: str = Field(description="Why the person was not invited.")
     at: str = Field(description="When that was decided, ISO 8601 in UTC.")
 
@@ -119,7 +128,8 @@ async def run(ctx: Context, payload: PersonInput) -> PersonOutput:
     for name in names:
         trusted = ctx.connection(name).connector_trust_external_id
         history = await ctx.ledger.persons.find(name, asked, trust_external_id=trusted)
-        shown.now.append(await _now(ctx, name, asked))
+        waits = any(one.state in _GOING for one in history.invitations)
+        shown.now.append(await _now(ctx, name, asked, waits=waits))
         shown.suppressed |= history.suppressed
         if not history.suppressed:
             await _add(ctx, shown, name, history)
@@ -138,14 +148,18 @@ async def _add(ctx: Context, shown: PersonOutput, name: str, history: History) -
         if one.launch_id not in launches:
             launches[one.launch_id] = await ctx.ledger.launches.find(one.launch_id)
         launch = launches[one.launch_id]
+        pause = await pause_of(ctx, launch) if launch and one.state in _GOING else None
         shown.invitations.append(
             PersonInvitation(
                 connection=name,
                 launch_id=one.launch_id,
                 cohort_name=launch.cohort_name if launch else None,
+                begun_at=time_text(launch.created_at) if launch else None,
                 state=one.state.value,
                 reason=one.reason,
                 invited_at=time_text(one.started_at),
+                pause_reason=pause.code if pause else None,
+                resumes_at=time_text(pause.until) if pause else None,
                 interview_id=one.interview_id,
                 interview_link=with_link(ctx, launch, one).link,
             )
@@ -154,23 +168,24 @@ async def _add(ctx: Context, shown: PersonOutput, name: str, history: History) -
         if not is_anonymous_or_erased(sync.reason, sync.facts):
             shown.interviews.append(PersonInterview(connection=name, **flat(sync)))
     shown.skips += [
-        PersonSkip(connection=name, **{**skip._asdict(), "at": iso(skip.at)})
+        PersonSkip(connection=name, **{**skip._asdict(), "at": iso(skip.at), "begun_at": iso(skip.begun_at)})
         for skip in await ctx.ledger.persons.skips(person)
     ]
     shown.email = shown.email or next(iter(sorted(person.emails)), None)
     shown.user_id = shown.user_id or next(iter(sorted(person.user_ids)), None)
 
 
-async def _now(ctx: Context, name: str, asked: Member) -> PersonNow:
+async def _now(ctx: Context, name: str, asked: Member, *, waits: bool) -> PersonNow:
     """Decide over the person as planning does."""
     keyed, now = ctx.ledger.aliases.keyed(name, [asked]), ctx.clock.now()
     rules = UNLIMITED._replace(rests=rest_rules(ctx.settings))
     ((choice,), _) = Selection(rules, now).take(keyed, *await history_of(ctx, name, keyed))
     rest = choice.rest
+    why = _WHY[_WAITS if waits and choice.reason is SkipReason.ALREADY else choice.reason]
     return PersonNow(
         connection=name,
         would=choice.reason or "invite",
-        why=_WHY[choice.reason] if rest is None else f"{_WHY[choice.reason]} Rule: {rest.rule}.",
+        why=why if rest is None else f"{why} Rule: {rest.rule}.",
         may_be_asked_at=iso(rest.until) if rest else None if choice.reason else iso(now),
     )
 

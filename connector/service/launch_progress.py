@@ -135,8 +135,11 @@ async def key_pause(ctx: Context, name: str, options: LaunchOptions) -> LaunchPa
     now = ctx.clock.now()
     cap = connection.connector_max_credits_per_day
     left = await ctx.ledger.invitations.credits_left(connection.credit_lane, cap, now)
-    if left < price(options, connection.koji_default_mode):
-        message = f"The {cap} credits of this UTC day are used (CONNECTOR_MAX_CREDITS_PER_DAY)."
+    if left < (each := price(options, connection.koji_default_mode)):
+        message = (
+            f"Left of the {cap:,} credits of this UTC day (CONNECTOR_MAX_CREDITS_PER_DAY): {max(left, 0):,}; "
+            f"one interview takes {each}."
+        )
         return LaunchPause(DAILY_CREDITS, next_day(now), message)
     return None
 

@@ -28,8 +28,8 @@ _LIMITS: Final[Mapping[str, int]] = {"id": 256, "sentiment": 50}
 _LABELS = ("themes", "sentiment")
 _PERSON = ("invitations.name", "invitations.reason", "invitations.started_at", "invitations.opt_out_link")
 _PLAN = ("plan_token", "resume_token", "plan_expires_at", "skipped_examples")
-_OF_ONE = ("interview_id", "interview_link")
-_PEOPLE = ("invitations", *_OF_ONE)
+_OF_PAGES = ("begun_at", "interview_id", "interview_link")
+_PEOPLE = ("invitations", *_OF_PAGES)
 _WAVES = ("completed", "expected", "next_wave_at", "segments")
 _PANEL = ("sample", "quota_cells", *_WAVES)
 _AUDIENCE = ("cohort_id", "cohort_name", "members_total", "skipped", "credits_estimate", *_PANEL)
@@ -43,27 +43,30 @@ _COUNTED = (
     *_PEOPLE,
     *_PLAN,
 )
+_SENT_AS = ("refusal", "event_type", "themes_text", "theme_top_1", "theme_top_2")
 _SYNC_ROW = (
-    *("event_type", "event_insert_id", "identify_insert_id", "themes_text", "theme_top_1", "theme_top_2"),
+    *(*_SENT_AS, "event_insert_id", "identify_insert_id"),
     *("transcript_url", "warning"),
 )
 _LEFT_OUT: Final[Mapping[str, tuple[str, ...]]] = {
     "launch_cohort_interviews": (
         *("status_url", "resume_token", "skipped_examples"),
-        *(*_OF_ONE, *_PERSON, *_PANEL),
+        *(*_OF_PAGES, *_PERSON, *_PANEL),
     ),
     "plan_cohort_launch": (
         *("status_url", "resume_token", "pause_reason", "resumes_at"),
         *(*_GOING_ON, *_PEOPLE, *_WAVES),
     ),
-    "get_launch": ("status_url", "skipped_examples", "invitations.name", *_OF_ONE),
+    "get_launch": ("status_url", "skipped_examples", "invitations.name", *_OF_PAGES),
     "cancel_launch": ("status_url", *_PAUSED, *_PEOPLE, *_PLAN, *_AUDIENCE, "eta_seconds"),
     "resume_launch": ("status_url", *_PEOPLE, *_PLAN, *_AUDIENCE),
+    "get_overview": ("launches.begun_at", "credits_each"),
+    "get_person": ("skips.begun_at", "interviews.refusal"),
     "list_launches": tuple(f"items.{name}" for name in _COUNTED),
     "start_interview": ("status_url",),
-    "sync_interview_to_amplitude": ("themes_text", "theme_top_1", "theme_top_2", "event_type", "request"),
+    "sync_interview_to_amplitude": (*_SENT_AS, "request"),
     "list_syncs": tuple(f"items.{name}" for name in _SYNC_ROW),
-    "get_sync": ("themes_text", "theme_top_1", "theme_top_2", "event_type", "warning", "received.body"),
+    "get_sync": (*_SENT_AS, "warning", "received.body"),
     "backfill_interviews": _OF_ERASURE,
     "replay_syncs": _OF_ERASURE,
     "check_connection": ("refused_webhooks.headers", "refused_webhooks.tried"),

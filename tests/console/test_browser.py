@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
+CARDS = "[...document.querySelectorAll('.cards')].every(t => t.parentNode.scrollWidth <= t.parentNode.clientWidth)"
 NAME = "<b>Ada</b> \u202egnitteB\u2066 " + "x" * 3_000
 
 
@@ -147,6 +148,7 @@ async def test_every_page_is_accessible_and_fits_a_phone(world: World, tab: Tab)
     ):
         await tab.go(path)
         assert await tab.page.evaluate("document.documentElement.scrollWidth") <= 360, path
+        assert await tab.page.evaluate(CARDS), path
         await tab.check_accessibility()
     await tab.go("/console/themes?since=2026-11-01&until=2026-12-01")
     assert await tab.page.locator("svg rect").count() > 30, "bars and a column a day"

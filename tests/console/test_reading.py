@@ -51,8 +51,9 @@ async def test_a_plan_whose_time_is_over_is_planned_again(world: World, owner: V
     assert '<option value="onboarding-drop-off" selected>' in form
     assert '<option value="text" selected>' in form
     page = await owner.get("/console/launches?status=planned")
-    assert words(page).count("\N{EN DASH} expired 0") + words(page).count("\N{EN DASH} expired 10") == 2
-    form = await owner.get(link(page.split(other["launch_id"])[1].split("</tr>")[0], "plan again"))
+    assert "\N{EN DASH} expired Expired: plan again ." in words(page)
+    assert "\N{EN DASH} expired No person is left to invite. 12 people: Above the limit" in words(page)
+    form = await owner.get(link(page.split(other["launch_id"])[1].split("</tr>")[0], "Plan again"))
     assert 'value="free: 3, paid: 2"' in form
 
 
@@ -93,7 +94,7 @@ async def test_a_pause_says_when_it_ends(world: World, owner: Visitor) -> None:
         assert launched["pause_reason"] == "daily_credits"
         for path in ("/console", "/console/launches"):
             page = words(await person.get(path))
-            assert "credits are used; it goes on by itself at midnight UTC. It goes on at 20" in page
+            assert "Fewer credits are left today than one interview takes. It goes on by itself at 20" in page
             assert "00:00 UTC" in page
 
 
@@ -108,15 +109,17 @@ async def test_a_person_reads_first_whether_a_launch_would_invite_them(world: Wo
     launched = await world.get("launch_cohort_interviews", members=[member], wait_seconds=10)
     page = words(await owner.get("/console/person?connection=default&person=user-1"))
     told = page.split("person-001@example.com", 2)[1]
-    assert "Would a launch invite them today? No: Invited before; no person is asked twice. Since 20" in told
+    assert "Would a launch invite them today? No: Invited on 20" in told
+    assert "and no person is asked twice." in told
     again = await world.get("launch_cohort_interviews", members=[member, *people(2)], wait_seconds=10)
-    for name, at in ((launched["launch_id"], "People"), (again["launch_id"], "Examples")):
+    for name, at in ((launched["launch_id"], "People"), (again["launch_id"], "Who they are (1)")):
         page = await owner.get(f"/console/launches/{name}")
         person = re.findall(r'href="([^"]*&amp;person=[^"]*1[^"]*)"', page.split(f">{at}<")[-1])[0]
         page = await owner.get(html.unescape(person))
     left_out = page.split('aria-label="Not invited"')[1].split("</section>")[0]
     assert again["launch_id"] in left_out
-    assert "Invited before; no person is asked twice. already_invited" in words(left_out)
+    assert "Invited on 20" in words(left_out)
+    assert "and no person is asked twice. already_invited" in words(left_out)
     assert page.index("Not invited</h2>") < page.index("Invitations</h2>")
 
 

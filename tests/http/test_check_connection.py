@@ -179,4 +179,4 @@ async def test_failures_and_waiting_reads_are_counted(world: World) -> None:
     assert status == "warn"
     assert "1 failed" in shown
     assert "1 synced" in shown
-    assert "replay_syncs" in shown
+    assert "List the failed ones to see why, then replay them." in shown

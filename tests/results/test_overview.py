@@ -56,7 +56,14 @@ async def test_a_day_on_which_nothing_happened_asks_for_nothing(world: World) ->
     day = time.strftime("%Y-%m-%d", time.gmtime(world.clock.seconds()))
     nothing: dict[str, Any] = {"skipped": {}, "failed": {}, "launches": [], "pauses": [], "next_step": None}
     counts = dict.fromkeys(("received", "synced", "pending", "credits_used", "credits_forecast"), 0)
-    assert found == {"connection": "default", "day": day, "credits_cap": 20, **nothing, **counts}
+    assert found == {
+        "connection": "default",
+        "day": day,
+        "credits_cap": 20,
+        "credits_each": 1,
+        **nothing,
+        **counts,
+    }
 
 
 @pytest.mark.e2e

@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 
 from connector.console.live import changes
 from connector.console.page import HEADERS
-from connector.console.screens.plan import expired
+from connector.console.screens.plan import again
 from connector.console.visit import Visit
 from connector.domain.launches.segments import Reached, segment
 from connector.service.views.launch import InvitationItem
@@ -25,6 +25,8 @@ _SHOWN: Final = (
 _COLUMNS: Final = tuple(InvitationItem.model_fields)
 _NAMED: Final = 20
 """So many people of a plan are named above the button that invites them."""
+_NOT_INVITED: Final = ("waiting", "in_doubt", "failed", "cancelled")
+"""The states of which the first that has people is shown, where no person is invited yet."""
 _DECISIONS: Final = {
     "launch": "launch_cohort_interviews",
     "resume": "resume_launch",
@@ -38,18 +40,22 @@ async def show_all(visit: Visit) -> Response:
     """Show one page of launches."""
     where = {name: visit.query.get(name) for name in ("status", "cursor")}
     page = await visit.run("list_launches", **where, limit=20)
-    gone = await expired(visit, visit.connection, page.items)
-    return visit.page("launches.html", "Launches", page=page, where=where, expired=gone)
+    forms = await again(visit, visit.connection, page.items)
+    return visit.page("launches.html", "Launches", page=page, where=where, again=forms)
 
 
 async def show(visit: Visit) -> Response:
     """Show a launch or a plan."""
-    connection, launch = await _find(visit, _state(visit), cursor=visit.query.get("cursor"))
+    state = _state(visit)
+    connection, launch = await _find(visit, state, cursor=visit.query.get("cursor"))
+    if launch.status == "planned" and not state:
+        _, launch = await _find(visit, "planned", limit=_NAMED)
+    elif not (state or launch.invited):
+        state = next((name for name in _NOT_INVITED if getattr(launch, name)), None)
+        _, launch = await _find(visit, state)
     whole = segment("All", launch.members_total, Reached(launch.invited, launch.completed))
-    shown = {"launch": launch, "connection": connection, "state": _state(visit)}
-    if launch.status == "planned" and not _state(visit):
-        _, shown["launch"] = await _find(visit, "planned", limit=_NAMED)
-    shown["expired"] = await expired(visit, connection, [launch])
+    shown = {"launch": launch, "connection": connection, "state": state}
+    shown["again"] = await again(visit, connection, [launch])
     shown["answered"] = [whole, *launch.segments]
     return visit.page("launch.html", launch.cohort_name or "Launch", **shown)
 

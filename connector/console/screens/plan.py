@@ -8,7 +8,6 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from connector.console.visit import Visit
-from connector.domain.results.mapping import iso
 from connector.errors import ConnectorError, NotFound
 from connector.service.views.launch import LaunchOutput
 
@@ -52,11 +51,12 @@ async def act(visit: Visit) -> Response:
     return visit.done(visit.url(f"/console/launches/{plan.launch_id}"))
 
 
-async def expired(visit: Visit, connection: str, launches: Iterable[LaunchOutput]) -> dict[str, str]:
-    """Return, by the id of each plan whose time is over, the URL of the form filled in as it was for it."""
-    now, forms = iso(visit.ctx.clock.now()), {}
+async def again(visit: Visit, connection: str, launches: Iterable[LaunchOutput]) -> dict[str, str]:
+    """Return, by the id of each launch that invites no more people, the URL of the form as it was for it."""
+    forms = {}
     for plan in launches:
-        if plan.plan_expires_at is not None and plan.plan_expires_at <= now:
+        is_empty = plan.status == "planned" and not plan.to_invite
+        if visit.is_expired(plan) or is_empty or (plan.status == "cancelled" and plan.cohort_id):
             stored = await visit.ctx.ledger.launches.find(plan.launch_id)
             options = stored and stored.options
             quota: Any = (options and options.quota) or {}

@@ -7,9 +7,12 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from connector.console.visit import Visit
+from connector.text.redaction import cut
 
 _FILTERS: Final = ("search", "status", "reason", "since", "until")
 _REPLAYABLE: Final = ("failed", "skipped", "pending", "unreadable")
+_ITS_SIDE: Final = "Sending it again helps only once something has changed at Amplitude."
+_SAID: Final = 600
 _PAGE: Final = 500
 _MOST: Final = 5_000
 """So many are replayed at a time: the question names a number that was counted."""
@@ -58,7 +61,11 @@ async def act(visit: Visit) -> Response:
     run = await visit.run("replay_syncs", **asked, wait_seconds=5)
     ended = {"synced": run.synced, "waiting": run.pending, **run.skipped, **run.failed}
     told = ", ".join(name.replace("_", " ") for name, number in ended.items() if number)
-    return visit.done(visit.url(), f"Sent again: {told or 'nothing to do'}.")
+    said = f"Sent again: {told or 'nothing to do'}."
+    if "rejected_by_amplitude" in run.failed:
+        _, again = await visit.find("get_sync", interview_id=interview_id)
+        said = f"Amplitude refused it again: {again.refusal}. {_ITS_SIDE}"
+    return visit.done(visit.url(), cut(said, _SAID), kind="error" if run.failed else "done")
 
 
 def _filters(visit: Visit) -> dict[str, str | None]:

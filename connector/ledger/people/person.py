@@ -64,12 +64,13 @@ class History(NamedTuple):
 
 
 class Skip(NamedTuple):
-    """A launch that did not invite a person, as far as its examples still say so; `at` is in ms."""
+    """A launch that did not invite a person, as far as its examples still say so; times are in ms."""
 
     launch_id: str
     cohort_name: str | None
     reason: str
     at: int
+    begun_at: int
 
 
 class Persons(Repository):
@@ -99,7 +100,7 @@ class Persons(Repository):
         query = select(launch).where(launch.c.examples.is_not(None), names_them)
         launches = map(load_launch, c.execute(query.order_by(launch.c.created_at.desc())))
         return [
-            Skip(one.id, one.cohort_name, example.reason, one.planned_at or one.created_at)
+            Skip(one.id, one.cohort_name, example.reason, one.planned_at or one.created_at, one.created_at)
             for one in launches
             for example in one.examples
             if one.connection == person.connection and person.is_named(example.user_id)

@@ -100,6 +100,7 @@ def launch(connection: str) -> Launch:
 LAUNCH: Final = whole(
     LaunchOutput,
     launch_id=LAUNCH_ID,
+    begun_at=AT,
     status="finished",
     status_url=f"https://connector.example.com/actions/get_launch?launch_id={LAUNCH_ID}",
     cohort_id=COHORT_ID,

@@ -18,6 +18,7 @@ from connector.domain.launches.launch import (
 )
 from connector.domain.launches.respondent_link import present_link
 from connector.domain.launches.sample import Method
+from connector.domain.results.mapping import iso
 from connector.security.opt_out_token import opt_out_token
 from connector.service.execution.follow_up import status_url
 from connector.service.execution.operation import Input, Output
@@ -118,6 +119,7 @@ class LaunchOutput(Output):
     """A launch, or the plan for one."""
 
     launch_id: str = Field(description="The launch's id, for get_launch.")
+    begun_at: str | None = Field(None, description="When it was begun, ISO 8601 in UTC.")
     status: Literal["planning", "planned", "running", "paused", "finished", "cancelled"] = Field(
         description="planned: decided, nothing sent. running: interviews are started within Koji's limit. "
         "paused: see pause_reason. finished: no person waits. cancelled: what was not sent stays unsent."
@@ -235,6 +237,7 @@ async def shown(ctx: Context, launch: Launch, people: Sequence[Invitation] | Non
     address = {"connection": launch.connection, "launch_id": launch.id}
     return LaunchOutput(
         launch_id=launch.id,
+        begun_at=iso(launch.created_at),
         status="paused" if pause else launch.status.value,
         pause_reason=pause.code if pause else None,
         resumes_at=time_text(pause.until) if pause else None,

@@ -79,6 +79,7 @@ class SyncOutput(Output):
     transcript_url: str | None = Field(description="Where the transcript can be read.")
     completed_at: str | None = Field(description="When the interview was completed, ISO 8601 in UTC.")
     synced_at: str | None = Field(description="When Amplitude accepted it, ISO 8601 in UTC.")
+    refusal: str | None = Field(None, description="Amplitude's words, where it refused the interview.")
     warning: str | None = Field(
         None, description="What to know about this answer, such as that it may count twice."
     )
@@ -90,7 +91,7 @@ class SyncOutput(Output):
     def kept(self) -> SyncOutput:
         """Keep that it was done, and nothing that names or quotes the respondent."""
         said = ("user_id", "quality_score", "sentiment", "theme_top_1", "theme_top_2", "transcript_url")
-        gone: dict[str, Any] = {**dict.fromkeys(said), "themes": [], "themes_text": ""}
+        gone: dict[str, Any] = {**dict.fromkeys(said), "refusal": None, "themes": [], "themes_text": ""}
         return self.model_copy(update=gone)
 
     def stands_still(self) -> bool:
@@ -174,6 +175,7 @@ def flat(sync: Sync) -> dict[str, Any]:
         "interview_id": sync.interview_id,
         "status": str(sync.status),
         "reason": None if is_short else sync.reason,
+        "refusal": _refusal(sync),
         "warning": _SHORT if is_short else facts.warning if facts and sent else None,
         "user_id": sync.user_id,
         "event_type": EVENT_TYPE,
@@ -233,6 +235,13 @@ def request(sync: Sync, connection: Connection, *, identify: bool) -> AmplitudeR
 def time_text(millis: int | None) -> str | None:
     """Return a time as ISO 8601, or None."""
     return None if millis is None else iso(millis)
+
+
+def _refusal(sync: Sync) -> str | None:
+    """Return Amplitude's last words on an interview that it refused."""
+    if sync.reason != "rejected_by_amplitude":
+        return None
+    return next((attempt["words"] for attempt in sync.attempts[::-1] if attempt.get("words")), None)
 
 
 def _took_identify(sync: Sync) -> bool:
