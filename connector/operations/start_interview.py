@@ -172,8 +172,8 @@ async def _known(ctx: Context, payload: StartInput, person: Member) -> StartOutp
     if earlier is None or (taken_at := earlier.taken_at) is None:
         return None
     (history,) = await ctx.ledger.aliases.history([keyed])
-    if len(history) > 1:  # this call names an alias that was not known yet
-        await ctx.ledger.aliases.learn(keyed)
+    if len(history) > 1 or _brings(person, earlier):  # an alias that was not known yet, or more
+        await ctx.ledger.attribution.learn(keyed)
         await ctx.ledger.register.learn(ctx.connection(payload.connection).user_id_space, person)
     rules = LaunchRules(1, payload.reinvite_after_days)
     now = ctx.clock.now()
@@ -189,6 +189,13 @@ async def _known(ctx: Context, payload: StartInput, person: Member) -> StartOutp
         return None
     until = None if earlier.state in _GOING else taken_at + (payload.reinvite_after_days or 0) * _DAY
     return _output(ctx, payload, "skipped", reason=str(reason), until=until)
+
+
+def _brings(person: Member, earlier: Invitation) -> bool:
+    """Tell whether a call names what an invitation lacks and may still take."""
+    own = earlier.user_id, earlier.email, earlier.name
+    open_ = own if earlier.state is InvitationState.WAITING else own[:1]
+    return any(was is None and now is not None for was, now in zip(open_, person, strict=False))
 
 
 async def _known_started(ctx: Context, payload: StartInput, person: Member) -> StartOutput | None:

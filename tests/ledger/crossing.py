@@ -166,7 +166,7 @@ async def add_choices(process: Process) -> None:
 
 async def learn(process: Process) -> None:
     [keyed] = process.ledger.aliases.keyed("default", mixed((14, 2)))
-    await process.ledger.aliases.learn(keyed)
+    await process.ledger.attribution.learn(keyed)
 
 
 async def activate(process: Process) -> None:

@@ -7,15 +7,19 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, case, or_, select, tuple_, update
 
+from connector.domain.launches.eligibility import Choice, SkipReason
 from connector.domain.launches.launch import Invitation, InvitationState, Invited
 from connector.domain.launches.start import SCHEDULE
+from connector.domain.people.same_person import KeyedMember
 from connector.domain.people.user_id import user_id_of
 from connector.domain.results.respondent import is_ours
 from connector.domain.results.sync import Sync
 from connector.ledger.db.bulk import storable
+from connector.ledger.db.dialect import lock_people
 from connector.ledger.db.queries import first
-from connector.ledger.db.repository import Repository, reads
+from connector.ledger.db.repository import Repository, reads, writes
 from connector.ledger.db.schema.launches import invitation, launch
+from connector.ledger.launches.filling import fill
 from connector.ledger.launches.launch_row import (
     finish,
     load_invitation,
@@ -23,7 +27,7 @@ from connector.ledger.launches.launch_row import (
     move,
     select_invitations,
 )
-from connector.ledger.people.aliases import behind, is_erased
+from connector.ledger.people.aliases import behind, is_erased, learn
 from connector.ledger.people.scatter import TO_DO
 from connector.text.json import loads
 
@@ -71,6 +75,13 @@ class Attribution(Repository):
             invitation.c.person.in_(persons), invitation.c.taken_at.is_not(None)
         )
         return first(c, query.order_by(invitation.c.taken_at.desc()), load_invitation)
+
+    @writes
+    def learn(self, c: Connection, keyed: KeyedMember) -> None:
+        """Add new aliases of a known person, and fill in what the invitations of the person lack."""
+        lock_people(c)
+        row = Choice(*keyed, SkipReason.ALREADY)
+        fill(c, [row], learn(c, [row]))
 
 
 def lock(c: Connection, syncs: Sequence[Sync], anonymous: Sequence[tuple[str, str]]) -> None:

@@ -14,6 +14,7 @@ from connector.domain.launches.sample import Draws
 from connector.domain.people.same_person import ERASED_PERSON, OPTED_OUT, has_email
 from connector.ledger.db.bulk import BulkStatement, storable, types_of
 from connector.ledger.db.schema.launches import invitation, launch
+from connector.ledger.launches.filling import fill
 from connector.ledger.people import aliases, register
 from connector.text.json import dumps
 
@@ -31,6 +32,8 @@ def store_choices(
     c: Connection, plan: Launch, choices: Sequence[Choice], taught: Sequence[Choice], now: int
 ) -> None:
     """Add decisions to a launch: invited members are planned, skipped members are counted.
+
+    Of `taught`, those who are not stored complete the invitations of the same people.
 
     The caller has locked the launch, and before it the people, when decisions teach aliases or are examples.
     """
@@ -62,6 +65,7 @@ def store_choices(
     ]
     if rows:
         _INSERT.execute(c, rows)
+    fill(c, [choice for choice in taught if choice.reason not in STORED], persons, plan.id)
     skipped = Counter(plan.skipped)
     skipped.update(str(choice.reason) for choice in choices if choice.reason is not None)
     examples = list(plan.examples)

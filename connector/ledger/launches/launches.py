@@ -75,11 +75,15 @@ class Launches(Repository):
         return [load_invitation(row) for row in fetch(c, query.order_by(invitation.c.position).limit(limit))]
 
     @reads
-    def short_ids(self, c: Connection, launch_id: str, length: int) -> int:
-        """Count the people of a launch whose user id is shorter than `length` characters."""
+    def unreachable(self, c: Connection, launch_id: str, length: int) -> tuple[int, int]:
+        """Count the people of a plan whose user id is shorter than `length`, and those without an e-mail."""
         is_short = func.length(invitation.c.user_id) < length
-        query = select(func.count()).where(invitation.c.launch_id == storable(launch_id), is_short)
-        return int(c.execute(query).scalar_one())
+        without_email = func.count() - func.count(invitation.c.email)
+        query = select(func.count().filter(is_short), without_email).where(
+            invitation.c.launch_id == launch_id, invitation.c.state == InvitationState.PLANNED
+        )
+        short, without = c.execute(query).one()
+        return short, without
 
     @reads
     def cells(self, c: Connection, launch_id: str) -> dict[str | None, tuple[int, int]]:

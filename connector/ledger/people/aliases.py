@@ -8,11 +8,10 @@ from typing import Final
 
 from sqlalchemy import Column, ColumnElement, Connection, exists, select, update
 
-from connector.domain.launches.eligibility import STORED, Choice, Known, SkipReason, Standing
+from connector.domain.launches.eligibility import STORED, Choice, Known, Standing
 from connector.domain.people.same_person import ERASED_PERSON, OPTED_OUT, KeyedMember, Member, aliases
 from connector.ledger.db.bulk import BulkStatement
-from connector.ledger.db.dialect import lock_people
-from connector.ledger.db.repository import Repository, reads, writes
+from connector.ledger.db.repository import Repository, reads
 from connector.ledger.db.schema.launches import invitation
 from connector.ledger.db.schema.people import alias
 
@@ -84,12 +83,6 @@ class Aliases(Repository):
     def keyed(self, connection: str, members: Sequence[Member]) -> list[KeyedMember]:
         """Return members with the keys of their aliases, without the database."""
         return [(member, alias_keys(self.keys.people, connection, member)) for member in members]
-
-    @writes
-    def learn(self, c: Connection, keyed: KeyedMember) -> None:
-        """Add new aliases of a known person."""
-        lock_people(c)
-        learn(c, [Choice(*keyed, SkipReason.ALREADY)])
 
     @reads
     def history(self, c: Connection, members: Sequence[KeyedMember]) -> list[Known]:

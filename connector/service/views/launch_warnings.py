@@ -26,10 +26,12 @@ async def warnings_of(ctx: Context, launch: Launch, expected: Forecast, cells: S
     connection = ctx.connection(launch.connection)
     is_plan = launch.status is LaunchStatus.PLANNED and launch.to_invite > 0
     warnings = [*_time(connection, launch, expected, ctx.clock.now())]
+    without_email = 0  # known of plans only
     if is_plan:
         warnings += [_kind(connection, launch.options), await _cost(ctx, connection, launch), _SENDER]
         shortest = connection.amplitude_min_id_length
-        if short := await ctx.ledger.launches.short_ids(launch.id, shortest):
+        short, without_email = await ctx.ledger.launches.unreachable(launch.id, shortest)
+        if short:
             warnings.append(
                 f"{people_of(short)} with a user id shorter than {shortest} characters, which Amplitude does "
                 "not take: their results cannot be written. See AMPLITUDE_MIN_ID_LENGTH."
@@ -62,7 +64,7 @@ async def warnings_of(ctx: Context, launch: Launch, expected: Forecast, cells: S
         warnings.append(
             f"No person has the quota's property {quota['property']}. Properties that came: {came}."
         )
-    warnings += _addresses(launch)
+    warnings += _addresses(launch, launch.members_total - doubled, without_email)
     if launch.to_invite and launch.options.mode is None and connection.koji_default_mode is None:
         warnings.append(
             "No mode is given: credits are counted as voice. Give mode, or set KOJI_DEFAULT_MODE."
@@ -119,9 +121,9 @@ async def _cost(ctx: Context, connection: Connection, launch: Launch) -> str:
     return f"{said} About {likely}, if as many come back as before ({came} of {people_of(invited)})."
 
 
-def _addresses(launch: Launch) -> Iterator[str]:
-    """Yield what to know of the members' e-mail addresses, once their number is known."""
-    total, given = launch.members_total, launch.with_email
+def _addresses(launch: Launch, total: int, without: int) -> Iterator[str]:
+    """Yield what to know of the e-mail addresses of `total` people; `without` are invited with none."""
+    given = launch.with_email
     if launch.bad_emails:
         count = people_of(launch.bad_emails)
         yield f"invalid_email: {count} came with a text that is no e-mail address; it was left out."
@@ -135,3 +137,8 @@ def _addresses(launch: Launch) -> Iterator[str]:
             more = f" It has {names}: email_property names the one with addresses." if names else ""
             none = f"{came}: no e-mail address came in the property {column}"
             yield f"{none}; the list of links will have no addresses.{more}"
+    elif without:
+        yield (
+            f"{without:,} of {people_of(launch.to_invite)} to invite have no e-mail address; "
+            "the list of links has none for them."
+        )
