@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from connector.domain.launches.launch import LaunchStatus
+from connector.domain.people.same_person import Member
 from connector.domain.results.interview import SyncStatus
 from tests.ledger.desk import DAY, NAMES, who
 from tests.ledger.erasure.desk import ANN, EMAIL, JO, NAME, USER, ErasureDesk, except_for, interview, live
@@ -208,3 +209,15 @@ async def test_unread_deliveries_are_waited_for_and_erased(desk: ErasureDesk) ->
     assert (await desk.found(run_id)).finished_at is not None  # what came in since is nobody's concern
     assert [row for row in await desk.traces(EMAIL) if row[0] != "inbox"] == []
     assert [one.body for one in await desk.ledger.inbox.received("default", "int-1")] == [None]
+
+
+async def test_a_forgotten_person_gets_nothing_filled_in(desk: ErasureDesk) -> None:
+    launch = await desk.launch(who(EMAIL))
+    await desk.start_all()
+    await desk.forget(email=EMAIL)
+    named = Member("user-another", EMAIL, NAME)
+    (keyed,) = desk.ledger.aliases.keyed("default", [named])
+    await desk.ledger.attribution.learn(keyed)
+    plan = await desk.plan(named, Member(None, EMAIL, NAME))
+    assert plan.skipped == {"suppressed": 1, "duplicate_in_cohort": 1}
+    assert [(one.user_id, one.email, one.name) for one in await desk.all_of(launch.id)] == [(None,) * 3]
