@@ -123,7 +123,7 @@ async def test_an_interview_that_has_an_amplitude_user_keeps_it(desk: Desk) -> N
 async def test_an_anonymous_interview_and_a_pruned_invitation_get_nothing(desk: Desk) -> None:
     launch = await desk.launch(ADDRESS, member(None, "bob@example.com", None))
     await desk.start_all()
-    ann, bob = await desk.all_of(launch.id)
+    ann, _ = await desk.all_of(launch.id)
     await desk.came_back(ann, ann.interview_id or "", anonymous=True)
     await learn(desk, ID)
     assert [row[0] for row in await of(desk, launch.id)] == [None, None]
