@@ -60,12 +60,11 @@ async def history_of(ctx: Context, connection: str, keyed: Sequence[KeyedMember]
     """Return what is known of members of a connection."""
     register, project = ctx.ledger.register, ctx.connection(connection).user_id_space
     await register.fill({name: each.user_id_space for name, each in ctx.settings.connections.items()})
-    # another connection may know the person of a row that names a new alias
-    with_asked = len(ctx.settings.connections) > 1 or rest_rules(ctx.settings) != NO_RESTS
+    with_asked, alone = rest_rules(ctx.settings) != NO_RESTS, len(ctx.settings.connections) == 1
     members = [member for member, _ in keyed]
     return History(
         await ctx.ledger.aliases.history(keyed),
-        await register.recorded(project, members, with_asked=with_asked),
+        await register.recorded(project, members, with_asked=with_asked, alone=alone),
     )
 
 

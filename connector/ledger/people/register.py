@@ -51,10 +51,17 @@ class Register(Repository):
 
     @reads
     def recorded(
-        self, c: Connection, project: str, members: Sequence[Member], *, with_asked: bool
+        self, c: Connection, project: str, members: Sequence[Member], *, with_asked: bool, alone: bool
     ) -> Sequence[Recorded]:
-        """Return what is recorded of each member; without `with_asked` only who opted out, if anyone did."""
-        if not with_asked and not c.execute(select(exists().where(alias.c.person == OPTED_OUT))).scalar():
+        """Return what is recorded of each member, without their invitations unless `with_asked`.
+
+        Of a connection that is `alone`, the register then knows no more than the connection, but who opted out.
+        """
+        if (
+            alone
+            and not with_asked
+            and not c.execute(select(exists().where(alias.c.person == OPTED_OUT))).scalar()
+        ):
             return [_NOTHING] * len(members)
         keys = [register_keys(self.keys, project, member) for member in members]
         persons = behind(c, [key for each in keys for key in each])
