@@ -55,7 +55,7 @@ class Register(Repository):
     ) -> Sequence[Recorded]:
         """Return what is recorded of each member, without their invitations unless `with_asked`.
 
-        Of a connection that is `alone`, the register then knows no more than the connection, but who opted out.
+        Beside a connection that is `alone`, the register then adds only who opted out.
         """
         if (
             alone
