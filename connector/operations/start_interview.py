@@ -106,7 +106,7 @@ async def run(ctx: Context, payload: StartInput) -> StartOutput:
     options = payload.options(connection)
     launch_id, begun = await begun_before(ctx)
     if begun is None:
-        if await _opted_out(ctx, payload, person):
+        if await _says_no(ctx, payload, person):
             return _output(ctx, payload, "skipped", reason=SkipReason.OPTED_OUT)
         if known := await _known_started(ctx, payload, person):
             return known
@@ -148,13 +148,19 @@ def _member(payload: StartInput) -> Member:
     return person
 
 
-async def _opted_out(ctx: Context, payload: StartInput, person: Member) -> bool:
-    """Tell whether a person opted out, and was not erased, which is told first."""
-    history = await planning.history_of(
-        ctx, payload.connection, ctx.ledger.aliases.keyed(payload.connection, [person])
-    )
-    persons = {standing.person for standing in history.known[0] if standing is not None}
-    return history.recorded[0].opted_out and ERASED_PERSON not in persons
+async def _says_no(ctx: Context, payload: StartInput, person: Member) -> bool:
+    """Tell whether a person opted out, and was not erased, which is told first.
+
+    Whatever becomes of this start, a known person's new aliases are kept.
+    """
+    keyed = ctx.ledger.aliases.keyed(payload.connection, [person])
+    history = await planning.history_of(ctx, payload.connection, keyed)
+    known, recorded = history.known[0], history.recorded[0]
+    if len(known) > 1 or recorded.is_partial:
+        await ctx.ledger.attribution.learn(keyed[0])
+        await ctx.ledger.register.learn(ctx.connection(payload.connection).user_id_space, person)
+    persons = {standing.person for standing in known if standing is not None}
+    return recorded.opted_out and ERASED_PERSON not in persons
 
 
 async def _rests_until(ctx: Context, launch: Launch, person: Member) -> int | None:
@@ -171,10 +177,8 @@ async def _known(ctx: Context, payload: StartInput, person: Member) -> StartOutp
     earlier = await ctx.ledger.attribution.of_person(keyed[1])
     if earlier is None or (taken_at := earlier.taken_at) is None:
         return None
-    (history,) = await ctx.ledger.aliases.history([keyed])
-    if len(history) > 1 or _brings(person, earlier):  # an alias that was not known yet, or more
+    if _brings(person, earlier):
         await ctx.ledger.attribution.learn(keyed)
-        await ctx.ledger.register.learn(ctx.connection(payload.connection).user_id_space, person)
     rules = LaunchRules(1, payload.reinvite_after_days)
     now = ctx.clock.now()
     # a person who waits for a start counts as invited, whatever `reinvite_after_days` says

@@ -60,11 +60,11 @@ async def history_of(ctx: Context, connection: str, keyed: Sequence[KeyedMember]
     """Return what is known of members of a connection."""
     register, project = ctx.ledger.register, ctx.connection(connection).user_id_space
     await register.fill({name: each.user_id_space for name, each in ctx.settings.connections.items()})
-    with_asked = rest_rules(ctx.settings) != NO_RESTS
+    with_asked, alone = rest_rules(ctx.settings) != NO_RESTS, len(ctx.settings.connections) == 1
     members = [member for member, _ in keyed]
     return History(
         await ctx.ledger.aliases.history(keyed),
-        await register.recorded(project, members, with_asked=with_asked),
+        await register.recorded(project, members, with_asked=with_asked, alone=alone),
     )
 
 
@@ -102,18 +102,19 @@ async def chosen(
 ) -> Decided:
     """Decide over a chunk of members of a connection.
 
-    Where all aliases of a row are known as one person, or none is, there is nothing to learn.
+    Where all aliases of a row are known as one person, or none is, there is nothing to learn: neither on the
+    connection nor in the register.
     """
     choices, gave_way = await aside(keyed, selection.take, keyed, *history)
     teach = (*STORED, SkipReason.DUPLICATE)
     keys_of, project = ctx.ledger.register.keys_of, ctx.connection(connection).user_id_space
-    recorded = [
+    choices = [
         choice._replace(register=keys_of(project, choice.member))
-        if choice.reason in teach or len(known) > 1
+        if choice.reason in teach or len(known) > 1 or recorded.is_partial
         else choice
-        for choice, known in zip(choices, history.known, strict=True)
+        for choice, known, recorded in zip(choices, *history, strict=True)
     ]
-    return Decided(recorded, [choice for choice in recorded if choice.register], gave_way)
+    return Decided(choices, [choice for choice in choices if choice.register], gave_way)
 
 
 async def _looked_up(

@@ -93,6 +93,45 @@ async def test_the_same_people_stay_out_over_runs_and_webhooks(world: World) -> 
 
 
 @pytest.mark.e2e
+async def test_those_held_out_stay_out_however_they_are_named(world: World) -> None:
+    first = await world.get("launch_cohort_interviews", members=PEOPLE, holdout_percent=50, wait_seconds=20)
+    out = [one for one in PEOPLE if one["user_id"] in await held_out(world, first)]
+    assert len(out) > 20
+    by_id, by_email = ([{name: one[name]} for one in out] for name in ("user_id", "email"))
+    moved = [{**one, "email": f"new-{one['email']}"} for one in out]
+    renamed = [{**one, "user_id": f"new-{one['user_id']}"} for one in out]
+    learnt = [{"email": one["email"]} for one in moved]
+    for members in (by_id, by_email, moved, renamed, learnt):
+        planned = await world.get("plan_cohort_launch", members=members, holdout_percent=50)
+        assert planned["skipped"] == {"holdout": len(out)}
+        launched = await world.get("launch_cohort_interviews", members=members, holdout_percent=50)
+        assert launched["skipped"] == planned["skipped"]
+    smaller = await world.get("plan_cohort_launch", members=by_id, holdout_percent=25)
+    again = await world.get("plan_cohort_launch", members=by_email, holdout_percent=25)
+    assert 0 < smaller["to_invite"] == again["to_invite"] < len(out)
+    await world.restart(toml="[connections.default]\nholdout_percent = 50")
+    users = [{"user_id": one["user_id"]} for one in out]
+    body = {"cohort_id": "c1", "in_cohort": True, "computed_time": "1790000000", "users": users}
+    await world.client.post(
+        "/webhooks/amplitude/cohorts", json=body, headers={"Authorization": "Bearer t0ken"}
+    )
+    await world.idle()
+    standing = next(one for one in (await world.get("list_launches"))["items"] if one["cohort_id"] == "c1")
+    assert standing["skipped"] == {"holdout": len(out)}
+
+
+@pytest.mark.e2e
+async def test_a_person_named_by_id_first_keeps_that_draw(world: World) -> None:
+    by_id = [{"user_id": one["user_id"]} for one in PEOPLE]
+    first = await world.get("launch_cohort_interviews", members=by_id, holdout_percent=50)
+    out = await held_out(world, first)
+    later = await world.get(
+        "plan_cohort_launch", members=PEOPLE, holdout_percent=50, reinvite_after_days=0, max_interviews=100
+    )
+    assert await held_out(world, later) == out
+
+
+@pytest.mark.e2e
 async def test_those_held_out_may_be_invited_by_a_launch_without_a_holdout(world: World) -> None:
     first = await world.get("launch_cohort_interviews", members=PEOPLE, holdout_percent=25)
     out = await held_out(world, first)

@@ -14,7 +14,7 @@ from connector.domain.launches.compact_set import CompactSet
 from connector.domain.launches.quota import Quota, require_few, wanted
 from connector.domain.launches.rest import NO_RESTS, Recorded, Rest, RestRules, rest_of
 from connector.domain.launches.sample import Draws, Holdout, Smallest
-from connector.domain.people.same_person import ERASED_PERSON, KeyedMember, Member
+from connector.domain.people.same_person import ERASED_PERSON, KeyedMember, Member, first_key
 
 MOST_EXAMPLES = 100
 _DAY = 86_400_000  # ms
@@ -149,8 +149,11 @@ class Selection:
             return Choice(member, keys, SkipReason.OPTED_OUT)
         if reason is None and (rest := rest_of(recorded.asked, self._rules.rests, self._now)):
             return Choice(member, keys, SkipReason.RESTING, rest=rest)
-        if reason is None and self._rules.holdout is not None and self._rules.holdout.holds(keys):
-            return Choice(member, keys, SkipReason.HOLDOUT)
+        if reason is None and self._rules.holdout is not None:
+            # a known person has the draw of the key by which they were stored first, whatever names them now
+            persons = {standing.person for standing in known if standing is not None} or {first_key(keys)}
+            if self._rules.holdout.holds(persons):
+                return Choice(member, keys, SkipReason.HOLDOUT)
         if reason is SkipReason.RECENTLY and last is not None and last <= self._now:
             rest = Rest("reinvite_after_days", last + (self._rules.reinvite_after_days or 0) * _DAY)
             return Choice(member, keys, reason, rest=rest)

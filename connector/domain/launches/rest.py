@@ -36,10 +36,14 @@ class Asked(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """What the register over all connections holds of a person."""
+    """What the register over all connections holds of a person.
+
+    `is_partial` says that a row also names aliases that the register does not know as this person's.
+    """
 
     opted_out: bool = False
     asked: Sequence[Asked] = ()
+    is_partial: bool = False
 
 
 class Rest(NamedTuple):

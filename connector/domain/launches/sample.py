@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from heapq import heappush, heapreplace
 from typing import Literal, NamedTuple
+
+from connector.domain.people.same_person import first_key
 
 Method = Literal["random", "first"]
 """`random` draws; `first` takes people in the cohort's order."""
@@ -18,13 +21,9 @@ class Draws:
         self._keyed = hashlib.blake2b(digest_size=8, key=key)
 
     def of(self, keys: tuple[int, ...]) -> int:
-        """Return the draw of a person with these alias keys.
-
-        It is that of the e-mail where there is one: rows of a cohort share an e-mail more often than a user
-        id, and rows of one person must have one draw.
-        """
+        """Return the draw of a person with these alias keys; rows of one person must have one draw."""
         drawn = self._keyed.copy()
-        drawn.update(keys[:2][-1].to_bytes(8, "big", signed=True))
+        drawn.update(first_key(keys).to_bytes(8, "big", signed=True))
         return int.from_bytes(drawn.digest(), "big", signed=True)
 
 
@@ -34,9 +33,10 @@ class Holdout(NamedTuple):
     percent: int
     seed: str
 
-    def holds(self, keys: tuple[int, ...]) -> bool:
-        """Tell whether a person is held out. A larger share holds out the same people, and more."""
-        return (Draws(self.seed).of(keys) + 2**63) * 100 < self.percent * 2**64
+    def holds(self, persons: Iterable[int]) -> bool:
+        """Tell whether one of these persons is held out; a larger share holds out the same, and more."""
+        draws = Draws(self.seed)
+        return any((draws.of((person,)) + 2**63) * 100 < self.percent * 2**64 for person in persons)
 
 
 class Smallest:

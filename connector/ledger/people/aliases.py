@@ -9,7 +9,14 @@ from typing import Final
 from sqlalchemy import Column, ColumnElement, Connection, exists, select, update
 
 from connector.domain.launches.eligibility import STORED, Choice, Known, Standing
-from connector.domain.people.same_person import ERASED_PERSON, OPTED_OUT, KeyedMember, Member, aliases
+from connector.domain.people.same_person import (
+    ERASED_PERSON,
+    OPTED_OUT,
+    KeyedMember,
+    Member,
+    aliases,
+    first_key,
+)
 from connector.ledger.db.bulk import BulkStatement
 from connector.ledger.db.repository import Repository, reads
 from connector.ledger.db.schema.launches import invitation
@@ -154,7 +161,7 @@ def learn(c: Connection, choices: Sequence[Choice], of: Column[int] = invitation
         known = list(dict.fromkeys(current(persons[key]) for key in choice.keys if key in persons))
         if not known and choice.reason not in STORED:
             continue
-        person = next((one for one in known if one in _ENDED), known[0] if known else choice.keys[0])
+        person = next((one for one in known if one in _ENDED), known[0] if known else first_key(choice.keys))
         joined.update({other: person for other in known if other != person})
         persons.update(dict.fromkeys(choice.keys, person))
     learnt = {key: current(person) for key, person in persons.items()}

@@ -51,15 +51,22 @@ class Register(Repository):
 
     @reads
     def recorded(
-        self, c: Connection, project: str, members: Sequence[Member], *, with_asked: bool
+        self, c: Connection, project: str, members: Sequence[Member], *, with_asked: bool, alone: bool
     ) -> Sequence[Recorded]:
-        """Return what is recorded of each member; without `with_asked` only who opted out."""
-        if not with_asked and not c.execute(select(exists().where(alias.c.person == OPTED_OUT))).scalar():
+        """Return what is recorded of each member, without their invitations unless `with_asked`.
+
+        Beside a connection that is `alone`, the register then adds only who opted out.
+        """
+        if (
+            alone
+            and not with_asked
+            and not c.execute(select(exists().where(alias.c.person == OPTED_OUT))).scalar()
+        ):
             return [_NOTHING] * len(members)
         keys = [register_keys(self.keys, project, member) for member in members]
         persons = behind(c, [key for each in keys for key in each])
         asked = asked_of(c, persons.values()) if with_asked else {}
-        return [record({persons[key] for key in each if key in persons}, asked) for each in keys]
+        return [record({persons.get(key) for key in each}, asked) for each in keys]
 
     @writes
     def opt_out(self, c: Connection, said_no: OptOut, now: int) -> bool:
@@ -129,8 +136,8 @@ class Register(Repository):
 
 
 def register_keys(keys: Keys, project: str, member: Member) -> tuple[int, ...]:
-    """Return the keys of a member in the register, that of the e-mail first."""
-    names = sorted(aliases(member))
+    """Return the keys of a member in the register, in the order of its aliases."""
+    names = aliases(member)
     scopes = [_EVERYWHERE if name.startswith("email:") else project for name in names]
     return tuple([alias_key(keys.people, *each) for each in zip(scopes, names, strict=True)])
 
@@ -150,8 +157,10 @@ def asked_of(c: Connection, persons: Iterable[int]) -> Mapping[int, Sequence[Ask
     return asked
 
 
-def record(persons: Collection[int], asked: Mapping[int, Sequence[Asked]]) -> Recorded:
-    """Return what is recorded of a member who is these persons of the register."""
-    if not persons:
+def record(persons: Collection[int | None], asked: Mapping[int, Sequence[Asked]]) -> Recorded:
+    """Return what is recorded of a member whose aliases are of these persons; None is of an unknown alias."""
+    known = [person for person in persons if person is not None]
+    if not known:
         return _NOTHING
-    return Recorded(OPTED_OUT in persons, [each for person in persons for each in asked.get(person, ())])
+    invitations = [each for person in known for each in asked.get(person, ())]
+    return Recorded(OPTED_OUT in known, invitations, len(persons) > 1)
