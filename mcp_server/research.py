@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import quote
 
 from mcp.types import CallToolRequestParams, CallToolResult, TextContent, Tool, ToolAnnotations
 
@@ -22,6 +22,7 @@ from connector.text.values import counted
 from mcp_server.answers.render import lines, rendered
 from mcp_server.answers.untrusted import cleaned, one_line
 from mcp_server.host import Host, Request
+from mcp_server.resources import parts_of
 from mcp_server.tools.call import Calling
 from mcp_server.tools.catalogue import payload
 
@@ -158,10 +159,9 @@ class _Reader:
 
     async def fetch(self, address: str) -> dict[str, Any]:
         """Return one document, without what only other tools could use."""
-        parts = urlsplit(address)
-        kind, found = parts.netloc, unquote(parts.path.removeprefix("/"))
-        connection = parse_qs(parts.query).get("connection", [""])[-1]
-        if parts.scheme != "koji" or kind not in _KINDS or not found or not connection:
+        kind, found, query = parts_of(address) or ("", "", {})
+        connection = query.get("connection")
+        if kind not in _KINDS or not connection:
             raise NotFound("id: there is no such document; take the id of a result of search.")
         name, field, _ = _KINDS[kind]
         arguments: dict[str, Any] = {"connection": connection}

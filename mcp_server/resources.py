@@ -86,13 +86,23 @@ async def contents(uri: str, request: Request, calling: Calling) -> TextResource
     return TextResourceContents(uri=uri, mime_type=MARKDOWN, text=text)
 
 
+def parts_of(address: str) -> tuple[str, str, dict[str, str]] | None:
+    """Return the kind, the id and the query of a `koji:` address, or None for any other text."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return None
+    found = unquote(parts.path.removeprefix("/"))
+    query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+    return (parts.netloc, found, query) if parts.scheme == "koji" and found else None
+
+
 def _call_for(uri: str) -> tuple[str, dict[str, str]]:
     """Return the operation that reads a resource, and its arguments."""
-    parts = urlsplit(uri)
-    identifier = unquote(parts.path.removeprefix("/"))
-    if parts.scheme != "koji" or parts.netloc not in _READERS or not identifier:
+    parts = parts_of(uri)
+    if parts is None or parts[0] not in _READERS:
         message = f"There is no such resource; there are {MAPPING_URI}, {INTERVIEW} and {LAUNCH}."
         raise MCPError(INVALID_PARAMS, message, {"uri": uri})
-    name, argument = _READERS[parts.netloc]
-    query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
-    return name, {**query, argument: identifier}
+    kind, found, query = parts
+    name, argument = _READERS[kind]
+    return name, {**query, argument: found}

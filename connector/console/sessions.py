@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -129,7 +128,7 @@ def require_own_page(request: Request) -> None:
     if site:
         is_own = site == "same-origin"
     else:  # an older browser
-        is_own = not origin or urlsplit(origin).netloc == request.headers.get("host")
+        is_own = not origin or origin.partition("://")[2] == request.headers.get("host")
     if not is_own:
         raise Forbidden("This form came from a page of another site; nothing was done.", code="cross_site")
 

@@ -336,6 +336,7 @@ async def test_resources_and_their_templates(world: World) -> None:
             "koji://launches/",
             "koji://elsewhere/x",
             "file:///etc/passwd",
+            "koji://[x",
             f"koji://launches/{launched['launch_id']}?connection=second",
             "koji://interviews/said-1?response_format=detailed&nope=1",
         ):

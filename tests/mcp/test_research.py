@@ -215,6 +215,7 @@ async def test_a_grant_that_may_not_read_is_told_which_scope_is_missing(world: W
         ("fetch", {"id": "koji://launches/lau_1?connection=none"}, "unknown_connection"),
         ("fetch", {"id": "https://example.com/"}, "not_found"),
         ("fetch", {"id": "koji://launches/lau_1"}, "not_found"),
+        ("fetch", {"id": "koji://[::1/x?connection=default"}, "not_found"),
     ],
 )
 async def test_what_cannot_be_meant_is_refused(

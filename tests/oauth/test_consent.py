@@ -161,7 +161,11 @@ async def test_no_other_page_says_yes(asking: Asking, person: Visitor) -> None:
     address = asking.address()
     await person.get(address)
     form = {"form_token": person.form_token(), **CHOSEN}
-    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example.com"}):
+    for headers in (
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": "https://evil.example.com"},
+        {"Origin": "http://["},
+    ):
         answer = await person.client.post(address, data=form, headers=headers)
         assert answer.status_code == 403
         assert "location" not in answer.headers

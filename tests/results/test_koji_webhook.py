@@ -128,6 +128,7 @@ async def test_an_unsigned_ping_is_ignored(world: World, ping: Any) -> None:
         b'{"interview_id": ',
         b"\xff\xfe",
         b"[" * 100_000,
+        b'{"event": "ping", "x": "' + b"a" * 4_096 + b'"}',
     ],
 )
 async def test_anything_else_without_a_signature_is_401(world: World, refused: bytes) -> None:

@@ -20,6 +20,7 @@ LARGEST_BODY = 1024 * 1024
 _IGNORED = b'{"status":"ignored"}'
 _UNREADABLE = b'{"status":"unreadable"}'
 _LONGEST_NAME = 200
+_LARGEST_PING = 4_096  # a larger body of an unknown sender is not parsed: that costs more than to send it
 _log = structlog.get_logger(__name__)
 _MALFORMED = object()
 
@@ -60,10 +61,10 @@ class KojiWebhook(Webhook):
         now = context.clock.now()
         headers = exchange.headers
         verified = self._verify(headers, path, body, now)
-        parsed = _parse(body)
         if isinstance(verified, list):
-            await self._refuse(exchange, path, body, parsed, verified)
+            await self._refuse(exchange, path, body, verified)
             return
+        parsed = _parse(body)
         if parsed is _MALFORMED:
             raise WebhookRefused(400, "malformed_json", "The signature is right, the body is not JSON.")
         matched, signature = verified
@@ -121,10 +122,10 @@ class KojiWebhook(Webhook):
         return next(of_project, sharing.get(path or DEFAULT_CONNECTION, matched))
 
     async def _refuse(
-        self, exchange: Exchange, path: str | None, body: bytes, parsed: Any, refused: list[SignatureRefused]
+        self, exchange: Exchange, path: str | None, body: bytes, refused: list[SignatureRefused]
     ) -> None:
         assert self._rejections is not None  # noqa: S101 - `open` was called
-        if self._is_ping(parsed, exchange.headers, path):
+        if len(body) <= _LARGEST_PING and self._is_ping(_parse(body), exchange.headers, path):
             await self._rejections.ping(path or "", exchange.headers)
             await exchange.ok(_IGNORED, "ignored")
             return
