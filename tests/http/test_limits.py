@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,8 +23,16 @@ PING = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 @asynccontextmanager
 async def door(world: World) -> AsyncIterator[int]:
     """Serve a world's application through the protocol of `serve`; yield the port."""
-    async with serving(world.app, config(world.app, "127.0.0.1", 0)) as url:
-        yield int(url.rpartition(":")[2])
+    async with watched(world) as (port, _):
+        yield port
+
+
+@asynccontextmanager
+async def watched(world: World) -> AsyncIterator[tuple[int, limits.Room]]:
+    """Serve as `door`; yield the port, and what the connections share."""
+    served = config(world.app, "127.0.0.1", 0)
+    async with serving(world.app, served) as url:
+        yield int(url.rpartition(":")[2]), served.http.keywords["room"]  # type: ignore[union-attr]
 
 
 @pytest.fixture
@@ -153,6 +162,17 @@ async def test_a_body_has_time_by_its_length(port: int, monkeypatch: pytest.Monk
     writer.close()
 
 
+async def test_what_came_fast_buys_a_minute_and_no_more(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(limits, "MOST_AHEAD_SECONDS", 0.1)
+    monkeypatch.setattr(limits, "SLOWEST", 1_000)
+    monkeypatch.setattr(limits, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(limits, "_LAST_LOOK_SECONDS", 0.01)
+    body = AUTHORIZED, b"Content-Length: 700000\r\n"
+    head = post("/actions/list_syncs", *body).replace(b"Content-Length: 0\r\n", b"")
+    assert b"408 Request Timeout" in await told(port, head, b" " * 600_000)
+
+
 async def test_what_came_while_the_process_was_held_up_is_read_before_it_is_called_late(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,17 +207,14 @@ async def test_strangers_never_shut_out_a_true_webhook_nor_fill_the_memory(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "_LOOK_SECONDS", 600)  # none is refused for being slow
-    app = config(world.app, "127.0.0.1", 0)
-    room = app.http.keywords["room"]  # type: ignore[union-attr]
-    async with serving(world.app, app) as url:
-        port = int(url.rpartition(":")[2])
+    async with watched(world) as (port, room):
         slow = [await slow_body(port, 64_000) for _ in range(1_100)]
 
         async def arrived() -> bool:
-            return bool(room.held > limits.UNTRUSTED_BYTES * 0.9)
+            return bool(room.held[0] > limits.UNTRUSTED_BYTES * 0.9)
 
         await until(arrived)
-        assert room.held <= limits.UNTRUSTED_BYTES
+        assert room.held[0] <= limits.UNTRUSTED_BYTES
         assert status(await told(port, signed())) == 200
         for reader, writer in slow[:10]:  # those that had waited longest
             assert status(await reader.readline()) == 503
@@ -209,7 +226,7 @@ async def test_strangers_never_shut_out_a_true_webhook_nor_fill_the_memory(
             return not room.waiting
 
         await until(left)
-        assert (room.held, room.addresses) == (0, {})
+        assert (room.held, room.addresses) == ([0, 0], {})
 
 
 async def test_of_too_many_connections_the_slowest_go(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,6 +240,92 @@ async def test_of_too_many_connections_the_slowest_go(world: World, monkeypatch:
         assert status(await slow[1][0].readline()) == 503
         for _, writer in slow:
             writer.close()
+
+
+async def unread(port: int) -> socket.socket:
+    """Ask for far more than buffers hold, and read none of it."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
+    connection.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(connection, ("127.0.0.1", port))
+    await loop.sock_sendall(connection, b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 40)
+    return connection
+
+
+def stuck(room: limits.Room) -> list[limits.BoundedProtocol]:
+    return [one for one in room.waiting if one.transport.get_write_buffer_size()]
+
+
+async def test_who_does_not_read_is_cut_off(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "UNREAD_SECONDS", 0.1)
+    monkeypatch.setattr(limits, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(limits, "_LAST_LOOK_SECONDS", 0.01)
+    connections: set[object] = set()
+    async with watched(world) as (port, room):
+        with await unread(port):
+
+            async def began() -> bool:
+                connections.update(stuck(room))
+                return bool(connections)
+
+            async def ended() -> bool:
+                return not any(one in one.connections for one in connections)  # type: ignore[attr-defined]
+
+            await until(began)
+            await until(ended)
+
+
+async def test_the_limit_holds_for_connections_that_are_not_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 8)
+    async with watched(world) as (port, room):
+        idle = [await unread(port) for _ in range(8)]
+
+        async def all_are_stuck() -> bool:
+            return len(stuck(room)) == 8
+
+        await until(all_are_stuck)
+        open_ones = stuck(room)[0].connections
+        for _ in range(3):
+            assert status(await told(port, PING)) == 200
+
+        async def fewer() -> bool:
+            return len(open_ones) < 8
+
+        await until(fewer)
+        for connection in idle:
+            connection.close()
+
+
+async def test_known_senders_do_not_fill_the_memory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "TRUSTED_BYTES", 1_000_000)
+    head = b"POST /actions/list_syncs HTTP/1.1\r\nHost: x\r\n%bContent-Length: 900000\r\n\r\n" % AUTHORIZED
+    async with watched(world) as (port, room):
+
+        async def begun() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(head)
+            before = room.held[1]
+
+            async def is_known() -> bool:
+                writer.write(b" ")
+                return room.held[1] > before
+
+            await until(is_known)
+            return reader, writer
+
+        first, one = await begun()
+        _, other = await begun()
+        one.write(b" " * 600_000)
+        other.write(b" " * 600_000)
+        assert b"503" in await first.readline()
+        assert b"retry-after: 5" in await first.readline()
+        assert room.held[1] <= limits.TRUSTED_BYTES
+        assert status(await told(port, post("/actions/list_syncs", AUTHORIZED, body=b"{}"))) == 200
+        one.close()
+        other.close()
 
 
 async def test_an_address_behind_a_proxy_has_a_part_of_the_connections(

@@ -21,13 +21,16 @@ MOST_HEADERS: Final = 128
 HEAD_SECONDS: Final = 20
 BODY_SECONDS: Final = 5  # then a body must have come with at least `SLOWEST` bytes for each further second
 SLOWEST: Final = 16_384
+MOST_AHEAD_SECONDS: Final = 60  # what a fast beginning of a body buys a sender that stops
+UNREAD_SECONDS: Final = 20  # in which a receiver must take some of an answer that waits for it
 UNTRUSTED_BYTES: Final = 48 * 1024 * 1024  # up to twice as much of memory, with what the allocator rounds up
+TRUSTED_BYTES: Final = 256 * 1024 * 1024
 _LOOK_SECONDS: Final = 5
 _LAST_LOOK_SECONDS: Final = 1
 
 _TOO_LARGE: Final = "431 Request Header Fields Too Large"
 _TOO_SLOW: Final = "408 Request Timeout"
-_NO_ROOM: Final = "503 Service Unavailable"
+_NO_ROOM: Final = "503 Service Unavailable\r\nretry-after: 5"
 
 
 class TooLarge(Exception):
@@ -35,15 +38,16 @@ class TooLarge(Exception):
 
 
 class Room:
-    """What all connections share: `most` connections, and `UNTRUSTED_BYTES` of requests of unknown senders.
+    """What all connections share: `most` connections, and bytes of requests that are not answered.
 
-    When there is no room, the connection that has waited longest for bytes of its sender is refused, so that
-    slow senders never shut out others. An address has a quarter of the connections.
+    Requests of unknown senders hold `UNTRUSTED_BYTES`, those of known ones `TRUSTED_BYTES`. When there is no
+    room, the connection that has waited longest for bytes of its sender is refused, so that slow senders
+    never shut out others. An address has a quarter of the connections.
     """
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self.held = 0
+        self.held = [0, 0]  # bytes of unknown senders, and of known ones
         self.waiting: dict[BoundedProtocol, None] = {}  # in the order in which they began to wait
         self.addresses: Counter[str] = Counter()
 
@@ -53,10 +57,15 @@ class Room:
         self.waiting[connection] = None
 
     def refuse_longest(self, otherwise: BoundedProtocol) -> None:
-        """Refuse the connection that has waited longest, or `otherwise` when none waits."""
-        while (longest := next(iter(self.waiting), otherwise)).is_trusted() and longest is not otherwise:
-            del self.waiting[longest]
-        longest.refuse(_NO_ROOM)
+        """Refuse the unknown sender that has waited longest, or `otherwise` when none waits."""
+        next((one for one in self.waiting if not one.is_trusted()), otherwise).refuse(_NO_ROOM)
+
+    def make_room(self, otherwise: BoundedProtocol) -> None:
+        """Refuse until the requests of senders as `otherwise`, known or not, hold no more than they may."""
+        known = otherwise.is_trusted()
+        while self.held[known] > (TRUSTED_BYTES if known else UNTRUSTED_BYTES) and not otherwise.is_refused:
+            holding = (one for one in self.waiting if one.held and one.is_trusted() == known)
+            next(holding, otherwise).refuse(_NO_ROOM)
 
     def belongs(self, connection: BoundedProtocol, address: str | None) -> None:
         """Count a connection for the address of its sender; refuse it when there are too many."""
@@ -74,6 +83,7 @@ class Room:
 class BoundedProtocol(HttpToolsProtocol):
     """Answers 431 to a request with a large head, 408 to one that arrives too slowly, and 503 without room.
 
+    A connection whose other side does not read is cut off.
     Each connection has one timer that looks every few seconds: a timer for each request would cost more than
     all other limits. Methods that run for every chunk call uvicorn's by name, which is cheaper than super().
     """
@@ -86,18 +96,20 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin a connection; the time of its first request runs from here."""
         super().connection_made(cast("asyncio.Transport", JoiningTransport(transport, self.loop)))
-        self._held = 0
-        self._received = 0
+        self.held = 0
+        self._was_known = False
         self._head_ended = False
         self._unread = 0
         self._largest = 0
-        self._since: float | None = self.loop.time()
-        self._refused = False
+        self._due: float | None = self.loop.time() + HEAD_SECONDS
+        self._unsent = 0
+        self._read_at = self.loop.time()
+        self.is_refused = False
         self._late = False
         self._watch = self.loop.call_later(_LOOK_SECONDS, self._look)
         self._room.wait(self)
         self._room.belongs(self, self._sender())
-        if len(self.connections) > self._room.most and not self._refused:
+        if len(self.connections) > self._room.most and not self.is_refused:
             self._room.refuse_longest(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -109,17 +121,17 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse a chunk; refuse a head, or trailers, that grow without end."""
-        if self._refused:
+        if self.is_refused:
             return
-        if self._since is None:
-            self._since = self.loop.time()
+        if self._due is None:
+            self._due = self.loop.time() + HEAD_SECONDS
             self._room.wait(self)
         if not self._has_room(len(data)):
             return
         self._unread += len(data)
         self._largest = len(data)
         HttpToolsProtocol.data_received(self, data)
-        if not self._refused and (
+        if not self.is_refused and (
             self._unread > LARGEST_HEAD or (self.headers is not None and len(self.headers) > MOST_HEADERS)
         ):
             self.refuse(_TOO_LARGE)
@@ -131,14 +143,14 @@ class BoundedProtocol(HttpToolsProtocol):
             raise TooLarge
         self._unread = 0
         self._head_ended = True
-        self._since = self.loop.time()
-        self._received = 0
+        self._due = self.loop.time() + BODY_SECONDS
         HttpToolsProtocol.on_headers_complete(self)
 
     def on_body(self, body: bytes) -> None:
         """Take a chunk of the body."""
         self._unread = 0
-        self._received += len(body)
+        if self._due is not None:
+            self._due = min(self._due + len(body) / SLOWEST, self.loop.time() + MOST_AHEAD_SECONDS)
         self._follow_proxy()
         HttpToolsProtocol.on_body(self, body)
 
@@ -146,7 +158,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Stop the clock: the request is complete."""
         self._unread = 0
         self._head_ended = False
-        self._since = None
+        self._due = None
         self._room.waiting.pop(self, None)
         HttpToolsProtocol.on_message_complete(self)
 
@@ -165,29 +177,34 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer a request that is not HTTP, unless it was refused already."""
-        if not self._refused:
-            self._refused = True
+        if not self.is_refused:
+            self.is_refused = True
             super().send_400_response(msg)
 
     def _head(self) -> int:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
     def _look(self) -> None:
-        if self.transport.is_closing():
-            return
+        now = self.loop.time()
         # a head that comes while an earlier request is answered may take as long as that answer
         in_line = not self._head_ended and self.cycle is not None and not self.cycle.response_complete
-        patience = BODY_SECONDS + self._received / SLOWEST if self._head_ended else HEAD_SECONDS
-        if self._since is not None and self.flow.read_paused:
-            self._since, self._received = self.loop.time(), 0  # we read slowly, not the sender
+        if self._due is not None and self.flow.read_paused:
+            self._due = max(self._due, now + BODY_SECONDS)  # we read slowly, not the sender
         self._follow_proxy()
-        late = not in_line and self._since is not None and self.loop.time() - self._since > patience
+        late = (not in_line and self._due is not None and now > self._due) or self._is_unread(now)
         if late and self._late:
             self.refuse(_TOO_SLOW)
             return
         # a loop that was held up looks at its timers before it reads what came meanwhile
         self._late = late
         self._watch = self.loop.call_later(_LAST_LOOK_SECONDS if late else _LOOK_SECONDS, self._look)
+
+    def _is_unread(self, now: float) -> bool:
+        """Tell whether the other side has long taken nothing of what waits for it."""
+        before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
+        if not self._unsent or self._unsent < before:
+            self._read_at = now
+        return now - self._read_at > UNREAD_SECONDS
 
     def _sender(self) -> str | None:
         """Return the address that a connection counts for; a proxy's counts for none.
@@ -207,25 +224,26 @@ class BoundedProtocol(HttpToolsProtocol):
             self._room.belongs(self, self._sender())
 
     def _has_room(self, size: int) -> bool:
-        """Count bytes of an unknown sender until the request is answered; tell whether there is room."""
-        if self.is_trusted():
-            size = -self._held
-        self._held += size
-        self._room.held += size
-        while self._room.held > UNTRUSTED_BYTES and not self._refused:
-            self._room.refuse_longest(self)
-        return not self._refused
+        """Count bytes until the request is answered; tell whether there is room."""
+        self._room.held[self._was_known] -= self.held
+        self._was_known = self.is_trusted()
+        self.held += size
+        self._room.held[self._was_known] += self.held
+        self._room.make_room(self)
+        return not self.is_refused
 
     def _leave(self) -> None:
-        self._room.held -= self._held
-        self._held = 0
+        self._room.held[self._was_known] -= self.held
+        self.held = 0
         self._room.waiting.pop(self, None)
 
     def refuse(self, status: str) -> None:
-        """Close the connection; send the status first unless an answer has begun."""
-        self._refused = True
+        """Close the connection; send the status first unless an answer has begun, or is not read."""
+        self.is_refused = True
         self._leave()
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+        if self.transport.get_write_buffer_size():  # to close would wait for the other side
+            self.transport.abort()
+        elif self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             head = f"HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
             self.transport.write(head.encode())
         self.transport.close()
