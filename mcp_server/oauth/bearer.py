@@ -9,14 +9,12 @@ from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import Message, Receive
 
 from connector.context import Context
 from connector.domain.access import Grant
 from connector.errors import LedgerUnavailable, Unauthenticated
 from connector.http.auth import Gate, token_digest
 from connector.http.endpoint import NO_STORE
-from connector.http.request import read_whole
 from connector.http.token_throttle import TRUSTED
 from connector.operations import OPERATIONS
 from connector.security.caller import SCOPES, Caller
@@ -67,25 +65,22 @@ def challenge(settings: Settings, **more: str) -> str:
     return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in told.items())
 
 
-async def missing_scope(
-    settings: Settings, request: Request, known: Caller
-) -> tuple[Response | None, Receive]:
-    """Return the refusal of a call that a grant has no scope for, and the body to be read again.
+async def missing_scope(settings: Settings, body: bytes, known: Caller) -> Response | None:
+    """Return the refusal of a call that a grant has no scope for.
 
-    The status and header let a client ask the person for more. Raises as `read_whole`.
+    The status and header let a client ask the person for more.
     """
-    if request.method != "POST" or known.scopes >= set(SCOPES):
-        return None, request.receive
-    body = await read_whole(request)
+    if known.scopes >= set(SCOPES):
+        return None
     needed, request_id, name = await asyncio.to_thread(_needed, body)
     if needed is None or needed in known.scopes:
-        return None, _again(body, request.receive)
+        return None
     message = f"{name} needs the scope {needed}, which the person did not allow. Sign in again and allow it."
     error = {"code": _MISSING_SCOPE, "message": message, "data": {"scope": needed}}
     scope = " ".join(one for one in SCOPES if one in {*known.scopes, needed})
     told = challenge(settings, error="insufficient_scope", scope=scope, error_description=message)
     answer = {"jsonrpc": "2.0", "id": request_id, "error": error}
-    return JSONResponse(answer, 403, {**NO_STORE, "WWW-Authenticate": told}), request.receive
+    return JSONResponse(answer, 403, {**NO_STORE, "WWW-Authenticate": told})
 
 
 def _needed(body: bytes) -> tuple[str | None, Any, str]:
@@ -95,13 +90,3 @@ def _needed(body: bytes) -> tuple[str | None, Any, str]:
         if message["method"] == "tools/call":
             return _SCOPE_OF.get(message["params"]["name"]), message["id"], message["params"]["name"]
     return None, None, ""
-
-
-def _again(body: bytes, receive: Receive) -> Receive:
-    """Return a `receive` that hands out a body that was read, and then what follows."""
-    parts: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def next_message() -> Message:
-        return parts.pop() if parts else await receive()
-
-    return next_message

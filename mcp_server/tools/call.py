@@ -13,6 +13,7 @@ import structlog
 from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolRequestParams, CallToolResult, InputRequiredResult
 
+from connector.apart import apart
 from connector.context import Context
 from connector.errors import ConnectorError, LedgerUnavailable, NotFound
 from connector.log import fault
@@ -82,7 +83,8 @@ class Calling:
         ctx = replace(await self._context(), caller=caller)
         await admit(ctx, op)
         arguments = params.arguments or {}
-        payload = catalogue.payload(op, arguments)
+        size = getattr(getattr(request.request, "state", None), "size", 0)
+        payload = await apart(size, catalogue.condensed, op, arguments, ctx.settings.connections)
         if op.effect is Effect.READ:
             room = render.LARGEST if "limit" in arguments else render.CONCISE
             return await self._read_in_room(ctx, op, payload, caller, room)

@@ -11,9 +11,10 @@ from pydantic import TypeAdapter
 
 from connector.errors import InvalidInput
 from connector.security.caller import Caller
-from connector.service.execution.operation import AnyOperation, Effect, Input, ListInput
+from connector.service.execution.operation import AnyOperation, Effect, EffectInput, Input, ListInput
 from connector.service.input.sync_input import VALUES
 from connector.service.input.validate import read_input
+from connector.settings.model import Connection
 from mcp_server.answers.render import is_list
 from mcp_server.answers.views import left_out
 from mcp_server.tools.schema import of_input, of_output
@@ -90,6 +91,14 @@ def output_schema(op: AnyOperation) -> dict[str, Any]:
     if op.effect is not Effect.READ:
         schema["properties"]["replayed"] = {"type": "boolean"}
     return schema
+
+
+def condensed(op: AnyOperation, arguments: Mapping[str, Any], connections: Mapping[str, Connection]) -> Input:
+    """Return the arguments as `payload` does, with long lists as they are stored."""
+    values = payload(op, arguments)
+    if isinstance(values, EffectInput):
+        values.digest()  # a key that an approval gives later also stands for the lists
+    return values.condensed(connections)
 
 
 def payload(op: AnyOperation, arguments: Mapping[str, Any]) -> Input:

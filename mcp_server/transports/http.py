@@ -16,16 +16,17 @@ from mcp.types import INVALID_PARAMS
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connector.app import Mount
 from connector.context import Context
 from connector.errors import ConnectorError, InvalidInput, Unauthenticated
 from connector.http.auth import Gate
-from connector.http.body import MAX_BODY_BYTES
+from connector.http.body import BodyTooLarge
 from connector.http.endpoint import NO_STORE
 from connector.http.hosts import LOOPBACK, REFUSAL, answered_hosts
 from connector.http.problem import problem
+from connector.http.request import read_whole
 from connector.security.caller import Caller
 from connector.settings.key_files import encryption_keys
 from connector.settings.model import Settings
@@ -36,6 +37,9 @@ from mcp_server.server import create_server
 from mcp_server.transports.narrowing import narrowed
 
 PATHS: Final = ("/mcp", "/mcp/")
+# the protocol's library parses a body where it holds up all others
+LARGEST_BODY: Final = 4 * 1024 * 1024
+MOST_VALUES: Final = 100_000
 _IN_A_BROWSER: Final = "Add this address to your assistant, which then asks you to sign in."
 _REFUSALS: Final = {
     403: "Origin: pages of this origin are not answered; add it to CONNECTOR_ALLOWED_ORIGINS.",
@@ -72,7 +76,9 @@ def mcp_mount(settings: Settings, context: Callable[[], Context], gate: Gate) ->
             refusal = problem(error, scope["state"]["request_id"])
             if isinstance(error, InvalidInput) and request.method == "POST":  # clients show JSON-RPC's errors
                 wrong = {"code": INVALID_PARAMS, "message": error.message}
-                refusal = JSONResponse({"jsonrpc": "2.0", "id": None, "error": wrong}, 422, NO_STORE)
+                refusal = JSONResponse(
+                    {"jsonrpc": "2.0", "id": None, "error": wrong}, error.http_status, NO_STORE
+                )
             if error.http_status == 401:
                 refusal.headers["WWW-Authenticate"] = bearer.challenge(settings)
         await (refusal or manager.asgi_app)(scope, receive, send)
@@ -116,11 +122,32 @@ def mcp_mount(settings: Settings, context: Callable[[], Context], gate: Gate) ->
 
 
 async def _admit(ctx: Context, gate: Gate, request: HttpRequest) -> tuple[Response | None, Receive]:
-    """Let the caller of a request travel with it, unless its grant lacks a scope. Raises `ConnectorError`."""
+    """Let the caller of a request and its size travel with it, unless its grant lacks a scope.
+
+    Return the refusal, and the body to be read again. Raises `ConnectorError`.
+    """
     granted = await bearer.caller(ctx, gate, request)
     caller = granted or replace(await gate.caller(request), surface="mcp")
     request.state.caller = narrowed(ctx, caller, request.query_params)
-    return await bearer.missing_scope(ctx.settings, request, granted) if granted else (None, request.receive)
+    if request.method != "POST":
+        return None, request.receive
+    body = await read_whole(request, LARGEST_BODY)
+    if body.count(b"{") + body.count(b"[") > MOST_VALUES:
+        message = f"The body holds more than {MOST_VALUES:,} objects and lists; send it in several requests."
+        raise BodyTooLarge(message)
+    request.state.size = len(body)
+    refusal = await bearer.missing_scope(ctx.settings, body, granted) if granted else None
+    return refusal, _again(body, request.receive)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that hands out a body that was read, and then what follows."""
+    parts: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def next_message() -> Message:
+        return parts.pop() if parts else await receive()
+
+    return next_message
 
 
 def streamable(
@@ -135,7 +162,7 @@ def streamable(
         stateless=True,
         json_response=False,
         security_settings=rules,
-        max_request_body_size=MAX_BODY_BYTES,
+        max_request_body_size=LARGEST_BODY,
     )
 
 

@@ -17,8 +17,9 @@ from connector.service.tokens import new_token
 from connector.settings.model import Settings
 from mcp_server.package import INSTRUCTIONS
 from mcp_server.tools import call
-from mcp_server.tools.catalogue import tool
+from mcp_server.tools.catalogue import condensed, tool
 from mcp_server.tools.schema import _PLAIN, EXPLAINED
+from mcp_server.transports import http
 from mcp_server.transports.http import security
 from tests.mcp import raw
 from tests.mcp.clients import SETTINGS, http_client, people, refused, started, text_of, values_of
@@ -97,6 +98,48 @@ async def test_a_person_who_opens_it_in_a_browser_is_told_what_it_is_for(world: 
     assert (answer.status_code, answer.headers["WWW-Authenticate"][:6]) == (401, "Bearer")
     assert "Add this address to your assistant" in answer.json()["detail"]
     assert "Add this address" not in (await post(world, {"Authorization": ""})).text
+
+
+@pytest.mark.parametrize(
+    ("sent", "why"),
+    [
+        (b" " * http.LARGEST_BODY + b"{}", "4 MiB"),
+        (b"[" + b"[]," * http.MOST_VALUES + b"[]]", "100,000 objects and lists"),
+    ],
+)
+async def test_a_body_that_would_hold_up_all_others_is_refused_unread(
+    world: World, sent: bytes, why: str
+) -> None:
+    answer = await world.client.post("/mcp", content=sent)
+    assert answer.status_code == 413
+    assert why in answer.json()["error"]["message"]
+
+
+async def test_long_arguments_are_read_apart(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+
+    async def apart(size: int, work: Callable[..., Any], *args: Any) -> Any:
+        read.append(size)
+        return work(*args)
+
+    monkeypatch.setattr(call, "apart", apart)
+    async with serving(world.app) as url:
+        answer = await raw.call(
+            url, "plan_cohort_launch", {"members": people(*range(2_000)), "wait_seconds": 20}
+        )
+    assert answer["result"]["structuredContent"]["members_total"] == 2_000
+    assert read[0] > 64_000
+
+
+async def test_a_key_stands_for_people_who_are_stored_already(world: World) -> None:
+    (op,) = [one for one in OPERATIONS if one.name == "launch_cohort_interviews"]
+    digests = {
+        condensed(op, {"members": members}, world.context.settings.connections)
+        .model_copy(update={"idempotency_key": "approved"})
+        .digest()  # type: ignore[attr-defined]
+        for members in (people(1), people(2), people(1))
+    }
+    assert len(digests) == 2
 
 
 async def test_named_hosts_and_origins_reach_it(world: World) -> None:

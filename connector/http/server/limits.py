@@ -10,6 +10,8 @@ import asyncio
 from collections import Counter
 from contextlib import suppress
 from ipaddress import ip_address
+from socket import SO_LINGER, SOL_SOCKET
+from struct import pack
 from typing import Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -241,7 +243,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """Close the connection; send the status first unless an answer has begun, or is not read."""
         self.is_refused = True
         self._leave()
-        if self.transport.get_write_buffer_size():  # to close would wait for the other side
+        if self.transport.get_write_buffer_size():  # a close would wait for the reader
+            self.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))
             self.transport.abort()
         elif self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
             head = f"HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
