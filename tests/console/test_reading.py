@@ -109,8 +109,8 @@ async def test_a_person_reads_first_whether_a_launch_would_invite_them(world: Wo
     launched = await world.get("launch_cohort_interviews", members=[member], wait_seconds=10)
     page = words(await owner.get("/console/person?connection=default&person=user-1"))
     told = page.split("person-001@example.com", 2)[1]
-    assert "Would a launch invite them today? No: Invited on 20" in told
-    assert "and no person is asked twice." in told
+    assert "A launch today would not invite them: Already invited, 20" in told
+    assert "; no person is asked twice." in told
     again = await world.get("launch_cohort_interviews", members=[member, *people(2)], wait_seconds=10)
     for name, at in ((launched["launch_id"], "People"), (again["launch_id"], "Who they are (1)")):
         page = await owner.get(f"/console/launches/{name}")
@@ -118,8 +118,8 @@ async def test_a_person_reads_first_whether_a_launch_would_invite_them(world: Wo
         page = await owner.get(html.unescape(person))
     left_out = page.split('aria-label="Not invited"')[1].split("</section>")[0]
     assert again["launch_id"] in left_out
-    assert "Invited on 20" in words(left_out)
-    assert "and no person is asked twice. already_invited" in words(left_out)
+    assert "Already invited, 20" in words(left_out)
+    assert "; no person is asked twice. already_invited" in words(left_out)
     assert page.index("Not invited</h2>") < page.index("Invitations</h2>")
 
 
@@ -140,6 +140,6 @@ async def test_an_interview_says_in_words_what_became_of_it(world: World, owner:
     for told in ("Preview shows", "Replay decides", "Force reads"):
         assert told in lead
     page = words(await owner.get(link(receipt, "person-001@example.com")))
-    assert "Would a launch invite them today?" in page
+    assert "A launch today would invite them: no rule" in page
     page = words(await owner.get("/console/receipts/itv-2"))
     assert f"Not sent to Amplitude: {low}" in page

@@ -397,7 +397,7 @@ async def test_a_person_is_shown_over_all_connections(
 ) -> None:
     assert "Search a person" in words(await owner.get("/console/person"))
     shown = words(await owner.get(f"/console/person?person={quote('<b>nobody</b>')}"))
-    assert "No person is known as <b>nobody</b>" in shown
+    assert "No launch names <b>nobody</b>" in shown
     assert "<b>" not in owner.page.text
     page = (await owner.client.get("/console/person", params={"person": HOSTILE})).text
     assert "<script>alert" not in page
@@ -417,8 +417,9 @@ async def test_a_person_is_shown_over_all_connections(
     shown = words(page)
     for told in (
         "User id",
-        "default Would a launch invite them today? Yes: no rule",
-        "shop Would",
+        "default A launch today would invite them: no rule",
+        "shop A launch today would invite them: no rule",
+        "The launch was cancelled.",
         "synced",
         "4.2",
         "slow import",
@@ -462,7 +463,7 @@ async def test_a_person_is_forgotten_after_a_typed_confirmation(
     await until(is_over)
     page = words(await owner.get(url))
     assert "This person was forgotten, but not on shop" in page
-    assert "No: The person was forgotten and stays out. For good." in page
+    assert "would not invite them: The person was forgotten and stays out. For good." in page
     assert "itv-1" not in owner.page.text
     assert "Never invited" not in page
     assert "<option>shop</option>" in owner.page.text.split("On the connection")[1]
