@@ -14,7 +14,7 @@ from playwright.sync_api import Page, sync_playwright
 
 FOLDER = Path(__file__).parents[1] / "docs" / "pictures"
 _SECONDS = 120
-_PLACES = re.compile(r"console\s+(http://\S+)/console\s+token\s+(\S+)")
+_PLACES = re.compile(r"console\s+(http://\S+)/console\s.*?token\s+(\S+)", re.DOTALL)
 
 
 def take(page: Page, base: str, token: str) -> None:
@@ -24,7 +24,7 @@ def take(page: Page, base: str, token: str) -> None:
     page.click("button:has-text('Sign in')")
     page.wait_for_selector("header nav")
     page.screenshot(path=FOLDER / "console-today.png")
-    page.click("text=Receipts")
+    page.click("nav >> text=Interviews")
     page.click("tbody a >> nth=0")
     page.wait_for_selector(".timeline")
     page.screenshot(path=FOLDER / "console-receipt.png")
