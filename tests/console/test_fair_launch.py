@@ -7,7 +7,6 @@ import re
 import pytest
 
 from tests.console.visitor import Visitor, visiting, words
-from tests.launches.test_launches import started
 from tests.people.test_opt_out import path_of
 from tests.support.harness import World, until
 
@@ -113,4 +112,4 @@ async def test_who_rests_or_said_no_is_told_with_rule_and_date(world: World) -> 
         assert f'datetime="{until_}"' in page
         await owner.client.post(path_of(invited), data={"List-Unsubscribe": "One-Click"})
         page = words(await owner.get("/console/person?person=ada@example.com"))
-        assert page.count("No: Said no by the link in an invitation. For good.") == 2
+        assert page.count("not invite them: Said no by the link in an invitation. For good.") == 2
