@@ -16,8 +16,8 @@ _EMAIL = frozenset({"emailaddress", "emailadresse", "adresseemail", "mailaddress
 _AS_TEXT = re.compile(
     r"""="(.*)"|'(?=[=+\-@0-9])(.*)""", re.DOTALL
 )  # how spreadsheets and we mark a cell as text
-# 1.2E+11 or 2E+15; 1234e5678 is an id
-_ROUNDED = re.compile(r"[+-]?\d+(?:[.,]\d+E\+?|E\+)\d+", re.IGNORECASE)
+ROUNDED = re.compile(r"[+-]?\d+(?:[.,]\d+E\+?|E\+)\d+", re.IGNORECASE)
+"""What a spreadsheet makes of a long number, such as 1.2E+11 or 2E+15; 1234e5678 is an id."""
 
 
 def _plain(cell: str) -> str:
@@ -68,7 +68,7 @@ class Table:
                     raise self.refused(f"line {line} has another number of cells than the header")
                 row = {name: _plain(cell.strip()) for name, cell in zip(self.names, cells, strict=False)}
                 for name in exact:
-                    if _ROUNDED.fullmatch(row.get(name, "")):
+                    if ROUNDED.fullmatch(row.get(name, "")):
                         why = "was rounded by a spreadsheet; write the column as text, and export it again"
                         raise self.refused(f"line {line}: {name} {why}")
                 yield line, row

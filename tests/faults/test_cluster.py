@@ -231,7 +231,7 @@ async def test_a_worker_that_stops_in_good_order_hands_its_work_over_at_once(
 
 
 async def pause(process: int, url: str) -> None:
-    """Stop a process outside of its transactions: nobody gets past one on SQLite that never ends."""
+    """Stop a process outside of its transactions: no other gets past one on SQLite that never ends."""
     while True:
         os.kill(process, signal.SIGSTOP)
         if not url.startswith("sqlite"):

@@ -33,7 +33,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         yield opened
 
 
-def whom(launch: Any) -> list[tuple[str | None, ...]]:
+def invited_as(launch: Any) -> list[tuple[str | None, ...]]:
     return [(one["user_id"], one["email"], one["name"]) for one in launch["invitations"]]
 
 
@@ -57,7 +57,7 @@ async def test_rows_fill_each_other_and_the_plan_is_what_is_launched(
     assert "no e-mail" not in warnings
     assert "came with" not in warnings
     launched = await world.get("launch_cohort_interviews", plan_token=planned["plan_token"], wait_seconds=20)
-    assert whom(launched) == [
+    assert invited_as(launched) == [
         ("user-ann", "ann@example.com", "Ann"),
         ("user-bob", "bob@example.com", "Bob"),
     ]
@@ -109,6 +109,6 @@ async def test_a_second_message_brings_the_address_while_the_invitation_waits(wo
     await settled(world)
     await world.get("resume_launch", launch_id=waits["launch_id"])
     started = await seen(world, invited=1)
-    assert whom(started) == [("user-bob", "bob@example.com", "Bob")]
+    assert invited_as(started) == [("user-bob", "bob@example.com", "Bob")]
     (interview,) = world.sandbox.koji.store.interviews.values()
     assert interview.metadata["email"] == "bob@example.com"

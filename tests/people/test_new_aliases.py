@@ -1,4 +1,4 @@
-"""Whoever says no, rests or is invited already: an alias that is new beside theirs is theirs from then on."""
+"""People who say no, rest or are invited already: an alias that is new beside theirs is theirs from then on."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def aliases(member: Member) -> tuple[str, ...]:
 
 
 def first_key(keys: tuple[int, ...]) -> int:
-    """Return the key that stands for a person of whom nothing else is known: the e-mail's where there is one.
+    """Return the key that stands for a person who is not stored: the e-mail's where there is one.
 
     Rows of a cohort share an e-mail more often than a user id.
     """

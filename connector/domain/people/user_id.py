@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 from connector.text.invisible import trimmed, visible
+from connector.text.table import ROUNDED
 from connector.text.values import text
 
 LONGEST = 1_024
@@ -27,8 +28,7 @@ _PLACEHOLDERS = (
 _SIMPLE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._@:+-]{0,255}[A-Za-z0-9._+-])?")
 _WORDS = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._@:+ -]{0,255}[A-Za-z0-9._+-])?")
 _BETWEEN = re.compile(r"[\s,;|@]+")
-# 1.2E+11: a spreadsheet lost its digits; or zeros alone
-_OF_MANY = re.compile(r"[+-]?\d+(?:[.,]\d+E\+?|E\+)\d+|0[0-]{7,}", re.IGNORECASE)
+_ZEROS = re.compile(r"0[0-]{7,}")
 _MASKED = re.compile(r"\*{2}|[\u2022\u25cf]")  # j***@example.com
 _SHEET_ERROR = re.compile(
     r"#[¡¿]?[^\W\d_]+(?:/\w+)?[!?]|#n/?[a-z]{1,2}"
@@ -53,7 +53,8 @@ def _is_reserved(words: str) -> bool:
     """Tell whether words in lower case are reserved, each of them too: `null null`, `undefined@undefined`."""
     return (
         words in _PLACEHOLDERS
-        or _OF_MANY.fullmatch(words) is not None
+        or ROUNDED.fullmatch(words) is not None
+        or _ZEROS.fullmatch(words) is not None
         or (len(parts := _BETWEEN.split(words)) > 1 and _PLACEHOLDERS.issuperset(parts))
     )
 

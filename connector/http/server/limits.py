@@ -195,8 +195,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._follow_proxy()
         late = (not in_line and self._due is not None and now > self._due) or self._is_unread(now)
         if late and self._late:
-            self.refuse(_TOO_SLOW)
-            return
+            self.refuse(_TOO_SLOW)  # and look on: what is not read by then is cut off
         # a loop that was held up looks at its timers before it reads what came meanwhile
         self._late = late
         self._watch = self.loop.call_later(_LAST_LOOK_SECONDS if late else _LOOK_SECONDS, self._look)
