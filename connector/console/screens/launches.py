@@ -11,7 +11,6 @@ from starlette.responses import Response, StreamingResponse
 
 from connector.console.live import changes
 from connector.console.page import HEADERS
-from connector.console.screens.plan import again
 from connector.console.visit import Visit
 from connector.domain.launches.segments import Reached, segment
 from connector.service.views.launch import InvitationItem
@@ -40,8 +39,7 @@ async def show_all(visit: Visit) -> Response:
     """Show one page of launches."""
     where = {name: visit.query.get(name) for name in ("status", "cursor")}
     page = await visit.run("list_launches", **where, limit=20)
-    forms = await again(visit, visit.connection, page.items)
-    return visit.page("launches.html", "Launches", page=page, where=where, again=forms)
+    return visit.page("launches.html", "Launches", page=page, where=where)
 
 
 async def show(visit: Visit) -> Response:
@@ -55,7 +53,6 @@ async def show(visit: Visit) -> Response:
         _, launch = await _find(visit, state)
     whole = segment("All", launch.members_total, Reached(launch.invited, launch.completed))
     shown = {"launch": launch, "connection": connection, "state": state}
-    shown["again"] = await again(visit, connection, [launch])
     shown["answered"] = [whole, *launch.segments]
     return visit.page("launch.html", launch.cohort_name or "Launch", **shown)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from connector.console.visit import Visit
 from connector.errors import ConnectorError, NotFound
-from connector.service.views.launch import LaunchOutput
 
 _FIELDS: Final = (
     *("cohort_id", "mode", "max_interviews", "reinvite_after_days", "locale", "variant"),
@@ -49,26 +47,6 @@ async def act(visit: Visit) -> Response:
         again = visit.url(**asked, quota_property=by, quota_people=people)
         return visit.done(again, error.message, kind="error")
     return visit.done(visit.url(f"/console/launches/{plan.launch_id}"))
-
-
-async def again(visit: Visit, connection: str, launches: Iterable[LaunchOutput]) -> dict[str, str]:
-    """Return, by the id of each launch that invites no more people, the URL of the form as it was for it."""
-    forms = {}
-    for plan in launches:
-        is_empty = plan.status == "planned" and not plan.to_invite
-        if visit.is_expired(plan) or is_empty or (plan.status == "cancelled" and plan.cohort_id):
-            stored = await visit.ctx.ledger.launches.find(plan.launch_id)
-            options = stored and stored.options
-            quota: Any = (options and options.quota) or {}
-            values = ", ".join(f"{value}: {n}" for value, n in quota.get("values", {}).items())
-            asked = {name: getattr(options, name, None) or None for name in _FIELDS}
-            asked |= {"cohort_id": plan.cohort_id, "connection": connection}
-            asked |= {
-                "quota_property": quota.get("property"),
-                "quota_people": quota.get("per_value") or values,
-            }
-            forms[plan.launch_id] = visit.url("/console/launches/new", **asked)
-    return forms
 
 
 def _quota(by: str, people: str) -> dict[str, Any]:
