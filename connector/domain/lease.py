@@ -41,10 +41,11 @@ class ConnectionPause(NamedTuple):
     announced: bool
 
 
+KOJI_CREDITS: Final = "koji_credits"
 PAUSE_MESSAGES: Final = {
     "koji_key": "Koji refuses KOJI_API_KEY. Set the right key, then call check_connection.",
     "koji_permission": "KOJI_API_KEY lacks a permission. check_connection and get_launch say which.",
-    "koji_credits": "The Koji project has no credits left. Buy some, then call resume_launch.",
+    KOJI_CREDITS: "The Koji project has no credits left. Buy some, then call resume_launch.",
     "koji_unreachable": "Koji is out of reach since ten minutes or more. The work continues once it answers.",
     "amplitude_key": "Amplitude refuses all requests. Look at AMPLITUDE_API_KEY, AMPLITUDE_REGION and "
     "AMPLITUDE_INGESTION_URL, then call check_connection.",

@@ -40,6 +40,7 @@ class OverviewLaunch(BaseModel):
     to_invite: int = Field(description="People who are, or are to be, invited.")
     waiting: int = Field(description="People whose interview is not started yet.")
     invited: int = Field(description="People whose interview was started.")
+    credits_waiting: int = Field(description="Koji credits that those who wait take at most.")
     eta_seconds: int | None = Field(description="About how long the rest takes, in seconds; null if unknown.")
 
 
@@ -83,6 +84,7 @@ async def run(ctx: Context, payload: Input) -> OverviewOutput:
     forecast, launches = 0, []
     for launch in await ctx.ledger.launches.unfinished(connection.name, now, _SHOWN):
         progress = await progress_of(ctx, launch)
+        waiting = launch.left + launch.planned
         shown = OverviewLaunch(
             launch_id=launch.id,
             cohort_name=launch.cohort_name,
@@ -93,8 +95,9 @@ async def run(ctx: Context, payload: Input) -> OverviewOutput:
             plan_expires_at=time_text(launch.expires_at) if launch.status is LaunchStatus.PLANNED else None,
             message=progress.message,
             to_invite=launch.to_invite,
-            waiting=launch.left + launch.planned,
+            waiting=waiting,
             invited=launch.invited,
+            credits_waiting=price(launch.options, connection.koji_default_mode, waiting),
             eta_seconds=progress.seconds,
         )
         launches.append(shown)
@@ -176,7 +179,7 @@ GET_OVERVIEW = Operation.of(
             "pending": 1,
             "skipped": {"below_quality_gate": 1},
             "failed": {},
-            "launches": [examples.part(OverviewLaunch, examples.PAUSED)],
+            "launches": [examples.part(OverviewLaunch, {**examples.PAUSED, "credits_waiting": 36})],
             "pauses": [],
             "credits_used": 28,
             "credits_cap": 100,

@@ -24,7 +24,7 @@ from connector.domain.launches.quota import Cell, cells
 from connector.domain.launches.segments import Segment, segments
 from connector.domain.launches.start import people_a_day
 from connector.domain.launches.waves import next_wave
-from connector.domain.lease import Pause
+from connector.domain.lease import PAUSE_MESSAGES, Pause
 from connector.service.execution.polling import poll
 from connector.service.lane_pause import pause_of_lanes
 from connector.settings.rules import start_rules
@@ -116,7 +116,8 @@ async def stored_pause(ctx: Context, launch: Launch) -> LaunchPause:
     message = _MESSAGES.get(launch.pause_reason)
     if message is None:
         pause = await pause_of_lanes(ctx, (ctx.connection(launch.connection).koji_lane,))
-        message = "Paused; resume_launch lets it go on." if pause is None else pause.message
+        usual = PAUSE_MESSAGES.get(launch.pause_reason or "", "Paused; resume_launch lets it go on.")
+        message = usual if pause is None else pause.message
     return LaunchPause(launch.pause_reason or "", None, message)
 
 

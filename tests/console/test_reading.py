@@ -74,8 +74,8 @@ async def test_a_launch_that_waits_says_why_and_until_when(world: World, owner: 
     for path in ("/console", "/console/launches"):
         assert "Waits for you: check and launch by 20" in words(await owner.get(path))
     page = words(await owner.get("/console"))
-    assert "plans that are not launched yet are not counted" in page
-    assert page.index("Koji credits") < page.index("Launches that run or wait")
+    assert "Plans that are not launched yet are not counted" in page
+    assert page.index("Your daily limit of Koji credits") < page.index("Launches that run or wait")
     assert "0 used" in page
     await world.hold("koji", "start")
     await world.get("launch_cohort_interviews", members=people(4, 5), wait_seconds=0)
@@ -138,6 +138,6 @@ async def test_an_interview_says_in_words_what_became_of_it(world: World, owner:
     for told in ("Preview shows", "Replay decides", "Force reads"):
         assert told in lead
     page = words(await owner.get(link(receipt, "person-001@example.com")))
-    assert "A launch today would invite them: no rule" in page
+    assert "A launch today may invite them: no rule" in page
     page = words(await owner.get("/console/receipts/itv-2"))
     assert f"Not sent to Amplitude: {low}" in page

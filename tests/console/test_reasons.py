@@ -48,7 +48,10 @@ async def test_a_person_who_waits_is_not_said_to_be_invited(world: World) -> Non
         assert "credits of this UTC day (CONNECTOR_MAX_CREDITS_PER_DAY): 1; one interview takes 3." in page
         assert launched["launch_id"] in page
         page = words(await reader.get("/console"))
-        assert "1 of 4 credits is left today, less than the 3 that one interview takes." in page
+        assert (
+            "1 of the 4 credits that you allow a day is left today, less than the 3 that one interview takes."
+            in page
+        )
 
 
 async def test_a_person_who_was_invited_reads_when_and_by_which_launch(world: World, owner: Visitor) -> None:

@@ -39,7 +39,7 @@ async def test_today_leads_from_each_number_to_its_list(world: World, owner: Vis
         "1 Delivered to Amplitude",
         "2 Skipped",
         "0 Failed",
-        "1,000 of 1,000 credits are left",
+        "1,000 of the 1,000 credits that you allow a day are left",
     ):
         assert said.partition(" ")[2] in words(page)
     links = [
@@ -417,8 +417,8 @@ async def test_a_person_is_shown_over_all_connections(
     shown = words(page)
     for told in (
         "User id",
-        "default A launch today would invite them: no rule",
-        "shop A launch today would invite them: no rule",
+        "default A launch today may invite them: no rule",
+        "shop A launch today may invite them: no rule",
         "The launch was cancelled.",
         "synced",
         "4.2",

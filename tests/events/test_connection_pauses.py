@@ -229,3 +229,26 @@ async def test_processes_that_are_killed_tell_a_pause_once(world: World, tmp_pat
         await mend(world)
         await world.get("check_connection")
         assert await until_told(world, 2) == [(TYPES[0], "koji_key"), (TYPES[1], "koji_key")]
+
+
+async def test_a_check_of_the_key_says_nothing_of_credits_and_ends_no_pause_for_want_of_them(
+    world: World,
+) -> None:
+    await refuse(world, status=402, route="start")
+    launch = await world.get(
+        "launch_cohort_interviews", members=[{"email": "ada@example.com"}], wait_seconds=5
+    )
+    assert launch["pause_reason"] == "koji_credits"
+    await until_told(world, 1)
+    checked = {check["name"]: check for check in (await world.get("check_connection"))["checks"]}
+    assert checked["koji_api_key"]["status"] == "warn"
+    assert "no credits left. Buy some, then call resume_launch." in checked["koji_api_key"]["message"]
+    assert await told(world) == [(TYPES[0], "koji_credits")]
+    (pause,) = (await world.get("get_overview"))["pauses"]
+    assert pause["reason"] == "koji_credits"
+    waiting = await world.get("get_launch", launch_id=launch["launch_id"])
+    assert "no credits left" in waiting["message"]
+    await mend(world)
+    resumed = await world.get("resume_launch", launch_id=launch["launch_id"], wait_seconds=10)
+    assert resumed["status"] == "finished"
+    assert await until_told(world, 2) == [(TYPES[0], "koji_credits"), (TYPES[1], "koji_credits")]

@@ -100,7 +100,10 @@ async def test_a_plan_shows_its_cells_and_those_that_cannot_be_filled(
         "plan_cohort_launch", members=members, quota={"property": "tier", "per_value": 5}
     )
     assert "No person has the quota's property tier. Properties that came: plan." in absent["warnings"]
-    assert "41 people over the quota or CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH 100." in plan["warnings"]
+    assert (
+        "41 people above the limit: the quota, or CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH is 100."
+        in plan["warnings"]
+    )
     launched = await world.get(
         "launch_cohort_interviews", plan_token=plan["plan_token"], quota={"property": "Plan", "per_value": 5}
     )

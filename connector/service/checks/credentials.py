@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from connector.amplitude.responses import Answer, Kind
 from connector.context import Context
+from connector.domain.lease import KOJI_CREDITS, PAUSE_MESSAGES
 from connector.errors import ConnectorError, NotFound, UpstreamUnavailable
 from connector.settings.model import Connection
 
@@ -61,6 +62,9 @@ async def _koji_key(ctx: Context, connection: Connection) -> Finding:
     try:
         await koji.read(str(uuid.uuid4()), patience=PATIENCE)
     except NotFound:
+        if await _lacks_credits(ctx, connection):  # a read costs none, and so says nothing of them
+            await ctx.ledger.leases.resume(connection.koji_lane or "")
+            return "warn", f"Koji accepts the key. {PAUSE_MESSAGES[KOJI_CREDITS]}"
         await _go_on(ctx, connection.koji_lane)
         return "ok", "Koji accepts the key and lets it read interviews."
     return "unknown", "Koji showed an interview that cannot exist: check KOJI_BASE_URL."
@@ -111,6 +115,11 @@ CREDENTIALS: Final[Mapping[str, tuple[str, Callable[[Context, Connection], Await
     "amplitude_secret_key": ("Amplitude's user search", _amplitude_secret),
 }
 """The service that a credential is for, and its check, by the name of the setting."""
+
+
+async def _lacks_credits(ctx: Context, connection: Connection) -> bool:
+    paused = await ctx.ledger.connection_pauses.listed([connection.name])
+    return any(pause.reason == KOJI_CREDITS for pause in paused)
 
 
 async def _go_on(ctx: Context, lane: str | None) -> None:

@@ -45,7 +45,7 @@ async def warnings_of(ctx: Context, launch: Launch, expected: Forecast, cells: S
         )
     if launch.skipped.get("over_limit"):
         warnings.append(
-            f"{people_of(launch.skipped['over_limit'])} over {_limits(connection, launch.options)}."
+            f"{people_of(launch.skipped['over_limit'])} above the limit: {_limits(connection, launch.options)}."
         )
     doubled = launch.skipped.get("duplicate_in_cohort", 0)
     if doubled * 2 >= launch.members_total > 1 and not launch.standing:
@@ -76,11 +76,11 @@ def _limits(connection: Connection, options: LaunchOptions) -> str:
     """Return what bounds a launch, besides credits."""
     cap = connection.connector_max_interviews_per_launch
     most = (
-        f"max_interviews {options.max_interviews}"
+        f"max_interviews is {options.max_interviews}"
         if options.max_interviews < cap
-        else f"CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH {cap}"
+        else f"CONNECTOR_MAX_INTERVIEWS_PER_LAUNCH is {cap}"
     )
-    return f"the quota or {most}" if options.quota else most
+    return f"the quota, or {most}" if options.quota else most
 
 
 def _time(connection: Connection, launch: Launch, expected: Forecast, now: int) -> Iterator[str]:

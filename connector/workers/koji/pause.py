@@ -11,12 +11,12 @@ import structlog
 
 from connector.context import Context, Koji
 from connector.domain.launches.launch import AWAY, KOJI_LIMIT, KOJI_REDIRECT, KOJI_UNREACHABLE
-from connector.domain.lease import Pause
+from connector.domain.lease import KOJI_CREDITS, Pause
 from connector.errors import ConnectorError, UpstreamUnavailable
 from connector.koji.refusals import RateLimited
 from connector.workers.backoff import CREDENTIAL_WAIT, backoff
 
-KOJI_KEY, KOJI_CREDITS = "koji_key", "koji_credits"
+KOJI_KEY = "koji_key"
 PAUSES = frozenset({KOJI_KEY, "koji_permission", KOJI_CREDITS, KOJI_REDIRECT})
 """Errors of the key, not of one interview."""
 
