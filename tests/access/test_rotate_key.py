@@ -116,7 +116,7 @@ def test_a_fresh_key_takes_the_place_of_the_one_in_the_file(machine: Machine) ->
 
 
 def test_killed_in_the_middle_it_is_finished_by_the_next_one(machine: Machine) -> None:
-    hashed = with_file(machine, tokens=10_000)
+    hashed = with_file(machine, tokens=4_000)
     before = first_token(machine)
     process = subprocess.Popen(
         [sys.executable, "-m", "connector", "rotate-key"],
@@ -133,11 +133,11 @@ def test_killed_in_the_middle_it_is_finished_by_the_next_one(machine: Machine) -
     assert old == OLD
     assert "Finishing that one" in machine.run("rotate-key").stdout
     assert keys(machine) == [new]
-    assert opened(machine, new) == (hashed, [f"token {n}" for n in range(10_000)])
+    assert opened(machine, new) == (hashed, [f"token {n}" for n in range(4_000)])
 
 
 def test_two_at_once_leave_one_key_that_opens_everything(machine: Machine) -> None:
-    hashed = with_file(machine, tokens=2_000)
+    hashed = with_file(machine, tokens=500)
     both = [
         subprocess.Popen(
             command("rotate-key"),
@@ -149,7 +149,7 @@ def test_two_at_once_leave_one_key_that_opens_everything(machine: Machine) -> No
     ]
     assert [process.wait(40) for process in both] == [0, 0]
     (key,) = keys(machine)
-    assert opened(machine, key) == (hashed, [f"token {n}" for n in range(2_000)])
+    assert opened(machine, key) == (hashed, [f"token {n}" for n in range(500)])
 
 
 def test_beside_a_running_server(machine: Machine) -> None:

@@ -216,7 +216,7 @@ async def kill_in_the_middle(folder: Path, database_url: str, rounds: int, seed:
 async def test_kills_while_cohorts_are_taken_apart_invite_everybody_once(
     tmp_path: Path, sqlite_url: str, counted: Counted
 ) -> None:
-    counted(await kill_in_the_middle(tmp_path, sqlite_url, rounds=2, seed=1))
+    counted(await kill_in_the_middle(tmp_path, sqlite_url, rounds=1, seed=1))
 
 
 @pytest.mark.proof

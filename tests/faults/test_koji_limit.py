@@ -137,7 +137,7 @@ async def ground(folder: Path, limit: int, pollers: int) -> AsyncIterator[Ground
     ("limit", "people", "every"),
     [
         pytest.param(60, 90, 3.0, id="the limit of Koji's documentation", marks=pytest.mark.proof),
-        pytest.param(600, 100, 0.25, id="ten times as much"),
+        pytest.param(600, 50, 0.25, id="ten times as much"),
     ],
 )
 async def test_no_minute_of_a_launch_exceeds_the_limit_of_the_key(

@@ -20,10 +20,10 @@ from tests.support.harness import QUICK, TOKEN, World, open_world, until
 
 pytestmark = pytest.mark.e2e
 
-PEOPLE = 60
-LAUNCHES = 20
-COHORT = 30
-PLANNED = 6
+PEOPLE = 40
+LAUNCHES = 14
+COHORT = 20
+PLANNED = 4
 Row = dict[str, str]
 Answer = dict[str, Any]
 

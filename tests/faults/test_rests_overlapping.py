@@ -160,7 +160,7 @@ def counted_times(most: int) -> str:
 async def test_launches_at_once_keep_rests_and_windows(
     tmp_path: Path, database_url: str, rule: str, counted: Counted
 ) -> None:
-    counted(await overlapping(tmp_path, database_url, rule, launches=60, seed=1))
+    counted(await overlapping(tmp_path, database_url, rule, launches=30, seed=1))
 
 
 @pytest.mark.proof

@@ -62,7 +62,7 @@ async def scattered(world: World, url: str) -> None:
     await until(done)
 
 
-@pytest.mark.parametrize("batch", [1, 4, PEOPLE])
+@pytest.mark.parametrize("batch", [1, pytest.param(4, marks=pytest.mark.proof), PEOPLE])
 async def test_neither_transactions_nor_places_join_them(
     tmp_path: Path, postgres_url: str, batch: int
 ) -> None:
@@ -109,7 +109,7 @@ def leaves(data: bytes, page: int, size: int) -> Iterator[bytes]:
         yield from leaves(data, int.from_bytes(child, "big"), size)
 
 
-@pytest.mark.parametrize("batch", [1, 4, PEOPLE])
+@pytest.mark.parametrize("batch", [1, pytest.param(4, marks=pytest.mark.proof), PEOPLE])
 async def test_neither_rows_nor_pages_nor_the_log_of_sqlite_join_them(tmp_path: Path, batch: int) -> None:
     path = tmp_path / "ledger.db"
     async with open_world(

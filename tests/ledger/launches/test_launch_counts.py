@@ -228,9 +228,8 @@ class Walk:
         self.desk.clock.advance(self.chance.choice([1, 60, 3600, 40_000]))
 
 
-@pytest.mark.parametrize("seed", range(2))
-async def test_the_counts_are_true_whatever_happens(desk: Desk, seed: int) -> None:
-    await Walk(desk, seed).run(250)
+async def test_the_counts_are_true_whatever_happens(desk: Desk) -> None:
+    await Walk(desk, 0).run(250)
 
 
 @pytest.mark.proof
