@@ -8,10 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import Connection, select
 
-from connector.domain.people.same_person import Member
-from connector.ledger.db.schema.people import alias
 from tests.support.harness import QUICK, World, open_world, until
 
 pytestmark = pytest.mark.e2e
@@ -152,21 +149,3 @@ async def test_who_is_over_the_limit_elsewhere_and_then_says_no_is_known(world: 
     assert limited["skipped"] == {"over_limit": 1}
     await world.client.post(urlsplit(answer["opt_out_link"]).path)
     assert await skipped(world) == ["opted_out"] * 4
-
-
-async def test_a_start_for_an_erased_person_keeps_nothing_in_the_register(world: World) -> None:
-    await world.get("start_interview", **OLD, mode="text")
-    await world.get("forget_respondent", **OLD, wait_seconds=20)
-
-    project, register = world.context.connection("default").user_id_space, world.context.ledger.register
-    members = [Member(one["user_id"], one["email"], None) for one in (OLD, NEW)]
-    keys = {key for member in members for key in register.keys_of(project, member)}
-
-    def recorded(c: Connection) -> int:
-        return len(c.execute(select(alias.c.key).where(alias.c.key.in_(keys))).all())
-
-    answer = await world.get("start_interview", **NEW)
-    assert (answer["status"], answer["reason"]) == ("skipped", "suppressed")
-    assert await world.context.ledger.db.read(recorded) == 0
-    alone = await world.get("start_interview", **ALONE)
-    assert alone["reason"] == "suppressed"

@@ -179,6 +179,19 @@ async def test_a_link_works_after_its_person_was_erased(world: World) -> None:
 
 
 @pytest.mark.e2e
+async def test_a_no_after_the_erasure_counts_for_every_name_of_the_person(world: World) -> None:
+    path = path_of(await invited(world, {"user_id": ADA["user_id"]}))
+    assert (await world.get("start_interview", **ADA))["status"] == "already_invited"
+    await world.get("forget_respondent", **ADA, wait_seconds=20)
+    late = {**ADA, "email": "ada.new@example.com"}
+    assert (await world.get("start_interview", **late))["reason"] == "suppressed"
+    assert (await world.client.post(path)).status_code == 200
+    for email in (ADA["email"], late["email"]):
+        skipped = await world.get("start_interview", email=email, connection="pricing")
+        assert (skipped["status"], skipped["reason"]) == ("skipped", "opted_out"), email
+
+
+@pytest.mark.e2e
 async def test_every_invitation_carries_its_link(world: World) -> None:
     single = await invited(world)
     assert single["opt_out_link"].startswith(f"{world.settings.public_url}/o/")

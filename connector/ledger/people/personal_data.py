@@ -39,7 +39,6 @@ from connector.ledger.launches.launch_row import (
     move,
     skip_planned,
 )
-from connector.ledger.people.aliases import unlearn
 from connector.ledger.people.person import Person, gather, interviews_of
 from connector.ledger.people.scatter import TO_DO, mark
 from connector.ledger.results import inbox, syncs
@@ -73,7 +72,6 @@ def erase(
         for sync in interviews
     )
     counts += _erase_invitations(c, invited, now)
-    unlearn(c, [row.register for row in invited if row.register is not None])
     counts += _erase_interviews(c, interviews, now)
     ids = sorted(
         {sync.interview_id for sync in interviews} | {row.interview_id for row in invited if row.interview_id}

@@ -76,7 +76,7 @@ class Register(Repository):
         if person == OPTED_OUT:
             return False
         c.execute(update(alias).where(alias.c.person == person).values(person=OPTED_OUT))
-        insert_once(c, alias, key=said_no.person, person=OPTED_OUT)  # an erasure deletes aliases
+        insert_once(c, alias, key=said_no.person, person=OPTED_OUT)  # a restored ledger may not know them
         theirs = (invitation.c.register == person) & (invitation.c.state == InvitationState.WAITING)
         lock_invitations(c, theirs)
         called_off = (

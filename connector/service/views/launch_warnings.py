@@ -43,10 +43,8 @@ async def warnings_of(ctx: Context, launch: Launch, expected: Forecast, cells: S
             f"{counted(launch.in_doubt, 'start', 'starts')} without a known outcome: not repeated. "
             "Look into Koji, then resume_launch with in_doubt retry or give_up."
         )
-    if launch.skipped.get("over_limit"):
-        warnings.append(
-            f"{people_of(launch.skipped['over_limit'])} above the limit: {_limits(connection, launch.options)}."
-        )
+    if over := launch.skipped.get("over_limit"):
+        warnings.append(f"{people_of(over)} above the limit: {_limits(connection, launch.options)}.")
     doubled = launch.skipped.get("duplicate_in_cohort", 0)
     if doubled * 2 >= launch.members_total > 1 and not launch.standing:
         warnings.append(
