@@ -16,6 +16,7 @@ from connector.amplitude.rest import AmplitudeRest
 from connector.domain.launches.launch import Cohort
 from connector.errors import UpstreamUnavailable
 from connector.net.client import Reply, path_segment, stream
+from connector.net.names import Names
 from connector.net.target_client import PrivateTarget, checked
 
 _LIST: Final = "/api/3/cohorts"
@@ -23,6 +24,7 @@ _REQUEST: Final = "/api/5/cohorts/request"
 _STATUS: Final = "/api/5/cohorts/request-status"
 _MOVED: Final = frozenset({301, 302, 303, 307, 308})
 _FILE_HEADERS: Final = {"Accept": "*/*", "Accept-Encoding": "gzip"}
+_NAMES: Final = Names(most=8)
 
 
 class AmplitudeCohortsClient(AmplitudeRest):
@@ -140,9 +142,8 @@ async def _require_allowed(url: str, base: str) -> None:
 
 async def _is_private(url: str) -> bool:
     """Tell whether a host is not public; one that does not resolve here may be known to a proxy."""
-    parts = urlsplit(url)
     try:
-        await checked(parts.hostname or "", parts.port or 443, allow_private=False)
+        await checked(urlsplit(url).hostname or "", _NAMES, allow_private=False)
     except PrivateTarget:
         return True
     except OSError:

@@ -98,7 +98,7 @@ async def subscribe(call: Call) -> Response:
     """
     ctx, wanted = call.ctx, await call.read(Subscribe)
     call.connections(wanted.connection)
-    await ctx.targets.require("target_url", wanted.target_url)
+    await ctx.targets.require("target_url", wanted.target_url, ctx.caller.name)
     hook_id = f"hook_{secrets.token_hex(12)}"
     fresh = Hook(
         hook_id, wanted.connection, wanted.event, wanted.target_url, ctx.clock.now(), ctx.caller.name

@@ -6,8 +6,9 @@ An address that wraps another (IPv4 in IPv6, NAT64, 6to4, Teredo) counts as the 
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Iterable, Iterator, Mapping
+import ssl
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from functools import cache, partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -15,11 +16,15 @@ from urllib.parse import urlsplit
 import httpcore
 import httpx
 
-from connector.errors import InvalidInput
+from connector.errors import InvalidInput, UpstreamUnavailable
+from connector.net.names import Crowded, Names
 
 Address = IPv4Address | IPv6Address
 
 LONGEST_URL: Final = 2_048
+AT_THE_DOOR: Final = Names(most=32, each=8)
+"""Looks up what callers name; the share of each leaves room for others."""
+
 _NAT64: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
 _COMPATIBLE: Final = IPv6Network("::/96")
 _UNICAST: Final = IPv6Network("2000::/3")
@@ -46,27 +51,26 @@ class PlainTarget(PrivateTarget):
     """The request has no TLS, and the name resolves to an address that is not private."""
 
 
-async def resolved(host: str, port: int) -> list[str]:
-    """Return the addresses of a name. Raises `OSError` when there is none."""
-    try:
-        infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except UnicodeError as error:  # a name that no resolver can be asked for
-        raise OSError(f"{error}") from error
-    return list(dict.fromkeys(str(info[4][0]) for info in infos))
-
-
-async def checked(host: str, port: int, *, allow_private: bool, plain: bool = False) -> list[str]:
+async def checked(
+    host: str, names: Names, asker: str = "", *, allow_private: bool, plain: bool = False
+) -> list[str]:
     """Return the addresses of a name; `plain` tells that the request has no TLS.
 
-    Raises `PrivateTarget` when an address is not public, and `PlainTarget`.
+    Raises as `Names.addresses`, `PrivateTarget` when an address is not public, and `PlainTarget`.
     """
-    addresses = await resolved(host, port)
+    addresses = await names.addresses(host, asker)
     public = [is_public(address) for address in addresses]
     if not allow_private and not all(public):
         raise PrivateTarget(host)
     if plain and any(public):
         raise PlainTarget(host)
     return addresses
+
+
+@cache
+def _tls_context() -> ssl.SSLContext:
+    """Return the TLS settings of all calls: httpcore would read the certificates for each connection anew."""
+    return httpcore.default_ssl_context()
 
 
 class Targets:
@@ -78,15 +82,19 @@ class Targets:
     def __init__(self, *, allow_private: bool) -> None:
         self._allow_private = allow_private
 
-    async def require(self, field: str, url: str) -> None:
-        """Raise `InvalidInput` for a field whose address cannot be a target."""
+    async def require(self, field: str, url: str, asker: str) -> None:
+        """Raise `InvalidInput` for a field whose address cannot be a target.
+
+        Raises `UpstreamUnavailable` when this asker, or all of them, have too many names looked up.
+        """
         if reason := wrong_with(url, allow_private=self._allow_private):
             raise InvalidInput.of(field, reason)
         parts = urlsplit(encoded(url))
         try:
             await checked(
                 parts.hostname or "",
-                parts.port or 443,
+                AT_THE_DOOR,
+                asker,
                 allow_private=self._allow_private,
                 plain=parts.scheme == "http",
             )
@@ -94,6 +102,9 @@ class Targets:
             raise InvalidInput.of(field, "must begin with https://, as its address is public") from None
         except PrivateTarget:
             raise InvalidInput.of(field, "leads to a private address", code="private_target") from None
+        except Crowded:
+            message = f"Too many names are being looked up, so that of {field} was not; call again."
+            raise UpstreamUnavailable(message, retry_after=5) from None
         except OSError:
             raise InvalidInput.of(field, "does not resolve to any address") from None
 
@@ -101,9 +112,9 @@ class Targets:
 class _Backend(httpcore.AsyncNetworkBackend):
     """Connects to the addresses that were checked, even if the name then resolves to other addresses."""
 
-    def __init__(self, *, allow_private: bool) -> None:
+    def __init__(self, look: Callable[..., Awaitable[list[str]]]) -> None:
         self._inner = httpcore.AnyIOBackend()
-        self._allow_private = allow_private
+        self._look = look
         self.plain = False
 
     async def connect_tcp(
@@ -116,8 +127,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Resolve the name, check its addresses, and connect to the first that answers."""
         try:
-            async with asyncio.timeout(timeout):
-                addresses = await checked(host, port, allow_private=self._allow_private, plain=self.plain)
+            addresses = await self._look(host, plain=self.plain)
         except OSError as error:  # TimeoutError is one of them
             raise httpcore.ConnectError("the name does not resolve") from error
         for position, address in enumerate(addresses):
@@ -132,13 +142,12 @@ class _Backend(httpcore.AsyncNetworkBackend):
 class TargetClient:
     """Calls targets over at most `connections` connections; close it at the end."""
 
-    def __init__(self, *, allow_private: bool, connections: int = 1) -> None:
+    def __init__(self, names: Names, asker: str = "", *, allow_private: bool, connections: int = 1) -> None:
+        look = partial(checked, names=names, asker=asker, allow_private=allow_private)
         # one pool for each connection, because a pool checks all its connections at every request
-        backends = [_Backend(allow_private=allow_private) for _ in range(connections)]
-        self._pools = [
-            (httpcore.AsyncConnectionPool(network_backend=each, max_connections=1, keepalive_expiry=30), each)
-            for each in backends
-        ]
+        made = partial(httpcore.AsyncConnectionPool, _tls_context(), max_connections=1, keepalive_expiry=30)
+        backends = [_Backend(look) for _ in range(connections)]
+        self._pools = [(made(network_backend=each), each) for each in backends]
         self._free: asyncio.LifoQueue[tuple[httpcore.AsyncConnectionPool, _Backend]] = asyncio.LifoQueue()
         for pool in self._pools:
             self._free.put_nowait(pool)

@@ -18,7 +18,7 @@ from connector.context import Context
 from connector.domain.access import OAuthClient
 from connector.errors import ConnectorError, InvalidInput, LedgerUnavailable
 from connector.http.endpoint import NO_STORE
-from connector.net.target_client import PrivateTarget, TargetClient, wrong_with
+from connector.net.target_client import AT_THE_DOOR, PrivateTarget, TargetClient, wrong_with
 from connector.text.invisible import visible
 from connector.text.json import parse_json
 from connector.text.redaction import cut
@@ -70,7 +70,7 @@ async def _fetched(ctx: Context, client_id: str) -> OAuthClient:
     path = urlsplit(client_id).path
     if path in ("", "/") or "#" in client_id or {".", ".."} & set(path.split("/")):
         raise InvalidInput.of("client_id", "must have a path, and neither a fragment nor dots as a segment")
-    targets = TargetClient(allow_private=allow_private)
+    targets = TargetClient(AT_THE_DOOR, ctx.caller.name, allow_private=allow_private)
     try:
         document = parse_json(await targets.get(client_id, FETCH_SECONDS))
     except (*_NOT_FETCHED, ValueError, ConnectorError) as error:

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import ssl
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from unittest.mock import Mock
 
+import httpcore
 import pytest
 
 from connector.errors import InvalidInput
 from connector.net import target_client
-from connector.net.target_client import PrivateTarget, TargetClient, Targets, encoded, is_public, wrong_with
+from connector.net.names import Names
+from connector.net.target_client import (
+    PrivateTarget,
+    TargetClient,
+    Targets,
+    checked,
+    encoded,
+    is_public,
+    wrong_with,
+)
+from tests.support.certificate import own_certificate
 
 pytestmark = pytest.mark.unit
 
@@ -44,17 +58,17 @@ def test_plain_http_is_for_private_targets() -> None:
 async def test_plain_http_to_a_public_address_is_refused_and_never_connected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def names(_host: str, _port: int) -> list[str]:
+    async def addresses(_names: Names, _host: str, _asker: str) -> list[str]:
         return ["127.0.0.1", "8.8.8.8"]
 
-    targets, client = Targets(allow_private=True), TargetClient(allow_private=True)
+    targets, client = Targets(allow_private=True), TargetClient(Names(most=1), allow_private=True)
     async with _listening(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as (port, came):
         url = f"http://both.example.com:{port}/"
-        await targets.require("target_url", f"http://127.0.0.1:{port}/")
-        monkeypatch.setattr(target_client, "resolved", names)
-        await targets.require("target_url", "https://both.example.com/")
+        await targets.require("target_url", f"http://127.0.0.1:{port}/", "a")
+        monkeypatch.setattr(Names, "addresses", addresses)
+        await targets.require("target_url", "https://both.example.com/", "a")
         with pytest.raises(InvalidInput, match="https://"):
-            await targets.require("target_url", url)
+            await targets.require("target_url", url, "a")
         with pytest.raises(PrivateTarget):
             await client.post(url, b"{}", {})
         assert came == []
@@ -93,12 +107,14 @@ LONG = "a" * 64
 )
 async def test_an_address_that_cannot_be_called_is_refused(url: str) -> None:
     with pytest.raises(InvalidInput) as refused:
-        await Targets(allow_private=True).require("target_url", url)
+        await Targets(allow_private=True).require("target_url", url, "a")
     assert refused.value.errors[0].pointer == "/target_url"
 
 
 @asynccontextmanager
-async def _listening(answer: bytes) -> AsyncIterator[tuple[int, list[bytes]]]:
+async def _listening(
+    answer: bytes, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[int, list[bytes]]]:
     """Yield a port on this machine that answers so, and what came in."""
     came: list[bytes] = []
 
@@ -108,7 +124,7 @@ async def _listening(answer: bytes) -> AsyncIterator[tuple[int, list[bytes]]]:
         await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     async with server:
         yield server.sockets[0].getsockname()[1], came
 
@@ -118,13 +134,13 @@ async def test_a_name_that_leads_inside_at_the_second_look_is_not_connected(
 ) -> None:
     answers = [["8.8.8.8"], ["127.0.0.1"], ["8.8.8.8", "10.0.0.1"]]
 
-    async def names(_host: str, _port: int) -> list[str]:
+    async def addresses(_names: Names, _host: str, _asker: str) -> list[str]:
         return answers.pop(0)
 
-    monkeypatch.setattr(target_client, "resolved", names)
-    client = TargetClient(allow_private=False)
+    monkeypatch.setattr(Names, "addresses", addresses)
+    client = TargetClient(Names(most=1), allow_private=False)
     async with _listening(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as (port, came):
-        assert await target_client.checked("rebinds.example.com", port, allow_private=False) == ["8.8.8.8"]
+        assert await checked("rebinds.example.com", Names(1), allow_private=False) == ["8.8.8.8"]
         for _ in range(2):  # one private address among public ones is enough
             with pytest.raises(PrivateTarget):
                 await client.post(f"http://rebinds.example.com:{port}/", b"{}", {})
@@ -134,7 +150,7 @@ async def test_a_name_that_leads_inside_at_the_second_look_is_not_connected(
 
 async def test_a_redirect_is_an_answer_and_no_request() -> None:
     redirect = b"HTTP/1.1 307 Moved\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n"
-    client = TargetClient(allow_private=True)
+    client = TargetClient(Names(most=1), allow_private=True)
     async with _listening(redirect) as (port, came):
         status, headers = await client.post(f"http://127.0.0.1:{port}/x", b"{}", {})
         assert (status, headers["location"]) == (307, "http://127.0.0.1:9/")
@@ -144,7 +160,7 @@ async def test_a_redirect_is_an_answer_and_no_request() -> None:
 
 async def test_an_endless_answer_is_not_waited_for() -> None:
     endless = b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n" + b"x" * 20_000
-    client = TargetClient(allow_private=True)
+    client = TargetClient(Names(most=1), allow_private=True)
     async with _listening(endless) as (port, _):
         status, _ = await client.post(f"http://127.0.0.1:{port}/", b"{}", {})
         assert status == 200
@@ -152,9 +168,41 @@ async def test_an_endless_answer_is_not_waited_for() -> None:
 
 
 async def test_what_is_called_is_encoded() -> None:
-    client = TargetClient(allow_private=True)
+    client = TargetClient(Names(most=1), allow_private=True)
     async with _listening(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as (port, came):
         status, _ = await client.post(f"http://127.0.0.1:{port}/café?q=ü", b"{}", {})
     assert status == 200
     assert came[0].startswith(b"POST /caf%C3%A9?q=%C3%BC HTTP/1.1\r\n")
     await client.close()
+
+
+@pytest.fixture
+def certificates_read(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mock]:
+    """Forget what targets' certificates are held against; yield what counts how often it is read."""
+    read = Mock(wraps=ssl.create_default_context)
+    monkeypatch.setattr(ssl, "create_default_context", read)
+    target_client._tls_context.cache_clear()
+    yield read
+    target_client._tls_context.cache_clear()
+
+
+# asyncio may drop the server's side of a failed handshake before it is closed
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_certificates_are_checked_against_what_was_read_once(
+    certificates_read: Mock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusted: bool
+) -> None:
+    tls = own_certificate(tmp_path)
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.pem"))
+    clients = [TargetClient(Names(most=1), allow_private=True, connections=2) for _ in range(3)]
+    async with _listening(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", tls) as (port, came):
+        answers = await asyncio.gather(
+            *(client.post(f"https://127.0.0.1:{port}/", b"{}", {}) for client in clients * 2),
+            return_exceptions=True,
+        )
+    assert len(came) == (6 if trusted else 0)
+    assert all(isinstance(answer, tuple if trusted else httpcore.ConnectError) for answer in answers)
+    assert certificates_read.call_count == 1
+    for client in clients:
+        await client.close()

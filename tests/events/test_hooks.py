@@ -18,6 +18,7 @@ from connector.ledger.events import hooks
 from connector.service import triggers
 from tests.support.harness import QUICK, World, message, open_world, serving, until
 from tests.support.receiver import Receiver, arrived, receiving
+from tests.support.resolver import Resolver
 from tests.support.toy_server import assert_problem
 
 pytestmark = pytest.mark.e2e
@@ -200,6 +201,23 @@ async def test_a_slow_subscriber_delays_no_other_and_a_restart_loses_nothing(
             return {one["interview_id"] for one in slow.bodies()} == {"int-0", "int-1", "int-2"}
 
         await until(all_told)
+
+
+async def test_subscribers_whose_names_do_not_resolve_any_more_delay_no_other(
+    world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolver = Resolver(monkeypatch)
+    resolver.released.set()
+    for n in range(40):  # more than the threads that all share
+        await subscribed(world, "interview_synced", f"http://{n}.silent.example:1/")
+    await subscribed(world, "interview_synced", receiver.url.replace("127.0.0.1", "localhost"))
+    resolver.released.clear()
+    try:
+        await world.deliver(message("int-1"))
+        await arrived(receiver, 1)
+        assert (await world.client.post("/actions/check_connection", json={})).status_code == 200
+    finally:
+        resolver.released.set()
 
 
 async def test_targets_must_be_public(tmp_path: Path) -> None:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from connector.amplitude.cohorts import AmplitudeCohortsClient
 from connector.amplitude.ingestion import AmplitudeIngestion
 from connector.errors import UpstreamUnavailable
 from connector.koji.client import KojiClient
 from connector.net.client import open_client
+from tests.support.certificate import own_certificate
 
 pytestmark = pytest.mark.contract
 
@@ -106,29 +102,3 @@ async def test_amplitude_says_the_same_of_its_hosts() -> None:
         assert "the name koji.invalid does not resolve" in message
         assert setting in message
         assert "later" not in message
-
-
-def own_certificate(folder: Path) -> ssl.SSLContext:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    file = folder / "server.pem"
-    file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    return context

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.responses import RedirectResponse, Response
 
-from connector.net import target_client
+from connector.net.names import Names
 from mcp_server.oauth import clients
 from tests.console.visitor import Visitor, words
 from tests.oauth.asking import CHOSEN, REDIRECT, Asking, refused
@@ -166,10 +166,10 @@ async def test_a_document_that_does_not_come(
 async def test_no_document_is_fetched_from_inside(
     asking: Asking, person: Visitor, client_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def names(host: str, _: int) -> list[str]:
+    async def addresses(_names: Names, host: str, _asker: str) -> list[str]:
         return ["10.0.0.1"] if host.endswith("example.com") else [host]
 
-    monkeypatch.setattr(target_client, "resolved", names)
+    monkeypatch.setattr(Names, "addresses", addresses)
     asking.client_id = client_id
     assert "client_id" in words(await person.get(asking.address(), 422))
 

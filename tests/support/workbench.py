@@ -89,7 +89,7 @@ class Workbench:
         self.clock = ManualClock()
         self.koji, self.amplitude, self.subscriber = Koji(self), Amplitude(self), Subscriber(self)
         patched = self._stack.enter_context(pytest.MonkeyPatch.context())
-        patched.setattr(hooks, "TargetClient", lambda **_: self.subscriber)
+        patched.setattr(hooks, "TargetClient", lambda *_, **__: self.subscriber)
         db = Inline(database_url)
         keys = self.run(db.write(lambda c: secrets.obtain(c, Sealer([b"k" * 32]))))
         self.ledger = Ledger(cast("Database", db), keys)

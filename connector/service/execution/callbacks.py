@@ -21,7 +21,7 @@ FIRST_LOOK = 1_000
 async def require(ctx: Context, payload: Input) -> None:
     """Check the address before the operation runs. Raises `InvalidInput` on `callback_url`."""
     if isinstance(payload, WaitInput) and payload.callback_url is not None:
-        await ctx.targets.require("callback_url", payload.callback_url)
+        await ctx.targets.require("callback_url", payload.callback_url, ctx.caller.name)
 
 
 async def owe(ctx: Context, op: AnyOperation, payload: Input, output: Output) -> str | None:

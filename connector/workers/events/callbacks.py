@@ -12,12 +12,14 @@ from connector.context import Context
 from connector.domain.events.callback import Callback, Result, secret_of
 from connector.domain.events.event import DeliveryOutcome
 from connector.domain.lease import Lease
+from connector.net.names import Names
 from connector.net.target_client import TargetClient
 from connector.workers.base import INTERNAL_ERROR
 from connector.workers.events.delivery import Message, deliver, retry_or_fail
 from connector.workers.tasks import Job, TaskWorker
 
 AT_ONCE: Final = 50
+_NAMES: Final = Names(most=2 * AT_ONCE)
 LONGEST_WATCH: Final = 30 * 86_400_000
 _SHORTEST_DELAY, _LONGEST_DELAY = 1_000, 60_000
 Look = Callable[[Context, Callback], Awaitable[Result | None]]
@@ -68,7 +70,7 @@ class CallbackWorker(TaskWorker):
         now = self._clock.now()
         since = callback.ready_at or now
         message = Message(callback.id, result.body.encode(), since, callback.tries)
-        client = TargetClient(allow_private=self._context.settings.connector_allow_private_targets)
+        client = TargetClient(_NAMES, allow_private=self._context.settings.connector_allow_private_targets)
         try:
             secret = secret_of(self._ledger.plan_key, callback.id)
             url = self._ledger.unseal(callback.target_url)

@@ -13,6 +13,7 @@ from connector.context import Context
 from connector.domain.events.event import DeliveryOutcome, Hook, HookDelivery
 from connector.domain.lease import Lease
 from connector.metrics import HOOK_DELIVERIES
+from connector.net.names import Names
 from connector.net.target_client import TargetClient
 from connector.service import triggers
 from connector.text.json import dumps
@@ -25,6 +26,7 @@ AT_ONCE: Final = 8
 FRESH: Final = 1_000
 """The longest time from rendering an event to sending it (ms)."""
 _RATE: Final = 25.0
+_NAMES: Final = Names(most=128)
 _log = structlog.get_logger(__name__)
 
 
@@ -48,7 +50,8 @@ class HookWorker(TaskWorker):
     async def _deliver_all(self, lease: Lease, hook: Hook, sealed: str) -> None:
         ctx, secret = self._context, self._ledger.unseal(sealed)
         # a client for each hook: a pool scans its connections at each request, and a dead target holds some
-        client = TargetClient(allow_private=ctx.settings.connector_allow_private_targets, connections=AT_ONCE)
+        allow_private = ctx.settings.connector_allow_private_targets
+        client = TargetClient(_NAMES, allow_private=allow_private, connections=AT_ONCE)
         try:
             while not ctx.stopping.is_set():
                 due = await self._ledger.hooks.due_for(hook.id, self._clock.now(), BATCH)
